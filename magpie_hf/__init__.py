@@ -1,0 +1,58 @@
+"""magpie_hf: synthetic mathematics datasets from open aligned models with the Magpie method. Names are loaded when they are used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from magpie_hf.build import build as build
+    from magpie_hf.chat import Chat as Chat
+    from magpie_hf.chat import chat_of as chat_of
+    from magpie_hf.domains import DOMAINS as DOMAINS
+    from magpie_hf.domains import Domain as Domain
+    from magpie_hf.engines.base import Completion as Completion
+    from magpie_hf.engines.base import Engine as Engine
+    from magpie_hf.engines.fake import FakeEngine as FakeEngine
+    from magpie_hf.engines.vllm import VLLM as VLLM
+    from magpie_hf.errors import BadInput as BadInput
+    from magpie_hf.errors import EngineError as EngineError
+    from magpie_hf.errors import NothingMade as NothingMade
+    from magpie_hf.models import KNOWN_MODELS as KNOWN_MODELS
+    from magpie_hf.models import Model as Model
+    from magpie_hf.models import resolve as resolve
+    from magpie_hf.recipe import Recipe as Recipe
+    from magpie_hf.sampling import Sampling as Sampling
+    from magpie_hf.scorers import Judge as Judge
+    from magpie_hf.scorers import Score as Score
+    from magpie_hf.stage import Stage as Stage
+
+_HOMES = {
+    "build": ("build",),
+    "chat": ("Chat", "chat_of"),
+    "domains": ("DOMAINS", "Domain"),
+    "engines.base": ("Completion", "Engine"),
+    "engines.fake": ("FakeEngine",),
+    "engines.vllm": ("VLLM",),
+    "errors": ("BadInput", "EngineError", "NothingMade"),
+    "models": ("KNOWN_MODELS", "Model", "resolve"),
+    "recipe": ("Recipe",),
+    "sampling": ("Sampling",),
+    "scorers": ("Judge", "Score"),
+    "stage": ("Stage",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'magpie_hf' has no attribute {name!r}")
+    value = getattr(import_module(f"magpie_hf.{_HOME_OF[name]}"), name)
+    globals()[name] = value  # `build` is a module too: the function must win over the submodule that the import has bound
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

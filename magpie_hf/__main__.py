@@ -1,0 +1,8 @@
+"""`python -m magpie_hf` is `magpie-hf`."""
+
+import sys
+
+from magpie_hf.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The dataset card, rendered from the template under cards/ with facts counted in the rows that are published."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import yaml
+
+from magpie_hf.chat import chat_of
+from magpie_hf.models import known
+from magpie_hf.recipe import Recipe
+from magpie_hf.schema import PUBLISHED
+from magpie_hf.stage import fingerprint
+from magpie_hf.stats import tokens
+
+if TYPE_CHECKING:
+    from magpie_hf.publish import Built
+
+_HERE = Path(__file__).parent
+FOLDER = _HERE / "cards" if (_HERE / "cards").is_dir() else _HERE.parent / "cards"  # inside the wheel, or beside it in a checkout
+TEMPLATE = "dataset.md.jinja"
+VERSION = fingerprint((FOLDER / TEMPLATE).read_text(encoding="utf-8"))
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+
+def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
+    """The text of README.md for the parquet files that lie in `folder/<domain>/`. Raises jinja2.UndefinedError for an unknown name."""
+    published = [one for one in built if one.has_rows]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    models = dict.fromkeys((recipe.generator.model, recipe.solver.model, recipe.scorer.engine.model))
+    chat, solver = chat_of(recipe.generator.model), chat_of(recipe.solver.model)
+    text: str = environment.get_template(TEMPLATE).render(
+        metadata=yaml.safe_dump(_metadata(published, folder), sort_keys=False, allow_unicode=True).strip(),
+        recipe=recipe,
+        built=built,
+        published=published,
+        models=[(model, known(model.name)) for model in models],
+        tokens={(one.domain.key, split): tokens(rows) for one in built for split, rows in one.published.items()},
+        open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
+        asked_with=solver.solving_note(recipe.instruction),
+        columns=[(name, _type(feature)) for name, feature in PUBLISHED.items()],
+        fence=_fence,
+        example=lambda one: next(rows[0] for rows in one.published.values() if len(rows)),
+    )
+    return text
+
+
+def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
+    problems = sum(one.funnel.problems for one in published)
+    return {
+        "language": ["en"],
+        "license": "cc-by-nc-4.0",
+        "pretty_name": "Synthetic mathematics problems (Magpie)",
+        "size_categories": [next((name for bound, name in _SIZES if problems < bound), "10M<n<100M")],
+        "task_categories": ["text-generation", "question-answering"],
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["machine-generated"],
+        "multilinguality": ["monolingual"],
+        "source_datasets": ["original"],
+        "tags": ["synthetic", "magpie", "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
+        "configs": [
+            {
+                "config_name": one.domain.key,
+                "data_files": [{"split": split, "path": f"{one.domain.key}/{split}-*.parquet"} for split in one.published],
+                **({"default": True} if number == 0 else {}),
+            }
+            for number, one in enumerate(published)
+        ],
+        "dataset_info": [_info(one, folder) for one in published],
+    }
+
+
+def _info(one: Built, folder: Path) -> dict[str, Any]:
+    splits = [{"name": split, "num_bytes": rows.data.nbytes, "num_examples": len(rows)} for split, rows in one.published.items()]
+    return {
+        "config_name": one.domain.key,
+        "features": PUBLISHED._to_yaml_list(),
+        "splits": splits,
+        "download_size": sum(file.stat().st_size for file in (folder / one.domain.key).glob("*.parquet")),
+        "dataset_size": sum(split["num_bytes"] for split in splits),
+    }
+
+
+def _type(feature: Any) -> str:
+    if isinstance(feature, dict):
+        return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in feature.items()) + "}"
+    inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
+    return f"list of {_type(inner)}" if inner is not None else str(feature.dtype)
+
+
+def _fence(text: str) -> str:
+    """The text as a code block that nothing inside it can close."""
+    ticks = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
+    return f"{ticks}text\n{text}\n{ticks}"

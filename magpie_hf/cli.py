@@ -1,0 +1,212 @@
+"""magpie-hf: the command line, thin over the public functions. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from magpie_hf.domains import DOMAINS, Domain, sampled, scaled, select
+from magpie_hf.errors import BadInput, EngineError, NothingMade
+from magpie_hf.models import KNOWN_MODELS, known, repository_or_folder, resolve
+
+if TYPE_CHECKING:
+    from magpie_hf.recipe import Recipe
+
+OK, FAILED, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; see {self.prog} --help")
+
+
+def _number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
+    def parse(text: str) -> int | float:
+        try:
+            return kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+
+    return parse
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `magpie-hf`."""
+    whole, decimal = _number(int), _number(float)
+    top = _Parser(prog="magpie-hf", description="Builds synthetic mathematics datasets from an open aligned model (Magpie).")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    build = commands.add_parser("build", help="build datasets", description="Build datasets. Run it again to go on or to change it.")
+    models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
+
+    what = build.add_argument_group("what to build")
+    what.add_argument("--model", required=True, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
+    what.add_argument("--solver", help="who answers them (default: the model)")
+    what.add_argument("--judge", help="who rates the candidates (default: the solver)")
+    what.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)")
+    what.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
+    what.add_argument("--scale", type=decimal, default=1.0, help="times the domains' counts, to tens, at least 10 (default: 1.0)")
+    what.add_argument("--count", type=whole, help="problems drawn per domain, in place of --scale")
+    what.add_argument("--k", type=whole, default=5, help="candidates a problem (default: 5)")
+    what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
+    what.add_argument("--out", help="folder (default: data/<Model>_<domains>)")
+
+    how = build.add_argument_group("sampling (each overrides the domain's value)")
+    how.add_argument("--sampling", choices=("house", "original"), default="house", help="house: min_p cuts the tail of the problems")
+    for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal), ("max-tokens", whole)):
+        how.add_argument(f"--instruction-{name}", type=kind, help=f"{name} of the problems")
+    for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
+        how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
+        how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
+    how.add_argument("--max-tokens", type=whole, help="bound of answers and candidates")
+    how.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
+    how.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
+
+    where = build.add_argument_group("where and how fast (makes no difference to the rows)")
+    where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
+    where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
+    where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
+    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: vLLM's choice)")
+    where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+    where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
+    where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
+    build.set_defaults(run=_build)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130 interrupted)."""
+    try:
+        options = parser().parse_args(arguments)
+        code: int = options.run(options)
+        return code
+    except BadInput as error:
+        return _complain(error, BAD_INPUT)
+    except (EngineError, NothingMade) as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        print("\nmagpie-hf: interrupted; finished shards are safe, and the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"magpie-hf: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _build(options: argparse.Namespace) -> int:
+    domains = _domains(options)
+    sources = {role: repository_or_folder(name) for role, name in _roles(options).items()}
+    for name in ("shard_size", "shards_in_flight", "max_num_seqs", "tensor_parallel_size"):
+        if getattr(options, name) < 1:
+            raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
+    if not 0 < options.gpu_memory_utilization <= 1:
+        raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
+    if options.k < 2:
+        raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
+    out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{_named(domains)}"
+    print("\n".join(_plan(domains, sources, options.k, out)), flush=True)
+    if any(known(source) for source in sources.values()):  # refused before the Hub is asked for anything
+        from magpie_hf.engines.vllm import check_device
+
+        for source in sources.values():
+            check_device(source, options.tensor_parallel_size)
+
+    from magpie_hf.build import build
+
+    datasets = build(
+        _recipe(options, domains),
+        out,
+        shard_rows=options.shard_size,
+        shards_in_flight=options.shards_in_flight,
+        say=lambda line: print(line, flush=True),
+    )
+    empty = [f"{key} ({split})" for key, splits in datasets.items() for split, rows in splits.items() if not len(rows)]
+    rows = sum(len(splits["train_sft"]) for splits in datasets.values())
+    pairs = sum(len(splits["train_prefs"]) for splits in datasets.values())
+    print(f"{rows:,} SFT rows and {pairs:,} pairs in {out}")
+    if empty:
+        print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
+    return INCOMPLETE if empty else OK
+
+
+def _roles(options: argparse.Namespace) -> dict[str, str]:
+    solver = options.solver or options.model
+    return {"model": options.model, "solver": solver, "judge": options.judge or solver}
+
+
+def _domains(options: argparse.Namespace) -> tuple[Domain, ...]:
+    if options.count is not None and options.count < 1:
+        raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
+    domains = []
+    for domain in select(options.domains.split(",")):
+        domain = sampled(scaled(domain, options.scale), options.sampling)
+        if options.count is not None:
+            domain = replace(domain, count=options.count)
+        domain = replace(
+            domain,
+            instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
+            response=replace(domain.response, **_given(options, "", ("max_tokens",))),
+            candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),
+        )
+        domains.append(domain)
+    return tuple(domains)
+
+
+def _given(
+    options: argparse.Namespace, prefix: str, more: tuple[str, ...] = (), names: tuple[str, ...] = ("temperature", "top_p", "min_p")
+) -> dict[str, Any]:
+    values = {name: getattr(options, prefix + name) for name in (*names, *more)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _named(domains: Sequence[Domain]) -> str:
+    return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
+
+
+def _plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
+    def title(source: str) -> str:
+        facts = known(source)
+        return f"{source} (model {facts.number}; {facts.licence})" if facts else source
+
+    lines = [f"model    {title(sources['model'])}"]
+    lines += [f"{role:<8} {title(source)}" for role, source in sources.items() if source != sources["model"]]
+    lines += [f"domain   {domain.key} {domain.count:,}" for domain in domains]
+    lines += [f"draws    {sum(domain.count for domain in domains):,}, {k} candidates each", f"folder   {out}"]
+    return lines
+
+
+def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
+    from magpie_hf.engines.vllm import VLLM
+    from magpie_hf.recipe import Recipe
+    from magpie_hf.scorers import Judge
+
+    context = HEADROOM + max(
+        domain.instruction.max_tokens + max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in domains
+    )
+
+    engines: dict[str, VLLM] = {}
+    for role, name in _roles(options).items():
+        revision = options.revision if role == "model" else None
+        if name == options.model and role != "model":
+            engines[role] = engines["model"]
+            continue
+        model = resolve(name, revision=revision, dtype=options.dtype, max_length=options.max_model_len)
+        engines[role] = VLLM(
+            model,
+            form=options.engine,
+            context=context,
+            tensor_parallel_size=options.tensor_parallel_size,
+            gpu_memory_utilization=options.gpu_memory_utilization,
+            kv_cache_gigabytes=options.kv_cache_gb,
+            max_num_seqs=options.max_num_seqs,
+        )
+    return Recipe(engines["model"], engines["solver"], Judge(engines["judge"]), domains, options.k, options.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""The ways in which a build ends without a dataset. Not here: what a model got wrong, which is data in a column."""
+
+
+class BadInput(ValueError):
+    """A user's mistake, in one line: the state, the value, the remedy. The command line prints it and exits with 2."""
+
+
+class EngineError(RuntimeError):
+    """An engine could not be started, or died with requests in flight."""
+
+
+class NothingMade(RuntimeError):
+    """A build came to its end without a single row to publish; the message says where the rows went."""

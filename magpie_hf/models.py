@@ -1,0 +1,217 @@
+"""What a model is: its identity, and facts of the six numbered ones. Not here: chat templates (chat.py) or where a model runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.errors import BadInput
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as data: two equal models say the same words to the same prompt.
+
+    `revision` is a commit of the Hub repository, or `sha256:...` over the contents of a local folder. `max_length` bounds prompt and
+    completion together where it is set below the model's own limit. `path` is where a local folder lies, which makes no difference.
+    """
+
+    name: str
+    revision: str
+    dtype: str = "auto"
+    max_length: int | None = None
+    path: str | None = field(default=None, compare=False)
+
+    @property
+    def short_name(self) -> str:
+        return self.name.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def source(self) -> str:
+        """What `from_pretrained` and vLLM take as the model."""
+        return self.path or self.name
+
+    @property
+    def hub_revision(self) -> str | None:
+        return None if self.path else self.revision
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the duties of its licence."""
+
+    number: int
+    repository: str
+    parameters: float
+    bytes_per_parameter: float
+    reasoning: bool
+    licence: str
+    duty: str
+
+    @property
+    def weight_gigabytes(self) -> float:
+        return self.parameters * self.bytes_per_parameter
+
+
+KNOWN_MODELS: dict[int, KnownModel] = {
+    model.number: model
+    for model in (
+        KnownModel(1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "attribution"),
+        KnownModel(
+            2, "deepseek-ai/DeepSeek-R1-Distill-Llama-70B", 70.6, 2, True, "MIT on top of the Llama 3.3 licence",
+            'say "Built with Llama"; the name of a distributed model that was trained on the outputs begins with "Llama"',
+        ),
+        KnownModel(3, "nvidia/DeepSeek-R1-0528-FP4", 671, 0.6, True, "MIT", "attribution; read the quantiser's own terms"),
+        KnownModel(
+            4, "google/gemma-3-27b-it", 27.4, 2, False, "Gemma terms",
+            "terms and prohibited-use policy travel with a model that was trained on the outputs",
+        ),
+        KnownModel(
+            5, "Qwen/Qwen2.5-Math-72B-Instruct", 72.7, 2, False, "Qwen licence",
+            'a distributed model that was trained on the outputs shows "Built with Qwen" or "Improved using Qwen"',
+        ),
+        KnownModel(6, "Qwen/Qwen2.5-Coder-32B-Instruct", 32.8, 2, False, "Apache-2.0", "attribution"),
+    )
+}  # fmt: skip
+
+
+def known(name: str) -> KnownModel | None:
+    """The facts of a repository, where it is one of the six."""
+    return next((model for model in KNOWN_MODELS.values() if model.repository == name), None)
+
+
+def repository_or_folder(text: str) -> str:
+    """What a user's model argument names: a number becomes its repository, anything else must be a folder or look like a repository.
+
+    Looks at the disk, never at the network. Raises BadInput otherwise.
+    """
+    if re.fullmatch(r"[+-]?\d+", text):
+        if int(text) not in KNOWN_MODELS:
+            raise BadInput(f"model {text} is unknown; choose 1 to {max(KNOWN_MODELS)}, a Hub repository or a local folder")
+        return KNOWN_MODELS[int(text)].repository
+    if Path(text).expanduser().is_dir():
+        return str(Path(text).expanduser().resolve())
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", text) and text[0] not in "./~":
+        return text
+    raise BadInput(
+        f"{text!r} is no model: not a number from 1 to {max(KNOWN_MODELS)}, not an existing folder, not a Hub repository (owner/name)"
+    )
+
+
+def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_length: int | None = None) -> Model:
+    """The model that a number, a Hub repository or a local folder names, with its revision pinned.
+
+    A Hub repository's revision is resolved to a commit (from the Hub, or from the local cache when offline); a folder's is a hash of
+    its contents. Raises BadInput for what is no model, for an unknown dtype, and for a max_length above the model's own.
+    """
+    if dtype not in DTYPES:
+        raise BadInput(f"dtype is {dtype!r}; choose from {', '.join(DTYPES)}")
+    source = repository_or_folder(text)
+    if Path(source).is_dir():
+        if revision:
+            raise BadInput(f"revision {revision!r} was given for the folder {source}; a revision belongs to a Hub repository")
+        check_model_folder(Path(source))
+        model = Model(Path(source).name, folder_digest(Path(source)), dtype, max_length, path=source)
+    else:
+        model = Model(source, _commit(source, revision), dtype, max_length)
+    if max_length is not None:
+        if max_length < 1:
+            raise BadInput(f"max length is {max_length}; give a number of tokens above 0")
+        own = own_max_length(model)
+        if own is not None and max_length > own:
+            raise BadInput(f"max length {max_length} is larger than the {own} tokens of {model.name}; give at most {own}")
+    return model
+
+
+def config_of(model: Model) -> dict[str, Any]:
+    """The model's config.json, from its folder or from the Hub."""
+    if model.path:
+        return _json(Path(model.path) / "config.json")
+    from huggingface_hub import hf_hub_download
+
+    return _json(Path(hf_hub_download(model.name, "config.json", revision=model.revision)))
+
+
+def own_max_length(model: Model) -> int | None:
+    """The longest context that the model's config states, in tokens; None where it states none."""
+    config = config_of(model)
+    for part in (config, config.get("text_config") or {}):
+        for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+            if isinstance(part.get(key), int):
+                return int(part[key])
+    return None
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raises BadInput unless the folder holds a config, weights and a tokenizer with a chat template."""
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote")
+    config = _json(folder / "config.json")
+    if not config.get("model_type") and not config.get("architectures"):
+        raise BadInput(f"{folder} is not a model: its config.json names no model_type; give a folder that save_pretrained wrote")
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        raise BadInput(f"{folder} is not a model: it holds no weights (*.safetensors or *.bin)")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        raise BadInput(f"{folder} has no tokenizer; save the tokenizer beside the weights with save_pretrained")
+    tokenizer = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    in_files = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
+    if not (in_files or (folder / "additional_chat_templates").is_dir() or tokenizer.get("chat_template")):
+        raise BadInput(f"{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
+
+
+def folder_digest(folder: Path) -> str:
+    """A hash of what a model folder says: small files whole, weights by size, head, middle and tail (a mebibyte each)."""
+    digest = hashlib.sha256()
+    suffixes = {".json", ".jinja", ".safetensors", ".bin", ".model", ".txt"}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in suffixes):
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            if size <= 16 << 20:
+                digest.update(stream.read())
+            else:
+                for start in (0, size // 2, size - (1 << 20)):
+                    stream.seek(start)
+                    digest.update(stream.read(1 << 20))
+    return f"sha256:{digest.hexdigest()[:40]}"
+
+
+def _commit(repository: str, revision: str | None) -> str:
+    if revision and re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    import httpx2
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        sha = HfApi().model_info(repository, revision=revision).sha
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        what = f"revision {revision!r} of {repository}" if isinstance(error, RevisionNotFoundError) else repository
+        raise BadInput(f"the Hub has no {what}, or your token may not see it; check the name and `hf auth whoami`") from error
+    except (OfflineModeIsEnabled, HfHubHTTPError, httpx2.TransportError) as error:
+        cached = try_to_load_from_cache(repository, "config.json", revision=revision)
+        if not isinstance(cached, str):
+            raise BadInput(
+                f"cannot reach the Hub to pin the revision of {repository}, and it is not in the cache ({type(error).__name__}); "
+                "go online, or give a local folder"
+            ) from error
+        sha = Path(cached).parent.name
+    if not sha:
+        raise BadInput(f"the Hub names no commit for {repository}; give --revision with a full commit")
+    return sha
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadInput(f"{file} cannot be read as JSON ({error}); mend or replace the file") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{file} holds no JSON object; mend or replace the file")
+    return content

@@ -1,0 +1,80 @@
+"""Recipe: all that determines a build's datasets, and the stages that it comes to. Not here: where and when they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from magpie_hf.chat import SOLVING_INSTRUCTION, chat_of
+from magpie_hf.domains import Domain
+from magpie_hf.engines.base import Engine
+from magpie_hf.errors import BadInput
+from magpie_hf.scorers import Scorer
+from magpie_hf.stage import Stage
+from magpie_hf.stages.clean import Clean
+from magpie_hf.stages.instruct import Instruct
+from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.respond import Respond
+from magpie_hf.stages.score import ScoreCandidates
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that determines a build's datasets.
+
+    generator writes the problems, solver answers them, scorer orders the k candidates of each. Raises BadInput for k below 2 (no pair
+    is possible), for a count below 1, and for no domain or one named twice.
+    """
+
+    generator: Engine
+    solver: Engine
+    scorer: Scorer
+    domains: tuple[Domain, ...]
+    k: int = 5
+    seed: int = 0
+    instruction: str = SOLVING_INSTRUCTION
+
+    def __post_init__(self) -> None:
+        if self.k < 2:
+            raise BadInput(f"k is {self.k}, so no pairs are possible; give at least 2 candidates")
+        keys = [domain.key for domain in self.domains]
+        if not keys or len(set(keys)) < len(keys):
+            raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
+        for domain in self.domains:
+            if domain.count < 1:
+                raise BadInput(f"the count of {domain.key} is {domain.count}; give at least 1")
+
+    def passes(self, domain: Domain) -> list[tuple[Engine | None, list[list[Stage]]]]:
+        """The walk of one domain: engine by engine, steps one after the other; the stages of a step run side by side."""
+        models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
+        instruct = Instruct(self.generator, domain.system, domain.instruction)
+        answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
+        candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
+        return [
+            (self.generator, [[instruct], [Clean(models)]]),
+            (self.solver, [[answer, candidates]]),
+            (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
+            (None, [[Pair()]]),
+        ]
+
+    def check(self) -> None:
+        """Raises BadInput where a model's chat template cannot be used as this recipe must use it, or a device cannot run it."""
+        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine)):
+            engine.check()
+            chat_of(engine.model)
+        for domain in self.domains:
+            chat_of(self.generator.model).open_turn(domain.system)
+        self.scorer.check()
+
+    def provenance(self, domain: Domain) -> dict[str, Any]:
+        """What the `generation` column says of every row of a domain."""
+        return {
+            "problem_model": self.generator.model.name,
+            "problem_revision": self.generator.model.revision,
+            "response_model": self.solver.model.name,
+            "response_revision": self.solver.model.revision,
+            "scorer": self.scorer.title,
+            "problem_temperature": domain.instruction.temperature,
+            "response_temperature": domain.response.temperature,
+            "candidate_temperature": domain.candidate.temperature,
+        }

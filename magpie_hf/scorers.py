@@ -1,0 +1,97 @@
+"""What orders candidates: here the judge, a model that rates. Every scorer has one shape: (problems, responses) -> scores or None."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from magpie_hf.chat import Chat, chat_of
+from magpie_hf.engines.base import NO_ROOM, Completion, Engine
+from magpie_hf.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score, or None with the reason why there is none."""
+
+    score: float | None
+    reason: str | None = None
+
+
+class Scorer(Protocol):
+    """Scores one response to one problem each, in order; higher is better."""
+
+    @property
+    def suffix(self) -> str:
+        """What names its scores in file names and fields, such as "judge"."""
+
+    @property
+    def title(self) -> str:
+        """What the card calls it: kind and model."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that it needs."""
+
+    def check(self) -> None:
+        """Raises BadInput where the scorer's model cannot be used as a scorer."""
+
+    def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]: ...
+
+
+RUBRIC = (
+    "You grade solutions of mathematics problems. Below are a problem and a solution. Check every step of the solution, then rate it "
+    "from 1 to 5: 1 is wrong or off the problem, 2 has serious errors, 3 is partly right, 4 is right with gaps, 5 is right, complete "
+    'and clear.\n\nProblem:\n{problem}\n\nSolution:\n{response}\n\nAnswer with the rating alone, in the form "Rating: 1" to "Rating: 5".'
+)
+RATINGS = ("1", "2", "3", "4", "5")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A chat model that rates a response from 1 to 5.
+
+    The score is the mean rating under the model's own probabilities of the five rating tokens (after G-Eval, arXiv:2303.16634), not a
+    parsed text, so it is fine-grained and deterministic up to the engine. Where the ratings hold less than `min_mass` of the
+    probability among the top tokens, there is no score ("not_rated"); a prompt that is too long gives "no_room".
+    """
+
+    version: ClassVar[int] = 1
+    suffix: ClassVar[str] = "judge"
+
+    engine: Engine
+    rubric: str = RUBRIC
+    min_mass: float = 0.05
+
+    @property
+    def title(self) -> str:
+        return f"judge {self.engine.model.name}"
+
+    def check(self) -> None:
+        self._prompt(chat_of(self.engine.model), "problem", "response")
+
+    def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]:
+        chat = chat_of(self.engine.model)
+        asked = [self._prompt(chat, problem, response) for problem, response in zip(problems, responses, strict=True)]
+        sampling = Sampling(temperature=0.0, max_tokens=1, logprobs=20)
+        completions = self.engine.complete([prompt for prompt, _ in asked], sampling, [0] * len(asked))
+        return [self._score(completion, tokens) for completion, (_, tokens) in zip(completions, asked, strict=True)]
+
+    def _prompt(self, chat: Chat, problem: str, response: str) -> tuple[list[int], list[int]]:
+        # The texts are put in one after the other, so that braces in them are left alone.
+        head, tail = self.rubric.split("{problem}")
+        middle, end = tail.split("{response}")
+        question = "".join((head, problem, middle, response, end))
+        return chat.choice_prompt([{"role": "user", "content": question}], "Rating: ", RATINGS)
+
+    def _score(self, completion: Completion, tokens: Sequence[int]) -> Score:
+        if completion.finish_reason == NO_ROOM:
+            return Score(None, NO_ROOM)
+        probability = {token: math.exp(log) for token, log in completion.first}
+        masses = [probability.get(token, 0.0) for token in tokens]
+        mass = sum(masses)
+        if not mass >= self.min_mass:  # also true of a NaN
+            return Score(None, "not_rated")
+        return Score(sum(rating * part for rating, part in enumerate(masses, start=1)) / mass)

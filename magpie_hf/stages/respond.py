@@ -1,0 +1,68 @@
+"""Respond: a model solves each problem, once or k times. Not here: whether an answer is right or liked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from datasets import Features
+
+from magpie_hf.chat import SOLVING_INSTRUCTION, Chat, chat_of
+from magpie_hf.engines.base import Completion, Engine
+from magpie_hf.sampling import Sampling
+from magpie_hf.schema import RESPONSE
+from magpie_hf.stage import Batch, Stage, seed_of
+
+
+@dataclass(frozen=True)
+class Respond(Stage):
+    """k completions a problem under one prompt spec, into the list column `column`, each with its own seed.
+
+    The SFT answer and the candidates are two of these, which differ in `column`, k and sampling alone.
+    """
+
+    name: ClassVar[str] = "respond"
+    reads: ClassVar[tuple[str, ...]] = ("problem", "seed")
+
+    engine: Engine
+    column: str
+    sampling: Sampling
+    k: int = 1
+    instruction: str = SOLVING_INSTRUCTION
+
+    @property
+    def label(self) -> str:
+        return self.column
+
+    @property
+    def adds(self) -> Features:
+        return Features({self.column: [RESPONSE]})
+
+    def run(self, batch: Batch) -> Batch:
+        chat = chat_of(self.engine.model)
+        sampling = replace(self.sampling, stop_token_ids=chat.end_ids)
+        prompts = [chat.closed_prompt(chat.solving_prompt(problem, self.instruction)) for problem in batch["problem"]]
+        completions = self.engine.complete(
+            [prompt for prompt in prompts for _ in range(self.k)],  # candidates of one prompt side by side share its prefix
+            sampling,
+            [seed_of(seed, self.column, candidate) for seed in batch["seed"] for candidate in range(self.k)],
+        )
+        note = chat.solving_note(self.instruction)
+        read = [{**_response(chat, completion), "asked_with": note} for completion in completions]
+        return {self.column: [read[row * self.k : (row + 1) * self.k] for row in range(len(prompts))]}
+
+
+def _response(chat: Chat, completion: Completion) -> dict[str, object]:
+    response = chat.read(completion.text)
+    finish = completion.finish_reason
+    # A thought that never closes is cut, however the completion ended; any other cut is named by its finish reason.
+    reason = response.reason if finish == "stop" or response.reason == "thinking_not_closed" else finish
+    return {
+        "text": response.text,
+        "thinking": response.thinking,
+        "answer_text": response.answer,
+        "finish_reason": finish,
+        "reason": reason,
+        "prompt_tokens": completion.prompt_tokens,
+        "num_tokens": completion.num_tokens,
+    }
