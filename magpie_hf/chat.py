@@ -114,14 +114,14 @@ class Chat:
         if self.solving_place == "default_system":
             return [{"role": "user", "content": problem}]
         if self.solving_place == "system":
-            return [{"role": "system", "content": f"{self.default_system} {instruction}"}, {"role": "user", "content": problem}]
+            return [{"role": "system", "content": f"{self.default_system}\n\n{instruction}"}, {"role": "user", "content": problem}]
         return [{"role": "user", "content": f"{problem}\n\n{instruction}"}]
 
     def solving_note(self, instruction: str = SOLVING_INSTRUCTION) -> str:
         """What the model was told besides the problem, with its place: "system: ..." or "user: ..."."""
         if self.solving_place == "user":
             return f"user: {instruction}"
-        return f"system: {self.default_system}" + (f" {instruction}" if self.solving_place == "system" else "")
+        return f"system: {self.default_system}" + (f"\n\n{instruction}" if self.solving_place == "system" else "")
 
     @cached_property
     def solving_place(self) -> str:

@@ -20,7 +20,7 @@ from magpie_hf.schema import PUBLISHED, SEED
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, seed_of
 from magpie_hf.stages.export import Export
 
-DIGESTS = {"parent": Value("uint64"), "digest": Value("uint64")}
+DIGESTS = {"parent": Value("int64"), "digest": Value("int64")}
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Rows:
         return f"{stage.label}-{fingerprint(stage, self.made_from(stage))}"
 
     def digests(self, keys: Sequence[str]) -> np.ndarray:
-        """One number a row (uint64) for what these stages made there."""
-        columns = [np.asarray(self.table.with_format("numpy")[f"digest:{key}"][:], dtype=np.uint64) for key in keys]
+        """One number a row (int64) for what these stages made there."""
+        columns = [np.asarray(self.table.with_format("numpy")[f"digest:{key}"][:], dtype=np.int64) for key in keys]
         if len(columns) == 1:
             return columns[0]
         stacked = np.stack(columns, axis=1)
-        return np.array([xxhash.xxh64_intdigest(row.tobytes()) for row in stacked], dtype=np.uint64)
+        return np.array([_digest(row.tobytes()) for row in stacked], dtype=np.int64)
 
 
 def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
@@ -63,7 +63,7 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     key = f"seeds-{fingerprint(domain, seed)}"
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds, f"digest:{key}": seeds}
-    table = Dataset.from_dict(columns, features=Features({**SEED, f"digest:{key}": Value("uint64")}))
+    table = Dataset.from_dict(columns, features=Features({**SEED, f"digest:{key}": Value("int64")}))
     return Rows(domain, start, table, dict.fromkeys(SEED, key))
 
 
@@ -158,7 +158,7 @@ class Local:
             out = stage(batch)
             added = {column: out[column] for column in stage.adds}
             values = zip(parents.tolist(), *added.values(), strict=True)
-            return {**added, "parent": parents.tolist(), "digest": [xxhash.xxh64_intdigest(canonical(row).encode()) for row in values]}
+            return {**added, "parent": parents.tolist(), "digest": [_digest(canonical(row).encode()) for row in values]}
 
         key = folder.name
         made = part.map(
@@ -200,9 +200,13 @@ def _finished(shards: Sequence[tuple[int, int, Path]], at: int, rows: Rows, pare
             end = min(stop, rows.stop)
             part = Dataset.from_file(str(file)).select(range(at - start, end - start))
             expected = parents[at - rows.start : end - rows.start]
-            if np.array_equal(np.asarray(part.with_format("numpy")["parent"][:], dtype=np.uint64), expected):
+            if np.array_equal(np.asarray(part.with_format("numpy")["parent"][:], dtype=np.int64), expected):
                 return part, end
     return None, min(ends)
+
+
+def _digest(content: bytes) -> int:
+    return xxhash.xxh64_intdigest(content) >> 1  # Arrow makes signed numbers of Python's
 
 
 def write_json(file: Path, value: Any) -> None:

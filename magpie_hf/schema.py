@@ -73,9 +73,9 @@ PUBLISHED = Features(
             "response_revision": Value("string"),
             "scorer": Value("string"),
             "seed": Value("int64"),
-            "problem_temperature": Value("float32"),
-            "response_temperature": Value("float32"),
-            "candidate_temperature": Value("float32"),
+            "problem_temperature": Value("float64"),
+            "response_temperature": Value("float64"),
+            "candidate_temperature": Value("float64"),
             "asked_with": Value("string"),
         },
     }

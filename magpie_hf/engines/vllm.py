@@ -92,6 +92,7 @@ class VLLM(Engine):
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "trust_remote_code": False,
             "disable_log_stats": True,
+            "use_tqdm_on_load": False,
             "enable_prefix_caching": True,
         }
         if self.kv_cache_gigabytes is not None:
