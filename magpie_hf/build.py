@@ -60,7 +60,7 @@ def build(
             splits = {split: local.publish(whole, Export(split, tuple(recipe.provenance(domain).items()))) for split in SPLITS}
             published = DatasetDict(splits)
             built.append(publish.Built(domain, whole.table, published, funnel(domain.key, whole.table, published)))
-        if not any(one.has_rows for one in built):
+        if not any(one.splits for one in built):
             lines = "; ".join(f"{one.domain.key}: {one.funnel.line()}" for one in built)
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built)
@@ -106,11 +106,13 @@ def _side_by_side(local: Local, engine: Engine | None, work: list[tuple[Steps, R
     finally:
         stopping.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        closing = True
-        while closing:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
+        while True:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
             if engine is not None:
                 engine.close()
-            closing = bool(wait(futures, timeout=0.2).not_done)
+            running = [future for future in futures if not future.done()]
+            if not running:
+                break
+            wait(running, timeout=0.2)
 
 
 def _by_engine(passes: list[tuple[Engine | None, Steps]]) -> list[tuple[Engine | None, Steps]]:

@@ -29,7 +29,7 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
     """The text of README.md for the parquet files that lie in `folder/<domain>/`. Raises jinja2.UndefinedError for an unknown name."""
-    published = [one for one in built if one.has_rows]
+    published = [one for one in built if one.splits]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         undefined=jinja2.StrictUndefined,
@@ -50,7 +50,7 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         asked_with=solver.solving_note(recipe.instruction),
         columns=[(name, _type(feature)) for name, feature in PUBLISHED.items()],
         fence=_fence,
-        example=lambda one: next(rows[0] for rows in one.published.values() if len(rows)),
+        example=lambda one: next(rows[0] for rows in one.splits.values()),
     )
     return text
 
@@ -71,7 +71,7 @@ def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
         "configs": [
             {
                 "config_name": one.domain.key,
-                "data_files": [{"split": split, "path": f"{one.domain.key}/{split}-*.parquet"} for split in one.published],
+                "data_files": [{"split": split, "path": f"{one.domain.key}/{split}-*.parquet"} for split in one.splits],
                 **({"default": True} if number == 0 else {}),
             }
             for number, one in enumerate(published)
@@ -81,7 +81,7 @@ def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
 
 
 def _info(one: Built, folder: Path) -> dict[str, Any]:
-    splits = [{"name": split, "num_bytes": rows.data.nbytes, "num_examples": len(rows)} for split, rows in one.published.items()]
+    splits = [{"name": split, "num_bytes": rows.data.nbytes, "num_examples": len(rows)} for split, rows in one.splits.items()]
     return {
         "config_name": one.domain.key,
         "features": PUBLISHED._to_yaml_list(),

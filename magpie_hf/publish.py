@@ -34,8 +34,9 @@ class Built:
     funnel: Funnel
 
     @property
-    def has_rows(self) -> bool:
-        return any(len(rows) for rows in self.published.values())
+    def splits(self) -> dict[str, Dataset]:
+        """The published splits that hold rows: `load_dataset` refuses an empty one, so none is written."""
+        return {split: rows for split, rows in self.published.items() if len(rows)}
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Folder:
     def _stage(self, recipe: Recipe, one: Built, staging: Path, created: int) -> None:
         folder = staging / one.domain.key
         folder.mkdir(parents=True)
-        for split, rows in one.published.items():
+        for split, rows in one.splits.items():
             shards = max(1, -(-rows.data.nbytes // SHARD_BYTES))
             for number in range(shards):
                 shard = rows.shard(shards, number, contiguous=True)

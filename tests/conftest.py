@@ -1,0 +1,81 @@
+"""What the tests share: the demo model, and an engine that answers from its seed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from magpie_hf.chat import chat_of
+from magpie_hf.domains import DOMAINS, Domain
+from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.models import Model, resolve
+from magpie_hf.recipe import Recipe
+from magpie_hf.sampling import Sampling
+from magpie_hf.scorers import RATINGS, Judge
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def demo_model() -> Path:
+    """The folder of the small model that `make test` unpacks."""
+    folder = Path(os.environ.get("MAGPIE_DEMO_MODEL", ROOT / ".demo" / "SmolLM2-135M-Instruct"))
+    if not folder.is_dir():
+        pytest.fail(f"{folder} is missing: run the tests with `make test`, which unpacks the demo model")
+    return folder
+
+
+@dataclass
+class Answers:
+    """A reply for FakeEngine that depends on prompt and seed alone, and remembers what it was asked."""
+
+    model: Model
+    cut_every: int = 5
+    salt: str = ""
+    requests: list[tuple[Sampling, int]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        with self.lock:
+            self.requests.append((sampling, seed))
+        number = int.from_bytes(hashlib.sha256(f"{list(prompt)}{seed}{self.salt}".encode()).digest()[:4], "big")
+        if sampling.logprobs:  # the judge's question: two ratings share the probability
+            _, tokens = chat_of(self.model).choice_prompt([{"role": "user", "content": "x"}], "Rating: ", RATINGS)
+            share = (number % 1000 + 1) / 1002
+            return Completion("", "length", len(prompt), 1, ((tokens[1], math.log(share)), (tokens[4], math.log(1 - share))))
+        finish = "length" if self.cut_every and number % self.cut_every == 0 else "stop"
+        return Completion(f"Text {number}: $x^2 = {number}$, so \\boxed{{{number}}}.", finish, len(prompt), 20 + number % 9)
+
+    def asked(self, temperature: float | None = None) -> int:
+        """How many requests came, at this temperature where one is given."""
+        return sum(1 for sampling, _ in self.requests if temperature is None or sampling.temperature == temperature)
+
+
+@pytest.fixture
+def answers(demo_model: Path) -> Answers:
+    return Answers(resolve(str(demo_model)))
+
+
+def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed: int = 0) -> Recipe:
+    """A recipe over a fake engine, whose temperatures tell its stages apart: problems 1.5, answers 0.5, candidates 0.75, judge 0."""
+    engine = FakeEngine(answers.model, answers)
+    domains = tuple(small_domain(DOMAINS[key], count) for key in keys or ("algebra", "geometry"))
+    return Recipe(engine, engine, Judge(engine), domains, k, seed)
+
+
+def small_domain(domain: Domain, count: int) -> Domain:
+    return replace(
+        domain,
+        count=count,
+        instruction=replace(domain.instruction, temperature=1.5),
+        response=replace(domain.response, temperature=0.5),
+        candidate=replace(domain.candidate, temperature=0.75),
+    )

@@ -1,0 +1,274 @@
+"""The walk over a fake engine: what is made, what is never made again, and what lies in the folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from datasets import DatasetDict, load_dataset
+
+from conftest import Answers, small_domain, small_recipe
+from magpie_hf.build import build
+from magpie_hf.domains import DOMAINS
+from magpie_hf.errors import BadInput, NothingMade
+from magpie_hf.schema import FORBIDDEN, PUBLISHED, SPLITS
+from magpie_hf.stats import tokens
+
+PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0
+
+
+def fingerprints(datasets: dict[str, DatasetDict]) -> list[str]:
+    return [split._fingerprint for splits in datasets.values() for split in splits.values()]
+
+
+def same_rows(one: dict[str, DatasetDict], other: dict[str, DatasetDict]) -> bool:
+    return all(one[key][split].to_list() == other[key][split].to_list() for key in one for split in SPLITS) and one.keys() == other.keys()
+
+
+def alive(out: Path, domain: str) -> int:
+    return int(json.loads((out / domain / "dataset_info.json").read_text())["total_problems"])
+
+
+def test_every_request_is_asked_once_and_a_second_build_asks_nothing(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers)
+    first = build(recipe, tmp_path / "out")
+    problems = alive(tmp_path / "out", "algebra") + alive(tmp_path / "out", "geometry")
+    assert answers.asked(PROBLEMS) == 24
+    assert answers.asked(SOLUTIONS) == problems
+    assert answers.asked(CANDIDATES) == 3 * problems
+    asked = [seed for sampling, seed in answers.requests if sampling.temperature != JUDGE]
+    assert len(set(asked)) == len(asked), "every request has a seed of its own"
+    before, files = len(answers.requests), {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("*") if f.is_file()}
+
+    second = build(recipe, tmp_path / "out")
+    assert len(answers.requests) == before
+    assert fingerprints(second) == fingerprints(first)
+    assert same_rows(first, second)
+    assert {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("*") if f.is_file()} == files, "nothing is written again"
+
+
+def test_a_build_elsewhere_makes_the_same_datasets(answers: Answers, tmp_path: Path) -> None:
+    one = build(small_recipe(answers), tmp_path / "one")
+    other = build(small_recipe(answers), tmp_path / "other", shard_rows=5, shards_in_flight=2)
+    assert fingerprints(one) == fingerprints(other)
+    assert same_rows(one, other)
+
+
+@pytest.mark.parametrize("shard_rows", [1, 5, 7, 100])
+def test_another_shard_size_recomputes_nothing(answers: Answers, tmp_path: Path, shard_rows: int) -> None:
+    first = build(small_recipe(answers), tmp_path / "out", shard_rows=4)
+    before = len(answers.requests)
+    second = build(small_recipe(answers), tmp_path / "out", shard_rows=shard_rows, shards_in_flight=3)
+    assert len(answers.requests) == before
+    assert fingerprints(second) == fingerprints(first)
+
+
+def test_another_response_temperature_recomputes_answers_alone(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers)
+    build(recipe, tmp_path / "out")
+    answers.requests.clear()
+    warmer = tuple(replace(d, response=replace(d.response, temperature=0.625)) for d in recipe.domains)
+    build(replace(recipe, domains=warmer), tmp_path / "out")
+    problems = alive(tmp_path / "out", "algebra") + alive(tmp_path / "out", "geometry")
+    assert answers.asked() == answers.asked(0.625) == problems
+    answers.requests.clear()
+    build(recipe, tmp_path / "out")
+    assert answers.asked() == 0, "going back finds the old answers"
+
+
+def test_another_candidate_temperature_recomputes_candidates_and_scores(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers)
+    build(recipe, tmp_path / "out")
+    answers.requests.clear()
+    warmer = tuple(replace(d, candidate=replace(d.candidate, temperature=0.875)) for d in recipe.domains)
+    build(replace(recipe, domains=warmer), tmp_path / "out")
+    assert answers.asked(PROBLEMS) == answers.asked(SOLUTIONS) == 0
+    assert answers.asked(0.875) > 0
+    assert answers.asked(JUDGE) > 0
+
+
+def test_more_rows_and_more_domains_ask_for_the_new_ones_alone(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers, "algebra", count=12)
+    first = build(recipe, tmp_path / "out", shard_rows=5)
+    answers.requests.clear()
+    second = build(small_recipe(answers, "algebra", count=20), tmp_path / "out", shard_rows=5)
+    assert answers.asked(PROBLEMS) == 8
+    small, large = first["algebra"]["train_sft"].to_list(), second["algebra"]["train_sft"].to_list()
+    assert large[: len(small)] == small
+    answers.requests.clear()
+    build(small_recipe(answers, "algebra", "discrete", count=20), tmp_path / "out")
+    assert answers.asked(PROBLEMS) == 20
+    answers.requests.clear()
+    third = build(small_recipe(answers, "algebra", count=12), tmp_path / "out")
+    assert answers.asked() == 0, "fewer rows or domains ask for nothing"
+    assert same_rows(third, first)
+    assert not (tmp_path / "out" / "discrete").exists() or not list((tmp_path / "out" / "discrete").glob("*.parquet"))
+
+
+def test_a_lost_shard_is_made_again_and_nothing_else(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers, "algebra")
+    first = build(recipe, tmp_path / "out", shard_rows=4)
+    answers.requests.clear()
+    (shard,) = (tmp_path / "out").glob("run/algebra/solutions-*/0000004-0000008.arrow")
+    shard.unlink()
+    second = build(recipe, tmp_path / "out")
+    assert 0 < answers.asked() <= 4
+    assert answers.asked() == answers.asked(SOLUTIONS)
+    assert same_rows(first, second)
+
+
+def test_rows_that_came_out_differently_take_nothing_from_the_old_ones(answers: Answers, tmp_path: Path) -> None:
+    """An engine that is not deterministic draws other problems when a shard is lost; the old answers must not be put beside them."""
+    recipe = small_recipe(answers, "algebra")
+    build(recipe, tmp_path / "out", shard_rows=4)
+    answers.salt = "another day"
+    answers.requests.clear()
+    (shard,) = (tmp_path / "out").glob("run/algebra/instruct-*/0000004-0000008.arrow")
+    shard.unlink()
+    again = build(recipe, tmp_path / "out", shard_rows=4)
+    assert answers.asked(PROBLEMS) == 4
+    assert answers.asked(SOLUTIONS) <= 4
+    fresh = Answers(answers.model, salt="another day")
+    whole = build(small_recipe(fresh, "algebra"), tmp_path / "fresh", shard_rows=4)
+    ids = {row["id"]: row["problem"] for row in whole["algebra"]["train_prefs"]}
+    remade = {row["id"]: row["problem"] for row in again["algebra"]["train_prefs"]}
+    assert any(remade[i] == ids[i] for i in remade if i in ids)
+
+
+def test_a_failing_engine_loses_no_finished_shard(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers, "algebra")
+
+    def dying(prompt: list[int], sampling: object, seed: int) -> object:
+        if len(answers.requests) >= 20:
+            raise RuntimeError("no power")
+        return answers(prompt, sampling, seed)  # type: ignore[arg-type]
+
+    engine = replace(recipe.generator, reply=dying)
+    broken = replace(recipe, generator=engine, solver=engine, scorer=replace(recipe.scorer, engine=engine))
+    with pytest.raises(RuntimeError, match="no power"):
+        build(broken, tmp_path / "out", shard_rows=3, shards_in_flight=1)
+    finished = answers.asked(PROBLEMS)
+    answers.requests.clear()
+    resumed = build(recipe, tmp_path / "out", shard_rows=3)
+    assert 12 <= finished + answers.asked(PROBLEMS) <= 12 + 3, "only the shard that was under way is drawn again"
+    assert same_rows(resumed, build(recipe, tmp_path / "whole"))
+
+
+def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built = build(small_recipe(answers, *DOMAINS), out)
+    for domain in DOMAINS:
+        for split in SPLITS:
+            loaded = load_dataset(str(out), domain, split=split, cache_dir=str(tmp_path / "cache"))
+            assert loaded.features == PUBLISHED
+            assert loaded.to_list() == built[domain][split].to_list()
+            assert len(loaded) > 0
+            assert len(set(loaded["id"])) == len(loaded)
+            assert not FORBIDDEN & set(loaded.column_names)
+            for row in loaded:
+                for column in ("messages", "chosen", "rejected"):
+                    assert [message["role"] for message in row[column]] == ["user", "assistant"]
+                    assert all(message["content"] for message in row[column])
+                    assert row[column][0]["content"] == row["problem"], "the published user turn holds the problem alone"
+                assert (row["chosen"] != row["rejected"]) == row["has_pair"]
+                assert row["has_pair"] or split == "train_sft"
+                assert row["finish_reason"] == "stop"
+                assert all(candidate["finish_reason"] == "stop" for candidate in row["candidates"])
+
+
+def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recipe = small_recipe(answers, k=4)
+    build(recipe, out)
+    model = answers.model.short_name
+    combined = json.loads((out / "combined_dataset_info.json").read_text())
+    assert set(combined["domains"]) == {"algebra", "geometry"}
+    for key, facts in combined["domains"].items():
+        info = json.loads((out / facts["directory"] / "dataset_info.json").read_text())
+        names = [f"{model}_{key}_ins{suffix}.json" for suffix in ("", "_res", "_4res", "_4res_judge")]
+        assert combined["files_per_domain"][key] == names
+        plain, answered, tried, scored = (json.loads((out / name).read_text()) for name in names)
+        assert info["files"] == {name: len(records) for name, records in zip(names, (plain, answered, tried, scored), strict=True)}
+        assert facts["problems"] == info["total_problems"] == len(plain)
+        assert info["drawn"] == 12 == len(plain) + sum(info["dropped"].values())
+        assert list(plain[0]) == [
+            "id", "pre_query_template", "raw_instruction", "instruction", "response", "created",
+            "gen_input_configs", "gen_response_configs",
+        ]  # fmt: skip
+        assert plain[0]["response"] is None
+        assert plain[0]["gen_response_configs"] is None
+        assert plain[0]["gen_input_configs"]["domain"] == key
+        assert answered[0]["response"]
+        assert answered[0]["gen_response_configs"]["temperature"] == SOLUTIONS
+        assert all(len(record["responses"]) == 4 for record in tried)
+        assert all(len(record["rewards_judge"]) == 4 for record in scored)
+        assert all(isinstance(reward["score"], float) for record in scored for reward in record["rewards_judge"])
+    assert combined["total_problems"] == sum(facts["problems"] for facts in combined["domains"].values())
+
+
+def test_the_card_counts_what_is_published(answers: Answers, tmp_path: Path) -> None:
+    built = build(small_recipe(answers), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    for key, splits in built.items():
+        t = tokens(splits["train_sft"])
+        row = f"| {key} | 12 | {alive(tmp_path / 'out', key)} | {len(splits['train_sft'])} "
+        assert f"{row}| {t['sum']} / {t['mean']:.0f} / {t['median']} / {t['p95']} | {len(splits['train_prefs'])} |" in card
+        assert f"num_examples: {len(splits['train_sft'])}" in card
+        assert splits["train_sft"][0]["problem"] in card
+    assert "license: cc-by-nc-4.0" in card
+    assert answers.model.revision in card
+    assert "<|im_start|>user" in card
+    assert "None" not in card
+
+
+def test_a_folder_of_something_else_is_left_alone(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers, "algebra")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInput, match="holds other files"):
+        build(recipe, mine)
+    assert [file.name for file in mine.iterdir()] == ["thesis.txt"]
+    with pytest.raises(BadInput, match="is a file"):
+        build(recipe, mine / "thesis.txt" / "out")
+    build(recipe, tmp_path / "out")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BadInput, match=r"holds another build \(seed 0, not 1\)"):
+        build(replace(recipe, seed=1), tmp_path / "out")
+    other = replace(answers.model, revision="sha256:other")
+    engine = replace(recipe.generator, model=other)
+    with pytest.raises(BadInput, match=r"holds another build \(model "):
+        build(replace(recipe, generator=engine), tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not answers.requests[200:]
+
+
+def test_a_build_that_makes_nothing_says_where_the_rows_went(answers: Answers, tmp_path: Path) -> None:
+    answers.cut_every = 1
+    with pytest.raises(NothingMade, match=r"algebra: 12 drawn -> 0 problems \(12 length\)"):
+        build(small_recipe(answers, "algebra"), tmp_path / "out")
+    assert not (tmp_path / "out" / "README.md").exists()
+
+
+def test_an_empty_split_is_left_out(answers: Answers, tmp_path: Path) -> None:
+    """A scorer without scores makes no pairs. `load_dataset` refuses an empty split, and must not trip over it."""
+    recipe = small_recipe(answers, "algebra")
+    speechless = replace(recipe.scorer, min_mass=2.0)
+    built = build(replace(recipe, scorer=speechless), tmp_path / "out")
+    assert len(built["algebra"]["train_prefs"]) == 0
+    loaded = load_dataset(str(tmp_path / "out"), "algebra", cache_dir=str(tmp_path / "cache"))
+    assert list(loaded) == ["train_sft"]
+    assert loaded["train_sft"].to_list() == built["algebra"]["train_sft"].to_list()
+    assert "candidates (" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_recipe_that_cannot_work_is_refused(answers: Answers) -> None:
+    recipe = small_recipe(answers, "algebra")
+    with pytest.raises(BadInput, match="k is 1"):
+        replace(recipe, k=1)
+    with pytest.raises(BadInput, match="none; name at least one"):
+        replace(recipe, domains=())
+    with pytest.raises(BadInput, match="count of algebra is 0"):
+        replace(recipe, domains=(small_domain(DOMAINS["algebra"], 0),))

@@ -1,0 +1,399 @@
+"""The open user turn, closed prompts and read completions, against the formats of real model families."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from chat_formats import (
+    BUILT,
+    GEMMA,
+    INSTRUCTION,
+    LLAMA,
+    PROBLEM,
+    QWEN_CODER,
+    QWEN_MATH,
+    R1,
+    SMOL,
+    SYSTEM,
+    Format,
+    byte_tokenizer,
+    ids_of,
+    tokenizer_of,
+)
+from magpie_hf.chat import SOLVING_INSTRUCTION, Chat, Response, chat_of
+from magpie_hf.errors import BadInput
+from magpie_hf.models import Model
+
+RATINGS = ("1", "2", "3", "4", "5")
+
+
+def built(form: Format, joined: tuple[str, ...] = ()) -> Chat:
+    """The chat of a format, with the end ids of its generation config."""
+    tokenizer = tokenizer_of(form, joined)
+    return Chat(tokenizer, ids_of(tokenizer, form.config_ends), form.name)
+
+
+@pytest.fixture(params=(SMOL, *BUILT), ids=lambda form: form.name)
+def form(request: pytest.FixtureRequest) -> Format:
+    return request.param
+
+
+@pytest.fixture
+def chat(form: Format, demo_model: Path) -> Chat:
+    return built(form) if form.template else Chat(AutoTokenizer.from_pretrained(demo_model), (), form.name)
+
+
+@pytest.fixture(scope="module")
+def r1() -> Chat:
+    return built(R1)
+
+
+@pytest.fixture(scope="module")
+def qwen() -> Chat:
+    return built(QWEN_CODER)
+
+
+class TestOpenTurn:
+    def test_text_is_the_documented_prefix(self, chat: Chat, form: Format) -> None:
+        assert chat.open_text(None) == form.bare
+        assert chat.open_text(SYSTEM) == form.steered
+
+    @pytest.mark.parametrize("system", [None, SYSTEM])
+    def test_ids_encode_the_text_once(self, chat: Chat, form: Format, system: str | None) -> None:
+        ids = chat.open_turn(system)
+        text = form.bare if system is None else form.steered
+        assert chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+        assert ids == chat.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    @pytest.mark.parametrize("system", [None, SYSTEM])
+    def test_one_bos_opens_it(self, chat: Chat, form: Format, system: str | None) -> None:
+        ids, bos = chat.open_turn(system), chat.tokenizer.bos_token_id
+        if form.bos is None:
+            assert bos is None
+        else:
+            assert bos == ids_of(chat.tokenizer, (form.bos,))[0]
+            assert ids[0] == bos
+            assert ids[1] != bos
+            assert ids.count(bos) == (form.bare if system is None else form.steered).count(form.bos)
+
+    @pytest.mark.parametrize("form", [LLAMA, GEMMA, R1], ids=lambda form: form.name)
+    def test_these_tokenizers_would_add_a_second_bos(self, form: Format) -> None:
+        """Else the tests above could not tell one BOS from two."""
+        tokenizer = tokenizer_of(form)
+        assert tokenizer(form.bare)["input_ids"][:2] == [tokenizer.bos_token_id] * 2
+
+    def test_ids_are_the_markers(self, r1: Chat) -> None:
+        ids = r1.tokenizer.convert_tokens_to_ids
+        assert r1.open_turn(None) == ids(["<｜begin▁of▁sentence｜>", "<｜User｜>"])
+        gemma = built(GEMMA)
+        ids = gemma.tokenizer.convert_tokens_to_ids
+        assert gemma.open_turn(None) == ids(["<bos>", "<start_of_turn>", *"user", "\n"])
+
+    def test_user_text_follows_it(self, chat: Chat, form: Format) -> None:
+        """A closed prompt begins with the very ids of the open turn, whatever the user's text begins with."""
+        for text in (PROBLEM, r"\[x^2\]", "1", "数"):
+            ids = chat.closed_prompt([{"role": "user", "content": text}])
+            opened = chat.open_turn(None)
+            assert ids[: len(opened)] == opened
+            assert chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False).startswith(form.bare + text)
+
+
+class TestEnds:
+    def test_end_ids(self, chat: Chat, form: Format) -> None:
+        assert chat.end_ids == ids_of(chat.tokenizer, form.ends)
+
+    def test_turn_end_ids(self, chat: Chat, form: Format) -> None:
+        assert chat.turn_end_ids == ids_of(chat.tokenizer, form.turn_ends)
+
+    def test_marker_after_the_answer_ends_it_though_nothing_names_it(self) -> None:
+        """Gemma's tokenizer names <eos> alone; <end_of_turn> is what its template writes after an answer."""
+        tokenizer = tokenizer_of(GEMMA)
+        assert tokenizer.eos_token == "<eos>"
+        assert ids_of(tokenizer, ("<end_of_turn>",))[0] in Chat(tokenizer).end_ids
+
+    def test_newline_token_is_no_end(self) -> None:
+        """Here the template breaks the line before its marker, and the line break is an added token."""
+        template = GEMMA.template.replace("<end_of_turn>\n", "\n<end_of_turn>\n")
+        tokenizer = byte_tokenizer(template, special=GEMMA.special, plain=GEMMA.plain, bos=GEMMA.bos, eos=GEMMA.eos)
+        chat = Chat(tokenizer)
+        assert chat.closed_text([{"role": "user", "content": "x"}]) == "<bos><start_of_turn>user\nx\n<end_of_turn>\n<start_of_turn>model\n"
+        assert chat.end_ids == ids_of(tokenizer, ("<eos>",))
+        assert chat.turn_end_ids == ids_of(tokenizer, ("<eos>",))
+
+
+class TestSolving:
+    def test_default_system(self, chat: Chat, form: Format) -> None:
+        assert chat.default_system == form.default_system
+
+    @pytest.mark.parametrize(("written", "default"), [(" Be kind.\n", "Be kind."), (" \n", None)])
+    def test_default_system_has_no_white_space_around(self, written: str, default: str | None) -> None:
+        template = "{{ bos_token }}<system>{{ messages[0].content if messages[0].role == 'system' else DEFAULT }}</t>"
+        template += "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}</t>{% endfor %}"
+        assert toy(template.replace("DEFAULT", repr(written))).default_system == default
+
+    def test_place(self, chat: Chat, form: Format) -> None:
+        assert chat.solving_place == form.place
+
+    def test_prompt(self, chat: Chat, form: Format) -> None:
+        messages = chat.solving_prompt(PROBLEM, INSTRUCTION)
+        assert chat.closed_text(messages) == form.asked
+        assert chat.closed_prompt(messages) == chat.tokenizer(form.asked, add_special_tokens=False)["input_ids"]
+        assert [message["role"] for message in messages] == (["system", "user"] if form.place == "system" else ["user"])
+
+    def test_note(self, chat: Chat, form: Format) -> None:
+        assert chat.solving_note(INSTRUCTION) == form.note
+
+    def test_default_instruction(self, r1: Chat, qwen: Chat) -> None:
+        assert SOLVING_INSTRUCTION == r"Please reason step by step, and put your final answer within \boxed{}."
+        assert r1.solving_prompt("Q") == [{"role": "user", "content": f"Q\n\n{SOLVING_INSTRUCTION}"}]
+        assert r1.solving_note() == f"user: {SOLVING_INSTRUCTION}"
+        system = f"You are Qwen, created by Alibaba Cloud. You are a helpful assistant.\n\n{SOLVING_INSTRUCTION}"
+        assert qwen.solving_prompt("Q") == [{"role": "system", "content": system}, {"role": "user", "content": "Q"}]
+        assert built(QWEN_MATH).solving_prompt("Q") == [{"role": "user", "content": "Q"}]
+        assert built(QWEN_MATH).solving_note() == f"system: {SOLVING_INSTRUCTION}"
+
+
+class TestRead:
+    def test_opens_thinking(self, chat: Chat, form: Format) -> None:
+        assert chat.opens_thinking is form.opens_thinking
+
+    @pytest.mark.parametrize(
+        ("completion", "response"),
+        [
+            ("The sum is 2.\n", Response("The sum is 2.", None, "The sum is 2.", None)),
+            ("<think>\n1+1\n</think>\n\n2", Response("<think>\n1+1\n</think>\n\n2", "1+1", "2", None)),
+            ("<think></think>2", Response("<think></think>2", None, "2", None)),
+            ("<think>\n1+1", Response("<think>\n1+1", "1+1", "", "thinking_not_closed")),
+            (" \n", Response("", None, "", "empty")),
+            ("2<|im_end|>", Response("2<|im_end|>", None, "2<|im_end|>", "special_tokens")),
+        ],
+    )
+    def test_plain_model(self, qwen: Chat, completion: str, response: Response) -> None:
+        assert qwen.read(completion) == response
+
+    @pytest.mark.parametrize(
+        ("completion", "response"),
+        [
+            ("1+1\n</think>\n\nIt is 2.", Response("<think>\n1+1\n</think>\n\nIt is 2.", "1+1", "It is 2.", None)),
+            ("\n1+1\n</think>\n2\n", Response("<think>\n1+1\n</think>\n2", "1+1", "2", None)),
+            ("\n</think>\n\n2", Response("<think>\n</think>\n\n2", None, "2", None)),
+            ("1+1 is", Response("<think>\n1+1 is", "1+1 is", "", "thinking_not_closed")),
+            ("1+1\n</think>\n\n", Response("<think>\n1+1\n</think>", "1+1", "", "empty")),
+            ("a\n</think>\nb</think>c", Response("<think>\na\n</think>\nb</think>c", "a", "b</think>c", "special_tokens")),
+            ("a\n</think>\nb<think>c", Response("<think>\na\n</think>\nb<think>c", "a", "b<think>c", "special_tokens")),
+            ("a<｜User｜>\n</think>\nb", Response("<think>\na<｜User｜>\n</think>\nb", "a<｜User｜>", "b", "special_tokens")),
+            (
+                "a\n</think>\nb<｜Assistant｜>",
+                Response("<think>\na\n</think>\nb<｜Assistant｜>", "a", "b<｜Assistant｜>", "special_tokens"),
+            ),
+        ],
+    )
+    def test_reasoning_model(self, r1: Chat, completion: str, response: Response) -> None:
+        assert r1.read(completion) == response
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<|im_start|>",
+            "<|begin_of_text|>",
+            "<|eot_id|>",
+            "<|endoftext|>",
+            "<｜User｜>",
+            "<｜end▁of▁sentence｜>",
+            "<start_of_turn>",
+            "<end_of_turn>",
+            "[INST]",
+            "[/INST]",
+            "<<SYS>>",
+            "<</SYS>>",
+        ],
+    )
+    def test_foreign_markers(self, qwen: Chat, text: str) -> None:
+        assert qwen.read(f"It is {text} 2.").reason == "special_tokens"
+
+    def test_own_markers(self, chat: Chat, form: Format) -> None:
+        for token in {form.eos, *form.ends, *form.turn_ends, *form.special}:
+            assert chat.special_pattern.search(f"a {token} b").group() == token
+        # Gemma's line breaks are added tokens and no markers.
+        assert chat.special_pattern.search("a\n\nb\nc") is None
+
+    def test_own_role_markers_that_are_not_special(self) -> None:
+        """A format of nobody's ends its turns with an added token that is not special and that no list of foreign markers knows."""
+        assert toy(GOOD).read("It is</t> 2.").reason == "special_tokens"
+        assert toy(GOOD, plain=("</t>", "</u>")).read("It is</u> 2.").reason is None
+
+    def test_added_token_that_is_no_marker(self, qwen: Chat) -> None:
+        assert qwen.read("Use <tool_call> twice.").reason is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "If |x|<|y| then |y|>|x|.",
+            "|x|<|y|>0",
+            "|a|<|b|<|c|>|d|",
+            r"$\langle u|v\rangle$ and <|u|>",
+            "Let a < b, b > c and [x, y] = 0.",
+            "f(x) = <x, x> and 1 << 3",
+        ],
+    )
+    def test_mathematics_is_no_marker(self, chat: Chat, text: str) -> None:
+        completion = f"{text}\n</think>\n\n{text}" if chat.opens_thinking else text
+        response = chat.read(completion)
+        assert (response.answer, response.reason) == (text, None)
+        assert response.thinking == (text if chat.opens_thinking else None)
+
+
+class TestClosedText:
+    def test_earlier_thinking_is_the_template_s_to_drop(self, r1: Chat) -> None:
+        answer = r1.read("1+1\n</think>\n\nIt is 2.").text
+        talk = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": answer}, {"role": "user", "content": "More?"}]
+        begin, end = R1.bos, R1.eos
+        assert r1.closed_text(talk) == f"{begin}<｜User｜>Q<｜Assistant｜>\n\nIt is 2.{end}<｜User｜>More?<｜Assistant｜><think>\n"
+
+    def test_the_day_makes_no_difference(self) -> None:
+        template = "<bos>{{ strftime_now('%Y-%m-%d') }}<start_of_turn>{{ messages[-1].content }}<end_of_turn>"
+        chat = Chat(byte_tokenizer(template, special=GEMMA.special, bos="<bos>", eos="<eos>"))
+        assert chat.open_text(None) == "<bos>2024-07-26<start_of_turn>"
+
+
+class TestChoicePrompt:
+    @pytest.mark.parametrize(
+        ("joined", "stem", "tokens"),
+        [((), "Rating: ", ["1", "2", "3", "4", "5"]), (tuple(f" {i}" for i in RATINGS), "Rating:", [" 1", " 2", " 3", " 4", " 5"])],
+        ids=["splits the space off", "joins the space"],
+    )
+    @pytest.mark.parametrize("form", BUILT, ids=lambda form: form.name)
+    def test_one_token_a_choice(self, form: Format, joined: tuple[str, ...], stem: str, tokens: list[str]) -> None:
+        chat = built(form, joined)
+        head = chat.closed_text([{"role": "user", "content": "Rate it."}])
+        assert head.endswith(form.asked.partition(INSTRUCTION)[2] if form.place == "user" else "<|im_start|>assistant\n")
+        ids, choices = chat.choice_prompt([{"role": "user", "content": "Rate it."}], "Rating: ", RATINGS)
+        skipped = "\n</think>\n\n" if form is R1 else ""
+        assert chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == head + skipped + stem
+        assert [chat.tokenizer.decode([choice], clean_up_tokenization_spaces=False) for choice in choices] == tokens
+        for choice, token in zip(RATINGS, choices, strict=True):
+            assert [*ids, token] == chat.tokenizer(f"{head}{skipped}Rating: {choice}", add_special_tokens=False)["input_ids"]
+
+    def test_thought_is_empty_and_closed(self, r1: Chat) -> None:
+        ids, _ = r1.choice_prompt([{"role": "user", "content": "Q"}], "Rating: ", RATINGS)
+        assert r1.tokenizer.decode(ids) == "<｜begin▁of▁sentence｜><｜User｜>Q<｜Assistant｜><think>\n\n</think>\n\nRating: "
+
+    def test_real_tokenizer(self, demo_model: Path) -> None:
+        chat = Chat(AutoTokenizer.from_pretrained(demo_model))
+        ids, choices = chat.choice_prompt([{"role": "user", "content": "Rate it."}], "Rating: ", RATINGS)
+        assert len(set(choices)) == 5
+        for rating, choice in zip(RATINGS, choices, strict=True):
+            assert chat.tokenizer.decode([*ids, choice]) == f"{SMOL.bare}Rate it.<|im_end|>\n<|im_start|>assistant\nRating: {rating}"
+
+    def test_choices_may_share_a_beginning(self, qwen: Chat) -> None:
+        ids, choices = qwen.choice_prompt([{"role": "user", "content": "Q"}], "", ("yes", "yet"))
+        assert qwen.tokenizer.decode(ids).endswith("assistant\nye")
+        assert qwen.tokenizer.convert_ids_to_tokens(choices) == ["s", "t"]
+
+    @pytest.mark.parametrize("choices", [("1", "12"), ("1", "2", "23"), ("1", "1"), ("1",)])
+    def test_choices_that_no_single_token_tells_apart(self, qwen: Chat, choices: tuple[str, ...]) -> None:
+        with pytest.raises(BadInput, match=f"^the tokenizer of Qwen2.5-Coder does not tell {', '.join(choices)} apart by one token; "):
+            qwen.choice_prompt([{"role": "user", "content": "Q"}], "Rating: ", choices)
+
+
+GOOD = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}</t>{% endfor %}"
+USER = "{{ messages[-1].content }}"
+
+
+def toy(template: str | None, **other: object) -> Chat:
+    """A chat of a format of nobody's, to be refused."""
+    tokens = {"special": ("<s>", "</s>"), "plain": ("</t>",), "bos": "<s>", "eos": "</s>", **other}
+    return Chat(byte_tokenizer(template, **tokens), (), "toy")  # type: ignore[arg-type]
+
+
+class TestRefusals:
+    def test_good_template(self) -> None:
+        """What the refused ones below are made from is accepted."""
+        chat = toy(GOOD)
+        assert chat.open_text(None) == "<s><user>"
+        assert chat.open_text(SYSTEM) == f"<s><system>{SYSTEM}</t><user>"
+        assert chat.end_ids == chat.turn_end_ids == ids_of(chat.tokenizer, ("</s>", "</t>"))
+
+    @pytest.mark.parametrize(
+        ("template", "message"),
+        [
+            (None, "toy has no chat template, so it has no user turn to open; "),
+            (GOOD.replace("m.content", "m.content | upper"), "changes or leaves out the user's text"),
+            (GOOD.replace("m.content", "m.content | lower"), "changes or leaves out the user's text"),
+            (GOOD.replace("m.content", "m.content | striptags"), "changes or leaves out the user's text"),
+            (GOOD.replace("m.content", "m.content | escape"), "changes or leaves out the user's text"),
+            (GOOD.replace("m.content", r"m.content | replace('\n', ' ')"), "changes or leaves out the user's text"),
+            (GOOD.replace("m.content", "m.content | truncate(30, true)"), "changes or leaves out the user's text"),
+            (GOOD.replace("m.content", "''"), "changes or leaves out the user's text"),
+            (GOOD + USER, "writes the user's text 2 times"),
+            ("<s>" + "{{ messages[-1].content | length }}" + USER, "writes another beginning for another user text"),
+            ("{{ bos_token }}" + GOOD, "writes its BOS token twice"),
+            ("<s>" + GOOD, "writes its BOS token twice"),
+            (USER + "</t>", "writes nothing before the user's text"),
+            ("<s>{{ raise_exception('no roles at all') }}", "refuses a conversation of user: no roles at all"),
+        ],
+    )
+    def test_template(self, template: str | None, message: str) -> None:
+        with pytest.raises(BadInput) as refusal:
+            toy(template)
+        assert message in str(refusal.value)
+        assert "toy" in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+    @pytest.mark.parametrize(
+        ("template", "message"),
+        [
+            ("<s><user>" + USER, "shows the system text 0 times in the user's turn"),
+            (GOOD.replace("m.content", "(m.content | upper if m.role == 'system' else m.content)"), "shows the system text 0 times"),
+            (GOOD.replace("bos_token", "bos_token ~ (messages[0].content if messages | length > 1)"), "shows the system text 2 times"),
+            ("{% if messages[0].role == 'system' %}{{ raise_exception('No system role') }}{% endif %}" + GOOD,
+             "refuses a conversation of system, user: No system role"),
+        ],
+    )  # fmt: skip
+    def test_system_text(self, template: str, message: str) -> None:
+        chat = toy(template)
+        assert chat.open_text(None) == "<s><user>"
+        for opening in (chat.open_text, chat.open_turn):
+            with pytest.raises(BadInput) as refusal:
+                opening(SYSTEM)
+            assert message in str(refusal.value)
+            assert "the chat template of toy" in str(refusal.value)
+            assert "\n" not in str(refusal.value)
+
+    def test_a_template_without_system_texts_has_no_default_one(self) -> None:
+        assert toy("<s><user>" + USER).default_system is None
+        assert toy("<s><user>" + USER).solving_prompt("Q", "I") == [{"role": "user", "content": "Q\n\nI"}]
+
+    def test_no_end_token(self) -> None:
+        with pytest.raises(BadInput, match=r"^toy names no end-of-turn token, so no completion would end; "):
+            toy(GOOD, eos=None, special=("<s>",), plain=())
+
+    def test_any_end_token_will_do(self) -> None:
+        assert len(toy(GOOD, eos=None).end_ids) == 1
+        assert Chat(byte_tokenizer(GOOD, special=("<s>",), bos="<s>"), (7,), "toy").end_ids == (7,)
+
+
+class TestChatOf:
+    def test_demo_model(self, demo_model: Path) -> None:
+        chat = chat_of(Model("demo", "sha256:0", path=str(demo_model)))
+        assert chat.name == "demo"
+        assert chat.open_text(None) == SMOL.bare
+        assert chat.end_ids == (2,)
+
+    @pytest.mark.parametrize(("ends", "named"), [(None, ()), (7, (7,)), ([7, 8], (7, 8))])
+    def test_ends_of_the_generation_config(self, tmp_path: Path, ends: int | list[int] | None, named: tuple[int, ...]) -> None:
+        tokenizer = tokenizer_of(GEMMA)
+        tokenizer.save_pretrained(tmp_path)
+        if ends is not None:
+            (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+        chat = chat_of(Model("gemma", f"sha256:{tmp_path}", path=str(tmp_path)))
+        assert chat.end_ids == (*named, *ids_of(tokenizer, GEMMA.ends))
+        assert chat.open_turn(SYSTEM) == built(GEMMA).open_turn(SYSTEM)
+
+    def test_folder_without_a_tokenizer(self, tmp_path: Path) -> None:
+        with pytest.raises(BadInput, match=r"^the tokenizer of nothing cannot be loaded: "):
+            chat_of(Model("nothing", f"sha256:{tmp_path}", path=str(tmp_path)))

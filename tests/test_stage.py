@@ -1,0 +1,689 @@
+"""Stages: what they are (identity, seeds, ids) and which rows they make of hand-written ones."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import pytest
+from datasets import Dataset, Features, Value
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from magpie_hf.chat import chat_of
+from magpie_hf.engines.base import NO_ROOM, Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.engines.vllm import VLLM
+from magpie_hf.models import Model
+from magpie_hf.runners import seed_rows
+from magpie_hf.sampling import Sampling
+from magpie_hf.schema import PUBLISHED
+from magpie_hf.scorers import Judge
+from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, seed_of
+from magpie_hf.stages.clean import Clean
+from magpie_hf.stages.export import Export
+from magpie_hf.stages.instruct import Instruct
+from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.respond import Respond
+from magpie_hf.stages.score import ScoreCandidates
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+# Like DeepSeek-R1's: the system text stands bare, the assistant's turn opens a thought. No other model knows its markers.
+THINKER = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}[USER]{{ m.content }}"
+    "{% else %}[BOT]{{ m.content }}[END]{% endif %}{% endfor %}{% if add_generation_prompt %}[BOT]<think>\n{% endif %}"
+)
+FORMATS = {"chatml": (CHATML, "<|im_end|>", ["<|im_start|>"]), "thinker": (THINKER, "[END]", ["[USER]", "[BOT]"])}
+
+
+def byte_model(name: str, folder: Path) -> Model:
+    """A model whose tokenizer knows single bytes and the markers of its chat format, so that a prompt can be read back."""
+    template, end, markers = FORMATS[name]
+    core = Tokenizer(models.BPE(vocab={byte: i for i, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token=end, additional_special_tokens=markers, chat_template=template
+    ).save_pretrained(folder)
+    return Model(f"byte/{name}", f"sha256:{name}", path=str(folder))
+
+
+def text_of(model: Model, prompt: Sequence[int]) -> str:
+    """The text that the prompt ids stand for."""
+    return str(chat_of(model).tokenizer.decode(prompt, clean_up_tokenization_spaces=False))
+
+
+def id_of(model: Model, token: str) -> int:
+    return int(chat_of(model).tokenizer.convert_tokens_to_ids(token))
+
+
+@pytest.fixture(scope="module")
+def chatml(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return byte_model("chatml", tmp_path_factory.mktemp("chatml"))
+
+
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return byte_model("thinker", tmp_path_factory.mktemp("thinker"))
+
+
+@dataclass
+class Script:
+    """A reply for FakeEngine that says the next line of a list, and remembers what it was asked."""
+
+    model: Model
+    lines: list[str | Completion]
+    asked: list[tuple[str, Sampling, int]] = field(default_factory=list)
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> str | Completion:
+        self.asked.append((text_of(self.model, prompt), sampling, seed))
+        return self.lines[len(self.asked) - 1]
+
+
+def from_seed(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+    """A reply that depends on the seed alone; the judge's question is answered with a rating of 3."""
+    if sampling.logprobs:
+        return Completion("", "length", len(prompt), 1, ((18, 0.0),))  # the byte "3"
+    return Completion(f"Text {seed}", "stop", len(prompt), seed % 50)
+
+
+# --- identity ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Inner:
+    heat: float
+    where: str = field(default="here", compare=False)
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner
+    others: tuple[Inner, ...] = ()
+    table: Any = None
+
+
+@dataclass(frozen=True)
+class Double(Stage):
+    """Doubles a number."""
+
+    name: ClassVar[str] = "double"
+    reads: ClassVar[tuple[str, ...]] = ("number",)
+
+    times: int = 2
+    threads: int = field(default=1, compare=False)
+
+    @property
+    def adds(self) -> Features:
+        return Features({"doubled": Value("int64")})
+
+    def run(self, batch: Batch) -> Batch:
+        return {"doubled": [self.times * number for number in batch["number"]]}
+
+
+@dataclass(frozen=True)
+class DoubleAnew(Double):
+    version: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class Treble(Double):
+    name: ClassVar[str] = "treble"
+
+
+def test_identity_is_plain_json_of_the_comparing_fields() -> None:
+    assert identity(Outer(Inner(0.5), (Inner(1.0, "there"),), {"b": None, "a": [True, 2, "x"]})) == {
+        "is": "Outer",
+        "version": 1,
+        "inner": {"is": "Inner", "version": 1, "heat": 0.5},
+        "others": [{"is": "Inner", "version": 1, "heat": 1.0}],
+        "table": {"b": None, "a": [True, 2, "x"]},
+    }
+    assert identity(DoubleAnew(3, threads=8)) == {"is": "double", "version": 2, "times": 3}
+
+
+def test_where_the_work_is_done_takes_no_part_however_deep() -> None:
+    here, there = Outer(Inner(0.5, "here"), (Inner(1.0, "here"),)), Outer(Inner(0.5, "there"), (Inner(1.0, "there"),))
+    assert here == there
+    assert fingerprint(here) == fingerprint(there)
+    assert fingerprint(Double(threads=1)) == fingerprint(Double(threads=64))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Outer(Inner(0.5)), Outer(Inner(0.25))),
+        (Outer(Inner(0.5), (Inner(1.0),)), Outer(Inner(0.5), (Inner(1.5),))),
+        (Outer(Inner(0.5), (Inner(1.0), Inner(2.0))), Outer(Inner(0.5), (Inner(2.0), Inner(1.0)))),
+        (Double(2), Double(3)),
+        (Double(2), DoubleAnew(2)),
+        (Double(2), Treble(2)),
+        (Inner(0.5), Outer(Inner(0.5))),
+        ("1", 1),
+        (None, "None"),
+        ({"a": "b"}, {"b": "a"}),
+        (["ab"], ["a", "b"]),
+    ],
+)
+def test_what_makes_other_rows_has_another_fingerprint(one: Any, other: Any) -> None:
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_the_order_of_a_dict_makes_no_difference() -> None:
+    assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
+    assert fingerprint(Outer(Inner(1.0), table={"a": 1, "b": 2})) == fingerprint(Outer(Inner(1.0), table={"b": 2, "a": 1}))
+    assert fingerprint(MappingProxyType({"a": 1})) == fingerprint({"a": 1})
+    assert fingerprint({"x", "y", "z"}) == fingerprint({"z", "y", "x"})
+    assert fingerprint((1, 2)) == fingerprint([1, 2])
+
+
+def test_a_fingerprint_is_sixteen_hexadecimal_digits() -> None:
+    assert re.fullmatch(r"[0-9a-f]{16}", fingerprint())
+    assert fingerprint("a", "b") != fingerprint("ab")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda x: x, len, math.nan, math.inf, -math.inf, b"bytes", object(), Inner, {1: "a"}, 1j,
+        [lambda: 0], {"a": math.nan}, Outer(Inner(math.nan)),
+    ],
+)  # fmt: skip
+def test_what_has_no_stable_identity_is_a_type_error(value: Any) -> None:
+    with pytest.raises(TypeError, match="has no stable identity"):
+        fingerprint(value)
+
+
+def test_canonical_json_is_one_text_for_one_value() -> None:
+    assert canonical({"b": [1, 2.5, None, True], "a": "数"}) == '{"a":"数","b":[1,2.5,null,true]}'
+
+
+MODEL = Model("acme/model", "f" * 40)
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [
+        {"form": "stepped"},
+        {"form": "async"},
+        {"context": 4096},
+        {"tensor_parallel_size": 8},
+        {"gpu_memory_utilization": 0.5},
+        {"kv_cache_gigabytes": 2.5},
+        {"max_num_seqs": 1},
+    ],
+)
+def test_where_a_model_runs_takes_no_part(placement: dict[str, Any]) -> None:
+    plain, placed = VLLM(MODEL), VLLM(MODEL, **placement)
+    assert plain == placed
+    assert hash(plain) == hash(placed)
+    for stage in (Instruct(plain, "S", Sampling()), Respond(plain, "solutions", Sampling()), ScoreCandidates(Judge(plain))):
+        moved = replace(stage, **({"scorer": Judge(placed)} if isinstance(stage, ScoreCandidates) else {"engine": placed}))
+        assert moved == stage
+        assert fingerprint(moved) == fingerprint(stage)
+
+
+def test_the_kind_of_engine_takes_no_part() -> None:
+    assert fingerprint(VLLM(MODEL)) == fingerprint(FakeEngine(MODEL, from_seed)) == fingerprint(MODEL)
+    assert FakeEngine(MODEL, from_seed) == FakeEngine(MODEL, lambda *_: "another")
+
+
+@pytest.mark.parametrize("change", [{"name": "acme/other"}, {"revision": "e" * 40}, {"dtype": "float16"}, {"max_length": 100}])
+def test_what_a_model_is_takes_part(change: dict[str, Any]) -> None:
+    one, other = Respond(VLLM(MODEL), "solutions", Sampling()), Respond(VLLM(replace(MODEL, **change)), "solutions", Sampling())
+    assert one != other
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_where_a_model_lies_takes_no_part() -> None:
+    assert fingerprint(VLLM(replace(MODEL, path="/there"))) == fingerprint(VLLM(MODEL))
+
+
+@pytest.mark.parametrize("change", [{"column": "candidates"}, {"k": 2}, {"instruction": "Solve."}, {"sampling": Sampling(top_p=0.9)}])
+def test_every_comparing_field_of_a_stage_takes_part(change: dict[str, Any]) -> None:
+    stage = Respond(VLLM(MODEL), "solutions", Sampling())
+    assert fingerprint(replace(stage, **change)) != fingerprint(stage)
+
+
+def test_a_vllm_spec_needs_no_vllm() -> None:
+    script = (
+        "import pickle, sys; from magpie_hf.engines.vllm import VLLM; from magpie_hf.models import Model\n"
+        "spec = VLLM(Model('a/b', 'r'), tensor_parallel_size=2)\n"
+        "assert pickle.loads(pickle.dumps(spec)).tensor_parallel_size == 2\n"
+        "assert not {'vllm', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+
+
+# --- seeds -------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.one_of(st.integers(), st.text(), st.none())))
+def test_a_seed_is_the_first_48_bits_of_a_digest(parts: list[Any]) -> None:
+    seed = seed_of(*parts)
+    assert 0 <= seed < 2**48
+    assert seed == int(hashlib.sha256(canonical(parts).encode()).hexdigest()[:12], 16)
+
+
+def test_seeds_are_distinct_by_row_candidate_and_stage() -> None:
+    rows = [seed_of(build, domain, row) for build in range(3) for domain in ("algebra", "geometry") for row in range(200)]
+    assert len(set(rows)) == 1200
+    asked = [seed_of(row, column, j) for row in rows[:100] for column in ("solutions", "candidates") for j in range(5)]
+    asked += [seed_of(row, "instruct") for row in rows[:100]]
+    assert len(set(asked)) == 1100
+
+
+def test_a_rows_seed_comes_from_build_domain_and_place() -> None:
+    rows = seed_rows("algebra", 7, 3, 6).table
+    assert rows["index"][:] == [3, 4, 5]
+    assert rows["domain"][:] == ["algebra"] * 3
+    assert rows["seed"][:] == [int(hashlib.sha256(b'[7,"algebra",%d]' % row).hexdigest()[:12], 16) for row in (3, 4, 5)]
+
+
+def test_each_request_has_a_seed_of_its_own(chatml: Model) -> None:
+    script = Script(chatml, ["x"] * 100)
+    engine = FakeEngine(chatml, script)
+    batch = {"domain": ["algebra"] * 4, "seed": [11, 12, 13, 14], "problem": ["P"] * 4}
+    Instruct(engine, "S", Sampling()).run(batch)
+    Respond(engine, "solutions", Sampling()).run(batch)
+    Respond(engine, "candidates", Sampling(), k=3).run(batch)
+    seeds = [seed for _, _, seed in script.asked]
+    assert seeds[:4] == [seed_of(seed, "instruct") for seed in (11, 12, 13, 14)]
+    assert seeds[4:8] == [seed_of(seed, "solutions", 0) for seed in (11, 12, 13, 14)]
+    assert seeds[8:] == [seed_of(seed, "candidates", j) for seed in (11, 12, 13, 14) for j in range(3)]
+    assert len(set(seeds)) == len(seeds) == 20
+
+
+def test_a_higher_k_keeps_the_first_candidates(chatml: Model) -> None:
+    batch = {"problem": ["P", "Q"], "seed": [1, 2]}
+    few, many = (Respond(FakeEngine(chatml, from_seed), "candidates", Sampling(), k=k)(batch)["candidates"] for k in (2, 5))
+    assert [len(row) for row in many] == [5, 5]
+    assert [row[:2] for row in many] == few
+
+
+def test_ids_keep_when_the_bound_is_raised_and_change_with_the_draw(chatml: Model, thinker: Model) -> None:
+    def ids(model: Model = chatml, system: str = "A geometer asks.", seeds: Sequence[int] = (11, 12), **sampling: Any) -> list[str]:
+        stage = Instruct(FakeEngine(model, from_seed), system, Sampling(**{"temperature": 1.0, "max_tokens": 64, **sampling}))
+        return stage({"domain": ["algebra", "algebra"], "seed": list(seeds)})["id"]
+
+    plain = ids()
+    assert all(re.fullmatch(r"algebra-[0-9a-f]{16}", one) for one in plain)
+    assert ids(max_tokens=1024) == plain
+    others = [
+        ids(temperature=1.5), ids(min_p=0.1), ids(top_p=0.9), ids(repetition_penalty=1.1), ids(system="An analyst asks."),
+        ids(seeds=(13, 14)), ids(thinker), ids(replace(chatml, revision="sha256:other")), ids(replace(chatml, dtype="float32")),
+    ]  # fmt: skip
+    everything = [*plain, *(one for other in others for one in other)]
+    assert len(set(everything)) == len(everything) == 20
+    assert ids(seeds=(12, 11)) == plain[::-1], "an id belongs to its row's seed, not to its place"
+
+
+# --- golden rows -------------------------------------------------------------------------------------------------------------
+
+DROPPED = ["length", None, None, "empty"]  # two dead rows around two living ones
+
+
+def test_instruct_draws_a_user_turn(chatml: Model) -> None:
+    script = Script(chatml, ["Find $x$ with $x^2=4$.", Completion("\nLet $G$ be", "length", 40, 64)])
+    stage = Instruct(FakeEngine(chatml, script), "An algebraist asks.", Sampling(temperature=1.3, min_p=0.1, max_tokens=64))
+    batch = {"index": [0, 1], "domain": ["algebra", "algebra"], "seed": [11, 12]}
+    out = stage(batch)
+    first, second = out["id"]
+    assert out == {
+        "index": [0, 1],
+        "domain": ["algebra", "algebra"],
+        "seed": [11, 12],
+        "id": [first, second],
+        "raw_instruction": ["Find $x$ with $x^2=4$.", "\nLet $G$ be"],
+        "raw_finish_reason": ["stop", "length"],
+        "raw_num_tokens": [5, 64],
+    }
+    assert first != second
+    prompt = "<|im_start|>system\nAn algebraist asks.<|im_end|>\n<|im_start|>user\n"
+    sampling = Sampling(temperature=1.3, min_p=0.1, max_tokens=64, stop_token_ids=(id_of(chatml, "<|im_end|>"),))
+    assert script.asked == [(prompt, sampling, seed_of(11, "instruct")), (prompt, sampling, seed_of(12, "instruct"))]
+
+
+def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
+    raw = [
+        ("  Find $x$.\n\n", "stop"),
+        ("Show that", "length"),
+        ("", NO_ROOM),
+        (" \n ", "stop"),
+        ("Solve.<|im_start|>assistant", "stop"),
+        ("<|begin_of_text|>Solve.", "stop"),
+        ("Solve. [/INST]", "stop"),
+        ("Let |x|<|y|>0 and [USER] be", "stop"),
+    ]
+    batch = {"raw_instruction": [text for text, _ in raw], "raw_finish_reason": [finish for _, finish in raw]}
+    assert Clean((chatml,))(batch) == {
+        **batch,
+        "problem": ["Find $x$.", None, None, None, None, None, None, "Let |x|<|y|>0 and [USER] be"],
+        "dropped": [None, "length", "no_room", "empty", "special_tokens", "special_tokens", "special_tokens", None],
+    }
+
+
+def test_clean_heeds_the_markers_of_every_model(chatml: Model, thinker: Model) -> None:
+    batch = {"raw_instruction": ["Is [USER] a set?", "Is [user] a set?"], "raw_finish_reason": ["stop", "stop"]}
+    assert Clean((chatml,))(batch)["dropped"] == [None, None]
+    assert Clean((chatml, thinker))(batch)["dropped"] == ["special_tokens", None]
+
+
+def response(text: str, prompt_tokens: int, num_tokens: int, finish: str = "stop", **changed: Any) -> dict[str, Any]:
+    return {
+        "text": text,
+        "thinking": None,
+        "answer_text": text,
+        "finish_reason": finish,
+        "reason": None,
+        "asked_with": "user: Solve it.",
+        "prompt_tokens": prompt_tokens,
+        "num_tokens": num_tokens,
+        **changed,
+    }
+
+
+def test_respond_asks_k_times_and_reads_the_answers(chatml: Model) -> None:
+    lines: list[str | Completion] = [
+        Completion(" It is $4$.\n", "stop", 70, 6),
+        Completion("First we", "length", 70, 8),
+        Completion("  ", "stop", 71, 2),
+        Completion("A<|im_start|>user", "stop", 71, 4),
+        Completion("", NO_ROOM, 9000, 0),
+        Completion("<think>hm</think>Ten", "stop", 72, 5),
+    ]
+    script = Script(chatml, lines)
+    stage = Respond(FakeEngine(chatml, script), "candidates", Sampling(temperature=0.8, top_p=0.95, max_tokens=8), 2, "Solve it.")
+    batch = {"problem": ["P {x}", "Q", "R"], "seed": [11, 12, 13]}
+    assert stage(batch) == {
+        **batch,
+        "candidates": [
+            [response("It is $4$.", 70, 6), response("First we", 70, 8, "length", reason="length")],
+            [response("", 71, 2, reason="empty"), response("A<|im_start|>user", 71, 4, reason="special_tokens")],
+            [
+                response("", 9000, 0, "no_room", reason="no_room"),
+                response("<think>hm</think>Ten", 72, 5, thinking="hm", answer_text="Ten"),
+            ],
+        ],
+    }
+    sampling = Sampling(temperature=0.8, top_p=0.95, max_tokens=8, stop_token_ids=(id_of(chatml, "<|im_end|>"),))
+    assert script.asked == [
+        (
+            f"<|im_start|>user\n{problem}\n\nSolve it.<|im_end|>\n<|im_start|>assistant\n",
+            sampling,
+            seed_of(seed, "candidates", j),
+        )
+        for problem, seed in zip(batch["problem"], batch["seed"], strict=True)
+        for j in range(2)
+    ]
+
+
+def test_respond_puts_back_the_thought_that_the_template_opens(thinker: Model) -> None:
+    lines: list[str | Completion] = [
+        Completion("\nSquare it.</think>\n\n\\boxed{4}", "stop", 40, 9),
+        Completion("Square it and", "length", 40, 9),
+        Completion("Square it.", "stop", 40, 4),
+        Completion("Square it.</think>", "stop", 40, 5),
+        Completion("Square it.</think>It", "length", 40, 9),
+    ]
+    script = Script(thinker, lines)
+    stage = Respond(FakeEngine(thinker, script), "solutions", Sampling(), len(lines), "Solve it.")
+    asked = {"thinking": "Square it.", "answer_text": ""}
+    assert stage({"problem": ["P"], "seed": [11]})["solutions"] == [
+        [
+            response("<think>\nSquare it.</think>\n\n\\boxed{4}", 40, 9, thinking="Square it.", answer_text="\\boxed{4}"),
+            response("<think>\nSquare it and", 40, 9, "length", thinking="Square it and", answer_text="", reason="thinking_not_closed"),
+            response("<think>\nSquare it.", 40, 4, **asked, reason="thinking_not_closed"),
+            response("<think>\nSquare it.</think>", 40, 5, **asked, reason="empty"),
+            response("<think>\nSquare it.</think>It", 40, 9, "length", **{**asked, "answer_text": "It"}, reason="length"),
+        ]
+    ]
+    assert {prompt for prompt, _, _ in script.asked} == {"[USER]P\n\nSolve it.[BOT]<think>\n"}
+
+
+def test_a_prompt_without_room_is_no_open_thought(thinker: Model) -> None:
+    """Nothing was ever asked, so the reason is the room, and not a thought that the model did not close."""
+    script = Script(thinker, [Completion("", NO_ROOM, 9000, 0)])
+    out = Respond(FakeEngine(thinker, script), "solutions", Sampling())({"problem": ["P"], "seed": [11]})
+    assert out["solutions"][0][0]["reason"] == "no_room"
+
+
+def candidate(text: str, reason: str | None = None, **changed: Any) -> dict[str, Any]:
+    return {**response(text, 50, 7, "stop" if reason is None else "length", reason=reason), **changed}
+
+
+def test_score_rates_the_complete_candidates(chatml: Model) -> None:
+    five, two, other = id_of(chatml, "5"), id_of(chatml, "2"), id_of(chatml, "x")
+    lines: list[str | Completion] = [
+        Completion("5", "length", 9, 1, ((five, 0.0),)),
+        Completion("x", "length", 9, 1, ((other, 0.0),)),
+        Completion("2", "length", 9, 1, ((two, 0.0),)),
+    ]
+    script = Script(chatml, lines)
+    stage = ScoreCandidates(Judge(FakeEngine(chatml, script), "P: {problem} S: {response}"))
+    batch = {
+        "problem": ["One?", "Two?"],
+        "candidates": [
+            [candidate("a"), candidate("b", "length"), candidate("c")],
+            [candidate("<think>t</think>d", thinking="t", answer_text="d"), candidate("e", "empty"), candidate("f", "no_room")],
+        ],
+    }
+    assert stage(batch) == {
+        **batch,
+        "scores": [
+            [{"score": 5.0, "reason": None}, {"score": None, "reason": "length"}, {"score": None, "reason": "not_rated"}],
+            [{"score": 2.0, "reason": None}, {"score": None, "reason": "empty"}, {"score": None, "reason": "no_room"}],
+        ],
+    }
+    assert [prompt for prompt, _, _ in script.asked] == [
+        f"<|im_start|>user\nP: {problem} S: {answer}<|im_end|>\n<|im_start|>assistant\nRating: "
+        for problem, answer in (("One?", "a"), ("One?", "c"), ("Two?", "d"))
+    ], "the judge reads the answer, not the thought"
+
+
+def test_score_asks_nothing_where_no_candidate_is_complete(chatml: Model) -> None:
+    script = Script(chatml, [])
+    batch = {"problem": ["One?"], "candidates": [[candidate("a", "length")]]}
+    assert ScoreCandidates(Judge(FakeEngine(chatml, script)))(batch)["scores"] == [[{"score": None, "reason": "length"}]]
+    assert script.asked == []
+
+
+def test_pair_takes_the_best_and_the_worst() -> None:
+    rows: list[tuple[list[str], list[float | None], int | None, int | None]] = [
+        (["a", "b", "c"], [3.0, 1.5, 4.5], 2, 1),
+        (["a", "b", "c", "d"], [2.0, 5.0, 5.0, 2.0], 1, 0),  # the first of equals
+        (["a", "b", "c"], [None, 2.0, 4.0], 2, 1),
+        (["a", "b"], [3.0, 3.0], None, None),
+        (["a", "a"], [1.0, 3.0], None, None),
+        (["a", "b"], [None, 3.0], None, None),
+        (["a", "b"], [None, None], None, None),
+    ]
+    batch = {
+        "candidates": [[candidate(text) for text in texts] for texts, _, _, _ in rows],
+        "scores": [[{"score": score, "reason": None} for score in scores] for _, scores, _, _ in rows],
+    }
+    expected = {**batch, "chosen_index": [best for _, _, best, _ in rows], "rejected_index": [worst for _, _, _, worst in rows]}
+    assert Pair()(batch) == expected
+
+
+def test_export_publishes_a_row() -> None:
+    batch = {
+        "index": [4],
+        "id": ["algebra-00"],
+        "domain": ["algebra"],
+        "seed": [11],
+        "problem": ["Find $x$."],
+        "raw_num_tokens": [12],
+        "dropped": [None],
+        "solutions": [[candidate("<think>\nhm</think>\n\n\\boxed{2}", thinking="hm", answer_text="\\boxed{2}", num_tokens=30)]],
+        "candidates": [[candidate("Is \\boxed{3}", num_tokens=8), candidate("It is", "length"), candidate("Is \\boxed{2}")]],
+        "scores": [[{"score": 1.5, "reason": None}, {"score": None, "reason": "length"}, {"score": 4.0, "reason": None}]],
+        "chosen_index": [2],
+        "rejected_index": [0],
+    }
+    user = {"role": "user", "content": "Find $x$."}
+    expected = {
+        "id": ["algebra-00"],
+        "domain": ["algebra"],
+        "messages": [[user, {"role": "assistant", "content": "<think>\nhm</think>\n\n\\boxed{2}"}]],
+        "chosen": [[user, {"role": "assistant", "content": "Is \\boxed{2}"}]],
+        "rejected": [[user, {"role": "assistant", "content": "Is \\boxed{3}"}]],
+        "has_pair": [True],
+        "problem": ["Find $x$."],
+        "solution": ["<think>\nhm</think>\n\n\\boxed{2}"],
+        "thinking": ["hm"],
+        "answer": ["2"],
+        "score_chosen": [4.0],
+        "score_rejected": [1.5],
+        "score_margin": [2.5],
+        "problem_tokens": [12],
+        "solution_tokens": [30],
+        "finish_reason": ["stop"],
+        "candidates": [
+            [
+                {"response": "Is \\boxed{3}", "score": 1.5, "answer": "3", "finish_reason": "stop", "num_tokens": 8},
+                {"response": "Is \\boxed{2}", "score": 4.0, "answer": "2", "finish_reason": "stop", "num_tokens": 7},
+            ]
+        ],
+        "generation": [{"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}],
+    }
+    for split in ("train_sft", "train_prefs"):
+        out = Export(split, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
+        assert out == expected
+        assert list(out) == list(PUBLISHED)
+
+
+# --- what holds for every stage ----------------------------------------------------------------------------------------------
+
+SEEN = {
+    "domain": ["algebra"] * 4,
+    "seed": [11, 12, 13, 14],
+    "raw_instruction": ["cut", " Find $x$.", "Find $y$. ", " "],
+    "raw_finish_reason": ["length", "stop", "stop", "stop"],
+    "problem": [None, "Find $x$.", "Find $y$.", None],
+    "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
+    "scores": [None, *([{"score": 1.0, "reason": None}, {"score": 2.0, "reason": None}] for _ in range(2)), None],
+}
+
+
+def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> list[Stage]:
+    engine = FakeEngine(model, reply)
+    return [
+        Instruct(engine, "S", Sampling()),
+        Clean((model,)),
+        Respond(engine, "solutions", Sampling()),
+        Respond(engine, "candidates", Sampling(), 2),
+        ScoreCandidates(Judge(engine)),
+        Pair(),
+    ]
+
+
+STAGES = range(6)
+
+
+def seen(stage: Stage) -> dict[str, list[Any]]:
+    return {column: SEEN[column] for column in stage.reads}
+
+
+@pytest.mark.parametrize("number", STAGES)
+def test_dropped_rows_pass_through_with_nulls(number: int, chatml: Model) -> None:
+    stage = stages(chatml)[number]
+    batch = {**seen(stage), "dropped": DROPPED, "note": ["k", "l", "m", "n"]}
+    before = copy.deepcopy(batch)
+    out = stage(batch)
+    assert batch == before, "the batch itself is left alone"
+    kept = {column: values for column, values in batch.items() if column not in stage.adds}
+    assert {column: out[column] for column in kept} == kept
+    living = stage({column: values[1:3] for column, values in seen(stage).items()})
+    for column in stage.adds:
+        dead = DROPPED if column == "dropped" else [None] * 4
+        assert out[column] == [dead[0], *living[column], dead[3]]
+        if column != "dropped":
+            assert all(value is not None for value in living[column])
+
+
+@pytest.mark.parametrize("number", STAGES)
+def test_a_batch_of_dropped_rows_asks_nothing(number: int, chatml: Model) -> None:
+    stage = stages(chatml, Script(chatml, []))[number]
+    out = stage({**{column: [None] for column in stage.reads}, "dropped": ["empty"]})
+    assert {column: out[column] for column in stage.adds} == {c: ["empty"] if c == "dropped" else [None] for c in stage.adds}
+
+
+@pytest.mark.parametrize("number", STAGES)
+def test_rows_do_not_depend_on_how_they_are_cut(number: int, chatml: Model) -> None:
+    stage = stages(chatml)[number]
+    batch = {**seen(stage), "dropped": DROPPED}
+    whole = stage(batch)
+    single = [stage({column: values[row : row + 1] for column, values in batch.items()}) for row in range(4)]
+    assert whole == {column: [one[column][0] for one in single] for column in whole}
+
+
+@pytest.mark.parametrize("number", STAGES)
+def test_a_stage_is_a_function_for_map(number: int, chatml: Model) -> None:
+    stage = stages(chatml)[number]
+    batch = {**{column: values[1:3] for column, values in seen(stage).items()}, "note": ["l", "m"]}
+    rows = Dataset.from_dict(batch)
+    expected = stage(batch)
+    plain = rows.map(stage, batched=True, batch_size=1)
+    assert plain.to_dict() == expected
+    typed = rows.map(stage, batched=True, features=Features({**rows.features, **stage.adds}))
+    assert typed.to_dict() == expected
+    assert {column: typed.features[column] for column in stage.adds} == stage.adds
+
+
+@pytest.mark.parametrize("number", STAGES)
+def test_a_stage_pickles(number: int, chatml: Model) -> None:
+    stage = stages(chatml)[number]
+    again = pickle.loads(pickle.dumps(stage))
+    assert again == stage
+    assert fingerprint(again) == fingerprint(stage)
+    assert again(seen(stage) | {"dropped": DROPPED}) == stage(seen(stage) | {"dropped": DROPPED})
+
+
+def test_the_stages_are_told_apart(chatml: Model) -> None:
+    made = stages(chatml)
+    assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "score", "pair"]
+    assert len({fingerprint(stage) for stage in made}) == 6
+
+
+def test_export_is_a_function_for_map() -> None:
+    columns = list(Export.reads)
+    alive = {
+        "id": ["a-1", "a-2"],
+        "domain": ["a", "a"],
+        "seed": [1, 2],
+        "problem": ["P", None],
+        "raw_num_tokens": [3, 4],
+        "dropped": [None, "empty"],
+        "solutions": [[candidate("s")], None],
+        "candidates": [[candidate("c"), candidate("d")], None],
+        "scores": [[{"score": 1.0, "reason": None}, {"score": 2.0, "reason": None}], None],
+        "chosen_index": [1, None],
+        "rejected_index": [0, None],
+    }
+    names = [n for n in PUBLISHED["generation"] if n not in ("seed", "asked_with")]
+    generation = tuple((n, 0.5 if n.endswith("temperature") else n) for n in names)
+    export = Export("train_sft", generation)
+    rows = Dataset.from_dict(alive).map(export, batched=True, remove_columns=columns, features=PUBLISHED)
+    assert rows.features == PUBLISHED
+    assert rows["id"][:] == ["a-1"]
+    assert rows[0]["chosen"] == [{"role": "user", "content": "P"}, {"role": "assistant", "content": "d"}]
+    assert rows[0]["generation"] == {**dict(generation), "seed": 1, "asked_with": "user: Solve it."}
+    again = pickle.loads(pickle.dumps(export))
+    assert again == export
+    assert again(alive) == export(alive)
