@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models import Model
+from magpie_hf.models import Model, json_of
 
 Message = dict[str, str]
 
@@ -21,10 +21,10 @@ _PROBES = ("MagpieOpensTheUserTurnHere", 'Let $x<y$ & "z" \\in [a]: show {it}.\n
 _SYSTEM_PROBE = "MagpieReadsTheSystemTextHere"
 # Some templates print today's date; it stands still here, so that a build that goes on tomorrow asks the same prompts.
 _TODAY = datetime.datetime(2024, 7, 26)
-# Markers of chat formats that a model may have met elsewhere; three letters at least, since |x|<|y|>0 is mathematics.
+# Markers of chat formats that a model may have met elsewhere. Names between bars are few, since |AB|<|BC|>|CA| is mathematics.
 _FOREIGN_MARKERS = (
-    r"<\|[A-Za-z][A-Za-z0-9_ ]{2,}\|>|<｜[^｜\n]{2,40}｜>|<(?:start|end)_of_(?:turn|text)>"
-    r"|<</?SYS>>|\[/?INST\]|<\|/?[a-z]+_?(?:start|end)\|>"
+    r"<\|(?:[A-Za-z0-9]+_[A-Za-z0-9_]+|endoftext|user|assistant|system|end|EOT)\|>"
+    r"|<｜[^｜\n]{2,40}｜>|<(?:start|end)_of_(?:turn|text)>|<</?SYS>>|\[/?INST\]"
 )
 
 
@@ -152,8 +152,9 @@ class Chat:
 
     def read(self, completion: str) -> Response:
         """A finished completion, with the <think> that the template opened put back, split into thinking and answer."""
-        text = f"{THINK}\n{completion.lstrip(chr(10))}" if self.opens_thinking else completion
-        text = text.strip()
+        text = completion.strip()
+        if self.opens_thinking and not text.startswith(THINK):
+            text = f"{THINK}\n{text}"
         thinking, answer, reason = None, text, None
         if text.startswith(THINK) or END_THINK in text:
             head, closed, tail = text.partition(END_THINK)
@@ -161,7 +162,9 @@ class Chat:
             reason = None if closed else "thinking_not_closed"
         if reason is None and not answer:
             reason = "empty"
-        if reason is None and (END_THINK in answer or THINK in answer or self.special_pattern.search(self._without_think(text))):
+        if reason is None and (
+            THINK in f"{thinking}{answer}" or END_THINK in answer or self.special_pattern.search(self._without_think(text))
+        ):
             reason = "special_tokens"
         return Response(text, thinking or None, answer, reason)
 
@@ -202,7 +205,7 @@ class Chat:
             text = self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=generation, strftime_now=_TODAY.strftime
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError) as error:
             roles = ", ".join(message["role"] for message in messages)
             raise BadInput(f"the chat template of {self.name} refuses a conversation of {roles}: {error}") from error
         return str(text)
@@ -236,14 +239,20 @@ class Chat:
 @lru_cache(maxsize=8)
 def chat_of(model: Model) -> Chat:
     """The chat format of a model, from its tokenizer and its generation config (source: the model's own files, no remote code)."""
-    from transformers import AutoTokenizer, GenerationConfig
+    from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # what transformers raises over broken files
         raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}") from error
-    try:
-        ends = GenerationConfig.from_pretrained(model.source, revision=model.hub_revision).eos_token_id
-    except OSError:  # a model without a generation_config.json ends where its tokenizer says
-        ends = None
-    return Chat(tokenizer, ends if isinstance(ends, list) else [] if ends is None else [ends], model.name)
+    return Chat(tokenizer, _generation_ends(model), model.name)
+
+
+def _generation_ends(model: Model) -> list[int]:
+    """The end-of-sequence ids of the model's generation config; none where it has no such file."""
+    config = json_of(model, "generation_config.json") or {}
+    ends = config.get("eos_token_id")
+    ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+        raise BadInput(f"eos_token_id in the generation_config.json of {model.name} is {ends!r}; give a token id or a list of them")
+    return ids

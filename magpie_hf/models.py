@@ -129,18 +129,29 @@ def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_
     return model
 
 
-def config_of(model: Model) -> dict[str, Any]:
-    """The model's config.json, from its folder or from the Hub."""
+def json_of(model: Model, name: str) -> dict[str, Any] | None:
+    """A JSON file of the model, from its folder or from the Hub; None where it has none. Raises BadInput where it cannot be read."""
     if model.path:
-        return _json(Path(model.path) / "config.json")
-    from huggingface_hub import hf_hub_download
+        file = Path(model.path) / name
+        return _json(file) if file.is_file() else None
+    from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
-    return _json(Path(hf_hub_download(model.name, "config.json", revision=model.revision)))
+    try:
+        return _json(Path(hf_hub_download(model.name, name, revision=model.revision)))
+    except RemoteEntryNotFoundError:
+        return None
+    except LocalEntryNotFoundError as error:
+        if try_to_load_from_cache(model.name, name, revision=model.revision) is _CACHED_NO_EXIST:
+            return None
+        raise BadInput(
+            f"{name} of {model.name} is not in the cache and the Hub cannot be reached; go online, or give a local folder"
+        ) from error
 
 
 def own_max_length(model: Model) -> int | None:
     """The longest context that the model's config states, in tokens; None where it states none."""
-    config = config_of(model)
+    config = json_of(model, "config.json") or {}
     for part in (config, config.get("text_config") or {}):
         for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
             if isinstance(part.get(key), int):

@@ -1,0 +1,159 @@
+"""The real thing: the small model on real vLLM, in both forms of the engine, and whole builds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+
+from conftest import ROOT
+from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
+from magpie_hf.domains import DOMAINS
+from magpie_hf.engines import vllm as engines
+from magpie_hf.engines.base import NO_ROOM
+from magpie_hf.scorers import Judge
+
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
+
+CONTEXT = 512
+
+
+@pytest.fixture(scope="module", params=["stepped", "async"])
+def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
+    engine = VLLM(resolve(str(demo_model)), form=request.param, context=CONTEXT, kv_cache_gigabytes=1, max_num_seqs=64)
+    yield engine
+    engine.close()
+    assert not engines._LIVE
+
+
+def test_completions_keep_order_seeds_ends_and_counts(engine: VLLM) -> None:
+    chat = chat_of(engine.model)
+    prompts = [chat.open_turn(domain.system) for domain in DOMAINS.values()] * 4
+    sampling = Sampling(temperature=1.2, min_p=0.1, max_tokens=48, stop_token_ids=chat.turn_end_ids)
+    seeds = list(range(1000, 1000 + len(prompts)))
+    first = engine.complete(prompts, sampling, seeds)
+    assert [completion.prompt_tokens for completion in first] == [len(prompt) for prompt in prompts]
+    assert {completion.finish_reason for completion in first} == {"stop", "length"}
+    for completion in first:
+        assert (completion.num_tokens == 48) or completion.finish_reason == "stop"
+        assert completion.text
+        assert "<|im_end|>" not in completion.text, "the end token is counted, and is not part of the text"
+    assert len({completion.text for completion in first}) > len(prompts) // 2
+    assert engine.complete(prompts, sampling, seeds) == first, "the same requests, the same words"
+    other = engine.complete(prompts, sampling, [seed + 1 for seed in seeds])
+    assert sum(a.text != b.text for a, b in zip(first, other, strict=True)) > len(prompts) // 2
+
+
+def test_a_prompt_without_room_is_a_reason_and_a_full_context_is_a_cut(engine: VLLM) -> None:
+    token = chat_of(engine.model).open_turn(None)[-1]
+    sampling = Sampling(temperature=0.0, max_tokens=300)
+    full, over, nearly, fine = engine.complete([[token] * CONTEXT, [token] * 9999, [token] * (CONTEXT - 3), [token] * 9], sampling, [1] * 4)
+    assert (full.finish_reason, over.finish_reason) == (NO_ROOM, NO_ROOM)
+    assert (full.text, full.num_tokens) == ("", 0)
+    assert nearly.finish_reason == "length"
+    assert nearly.num_tokens <= 4
+    assert fine.num_tokens > 4
+
+
+def test_special_tokens_in_a_text_are_seen(engine: VLLM) -> None:
+    chat = chat_of(engine.model)
+    prompt = chat.closed_prompt([{"role": "user", "content": "Say hello."}])
+    (plain,) = engine.complete([prompt], Sampling(temperature=0.0, max_tokens=60, stop_token_ids=()), [1])
+    assert not chat.special_pattern.search(plain.text)
+    noisy = engine.complete([chat.open_turn(None)] * 24, Sampling(temperature=5.0, max_tokens=400, stop_token_ids=chat.end_ids), range(24))
+    assert any(chat.special_pattern.search(completion.text) for completion in noisy), "noise holds special tokens, and they are kept"
+
+
+def test_the_judge_tells_a_right_answer_from_nonsense(engine: VLLM) -> None:
+    judge = Judge(engine)
+    problem = "What is 2 + 3?"
+    scores = judge([problem] * 2 + ["x " * 3000], ["2 + 3 = 5, so the answer is \\boxed{5}.", "Bananas. Bananas.", "y"])
+    assert all(score.score is not None and 1 <= score.score <= 5 for score in scores[:2])
+    assert scores[0].score != scores[1].score
+    assert (scores[2].score, scores[2].reason) == (None, NO_ROOM)
+
+
+def test_an_engine_that_was_closed_opens_again(demo_model: Path) -> None:
+    engine = VLLM(resolve(str(demo_model)), context=CONTEXT, kv_cache_gigabytes=1)
+    prompt = chat_of(engine.model).open_turn(None)
+    sampling = Sampling(temperature=0.0, max_tokens=8)
+    before = engine.complete([prompt] * 2, sampling, [1, 1])
+    engine.close()
+    engine.close()
+    assert engine.complete([prompt] * 2, sampling, [1, 1]) == before
+    engine.close()
+
+
+def test_weights_that_cannot_be_loaded_are_one_clear_error(demo_model: Path, tmp_path: Path) -> None:
+    for file in demo_model.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(b"torn")
+    model = Model("torn", "sha256:0", path=str(tmp_path))
+    with pytest.raises(EngineError, match="vLLM cannot start torn: "):
+        VLLM(model, context=CONTEXT, kv_cache_gigabytes=1).complete([[1, 2]], Sampling(max_tokens=2), [1])
+    assert not engines._LIVE
+
+
+def run(*command: str, cwd: Path) -> str:
+    done = subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=540, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_one_domain_end_to_end_and_again(demo_model: Path, tmp_path: Path) -> None:
+    """The builder to copy, as a user runs it: a build, then the same again, which loads no engine."""
+    command = [str(ROOT / "builders" / "one_domain.py"), str(demo_model), "out", "6"]
+    first = run(*command, cwd=tmp_path)
+    assert "instruct" in first
+    assert "train_prefs" in first
+    rows = load_dataset(str(tmp_path / "out"), "logic", split="train_sft", cache_dir=str(tmp_path / "cache"))
+    assert len(rows) == len(set(rows["id"])) > 0
+    assert not any(chat_of(resolve(str(demo_model))).special_pattern.search(row["solution"]) for row in rows)
+    again = run(*command, cwd=tmp_path)
+    assert "instruct" not in again
+    assert again.splitlines()[-8:] == first.splitlines()[-8:]
+
+
+def test_the_readme_example_runs(demo_model: Path, tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(# A library.*?)```", text, flags=re.DOTALL)
+    assert len(example.strip().splitlines()) <= 16
+    model = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert model in example
+    (tmp_path / "example.py").write_text(example.replace(model, str(demo_model)))
+    assert "train_prefs" in run("example.py", cwd=tmp_path)
+
+
+def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_path: Path) -> None:
+    """Problems by one model, answers by another: both are loaded, once each, and the rows say who said what."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in demo_model.iterdir():
+        (other / file.name).symlink_to(file)
+    (other / "generation_config.json").unlink()
+    arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--solver", str(other), "--domains", "algebra,discrete"]
+    small = ["--count", "4", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "1", "--out", "out"]
+    said = run(*arguments, *small, cwd=tmp_path)
+    assert re.search(r"algebra +4 drawn", said)
+    combined = json.loads((tmp_path / "out" / "combined_dataset_info.json").read_text())
+    assert combined["total_problems"] > 0
+    for domain in ("algebra", "discrete"):
+        files = list((tmp_path / "out" / domain).glob("train_*.parquet"))
+        for row in load_dataset("parquet", data_files=[str(f) for f in files], split="train", cache_dir=str(tmp_path / "cache")):
+            assert row["generation"]["problem_model"] == demo_model.name
+            assert row["generation"]["response_model"] == "other"
+
+
+def test_placement_is_no_part_of_an_engine(demo_model: Path) -> None:
+    engine = VLLM(resolve(str(demo_model)))
+    assert replace(engine, form="async", max_num_seqs=3, tensor_parallel_size=8) == engine
+    assert os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") is None, "the stepped engine leaves the environment as it found it"
