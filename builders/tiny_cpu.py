@@ -6,5 +6,5 @@ from magpie_hf.cli import main
 
 if __name__ == "__main__":
     model, out = [*sys.argv[1:], "data/demo"][:2] if len(sys.argv) > 1 else sys.exit(__doc__)
-    small = ["--count", "12", "--k", "3", "--instruction-max-tokens", "192", "--max-tokens", "512", "--kv-cache-gb", "2"]
+    small = ["--count", "10", "--k", "3", "--instruction-max-tokens", "160", "--max-tokens", "384"]
     sys.exit(main(["build", "--model", model, "--out", out, *small]))

@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
     where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
     where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
-    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: vLLM's choice)")
+    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
     where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
     where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
     where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")

@@ -32,8 +32,8 @@ class Sampling:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise BadInput(f"{name} is {value!r}; give a finite number")
             object.__setattr__(self, name, float(value))  # 1 and 1.0 are the same sampling and must hash alike
-        if self.temperature < 0:
-            raise BadInput(f"temperature is {self.temperature:g}; give 0 (greedy) or more")
+        if not 0 <= self.temperature <= 2:
+            raise BadInput(f"temperature is {self.temperature:g}; give a number from 0 (greedy) to 2, which is vLLM's limit")
         if not 0 < self.top_p <= 1:
             raise BadInput(f"top_p is {self.top_p:g}; give a number above 0 and at most 1")
         if not 0 <= self.min_p <= 1:

@@ -23,6 +23,7 @@ from magpie_hf.models import known, own_max_length
 from magpie_hf.sampling import Sampling
 
 INSTALL = "install it with: pip install 'magpie-hf[vllm]' (GPU), or see the README for the CPU"
+CPU_CACHE_GIGABYTES = 2.0  # vLLM would take nine tenths of the machine's memory, and fail where something else holds more than a tenth
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class VLLM(Engine):
 
     form: "stepped" (LLMEngine in this process), "async" (AsyncLLM) or "auto" (stepped on the CPU, async elsewhere).
     context: the longest prompt and completion together, in tokens, that will be asked for; None takes the model's own limit.
-    kv_cache_gigabytes: memory for the cache; None leaves it to vLLM (and gpu_memory_utilization).
+    kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs.
     """
 
     form: Literal["auto", "stepped", "async"] = field(default="auto", compare=False)
@@ -72,7 +73,7 @@ class VLLM(Engine):
         form = ("stepped" if on_cpu else "async") if self.form == "auto" else self.form
         try:
             return _Stepped(self, on_cpu) if form == "stepped" else _Async(self, on_cpu)
-        except (ValueError, RuntimeError, OSError, MemoryError, NotImplementedError) as error:
+        except Exception as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = lines[-1] if lines else type(error).__name__
             raise EngineError(f"vLLM cannot start {self.model.name}: {reason}") from error
@@ -95,8 +96,9 @@ class VLLM(Engine):
             "use_tqdm_on_load": False,
             "enable_prefix_caching": True,
         }
-        if self.kv_cache_gigabytes is not None:
-            arguments["kv_cache_memory_bytes"] = int(self.kv_cache_gigabytes * 2**30)
+        gigabytes = CPU_CACHE_GIGABYTES if self.kv_cache_gigabytes is None and on_cpu else self.kv_cache_gigabytes
+        if gigabytes is not None:
+            arguments["kv_cache_memory_bytes"] = int(gigabytes * 2**30)
         if on_cpu:
             # torch.compile costs a minute at every start here. A seeded request whose prefill is cut in chunks kills the CPU engine
             # ("CPU Generator does not use offset"), so prompts are prefilled whole.
