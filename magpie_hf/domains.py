@@ -99,7 +99,7 @@ def select(keys: Iterable[str]) -> tuple[Domain, ...]:
 
 def scaled(domain: Domain, scale: float) -> Domain:
     """The domain with its count times `scale`, rounded to tens (halves up), at least 10. Raises BadInput unless 0 < scale < inf."""
-    if not (math.isfinite(scale) and scale > 0):
+    if not (scale > 0 and math.isfinite(domain.count * scale)):
         raise BadInput(f"scale is {scale:g}; give a positive number such as 0.1, 0.5, 1.0 or 2.0")
     return replace(domain, count=max(10, math.floor(domain.count * scale / 10 + 0.5) * 10))
 

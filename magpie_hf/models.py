@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,8 +96,9 @@ def repository_or_folder(text: str) -> str:
         if int(text) not in KNOWN_MODELS:
             raise BadInput(f"model {text} is unknown; choose 1 to {max(KNOWN_MODELS)}, a Hub repository or a local folder")
         return KNOWN_MODELS[int(text)].repository
-    if Path(text).expanduser().is_dir():
-        return str(Path(text).expanduser().resolve())
+    folder = Path(os.path.expanduser(text))
+    if text and os.path.isdir(folder):
+        return str(folder.resolve())
     if re.fullmatch(r"[\w.-]+/[\w.-]+", text) and text[0] not in "./~":
         return text
     raise BadInput(
@@ -198,10 +200,18 @@ def _commit(repository: str, revision: str | None) -> str:
         return revision
     import httpx2
     from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         sha = HfApi().model_info(repository, revision=revision).sha
+    except HFValidationError as error:
+        raise BadInput(f"{repository!r} is no name that the Hub allows ({str(error).splitlines()[0]})") from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         what = f"revision {revision!r} of {repository}" if isinstance(error, RevisionNotFoundError) else repository
         raise BadInput(f"the Hub has no {what}, or your token may not see it; check the name and `hf auth whoami`") from error

@@ -31,7 +31,7 @@ class Sampling:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise BadInput(f"{name} is {value!r}; give a finite number")
-            object.__setattr__(self, name, float(value))  # 1 and 1.0 are the same sampling and must hash alike
+            object.__setattr__(self, name, float(value) + 0.0)  # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
         if not 0 <= self.temperature <= 2:
             raise BadInput(f"temperature is {self.temperature:g}; give a number from 0 (greedy) to 2, which is vLLM's limit")
         if not 0 < self.top_p <= 1:
@@ -42,4 +42,6 @@ class Sampling:
             raise BadInput(f"repetition_penalty is {self.repetition_penalty:g}; give a number above 0")
         if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1:
             raise BadInput(f"max_tokens is {self.max_tokens!r}; give a whole number of at least 1")
+        if not 0 <= self.logprobs <= 20:
+            raise BadInput(f"logprobs is {self.logprobs}; give a number from 0 to 20, which is vLLM's limit")
         object.__setattr__(self, "stop_token_ids", tuple(sorted(set(self.stop_token_ids))))

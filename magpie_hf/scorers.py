@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 
 from magpie_hf.chat import Chat, chat_of
 from magpie_hf.engines.base import NO_ROOM, Completion, Engine
+from magpie_hf.errors import BadInput
 from magpie_hf.sampling import Sampling
 
 
@@ -69,6 +70,11 @@ class Judge:
     def title(self) -> str:
         return f"judge {self.engine.model.name}"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "min_mass", float(self.min_mass))
+        if self.rubric.count("{problem}") != 1 or "{response}" not in self.rubric.partition("{problem}")[2]:
+            raise BadInput("the rubric lacks {problem} and after it {response}; give a text with both, in this order")
+
     def check(self) -> None:
         self._prompt(chat_of(self.engine.model), "problem", "response")
 
@@ -82,7 +88,7 @@ class Judge:
     def _prompt(self, chat: Chat, problem: str, response: str) -> tuple[list[int], list[int]]:
         # The texts are put in one after the other, so that braces in them are left alone.
         head, tail = self.rubric.split("{problem}")
-        middle, end = tail.split("{response}")
+        middle, _, end = tail.partition("{response}")
         question = "".join((head, problem, middle, response, end))
         return chat.choice_prompt([{"role": "user", "content": question}], "Rating: ", RATINGS)
 
@@ -92,6 +98,6 @@ class Judge:
         probability = {token: math.exp(log) for token, log in completion.first}
         masses = [probability.get(token, 0.0) for token in tokens]
         mass = sum(masses)
-        if not mass >= self.min_mass:  # also true of a NaN
+        if not mass >= self.min_mass or mass == 0:  # also true of a NaN
             return Score(None, "not_rated")
         return Score(sum(rating * part for rating, part in enumerate(masses, start=1)) / mass)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +37,7 @@ class Funnel:
         """The funnel in one line of text."""
         parts = [f"{self.drawn:,} drawn", f"{self.problems:,} problems{_reasons(self.dropped)}"]
         parts += [f"{self.sft:,} answered{_reasons(self.cut_solutions)}"]
-        parts += [f"{self.candidates:,} candidates{_reasons({**self.cut_candidates, **self.unscored})}"]
+        parts += [f"{self.candidates:,} candidates{_reasons(_sorted(Counter(self.cut_candidates) + Counter(self.unscored)))}"]
         return " -> ".join([*parts, f"{self.pairs:,} pairs"])
 
 
@@ -63,14 +65,14 @@ def funnel(domain: str, table: Dataset, published: DatasetDict) -> Funnel:
 
 
 def tokens(split: Dataset, column: str = "solution_tokens") -> dict[str, Any]:
-    """Sum, mean, median and 95th percentile of a token column; zeros for an empty split."""
+    """Sum, mean, median and 95th percentile (nearest rank) of a token column; zeros for an empty split."""
     values = sorted(split[column]) if len(split) else [0]
     total = sum(values)
     return {
         "sum": total,
         "mean": total / len(values),
-        "median": values[len(values) // 2],
-        "p95": values[min(len(values) - 1, int(len(values) * 0.95))],
+        "median": statistics.median(values),
+        "p95": values[math.ceil(len(values) * 0.95) - 1],
     }
 
 

@@ -214,7 +214,7 @@ def test_the_card_counts_what_is_published(answers: Answers, tmp_path: Path) -> 
     for key, splits in built.items():
         t = tokens(splits["train_sft"])
         row = f"| {key} | 12 | {alive(tmp_path / 'out', key)} | {len(splits['train_sft'])} "
-        assert f"{row}| {t['sum']} / {t['mean']:.0f} / {t['median']} / {t['p95']} | {len(splits['train_prefs'])} |" in card
+        assert f"{row}| {t['sum']} / {t['mean']:.0f} / {t['median']:.0f} / {t['p95']} | {len(splits['train_prefs'])} |" in card
         assert f"num_examples: {len(splits['train_sft'])}" in card
         assert splits["train_sft"][0]["problem"] in card
     assert "license: cc-by-nc-4.0" in card

@@ -152,7 +152,7 @@ def test_the_house_sampling_is_the_domains_own() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("temperature", -0.1, "temperature is -0.1; give a number from 0 (greedy) to 2"),
+        ("temperature", -0.1, "temperature is -0.1; give a number from 0 (greedy) to 2, which is vLLM's limit"),
         ("temperature", math.nan, "temperature is nan; give a finite number"),
         ("temperature", math.inf, "temperature is inf; give a finite number"),
         ("temperature", "hot", "temperature is 'hot'; give a finite number"),

@@ -8,7 +8,7 @@ from typing import ClassVar
 from datasets import Features
 
 from magpie_hf.chat import SOLVING_INSTRUCTION, Chat, chat_of
-from magpie_hf.engines.base import Completion, Engine
+from magpie_hf.engines.base import NO_ROOM, Completion, Engine
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import RESPONSE
 from magpie_hf.stage import Batch, Stage, seed_of
@@ -56,7 +56,8 @@ def _response(chat: Chat, completion: Completion) -> dict[str, object]:
     response = chat.read(completion.text)
     finish = completion.finish_reason
     # A thought that never closes is cut, however the completion ended; any other cut is named by its finish reason.
-    reason = response.reason if finish == "stop" or response.reason == "thinking_not_closed" else finish
+    unclosed = finish != NO_ROOM and response.reason == "thinking_not_closed"
+    reason = response.reason if finish == "stop" or unclosed else finish
     return {
         "text": response.text,
         "thinking": response.thinking,
