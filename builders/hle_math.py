@@ -6,7 +6,7 @@ Without arguments: model 1 at scale 1.0, all domains, 44,000 problems.
 
 import sys
 
-from magpie_hf.cli import main
+from magpie_hf.cli import BAD_INPUT, main
 from magpie_hf.domains import DOMAINS
 
 HELP = f"{__doc__}\nexamples: 1 1.0 1 (44,000 problems)   5 0.5 1 (22,000)   2 0.5 2 2 (calculus, 5,000)   1 0.1 3 1,5 --k 7"
@@ -33,9 +33,11 @@ def build_arguments(words: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.exit(print(HELP))
+        print(HELP)
+        sys.exit(0)
     try:
         arguments = build_arguments(sys.argv[1:])
     except ValueError as error:
-        sys.exit(f"hle_math.py: {error}; -h shows examples")
+        print(f"hle_math.py: {error}; -h shows examples", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     sys.exit(main(arguments))

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from magpie_hf.build import build as build
     from magpie_hf.chat import Chat as Chat
     from magpie_hf.chat import chat_of as chat_of
     from magpie_hf.domains import DOMAINS as DOMAINS
@@ -26,9 +25,10 @@ if TYPE_CHECKING:
     from magpie_hf.scorers import Judge as Judge
     from magpie_hf.scorers import Score as Score
     from magpie_hf.stage import Stage as Stage
+    from magpie_hf.walk import build as build
 
 _HOMES = {
-    "build": ("build",),
+    "walk": ("build",),
     "chat": ("Chat", "chat_of"),
     "domains": ("DOMAINS", "Domain"),
     "engines.base": ("Completion", "Engine"),
@@ -50,7 +50,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'magpie_hf' has no attribute {name!r}")
     value = getattr(import_module(f"magpie_hf.{_HOME_OF[name]}"), name)
-    globals()[name] = value  # `build` is a module too: the function must win over the submodule that the import has bound
+    globals()[name] = value
     return value
 
 

@@ -18,5 +18,7 @@ def boxed_answer(text: str) -> str | None:
         for token in _BRACES.finditer(text, inside, end):
             depth += {"{": 1, "}": -1}.get(token[0], 0)
             if depth == 0:
-                return text[inside : token.start()].strip() or None
+                if answer := text[inside : token.start()].strip():
+                    return answer
+                break
         end = start

@@ -50,6 +50,7 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         asked_with=solver.solving_note(recipe.instruction),
         columns=[(name, _type(feature)) for name, feature in PUBLISHED.items()],
         fence=_fence,
+        cell=lambda text: " ".join(str(text).split()).replace("|", "\\|"),
         example=lambda one: next(rows[0] for rows in one.splits.values()),
     )
     return text
@@ -71,13 +72,18 @@ def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
         "configs": [
             {
                 "config_name": one.domain.key,
-                "data_files": [{"split": split, "path": f"{one.domain.key}/{split}-*.parquet"} for split in one.splits],
+                "data_files": [{"split": split, "path": _files(folder, one, split)} for split in one.splits],
                 **({"default": True} if number == 0 else {}),
             }
             for number, one in enumerate(published)
         ],
         "dataset_info": [_info(one, folder) for one in published],
     }
+
+
+def _files(folder: Path, one: Built, split: str) -> list[str]:
+    """The split's files by name: a pattern would take in whatever else came to lie beside them."""
+    return sorted(file.relative_to(folder).as_posix() for file in (folder / one.domain.key).glob(f"{split}-*.parquet"))
 
 
 def _info(one: Built, folder: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -23,7 +24,7 @@ _SYSTEM_PROBE = "MagpieReadsTheSystemTextHere"
 _TODAY = datetime.datetime(2024, 7, 26)
 # Markers of chat formats that a model may have met elsewhere. Names between bars are few, since |AB|<|BC|>|CA| is mathematics.
 _FOREIGN_MARKERS = (
-    r"<\|(?:[A-Za-z0-9]+_[A-Za-z0-9_]+|endoftext|user|assistant|system|end|EOT)\|>"
+    r"<\|(?:[A-Za-z0-9]{2,}_[A-Za-z0-9_]{2,}|endoftext|user|assistant|system|end|EOT)\|>"
     r"|<｜[^｜\n]{2,40}｜>|<(?:start|end)_of_(?:turn|text)>|<</?SYS>>|\[/?INST\]"
 )
 
@@ -62,6 +63,8 @@ class Chat:
 
     def open_text(self, system: str | None) -> str:
         """Everything that comes before the user's text: the pre-query prefix, with a system text where one is given."""
+        if system is not None and not system.strip():
+            raise BadInput("the system text is empty; leave it out (None) or describe the user who is about to ask")
         before = self._cut(system, _PROBES[0])[0]
         if before != self._cut(system, _PROBES[1])[0]:
             raise BadInput(f"the chat template of {self.name} writes another beginning for another user text, so it cannot be cut")
@@ -205,7 +208,7 @@ class Chat:
             text = self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=generation, strftime_now=_TODAY.strftime
             )
-        except (TemplateError, TypeError, ValueError) as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
             roles = ", ".join(message["role"] for message in messages)
             raise BadInput(f"the chat template of {self.name} refuses a conversation of {roles}: {error}") from error
         return str(text)
@@ -236,9 +239,17 @@ class Chat:
         return text.replace(THINK, "").replace(END_THINK, "")
 
 
-@lru_cache(maxsize=8)
 def chat_of(model: Model) -> Chat:
     """The chat format of a model, from its tokenizer and its generation config (source: the model's own files, no remote code)."""
+    with _LOADING:  # transformers' lazy imports do not bear two threads at once
+        return _load_chat(model)
+
+
+_LOADING = threading.Lock()
+
+
+@lru_cache(maxsize=8)
+def _load_chat(model: Model) -> Chat:
     from transformers import AutoTokenizer
 
     try:

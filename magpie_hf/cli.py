@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from magpie_hf.domains import DOMAINS, Domain, sampled, scaled, select
+from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput, EngineError, NothingMade
 from magpie_hf.models import KNOWN_MODELS, known, repository_or_folder, resolve
 
@@ -106,6 +106,8 @@ def _build(options: argparse.Namespace) -> int:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
     if not 0 < options.gpu_memory_utilization <= 1:
         raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
+    if any(domain.count > MOST_ROWS for domain in domains):
+        raise BadInput(f"{max(domain.count for domain in domains):,} draws a domain are too many; give at most {MOST_ROWS:,}")
     if options.k < 2:
         raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{_named(domains)}"
@@ -116,7 +118,7 @@ def _build(options: argparse.Namespace) -> int:
         for source in sources.values():
             check_device(source, options.tensor_parallel_size)
 
-    from magpie_hf.build import build
+    from magpie_hf.walk import build
 
     datasets = build(
         _recipe(options, domains),

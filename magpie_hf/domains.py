@@ -12,6 +12,7 @@ from magpie_hf.sampling import Sampling
 
 MAX_PROBLEM_TOKENS = 1024
 MAX_RESPONSE_TOKENS = 4096
+MOST_ROWS = 10_000_000  # of a domain, in one build
 CANDIDATE = Sampling(temperature=0.8, top_p=0.95, max_tokens=MAX_RESPONSE_TOKENS)
 TAIL_CUT = 0.1  # min_p of the house: at T 1.1-1.35 the bare tail is noise (usable draws of a small model: 4 % without, 52 % with)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from magpie_hf.chat import chat_of
 from magpie_hf.recipe import Recipe
-from magpie_hf.runners import write_json
+from magpie_hf.shards import write_json
 
 if TYPE_CHECKING:
     from magpie_hf.publish import Built

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def repository_or_folder(text: str) -> str:
 
     Looks at the disk, never at the network. Raises BadInput otherwise.
     """
-    if re.fullmatch(r"[+-]?\d+", text):
+    if re.fullmatch(r"[+-]?\d{1,9}", text):
         if int(text) not in KNOWN_MODELS:
             raise BadInput(f"model {text} is unknown; choose 1 to {max(KNOWN_MODELS)}, a Hub repository or a local folder")
         return KNOWN_MODELS[int(text)].repository
@@ -151,6 +152,7 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
         ) from error
 
 
+@lru_cache(maxsize=32)
 def own_max_length(model: Model) -> int | None:
     """The longest context that the model's config states, in tokens; None where it states none."""
     config = json_of(model, "config.json") or {}
@@ -178,20 +180,31 @@ def check_model_folder(folder: Path) -> None:
         raise BadInput(f"{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
 
 
+# What a model is made of. Other files in its folder (training states, notes) make no difference to what it says.
+_MODEL_FILES = re.compile(
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json|merges\.txt|vocab\.txt"
+    r"|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json|.*\.model|.*\.jinja|.*\.tiktoken"
+)
+_MEBIBYTE = 1 << 20
+
+
 def folder_digest(folder: Path) -> str:
-    """A hash of what a model folder says: small files whole, weights by size, head, middle and tail (a mebibyte each)."""
+    """A hash of what a model folder says: small files whole, of larger ones the size and 64 KiB of every MiB.
+
+    So a change of any tensor of a MiB or more is seen, and 70 GB of weights cost 4 GB of reading.
+    """
     digest = hashlib.sha256()
-    suffixes = {".json", ".jinja", ".safetensors", ".bin", ".model", ".txt"}
-    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in suffixes):
+    files = [*folder.glob("*"), *folder.glob("additional_chat_templates/*")]
+    for file in sorted(file for file in files if file.is_file() and _MODEL_FILES.fullmatch(file.name)):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
         with file.open("rb") as stream:
-            if size <= 16 << 20:
+            if size <= 16 * _MEBIBYTE:
                 digest.update(stream.read())
             else:
-                for start in (0, size // 2, size - (1 << 20)):
+                for start in range(0, size, _MEBIBYTE):
                     stream.seek(start)
-                    digest.update(stream.read(1 << 20))
+                    digest.update(stream.read(1 << 16))
     return f"sha256:{digest.hexdigest()[:40]}"
 
 

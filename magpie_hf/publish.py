@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
+import socket
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,10 +22,19 @@ from magpie_hf import card, legacy
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.recipe import Recipe
-from magpie_hf.runners import write_json
-from magpie_hf.stage import fingerprint, identity
+from magpie_hf.shards import sync, write_json
+from magpie_hf.stage import fingerprint
 from magpie_hf.stats import Funnel
 
+README = "README.md"
+LOCK = "lock"
+UNDER_WAY = """---
+configs:
+- config_name: default
+  data_files: this-dataset-is-being-written/run-the-build-again.parquet
+---
+This dataset is being written. If no build is running, run it again to finish it.
+"""
 SHARD_BYTES = 500_000_000  # what the Hub's own clients write at most into one parquet file
 
 
@@ -55,63 +69,89 @@ class Folder:
 
     def check(self, recipe: Recipe) -> None:
         """Raises BadInput where the folder holds something else, another build, or cannot be written. Leaves nothing behind."""
-        ground = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
-        if not ground.is_dir():
-            raise BadInput(f"{ground} is a file, so {self.path} cannot be a folder; choose another --out")
         try:
-            Path(tempfile.mkdtemp(prefix=".magpie-", dir=ground)).rmdir()
+            ground = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists() or path.is_symlink())
+            if not ground.is_dir():
+                raise BadInput(f"{ground} is no folder, so {self.path} cannot be one; choose another --out")
+            probe = Path(tempfile.mkdtemp(prefix=".magpie-", dir=ground))
+            try:
+                (probe / self.path.name).is_dir()  # a name that is too long fails here
+            finally:
+                probe.rmdir()
+            others = [] if not self.path.is_dir() else [file.name for file in self.path.iterdir() if file != self.run]
         except OSError as error:
-            raise BadInput(f"{ground} cannot be written ({error.strerror}); choose another --out") from error
+            raise BadInput(f"{self.path} cannot be written ({error.strerror}); choose another --out") from error
         if not self._record_file.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if others or (self.run.is_dir() and any(file.name != LOCK for file in self.run.iterdir())):
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
         record = self._record()
-        for what, mine, theirs in (
-            ("model", _model(recipe), record["generator"]),
-            ("seed", recipe.seed, record["seed"]),
-        ):
-            if mine != theirs:
-                raise BadInput(f"{self.path} holds another build ({what} {_short(theirs)}, not {_short(mine)}); choose another --out")
+        mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
+        for what, value in mine.items():
+            if value != record[what]:
+                name = f" ({record['name']})" if what == "model" else ""
+                raise BadInput(f"{self.path} holds another build: its {what} is {record[what]}{name}, not {value}; choose another --out")
 
-    def claim(self, recipe: Recipe) -> None:
-        """Make the folder this build's."""
-        if not self._record_file.exists():
-            self.run.mkdir(parents=True, exist_ok=True)
-            record = {"magpie_hf": version("magpie-hf"), "created": int(time.time())}
-            write_json(self._record_file, {**record, "generator": _model(recipe), "seed": recipe.seed})
+    @contextmanager
+    def claimed(self, recipe: Recipe) -> Iterator[None]:
+        """Make the folder this build's, and keep other builds out of it while this one runs.
+
+        Raises BadInput where another runs: the lock is the operating system's, so one that died has left none behind.
+        """
+        self.run.mkdir(parents=True, exist_ok=True)
+        with (self.run / LOCK).open("a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise BadInput(
+                    f"another build is running in {self.path} ({lock.read().strip()}); wait for it or choose another --out"
+                ) from error
+            lock.truncate(0)
+            lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+            lock.flush()
+            if not self._record_file.exists():
+                model = recipe.generator.model
+                record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
+                write_json(self._record_file, {**record, "seed": recipe.seed})
+            yield
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether the last build here was this one, to the end."""
         return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
 
     def write(self, recipe: Recipe, built: list[Built]) -> None:
-        """Write what is published of the build; nothing where it is there already. The README comes last.
+        """Write what is published of the build; nothing where it is there already.
 
-        Files of an earlier state of the build that are not part of this one are removed.
+        Files are made aside and moved. While they are, README.md names no data, so that no reader takes old and new files for one
+        dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
         """
         record = self._record()
         content = fingerprint(recipe, [split._fingerprint for one in built for split in one.published.values()], card.VERSION)
-        if record.get("content") == content and all((self.path / file).exists() for file in record["files"]):
+        files: dict[str, int] = record.get("files", {})
+        if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
             return
-        write_json(self._record_file, {key: value for key, value in record.items() if key not in ("finished", "content")})
         staging = self.run / "publishing"
         shutil.rmtree(staging, ignore_errors=True)
         for one in built:
             self._stage(recipe, one, staging, record["created"])
         legacy.write_combined(recipe, built, staging, record["created"])
-        (staging / "README.md").write_text(card.render(recipe, built, staging), encoding="utf-8")
-        files = sorted(
-            (file.relative_to(staging).as_posix() for file in staging.rglob("*") if file.is_file()),
-            key=lambda f: (f == "README.md", f),
-        )
-        for file in files:
-            (self.path / file).parent.mkdir(parents=True, exist_ok=True)
-            (staging / file).replace(self.path / file)
-        for file in set(record.get("files", [])) - set(files):
+        (staging / README).write_text(card.render(recipe, built, staging), encoding="utf-8")
+        new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
+        unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
+        write_json(self._record_file, {**unfinished, "files": {**files, **new}})
+        (self.path / README).write_text(UNDER_WAY, encoding="utf-8")
+        for file in sorted(set(files) - set(new)):
             (self.path / file).unlink(missing_ok=True)
+        for file in sorted(new, key=lambda file: (file == README, file)):
+            (self.path / file).parent.mkdir(parents=True, exist_ok=True)
+            sync(staging / file)
+            (staging / file).replace(self.path / file)
         shutil.rmtree(staging)
-        write_json(self._record_file, {**record, "files": files, "content": content, "finished": fingerprint(recipe)})
+        for folder in {(self.path / file).parent for file in set(files) - set(new)}:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
 
     def _stage(self, recipe: Recipe, one: Built, staging: Path, created: int) -> None:
         folder = staging / one.domain.key
@@ -126,17 +166,12 @@ class Folder:
     def _record(self) -> dict[str, Any]:
         try:
             record = json.loads(self._record_file.read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or not {"created", "generator", "seed"} <= set(record):
-                raise ValueError("it lacks created, generator or seed")
+            if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
+                raise ValueError("it lacks created, name, model or seed")
         except (OSError, ValueError) as error:
             raise BadInput(f"{self._record_file} cannot be read ({error}); restore it or choose another --out") from error
         return record
 
 
-def _model(recipe: Recipe) -> dict[str, Any]:
-    model: dict[str, Any] = identity(recipe.generator)
-    return model
-
-
-def _short(value: Any) -> str:
-    return f"{value['name']}@{value['revision'][:15]}" if isinstance(value, dict) else str(value)
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from magpie_hf.chat import SOLVING_INSTRUCTION, chat_of
-from magpie_hf.domains import Domain
+from magpie_hf.domains import MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.scorers import Scorer
@@ -41,8 +42,10 @@ class Recipe:
         if not keys or len(set(keys)) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
         for domain in self.domains:
-            if domain.count < 1:
-                raise BadInput(f"the count of {domain.key} is {domain.count}; give at least 1")
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key == "run":
+                raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
+            if not 1 <= domain.count <= MOST_ROWS:
+                raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
 
     def passes(self, domain: Domain) -> list[tuple[Engine | None, list[list[Stage]]]]:
         """The walk of one domain: engine by engine, steps one after the other; the stages of a step run side by side."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,9 @@ import numpy as np
 import xxhash
 from datasets import Dataset, Features, Value, concatenate_datasets
 
+from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.schema import PUBLISHED, SEED
+from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, seed_of
 from magpie_hf.stages.export import Export
 
@@ -90,7 +90,6 @@ class Local:
     shard_rows: int = 256
     shards_in_flight: int = 8
     report: Report = field(default=lambda *_: None)
-    _writing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def pieces(self, count: int) -> list[tuple[int, int]]:
         """[0, count) cut into shards."""
@@ -135,82 +134,88 @@ class Local:
 
     def _make(self, rows: Rows, stage: Stage) -> Dataset:
         """The stage's columns for the rows, from finished shards where they fit and made anew where none does."""
-        folder = self.folder / rows.domain / rows.key(stage)
+        folder = ShardFolder(self.folder / rows.domain / rows.key(stage))
         parents = rows.digests(rows.made_from(stage))
-        shards = _shards(folder)
         parts: list[Dataset] = []
         at = rows.start
         while at < rows.stop:
-            part, end = _finished(shards, at, rows, parents)
+            part, end = _finished(folder, at, rows, parents)
             if part is None:
                 part = self._run(rows, stage, folder, at, end, parents[at - rows.start : end - rows.start])
             parts.append(part)
             at = end
         return concatenate_datasets(parts) if len(parts) > 1 else parts[0]
 
-    def _run(self, rows: Rows, stage: Stage, folder: Path, start: int, stop: int, parents: np.ndarray) -> Dataset:
+    def _run(self, rows: Rows, stage: Stage, folder: ShardFolder, start: int, stop: int, parents: np.ndarray) -> Dataset:
         began = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
         columns = [*stage.reads, *(["dropped"] if "dropped" in rows.made_by else [])]
         part = rows.table.select(range(start - rows.start, stop - rows.start)).select_columns(columns)
+        facts: dict[str, Any] = {}
 
         def function(batch: Batch) -> Batch:
             out = stage(batch)
             added = {column: out[column] for column in stage.adds}
+            facts.update(_facts(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {**added, "parent": parents.tolist(), "digest": [_digest(canonical(row).encode()) for row in values]}
 
-        key = folder.name
-        made = part.map(
-            function,
-            batched=True,
-            batch_size=len(part),
-            remove_columns=columns,
-            features=Features({**stage.adds, **DIGESTS}),
-            cache_file_name=str(folder / f"{start:07d}-{stop:07d}.arrow"),
-            load_from_cache_file=False,
-            new_fingerprint=f"{key.rsplit('-', 1)[-1]}-{start}-{stop}-{xxhash.xxh64_hexdigest(parents.tobytes())}",
-        )
+        file = folder.file(start, stop, "arrow")
+        known = self._known(rows.domain, stage, start, stop)
+        with keeping(Journal(folder.file(start, stop, "journal") if stage.kin else None, known)):
+            made = part.map(
+                function,
+                batched=True,
+                batch_size=len(part),
+                remove_columns=columns,
+                features=Features({**stage.adds, **DIGESTS}),
+                cache_file_name=str(file),
+                load_from_cache_file=False,
+                new_fingerprint=f"{folder.path.name.rsplit('-', 1)[-1]}-{start}-{stop}-{xxhash.xxh64_hexdigest(parents.tobytes())}",
+            )
         seconds = time.monotonic() - began
-        self._record(folder, stage, rows, f"{start:07d}-{stop:07d}", {"rows": stop - start, "seconds": round(seconds, 3)})
+        shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
+        folder.finish(file, {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "shard": shard})
         self.report(rows.domain, stage.label, stop - start, seconds)
         return made
 
-    def _record(self, folder: Path, stage: Stage, rows: Rows, shard: str, facts: dict[str, Any]) -> None:
-        with self._writing:
-            file = folder / "stage.json"
-            record = json.loads(file.read_text()) if file.exists() else {}
-            record |= {"stage": identity(stage), "made_from": rows.made_from(stage)}
-            record.setdefault("shards", {})[shard] = facts
-            write_json(file, record)
+    def _known(self, domain: str, stage: Stage, start: int, stop: int) -> Iterator[tuple[str, Any]]:
+        """Results that earlier builds left for these rows, under this stage or one of its kin."""
+        for path in sorted((self.folder / domain).glob(f"{stage.label}-*/")) if stage.kin else ():
+            folder = ShardFolder(path)
+            if (folder.record() or {}).get("kin", stage.kin) == stage.kin:
+                yield from folder.known(start, stop, stage)
 
 
-def _shards(folder: Path) -> list[tuple[int, int, Path]]:
-    names = [(file.stem.split("-"), file) for file in folder.glob("*-*.arrow") if file.stem.replace("-", "").isdigit()]
-    return sorted((int(name[0]), int(name[1]), file) for name, file in names)
-
-
-def _finished(shards: Sequence[tuple[int, int, Path]], at: int, rows: Rows, parents: np.ndarray) -> tuple[Dataset | None, int]:
+def _finished(folder: ShardFolder, at: int, rows: Rows, parents: np.ndarray) -> tuple[Dataset | None, int]:
     """Finished columns of the rows from `at` up to some end; or None, and the row up to which none are finished."""
     ends = [rows.stop]
-    for start, stop, file in shards:
+    for start, stop, file in folder.spans("arrow"):
         if start > at:
             ends.append(start)
-        elif stop > at:
+        elif stop > at and (whole := folder.rows(start, stop, file)) is not None:
             end = min(stop, rows.stop)
-            part = Dataset.from_file(str(file)).select(range(at - start, end - start))
+            part = whole.select(range(at - start, end - start))
             expected = parents[at - rows.start : end - rows.start]
             if np.array_equal(np.asarray(part.with_format("numpy")["parent"][:], dtype=np.int64), expected):
                 return part, end
     return None, min(ends)
 
 
+def _facts(added: Batch) -> dict[str, Any]:
+    """What status shows of a shard without reading it: tokens, and reasons by count."""
+    tokens, reasons = 0, Counter[str]()
+    for column, values in added.items():
+        if column == "dropped":
+            reasons.update(value for value in values if value)
+        elif column == "raw_num_tokens":
+            tokens += sum(value or 0 for value in values)
+        for item in (item for value in values if isinstance(value, list) for item in value if isinstance(item, dict)):
+            tokens += item.get("num_tokens") or 0
+            if item.get("reason"):
+                reasons[item["reason"]] += 1
+    return {"tokens": tokens, "reasons": dict(sorted(reasons.items()))}
+
+
 def _digest(content: bytes) -> int:
     return xxhash.xxh64_intdigest(content) >> 1  # Arrow makes signed numbers of Python's
-
-
-def write_json(file: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=False) + "\n", encoding="utf-8")
-    partial.replace(file)

@@ -8,11 +8,14 @@ from datasets import Features, Value
 
 SEED: dict[str, Any] = {"index": Value("int64"), "domain": Value("string"), "seed": Value("int64")}
 
+# request: the key by which a later build finds the result again instead of asking for it.
 INSTRUCTION: dict[str, Any] = {
     "id": Value("string"),
     "raw_instruction": Value("string"),
     "raw_finish_reason": Value("string"),
+    "raw_prompt_tokens": Value("int32"),
     "raw_num_tokens": Value("int32"),
+    "request": Value("string"),
 }
 
 CLEAN: dict[str, Any] = {"problem": Value("string"), "dropped": Value("string")}
@@ -28,9 +31,10 @@ RESPONSE: dict[str, Any] = {
     "asked_with": Value("string"),
     "prompt_tokens": Value("int32"),
     "num_tokens": Value("int32"),
+    "request": Value("string"),
 }
 
-SCORE: dict[str, Any] = {"score": Value("float32"), "reason": Value("string")}
+SCORE: dict[str, Any] = {"score": Value("float32"), "reason": Value("string"), "request": Value("string")}
 
 # Positions in `candidates`; null where no pair can be made.
 PAIR: dict[str, Any] = {"chosen_index": Value("int32"), "rejected_index": Value("int32")}

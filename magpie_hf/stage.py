@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -37,6 +37,15 @@ class Stage:
     def adds(self) -> Features:
         """The columns that the stage makes, with their types."""
         raise NotImplementedError
+
+    @property
+    def kin(self) -> str:
+        """Names the stages whose finished rows may hold results of this one's: the same but for bounds and numbers. "" for none."""
+        return ""
+
+    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+        """What finished rows of a kindred stage know, as the journal keeps it: results by request key."""
+        return iter(())
 
     def run(self, batch: Batch) -> Batch:
         """The added columns for a batch of rows that are all alive."""

@@ -40,19 +40,22 @@ class Answers:
     model: Model
     cut_every: int = 5
     salt: str = ""
+    bounded: bool = False  # whether max_tokens cuts
     requests: list[tuple[Sampling, int]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         with self.lock:
             self.requests.append((sampling, seed))
-        number = int.from_bytes(hashlib.sha256(f"{list(prompt)}{seed}{self.salt}".encode()).digest()[:4], "big")
+        number = int.from_bytes(hashlib.sha256(f"{list(prompt)}{seed}{sampling.temperature}{self.salt}".encode()).digest()[:4], "big")
         if sampling.logprobs:  # the judge's question: two ratings share the probability
             _, tokens = chat_of(self.model).choice_prompt([{"role": "user", "content": "x"}], "Rating: ", RATINGS)
             share = (number % 1000 + 1) / 1002
             return Completion("", "length", len(prompt), 1, ((tokens[1], math.log(share)), (tokens[4], math.log(1 - share))))
-        finish = "length" if self.cut_every and number % self.cut_every == 0 else "stop"
-        return Completion(f"Text {number}: $x^2 = {number}$, so \\boxed{{{number}}}.", finish, len(prompt), 20 + number % 9)
+        tokens = 20 + number % 9
+        if (self.cut_every and number % self.cut_every == 0) or (self.bounded and tokens > sampling.max_tokens):
+            return Completion(f"Text {number}", "length", len(prompt), sampling.max_tokens)
+        return Completion(f"Text {number}: $x^2 = {number}$, so \\boxed{{{number}}}.", "stop", len(prompt), tokens)
 
     def asked(self, temperature: float | None = None) -> int:
         """How many requests came, at this temperature where one is given."""

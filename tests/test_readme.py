@@ -16,13 +16,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def domain_table() -> str:
-    head = "| no. | key | | problems at scale 1.0 | problem T | answer T | candidate T | subject |\n|---|---|---|---|---|---|---|---|\n"
+    head = "| no. | key | | draws at scale 1.0 | problem T | answer T | candidate T | subject |\n|---|---|---|---|---|---|---|---|\n"
     rows = [
         f"| {number} | `{d.key}` | {d.japanese} | {d.count:,} | {d.instruction.temperature:.2f} | {d.response.temperature:.2f} "
         f"| {d.candidate.temperature:.2f} | {d.subject} |"
         for number, d in enumerate(DOMAINS.values(), start=1)
     ]
-    total = f"\n\nTogether {sum(d.count for d in DOMAINS.values()):,} problems."
+    total = f"\n\nTogether {sum(d.count for d in DOMAINS.values()):,} draws; those that are no problem are dropped, with a reason."
     return head + "\n".join(rows) + total
 
 
@@ -48,7 +48,7 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
         count = sum(domain.count for domain in cli._domains(options))
         if comment:
             facts = KNOWN_MODELS[int(options.model)]
-            assert comment == f"{count:,} problems by {facts.repository.split('/')[1]}"
+            assert comment == f"{count:,} draws by {facts.repository.split('/')[1]}"
             assert known(facts.repository) is facts
 
 

@@ -45,7 +45,7 @@ def rated(model: Model, masses: dict[str, float]) -> Completion:
 
 def judged(model: Model, *completions: Completion, **options: Any) -> list[Score]:
     judge = Judge(FakeEngine(model, Script(model, list(completions))), **options)
-    return judge(["P"] * len(completions), ["R"] * len(completions))
+    return judge(["P"] * len(completions), [f"R{number}" for number in range(len(completions))])
 
 
 @pytest.mark.parametrize(

@@ -338,11 +338,21 @@ def test_ids_keep_when_the_bound_is_raised_and_change_with_the_draw(chatml: Mode
 DROPPED = ["length", None, None, "empty"]  # two dead rows around two living ones
 
 
+def unkeyed(batch: dict[str, list[Any]], size: int = 32) -> dict[str, list[Any]]:
+    """The batch without its request keys, which are hashes of `size` digits, each its own."""
+    items = [item for values in batch.values() for value in values if isinstance(value, list) for item in value if "request" in item]
+    keys = [item.pop("request") for item in items] + batch.pop("request", [])
+    keys = [key for key in keys if key is not None]
+    assert all(re.fullmatch(f"[0-9a-f]{{{size}}}", key) for key in keys)
+    assert len(set(keys)) == len(keys) > 0
+    return batch
+
+
 def test_instruct_draws_a_user_turn(chatml: Model) -> None:
     script = Script(chatml, ["Find $x$ with $x^2=4$.", Completion("\nLet $G$ be", "length", 40, 64)])
     stage = Instruct(FakeEngine(chatml, script), "An algebraist asks.", Sampling(temperature=1.3, min_p=0.1, max_tokens=64))
     batch = {"index": [0, 1], "domain": ["algebra", "algebra"], "seed": [11, 12]}
-    out = stage(batch)
+    out = unkeyed(stage(batch))
     first, second = out["id"]
     assert out == {
         "index": [0, 1],
@@ -351,6 +361,7 @@ def test_instruct_draws_a_user_turn(chatml: Model) -> None:
         "id": [first, second],
         "raw_instruction": ["Find $x$ with $x^2=4$.", "\nLet $G$ be"],
         "raw_finish_reason": ["stop", "length"],
+        "raw_prompt_tokens": [35, 40],
         "raw_num_tokens": [5, 64],
     }
     assert first != second
@@ -410,7 +421,7 @@ def test_respond_asks_k_times_and_reads_the_answers(chatml: Model) -> None:
     script = Script(chatml, lines)
     stage = Respond(FakeEngine(chatml, script), "candidates", Sampling(temperature=0.8, top_p=0.95, max_tokens=8), 2, "Solve it.")
     batch = {"problem": ["P {x}", "Q", "R"], "seed": [11, 12, 13]}
-    assert stage(batch) == {
+    assert unkeyed(stage(batch)) == {
         **batch,
         "candidates": [
             [response("It is $4$.", 70, 6), response("First we", 70, 8, "length", reason="length")],
@@ -444,7 +455,7 @@ def test_respond_puts_back_the_thought_that_the_template_opens(thinker: Model) -
     script = Script(thinker, lines)
     stage = Respond(FakeEngine(thinker, script), "solutions", Sampling(), len(lines), "Solve it.")
     asked = {"thinking": "Square it.", "answer_text": ""}
-    assert stage({"problem": ["P"], "seed": [11]})["solutions"] == [
+    assert unkeyed(stage({"problem": ["P"], "seed": [11]}))["solutions"] == [
         [
             response("<think>\nSquare it.</think>\n\n\\boxed{4}", 40, 9, thinking="Square it.", answer_text="\\boxed{4}"),
             response("<think>\nSquare it and", 40, 9, "length", thinking="Square it and", answer_text="", reason="thinking_not_closed"),
@@ -483,7 +494,7 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
             [candidate("<think>t</think>d", thinking="t", answer_text="d"), candidate("e", "empty"), candidate("f", "no_room")],
         ],
     }
-    assert stage(batch) == {
+    assert unkeyed(stage(batch), 16) == {
         **batch,
         "scores": [
             [{"score": 5.0, "reason": None}, {"score": None, "reason": "length"}, {"score": None, "reason": "not_rated"}],
@@ -499,7 +510,7 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
 def test_score_asks_nothing_where_no_candidate_is_complete(chatml: Model) -> None:
     script = Script(chatml, [])
     batch = {"problem": ["One?"], "candidates": [[candidate("a", "length")]]}
-    assert ScoreCandidates(Judge(FakeEngine(chatml, script)))(batch)["scores"] == [[{"score": None, "reason": "length"}]]
+    assert ScoreCandidates(Judge(FakeEngine(chatml, script)))(batch)["scores"] == [[{"score": None, "reason": "length", "request": None}]]
     assert script.asked == []
 
 

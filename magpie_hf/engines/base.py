@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
 
+from magpie_hf.engines.journal import Journal, current, request_keys
 from magpie_hf.models import Model
 from magpie_hf.sampling import Sampling
 
 NO_ROOM = "no_room"  # the finish reason of a prompt that leaves the model no room for a single token
+KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died, again
 
 
 @dataclass(frozen=True)
 class Completion:
     """What came of one request.
 
-    finish_reason: "stop" (ended by itself), "length" (cut at max_tokens or at the model's limit) or "no_room" (never sent: the prompt
-    fills the model's whole context). num_tokens counts the completion, with its end token. first: top log-probabilities of the
-    first token as (token id, log-probability), likeliest first, where the sampling asked for them.
+    finish_reason: "stop" (ended by itself), "length" (cut at max_tokens or at the model's limit), "no_room" (never sent: the prompt
+    fills the model's whole context) or "killed_engine" (the engine died of it). num_tokens counts the completion, with its end token.
+    first: top log-probabilities of the first token as (token id, log-probability), likeliest first, where the sampling asked for them.
+    request: the key of the request in the journal.
     """
 
     text: str
@@ -25,6 +30,7 @@ class Completion:
     prompt_tokens: int
     num_tokens: int
     first: tuple[tuple[int, float], ...] = ()
+    request: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,11 @@ class Engine:
 
     model: Model
 
+    @property
+    def max_length(self) -> int | None:
+        """The longest prompt and completion together that the model takes, in tokens; None where it knows no limit."""
+        return self.model.max_length
+
     def identity(self) -> Model:
         """What a model is belongs to the data; where it runs does not."""
         return self.model
@@ -40,8 +51,24 @@ class Engine:
     def complete(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
         """One completion a prompt, in order; blocks until all are done. Safe to call from many threads at once.
 
-        Raises EngineError where the engine cannot start or dies.
+        What the shard's journal knows is not asked again, and what finishes is kept there at once. Raises EngineError where the engine
+        cannot start or dies for good, OSError where the journal cannot be written.
         """
+        journal = current()
+        keys = request_keys(self.model, prompts, sampling, seeds)
+        done = {key: found for key in keys if (found := _found(journal, key, sampling.max_tokens, self.max_length))}
+        asked: dict[str, Future[Completion]] = {}
+        for key, prompt, seed in zip(keys, prompts, seeds, strict=True):
+            if key not in done and key not in asked:
+                asked[key] = self.submit(prompt, sampling, seed)
+                asked[key].add_done_callback(partial(_keep, journal, key))
+        for key, future in asked.items():
+            done[key] = replace(future.result(), request=key)
+            journal.check()
+        return [done[key] for key in keys]
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
+        """Start one completion, and return at once."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -49,3 +76,37 @@ class Engine:
 
     def close(self) -> None:
         """Release the live engine, if one was opened. A later `complete` opens another."""
+
+
+def record(completion: Completion) -> list[object]:
+    """A completion as the journal keeps it."""
+    return [completion.text, completion.finish_reason, completion.prompt_tokens, completion.num_tokens, completion.first]
+
+
+def within(completion: Completion, max_tokens: int, longest: int | None) -> Completion | None:
+    """What a kept completion is under this bound; None where it was cut by a lower one and must be asked again.
+
+    The text of one that the bound would have cut is not kept: nothing reads a cut text.
+    """
+    if completion.num_tokens > max_tokens:
+        return replace(completion, text="", finish_reason="length", num_tokens=max_tokens)
+    full = longest is not None and completion.prompt_tokens + completion.num_tokens >= longest
+    cut_lower = completion.finish_reason == "length" and completion.num_tokens < max_tokens and not full
+    if cut_lower or (completion.finish_reason == NO_ROOM and not full):
+        return None
+    return completion
+
+
+def _found(journal: Journal, key: str, max_tokens: int, longest: int | None) -> Completion | None:
+    kept = journal.get(key)
+    if kept is None:
+        return None
+    text, finish_reason, prompt_tokens, num_tokens, first = kept
+    return within(
+        Completion(text, finish_reason, prompt_tokens, num_tokens, tuple((token, log) for token, log in first), key), max_tokens, longest
+    )
+
+
+def _keep(journal: Journal, key: str, future: Future[Completion]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        journal.record(key, record(future.result()))

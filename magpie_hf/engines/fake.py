@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from magpie_hf.engines.base import Completion, Engine
@@ -20,11 +21,10 @@ class FakeEngine(Engine):
 
     reply: Reply = field(compare=False)
 
-    def complete(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
-        return [self._one(prompt, sampling, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-
-    def _one(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+    def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
+        future: Future[Completion] = Future()
         answer = self.reply(prompt, sampling, seed)
-        if isinstance(answer, Completion):
-            return answer
-        return Completion(answer, "stop", len(prompt), len(answer.split()) + 1)
+        if not isinstance(answer, Completion):
+            answer = Completion(answer, "stop", len(prompt), len(answer.split()) + 1)
+        future.set_result(answer)
+        return future

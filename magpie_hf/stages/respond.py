@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from datasets import Features
 
 from magpie_hf.chat import SOLVING_INSTRUCTION, Chat, chat_of
-from magpie_hf.engines.base import NO_ROOM, Completion, Engine
+from magpie_hf.engines.base import NO_ROOM, Completion, Engine, record
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import RESPONSE
-from magpie_hf.stage import Batch, Stage, seed_of
+from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Respond(Stage):
     @property
     def adds(self) -> Features:
         return Features({self.column: [RESPONSE]})
+
+    @property
+    def kin(self) -> str:
+        return fingerprint(replace(self, k=1, sampling=replace(self.sampling, max_tokens=1)))
+
+    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+        for responses in batch[self.column]:
+            for one in responses or ():
+                if one["text"] or one["finish_reason"] != "length":  # a text that a lowered bound cut was not kept
+                    yield one["request"], record(Completion(one["text"], one["finish_reason"], one["prompt_tokens"], one["num_tokens"]))
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
@@ -66,4 +77,5 @@ def _response(chat: Chat, completion: Completion) -> dict[str, object]:
         "reason": reason,
         "prompt_tokens": completion.prompt_tokens,
         "num_tokens": completion.num_tokens,
+        "request": completion.request,
     }

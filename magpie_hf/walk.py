@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 from datasets import DatasetDict
@@ -40,18 +41,15 @@ def build(
     Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; NothingMade where
     not one row is fit to be published.
     """
-    folder = publish.Folder(Path(out))
+    folder = publish.Folder(Path(out).expanduser())
     folder.check(recipe)
     if not folder.is_finished(recipe):
         recipe.check()
-    folder.claim(recipe)
 
     def report(domain: str, label: str, rows: int, seconds: float) -> None:
         say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
 
-    bars = is_progress_bar_enabled()
-    disable_progress_bar()
-    try:
+    with folder.claimed(recipe), _no_progress_bars():
         local = Local(folder.run, shard_rows, shards_in_flight, report)
         rows = _walk(recipe, local)
         built = []
@@ -64,12 +62,21 @@ def build(
             lines = "; ".join(f"{one.domain.key}: {one.funnel.line()}" for one in built)
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built)
-    finally:
-        if bars:
-            enable_progress_bar()
     for one in built:
         say(f"{one.domain.key:<14} {one.funnel.line()}")
     return {one.domain.key: one.published for one in built}
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """A bar of `datasets` for every shard would bury the build's own lines."""
+    bars = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            enable_progress_bar()
 
 
 def _walk(recipe: Recipe, local: Local) -> dict[str, list[Rows]]:
