@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import multiprocessing
+import os
+import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +22,7 @@ from magpie_hf.models import KNOWN_MODELS, known, repository_or_folder, resolve
 if TYPE_CHECKING:
     from magpie_hf.recipe import Recipe
 
-OK, FAILED, BAD_INPUT, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+OK, FAILED, BAD_INPUT, INCOMPLETE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
 
 
@@ -88,9 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, BAD_INPUT)
     except (EngineError, NothingMade) as error:
         return _complain(error, FAILED)
-    except KeyboardInterrupt:
-        print("\nmagpie-hf: interrupted; finished shards are safe, and the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
+    except OSError as error:
+        remedy = "make room and run the same command again" if error.errno == errno.ENOSPC else "mend it and run the same command again"
+        return _complain(
+            OSError(f"{error.strerror or error} ({error.filename or 'no file is named'}); what is finished is safe: {remedy}"), FAILED
+        )
 
 
 def _complain(error: Exception, code: int) -> int:
@@ -120,13 +129,14 @@ def _build(options: argparse.Namespace) -> int:
 
     from magpie_hf.walk import build
 
-    datasets = build(
-        _recipe(options, domains),
-        out,
-        shard_rows=options.shard_size,
-        shards_in_flight=options.shards_in_flight,
-        say=lambda line: print(line, flush=True),
-    )
+    with _stopping_at_once():
+        datasets = build(
+            _recipe(options, domains),
+            out,
+            shard_rows=options.shard_size,
+            shards_in_flight=options.shards_in_flight,
+            say=lambda line: print(line, flush=True),
+        )
     empty = [f"{key} ({split})" for key, splits in datasets.items() for split, rows in splits.items() if not len(rows)]
     rows = sum(len(splits["train_sft"]) for splits in datasets.values())
     pairs = sum(len(splits["train_prefs"]) for splits in datasets.values())
@@ -134,6 +144,33 @@ def _build(options: argparse.Namespace) -> int:
     if empty:
         print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
     return INCOMPLETE if empty else OK
+
+
+@contextlib.contextmanager
+def _stopping_at_once() -> Iterator[None]:
+    """Answer Ctrl-C and SIGTERM with `_stop` for a while; signals reach the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """Ctrl-C or SIGTERM: end at once. Every finished request is in its journal, so there is nothing to wait for."""
+    from magpie_hf.engines.journal import flush
+
+    for child in multiprocessing.active_children():  # vLLM's processes, which hold nothing that is not on the disk
+        child.kill()
+    flush()
+    program = ["magpie-hf"] if sys.argv[0].endswith("magpie-hf") else ["python", sys.argv[0]]
+    command = shlex.join([*program, *sys.argv[1:]])
+    print(f"\nmagpie-hf: stopped; every finished request is safe. Go on with: {command}", file=sys.stderr, flush=True)
+    os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
 
 
 def _roles(options: argparse.Namespace) -> dict[str, str]:

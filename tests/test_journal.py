@@ -258,6 +258,7 @@ def test_a_torn_shard_is_noticed_and_made_again(answers: Answers, tmp_path: Path
         assert f"{shard} is torn" in caplog.text
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # datasets leaves its file open
 def test_a_full_disk_is_a_clear_error_and_loses_nothing(answers: Answers, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

@@ -6,6 +6,7 @@ by all that determines them, and by nothing else: whatever asks for the same com
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -110,7 +111,7 @@ class _Writer:
     """Appends to all open journals from one thread, so that no engine waits for a disk. A request is synced within a second."""
 
     def __init__(self) -> None:
-        self._inbox: queue.SimpleQueue[tuple[Path, tuple[str, Any] | None, threading.Event | None]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Path | None, tuple[str, Any] | None, threading.Event | None]] = queue.SimpleQueue()
         self._streams: dict[Path, IO[bytes]] = {}
         self._unsynced: set[Path] = set()
         self._failures: dict[Path, OSError] = {}
@@ -131,7 +132,12 @@ class _Writer:
         if failure := self._failures.pop(file, None):
             raise failure
 
-    def _put(self, item: tuple[Path, tuple[str, Any] | None, threading.Event | None]) -> None:
+    def flush(self, seconds: float) -> None:
+        done = threading.Event()
+        self._put((None, None, done))
+        done.wait(seconds)
+
+    def _put(self, item: tuple[Path | None, tuple[str, Any] | None, threading.Event | None]) -> None:
         with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="magpie-journal", daemon=True)
@@ -141,26 +147,29 @@ class _Writer:
     def _loop(self) -> None:
         synced = time.monotonic()
         while True:
-            try:
+            file, entry, done = None, None, None
+            with contextlib.suppress(queue.Empty):
                 file, entry, done = self._inbox.get(timeout=SYNC_SECONDS if self._unsynced else None)
-            except queue.Empty:
-                pass
-            else:
-                self._guarded(file, lambda: self._write(file, entry) if entry else self._close(file))  # noqa: B023 (called at once)
-                if done is not None:
-                    done.set()
-            if time.monotonic() - synced > SYNC_SECONDS:
+            if file is not None:
+                self._guarded(self._write if entry else self._close, file, entry)
+            flushing = file is None and done is not None
+            if flushing or time.monotonic() - synced > SYNC_SECONDS:
                 for file in sorted(self._unsynced):
-                    self._guarded(file, lambda: os.fsync(self._streams[file].fileno()))  # noqa: B023 (called at once)
+                    self._guarded(self._sync, file)
                 self._unsynced.clear()
                 synced = time.monotonic()
+            if done is not None:
+                done.set()
 
-    def _guarded(self, file: Path, action: Callable[[], None]) -> None:
+    def _guarded(self, action: Callable[..., None], file: Path, *arguments: Any) -> None:
         """Do something with a file; what fails is told to whoever uses that journal next."""
         try:
-            action()
+            action(file, *arguments)
         except OSError as error:
             self._failures[file] = error
+
+    def _sync(self, file: Path) -> None:
+        os.fsync(self._streams[file].fileno())
 
     def _write(self, file: Path, entry: tuple[str, Any]) -> None:
         if file in self._failures:
@@ -173,7 +182,7 @@ class _Writer:
         if self._streams[file].write(line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
 
-    def _close(self, file: Path) -> None:
+    def _close(self, file: Path, _: None) -> None:
         self._unsynced.discard(file)
         if file in self._streams:
             with self._streams.pop(file) as stream:
@@ -190,3 +199,8 @@ def _open(file: Path) -> IO[bytes]:
 
 
 _WRITER = _Writer()
+
+
+def flush(seconds: float = 2.0) -> None:
+    """Wait until what was recorded so far is written and synced, or the time is up. For the moment before the process ends."""
+    _WRITER.flush(seconds)
