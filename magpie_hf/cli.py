@@ -13,11 +13,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput, EngineError, NothingMade
 from magpie_hf.models import KNOWN_MODELS, known, repository_or_folder, resolve
+from magpie_hf.status import status
 
 if TYPE_CHECKING:
     from magpie_hf.recipe import Recipe
@@ -82,6 +84,10 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
     where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
     build.set_defaults(run=_build)
+
+    state = commands.add_parser("status", help="how far a build is", description="How far a build is; works while it runs.")
+    state.add_argument("folder", help="the --out folder of the build")
+    state.set_defaults(run=_status)
     return top
 
 
@@ -171,6 +177,11 @@ def _stop(number: int, frame: object) -> NoReturn:
     command = shlex.join([*program, *sys.argv[1:]])
     print(f"\nmagpie-hf: stopped; every finished request is safe. Go on with: {command}", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
+
+
+def _status(options: argparse.Namespace) -> int:
+    print("\n".join(status(Path(options.folder).expanduser()).lines()))
+    return OK
 
 
 def _roles(options: argparse.Namespace) -> dict[str, str]:

@@ -120,6 +120,12 @@ class Folder:
         """Whether the last build here was this one, to the end."""
         return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
 
+    def plan(self, recipe: Recipe, walk: dict[str, Any]) -> None:
+        """Record what is about to be built, for `status`: for each domain its count and the folder of each stage."""
+        record = self._record()
+        if record.get("walk") != walk or record.get("finished") not in (None, fingerprint(recipe)):
+            write_json(self._record_file, {**{key: value for key, value in record.items() if key != "finished"}, "walk": walk})
+
     def write(self, recipe: Recipe, built: list[Built]) -> None:
         """Write what is published of the build; nothing where it is there already.
 

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from datasets import DatasetDict
 from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from magpie_hf import publish
+from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import EngineError, NothingMade
 from magpie_hf.recipe import Recipe
@@ -50,6 +52,7 @@ def build(
         say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
 
     with folder.claimed(recipe), _no_progress_bars():
+        folder.plan(recipe, {domain.key: {"count": domain.count, "stages": _keys(recipe, domain)} for domain in recipe.domains})
         local = Local(folder.run, shard_rows, shards_in_flight, report)
         rows = _walk(recipe, local)
         built = []
@@ -77,6 +80,17 @@ def _no_progress_bars() -> Iterator[None]:
     finally:
         if bars:
             enable_progress_bar()
+
+
+def _keys(recipe: Recipe, domain: Domain) -> dict[str, str]:
+    """The folder of each stage of a domain's walk."""
+    rows = seed_rows(domain.key, recipe.seed, 0, 0)
+    keys: dict[str, str] = {}
+    for stages in (stages for _, steps in recipe.passes(domain) for stages in steps):
+        made = {stage: rows.key(stage) for stage in stages}
+        keys |= {stage.label: key for stage, key in made.items()}
+        rows = replace(rows, made_by={**rows.made_by, **{column: key for stage, key in made.items() for column in stage.adds}})
+    return keys
 
 
 def _walk(recipe: Recipe, local: Local) -> dict[str, list[Rows]]:

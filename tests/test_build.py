@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from datasets import DatasetDict, load_dataset
 from conftest import Answers, small_domain, small_recipe
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput, NothingMade
+from magpie_hf.sampling import Sampling
 from magpie_hf.schema import FORBIDDEN, PUBLISHED, SPLITS
 from magpie_hf.stats import tokens
+from magpie_hf.status import status
 from magpie_hf.walk import build
 
 PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0
@@ -275,3 +278,84 @@ def test_a_recipe_that_cannot_work_is_refused(answers: Answers) -> None:
         replace(recipe, domains=())
     with pytest.raises(BadInput, match="count of algebra is 0"):
         replace(recipe, domains=(small_domain(DOMAINS["algebra"], 0),))
+
+
+def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recipe = small_recipe(answers, "algebra")
+
+    def dying(prompt: list[int], sampling: Sampling, seed: int) -> object:
+        if answers.asked(CANDIDATES) == 13:
+            raise RuntimeError("no power")
+        return answers(prompt, sampling, seed)
+
+    engine = replace(recipe.generator, reply=dying)
+    broken = replace(recipe, generator=engine, solver=engine, scorer=replace(recipe.scorer, engine=engine))
+    with pytest.raises(RuntimeError, match="no power"):
+        build(broken, out, shard_rows=4, shards_in_flight=1)
+    stages = {stage.label: stage for stage in status(out).stages}
+    assert list(stages) == ["instruct", "clean", "solutions", "candidates", "score", "pair"]
+    assert not status(out).finished
+    assert status(out).running is None
+    candidates = stages["candidates"]
+    assert candidates.wanted == 12
+    assert 0 < candidates.rows < 12
+    assert candidates.requests_under_way > 0
+    build(recipe, out, shard_rows=5)
+    done = status(out)
+    assert done.finished
+    assert all((stage.rows, stage.wanted, stage.requests_under_way) == (12, 12, 0) for stage in done.stages)
+    dropped = json.loads((out / "algebra" / "dataset_info.json").read_text())["dropped"]
+    assert {stage.label: stage.reasons for stage in done.stages}["clean"] == dropped
+    assert len(done.lines()) == 7
+
+
+def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers, "algebra")
+    engine = recipe.generator
+    seen: list[str] = []
+
+    def meddling(prompt: list[int], sampling: Sampling, seed: int) -> object:
+        if not seen:
+            seen.append(str(status(tmp_path / "out").running))
+            with pytest.raises(BadInput, match=rf"another build is running in .*out \(pid {os.getpid()} on .* since 2"):
+                build(recipe, tmp_path / "out")
+        return answers(prompt, sampling, seed)
+
+    build(replace(recipe, generator=replace(engine, reply=meddling)), tmp_path / "out")
+    assert seen[0].startswith(f"pid {os.getpid()} on ")
+    assert status(tmp_path / "out").running is None
+
+
+def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magpie_hf.publish.SHARD_BYTES", 4000)
+    out = tmp_path / "out"
+    small, large = small_recipe(answers, "algebra", count=12), small_recipe(answers, "algebra", count=40)
+    build(small, out)
+    moves = [0]
+    real = Path.replace
+
+    def dying(self: Path, target: Path) -> Path:
+        moves[0] += "publishing" in str(self)
+        if moves[0] == 5:
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    for dies in (True, False):
+        with monkeypatch.context() as patch:
+            if dies:
+                patch.setattr(Path, "replace", dying)
+                with pytest.raises(KeyboardInterrupt):
+                    build(large, out)
+                with pytest.raises((FileNotFoundError, ValueError)):
+                    load_dataset(str(out), "algebra", split="train_sft", cache_dir=str(tmp_path / "torn"))
+            else:
+                build(small, out)
+    loaded = load_dataset(str(out), "algebra", cache_dir=str(tmp_path / "cache"))
+    expected = build(small, tmp_path / "fresh")
+    assert {split: loaded[split].to_list() for split in SPLITS} == {split: expected["algebra"][split].to_list() for split in SPLITS}
+    assert not list(out.rglob("*-of-00007.parquet"))
+    (out / "algebra" / "train_sft-00000-of-00001.parquet").unlink(missing_ok=True)
+    next(out.glob("algebra/*.parquet")).write_bytes(b"")
+    build(small, out)
+    load_dataset(str(out), "algebra", cache_dir=str(tmp_path / "again"))

@@ -17,9 +17,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine
+from magpie_hf.engines.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models import known, own_max_length
 from magpie_hf.sampling import Sampling
@@ -77,13 +78,13 @@ class VLLM(Engine):
         if live is not None:
             live.close()
 
-    def _live(self) -> _Live:
+    def _live(self) -> Recovering:
         with _OPENING:
             if self not in _LIVE:
-                _LIVE[self] = self._open()
+                _LIVE[self] = Recovering(self._open, self.model.name)
             return _LIVE[self]
 
-    def _open(self) -> _Live:
+    def _open(self) -> Live:
         on_cpu = check_device(self.model.name, self.tensor_parallel_size)
         form = ("stepped" if on_cpu else "async") if self.form == "auto" else self.form
         try:
@@ -120,14 +121,7 @@ class VLLM(Engine):
         return arguments
 
 
-class _Live(Protocol):
-    max_length: int
-
-    def submit(self, prompt: list[int], params: Any) -> Future[Any]: ...
-    def close(self) -> None: ...
-
-
-_LIVE: dict[VLLM, _Live] = {}
+_LIVE: dict[VLLM, Recovering] = {}
 _OPENING = threading.Lock()
 
 

@@ -1,0 +1,95 @@
+"""How far a build is, from the records in its folder: during a run, after a crash, without loading anything. Not here: the rows."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.errors import BadInput
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens, seconds, reasons by count."""
+
+    domain: str
+    label: str
+    rows: int
+    wanted: int
+    requests_under_way: int
+    tokens: int
+    seconds: float
+    reasons: dict[str, int]
+
+    def line(self) -> str:
+        parts = [f"{self.domain:<14} {self.label:<11} {self.rows:>7,}/{self.wanted:<7,} {self.tokens:>11,} tokens {self.seconds:>9,.1f} s"]
+        if self.requests_under_way:
+            parts.append(f"{self.requests_under_way:,} requests kept of shards under way")
+        if self.reasons:
+            parts.append(", ".join(f"{count:,} {reason}" for reason, count in self.reasons.items()))
+        return "  ".join(parts)
+
+
+@dataclass(frozen=True)
+class Status:
+    """A build: its model, whether it runs (and where), whether its last command came to its end, and its stages."""
+
+    model: str
+    seed: int
+    running: str | None
+    finished: bool
+    stages: tuple[StageStatus, ...]
+
+    def lines(self) -> list[str]:
+        state = f"running ({self.running})" if self.running else "finished" if self.finished else "stopped before its end"
+        return [f"model {self.model}, seed {self.seed}, {state}", *(stage.line() for stage in self.stages)]
+
+
+def status(folder: Path) -> Status:
+    """The status of the build in `folder`. Raises BadInput where there is none, or its record cannot be read."""
+    file = folder / "run" / "build.json"
+    if not file.is_file():
+        what = "does not exist" if not folder.exists() else "holds no build (no run/build.json)"
+        raise BadInput(f"{folder} {what}; give the --out folder of a build")
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        stages = [
+            _stage(folder / "run" / domain / key, domain, label, facts["count"])
+            for domain, facts in record.get("walk", {}).items()
+            for label, key in facts["stages"].items()
+        ]
+        return Status(record["name"], record["seed"], _running(folder / "run" / "lock"), bool(record.get("finished")), tuple(stages))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{file} cannot be read ({type(error).__name__}: {error}); it may be of another version of magpie_hf") from error
+
+
+def _stage(folder: Path, domain: str, label: str, wanted: int) -> StageStatus:
+    file = folder / "stage.json"
+    shards: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
+    names = sorted(name for name in shards if (folder / f"{name}.arrow").exists())
+    rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
+    for name in names:
+        (start, stop), facts = map(int, name.split("-")), shards[name]
+        if stop > at and start < wanted:
+            rows += min(stop, wanted) - max(start, at)
+            at = stop
+            tokens, seconds = tokens + facts["tokens"], seconds + facts["seconds"]
+            reasons.update(facts["reasons"])
+    kept = sum(journal.read_bytes().count(b"\n") for journal in folder.glob("*.journal"))
+    return StageStatus(domain, label, rows, wanted, kept, tokens, seconds, dict(sorted(reasons.items())))
+
+
+def _running(lock: Path) -> str | None:
+    """What the lock of a running build says; None where none runs."""
+    if not lock.is_file():
+        return None
+    with lock.open(encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return stream.read().strip()
+    return None
