@@ -55,6 +55,7 @@ class Chat:
         if not getattr(tokenizer, "chat_template", None):
             raise BadInput(f"{name} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
         self._model_end_ids = tuple(end_ids)
+        self._known_choices: dict[tuple[str, tuple[str, ...]], tuple[int, tuple[int, ...]]] = {}
         self.open_turn(None)
         if not self.end_ids:
             raise BadInput(f"{name} names no end-of-turn token, so no completion would end; give an aligned (instruct) model")
@@ -102,12 +103,28 @@ class Chat:
         tokenizer may or may not join a space to a digit. A template that opens a thought gets an empty one. Raises BadInput where
         the choices do not part at one token.
         """
-        text = self._render(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
-        whole = [self._encode(text + choice) for choice in choices]
-        cut = next((i for i, ids in enumerate(zip(*whole, strict=False)) if len(set(ids)) > 1), None)
-        if cut is None or len(tokens := {ids[cut] for ids in whole if len(ids) > cut}) != len(choices) or not tokens:
-            raise BadInput(f"the tokenizer of {self.name} does not tell {', '.join(choices)} apart by one token; use another judge")
-        return whole[0][:cut], [ids[cut] for ids in whole]
+        tail, tokens = self._choices(lead, tuple(choices))
+        ids = self._encode(self._before_choice(messages, lead) + choices[0])
+        if ids[-tail] != tokens[0]:
+            raise BadInput(f"the tokenizer of {self.name} joins {lead!r} to what comes before it; use another judge")
+        return ids[:-tail], list(tokens)
+
+    def _before_choice(self, messages: Sequence[Message], lead: str) -> str:
+        return self._render(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
+
+    def _choices(self, lead: str, choices: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
+        """How many tokens a prompt that ends in lead + choice has from the choice on, and the token of each choice.
+
+        Found once, on a short conversation: what comes long before the choice does not change how it is tokenized.
+        """
+        if (lead, choices) not in self._known_choices:
+            text = self._before_choice([{"role": "user", "content": "x"}], lead)
+            whole = [self._encode(text + choice) for choice in choices]
+            cut = next((i for i, ids in enumerate(zip(*whole, strict=False)) if len(set(ids)) > 1), None)
+            if cut is None or len({ids[cut] for ids in whole}) != len(choices) or len({len(ids) for ids in whole}) != 1:
+                raise BadInput(f"the tokenizer of {self.name} does not tell {', '.join(choices)} apart by one token; use another judge")
+            self._known_choices[lead, choices] = len(whole[0]) - cut, tuple(ids[cut] for ids in whole)
+        return self._known_choices[lead, choices]
 
     def solving_prompt(self, problem: str, instruction: str = SOLVING_INSTRUCTION) -> list[Message]:
         """The problem as a conversation that asks for step-by-step reasoning, in the place that the model's family wants it.

@@ -55,7 +55,7 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
 def test_the_exit_codes_are_the_codes() -> None:
     assert (
         f"{cli.OK} done, {cli.FAILED} failed, {cli.BAD_INPUT} bad input (one line, nothing written), {cli.INCOMPLETE} done but "
-        f"a split is empty, {cli.INTERRUPTED} interrupted" in " ".join(README.split())
+        f"a split is empty, {cli.INTERRUPTED} interrupted, {cli.TERMINATED} terminated" in " ".join(README.split())
     )
 
 

@@ -188,8 +188,10 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
         assert row["generation"]["problem_model"] == demo_model.name
         assert row["generation"]["response_model"] == "other"
     assert "finished" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
-    again = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
+    script = "import sys; from magpie_hf.cli import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
+    again = run("-c", script, *arguments[2:], *small, cwd=tmp_path)
     assert "rows " not in again.split("drawn")[0], "nothing is made again"
+    assert again.splitlines()[-1] == "[]", "and nothing heavy is loaded"
 
 
 def test_killed_in_the_middle_a_real_build_goes_on(demo_model: Path, tmp_path: Path) -> None:
