@@ -149,7 +149,7 @@ def run(*command: str, cwd: Path, codes: tuple[int, ...] = (0,)) -> str:
 
 def test_one_domain_end_to_end_and_again(demo_model: Path, tmp_path: Path) -> None:
     """The builder to copy, as a user runs it: a build, then the same again, which loads no engine."""
-    command = [str(ROOT / "builders" / "one_domain.py"), str(demo_model), "out", "6"]
+    command = [str(ROOT / "builders" / "one_domain.py"), str(demo_model), "out", "3"]
     first = run(*command, cwd=tmp_path)
     assert "instruct" in first
     assert "train_prefs" in first
