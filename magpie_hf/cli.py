@@ -101,11 +101,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, BAD_INPUT)
     except (EngineError, NothingMade) as error:
         return _complain(error, FAILED)
+    except BrokenPipeError:  # whoever read the lines has left; Python would complain once more while it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except OSError as error:
-        remedy = "make room and run the same command again" if error.errno == errno.ENOSPC else "mend it and run the same command again"
-        return _complain(
-            OSError(f"{error.strerror or error} ({error.filename or 'no file is named'}); what is finished is safe: {remedy}"), FAILED
-        )
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            raise
+        where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+        return _complain(OSError(f"{where}; what is finished is safe: mend the disk or make room, and run the same command again"), FAILED)
 
 
 def _complain(error: Exception, code: int) -> int:
