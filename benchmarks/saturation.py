@@ -84,9 +84,8 @@ def main(model: str, rows: int, rounds: int) -> None:
         tokens, seconds = walk(engine, rows)
         bare_tokens, bare_seconds = ceiling(engine)
         ours, best = tokens / seconds, bare_tokens / bare_seconds
-        print(
-            f"round {number}: walk {ours:.0f} tokens/s ({seconds:.0f} s), all at once {best:.0f} ({bare_seconds:.0f} s), ratio {ours / best:.2f}"
-        )
+        times = f"{seconds:.0f} s and {bare_seconds:.0f} s"
+        print(f"round {number}: walk {ours:.0f} tokens/s, all at once {best:.0f} ({times}): ratio {ours / best:.2f}", flush=True)
 
 
 if __name__ == "__main__":

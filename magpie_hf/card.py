@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import yaml
@@ -14,10 +14,7 @@ from magpie_hf.models import known
 from magpie_hf.recipe import Recipe
 from magpie_hf.schema import PUBLISHED
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import tokens
-
-if TYPE_CHECKING:
-    from magpie_hf.publish import Built
+from magpie_hf.stats import Built, tokens
 
 _HERE = Path(__file__).parent
 FOLDER = _HERE / "cards" if (_HERE / "cards").is_dir() else _HERE.parent / "cards"  # inside the wheel, or beside it in a checkout

@@ -6,14 +6,12 @@ import datetime
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from magpie_hf.chat import chat_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.shards import write_json
-
-if TYPE_CHECKING:
-    from magpie_hf.publish import Built
+from magpie_hf.stats import Built
 
 Record = dict[str, Any]
 

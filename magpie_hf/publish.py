@@ -16,15 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict
-
 from magpie_hf import card, legacy
-from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.recipe import Recipe
 from magpie_hf.shards import sync, write_json
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import Funnel
+from magpie_hf.stats import Built
 
 README = "README.md"
 LOCK = "lock"
@@ -36,21 +33,6 @@ configs:
 This dataset is being written. If no build is running, run it again to finish it.
 """
 SHARD_BYTES = 500_000_000  # what the Hub's own clients write at most into one parquet file
-
-
-@dataclass(frozen=True)
-class Built:
-    """A domain's finished rows: all stage columns (`table`), what is published of them, and the funnel."""
-
-    domain: Domain
-    table: Dataset
-    published: DatasetDict
-    funnel: Funnel
-
-    @property
-    def splits(self) -> dict[str, Dataset]:
-        """The published splits that hold rows: `load_dataset` refuses an empty one, so none is written."""
-        return {split: rows for split, rows in self.published.items() if len(rows)}
 
 
 @dataclass(frozen=True)

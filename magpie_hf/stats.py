@@ -10,6 +10,8 @@ from typing import Any
 
 from datasets import Dataset, DatasetDict
 
+from magpie_hf.domains import Domain
+
 
 @dataclass(frozen=True)
 class Funnel:
@@ -39,6 +41,21 @@ class Funnel:
         parts += [f"{self.sft:,} answered{_reasons(self.cut_solutions)}"]
         parts += [f"{self.candidates:,} candidates{_reasons(_sorted(Counter(self.cut_candidates) + Counter(self.unscored)))}"]
         return " -> ".join([*parts, f"{self.pairs:,} pairs"])
+
+
+@dataclass(frozen=True)
+class Built:
+    """A domain's finished rows: all stage columns (`table`), what is published of them, and the funnel."""
+
+    domain: Domain
+    table: Dataset
+    published: DatasetDict
+    funnel: Funnel
+
+    @property
+    def splits(self) -> dict[str, Dataset]:
+        """The published splits that hold rows: `load_dataset` refuses an empty one, so none is written."""
+        return {split: rows for split, rows in self.published.items() if len(rows)}
 
 
 def funnel(domain: str, table: Dataset, published: DatasetDict) -> Funnel:

@@ -21,7 +21,7 @@ from magpie_hf.runners import Local, Rows, concatenate, seed_rows
 from magpie_hf.schema import SPLITS
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import Export
-from magpie_hf.stats import funnel
+from magpie_hf.stats import Built, funnel
 
 Steps = list[list[Stage]]
 
@@ -60,7 +60,7 @@ def build(
             whole = concatenate(rows[domain.key])
             splits = {split: local.publish(whole, Export(split, tuple(recipe.provenance(domain).items()))) for split in SPLITS}
             published = DatasetDict(splits)
-            built.append(publish.Built(domain, whole.table, published, funnel(domain.key, whole.table, published)))
+            built.append(Built(domain, whole.table, published, funnel(domain.key, whole.table, published)))
         if not any(one.splits for one in built):
             lines = "; ".join(f"{one.domain.key}: {one.funnel.line()}" for one in built)
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
