@@ -131,7 +131,7 @@ def _build(options: argparse.Namespace) -> int:
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{_named(domains)}"
     print("\n".join(_plan(domains, sources, options.k, out)), flush=True)
     if any(known(source) for source in sources.values()):  # refused before the Hub is asked for anything
-        from magpie_hf.engines.vllm import check_device
+        from magpie_hf.engines.device import check_device
 
         for source in sources.values():
             check_device(source, options.tensor_parallel_size)

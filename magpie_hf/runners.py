@@ -144,6 +144,7 @@ class Local:
                 part = self._run(rows, stage, folder, at, end, parents[at - rows.start : end - rows.start])
             parts.append(part)
             at = end
+        folder.sweep()
         return concatenate_datasets(parts) if len(parts) > 1 else parts[0]
 
     def _run(self, rows: Rows, stage: Stage, folder: ShardFolder, start: int, stop: int, parents: np.ndarray) -> Dataset:

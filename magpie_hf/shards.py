@@ -69,16 +69,19 @@ class ShardFolder:
                     yield from stage.recall(_alive(batch))
 
     def finish(self, file: Path, record: dict[str, Any]) -> None:
-        """Make a shard safe: on the disk, in the record, and only then without its journals."""
+        """Make a shard safe: on the disk and in the record."""
         sync(file)
         sync(self.path)
         with _WRITING:
             shards = {**(self.record() or {}).get("shards", {}), file.stem: record.pop("shard")}
             write_json(self.path / "stage.json", {**record, "shards": shards})
-            finished = self.spans("arrow")
-            for start, stop, journal_file in self.spans("journal"):
-                if _covered(start, stop, finished):
-                    journal_file.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove the journals of rows whose shards are safe."""
+        finished = self.spans("arrow")
+        for start, stop, file in self.spans("journal"):
+            if _covered(start, stop, finished):
+                file.unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any] | None:
         """The stage's record (stage.json), if there is one."""

@@ -70,10 +70,11 @@ def status(folder: Path) -> Status:
 def _stage(folder: Path, domain: str, label: str, wanted: int) -> StageStatus:
     file = folder / "stage.json"
     shards: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
-    names = sorted(name for name in shards if (folder / f"{name}.arrow").exists())
+    names = sorted(shard.stem for shard in folder.glob("*-*.arrow") if shard.stem.replace("-", "").isdigit())
+    unrecorded = {"tokens": 0, "seconds": 0.0, "reasons": {}}  # a build that was killed just then made the shard safe and no more
     rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
     for name in names:
-        (start, stop), facts = map(int, name.split("-")), shards[name]
+        (start, stop), facts = map(int, name.split("-")), shards.get(name, unrecorded)
         if stop > at and start < wanted:
             rows += min(stop, wanted) - max(start, at)
             at = stop
