@@ -94,7 +94,7 @@ class Chat:
 
     def closed_prompt(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the conversation and the head of the assistant's turn."""
-        return self._encode(self._render(messages))
+        return self._encode(self.closed_text(messages))
 
     def choice_prompt(self, messages: Sequence[Message], lead: str, choices: Sequence[str]) -> tuple[list[int], list[int]]:
         """A prompt whose next token is the choice: (prompt ids, one token id a choice).
@@ -110,7 +110,7 @@ class Chat:
         return ids[:-tail], list(tokens)
 
     def _before_choice(self, messages: Sequence[Message], lead: str) -> str:
-        return self._render(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
+        return self.closed_text(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
 
     def _choices(self, lead: str, choices: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
         """How many tokens a prompt that ends in lead + choice has from the choice on, and the token of each choice.

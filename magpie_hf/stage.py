@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from datasets import Features
 Batch = dict[str, list[Any]]
 
 
-class Stage:
+class Stage(ABC):
     """A frozen dataclass that turns a batch into the same batch with more columns (plain lists in, plain lists out).
 
     `reads` names the columns it depends on and `adds` those it makes, with their Arrow types. Two stages are equal exactly if they turn
@@ -34,9 +35,9 @@ class Stage:
         return self.name
 
     @property
+    @abstractmethod
     def adds(self) -> Features:
         """The columns that the stage makes, with their types."""
-        raise NotImplementedError
 
     @property
     def kin(self) -> str:
@@ -47,9 +48,9 @@ class Stage:
         """What finished rows of a kindred stage know, as the journal keeps it: results by request key."""
         return iter(())
 
+    @abstractmethod
     def run(self, batch: Batch) -> Batch:
         """The added columns for a batch of rows that are all alive."""
-        raise NotImplementedError
 
     def __call__(self, batch: Batch) -> Batch:
         size = len(next(iter(batch.values())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ class Completion:
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(ABC):
     """A spec of an engine: it compares and pickles by the model it runs. The live engine is opened by the first call."""
 
     model: Model
@@ -67,14 +68,14 @@ class Engine:
             journal.check()
         return [done[key] for key in keys]
 
+    @abstractmethod
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         """Start one completion, and return at once."""
-        raise NotImplementedError
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 (an engine without a device has nothing to check)
         """Raises BadInput where this engine cannot run its model here. Loads and downloads nothing."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (nor, without a live part, anything to release)
         """Release the live engine, if one was opened. A later `complete` opens another."""
 
 
