@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +27,11 @@ PARAGRAPH = "Let $G$ be a finite group and let $H \\le G$ be a subgroup of index
 def recipe(model_folder: str, rows: int) -> Recipe:
     """The recipe of a walk of `rows` draws over an engine that answers at once."""
     model = resolve(model_folder)
-    ratings = chat_of(model).choice_prompt([{"role": "user", "content": "x"}], "Rating: ", RATINGS)[1]
+    ratings = chat_of(model).choice_prompts([[{"role": "user", "content": "x"}]], "Rating: ", RATINGS)[1]
 
-    def reply(prompt: object, sampling: Sampling, seed: int) -> Completion:
+    def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         if sampling.logprobs:
-            share = (seed + len(str(prompt)) % 997 + 1) / 1000
+            share = (seed + len(prompt) % 997 + 1) / 1000
             first = ((ratings[3], math.log(share / 2)), (ratings[1], math.log(1 - share / 2)))
             return Completion("", "length", 900, 1, first)
         size = 1 if sampling.max_tokens == 1024 else 38

@@ -42,13 +42,13 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         built=built,
         published=published,
         models=[(model, known(model.name)) for model in models],
-        tokens={(one.domain.key, split): tokens(rows) for one in built for split, rows in one.published.items()},
+        tokens={(one.domain.key, split): tokens(rows.dataset) for one in built for split, rows in one.published.items()},
         open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
         asked_with=solver.solving_note(recipe.instruction),
         columns=[(name, _type(feature)) for name, feature in PUBLISHED.items()],
         fence=_fence,
         cell=lambda text: " ".join(str(text).split()).replace("|", "\\|"),
-        example=lambda one: next(rows[0] for rows in one.splits.values()),
+        example=lambda one: next(rows.dataset[0] for rows in one.splits.values()),
     )
     return text
 
@@ -84,7 +84,7 @@ def _files(folder: Path, one: Built, split: str) -> list[str]:
 
 
 def _info(one: Built, folder: Path) -> dict[str, Any]:
-    splits = [{"name": split, "num_bytes": rows.data.nbytes, "num_examples": len(rows)} for split, rows in one.splits.items()]
+    splits = [{"name": split, "num_bytes": rows.dataset.data.nbytes, "num_examples": len(rows)} for split, rows in one.splits.items()]
     return {
         "config_name": one.domain.key,
         "features": PUBLISHED._to_yaml_list(),

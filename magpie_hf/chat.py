@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import re
 import threading
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any
 
 from magpie_hf.errors import BadInput
@@ -96,18 +98,24 @@ class Chat:
         """Token ids of the conversation and the head of the assistant's turn."""
         return self._encode(self.closed_text(messages))
 
-    def choice_prompt(self, messages: Sequence[Message], lead: str, choices: Sequence[str]) -> tuple[list[int], list[int]]:
-        """A prompt whose next token is the choice: (prompt ids, one token id a choice).
+    def closed_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
+        """`closed_prompt` of many conversations, on all cores."""
+        return self._encode_all(self.closed_text(messages) for messages in conversations)
+
+    def choice_prompts(
+        self, conversations: Iterable[Sequence[Message]], lead: str, choices: Sequence[str]
+    ) -> tuple[list[array[int]], list[int]]:
+        """Prompts whose next token is the choice: (token ids of each, one token id a choice).
 
         The assistant's turn is begun with `lead`; every lead + choice is tokenized as a whole and cut where the choices part, as a
         tokenizer may or may not join a space to a digit. A template that opens a thought gets an empty one. Raises BadInput where
         the choices do not part at one token.
         """
         tail, tokens = self._choices(lead, tuple(choices))
-        ids = self._encode(self._before_choice(messages, lead) + choices[0])
-        if ids[-tail] != tokens[0]:
+        prompts = self._encode_all(self._before_choice(messages, lead) + choices[0] for messages in conversations)
+        if any(ids[-tail] != tokens[0] for ids in prompts):
             raise BadInput(f"the tokenizer of {self.name} joins {lead!r} to what comes before it; use another judge")
-        return ids[:-tail], list(tokens)
+        return [ids[:-tail] for ids in prompts], list(tokens)
 
     def _before_choice(self, messages: Sequence[Message], lead: str) -> str:
         return self.closed_text(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
@@ -217,6 +225,18 @@ class Chat:
 
     def _encode(self, text: str) -> list[int]:
         return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+    def _encode_all(self, texts: Iterable[str]) -> list[array[int]]:
+        """Many texts, a few at a time: the tokenizer takes them on all cores, and its own records of them are large.
+
+        Token ids come as arrays, four bytes each; as a list of Python's numbers, a shard's prompts take ten times as much.
+        """
+        prompts: list[array[int]] = []
+        waiting = iter(texts)
+        while some := list(islice(waiting, 64)):
+            encoded = self.tokenizer(some, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+            prompts += [array("i", ids) for ids in encoded]
+        return prompts
 
     def _render(self, messages: Sequence[Message], generation: bool = True) -> str:
         from jinja2 import TemplateError

@@ -11,7 +11,7 @@ from typing import Any
 from magpie_hf.chat import chat_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.shards import write_json
-from magpie_hf.stats import Built
+from magpie_hf.stats import Built, batches
 
 Record = dict[str, Any]
 
@@ -103,7 +103,7 @@ class _Records:
 
     def _problems(self) -> Iterator[Record]:
         columns = ["id", "seed", "raw_instruction", "problem", "dropped", "solutions", "candidates", "scores"]
-        for batch in self.one.table.select_columns(columns).iter(batch_size=256):
+        for batch in batches(self.one.parts, columns):
             for values in zip(*(batch[column] for column in columns), strict=True):
                 row = dict(zip(columns, values, strict=True))
                 if row["dropped"] is None:

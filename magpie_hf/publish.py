@@ -16,9 +16,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+from datasets.config import DEFAULT_CDC_OPTIONS
+
 from magpie_hf import card, legacy
 from magpie_hf.errors import BadInput
 from magpie_hf.recipe import Recipe
+from magpie_hf.rows import Published, open_table
+from magpie_hf.schema import PUBLISHED
 from magpie_hf.shards import sync, write_json
 from magpie_hf.stage import fingerprint
 from magpie_hf.stats import Built
@@ -92,6 +97,8 @@ class Folder:
             lock.truncate(0)
             lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
             lock.flush()
+            for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):  # of a process that was killed while it wrote them
+                leftover.unlink()
             if not self._record_file.exists():
                 model = recipe.generator.model
                 record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
@@ -115,7 +122,7 @@ class Folder:
         dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
         """
         record = self._record()
-        content = fingerprint(recipe, [split._fingerprint for one in built for split in one.published.values()], card.VERSION)
+        content = fingerprint(recipe, [rows.content for one in built for rows in one.published.values()], card.VERSION)
         files: dict[str, int] = record.get("files", {})
         if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
             return
@@ -145,10 +152,7 @@ class Folder:
         folder = staging / one.domain.key
         folder.mkdir(parents=True)
         for split, rows in one.splits.items():
-            shards = max(1, -(-rows.data.nbytes // SHARD_BYTES))
-            for number in range(shards):
-                shard = rows.shard(shards, number, contiguous=True)
-                shard.to_parquet(folder / f"{split}-{number:05d}-of-{shards:05d}.parquet")
+            _write_parquet(folder, split, rows)
         legacy.write_domain(recipe, one, staging, created)
 
     def _record(self) -> dict[str, Any]:
@@ -159,6 +163,21 @@ class Folder:
         except (OSError, ValueError) as error:
             raise BadInput(f"{self._record_file} cannot be read ({error}); restore it or choose another --out") from error
         return record
+
+
+def _write_parquet(folder: Path, split: str, rows: Published) -> None:
+    """Write a split as `DatasetDict.push_to_hub` names it, streaming: no more than a shard is in memory."""
+    files = max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES))
+    tables = list(rows.files)
+    for number in range(files):
+        first, last = number * len(tables) // files, (number + 1) * len(tables) // files
+        file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
+        # As Dataset.to_parquet writes it: chunks that follow the content, so that the Hub stores an unchanged part once.
+        with pq.ParquetWriter(
+            file, PUBLISHED.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
+        ) as writer:
+            for table in map(open_table, tables[first:last]):
+                writer.write_table(table)
 
 
 def _size(file: Path) -> int | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from magpie_hf.chat import Chat, chat_of
+from magpie_hf.chat import chat_of
 from magpie_hf.engines.base import NO_ROOM, Completion, Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.sampling import Sampling
@@ -76,21 +77,20 @@ class Judge:
             raise BadInput("the rubric lacks {problem} and after it {response}; give a text with both, in this order")
 
     def check(self) -> None:
-        self._prompt(chat_of(self.engine.model), "problem", "response")
+        self._prompts(["problem"], ["response"])
 
     def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]:
-        chat = chat_of(self.engine.model)
-        asked = [self._prompt(chat, problem, response) for problem, response in zip(problems, responses, strict=True)]
-        sampling = Sampling(temperature=0.0, max_tokens=1, logprobs=20)
-        completions = self.engine.complete([prompt for prompt, _ in asked], sampling, [0] * len(asked))
-        return [self._score(completion, tokens) for completion, (_, tokens) in zip(completions, asked, strict=True)]
+        prompts, tokens = self._prompts(problems, responses)
+        completions = self.engine.complete(prompts, Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0] * len(prompts))
+        return [self._score(completion, tokens) for completion in completions]
 
-    def _prompt(self, chat: Chat, problem: str, response: str) -> tuple[list[int], list[int]]:
+    def _prompts(self, problems: Sequence[str], responses: Sequence[str]) -> tuple[list[array[int]], list[int]]:
         # The texts are put in one after the other, so that braces in them are left alone.
         head, tail = self.rubric.split("{problem}")
         middle, _, end = tail.partition("{response}")
-        question = "".join((head, problem, middle, response, end))
-        return chat.choice_prompt([{"role": "user", "content": question}], "Rating: ", RATINGS)
+        questions = ("".join((head, problem, middle, response, end)) for problem, response in zip(problems, responses, strict=True))
+        conversations = ([{"role": "user", "content": question}] for question in questions)
+        return chat_of(self.engine.model).choice_prompts(conversations, "Rating: ", RATINGS)
 
     def _score(self, completion: Completion, tokens: Sequence[int]) -> Score:
         if completion.finish_reason == NO_ROOM:

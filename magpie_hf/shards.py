@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset
 
 from magpie_hf.engines import journal
+from magpie_hf.rows import open_table
 from magpie_hf.stage import Batch, Stage
 
 LOG = logging.getLogger("magpie_hf")
@@ -38,10 +38,10 @@ class ShardFolder:
         names = [(file.stem.split("-"), file) for file in self.path.glob(f"*-*.{kind}") if file.stem.replace("-", "").isdigit()]
         return sorted((int(name[0]), int(name[1]), file) for name, file in names)
 
-    def rows(self, start: int, stop: int, file: Path) -> Dataset | None:
+    def rows(self, start: int, stop: int, file: Path) -> pa.Table | None:
         """The rows of a finished shard; None where the file is torn, which is said, and the file set aside."""
         try:
-            rows = Dataset.from_file(str(file))
+            rows = open_table(file)
             torn = len(rows) != stop - start
         except (pa.ArrowInvalid, OSError) as error:
             LOG.debug("%s: %s", file, error)
@@ -63,10 +63,10 @@ class ShardFolder:
         for begin, end, file in self.spans("arrow"):
             rows = self.rows(begin, end, file) if begin < stop and start < end else None
             if rows is not None:
-                part = rows.select(range(max(begin, start) - begin, min(end, stop) - begin))
-                columns = [column for column in part.column_names if column in stage.adds]
-                for batch in part.select_columns(columns).iter(batch_size=256):
-                    yield from stage.recall(_alive(batch))
+                part = rows.select([column for column in rows.column_names if column in stage.adds])
+                for first in range(max(begin, start) - begin, min(end, stop) - begin, 256):
+                    size = min(256, min(end, stop) - begin - first)
+                    yield from stage.recall(_alive(part.slice(first, size).to_pydict()))
 
     def finish(self, file: Path, record: dict[str, Any]) -> None:
         """Make a shard safe: on the disk and in the record."""
@@ -76,11 +76,10 @@ class ShardFolder:
             shards = {**(self.record() or {}).get("shards", {}), file.stem: record.pop("shard")}
             write_json(self.path / "stage.json", {**record, "shards": shards})
 
-    def sweep(self) -> None:
-        """Remove the journals of rows whose shards are safe."""
-        finished = self.spans("arrow")
-        for start, stop, file in self.spans("journal"):
-            if _covered(start, stop, finished):
+    def sweep(self, start: int, stop: int) -> None:
+        """Remove the journals of rows in [start, stop), whose shards are safe."""
+        for begin, end, file in self.spans("journal"):
+            if start <= begin and end <= stop:
                 file.unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any] | None:
@@ -100,14 +99,6 @@ def _alive(batch: Batch) -> Batch:
     first = next(iter(batch.values()))
     rows = [row for row, value in enumerate(first) if value is not None]
     return {column: [values[row] for row in rows] for column, values in batch.items()}
-
-
-def _covered(start: int, stop: int, spans: list[tuple[int, int, Path]]) -> bool:
-    at = start
-    for begin, end, _ in spans:
-        if begin <= at < end:
-            at = end
-    return at >= stop
 
 
 def sync(path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 
 from magpie_hf.domains import Domain
+from magpie_hf.rows import Published, Rows
+from magpie_hf.stage import Batch
 
 
 @dataclass(frozen=True)
@@ -45,29 +48,38 @@ class Funnel:
 
 @dataclass(frozen=True)
 class Built:
-    """A domain's finished rows: all stage columns (`table`), what is published of them, and the funnel."""
+    """A domain's finished rows: all stage columns (`parts`), what is published of them by split, and the funnel."""
 
     domain: Domain
-    table: Dataset
-    published: DatasetDict
+    parts: Sequence[Rows]
+    published: Mapping[str, Published]
     funnel: Funnel
 
     @property
-    def splits(self) -> dict[str, Dataset]:
+    def splits(self) -> dict[str, Published]:
         """The published splits that hold rows: `load_dataset` refuses an empty one, so none is written."""
         return {split: rows for split, rows in self.published.items() if len(rows)}
 
 
-def funnel(domain: str, table: Dataset, published: DatasetDict) -> Funnel:
-    """The funnel of a domain's rows (all stage columns) and of what was published of them. Streams: memory does not grow with rows."""
+FUNNEL = ("dropped", "solutions", "candidates", "scores")  # the columns that a funnel is counted from
+
+
+def batches(parts: Iterable[Rows], columns: Sequence[str]) -> Iterator[Batch]:
+    """Columns of a domain's rows as plain lists, a few rows at a time: memory does not grow with rows."""
+    for part in parts:
+        yield from part.batches(columns)
+
+
+def funnel(domain: str, rows: Iterable[Batch], sft: int, pairs: int) -> Funnel:
+    """The funnel of a domain's rows (the columns of FUNNEL) and of the numbers of rows published of them."""
     dropped: Counter[str] = Counter()
     solutions: Counter[str] = Counter()
     cut: Counter[str] = Counter()
     unscored: Counter[str] = Counter()
-    candidates = 0
-    columns = ["dropped", "solutions", "candidates", "scores"]
-    for batch in table.select_columns(columns).iter(batch_size=256):
-        for reason, answers, tries, scores in zip(*(batch[column] for column in columns), strict=True):
+    drawn = candidates = 0
+    for batch in rows:
+        for reason, answers, tries, scores in zip(*(batch[column] for column in FUNNEL), strict=True):
+            drawn += 1
             if reason is not None:
                 dropped[reason] += 1
                 continue
@@ -76,8 +88,7 @@ def funnel(domain: str, table: Dataset, published: DatasetDict) -> Funnel:
             cut.update(one["reason"] for one in tries if one["reason"])
             unscored.update(s["reason"] for one, s in zip(tries, scores, strict=True) if one["reason"] is None and s["reason"])
     return Funnel(
-        domain, len(table), _sorted(dropped), candidates, _sorted(solutions), _sorted(cut), _sorted(unscored),
-        len(published["train_sft"]), len(published["train_prefs"]),
+        domain, drawn, _sorted(dropped), candidates, _sorted(solutions), _sorted(cut), _sorted(unscored), sft, pairs,
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from datasets import DatasetDict
@@ -17,11 +16,12 @@ from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import EngineError, NothingMade
 from magpie_hf.recipe import Recipe
-from magpie_hf.runners import Local, Rows, concatenate, seed_rows
+from magpie_hf.rows import Made, Rows, seed_rows
+from magpie_hf.runners import Local
 from magpie_hf.schema import SPLITS
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import Export
-from magpie_hf.stats import Built, funnel
+from magpie_hf.stats import FUNNEL, Built, batches, funnel
 
 Steps = list[list[Stage]]
 
@@ -57,17 +57,18 @@ def build(
         rows = _walk(recipe, local)
         built = []
         for domain in recipe.domains:
-            whole = concatenate(rows[domain.key])
-            splits = {split: local.publish(whole, Export(split, tuple(recipe.provenance(domain).items()))) for split in SPLITS}
-            published = DatasetDict(splits)
-            built.append(Built(domain, whole.table, published, funnel(domain.key, whole.table, published)))
+            parts = rows[domain.key]
+            local.sweep(parts)
+            published = {split: local.publish(parts, Export(split, tuple(recipe.provenance(domain).items()))) for split in SPLITS}
+            counted = funnel(domain.key, batches(parts, FUNNEL), *map(len, published.values()))
+            built.append(Built(domain, parts, published, counted))
         if not any(one.splits for one in built):
             lines = "; ".join(f"{one.domain.key}: {one.funnel.line()}" for one in built)
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built)
     for one in built:
         say(f"{one.domain.key:<14} {one.funnel.line()}")
-    return {one.domain.key: one.published for one in built}
+    return {one.domain.key: DatasetDict({split: rows.dataset for split, rows in one.published.items()}) for one in built}
 
 
 @contextmanager
@@ -89,7 +90,8 @@ def _keys(recipe: Recipe, domain: Domain) -> dict[str, str]:
     for stages in (stages for _, steps in recipe.passes(domain) for stages in steps):
         made = {stage: rows.key(stage) for stage in stages}
         keys |= {stage.label: key for stage, key in made.items()}
-        rows = replace(rows, made_by={**rows.made_by, **{column: key for stage, key in made.items() for column in stage.adds}})
+        for stage, key in made.items():
+            rows = rows.extended(stage, Made(key, (), rows.digests(["seed"])))
     return keys
 
 

@@ -49,7 +49,7 @@ class Answers:
             self.requests.append((sampling, seed))
         number = int.from_bytes(hashlib.sha256(f"{list(prompt)}{seed}{sampling.temperature}{self.salt}".encode()).digest()[:4], "big")
         if sampling.logprobs:  # the judge's question: two ratings share the probability
-            _, tokens = chat_of(self.model).choice_prompt([{"role": "user", "content": "x"}], "Rating: ", RATINGS)
+            _, tokens = chat_of(self.model).choice_prompts([[{"role": "user", "content": "x"}]], "Rating: ", RATINGS)
             share = (number % 1000 + 1) / 1002
             return Completion("", "length", len(prompt), 1, ((tokens[1], math.log(share)), (tokens[4], math.log(1 - share))))
         tokens = 20 + number % 9

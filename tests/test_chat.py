@@ -66,7 +66,7 @@ class TestOpenTurn:
     def test_ids_encode_the_text_once(self, chat: Chat, form: Format, system: str | None) -> None:
         ids = chat.open_turn(system)
         text = form.bare if system is None else form.steered
-        assert chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == text
+        assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False) == text
         assert ids == chat.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     @pytest.mark.parametrize("system", [None, SYSTEM])
@@ -99,7 +99,7 @@ class TestOpenTurn:
             ids = chat.closed_prompt([{"role": "user", "content": text}])
             opened = chat.open_turn(None)
             assert ids[: len(opened)] == opened
-            assert chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False).startswith(form.bare + text)
+            assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False).startswith(form.bare + text)
 
 
 class TestEnds:
@@ -271,33 +271,33 @@ class TestChoicePrompt:
         chat = built(form, joined)
         head = chat.closed_text([{"role": "user", "content": "Rate it."}])
         assert head.endswith(form.asked.partition(INSTRUCTION)[2] if form.place == "user" else "<|im_start|>assistant\n")
-        ids, choices = chat.choice_prompt([{"role": "user", "content": "Rate it."}], "Rating: ", RATINGS)
+        (ids,), choices = chat.choice_prompts([[{"role": "user", "content": "Rate it."}]], "Rating: ", RATINGS)
         skipped = "\n</think>\n\n" if form is R1 else ""
-        assert chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False) == head + skipped + stem
+        assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False) == head + skipped + stem
         assert [chat.tokenizer.decode([choice], clean_up_tokenization_spaces=False) for choice in choices] == tokens
         for choice, token in zip(RATINGS, choices, strict=True):
             assert [*ids, token] == chat.tokenizer(f"{head}{skipped}Rating: {choice}", add_special_tokens=False)["input_ids"]
 
     def test_thought_is_empty_and_closed(self, r1: Chat) -> None:
-        ids, _ = r1.choice_prompt([{"role": "user", "content": "Q"}], "Rating: ", RATINGS)
-        assert r1.tokenizer.decode(ids) == "<｜begin▁of▁sentence｜><｜User｜>Q<｜Assistant｜><think>\n\n</think>\n\nRating: "
+        (ids,), _ = r1.choice_prompts([[{"role": "user", "content": "Q"}]], "Rating: ", RATINGS)
+        assert r1.tokenizer.decode(list(ids)) == "<｜begin▁of▁sentence｜><｜User｜>Q<｜Assistant｜><think>\n\n</think>\n\nRating: "
 
     def test_real_tokenizer(self, demo_model: Path) -> None:
         chat = Chat(AutoTokenizer.from_pretrained(demo_model))
-        ids, choices = chat.choice_prompt([{"role": "user", "content": "Rate it."}], "Rating: ", RATINGS)
+        (ids,), choices = chat.choice_prompts([[{"role": "user", "content": "Rate it."}]], "Rating: ", RATINGS)
         assert len(set(choices)) == 5
         for rating, choice in zip(RATINGS, choices, strict=True):
             assert chat.tokenizer.decode([*ids, choice]) == f"{SMOL.bare}Rate it.<|im_end|>\n<|im_start|>assistant\nRating: {rating}"
 
     def test_choices_may_share_a_beginning(self, qwen: Chat) -> None:
-        ids, choices = qwen.choice_prompt([{"role": "user", "content": "Q"}], "", ("yes", "yet"))
-        assert qwen.tokenizer.decode(ids).endswith("assistant\nye")
+        (ids,), choices = qwen.choice_prompts([[{"role": "user", "content": "Q"}]], "", ("yes", "yet"))
+        assert qwen.tokenizer.decode(list(ids)).endswith("assistant\nye")
         assert qwen.tokenizer.convert_ids_to_tokens(choices) == ["s", "t"]
 
     @pytest.mark.parametrize("choices", [("1", "12"), ("1", "2", "23"), ("1", "1"), ("1",)])
     def test_choices_that_no_single_token_tells_apart(self, qwen: Chat, choices: tuple[str, ...]) -> None:
         with pytest.raises(BadInput, match=f"^the tokenizer of Qwen2.5-Coder does not tell {', '.join(choices)} apart by one token; "):
-            qwen.choice_prompt([{"role": "user", "content": "Q"}], "Rating: ", choices)
+            qwen.choice_prompts([[{"role": "user", "content": "Q"}]], "Rating: ", choices)
 
 
 GOOD = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}</t>{% endfor %}"

@@ -191,6 +191,7 @@ FLOORS = [
     {"engines.forms"},
     {"engines.vllm", "engines.fake"},
     {"scorers", *(f"stages.{file.stem}" for file in (ROOT / "magpie_hf" / "stages").glob("[a-z]*.py"))},
+    {"rows"},
     {"shards"},
     {"runners", "recipe"},
     {"stats", "status"},

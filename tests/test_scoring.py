@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 from test_stage import Script, byte_model, candidate, id_of
@@ -27,7 +27,7 @@ from magpie_hf.scorers import RUBRIC, Judge, Score
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import Export
 from magpie_hf.stages.pair import Pair
-from magpie_hf.stats import Funnel, funnel, tokens
+from magpie_hf.stats import FUNNEL, Funnel, funnel, tokens
 
 # --- the judge ---------------------------------------------------------------------------------------------------------------
 
@@ -425,7 +425,7 @@ def one_score(score: float) -> dict[str, Any]:
     return {"score": score, "reason": None}
 
 
-def table() -> Dataset:
+def table() -> dict[str, list[Any]]:
     """Six draws: two dropped, three answered, one cut; eight candidates, of which two are cut and two have no score."""
     answer, cut = candidate("a"), candidate("a", "length")
     rows: list[tuple[str | None, Any, Any, Any]] = [
@@ -436,16 +436,11 @@ def table() -> Dataset:
         ("empty", None, None, None),
         (None, [answer], [candidate("", "no_room"), answer], [no_score("no_room"), no_score("no_room")]),
     ]
-    columns = ("dropped", "solutions", "candidates", "scores")
-    return Dataset.from_dict({**{c: [r[i] for r in rows] for i, c in enumerate(columns)}, "index": list(range(6))})
-
-
-def published(sft: int, pairs: int) -> DatasetDict:
-    return DatasetDict({"train_sft": Dataset.from_dict({"id": ["x"] * sft}), "train_prefs": Dataset.from_dict({"id": ["x"] * pairs})})
+    return {column: [row[i] for row in rows] for i, column in enumerate(FUNNEL)}
 
 
 def test_the_funnel_says_what_became_of_the_draws() -> None:
-    counted = funnel("algebra", table(), published(3, 1))
+    counted = funnel("algebra", [table()], 3, 1)
     assert counted == Funnel(
         domain="algebra",
         drawn=6,
@@ -473,15 +468,14 @@ def test_the_funnel_in_a_line() -> None:
 
 
 def test_the_line_adds_up_a_reason_of_cut_and_of_unscored_candidates() -> None:
-    line = funnel("algebra", table(), published(3, 1)).line()
+    line = funnel("algebra", [table()], 3, 1).line()
     assert line == (
         "6 drawn -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (1 length, 2 no_room, 1 not_rated) -> 1 pairs"
     )
 
 
 def test_the_funnel_counts_beyond_one_batch() -> None:
-    rows = Dataset.from_dict({column: table()[column][:] * 100 for column in ("dropped", "solutions", "candidates", "scores")})
-    counted = funnel("algebra", rows, published(300, 0))
+    counted = funnel("algebra", [table()] * 100, 300, 0)
     assert (counted.drawn, counted.problems, counted.candidates) == (600, 400, 800)
     assert counted.dropped == {"empty": 100, "length": 100}
     assert counted.unscored == {"no_room": 100, "not_rated": 100}
@@ -489,8 +483,8 @@ def test_the_funnel_counts_beyond_one_batch() -> None:
 
 def test_a_funnel_in_which_everything_was_dropped() -> None:
     answers = [None, None]
-    rows = Dataset.from_dict({"dropped": ["length", "length"], "solutions": answers, "candidates": answers, "scores": answers})
-    assert funnel("algebra", rows, published(0, 0)) == Funnel("algebra", 2, {"length": 2}, 0, {}, {}, {}, 0, 0)
+    rows = {"dropped": ["length", "length"], "solutions": answers, "candidates": answers, "scores": answers}
+    assert funnel("algebra", [rows], 0, 0) == Funnel("algebra", 2, {"length": 2}, 0, {}, {}, {}, 0, 0)
 
 
 @pytest.mark.parametrize(

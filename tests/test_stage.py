@@ -27,7 +27,7 @@ from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.vllm import VLLM
 from magpie_hf.models import Model
-from magpie_hf.runners import seed_rows
+from magpie_hf.rows import seed_rows
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import PUBLISHED
 from magpie_hf.scorers import Judge
@@ -289,10 +289,10 @@ def test_seeds_are_distinct_by_row_candidate_and_stage() -> None:
 
 
 def test_a_rows_seed_comes_from_build_domain_and_place() -> None:
-    rows = seed_rows("algebra", 7, 3, 6).table
-    assert rows["index"][:] == [3, 4, 5]
-    assert rows["domain"][:] == ["algebra"] * 3
-    assert rows["seed"][:] == [int(hashlib.sha256(b'[7,"algebra",%d]' % row).hexdigest()[:12], 16) for row in (3, 4, 5)]
+    (rows,) = seed_rows("algebra", 7, 3, 6).batches(["index", "domain", "seed"])
+    assert rows["index"] == [3, 4, 5]
+    assert rows["domain"] == ["algebra"] * 3
+    assert rows["seed"] == [int(hashlib.sha256(b'[7,"algebra",%d]' % row).hexdigest()[:12], 16) for row in (3, 4, 5)]
 
 
 def test_each_request_has_a_seed_of_its_own(chatml: Model) -> None:

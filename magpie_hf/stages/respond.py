@@ -52,7 +52,7 @@ class Respond(Stage):
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
         sampling = replace(self.sampling, stop_token_ids=chat.end_ids)
-        prompts = [chat.closed_prompt(chat.solving_prompt(problem, self.instruction)) for problem in batch["problem"]]
+        prompts = chat.closed_prompts(chat.solving_prompt(problem, self.instruction) for problem in batch["problem"])
         completions = self.engine.complete(
             [prompt for prompt in prompts for _ in range(self.k)],  # candidates of one prompt side by side share its prefix
             sampling,
