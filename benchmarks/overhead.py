@@ -1,8 +1,7 @@
 """What the house itself costs: a whole walk over an engine that answers at once. Run: overhead.py MODEL [ROWS ...] (default 5000 44000).
 
 k = 5, answers of about 4 kB, six domains in the original's proportions. Prints rows a second and peak memory for each size, each measured
-in a process of its own, and for the last size the seconds of a second run that finds everything. MODEL gives the tokenizer; it is not
-loaded.
+in a process of its own, and where the time goes. MODEL gives the tokenizer; it is not loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +17,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import results
+from datasets import Dataset
+
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, build, chat_of, resolve
+from magpie_hf.engines.journal import Journal, current, keeping
 from magpie_hf.scorers import RATINGS
 
 PARAGRAPH = "Let $G$ be a finite group and let $H \\le G$ be a subgroup of index $n$; then $|G| = n\\,|H|$ by Lagrange's theorem. "
@@ -43,12 +46,35 @@ def recipe(model_folder: str, rows: int) -> Recipe:
 
 
 def measure(model: str, rows: int, out: str) -> dict[str, float]:
-    """Seconds and peak memory of a build in this process."""
+    """Seconds and peak memory of a build in this process, and the seconds of its two largest parts, each measured alone on a sample."""
+    made = recipe(model, rows)
     began = time.perf_counter()
-    datasets = build(recipe(model, rows), out)
+    datasets = build(made, out)
     seconds = time.perf_counter() - began
-    made = sum(len(splits["train_sft"]) for splits in datasets.values())
-    return {"rows": made, "seconds": seconds, "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    tokenizing, journalling = parts(made, datasets["algebra"]["train_sft"], Path(out).parent)
+    return {
+        "rows": rows,
+        "seconds": seconds,
+        "peak": peak,
+        "tokenizing": tokenizing * rows / seconds,
+        "journal": journalling * rows / seconds,
+    }
+
+
+def parts(made: Recipe, rows: Dataset, folder: Path) -> tuple[float, float]:
+    """Seconds a row for token ids of all prompts, and for keeping all answers in a journal."""
+    chat, size = chat_of(made.generator.model), 64
+    problems, responses = rows["problem"][:size], [one["response"] for row in rows["candidates"][:size] for one in row]
+    began = time.perf_counter()
+    made.scorer._prompts([problem for problem in problems for _ in range(made.k)], responses)  # type: ignore[attr-defined]
+    for _ in range(2):
+        chat.closed_prompts(chat.solving_prompt(problem) for problem in problems)
+    tokenized = time.perf_counter()
+    with keeping(Journal(folder / "sample.journal")):
+        for number in range(12 * size):
+            current().record(f"{number:032x}", [responses[number % len(responses)], "stop", 200, 1140, []])
+    return (tokenized - began) / size, (time.perf_counter() - tokenized) / size
 
 
 def in_a_process_of_its_own(model: str, rows: int, out: str) -> dict[str, float]:
@@ -58,16 +84,15 @@ def in_a_process_of_its_own(model: str, rows: int, out: str) -> dict[str, float]
 
 
 def main(model: str, sizes: list[int]) -> None:
-    for number, rows in enumerate(sizes, start=1):
+    measured = []
+    for rows in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            out = str(Path(folder) / "out")
-            result = in_a_process_of_its_own(model, rows, out)
-            speed = result["rows"] / result["seconds"]
-            line = f"{result['rows']:>7,} rows: {speed:8.1f} rows a second, peak {result['peak_megabytes']:7.0f} MB"
-            if number == len(sizes):
-                again = in_a_process_of_its_own(model, rows, out)
-                line += f"; a second run: {again['seconds']:.1f} s"
-            print(line, flush=True)
+            result = in_a_process_of_its_own(model, rows, str(Path(folder) / "out"))
+        speed = rows / result["seconds"]
+        measured.append({"rows": rows, "rows_per_second": speed, "peak": result["peak"]})
+        shares = f"{result['tokenizing']:.0%} of the time for token ids, {result['journal']:.0%} for the journal, each alone"
+        print(f"{rows:>7,} rows: {speed:8.1f} rows a second, peak {result['peak']:7.0f} MB; {shares}", flush=True)
+    results.record("overhead", {"sizes": measured, "tokenizing": result["tokenizing"], "journal": result["journal"]})
 
 
 if __name__ == "__main__":
