@@ -138,7 +138,7 @@ def _build(options: argparse.Namespace) -> int:
 
     from magpie_hf.walk import build
 
-    with _stopping_at_once():
+    with _stopping_at_once(Path(out).expanduser()):
         datasets = build(
             _recipe(options, domains),
             out,
@@ -156,12 +156,12 @@ def _build(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _stopping_at_once() -> Iterator[None]:
+def _stopping_at_once(out: Path) -> Iterator[None]:
     """Answer Ctrl-C and SIGTERM with `_stop` for a while; signals reach the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda number, _: _stop(number, out)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -169,17 +169,31 @@ def _stopping_at_once() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(number: int, frame: object) -> NoReturn:
+def _stop(number: int, out: Path) -> NoReturn:
     """Ctrl-C or SIGTERM: end at once. Every finished request is in its journal, so there is nothing to wait for."""
     from magpie_hf.engines.journal import flush
 
+    signal.signal(number, lambda number, _: os._exit(_STOPPED[number]))  # a second one does not even wait for the words
     for child in multiprocessing.active_children():  # vLLM's processes, which hold nothing that is not on the disk
         child.kill()
     flush()
     program = ["magpie-hf"] if sys.argv[0].endswith("magpie-hf") else ["python", sys.argv[0]]
     command = shlex.join([*program, *sys.argv[1:]])
-    print(f"\nmagpie-hf: stopped; every finished request is safe. Go on with: {command}", file=sys.stderr, flush=True)
-    os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
+    print(f"\nmagpie-hf: stopped; {_safe(out)}. Go on with: {command}", file=sys.stderr, flush=True)
+    os._exit(_STOPPED[number])
+
+
+_STOPPED: dict[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+
+
+def _safe(out: Path) -> str:
+    """What is on the disk of a build, in a few words."""
+    try:
+        stages = status(out).stages
+    except BadInput:  # it had not begun
+        return "nothing was begun"
+    rows, requests = sum(stage.rows for stage in stages), sum(stage.requests_under_way for stage in stages)
+    return f"{rows:,} rows of finished shards and {requests:,} requests of others are safe in {out}"
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -195,33 +196,79 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     assert again.splitlines()[-1] == "[]", "and nothing heavy is loaded"
 
 
-def test_killed_in_the_middle_a_real_build_goes_on(demo_model: Path, tmp_path: Path) -> None:
-    """kill -9, Ctrl-C and SIGTERM at moments of a real build; then it ends, with no finished request asked again."""
+def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tmp_path: Path) -> None:
+    """Ctrl-C, then SIGTERM, in the middle of a build by the command line."""
     arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--domains", "algebra", "--count", "8", "--k", "2"]
     small = ["--instruction-max-tokens", "64", "--max-tokens", "128", "--kv-cache-gb", "1", "--out", "out", "--shard-size", "4"]
-    for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)):
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         process = subprocess.Popen([sys.executable, *arguments, *small], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        before = kept(tmp_path / "out")
-        deadline = time.monotonic() + 120
-        while kept(tmp_path / "out") <= before + 1 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert process.poll() is None, "it is stopped in the middle"
+        before = results(tmp_path / "out")
+        until(lambda known=before: len(results(tmp_path / "out")) > len(known) + 1, process)
         process.send_signal(number)
         began = time.monotonic()
         error = process.communicate(timeout=60)[1].decode()
         assert time.monotonic() - began < 5
         assert process.returncode == code
-        assert number == signal.SIGKILL or "every finished request is safe. Go on with: python " in error
-    before = results(tmp_path / "out")
-    run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
-    after = results(tmp_path / "out")
-    assert before.items() <= after.items(), "what was finished is in the end as it was"
-    assert not list((tmp_path / "out").rglob("*.journal"))
+        assert re.search(
+            r"stopped; [\d,]+ rows of finished shards and [\d,]+ requests of others are safe in out. Go on with: python ", error
+        )
+        after = results(tmp_path / "out")
+        assert before.items() <= after.items(), "what was finished is there as it was"
+    assert "stopped before its end" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
 
 
-def kept(out: Path) -> int:
-    """Finished requests on the disk."""
-    return len(results(out))
+def test_killed_at_random_moments_a_real_build_ends_like_others(demo_model: Path, tmp_path: Path) -> None:
+    """Two builds from start to end, and one that is killed (kill -9) three times: the engine counts what it finished, and when."""
+    rng = random.Random(3)
+    builds = {"one": [], "other": [], "killed": [rng.randint(1, 15), rng.randint(20, 35), rng.randint(40, 55)]}
+    for name, moments in builds.items():
+        log = tmp_path / f"{name}.log"
+        command = [sys.executable, str(ROOT / "tests" / "real_build.py"), str(demo_model), str(tmp_path / name), str(log)]
+        safe: set[str] = set()
+        seen = 0
+        for moment in [*moments, None]:
+            process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if moment is None:
+                assert process.wait(540) == 0
+            else:
+                until(lambda file=log, size=moment: len(finished(file)) >= size, process)
+                process.kill()
+            ended = time.time()
+            process.wait()
+            new = [key for key, _ in finished(log)[seen:]]
+            assert len(new) == len(set(new))
+            assert not safe & set(new), "no finished request is asked again"
+            safe = {key for key, when in finished(log) if when < ended - 0.1}  # what came later was on its way to the disk
+            seen += len(new)
+    assert not list(tmp_path.rglob("*.journal")), "no journal outlives its shard"
+    drawn, texts = {}, {}
+    for name in builds:
+        drawn[name], texts[name] = draws(tmp_path / name), results(tmp_path / name)
+    assert drawn["one"] == drawn["other"] == drawn["killed"], "the same rows from the same prompts and seeds"
+    for name in ("other", "killed"):
+        same = sum(texts[name].get(key) == text for key, text in texts["one"].items())
+        assert same >= 0.9 * len(texts["one"]), "and but for the last bits of a logit the same words"
+
+
+def until(reached: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Wait for something that the process does before it ends."""
+    deadline = time.monotonic() + seconds
+    while not reached() and time.monotonic() < deadline:
+        assert process.poll() is None, "it is stopped in the middle"
+        time.sleep(0.02)
+    assert reached()
+
+
+def finished(log: Path) -> list[tuple[str, float]]:
+    """The requests that the engine finished, and when."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(line.split()[0], float(line.split()[1])) for line in lines]
+
+
+def draws(out: Path) -> dict[str, str]:
+    """The request that each drawn row came from."""
+    tables = [Dataset.from_file(str(file)) for file in out.glob("run/*/instruct-*/*-*.arrow")]
+    return {row["id"]: row["request"] for table in tables for row in table}
 
 
 def results(out: Path) -> dict[str, str]:
@@ -230,8 +277,10 @@ def results(out: Path) -> dict[str, str]:
     for file in out.rglob("*.journal"):
         with contextlib.suppress(FileNotFoundError):  # its shard was finished meanwhile
             found |= {key: value[0].strip() for key, value in journal.read(file)[0].items()}
-    for file in out.glob("run/algebra/*/*-*.arrow"):
+    for file in out.glob("run/*/*/*-*.arrow"):
         table = Dataset.from_file(str(file))
+        if "parent" not in table.column_names:  # published rows, made of others
+            continue
         if "raw_instruction" in table.column_names:
             found |= dict(zip(table["request"], (text.strip() for text in table["raw_instruction"]), strict=True))
         for column in {"solutions", "candidates"} & set(table.column_names):
