@@ -1,10 +1,11 @@
-"""How full the engine is kept, on real vLLM and this machine. Run: saturation.py MODEL [ROWS A DOMAIN] [ROUNDS] (default 24 2).
+"""How full the engine is kept, on real vLLM and this machine. Run: saturation.py MODEL [ROWS A DOMAIN] [ROUNDS] (default 80 1).
 
 The measure is generated tokens a second of a whole build (three domains, k = 3, skewed lengths), by the best that this machine can do
 with the same requests: all of them submitted at once to a bare LLMEngine step loop or to a bare AsyncLLM, whichever is faster. Beside it
 stand a build that is killed half-way and resumed, and the original's loop: a process a stage, batches with a barrier after each, the k
-candidates in k calls. Every way runs in a process of its own, in turn, round by round; loading a model is not counted, but for the loop
-it is told. Batches of 4 and of 2 run on every fourth row, as they are slow.
+candidates in k calls. Every way runs in a process of its own, in turn, round by round, the step loop both before and after the killed
+build, since a machine's speed drifts; loading a model is not counted, but for the loop it is told. The slow ways run on a part of the
+rows (SHARE_OF_ROWS).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from magpie_hf.status import status
 BOUNDS = {"instruction": 96, "response": 160, "candidate": 160}
 STAGES = ("instruction", "response", "candidate", "judge")
 K = 3
+SHARE_OF_ROWS = {"asyncllm": 4, "batches of 128": 4, "batches of 4": 8, "batches of 2": 8}  # every so many rows
 Asked = tuple[list[int], Sampling, int]
 ASKED: list[tuple[Sequence[int], Sampling, int, Future[Completion]]] = []
 
@@ -105,10 +107,11 @@ def step_loop(model: str, folder: Path) -> dict[str, float]:
 
 
 def asyncllm(model: str, folder: Path) -> dict[str, float]:
-    """Everything at once in a bare AsyncLLM."""
+    """Everything at once in a bare AsyncLLM, of every stage the same share."""
     from vllm import AsyncEngineArgs, AsyncLLMEngine, TokensPrompt
 
-    requests: list[Asked] = pickle.loads((folder / "requests").read_bytes())
+    asked: list[Asked] = pickle.loads((folder / "requests").read_bytes())
+    requests = [one for stage in STAGES for one in [one for one in asked if stage_of(one) == stage][:: SHARE_OF_ROWS["asyncllm"]]]
 
     async def run() -> dict[str, float]:
         llm = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**engine_of(model).arguments(True), enable_log_requests=False))
@@ -134,7 +137,7 @@ def loop(model: str, folder: Path, stage: str, batch: int) -> dict[str, float]:
     """One stage of the original's loop, in batches with a barrier after each; the k candidates of a batch are k calls."""
     requests: list[Asked] = pickle.loads((folder / "requests").read_bytes())
     mine = [asked for asked in requests if stage_of(asked) == stage]
-    every = 1 if batch > 4 else 4
+    every = SHARE_OF_ROWS[f"batches of {batch}"]
     if stage == "candidate":  # the k of one prompt stand side by side
         rows = [mine[start : start + K] for start in range(0, len(mine), K)][::every]
         batches = [[row[j] for row in rows[start : start + batch]] for start in range(0, len(rows), batch) for j in range(K)]
@@ -197,15 +200,15 @@ def one_round(model: str, rows: int, folder: Path) -> dict[str, float]:
     (folder / "whole").mkdir()
     whole = finished(child("walk", model, rows, folder / "whole"))
     speeds = {"build": whole["tokens"] / whole["seconds"]}
-    for way in ("step_loop", "asyncllm"):
-        ran = finished(child(way, model, folder / "whole"))
-        speeds[way] = ran["tokens"] / ran["seconds"]
+    ceiling = [finished(child("step_loop", model, folder / "whole"))]
     ran = resumed(model, rows, folder / "killed", whole["tokens"])
     speeds["killed_and_resumed"] = ran["tokens"] / ran["seconds"]
+    ceiling.append(finished(child("step_loop", model, folder / "whole")))
+    speeds["step_loop"] = sum(one["tokens"] for one in ceiling) / sum(one["seconds"] for one in ceiling)
+    ran = finished(child("asyncllm", model, folder / "whole"))
+    speeds["asyncllm"] = ran["tokens"] / ran["seconds"]
     for batch in (128, 4, 2):
-        parts = [
-            finished(child("loop", model, folder / "whole", stage, batch)) for stage in ("instruction", "response", "candidate", "judge")
-        ]
+        parts = [finished(child("loop", model, folder / "whole", stage, batch)) for stage in STAGES]
         tokens, seconds = (sum(part[what] for part in parts) for what in ("tokens", "seconds"))
         speeds[f"batches_of_{batch}"] = tokens / seconds
         if batch == 128:
@@ -240,6 +243,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(ONE[sys.argv[2]](*sys.argv[3:])))
     elif len(sys.argv) > 1:
-        main(sys.argv[1], *[int(word) for word in [*sys.argv[2:], *["24", "2"][len(sys.argv) - 2 :]]])
+        main(sys.argv[1], *[int(word) for word in [*sys.argv[2:], *["80", "1"][len(sys.argv) - 2 :]]])
     else:
         sys.exit(__doc__)

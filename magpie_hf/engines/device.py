@@ -21,6 +21,8 @@ def check_device(name: str, tensor_parallel_size: int = 1) -> bool:
     if platform.is_cpu():
         if tensor_parallel_size > 1:
             raise BadInput(f"tensor parallel size {tensor_parallel_size} needs as many GPUs, and this machine has none; leave it at 1")
+        if os.environ.get("VLLM_BATCH_INVARIANT", "0") != "0":
+            raise BadInput("VLLM_BATCH_INVARIANT is set, and on CPUs it kills vLLM at the first request; unset it")
         if facts:
             raise BadInput(f"{need}, so a GPU, and this machine has none; nothing was downloaded: use a GPU machine or a small model")
         return True
