@@ -37,7 +37,7 @@ _STATED = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _CONCLUDES = re.compile(
-    r"^(?:therefore|thus|hence|so|finally|consequently|it follows that|we (?:get|obtain|have|find|conclude)|this gives|in conclusion|which gives)\b",
+    r"^(?:therefore|thus|hence|so|finally|consequently|it follows that|we (?:get|obtain|have|find|conclude)|this gives|in conclusion)\b",
     re.IGNORECASE,
 )
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
@@ -69,7 +69,7 @@ def _stated(text: str) -> str | None:
     rest = re.sub(r"^[\s:*_]+", "", found["rest"])
     if maths := _MATHS.match(rest):
         after = rest[maths.end() :].lstrip("*_ ")
-        listed = re.match(r"(?:,|and\b|or\b)", after)  # "$2$ and $3$": the whole list or nothing
+        listed = re.match(r"(?:,|and\b|or\b)\s*(?:and\b|or\b)?\s*(?=\$|\\\()", after)  # "$2$ and $3$": the whole list or nothing
         return _joined(rest) if listed else _clean(next(filter(None, maths.groups())))
     line = re.split(r"\.(?=\s|$)|\n|;|,(?=\s)| because | since | when | where ", rest.strip(), maxsplit=1)[0]
     line = re.sub(r"[*_`]+", "", line).strip().rstrip(".:")
@@ -106,6 +106,8 @@ def _concluded(text: str) -> str | None:
     formulas = list(_MATHS.finditer(sentence))
     if not formulas or re.sub(r"[.*_\s]", "", sentence[formulas[-1].end() :]):
         return None
+    if sum("=" in formula[0] for formula in formulas) > 1:
+        return None  # "so x = 1 and y = 2": the last of them is not the whole
     alone = not sentence[: formulas[-1].start()].strip(" *_\n") and len(formulas) == 1
     if not alone and not _CONCLUDES.match(sentence.lstrip("*_ ")):
         return None
@@ -135,13 +137,14 @@ _PROVE = re.compile(
 )
 _ASKS = re.compile(
     r"(?<!can )(?<!could )(?<!to )(?<!may )(?<!not )(?<!cannot )(?<!we )(?<!one )(?<!must )(?<!you )"
-    r"\b(?:find|compute|calculate|evaluate|determine|solve|what|how many|how much|which|simplify|express|estimate|list|describe|classify|state|is it|is there|are there"
-    r"|does there|do there|prove or disprove|prove or give|true or false|derive (?:a|an|the) (?:formula|expression)|give an? (?:example|formula|expression))\b"
+    r"\b(?:find|compute|calculate|evaluate|determine|solve|what|how many|how much|which|simplify|express|estimate|list|describe|classify"
+    r"|state|is it|is there|are there|does there|do there|prove or disprove|prove or give|true or false"
+    r"|derive (?:a|an|the) (?:formula|expression)|give an? (?:example|formula|expression))\b"
     r"|求め|いくつ|計算せよ|何(?:通り|個|人)",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r"\b(?:hint|note|recall|remark)\b.*?(?:[.!?](?=\s|$)|$)|\b(?:in (?:which|what)|for which|to which|from which|of which|by which|at which|with which|on which|under which"
+    r"\b(?:hint|note|recall|remark)\b.*?(?:[.!?](?=\s|$)|$)|\b(?:in what|(?:in|for|to|from|of|by|at|with|on|under) which"
     r"|which (?:is|are|has|have|was|were|satisf\w+|contains?|maps?|takes?|vanish\w*)|, which)\b|\b(?:what|which)ever\b"
     r"|\b(?:to|how to|algorithm (?:that|to)|method (?:that|to)) (?:find|determine|compute|solve|evaluate|decide|which|whether)\w*",
     re.IGNORECASE | re.DOTALL,

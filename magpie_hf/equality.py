@@ -15,9 +15,7 @@ from math_verify import parse, verify
 
 from magpie_hf.notation import Shape, assignment, shape
 from magpie_hf.values import APART, SAME, evidence, prepared
-from magpie_hf.words import compare_words, is_wordy
-
-EQUAL, DIFFERENT, UNKNOWN = "equal", "different", "unknown"
+from magpie_hf.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
 
 # What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it, \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
@@ -31,7 +29,8 @@ _FOREIGN = re.compile(
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
 _NUMBER_SETS = re.compile(r"\\mathbb\{[RZNQC]\}")
 _UNIT = re.compile(
-    r"^(?P<value>.*?(?:[\d}\])]|\\pi|\\infty))\s*(?P<unit>(?:\\text\{[^{}]*\}|%|\\?\$|\^\\circ|(?<=\s)[A-Za-z]{2,}(?: [A-Za-z]+)*|(?<=\d)(?:cm|mm|km|kg))"
+    r"^(?P<value>.*?(?:[\d}\])]|\\pi|\\infty))\s*"
+    r"(?P<unit>(?:\\text\{[^{}]*\}|%|\\?\$|\^\\circ|(?<=\s)[A-Za-z]{2,}(?: [A-Za-z]+)*|(?<=\d)(?:cm|mm|km|kg))"
     r"(?:/\\?[A-Za-z]+)?(?:\^\{?-?[123]\}?)?)$"
 )
 _MODULUS = re.compile(r"^(?:\w+\s*\\equiv\s*)?(?P<residue>.+?)\s*\\pmod\s*\{?(?P<modulus>\d+)\}?$")
@@ -209,10 +208,8 @@ def _expressions(one: str, other: str) -> str:
 
 def _with_logarithms(one: str, other: str) -> str:
     """log without a base is the natural one to most, and the decimal one to some: different only if it is so under both readings."""
-    natural, decimal = (
-        _parsed(*(_BARE_LOG.sub(lambda _, name=name: name, side) for side in (one, other))) for name in (r"\ln ", r"\log_{10}")
-    )
-    return natural if natural == EQUAL or natural == decimal else UNKNOWN
+    natural, decimal = (_parsed(_BARE_LOG.sub(log, one), _BARE_LOG.sub(log, other)) for log in (r"\\ln ", r"\\log_{10}"))
+    return natural if natural in (EQUAL, decimal) else UNKNOWN
 
 
 def _parsed(one: str, other: str) -> str:

@@ -11,10 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from magpie_hf.notation import normalise
-from magpie_hf.words import compare_words
+from magpie_hf.words import EQUAL, UNKNOWN, compare_words
 from magpie_hf.workers import POOL, Lost
-
-EQUAL, DIFFERENT, UNKNOWN = "equal", "different", "unknown"
 
 # Half of the cores: the engine, its tokenizer and the shard threads have the other half. A worker takes about 60 MB; beyond eight, the
 # answers of a GPU are compared faster than they come.
@@ -38,7 +36,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """relation: equal, different (something shows it) or unknown; reason: of an unknown, too_long, empty, not_decided, time, memory..."""
+    """relation: equal, different (something shows it) or unknown.
+
+    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "died" (killed from outside), or the name of the error that
+    math-verify or sympy ended with.
+    """
 
     relation: str
     reason: str | None = None
@@ -72,7 +74,7 @@ def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PR
 
 def _asked(first: str, second: str, limits: Limits, processes: int) -> Verdict:
     try:
-        relation, reason = POOL.ask([[first, second], limits.seconds, limits.megabytes], _PATIENCE * limits.seconds, processes)
+        relation, reason, _ = POOL.ask([[first, second], limits.seconds, limits.megabytes], _PATIENCE * limits.seconds, processes)
     except Lost as lost:
         return Verdict(UNKNOWN, str(lost))
     return Verdict(relation, reason)

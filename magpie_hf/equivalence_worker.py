@@ -16,14 +16,18 @@ import sys
 import threading
 from typing import BinaryIO
 
-from magpie_hf.equality import UNKNOWN, relation
+from magpie_hf.equality import relation
+from magpie_hf.words import UNKNOWN
 
 IDLE_SECONDS = 60.0
 LOOK_SECONDS = 2.0  # a parent that was killed while another process of its held the pipe open is noticed by its absence
 
 
 def main() -> None:
-    """Serve requests [pair of answers, processor seconds, megabytes] with [verdict, reason]; the first line out says "ready"."""
+    """Serve requests [pair of answers, processor seconds, megabytes] with [verdict, reason, whether the worker goes on].
+
+    The first line out says "ready". An error ends the worker: what sympy left behind is not trusted with the next pair.
+    """
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not print into the replies
     logging.disable(logging.CRITICAL)
@@ -31,32 +35,34 @@ def main() -> None:
     busy = threading.Event()
     threading.Thread(target=_listen, args=(inbox, busy, os.getppid()), daemon=True).start()
     relation("1/2", "0.5")  # loads the grammar, before any time counts
-    _reply(replies, ["ready", None])
+    sys.excepthook = lambda kind, *_: _failed(replies, kind)
+    _reply(replies, ["ready", None, True])
     while True:
         pair, seconds, megabytes = json.loads(inbox.get())
         busy.set()
-        _reply(replies, _answer(pair, seconds, megabytes))
+        _limit_memory(megabytes * 2**20)
+        # Processor time, so that a busy machine gives the same verdicts as an idle one. The signal's default is to end the process: it
+        # does so in the midst of a multiplication of huge numbers, where no Python code runs.
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        verdict = relation(*pair)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _reply(replies, [verdict, "not_decided" if verdict == UNKNOWN else None, True])
         busy.clear()
 
 
-def _answer(pair: list[str], seconds: float, megabytes: int) -> list[str | None]:
-    limit = megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    # Processor time, so that a busy machine gives the same verdicts as an idle one. The signal's default is to end the process: it does
-    # so in the midst of a multiplication of huge numbers, where no Python code runs.
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        verdict = relation(*pair)
-        return [verdict, "not_decided" if verdict == UNKNOWN else None]
-    except MemoryError:
-        return [UNKNOWN, "memory"]
-    except RecursionError:
-        return [UNKNOWN, "depth"]
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+def _limit_memory(size: int) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
 
 
-def _reply(stream: BinaryIO, message: list[str | None]) -> None:
+def _failed(replies: BinaryIO, kind: type[BaseException]) -> None:
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # to say so takes memory
+    _reply(replies, [UNKNOWN, "memory" if kind is MemoryError else kind.__name__, False])
+
+
+def _reply(stream: BinaryIO, message: list[str | bool | None]) -> None:
     stream.write(json.dumps(message).encode() + b"\n")
 
 

@@ -163,7 +163,7 @@ def _bounds(side: Any) -> set[Any]:
 
 def _holds(side: Any, point: Any) -> bool | None:
     try:
-        inside = side.contains(point) if isinstance(side, sympy.Set) else side.subs({symbol: point for symbol in side.free_symbols}).doit()
+        inside = side.contains(point) if isinstance(side, sympy.Set) else side.subs(dict.fromkeys(side.free_symbols, point)).doit()
     except NO_VALUE:
         return None
     return None if inside not in (sympy.true, sympy.false) else bool(inside)

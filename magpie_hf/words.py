@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+EQUAL, DIFFERENT, UNKNOWN = "equal", "different", "unknown"
+
 # A family is a list of groups: words of one group say the same, words of two groups of one family exclude each other.
 _FAMILIES = (
     ("yes true correct", "no false incorrect"),
@@ -50,21 +52,21 @@ def choice(text: str) -> str | None:
 
 
 def compare_words(one: str, other: str) -> str | None:
-    """equal or different where both answers are words or choices that say so; None where words cannot decide."""
+    """EQUAL or DIFFERENT where both answers are words or choices that say so; None where words cannot decide."""
     letters = choice(one), choice(other)
     if letters[0] and letters[1]:
-        return "equal" if letters[0] == letters[1] else "different"
+        return EQUAL if letters[0] == letters[1] else DIFFERENT
     first, second = words(one), words(other)
     if first is None or second is None:
         return None
     if first == second:
-        return "equal"
+        return EQUAL
     first, second = first.replace(" ", "-"), second.replace(" ", "-")
     verdict = None
     for family in _GROUPS:
         places = [[place for place, group in enumerate(family) if word in group] for word in (first, second)]
         if places[0] and places[1]:
-            verdict = "equal" if places[0] == places[1] else "different"
+            verdict = EQUAL if places[0] == places[1] else DIFFERENT
     return verdict
 
 

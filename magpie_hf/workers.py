@@ -21,7 +21,7 @@ _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf
 
 
 class Lost(Exception):
-    """A worker ended or was killed before it answered; the message says why: "time", "died" or "idle"."""
+    """A worker ended before it answered; the message says why: "time", "died", or "idle" where it never began."""
 
 
 class _Worker:
@@ -48,7 +48,7 @@ class _Worker:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
             self.close()
-            raise Lost("idle" if self._process.returncode == 0 else "died") from None
+            raise Lost("idle") from None  # it ended before the request came, whatever it ended of
         return self._read(seconds)
 
     def _read(self, seconds: float) -> list[Any]:
@@ -69,6 +69,13 @@ class _Worker:
         if timed_out or self._process.returncode == -signal.SIGPROF:
             return "time"
         return "idle" if self._process.returncode == 0 else "died"
+
+    def has_ended(self) -> bool:
+        """Whether the worker ended by itself, being idle, or was killed; it is then cleared away."""
+        ended = self._process.poll() is not None
+        if ended:
+            self.close()
+        return ended
 
     def close(self) -> None:
         """Close the pipes, by which the worker ends; one that is at work, or stuck, is killed."""
@@ -91,7 +98,10 @@ class _Worker:
 
 
 class Pool:
-    """Workers that are started when first needed and handed from thread to thread; a lost one is replaced by the next who needs one."""
+    """Workers that are started when first needed and handed from thread to thread; a lost one is replaced by the next who needs one.
+
+    An answer is a list whose last item says whether its worker goes on.
+    """
 
     def __init__(self) -> None:
         self._free: list[_Worker] = []
@@ -106,7 +116,7 @@ class Pool:
             kept = False
             try:
                 answer = worker.ask(request, seconds)
-                kept = True
+                kept = bool(answer[-1])
                 return answer
             except Lost as lost:
                 if str(lost) != "idle":
@@ -128,7 +138,7 @@ class Pool:
             worker.close()
 
     def forget(self) -> None:
-        """After a fork: the workers belong to the parent. The lock may be held by a thread that does not exist here, so there is a new one."""
+        """After a fork: the workers are the parent's. The lock may be held by a thread that is not here, so there is a new one."""
         for worker in (*self._free, *self._busy):
             worker.forget()
         self.__init__()  # type: ignore[misc]
@@ -137,6 +147,8 @@ class Pool:
         with self._changed:
             while not self._free and len(self._busy) + self._starting >= processes:
                 self._changed.wait()
+            for ended in [worker for worker in self._free if worker.has_ended()]:
+                self._free.remove(ended)
             if self._free:
                 worker = self._free.pop()
                 self._busy.add(worker)
