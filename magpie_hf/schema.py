@@ -34,6 +34,21 @@ RESPONSE: dict[str, Any] = {
     "request": Value("string"),
 }
 
+# answers, answer_classes: aligned with `candidates`; null for a cut candidate and one without a final answer. Class 0 is the largest, and
+# of equals the one whose first candidate comes first. answer_kind: "answer", "proof" (none is asked for, so nobody votes) or "none" (no
+# candidate has one). majority_answer: where one class is larger than all others and more than one voter's. agreement: the largest
+# class's share of the voters. unknown_pairs: pairs of classes that nothing shows to be different. mean_num_tokens: of the complete ones.
+VERIFY: dict[str, Any] = {
+    "answers": [Value("string")],
+    "answer_classes": [Value("int32")],
+    "class_sizes": [Value("int32")],
+    "answer_kind": Value("string"),
+    "majority_answer": Value("string"),
+    "agreement": Value("float32"),
+    "unknown_pairs": Value("int32"),
+    "mean_num_tokens": Value("float32"),
+}
+
 SCORE: dict[str, Any] = {"score": Value("float32"), "reason": Value("string"), "request": Value("string")}
 
 # Positions in `candidates`; null where no pair can be made.
