@@ -23,7 +23,6 @@ from magpie_hf import card, legacy
 from magpie_hf.errors import BadInput
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published, open_table
-from magpie_hf.schema import PUBLISHED
 from magpie_hf.shards import sync, write_json
 from magpie_hf.stage import fingerprint
 from magpie_hf.stats import Built
@@ -122,7 +121,9 @@ class Folder:
         dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
         """
         record = self._record()
-        content = fingerprint(recipe, [rows.content for one in built for rows in one.published.values()], card.VERSION)
+        content = fingerprint(
+            recipe, [rows.content for one in built for splits in one.configs.values() for rows in splits.values()], card.VERSION
+        )
         files: dict[str, int] = record.get("files", {})
         if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
             return
@@ -149,10 +150,11 @@ class Folder:
         write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
 
     def _stage(self, recipe: Recipe, one: Built, staging: Path, created: int) -> None:
-        folder = staging / one.domain.key
-        folder.mkdir(parents=True)
-        for split, rows in one.splits.items():
-            _write_parquet(folder, split, rows)
+        (staging / one.domain.key).mkdir(parents=True)
+        for config, splits in one.configs.items():
+            (staging / config).mkdir(exist_ok=True)
+            for split, rows in splits.items():
+                _write_parquet(staging / config, split, rows)
         legacy.write_domain(recipe, one, staging, created)
 
     def _record(self) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
         file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
         # As Dataset.to_parquet writes it: chunks that follow the content, so that the Hub stores an unchanged part once.
         with pq.ParquetWriter(
-            file, PUBLISHED.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
+            file, rows.features.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
         ) as writer:
             for table in map(open_table, tables[first:last]):
                 writer.write_table(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from magpie_hf.notation import normalise
@@ -13,17 +13,26 @@ from magpie_hf.notation import normalise
 class Votes:
     """classes: the class of each answer, null for none; class 0 is the largest, and of equals the one whose first answer comes first.
 
-    sizes: voters of each class. unknown: pairs of classes that nothing shows to be different, so they may be one.
+    sizes: voters of each class. unknown: pairs of classes that nothing shows to be different, so they may be one. apart: of each class,
+    whether something shows it to be different from class 0.
     """
 
     classes: tuple[int | None, ...]
     sizes: tuple[int, ...]
     unknown: int
+    apart: tuple[bool, ...] = ()
 
     @property
     def has_majority(self) -> bool:
         """Whether one class is larger than all others, and more than one voter's."""
         return len(self.sizes) > 0 and self.sizes[0] > max(1, *self.sizes[1:], 1)
+
+    @property
+    def in_majority(self) -> tuple[bool | None, ...]:
+        """Whether each answer is the majority's; null where nothing tells, and for all where there is no majority."""
+        if not self.has_majority:
+            return (None,) * len(self.classes)
+        return tuple(None if n is None else True if n == 0 else False if self.apart[n] else None for n in self.classes)
 
 
 def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
@@ -53,7 +62,9 @@ def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> V
             else:
                 apart.append(group)
         groups = [*apart, joined]
-    return _numbered(spellings, groups, sum(not differ(first, second) for first, second in combinations(groups, 2)))
+    votes = _numbered(spellings, groups, sum(not differ(first, second) for first, second in combinations(groups, 2)))
+    members = [[s for s, n in zip(spellings, votes.classes, strict=True) if s is not None and n == number] for number in range(len(groups))]
+    return replace(votes, apart=tuple(differ(members[0], other) for other in members))
 
 
 def _relation(spelling: str, group: Sequence[str], verdict: Callable[[str, str], str]) -> str:

@@ -11,7 +11,7 @@ from datasets import Features
 
 from magpie_hf.answers import asks_for_proof, final_answer
 from magpie_hf.equivalence import PROCESSES, Limits, compare
-from magpie_hf.schema import VERIFY
+from magpie_hf.schema import CHECK, VERIFY
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.votes import Votes, vote
 
@@ -52,12 +52,37 @@ class Verify(Stage):
             "answer_kind": kind,
             "majority_answer": _majority(answers, votes),
             "agreement": votes.sizes[0] / sum(votes.sizes) if votes.sizes else None,
+            "in_majority": list(votes.in_majority),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
         }
 
     def _relation(self, one: str, other: str) -> str:
         return compare(one, other, self.limits, self.processes).relation
+
+
+@dataclass(frozen=True)
+class CheckSolution(Stage):
+    """Whether the published answer ends in the majority's final answer: true, false (shown to differ), or null where nothing tells."""
+
+    name: ClassVar[str] = "check"
+    reads: ClassVar[tuple[str, ...]] = ("solutions", "majority_answer")
+
+    limits: Limits = field(default_factory=Limits)
+    processes: int = field(default=PROCESSES, compare=False)
+
+    @property
+    def adds(self) -> Features:
+        return Features(CHECK)
+
+    def run(self, batch: Batch) -> Batch:
+        with ThreadPoolExecutor(self.processes) as pool:
+            return {"solution_agrees": list(pool.map(self._agrees, batch["solutions"], batch["majority_answer"]))}
+
+    def _agrees(self, solutions: Sequence[dict[str, Any]], majority: str | None) -> bool | None:
+        if majority is None or solutions[0]["reason"] is not None or (answer := final_answer(solutions[0]["answer_text"])) is None:
+            return None
+        return {"equal": True, "different": False}.get(compare(answer, majority, self.limits, self.processes).relation)
 
 
 def _majority(answers: Sequence[str | None], votes: Votes) -> str | None:
