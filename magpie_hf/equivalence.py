@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from magpie_hf.errors import BadInput
 from magpie_hf.notation import normalise
 from magpie_hf.words import EQUAL, UNKNOWN, compare_words
 from magpie_hf.workers import POOL, Lost
@@ -18,12 +19,14 @@ from magpie_hf.workers import POOL, Lost
 # answers of a GPU are compared faster than they come.
 PROCESSES = max(1, min(8, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 2) // 2))
 
+LEAST_MEGABYTES = 256  # a worker that has loaded everything and compares small numbers takes 60 to 110
+
 
 @dataclass(frozen=True)
 class Limits:
     """What one pair may cost: seconds of processor time and megabytes of a worker, characters of either answer.
 
-    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at `patience` times the seconds.
+    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at six times the seconds.
     """
 
     seconds: float = 5.0
@@ -32,14 +35,16 @@ class Limits:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seconds", float(self.seconds))
+        if not self.seconds > 0 or self.megabytes < LEAST_MEGABYTES or self.characters < 1:
+            raise BadInput(f"{self} leaves no room to compare anything; give seconds and characters, and {LEAST_MEGABYTES} megabytes")
 
 
 @dataclass(frozen=True)
 class Verdict:
     """relation: equal, different (something shows it) or unknown.
 
-    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "died" (killed from outside), or the name of the error that
-    math-verify or sympy ended with.
+    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "killed" (from outside), "died", or the name of the
+    error that math-verify or sympy ended with.
     """
 
     relation: str
@@ -95,8 +100,8 @@ class _Cache:
             return self._kept.get(key)
 
     def put(self, key: tuple[str, str, Limits], verdict: Verdict) -> None:
-        if verdict.reason == "died":
-            return  # killed from outside: the next who asks may have more luck
+        if verdict.reason == "killed":
+            return  # that says nothing of the pair
         with self._lock:
             self._kept[key] = verdict
             while len(self._kept) > self._size:

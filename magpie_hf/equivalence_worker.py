@@ -1,10 +1,12 @@
 """One worker process that compares answers: a line of JSON in, a line of JSON out. Not here: who starts and kills it.
 
-It ends when its input is closed, when its parent is gone, or after a while without work. The system kills it at a pair's processor time.
+It ends when its input is closed, when its parent is gone, or after a while without work. The system kills it when a pair's processor time is
+used up, and when the thread that started it ends, be it in the midst of a multiplication of huge numbers, where no Python code runs.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -20,7 +22,8 @@ from magpie_hf.equality import relation
 from magpie_hf.words import UNKNOWN
 
 IDLE_SECONDS = 60.0
-LOOK_SECONDS = 2.0  # a parent that was killed while another process of its held the pipe open is noticed by its absence
+LOOK_SECONDS = 2.0  # where the system does not kill it: a parent whose pipe another process still holds is noticed by its absence
+_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -30,19 +33,22 @@ def main() -> None:
     """
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not print into the replies
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     logging.disable(logging.CRITICAL)
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     busy = threading.Event()
-    threading.Thread(target=_listen, args=(inbox, busy, os.getppid()), daemon=True).start()
+    threading.Thread(target=_listen, args=(inbox, busy, parent), daemon=True).start()
     relation("1/2", "0.5")  # loads the grammar, before any time counts
     sys.excepthook = lambda kind, *_: _failed(replies, kind)
     _reply(replies, ["ready", None, True])
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # from here on an error is a reason of its pair; GMP prints when it has no memory
     while True:
         pair, seconds, megabytes = json.loads(inbox.get())
         busy.set()
         _limit_memory(megabytes * 2**20)
-        # Processor time, so that a busy machine gives the same verdicts as an idle one. The signal's default is to end the process: it
-        # does so in the midst of a multiplication of huge numbers, where no Python code runs.
+        # Processor time, so that a busy machine gives the same verdicts as an idle one. The signal's default is to end the process.
         signal.setitimer(signal.ITIMER_PROF, seconds)
         verdict = relation(*pair)
         signal.setitimer(signal.ITIMER_PROF, 0)

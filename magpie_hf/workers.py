@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 START_SECONDS = 120.0  # a first import from a cold disk took 12 s
@@ -21,7 +22,7 @@ _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf
 
 
 class Lost(Exception):
-    """A worker ended before it answered; the message says why: "time", "died", or "idle" where it never began."""
+    """A worker ended before it answered; the message says why: "time", "killed" (from outside), "died", "idle" (it never began)."""
 
 
 class _Worker:
@@ -68,7 +69,9 @@ class _Worker:
         self.close()
         if timed_out or self._process.returncode == -signal.SIGPROF:
             return "time"
-        return "idle" if self._process.returncode == 0 else "died"
+        if self._process.returncode in (-signal.SIGKILL, -signal.SIGTERM):
+            return "killed"
+        return "died" if self._process.returncode else "idle"
 
     def has_ended(self) -> bool:
         """Whether the worker ended by itself, being idle, or was killed; it is then cleared away."""
@@ -107,10 +110,13 @@ class Pool:
         self._free: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._starting = 0
+        # All workers are started by one thread that lives as long as the process: the system kills a worker when the thread that started
+        # it ends, and those of shards come and go.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="magpie-workers")
         self._changed = threading.Condition()
 
     def ask(self, request: Any, seconds: float, processes: int) -> list[Any]:
-        """One worker's answer; waits while as many as `processes` are at work. Raises Lost with "time" or "died"."""
+        """One worker's answer; waits while as many as `processes` are at work. Raises Lost, but never for an idle one."""
         while True:
             worker = self._take(processes)
             kept = False
@@ -156,7 +162,7 @@ class Pool:
             self._starting += 1
         worker_or_none: _Worker | None = None
         try:
-            worker_or_none = worker = _Worker()
+            worker_or_none = worker = self._starter.submit(_Worker).result()
             return worker
         finally:
             with self._changed:
