@@ -10,7 +10,7 @@ import jinja2
 import yaml
 
 from magpie_hf.chat import chat_of
-from magpie_hf.models import known
+from magpie_hf.known import known
 from magpie_hf.recipe import Recipe
 from magpie_hf.schema import PUBLISHED
 from magpie_hf.stage import fingerprint

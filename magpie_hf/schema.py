@@ -34,7 +34,14 @@ RESPONSE: dict[str, Any] = {
     "request": Value("string"),
 }
 
-SCORE: dict[str, Any] = {"score": Value("float32"), "reason": Value("string"), "request": Value("string")}
+# objectives, gate: see `scorers.Score`; null where a scorer has none.
+SCORE: dict[str, Any] = {
+    "score": Value("float32"),
+    "reason": Value("string"),
+    "objectives": [Value("float32")],
+    "gate": [Value("float32")],
+    "request": Value("string"),
+}
 
 # Positions in `candidates`; null where no pair can be made.
 PAIR: dict[str, Any] = {"chosen_index": Value("int32"), "rejected_index": Value("int32")}
