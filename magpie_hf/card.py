@@ -11,7 +11,7 @@ import yaml
 from datasets import Features
 
 from magpie_hf.chat import chat_of
-from magpie_hf.models import known
+from magpie_hf.known import known
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published
 from magpie_hf.schema import PUBLISHED, RL

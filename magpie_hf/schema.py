@@ -51,7 +51,14 @@ VERIFY: dict[str, Any] = {
     "mean_num_tokens": Value("float32"),
 }
 
-SCORE: dict[str, Any] = {"score": Value("float32"), "reason": Value("string"), "request": Value("string")}
+# objectives, gate: see `scorers.Score`; null where a scorer has none.
+SCORE: dict[str, Any] = {
+    "score": Value("float32"),
+    "reason": Value("string"),
+    "objectives": [Value("float32")],
+    "gate": [Value("float32")],
+    "request": Value("string"),
+}
 
 # Whether the published answer's final answer is the majority's; null where nothing tells.
 CHECK: dict[str, Any] = {"solution_agrees": Value("bool")}

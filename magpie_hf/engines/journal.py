@@ -78,7 +78,16 @@ def keeping(journal: Journal) -> Iterator[None]:
 
 def request_keys(model: Model, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[str]:
     """Keys of requests: model, prompt, sampling and seed, but not the bound on the length (see `engines.base.within`)."""
-    shared = hashlib.blake2b(canonical([identity(model), identity(replace(sampling, max_tokens=1))]).encode(), digest_size=16)
+    return _keys([identity(model), identity(replace(sampling, max_tokens=1))], prompts, seeds)
+
+
+def rating_keys(model: Model, prompts: Sequence[Sequence[int]], pooling: object) -> list[str]:
+    """Keys of ratings: model, prompt, and which values are asked for."""
+    return _keys([identity(model), identity(pooling)], prompts, [0] * len(prompts))
+
+
+def _keys(shared_by_all: list[Any], prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[str]:
+    shared = hashlib.blake2b(canonical(shared_by_all).encode(), digest_size=16)
     keys = []
     for prompt, seed in zip(prompts, seeds, strict=True):
         digest = shared.copy()
