@@ -79,6 +79,13 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
     how.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
 
+    rules = build.add_argument_group("pairs and problems with an agreed answer")
+    rules.add_argument("--min-agreement", type=decimal, default=0.5, help="share of the votes that makes an answer right (default: 0.5)")
+    rules.add_argument("--min-margin", type=decimal, help="least score margin of a style pair (default: the scorer's own)")
+    rules.add_argument("--min-correctness-margin", type=decimal, help="least score margin of a correctness pair (default: none)")
+    rules.add_argument("--max-length-ratio", type=decimal, default=4.0, help="tokens of a pair's longer text by the shorter (default: 4)")
+    rules.add_argument("--rl-agreement", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
+
     where = build.add_argument_group("where and how fast (makes no difference to the rows)")
     where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
     where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
@@ -266,6 +273,7 @@ def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     from magpie_hf.recipe import Recipe
     from magpie_hf.reward import RewardModel
     from magpie_hf.scorers import Judge
+    from magpie_hf.stages.pair import Pair
 
     context = HEADROOM + max(
         domain.instruction.max_tokens + max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in domains
@@ -291,7 +299,17 @@ def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
         )
     read = options.scorer_reads
     scorer = RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
-    return Recipe(engines["model"], engines["solver"], scorer, domains, options.k, options.seed)
+    margin = scorer.least_margin if options.min_margin is None else options.min_margin
+    return Recipe(
+        engines["model"],
+        engines["solver"],
+        scorer,
+        domains,
+        options.k,
+        options.seed,
+        pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
+        rl_agreement=options.rl_agreement,
+    )
 
 
 if __name__ == "__main__":

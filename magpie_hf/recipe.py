@@ -27,7 +27,8 @@ class Recipe:
     """All that determines a build's datasets.
 
     generator writes the problems, solver answers them, scorer orders the k candidates of each. verify and pair hold the rules by which
-    answers are compared and pairs are made; rl_agreement, where it is given, is the least agreement of the problems in `<domain>_rl`.
+    answers are compared and pairs are made (by default the scorer's own least margin); rl_agreement, where it is given, is the least
+    agreement of the problems in `<domain>_rl`.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named twice.
     """
@@ -40,7 +41,7 @@ class Recipe:
     seed: int = 0
     instruction: str = SOLVING_INSTRUCTION
     verify: Verify = field(default_factory=Verify)
-    pair: Pair = field(default_factory=Pair)
+    pair: Pair | None = None
     rl_agreement: float | None = None
 
     def __post_init__(self) -> None:
@@ -59,6 +60,11 @@ class Recipe:
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
 
+    @property
+    def pairing(self) -> Pair:
+        """The rules by which pairs are made."""
+        return self.pair or Pair(min_margin=self.scorer.least_margin)
+
     def passes(self, domain: Domain) -> list[tuple[Engine | None, list[list[Stage]]]]:
         """The walk of one domain: engine by engine, steps one after the other; the stages of a step run side by side."""
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
@@ -69,7 +75,7 @@ class Recipe:
             (self.generator, [[instruct], [Clean(models)]]),
             (self.solver, [[answer, candidates], [self.verify], [CheckSolution(self.verify.limits, self.verify.processes)]]),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            (None, [[self.pair]]),
+            (None, [[self.pairing]]),
         ]
 
     def exports(self, domain: Domain) -> list[Export]:

@@ -47,6 +47,10 @@ class Scorer(Protocol):
     def read(self) -> Literal["answer", "whole"]:
         """What it reads of a candidate: the answer without a reasoning model's thinking, or the whole text."""
 
+    @property
+    def least_margin(self) -> float:
+        """The least difference of two scores that says something, on this scorer's scale: the default floor of style pairs."""
+
     def check(self) -> None:
         """Raises BadInput where the scorer's model cannot be used as a scorer."""
 
@@ -72,6 +76,7 @@ class Judge:
 
     version: ClassVar[int] = 1
     suffix: ClassVar[str] = "judge"
+    least_margin: ClassVar[float] = 0.1  # a tenth of one step of its scale
 
     engine: Engine
     rubric: str = RUBRIC

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from chat_formats import LLAMA, QWEN_MATH, byte_tokenizer
 from safetensors.torch import save_file
 from tokenizers import Regex, pre_tokenizers
 from torch.nn.functional import silu, softmax
 from transformers import PreTrainedTokenizerFast
+
+from chat_formats import LLAMA, QWEN_MATH, byte_tokenizer
 
 Tensors = dict[str, torch.Tensor]
 
