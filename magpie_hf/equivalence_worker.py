@@ -1,7 +1,7 @@
 """One worker process that compares answers: a line of JSON in, a line of JSON out. Not here: who starts and kills it.
 
-It ends when its input is closed, when its parent is gone, or after a while without work. The system kills it when a pair's processor time is
-used up, and when the thread that started it ends, be it in the midst of a multiplication of huge numbers, where no Python code runs.
+It ends when its input is closed, when its parent is gone, or after a while without work. The system kills it when the time of a pair is
+used up, and when the thread that started it ends, even in the midst of a multiplication of huge numbers, where no Python code runs.
 """
 
 from __future__ import annotations

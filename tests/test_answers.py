@@ -415,7 +415,7 @@ def lives(pid: int) -> bool:
 
 
 def script(body: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-c", textwrap.dedent(body)]
+    return [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", textwrap.dedent(body)]
 
 
 @pytest.mark.parametrize("last", ["1/2', '0.5", f"{FOR_EVER}', '5"])
