@@ -114,10 +114,10 @@ def _header(file: Path) -> list[str]:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             size = file.stat().st_size - 8 - length
-            entries = json.loads(stream.read(length)) if size >= 0 else {}
+            entries = json.loads(stream.read(length) if size >= 0 else b"")
             tensors = {name: entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"}
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file} is no safetensors file ({type(error).__name__} in its header); download it again") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{file} is torn, or no safetensors file ({type(error).__name__} in its header); download it again") from error
     if size < max(tensors.values(), default=0):
         raise BadInput(f"{file} is torn: it is shorter than its header says; download it again")
     return list(tensors)

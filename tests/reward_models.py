@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def armorm_tensors(vocabulary: int, seed: int = 0) -> Tensors:
         "reward_transform_matrix": torch.eye(19) - torch.rand(19, 19, generator=dice) / 19,
         "gating.logit_scale": torch.tensor([1.25]),
     }
-    for layer, (into, out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (into, out) in enumerate(pairwise(sizes)):
         wide = 12 if layer == len(sizes) - 2 else 1.5  # so that the gate differs from text to text in spite of its temperature
         tensors[f"gating.layers.{layer}.weight"] = torch.randn(out, into, generator=dice) * wide / math.sqrt(into)
         tensors[f"gating.layers.{layer}.bias"] = torch.randn(out, generator=dice) / 4
@@ -116,40 +117,50 @@ def armorm(folder: Path, tensors: Tensors | None = None, tokenizer: PreTrainedTo
 # --- what they must say ------------------------------------------------------------------------------------------------------
 
 
-def states(tensors: Mapping[str, torch.Tensor], ids: Sequence[int]) -> torch.Tensor:
+def states(tensors: Mapping[str, torch.Tensor], ids: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """The last hidden state of every token: a Llama or a Qwen2, written down from their papers."""
 
+    def weight(name: str) -> torch.Tensor:
+        return tensors[name].to(dtype)
+
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
-        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + SIZES["rms_norm_eps"]) * tensors[name]
+        wide = x.float()
+        return (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + SIZES["rms_norm_eps"])).to(dtype) * weight(name)
 
     def heads(x: torch.Tensor, name: str, count: int) -> torch.Tensor:
-        projected = x @ tensors[f"{name}.weight"].T + tensors.get(f"{name}.bias", torch.zeros(()))
+        projected = x @ weight(f"{name}.weight").T
+        if f"{name}.bias" in tensors:
+            projected = projected + weight(f"{name}.bias")
         return projected.view(len(ids), count, HEAD).transpose(0, 1)
 
     frequencies = SIZES["rope_theta"] ** (-torch.arange(0, HEAD, 2) / HEAD)
     angles = torch.outer(torch.arange(len(ids)), frequencies).repeat(1, 2)
 
     def rotated(x: torch.Tensor) -> torch.Tensor:
-        return x * angles.cos() + torch.cat((-x[..., HEAD // 2 :], x[..., : HEAD // 2]), -1) * angles.sin()
+        turned = torch.cat((-x[..., HEAD // 2 :], x[..., : HEAD // 2]), -1)
+        return x * angles.cos().to(dtype) + turned * angles.sin().to(dtype)
 
     ahead = torch.full((len(ids), len(ids)), -math.inf).triu(1)
-    x = tensors["model.embed_tokens.weight"][torch.tensor(list(ids))]
+    x = weight("model.embed_tokens.weight")[torch.tensor(list(ids))]
     for layer in range(LAYERS):
         at = f"model.layers.{layer}."
         y = norm(x, f"{at}input_layernorm.weight")
         query = rotated(heads(y, f"{at}self_attn.q_proj", HEADS))
         key, value = (heads(y, f"{at}self_attn.{name}_proj", KV_HEADS).repeat_interleave(HEADS // KV_HEADS, 0) for name in "kv")
-        seen = softmax(query @ rotated(key).transpose(1, 2) / math.sqrt(HEAD) + ahead, -1) @ value
-        x = x + seen.transpose(0, 1).reshape(len(ids), -1) @ tensors[f"{at}self_attn.o_proj.weight"].T
+        seen = softmax((query @ rotated(key).transpose(1, 2)).float() / math.sqrt(HEAD) + ahead, -1).to(dtype) @ value
+        x = x + seen.transpose(0, 1).reshape(len(ids), -1) @ weight(f"{at}self_attn.o_proj.weight").T
         y = norm(x, f"{at}post_attention_layernorm.weight")
-        gated = silu(y @ tensors[f"{at}mlp.gate_proj.weight"].T) * (y @ tensors[f"{at}mlp.up_proj.weight"].T)
-        x = x + gated @ tensors[f"{at}mlp.down_proj.weight"].T
-    return norm(x, "model.norm.weight")
+        gated = silu(y @ weight(f"{at}mlp.gate_proj.weight").T) * (y @ weight(f"{at}mlp.up_proj.weight").T)
+        x = x + gated @ weight(f"{at}mlp.down_proj.weight").T
+    return norm(x, "model.norm.weight").float()
 
 
-def armorm_says(tensors: Tensors, ids: Sequence[int], gate_at: int) -> tuple[float, list[float], list[float]]:
-    """Score, objectives and gate of one text."""
-    state = states(tensors, ids)
+Said = tuple[float, list[float], list[float]]
+
+
+def armorm_says(tensors: Tensors, ids: Sequence[int], gate_at: int, dtype: torch.dtype = torch.float32) -> Said:
+    """Score, objectives and gate of one text, with the trunk in this type and the heads in float32."""
+    state = states(tensors, ids, dtype)
     rewards = tensors["regression_layer.weight"] @ state[-1]
     weights = state[gate_at]
     for layer in range(GATING["gating_n_hidden"] + 1):

@@ -140,6 +140,8 @@ class VLLM(Engine):
             # ("CPU Generator does not use offset"), so prompts are prefilled whole.
             arguments |= {"enforce_eager": True, "enable_chunked_prefill": False}
             arguments["max_num_batched_tokens"] = max(length or 0, 4096)
+            if self.rates:  # rivals share a problem's tokens in whole blocks, and vLLM's 128 here is as long as a problem
+                arguments["block_size"] = 32
         return arguments
 
 
