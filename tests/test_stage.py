@@ -515,6 +515,15 @@ def test_score_asks_nothing_where_no_candidate_is_complete(chatml: Model) -> Non
     assert script.asked == []
 
 
+def test_check_compares_the_answer_with_the_majority() -> None:
+    boxes = [r"So \boxed{0.5}", r"So \boxed{1/3}", "No answer.", r"\boxed{2}", r"\boxed{1/2}"]
+    batch = {
+        "solutions": [[candidate(text, "length" if place == 4 else None, answer_text=text)] for place, text in enumerate(boxes)],
+        "majority_answer": [r"\frac12", r"\frac12", "2", None, r"\frac12"],
+    }
+    assert CheckSolution()(batch) == {**batch, "solution_agrees": [True, False, None, None, None]}
+
+
 def test_pair_puts_right_before_liked() -> None:
     rows: list[tuple[list[str], list[float | None], list[bool | None], tuple[int | None, int | None, str | None, str | None]]] = [
         (["a", "b", "c"], [3.0, 1.5, 4.5], [None] * 3, (2, 1, "style", None)),
@@ -596,7 +605,7 @@ def test_export_publishes_a_row() -> None:
                 }
                 for answer, score, number, right, num_tokens in (("3", 1.5, 1, False, 8), ("2", 4.0, 0, True, 7))
             ]
-        ],  # fmt: skip
+        ],
         "generation": [{"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}],
     }
     for split in ("train_sft", "train_prefs"):
@@ -701,12 +710,12 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "score", "pair"]
+    assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair"]
     assert len({fingerprint(stage) for stage in made}) == 6
 
 
 def test_export_is_a_function_for_map() -> None:
-    columns = list(Export.reads)
+    columns = list(ExportText.reads)
     alive = {
         "id": ["a-1", "a-2"],
         "domain": ["a", "a"],
@@ -716,13 +725,22 @@ def test_export_is_a_function_for_map() -> None:
         "dropped": [None, "empty"],
         "solutions": [[candidate("s")], None],
         "candidates": [[candidate("c"), candidate("d")], None],
-        "scores": [[{"score": 1.0, "reason": None}, {"score": 2.0, "reason": None}], None],
+        "scores": [[{"score": score, "objectives": None, "gate": None} for score in (1.0, 2.0)], None],
+        "answers": [["1", "2"], None],
+        "answer_classes": [[0, 1], None],
+        "in_majority": [[None, None], None],
+        "answer_kind": ["answer", None],
+        "majority_answer": [None, None],
+        "agreement": [0.5, None],
+        "mean_num_tokens": [7.0, None],
+        "solution_agrees": [None, None],
         "chosen_index": [1, None],
         "rejected_index": [0, None],
+        "pair_kind": ["style", None],
     }
     names = [n for n in PUBLISHED["generation"] if n not in ("seed", "asked_with")]
     generation = tuple((n, 0.5 if n.endswith("temperature") else n) for n in names)
-    export = Export("train_sft", generation)
+    export = ExportText("train_sft", generation)
     rows = Dataset.from_dict(alive).map(export, batched=True, remove_columns=columns, features=PUBLISHED)
     assert rows.features == PUBLISHED
     assert rows["id"][:] == ["a-1"]
