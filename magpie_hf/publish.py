@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
@@ -27,6 +28,7 @@ from magpie_hf.shards import sync, write_json
 from magpie_hf.stage import fingerprint
 from magpie_hf.stats import Built
 
+LOG = logging.getLogger("magpie_hf")
 README = "README.md"
 LOCK = "lock"
 UNDER_WAY = """---
@@ -68,13 +70,13 @@ class Folder:
         except OSError as error:
             raise BadInput(f"{self.path} cannot be written ({error.strerror}); choose another --out") from error
         if not self._record_file.exists():
-            if others or (self.run.is_dir() and any(file.name != LOCK for file in self.run.iterdir())):
+            if others or (self.run.is_dir() and any(file.name != LOCK and file.suffix != ".tmp" for file in self.run.iterdir())):
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
         record = self._record()
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
-            if value != record[what]:
+            if value != record.get(what, value):
                 name = f" ({record['name']})" if what == "model" else ""
                 raise BadInput(f"{self.path} holds another build: its {what} is {record[what]}{name}, not {value}; choose another --out")
 
@@ -98,10 +100,10 @@ class Folder:
             lock.flush()
             for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):  # of a process that was killed while it wrote them
                 leftover.unlink()
-            if not self._record_file.exists():
-                model = recipe.generator.model
+            if not self._record_file.exists() or not self._record():
+                model, files = recipe.generator.model, self._published_files()
                 record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
-                write_json(self._record_file, {**record, "seed": recipe.seed})
+                write_json(self._record_file, {**record, "seed": recipe.seed, "files": files})
             yield
 
     def is_finished(self, recipe: Recipe) -> bool:
@@ -158,13 +160,23 @@ class Folder:
         legacy.write_domain(recipe, one, staging, created)
 
     def _record(self) -> dict[str, Any]:
+        """The record, or an empty one where a power cut tore it: the stages' folders name themselves by what they hold."""
         try:
             record = json.loads(self._record_file.read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
-                raise ValueError("it lacks created, name, model or seed")
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{self._record_file} cannot be read ({error}); restore it or choose another --out") from error
+        except OSError as error:
+            raise BadInput(f"{self._record_file} cannot be read ({error.strerror}); mend it or choose another --out") from error
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
+            LOG.warning("%s is torn (the disk or the power failed while it was written); it is written again", self._record_file)
+            return {}
         return record
+
+    def _published_files(self) -> dict[str, int]:
+        """What lies in the folder that a build may have written, with sizes."""
+        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet")
+        files = [file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents]
+        return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files)}
 
 
 def _write_parquet(folder: Path, split: str, rows: Published) -> None:
