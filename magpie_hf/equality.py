@@ -193,7 +193,7 @@ def _is_read(text: str) -> bool:
     if _FOREIGN.search(text) or any(command not in _COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text)):
         return False
     bare = re.sub(r"\\[A-Za-z]+", " ", text)
-    return not re.search(r"[A-Za-z]{4,}", bare) and bare.count("{") == bare.count("}")
+    return not re.search(r"[A-Za-z]{4,}|\\", bare) and bare.count("{") == bare.count("}")
 
 
 def _expressions(one: str, other: str) -> str:

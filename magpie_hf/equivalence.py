@@ -93,6 +93,9 @@ class _Cache:
         self._kept: OrderedDict[tuple[str, str, Limits], Verdict] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def get(self, key: tuple[str, str, Limits]) -> Verdict | None:
         with self._lock:
             if key in self._kept:

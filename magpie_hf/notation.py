@@ -13,8 +13,8 @@ _UNICODE = {
 }  # fmt: skip
 _SAME = (
     (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
-    (r"(?<=\d)(?:\{,\}|\\[,!:;])(?=\d{3}(?!\d))", ","),  # a thousands separator
-    (r"\\[!,;:]|\\ |~|\\q?quad(?![A-Za-z])", " "),
+    (r"(?<=\d)(?:\{,\}|(?<!\\)\\[,!:;])(?=\d{3}(?!\d))", ","),  # a thousands separator
+    (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le"),
     (r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge"),

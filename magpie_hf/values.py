@@ -20,7 +20,9 @@ SAME, APART = "same", "apart"
 NO_VALUE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError)
 _DIGITS = 40
 # Positive whole numbers first: they lie in nearly every domain that a problem can mean.
-_POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7)] + [sympy.Rational(*pair) for pair in ((7, 3), (2, 5), (-5, 2), (-3, 1), (11, 7), (1, 3))]
+_POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7)] + [
+    sympy.Rational(*p) for p in ((38, 17), (9, 23), (-47, 19), (-3, 1), (29, 19), (7, 22))
+]
 _DECIMAL = re.compile(r"\d*\.\d+")
 
 
@@ -99,11 +101,15 @@ def _as_decimals(first: Any, second: Any, exact: tuple[Any, Any], texts: tuple[s
 
 
 def _functions(one: Any, other: Any, names: list[str]) -> str | None:
-    """Apart only where every point that can be compared says so: sqrt(x^2) is x for some readers, cos(n pi) is (-1)^n for all n."""
+    """Apart only where nearly every point says so: sqrt(x^2) is x to some readers, and cos(n pi) is (-1)^n to all.
+
+    At one point two functions may meet.
+    """
     verdicts = [verdict for verdict in _at_points(one, other, names) if verdict]
-    if len(verdicts) < 3 or len(set(verdicts)) != 1:
+    same = verdicts.count(SAME)
+    if len(verdicts) < 3 or 1 < same < len(verdicts) or (same == 1 and len(verdicts) < 6):
         return None
-    return verdicts[0]
+    return SAME if same == len(verdicts) else APART
 
 
 def _at_points(one: Any, other: Any, names: list[str]) -> Iterator[str | None]:

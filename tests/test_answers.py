@@ -209,6 +209,9 @@ x \equiv 3 \pmod{7}                  == 3 (mod 7)
 \begin{pmatrix}\frac12\\2\end{pmatrix} == \begin{pmatrix}0.5\\2\end{pmatrix}
 \begin{pmatrix}1\\2\end{pmatrix}     == (1,2)
 \begin{pmatrix}1&0\\0&1\end{pmatrix} != \begin{pmatrix}1&0&0\\0&1&0\\0&0&1\end{pmatrix}
+\begin{bmatrix} 0 & -4 \\ -5 & 0 \end{bmatrix} == \begin{pmatrix}0&-4\\-5&0\end{pmatrix}
+\begin{bmatrix} 0 & -4 \\ -5 & 0 \end{bmatrix} != \begin{pmatrix} 0 & 2 \\ -3 & 3 \end{pmatrix}
+x^2+5x+4                             != x^2+9x+14
 \mathbb{Z}/2\mathbb{Z}               == \mathbb{Z}_2
 S_3                                  == \mathfrak{S}_3
 S_3                                  ?? D_3
