@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput, EngineError, NothingMade
-from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS, KnownModel, KnownScorer, known
+from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS, KnownScorer, known
 from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.status import status
 
@@ -256,8 +256,9 @@ def _named(domains: Sequence[Domain]) -> str:
 def _plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
     def title(source: str) -> str:
         facts = known(source)
-        kind = f"model {facts.number}; " if isinstance(facts, KnownModel) else ""
-        return f"{source} ({kind}{facts.licence})" if facts else source
+        if isinstance(facts, KnownScorer):
+            return f"{source} ({facts.licence}; reads up to {facts.context:,} tokens)"
+        return f"{source} (model {facts.number}; {facts.licence})" if facts else source
 
     lines = [f"model    {title(sources['model'])}"]
     lines += [f"{role:<8} {title(source)}" for role, source in sources.items() if source != sources["model"]]

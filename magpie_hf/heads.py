@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -58,10 +58,10 @@ def architecture(model: Model) -> str:
 
 
 def check_tensors(model: Model) -> None:
-    """Raises BadInput, with the names, where the checkpoint lacks tensors that its reward head needs, or a file of it is torn.
+    """Raises BadInput, with the names, where the checkpoint lacks tensors that its architecture needs, or a file of it is torn.
 
-    Reads headers alone. A repository that keeps its weights in one file is not looked at before it is downloaded: vLLM names what is
-    missing there when it loads it.
+    Reads headers alone. vLLM itself is silent where one of the tensors is missing that it joins to one (such as mlp.up_proj): it would
+    score with whatever the memory held.
     """
     if (present := _tensor_names(model)) is None:
         return
@@ -73,39 +73,63 @@ def check_tensors(model: Model) -> None:
         )
 
 
-def _needed(head: Head, config: dict[str, Any]) -> Iterable[str]:
-    if head == "sequence":  # what is under the head differs from family to family, and vLLM names what it misses there
-        return ["score.weight"]
-    if head != "gated":
-        return [f"score.{layer}.{what}" for layer in (0, 2) for what in ("weight", "bias")]
-    gate = range(int(config.get("gating_n_hidden", GATE_LAYERS)) + 1)
-    return [
-        "regression_layer.weight",
-        "reward_transform_matrix",
-        "gating.logit_scale",
-        *(f"gating.layers.{layer}.{what}" for layer in gate for what in ("weight", "bias")),
-        "model.embed_tokens.weight",
-        "model.norm.weight",
-        *(f"model.layers.{layer}.{what}" for layer in range(int(config.get("num_hidden_layers", 0))) for what in _LLAMA_LAYER),
-    ]
+def _needed(head: Head, config: dict[str, Any]) -> Iterator[str]:
+    """The tensors of the head; and those under it, where the family is one whose layout is known here."""
+    if head == "sequence":
+        yield "score.weight"
+    elif head == "gated":
+        yield from ("regression_layer.weight", "reward_transform_matrix", "gating.logit_scale")
+        for layer in range(int(config.get("gating_n_hidden", GATE_LAYERS)) + 1):
+            yield from (f"gating.layers.{layer}.weight", f"gating.layers.{layer}.bias")
+    else:
+        yield from ("score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias")
+    if (more := _FAMILIES.get(str(config.get("model_type")))) is not None:
+        yield from ("model.embed_tokens.weight", "model.norm.weight")
+        for layer in range(int(config.get("num_hidden_layers", 0))):
+            yield from (f"model.layers.{layer}.{name}" for name in (*_LAYER, *more))
 
 
-_LLAMA_LAYER = (
+_LAYER = (
     "input_layernorm.weight", "post_attention_layernorm.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight",
     "self_attn.v_proj.weight", "self_attn.o_proj.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight",
 )  # fmt: skip
+_FAMILIES = {  # what a layer has besides, by model_type
+    "llama": (),
+    "mistral": (),
+    "qwen2": ("self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"),
+    "qwen3": ("self_attn.q_norm.weight", "self_attn.k_norm.weight"),
+}
 
 
 def _tensor_names(model: Model) -> set[str] | None:
     """The names of all tensors of a checkpoint; None where they cannot be told without downloading or unpickling the weights."""
     index = (json_of(model, "model.safetensors.index.json") or {}).get("weight_map")
     if model.path is None:
-        return set(index) if index else None
+        return set(index) if index else _hub_tensor_names(model)
     folder = Path(model.path)
     if gone := sorted({name for name in (index or {}).values() if not (folder / name).is_file()}):
         raise BadInput(f"{folder} lacks {', '.join(gone)}, which its index of weights names; download it again")
     files = sorted(folder.glob("*.safetensors"))
     return {name for file in files for name in _header(file)} if files else None
+
+
+def _hub_tensor_names(model: Model) -> set[str] | None:
+    """The same for a repository without an index: from the header of its one file of weights, which alone is fetched."""
+    import httpx2
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RemoteEntryNotFoundError, SafetensorsParsingError
+
+    name = "model.safetensors"
+    if isinstance(cached := try_to_load_from_cache(model.name, name, revision=model.revision), str):
+        return set(_header(Path(cached)))
+    try:
+        return set(HfApi().parse_safetensors_file_metadata(model.name, name, revision=model.revision).tensors)
+    except RemoteEntryNotFoundError:
+        return None
+    except (HfHubHTTPError, OfflineModeIsEnabled, SafetensorsParsingError, httpx2.TransportError) as error:
+        raise BadInput(
+            f"the header of {name} of {model.name} cannot be read from the Hub ({type(error).__name__}); go online, or give a local folder"
+        ) from error
 
 
 def _header(file: Path) -> list[str]:

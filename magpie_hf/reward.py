@@ -22,7 +22,8 @@ GATE_TOKENS = ("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
 GATE_MARK = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
 STEP_TOKEN = "<extra_0>"  # what a step of a solution ends with, after Qwen2.5-Math-PRM's card
 NO_GATE = "no_gate"  # the reason of an answer whose beginning the tokenizer joins to the mark, so that there is no gate to read
-STEP_IN_TEXT = "step_token_in_text"
+STEP_IN_TEXT = "step_token_in_text"  # of a text that holds a step token of its own
+EMPTY = "empty"  # of an answer without a step
 FEWEST = 20  # scores before their share of faults says anything
 
 # By head. A difference of 0.5 between two logits of a Bradley-Terry model is a preference of 62 %; half of the original's pairs by ArmoRM
@@ -101,8 +102,10 @@ class _Steps:
         return "".join(f"{step}{STEP_TOKEN}" for step in _steps(response))
 
     def parts(self, prompt: Sequence[int], response: str) -> Parts | str:
-        fits = sum(token == self.step_token for token in prompt) == len(_steps(response))
-        return [prompt] if fits else STEP_IN_TEXT
+        steps = len(_steps(response))
+        if not steps:
+            return EMPTY
+        return [prompt] if sum(token == self.step_token for token in prompt) == steps else STEP_IN_TEXT
 
     def score(self, ratings: Sequence[Rating]) -> Score:
         logits = ratings[0].values
@@ -124,8 +127,8 @@ class RewardModel:
     the number of steps) or their "product". read: "answer" leaves a reasoning model's thinking out, "whole" shows it.
 
     Scores are logits, but for a process reward model's. ArmoRM's come with their 19 objectives (`names`) and the gate that weighed them.
-    Where more than `most_faults` of at least 20 scores are at fault (no number, or the death of an engine), scoring stops: that is
-    the model and not the answers.
+    Where more than `most_faults` of at least 20 scores are no number, or killed the engine, scoring stops: that is the model's fault
+    and not the answers'.
     """
 
     version: ClassVar[int] = 1
@@ -207,8 +210,8 @@ class RewardModel:
             asked, faults = counts
         if asked >= FEWEST and faults > self.most_faults * asked:
             raise EngineError(
-                f"{faults:,} of {asked:,} scores of {self.engine.model.name} are no numbers, more than {self.most_faults:.0%}: its weights "
-                "are damaged, or its dtype is too narrow; download it again, try the dtype float32, or give another reward model"
+                f"{faults:,} of {asked:,} scores of {self.engine.model.name} are no numbers or killed the engine, more than "
+                f"{self.most_faults:.0%}: its weights are damaged or its dtype is too narrow; download it again, or try the dtype float32"
             )
 
 

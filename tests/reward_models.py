@@ -160,7 +160,11 @@ Said = tuple[float, list[float], list[float]]
 
 def armorm_says(tensors: Tensors, ids: Sequence[int], gate_at: int, dtype: torch.dtype = torch.float32) -> Said:
     """Score, objectives and gate of one text, with the trunk in this type and the heads in float32."""
-    state = states(tensors, ids, dtype)
+    return armorm_heads(tensors, states(tensors, ids, dtype), gate_at)
+
+
+def armorm_heads(tensors: Tensors, state: torch.Tensor, gate_at: int) -> Said:
+    """What the heads make of the last hidden state of every token."""
     rewards = tensors["regression_layer.weight"] @ state[-1]
     weights = state[gate_at]
     for layer in range(GATING["gating_n_hidden"] + 1):

@@ -5,26 +5,31 @@ from __future__ import annotations
 import json
 import math
 import re
+import tomllib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 from safetensors.torch import load_file, save_file
 
 import reward_models as tiny
-from conftest import Answers, small_recipe
+from conftest import ROOT, Answers, small_recipe
 from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolve
 from magpie_hf.cli import BAD_INPUT, main
+from magpie_hf.engines import plugin
 from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping, read
 from magpie_hf.engines.vllm import VLLM
 from magpie_hf.heads import OBJECTIVES, check_tensors, head_of
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
-from magpie_hf.reward import NO_GATE, STEP_IN_TEXT, _steps
+from magpie_hf.reward import EMPTY, NO_GATE, STEP_IN_TEXT, _steps
 from magpie_hf.scorers import Score
 from magpie_hf.stage import fingerprint, identity
 from magpie_hf.stages.score import ScoreCandidates
@@ -64,7 +69,7 @@ def armorm(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def checkpoint(folder: Path, architecture: str, tensors: tiny.Tensors | None = None, tokenizer: Any = None, **config: Any) -> Model:
     tokenizer = tokenizer or (tiny.qwen_tokenizer() if architecture.startswith("Qwen2") else tiny.llama_tokenizer())
-    tensors = tensors or {"model.embed_tokens.weight": tiny.torch.zeros(4, 4), "score.weight": tiny.torch.zeros(1, 4)}
+    tensors = tensors or tiny.trunk(4) | {"score.weight": tiny.torch.zeros(1, 4)}
     return resolve(str(tiny.save(folder, architecture, tokenizer, tensors, **config)))
 
 
@@ -162,7 +167,8 @@ def test_a_process_reward_model_rates_steps(over: str, expected: float, tmp_path
 
 def test_a_step_token_in_a_text_is_no_step(tmp_path: Path) -> None:
     scorer, rating = scorer_of(checkpoint(tmp_path, "Qwen2ForProcessRewardModel"), lambda _: [0.0, 0.0])
-    assert scorer(["A<extra_0>?", "A?"], ["B", "C<extra_0>D"]) == [Score(None, STEP_IN_TEXT)] * 2
+    reasons = [score.reason for score in scorer(["A<extra_0>?", "A?", "A?"], ["B", "C<extra_0>D", " \n\n "])]
+    assert reasons == [STEP_IN_TEXT, STEP_IN_TEXT, EMPTY]
     assert rating.asked == []
 
 
@@ -250,21 +256,25 @@ def test_missing_tensors_are_named(tmp_path: Path) -> None:
         check_tensors(model)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "config", "missing"),
-    [
-        ("LlamaForSequenceClassification", {"num_labels": 1}, "1 tensors that LlamaForSequenceClassification needs: score.weight;"),
-        (
-            "Qwen2ForRewardModel",
-            {},
-            "4 tensors that Qwen2ForRewardModel needs: score.0.bias, score.0.weight, score.2.bias, score.2.weight;",
-        ),
-    ],
-)
-def test_a_missing_head_is_named(architecture: str, config: dict[str, Any], missing: str, tmp_path: Path) -> None:
-    model = checkpoint(tmp_path / "m", architecture, {"model.embed_tokens.weight": tiny.torch.zeros(4, 4)}, **config)
-    with pytest.raises(BadInput, match=re.escape(f"the weights of m lack {missing}")):
-        check_tensors(model)
+HEADS = {
+    "LlamaForSequenceClassification": ["score.weight"],
+    "Qwen2ForRewardModel": ["score.0.bias", "score.0.weight", "score.2.bias", "score.2.weight"],
+}
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+@pytest.mark.parametrize("under", ["model.layers.0.mlp.up_proj.weight", "model.layers.1.self_attn.k_proj.weight", "model.norm.weight"])
+def test_a_missing_head_and_what_vllm_would_not_miss_are_named(architecture: str, under: str, tmp_path: Path) -> None:
+    tensors = tiny.trunk(4, biases=architecture.startswith("Qwen2"))
+    whole = tensors | {name: tiny.torch.zeros(1) for name in HEADS[architecture]}
+    check_tensors(checkpoint(tmp_path / "whole", architecture, whole, num_labels=1))
+    headless = checkpoint(tmp_path / "m", architecture, tensors, num_labels=1)
+    count = len(HEADS[architecture])
+    with pytest.raises(BadInput, match=re.escape(f"m lack {count} tensors that {architecture} needs: {', '.join(HEADS[architecture])};")):
+        check_tensors(headless)
+    without(checkpoint(tmp_path / "n", architecture, whole, num_labels=1), under)
+    with pytest.raises(BadInput, match=re.escape(f"n lack 1 tensors that {architecture} needs: {under};")):
+        check_tensors(resolve(str(tmp_path / "n")))
 
 
 @pytest.mark.parametrize(
@@ -288,6 +298,45 @@ def test_torn_weights_are_seen_before_they_are_loaded(harm: Any, line: str, tmp_
         check_tensors(model)
 
 
+def test_a_repository_is_looked_at_before_it_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index where it has one, else the header of its one file: a fetched one, or the cached file's."""
+    files: dict[str, Any] = {"config.json": {"architectures": ["LlamaForSequenceClassification"], "num_labels": 1, "model_type": "new"}}
+    answer: Any = None
+
+    def header(*_: object, **__: object) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("magpie_hf.heads.json_of", lambda _, name: files.get(name))
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(huggingface_hub.HfApi, "parse_safetensors_file_metadata", header)
+    model = Model("acme/rm", "b" * 40)
+    answer = SimpleNamespace(tensors={"score.weight": None, "x": None})
+    check_tensors(model)
+    answer = SimpleNamespace(tensors={"x": None})
+    with pytest.raises(BadInput, match=r"the weights of acme/rm lack 1 tensors .*: score\.weight;"):
+        check_tensors(model)
+    answer = OfflineModeIsEnabled("offline")
+    with pytest.raises(BadInput, match=r"cannot be read from the Hub \(OfflineModeIsEnabled\); go online, or give a local folder"):
+        check_tensors(model)
+    files["model.safetensors.index.json"] = {"weight_map": {"score.weight": "a", "x": "b"}}
+    check_tensors(model)
+
+
+def test_the_plug_in_is_installed_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["vllm.general_plugins"]
+    assert written == {plugin.NAME: "magpie_hf.engines.plugin:register"}
+    assert callable(plugin.register)
+    monkeypatch.setenv("VLLM_PLUGINS", "other")
+    with monkeypatch.context() as patch:
+        patch.setattr(plugin, "NAME", "nobody")
+        with pytest.raises(BadInput, match="does not see this package's plug-in, which knows ArmoRM; install magpie-hf again"):
+            plugin.check_plugin()
+    with pytest.raises(BadInput, match="VLLM_PLUGINS is 'other', which keeps vLLM from loading ArmoRM; add magpie_hf to it"):
+        plugin.check_plugin()
+
+
 # --- faults ------------------------------------------------------------------------------------------------------------------
 
 
@@ -303,7 +352,7 @@ def test_scores_that_are_no_numbers_stop_the_run_above_a_share(tmp_path: Path) -
     assert sum(score == Score(1.0) for score in scores) == 48
     strict = scorer_of(replace(model, dtype="float32"), value)[0]
     assert len(strict(["A?"] * 10, answers[:10])) == 10, "too few to say anything"
-    with pytest.raises(EngineError, match=r"4 of 20 scores of m are no numbers, more than 5%: its weights are damaged"):
+    with pytest.raises(EngineError, match=r"4 of 20 scores of m are no numbers or killed the engine, more than 5%: its"):
         strict(["A?"] * 10, answers[10:20])
 
 
@@ -381,6 +430,7 @@ def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(answers
         told.append("rated")
         return [math.sin(len(prompt))] * 38 + [0.5] * 19
 
+    armorm = replace(armorm, name=ARMORM)
     recipe = small_recipe(answers, count=8)
     generator = Told(answers.model, answers, told=told)
     scorer = RewardModel(Told(armorm, silent, Values(value), told))
@@ -394,6 +444,7 @@ def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(answers
     assert row["generation"]["scorer"] == f"reward model {armorm.name}"
     (file,) = (tmp_path / "out").glob("*algebra*_armorm.json")
     assert len(json.loads(file.read_text())[0]["rewards_armorm"]) == recipe.k
+    assert f"- {ARMORM}: llama3; its clause 1.b.v forbids" in (tmp_path / "out" / "README.md").read_text()
     before = len(told)
     build(recipe, tmp_path / "out", shard_rows=3)
     assert told.count("rated") == len([line for line in told[:before] if line == "rated"]), "nothing is asked again"
@@ -447,7 +498,7 @@ def test_the_plan_tells_what_a_licence_forbids(
     assert main(["build", "--model", str(demo_model), "--scorer", scorer]) == BAD_INPUT, "it needs a GPU"
     out, error = capsys.readouterr()
     facts = KNOWN_SCORERS[repository]
-    assert f"scorer   {repository} ({facts.licence})" in out
+    assert f"scorer   {repository} ({facts.licence}; reads up to {facts.context:,} tokens)" in out
     assert (f"licence  {facts.licence} of {repository}: its clause 1.b.v forbids using outputs" in out) == warned
     assert f"reward model {repository} needs about {facts.weight_gigabytes:.0f} GB for its weights, so a GPU" in error
     assert not list(tmp_path.iterdir())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -14,14 +16,17 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 
 import reward_models as tiny
 from conftest import Answers, small_recipe
 from magpie_hf import VLLM, EngineError, RewardModel, build, resolve
+from magpie_hf.cli import INCOMPLETE, OK
 from magpie_hf.engines import vllm as engines
 from magpie_hf.engines.base import NAN, NO_ROOM, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.recovery import Live
+from magpie_hf.heads import OBJECTIVES
 from magpie_hf.scorers import Score
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
@@ -191,20 +196,9 @@ def test_a_checkpoint_of_nans_is_unscored_with_a_reason_and_stops_a_run(case: Ca
     scorer = RewardModel(engine)
     scorer.check()
     assert scorer(case.problems[:19], case.answers[:19]) == [Score(None, NAN)] * 19
-    with pytest.raises(EngineError, match="20 of 20 scores of .* are no numbers"):
+    with pytest.raises(EngineError, match=r"20 of 20 scores of .* are no numbers"):
         scorer(case.problems[:1], case.answers[:1])
     engine.close()
-
-
-def test_missing_weights_that_only_the_loader_knows_are_one_line(tmp_path: Path) -> None:
-    tokenizer = tiny.llama_tokenizer()
-    tensors = tiny.trunk(len(tokenizer)) | {"score.weight": torch.ones(1, tiny.HIDDEN)}
-    del tensors["model.layers.0.mlp.up_proj.weight"]
-    engine = engine_of(tiny.save(tmp_path, "LlamaForSequenceClassification", tokenizer, tensors, num_labels=1))
-    RewardModel(engine).check()
-    with pytest.raises(EngineError, match="vLLM cannot start .*") as error:
-        RewardModel(engine)(["A?"], ["B"])
-    assert "\n" not in str(error.value)
 
 
 # --- the heads that vLLM knows -----------------------------------------------------------------------------------------------
@@ -294,3 +288,32 @@ def test_a_whole_build_with_a_real_reward_model(answers: Answers, generator: Fak
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"| scores | reward model {engine.model.name} | `{engine.model.revision}` |" in card
     assert list((tmp_path / "out").glob("*_ins_3res_armorm.json"))
+
+
+COUNTING = """
+import sys
+from magpie_hf import cli
+from magpie_hf.engines.vllm import VLLM
+opened, open_engine = [], VLLM._open
+VLLM._open = lambda self: opened.append(self.model.name) or open_engine(self)
+code = cli.main(sys.argv[1:])
+print("opened", *opened)
+sys.exit(code)
+"""
+
+
+def test_the_command_line_with_a_reward_model_loads_each_model_once(demo_model: Path, tmp_path: Path) -> None:
+    """Two models that are never in memory together: the generator is closed before the scorer is opened."""
+    rater = tiny.armorm(tmp_path / "rater", max_position_embeddings=4096)
+    arguments = ["build", "--model", str(demo_model), "--scorer", str(rater), "--domains", "algebra", "--count", "8", "--k", "3"]
+    small = ["--instruction-max-tokens", "64", "--max-tokens", "256", "--kv-cache-gb", "0.5", "--shard-size", "4", "--out", "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING, *arguments, *small], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode in (OK, INCOMPLETE), done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == f"opened {demo_model.name} {rater.name}"
+    assert f"scorer   {rater}" in done.stdout
+    scored = [Dataset.from_file(str(file)) for file in (tmp_path / "out" / "run").glob("*/score-*/*.arrow")]
+    scores = [score for table in scored for row in table["scores"] for score in row or () if score["reason"] is None]
+    assert scores
+    assert all(len(score["objectives"]) == len(score["gate"]) == len(OBJECTIVES) for score in scores)

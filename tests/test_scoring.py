@@ -398,7 +398,10 @@ def table() -> dict[str, list[Any]]:
     rows: list[dict[str, Any]] = [
         {**lost, **agreed, **pair, "solutions": [answer], "candidates": [answer, longer], "scores": [one_score(1.0), one_score(2.5)]},
         {**nothing, "dropped": "length"},
-        {**lost, "solutions": [answer], "candidates": [answer, cut], "scores": [one_score(1.0), no_score("length")], "pair_reason": "incomplete"},
+        {
+            **lost, "solutions": [answer], "candidates": [answer, cut], "scores": [one_score(1.0), no_score("length")],
+            "pair_reason": "incomplete",
+        },
         {
             **lost, "answer_kind": "answer", "agreement": 0.5, "solutions": [cut], "candidates": [answer, answer],
             "scores": [no_score("not_rated"), one_score(3.0)], "pair_reason": "unscored",

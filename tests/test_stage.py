@@ -498,8 +498,8 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
     assert unkeyed(stage(batch), 16) == {
         **batch,
         "scores": [
-            [{"score": 5.0, "reason": None}, {"score": None, "reason": "length"}, {"score": None, "reason": "not_rated"}],
-            [{"score": 2.0, "reason": None}, {"score": None, "reason": "empty"}, {"score": None, "reason": "no_room"}],
+            [{"score": score, "reason": reason, "objectives": None, "gate": None} for score, reason in scores]
+            for scores in (((5.0, None), (None, "length"), (None, "not_rated")), ((2.0, None), (None, "empty"), (None, "no_room")))
         ],
     }
     assert [prompt for prompt, _, _ in script.asked] == [
@@ -511,7 +511,8 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
 def test_score_asks_nothing_where_no_candidate_is_complete(chatml: Model) -> None:
     script = Script(chatml, [])
     batch = {"problem": ["One?"], "candidates": [[candidate("a", "length")]]}
-    assert ScoreCandidates(Judge(FakeEngine(chatml, script)))(batch)["scores"] == [[{"score": None, "reason": "length", "request": None}]]
+    none = {"score": None, "reason": "length", "objectives": None, "gate": None, "request": None}
+    assert ScoreCandidates(Judge(FakeEngine(chatml, script)))(batch)["scores"] == [[none]]
     assert script.asked == []
 
 

@@ -23,6 +23,7 @@ class ScoreCandidates(Stage):
     """
 
     name: ClassVar[str] = "score"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "candidates")
 
     scorer: Scorer
