@@ -1,7 +1,7 @@
 """What verified answers cost and how often they are sure: 400 problems x 5 candidates, real workers. Run: verification.py [PROBLEMS].
 
-The answers are made from a seed: eleven kinds, several spellings of each value, a third of the candidates wrong in a plausible way. Prints
-seconds (the workers' start included), pairs that reached a worker, the share that stayed unknown, and verdicts that are wrong.
+The answers are made from a seed: thirteen kinds, several spellings of each value, a third of the candidates wrong in a plausible way.
+Prints seconds (the workers' start included), pairs that reached a worker, the share that stayed unknown, and verdicts that are wrong.
 """
 
 from __future__ import annotations
@@ -82,8 +82,25 @@ def said(draw: random.Random) -> Spelled:
     return word, [f"\\text{{{word.title()}}}", word, f"\\textbf{{{word}}}", word.title() + "."]
 
 
+def group(draw: random.Random) -> Spelled:
+    """What math-verify does not read."""
+    n = draw.randint(2, 12)
+    return n, [f"\\mathbb{{Z}}_{{{n}}}", f"\\mathbb{{Z}}/{n}\\mathbb{{Z}}", f"C_{{{n}}}", f"\\text{{cyclic of order }} {n}"]
+
+
+def family(draw: random.Random) -> Spelled:
+    """Nor this."""
+    n = draw.randint(2, 6)
+    return n, [
+        f"x = \\frac{{k\\pi}}{{{n}}}, k \\in \\mathbb{{Z}}",
+        f"\\frac{{n\\pi}}{{{n}}}, n \\in \\mathbb{{Z}}",
+        f"\\frac{{\\pi}}{{{n}}} k",
+    ]
+
+
 KINDS: list[Callable[[random.Random], Spelled]] = [
     integer, integer, integer, fraction, fraction, radical, angle, polynomial, logarithm, power, interval, roots, matrix, said,
+    group, family,
 ]  # fmt: skip
 
 
@@ -118,9 +135,7 @@ def main(problems: int) -> None:
     pairs = counted["equal"] + counted["different"] + counted["unknown"]
     sure = sum(unknown == 0 for unknown in out["unknown_pairs"]) / problems
     whole = seconds * 44_000 / problems
-    print(
-        f"{problems:,} problems x 5: {seconds:.1f} s with {PROCESSES} workers, {asked:,} pairs compared; 44,000 x 5: {whole / 60:.0f} minutes"
-    )
+    print(f"{problems:,} problems x 5: {seconds:.1f} s, {PROCESSES} workers, {asked:,} pairs; 44,000 x 5: {whole / 60:.0f} minutes")
     print(
         f"of {pairs:,} pairs {counted['unknown'] / pairs:.2%} unknown, {counted['wrong']} wrong; rows without an unknown pair: {sure:.1%}"
     )

@@ -24,7 +24,7 @@ _COMMANDS = frozenset(
     rho sigma tau phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
 )
 _FOREIGN = re.compile(
-    r"'|\^[^{}\\]\^|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d|\\text|\\\{|\\langle|&&|\?|\"|#|@|\\circ|%|\$|\\pm|\\mp|\\equiv|\\pmod|=>"
+    r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d|\\text|\\\{|\\langle|&&|\?|\"|#|@|\\circ|%|\$|\\pm|\\mp|\\equiv|\\pmod|=>"
 )
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
 _NUMBER_SETS = re.compile(r"\\mathbb\{[RZNQC]\}")
@@ -34,6 +34,8 @@ _UNIT = re.compile(
     r"(?:/\\?[A-Za-z]+)?(?:\^\{?-?[123]\}?)?)$"
 )
 _MODULUS = re.compile(r"^(?:\w+\s*\\equiv\s*)?(?P<residue>.+?)\s*\\pmod\s*\{?(?P<modulus>\d+)\}?$")
+_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\^\\circ")
 _BARE_LOG = re.compile(r"\\log(?![A-Za-z_])")
 
 
@@ -53,14 +55,18 @@ def relation(one: str, other: str) -> str:
     said = compare_words(one, other)
     if said or is_wordy(one) or is_wordy(other):
         return said or UNKNOWN
+    (name, one), (other_name, other) = _named(one), _named(other)
+    if name or other_name:
+        return relation(one, other) if name == other_name or "" in (name, other_name) else UNKNOWN
     first, second = shape(one), shape(other)
     if first.brackets or second.brackets:
         return _shapes(first, second)
-    (name, one), (other_name, other) = assignment(one), assignment(other)
-    if name or other_name:
-        inside = relation(one, other)
-        return inside if name == other_name or "" in (name, other_name) else UNKNOWN
     return _quantities(_quantity(one), _quantity(other))
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The name that an answer gives to its value; a list of assignments has none."""
+    return ("", text) if shape(text).brackets == "," else assignment(text)
 
 
 # --- lists, sets, tuples -----------------------------------------------------------------------------------------------------
@@ -90,13 +96,11 @@ def _with_single(first: Shape, second: Shape) -> str:
     """A list, set, tuple or interval against something that is written as one piece."""
     many, single = (first, second.parts[0]) if first.brackets else (second, first.parts[0])
     if many.brackets in (",", r"\{\}"):
-        bare = assignment(single)[1]
-        if bare == r"\emptyset":
+        if re.fullmatch(r"\d[\d.]*,\d+", ",".join(many.parts)):
+            return UNKNOWN  # 3,5 may be 3.5
+        if single == r"\emptyset":
             return DIFFERENT if any(map(_is_read, many.parts)) else UNKNOWN
         return UNKNOWN if _is_relation(single) or r"\cup" in single or r"\mathbb" in single else _as_sets(many.parts, (single,))
-    name, bare = assignment(single)
-    if name and shape(bare).brackets:
-        return _shapes(many, shape(bare))
     opener, closer = many.brackets[0], many.brackets[-1]
     text = f"{opener}{','.join(many.parts)}{closer}"
     if _is_relation(single) or re.search(r"\\cup|\\setminus|\\mathbb|\\emptyset", single):
@@ -128,6 +132,8 @@ def _is_relation(text: str) -> bool:
 
 
 def _quantity(text: str) -> Quantity:
+    if _ANGLE.search(text):
+        text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
     text = re.sub(r"^\\\$\s*", "", text) + (r"\$" if text.startswith(r"\$") else "")
     if found := _MODULUS.match(text):
         return Quantity(found["residue"], modulus=found["modulus"])
@@ -229,9 +235,10 @@ def _proven(gold: Any, answer: Any) -> bool:
 
 
 def _is_unsure(one: str, other: str) -> bool:
-    """Whether values that differ prove nothing: a constant of integration, or a letter that applies to what is in brackets."""
+    """Whether values that differ prove nothing: a constant that is arbitrary, or a letter that applies to what is in brackets."""
     both = one + " " + other
-    return re.search(r"(?<![A-Za-z\\])C(?![A-Za-z])|(?<![A-Za-z\\])[fghA-Z]\s*\(", both) is not None or _has_both_cases(both)
+    arbitrary = r"(?<![A-Za-z\\])(?:[ABCDK](?![A-Za-z])|c_)"
+    return re.search(rf"{arbitrary}|(?<![A-Za-z\\])[fghA-Z]\s*\(", both) is not None or _has_both_cases(both)
 
 
 def _has_both_cases(text: str) -> bool:

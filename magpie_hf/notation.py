@@ -63,7 +63,7 @@ def _unwrapped(text: str) -> str:
     """Without what surrounds a whole answer: mathematics delimiters, Markdown, a box, a full stop."""
     while True:
         before = text
-        text = text.strip().rstrip(".;,。").strip()
+        text = re.sub(r"(?<!\.)[.;,。]$", "", text.strip()).strip()
         for opener, closer in _WRAPPERS:
             if text.startswith(opener) and text.endswith(closer) and len(text) >= len(opener) + len(closer):
                 inside = text[len(opener) : -len(closer)]
@@ -159,7 +159,9 @@ def assignment(text: str) -> tuple[str, str]:
     if len(parts) == 1 and "=" not in text:
         parts = tuple(re.split(r"\\in(?![A-Za-z])", text, maxsplit=1))
     name = parts[0].strip()
-    plain = re.fullmatch(r"(?:\\?[A-Za-z]+|\\text\{[^{}]*\}|\\angle ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\))?", name)
+    plain = re.fullmatch(
+        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\))?", name
+    )
     pair = re.fullmatch(r"\(\w(?:,\w)+\)", name)  # (x, y) = (1, 2)
     if len(parts) > 1 and (plain or pair) and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text):
         return re.sub(r"\s", "", name), parts[-1].strip()

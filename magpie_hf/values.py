@@ -68,11 +68,21 @@ def _numbers(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
         return SAME if first == second else APART
     if one.is_Rational and other.is_Rational:
         verdict: str | None = SAME if one == other else APART
+    elif _close(first, second) == SAME and (apart := _exact_difference(one, other, first)) is not None:
+        verdict = SAME if apart == 0 else APART
     elif bool(first.is_real) != bool(second.is_real) and not any("i" in text.replace(r"\pi", "").replace("in", "") for text in texts):
         return None  # a real root of a negative number for one, the principal root for the other
     else:
         verdict = _close(first, second)
     return _as_decimals(first, second, (one, other), texts) if verdict == APART else verdict
+
+
+def _exact_difference(one: Any, other: Any, value: Any) -> Any | None:
+    """Of rational numbers of more than 30 digits, such as 2^{100}, where they can be written out."""
+    if not 10**25 < abs(value) < 10**2000:
+        return None
+    apart = (one - other).doit()
+    return apart if apart.is_Rational else None
 
 
 def _close(first: Any, second: Any) -> str | None:

@@ -212,6 +212,50 @@ x \equiv 3 \pmod{7}                  == 3 (mod 7)
 \begin{bmatrix} 0 & -4 \\ -5 & 0 \end{bmatrix} == \begin{pmatrix}0&-4\\-5&0\end{pmatrix}
 \begin{bmatrix} 0 & -4 \\ -5 & 0 \end{bmatrix} != \begin{pmatrix} 0 & 2 \\ -3 & 3 \end{pmatrix}
 x^2+5x+4                             != x^2+9x+14
+2^{100}                              == 1267650600228229401496703205376
+2^{100}                              != 1267650600228229401496703205377
+10^{100}+1                           != 10^{100}
+1000000007                           != 1000000006
+0.999\ldots                          == 1
+0.999...                             == 1
+123456.789                           != 123456.788
+1/2x                                 ?? \frac{1}{2x}
+1/(2x)                               != \frac{x}{2}
+e^{x^2}                              != (e^x)^2
+\omega                               ?? e^{2\pi i/3}
+\frac{\pi}{4}                        ?? 0.785
+A\cos x+B\sin x                      == A\sin x+B\cos x
+C_1e^x+C_2e^{-x}                     == C_2e^{x}+C_1e^{-x}
+\frac{x^2}{4}+\frac{y^2}{9}=1        == 9x^2+4y^2=36
+y=2x                                 == 2x-y=0
+x\in\{1,2\}                          == \{2,1\}
+\vec{v}=(1,2)                        == (1,2)
+3,5                                  == 3.5
+1.234,5                              == 1234.5
+\sin 30^\circ                        == \frac12
+\cos x^2                             != \cos^2 x
+[0,1]\cup[1,2]                       == [0,2]
+[0,1)\cup(1,2]                       != [0,2]
+\mathbb{R}\setminus\{0\}             != \mathbb{R}\setminus\{1\}
+P(A)=0.3                             == 0.3
+f(x)=2x                              ?? g(x)=2x
+\text{not prime}                     != \text{prime}
+\text{at least } 5                   != \text{at most } 5
+\approx 3.14                         == 3.14
+25\text{ percent}                    == 25\%
+-1 \pmod 7                           == 6 \pmod 7
+6\times 10^{23}                      != 7\times 10^{23}
+6.022\times 10^{23}                  ?? 6.02\times 10^{23}
+\log_2 3                             != \log_3 2
+\begin{cases}x=1\\y=2\end{cases}     == (1,2)
+D                                    ?? 4
+\frac{1}{\sqrt{2\pi}}e^{-x^2/2}      == \frac{e^{-\frac{x^2}{2}}}{\sqrt{2\pi}}
+\sum_{n=1}^\infty \frac{1}{n^2}      == \frac{\pi^2}{6}
+1 000 000                            == 10^6
+x = \pm3                             == \{-3,3\}
+\pm\sqrt{2}                          != \sqrt2
+N(0,1)                               != N(0,2)
+101_2                                != 101
 \mathbb{Z}/2\mathbb{Z}               == \mathbb{Z}_2
 S_3                                  == \mathfrak{S}_3
 S_3                                  ?? D_3
@@ -483,6 +527,14 @@ def test_ctrl_c_reaches_no_worker() -> None:
     """
     done = subprocess.run(script(body), capture_output=True, text=True, check=True, timeout=120, start_new_session=True)
     assert (done.stdout, done.stderr) == ("equal\n", "")
+
+
+def test_an_idle_worker_ends() -> None:
+    code = "import magpie_hf.equivalence_worker as w; w.IDLE_SECONDS = 0.5; w.LOOK_SECONDS = 0.1; w.main()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b'["ready", null, true]\n'
+        assert worker.wait(20) == 0
 
 
 def test_a_worker_loads_neither_torch_nor_vllm() -> None:
