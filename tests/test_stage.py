@@ -712,7 +712,7 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
     assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair"]
-    assert len({fingerprint(stage) for stage in made}) == 6
+    assert len({fingerprint(stage) for stage in made}) == len(made)
 
 
 def test_export_is_a_function_for_map() -> None:

@@ -103,20 +103,20 @@ def test_equal_strings_are_not_compared() -> None:
     calls: list[tuple[str, str]] = []
     votes = vote([r"\frac{1}{2}", r"$\dfrac12$", r"\frac 1 2", None, " "], counting(calls))
     assert calls == []
-    assert votes == Votes((0, 0, 0, None, None), (3,), 0)
+    assert votes == Votes((0, 0, 0, None, None), (3,), 0, (False,))
 
 
 def test_an_answer_that_is_equal_to_two_classes_joins_them() -> None:
     """a and bb cannot be compared, but both equal ccc."""
     relation = {frozenset(("a", "bb")): "unknown", frozenset(("a", "ccc")): "equal", frozenset(("bb", "ccc")): "equal"}
     votes = vote(["bb", "a", "ccc"], lambda one, other: relation[frozenset((one, other))])
-    assert votes == Votes((0, 0, 0), (3,), 0)
+    assert votes == Votes((0, 0, 0), (3,), 0, (False,))
 
 
 def test_a_class_that_differs_from_one_joined_is_not_asked_again() -> None:
     calls: list[tuple[str, str]] = []
     votes = vote(["a_{10}", "b_{10}", "a_{11}", "b_{11}"], counting(calls))
-    assert votes == Votes((0, 1, 0, 1), (2, 2), 0)
+    assert votes == Votes((0, 1, 0, 1), (2, 2), 0, (False, True))
     assert len(calls) == 4
 
 
@@ -125,6 +125,19 @@ def test_a_class_that_differs_from_one_joined_is_not_asked_again() -> None:
 )
 def test_a_majority_is_larger_than_all_others_and_than_one(sizes: tuple[int, ...], majority: bool) -> None:
     assert Votes((), sizes, 0).has_majority == majority
+
+
+def test_who_is_in_the_majority() -> None:
+    relation = {frozenset(("1", "2")): "different", frozenset(("1", "?")): "unknown", frozenset(("2", "?")): "different"}
+
+    def shown(*answers: str | None) -> list[bool | None]:
+        return list(vote(answers, lambda one, other: relation[frozenset((one, other))]).in_majority)
+
+    assert shown("1", "1", "2", "?", None) == [True, True, False, None, None]
+    assert shown("2", "2", "?", "1") == [True, True, False, False]
+    assert shown("1", "2") == [None, None], "without a majority nobody is in it"
+    assert shown("1", "1", "2", "2") == [None] * 4
+    assert shown() == []
 
 
 @settings(deadline=None)  # the first pair starts a worker
@@ -175,6 +188,7 @@ ADDED: dict[str, list[Any]] = {
     "answer_kind": ["answer", "proof", "none", "none", "answer", "answer"],
     "majority_answer": ["0.5", None, None, None, None, None],
     "agreement": [0.75, None, None, None, 0.5, 0.2],
+    "in_majority": [[False, True, True, None, True], *([None] * 5 for _ in range(5))],
     "unknown_pairs": [0, 0, 0, 0, 0, 7],
     "mean_num_tokens": [5.5, 7.0, 7.0, None, 7.0, 7.0],
 }
