@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from magpie_hf.errors import BadInput as BadInput
     from magpie_hf.errors import EngineError as EngineError
     from magpie_hf.errors import NothingMade as NothingMade
-    from magpie_hf.models import KNOWN_MODELS as KNOWN_MODELS
+    from magpie_hf.known import DEFAULT_REWARD_MODEL as DEFAULT_REWARD_MODEL
+    from magpie_hf.known import KNOWN_MODELS as KNOWN_MODELS
     from magpie_hf.models import Model as Model
     from magpie_hf.models import resolve as resolve
     from magpie_hf.recipe import Recipe as Recipe
+    from magpie_hf.reward import RewardModel as RewardModel
     from magpie_hf.sampling import Sampling as Sampling
     from magpie_hf.scorers import Judge as Judge
     from magpie_hf.scorers import Score as Score
@@ -35,8 +37,10 @@ _HOMES = {
     "engines.fake": ("FakeEngine",),
     "engines.vllm": ("VLLM",),
     "errors": ("BadInput", "EngineError", "NothingMade"),
-    "models": ("KNOWN_MODELS", "Model", "resolve"),
+    "known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),
+    "models": ("Model", "resolve"),
     "recipe": ("Recipe",),
+    "reward": ("RewardModel",),
     "sampling": ("Sampling",),
     "scorers": ("Judge", "Score"),
     "stage": ("Stage",),

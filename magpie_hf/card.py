@@ -8,11 +8,13 @@ from typing import Any
 
 import jinja2
 import yaml
+from datasets import Features
 
 from magpie_hf.chat import chat_of
-from magpie_hf.models import known
+from magpie_hf.known import known
 from magpie_hf.recipe import Recipe
-from magpie_hf.schema import PUBLISHED
+from magpie_hf.rows import Published
+from magpie_hf.schema import PUBLISHED, RL
 from magpie_hf.stage import fingerprint
 from magpie_hf.stats import Built, tokens
 
@@ -42,10 +44,11 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         built=built,
         published=published,
         models=[(model, known(model.name)) for model in models],
-        tokens={(one.domain.key, split): tokens(rows.dataset) for one in built for split, rows in one.published.items()},
+        tokens={one.domain.key: tokens(one.published[one.domain.key]["train_sft"].dataset) for one in built},
         open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
         asked_with=solver.solving_note(recipe.instruction),
-        columns=[(name, _type(feature)) for name, feature in PUBLISHED.items()],
+        columns=_columns(PUBLISHED),
+        rl_columns=_columns(RL),
         fence=_fence,
         cell=lambda text: " ".join(str(text).split()).replace("|", "\\|"),
         example=lambda one: next(rows.dataset[0] for rows in one.splits.values()),
@@ -55,6 +58,7 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
 
 def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
     problems = sum(one.funnel.problems for one in published)
+    configs = {config: splits for one in published for config, splits in one.configs.items()}
     return {
         "language": ["en"],
         "license": "cc-by-nc-4.0",
@@ -68,30 +72,34 @@ def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
         "tags": ["synthetic", "magpie", "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
         "configs": [
             {
-                "config_name": one.domain.key,
-                "data_files": [{"split": split, "path": _files(folder, one, split)} for split in one.splits],
+                "config_name": config,
+                "data_files": [{"split": split, "path": _files(folder, config, split)} for split in splits],
                 **({"default": True} if number == 0 else {}),
             }
-            for number, one in enumerate(published)
+            for number, (config, splits) in enumerate(configs.items())
         ],
-        "dataset_info": [_info(one, folder) for one in published],
+        "dataset_info": [_info(config, splits, folder) for config, splits in configs.items()],
     }
 
 
-def _files(folder: Path, one: Built, split: str) -> list[str]:
+def _files(folder: Path, config: str, split: str) -> list[str]:
     """The split's files by name: a pattern would take in whatever else came to lie beside them."""
-    return sorted(file.relative_to(folder).as_posix() for file in (folder / one.domain.key).glob(f"{split}-*.parquet"))
+    return sorted(file.relative_to(folder).as_posix() for file in (folder / config).glob(f"{split}-*.parquet"))
 
 
-def _info(one: Built, folder: Path) -> dict[str, Any]:
-    splits = [{"name": split, "num_bytes": rows.dataset.data.nbytes, "num_examples": len(rows)} for split, rows in one.splits.items()]
+def _info(config: str, splits: dict[str, Published], folder: Path) -> dict[str, Any]:
+    sizes = [{"name": split, "num_bytes": rows.dataset.data.nbytes, "num_examples": len(rows)} for split, rows in splits.items()]
     return {
-        "config_name": one.domain.key,
-        "features": PUBLISHED._to_yaml_list(),
-        "splits": splits,
-        "download_size": sum(file.stat().st_size for file in (folder / one.domain.key).glob("*.parquet")),
-        "dataset_size": sum(split["num_bytes"] for split in splits),
+        "config_name": config,
+        "features": next(iter(splits.values())).features._to_yaml_list(),
+        "splits": sizes,
+        "download_size": sum(file.stat().st_size for file in (folder / config).glob("*.parquet")),
+        "dataset_size": sum(size["num_bytes"] for size in sizes),
     }
+
+
+def _columns(features: Features) -> list[tuple[str, str]]:
+    return [(name, _type(feature)) for name, feature in features.items()]
 
 
 def _type(feature: Any) -> str:

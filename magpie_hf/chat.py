@@ -102,6 +102,10 @@ class Chat:
         """`closed_prompt` of many conversations, on all cores."""
         return self._encode_all(self.closed_text(messages) for messages in conversations)
 
+    def finished_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
+        """Token ids of whole conversations, to their last end of turn, as a reward model reads them."""
+        return self._encode_all(self._render(messages, generation=False) for messages in conversations)
+
     def choice_prompts(
         self, conversations: Iterable[Sequence[Message]], lead: str, choices: Sequence[str]
     ) -> tuple[list[array[int]], list[int]]:
@@ -222,6 +226,10 @@ class Chat:
         return re.compile("|".join([_FOREIGN_MARKERS, *map(re.escape, longest_first)]))
 
     # --- plumbing ------------------------------------------------------------------------------------------------------------
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of a piece of the format, with nothing added."""
+        return self._encode(text)
 
     def _encode(self, text: str) -> list[int]:
         return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput, EngineError, NothingMade
-from magpie_hf.models import KNOWN_MODELS, known, repository_or_folder, resolve
+from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS, KnownScorer, known
+from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.status import status
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def parser() -> argparse.ArgumentParser:
     what = build.add_argument_group("what to build")
     what.add_argument("--model", required=True, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
     what.add_argument("--solver", help="who answers them (default: the model)")
-    what.add_argument("--judge", help="who rates the candidates (default: the solver)")
+    scorer = "judge (a chat model rates), reward (a reward model under a free licence), armorm, or a reward model's repository or folder"
+    what.add_argument("--scorer", default="judge", help=f"what orders the candidates: {scorer} (default: judge)")
+    what.add_argument("--judge", help="who rates the candidates where the scorer is judge (default: the solver)")
+    what.add_argument("--scorer-reads", choices=("answer", "whole"), default="answer", help="answer: without the thinking (default)")
     what.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)")
     what.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
     what.add_argument("--scale", type=decimal, default=1.0, help="times the domains' counts, to tens, at least 10 (default: 1.0)")
@@ -74,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--max-tokens", type=whole, help="bound of answers and candidates")
     how.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
     how.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
+
+    rules = build.add_argument_group("pairs and problems with an agreed answer")
+    rules.add_argument("--min-agreement", type=decimal, default=0.5, help="share of the votes that makes an answer right (default: 0.5)")
+    rules.add_argument("--min-margin", type=decimal, help="least score margin of a style pair (default: the scorer's own)")
+    rules.add_argument("--min-correctness-margin", type=decimal, help="least score margin of a correctness pair (default: none)")
+    rules.add_argument("--max-length-ratio", type=decimal, default=4.0, help="tokens of a pair's longer text by the shorter (default: 4)")
+    rules.add_argument("--rl-agreement", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
 
     where = build.add_argument_group("where and how fast (makes no difference to the rows)")
     where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
@@ -201,9 +212,16 @@ def _status(options: argparse.Namespace) -> int:
     return OK
 
 
+SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, any reward model's repository or folder
+
+
 def _roles(options: argparse.Namespace) -> dict[str, str]:
     solver = options.solver or options.model
-    return {"model": options.model, "solver": solver, "judge": options.judge or solver}
+    if options.scorer == "judge":
+        return {"model": options.model, "solver": solver, "judge": options.judge or solver}
+    if options.judge:
+        raise BadInput(f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing orders the candidates")
+    return {"model": options.model, "solver": solver, "scorer": SCORERS.get(options.scorer, options.scorer)}
 
 
 def _domains(options: argparse.Namespace) -> tuple[Domain, ...]:
@@ -238,10 +256,14 @@ def _named(domains: Sequence[Domain]) -> str:
 def _plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
     def title(source: str) -> str:
         facts = known(source)
+        if isinstance(facts, KnownScorer):
+            return f"{source} ({facts.licence}; reads up to {facts.context:,} tokens)"
         return f"{source} (model {facts.number}; {facts.licence})" if facts else source
 
     lines = [f"model    {title(sources['model'])}"]
     lines += [f"{role:<8} {title(source)}" for role, source in sources.items() if source != sources["model"]]
+    facts = known(sources.get("scorer", ""))
+    lines += [f"licence  {facts.licence} of {facts.repository}: {facts.duty}"] if isinstance(facts, KnownScorer) and facts.forbids else []
     lines += [f"domain   {domain.key} {domain.count:,}" for domain in domains]
     lines += [f"draws    {sum(domain.count for domain in domains):,}, {k} candidates each", f"folder   {out}"]
     return lines
@@ -250,7 +272,9 @@ def _plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) 
 def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     from magpie_hf.engines.vllm import VLLM
     from magpie_hf.recipe import Recipe
+    from magpie_hf.reward import RewardModel
     from magpie_hf.scorers import Judge
+    from magpie_hf.stages.pair import Pair
 
     context = HEADROOM + max(
         domain.instruction.max_tokens + max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in domains
@@ -259,20 +283,34 @@ def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     engines: dict[str, VLLM] = {}
     for role, name in _roles(options).items():
         revision = options.revision if role == "model" else None
-        if name == options.model and role != "model":
+        if name == options.model and role in ("solver", "judge"):
             engines[role] = engines["model"]
             continue
-        model = resolve(name, revision=revision, dtype=options.dtype, max_length=options.max_model_len)
+        rates = role == "scorer"
+        model = resolve(name, revision=revision, dtype=options.dtype, max_length=None if rates else options.max_model_len)
         engines[role] = VLLM(
             model,
+            runner="pooling" if rates else "generate",
             form=options.engine,
-            context=context,
+            context=context * 2 if rates else context,  # another tokenizer may take more tokens for the same text
             tensor_parallel_size=options.tensor_parallel_size,
             gpu_memory_utilization=options.gpu_memory_utilization,
             kv_cache_gigabytes=options.kv_cache_gb,
             max_num_seqs=options.max_num_seqs,
         )
-    return Recipe(engines["model"], engines["solver"], Judge(engines["judge"]), domains, options.k, options.seed)
+    read = options.scorer_reads
+    scorer = RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
+    margin = scorer.least_margin if options.min_margin is None else options.min_margin
+    return Recipe(
+        engines["model"],
+        engines["solver"],
+        scorer,
+        domains,
+        options.k,
+        options.seed,
+        pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
+        rl_agreement=options.rl_agreement,
+    )
 
 
 if __name__ == "__main__":

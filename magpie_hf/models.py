@@ -1,4 +1,4 @@
-"""What a model is: its identity, and facts of the six numbered ones. Not here: chat templates (chat.py) or where a model runs."""
+"""What a model is: its identity, and what its folder or repository holds. Not here: chat templates (chat.py) or where a model runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.known import KNOWN_MODELS
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
@@ -42,50 +43,6 @@ class Model:
     @property
     def hub_revision(self) -> str | None:
         return None if self.path else self.revision
-
-
-@dataclass(frozen=True)
-class KnownModel:
-    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the duties of its licence."""
-
-    number: int
-    repository: str
-    parameters: float
-    bytes_per_parameter: float
-    reasoning: bool
-    licence: str
-    duty: str
-
-    @property
-    def weight_gigabytes(self) -> float:
-        return self.parameters * self.bytes_per_parameter
-
-
-KNOWN_MODELS: dict[int, KnownModel] = {
-    model.number: model
-    for model in (
-        KnownModel(1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "attribution"),
-        KnownModel(
-            2, "deepseek-ai/DeepSeek-R1-Distill-Llama-70B", 70.6, 2, True, "MIT on top of the Llama 3.3 licence",
-            'say "Built with Llama"; the name of a distributed model that was trained on the outputs begins with "Llama"',
-        ),
-        KnownModel(3, "nvidia/DeepSeek-R1-0528-FP4", 671, 0.6, True, "MIT", "attribution; read the quantiser's own terms"),
-        KnownModel(
-            4, "google/gemma-3-27b-it", 27.4, 2, False, "Gemma terms",
-            "terms and prohibited-use policy travel with a model that was trained on the outputs",
-        ),
-        KnownModel(
-            5, "Qwen/Qwen2.5-Math-72B-Instruct", 72.7, 2, False, "Qwen licence",
-            'a distributed model that was trained on the outputs shows "Built with Qwen" or "Improved using Qwen"',
-        ),
-        KnownModel(6, "Qwen/Qwen2.5-Coder-32B-Instruct", 32.8, 2, False, "Apache-2.0", "attribution"),
-    )
-}  # fmt: skip
-
-
-def known(name: str) -> KnownModel | None:
-    """The facts of a repository, where it is one of the six."""
-    return next((model for model in KNOWN_MODELS.values() if model.repository == name), None)
 
 
 def repository_or_folder(text: str) -> str:

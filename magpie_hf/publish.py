@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
@@ -23,11 +24,11 @@ from magpie_hf import card, legacy
 from magpie_hf.errors import BadInput
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published, open_table
-from magpie_hf.schema import PUBLISHED
 from magpie_hf.shards import sync, write_json
 from magpie_hf.stage import fingerprint
 from magpie_hf.stats import Built
 
+LOG = logging.getLogger("magpie_hf")
 README = "README.md"
 LOCK = "lock"
 UNDER_WAY = """---
@@ -69,13 +70,13 @@ class Folder:
         except OSError as error:
             raise BadInput(f"{self.path} cannot be written ({error.strerror}); choose another --out") from error
         if not self._record_file.exists():
-            if others or (self.run.is_dir() and any(file.name != LOCK for file in self.run.iterdir())):
+            if others or (self.run.is_dir() and any(file.name != LOCK and file.suffix != ".tmp" for file in self.run.iterdir())):
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
         record = self._record()
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
-            if value != record[what]:
+            if value != record.get(what, value):
                 name = f" ({record['name']})" if what == "model" else ""
                 raise BadInput(f"{self.path} holds another build: its {what} is {record[what]}{name}, not {value}; choose another --out")
 
@@ -99,10 +100,10 @@ class Folder:
             lock.flush()
             for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):  # of a process that was killed while it wrote them
                 leftover.unlink()
-            if not self._record_file.exists():
-                model = recipe.generator.model
+            if not self._record_file.exists() or not self._record():
+                model, files = recipe.generator.model, self._published_files()
                 record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
-                write_json(self._record_file, {**record, "seed": recipe.seed})
+                write_json(self._record_file, {**record, "seed": recipe.seed, "files": files})
             yield
 
     def is_finished(self, recipe: Recipe) -> bool:
@@ -122,7 +123,9 @@ class Folder:
         dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
         """
         record = self._record()
-        content = fingerprint(recipe, [rows.content for one in built for rows in one.published.values()], card.VERSION)
+        content = fingerprint(
+            recipe, [rows.content for one in built for splits in one.configs.values() for rows in splits.values()], card.VERSION
+        )
         files: dict[str, int] = record.get("files", {})
         if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
             return
@@ -149,20 +152,31 @@ class Folder:
         write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
 
     def _stage(self, recipe: Recipe, one: Built, staging: Path, created: int) -> None:
-        folder = staging / one.domain.key
-        folder.mkdir(parents=True)
-        for split, rows in one.splits.items():
-            _write_parquet(folder, split, rows)
+        (staging / one.domain.key).mkdir(parents=True)
+        for config, splits in one.configs.items():
+            (staging / config).mkdir(exist_ok=True)
+            for split, rows in splits.items():
+                _write_parquet(staging / config, split, rows)
         legacy.write_domain(recipe, one, staging, created)
 
     def _record(self) -> dict[str, Any]:
+        """The record, or an empty one where a power cut tore it: the stages' folders name themselves by what they hold."""
         try:
             record = json.loads(self._record_file.read_text(encoding="utf-8"))
-            if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
-                raise ValueError("it lacks created, name, model or seed")
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{self._record_file} cannot be read ({error}); restore it or choose another --out") from error
+        except OSError as error:
+            raise BadInput(f"{self._record_file} cannot be read ({error.strerror}); mend it or choose another --out") from error
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
+            LOG.warning("%s is torn (the disk or the power failed while it was written); it is written again", self._record_file)
+            return {}
         return record
+
+    def _published_files(self) -> dict[str, int]:
+        """What lies in the folder that a build may have written, with sizes."""
+        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet")
+        files = [file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents]
+        return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files)}
 
 
 def _write_parquet(folder: Path, split: str, rows: Published) -> None:
@@ -174,7 +188,7 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
         file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
         # As Dataset.to_parquet writes it: chunks that follow the content, so that the Hub stores an unchanged part once.
         with pq.ParquetWriter(
-            file, PUBLISHED.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
+            file, rows.features.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
         ) as writer:
             for table in map(open_table, tables[first:last]):
                 writer.write_table(table)

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from magpie_hf.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.domains import MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
+from magpie_hf.schema import SPLITS
 from magpie_hf.scorers import Scorer
 from magpie_hf.stage import Stage
 from magpie_hf.stages.clean import Clean
+from magpie_hf.stages.export import Export, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
+from magpie_hf.stages.verify import CheckSolution, Verify
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All that determines a build's datasets.
 
-    generator writes the problems, solver answers them, scorer orders the k candidates of each. Raises BadInput for k below 2 (no pair
-    is possible), for a count below 1, and for no domain or one named twice.
+    generator writes the problems, solver answers them, scorer orders the k candidates of each. verify and pair hold the rules by which
+    answers are compared and pairs are made (by default the scorer's own least margin); rl_agreement, where it is given, is the least
+    agreement of the problems in `<domain>_rl`.
+
+    Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named twice.
     """
 
     generator: Engine
@@ -34,6 +40,9 @@ class Recipe:
     k: int = 5
     seed: int = 0
     instruction: str = SOLVING_INSTRUCTION
+    verify: Verify = field(default_factory=Verify)
+    pair: Pair | None = None
+    rl_agreement: float | None = None
 
     def __post_init__(self) -> None:
         if self.k < 2:
@@ -41,11 +50,20 @@ class Recipe:
         keys = [domain.key for domain in self.domains]
         if not keys or len(set(keys)) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
+        if self.rl_agreement is not None:
+            ExportRL(self.rl_agreement)  # which refuses what is no share
         for domain in self.domains:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key == "run":
                 raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
+            if domain.key.endswith(ExportRL.config) and domain.key.removesuffix(ExportRL.config) in keys:
+                raise BadInput(f"the domain key {domain.key!r} names the RL problems of another domain; choose another key")
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
+
+    @property
+    def pairing(self) -> Pair:
+        """The rules by which pairs are made."""
+        return self.pair or Pair(min_margin=self.scorer.least_margin)
 
     def passes(self, domain: Domain) -> list[tuple[Engine | None, list[list[Stage]]]]:
         """The walk of one domain: engine by engine, steps one after the other; the stages of a step run side by side."""
@@ -55,10 +73,16 @@ class Recipe:
         candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
         return [
             (self.generator, [[instruct], [Clean(models)]]),
-            (self.solver, [[answer, candidates]]),
+            (self.solver, [[answer, candidates], [self.verify], [CheckSolution(self.verify.limits, self.verify.processes)]]),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            (None, [[Pair()]]),
+            (None, [[self.pairing]]),
         ]
+
+    def exports(self, domain: Domain) -> list[Export]:
+        """The splits that are published of a domain."""
+        generation = tuple(self.provenance(domain).items())
+        problems = [] if self.rl_agreement is None else [ExportRL(self.rl_agreement)]
+        return [*(ExportText(split, generation) for split in SPLITS), *problems]
 
     def check(self) -> None:
         """Raises BadInput where a model's chat template cannot be used as this recipe must use it, or a device cannot run it."""

@@ -105,6 +105,7 @@ class Rows:
 class Published:
     """The published rows of one split: Arrow files, one a shard, and a fingerprint of what all of them hold, however they are cut."""
 
+    features: Features
     files: tuple[Path, ...]
     content: str
 

@@ -18,7 +18,6 @@ from datasets.table import InMemoryTable
 
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.rows import Made, Published, Rows, digest, is_whole, open_table
-from magpie_hf.schema import PUBLISHED
 from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity
 from magpie_hf.stages.export import Export
@@ -62,20 +61,20 @@ class Local:
         """The published rows of one split, made anew only where a row or the export itself changed."""
         columns = list(export.reads)
         made_from = sorted({parts[0].made[column].key for column in columns})
-        folder = self.folder / parts[0].domain / f"{export.split}-{fingerprint(export, made_from)}"
+        folder = self.folder / parts[0].domain / f"{export.label}-{fingerprint(export, made_from)}"
         folder.mkdir(parents=True, exist_ok=True)
         files, content = [], xxhash.xxh64()
         for rows in parts:
             digests = rows.digests(columns).tobytes()
             file = folder / f"{rows.start:07d}-{rows.stop:07d}-{xxhash.xxh64_hexdigest(digests)}.arrow"
             if not is_whole(file):
-                _map(rows.read(columns), export, PUBLISHED, file)
+                _map(rows.read(columns), export, export.features, file)
             files.append(file)
             content.update(digests)
-        for stale in folder.parent.glob(f"{export.split}-*/*.arrow"):
+        for stale in folder.parent.glob(f"{export.label}-*/*.arrow"):
             if stale not in files:
                 stale.unlink()
-        return Published(tuple(files), fingerprint(export, made_from, content.hexdigest()))
+        return Published(export.features, tuple(files), fingerprint(export, made_from, content.hexdigest()))
 
     def sweep(self, parts: Sequence[Rows]) -> None:
         """Remove the journals of rows of one domain that are all finished, however the rows were cut when they were begun."""

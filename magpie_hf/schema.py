@@ -34,10 +34,42 @@ RESPONSE: dict[str, Any] = {
     "request": Value("string"),
 }
 
-SCORE: dict[str, Any] = {"score": Value("float32"), "reason": Value("string"), "request": Value("string")}
+# answers, answer_classes: aligned with `candidates`; null for a cut candidate and one without a final answer. Class 0 is the largest, and
+# of equals the one whose first candidate comes first. answer_kind: "answer", "proof" (none is asked for, so nobody votes) or "none" (no
+# candidate has one). majority_answer: where one class is larger than all others and more than one voter's. agreement: the largest
+# class's share of the voters. in_majority: aligned, true for its voters, false for those shown to differ from it, else null.
+# unknown_pairs: pairs of classes that nothing shows to be different. mean_num_tokens: of the complete ones.
+VERIFY: dict[str, Any] = {
+    "answers": [Value("string")],
+    "answer_classes": [Value("int32")],
+    "class_sizes": [Value("int32")],
+    "answer_kind": Value("string"),
+    "majority_answer": Value("string"),
+    "agreement": Value("float64"),
+    "in_majority": [Value("bool")],
+    "unknown_pairs": Value("int32"),
+    "mean_num_tokens": Value("float32"),
+}
 
-# Positions in `candidates`; null where no pair can be made.
-PAIR: dict[str, Any] = {"chosen_index": Value("int32"), "rejected_index": Value("int32")}
+# objectives, gate: see `scorers.Score`; null where a scorer has none.
+SCORE: dict[str, Any] = {
+    "score": Value("float32"),
+    "reason": Value("string"),
+    "objectives": [Value("float32")],
+    "gate": [Value("float32")],
+    "request": Value("string"),
+}
+
+# Whether the published answer's final answer is the majority's; null where nothing tells.
+CHECK: dict[str, Any] = {"solution_agrees": Value("bool")}
+
+# chosen_index, rejected_index: positions in `candidates`, null where no pair is made, and then pair_reason says why.
+PAIR: dict[str, Any] = {
+    "chosen_index": Value("int32"),
+    "rejected_index": Value("int32"),
+    "pair_kind": Value("string"),
+    "pair_reason": Value("string"),
+}
 
 MESSAGE: dict[str, Any] = {"role": Value("string"), "content": Value("string")}
 
@@ -51,10 +83,16 @@ PUBLISHED = Features(
         "chosen": [MESSAGE],
         "rejected": [MESSAGE],
         "has_pair": Value("bool"),
+        "pair_kind": Value("string"),
         "problem": Value("string"),
         "solution": Value("string"),
         "thinking": Value("string"),
         "answer": Value("string"),
+        "answer_kind": Value("string"),
+        "majority_answer": Value("string"),
+        "answer_agreement": Value("float64"),
+        "solution_agrees": Value("bool"),
+        "candidate_tokens": Value("float32"),
         "score_chosen": Value("float32"),
         "score_rejected": Value("float32"),
         "score_margin": Value("float32"),
@@ -65,7 +103,11 @@ PUBLISHED = Features(
             {
                 "response": Value("string"),
                 "score": Value("float32"),
+                "objectives": [Value("float32")],
+                "gate": [Value("float32")],
                 "answer": Value("string"),
+                "answer_class": Value("int32"),
+                "in_majority": Value("bool"),
                 "finish_reason": Value("string"),
                 "num_tokens": Value("int32"),
             }
@@ -86,6 +128,23 @@ PUBLISHED = Features(
 )
 
 SPLITS = ("train_sft", "train_prefs")
+
+# Problems whose answer most candidates agree on, for reinforcement learning: TRL's GRPOTrainer reads prompt and hands solution to
+# accuracy_reward; verl reads the other five. A configuration of its own, `<domain>_rl`, as `prompt` must not stand beside `messages`.
+RL = Features(
+    {
+        "id": Value("string"),
+        "prompt": [MESSAGE],
+        "solution": Value("string"),
+        "data_source": Value("string"),
+        "ability": Value("string"),
+        "reward_model": {"style": Value("string"), "ground_truth": Value("string")},
+        "extra_info": {"index": Value("int64"), "split": Value("string")},
+        "answer_agreement": Value("float64"),
+        "candidate_tokens": Value("float32"),
+    }
+)
+RL_SPLIT = "train"
 
 # Columns that train wrongly, or not at all, in TRL when they stand in a configuration.
 FORBIDDEN = frozenset(

@@ -1,4 +1,4 @@
-"""What orders candidates: here the judge, a model that rates. Every scorer has one shape: (problems, responses) -> scores or None."""
+"""What orders candidates: the shape of every scorer, (problems, responses) -> scores or None, and the judge. Not here: reward models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from magpie_hf.chat import chat_of
 from magpie_hf.engines.base import NO_ROOM, Completion, Engine
@@ -16,10 +16,16 @@ from magpie_hf.sampling import Sampling
 
 @dataclass(frozen=True)
 class Score:
-    """A score, or None with the reason why there is none."""
+    """A score, or None with the reason why there is none.
+
+    objectives: the values that it was made of, where the scorer has such (ArmoRM's 19 objectives, a process reward model's steps);
+    gate: the weights of the objectives, where they have some.
+    """
 
     score: float | None
     reason: str | None = None
+    objectives: tuple[float, ...] | None = None
+    gate: tuple[float, ...] | None = None
 
 
 class Scorer(Protocol):
@@ -36,6 +42,14 @@ class Scorer(Protocol):
     @property
     def engine(self) -> Engine:
         """The engine that it needs."""
+
+    @property
+    def read(self) -> Literal["answer", "whole"]:
+        """What it reads of a candidate: the answer without a reasoning model's thinking, or the whole text."""
+
+    @property
+    def least_margin(self) -> float:
+        """The least difference of two scores that says something, on this scorer's scale: the default floor of style pairs."""
 
     def check(self) -> None:
         """Raises BadInput where the scorer's model cannot be used as a scorer."""
@@ -62,10 +76,12 @@ class Judge:
 
     version: ClassVar[int] = 1
     suffix: ClassVar[str] = "judge"
+    least_margin: ClassVar[float] = 0.1  # a tenth of one step of its scale
 
     engine: Engine
     rubric: str = RUBRIC
     min_mass: float = 0.05
+    read: Literal["answer", "whole"] = "answer"
 
     @property
     def title(self) -> str:
@@ -73,6 +89,8 @@ class Judge:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "min_mass", float(self.min_mass))
+        if self.read not in ("answer", "whole"):
+            raise BadInput(f"read is {self.read!r}; choose answer or whole")
         if self.rubric.count("{problem}") != 1 or "{response}" not in self.rubric.partition("{problem}")[2]:
             raise BadInput("the rubric lacks {problem} and after it {response}; give a text with both, in this order")
 

@@ -1,10 +1,10 @@
-"""Numbers of a build, computed from its rows: the funnel of a domain, and tokens. Not here: how they are shown."""
+"""Numbers of a build, computed from its rows: a domain's funnel, votes and pairs, and tokens. Not here: how they are shown."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,21 +47,105 @@ class Funnel:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """How the candidates of one domain's problems agree on final answers.
+
+    kinds: problems by `answer_kind`; majorities: those with a majority answer; agreement: its mean over problems with voters, None
+    without any; unknown_pairs: pairs of answers that nothing shows to be equal or different; solutions: published answers by whether
+    they are the majority's ("agree", "differ", "unknown").
+    """
+
+    kinds: dict[str, int]
+    majorities: int
+    agreement: float | None
+    unknown_pairs: int
+    solutions: dict[str, int]
+
+    def line(self) -> str:
+        """The votes in one line of text."""
+        parts = [f"{self.majorities:,} of {sum(self.kinds.values()):,} problems have a majority answer{_reasons(self.kinds)}"]
+        if self.agreement is not None:
+            parts.append(f"mean agreement {self.agreement:.2f}, {self.unknown_pairs:,} undecided pairs of answers")
+        parts.append(f"answers that are the majority's: {', '.join(f'{count:,} {what}' for what, count in self.solutions.items())}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pair report of one domain.
+
+    margins: the score margins of its pairs by kind, sorted; longer: pairs whose chosen answer has more tokens; lost: problems without
+    a pair, by reason.
+    """
+
+    margins: dict[str, tuple[float, ...]]
+    longer: int
+    lost: dict[str, int]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.margins.values()))
+
+    @property
+    def longer_share(self) -> float | None:
+        """The share of pairs whose chosen answer is the longer one: 0.5 is no bias. None without pairs."""
+        return self.longer / self.count if self.count else None
+
+    def median_margin(self, kind: str) -> float:
+        return statistics.median(self.margins[kind])
+
+    def line(self) -> str:
+        """The report in one line of text."""
+        kinds = [f"{len(margins):,} {kind} (median margin {self.median_margin(kind):.3f})" for kind, margins in self.margins.items()]
+        parts = [f"{self.count:,} pairs{': ' if kinds else ''}{', '.join(kinds)}"]
+        if self.longer_share is not None:
+            parts.append(f"chosen is longer in {self.longer_share:.0%}")
+        return "; ".join([*parts, f"no pair: {sum(self.lost.values()):,} problems{_reasons(self.lost)}"])
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All that is counted of one domain's rows."""
+
+    funnel: Funnel
+    answers: Answers
+    pairs: Pairs
+
+    def lines(self) -> list[str]:
+        return [self.funnel.line(), self.answers.line(), self.pairs.line()]
+
+
+@dataclass(frozen=True)
 class Built:
-    """A domain's finished rows: all stage columns (`parts`), what is published of them by split, and the funnel."""
+    """A domain's finished rows: all stage columns (`parts`), what is published of them by configuration and split, and its numbers."""
 
     domain: Domain
     parts: Sequence[Rows]
-    published: Mapping[str, Published]
-    funnel: Funnel
+    published: Mapping[str, Mapping[str, Published]]
+    tally: Tally
+
+    @property
+    def funnel(self) -> Funnel:
+        return self.tally.funnel
+
+    @property
+    def configs(self) -> dict[str, dict[str, Published]]:
+        """The published configurations and splits that hold rows: `load_dataset` refuses an empty split, so none is written."""
+        held = {name: {split: rows for split, rows in splits.items() if len(rows)} for name, splits in self.published.items()}
+        return {name: splits for name, splits in held.items() if splits}
 
     @property
     def splits(self) -> dict[str, Published]:
-        """The published splits that hold rows: `load_dataset` refuses an empty one, so none is written."""
-        return {split: rows for split, rows in self.published.items() if len(rows)}
+        """The splits of the domain's own configuration that hold rows."""
+        return self.configs.get(self.domain.key, {})
 
 
-FUNNEL = ("dropped", "solutions", "candidates", "scores")  # the columns that a funnel is counted from
+# The columns that a domain's numbers are counted from.
+COUNTED = (
+    "dropped", "solutions", "candidates", "scores", "answer_kind", "majority_answer", "agreement", "unknown_pairs", "solution_agrees",
+    "chosen_index", "rejected_index", "pair_kind", "pair_reason",
+)  # fmt: skip
+AGREES = {True: "agree", False: "differ", None: "unknown"}
 
 
 def batches(parts: Iterable[Rows], columns: Sequence[str]) -> Iterator[Batch]:
@@ -70,25 +154,44 @@ def batches(parts: Iterable[Rows], columns: Sequence[str]) -> Iterator[Batch]:
         yield from part.batches(columns)
 
 
-def funnel(domain: str, rows: Iterable[Batch], sft: int, pairs: int) -> Funnel:
-    """The funnel of a domain's rows (the columns of FUNNEL) and of the numbers of rows published of them."""
-    dropped: Counter[str] = Counter()
-    solutions: Counter[str] = Counter()
-    cut: Counter[str] = Counter()
-    unscored: Counter[str] = Counter()
-    drawn = candidates = 0
-    for batch in rows:
-        for reason, answers, tries, scores in zip(*(batch[column] for column in FUNNEL), strict=True):
-            drawn += 1
-            if reason is not None:
-                dropped[reason] += 1
-                continue
-            candidates += len(tries)
-            solutions.update(one["reason"] for one in answers if one["reason"])
-            cut.update(one["reason"] for one in tries if one["reason"])
-            unscored.update(s["reason"] for one, s in zip(tries, scores, strict=True) if one["reason"] is None and s["reason"])
-    return Funnel(
-        domain, drawn, _sorted(dropped), candidates, _sorted(solutions), _sorted(cut), _sorted(unscored), sft, pairs,
+def tally(domain: str, rows: Iterable[Batch], sft: int) -> Tally:
+    """The numbers of a domain's rows (the columns of COUNTED) and of the number of train_sft rows that are published of them."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    agreements: list[float] = []
+    margins: dict[str, list[float]] = defaultdict(list)
+    drawn = candidates = majorities = unknown = longer = 0
+    for row in (dict(zip(COUNTED, values, strict=True)) for batch in rows for values in zip(*map(batch.get, COUNTED), strict=True)):
+        drawn += 1
+        if row["dropped"] is not None:
+            counts["dropped"][row["dropped"]] += 1
+            continue
+        tries, scores, solution = row["candidates"], row["scores"], row["solutions"][0]
+        candidates += len(tries)
+        counts["solutions"].update([solution["reason"]] if solution["reason"] else [])
+        counts["cut"].update(one["reason"] for one in tries if one["reason"])
+        counts["unscored"].update(s["reason"] for one, s in zip(tries, scores, strict=True) if one["reason"] is None and s["reason"])
+        counts["kinds"][row["answer_kind"]] += 1
+        agreements += [row["agreement"]] if row["agreement"] is not None else []
+        unknown += row["unknown_pairs"]
+        majorities += row["majority_answer"] is not None
+        counts["agrees"].update([AGREES[row["solution_agrees"]]] if solution["reason"] is None else [])
+        if row["pair_kind"] is None:
+            counts["lost"][row["pair_reason"]] += 1
+        else:
+            chosen, rejected = row["chosen_index"], row["rejected_index"]
+            margins[row["pair_kind"]].append(scores[chosen]["score"] - scores[rejected]["score"])
+            longer += tries[chosen]["num_tokens"] > tries[rejected]["num_tokens"]
+    plain = {name: dict(sorted(count.items())) for name, count in counts.items()}
+    pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(margins.items())}, longer, plain.get("lost", {}))
+    mean = statistics.fmean(agreements) if agreements else None
+    answers = Answers(plain.get("kinds", {}), majorities, mean, unknown, plain.get("agrees", {}))
+    return Tally(
+        Funnel(
+            domain, drawn, plain.get("dropped", {}), candidates, plain.get("solutions", {}), plain.get("cut", {}),
+            plain.get("unscored", {}), sft, pairs.count,
+        ),
+        answers,
+        pairs,
     )  # fmt: skip
 
 

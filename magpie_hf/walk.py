@@ -16,12 +16,10 @@ from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import EngineError, NothingMade
 from magpie_hf.recipe import Recipe
-from magpie_hf.rows import Made, Rows, seed_rows
+from magpie_hf.rows import Made, Published, Rows, seed_rows
 from magpie_hf.runners import Local
-from magpie_hf.schema import SPLITS
 from magpie_hf.stage import Stage
-from magpie_hf.stages.export import Export
-from magpie_hf.stats import FUNNEL, Built, batches, funnel
+from magpie_hf.stats import COUNTED, Built, batches, tally
 
 Steps = list[list[Stage]]
 
@@ -34,7 +32,9 @@ def build(
     shards_in_flight: int = 8,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, DatasetDict]:
-    """Build every domain of the recipe into the folder `out`, and return a DatasetDict (train_sft, train_prefs) per domain.
+    """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
+
+    That is one a domain (train_sft, train_prefs), and `<domain>_rl` (train) where the recipe asks for it.
 
     What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
     asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
@@ -59,16 +59,23 @@ def build(
         for domain in recipe.domains:
             parts = rows[domain.key]
             local.sweep(parts)
-            published = {split: local.publish(parts, Export(split, tuple(recipe.provenance(domain).items()))) for split in SPLITS}
-            counted = funnel(domain.key, batches(parts, FUNNEL), *map(len, published.values()))
+            published: dict[str, dict[str, Published]] = {}
+            for export in recipe.exports(domain):
+                published.setdefault(domain.key + export.config, {})[export.split] = local.publish(parts, export)
+            counted = tally(domain.key, batches(parts, COUNTED), len(published[domain.key]["train_sft"]))
             built.append(Built(domain, parts, published, counted))
         if not any(one.splits for one in built):
             lines = "; ".join(f"{one.domain.key}: {one.funnel.line()}" for one in built)
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built)
     for one in built:
-        say(f"{one.domain.key:<14} {one.funnel.line()}")
-    return {one.domain.key: DatasetDict({split: rows.dataset for split, rows in one.published.items()}) for one in built}
+        for line in one.tally.lines():
+            say(f"{one.domain.key:<14} {line}")
+    return {
+        config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
+        for one in built
+        for config, splits in one.published.items()
+    }
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class Answers:
     cut_every: int = 5
     salt: str = ""
     bounded: bool = False  # whether max_tokens cuts
+    answers: int = 0  # how many final answers there are; 0 gives each text one of its own
     requests: list[tuple[Sampling, int]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -55,7 +56,12 @@ class Answers:
         tokens = 20 + number % 9
         if (self.cut_every and number % self.cut_every == 0) or (self.bounded and tokens > sampling.max_tokens):
             return Completion(f"Text {number}", "length", len(prompt), sampling.max_tokens)
-        return Completion(f"Text {number}: $x^2 = {number}$, so \\boxed{{{number}}}.", "stop", len(prompt), tokens)
+        return Completion(
+            f"Text {number}: $x^2 = {number}$, so \\boxed{{{number % self.answers if self.answers else number}}}.",
+            "stop",
+            len(prompt),
+            tokens,
+        )
 
     def asked(self, temperature: float | None = None) -> int:
         """How many requests came, at this temperature where one is given."""

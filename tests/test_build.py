@@ -14,7 +14,7 @@ from conftest import Answers, small_domain, small_recipe
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput, NothingMade
 from magpie_hf.sampling import Sampling
-from magpie_hf.schema import FORBIDDEN, PUBLISHED, SPLITS
+from magpie_hf.schema import FORBIDDEN, PUBLISHED, RL, SPLITS
 from magpie_hf.stats import tokens
 from magpie_hf.status import status
 from magpie_hf.walk import build
@@ -184,6 +184,40 @@ def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path)
                 assert all(candidate["finish_reason"] == "stop" for candidate in row["candidates"])
 
 
+def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answers: Answers, tmp_path: Path) -> None:
+    """The fake engine gives every candidate another answer; with three answers to choose from, some problems have a majority."""
+    out = tmp_path / "out"
+    answers.answers = 3
+    recipe = replace(small_recipe(answers, "algebra", count=20), rl_agreement=0.6)
+    built = build(recipe, out)
+    assert list(built) == ["algebra", "algebra_rl"]
+    problems = load_dataset(str(out), "algebra_rl", split="train", cache_dir=str(tmp_path / "cache"))
+    assert problems.features == RL
+    assert problems.to_list() == built["algebra_rl"]["train"].to_list()
+    text = {row["id"]: row for row in built["algebra"]["train_sft"]}
+    agreed = {key for key, row in text.items() if row["majority_answer"] is not None and row["answer_agreement"] >= 0.6}
+    assert 0 < len(agreed) < len(text)
+    assert agreed <= set(problems["id"])
+    for row in problems:
+        assert row["answer_agreement"] >= 0.6
+        assert row["solution"] == f"$\\boxed{{{row['reward_model']['ground_truth']}}}$"
+    kinds = {row["pair_kind"] for row in built["algebra"]["train_prefs"]}
+    assert kinds == {"correctness", "style"}
+    for row in built["algebra"]["train_prefs"]:
+        classes = {one["response"]: one["in_majority"] for one in row["candidates"]}
+        if row["pair_kind"] == "correctness":
+            assert classes[row["chosen"][1]["content"]] is True
+            assert classes[row["rejected"][1]["content"]] is False
+    card = (out / "README.md").read_text()
+    assert f"algebra {len(problems)}." in card
+    assert "config_name: algebra_rl" in card
+    before = answers.asked()
+    again = build(replace(recipe, rl_agreement=None), out)
+    assert list(again) == ["algebra"]
+    assert answers.asked() == before
+    assert not (out / "algebra_rl").exists(), "what is no longer part of the build is removed"
+
+
 def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path) -> None:
     out = tmp_path / "out"
     recipe = small_recipe(answers, k=4)
@@ -294,7 +328,7 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     with pytest.raises(RuntimeError, match="no power"):
         build(broken, out, shard_rows=4, shards_in_flight=1)
     stages = {stage.label: stage for stage in status(out).stages}
-    assert list(stages) == ["instruct", "clean", "solutions", "candidates", "score", "pair"]
+    assert list(stages) == ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair"]
     assert not status(out).finished
     assert status(out).running is None
     candidates = stages["candidates"]
@@ -307,7 +341,7 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     assert all((stage.rows, stage.wanted, stage.requests_under_way) == (12, 12, 0) for stage in done.stages)
     dropped = json.loads((out / "algebra" / "dataset_info.json").read_text())["dropped"]
     assert {stage.label: stage.reasons for stage in done.stages}["clean"] == dropped
-    assert len(done.lines()) == 7
+    assert len(done.lines()) == 9
 
 
 def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> None:

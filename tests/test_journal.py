@@ -259,6 +259,28 @@ def test_a_torn_shard_is_noticed_and_made_again(answers: Answers, tmp_path: Path
         assert f"{shard} is torn" in caplog.text
 
 
+def test_the_newest_files_torn_by_a_power_cut_are_made_again(answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever was written last may be short: shards, records, the published files and the build's own record."""
+    recipe = small_recipe(answers, "algebra")
+    expected = rows(build(recipe, tmp_path / "out", shard_rows=4))
+    asked = answers.asked()
+    files = sorted((file for file in (tmp_path / "out").rglob("*") if file.is_file()), key=lambda file: file.stat().st_mtime_ns)
+    for torn in ([file] for file in files):
+        for file in torn:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        assert rows(build(recipe, tmp_path / "out", shard_rows=4)) == expected, torn
+    for size in (0, 7):
+        for file in files[len(files) // 2 :]:
+            file.write_bytes(file.read_bytes()[:size])
+        assert rows(build(recipe, tmp_path / "out", shard_rows=4)) == expected
+    assert "build.json is torn" in caplog.text
+    assert answers.asked() > asked, "what stood in a torn shard alone is asked again"
+    (tmp_path / "out" / "README.md").unlink()
+    (tmp_path / "out" / "run" / "build.json").write_text("{}")
+    build(small_recipe(answers, "algebra", count=8), tmp_path / "out", shard_rows=4)
+    assert (tmp_path / "out" / "README.md").read_text().count("config_name: algebra") == 2
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # datasets leaves its file open
 def test_a_full_disk_is_a_clear_error_and_loses_nothing(answers: Answers, tmp_path: Path) -> None:
     small = tmp_path / "small"

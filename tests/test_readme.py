@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from magpie_hf import cli
 from magpie_hf.domains import DOMAINS
-from magpie_hf.models import KNOWN_MODELS, known
+from magpie_hf.known import KNOWN_MODELS, known
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from magpie_hf.sampling import Sampling
 from magpie_hf.schema import FORBIDDEN, PUBLISHED, SPLITS
 from magpie_hf.scorers import RUBRIC, Judge, Score
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.export import Export
+from magpie_hf.stages.export import ExportText
 from magpie_hf.stages.pair import Pair
-from magpie_hf.stats import FUNNEL, Funnel, funnel, tokens
+from magpie_hf.stats import COUNTED, Answers, Funnel, Pairs, tally, tokens
 
 # --- the judge ---------------------------------------------------------------------------------------------------------------
 
@@ -136,57 +135,6 @@ def test_a_judge_is_what_it_asks_and_not_where_it_runs(model: Model) -> None:
     judge.check()
 
 
-# --- pairs -------------------------------------------------------------------------------------------------------------------
-
-TRIES = st.lists(st.tuples(st.sampled_from("abc"), st.one_of(st.none(), st.sampled_from([1.0, 2.5, 3.0, 4.75, 5.0]))), max_size=9)
-
-
-def pair(tries: Sequence[tuple[str, float | None]]) -> tuple[int | None, int | None]:
-    batch = {
-        "candidates": [[candidate(text) for text, _ in tries]],
-        "scores": [[{"score": score, "reason": None if score else "not_rated"} for _, score in tries]],
-    }
-    out = Pair()(batch)
-    return out["chosen_index"][0], out["rejected_index"][0]
-
-
-@given(TRIES)
-def test_a_pair_differs_in_text_and_score(tries: list[tuple[str, float | None]]) -> None:
-    best, worst = pair(tries)
-    assert (best is None) == (worst is None)
-    if best is not None and worst is not None:
-        (chosen, high), (rejected, low) = tries[best], tries[worst]
-        assert chosen != rejected
-        assert high is not None
-        assert low is not None
-        assert high > low
-
-
-@given(TRIES)
-def test_a_pair_is_the_first_best_and_the_first_worst(tries: list[tuple[str, float | None]]) -> None:
-    scores = [score for _, score in tries]
-    given_scores = [score for score in scores if score is not None]
-    if not given_scores:
-        assert pair(tries) == (None, None)
-        return
-    best, worst = scores.index(max(given_scores)), scores.index(min(given_scores))
-    differ = scores[best] != scores[worst] and tries[best][0] != tries[worst][0]
-    assert pair(tries) == ((best, worst) if differ else (None, None))
-
-
-@given(st.lists(st.sampled_from("abc"), max_size=9))
-def test_without_a_score_there_is_no_pair(texts: list[str]) -> None:
-    assert pair([(text, None) for text in texts]) == (None, None)
-
-
-@given(TRIES, st.integers(0, 9))
-def test_a_candidate_without_a_score_makes_no_difference(tries: list[tuple[str, float | None]], place: int) -> None:
-    place = min(place, len(tries))
-    more = [*tries[:place], ("z", None), *tries[place:]]
-    moved = [None if index is None else index + (index >= place) for index in pair(tries)]
-    assert list(pair(more)) == moved
-
-
 # --- final answers -----------------------------------------------------------------------------------------------------------
 
 
@@ -272,16 +220,25 @@ def row(**changed: Any) -> dict[str, Any]:
         "raw_num_tokens": 12,
         "solutions": [candidate("solution", answer_text=r"\boxed{1}")],
         "candidates": [candidate("good", answer_text=r"\boxed{2}"), candidate("cut", "length"), candidate("bad", answer_text="none")],
-        "scores": [{"score": 4.0, "reason": None}, {"score": None, "reason": "length"}, {"score": 1.5, "reason": None}],
+        "scores": [one_score(4.0), no_score("length"), one_score(1.5)],
+        "answers": ["2", None, None],
+        "answer_classes": [0, None, None],
+        "in_majority": [None, None, None],
+        "answer_kind": "answer",
+        "majority_answer": None,
+        "agreement": 1.0,
+        "mean_num_tokens": 7.0,
+        "solution_agrees": None,
         "chosen_index": 0,
         "rejected_index": 2,
+        "pair_kind": "style",
         "dropped": None,
         **changed,
     }
 
 
 CUT = {"solutions": [candidate("torn", "length")]}
-UNPAIRED = {"chosen_index": None, "rejected_index": None}
+UNPAIRED = {"chosen_index": None, "rejected_index": None, "pair_kind": None}
 DROPPED = {
     **UNPAIRED, "dropped": "empty", "problem": None, "solutions": None, "candidates": None, "scores": None,
 }  # fmt: skip
@@ -291,7 +248,7 @@ GENERATION = tuple(
 
 
 def export(split: str, *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    out = Export(split, GENERATION)({column: [one[column] for one in rows] for column in Export.reads})
+    out = ExportText(split, GENERATION)({column: [one[column] for one in rows] for column in ExportText.reads})
     assert list(out) == list(PUBLISHED)
     return [dict(zip(out, values, strict=True)) for values in zip(*out.values(), strict=True)]
 
@@ -328,9 +285,14 @@ def test_a_row_with_everything() -> None:
         assert (one["problem"], one["solution"], one["answer"]) == ("P", "solution", "1")
         assert (one["problem_tokens"], one["solution_tokens"], one["finish_reason"]) == (12, 7, "stop")
         assert one["candidates"] == [
-            {"response": "good", "score": 4.0, "answer": "2", "finish_reason": "stop", "num_tokens": 7},
-            {"response": "bad", "score": 1.5, "answer": None, "finish_reason": "stop", "num_tokens": 7},
-        ]
+            {
+                "response": text, "score": score, "objectives": None, "gate": None, "answer": answer, "answer_class": answer_class,
+                "in_majority": None, "finish_reason": "stop", "num_tokens": 7,
+            }
+            for text, score, answer, answer_class in (("good", 4.0, "2", 0), ("bad", 1.5, None, None))
+        ]  # fmt: skip
+        columns = ("pair_kind", "answer_kind", "majority_answer", "answer_agreement", "solution_agrees", "candidate_tokens")
+        assert [one[column] for column in columns] == ["style", "answer", None, 1.0, None, 7.0]
         assert one["generation"] == {**dict(GENERATION), "seed": 11, "asked_with": "user: Solve it."}
 
 
@@ -369,12 +331,13 @@ def test_no_cut_answer_is_ever_published(split: str, solution: str, tries: list[
 
     candidates = [answer(text) for text, _ in tries]
     scores = [
-        {"score": score if tried["reason"] is None else None, "reason": tried["reason"]}
-        for tried, (_, score) in zip(candidates, tries, strict=True)
+        no_score(tried["reason"]) if tried["reason"] else one_score(score) for tried, (_, score) in zip(candidates, tries, strict=True)
     ]
-    paired = Pair()({"candidates": [candidates], "scores": [scores]})
-    indexes = {"chosen_index": paired["chosen_index"][0], "rejected_index": paired["rejected_index"][0]}
-    rows = export(split, row(solutions=[answer(solution)], candidates=candidates, scores=scores, **indexes))
+    silent: list[None] = [None] * len(tries)
+    paired = Pair()({"candidates": [candidates], "scores": [scores], "in_majority": [silent], "agreement": [None]})
+    votes = {"answers": silent, "answer_classes": silent, "in_majority": silent, "agreement": None}
+    indexes = {column: paired[column][0] for column in ("chosen_index", "rejected_index", "pair_kind")}
+    rows = export(split, row(solutions=[answer(solution)], candidates=candidates, scores=scores, **votes, **indexes))
     assert (split == "train_sft" and solution.startswith("cut")) <= (not rows)
     for one in rows:
         texts = [said(one[column]) for column in ("messages", "chosen", "rejected")]
@@ -392,7 +355,7 @@ def test_the_published_columns() -> None:
     assert {"prompt", "completion", "label", "margin", "input_ids", "labels", "images"} <= FORBIDDEN
     (one,) = export("train_sft", row())
     assert list(one) == list(PUBLISHED)
-    assert list(one["candidates"][0]) == ["response", "score", "answer", "finish_reason", "num_tokens"]
+    assert list(one["candidates"][0]) == list(PUBLISHED["candidates"].feature)
     assert set(one["generation"]) == set(PUBLISHED["generation"])
     published = Dataset.from_list([one], features=PUBLISHED)
     assert published[0] == one
@@ -418,30 +381,43 @@ def test_a_recipe_fills_the_whole_generation_column(model: Model) -> None:
 
 
 def no_score(reason: str) -> dict[str, Any]:
-    return {"score": None, "reason": reason}
+    return {"score": None, "reason": reason, "objectives": None, "gate": None}
 
 
 def one_score(score: float) -> dict[str, Any]:
-    return {"score": score, "reason": None}
+    return {"score": score, "reason": None, "objectives": None, "gate": None}
 
 
 def table() -> dict[str, list[Any]]:
-    """Six draws: two dropped, three answered, one cut; eight candidates, of which two are cut and two have no score."""
-    answer, cut = candidate("a"), candidate("a", "length")
-    rows: list[tuple[str | None, Any, Any, Any]] = [
-        (None, [answer], [answer, answer], [one_score(1.0), one_score(2.0)]),
-        ("length", None, None, None),
-        (None, [answer], [answer, cut], [one_score(1.0), no_score("length")]),
-        (None, [cut], [answer, answer], [no_score("not_rated"), one_score(3.0)]),
-        ("empty", None, None, None),
-        (None, [answer], [candidate("", "no_room"), answer], [no_score("no_room"), no_score("no_room")]),
-    ]
-    return {column: [row[i] for row in rows] for i, column in enumerate(FUNNEL)}
+    """Six draws: two dropped, three answered, one cut; eight candidates, of which two are cut and two have no score; one pair."""
+    answer, cut, longer = candidate("a"), candidate("a", "length"), candidate("b", num_tokens=9)
+    nothing = dict.fromkeys(COUNTED)
+    lost = {**nothing, "answer_kind": "none", "unknown_pairs": 0}
+    agreed = {"answer_kind": "answer", "majority_answer": "1", "agreement": 1.0, "unknown_pairs": 2, "solution_agrees": True}
+    pair = {"chosen_index": 1, "rejected_index": 0, "pair_kind": "style"}
+    rows: list[dict[str, Any]] = [
+        {**lost, **agreed, **pair, "solutions": [answer], "candidates": [answer, longer], "scores": [one_score(1.0), one_score(2.5)]},
+        {**nothing, "dropped": "length"},
+        {
+            **lost, "solutions": [answer], "candidates": [answer, cut], "scores": [one_score(1.0), no_score("length")],
+            "pair_reason": "incomplete",
+        },
+        {
+            **lost, "answer_kind": "answer", "agreement": 0.5, "solutions": [cut], "candidates": [answer, answer],
+            "scores": [no_score("not_rated"), one_score(3.0)], "pair_reason": "unscored",
+        },
+        {**nothing, "dropped": "empty"},
+        {
+            **lost, "answer_kind": "proof", "solutions": [answer], "candidates": [candidate("", "no_room"), answer],
+            "scores": [no_score("no_room"), no_score("no_room")], "pair_reason": "incomplete",
+        },
+    ]  # fmt: skip
+    return {column: [row[column] for row in rows] for column in COUNTED}
 
 
 def test_the_funnel_says_what_became_of_the_draws() -> None:
-    counted = funnel("algebra", [table()], 3, 1)
-    assert counted == Funnel(
+    counted = tally("algebra", [table()], 3)
+    assert counted.funnel == Funnel(
         domain="algebra",
         drawn=6,
         dropped={"empty": 1, "length": 1},
@@ -452,8 +428,15 @@ def test_the_funnel_says_what_became_of_the_draws() -> None:
         sft=3,
         pairs=1,
     )
-    assert counted.problems == 4
-    assert list(counted.dropped) == ["empty", "length"], "reasons are sorted"
+    assert counted.funnel.problems == 4
+    assert list(counted.funnel.dropped) == ["empty", "length"], "reasons are sorted"
+    assert counted.answers == Answers({"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"agree": 1, "unknown": 2})
+    assert counted.pairs == Pairs({"style": (1.5,)}, 1, {"incomplete": 2, "unscored": 1})
+    assert [line.split(";")[0] for line in counted.lines()] == [
+        counted.funnel.line(),
+        "1 of 4 problems have a majority answer (2 answer, 1 none, 1 proof)",
+        "1 pairs: 1 style (median margin 1.500)",
+    ]
 
 
 def test_the_funnel_in_a_line() -> None:
@@ -468,23 +451,26 @@ def test_the_funnel_in_a_line() -> None:
 
 
 def test_the_line_adds_up_a_reason_of_cut_and_of_unscored_candidates() -> None:
-    line = funnel("algebra", [table()], 3, 1).line()
+    line = tally("algebra", [table()], 3).funnel.line()
     assert line == (
         "6 drawn -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (1 length, 2 no_room, 1 not_rated) -> 1 pairs"
     )
 
 
-def test_the_funnel_counts_beyond_one_batch() -> None:
-    counted = funnel("algebra", [table()] * 100, 300, 0)
-    assert (counted.drawn, counted.problems, counted.candidates) == (600, 400, 800)
-    assert counted.dropped == {"empty": 100, "length": 100}
-    assert counted.unscored == {"no_room": 100, "not_rated": 100}
+def test_numbers_are_counted_beyond_one_batch() -> None:
+    counted = tally("algebra", [table()] * 100, 300)
+    assert (counted.funnel.drawn, counted.funnel.problems, counted.funnel.candidates) == (600, 400, 800)
+    assert counted.funnel.dropped == {"empty": 100, "length": 100}
+    assert counted.funnel.unscored == {"no_room": 100, "not_rated": 100}
+    assert (counted.answers.majorities, counted.answers.agreement, counted.pairs.count) == (100, 0.75, 100)
 
 
-def test_a_funnel_in_which_everything_was_dropped() -> None:
-    answers = [None, None]
-    rows = {"dropped": ["length", "length"], "solutions": answers, "candidates": answers, "scores": answers}
-    assert funnel("algebra", [rows], 0, 0) == Funnel("algebra", 2, {"length": 2}, 0, {}, {}, {}, 0, 0)
+def test_numbers_of_rows_that_were_all_dropped() -> None:
+    rows = {**{column: [None, None] for column in COUNTED}, "dropped": ["length", "length"]}
+    counted = tally("algebra", [rows], 0)
+    assert counted.funnel == Funnel("algebra", 2, {"length": 2}, 0, {}, {}, {}, 0, 0)
+    assert counted.answers == Answers({}, 0, None, 0, {})
+    assert counted.pairs == Pairs({}, 0, {})
 
 
 @pytest.mark.parametrize(

@@ -29,15 +29,16 @@ from magpie_hf.engines.vllm import VLLM
 from magpie_hf.models import Model
 from magpie_hf.rows import seed_rows
 from magpie_hf.sampling import Sampling
-from magpie_hf.schema import PUBLISHED
+from magpie_hf.schema import PAIR, PUBLISHED
 from magpie_hf.scorers import Judge
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, seed_of
 from magpie_hf.stages.clean import Clean
-from magpie_hf.stages.export import Export
+from magpie_hf.stages.export import ExportText
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
+from magpie_hf.stages.verify import CheckSolution, Verify
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -497,8 +498,8 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
     assert unkeyed(stage(batch), 16) == {
         **batch,
         "scores": [
-            [{"score": 5.0, "reason": None}, {"score": None, "reason": "length"}, {"score": None, "reason": "not_rated"}],
-            [{"score": 2.0, "reason": None}, {"score": None, "reason": "empty"}, {"score": None, "reason": "no_room"}],
+            [{"score": score, "reason": reason, "objectives": None, "gate": None} for score, reason in scores]
+            for scores in (((5.0, None), (None, "length"), (None, "not_rated")), ((2.0, None), (None, "empty"), (None, "no_room")))
         ],
     }
     assert [prompt for prompt, _, _ in script.asked] == [
@@ -510,26 +511,36 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
 def test_score_asks_nothing_where_no_candidate_is_complete(chatml: Model) -> None:
     script = Script(chatml, [])
     batch = {"problem": ["One?"], "candidates": [[candidate("a", "length")]]}
-    assert ScoreCandidates(Judge(FakeEngine(chatml, script)))(batch)["scores"] == [[{"score": None, "reason": "length", "request": None}]]
+    none = {"score": None, "reason": "length", "objectives": None, "gate": None, "request": None}
+    assert ScoreCandidates(Judge(FakeEngine(chatml, script)))(batch)["scores"] == [[none]]
     assert script.asked == []
 
 
-def test_pair_takes_the_best_and_the_worst() -> None:
-    rows: list[tuple[list[str], list[float | None], int | None, int | None]] = [
-        (["a", "b", "c"], [3.0, 1.5, 4.5], 2, 1),
-        (["a", "b", "c", "d"], [2.0, 5.0, 5.0, 2.0], 1, 0),  # the first of equals
-        (["a", "b", "c"], [None, 2.0, 4.0], 2, 1),
-        (["a", "b"], [3.0, 3.0], None, None),
-        (["a", "a"], [1.0, 3.0], None, None),
-        (["a", "b"], [None, 3.0], None, None),
-        (["a", "b"], [None, None], None, None),
+def test_check_compares_the_answer_with_the_majority() -> None:
+    boxes = [r"So \boxed{0.5}", r"So \boxed{1/3}", "No answer.", r"\boxed{2}", r"\boxed{1/2}"]
+    batch = {
+        "solutions": [[candidate(text, "length" if place == 4 else None, answer_text=text)] for place, text in enumerate(boxes)],
+        "majority_answer": [r"\frac12", r"\frac12", "2", None, r"\frac12"],
+    }
+    assert CheckSolution()(batch) == {**batch, "solution_agrees": [True, False, None, None, None]}
+
+
+def test_pair_puts_right_before_liked() -> None:
+    rows: list[tuple[list[str], list[float | None], list[bool | None], tuple[int | None, int | None, str | None, str | None]]] = [
+        (["a", "b", "c"], [3.0, 1.5, 4.5], [None] * 3, (2, 1, "style", None)),
+        (["a", "b", "c", "d"], [2.0, 5.0, 5.0, 2.0], [None] * 4, (1, 0, "style", None)),  # the first of equals
+        (["a", "b", "c"], [2.0, 1.0, 4.0], [True, True, False], (0, 2, "correctness", None)),
+        (["a", "b"], [3.0, 3.0], [None] * 2, (None, None, None, "margin")),
+        (["a", "a"], [1.0, 3.0], [None] * 2, (None, None, None, "same_text")),
+        (["a", "b"], [None, 3.0], [None] * 2, (None, None, None, "unscored")),
     ]
     batch = {
         "candidates": [[candidate(text) for text in texts] for texts, _, _, _ in rows],
         "scores": [[{"score": score, "reason": None} for score in scores] for _, scores, _, _ in rows],
+        "in_majority": [in_majority for _, _, in_majority, _ in rows],
+        "agreement": [1.0 if True in in_majority else None for _, _, in_majority, _ in rows],
     }
-    expected = {**batch, "chosen_index": [best for _, _, best, _ in rows], "rejected_index": [worst for _, _, _, worst in rows]}
-    assert Pair()(batch) == expected
+    assert Pair()(batch) == {**batch, **{column: [row[3][place] for row in rows] for place, column in enumerate(PAIR)}}
 
 
 def test_export_publishes_a_row() -> None:
@@ -543,9 +554,18 @@ def test_export_publishes_a_row() -> None:
         "dropped": [None],
         "solutions": [[candidate("<think>\nhm</think>\n\n\\boxed{2}", thinking="hm", answer_text="\\boxed{2}", num_tokens=30)]],
         "candidates": [[candidate("Is \\boxed{3}", num_tokens=8), candidate("It is", "length"), candidate("Is \\boxed{2}")]],
-        "scores": [[{"score": 1.5, "reason": None}, {"score": None, "reason": "length"}, {"score": 4.0, "reason": None}]],
+        "scores": [[{"score": score, "objectives": [0.5], "gate": None} for score in (1.5, None, 4.0)]],
+        "answers": [["3", None, "2"]],
+        "answer_classes": [[1, None, 0]],
+        "in_majority": [[False, None, True]],
+        "answer_kind": ["answer"],
+        "majority_answer": ["2"],
+        "agreement": [0.5],
+        "mean_num_tokens": [7.5],
+        "solution_agrees": [True],
         "chosen_index": [2],
         "rejected_index": [0],
+        "pair_kind": ["correctness"],
     }
     user = {"role": "user", "content": "Find $x$."}
     expected = {
@@ -555,10 +575,16 @@ def test_export_publishes_a_row() -> None:
         "chosen": [[user, {"role": "assistant", "content": "Is \\boxed{2}"}]],
         "rejected": [[user, {"role": "assistant", "content": "Is \\boxed{3}"}]],
         "has_pair": [True],
+        "pair_kind": ["correctness"],
         "problem": ["Find $x$."],
         "solution": ["<think>\nhm</think>\n\n\\boxed{2}"],
         "thinking": ["hm"],
         "answer": ["2"],
+        "answer_kind": ["answer"],
+        "majority_answer": ["2"],
+        "answer_agreement": [0.5],
+        "solution_agrees": [True],
+        "candidate_tokens": [7.5],
         "score_chosen": [4.0],
         "score_rejected": [1.5],
         "score_margin": [2.5],
@@ -567,14 +593,24 @@ def test_export_publishes_a_row() -> None:
         "finish_reason": ["stop"],
         "candidates": [
             [
-                {"response": "Is \\boxed{3}", "score": 1.5, "answer": "3", "finish_reason": "stop", "num_tokens": 8},
-                {"response": "Is \\boxed{2}", "score": 4.0, "answer": "2", "finish_reason": "stop", "num_tokens": 7},
+                {
+                    "response": f"Is \\boxed{{{answer}}}",
+                    "score": score,
+                    "objectives": [0.5],
+                    "gate": None,
+                    "answer": answer,
+                    "answer_class": number,
+                    "in_majority": right,
+                    "finish_reason": "stop",
+                    "num_tokens": num_tokens,
+                }
+                for answer, score, number, right, num_tokens in (("3", 1.5, 1, False, 8), ("2", 4.0, 0, True, 7))
             ]
         ],
         "generation": [{"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}],
     }
     for split in ("train_sft", "train_prefs"):
-        out = Export(split, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
+        out = ExportText(split, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
         assert out == expected
         assert list(out) == list(PUBLISHED)
 
@@ -589,7 +625,12 @@ SEEN = {
     "problem": [None, "Find $x$.", "Find $y$.", None],
     "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
     "scores": [None, *([{"score": 1.0, "reason": None}, {"score": 2.0, "reason": None}] for _ in range(2)), None],
+    "solutions": [None, [candidate("a")], [candidate("b")], None],
+    "majority_answer": [None, "1", "2", None],
+    "in_majority": [None, [True, False], [None, None], None],
+    "agreement": [None, 0.5, 1.0, None],
 }
+NULLABLE = {"dropped", "pair_reason", "pair_kind", "majority_answer", "agreement", "solution_agrees", "mean_num_tokens"}
 
 
 def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> list[Stage]:
@@ -599,12 +640,14 @@ def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> 
         Clean((model,)),
         Respond(engine, "solutions", Sampling()),
         Respond(engine, "candidates", Sampling(), 2),
+        Verify(),
+        CheckSolution(),
         ScoreCandidates(Judge(engine)),
         Pair(),
     ]
 
 
-STAGES = range(6)
+STAGES = range(8)
 
 
 def seen(stage: Stage) -> dict[str, list[Any]]:
@@ -624,7 +667,7 @@ def test_dropped_rows_pass_through_with_nulls(number: int, chatml: Model) -> Non
     for column in stage.adds:
         dead = DROPPED if column == "dropped" else [None] * 4
         assert out[column] == [dead[0], *living[column], dead[3]]
-        if column != "dropped":
+        if column not in NULLABLE:
             assert all(value is not None for value in living[column])
 
 
@@ -668,12 +711,12 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "score", "pair"]
-    assert len({fingerprint(stage) for stage in made}) == 6
+    assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair"]
+    assert len({fingerprint(stage) for stage in made}) == len(made)
 
 
 def test_export_is_a_function_for_map() -> None:
-    columns = list(Export.reads)
+    columns = list(ExportText.reads)
     alive = {
         "id": ["a-1", "a-2"],
         "domain": ["a", "a"],
@@ -683,13 +726,22 @@ def test_export_is_a_function_for_map() -> None:
         "dropped": [None, "empty"],
         "solutions": [[candidate("s")], None],
         "candidates": [[candidate("c"), candidate("d")], None],
-        "scores": [[{"score": 1.0, "reason": None}, {"score": 2.0, "reason": None}], None],
+        "scores": [[{"score": score, "objectives": None, "gate": None} for score in (1.0, 2.0)], None],
+        "answers": [["1", "2"], None],
+        "answer_classes": [[0, 1], None],
+        "in_majority": [[None, None], None],
+        "answer_kind": ["answer", None],
+        "majority_answer": [None, None],
+        "agreement": [0.5, None],
+        "mean_num_tokens": [7.0, None],
+        "solution_agrees": [None, None],
         "chosen_index": [1, None],
         "rejected_index": [0, None],
+        "pair_kind": ["style", None],
     }
     names = [n for n in PUBLISHED["generation"] if n not in ("seed", "asked_with")]
     generation = tuple((n, 0.5 if n.endswith("temperature") else n) for n in names)
-    export = Export("train_sft", generation)
+    export = ExportText("train_sft", generation)
     rows = Dataset.from_dict(alive).map(export, batched=True, remove_columns=columns, features=PUBLISHED)
     assert rows.features == PUBLISHED
     assert rows["id"][:] == ["a-1"]

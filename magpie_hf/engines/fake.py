@@ -6,20 +6,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from magpie_hf.engines.base import Completion, Engine
+from magpie_hf.engines.base import Completion, Engine, Pooling, Rating, finite
 from magpie_hf.sampling import Sampling
 
 Reply = Callable[[Sequence[int], Sampling, int], str | Completion]
+Rate = Callable[[Sequence[int], Pooling], Sequence[float] | Rating]
 
 
 @dataclass(frozen=True)
 class FakeEngine(Engine):
     """Answers every request with `reply(prompt_ids, sampling, seed)`: a text that ended by itself, or a whole Completion.
 
-    The function takes no part in the identity: the model's name and revision stand for what it says.
+    `rating(prompt_ids, pooling)`, where it is given, rates prompts: values, or a whole Rating. The functions take no part in the
+    identity: the model's name and revision stand for what they say.
     """
 
     reply: Reply = field(compare=False)
+    rating: Rate | None = field(default=None, compare=False)
+
+    @property
+    def rates(self) -> bool:
+        return self.rating is not None
 
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         future: Future[Completion] = Future()
@@ -27,4 +34,12 @@ class FakeEngine(Engine):
         if not isinstance(answer, Completion):
             answer = Completion(answer, "stop", len(prompt), len(answer.split()) + 1)
         future.set_result(answer)
+        return future
+
+    def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
+        if self.rating is None:
+            return super().submit_rating(prompt, pooling)
+        future: Future[Rating] = Future()
+        values = self.rating(prompt, pooling)
+        future.set_result(values if isinstance(values, Rating) else finite(values))
         return future

@@ -156,11 +156,12 @@ class Async:
         return AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments, enable_log_requests=False))
 
     async def _generate(self, prompt: list[int], params: Any, request_id: str) -> Any:
-        from vllm import TokensPrompt
+        from vllm import PoolingParams, TokensPrompt
         from vllm.v1.engine.exceptions import EngineDeadError
 
+        ask = self._llm.encode if isinstance(params, PoolingParams) else self._llm.generate
         try:
-            async for output in self._llm.generate(TokensPrompt(prompt_token_ids=prompt), params, request_id):
+            async for output in ask(TokensPrompt(prompt_token_ids=prompt), params, request_id):
                 if output.finished:
                     return output
         except EngineDeadError as error:

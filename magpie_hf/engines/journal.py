@@ -6,12 +6,10 @@ by all that determines them, and by nothing else: whatever asks for the same com
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
 import os
-import queue
 import threading
 import time
 import zlib
@@ -31,30 +29,75 @@ SYNC_SECONDS = 0.5  # a finished request is on the disk within a second, power c
 
 
 class Journal:
-    """What is known of a shard's requests: results by key. `record` adds one and appends it to the file, if there is one."""
+    """What is known of a shard's requests: results by key. `record` adds one and appends it to the file, if there is one.
+
+    A result is with the operating system when `record` returns, so that only the machine's end can still lose it, and on the disk
+    within a second.
+    """
 
     def __init__(self, file: Path | None = None, known: Iterable[tuple[str, Any]] = ()) -> None:
         self.known = dict(known)
         self.file = file
+        self._stream: IO[bytes] | None = None
+        self._closed = False
+        self._failure: tuple[Any, ...] | None = None  # of the first OSError
+        self._lock = threading.Lock()
 
     def get(self, key: str) -> Any | None:
         return self.known.get(key)
 
     def record(self, key: str, value: Any) -> None:
-        """Keep a result. Returns at once; the file is written by a thread of its own."""
+        """Keep a result. What cannot be written is told by `check` and `close`: an engine's thread is no place to raise it."""
         self.known[key] = value
-        if self.file is not None:
-            _WRITER.append(self.file, key, value)
+        if self.file is None:
+            return
+        body = json.dumps((key, value), separators=(",", ":")).encode()
+        with self._lock:
+            self._guarded(self._append, b"%08x %s\n" % (zlib.crc32(body), body))
+            if self._closed:  # a request that ended after its shard had failed
+                self._guarded(self._end)
+        _SYNC.soon(self)
 
     def check(self) -> None:
         """Raises OSError where something could not be written."""
-        if self.file is not None:
-            _WRITER.check(self.file)
+        if self._failure is not None:
+            raise OSError(*self._failure)
+
+    def sync(self) -> None:
+        """Make what was recorded survive a power cut."""
+        with self._lock:
+            handle = None if self._stream is None else os.dup(self._stream.fileno())
+        if handle is not None:  # the disk may take its time, and nobody who records waits for it
+            try:
+                self._guarded(os.fsync, handle)
+            finally:
+                os.close(handle)
 
     def close(self) -> None:
-        """Wait until everything is on the disk. Raises OSError where it could not be written."""
-        if self.file is not None:
-            _WRITER.close(self.file)
+        """Bring everything to the disk. Raises OSError where it could not be written."""
+        with self._lock:
+            self._closed = True
+            self._guarded(self._end)
+        self.check()
+
+    def _append(self, line: bytes) -> None:
+        assert self.file is not None
+        if self._failure is None:
+            self._stream = self._stream or _open(self.file)
+            if self._stream.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
+
+    def _end(self) -> None:
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            with stream:
+                os.fsync(stream.fileno())
+
+    def _guarded(self, action: Callable[..., None], *arguments: Any) -> None:
+        try:
+            action(*arguments)
+        except OSError as error:
+            self._failure = self._failure or (error.errno, error.strerror, error.filename or str(self.file))
 
 
 _CURRENT: ContextVar[Journal | None] = ContextVar("journal", default=None)
@@ -78,7 +121,16 @@ def keeping(journal: Journal) -> Iterator[None]:
 
 def request_keys(model: Model, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[str]:
     """Keys of requests: model, prompt, sampling and seed, but not the bound on the length (see `engines.base.within`)."""
-    shared = hashlib.blake2b(canonical([identity(model), identity(replace(sampling, max_tokens=1))]).encode(), digest_size=16)
+    return _keys([identity(model), identity(replace(sampling, max_tokens=1))], prompts, seeds)
+
+
+def rating_keys(model: Model, prompts: Sequence[Sequence[int]], pooling: object) -> list[str]:
+    """Keys of ratings: model, prompt, and which values are asked for."""
+    return _keys([identity(model), identity(pooling)], prompts, [0] * len(prompts))
+
+
+def _keys(shared_by_all: list[Any], prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[str]:
+    shared = hashlib.blake2b(canonical(shared_by_all).encode(), digest_size=16)
     keys = []
     for prompt, seed in zip(prompts, seeds, strict=True):
         digest = shared.copy()
@@ -107,86 +159,34 @@ def read(file: Path) -> tuple[dict[str, Any], int]:
     return records, torn
 
 
-class _Writer:
-    """Appends to all open journals from one thread, so that no engine waits for a disk. A request is synced within a second."""
+class _Sync:
+    """Syncs journals from a thread of its own, each within half a second of its last record."""
 
     def __init__(self) -> None:
-        self._inbox: queue.SimpleQueue[tuple[Path | None, tuple[str, Any] | None, threading.Event | None]] = queue.SimpleQueue()
-        self._streams: dict[Path, IO[bytes]] = {}
-        self._unsynced: set[Path] = set()
-        self._failures: dict[Path, OSError] = {}
-        self._starting = threading.Lock()
+        self._waiting: set[Journal] = set()
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def append(self, file: Path, key: str, value: Any) -> None:
-        self._put((file, (key, value), None))
-
-    def check(self, file: Path) -> None:
-        if file in self._failures:
-            raise self._failures[file]
-
-    def close(self, file: Path) -> None:
-        done = threading.Event()
-        self._put((file, None, done))
-        done.wait()
-        if failure := self._failures.pop(file, None):
-            raise failure
-
-    def flush(self, seconds: float) -> None:
-        done = threading.Event()
-        self._put((None, None, done))
-        done.wait(seconds)
-
-    def _put(self, item: tuple[Path | None, tuple[str, Any] | None, threading.Event | None]) -> None:
-        with self._starting:
+    def soon(self, journal: Journal) -> None:
+        with self._changed:
+            self._waiting.add(journal)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="magpie-journal", daemon=True)
                 self._thread.start()
-        self._inbox.put(item)
+            self._changed.notify_all()
+
+    def now(self) -> None:
+        with self._changed:
+            waiting, self._waiting = self._waiting, set()
+        for journal in waiting:
+            journal.sync()
 
     def _loop(self) -> None:
-        synced = time.monotonic()
         while True:
-            file, entry, done = None, None, None
-            with contextlib.suppress(queue.Empty):
-                file, entry, done = self._inbox.get(timeout=SYNC_SECONDS if self._unsynced else None)
-            if file is not None:
-                self._guarded(self._write if entry else self._close, file, entry)
-            flushing = file is None and done is not None
-            if flushing or time.monotonic() - synced > SYNC_SECONDS:
-                for file in sorted(self._unsynced):
-                    self._guarded(self._sync, file)
-                self._unsynced.clear()
-                synced = time.monotonic()
-            if done is not None:
-                done.set()
-
-    def _guarded(self, action: Callable[..., None], file: Path, *arguments: Any) -> None:
-        """Do something with a file; what fails is told to whoever uses that journal next."""
-        try:
-            action(file, *arguments)
-        except OSError as error:
-            self._failures[file] = error
-
-    def _sync(self, file: Path) -> None:
-        os.fsync(self._streams[file].fileno())
-
-    def _write(self, file: Path, entry: tuple[str, Any]) -> None:
-        if file in self._failures:
-            return
-        if file not in self._streams:
-            self._streams[file] = _open(file)
-        body = json.dumps(entry, separators=(",", ":")).encode()
-        line = b"%08x %s\n" % (zlib.crc32(body), body)
-        self._unsynced.add(file)
-        if self._streams[file].write(line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
-
-    def _close(self, file: Path, _: None) -> None:
-        self._unsynced.discard(file)
-        if file in self._streams:
-            with self._streams.pop(file) as stream:
-                os.fsync(stream.fileno())
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+            time.sleep(SYNC_SECONDS)
+            self.now()
 
 
 def _open(file: Path) -> IO[bytes]:
@@ -198,9 +198,11 @@ def _open(file: Path) -> IO[bytes]:
     return stream
 
 
-_WRITER = _Writer()
+_SYNC = _Sync()
 
 
 def flush(seconds: float = 2.0) -> None:
-    """Wait until what was recorded so far is written and synced, or the time is up. For the moment before the process ends."""
-    _WRITER.flush(seconds)
+    """Wait until what was recorded so far is synced, or the time is up. For the moment before the process ends."""
+    syncing = threading.Thread(target=_SYNC.now, daemon=True)
+    syncing.start()
+    syncing.join(seconds)

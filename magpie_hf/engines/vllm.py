@@ -1,4 +1,4 @@
-"""VLLM: the spec of a vLLM engine, and the live one behind `complete()`. Not here: prompts, chat templates, what happens when one dies."""
+"""VLLM: the spec of a vLLM engine, and the live one behind `complete()` and `rate()`. Not here: prompts, what happens when one dies."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine
+from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating, finite
 from magpie_hf.engines.device import check_device
 from magpie_hf.engines.forms import Async, Stepped
+from magpie_hf.engines.plugin import check_plugin
 from magpie_hf.engines.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.heads import ARMORM_ARCHITECTURE, architecture
 from magpie_hf.models import own_max_length
 from magpie_hf.sampling import Sampling
 
@@ -22,14 +24,17 @@ CPU_CACHE_GIGABYTES = 2.0  # vLLM would take nine tenths of the machine's memory
 
 @dataclass(frozen=True)
 class VLLM(Engine):
-    """A vLLM engine for one model. Every field but the model says only where and how fast it runs.
+    """A vLLM engine for one model. Every field but the model and the runner says only where and how fast it runs.
 
+    runner: "generate" completes prompts, "pooling" rates them with a reward model. Engines of the two kinds differ, and are opened apart;
+    what a row was made from is the model alone.
     form: "stepped" (LLMEngine in this process), "async" (AsyncLLM) or "auto" (stepped on the CPU, async elsewhere).
     context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
     that needs more is an error, so that a small context never makes a cut row.
     kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs.
     """
 
+    runner: Literal["generate", "pooling"] = "generate"
     form: Literal["auto", "stepped", "async"] = field(default="auto", compare=False)
     context: int | None = field(default=None, compare=False)
     tensor_parallel_size: int = field(default=1, compare=False)
@@ -42,19 +47,41 @@ class VLLM(Engine):
         limits = [limit for limit in (self.model.max_length, own_max_length(self.model)) if limit is not None]
         return min(limits, default=None)
 
+    @property
+    def rates(self) -> bool:
+        return self.runner == "pooling"
+
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
+        if self.runner == "pooling":
+            raise BadInput(f"the engine of {self.model.name} rates prompts and completes none; leave its runner at generate")
         live = self._live()
         future: Future[Completion] = Future()
-        if len(prompt) + sampling.max_tokens > live.max_length and live.max_length != self.max_length:
-            raise EngineError(
-                f"{len(prompt)} prompt tokens and max_tokens {sampling.max_tokens} exceed the context of {live.max_length} tokens that "
-                f"the engine of {self.model.name} was given, which would cut rows; raise its context, or leave it out"
-            )
+        self._check_room(live, len(prompt) + sampling.max_tokens, f"{len(prompt)} prompt tokens and {sampling.max_tokens} more exceed")
         if len(prompt) < live.max_length:
             live.submit(list(prompt), _params(sampling, seed)).add_done_callback(partial(_deliver, future, len(prompt)))
         else:  # vLLM refuses a prompt that leaves no room for one token
             future.set_result(Completion("", NO_ROOM, len(prompt), 0))
         return future
+
+    def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
+        if self.runner != "pooling":
+            raise BadInput(f"the engine of {self.model.name} completes prompts and rates none; give it the runner pooling")
+        live = self._live()
+        future: Future[Rating] = Future()
+        self._check_room(live, len(prompt), f"{len(prompt)} tokens exceed")
+        if len(prompt) <= live.max_length:
+            live.submit(list(prompt), _pooling_params(pooling)).add_done_callback(partial(_deliver_rating, future, pooling))
+        else:
+            future.set_result(Rating((), NO_ROOM))
+        return future
+
+    def _check_room(self, live: Live, tokens: int, what: str) -> None:
+        """Raises EngineError for a request that the model itself would have room for, but not this engine."""
+        if tokens > live.max_length and live.max_length != self.max_length:
+            raise EngineError(
+                f"{what} the context of {live.max_length} tokens that the engine of {self.model.name} was given, which would cut rows; "
+                "raise its context, or leave it out"
+            )
 
     def check(self) -> None:
         for name in ("kv_cache_gigabytes", "gpu_memory_utilization", "max_num_seqs", "tensor_parallel_size", "context"):
@@ -62,6 +89,8 @@ class VLLM(Engine):
             if value is not None and not value > 0:  # also true of a NaN
                 raise BadInput(f"{name} is {value}; give a number above 0")
         check_device(self.model.name, self.tensor_parallel_size)
+        if self.runner == "pooling" and architecture(self.model) == ARMORM_ARCHITECTURE:
+            check_plugin()
 
     def close(self) -> None:
         with _OPENING:
@@ -89,6 +118,7 @@ class VLLM(Engine):
         length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
         arguments: dict[str, Any] = {
             "model": self.model.source,
+            "runner": self.runner,
             "revision": self.model.hub_revision,
             "tokenizer_revision": self.model.hub_revision,
             "dtype": self.model.dtype,
@@ -99,8 +129,9 @@ class VLLM(Engine):
             "trust_remote_code": False,
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
-            "enable_prefix_caching": True,
         }
+        if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
+            arguments["enable_prefix_caching"] = True
         gigabytes = CPU_CACHE_GIGABYTES if self.kv_cache_gigabytes is None and on_cpu else self.kv_cache_gigabytes
         if gigabytes is not None:
             arguments["kv_cache_memory_bytes"] = int(gigabytes * 2**30)
@@ -109,6 +140,8 @@ class VLLM(Engine):
             # ("CPU Generator does not use offset"), so prompts are prefilled whole.
             arguments |= {"enforce_eager": True, "enable_chunked_prefill": False}
             arguments["max_num_batched_tokens"] = max(length or 0, 4096)
+            if self.rates:  # rivals share a problem's tokens in whole blocks, and vLLM's 128 here is as long as a problem
+                arguments["block_size"] = 32
         return arguments
 
 
@@ -132,6 +165,26 @@ def _params(sampling: Sampling, seed: int) -> Any:
         skip_special_tokens=False,  # a special token inside a text must be seen, so that the row can be dropped for it
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def _pooling_params(pooling: Pooling) -> Any:
+    from vllm import PoolingParams
+
+    # Without the activation: vLLM's default puts a reward through a sigmoid, in which high rewards become equal.
+    if pooling.of == "sequence":
+        return PoolingParams(task="classify", use_activation=False)
+    return PoolingParams(task="token_classify", use_activation=False, step_tag_id=pooling.step_token)
+
+
+def _deliver_rating(future: Future[Rating], pooling: Pooling, raw: Future[Any]) -> None:
+    """Hand the result of a pooling request of vLLM's on as a Rating."""
+    if (error := raw.exception()) is not None:
+        future.set_exception(error)
+    elif raw.result() is None:
+        future.set_result(Rating((), KILLED_ENGINE))
+    else:
+        data = raw.result().outputs.data
+        future.set_result(finite((data[-1] if pooling.of == "last_token" else data).flatten().tolist()))
 
 
 def _deliver(future: Future[Completion], prompt_tokens: int, raw: Future[Any]) -> None:

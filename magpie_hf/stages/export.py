@@ -2,45 +2,81 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from magpie_hf.answers import boxed_answer
-from magpie_hf.schema import PUBLISHED
+from datasets import Features
+
+from magpie_hf.answers import final_answer
+from magpie_hf.errors import BadInput
+from magpie_hf.schema import PUBLISHED, RL, RL_SPLIT
 from magpie_hf.stage import Batch
 
+Row = dict[str, Any]
 
-@dataclass(frozen=True)
-class Export:
-    """Turns a batch into the published rows of a split: fewer rows, only the columns of `schema.PUBLISHED`.
 
-    train_sft holds the rows whose answer is complete, train_prefs those with a pair. A cut answer is never in either: a row that has a
-    pair but no complete answer publishes its chosen candidate as `messages`. `generation` is the same struct on every row.
+class Export(ABC):
+    """Turns a batch into the published rows of a split: fewer rows, and only the columns of `features`.
+
+    config: what follows the domain's key in the configuration's name.
     """
 
-    version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = (
-        "id", "domain", "seed", "problem", "raw_num_tokens", "solutions", "candidates", "scores", "chosen_index", "rejected_index",
-        "dropped",
-    )  # fmt: skip
+    features: ClassVar[Features]
+    reads: ClassVar[tuple[str, ...]]
+    config: ClassVar[str] = ""
 
-    split: str
-    generation: tuple[tuple[str, Any], ...]
+    @property
+    @abstractmethod
+    def split(self) -> str:
+        """The split's name."""
+
+    @property
+    def label(self) -> str:
+        """What its folder in the run is called."""
+        return f"{self.split}{self.config}"
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        published = [row for row in map(self._row, rows) if row is not None]
-        return {column: [row[column] for row in published] for column in PUBLISHED}
+        published = [row for row in map(self.row, (row for row in rows if row["dropped"] is None)) if row is not None]
+        return {column: [row[column] for row in published] for column in self.features}
 
-    def _row(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        if row["dropped"] is not None:
-            return None
+    @abstractmethod
+    def row(self, row: Row) -> Row | None:
+        """The published row of one that was not dropped; None where the split does not take it."""
+
+
+@dataclass(frozen=True)
+class ExportText(Export):
+    """train_sft holds the rows whose answer is complete, train_prefs those with a pair.
+
+    A cut answer is never in either: a row that has a pair but no complete answer publishes its chosen candidate as `messages`.
+    `generation` is the same struct on every row.
+    """
+
+    version: ClassVar[int] = 2
+    features: ClassVar[Features] = PUBLISHED
+    reads: ClassVar[tuple[str, ...]] = (
+        "id", "domain", "seed", "problem", "raw_num_tokens", "solutions", "candidates", "scores", "answers", "answer_classes",
+        "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens", "solution_agrees", "chosen_index",
+        "rejected_index", "pair_kind", "dropped",
+    )  # fmt: skip
+
+    name: str
+    generation: tuple[tuple[str, Any], ...]
+
+    @property
+    def split(self) -> str:
+        return self.name
+
+    def row(self, row: Row) -> Row | None:
         has_pair = row["chosen_index"] is not None
         solution = row["solutions"][0] if row["solutions"][0]["reason"] is None else None
         if (self.split == "train_prefs" and not has_pair) or (self.split == "train_sft" and solution is None):
             return None
         best, high = _at(row, row["chosen_index"])
         worst, low = _at(row, row["rejected_index"])
+        agrees = row["solution_agrees"] if solution else row["in_majority"][row["chosen_index"]]
         solution = solution or best
         problem = row["problem"]
         return {
@@ -50,32 +86,89 @@ class Export:
             "chosen": _conversation(problem, (best or solution)["text"]),
             "rejected": _conversation(problem, (worst or solution)["text"]),
             "has_pair": has_pair,
+            "pair_kind": row["pair_kind"],
             "problem": problem,
             "solution": solution["text"],
             "thinking": solution["thinking"],
-            "answer": boxed_answer(solution["answer_text"]),
+            "answer": final_answer(solution["answer_text"]),
+            "answer_kind": row["answer_kind"],
+            "majority_answer": row["majority_answer"],
+            "answer_agreement": row["agreement"],
+            "solution_agrees": agrees,
+            "candidate_tokens": row["mean_num_tokens"],
             "score_chosen": high,
             "score_rejected": low,
             "score_margin": None if high is None or low is None else high - low,
             "problem_tokens": row["raw_num_tokens"],
             "solution_tokens": solution["num_tokens"],
             "finish_reason": solution["finish_reason"],
-            "candidates": [
-                {
-                    "response": candidate["text"],
-                    "score": score["score"],
-                    "answer": boxed_answer(candidate["answer_text"]),
-                    "finish_reason": candidate["finish_reason"],
-                    "num_tokens": candidate["num_tokens"],
-                }
-                for candidate, score in zip(row["candidates"], row["scores"], strict=True)
-                if candidate["reason"] is None
-            ],
+            "candidates": _candidates(row),
             "generation": {**dict(self.generation), "seed": row["seed"], "asked_with": solution["asked_with"]},
         }
 
 
-def _at(row: dict[str, Any], index: int | None) -> tuple[dict[str, Any], float | None]:
+@dataclass(frozen=True)
+class ExportRL(Export):
+    """`<domain>_rl`: problems on whose final answer at least `min_agreement` of the voters agree, with that answer as the ground truth.
+
+    A majority is no proof: the ground truth is what the solver says most of the time.
+    """
+
+    version: ClassVar[int] = 1
+    features: ClassVar[Features] = RL
+    reads: ClassVar[tuple[str, ...]] = (
+        "index", "id", "domain", "problem", "majority_answer", "agreement", "mean_num_tokens", "dropped",
+    )  # fmt: skip
+    config: ClassVar[str] = "_rl"
+
+    min_agreement: float
+
+    @property
+    def split(self) -> str:
+        return RL_SPLIT
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_agreement <= 1:
+            raise BadInput(f"the agreement of the RL problems is {self.min_agreement}; give a share from 0 to 1, such as 0.6")
+        object.__setattr__(self, "min_agreement", float(self.min_agreement))
+
+    def row(self, row: Row) -> Row | None:
+        answer = row["majority_answer"]
+        if answer is None or row["agreement"] < self.min_agreement:
+            return None
+        return {
+            "id": row["id"],
+            "prompt": [{"role": "user", "content": row["problem"]}],
+            "solution": f"$\\boxed{{{answer}}}$",
+            "data_source": f"magpie_hf/{row['domain']}",
+            "ability": "math",
+            "reward_model": {"style": "rule", "ground_truth": answer},
+            "extra_info": {"index": row["index"], "split": RL_SPLIT},
+            "answer_agreement": row["agreement"],
+            "candidate_tokens": row["mean_num_tokens"],
+        }
+
+
+def _candidates(row: Row) -> list[Row]:
+    columns = ("candidates", "scores", "answers", "answer_classes", "in_majority")
+    return [
+        {
+            "response": candidate["text"],
+            "score": score["score"],
+            "objectives": score["objectives"],
+            "gate": score["gate"],
+            "answer": answer,
+            "answer_class": answer_class,
+            "in_majority": in_majority,
+            "finish_reason": candidate["finish_reason"],
+            "num_tokens": candidate["num_tokens"],
+        }
+        for candidate, score, answer, answer_class, in_majority in zip(*(row[column] for column in columns), strict=True)
+        if candidate["reason"] is None
+    ]
+
+
+def _at(row: Row, index: int | None) -> tuple[Row, float | None]:
     """The candidate at a position and its score; without a position, nothing."""
     return ({}, None) if index is None else (row["candidates"][index], row["scores"][index]["score"])
 

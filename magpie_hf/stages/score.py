@@ -8,17 +8,22 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
+from magpie_hf.engines.base import NAN
 from magpie_hf.engines.journal import current
 from magpie_hf.schema import SCORE
-from magpie_hf.scorers import Scorer
+from magpie_hf.scorers import Score, Scorer
 from magpie_hf.stage import Batch, Stage, fingerprint
 
 
 @dataclass(frozen=True)
 class ScoreCandidates(Stage):
-    """One score a candidate, aligned with `candidates`; a cut candidate is not scored, and says why."""
+    """One score a candidate, aligned with `candidates`; a cut candidate is not scored, and says why.
+
+    The scorer says what it reads: the answer, as a reader would who skips the thinking, or the whole text.
+    """
 
     name: ClassVar[str] = "score"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "candidates")
 
     scorer: Scorer
@@ -34,28 +39,33 @@ class ScoreCandidates(Stage):
     def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for scores in batch["scores"]:
             for one in scores or ():
-                if one["request"]:
-                    yield one["request"], [one["score"], one["reason"]]
+                if one["request"] and one["reason"] != NAN:
+                    yield one["request"], [one[name] for name in _KEPT]
 
     def run(self, batch: Batch) -> Batch:
         scores: list[list[dict[str, object]]] = [
-            [{"score": None, "reason": candidate["reason"], "request": None} for candidate in candidates]
-            for candidates in batch["candidates"]
+            [_row(Score(None, candidate["reason"]), None) for candidate in candidates] for candidates in batch["candidates"]
         ]
         known = current()
+        column = "answer_text" if self.scorer.read == "answer" else "text"
         asked: list[tuple[int, int, str]] = []
         for row, candidates in enumerate(batch["candidates"]):
             for j, candidate in enumerate(candidates):
                 if candidate["reason"] is None:
-                    # Thinking is left out: the scorer reads what the reader of the answer would read.
-                    key = fingerprint(self.scorer, batch["problem"][row], candidate["answer_text"])
+                    key = fingerprint(self.scorer, batch["problem"][row], candidate[column])
                     if (score := known.get(key)) is not None:
-                        scores[row][j] = {"score": score[0], "reason": score[1], "request": key}
+                        scores[row][j] = _row(Score(*score), key)
                     else:
                         asked.append((row, j, key))
-        scored = self.scorer(
-            [batch["problem"][row] for row, _, _ in asked], [batch["candidates"][row][j]["answer_text"] for row, j, _ in asked]
-        )
+        scored = self.scorer([batch["problem"][row] for row, _, _ in asked], [batch["candidates"][row][j][column] for row, j, _ in asked])
         for (row, j, key), score in zip(asked, scored, strict=True):
-            scores[row][j] = {"score": score.score, "reason": score.reason, "request": key}
+            scores[row][j] = _row(score, key)
         return {"scores": scores}
+
+
+_KEPT = ("score", "reason", "objectives", "gate")  # the fields of a Score, in their order
+
+
+def _row(score: Score, request: str | None) -> dict[str, object]:
+    parts = {name: None if (values := getattr(score, name)) is None else list(values) for name in ("objectives", "gate")}
+    return {"score": score.score, "reason": score.reason, **parts, "request": request}

@@ -1,0 +1,253 @@
+r"""Equality of two final answers, over math-verify. Runs in a worker, where it may hang. Not here: limits, caches, processes.
+
+math-verify's False means "not proven equal". Here two answers are different only where something shows it: values that differ, a set
+without a partner for one of its elements, words that exclude each other. All else is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from math_verify import parse, verify
+
+from magpie_hf.notation import Shape, assignment, shape
+from magpie_hf.values import APART, SAME, evidence, prepared
+from magpie_hf.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
+
+# What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it, \mathbb{Z}_2 nothing, 7_{10} is 7.
+_COMMANDS = frozenset(
+    r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh
+    binom sum int prod lim to lfloor rfloor lceil rceil max min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu
+    rho sigma tau phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
+)
+_FOREIGN = re.compile(
+    r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d|\\text|\\\{|\\langle|&&|\?|\"|#|@|\\circ|%|\$|\\pm|\\mp|\\equiv|\\pmod|=>"
+)
+_MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
+_NUMBER_SETS = re.compile(r"\\mathbb\{[RZNQC]\}")
+_UNIT = re.compile(
+    r"^(?P<value>.*?(?:[\d}\])]|\\pi|\\infty))\s*"
+    r"(?P<unit>(?:\\text\{[^{}]*\}|%|\\?\$|\^\\circ|(?<=\s)[A-Za-z]{2,}(?: [A-Za-z]+)*|(?<=\d)(?:cm|mm|km|kg))"
+    r"(?:/\\?[A-Za-z]+)?(?:\^\{?-?[123]\}?)?)$"
+)
+_MODULUS = re.compile(r"^(?:\w+\s*\\equiv\s*)?(?P<residue>.+?)\s*\\pmod\s*\{?(?P<modulus>\d+)\}?$")
+_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\^\\circ")
+_BARE_LOG = re.compile(r"\\log(?![A-Za-z_])")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A value with what stands beside it: unit is "" for none, "%", "^\\circ" or a word; modulus is "" for none."""
+
+    value: str
+    unit: str = ""
+    modulus: str = ""
+
+
+def relation(one: str, other: str) -> str:
+    """equal, different or unknown, of two normalised answers. May take for ever and all memory."""
+    if one == other:
+        return EQUAL
+    said = compare_words(one, other)
+    if said or is_wordy(one) or is_wordy(other):
+        return said or UNKNOWN
+    (name, one), (other_name, other) = _named(one), _named(other)
+    if name or other_name:
+        return relation(one, other) if name == other_name or "" in (name, other_name) else UNKNOWN
+    first, second = shape(one), shape(other)
+    if first.brackets or second.brackets:
+        return _shapes(first, second)
+    return _quantities(_quantity(one), _quantity(other))
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The name that an answer gives to its value; a list of assignments has none."""
+    return ("", text) if shape(text).brackets == "," else assignment(text)
+
+
+# --- lists, sets, tuples -----------------------------------------------------------------------------------------------------
+
+
+def _shapes(first: Shape, second: Shape) -> str:
+    kinds = {first.brackets, second.brackets}
+    if "" in kinds:
+        return _with_single(first, second)
+    if kinds <= {",", r"\{\}"}:
+        return _as_sets(first.parts, second.parts)
+    if "," in kinds or r"\{\}" in kinds:
+        return UNKNOWN  # an unordered list and a tuple
+    if len(first.parts) != len(second.parts):
+        return DIFFERENT if all(_is_read(part) for part in (*first.parts, *second.parts)) else UNKNOWN
+    verdicts = {relation(a, b) for a, b in zip(first.parts, second.parts, strict=True)}
+    if DIFFERENT in verdicts or UNKNOWN in verdicts:
+        return DIFFERENT if DIFFERENT in verdicts else UNKNOWN
+    if len(kinds) == 1:
+        return EQUAL
+    # (1,2) and [1,2] may both be the vector; with a half-open one, or infinity at an end, they are intervals that differ.
+    interval = kinds & {"[)", "(]"} or any("infty" in part for part in (*first.parts, *second.parts))
+    return DIFFERENT if interval else UNKNOWN
+
+
+def _with_single(first: Shape, second: Shape) -> str:
+    """A list, set, tuple or interval against something that is written as one piece."""
+    many, single = (first, second.parts[0]) if first.brackets else (second, first.parts[0])
+    if many.brackets in (",", r"\{\}"):
+        if re.fullmatch(r"\d[\d.]*,\d+", ",".join(many.parts)):
+            return UNKNOWN  # 3,5 may be 3.5
+        if single == r"\emptyset":
+            return DIFFERENT if any(map(_is_read, many.parts)) else UNKNOWN
+        return UNKNOWN if _is_relation(single) or r"\cup" in single or r"\mathbb" in single else _as_sets(many.parts, (single,))
+    opener, closer = many.brackets[0], many.brackets[-1]
+    text = f"{opener}{','.join(many.parts)}{closer}"
+    if _is_relation(single) or re.search(r"\\cup|\\setminus|\\mathbb|\\emptyset", single):
+        return _expressions(text, single)
+    return UNKNOWN
+
+
+def _as_sets(first: tuple[str, ...], second: tuple[str, ...]) -> str:
+    """Equal where each element of either has an equal one in the other; different where one differs from all of the other."""
+    table = [[_element(a, b) for b in second] for a in first]
+    lines = [*table, *map(list, zip(*table, strict=True))]
+    if all(EQUAL in line for line in lines):
+        return EQUAL
+    related = any(map(_is_relation, (*first, *second)))  # "x < 1 or x > 2" says more than its parts
+    return DIFFERENT if not related and any(set(line) == {DIFFERENT} for line in lines) else UNKNOWN
+
+
+def _element(one: str, other: str) -> str:
+    """Elements of a list that name different unknowns do not stand for each other: x = 1, y = 2."""
+    names = assignment(one)[0], assignment(other)[0]
+    return DIFFERENT if "" not in names and names[0] != names[1] else relation(one, other)
+
+
+def _is_relation(text: str) -> bool:
+    return re.search(r"[<>]|\\(?:le|ge|ne|in)(?![A-Za-z])", text) is not None
+
+
+# --- single values -----------------------------------------------------------------------------------------------------------
+
+
+def _quantity(text: str) -> Quantity:
+    if _ANGLE.search(text):
+        text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
+    text = re.sub(r"^\\\$\s*", "", text) + (r"\$" if text.startswith(r"\$") else "")
+    if found := _MODULUS.match(text):
+        return Quantity(found["residue"], modulus=found["modulus"])
+    found = _UNIT.match(text)
+    if found and not re.search(r"\\frac$", found["value"]):
+        unit = re.sub(r"\\text|[{}~\s\\]", "", found["unit"]).lower() if found["unit"] != r"^\circ" else found["unit"]
+        return Quantity(found["value"].strip(), re.sub(r"(?<=[a-z]{2})s$", "", unit))
+    return Quantity(text)
+
+
+def _quantities(one: Quantity, other: Quantity) -> str:
+    if one.modulus or other.modulus:
+        return _residues(one, other)
+    units = {one.unit, other.unit}
+    if len(units) == 1:
+        return _expressions(one.value, other.value)
+    if units == {"", "%"}:
+        exact = _expressions(*(_percent(side) for side in (one, other)))
+        bare = _expressions(one.value, other.value)
+        return exact if exact == EQUAL or bare == DIFFERENT else UNKNOWN
+    if units == {"", r"^\circ"}:
+        readings = [_expressions(*(_radians(side) for side in (one, other))), _expressions(one.value, other.value)]
+        return EQUAL if EQUAL in readings else DIFFERENT if set(readings) == {DIFFERENT} else UNKNOWN
+    same = _expressions(one.value, other.value)
+    if "" in units:
+        # A unit beside one of them: 5 cm is 5, and not 6; but 3 million may be 3,000,000, and 0.5 m 50.
+        return same if same == EQUAL or not _scaled(one.value, other.value) else UNKNOWN
+    return UNKNOWN
+
+
+def _percent(side: Quantity) -> str:
+    return rf"\frac{{{side.value}}}{{100}}" if side.unit else side.value
+
+
+def _radians(side: Quantity) -> str:
+    return rf"\frac{{({side.value})\pi}}{{180}}" if side.unit else side.value
+
+
+def _residues(one: Quantity, other: Quantity) -> str:
+    if one.modulus and other.modulus and one.modulus != other.modulus:
+        return UNKNOWN
+    try:
+        apart = int(one.value) - int(other.value)
+    except ValueError:
+        return EQUAL if one.value == other.value else UNKNOWN
+    if one.modulus == other.modulus:
+        return EQUAL if apart % int(one.modulus) == 0 else DIFFERENT
+    return EQUAL if apart == 0 else UNKNOWN
+
+
+def _scaled(one: str, other: str) -> bool:
+    """Whether two numbers differ by a power of ten or of sixty, as the same quantity in two units does."""
+    scales = [rf"\frac{{{one}}}{{{other}}}", rf"\frac{{{other}}}{{{one}}}"]
+    powers = [*(10**power for power in range(1, 13)), 60, 3600, 24, 7, 12]
+    return any(_expressions(scale, str(power)) == EQUAL for scale in scales for power in powers)
+
+
+def _is_read(text: str) -> bool:
+    """Whether math-verify can be trusted with every sign of the text."""
+    text = _NUMBER_SETS.sub("", text.replace(r"\setminus\{", r"\setminus{").replace(r"\}", "}"))
+    if _MATRIX.search(text):
+        text = _MATRIX.sub(" , ", text)
+    if _FOREIGN.search(text) or any(command not in _COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text)):
+        return False
+    bare = re.sub(r"\\[A-Za-z]+", " ", text)
+    return not re.search(r"[A-Za-z]{4,}|\\", bare) and bare.count("{") == bare.count("}")
+
+
+def _expressions(one: str, other: str) -> str:
+    if one == other:
+        return EQUAL
+    if not (_is_read(one) and _is_read(other)):
+        return UNKNOWN
+    if _BARE_LOG.search(one) or _BARE_LOG.search(other):
+        return _with_logarithms(one, other)
+    return _parsed(one, other)
+
+
+def _with_logarithms(one: str, other: str) -> str:
+    """log without a base is the natural one to most, and the decimal one to some: different only if it is so under both readings."""
+    natural, decimal = (_parsed(_BARE_LOG.sub(log, one), _BARE_LOG.sub(log, other)) for log in (r"\\ln ", r"\\log_{10}"))
+    return natural if natural in (EQUAL, decimal) else UNKNOWN
+
+
+def _parsed(one: str, other: str) -> str:
+    first, second = _parse(one), _parse(other)
+    if first is None or second is None:
+        return UNKNOWN
+    shown = evidence(first, second, (one, other))
+    if shown == APART:
+        return UNKNOWN if _is_unsure(one, other) else DIFFERENT
+    if shown == SAME:
+        return EQUAL if not _has_both_cases(one + other) else UNKNOWN
+    return EQUAL if not _has_both_cases(one + other) and (_proven(first, second) or _proven(second, first)) else UNKNOWN
+
+
+def _proven(gold: Any, answer: Any) -> bool:
+    return bool(verify(gold, answer, timeout_seconds=None, allow_set_relation_comp=True))
+
+
+def _is_unsure(one: str, other: str) -> bool:
+    """Whether values that differ prove nothing: a constant that is arbitrary, or a letter that applies to what is in brackets."""
+    both = one + " " + other
+    arbitrary = r"(?<![A-Za-z\\])(?:[ABCDK](?![A-Za-z])|c_)"
+    return re.search(rf"{arbitrary}|(?<![A-Za-z\\])[fghA-Z]\s*\(", both) is not None or _has_both_cases(both)
+
+
+def _has_both_cases(text: str) -> bool:
+    """math-verify reads X as x; where both stand, they are two things."""
+    letters = set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", text)))
+    return any(letter.lower() in letters for letter in letters if letter.isupper())
+
+
+@lru_cache(maxsize=512)
+def _parse(text: str) -> Any | None:
+    found = parse(f"${text}$", parsing_timeout=None)
+    return prepared(found[0]) if found and not isinstance(found[0], str) else None

@@ -1,0 +1,114 @@
+"""Whether two final answers say the same: equal, different, or unknown with a reason. Never raises for an answer, never hangs.
+
+Comparing runs in processes of its own (`workers`), which cost at most their limits. Not here: reading an answer out of a solution.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from magpie_hf.errors import BadInput
+from magpie_hf.notation import normalise
+from magpie_hf.words import EQUAL, UNKNOWN, compare_words
+from magpie_hf.workers import POOL, Lost
+
+# Half of the cores: the engine, its tokenizer and the shard threads have the other half. A worker takes about 60 MB; beyond eight, the
+# answers of a GPU are compared faster than they come.
+PROCESSES = max(1, min(8, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 2) // 2))
+
+LEAST_MEGABYTES = 256  # a worker that has loaded everything and compares small numbers takes 60 to 110
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one pair may cost: seconds of processor time and megabytes of a worker, characters of either answer.
+
+    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at six times the seconds.
+    """
+
+    seconds: float = 5.0
+    megabytes: int = 1024
+    characters: int = 2000
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seconds", float(self.seconds))
+        if not self.seconds > 0 or self.megabytes < LEAST_MEGABYTES or self.characters < 1:
+            raise BadInput(f"{self} leaves no room to compare anything; give seconds and characters, and {LEAST_MEGABYTES} megabytes")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """relation: equal, different (something shows it) or unknown.
+
+    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "killed" (from outside), "died", or the name of the
+    error that math-verify or sympy ended with.
+    """
+
+    relation: str
+    reason: str | None = None
+
+
+_PATIENCE = 6.0  # wall seconds by processor seconds: other processes may have the cores
+_DEFAULT = Limits()
+
+
+def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PROCESSES) -> Verdict:
+    """Whether two final answers say the same; the order makes no difference. Safe to call from many threads at once.
+
+    "different" means that something shows it. Two answers that are right in two notations may come out as unknown, so unknown is not wrong.
+    Raises RuntimeError where no worker can be started at all (math-verify is missing).
+    """
+    if max(len(one), len(other)) > limits.characters:
+        return Verdict(EQUAL) if one == other else Verdict(UNKNOWN, "too_long")
+    first, second = sorted((normalise(one), normalise(other)))
+    if not first:
+        return Verdict(UNKNOWN, "empty")
+    if first == second:
+        return Verdict(EQUAL)
+    if said := compare_words(first, second):
+        return Verdict(said)
+    key = (first, second, limits)
+    if (kept := _CACHE.get(key)) is None:
+        kept = _asked(first, second, limits, processes)
+        _CACHE.put(key, kept)
+    return kept
+
+
+def _asked(first: str, second: str, limits: Limits, processes: int) -> Verdict:
+    try:
+        relation, reason, _ = POOL.ask([[first, second], limits.seconds, limits.megabytes], _PATIENCE * limits.seconds, processes)
+    except Lost as lost:
+        return Verdict(UNKNOWN, str(lost))
+    return Verdict(relation, reason)
+
+
+class _Cache:
+    """Verdicts by pair, the last used ones."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[tuple[str, str, Limits], Verdict] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: tuple[str, str, Limits]) -> Verdict | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: tuple[str, str, Limits], verdict: Verdict) -> None:
+        if verdict.reason == "killed":
+            return  # that says nothing of the pair
+        with self._lock:
+            self._kept[key] = verdict
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+
+
+_CACHE = _Cache(65_536)

@@ -1,0 +1,102 @@
+"""Facts of models that a user may name: the six numbered ones and reward models, with their licences' duties. Not here: a model's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the duties of its licence."""
+
+    number: int
+    repository: str
+    parameters: float
+    bytes_per_parameter: float
+    reasoning: bool
+    licence: str
+    duty: str
+
+    @property
+    def title(self) -> str:
+        return f"model {self.number} ({self.repository})"
+
+    @property
+    def weight_gigabytes(self) -> float:
+        return self.parameters * self.bytes_per_parameter
+
+
+@dataclass(frozen=True)
+class KnownScorer:
+    """A reward model: its architecture, the longest problem and answer together that it was made for, and its licence.
+
+    forbids: whether the licence forbids a use that a preference dataset is made for, so that the user is told before the build.
+    """
+
+    repository: str
+    architecture: str
+    parameters: float
+    context: int
+    licence: str
+    duty: str
+    forbids: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"reward model {self.repository}"
+
+    @property
+    def weight_gigabytes(self) -> float:
+        return self.parameters * 2
+
+
+KNOWN_MODELS: dict[int, KnownModel] = {
+    model.number: model
+    for model in (
+        KnownModel(1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "attribution"),
+        KnownModel(
+            2, "deepseek-ai/DeepSeek-R1-Distill-Llama-70B", 70.6, 2, True, "MIT on top of the Llama 3.3 licence",
+            'say "Built with Llama"; the name of a distributed model that was trained on the outputs begins with "Llama"',
+        ),
+        KnownModel(3, "nvidia/DeepSeek-R1-0528-FP4", 671, 0.6, True, "MIT", "attribution; read the quantiser's own terms"),
+        KnownModel(
+            4, "google/gemma-3-27b-it", 27.4, 2, False, "Gemma terms",
+            "terms and prohibited-use policy travel with a model that was trained on the outputs",
+        ),
+        KnownModel(
+            5, "Qwen/Qwen2.5-Math-72B-Instruct", 72.7, 2, False, "Qwen licence",
+            'a distributed model that was trained on the outputs shows "Built with Qwen" or "Improved using Qwen"',
+        ),
+        KnownModel(6, "Qwen/Qwen2.5-Coder-32B-Instruct", 32.8, 2, False, "Apache-2.0", "attribution"),
+    )
+}  # fmt: skip
+
+ARMORM = "RLHFlow/ArmoRM-Llama3-8B-v0.1"
+# Its licence asks for nothing but attribution, so pairs that it orders may train any model. Its card rates the Llama model of the series a
+# little higher, which ties the name of a model that was improved with its outputs to Llama.
+DEFAULT_REWARD_MODEL = "Skywork/Skywork-Reward-V2-Qwen3-8B"
+
+_QWEN_DUTY = 'a distributed model that was improved with the outputs shows "Built with Qwen" or "Improved using Qwen"'
+KNOWN_SCORERS: dict[str, KnownScorer] = {
+    scorer.repository: scorer
+    for scorer in (
+        KnownScorer(
+            ARMORM, "LlamaForRewardModelWithGating", 7.5, 8192, "llama3",
+            "its clause 1.b.v forbids using outputs, so also scores and pairs, to improve any language model other than Llama 3",
+            forbids=True,
+        ),
+        KnownScorer(DEFAULT_REWARD_MODEL, "Qwen3ForSequenceClassification", 8.2, 40_960, "Apache-2.0", "attribution"),
+        KnownScorer(
+            "Skywork/Skywork-Reward-V2-Llama-3.1-8B", "LlamaForSequenceClassification", 7.5, 131_072, "llama3.1",
+            'say "Built with Llama"; the name of a distributed model that was improved with the outputs begins with "Llama"',
+        ),
+        KnownScorer("Qwen/Qwen2.5-Math-RM-72B", "Qwen2ForRewardModel", 72.7, 4096, "Qwen licence", _QWEN_DUTY),
+        KnownScorer("Qwen/Qwen2.5-Math-PRM-7B", "Qwen2ForProcessRewardModel", 7.6, 4096, "Qwen licence", _QWEN_DUTY),
+    )
+}  # fmt: skip
+
+
+def known(name: str) -> KnownModel | KnownScorer | None:
+    """The facts of a repository, where it is one of the six or a known reward model."""
+    numbered = next((model for model in KNOWN_MODELS.values() if model.repository == name), None)
+    return numbered or KNOWN_SCORERS.get(name)

@@ -1,0 +1,92 @@
+"""Verify: the final answers of the candidates, and which of them agree. Not here: what is made of it (pairs, published answers)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from datasets import Features
+
+from magpie_hf.answers import asks_for_proof, final_answer
+from magpie_hf.equivalence import PROCESSES, Limits, compare
+from magpie_hf.schema import CHECK, VERIFY
+from magpie_hf.stage import Batch, Stage
+from magpie_hf.votes import Votes, vote
+
+
+@dataclass(frozen=True)
+class Verify(Stage):
+    """Votes of the complete candidates over classes of equal answers, 1/2 = 0.5 = 50 %. See `schema.VERIFY` for the columns.
+
+    processes: how many workers compare answers at once, in this and all other threads.
+    """
+
+    name: ClassVar[str] = "verify"
+    reads: ClassVar[tuple[str, ...]] = ("problem", "candidates")
+
+    limits: Limits = field(default_factory=Limits)
+    processes: int = field(default=PROCESSES, compare=False)
+
+    @property
+    def adds(self) -> Features:
+        return Features(VERIFY)
+
+    def run(self, batch: Batch) -> Batch:
+        with ThreadPoolExecutor(self.processes) as pool:  # a row's comparisons wait for each other; those of several rows need not
+            rows = list(pool.map(self._row, batch["problem"], batch["candidates"]))
+        return {column: [row[column] for row in rows] for column in VERIFY}
+
+    def _row(self, problem: str, candidates: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        complete = [one for one in candidates if one["reason"] is None]
+        answers = [final_answer(one["answer_text"]) if one["reason"] is None else None for one in candidates]
+        is_proof = asks_for_proof(problem)
+        votes = vote([None] * len(answers) if is_proof else answers, self._relation)
+        kind = "proof" if is_proof else "answer" if votes.sizes else "none"
+        tokens = [one["num_tokens"] for one in complete]
+        return {
+            "answers": answers,
+            "answer_classes": list(votes.classes),
+            "class_sizes": list(votes.sizes),
+            "answer_kind": kind,
+            "majority_answer": _majority(answers, votes),
+            "agreement": votes.sizes[0] / sum(votes.sizes) if votes.sizes else None,
+            "in_majority": list(votes.in_majority),
+            "unknown_pairs": votes.unknown,
+            "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
+        }
+
+    def _relation(self, one: str, other: str) -> str:
+        return compare(one, other, self.limits, self.processes).relation
+
+
+@dataclass(frozen=True)
+class CheckSolution(Stage):
+    """Whether the published answer ends in the majority's final answer: true, false (shown to differ), or null where nothing tells."""
+
+    name: ClassVar[str] = "check"
+    reads: ClassVar[tuple[str, ...]] = ("solutions", "majority_answer")
+
+    limits: Limits = field(default_factory=Limits)
+    processes: int = field(default=PROCESSES, compare=False)
+
+    @property
+    def adds(self) -> Features:
+        return Features(CHECK)
+
+    def run(self, batch: Batch) -> Batch:
+        with ThreadPoolExecutor(self.processes) as pool:
+            return {"solution_agrees": list(pool.map(self._agrees, batch["solutions"], batch["majority_answer"]))}
+
+    def _agrees(self, solutions: Sequence[dict[str, Any]], majority: str | None) -> bool | None:
+        if majority is None or solutions[0]["reason"] is not None or (answer := final_answer(solutions[0]["answer_text"])) is None:
+            return None
+        return {"equal": True, "different": False}.get(compare(answer, majority, self.limits, self.processes).relation)
+
+
+def _majority(answers: Sequence[str | None], votes: Votes) -> str | None:
+    """The shortest spelling of the majority's answer, the first of equals."""
+    if not votes.has_majority:
+        return None
+    return min((answer for answer, number in zip(answers, votes.classes, strict=True) if answer is not None and number == 0), key=len)

@@ -1,0 +1,185 @@
+r"""Evidence from values: whether two parsed answers are the same or apart, in numbers. Runs in a worker. Not here: proofs.
+
+Numbers are computed to 40 digits. Expressions in the same symbols are compared at fixed points, relations and sets by what they hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import sympy
+from sympy.core.function import AppliedUndef
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import Boolean
+
+SAME, APART = "same", "apart"
+# What sympy raises where it cannot compute: a sum up to 7/3, a comparison of complex numbers, a function at its pole.
+NO_VALUE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError)
+_DIGITS = 40
+# Positive whole numbers first: they lie in nearly every domain that a problem can mean.
+_POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7)] + [
+    sympy.Rational(*p) for p in ((38, 17), (9, 23), (-47, 19), (-3, 1), (29, 19), (7, 22))
+]
+_DECIMAL = re.compile(r"\d*\.\d+")
+
+
+def prepared(parsed: Any) -> Any:
+    """The expression with i as the imaginary unit and decimals as the fractions that they write."""
+    if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
+        return parsed
+    units = {symbol: sympy.I for symbol in parsed.free_symbols if symbol.name == "i"}
+    decimals = {number: sympy.Rational(str(number)) for number in parsed.atoms(sympy.Float)}
+    return parsed.subs(units).xreplace(decimals) if units or decimals else parsed
+
+
+def evidence(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
+    """SAME, APART, or None where values show neither."""
+    if isinstance(one, sympy.MatrixBase) and isinstance(other, sympy.MatrixBase):
+        return _matrices(one, other, texts)
+    if isinstance(one, (sympy.Set, Relational, Boolean)) and isinstance(other, (sympy.Set, Relational, Boolean)):
+        return _holders(one, other)
+    if not (isinstance(one, sympy.Expr) and isinstance(other, sympy.Expr)) or one.atoms(AppliedUndef) | other.atoms(AppliedUndef):
+        return None
+    names = [sorted(symbol.name for symbol in side.free_symbols) for side in (one, other)]
+    if names[0] != names[1]:
+        return None
+    return _functions(one, other, names[0]) if names[0] else _numbers(one, other, texts)
+
+
+def number(expression: Any) -> Any | None:
+    """The value of a closed expression to 40 digits, infinities included; None where it has none."""
+    try:
+        value = sympy.N(expression.doit(), _DIGITS)
+    except NO_VALUE:
+        return None
+    if value in (sympy.oo, -sympy.oo):
+        return value
+    return value if value.is_number and value.is_finite and not value.has(sympy.zoo, sympy.nan) else None
+
+
+def _numbers(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
+    first, second = number(one), number(other)
+    if first is None or second is None:
+        return None
+    if sympy.oo in (abs(first), abs(second)):
+        return SAME if first == second else APART
+    if one.is_Rational and other.is_Rational:
+        verdict: str | None = SAME if one == other else APART
+    elif _close(first, second) == SAME and (apart := _exact_difference(one, other, first)) is not None:
+        verdict = SAME if apart == 0 else APART
+    elif bool(first.is_real) != bool(second.is_real) and not any("i" in text.replace(r"\pi", "").replace("in", "") for text in texts):
+        return None  # a real root of a negative number for one, the principal root for the other
+    else:
+        verdict = _close(first, second)
+    return _as_decimals(first, second, (one, other), texts) if verdict == APART else verdict
+
+
+def _exact_difference(one: Any, other: Any, value: Any) -> Any | None:
+    """Of rational numbers of more than 30 digits, such as 2^{100}, where they can be written out."""
+    if not 10**25 < abs(value) < 10**2000:
+        return None
+    apart = (one - other).doit()
+    return apart if apart.is_Rational else None
+
+
+def _close(first: Any, second: Any) -> str | None:
+    apart, size = abs(first - second), max(abs(first), abs(second))
+    if apart <= size * 10**-30 or apart < 10**-35:
+        return SAME
+    return APART if apart > size * 10**-20 and apart > 10**-30 else None
+
+
+def _as_decimals(first: Any, second: Any, exact: tuple[Any, Any], texts: tuple[str, str]) -> str | None:
+    """Of two values that differ: None where a decimal in one answer may be the other, rounded or cut at its last place.
+
+    Six digits that agree are taken as equal, as math-verify does, but relative to the size of the number.
+    """
+    decimals = [_DECIMAL.findall(text) for text in texts]
+    places = [[len(found.partition(".")[2]) for found in side] for side in decimals]
+    apart = abs(first - second) / max(abs(first), abs(second))
+    most = max([0, *places[0], *places[1]])
+    written_out = not any("10^" in text for text in texts) and all((side * 10**most).is_Integer for side in exact)
+    if places[0] == places[1] or written_out:
+        return APART  # neither is a rounded form of the other: both can be written with so many places
+    if apart < 2e-6 and max(places[0] + places[1]) >= 6:
+        return SAME
+    units = [10.0 ** -len(found.partition(".")[2]) / float(found) for side in decimals for found in side if float(found)]
+    return None if units and apart <= 1.01 * max(units) else APART
+
+
+def _functions(one: Any, other: Any, names: list[str]) -> str | None:
+    """Apart only where nearly every point says so: sqrt(x^2) is x to some readers, and cos(n pi) is (-1)^n to all.
+
+    At one point two functions may meet.
+    """
+    verdicts = [verdict for verdict in _at_points(one, other, names) if verdict]
+    same = verdicts.count(SAME)
+    if len(verdicts) < 3 or 1 < same < len(verdicts) or (same == 1 and len(verdicts) < 6):
+        return None
+    return SAME if same == len(verdicts) else APART
+
+
+def _at_points(one: Any, other: Any, names: list[str]) -> Iterator[str | None]:
+    imaginary = one.has(sympy.I) or other.has(sympy.I)
+    for start in range(len(_POINTS)):
+        values = {name: _POINTS[(start + 3 * place) % len(_POINTS)] for place, name in enumerate(names)}
+        first, second = (_at(side, values) for side in (one, other))
+        if first is None or second is None or sympy.oo in (abs(first), abs(second)):
+            continue
+        if not imaginary and (abs(sympy.im(first)) > 10**-30 or abs(sympy.im(second)) > 10**-30):
+            continue  # outside of the domain that the answer means
+        yield _close(first, second)
+
+
+def _at(side: Any, values: dict[str, Any]) -> Any | None:
+    try:
+        return number(side.subs({symbol: values[symbol.name] for symbol in side.free_symbols}))
+    except NO_VALUE:
+        return None
+
+
+def _matrices(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
+    if one.shape != other.shape:
+        return APART if one.shape != other.shape[::-1] else None
+    verdicts = {evidence(a, b, texts) for a, b in zip(one, other, strict=True)}
+    return APART if APART in verdicts else SAME if verdicts == {SAME} else None
+
+
+def _holders(one: Any, other: Any) -> str | None:
+    """Sets and relations in one variable differ where a sample point is in one and not in the other."""
+    symbols = {symbol.name for side in (one, other) if not isinstance(side, sympy.Set) for symbol in side.free_symbols}
+    if len(symbols) > 1 or any(isinstance(side, sympy.Set) and side.free_symbols for side in (one, other)):
+        return None
+    samples = sorted({number for side in (one, other) for number in _bounds(side)} | {sympy.Integer(0)}, key=float)
+    points = [
+        samples[0] - 1,
+        *samples,
+        *((low + high) / 2 for low, high in pairwise(samples)),
+        samples[-1] + 1,
+        samples[-1] + sympy.Rational(7, 3),
+    ]
+    for point in points:
+        inside = [_holds(side, point) for side in (one, other)]
+        if None not in inside and inside[0] != inside[1]:
+            return APART
+    return None
+
+
+def _bounds(side: Any) -> set[Any]:
+    """Closed finite numbers inside a set or a relation."""
+    found = set()
+    for part in sympy.preorder_traversal(side):
+        if isinstance(part, sympy.Expr) and not part.free_symbols and part.is_real and part.is_finite:
+            found.add(part)
+    return found
+
+
+def _holds(side: Any, point: Any) -> bool | None:
+    try:
+        inside = side.contains(point) if isinstance(side, sympy.Set) else side.subs(dict.fromkeys(side.free_symbols, point)).doit()
+    except NO_VALUE:
+        return None
+    return None if inside not in (sympy.true, sympy.false) else bool(inside)

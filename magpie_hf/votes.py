@@ -1,0 +1,86 @@
+"""Votes of the candidates of one problem, over classes of equal answers. Not here: how two answers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from magpie_hf.notation import normalise
+
+
+@dataclass(frozen=True)
+class Votes:
+    """classes: the class of each answer, null for none; class 0 is the largest, and of equals the one whose first answer comes first.
+
+    sizes: voters of each class. unknown: pairs of classes that nothing shows to be different, so they may be one. apart: of each class,
+    whether something shows it to be different from class 0.
+    """
+
+    classes: tuple[int | None, ...]
+    sizes: tuple[int, ...]
+    unknown: int
+    apart: tuple[bool, ...] = ()
+
+    @property
+    def has_majority(self) -> bool:
+        """Whether one class is larger than all others, and more than one voter's."""
+        return len(self.sizes) > 0 and self.sizes[0] > max(1, *self.sizes[1:], 1)
+
+    @property
+    def in_majority(self) -> tuple[bool | None, ...]:
+        """Whether each answer is the majority's; null where nothing tells, and for all where there is no majority."""
+        if not self.has_majority:
+            return (None,) * len(self.classes)
+        return tuple(None if n is None else True if n == 0 else False if self.apart[n] else None for n in self.classes)
+
+
+def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
+    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order.
+
+    Each spelling is compared once with each class at most, but for those that it may yet join: spellings come shortest first, so that the
+    classes do not depend on the order of the candidates.
+    """
+    spellings = [None if answer is None or not (spelling := normalise(answer)) else spelling for answer in answers]
+    known: dict[frozenset[str], str] = {}
+
+    def verdict(one: str, other: str) -> str:
+        key = frozenset((one, other))
+        if key not in known:
+            known[key] = compare(one, other)
+        return known[key]
+
+    def differ(first: Sequence[str], second: Sequence[str]) -> bool:
+        return any(known.get(frozenset((one, other))) == "different" for one in first for other in second)
+
+    groups: list[list[str]] = []
+    for spelling in sorted({spelling for spelling in spellings if spelling is not None}, key=lambda one: (len(one), one)):
+        joined, apart = [spelling], []
+        for group in groups:
+            if not differ(group, joined) and _relation(spelling, group, verdict) == "equal":
+                joined = [*group, *joined]
+            else:
+                apart.append(group)
+        groups = [*apart, joined]
+    votes = _numbered(spellings, groups, sum(not differ(first, second) for first, second in combinations(groups, 2)))
+    members = [[s for s, n in zip(spellings, votes.classes, strict=True) if s is not None and n == number] for number in range(len(groups))]
+    return replace(votes, apart=tuple(differ(members[0], other) for other in members))
+
+
+def _relation(spelling: str, group: Sequence[str], verdict: Callable[[str, str], str]) -> str:
+    """How a spelling stands to a class: by the first of its members that decides it."""
+    for member in group:
+        if (relation := verdict(member, spelling)) != "unknown":
+            return relation
+    return "unknown"
+
+
+def _numbered(spellings: Sequence[str | None], groups: Sequence[Sequence[str]], unknown: int) -> Votes:
+    group_of = {spelling: number for number, group in enumerate(groups) for spelling in group}
+    voters: dict[int, list[int]] = {}
+    for place, spelling in enumerate(spellings):
+        if spelling is not None:
+            voters.setdefault(group_of[spelling], []).append(place)
+    ordered = sorted(voters.values(), key=lambda places: (-len(places), places[0]))
+    class_of = {place: number for number, places in enumerate(ordered) for place in places}
+    return Votes(tuple(class_of.get(place) for place in range(len(spellings))), tuple(map(len, ordered)), unknown)

@@ -1,0 +1,686 @@
+"""Final answers: read out of solutions, compared in worker processes, and problems that ask for none."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magpie_hf.answers import asks_for_proof, final_answer
+from magpie_hf.equivalence import Limits, Verdict, compare
+from magpie_hf.errors import BadInput
+from magpie_hf.notation import normalise
+from magpie_hf.workers import POOL, Lost, Pool
+
+# --- pairs of answers --------------------------------------------------------------------------------------------------------
+
+# What the two are to a mathematician who knows no more than the two answers: = equal, # different, ? cannot be told or must not be judged.
+# "Wrong" is a verdict of different where the truth is =, of equal where it is #, and either where it is ?.
+PAIRS = r"""
+1/2                                  == 0.5
+\frac{1}{2}                          == 50\%
+\dfrac{3}{2}                         == \frac32
+1\frac{1}{2}                         == 1.5
+2\frac{3}{4}                         == \frac{11}{4}
+-\frac{1}{2}                         == \frac{-1}{2}
+\frac{1}{-2}                         == -0.5
+.5                                   == 0.50
+2.0                                  == 2
+0.\overline{3}                       == 1/3
+0.1\overline{6}                      == \frac16
+0.333333                             == 1/3
+0.33                                 ?? 1/3
+0.33                                 != 0.34
+0.5                                  != 0.05
+0.0000001                            != 0
+10^{-7}                              != 2\times 10^{-7}
+3.14                                 ?? \pi
+3.14159                              ?? \pi
+\frac{22}{7}                         != \pi
+1.414                                ?? \sqrt{2}
+7                                    != 8
+7                                    != -7
+0                                    == -0
+30\%                                 == 0.3
+30\%                                 != 0.4
+50\%                                 ?? 50
+\frac{1}{2}\%                        == 0.005
+1,234,567                            == 1234567
+1{,}000                              == 1\,000
+12,345.67                            == 12345.67
+1,234                                != 1,235
+1.2\times10^5                        == 120000
+1.2e5                                == 120{,}000
+2^{10}                               == 1024
+5!                                   == 120
+7!/5!                                == 42
+\binom{5}{2}                         == 10
+\binom52                             == \frac{5!}{2!3!}
+2\sqrt{2}                            == \sqrt{8}
+\frac{2}{\sqrt{3}}                   == \frac{2\sqrt{3}}{3}
+\sqrt2                               == 2^{1/2}
+\sqrt[3]{16}                         == 2\sqrt[3]{2}
+\sqrt[3]{-8}                         == -2
+\sqrt{3}                             != \sqrt{2}
+\sqrt{5+2\sqrt6}                     == \sqrt2+\sqrt3
+\log_2 8                             == 3
+\log_{10} 100                        == 2
+\lg 100                              == 2
+\ln 8                                == 3\ln 2
+\log 2                               == \ln 2
+\log 2                               ?? \log_{10} 2
+\log 2                               != 5
+\ln 2                                != \ln 3
+e^{i\pi}                             == -1
+e^{2\pi i}                           == 1
+\frac{1+i}{\sqrt{2}}                 == e^{i\pi/4}
+(1+i)^2                              == 2i
+3+4i                                 != 3-4i
+i                                    != -i
+|3+4i|                               == 5
+\pi e                                == e\pi
+e                                    != \pi
+\frac{\pi^2}{6}                      == \zeta(2)
+\Gamma(1/2)                          == \sqrt{\pi}
+\cos\frac{\pi}{3}                    == \frac12
+\tan^{-1}(1)                         == \frac{\pi}{4}
+\arctan 1                            == \pi/4
+\sin^2 x + \cos^2 x                  == 1
+\tan x                               == \frac{\sin x}{\cos x}
+\sin 2x                              == 2\sin x\cos x
+\sin x                               != \cos x
+(-1)^n                               == \cos(n\pi)
+60^\circ                             == \frac{\pi}{3}
+60^{\circ}                           == 60
+60^\circ                             != 30^\circ
+90°                                  == \pi/2
+\infty                               == +\infty
+\infty                               != -\infty
+\infty                               != 5
+\infty                               ?? \text{diverges}
+(1,2)                                != (2,1)
+(3,1)                                != (2,1)
+(1,2)                                != (1,2,3)
+\left(\frac12, 3\right)              == (0.5,3)
+\langle 1,2\rangle                   == (1,2)
+\langle 1,2\rangle                   != 1.2
+(x,y)=(1,2)                          == (1,2)
+\{1,2,2,3\}                          == \{3,2,1\}
+1, 2, 3                              == \{3,1,2\}
+\{1,2\}                              != \{1,2,3\}
+\{1,2\}                              != \{1,3\}
+\{1,2\}                              ?? (1,2)
+\{3\}                                == 3
+\{(1,2),(3,4)\}                      == \{(3,4),(1,2)\}
+\{(1,2),(3,4)\}                      != \{(3,4),(2,1)\}
+\frac{1}{2},\frac{1}{3}              == \frac13 \text{ and } \frac12
+\pm 2                                == 2, -2
+3\pm\sqrt{2}                         == 3-\sqrt{2},\ 3+\sqrt{2}
+\pm 2                                != \pm 3
+x=2 \text{ or } x=-2                 == \{-2,2\}
+x=1, y=2                             == y=2, x=1
+x=1, y=2                             != x=1, y=3
+[1,2)                                == 1\le x<2
+[1,2)                                != (1,2]
+[1,\infty)                           == x\ge 1
+[1,\infty)                           != (1,\infty)
+x \in [1,\infty)                     == [1,\infty)
+-1<x<3                               == (-1,3)
+x>3                                  == 3<x
+x>3                                  != x<3
+x\le 3                               != x<3
+x>3                                  != (4,\infty)
+0<x\le 5                             != (0,5)
+|x|<2                                == (-2,2)
+x\ne 0                               == \mathbb{R}\setminus\{0\}
+(-\infty,0)\cup(0,\infty)            == \mathbb{R}\setminus\{0\}
+x<1 \text{ or } x>2                  == (-\infty,1)\cup(2,\infty)
+(-\infty,1)\cup(2,\infty)            != (-\infty,1)\cup(3,\infty)
+\mathbb{R}                           == (-\infty,\infty)
+\mathbb{R}                           != \mathbb{Z}
+\varnothing                          == \emptyset
+\{\}                                 == \emptyset
+\emptyset                            != \{0\}
+x=3                                  == 3
+x = 3                                != x = 4
+x=3                                  ?? y=3
+y=2x+1                               == 2x+1
+f(x)=x^2+1                           == x^2+1
+f(x)=x^2+1                           != f(x)=x^2-1
+x^2+y^2=1                            == y^2+x^2=1
+x^2+y^2=1                            == 2x^2+2y^2=2
+n(n+1)/2                             == \frac{n^2+n}{2}
+n(n+1)/2                             != n(n-1)/2
+(x-1)(x+1)                           == x^2-1
+(x-1)(x+1)                           != x^2+1
+a^2-b^2                              == (a-b)(a+b)
+\frac1x+\frac1y                      == \frac{x+y}{xy}
+x+y                                  != xy
+\frac{a}{b}                          != \frac{b}{a}
+2^{n-1}                              == \frac{2^n}{2}
+2^{n-1}                              != 2^n
+2n                                   ?? 2k
+|x|                                  == \sqrt{x^2}
+|x|                                  ?? x
+\overline{z}                         ?? z
+\sum_{k=1}^n k                       == \frac{n(n+1)}{2}
+\int_0^1 x\,dx                       == \frac12
+\frac{x^3}{3}+C                      == \frac13 x^3+C
+x^2+C                                == x^2+1+C
+\alpha\beta                          == \beta\alpha
+\alpha\beta                          != \alpha+\beta
+\frac{n!}{k!(n-k)!}                  == \binom{n}{k}
+X                                    ?? x
+f(2)                                 ?? f(-2)
+O(n\log n)                           == O(n \ln n)
+y'=2y                                != y=2y
+5\text{ cm}                          == 5
+5 \text{ cm}^2                       == 5
+5\text{ cm}                          != 6
+100\text{ cm}                        == 1\text{ m}
+36\pi                                == 36\pi\text{ cm}^3
+12 \text{ ways}                      == 12
+12 ways                              != 13
+3\text{ million}                     == 3000000
+\$1,200                              == 1200
+20 \text{ years}                     == 20 \text{ year}
+\text{Area} = 12                     == 12
+10:30                                ?? 1/3
+3:4                                  == \frac34
+3 \pmod 7                            == 10 \pmod 7
+x \equiv 3 \pmod{7}                  == 3 (mod 7)
+3 \pmod 7                            != 4 \pmod 7
+3 \pmod 7                            ?? 3 \pmod 8
+1010_2                               == 10
+(1\ 2\ 3)                            != 6
+\begin{pmatrix}1&2\\3&4\end{pmatrix} == \begin{bmatrix}1&2\\3&4\end{bmatrix}
+\begin{pmatrix}1&2\\3&4\end{pmatrix} != \begin{pmatrix}1&3\\2&4\end{pmatrix}
+\begin{pmatrix}\frac12\\2\end{pmatrix} == \begin{pmatrix}0.5\\2\end{pmatrix}
+\begin{pmatrix}1\\2\end{pmatrix}     == (1,2)
+\begin{pmatrix}1&0\\0&1\end{pmatrix} != \begin{pmatrix}1&0&0\\0&1&0\\0&0&1\end{pmatrix}
+\begin{bmatrix} 0 & -4 \\ -5 & 0 \end{bmatrix} == \begin{pmatrix}0&-4\\-5&0\end{pmatrix}
+\begin{bmatrix} 0 & -4 \\ -5 & 0 \end{bmatrix} != \begin{pmatrix} 0 & 2 \\ -3 & 3 \end{pmatrix}
+x^2+5x+4                             != x^2+9x+14
+2^{100}                              == 1267650600228229401496703205376
+2^{100}                              != 1267650600228229401496703205377
+10^{100}+1                           != 10^{100}
+1000000007                           != 1000000006
+0.999\ldots                          == 1
+0.999...                             == 1
+123456.789                           != 123456.788
+1/2x                                 ?? \frac{1}{2x}
+1/(2x)                               != \frac{x}{2}
+e^{x^2}                              != (e^x)^2
+\omega                               ?? e^{2\pi i/3}
+\frac{\pi}{4}                        ?? 0.785
+A\cos x+B\sin x                      == A\sin x+B\cos x
+C_1e^x+C_2e^{-x}                     == C_2e^{x}+C_1e^{-x}
+\frac{x^2}{4}+\frac{y^2}{9}=1        == 9x^2+4y^2=36
+y=2x                                 == 2x-y=0
+x\in\{1,2\}                          == \{2,1\}
+\vec{v}=(1,2)                        == (1,2)
+3,5                                  == 3.5
+1.234,5                              == 1234.5
+\sin 30^\circ                        == \frac12
+\cos x^2                             != \cos^2 x
+[0,1]\cup[1,2]                       == [0,2]
+[0,1)\cup(1,2]                       != [0,2]
+\mathbb{R}\setminus\{0\}             != \mathbb{R}\setminus\{1\}
+P(A)=0.3                             == 0.3
+f(x)=2x                              ?? g(x)=2x
+\text{not prime}                     != \text{prime}
+\text{at least } 5                   != \text{at most } 5
+\approx 3.14                         == 3.14
+25\text{ percent}                    == 25\%
+-1 \pmod 7                           == 6 \pmod 7
+6\times 10^{23}                      != 7\times 10^{23}
+6.022\times 10^{23}                  ?? 6.02\times 10^{23}
+\log_2 3                             != \log_3 2
+\begin{cases}x=1\\y=2\end{cases}     == (1,2)
+D                                    ?? 4
+\frac{1}{\sqrt{2\pi}}e^{-x^2/2}      == \frac{e^{-\frac{x^2}{2}}}{\sqrt{2\pi}}
+\sum_{n=1}^\infty \frac{1}{n^2}      == \frac{\pi^2}{6}
+1 000 000                            == 10^6
+x = \pm3                             == \{-3,3\}
+\pm\sqrt{2}                          != \sqrt2
+N(0,1)                               != N(0,2)
+101_2                                != 101
+\mathbb{Z}/2\mathbb{Z}               == \mathbb{Z}_2
+S_3                                  == \mathfrak{S}_3
+S_3                                  ?? D_3
+A                                    == (A)
+\textbf{(B)}                         == B
+A                                    != B
+(C)                                  != \text{D}
+E                                    ?? e
+Yes                                  == \text{yes}
+yes                                  != \text{No}
+\text{True}                          == true.
+\text{True}                          != \text{False}
+converges                            == \text{The series converges}
+\text{converges}                     != diverges
+even                                 != \text{odd}
+\text{Monday}                        != \text{Tuesday}
+abelian                              == \text{commutative}
+no solution                          == \emptyset
+None                                 == \text{no real solutions}
+\text{infinitely many}               == \infty
+k\pi, k\in\mathbb{Z}                 == n\pi, n\in\mathbb{Z}
+\{x \mid x>1\}                       == (1,\infty)
+\frac{p}{q} \text{ where } p=1       ?? 3
+\boxed{5}                            == 5
+**73**                               == 73
+$\frac{1}{2}$                        == \(\frac12\)
+\frac{1                              ?? 1/2
+}{                                   ?? {
+\left(                               ?? )
+\sqrt{                               ?? 2
+\frac{1}{0}                          ?? 1
+0/0                                  ?? 1
+\begin{pmatrix}1&2                   ?? 1
+\\                                   ?? &
+"""
+
+
+def _cases() -> list[tuple[str, str, str]]:
+    cases = []
+    for line in PAIRS.strip().splitlines():
+        one, sign, other = re.fullmatch(r"(.+?) +(==|!=|\?\?) (.+)", line).groups()  # type: ignore[union-attr]
+        cases.append((one, sign, other))
+    return cases
+
+
+CASES = _cases()
+ALLOWED = {"==": {"equal", "unknown"}, "!=": {"different", "unknown"}, "??": {"unknown"}}
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[tuple[str, str], Verdict]:
+    """The verdicts of the whole table in both orders, from eight threads at once."""
+    pairs = [(one, other) for one, _, other in CASES] + [(other, one) for one, _, other in CASES]
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(pairs, pool.map(lambda pair: compare(*pair), pairs), strict=True))
+
+
+def test_the_table_is_large() -> None:
+    assert len(CASES) >= 110
+    assert min(sum(sign == kind for _, sign, _ in CASES) for kind in ALLOWED) >= 20
+
+
+@pytest.mark.parametrize(("one", "sign", "other"), CASES)
+def test_no_verdict_is_wrong(one: str, sign: str, other: str, verdicts: dict[tuple[str, str], Verdict]) -> None:
+    verdict = verdicts[one, other]
+    assert verdict.relation in ALLOWED[sign], verdict
+    assert (verdict.reason is None) == (verdict.relation != "unknown")
+
+
+@pytest.mark.parametrize(("one", "other"), [(one, other) for one, _, other in CASES])
+def test_the_order_of_a_pair_makes_no_difference(one: str, other: str, verdicts: dict[tuple[str, str], Verdict]) -> None:
+    assert verdicts[one, other] == verdicts[other, one]
+
+
+def test_a_worker_itself_is_symmetric() -> None:
+    """The pool sorts a pair, which would hide it."""
+    for one, _, other in CASES:
+        pair = [normalise(one), normalise(other)]
+        if all(pair):
+            there, back = (POOL.ask([order, 5.0, 1024], 60.0, 1)[0] for order in (pair, pair[::-1]))
+            assert there == back, (one, other)
+
+
+def test_most_verdicts_are_given(verdicts: dict[tuple[str, str], Verdict]) -> None:
+    """To call everything unknown would be no mistake, and of no use."""
+    for sign, relation in (("==", "equal"), ("!=", "different")):
+        given = [verdicts[one, other].relation == relation for one, kind, other in CASES if kind == sign]
+        assert sum(given) >= 0.85 * len(given), [(one, other) for one, kind, other in CASES if kind == sign and verdicts[one, other].reason]
+
+
+# --- hostile answers and workers ---------------------------------------------------------------------------------------------
+
+FOR_EVER = "9^{9^{9^{9}}}"
+QUICK = Limits(seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "limits", "reason"),
+    [
+        (FOR_EVER, "5", QUICK, "time"),
+        ("(10^9)!", "5", QUICK, "time"),
+        (r"\sum_{k=1}^{10^9} \frac{1}{k^2+k+1}", "5", QUICK, "time"),
+        ("2^{10^{10}}", "5", Limits(megabytes=256), "memory"),
+        ("(" * 900 + "1" + ")" * 900, "5", QUICK, None),
+        ("{" * 999, "}" * 999, QUICK, None),
+        (r"\frac" * 300, r"\sqrt" * 300, QUICK, None),
+        ("1" * 1999, "2" * 1999, QUICK, None),
+        ("x^" * 500 + "x", "5", QUICK, None),
+        ("\x00\n\r\u2028{\"'", "5", QUICK, None),
+        ("数学", "5", QUICK, None),
+    ],
+)
+def test_a_hostile_answer_costs_its_limit_and_nothing_else(one: str, other: str, limits: Limits, reason: str | None) -> None:
+    began = time.monotonic()
+    verdict = compare(one, other, limits)
+    assert time.monotonic() - began < 6 * limits.seconds + 10
+    assert verdict.relation in ("unknown", "different")
+    assert reason in (None, verdict.reason)
+    assert compare("3/6", "0.5000") == Verdict("equal")
+
+
+def test_a_text_is_refused_before_anything_reads_it() -> None:
+    long = "1+" * 50_000 + "1"
+    began = time.monotonic()
+    assert compare(long, "5") == compare("5", long) == Verdict("unknown", "too_long")
+    assert compare(long, long) == Verdict("equal")
+    assert time.monotonic() - began < 0.1
+    assert compare("", "5") == compare(" $ $ ", "") == Verdict("unknown", "empty")
+
+
+@given(st.text(r"\{}[]()$^_+-=.,%&'| 0123abxfrcsqt" + "\n", max_size=60))
+def test_any_text_has_one_spelling(text: str) -> None:
+    once = normalise(text)
+    assert once == once.strip()
+    assert compare(text, text) == (Verdict("equal") if once else Verdict("unknown", "empty"))
+
+
+@pytest.mark.parametrize("limits", [{"seconds": 0}, {"megabytes": 8}, {"characters": 0}])
+def test_limits_that_leave_no_room_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(BadInput, match="leaves no room"):
+        Limits(**limits)
+
+
+def test_a_hang_loses_only_its_pair() -> None:
+    """Two hang at once among forty, with two workers; all others are answered, and the two cost their second each."""
+    pairs = [(FOR_EVER, f"{number}") if number in (3, 4) else (f"{number}/7", f"\\frac{{{2 * number}}}{{14}}") for number in range(40)]
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        verdicts = list(pool.map(lambda pair: compare(*pair, QUICK, 2), pairs))
+    assert [verdict.relation for verdict in verdicts] == ["unknown" if number in (3, 4) else "equal" for number in range(40)]
+    assert [verdict.reason for verdict in verdicts if verdict.reason] == ["time", "time"]
+    assert time.monotonic() - began < 30
+
+
+def test_a_worker_that_is_killed_loses_only_its_pair() -> None:
+    pool = Pool()
+    lost: list[str] = []
+
+    def hang() -> None:
+        try:
+            pool.ask([[FOR_EVER, "5"], 60.0, 1024], 60.0, 1)
+        except Lost as error:
+            lost.append(str(error))
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    while not pool.pids:
+        time.sleep(0.01)
+    (first,) = pool.pids
+    time.sleep(0.5)
+    os.kill(first, signal.SIGKILL)
+    thread.join(20)
+    assert lost == ["killed"]
+    assert pool.ask([["1/2", "0.5"], 5.0, 1024], 60.0, 1)[0] == "equal"
+    (second,) = pool.pids
+    os.kill(second, signal.SIGKILL)  # while it is idle: nothing is lost
+    time.sleep(0.2)
+    assert pool.ask([["1/2", "0.5"], 5.0, 1024], 60.0, 1)[0] == "equal"
+    pool.close()
+    assert not any(lives(pid) for pid in (first, second, *pool.pids))
+
+
+def test_there_are_never_more_workers_than_allowed() -> None:
+    pool = Pool()
+    seen: list[int] = []
+
+    def ask(number: int) -> str:
+        answer = pool.ask([[f"{number}", f"{2 * number}/2"], 5.0, 1024], 60.0, 2)
+        seen.append(len(pool.pids))
+        return str(answer[0])
+
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(ask, range(64))) == {"equal"}
+    assert max(seen) <= 2
+    pool.close()
+
+
+def lives(pid: int) -> bool:
+    """Whether the process is there and not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def script(body: str) -> list[str]:
+    return [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", textwrap.dedent(body)]
+
+
+@pytest.mark.parametrize("last", ["1/2', '0.5", f"{FOR_EVER}', '5"])
+def test_no_worker_outlives_a_killed_parent(last: str) -> None:
+    """Whether the worker is idle or at work, and though a fork of the parent still holds the pipes."""
+    body = f"""
+        import os, threading, time
+        from magpie_hf.equivalence import compare, Limits
+        from magpie_hf.workers import POOL
+        compare('1/3', '0.25')
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+        threading.Thread(target=compare, args=('{last}', Limits(60.0))).start()
+        time.sleep(0.5)
+        print(child, *POOL.pids, flush=True)
+        time.sleep(60)
+    """
+    with subprocess.Popen(script(body), stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child, *workers = map(int, parent.stdout.readline().split())
+        assert workers
+        assert all(map(lives, workers))
+        parent.kill()
+        end = time.monotonic() + 15
+        while any(map(lives, workers)) and time.monotonic() < end:
+            time.sleep(0.1)
+        os.kill(child, signal.SIGKILL)
+    assert not any(map(lives, workers))
+
+
+def test_workers_end_with_the_process_and_without_a_word() -> None:
+    """No guarded main module is needed, and a fork has workers of its own."""
+    body = """
+        import os, sys
+        from magpie_hf.equivalence import compare
+        from magpie_hf.workers import POOL
+        print(compare('1/3', '0.25').relation, *POOL.pids, flush=True)
+        if os.fork() == 0:
+            assert POOL.pids == []
+            print(compare('1/3', '2/6').relation, *POOL.pids, flush=True)
+            sys.exit()
+        os.wait()
+        print(compare('1/3', '3/9').relation, *POOL.pids, flush=True)
+    """
+    done = subprocess.run(script(body), capture_output=True, text=True, check=True, timeout=120)
+    assert done.stderr == ""
+    (one, first), (two, forked), (three, again) = (line.split() for line in done.stdout.splitlines())
+    assert (one, two, three) == ("different", "equal", "equal")
+    assert first == again != forked
+    assert not any(lives(int(pid)) for pid in (first, forked))
+
+
+def test_ctrl_c_reaches_no_worker() -> None:
+    body = """
+        import os, signal
+        from magpie_hf.equivalence import compare
+        compare('1/3', '0.25')
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.killpg(0, signal.SIGINT)
+        print(compare('1/3', '2/6').relation)
+    """
+    done = subprocess.run(script(body), capture_output=True, text=True, check=True, timeout=120, start_new_session=True)
+    assert (done.stdout, done.stderr) == ("equal\n", "")
+
+
+def test_an_idle_worker_ends() -> None:
+    code = "import magpie_hf.equivalence_worker as w; w.IDLE_SECONDS = 0.5; w.LOOK_SECONDS = 0.1; w.main()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b'["ready", null, true]\n'
+        assert worker.wait(20) == 0
+
+
+def test_a_worker_loads_neither_torch_nor_vllm() -> None:
+    code = (
+        "import sys, magpie_hf.equivalence_worker; print(sorted({'torch', 'vllm', 'datasets', 'numpy', 'transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout == "[]\n"
+
+
+def test_without_math_verify_it_is_said() -> None:
+    body = """
+        import sys
+        from magpie_hf import workers
+        workers._CODE = "import sys; sys.exit('no math-verify')"
+        from magpie_hf.equivalence import compare
+        try:
+            compare('1/3', '0.25')
+        except RuntimeError as error:
+            print(error)
+    """
+    done = subprocess.run(script(body), capture_output=True, text=True, check=True, timeout=120)
+    assert "no worker for answers could be started" in done.stdout
+    assert done.stderr == "no math-verify\n"
+
+
+# --- extraction --------------------------------------------------------------------------------------------------------------
+
+SOLUTIONS: list[tuple[str, str | None]] = [
+    (r"So \boxed{42}.", "42"),
+    (r"The answer is 7. No: \boxed{42}", "42"),
+    ("The answer is 42.", "42"),
+    ("The answer is $\\frac{1}{2}$.", "\\frac{1}{2}"),
+    ("The answer is \\( x+1 \\), as wanted.", "x+1"),
+    ("Therefore, the answer is: **73**", "73"),
+    ("The correct answer is (B).", "(B)"),
+    ("**Answer:** 12 ways", "12 ways"),
+    ("Answer: C", "C"),
+    ("Answer = 7", "7"),
+    ("#### 18", "18"),
+    ("**Final Answer**\n\n$42$", "42"),
+    ("### Final Answer:\n\\[ x = 3 \\]", "x = 3"),
+    ("The final answer is $\\{1, 2\\}$. I hope it is correct.", "\\{1, 2\\}"),
+    ("The answer is yes.", "yes"),
+    ("The answer is 3.14.", "3.14"),
+    ("The answer is 1,234.", "1,234"),
+    ("The answer is -5.", "-5"),
+    ("The answer is 3/4 because of symmetry.", "3/4"),
+    ("The answer is $5$, since $2+3=5$.", "5"),
+    ("The answer to the problem is 10.", "10"),
+    ("The answer is x^2+1.", "x^2+1"),
+    ("The answer is $2$ and $3$.", "2, 3"),
+    ("At first the answer is 5. But then the answer is 6.", "6"),
+    ("So we get $x = 5$.", "x = 5"),
+    ("Thus,\n$$a = b = 7$$", "7"),
+    ("We add.\n\n$$S = 1 + 2 = 3.$$", "3"),
+    ("First.\n\nTherefore $n = 12$.", "n = 12"),
+    ("", None),
+    ("We do not know.", None),
+    ("The answer is that no such $n$ exists.", None),
+    ("The answer is not 5.", None),
+    ("The answer is obvious from the above.", None),
+    ("The answer is given by a long computation that we leave out.", None),
+    ("The answer is $2$ and also what is left of $3$.", "2"),
+    ("Hence $x = 1$ and $y = 2$.", None),
+    ("We see that $y = 3$ and go on.", None),
+    ("Therefore $f(x) = 0 \\text{ for all } x$.", None),
+    ("Therefore $x > 3$.", None),
+    ("Thus $G$ is abelian.", None),
+    ("Hence $x^2 = 2$ has no root, a contradiction. $\\blacksquare$", None),
+    ("Thus $a = b$. QED", None),
+    ("I counted 12 of them.", None),
+    ("The answer is " + "1 + " * 200 + "1.", None),
+]
+
+
+@pytest.mark.parametrize(("solution", "answer"), SOLUTIONS)
+def test_the_answer_of_a_solution(solution: str, answer: str | None) -> None:
+    assert final_answer(solution) == answer
+
+
+@given(st.text(r"$\{}()[]*# =.:,0x" + "\n", max_size=80), st.sampled_from(["", "The answer is ", "Thus ", "Final answer\n"]))
+def test_any_solution_is_read(text: str, opening: str) -> None:
+    answer = final_answer(opening + text)
+    assert answer is None or answer == answer.strip() != ""
+
+
+@pytest.mark.parametrize("text", ["The answer is " * 5000, "$" * 20_000, "\\[" * 9_000, "Thus $x = " + "(" * 9_000, "answer: $" * 4_000])
+def test_a_long_solution_is_read_at_once(text: str) -> None:
+    began = time.monotonic()
+    final_answer(text)
+    assert time.monotonic() - began < 1
+
+
+# --- problems that ask for a proof -------------------------------------------------------------------------------------------
+
+PROOFS = [
+    "Prove that $\\sqrt{2}$ is irrational.",
+    "Show that every group of order 4 is abelian.",
+    "Let $G$ be a group. Prove that if $x^2 = e$ for all $x$ then $G$ is abelian.",
+    "Verify that $f$ is continuous.",
+    "Give a proof that there are infinitely many primes.",
+    "Let $x, y > 0$. Establish the inequality $(x+y)^2 \\ge 4xy$.",
+    "Demonstrate that the series converges uniformly.",
+    "Suppose $f$ is entire and bounded. Deduce that $f$ is constant.",
+    "Prove that the set of points at which $f$ vanishes is closed.",
+    "Show that the group, which is finite, has even order.",
+    "Show that one can find a basis of eigenvectors.",
+    "Prove that we can determine $x$ from $y$.",
+    "Show that there is an algorithm to find the greatest common divisor.",
+    "Prove that $x = 2$. Hint: compute $x^2$.",
+    "Prove the Cauchy-Schwarz inequality.",
+    "Can you prove that every field is a ring?",
+    "Let $n$ be odd, for which $n^2$ is odd as well; prove it.",
+    "次の不等式を証明せよ。",
+    "$n$ が奇数ならば $n^2$ も奇数であることを示せ。",
+]
+ASKED = [
+    "What is $2+2$?",
+    "Find all $n$ such that $n^2 + 1$ is prime. Prove your answer.",
+    "Find the order of $G$. Show your work.",
+    "Prove or disprove: every group of order 6 is abelian.",
+    "Prove that there is a smallest such $n$, and compute it.",
+    "Is it true that $f$ is continuous? Prove it or give a counterexample.",
+    "(a) Show that $f$ is odd. (b) Hence find $f(0)$.",
+    "Determine whether the series converges. Justify.",
+    "How many primes are below 100?",
+    "Show that $x > 0$. What happens if $x = 0$?",
+    "Evaluate $\\int_0^1 x\\,dx$.",
+    "Compute the length of the shortest proof.",
+    "Solve $x^2 = 4$ and verify the solutions.",
+    "Which of these groups are abelian? Justify your answer.",
+    "Let $X$ be uniform on $[0,1]$. Calculate its variance.",
+    "Show that the sum telescopes and evaluate it.",
+    "Simplify $\\sin^2 x + \\cos^2 x$, and show all steps.",
+    "Derive a formula for the sum of the first $n$ squares and prove it.",
+    "極限を求めよ。",
+    "等式を示し、値を求めよ。",
+    "The answer is a number.",
+]
+
+
+@pytest.mark.parametrize("problem", PROOFS)
+def test_a_proof_is_asked_for(problem: str) -> None:
+    assert asks_for_proof(problem)
+
+
+@pytest.mark.parametrize("problem", ASKED)
+def test_an_answer_is_asked_for(problem: str) -> None:
+    assert not asks_for_proof(problem)
