@@ -21,10 +21,12 @@ from magpie_hf.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
 _COMMANDS = frozenset(
     r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh
     binom sum int prod lim to lfloor rfloor lceil rceil max min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu
-    rho sigma tau phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
+    rho sigma tau zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
 )
 _FOREIGN = re.compile(
-    r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d|\\text|\\\{|\\langle|&&|\?|\"|#|@|\\circ|%|\$|\\pm|\\mp|\\equiv|\\pmod|=>"
+    r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))"  # x', 2^3^2, 1/2x
+    r"|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d"  # {x : x > 1}, 1010_2, (1 2 3)
+    r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>"
 )
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
 _NUMBER_SETS = re.compile(r"\\mathbb\{[RZNQC]\}")
@@ -41,7 +43,7 @@ _BARE_LOG = re.compile(r"\\log(?![A-Za-z_])")
 
 @dataclass(frozen=True)
 class Quantity:
-    """A value with what stands beside it: unit is "" for none, "%", "^\\circ" or a word; modulus is "" for none."""
+    r"""A value with what stands beside it: unit is "" for none, "%", "^\circ" or a word; modulus is "" for none."""
 
     value: str
     unit: str = ""

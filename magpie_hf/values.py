@@ -27,9 +27,12 @@ _DECIMAL = re.compile(r"\d*\.\d+")
 
 
 def prepared(parsed: Any) -> Any:
-    """The expression with i as the imaginary unit and decimals as the fractions that they write."""
+    """The expression with i as the imaginary unit, zeta as Riemann's, and decimals as the fractions that they write."""
     if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
         return parsed
+    for call in parsed.atoms(AppliedUndef):
+        if call.func.__name__ == r"\zeta" and len(call.args) == 1:
+            parsed = parsed.xreplace({call: sympy.zeta(call.args[0])})
     units = {symbol: sympy.I for symbol in parsed.free_symbols if symbol.name == "i"}
     decimals = {number: sympy.Rational(str(number)) for number in parsed.atoms(sympy.Float)}
     return parsed.subs(units).xreplace(decimals) if units or decimals else parsed
