@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from conftest import ROOT
-from magpie_hf import cli
+from magpie_hf import cli, options
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
 
@@ -44,10 +44,10 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
     commands = re.findall(r"^magpie-hf (build .*?)(?:  +# (.*))?$", README, flags=re.MULTILINE)
     assert len(commands) >= 2
     for command, comment in commands:
-        options = cli.parser().parse_args(shlex.split(command))
-        count = sum(domain.count for domain in cli._domains(options))
+        given = options.parser().parse_args(shlex.split(command))
+        count = sum(domain.count for domain in options.domains(given))
         if comment:
-            facts = KNOWN_MODELS[int(options.model)]
+            facts = KNOWN_MODELS[int(given.model)]
             assert comment == f"{count:,} draws by {facts.repository.split('/')[1]}"
             assert known(facts.repository) is facts
 
