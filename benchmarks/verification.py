@@ -16,7 +16,7 @@ from typing import Any
 
 import results
 
-from magpie_hf import equivalence
+from magpie_hf.answers import equivalence
 from magpie_hf.answers.equivalence import PROCESSES, compare
 from magpie_hf.stages.verify import Verify
 

@@ -545,7 +545,7 @@ def test_a_worker_loads_neither_torch_nor_vllm() -> None:
 def test_without_math_verify_it_is_said() -> None:
     body = """
         import sys
-        from magpie_hf import workers
+        from magpie_hf.answers import workers
         workers._CODE = "import sys; sys.exit('no math-verify')"
         from magpie_hf.answers.equivalence import compare
         try:

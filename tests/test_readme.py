@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 
 import pytest
 
 from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import results
+
 from magpie_hf import cli, options
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
@@ -34,7 +40,7 @@ def model_table() -> str:
     )
 
 
-@pytest.mark.parametrize("table", [domain_table, model_table])
+@pytest.mark.parametrize("table", [domain_table, model_table, results.table])
 def test_tables_are_the_objects(table: object) -> None:
     assert callable(table)
     assert table() in README
