@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +19,61 @@ def record(name: str, values: dict[str, Any]) -> None:
 def table() -> str:
     """The results as a table in Markdown."""
     kept = json.loads(FILE.read_text())
-    full, house, again, death = kept["saturation"], kept["overhead"], kept["resume"], kept["recovery"]
-    ratio = full["ratios"]
-    small, large = house["sizes"]
-    rows = [
-        ("saturation.py", "generated tokens a second of a whole build, by the best use of the machine", f"{ratio['build']:.2f}"),
-        ("", "the same for a build that is killed half-way and resumed", f"{ratio['killed_and_resumed']:.2f}"),
-        ("", "the original's loop: batches of 128, k calls, loading its model for each step not counted", f"{ratio['batches_of_128']:.2f}"),
-        ("", "the same with loading", f"{ratio['batches_of_128_with_loading']:.2f}"),
-        ("", "its batches of 4, and of 2", f"{ratio['batches_of_4']:.2f}, {ratio['batches_of_2']:.2f}"),
-        ("overhead.py", f"rows a second at {large['rows']:,} rows over an engine that answers at once", f"{large['rows_per_second']:.0f}"),
-        ("", f"peak memory at {large['rows']:,} rows by that at {small['rows']:,}", f"{large['peak'] / small['peak']:.2f}"),
-        ("", "share of that time that goes into turning texts into token ids", f"{house['tokenizing']:.0%}"),
-        ("resume.py", f"a finished build of {again['rows']:,} rows, run again", f"{again['again_seconds']:.0f} s"),
-        *(
-            (
-                "",
-                f"killed at {kill['at']:.0%}: requests asked twice, and how many of them were a second old",
-                f"{kill['twice']}, {kill['old']}",
-            )
-            for kill in again["kills"]
-        ),
-        ("recovery.py", "from an engine's death to its next token, by the time of a plain start", f"{death['ratio']:.2f}"),
-    ]
     head = ["| benchmark | measures | result |", "|---|---|---|"]
-    return "\n".join([*head, *(f"| {name} | {what} | {value} |" for name, what, value in rows)])
+    rows = [(name, *row) for name, lines in LINES.items() for row in lines(kept[name])]
+    named = [(f"`{name}.py`" if at == 0 or rows[at - 1][0] != name else "", what, value) for at, (name, what, value) in enumerate(rows)]
+    return "\n".join([*head, *(f"| {name} | {what} | {value} |" for name, what, value in named)])
 
+
+def _saturation(kept: dict[str, Any]) -> Iterator[Line]:
+    ratio = kept["ratios"]
+    yield f"generated tokens a second of a whole build of {kept['rows']} draws, by the best use of the machine", f"{ratio['build']:.2f}"
+    yield "the same for a build that is killed half-way and resumed", f"{ratio['killed_and_resumed']:.2f}"
+    yield "the original's loop: batches of 128, k calls; its models' loading not counted", f"{ratio['batches_of_128']:.2f}"
+    yield "the same with loading", f"{ratio['batches_of_128_with_loading']:.2f}"
+    yield "its batches of 4, and of 2", f"{ratio['batches_of_4']:.2f}, {ratio['batches_of_2']:.2f}"
+
+
+def _overhead(kept: dict[str, Any]) -> Iterator[Line]:
+    small, large = kept["sizes"]
+    yield f"rows a second at {large['rows']:,} rows over an engine that answers at once", f"{large['rows_per_second']:.0f}"
+    yield f"peak memory at {large['rows']:,} rows by that at {small['rows']:,}", f"{large['peak'] / small['peak']:.2f}"
+    yield "share of that time that goes into turning texts into token ids", f"{kept['tokenizing']:.0%}"
+
+
+def _resume(kept: dict[str, Any]) -> Iterator[Line]:
+    yield f"a finished build of {kept['rows']:,} rows, run again", f"{kept['again_seconds']:.0f} s"
+    for kill in kept["kills"]:
+        asked = f"killed at {kill['at']:.0%} of {kept['requests']:,} requests: asked twice, and of these finished a second before"
+        yield asked, f"{kill['twice']}, {kill['old']}"
+
+
+def _recovery(kept: dict[str, Any]) -> Iterator[Line]:
+    yield "from an engine's death to its next token, by the time of a plain start", f"{kept['ratio']:.2f}"
+
+
+def _scoring(kept: dict[str, Any]) -> Iterator[Line]:
+    ratios = f"{kept['classifier']['ratio']:.1f}, {kept['armorm']['ratio']:.1f}"
+    yield "candidates a second by one-by-one scoring with transformers: a classifier, and ArmoRM's layout", ratios
+
+
+def _verification(kept: dict[str, Any]) -> Iterator[Line]:
+    whole = kept["seconds"] * 44_000 / kept["problems"] / 60
+    yield (
+        f"{kept['problems']:,} problems x 5 answers compared: seconds, and minutes for 44,000 by that",
+        f"{kept['seconds']:.0f}, {whole:.0f}",
+    )
+
+
+Line = tuple[str, str]
+LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
+    "saturation": _saturation,
+    "overhead": _overhead,
+    "resume": _resume,
+    "recovery": _recovery,
+    "scoring": _scoring,
+    "verification": _verification,
+}
 
 if __name__ == "__main__":
     print(table())

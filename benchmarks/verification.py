@@ -16,8 +16,8 @@ from typing import Any
 
 import results
 
-from magpie_hf import equivalence
-from magpie_hf.equivalence import PROCESSES, compare
+from magpie_hf.answers import equivalence
+from magpie_hf.answers.equivalence import PROCESSES, compare
 from magpie_hf.stages.verify import Verify
 
 Spelled = tuple[object, list[str]]  # a value, equal only to itself, and ways to write it

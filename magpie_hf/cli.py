@@ -11,15 +11,16 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain, sampled, scaled, select
+from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.errors import BadInput, EngineError, NothingMade
-from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS, KnownScorer, known
+from magpie_hf.known import KnownScorer, known
 from magpie_hf.models import repository_or_folder, resolve
+from magpie_hf.options import domains as domains_of
+from magpie_hf.options import parser, roles
 from magpie_hf.status import status
 
 if TYPE_CHECKING:
@@ -29,85 +30,11 @@ OK, FAILED, BAD_INPUT, INCOMPLETE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 14
 HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message}; see {self.prog} --help")
-
-
-def _number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
-    def parse(text: str) -> int | float:
-        try:
-            return kind(text)
-        except ValueError:
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
-
-    return parse
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of `magpie-hf`."""
-    whole, decimal = _number(int), _number(float)
-    top = _Parser(prog="magpie-hf", description="Builds synthetic mathematics datasets from an open aligned model (Magpie).")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    build = commands.add_parser("build", help="build datasets", description="Build datasets. Run it again to go on or to change it.")
-    models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
-
-    what = build.add_argument_group("what to build")
-    what.add_argument("--model", required=True, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
-    what.add_argument("--solver", help="who answers them (default: the model)")
-    scorer = "judge (a chat model rates), reward (a reward model under a free licence), armorm, or a reward model's repository or folder"
-    what.add_argument("--scorer", default="judge", help=f"what orders the candidates: {scorer} (default: judge)")
-    what.add_argument("--judge", help="who rates the candidates where the scorer is judge (default: the solver)")
-    what.add_argument("--scorer-reads", choices=("answer", "whole"), default="answer", help="answer: without the thinking (default)")
-    what.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)")
-    what.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
-    what.add_argument("--scale", type=decimal, default=1.0, help="times the domains' counts, to tens, at least 10 (default: 1.0)")
-    what.add_argument("--count", type=whole, help="problems drawn per domain, in place of --scale")
-    what.add_argument("--k", type=whole, default=5, help="candidates a problem (default: 5)")
-    what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
-    what.add_argument("--out", help="folder (default: data/<Model>_<domains>)")
-
-    how = build.add_argument_group("sampling (each overrides the domain's value)")
-    how.add_argument("--sampling", choices=("house", "original"), default="house", help="house: min_p cuts the tail of the problems")
-    for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal), ("max-tokens", whole)):
-        how.add_argument(f"--instruction-{name}", type=kind, help=f"{name} of the problems")
-    for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
-        how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
-        how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
-    how.add_argument("--max-tokens", type=whole, help="bound of answers and candidates")
-    how.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
-    how.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
-
-    rules = build.add_argument_group("pairs and problems with an agreed answer")
-    rules.add_argument("--min-agreement", type=decimal, default=0.5, help="share of the votes that makes an answer right (default: 0.5)")
-    rules.add_argument("--min-margin", type=decimal, help="least score margin of a style pair (default: the scorer's own)")
-    rules.add_argument("--min-correctness-margin", type=decimal, help="least score margin of a correctness pair (default: none)")
-    rules.add_argument("--max-length-ratio", type=decimal, default=4.0, help="tokens of a pair's longer text by the shorter (default: 4)")
-    rules.add_argument("--rl-agreement", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
-
-    where = build.add_argument_group("where and how fast (makes no difference to the rows)")
-    where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
-    where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
-    where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
-    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
-    where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
-    where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
-    where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
-    build.set_defaults(run=_build)
-
-    state = commands.add_parser("status", help="how far a build is", description="How far a build is; works while it runs.")
-    state.add_argument("folder", help="the --out folder of the build")
-    state.set_defaults(run=_status)
-    return top
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130 interrupted)."""
     try:
         options = parser().parse_args(arguments)
-        code: int = options.run(options)
-        return code
+        return {"build": _build, "status": _status}[options.command](options)
     except BadInput as error:
         return _complain(error, BAD_INPUT)
     except (EngineError, NothingMade) as error:
@@ -128,8 +55,8 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    domains = _domains(options)
-    sources = {role: repository_or_folder(name) for role, name in _roles(options).items()}
+    domains = domains_of(options)
+    sources = {role: repository_or_folder(name) for role, name in roles(options).items()}
     for name in ("shard_size", "shards_in_flight", "max_num_seqs", "tensor_parallel_size"):
         if getattr(options, name) < 1:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
@@ -212,43 +139,6 @@ def _status(options: argparse.Namespace) -> int:
     return OK
 
 
-SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, any reward model's repository or folder
-
-
-def _roles(options: argparse.Namespace) -> dict[str, str]:
-    solver = options.solver or options.model
-    if options.scorer == "judge":
-        return {"model": options.model, "solver": solver, "judge": options.judge or solver}
-    if options.judge:
-        raise BadInput(f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing orders the candidates")
-    return {"model": options.model, "solver": solver, "scorer": SCORERS.get(options.scorer, options.scorer)}
-
-
-def _domains(options: argparse.Namespace) -> tuple[Domain, ...]:
-    if options.count is not None and options.count < 1:
-        raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
-    domains = []
-    for domain in select(options.domains.split(",")):
-        domain = sampled(scaled(domain, options.scale), options.sampling)
-        if options.count is not None:
-            domain = replace(domain, count=options.count)
-        domain = replace(
-            domain,
-            instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
-            response=replace(domain.response, **_given(options, "", ("max_tokens",))),
-            candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),
-        )
-        domains.append(domain)
-    return tuple(domains)
-
-
-def _given(
-    options: argparse.Namespace, prefix: str, more: tuple[str, ...] = (), names: tuple[str, ...] = ("temperature", "top_p", "min_p")
-) -> dict[str, Any]:
-    values = {name: getattr(options, prefix + name) for name in (*names, *more)}
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _named(domains: Sequence[Domain]) -> str:
     return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
 
@@ -281,7 +171,7 @@ def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     )
 
     engines: dict[str, VLLM] = {}
-    for role, name in _roles(options).items():
+    for role, name in roles(options).items():
         revision = options.revision if role == "model" else None
         if name == options.model and role in ("solver", "judge"):
             engines[role] = engines["model"]

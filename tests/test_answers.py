@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magpie_hf.answers import asks_for_proof, final_answer
-from magpie_hf.equivalence import Limits, Verdict, compare
+from magpie_hf.answers.equivalence import Limits, Verdict, compare
+from magpie_hf.answers.extraction import asks_for_proof, final_answer
+from magpie_hf.answers.notation import normalise
+from magpie_hf.answers.workers import POOL, Lost, Pool
 from magpie_hf.errors import BadInput
-from magpie_hf.notation import normalise
-from magpie_hf.workers import POOL, Lost, Pool
 
 # --- pairs of answers --------------------------------------------------------------------------------------------------------
 
@@ -470,8 +470,8 @@ def test_no_worker_outlives_a_killed_parent(last: str) -> None:
     """Whether the worker is idle or at work, and though a fork of the parent still holds the pipes."""
     body = f"""
         import os, threading, time
-        from magpie_hf.equivalence import compare, Limits
-        from magpie_hf.workers import POOL
+        from magpie_hf.answers.equivalence import compare, Limits
+        from magpie_hf.answers.workers import POOL
         compare('1/3', '0.25')
         child = os.fork()
         if child == 0:
@@ -498,8 +498,8 @@ def test_workers_end_with_the_process_and_without_a_word() -> None:
     """No guarded main module is needed, and a fork has workers of its own."""
     body = """
         import os, sys
-        from magpie_hf.equivalence import compare
-        from magpie_hf.workers import POOL
+        from magpie_hf.answers.equivalence import compare
+        from magpie_hf.answers.workers import POOL
         print(compare('1/3', '0.25').relation, *POOL.pids, flush=True)
         if os.fork() == 0:
             assert POOL.pids == []
@@ -519,7 +519,7 @@ def test_workers_end_with_the_process_and_without_a_word() -> None:
 def test_ctrl_c_reaches_no_worker() -> None:
     body = """
         import os, signal
-        from magpie_hf.equivalence import compare
+        from magpie_hf.answers.equivalence import compare
         compare('1/3', '0.25')
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.killpg(0, signal.SIGINT)
@@ -530,7 +530,7 @@ def test_ctrl_c_reaches_no_worker() -> None:
 
 
 def test_an_idle_worker_ends() -> None:
-    code = "import magpie_hf.equivalence_worker as w; w.IDLE_SECONDS = 0.5; w.LOOK_SECONDS = 0.1; w.main()"
+    code = "import magpie_hf.answers.worker as w; w.IDLE_SECONDS = 0.5; w.LOOK_SECONDS = 0.1; w.main()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b'["ready", null, true]\n'
@@ -538,18 +538,16 @@ def test_an_idle_worker_ends() -> None:
 
 
 def test_a_worker_loads_neither_torch_nor_vllm() -> None:
-    code = (
-        "import sys, magpie_hf.equivalence_worker; print(sorted({'torch', 'vllm', 'datasets', 'numpy', 'transformers'} & set(sys.modules)))"
-    )
+    code = "import sys, magpie_hf.answers.worker; print(sorted({'torch', 'vllm', 'datasets', 'numpy', 'transformers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout == "[]\n"
 
 
 def test_without_math_verify_it_is_said() -> None:
     body = """
         import sys
-        from magpie_hf import workers
+        from magpie_hf.answers import workers
         workers._CODE = "import sys; sys.exit('no math-verify')"
-        from magpie_hf.equivalence import compare
+        from magpie_hf.answers.equivalence import compare
         try:
             compare('1/3', '0.25')
         except RuntimeError as error:

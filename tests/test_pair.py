@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magpie_hf.answers.votes import vote
 from magpie_hf.errors import BadInput
 from magpie_hf.schema import PAIR, RL
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stats import Pairs
-from magpie_hf.votes import vote
 
 
 @dataclass(frozen=True)

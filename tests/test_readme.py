@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 
 import pytest
 
 from conftest import ROOT
-from magpie_hf import cli
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import results
+
+from magpie_hf import cli, options
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
 
@@ -34,7 +40,7 @@ def model_table() -> str:
     )
 
 
-@pytest.mark.parametrize("table", [domain_table, model_table])
+@pytest.mark.parametrize("table", [domain_table, model_table, results.table])
 def test_tables_are_the_objects(table: object) -> None:
     assert callable(table)
     assert table() in README
@@ -44,10 +50,10 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
     commands = re.findall(r"^magpie-hf (build .*?)(?:  +# (.*))?$", README, flags=re.MULTILINE)
     assert len(commands) >= 2
     for command, comment in commands:
-        options = cli.parser().parse_args(shlex.split(command))
-        count = sum(domain.count for domain in cli._domains(options))
+        given = options.parser().parse_args(shlex.split(command))
+        count = sum(domain.count for domain in options.domains(given))
         if comment:
-            facts = KNOWN_MODELS[int(options.model)]
+            facts = KNOWN_MODELS[int(given.model)]
             assert comment == f"{count:,} draws by {facts.repository.split('/')[1]}"
             assert known(facts.repository) is facts
 

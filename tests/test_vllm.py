@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,6 +117,38 @@ def test_an_engine_that_is_killed_is_opened_again_and_nothing_is_lost(demo_model
     assert again.pid != core.pid
     assert all(completion.finish_reason in ("stop", "length") and completion.text for completion in completions)
     engine.close()
+
+
+def test_an_engine_does_not_outlive_a_build_that_was_killed(demo_model: Path, tmp_path: Path) -> None:
+    """After kill -9 vLLM's core would hold its device for ever, and the same command again would find it taken."""
+    script = f"""
+        import multiprocessing, sys, time
+        from magpie_hf import VLLM, Sampling, resolve
+        if __name__ == "__main__":
+            engine = VLLM(resolve({str(demo_model)!r}), form="async", context={CONTEXT}, kv_cache_gigabytes=1)
+            engine.complete([[1, 2, 3]], Sampling(max_tokens=2), [0])
+            print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+            time.sleep(60)
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    process = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    children = [int(pid) for pid in process.stdout.readline().split()]
+    assert children
+    assert all(map(runs, children))
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while any(map(runs, children)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(runs, children))
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize("form", ["stepped", "async"])

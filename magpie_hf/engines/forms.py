@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
+from magpie_hf.engines.plugin import PARENT
 from magpie_hf.errors import EngineError
 
 
@@ -153,7 +154,8 @@ class Async:
         # Built on this loop: AsyncLLM's output task belongs to the loop that runs when it is made.
         from vllm import AsyncEngineArgs, AsyncLLMEngine
 
-        return AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments, enable_log_requests=False))
+        with _environment(**{PARENT: str(os.getpid())}):
+            return AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments, enable_log_requests=False))
 
     async def _generate(self, prompt: list[int], params: Any, request_id: str) -> Any:
         from vllm import PoolingParams, TokensPrompt

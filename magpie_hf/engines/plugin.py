@@ -1,14 +1,18 @@
-"""Tells vLLM of ArmoRM, in each of its processes: this package's entry point `vllm.general_plugins`. Not here: the model itself."""
+"""What each of vLLM's processes is told as it starts, by this package's entry point `vllm.general_plugins`: ArmoRM, and whose it is."""
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from importlib.metadata import entry_points
 
 from magpie_hf.errors import BadInput
 from magpie_hf.heads import ARMORM_ARCHITECTURE
 
 NAME = "magpie_hf"
+PARENT = "MAGPIE_HF_PARENT"  # the build that an engine's process belongs to
 
 
 def register() -> None:
@@ -16,6 +20,15 @@ def register() -> None:
     from vllm import ModelRegistry
 
     ModelRegistry.register_model(ARMORM_ARCHITECTURE, "magpie_hf.engines.armorm:LlamaForRewardModelWithGating")
+    if os.environ.get(PARENT) == str(parent := os.getppid()):
+        threading.Thread(target=_end_with, args=(parent,), name="magpie-parent", daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its build is gone (kill -9): vLLM's core would wait for requests for ever, and hold its device."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def check_plugin() -> None:

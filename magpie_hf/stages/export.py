@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.answers import final_answer
+from magpie_hf.answers.extraction import final_answer
 from magpie_hf.errors import BadInput
 from magpie_hf.schema import PUBLISHED, RL, RL_SPLIT
 from magpie_hf.stage import Batch

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.answers import asks_for_proof, final_answer
-from magpie_hf.equivalence import PROCESSES, Limits, compare
+from magpie_hf.answers.equivalence import PROCESSES, Limits, compare
+from magpie_hf.answers.extraction import asks_for_proof, final_answer
+from magpie_hf.answers.votes import Votes, vote
 from magpie_hf.schema import CHECK, VERIFY
 from magpie_hf.stage import Batch, Stage
-from magpie_hf.votes import Votes, vote
 
 
 @dataclass(frozen=True)

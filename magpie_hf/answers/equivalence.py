@@ -10,10 +10,10 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from magpie_hf.answers.notation import normalise
+from magpie_hf.answers.words import EQUAL, UNKNOWN, compare_words
+from magpie_hf.answers.workers import POOL, Lost
 from magpie_hf.errors import BadInput
-from magpie_hf.notation import normalise
-from magpie_hf.words import EQUAL, UNKNOWN, compare_words
-from magpie_hf.workers import POOL, Lost
 
 # Half of the cores: the engine, its tokenizer and the shard threads have the other half. A worker takes about 60 MB; beyond eight, the
 # answers of a GPU are compared faster than they come.

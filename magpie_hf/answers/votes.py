@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from magpie_hf.notation import normalise
+from magpie_hf.answers.notation import normalise
 
 
 @dataclass(frozen=True)

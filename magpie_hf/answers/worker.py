@@ -18,8 +18,8 @@ import sys
 import threading
 from typing import BinaryIO
 
-from magpie_hf.equality import relation
-from magpie_hf.words import UNKNOWN
+from magpie_hf.answers.equality import relation
+from magpie_hf.answers.words import UNKNOWN
 
 IDLE_SECONDS = 60.0
 LOOK_SECONDS = 2.0  # where the system does not kill it: a parent whose pipe another process still holds is noticed by its absence
@@ -92,4 +92,4 @@ def _listen(inbox: queue.SimpleQueue[bytes], busy: threading.Event, parent: int)
 
 
 if __name__ == "__main__":
-    sys.exit("a worker is started by magpie_hf.workers, with pipes")
+    sys.exit("a worker is started by magpie_hf.answers.workers, with pipes")

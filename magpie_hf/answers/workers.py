@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 START_SECONDS = 120.0  # a first import from a cold disk took 12 s
-_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf.equivalence_worker import main; main()"
+_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf.answers.worker import main; main()"
 
 
 class Lost(Exception):

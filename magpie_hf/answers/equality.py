@@ -13,9 +13,9 @@ from typing import Any
 
 from math_verify import parse, verify
 
-from magpie_hf.notation import Shape, assignment, shape
-from magpie_hf.values import APART, SAME, evidence, prepared
-from magpie_hf.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
+from magpie_hf.answers.notation import Shape, assignment, shape
+from magpie_hf.answers.values import APART, SAME, evidence, prepared
+from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
 
 # What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it, \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(

@@ -1,0 +1,122 @@
+"""The words of the command line: its options, and the models and domains that they name. Not here: what is done with them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from magpie_hf.domains import DOMAINS, Domain, sampled, scaled, select
+from magpie_hf.errors import BadInput
+from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; see {self.prog} --help")
+
+
+def _number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
+    def parse(text: str) -> int | float:
+        try:
+            return kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+
+    return parse
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `magpie-hf`."""
+    whole, decimal = _number(int), _number(float)
+    top = _Parser(prog="magpie-hf", description="Builds synthetic mathematics datasets from an open aligned model (Magpie).")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    build = commands.add_parser("build", help="build datasets", description="Build datasets. Run it again to go on or to change it.")
+    models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
+
+    what = build.add_argument_group("what to build")
+    what.add_argument("--model", required=True, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
+    what.add_argument("--solver", help="who answers them (default: the model)")
+    scorer = "judge (a chat model rates), reward (a reward model under a free licence), armorm, or a reward model's repository or folder"
+    what.add_argument("--scorer", default="judge", help=f"what orders the candidates: {scorer} (default: judge)")
+    what.add_argument("--judge", help="who rates the candidates where the scorer is judge (default: the solver)")
+    what.add_argument("--scorer-reads", choices=("answer", "whole"), default="answer", help="answer: without the thinking (default)")
+    what.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)")
+    what.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
+    what.add_argument("--scale", type=decimal, default=1.0, help="times the domains' counts, to tens, at least 10 (default: 1.0)")
+    what.add_argument("--count", type=whole, help="problems drawn per domain, in place of --scale")
+    what.add_argument("--k", type=whole, default=5, help="candidates a problem (default: 5)")
+    what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
+    what.add_argument("--out", help="folder (default: data/<Model>_<domains>)")
+
+    how = build.add_argument_group("sampling (each overrides the domain's value)")
+    how.add_argument("--sampling", choices=("house", "original"), default="house", help="house: min_p cuts the tail of the problems")
+    for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal), ("max-tokens", whole)):
+        how.add_argument(f"--instruction-{name}", type=kind, help=f"{name} of the problems")
+    for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
+        how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
+        how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
+    how.add_argument("--max-tokens", type=whole, help="bound of answers and candidates")
+    how.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
+    how.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
+
+    rules = build.add_argument_group("pairs and problems with an agreed answer")
+    rules.add_argument("--min-agreement", type=decimal, default=0.5, help="share of the votes that makes an answer right (default: 0.5)")
+    rules.add_argument("--min-margin", type=decimal, help="least score margin of a style pair (default: the scorer's own)")
+    rules.add_argument("--min-correctness-margin", type=decimal, help="least score margin of a correctness pair (default: none)")
+    rules.add_argument("--max-length-ratio", type=decimal, default=4.0, help="tokens of a pair's longer text by the shorter (default: 4)")
+    rules.add_argument("--rl-agreement", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
+
+    where = build.add_argument_group("where and how fast (makes no difference to the rows)")
+    where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
+    where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
+    where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
+    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
+    where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+    where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
+    where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
+
+    state = commands.add_parser("status", help="how far a build is", description="How far a build is; works while it runs.")
+    state.add_argument("folder", help="the --out folder of the build")
+    return top
+
+
+SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, any reward model's repository or folder
+
+
+def roles(options: argparse.Namespace) -> dict[str, str]:
+    """Which model has which part in a build: model, solver, and judge or scorer."""
+    solver = options.solver or options.model
+    if options.scorer == "judge":
+        return {"model": options.model, "solver": solver, "judge": options.judge or solver}
+    if options.judge:
+        raise BadInput(f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing orders the candidates")
+    return {"model": options.model, "solver": solver, "scorer": SCORERS.get(options.scorer, options.scorer)}
+
+
+def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
+    """The domains of a build, with the values that options override."""
+    if options.count is not None and options.count < 1:
+        raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
+    chosen = []
+    for domain in select(options.domains.split(",")):
+        domain = sampled(scaled(domain, options.scale), options.sampling)
+        if options.count is not None:
+            domain = replace(domain, count=options.count)
+        domain = replace(
+            domain,
+            instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
+            response=replace(domain.response, **_given(options, "", ("max_tokens",))),
+            candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),
+        )
+        chosen.append(domain)
+    return tuple(chosen)
+
+
+def _given(
+    options: argparse.Namespace, prefix: str, more: tuple[str, ...] = (), names: tuple[str, ...] = ("temperature", "top_p", "min_p")
+) -> dict[str, Any]:
+    values = {name: getattr(options, prefix + name) for name in (*names, *more)}
+    return {name: value for name, value in values.items() if value is not None}
