@@ -137,7 +137,8 @@ def test_an_engine_does_not_outlive_a_build_that_was_killed(demo_model: Path, tm
     assert children
     assert all(map(runs, children))
     process.kill()
-    process.communicate()
+    process.wait()  # and not for the end of its output, which its children hold
+    process.stdout.close()
     deadline = time.monotonic() + 20
     while any(map(runs, children)) and time.monotonic() < deadline:
         time.sleep(0.1)
