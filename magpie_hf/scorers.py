@@ -48,6 +48,10 @@ class Scorer(Protocol):
         """What it reads of a candidate: the answer without a reasoning model's thinking, or the whole text."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of a score's objectives, in order; none where a score has no named parts."""
+
+    @property
     def least_margin(self) -> float:
         """The least difference of two scores that says something, on this scorer's scale: the default floor of style pairs."""
 
@@ -76,6 +80,7 @@ class Judge:
 
     version: ClassVar[int] = 1
     suffix: ClassVar[str] = "judge"
+    names: ClassVar[tuple[str, ...]] = ()
     least_margin: ClassVar[float] = 0.1  # a tenth of one step of its scale
 
     engine: Engine
