@@ -11,7 +11,7 @@ import yaml
 from datasets import Features
 
 from magpie_hf.chat import chat_of
-from magpie_hf.known import known
+from magpie_hf.heads import facts_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published
 from magpie_hf.schema import PUBLISHED, RL
@@ -43,7 +43,7 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         recipe=recipe,
         built=built,
         published=published,
-        models=[(model, known(model.name)) for model in models],
+        models=[(model, facts_of(model)) for model in models],
         tokens={one.domain.key: tokens(one.published[one.domain.key]["train_sft"].dataset) for one in built},
         open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
         asked_with=solver.solving_note(recipe.instruction),

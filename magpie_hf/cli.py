@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.errors import BadInput, EngineError, NothingMade
-from magpie_hf.known import KnownScorer, known
-from magpie_hf.models import repository_or_folder, resolve
+from magpie_hf.heads import facts_of
+from magpie_hf.known import KnownModel, KnownScorer, known
+from magpie_hf.models import Model, repository_or_folder, resolve
 from magpie_hf.options import domains as domains_of
 from magpie_hf.options import parser, roles
 from magpie_hf.status import status
@@ -74,6 +75,7 @@ def _build(options: argparse.Namespace) -> int:
         for source in sources.values():
             check_device(source, options.tensor_parallel_size)
 
+    from magpie_hf.schema import RL_SPLIT, SPLITS
     from magpie_hf.walk import build
 
     with _stopping_at_once(Path(out).expanduser()):
@@ -85,9 +87,9 @@ def _build(options: argparse.Namespace) -> int:
             say=lambda line: print(line, flush=True),
         )
     empty = [f"{key} ({split})" for key, splits in datasets.items() for split, rows in splits.items() if not len(rows)]
-    rows = sum(len(splits["train_sft"]) for splits in datasets.values())
-    pairs = sum(len(splits["train_prefs"]) for splits in datasets.values())
-    print(f"{rows:,} SFT rows and {pairs:,} pairs in {out}")
+    made = {split: sum(len(splits.get(split, ())) for splits in datasets.values()) for split in (*SPLITS, RL_SPLIT)}
+    rl = f" and {made[RL_SPLIT]:,} RL problems" if options.rl_agreement is not None else ""
+    print(f"{made['train_sft']:,} SFT rows, {made['train_prefs']:,} pairs{rl} in {out}")
     if empty:
         print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
     return INCOMPLETE if empty else OK
@@ -139,20 +141,25 @@ def _status(options: argparse.Namespace) -> int:
     return OK
 
 
+def _facts(source: str) -> KnownModel | KnownScorer | None:
+    """What is known of a repository, or of a folder by its architecture."""
+    return facts_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
+
+
 def _named(domains: Sequence[Domain]) -> str:
     return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
 
 
 def _plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
     def title(source: str) -> str:
-        facts = known(source)
+        facts = _facts(source)
         if isinstance(facts, KnownScorer):
             return f"{source} ({facts.licence}; reads up to {facts.context:,} tokens)"
         return f"{source} (model {facts.number}; {facts.licence})" if facts else source
 
     lines = [f"model    {title(sources['model'])}"]
     lines += [f"{role:<8} {title(source)}" for role, source in sources.items() if source != sources["model"]]
-    facts = known(sources.get("scorer", ""))
+    facts = _facts(sources.get("scorer", ""))
     lines += [f"licence  {facts.licence} of {facts.repository}: {facts.duty}"] if isinstance(facts, KnownScorer) and facts.forbids else []
     lines += [f"domain   {domain.key} {domain.count:,}" for domain in domains]
     lines += [f"draws    {sum(domain.count for domain in domains):,}, {k} candidates each", f"folder   {out}"]
@@ -182,7 +189,8 @@ def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
             model,
             runner="pooling" if rates else "generate",
             form=options.engine,
-            context=context * 2 if rates else context,  # another tokenizer may take more tokens for the same text
+            # Another tokenizer may take more tokens for the same text.
+            context=context * 2 if role in ("scorer", "judge") else context,
             tensor_parallel_size=options.tensor_parallel_size,
             gpu_memory_utilization=options.gpu_memory_utilization,
             kv_cache_gigabytes=options.kv_cache_gb,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from magpie_hf.errors import BadInput
+from magpie_hf.known import ARMORM, KNOWN_SCORERS, KnownModel, KnownScorer, known
 from magpie_hf.models import Model, json_of
 
 # gated: ArmoRM; sequence: one value of a whole text; last_token: the last of one value a token; steps: two logits at every step token.
@@ -55,6 +56,11 @@ def architecture(model: Model) -> str:
     """The first architecture that the model's config names; "" where it names none."""
     named = (json_of(model, "config.json") or {}).get("architectures")
     return str(named[0]) if isinstance(named, list) and named else ""
+
+
+def facts_of(model: Model) -> KnownModel | KnownScorer | None:
+    """What is known of a model by its name, or, as with a folder of one's own, by an architecture that one model alone has."""
+    return known(model.name) or (KNOWN_SCORERS[ARMORM] if architecture(model) == ARMORM_ARCHITECTURE else None)
 
 
 def check_tensors(model: Model) -> None:

@@ -81,7 +81,7 @@ class Recipe:
     def exports(self, domain: Domain) -> list[Export]:
         """The splits that are published of a domain."""
         generation = tuple(self.provenance(domain).items())
-        problems = [] if self.rl_agreement is None else [ExportRL(self.rl_agreement)]
+        problems = [] if self.rl_agreement is None else [ExportRL(self.rl_agreement, self.instruction)]
         return [*(ExportText(split, generation) for split in SPLITS), *problems]
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ import math
 import operator
 import threading
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
@@ -82,9 +82,9 @@ class _Gated:
 
     def score(self, ratings: Sequence[Rating]) -> Score:
         count = len(OBJECTIVES)
-        gate = _single(ratings[0].values[2 * count :])
+        gate = ratings[0].values[2 * count :]
         rewards = ratings[1].values
-        return Score(sum(map(operator.mul, gate, rewards[count : 2 * count])), None, _single(rewards[:count]), gate)
+        return Score(sum(map(operator.mul, gate, rewards[count : 2 * count])), None, rewards[:count], gate)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class _Steps:
 
     def score(self, ratings: Sequence[Rating]) -> Score:
         logits = ratings[0].values
-        right = _single(1 / (1 + math.exp(min(no - yes, 700.0))) for no, yes in zip(logits[::2], logits[1::2], strict=True))
+        right = tuple(1 / (1 + math.exp(min(no - yes, 700.0))) for no, yes in zip(logits[::2], logits[1::2], strict=True))
         return Score(min(right) if self.over == "min" else math.prod(right), None, right)
 
 
@@ -208,6 +208,8 @@ class RewardModel:
             counts[0] += len(scores)
             counts[1] += sum(score.reason in (NAN, KILLED_ENGINE) for score in scores)
             asked, faults = counts
+            if asked >= FEWEST and faults > self.most_faults * asked:
+                del _COUNTS[self]  # another build in this process counts anew
         if asked >= FEWEST and faults > self.most_faults * asked:
             raise EngineError(
                 f"{faults:,} of {asked:,} scores of {self.engine.model.name} are no numbers or killed the engine, more than "
@@ -221,17 +223,7 @@ _COUNTING = threading.Lock()
 
 def _score(reading: _Reading, ratings: Sequence[Rating]) -> Score:
     reason = next((rating.reason for rating in ratings if rating.reason), None)
-    if reason is not None:
-        return Score(None, reason)
-    score = reading.score(ratings)
-    assert score.score is not None
-    (rounded,) = _single([score.score])
-    return Score(rounded, None, score.objectives, score.gate)
-
-
-def _single(values: Iterable[float]) -> tuple[float, ...]:
-    """Numbers as the shards keep them, in single precision, so that a score is the same whether it was just made or is read again."""
-    return tuple(array("f", values))
+    return reading.score(ratings) if reason is None else Score(None, reason)
 
 
 def _token(chat: Chat, *texts: str) -> int:

@@ -91,6 +91,7 @@ PUBLISHED = Features(
         "answer_kind": Value("string"),
         "majority_answer": Value("string"),
         "answer_agreement": Value("float64"),
+        "answer_votes": Value("int32"),
         "solution_agrees": Value("bool"),
         "candidate_tokens": Value("float32"),
         "score_chosen": Value("float32"),
@@ -134,6 +135,7 @@ SPLITS = ("train_sft", "train_prefs")
 RL = Features(
     {
         "id": Value("string"),
+        "problem": Value("string"),
         "prompt": [MESSAGE],
         "solution": Value("string"),
         "data_source": Value("string"),
@@ -141,6 +143,7 @@ RL = Features(
         "reward_model": {"style": Value("string"), "ground_truth": Value("string")},
         "extra_info": {"index": Value("int64"), "split": Value("string")},
         "answer_agreement": Value("float64"),
+        "answer_votes": Value("int32"),
         "candidate_tokens": Value("float32"),
     }
 )

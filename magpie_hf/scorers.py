@@ -16,7 +16,8 @@ from magpie_hf.sampling import Sampling
 
 @dataclass(frozen=True)
 class Score:
-    """A score, or None with the reason why there is none.
+    """A score, or None with the reason why there is none. Numbers are rounded to single precision, as the shards keep them, so that one
+    that was just made and one that is read again are the same.
 
     objectives: the values that it was made of, where the scorer has such (ArmoRM's 19 objectives, a process reward model's steps);
     gate: the weights of the objectives, where they have some.
@@ -26,6 +27,13 @@ class Score:
     reason: str | None = None
     objectives: tuple[float, ...] | None = None
     gate: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.score is not None:
+            object.__setattr__(self, "score", array("f", [self.score])[0])
+        for name in ("objectives", "gate"):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(array("f", values)))
 
 
 class Scorer(Protocol):

@@ -66,7 +66,8 @@ class Answers:
         parts = [f"{self.majorities:,} of {sum(self.kinds.values()):,} problems have a majority answer{_reasons(self.kinds)}"]
         if self.agreement is not None:
             parts.append(f"mean agreement {self.agreement:.2f}, {self.unknown_pairs:,} undecided pairs of answers")
-        parts.append(f"answers that are the majority's: {', '.join(f'{count:,} {what}' for what, count in self.solutions.items())}")
+        if self.solutions:
+            parts.append(f"answers that are the majority's: {', '.join(f'{count:,} {what}' for what, count in self.solutions.items())}")
         return "; ".join(parts)
 
 

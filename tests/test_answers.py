@@ -548,13 +548,14 @@ def test_without_math_verify_it_is_said() -> None:
         from magpie_hf.answers import workers
         workers._CODE = "import sys; sys.exit('no math-verify')"
         from magpie_hf.answers.equivalence import compare
+        from magpie_hf.errors import EngineError
         try:
             compare('1/3', '0.25')
-        except RuntimeError as error:
+        except EngineError as error:
             print(error)
     """
     done = subprocess.run(script(body), capture_output=True, text=True, check=True, timeout=120)
-    assert "no worker for answers could be started" in done.stdout
+    assert "no worker that compares answers could be started" in done.stdout
     assert done.stderr == "no math-verify\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -55,6 +56,26 @@ def test_records_reach_the_file_within_a_second(tmp_path: Path) -> None:
     time.sleep(0.3)
     assert journal.read(tmp_path / "a.journal") == ({"k": 1}, 0)
     book.close()
+
+
+def test_a_disk_that_fails_once_is_told_and_stops_no_other_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(handle: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    broken, whole = Journal(tmp_path / "a.journal"), Journal(tmp_path / "b.journal")
+    with monkeypatch.context() as patch:
+        patch.setattr("magpie_hf.engines.journal.os.dup", failing)
+        broken.record("k", 1)
+        time.sleep(1.2)
+    with pytest.raises(OSError, match="Too many open files"):
+        broken.close()
+    synced: list[int] = []
+    real = os.fsync
+    monkeypatch.setattr("magpie_hf.engines.journal.os.fsync", lambda handle: (synced.append(handle), real(handle)))
+    whole.record("k", 1)
+    time.sleep(1.2)
+    assert synced, "the thread that syncs goes on"
+    whole.close()
 
 
 def test_a_tail_torn_at_any_byte_loses_the_last_record_alone(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_the_pair_report_in_a_line() -> None:
 def rl_row(**changed: Any) -> dict[str, Any]:
     return {
         "index": 4, "id": "algebra-1", "domain": "algebra", "problem": "P", "majority_answer": "\\frac{1}{2}", "agreement": 0.8,
-        "mean_num_tokens": 30.5, "dropped": None, **changed,
+        "class_sizes": [4, 1], "mean_num_tokens": 30.5, "dropped": None, **changed,
     }  # fmt: skip
 
 
@@ -234,17 +234,19 @@ def test_rl_problems_are_those_with_an_agreed_answer() -> None:
         rl_row(), rl_row(id="2", agreement=0.59), rl_row(id="3", agreement=0.6), rl_row(id="4", majority_answer=None),
         rl_row(id="5", majority_answer=None, agreement=None), rl_row(id="6", dropped="length", agreement=None),
     ]  # fmt: skip
-    out = ExportRL(0.6)({column: [row[column] for row in rows] for column in ExportRL.reads})
+    out = ExportRL(0.6, "Box it.")({column: [row[column] for row in rows] for column in ExportRL.reads})
     assert out["id"] == ["algebra-1", "3"]
     assert {column: values[0] for column, values in out.items()} == {
         "id": "algebra-1",
-        "prompt": [{"role": "user", "content": "P"}],
+        "problem": "P",
+        "prompt": [{"role": "user", "content": "P\n\nBox it."}],
         "solution": "$\\boxed{\\frac{1}{2}}$",
         "data_source": "magpie_hf/algebra",
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": "\\frac{1}{2}"},
         "extra_info": {"index": 4, "split": "train"},
         "answer_agreement": 0.8,
+        "answer_votes": 5,
         "candidate_tokens": 30.5,
     }
     assert set(out) == set(RL)

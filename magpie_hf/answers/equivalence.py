@@ -59,7 +59,7 @@ def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PR
     """Whether two final answers say the same; the order makes no difference. Safe to call from many threads at once.
 
     "different" means that something shows it. Two answers that are right in two notations may come out as unknown, so unknown is not wrong.
-    Raises RuntimeError where no worker can be started at all (math-verify is missing).
+    Raises EngineError where no worker can be started at all (math-verify is missing).
     """
     if max(len(one), len(other)) > limits.characters:
         return Verdict(EQUAL) if one == other else Verdict(UNKNOWN, "too_long")

@@ -34,7 +34,6 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not print into the replies
     parent = os.getppid()
-    os.nice(10)  # an engine on the same cores comes first
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     logging.disable(logging.CRITICAL)
@@ -44,6 +43,7 @@ def main() -> None:
     relation("1/2", "0.5")  # loads the grammar, before any time counts
     sys.excepthook = lambda kind, *_: _failed(replies, kind)
     _reply(replies, ["ready", None, True])
+    os.nice(10)  # an engine on the same cores comes first
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # from here on an error is a reason of its pair; GMP prints when it has no memory
     while True:
         pair, seconds, megabytes = json.loads(inbox.get())

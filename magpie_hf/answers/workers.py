@@ -17,7 +17,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-START_SECONDS = 120.0  # a first import from a cold disk took 12 s
+from magpie_hf.errors import EngineError
+
+START_SECONDS = 600.0  # a first import from a cold disk took 12 s, and ten times that where other work kept the machine busy
 _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf.answers.worker import main; main()"
 
 
@@ -39,7 +41,7 @@ class _Worker:
         try:
             ready = self._read(START_SECONDS)
         except Lost as lost:
-            raise RuntimeError(f"no worker for answers could be started ({lost}); its error stands above, on standard error") from lost
+            raise EngineError(f"no worker that compares answers could be started ({lost}); what it said stands above") from lost
         assert ready[0] == "ready", ready
 
     def ask(self, request: Any, seconds: float) -> list[Any]:

@@ -65,13 +65,7 @@ class Journal:
 
     def sync(self) -> None:
         """Make what was recorded survive a power cut."""
-        with self._lock:
-            handle = None if self._stream is None else os.dup(self._stream.fileno())
-        if handle is not None:  # the disk may take its time, and nobody who records waits for it
-            try:
-                self._guarded(os.fsync, handle)
-            finally:
-                os.close(handle)
+        self._guarded(self._sync)
 
     def close(self) -> None:
         """Bring everything to the disk. Raises OSError where it could not be written."""
@@ -86,6 +80,15 @@ class Journal:
             self._stream = self._stream or _open(self.file)
             if self._stream.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
+
+    def _sync(self) -> None:
+        with self._lock:
+            handle = None if self._stream is None else os.dup(self._stream.fileno())
+        if handle is not None:  # the disk may take its time, and nobody who records waits for it
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
     def _end(self) -> None:
         if self._stream is not None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from magpie_hf.answers.extraction import final_answer
+from magpie_hf.chat import SOLVING_INSTRUCTION
 from magpie_hf.errors import BadInput
 from magpie_hf.schema import PUBLISHED, RL, RL_SPLIT
 from magpie_hf.stage import Batch
@@ -58,7 +59,7 @@ class ExportText(Export):
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
         "id", "domain", "seed", "problem", "raw_num_tokens", "solutions", "candidates", "scores", "answers", "answer_classes",
-        "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens", "solution_agrees", "chosen_index",
+        "class_sizes", "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens", "solution_agrees", "chosen_index",
         "rejected_index", "pair_kind", "dropped",
     )  # fmt: skip
 
@@ -94,6 +95,7 @@ class ExportText(Export):
             "answer_kind": row["answer_kind"],
             "majority_answer": row["majority_answer"],
             "answer_agreement": row["agreement"],
+            "answer_votes": sum(row["class_sizes"]),
             "solution_agrees": agrees,
             "candidate_tokens": row["mean_num_tokens"],
             "score_chosen": high,
@@ -111,17 +113,19 @@ class ExportText(Export):
 class ExportRL(Export):
     """`<domain>_rl`: problems on whose final answer at least `min_agreement` of the voters agree, with that answer as the ground truth.
 
-    A majority is no proof: the ground truth is what the solver says most of the time.
+    The prompt is the problem and the solving instruction, since a reward reads the answer out of a box. A majority is no proof: the ground
+    truth is what the solver says most of the time.
     """
 
     version: ClassVar[int] = 1
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
-        "index", "id", "domain", "problem", "majority_answer", "agreement", "mean_num_tokens", "dropped",
+        "index", "id", "domain", "problem", "class_sizes", "majority_answer", "agreement", "mean_num_tokens", "dropped",
     )  # fmt: skip
     config: ClassVar[str] = "_rl"
 
     min_agreement: float
+    instruction: str = SOLVING_INSTRUCTION
 
     @property
     def split(self) -> str:
@@ -138,13 +142,15 @@ class ExportRL(Export):
             return None
         return {
             "id": row["id"],
-            "prompt": [{"role": "user", "content": row["problem"]}],
+            "problem": row["problem"],
+            "prompt": [{"role": "user", "content": f"{row['problem']}\n\n{self.instruction}"}],
             "solution": f"$\\boxed{{{answer}}}$",
             "data_source": f"magpie_hf/{row['domain']}",
             "ability": "math",
             "reward_model": {"style": "rule", "ground_truth": answer},
             "extra_info": {"index": row["index"], "split": RL_SPLIT},
             "answer_agreement": row["agreement"],
+            "answer_votes": sum(row["class_sizes"]),
             "candidate_tokens": row["mean_num_tokens"],
         }
 
