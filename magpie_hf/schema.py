@@ -60,8 +60,9 @@ SCORE: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# Whether the published answer's final answer is the majority's; null where nothing tells.
-CHECK: dict[str, Any] = {"solution_agrees": Value("bool")}
+# solution_agrees: whether the published answer's final answer is the majority's; null where nothing tells. is_readable: whether a reward
+# can check the majority's answer as a ground truth; null where there is none.
+CHECK: dict[str, Any] = {"solution_agrees": Value("bool"), "is_readable": Value("bool")}
 
 # chosen_index, rejected_index: positions in `candidates`, null where no pair is made, and then pair_reason says why.
 PAIR: dict[str, Any] = {

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magpie_hf.answers.equivalence import Limits, Verdict, compare
+from magpie_hf.answers.equivalence import Limits, Verdict, compare, is_readable
 from magpie_hf.answers.extraction import asks_for_proof, final_answer
 from magpie_hf.answers.notation import normalise
 from magpie_hf.answers.workers import POOL, Lost, Pool
@@ -683,3 +683,16 @@ def test_a_proof_is_asked_for(problem: str) -> None:
 @pytest.mark.parametrize("problem", ASKED)
 def test_an_answer_is_asked_for(problem: str) -> None:
     assert not asks_for_proof(problem)
+
+
+# --- ground truths -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", ["2", r"\frac{1}{2}", "x^2+1", r"2\sqrt{3}", "[0,1)", r"\{1,2\}", "0.5", "-7"])
+def test_what_a_reward_can_check(answer: str) -> None:
+    assert is_readable(answer)
+
+
+@pytest.mark.parametrize("answer", ["", r"\blacksquare", r"\mathbb{Q}(\sqrt2)", "(2", "9" * 3000])
+def test_what_it_cannot(answer: str) -> None:
+    assert not is_readable(answer)

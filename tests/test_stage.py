@@ -522,7 +522,8 @@ def test_check_compares_the_answer_with_the_majority() -> None:
         "solutions": [[candidate(text, "length" if place == 4 else None, answer_text=text)] for place, text in enumerate(boxes)],
         "majority_answer": [r"\frac12", r"\frac12", "2", None, r"\frac12"],
     }
-    assert CheckSolution()(batch) == {**batch, "solution_agrees": [True, False, None, None, None]}
+    readable = [True, True, True, None, True]
+    assert CheckSolution()(batch) == {**batch, "solution_agrees": [True, False, None, None, None], "is_readable": readable}
 
 
 def test_pair_puts_right_before_liked() -> None:
@@ -632,7 +633,7 @@ SEEN = {
     "in_majority": [None, [True, False], [None, None], None],
     "agreement": [None, 0.5, 1.0, None],
 }
-NULLABLE = {"dropped", "pair_reason", "pair_kind", "majority_answer", "agreement", "solution_agrees", "mean_num_tokens"}
+NULLABLE = {"dropped", "pair_reason", "pair_kind", "majority_answer", "agreement", "solution_agrees", "is_readable", "mean_num_tokens"}
 
 
 def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> list[Stage]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from math_verify import parse, verify
 
-from magpie_hf.answers.notation import Shape, assignment, shape
+from magpie_hf.answers.notation import Shape, assignment, normalise, shape
 from magpie_hf.answers.values import APART, SAME, evidence, prepared
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
 
@@ -48,6 +48,20 @@ class Quantity:
     value: str
     unit: str = ""
     modulus: str = ""
+
+
+def readable(answer: str) -> bool:
+    """Whether a reward can check an answer in a box: math-verify reads every sign of it, as a value, and finds it equal to itself.
+
+    Words, open brackets and fields such as Q(sqrt 2) come out of it as something else, or match as strings alone.
+    """
+    text = normalise(answer)
+    if not all(_is_read(assignment(part)[1]) for part in shape(text).parts) or r"\mathbb" in text:
+        return False
+    if sum(map(text.count, "([")) != sum(map(text.count, ")]")):
+        return False
+    gold = parse(f"$\\boxed{{{answer}}}$", parsing_timeout=None)
+    return bool(gold) and not isinstance(gold[0], str) and _proven(gold, gold)
 
 
 def relation(one: str, other: str) -> str:

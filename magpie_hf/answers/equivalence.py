@@ -77,7 +77,12 @@ def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PR
     return kept
 
 
-def _asked(first: str, second: str, limits: Limits, processes: int) -> Verdict:
+def is_readable(answer: str, limits: Limits = _DEFAULT, processes: int = PROCESSES) -> bool:
+    """Whether a reward can check this answer as a ground truth: math-verify reads it in a box, and finds it equal to itself."""
+    return len(answer) <= limits.characters and _asked(answer, None, limits, processes).relation == EQUAL
+
+
+def _asked(first: str, second: str | None, limits: Limits, processes: int) -> Verdict:
     try:
         relation, reason, _ = POOL.ask([[first, second], limits.seconds, limits.megabytes], _PATIENCE * limits.seconds, processes)
     except Lost as lost:

@@ -18,8 +18,8 @@ import sys
 import threading
 from typing import BinaryIO
 
-from magpie_hf.answers.equality import relation
-from magpie_hf.answers.words import UNKNOWN
+from magpie_hf.answers.equality import readable, relation
+from magpie_hf.answers.words import EQUAL, UNKNOWN
 
 IDLE_SECONDS = 60.0
 LOOK_SECONDS = 2.0  # where the system does not kill it: a parent whose pipe another process still holds is noticed by its absence
@@ -28,6 +28,8 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Serve requests [pair of answers, processor seconds, megabytes] with [verdict, reason, whether the worker goes on].
+
+    A pair with None asks whether a reward can check the one answer: equal or unknown.
 
     The first line out says "ready". An error ends the worker: what sympy left behind is not trusted with the next pair.
     """
@@ -51,7 +53,8 @@ def main() -> None:
         _limit_memory(megabytes * 2**20)
         # Processor time, so that a busy machine gives the same verdicts as an idle one. The signal's default is to end the process.
         signal.setitimer(signal.ITIMER_PROF, seconds)
-        verdict = relation(*pair)
+        one, other = pair
+        verdict = relation(one, other) if other is not None else EQUAL if readable(one) else UNKNOWN
         signal.setitimer(signal.ITIMER_PROF, 0)
         _reply(replies, [verdict, "not_decided" if verdict == UNKNOWN else None, True])
         busy.clear()

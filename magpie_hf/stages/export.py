@@ -113,14 +113,15 @@ class ExportText(Export):
 class ExportRL(Export):
     """`<domain>_rl`: problems on whose final answer at least `min_agreement` of the voters agree, with that answer as the ground truth.
 
-    The prompt is the problem and the solving instruction, since a reward reads the answer out of a box. A majority is no proof: the ground
-    truth is what the solver says most of the time.
+    Answers that a reward could not check are left out. The prompt is the problem and the solving instruction, since a reward reads the
+    answer out of a box. A majority is no proof: the ground truth is what the solver says most of the time.
     """
 
     version: ClassVar[int] = 1
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
-        "index", "id", "domain", "problem", "class_sizes", "majority_answer", "agreement", "mean_num_tokens", "dropped",
+        "index", "id", "domain", "problem", "class_sizes", "majority_answer", "agreement", "mean_num_tokens", "is_readable",
+        "dropped",
     )  # fmt: skip
     config: ClassVar[str] = "_rl"
 
@@ -138,7 +139,7 @@ class ExportRL(Export):
 
     def row(self, row: Row) -> Row | None:
         answer = row["majority_answer"]
-        if answer is None or row["agreement"] < self.min_agreement:
+        if answer is None or row["agreement"] < self.min_agreement or not row["is_readable"]:
             return None
         return {
             "id": row["id"],

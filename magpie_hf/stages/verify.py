@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.answers.equivalence import PROCESSES, Limits, compare
+from magpie_hf.answers.equivalence import PROCESSES, Limits, compare, is_readable
 from magpie_hf.answers.extraction import asks_for_proof, final_answer
 from magpie_hf.answers.votes import Votes, vote
 from magpie_hf.schema import CHECK, VERIFY
@@ -63,7 +63,7 @@ class Verify(Stage):
 
 @dataclass(frozen=True)
 class CheckSolution(Stage):
-    """Whether the published answer ends in the majority's final answer: true, false (shown to differ), or null where nothing tells."""
+    """Whether the published answer ends in the majority's final answer, and whether a reward could check that. See `schema.CHECK`."""
 
     name: ClassVar[str] = "check"
     reads: ClassVar[tuple[str, ...]] = ("solutions", "majority_answer")
@@ -77,7 +77,13 @@ class CheckSolution(Stage):
 
     def run(self, batch: Batch) -> Batch:
         with ThreadPoolExecutor(self.processes) as pool:
-            return {"solution_agrees": list(pool.map(self._agrees, batch["solutions"], batch["majority_answer"]))}
+            return {
+                "solution_agrees": list(pool.map(self._agrees, batch["solutions"], batch["majority_answer"])),
+                "is_readable": list(pool.map(self._is_readable, batch["majority_answer"])),
+            }
+
+    def _is_readable(self, majority: str | None) -> bool | None:
+        return None if majority is None else is_readable(majority, self.limits, self.processes)
 
     def _agrees(self, solutions: Sequence[dict[str, Any]], majority: str | None) -> bool | None:
         if majority is None or solutions[0]["reason"] is not None or (answer := final_answer(solutions[0]["answer_text"])) is None:
