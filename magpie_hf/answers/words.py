@@ -28,21 +28,36 @@ _FAMILIES = (
     ("clockwise", "counterclockwise anticlockwise"),
 )
 _GROUPS = [[frozenset(group.replace("_", "-").split()) for group in family] for family in _FAMILIES]
+_LISTED = frozenset(word for family in _GROUPS for group in family for whole in group for word in whole.split("-")) | {"not"}
+# Names of functions, and what joins symbols: "max a" and "a and b" are no words.
+_SYMBOLIC = frozenset("and mod det dim ker gcd lcm max min arg deg sin cos tan log exp sqrt rank span diag trace".split())
 _FILLER = re.compile(
-    r"^(?:it|this|that|the (?:statement|series|integral|sequence|function|answer)|they) (?:is|are)?\s*|^(?:is|are|a|an|the) "
+    r"^(?:it|this|that|the (?:statement|series|integral|sequence|function|answer)|they) (?:is|are)?\s*|^(?:is|are|a|an|the) ", re.IGNORECASE
 )
 
 
 def words(text: str) -> str | None:
-    """The answer as plain lower-case words; None where it is no answer in words. One letter is a symbol or a choice, not a word."""
+    """The answer as plain words; None where it is no answer in words: f g, abc, A'B and n m! are products."""
     bare = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)
-    bare = " ".join(re.sub(r"[.!\"'*]|,$", " ", bare).split())
-    if not re.fullmatch(r"[A-Za-z][A-Za-z -]*", bare) or len(bare) > 80:
+    bare = " ".join(re.sub(r"[.\"]|[,!]$", " ", bare).split())
+    if not re.fullmatch(r"[A-Za-z][A-Za-z -]*", bare) or len(bare) < 2 or len(bare) > 80 or re.search(r"[A-Za-z]!", text):
         return None
-    is_text = bare != text or " " in bare or len(bare) >= 4 or bare.lower() in ("yes", "no", "odd", "dne")
-    if len(bare) < 2 or not is_text:
+    parts = bare.split()
+    is_text = r"\text{" in text and any(len(part) > 1 for part in parts)
+    if not (is_text or any(map(_is_word, parts))):
         return None
-    return _FILLER.sub("", bare.lower()) or None
+    return " ".join(map(_lowered, _FILLER.sub("", bare).split())) or None
+
+
+def _is_word(part: str) -> bool:
+    """Whether letters without \\text are a word: listed, or four letters or more with a vowel."""
+    lower = part.lower()
+    return (lower in _LISTED and len(part) > 1) or (len(part) > 3 and lower not in _SYMBOLIC and re.search("[aeiouy]", lower) is not None)
+
+
+def _lowered(part: str) -> str:
+    """In lower case; but N and n, ABCD and abcd are two things."""
+    return part.lower() if part.lower() in _LISTED or (len(part) > 1 and (part.istitle() or part.islower())) else part
 
 
 def choice(text: str) -> str | None:
