@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import sympy
 from math_verify import parse, verify
+from sympy.core.function import AppliedUndef
 
 from magpie_hf.answers import units
 from magpie_hf.answers.notation import Shape, assignment, readings, shape
@@ -29,7 +31,8 @@ _FOREIGN = re.compile(
     r"|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d"  # {x : x > 1}, 1010_2, (1 2 3)
     r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>|\{, \}"
     r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"  # a transpose, a repeating decimal, what is not transcribed
-    r"|(?<![\w}])\(\d{2,}\)|\(\d+\)\(\d+\)"  # permutations: (12), (12)(34)
+    r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\|"
+    r"|(?<![\w{}])\(\d{2,}\)|\(\d+\)\(\d+\)"  # permutations: (12), (12)(34)
 )
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
 _NUMBER_SETS = re.compile(r"\\mathbb\{[RZNQC]\}")
@@ -290,4 +293,15 @@ def _has_both_cases(text: str) -> bool:
 @lru_cache(maxsize=512)
 def _parse(text: str) -> Any | None:
     found = parse(f"${text}$", parsing_timeout=None)
-    return prepared(found[0]) if found and not isinstance(found[0], str) else None
+    parsed = prepared(found[0]) if found and not isinstance(found[0], str) else None
+    return None if parsed is None or _drops_letters(text, parsed) else parsed
+
+
+def _drops_letters(text: str, parsed: Any) -> bool:
+    """Whether a letter of the text is not in what was parsed: math-verify takes 2ab for 2 with a unit, and gcd(n, 4) for 1."""
+    if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
+        return False
+    bare = re.sub(r"^\w+ ?\\in(?![A-Za-z])|\\(?:[A-Za-z]+)", " ", _MATRIX.sub(" ", _NUMBER_SETS.sub(" ", text)))
+    names = [symbol.name for symbol in parsed.atoms(sympy.Symbol)] + [call.func.__name__ for call in parsed.atoms(AppliedUndef)]
+    kept = set("".join(names).lower()) | {"i", "e", "d"}
+    return any(letter.lower() not in kept for letter in re.findall("[A-Za-z]", bare))

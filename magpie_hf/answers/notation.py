@@ -76,7 +76,7 @@ def _once(text: str) -> str:
         text = pattern.sub(new, text)
     text = re.sub(r" +", " ", text).strip()
     text = re.sub(r"(\\[A-Za-z]+) (?![A-Za-z])", r"\1", text)
-    text = re.sub(r"(?<![A-Za-z0-9}]) | (?![A-Za-z0-9\\])", "", text)
+    text = re.sub(r"(?<![A-Za-z0-9},]) | (?![A-Za-z0-9\\])", "", text)
     text = _COMMA.sub(lambda found: found[1] or ", ", text).strip()
     return re.sub(r"([\^_])\{([A-Za-z0-9])\}(?![A-Za-z0-9])", r"\1\2", text)
 
@@ -201,9 +201,9 @@ def assignment(text: str) -> tuple[str, str]:
         parts = tuple(re.split(r"\\in(?![A-Za-z])", text, maxsplit=1))
     name = parts[0].strip()
     plain = re.fullmatch(
-        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\))?", name
+        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\)|\[[A-Z]\])?", name
     )
-    pair = re.fullmatch(r"\(\w(?:,\w)+\)", name)  # (x, y) = (1, 2)
+    pair = re.fullmatch(r"\(\w(?:, ?\w)+\)", name)  # (x, y) = (1, 2)
     if len(parts) > 1 and (plain or pair) and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text):
         return re.sub(r"\s", "", name), parts[-1].strip()
     return "", text
