@@ -149,8 +149,8 @@ def _stated(text: str) -> str | None:
         return _clean(formula) if _adds_nothing(after) else None
     line = re.sub(r"[*_`]+", "", _sentence(rest)).strip().rstrip(".:")
     line = re.sub(r"\s*\(not [^()]*\)$", "", line)
-    if _NO_ANSWER.match(line) or not line:
-        return None
+    if _NO_ANSWER.match(line) or not line or line.endswith("!"):
+        return None  # "The answer is 5!": a factorial, or joy
     return _plain(line)
 
 

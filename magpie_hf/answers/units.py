@@ -12,7 +12,7 @@ _LETTERS = frozenset("m g s h L l N J W V K".split())
 _WORDS = frozenset(
     """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter metre centimeter centimetre
     millimeter millimetre kilometer kilometre sec second minute min hr hour day week month year ms ml liter litre gallon dollar cent euro
-    yen usd radian rad unit newton joule watt volt ohm hz mol mole mph kph byte bit acre
+    yen usd radian rad degree unit newton joule watt volt ohm hz mol mole mph kph byte bit acre
     way person people man men woman women student child children boy girl player friend worker apple orange coin ball book candy marble card
     ticket page question problem point line edge vertex vertices face side diagonal triangle rectangle circle region element subgroup group
     root solution term digit number integer permutation combination arrangement subset function value divisor factor class conjugacy-class
@@ -45,4 +45,6 @@ def _named(text: str, is_text: bool) -> str | None:
     word = word.lower()
     singular = next((one for one in (word, word.removesuffix("s"), word.removesuffix("es")) if one in _WORDS), None)
     is_product = len(word) == 2 and not is_text and word not in ("cm", "mm", "km", "kg")
-    return None if singular is None or is_product else singular + power
+    if singular is None or is_product:
+        return None
+    return r"^\circ" if singular == "degree" and not power else singular + power
