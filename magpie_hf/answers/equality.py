@@ -7,12 +7,12 @@ without a partner for one of its elements, words that exclude each other. All el
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import sympy
-from math_verify import parse, verify
+from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 from sympy.core.function import AppliedUndef
 
 from magpie_hf.answers import units
@@ -64,11 +64,12 @@ def relation(one: str, other: str) -> str:
     An answer that may be read in two ways is compared in both.
     """
     first, second = readings(one), readings(other)
+    if len(first) == len(second):
+        verdicts = {_relation(a, b) for a, b in zip(first, second, strict=True)}
+        return verdicts.pop() if len(verdicts) == 1 else UNKNOWN
+    # 1,234 beside 1234 is the number: the digits are not the same by chance.
     verdicts = {_relation(a, b) for a in first for b in second}
-    if len(verdicts) == 1:
-        return verdicts.pop()
-    # 1,234 beside 1234 is the number: that the digits are the same by chance is no reading. Of two that are unsure nothing is known.
-    return EQUAL if EQUAL in verdicts and 1 in (len(first), len(second)) else UNKNOWN
+    return EQUAL if EQUAL in verdicts else DIFFERENT if verdicts == {DIFFERENT} else UNKNOWN
 
 
 def _relation(one: str, other: str) -> str:
@@ -127,7 +128,7 @@ def _names(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _by_place(first: Shape, second: Shape, names: list[tuple[str, ...]]) -> str:
     """x = 1, y = 2 against 1, 2 or (1, 2): equal where each place is, and else nothing is shown, for the order may be another."""
-    if names[0] and names[1] or r"\{\}" in (first.brackets, second.brackets) or len(first.parts) != len(second.parts):
+    if (names[0] and names[1]) or r"\{\}" in (first.brackets, second.brackets) or len(first.parts) != len(second.parts):
         return UNKNOWN
     verdicts = {_relation(assignment(a)[1], assignment(b)[1]) for a, b in zip(first.parts, second.parts, strict=True)}
     return EQUAL if verdicts == {EQUAL} else UNKNOWN
@@ -137,8 +138,10 @@ def _with_single(first: Shape, second: Shape) -> str:
     """A list, set, tuple or interval against something that is written as one piece."""
     many, single = (first, second.parts[0]) if first.brackets else (second, first.parts[0])
     if many.brackets in (",", r"\{\}"):
-        if re.fullmatch(r"\d[\d.]*,\d+", ",".join(many.parts)):
+        if re.fullmatch(r"\d+,\d+", ",".join(many.parts)) and _expressions(".".join(many.parts), single) != DIFFERENT:
             return UNKNOWN  # 3,5 may be 3.5
+        if re.fullmatch(r"\d[\d.]*\.[\d.]*,\d+", ",".join(many.parts)):
+            return UNKNOWN  # and 1.234,5 is 1234.5
         if single == r"\emptyset":
             return DIFFERENT if any(map(_is_read, many.parts)) else UNKNOWN
         if len(many.parts) == 1:
@@ -239,7 +242,11 @@ def _is_read(text: str) -> bool:
     text = _NUMBER_SETS.sub("", text.replace(r"\setminus\{", r"\setminus{").replace(r"\}", "}"))
     if _MATRIX.search(text):
         text = _MATRIX.sub(" , ", text)
-    if _FOREIGN.search(text) or re.search(r"[\[\]]", _BRACKETED.sub("", text)) or any(command not in _COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text)):
+    if (
+        _FOREIGN.search(text)
+        or re.search(r"[\[\]]", _BRACKETED.sub("", text))
+        or any(command not in _COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text))
+    ):
         return False
     bare = re.sub(r"\\[A-Za-z]+", " ", text)
     return not re.search(r"[A-Za-z]{4,}|\\", bare) and bare.count("{") == bare.count("}")
@@ -290,9 +297,14 @@ def _has_both_cases(text: str) -> bool:
     return any(letter.lower() in letters for letter in letters if letter.isupper())
 
 
+_LATEX = LatexExtractionConfig()
+# What it takes for a unit may be a letter: the h of \\pi r^2 h is no hour.
+_READER = [replace(_LATEX, normalization_config=replace(_LATEX.normalization_config, units=False)), ExprExtractionConfig()]
+
+
 @lru_cache(maxsize=512)
 def _parse(text: str) -> Any | None:
-    found = parse(f"${text}$", parsing_timeout=None)
+    found = parse(f"${text}$", _READER, parsing_timeout=None)
     parsed = prepared(found[0]) if found and not isinstance(found[0], str) else None
     return None if parsed is None or _drops_letters(text, parsed) else parsed
 

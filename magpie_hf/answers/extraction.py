@@ -52,7 +52,8 @@ _NO_ANSWER = re.compile(
 )
 _EXPLAINS = re.compile(r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus)\s", re.IGNORECASE)
 _CONDITION = re.compile(
-    r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively|modulo|mod|either)\b", re.IGNORECASE
+    r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively|modulo|mod|either)\b",
+    re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(r"\s*(?:です|である|となる|になる|だ)$")
 _BOX_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<number>-?\d+(?:\.\d+)?)|\\.|[{}]", re.DOTALL)

@@ -13,7 +13,8 @@ _UNICODE = {
     "\u3001": ",", "′": "'",
     **{sign: rf"\frac{{{over}}}{{{under}}}" for sign, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")},
 }  # fmt: skip
-_SIGNS = str.maketrans({**_UNICODE, **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}})  # also letters and digits of full width
+_WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # letters and digits of full width
+_SIGNS = str.maketrans({**_UNICODE, **_WIDE})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 _SAME = (
@@ -50,7 +51,7 @@ _SAME = (
 )  # fmt: skip
 _RULES = [(re.compile(pattern), new) for pattern, new in _SAME]
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
-_GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])(?! \d)")
+_GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
 _COMMA = re.compile(rf"({_GROUPED.pattern})|, ?")
 _ROUNDS = 8
 

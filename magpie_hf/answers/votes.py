@@ -38,9 +38,9 @@ class Votes:
 
 
 def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
-    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order.
+    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order; of each spelling it is given the shortest answer.
 
-    compare is given the answers as they are written, of each spelling the shortest. Each spelling is compared once with each class at most, but for those that it may yet join: spellings come shortest first, so that the
+    Each spelling is compared once with each class at most, but for those that it may yet join: spellings come shortest first, so that the
     classes do not depend on the order of the candidates.
     """
     spellings = [None if answer is None else _spelling(answer) for answer in answers]
