@@ -31,7 +31,7 @@ _FOREIGN = re.compile(
     r"|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d"  # {x : x > 1}, 1010_2, (1 2 3)
     r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>|\{, \}"
     r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"  # a transpose, a repeating decimal, what is not transcribed
-    r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\|"
+    r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\||\\(?:sin|cos|tan|ln) ?(?:\\?\w+/|[a-z] [a-z])"
     r"|(?<![\w{}])\(\d{2,}\)|\(\d+\)\(\d+\)"  # permutations: (12), (12)(34)
 )
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
@@ -138,10 +138,11 @@ def _with_single(first: Shape, second: Shape) -> str:
     """A list, set, tuple or interval against something that is written as one piece."""
     many, single = (first, second.parts[0]) if first.brackets else (second, first.parts[0])
     if many.brackets in (",", r"\{\}"):
-        if re.fullmatch(r"\d+,\d+", ",".join(many.parts)) and _expressions(".".join(many.parts), single) != DIFFERENT:
-            return UNKNOWN  # 3,5 may be 3.5
-        if re.fullmatch(r"\d[\d.]*\.[\d.]*,\d+", ",".join(many.parts)):
-            return UNKNOWN  # and 1.234,5 is 1234.5
+        numbers = ",".join(many.parts)
+        if re.fullmatch(r"\d[\d.]*,\d+", numbers) and (
+            re.fullmatch(r"\d{1,3},\d{3}", numbers) is None or _expressions(".".join(many.parts), single) != DIFFERENT
+        ):
+            return UNKNOWN  # 3,5 may be 3.5, and 1,234 may be 1.234
         if single == r"\emptyset":
             return DIFFERENT if any(map(_is_read, many.parts)) else UNKNOWN
         if len(many.parts) == 1:

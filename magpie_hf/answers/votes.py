@@ -38,7 +38,7 @@ class Votes:
 
 
 def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
-    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order; of each spelling it is given the shortest answer.
+    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order; of a spelling it gets the shortest answer.
 
     Each spelling is compared once with each class at most, but for those that it may yet join: spellings come shortest first, so that the
     classes do not depend on the order of the candidates.
