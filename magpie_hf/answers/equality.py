@@ -15,10 +15,9 @@ import sympy
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 from sympy.core.function import AppliedUndef
 
-from magpie_hf.answers import units
 from magpie_hf.answers.notation import Shape, assignment, readings, shape
 from magpie_hf.answers.values import APART, SAME, evidence, prepared
-from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
+from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, known_unit
 
 # What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it, \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
@@ -185,7 +184,7 @@ def _quantity(text: str) -> Quantity:
     if found := _MODULUS.match(text):
         return Quantity(found["residue"], modulus=found["modulus"])
     if found := _UNIT.match(text):
-        unit = found["unit"] if found["unit"] in ("%", r"\$", "$", r"^\circ") else units.known(found["unit"])
+        unit = found["unit"] if found["unit"] in ("%", r"\$", "$", r"^\circ") else known_unit(found["unit"])
         if unit:
             return Quantity(found["value"].strip(), unit.strip("\\"))
     return Quantity(text)

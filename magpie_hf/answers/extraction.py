@@ -9,8 +9,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from magpie_hf.answers import units
-from magpie_hf.answers.asking import asks_for_proof as asks_for_proof
+from magpie_hf.answers.words import known_unit
 
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
 _BOXES = (r"\boxed{", r"\fbox{")
@@ -168,7 +167,7 @@ def _adds_nothing(after: str) -> bool:
         return True
     if re.search(r"[\d$\\]", after) or _CONDITION.search(after):
         return False
-    return after.startswith(",") or units.known(after) is not None
+    return after.startswith(",") or known_unit(after) is not None
 
 
 def _plain(line: str) -> str | None:
@@ -230,7 +229,7 @@ def _with_unit(line: str) -> str | None:
     found = re.fullmatch(rf"({_VALUE.pattern})(?P<space>\s*)(?P<unit>[^\d\s].*)", line, re.IGNORECASE)
     if found is None or not re.match(r"\\?\$?\d", line) or (not found["space"] and found["unit"].isascii()):
         return None
-    return _clean(line) if units.known(found["unit"]) or re.fullmatch(r"per [a-z]+", found["unit"]) else None
+    return _clean(line) if known_unit(found["unit"]) or re.fullmatch(r"per [a-z]+", found["unit"]) else None
 
 
 def _concluded(text: str) -> str | None:
@@ -263,3 +262,41 @@ def _clean(answer: str) -> str | None:
     answer = re.sub(r"^[\s*_`]+|[\s*_`.,;:]+$", "", answer).strip()
     is_cut = re.search(r"[-+*/=^<>]$|^[=*/^]", answer) is not None
     return answer if answer and len(answer) <= _LONGEST and not is_cut else None
+
+
+# --- what a problem asks -----------------------------------------------------------------------------------------------------
+
+_CLAIM = r"(?:that|the|an?|every|each|any|all|why|both|if|directly|by|it|this|for|\$|\\)"
+_PROVE = re.compile(
+    r"\bprov(?:e|ing)\b(?!\s+(?:your|the)\s+(?:answer|work|steps|reasoning))"
+    rf"|\b(?:show|verify|demonstrate|establish|justify|deduce|argue)\s+{_CLAIM}(?!\s*(?:answer|work|steps|reasoning)\b)"
+    r"|\b(?:give|write|provide|find|present|construct|need|outline|sketch|is|want)\s+(?:me\s+)?(?:a|an|the|another)\s+(?:\w+\s+)?proof\b"
+    r"|\bexplain why\b"
+    r"|証明|示せ|示しなさい|示してください",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    r"(?<!can )(?<!could )(?<!to )(?<!may )(?<!not )(?<!cannot )(?<!we )(?<!one )(?<!must )(?<!you )"
+    r"\b(?:find|compute|calculate|evaluate|determine|solve|what|how many|how much|which|simplify|express|estimate|list|describe|classify"
+    r"|state|identify|refute|counter-?example|is it|is there|are there|does there|do there|prove or|true or false"
+    r"|derive (?:a|an|the) (?:formula|expression)|give (?:the|an?)(?! (?:\w+ )?proof)|show me)\b"
+    r"|求め|いくつ|計算せよ|何(?:通り|個|人)|解き|解け",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r"\b(?:hint|note|recall|remark)\b.*?(?:[.!?](?=\s|$)|$)|\b(?:in what|(?:in|for|to|from|of|by|at|with|on|under) which"
+    r"|which (?:is|are|has|have|was|were|satisf\w+|contains?|maps?|takes?|vanish\w*)|, which)\b|\b(?:what|which)ever\b"
+    r"|\b(?:to|how to|algorithm (?:that|to)|method (?:that|to)) (?:find|determine|compute|solve|evaluate|decide|which|whether)\w*"
+    r"|\b(?:find|what is) (?:a|the|another) (?:\w+ )?proof\b|\b(?:is|are) no counter-?examples?\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUESTION = re.compile(r"^\W*(?:is|are|does|do(?! i\b)|for (?:which|what))\b", re.IGNORECASE)
+_TALK = re.compile(r"\b(?:you|I|me|my)\b")
+
+
+def asks_for_proof(problem: str) -> bool:
+    """Whether a problem asks for a proof and for no final answer beside it: "prove that ...", but not "find ... and prove it"."""
+    if not _PROVE.search(problem) or _ASKS.search(_ASIDE.sub(" ", problem)):
+        return False
+    questions = [piece for piece in re.split(r"(?<=[.!?])\s+|\n\s*\n", problem) if piece.rstrip().endswith("?")]
+    return not any(_QUESTION.match(piece) or not (_PROVE.search(piece) or _TALK.search(piece)) for piece in questions)
