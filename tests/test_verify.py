@@ -106,6 +106,18 @@ def test_equal_strings_are_not_compared() -> None:
     assert votes == Votes((0, 0, 0, None, None), (3,), 0, (False,))
 
 
+def test_answers_are_compared_as_they_are_written() -> None:
+    """What is normalised is not normalised again: "100, 200" is a list, and "100,200" may be a number."""
+
+    def shown(*answers: str) -> Votes:
+        return vote(answers, lambda one, other: compare(one, other).relation)
+
+    assert shown("100, 200", "200, 100", "200, 100") == Votes((0, 0, 0), (3,), 0, (False,))
+    assert shown("100, 200", "100200", "100200") == Votes((1, 0, 0), (2, 1), 0, (False, True))
+    assert shown("1,234", "1234", r"1{,}234") == Votes((0, 0, 0), (3,), 0, (False,))
+    assert shown("(mod" + " " * 90_000 + "x", "5", "123," * 20_000) == Votes((0, 1, 2), (1, 1, 1), 3, (False, False, False))
+
+
 def test_an_answer_that_is_equal_to_two_classes_joins_them() -> None:
     """a and bb cannot be compared, but both equal ccc."""
     relation = {frozenset(("a", "bb")): "unknown", frozenset(("a", "ccc")): "equal", frozenset(("bb", "ccc")): "equal"}
@@ -241,7 +253,7 @@ def test_what_changes_rows_is_in_the_identity() -> None:
     stage = Verify()
     assert identity(stage) == {
         "is": "verify",
-        "version": 1,
+        "version": 2,
         "limits": {"is": "Limits", "version": 1, "seconds": 5.0, "megabytes": 1024, "characters": 2000},
     }
     assert fingerprint(replace(stage, processes=7)) == fingerprint(stage)

@@ -7,15 +7,17 @@ without a partner for one of its elements, words that exclude each other. All el
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from math_verify import parse, verify
+import sympy
+from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+from sympy.core.function import AppliedUndef
 
-from magpie_hf.answers.notation import Shape, assignment, normalise, shape
+from magpie_hf.answers.notation import Shape, assignment, normalise, readings, shape
 from magpie_hf.answers.values import APART, SAME, evidence, prepared
-from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy
+from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, known_unit
 
 # What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it, \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
@@ -26,16 +28,21 @@ _COMMANDS = frozenset(
 _FOREIGN = re.compile(
     r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))"  # x', 2^3^2, 1/2x
     r"|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d"  # {x : x > 1}, 1010_2, (1 2 3)
-    r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>"
+    r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>|\{, \}"
+    r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"  # a transpose, a repeating decimal, what is not transcribed
+    r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\||\\(?:sin|cos|tan|ln) ?(?:\\?\w+/|[a-z] [a-z])"
+    r"|(?<![\w{}])\(\d{2,}\)|\(\d+\)\(\d+\)"  # permutations: (12), (12)(34)
 )
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
 _NUMBER_SETS = re.compile(r"\\mathbb\{[RZNQC]\}")
+_CYCLES = re.compile(r"\(\d{2,}\)|(?:\(\d+\)){2,}")
+_BRACKETED = re.compile(r"[\[(][^\[\]()]*,[^\[\]()]*[\])]|\\sqrt\[[^\[\]]*\]")
 _UNIT = re.compile(
-    r"^(?P<value>.*?(?:[\d}\])]|\\pi|\\infty))\s*"
-    r"(?P<unit>(?:\\text\{[^{}]*\}|%|\\?\$|\^\\circ|(?<=\s)[A-Za-z]{2,}(?: [A-Za-z]+)*|(?<=\d)(?:cm|mm|km|kg))"
-    r"(?:/\\?[A-Za-z]+)?(?:\^\{?-?[123]\}?)?)$"
+    r"^(?P<value>.*?(?:[\d}\])]|\\pi|\\infty))"
+    r"(?P<unit>%|\\?\$|\^\\circ| ?\\text\{.*| [A-Za-z]{2,}.*|(?<=\d)(?:cm|mm|km|kg)(?:\^.*)?|[^\x00-\x7f]+)$"
 )
 _MODULUS = re.compile(r"^(?:\w+\s*\\equiv\s*)?(?P<residue>.+?)\s*\\pmod\s*\{?(?P<modulus>\d+)\}?$")
+_IDENTITIES = ({"e", "1"}, {"e", "0"})  # e may be the identity of a group
 _ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\^\\circ")
 _BARE_LOG = re.compile(r"\\log(?![A-Za-z_])")
@@ -65,15 +72,30 @@ def readable(answer: str) -> bool:
 
 
 def relation(one: str, other: str) -> str:
-    """equal, different or unknown, of two normalised answers. May take for ever and all memory."""
+    """equal, different or unknown, of two normalised answers. May take for ever and all memory.
+
+    An answer that may be read in two ways is compared in both.
+    """
+    first, second = readings(one), readings(other)
+    if len(first) == len(second):
+        verdicts = {_relation(a, b) for a, b in zip(first, second, strict=True)}
+        return verdicts.pop() if len(verdicts) == 1 else UNKNOWN
+    # 1,234 beside 1234 is the number: the digits are not the same by chance.
+    verdicts = {_relation(a, b) for a in first for b in second}
+    return EQUAL if EQUAL in verdicts else DIFFERENT if verdicts == {DIFFERENT} else UNKNOWN
+
+
+def _relation(one: str, other: str) -> str:
     if one == other:
         return EQUAL
     said = compare_words(one, other)
     if said or is_wordy(one) or is_wordy(other):
         return said or UNKNOWN
+    if _CYCLES.fullmatch(one) or _CYCLES.fullmatch(other):
+        return UNKNOWN  # permutations, or numbers
     (name, one), (other_name, other) = _named(one), _named(other)
     if name or other_name:
-        return relation(one, other) if name == other_name or "" in (name, other_name) else UNKNOWN
+        return _relation(one, other) if name == other_name or "" in (name, other_name) else UNKNOWN
     first, second = shape(one), shape(other)
     if first.brackets or second.brackets:
         return _shapes(first, second)
@@ -92,13 +114,17 @@ def _shapes(first: Shape, second: Shape) -> str:
     kinds = {first.brackets, second.brackets}
     if "" in kinds:
         return _with_single(first, second)
+    names = [_names(side.parts) for side in (first, second)]
+    if names[0] != names[1] and max(map(len, map(set, names))) > 1:
+        return _by_place(first, second, names)
     if kinds <= {",", r"\{\}"}:
-        return _as_sets(first.parts, second.parts)
+        verdict = _as_sets(first.parts, second.parts)
+        return UNKNOWN if verdict == EQUAL and "," in kinds and len(first.parts) != len(second.parts) else verdict
     if "," in kinds or r"\{\}" in kinds:
         return UNKNOWN  # an unordered list and a tuple
     if len(first.parts) != len(second.parts):
         return DIFFERENT if all(_is_read(part) for part in (*first.parts, *second.parts)) else UNKNOWN
-    verdicts = {relation(a, b) for a, b in zip(first.parts, second.parts, strict=True)}
+    verdicts = {_relation(a, b) for a, b in zip(first.parts, second.parts, strict=True)}
     if DIFFERENT in verdicts or UNKNOWN in verdicts:
         return DIFFERENT if DIFFERENT in verdicts else UNKNOWN
     if len(kinds) == 1:
@@ -108,14 +134,32 @@ def _shapes(first: Shape, second: Shape) -> str:
     return DIFFERENT if interval else UNKNOWN
 
 
+def _names(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the unknowns that the parts of a list give values to, in one order."""
+    return tuple(sorted(name for name in (assignment(part)[0] for part in parts) if name))
+
+
+def _by_place(first: Shape, second: Shape, names: list[tuple[str, ...]]) -> str:
+    """x = 1, y = 2 against 1, 2 or (1, 2): equal where each place is, and else nothing is shown, for the order may be another."""
+    if (names[0] and names[1]) or r"\{\}" in (first.brackets, second.brackets) or len(first.parts) != len(second.parts):
+        return UNKNOWN
+    verdicts = {_relation(assignment(a)[1], assignment(b)[1]) for a, b in zip(first.parts, second.parts, strict=True)}
+    return EQUAL if verdicts == {EQUAL} else UNKNOWN
+
+
 def _with_single(first: Shape, second: Shape) -> str:
     """A list, set, tuple or interval against something that is written as one piece."""
     many, single = (first, second.parts[0]) if first.brackets else (second, first.parts[0])
     if many.brackets in (",", r"\{\}"):
-        if re.fullmatch(r"\d[\d.]*,\d+", ",".join(many.parts)):
-            return UNKNOWN  # 3,5 may be 3.5
+        numbers = ",".join(many.parts)
+        if re.fullmatch(r"\d[\d.]*,\d+", numbers) and (
+            re.fullmatch(r"\d{1,3},\d{3}", numbers) is None or _expressions(".".join(many.parts), single) != DIFFERENT
+        ):
+            return UNKNOWN  # 3,5 may be 3.5, and 1,234 may be 1.234
         if single == r"\emptyset":
             return DIFFERENT if any(map(_is_read, many.parts)) else UNKNOWN
+        if len(many.parts) == 1:
+            return UNKNOWN  # {x} may be the fractional part
         return UNKNOWN if _is_relation(single) or r"\cup" in single or r"\mathbb" in single else _as_sets(many.parts, (single,))
     opener, closer = many.brackets[0], many.brackets[-1]
     text = f"{opener}{','.join(many.parts)}{closer}"
@@ -137,7 +181,7 @@ def _as_sets(first: tuple[str, ...], second: tuple[str, ...]) -> str:
 def _element(one: str, other: str) -> str:
     """Elements of a list that name different unknowns do not stand for each other: x = 1, y = 2."""
     names = assignment(one)[0], assignment(other)[0]
-    return DIFFERENT if "" not in names and names[0] != names[1] else relation(one, other)
+    return DIFFERENT if "" not in names and names[0] != names[1] else _relation(one, other)
 
 
 def _is_relation(text: str) -> bool:
@@ -153,28 +197,28 @@ def _quantity(text: str) -> Quantity:
     text = re.sub(r"^\\\$\s*", "", text) + (r"\$" if text.startswith(r"\$") else "")
     if found := _MODULUS.match(text):
         return Quantity(found["residue"], modulus=found["modulus"])
-    found = _UNIT.match(text)
-    if found and not re.search(r"\\frac$", found["value"]):
-        unit = re.sub(r"\\text|[{}~\s\\]", "", found["unit"]).lower() if found["unit"] != r"^\circ" else found["unit"]
-        return Quantity(found["value"].strip(), re.sub(r"(?<=[a-z]{2})s$", "", unit))
+    if found := _UNIT.match(text):
+        unit = found["unit"] if found["unit"] in ("%", r"\$", "$", r"^\circ") else known_unit(found["unit"])
+        if unit:
+            return Quantity(found["value"].strip(), unit.strip("\\"))
     return Quantity(text)
 
 
 def _quantities(one: Quantity, other: Quantity) -> str:
     if one.modulus or other.modulus:
         return _residues(one, other)
-    units = {one.unit, other.unit}
-    if len(units) == 1:
+    beside = {one.unit, other.unit}
+    if len(beside) == 1:
         return _expressions(one.value, other.value)
-    if units == {"", "%"}:
+    if beside == {"", "%"}:
         exact = _expressions(*(_percent(side) for side in (one, other)))
         bare = _expressions(one.value, other.value)
         return exact if exact == EQUAL or bare == DIFFERENT else UNKNOWN
-    if units == {"", r"^\circ"}:
+    if beside == {"", r"^\circ"}:
         readings = [_expressions(*(_radians(side) for side in (one, other))), _expressions(one.value, other.value)]
         return EQUAL if EQUAL in readings else DIFFERENT if set(readings) == {DIFFERENT} else UNKNOWN
     same = _expressions(one.value, other.value)
-    if "" in units:
+    if "" in beside:
         # A unit beside one of them: 5 cm is 5, and not 6; but 3 million may be 3,000,000, and 0.5 m 50.
         return same if same == EQUAL or not _scaled(one.value, other.value) else UNKNOWN
     return UNKNOWN
@@ -212,7 +256,11 @@ def _is_read(text: str) -> bool:
     text = _NUMBER_SETS.sub("", text.replace(r"\setminus\{", r"\setminus{").replace(r"\}", "}"))
     if _MATRIX.search(text):
         text = _MATRIX.sub(" , ", text)
-    if _FOREIGN.search(text) or any(command not in _COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text)):
+    if (
+        _FOREIGN.search(text)
+        or re.search(r"[\[\]]", _BRACKETED.sub("", text))
+        or any(command not in _COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text))
+    ):
         return False
     bare = re.sub(r"\\[A-Za-z]+", " ", text)
     return not re.search(r"[A-Za-z]{4,}|\\", bare) and bare.count("{") == bare.count("}")
@@ -221,7 +269,7 @@ def _is_read(text: str) -> bool:
 def _expressions(one: str, other: str) -> str:
     if one == other:
         return EQUAL
-    if not (_is_read(one) and _is_read(other)):
+    if not (_is_read(one) and _is_read(other)) or {one, other} in _IDENTITIES:
         return UNKNOWN
     if _BARE_LOG.search(one) or _BARE_LOG.search(other):
         return _with_logarithms(one, other)
@@ -263,7 +311,23 @@ def _has_both_cases(text: str) -> bool:
     return any(letter.lower() in letters for letter in letters if letter.isupper())
 
 
+_LATEX = LatexExtractionConfig()
+# What it takes for a unit may be a letter: the h of \\pi r^2 h is no hour.
+_READER = [replace(_LATEX, normalization_config=replace(_LATEX.normalization_config, units=False)), ExprExtractionConfig()]
+
+
 @lru_cache(maxsize=512)
 def _parse(text: str) -> Any | None:
-    found = parse(f"${text}$", parsing_timeout=None)
-    return prepared(found[0]) if found and not isinstance(found[0], str) else None
+    found = parse(f"${text}$", _READER, parsing_timeout=None)
+    parsed = prepared(found[0]) if found and not isinstance(found[0], str) else None
+    return None if parsed is None or _drops_letters(text, parsed) else parsed
+
+
+def _drops_letters(text: str, parsed: Any) -> bool:
+    """Whether a letter of the text is not in what was parsed: math-verify takes 2ab for 2 with a unit, and gcd(n, 4) for 1."""
+    if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
+        return False
+    bare = re.sub(r"^\w+ ?\\in(?![A-Za-z])|\\(?:[A-Za-z]+)", " ", _MATRIX.sub(" ", _NUMBER_SETS.sub(" ", text)))
+    names = [symbol.name for symbol in parsed.atoms(sympy.Symbol)] + [call.func.__name__ for call in parsed.atoms(AppliedUndef)]
+    kept = set("".join(names).lower()) | {"i", "e", "d"}
+    return any(letter.lower() not in kept for letter in re.findall("[A-Za-z]", bare))

@@ -26,7 +26,7 @@ LEAST_MEGABYTES = 256  # a worker that has loaded everything and compares small 
 class Limits:
     """What one pair may cost: seconds of processor time and megabytes of a worker, characters of either answer.
 
-    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at six times the seconds.
+    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at forty times the seconds.
     """
 
     seconds: float = 5.0
@@ -43,15 +43,15 @@ class Limits:
 class Verdict:
     """relation: equal, different (something shows it) or unknown.
 
-    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "killed" (from outside), "died", or the name of the
-    error that math-verify or sympy ended with.
+    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "stalled" (too little of the processor), "killed"
+    (from outside), "died", or the name of the error that math-verify or sympy ended with.
     """
 
     relation: str
     reason: str | None = None
 
 
-_PATIENCE = 6.0  # wall seconds by processor seconds: other processes may have the cores
+_PATIENCE = 40.0  # wall seconds by processor seconds: other processes may have the cores, and a worker is nice
 _DEFAULT = Limits()
 
 
@@ -108,7 +108,7 @@ class _Cache:
             return self._kept.get(key)
 
     def put(self, key: tuple[str, str, Limits], verdict: Verdict) -> None:
-        if verdict.reason == "killed":
+        if verdict.reason in ("killed", "stalled"):
             return  # that says nothing of the pair
         with self._lock:
             self._kept[key] = verdict

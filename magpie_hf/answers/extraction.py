@@ -6,6 +6,10 @@ What is not plainly stated is no answer: None costs a vote, a wrong extraction m
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from typing import NamedTuple
+
+from magpie_hf.answers.words import known_unit
 
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
 _BOXES = (r"\boxed{", r"\fbox{")
@@ -45,21 +49,91 @@ _VALUE = re.compile(r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+)?(?:\s*\\?%)?|[A-
 _NO_ANSWER = re.compile(
     r"^(?:that|as follows|not|given|the following|obvious|clear|correct|wrong|below|above|in the|left)\b", re.IGNORECASE
 )
+_EXPLAINS = re.compile(r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus)\s", re.IGNORECASE)
+_CONDITION = re.compile(
+    r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively|modulo|mod|either)\b",
+    re.IGNORECASE,
+)
+_JAPANESE_IS = re.compile(r"\s*(?:です|である|となる|になる|だ)$")
+_BOX_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<number>-?\d+(?:\.\d+)?)|\\.|[{}]", re.DOTALL)
+_ENDS = re.compile(r"[.!?:;。](?=[\s$*\\])|\n\s*\n")  # between two boxes: they are not of one sentence
+_BETWEEN = re.compile(r"[\s,]*(?:and|or)?\s*(?:(?P<name>[A-Za-z]\w*)\s*=)?\s*")
+_PART = re.compile(r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^\W*[2-9][.)]", re.MULTILINE | re.IGNORECASE)
+_SAYS_PROVED = re.compile(
+    r"(?:\\(?:text|mathrm|textbf)\s*\{)?\s*(?:\$?\\(?:blacksquare|square|Box|qed)\$?|q\.?\s?e\.?\s?d\.?|proved|proven|[∎□■])[.!\s]*\}?",
+    re.IGNORECASE,
+)
 _PROVED = re.compile(r"(?:q\.?\s?e\.?\s?d\.?|\\blacksquare|\\square|∎|□|■|\\qed)[.$\s]*$", re.IGNORECASE)
 
 
 def final_answer(solution: str) -> str | None:
     r"""The final answer of a solution: in its last box, after "the answer is", or in the formula that its last sentence concludes with."""
-    if boxed := boxed_answer(solution):
-        return boxed
+    boxes = _boxes(solution)
+    answers = [box for box in boxes if not _SAYS_PROVED.fullmatch(box.answer)]
+    if boxes:
+        return _boxed(solution, answers) if answers else None
     text = solution.rstrip()[-_END:]
     if _PROVED.search(text):
         return None
     return _stated(text) or _concluded(text)
 
 
+# --- boxes -------------------------------------------------------------------------------------------------------------------
+
+
+class _Box(NamedTuple):
+    start: int
+    end: int
+    answer: str
+
+
+def _boxes(text: str) -> list[_Box]:
+    """The innermost boxes that are closed and not empty; also the careless \\boxed 5."""
+    found: list[_Box] = []
+    opened: list[tuple[int, int] | None] = []  # of each open brace, where its box and the inside of it begin
+    for token in _BOX_TOKEN.finditer(text):
+        if token["number"]:
+            found.append(_Box(token.start(), token.end(), token["number"]))
+        elif token[0] == "}":
+            box = opened.pop() if opened else None
+            answer = text[box[1] : token.start()].strip() if box else ""
+            if box and answer and not (found and found[-1].start > box[0]):
+                found.append(_Box(box[0], token.end(), answer))
+        elif token[0].endswith("{") and not token[0].startswith("\\{"):
+            opened.append((token.start(), token.end()) if token["box"] else None)
+    return found
+
+
+def _boxed(text: str, boxes: list[_Box]) -> str | None:
+    """The last box; of several in one sentence, or of the parts (a), (b), the whole list or nothing."""
+    last = boxes[-1]
+    gap = text[boxes[-2].end : last.start] if len(boxes) > 1 else ""
+    if len(boxes) == 1 or boxes[-2].answer == last.answer:
+        return last.answer
+    if _PART.search(gap):
+        return None
+    if _ENDS.search(gap) and gap.strip(" \n$.*"):
+        return last.answer
+    first = len(boxes) - 1
+    while first and not _ENDS.search(text[boxes[first - 1].end : boxes[first].start]):
+        first -= 1
+    gaps = [text[one.end : other.start] for one, other in pairwise(boxes[first:])]
+    before = re.split(r"[\n$.,(\[]", text[: boxes[first].start])[-1]
+    between = [_BETWEEN.fullmatch(re.sub(r"\\[()\[\]]|\$|\\q?quad|\\text|[{}*]", " ", one)) for one in gaps]
+    if not all(between):
+        return None
+    start = re.search(r"([A-Za-z]\w*) ?= ?$", before)
+    names = [start[1] if start else None, *(one["name"] for one in between if one)]
+    if len(set(names)) == 1:
+        return ", ".join(box.answer for box in boxes[first:])
+    return None if None in names else ", ".join(f"{name} = {box.answer}" for name, box in zip(names, boxes[first:], strict=True))
+
+
+# --- what is stated ----------------------------------------------------------------------------------------------------------
+
+
 def _stated(text: str) -> str | None:
-    """What follows the last "the answer is": one formula or one plain value, up to the end of its sentence."""
+    """What follows the last "the answer is": values or formulas up to the end of its sentence, all of them or none."""
     found = None
     for found in _STATED.finditer(text):
         while (inner := _STATED.search(found["rest"])) is not None:
@@ -68,18 +142,75 @@ def _stated(text: str) -> str | None:
         return None
     rest = re.sub(r"^[\s:*_]+", "", found["rest"])
     if maths := _MATHS.match(rest):
-        after = rest[maths.end() :].lstrip("*_ ")
-        listed = re.match(r"(?:,|and\b|or\b)\s*(?:and\b|or\b)?\s*(?=\$|\\\()", after)  # "$2$ and $3$": the whole list or nothing
-        return _joined(rest) if listed else _clean(next(filter(None, maths.groups())))
-    line = re.split(r"\.(?=\s|$)|\n|;|,(?=\s)| because | since | when | where ", rest.strip(), maxsplit=1)[0]
-    line = re.sub(r"[*_`]+", "", line).strip().rstrip(".:")
-    if _NO_ANSWER.match(line) or not line:
+        formula = next(filter(None, maths.groups()))
+        after = _sentence(rest[maths.end() :])
+        if re.match(r"[*_ ]*(?:,|and\b|or\b)\s*(?:and\b|or\b)?\s*(?=\$|\\\()", after):  # "$2$ and $3$"
+            return _joined(rest[: maths.end()] + after)
+        return _clean(formula) if _adds_nothing(after) else None
+    line = re.sub(r"[*_`]+", "", _sentence(rest)).strip().rstrip(".:")
+    line = re.sub(r"\s*\(not [^()]*\)$", "", line)
+    if _NO_ANSWER.match(line) or not line or line.endswith("!"):
+        return None  # "The answer is 5!": a factorial, or joy
+    return _plain(line)
+
+
+def _sentence(text: str) -> str:
+    """Up to the end of the sentence, or to where an explanation begins."""
+    text = re.split(r"\.(?=[\s*_]|$)|\n|;|。", text.lstrip("*_ "), maxsplit=1)[0]
+    return _EXPLAINS.split(_JAPANESE_IS.sub("", text.strip("*_ ")), maxsplit=1)[0].strip("*_ ")
+
+
+def _adds_nothing(after: str) -> bool:
+    """Whether what follows a formula in its sentence leaves it the whole answer: a unit, or words after a comma without a value."""
+    after = after.strip(" .*_")
+    if not after or re.fullmatch(r"\(not [^()]*\)|[!:]", after):
+        return True
+    if re.search(r"[\d$\\]", after) or _CONDITION.search(after):
+        return False
+    return after.startswith(",") or known_unit(after) is not None
+
+
+def _plain(line: str) -> str | None:
+    """An answer outside of mathematics: one value, or all values of a list; what follows a comma may be a clause without a value."""
+    pieces = _pieces(line)
+    if pieces is None:
         return None
-    return _clean(line) if _VALUE.fullmatch(line) or _is_formula(line) or re.fullmatch(r"[A-Za-z-]+", line) else _with_unit(line)
+    places = [place for place, piece in enumerate(pieces) if not _is_value(piece)]
+    if not places:
+        return _clean(line)
+    kept = pieces[: places[0]]
+    rest = line[line.index(pieces[places[0]], sum(map(len, kept))) :] if kept else ""
+    joined = re.search(r"\b(?:and|or)\s*$", line[: len(line) - len(rest)])
+    if not kept or joined or _CONDITION.search(rest) or re.search(r"[\d$\\=]", rest.removeprefix("not ").lstrip("0123456789")):
+        return None
+    return _clean(line[: len(line) - len(rest)])
 
 
-def _joined(rest: str) -> str | None:
-    sentence = re.split(r"\.(?=\s|$)|\n", rest, maxsplit=1)[0]
+def _pieces(line: str) -> list[str] | None:
+    """The line cut at the commas, "and" and "or" that stand in no bracket; None where a bracket is not closed."""
+    pieces, depth = [""], 0
+    for token in re.split(r"(\\.|[()\[\]{}]|,(?=\s)|\s(?:and|or)\s)", line):
+        depth += token in ("(", "[", "{", r"\{")
+        depth -= token in (")", "]", "}", r"\}")
+        if depth < 0 and not re.fullmatch(r"[A-H]\).*", line):
+            return None
+        if depth == 0 and re.fullmatch(r",|\s(?:and|or)\s", token):
+            pieces.append("")
+        else:
+            pieces[-1] += token
+    return None if depth > 0 else [piece.strip() for piece in pieces if piece.strip()]
+
+
+def _is_value(text: str) -> bool:
+    return (
+        _VALUE.fullmatch(text) is not None
+        or _is_formula(text)
+        or re.fullmatch(r"[A-Za-z-]+", text) is not None
+        or _with_unit(text) is not None
+    )
+
+
+def _joined(sentence: str) -> str | None:
     parts = [next(filter(None, maths.groups())) for maths in _MATHS.finditer(sentence)]
     words = re.sub(r"\b(?:and|or)\b|[,\s*_]", "", _MATHS.sub("", sentence))
     return _clean(", ".join(parts)) if not words else None
@@ -94,9 +225,11 @@ def _is_formula(line: str) -> bool:
 
 
 def _with_unit(line: str) -> str | None:
-    """A value and a word or two of what it counts: "12 ways", "$5 per hour"."""
-    found = re.fullmatch(rf"({_VALUE.pattern})\s+[A-Za-z²³/]+(?:\s+[A-Za-z]+)?", line, re.IGNORECASE)
-    return _clean(line) if found and line[0].isdigit() else None
+    """A value and what it counts: "12 ways", "$5 per hour"."""
+    found = re.fullmatch(rf"({_VALUE.pattern})(?P<space>\s*)(?P<unit>[^\d\s].*)", line, re.IGNORECASE)
+    if found is None or not re.match(r"\\?\$?\d", line) or (not found["space"] and found["unit"].isascii()):
+        return None
+    return _clean(line) if known_unit(found["unit"]) or re.fullmatch(r"per [a-z]+", found["unit"]) else None
 
 
 def _concluded(text: str) -> str | None:
@@ -114,6 +247,8 @@ def _concluded(text: str) -> str | None:
     formula = next(filter(None, formulas[-1].groups()))
     if re.search(r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula) or "=" not in formula:
         return None  # what it concludes with is a statement, or only names something
+    if not re.search(r"(?<![\^_\d])(?<![\^_]\{)\d|\\pi|\\infty", formula.split("=")[-1]):
+        return None  # f = g is a statement
     return _clean(_last_side(formula))
 
 
@@ -125,34 +260,43 @@ def _last_side(formula: str) -> str:
 
 def _clean(answer: str) -> str | None:
     answer = re.sub(r"^[\s*_`]+|[\s*_`.,;:]+$", "", answer).strip()
-    return answer if answer and len(answer) <= _LONGEST else None
+    is_cut = re.search(r"[-+*/=^<>]$|^[=*/^]", answer) is not None
+    return answer if answer and len(answer) <= _LONGEST and not is_cut else None
 
 
 # --- what a problem asks -----------------------------------------------------------------------------------------------------
 
+_CLAIM = r"(?:that|the|an?|every|each|any|all|why|both|if|directly|by|it|this|for|\$|\\)"
 _PROVE = re.compile(
-    r"\b(?:prove|proof|show|verify|demonstrate|establish|justify|deduce|argue)\b(?!\s+(?:your|the)\s+(?:answer|work|steps|reasoning))"
+    r"\bprov(?:e|ing)\b(?!\s+(?:your|the)\s+(?:answer|work|steps|reasoning))"
+    rf"|\b(?:show|verify|demonstrate|establish|justify|deduce|argue)\s+{_CLAIM}(?!\s*(?:answer|work|steps|reasoning)\b)"
+    r"|\b(?:give|write|provide|find|present|construct|need|outline|sketch|is|want)\s+(?:me\s+)?(?:a|an|the|another)\s+(?:\w+\s+)?proof\b"
+    r"|\bexplain why\b"
     r"|証明|示せ|示しなさい|示してください",
     re.IGNORECASE,
 )
 _ASKS = re.compile(
     r"(?<!can )(?<!could )(?<!to )(?<!may )(?<!not )(?<!cannot )(?<!we )(?<!one )(?<!must )(?<!you )"
     r"\b(?:find|compute|calculate|evaluate|determine|solve|what|how many|how much|which|simplify|express|estimate|list|describe|classify"
-    r"|state|is it|is there|are there|does there|do there|prove or disprove|prove or give|true or false"
-    r"|derive (?:a|an|the) (?:formula|expression)|give an? (?:example|formula|expression))\b"
-    r"|求め|いくつ|計算せよ|何(?:通り|個|人)",
+    r"|state|identify|refute|counter-?example|is it|is there|are there|does there|do there|prove or|true or false"
+    r"|derive (?:a|an|the) (?:formula|expression)|give (?:the|an?)(?! (?:\w+ )?proof)|show me)\b"
+    r"|求め|いくつ|計算せよ|何(?:通り|個|人)|解き|解け",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
     r"\b(?:hint|note|recall|remark)\b.*?(?:[.!?](?=\s|$)|$)|\b(?:in what|(?:in|for|to|from|of|by|at|with|on|under) which"
     r"|which (?:is|are|has|have|was|were|satisf\w+|contains?|maps?|takes?|vanish\w*)|, which)\b|\b(?:what|which)ever\b"
-    r"|\b(?:to|how to|algorithm (?:that|to)|method (?:that|to)) (?:find|determine|compute|solve|evaluate|decide|which|whether)\w*",
+    r"|\b(?:to|how to|algorithm (?:that|to)|method (?:that|to)) (?:find|determine|compute|solve|evaluate|decide|which|whether)\w*"
+    r"|\b(?:find|what is) (?:a|the|another) (?:\w+ )?proof\b|\b(?:is|are) no counter-?examples?\b",
     re.IGNORECASE | re.DOTALL,
 )
+_QUESTION = re.compile(r"^\W*(?:is|are|does|do(?! i\b)|for (?:which|what))\b", re.IGNORECASE)
+_TALK = re.compile(r"\b(?:you|I|me|my)\b")
 
 
 def asks_for_proof(problem: str) -> bool:
     """Whether a problem asks for a proof and for no final answer beside it: "prove that ...", but not "find ... and prove it"."""
-    if not _PROVE.search(problem):
+    if not _PROVE.search(problem) or _ASKS.search(_ASIDE.sub(" ", problem)):
         return False
-    return not _ASKS.search(_ASIDE.sub(" ", problem))
+    questions = [piece for piece in re.split(r"(?<=[.!?])\s+|\n\s*\n", problem) if piece.rstrip().endswith("?")]
+    return not any(_QUESTION.match(piece) or not (_PROVE.search(piece) or _TALK.search(piece)) for piece in questions)

@@ -6,14 +6,20 @@ import re
 from dataclasses import dataclass
 
 _UNICODE = {
-    "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": "/", "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
-    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "°": r"^\circ ", "½": r"\frac{1}{2}", "∅": r"\emptyset ", "±": r"\pm ", "²": "^2",
-    "³": "^3", "√": r"\sqrt ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}",
-    "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ", "φ": r"\phi ", "，": ",", "（": "(", "）": ")", "\u00a0": " ",
+    "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": "/", "⁄": "/", "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ",
+    "≠": r"\ne ", "≡": r"\equiv ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "°": r"^\circ ", "∅": r"\emptyset ",
+    "±": r"\pm ", "√": r"\sqrt ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}",
+    "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ", "φ": r"\phi ", "μ": r"\mu ", "σ": r"\sigma ", "ω": r"\omega ",
+    "\u3001": ",", "′": "'",
+    **{sign: rf"\frac{{{over}}}{{{under}}}" for sign, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")},
 }  # fmt: skip
+_WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # letters and digits of full width
+_SIGNS = str.maketrans({**_UNICODE, **_WIDE})
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 _SAME = (
     (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
-    (r"(?<=\d)(?:\{,\}|(?<!\\)\\[,!:;])(?=\d{3}(?!\d))", ","),  # a thousands separator
+    (r"(?<=\d)(?:\{,\}|,\\!)(?=\d{3}(?!\d))", ""),  # a thousands separator, and nothing else
     (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le"),
@@ -24,46 +30,88 @@ _SAME = (
     (r"\\lbrace(?![A-Za-z])", r"\\{"),
     (r"\\rbrace(?![A-Za-z])", r"\\}"),
     (r"\\(?:l|r)vert(?![A-Za-z])", "|"),
-    (r"\\varnothing(?![A-Za-z])|\\\{\s*\\\}", r"\\emptyset"),
+    (r"\\varnothing(?![A-Za-z])|\\\{ ?\\\}", r"\\emptyset"),
     (r"\\lg(?![A-Za-z])", r"\\log_{10}"),
-    (r"\\(?:textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|bf|rm)(?=\s*\{)", r"\\text"),
-    (r"\\%", "%"),
-    (r"\^\{\s*\\circ\s*\}|\\degree(?![A-Za-z])|\^\s*\\circ(?![A-Za-z])", r"^\\circ "),
-    (r"\(\s*(?:\\text\{)?\s*\\?mod(?:ulo)?(?![a-z])\s*\}?\s*([^()]*)\)", r"\\pmod{\1}"),
+    (r"\\(?:mathrm|rm) ?\{ ?([ied]) ?\}", r" \1 "),
+    (r"\\(?:textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|bf|rm)(?= ?\{)", r"\\text"),
+    (r"\\text ?\{ ?per ?cent ?\}|(?<![A-Za-z])per ?cent(?![A-Za-z])|\u30d1\u30fc\u30bb\u30f3\u30c8|\\%", "%"),
+    (r"\^\{ ?\\circ ?\}|\\degree(?![A-Za-z])|\^ ?\\circ(?![A-Za-z])", r"^\\circ "),
+    (r"\( ?(?:\\text\{)? ?\\?mod(?:ulo)?(?![a-z]) ?\}?([^()]*)\)", lambda m: rf"\pmod{{{m[1].strip()}}}"),
     (r"\\b?mod(?![A-Za-z])", r"\\pmod"),
     (r"(?<!\\)\$", " "),
     (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-    (r"\\(frac|binom)\s*(\d)\s*(\d)", r"\\\1{\2}{\3}"),
-    (r"\\sqrt\s*(\d)", r"\\sqrt{\1}"),
+    (r"\\(frac|binom) ?(\d) ?(\d)", r"\\\1{\2}{\3}"),
     (r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])", lambda m: "\\" + m[1].replace("infinity", "infty")),
-    (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
-    (r"(?<![\d.])(\d*)\.(\d*)\\(?:overline|dot)\{(\d+)\}", lambda m: _repeating(*m.groups())),
+    (r"\\sqrt ?(\d+(?:\.\d+)?)", r"\\sqrt{\1}"),
+    (r"\\sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
+    (r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}", lambda m: _repeating(*m.groups())),
+    (r"(?<![\d.])(\d{1,20})\.()\((\d{1,20})\)", lambda m: _repeating(*m.groups())),
+    (r"\^-(\d+)(?![\d.^])", r"^{-\1}"),
     (r"(\d)[eE]([+-]?\d+)(?![\d.])", r"\1\\times 10^{\2}"),
-    (r"(?<![\d.,])(\d{1,3}(?:[ ,]\d{3})+)(?![\d,])", lambda m: re.sub("[ ,]", "", m[1])),
 )  # fmt: skip
 _RULES = [(re.compile(pattern), new) for pattern, new in _SAME]
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
+_GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
+_COMMA = re.compile(rf"({_GROUPED.pattern})|, ?")
+_ROUNDS = 8
 
 
 def normalise(text: str) -> str:
-    """One spelling for answers that differ in typesetting alone: spaces, delimiters, sizes, synonymous commands, thousands separators."""
+    """One spelling for answers that differ in typesetting alone: spaces, delimiters, sizes, synonymous commands.
+
+    A comma of a list has a space after it; one that may be a thousands separator has none, and stays (see `readings`).
+    """
+    for _ in range(_ROUNDS):  # what one rule leaves may be the matter of another, and an answer has one spelling
+        before, text = text, _once(text)
+        if text == before:
+            break
+    return text
+
+
+def _once(text: str) -> str:
+    text = re.sub(r"\s+", " ", text)  # first of all: no pattern below is quadratic in spaces
+    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
+    text = re.sub("[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: f"_{{{m[0].translate(_LOWERED)}}}", text).translate(_SIGNS)
     text = _unwrapped(text)
-    for sign, latex in _UNICODE.items():
-        text = text.replace(sign, latex)
-    grouped = _is_grouped(text)
-    for pattern, new in _RULES[: None if grouped else -1]:
+    for pattern, new in _RULES:
         text = pattern.sub(new, text)
-    text = re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r" +", " ", text).strip()
     text = re.sub(r"(\\[A-Za-z]+) (?![A-Za-z])", r"\1", text)
-    text = re.sub(r"(?<![A-Za-z0-9}]) | (?![A-Za-z0-9\\])", "", text)
+    text = re.sub(r"(?<![A-Za-z0-9},]) | (?![A-Za-z0-9\\])", "", text)
+    text = _COMMA.sub(lambda found: found[1] or ", ", text).strip()
     return re.sub(r"([\^_])\{([A-Za-z0-9])\}(?![A-Za-z0-9])", r"\1\2", text)
+
+
+def readings(text: str) -> tuple[str, ...]:
+    """A normalised answer as it may be read: "100,200" is one number or two. In brackets it is two, if no other comma says otherwise."""
+    depths = _depths(text) if _GROUPED.search(text) else []
+
+    def number(found: re.Match[str]) -> str:
+        inside = depths[found.start()] > 0
+        return found[0] if inside and (" " in found[0] or ", " not in text) else re.sub("[ ,]", "", found[0])
+
+    def several(found: re.Match[str]) -> str:
+        return found[0] if " " in found[0] and depths[found.start()] > 0 else re.sub("[ ,]", ", ", found[0])
+
+    return tuple(dict.fromkeys((_GROUPED.sub(several, _GROUPED.sub(number, text)), _GROUPED.sub(several, text))))
+
+
+def _depths(text: str) -> list[int]:
+    """How many brackets of lists, sets and tuples are open before each character."""
+    depths, depth = [], 0
+    for token in _TOKEN.findall(text):
+        depths += [depth] * len(token)
+        depth += (token in _OPENING and token != "{") - (token in _CLOSING and token != "}")
+    return depths
 
 
 def _unwrapped(text: str) -> str:
     """Without what surrounds a whole answer: mathematics delimiters, Markdown, a box, a full stop."""
     while True:
         before = text
-        text = re.sub(r"(?<!\.)[.;,。]$", "", text.strip()).strip()
+        text = text.strip()
+        bare = text.rstrip(" .;,。")
+        text = text if ".." in text[len(bare) :] or bare.endswith("\\") else bare
         for opener, closer in _WRAPPERS:
             if text.startswith(opener) and text.endswith(closer) and len(text) >= len(opener) + len(closer):
                 inside = text[len(opener) : -len(closer)]
@@ -72,12 +120,6 @@ def _unwrapped(text: str) -> str:
             text = box[1]
         if text == before:
             return text
-
-
-def _is_grouped(text: str) -> bool:
-    """Whether "1,234" in the text is one number: no other comma in it stands between numbers of a list."""
-    bare = re.sub(r"\d{1,3}(?:(?:,|\{,\}|\\[,!:;]| )\d{3})+(?![\d,])", "", text)
-    return "," not in bare and not re.search(r"[(\[{]\s*\d{1,3},\d{3}\s*[)\]}]", text)
 
 
 def _repeating(whole: str, fixed: str, period: str) -> str:
@@ -160,9 +202,9 @@ def assignment(text: str) -> tuple[str, str]:
         parts = tuple(re.split(r"\\in(?![A-Za-z])", text, maxsplit=1))
     name = parts[0].strip()
     plain = re.fullmatch(
-        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\))?", name
+        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\)|\[[A-Z]\])?", name
     )
-    pair = re.fullmatch(r"\(\w(?:,\w)+\)", name)  # (x, y) = (1, 2)
+    pair = re.fullmatch(r"\(\w(?:, ?\w)+\)", name)  # (x, y) = (1, 2)
     if len(parts) > 1 and (plain or pair) and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text):
         return re.sub(r"\s", "", name), parts[-1].strip()
     return "", text

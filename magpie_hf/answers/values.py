@@ -20,10 +20,12 @@ SAME, APART = "same", "apart"
 NO_VALUE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError)
 _DIGITS = 40
 # Positive whole numbers first: they lie in nearly every domain that a problem can mean.
-_POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7)] + [
+_POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7, 4, 6, 8, 9, 12)] + [
     sympy.Rational(*p) for p in ((38, 17), (9, 23), (-47, 19), (-3, 1), (29, 19), (7, 22))
 ]
+_LEAST = 6  # points at which functions must agree: gcd(n, 4) and gcd(n, 2) do at all primes but one
 _DECIMAL = re.compile(r"\d*\.\d+")
+_WHOLE = frozenset("ijklmnpqNK")  # names of variables that may stand for whole numbers only: n > 2 is n >= 3
 
 
 def prepared(parsed: Any) -> Any:
@@ -120,7 +122,7 @@ def _functions(one: Any, other: Any, names: list[str]) -> str | None:
     """
     verdicts = [verdict for verdict in _at_points(one, other, names) if verdict]
     same = verdicts.count(SAME)
-    if len(verdicts) < 3 or 1 < same < len(verdicts) or (same == 1 and len(verdicts) < 6):
+    if len(verdicts) < 3 or 1 < same < len(verdicts) or (same and len(verdicts) < _LEAST):
         return None
     return SAME if same == len(verdicts) else APART
 
@@ -164,6 +166,8 @@ def _holders(one: Any, other: Any) -> str | None:
         samples[-1] + 1,
         samples[-1] + sympy.Rational(7, 3),
     ]
+    if symbols & _WHOLE:
+        points = [sympy.floor(point) for point in points] + [sympy.ceiling(point) for point in points]
     for point in points:
         inside = [_holds(side, point) for side in (one, other)]
         if None not in inside and inside[0] != inside[1]:

@@ -8,6 +8,8 @@ from itertools import combinations
 
 from magpie_hf.answers.notation import normalise
 
+_LONGEST = 4000  # characters of an answer that is worth a spelling; a longer one is compared as it stands, and `compare` may refuse it
+
 
 @dataclass(frozen=True)
 class Votes:
@@ -36,18 +38,22 @@ class Votes:
 
 
 def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
-    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order.
+    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order; of a spelling it gets the shortest answer.
 
     Each spelling is compared once with each class at most, but for those that it may yet join: spellings come shortest first, so that the
     classes do not depend on the order of the candidates.
     """
-    spellings = [None if answer is None or not (spelling := normalise(answer)) else spelling for answer in answers]
+    spellings = [None if answer is None else _spelling(answer) for answer in answers]
+    written: dict[str, str] = {}
+    for answer, spelling in zip(answers, spellings, strict=True):
+        if answer is not None and spelling is not None:
+            written[spelling] = min(answer, written.get(spelling, answer), key=lambda one: (len(one), one))
     known: dict[frozenset[str], str] = {}
 
     def verdict(one: str, other: str) -> str:
         key = frozenset((one, other))
         if key not in known:
-            known[key] = compare(one, other)
+            known[key] = compare(written[one], written[other])
         return known[key]
 
     def differ(first: Sequence[str], second: Sequence[str]) -> bool:
@@ -65,6 +71,10 @@ def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> V
     votes = _numbered(spellings, groups, sum(not differ(first, second) for first, second in combinations(groups, 2)))
     members = [[s for s, n in zip(spellings, votes.classes, strict=True) if s is not None and n == number] for number in range(len(groups))]
     return replace(votes, apart=tuple(differ(members[0], other) for other in members))
+
+
+def _spelling(answer: str) -> str | None:
+    return (normalise(answer) if len(answer) <= _LONGEST else answer.strip()) or None
 
 
 def _relation(spelling: str, group: Sequence[str], verdict: Callable[[str, str], str]) -> str:

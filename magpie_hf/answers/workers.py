@@ -24,7 +24,10 @@ _CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf
 
 
 class Lost(Exception):
-    """A worker ended before it answered; the message says why: "time", "killed" (from outside), "died", "idle" (it never began)."""
+    """A worker ended before it answered; the message says why.
+
+    "time" (of the processor), "stalled" (the wall clock), "killed" (from outside), "died", "idle" (it never began).
+    """
 
 
 class _Worker:
@@ -69,8 +72,10 @@ class _Worker:
 
     def _end(self, timed_out: bool) -> str:
         self.close()
-        if timed_out or self._process.returncode == -signal.SIGPROF:
+        if self._process.returncode == -signal.SIGPROF:
             return "time"
+        if timed_out:
+            return "stalled"
         if self._process.returncode in (-signal.SIGKILL, -signal.SIGTERM):
             return "killed"
         return "died" if self._process.returncode else "idle"

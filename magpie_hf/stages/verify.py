@@ -24,6 +24,7 @@ class Verify(Stage):
     """
 
     name: ClassVar[str] = "verify"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "candidates")
 
     limits: Limits = field(default_factory=Limits)
@@ -66,6 +67,7 @@ class CheckSolution(Stage):
     """Whether the published answer ends in the majority's final answer, and whether a reward could check that. See `schema.CHECK`."""
 
     name: ClassVar[str] = "check"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("solutions", "majority_answer")
 
     limits: Limits = field(default_factory=Limits)
