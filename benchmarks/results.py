@@ -38,7 +38,6 @@ def _overhead(kept: dict[str, Any]) -> Iterator[Line]:
     small, large = kept["sizes"]
     yield f"rows a second at {large['rows']:,} rows over an engine that answers at once", f"{large['rows_per_second']:.0f}"
     yield f"peak memory at {large['rows']:,} rows by that at {small['rows']:,}", f"{large['peak'] / small['peak']:.2f}"
-    yield "share of that time that goes into turning texts into token ids", f"{kept['tokenizing']:.0%}"
 
 
 def _resume(kept: dict[str, Any]) -> Iterator[Line]:
