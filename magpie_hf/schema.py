@@ -37,8 +37,8 @@ RESPONSE: dict[str, Any] = {
 # answers, answer_classes: aligned with `candidates`; null for a cut candidate and one without a final answer. Class 0 is the largest, and
 # of equals the one whose first candidate comes first. answer_kind: "answer", "proof" (none is asked for, so nobody votes) or "none" (no
 # candidate has one). majority_answer: where one class is larger than all others and more than one voter's. agreement: the largest
-# class's share of the voters. in_majority: aligned, true for its voters, false for those shown to differ from it, else null.
-# unknown_pairs: pairs of classes that nothing shows to be different. mean_num_tokens: of the complete ones.
+# class's share of the voters; null for fewer than two. in_majority: aligned, true for the majority's voters, false for those shown to
+# differ from it, else null. unknown_pairs: pairs of classes that nothing shows to be different. mean_num_tokens: of the complete ones.
 VERIFY: dict[str, Any] = {
     "answers": [Value("string")],
     "answer_classes": [Value("int32")],

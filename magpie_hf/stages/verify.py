@@ -52,7 +52,7 @@ class Verify(Stage):
             "class_sizes": list(votes.sizes),
             "answer_kind": kind,
             "majority_answer": _majority(answers, votes),
-            "agreement": votes.sizes[0] / sum(votes.sizes) if votes.sizes else None,
+            "agreement": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,  # one voter agrees with nobody
             "in_majority": list(votes.in_majority),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
