@@ -24,7 +24,7 @@ class Verify(Stage):
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem", "candidates")
 
     limits: Limits = field(default_factory=Limits)
