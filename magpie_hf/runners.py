@@ -131,16 +131,22 @@ class Local:
 
 def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features, file: Path) -> None:
     """`Dataset.map` of the whole table as one batch, into a file that is there whole or not at all."""
-    Dataset(InMemoryTable(table), fingerprint=file.stem).map(
-        function,
-        batched=True,
-        batch_size=len(table),
-        remove_columns=table.column_names,
-        features=features,
-        cache_file_name=str(file),
-        load_from_cache_file=False,
-        new_fingerprint=file.stem,
-    )
+    try:
+        Dataset(InMemoryTable(table), fingerprint=file.stem).map(
+            function,
+            batched=True,
+            batch_size=len(table),
+            remove_columns=table.column_names,
+            features=features,
+            cache_file_name=str(file),
+            load_from_cache_file=False,
+            new_fingerprint=file.stem,
+        )
+    except ValueError as error:  # the writer of datasets, closing after a write that failed, hides what failed behind "closed file"
+        hidden: BaseException | None = error
+        while hidden is not None and not isinstance(hidden, OSError):
+            hidden = hidden.__context__
+        raise (hidden or error) from None
 
 
 def _finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:

@@ -393,3 +393,17 @@ def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answer
     next(out.glob("algebra/*.parquet")).write_bytes(b"")
     build(small, out)
     load_dataset(str(out), "algebra", cache_dir=str(tmp_path / "again"))
+
+
+def test_what_a_failed_write_hides_is_told(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the writer of datasets ends in "I/O operation on closed file", with the disk's error behind it."""
+
+    def failing(*_: object, **__: object) -> None:
+        try:
+            raise OSError(28, "No space left on device")
+        finally:
+            raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr("magpie_hf.runners.Dataset.map", failing)
+    with pytest.raises(OSError, match="No space left on device"):
+        build(small_recipe(answers, "algebra"), tmp_path / "out")
