@@ -19,6 +19,7 @@ from pathlib import Path
 
 import results
 from datasets import Dataset
+from draws import problem
 
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, build, chat_of, resolve
 from magpie_hf.engines.journal import Journal, current, keeping
@@ -28,7 +29,7 @@ PARAGRAPH = "Let $G$ be a finite group and let $H \\le G$ be a subgroup of index
 
 
 def recipe(model_folder: str, rows: int) -> Recipe:
-    """The recipe of a walk of `rows` draws over an engine that answers at once."""
+    """The recipe of a walk of `rows` problems over an engine that answers at once."""
     model = resolve(model_folder)
     ratings = chat_of(model).choice_prompts([[{"role": "user", "content": "x"}]], "Rating: ", RATINGS)[1]
 
@@ -37,8 +38,9 @@ def recipe(model_folder: str, rows: int) -> Recipe:
             share = (seed + len(prompt) % 997 + 1) / 1000
             first = ((ratings[3], math.log(share / 2)), (ratings[1], math.log(1 - share / 2)))
             return Completion("", "length", 900, 1, first)
-        size = 1 if sampling.max_tokens == 1024 else 38
-        return Completion(f"No. {seed}. {PARAGRAPH * size}\\boxed{{{seed % 7}}}", "stop", 200, 30 * size)
+        if sampling.max_tokens == 1024:
+            return Completion(problem(seed), "stop", 200, 60)
+        return Completion(f"No. {seed}. {PARAGRAPH * 38}\\boxed{{{seed % 7}}}", "stop", 200, 30 * 38)
 
     engine = FakeEngine(model, reply)
     domains = tuple(replace(domain, count=max(1, round(domain.count * rows / 44_000))) for domain in DOMAINS.values())

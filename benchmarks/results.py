@@ -47,6 +47,12 @@ def _resume(kept: dict[str, Any]) -> Iterator[Line]:
         yield asked, f"{kill['twice']}, {kill['old']}"
 
 
+def _harvest(kept: dict[str, Any]) -> Iterator[Line]:
+    made = f"{kept['problems']:,} accepted problems of {kept['draws']:,} draws ({kept['problems'] / kept['draws']:.0%})"
+    yield f"{made} by an engine that answers at once: seconds, and again", f"{kept['seconds']:.0f}, {kept['again_seconds']:.0f}"
+    yield f"the same, killed {kept['kills']} times and cut otherwise", "the same set" if kept["same"] else "another set"
+
+
 def _recovery(kept: dict[str, Any]) -> Iterator[Line]:
     yield "from an engine's death to its next token, by the time of a plain start", f"{kept['ratio']:.2f}"
 
@@ -68,6 +74,7 @@ Line = tuple[str, str]
 LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
     "overhead": _overhead,
+    "harvest": _harvest,
     "resume": _resume,
     "recovery": _recovery,
     "scoring": _scoring,

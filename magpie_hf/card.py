@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from datasets import Features
 
 from magpie_hf.chat import chat_of
 from magpie_hf.heads import facts_of
+from magpie_hf.reasons import REASONS
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published
 from magpie_hf.schema import PUBLISHED, RL
@@ -36,7 +38,8 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         lstrip_blocks=True,
         autoescape=False,
     )
-    models = dict.fromkeys((recipe.generator.model, recipe.solver.model, recipe.scorer.engine.model))
+    engines = (recipe.generator, recipe.solver, recipe.tagger, recipe.scorer.engine)
+    models = dict.fromkeys(engine.model for engine in engines if engine is not None)
     chat, solver = chat_of(recipe.generator.model), chat_of(recipe.solver.model)
     text: str = environment.get_template(TEMPLATE).render(
         metadata=yaml.safe_dump(_metadata(published, folder), sort_keys=False, allow_unicode=True).strip(),
@@ -47,6 +50,8 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         tokens={one.domain.key: tokens(one.published[one.domain.key]["train_sft"].dataset) for one in built},
         open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
         asked_with=solver.solving_note(recipe.instruction),
+        contaminated=sum((Counter(one.funnel.contaminated) for one in built), Counter()),
+        reasons=REASONS,
         columns=_columns(PUBLISHED),
         rl_columns=_columns(RL),
         fence=_fence,
@@ -60,7 +65,7 @@ def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
     problems = sum(one.funnel.problems for one in published)
     configs = {config: splits for one in published for config, splits in one.configs.items()}
     return {
-        "language": ["en"],
+        "language": sorted({code for one in published for code in one.funnel.languages}) or ["en"],
         "license": "cc-by-nc-4.0",
         "pretty_name": "Synthetic mathematics problems (Magpie)",
         "size_categories": [next((name for bound, name in _SIZES if problems < bound), "10M<n<100M")],

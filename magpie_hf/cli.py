@@ -64,7 +64,7 @@ def _build(options: argparse.Namespace) -> int:
     if not 0 < options.gpu_memory_utilization <= 1:
         raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
     if any(domain.count > MOST_ROWS for domain in domains):
-        raise BadInput(f"{max(domain.count for domain in domains):,} draws a domain are too many; give at most {MOST_ROWS:,}")
+        raise BadInput(f"{max(domain.count for domain in domains):,} problems a domain are too many; give at most {MOST_ROWS:,}")
     if options.k < 2:
         raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{_named(domains)}"
@@ -162,12 +162,13 @@ def _plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) 
     facts = _facts(sources.get("scorer", ""))
     lines += [f"licence  {facts.licence} of {facts.repository}: {facts.duty}"] if isinstance(facts, KnownScorer) and facts.forbids else []
     lines += [f"domain   {domain.key} {domain.count:,}" for domain in domains]
-    lines += [f"draws    {sum(domain.count for domain in domains):,}, {k} candidates each", f"folder   {out}"]
+    lines += [f"problems {sum(domain.count for domain in domains):,}, {k} candidates each", f"folder   {out}"]
     return lines
 
 
 def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     from magpie_hf.engines.vllm import VLLM
+    from magpie_hf.harvest import Acceptance
     from magpie_hf.recipe import Recipe
     from magpie_hf.reward import RewardModel
     from magpie_hf.scorers import Judge
@@ -180,17 +181,17 @@ def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     engines: dict[str, VLLM] = {}
     for role, name in roles(options).items():
         revision = options.revision if role == "model" else None
-        if name == options.model and role in ("solver", "judge"):
+        if name == options.model and role in ("solver", "judge", "tagger"):
             engines[role] = engines["model"]
             continue
-        rates = role == "scorer"
+        rates = role in ("scorer", "embedder")
         model = resolve(name, revision=revision, dtype=options.dtype, max_length=None if rates else options.max_model_len)
         engines[role] = VLLM(
             model,
             runner="pooling" if rates else "generate",
             form=options.engine,
             # Another tokenizer may take more tokens for the same text.
-            context=context * 2 if role in ("scorer", "judge") else context,
+            context=None if role == "embedder" else context if role in ("model", "solver") else context * 2,
             tensor_parallel_size=options.tensor_parallel_size,
             gpu_memory_utilization=options.gpu_memory_utilization,
             kv_cache_gigabytes=options.kv_cache_gb,
@@ -206,6 +207,15 @@ def _recipe(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
         domains,
         options.k,
         options.seed,
+        tagger=engines.get("tagger"),
+        languages=tuple(dict.fromkeys(code.strip() for code in options.languages.split(","))),
+        benchmarks=benchmarks,
+        not_checked=not_checked,
+        embedder=engines.get("embedder"),
+        acceptance=Acceptance(
+            options.off_domain, options.min_quality, options.min_difficulty, options.unsolvable == "drop", options.min_yield
+        ),
+        near=options.near,
         pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
         rl_agreement=options.rl_agreement,
     )

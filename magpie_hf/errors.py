@@ -11,3 +11,7 @@ class EngineError(RuntimeError):
 
 class NothingMade(RuntimeError):
     """A build came to its end without a single row to publish; the message says where the rows went."""
+
+
+class LowYield(NothingMade):
+    """So few draws of a domain are accepted that a build would be hopeless; the message says why they are not, with a sample."""

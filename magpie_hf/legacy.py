@@ -11,7 +11,7 @@ from typing import Any
 from magpie_hf.chat import chat_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.shards import write_json
-from magpie_hf.stats import Built, batches
+from magpie_hf.stats import Built
 
 Record = dict[str, Any]
 
@@ -72,7 +72,9 @@ class _Records:
 
     def __init__(self, recipe: Recipe, one: Built, created: int) -> None:
         self.recipe, self.one, self.created = recipe, one, created
-        self.template = chat_of(recipe.generator.model).open_text(one.domain.system)
+        chat = chat_of(recipe.generator.model)
+        self.drawn_for = {domain.key: domain for domain in recipe.domains}
+        self.templates = {domain.key: chat.open_text(domain.system) for domain in recipe.domains}
 
     def instructions(self) -> Iterator[Record]:
         for row in self._problems():
@@ -82,7 +84,7 @@ class _Records:
         for row in self._problems():
             answer = row["solutions"][0]
             if answer["reason"] is None:
-                yield {**self._record(row, self.one.domain.response, answer), "response": answer["text"]}
+                yield {**self._record(row, self.drawn_for[row["domain"]].response, answer), "response": answer["text"]}
 
     def candidates(self) -> Iterator[Record]:
         for _, record in self._complete():
@@ -98,19 +100,14 @@ class _Records:
         for row in self._problems():
             tries = row["candidates"]
             if all(one["reason"] is None for one in tries):
-                record = self._record(row, self.one.domain.candidate, tries[0])
+                record = self._record(row, self.drawn_for[row["domain"]].candidate, tries[0])
                 yield row, {**record, "responses": [one["text"] for one in tries]}
 
     def _problems(self) -> Iterator[Record]:
-        columns = ["id", "seed", "raw_instruction", "problem", "dropped", "solutions", "candidates", "scores"]
-        for batch in batches(self.one.parts, columns):
-            for values in zip(*(batch[column] for column in columns), strict=True):
-                row = dict(zip(columns, values, strict=True))
-                if row["dropped"] is None:
-                    yield row
+        return self.one.problems(["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores"])
 
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
-        domain, recipe = self.one.domain, self.recipe
+        domain, recipe = self.drawn_for[row["domain"]], self.recipe
         answered = None
         if response is not None:
             answered = {
@@ -125,7 +122,7 @@ class _Records:
             }
         return {
             "id": row["id"],
-            "pre_query_template": self.template,
+            "pre_query_template": self.templates[domain.key],
             "raw_instruction": row["raw_instruction"],
             "instruction": row["problem"],
             "response": None,
@@ -136,7 +133,7 @@ class _Records:
                 "min_p": domain.instruction.min_p,
                 "input_generator": recipe.generator.model.name,
                 "seed": row["seed"],
-                "domain": domain.key,
+                "domain": self.one.domain.key,
             },
             "gen_response_configs": answered,
         }

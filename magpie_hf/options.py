@@ -46,15 +46,32 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)")
     what.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
     what.add_argument("--scale", type=decimal, default=1.0, help="times the domains' counts, to tens, at least 10 (default: 1.0)")
-    what.add_argument("--count", type=whole, help="problems drawn per domain, in place of --scale")
+    what.add_argument("--count", type=whole, help="accepted problems per domain, in place of --scale")
     what.add_argument("--k", type=whole, default=5, help="candidates a problem (default: 5)")
     what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
     what.add_argument("--out", help="folder (default: data/<Model>_<domains>)")
+
+    good = build.add_argument_group("which draws are accepted as problems")
+    good.add_argument("--tagger", help="who labels them by domain, quality, difficulty and solvability (default: the model; none: nobody)")
+    good.add_argument("--off-domain", choices=("drop", "move", "keep"), default="drop", help="what the tagger puts elsewhere (default: drop)")
+    good.add_argument("--min-quality", choices=QUALITIES, default="average", help="least quality by the tagger (default: average)")
+    good.add_argument("--min-difficulty", choices=DIFFICULTIES, default=DIFFICULTIES[0], help="least difficulty (default: %(default)s)")
+    good.add_argument("--unsolvable", choices=("drop", "keep"), default="drop", help="what the tagger calls unsolvable (default: drop)")
+    good.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated ISO 639-1 codes (default: %(default)s)")
+    good.add_argument("--near", type=decimal, default=NEAR, help="share of common words from which two may be twins (default: %(default)s)")
+    good.add_argument("--embedder", help="a sentence-embedding model that flags twins by meaning and gives min_neighbor_distance")
+    good.add_argument(
+        "--decontaminate",
+        help=f"comma-separated benchmarks to look for: all, {', '.join(PRESETS)}, a Hub id (owner/name[:config][@revision]) or a folder",
+    )
+    good.add_argument("--require-decontamination", action="store_true", help="fail where a benchmark cannot be read")
+    good.add_argument("--min-yield", type=decimal, default=0.02, help="give up below this share of accepted draws (default: %(default)s)")
 
     how = build.add_argument_group("sampling (each overrides the domain's value)")
     how.add_argument("--sampling", choices=("house", "original"), default="house", help="house: min_p cuts the tail of the problems")
     for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal), ("max-tokens", whole)):
         how.add_argument(f"--instruction-{name}", type=kind, help=f"{name} of the problems")
+    how.add_argument("--instruction-opening", type=decimal, help="draw a problem's first token apart, a sentence's, at this temperature")
     for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
         how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
         how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
@@ -87,13 +104,20 @@ SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, an
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
-    """Which model has which part in a build: model, solver, and judge or scorer."""
+    """Which model has which part in a build: model, solver, judge or scorer, and tagger and embedder where there are such."""
     solver = options.solver or options.model
+    parts = {"model": options.model, "solver": solver}
     if options.scorer == "judge":
-        return {"model": options.model, "solver": solver, "judge": options.judge or solver}
-    if options.judge:
+        parts["judge"] = options.judge or solver
+    elif options.judge:
         raise BadInput(f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing orders the candidates")
-    return {"model": options.model, "solver": solver, "scorer": SCORERS.get(options.scorer, options.scorer)}
+    else:
+        parts["scorer"] = SCORERS.get(options.scorer, options.scorer)
+    if options.tagger != "none":
+        parts["tagger"] = options.tagger or options.model
+    if options.embedder:
+        parts["embedder"] = options.embedder
+    return parts
 
 
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
@@ -107,6 +131,7 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
             domain = replace(domain, count=options.count)
         domain = replace(
             domain,
+            opening=options.instruction_opening,
             instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
             response=replace(domain.response, **_given(options, "", ("max_tokens",))),
             candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),

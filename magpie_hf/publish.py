@@ -22,6 +22,7 @@ from datasets.config import DEFAULT_CDC_OPTIONS
 
 from magpie_hf import card, legacy
 from magpie_hf.errors import BadInput
+from magpie_hf.harvest import Harvest
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published, open_table
 from magpie_hf.shards import sync, write_json
@@ -31,6 +32,7 @@ from magpie_hf.stats import Built
 LOG = logging.getLogger("magpie_hf")
 README = "README.md"
 LOCK = "lock"
+HARVESTED = "harvest.json"
 UNDER_WAY = """---
 configs:
 - config_name: default
@@ -116,6 +118,14 @@ class Folder:
         if record.get("walk") != walk or record.get("finished") not in (None, fingerprint(recipe)):
             write_json(self._record_file, {**{key: value for key, value in record.items() if key != "finished"}, "walk": walk})
 
+    def record_harvest(self, harvest: Harvest) -> None:
+        """Record how far the harvest is, for `status`."""
+        lanes = {
+            key: {"judged": lane.judged, "accepted": lane.accepted, "reasons": dict(sorted(lane.reasons.items()))}
+            for key, lane in harvest.lanes.items()
+        }
+        write_json(self.run / HARVESTED, lanes)
+
     def write(self, recipe: Recipe, built: list[Built]) -> None:
         """Write what is published of the build; nothing where it is there already.
 
@@ -123,9 +133,8 @@ class Folder:
         dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
         """
         record = self._record()
-        content = fingerprint(
-            recipe, [rows.content for one in built for splits in one.configs.values() for rows in splits.values()], card.VERSION
-        )
+        published = [rows.content for one in built for splits in one.configs.values() for rows in splits.values()]
+        content = fingerprint(recipe, published, [one.dropped.content for one in built if one.dropped], card.VERSION)
         files: dict[str, int] = record.get("files", {})
         if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
             return
@@ -158,6 +167,10 @@ class Folder:
             for split, rows in splits.items():
                 _write_parquet(staging / config, split, rows)
         legacy.write_domain(recipe, one, staging, created)
+        if one.dropped is not None and len(one.dropped):
+            folder = staging / self.run.name / "dropped" / one.domain.key
+            folder.mkdir(parents=True)
+            _write_parquet(folder, "train", one.dropped)
 
     def _record(self) -> dict[str, Any]:
         """The record, or an empty one where a power cut tore it: the stages' folders name themselves by what they hold."""

@@ -7,28 +7,41 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from magpie_hf.chat import SOLVING_INSTRUCTION, chat_of
-from magpie_hf.domains import MOST_ROWS, Domain
+from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
+from magpie_hf.harvest import Acceptance
+from magpie_hf.problems.benchmarks import Loaded, NotChecked
+from magpie_hf.problems.language import LANGUAGES
+from magpie_hf.problems.twins import NEAR
 from magpie_hf.schema import SPLITS
 from magpie_hf.scorers import Scorer
 from magpie_hf.stage import Stage
 from magpie_hf.stages.clean import Clean
+from magpie_hf.stages.decontaminate import Decontaminate
+from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import Export, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
+from magpie_hf.stages.sign import Sign
+from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import CheckSolution, Verify
+
+Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All that determines a build's datasets.
 
-    generator writes the problems, solver answers them, scorer orders the k candidates of each. verify and pair hold the rules by which
-    answers are compared and pairs are made (by default the scorer's own least margin); rl_agreement, where it is given, is the least
-    agreement of the problems in `<domain>_rl`.
+    generator writes the problems, solver answers them, scorer orders the k candidates of each. Of a domain's draws, as many are accepted
+    as its count says: tagger, where there is one, says what a problem is worth; languages are those that a problem may be written in;
+    benchmarks are searched for it, and not_checked names those that could not be; embedder, where there is one, flags near twins by
+    meaning; acceptance and near (the least share of common words of twins) are the rules. verify and pair hold the rules by which answers
+    are compared and pairs are made (by default the scorer's own least margin); rl_agreement, where it is given, is the least agreement of
+    the problems in `<domain>_rl`.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named twice.
     """
@@ -40,6 +53,13 @@ class Recipe:
     k: int = 5
     seed: int = 0
     instruction: str = SOLVING_INSTRUCTION
+    tagger: Engine | None = None
+    languages: tuple[str, ...] = LANGUAGES
+    benchmarks: tuple[Loaded, ...] = ()
+    not_checked: tuple[NotChecked, ...] = ()
+    embedder: Engine | None = None
+    acceptance: Acceptance = field(default_factory=Acceptance)
+    near: float = NEAR
     verify: Verify = field(default_factory=Verify)
     pair: Pair | None = None
     rl_agreement: float | None = None
@@ -51,7 +71,7 @@ class Recipe:
         if not keys or len(set(keys)) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
         if self.rl_agreement is not None:
-            ExportRL(self.rl_agreement)  # which refuses what is no share
+            ExportRL("", self.rl_agreement)  # which refuses what is no share
         for domain in self.domains:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key == "run":
                 raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
@@ -65,30 +85,53 @@ class Recipe:
         """The rules by which pairs are made."""
         return self.pair or Pair(min_margin=self.scorer.least_margin)
 
-    def passes(self, domain: Domain) -> list[tuple[Engine | None, list[list[Stage]]]]:
-        """The walk of one domain: engine by engine, steps one after the other; the stages of a step run side by side."""
+    def draws(self, domain: Domain) -> Passes:
+        """What is made of a domain's draws before they are judged: engine by engine, steps one after the other, a step's stages side by side."""
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
-        instruct = Instruct(self.generator, domain.system, domain.instruction)
+        instruct = Instruct(self.generator, domain.system, domain.instruction, domain.opening)
+        text: list[Stage] = [Sign(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
+        passes: Passes = [(self.generator, [[instruct], [Clean(models, self.languages)], text])]
+        if self.tagger is not None:
+            passes.append((self.tagger, [[Tag(self.tagger, self._choices)]]))
+        if self.embedder is not None:
+            passes.append((self.embedder, [[Embed(self.embedder)]]))
+        return passes
+
+    def answers(self, domain: Domain) -> Passes:
+        """What is made of the accepted draws of a domain."""
         answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
         candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
         return [
-            (self.generator, [[instruct], [Clean(models)]]),
             (self.solver, [[answer, candidates], [self.verify], [CheckSolution(self.verify.limits, self.verify.processes)]]),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             (None, [[self.pairing]]),
         ]
 
-    def exports(self, domain: Domain) -> list[Export]:
-        """The splits that are published of a domain."""
-        generation = tuple(self.provenance(domain).items())
-        problems = [] if self.rl_agreement is None else [ExportRL(self.rl_agreement, self.instruction)]
-        return [*(ExportText(split, generation) for split in SPLITS), *problems]
+    @property
+    def _choices(self) -> tuple[tuple[str, str], ...]:
+        """The domains between which the tagger chooses: all that this package knows, so that a build with fewer asks the same, and more."""
+        return tuple({**{key: domain.subject for key, domain in DOMAINS.items()}, **{one.key: one.subject for one in self.domains}}.items())
+
+    def sources(self, domain: Domain) -> list[Domain]:
+        """The domains whose draws may count for this one, its own first."""
+        others = [other for other in self.domains if other.key != domain.key]
+        return [domain, *(others if self.acceptance.off_domain == "move" and self.tagger is not None else [])]
+
+    def exports(self, domain: Domain, source: Domain) -> list[Export]:
+        """The splits that are published of a domain, made of one source's draws."""
+        generation = tuple(self.provenance(source).items())
+        moved = domain.key != source.key
+        problems = [] if self.rl_agreement is None else [ExportRL(domain.key, self.rl_agreement, self.instruction, moved=moved)]
+        return [*(ExportText(domain.key, split, generation, moved=moved) for split in SPLITS), *problems]
 
     def check(self) -> None:
         """Raises BadInput where a model's chat template cannot be used as this recipe must use it, or a device cannot run it."""
-        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine)):
+        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))):
             engine.check()
             chat_of(engine.model)
+        for stage in (stage for _, steps in self.draws(self.domains[0]) for stages in steps for stage in stages):
+            if isinstance(stage, (Tag, Embed)):
+                stage.check()
         for domain in self.domains:
             chat_of(self.generator.model).open_turn(domain.system)
         self.scorer.check()

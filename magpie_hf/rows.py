@@ -5,7 +5,7 @@ Nothing but eight bytes a row and stage is held in memory; values are read from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,8 @@ import xxhash
 from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
-from magpie_hf.schema import SEED
-from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
+from magpie_hf.schema import OPTIONAL, SEED
+from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 
 
 def open_table(file: Path) -> pa.Table:
@@ -50,6 +50,16 @@ class Made:
         tables = ((open_table(source) if isinstance(source, Path) else source, start, stop) for source, start, stop in self.pieces)
         return pa.concat_tables([table.select(columns).slice(start, stop - start) for table, start, stop in tables])
 
+    def head(self, count: int) -> Made:
+        """The first `count` rows."""
+        ends = np.cumsum([stop - start for _, start, stop in self.pieces]).tolist()
+        pieces = [
+            (source, start, min(stop, start + count - (end - (stop - start))))
+            for (source, start, stop), end in zip(self.pieces, ends, strict=True)
+            if end - (stop - start) < count
+        ]
+        return Made(self.key, tuple(pieces), self.digests[:count])
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -81,7 +91,16 @@ class Rows:
 
     def extended(self, stage: Stage, made: Made) -> Rows:
         """The rows with what a stage made of them."""
-        return Rows(self.domain, self.start, self.stop, {**self.made, **dict.fromkeys(stage.adds, made)})
+        return self.joined(stage.adds, made)
+
+    def joined(self, columns: Iterable[str], made: Made) -> Rows:
+        """The rows with more columns, of one making."""
+        return Rows(self.domain, self.start, self.stop, {**self.made, **dict.fromkeys(columns, made)})
+
+    def head(self, stop: int) -> Rows:
+        """The rows before `stop`."""
+        heads = {made.key: made.head(stop - self.start) for made in self.made.values()}
+        return Rows(self.domain, self.start, stop, {column: heads[made.key] for column, made in self.made.items()})
 
     def read(self, columns: Sequence[str], start: int | None = None, stop: int | None = None) -> pa.Table:
         """The columns of rows [start, stop), by default of all; memory-mapped, so resident only while the table is held."""
@@ -109,6 +128,15 @@ class Published:
     files: tuple[Path, ...]
     content: str
 
+    @staticmethod
+    def joined(parts: Sequence[Published]) -> Published:
+        """The rows of several, one after the other."""
+        first, *others = parts
+        if not others:
+            return first
+        files = tuple(file for part in parts for file in part.files)
+        return Published(first.features, files, fingerprint([part.content for part in parts]))
+
     @cached_property
     def dataset(self) -> Dataset:
         """All rows as one memory-mapped dataset."""
@@ -123,12 +151,24 @@ class Published:
 
 
 def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
-    """Rows that hold nothing but their place and their own seed, from which everything else is drawn."""
+    """Rows that hold nothing but their place and their own seed, from which everything else is drawn.
+
+    The columns of stages that a recipe may leave out (`schema.OPTIONAL`) are null until one makes them.
+    """
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds}
     table = pa.table(columns, schema=Features(SEED).arrow_schema)
     made = Made(f"seeds-{fingerprint(domain, seed)}", ((table, 0, len(seeds)),), np.array(seeds, dtype=np.int64))
-    return Rows(domain, start, stop, dict.fromkeys(SEED, made))
+    absent = in_memory("absent", Features(OPTIONAL), {column: [None] * len(seeds) for column in OPTIONAL})
+    return Rows(domain, start, stop, {**dict.fromkeys(OPTIONAL, absent), **dict.fromkeys(SEED, made)})
+
+
+def in_memory(key: str, features: Features, columns: Batch) -> Made:
+    """Columns that are cheaper to make again than to keep on the disk."""
+    table = pa.table({name: columns[name] for name in features}, schema=features.arrow_schema)
+    rows = zip(*(columns[name] for name in features), strict=True)
+    digests = np.array([digest(canonical(row).encode()) for row in rows], dtype=np.int64)
+    return Made(key, ((table, 0, len(table)),), digests)
 
 
 def digest(content: bytes) -> int:

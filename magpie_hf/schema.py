@@ -43,6 +43,12 @@ CONTAMINATION: dict[str, Any] = {"contaminated_by": Value("string")}
 
 EMBEDDING: dict[str, Any] = {"embedding": [Value("float32")]}
 
+# min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
+NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
+
+# What a recipe may leave out.
+OPTIONAL: dict[str, Any] = {"tags": TAGS, **CONTAMINATION, **EMBEDDING, **NEIGHBOUR}
+
 # accepted_as: the domain that a draw counts for, null where it is dropped; twin: the id of the accepted problem that a duplicate repeats.
 HARVEST: dict[str, Any] = {"accepted_as": Value("string"), "twin": Value("string"), "dropped": Value("string")}
 
@@ -100,6 +106,8 @@ PAIR: dict[str, Any] = {
 
 MESSAGE: dict[str, Any] = {"role": Value("string"), "content": Value("string")}
 
+_LABELS = {name: Value("string") for name in ("domain", "quality", "difficulty", "solvability", "category")}
+
 # What a trainer loads: the same columns in every split, message lists never null (TRL picks an arbitrary key of prompt, chosen,
 # rejected, completion and messages to tell conversations from text, so a null in any of them breaks it under some hash seeds).
 PUBLISHED = Features(
@@ -112,6 +120,9 @@ PUBLISHED = Features(
         "has_pair": Value("bool"),
         "pair_kind": Value("string"),
         "problem": Value("string"),
+        "language": Value("string"),
+        "tags": _LABELS,
+        "min_neighbor_distance": Value("float32"),
         "solution": Value("string"),
         "thinking": Value("string"),
         "answer": Value("string"),
@@ -156,6 +167,22 @@ PUBLISHED = Features(
 )
 
 SPLITS = ("train_sft", "train_prefs")
+
+# Draws that were not accepted.
+DROPPED = Features(
+    {
+        "id": Value("string"),
+        "domain": Value("string"),
+        "reason": Value("string"),
+        "twin": Value("string"),
+        "contaminated_by": Value("string"),
+        "language": Value("string"),
+        "problem": Value("string"),
+        "raw_instruction": Value("string"),
+        "raw_finish_reason": Value("string"),
+        "tags": _LABELS,
+    }
+)
 
 # Problems whose answer most candidates agree on, for reinforcement learning: TRL's GRPOTrainer reads prompt and hands solution to
 # accuracy_reward; verl reads the other five. A configuration of its own, `<domain>_rl`, as `prompt` must not stand beside `messages`.

@@ -13,20 +13,28 @@ from datasets import Dataset
 
 from magpie_hf.domains import Domain
 from magpie_hf.rows import Published, Rows
-from magpie_hf.stage import Batch
 
 
 @dataclass(frozen=True)
 class Funnel:
     """What became of one domain's draws.
 
-    drawn: user turns drawn; dropped: those that are no problem, by reason; cut_solutions and cut_candidates: incomplete answers, by
-    reason; unscored: complete candidates without a score, by reason; sft, pairs: rows of the two splits.
+    drawn: user turns drawn, up to the last that was needed; dropped: those that were not accepted, by reason; moved_away: those that count
+    for another domain; moved_here: other domains' draws that count for this one; tagged, on_domain: draws that the tagger could label, and
+    those of them that it put into this domain; problems: accepted ones; cut_solutions and cut_candidates: incomplete answers, by reason;
+    unscored: complete candidates without a score, by reason; sft, pairs: rows of the two splits; contaminated: dropped draws by the
+    benchmark that they repeat; languages: accepted problems by language, where one could be told.
     """
 
     domain: str
     drawn: int
     dropped: dict[str, int]
+    contaminated: dict[str, int]
+    languages: dict[str, int]
+    moved_away: int
+    moved_here: int
+    tagged: int
+    on_domain: int
     candidates: int
     cut_solutions: dict[str, int]
     cut_candidates: dict[str, int]
@@ -36,14 +44,25 @@ class Funnel:
 
     @property
     def problems(self) -> int:
-        return self.drawn - sum(self.dropped.values())
+        return self.drawn - sum(self.dropped.values()) - self.moved_away + self.moved_here
+
+    @property
+    def on_domain_share(self) -> float | None:
+        """The share of the tagged draws that are in the domain; None without a tagger."""
+        return self.on_domain / self.tagged if self.tagged else None
 
     def line(self) -> str:
         """The funnel in one line of text."""
-        parts = [f"{self.drawn:,} drawn", f"{self.problems:,} problems{_reasons(self.dropped)}"]
+        parts = [f"{self.drawn:,} drawn", f"{self.problems:,} problems{_reasons(self.dropped | self._moved)}"]
         parts += [f"{self.sft:,} answered{_reasons(self.cut_solutions)}"]
         parts += [f"{self.candidates:,} candidates{_reasons(_sorted(Counter(self.cut_candidates) + Counter(self.unscored)))}"]
-        return " -> ".join([*parts, f"{self.pairs:,} pairs"])
+        line = " -> ".join([*parts, f"{self.pairs:,} pairs"])
+        return line if self.on_domain_share is None else f"{line}; {self.on_domain_share:.0%} of {self.tagged:,} tagged draws on the domain"
+
+    @property
+    def _moved(self) -> dict[str, int]:
+        moved = {"moved to other domains": self.moved_away, "moved here": self.moved_here}
+        return {what: count for what, count in moved.items() if count}
 
 
 @dataclass(frozen=True)
@@ -118,12 +137,20 @@ class Tally:
 
 @dataclass(frozen=True)
 class Built:
-    """A domain's finished rows: all stage columns (`parts`), what is published of them by configuration and split, and its numbers."""
+    """A domain's finished rows: all stage columns by the domain that they were drawn for (`sources`), what is published of them by
+    configuration and split, the draws that were dropped (None without draws), and its numbers."""
 
     domain: Domain
-    parts: Sequence[Rows]
+    sources: Mapping[str, Sequence[Rows]]
     published: Mapping[str, Mapping[str, Published]]
+    dropped: Published | None
     tally: Tally
+
+    def problems(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The accepted problems, with these columns."""
+        for row in _rows((part for parts in self.sources.values() for part in parts), [*columns, "accepted_as"]):
+            if row["accepted_as"] == self.domain.key:
+                yield row
 
     @property
     def funnel(self) -> Funnel:
@@ -141,30 +168,30 @@ class Built:
         return self.configs.get(self.domain.key, {})
 
 
-# The columns that a domain's numbers are counted from.
-COUNTED = (
-    "dropped", "solutions", "candidates", "scores", "answer_kind", "majority_answer", "agreement", "unknown_pairs", "solution_agrees",
+AGREES = {True: "agree", False: "differ", None: "unknown"}
+_JUDGED = ("accepted_as", "dropped", "tags", "contaminated_by", "language")
+_ANSWERED = (
+    "accepted_as", "solutions", "candidates", "scores", "answer_kind", "majority_answer", "agreement", "unknown_pairs", "solution_agrees",
     "chosen_index", "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
-AGREES = {True: "agree", False: "differ", None: "unknown"}
 
 
-def batches(parts: Iterable[Rows], columns: Sequence[str]) -> Iterator[Batch]:
-    """Columns of a domain's rows as plain lists, a few rows at a time: memory does not grow with rows."""
-    for part in parts:
-        yield from part.batches(columns)
+def _rows(parts: Iterable[Rows], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Rows as dicts, read a few at a time: memory does not grow with rows."""
+    for batch in (batch for part in parts for batch in part.batches(columns)):
+        for values in zip(*(batch[column] for column in columns), strict=True):
+            yield dict(zip(columns, values, strict=True))
 
 
-def tally(domain: str, rows: Iterable[Batch], sft: int) -> Tally:
-    """The numbers of a domain's rows (the columns of COUNTED) and of the number of train_sft rows that are published of them."""
+def tally(domain: str, sources: Mapping[str, Sequence[Rows]], sft: int) -> Tally:
+    """The numbers of a domain, from its own draws and those of other domains that count for it; sft: rows of its train_sft."""
+    draws = _Draws(domain, sources)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     agreements: list[float] = []
     margins: dict[str, list[float]] = defaultdict(list)
-    drawn = candidates = majorities = unknown = longer = 0
-    for row in (dict(zip(COUNTED, values, strict=True)) for batch in rows for values in zip(*map(batch.get, COUNTED), strict=True)):
-        drawn += 1
-        if row["dropped"] is not None:
-            counts["dropped"][row["dropped"]] += 1
+    candidates = majorities = unknown = longer = 0
+    for row in _rows((part for parts in sources.values() for part in parts), _ANSWERED):
+        if row["accepted_as"] != domain:
             continue
         tries, scores, solution = row["candidates"], row["scores"], row["solutions"][0]
         candidates += len(tries)
@@ -182,18 +209,41 @@ def tally(domain: str, rows: Iterable[Batch], sft: int) -> Tally:
             chosen, rejected = row["chosen_index"], row["rejected_index"]
             margins[row["pair_kind"]].append(scores[chosen]["score"] - scores[rejected]["score"])
             longer += tries[chosen]["num_tokens"] > tries[rejected]["num_tokens"]
-    plain = {name: dict(sorted(count.items())) for name, count in counts.items()}
+    plain = {name: _sorted(count) for name, count in counts.items()}
     pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(margins.items())}, longer, plain.get("lost", {}))
     mean = statistics.fmean(agreements) if agreements else None
     answers = Answers(plain.get("kinds", {}), majorities, mean, unknown, plain.get("agrees", {}))
     return Tally(
         Funnel(
-            domain, drawn, plain.get("dropped", {}), candidates, plain.get("solutions", {}), plain.get("cut", {}),
-            plain.get("unscored", {}), sft, pairs.count,
+            domain, draws.drawn, _sorted(draws.dropped), _sorted(draws.contaminated), _sorted(draws.languages), draws.moved_away, draws.moved_here, draws.tagged, draws.on_domain, candidates,
+            plain.get("solutions", {}), plain.get("cut", {}), plain.get("unscored", {}), sft, pairs.count,
         ),
         answers,
         pairs,
     )  # fmt: skip
+
+
+class _Draws:
+    """What a domain's draws were judged to be, counted."""
+
+    def __init__(self, domain: str, sources: Mapping[str, Sequence[Rows]]) -> None:
+        self.drawn = self.moved_away = self.moved_here = self.tagged = self.on_domain = 0
+        self.dropped, self.contaminated, self.languages = Counter[str](), Counter[str](), Counter[str]()
+        for source, parts in sources.items():
+            for row in _rows(parts, _JUDGED):
+                counts_here = row["accepted_as"] == domain
+                self.languages.update([row["language"]] if counts_here and row["language"] else [])
+                if source != domain:
+                    self.moved_here += counts_here
+                    continue
+                self.drawn += 1
+                self.dropped.update([row["dropped"]] if row["dropped"] else [])
+                if row["dropped"] == "contaminated":  # by "<benchmark>/<row> (<measure>)"
+                    self.contaminated[row["contaminated_by"].rpartition(" (")[0].rpartition("/")[0]] += 1
+                self.moved_away += row["accepted_as"] not in (None, domain)
+                label = (row["tags"] or {}).get("domain")
+                self.tagged += label is not None
+                self.on_domain += label == domain
 
 
 def tokens(split: Dataset, column: str = "solution_tokens") -> dict[str, Any]:

@@ -14,19 +14,23 @@ from magpie_hf.errors import BadInput
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens, seconds, reasons by count."""
+    """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens, seconds, reasons by count.
+
+    wanted: None for draws, which go on until enough of them are accepted.
+    """
 
     domain: str
     label: str
     rows: int
-    wanted: int
+    wanted: int | None
     requests_under_way: int
     tokens: int
     seconds: float
     reasons: dict[str, int]
 
     def line(self) -> str:
-        parts = [f"{self.domain:<14} {self.label:<11} {self.rows:>7,}/{self.wanted:<7,} {self.tokens:>11,} tokens {self.seconds:>9,.1f} s"]
+        wanted = "" if self.wanted is None else f"/{self.wanted:,}"
+        parts = [f"{self.domain:<14} {self.label:<12} {f'{self.rows:,}{wanted}':>15} {self.tokens:>11,} tokens {self.seconds:>9,.1f} s"]
         if self.requests_under_way:
             parts.append(f"{self.requests_under_way:,} requests kept of shards under way")
         if self.reasons:
@@ -35,18 +39,35 @@ class StageStatus:
 
 
 @dataclass(frozen=True)
+class HarvestStatus:
+    """The harvest of one domain: accepted problems of those that it is to have, draws judged so far, reasons of the others by count."""
+
+    domain: str
+    accepted: int
+    target: int
+    judged: int
+    reasons: dict[str, int]
+
+    def line(self) -> str:
+        reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
+        share = f" ({self.accepted / self.judged:.0%})" if self.judged else ""
+        return f"{self.domain:<14} {'harvest':<12} {f'{self.accepted:,}/{self.target:,}':>15} of {self.judged:,} draws judged{share}{reasons}"
+
+
+@dataclass(frozen=True)
 class Status:
-    """A build: its model, whether it runs (and where), whether its last command came to its end, and its stages."""
+    """A build: its model, whether it runs (and where), whether its last command came to its end, its harvest and its stages."""
 
     model: str
     seed: int
     running: str | None
     finished: bool
+    harvest: tuple[HarvestStatus, ...]
     stages: tuple[StageStatus, ...]
 
     def lines(self) -> list[str]:
         state = f"running ({self.running})" if self.running else "finished" if self.finished else "stopped before its end"
-        return [f"model {self.model}, seed {self.seed}, {state}", *(stage.line() for stage in self.stages)]
+        return [f"model {self.model}, seed {self.seed}, {state}", *(part.line() for part in (*self.harvest, *self.stages))]
 
 
 def status(folder: Path) -> Status:
@@ -57,17 +78,27 @@ def status(folder: Path) -> Status:
         raise BadInput(f"{folder} {what}; give the --out folder of a build")
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
+        walk = record.get("walk", {})
+        harvest = {domain: _harvest(folder / "run" / "harvest.json", domain, facts["count"]) for domain, facts in walk.items()}
         stages = [
-            _stage(folder / "run" / domain / key, domain, label, facts["count"])
-            for domain, facts in record.get("walk", {}).items()
-            for label, key in facts["stages"].items()
+            _stage(folder / "run" / domain / key, domain, label, harvest[domain].judged if half == "answers" else None)
+            for domain, facts in walk.items()
+            for half in ("draws", "answers")
+            for label, key in facts[half].items()
         ]
-        return Status(record["name"], record["seed"], _running(folder / "run" / "lock"), bool(record.get("finished")), tuple(stages))
+        running, finished = _running(folder / "run" / "lock"), bool(record.get("finished"))
+        return Status(record["name"], record["seed"], running, finished, tuple(harvest.values()), tuple(stages))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{file} cannot be read ({type(error).__name__}: {error}); it may be of another version of magpie_hf") from error
 
 
-def _stage(folder: Path, domain: str, label: str, wanted: int) -> StageStatus:
+def _harvest(file: Path, domain: str, target: int) -> HarvestStatus:
+    lanes: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    lane = lanes.get(domain, {"judged": 0, "accepted": 0, "reasons": {}})
+    return HarvestStatus(domain, lane["accepted"], target, lane["judged"], lane["reasons"])
+
+
+def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:
     file = folder / "stage.json"
     shards: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
     names = sorted(shard.stem for shard in folder.glob("*-*.arrow") if shard.stem.replace("-", "").isdigit())
@@ -75,8 +106,8 @@ def _stage(folder: Path, domain: str, label: str, wanted: int) -> StageStatus:
     rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
     for name in names:
         (start, stop), facts = map(int, name.split("-")), shards.get(name, unrecorded)
-        if stop > at and start < wanted:
-            rows += min(stop, wanted) - max(start, at)
+        if stop > at and (wanted is None or start < wanted):
+            rows += (stop if wanted is None else min(stop, wanted)) - max(start, at)
             at = stop
             tokens, seconds = tokens + facts["tokens"], seconds + facts["seconds"]
             reasons.update(facts["reasons"])

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
-from datasets import DatasetDict
+import numpy as np
+import pyarrow.compute as pc
+from datasets import DatasetDict, Features
 from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from magpie_hf import publish
+from magpie_hf.decisions import Decisions
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
-from magpie_hf.errors import EngineError, NothingMade
-from magpie_hf.recipe import Recipe
-from magpie_hf.rows import Made, Published, Rows, seed_rows
-from magpie_hf.runners import Local
+from magpie_hf.errors import NothingMade
+from magpie_hf.harvest import KEY, Harvest
+from magpie_hf.problems.twins import Twins, neighbour_distances
+from magpie_hf.recipe import Passes, Recipe
+from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
+from magpie_hf.runners import Local, Task, session
+from magpie_hf.schema import HARVEST, NEIGHBOUR
 from magpie_hf.stage import Stage
-from magpie_hf.stats import COUNTED, Built, batches, tally
+from magpie_hf.stages.export import ExportDropped
+from magpie_hf.stats import Built, tally
 
 Steps = list[list[Stage]]
 
@@ -34,14 +39,15 @@ def build(
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
-    That is one a domain (train_sft, train_prefs), and `<domain>_rl` (train) where the recipe asks for it.
+    That is one a domain (train_sft, train_prefs), and `<domain>_rl` (train) where the recipe asks for it. Problems are drawn until each
+    domain has as many accepted ones as its count says.
 
     What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
     asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
     difference to the rows. `say` gets a line of text for each finished piece of work.
 
-    Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; NothingMade where
-    not one row is fit to be published.
+    Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; LowYield where so few
+    draws of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
     """
     folder = publish.Folder(Path(out).expanduser())
     folder.check(recipe)
@@ -52,18 +58,10 @@ def build(
         say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
 
     with folder.claimed(recipe), _no_progress_bars():
-        folder.plan(recipe, {domain.key: {"count": domain.count, "stages": _keys(recipe, domain)} for domain in recipe.domains})
+        folder.plan(recipe, {domain.key: {"count": domain.count, **_keys(recipe, domain)} for domain in recipe.domains})
         local = Local(folder.run, shard_rows, shards_in_flight, report)
-        rows = _walk(recipe, local)
-        built = []
-        for domain in recipe.domains:
-            parts = rows[domain.key]
-            local.sweep(parts)
-            published: dict[str, dict[str, Published]] = {}
-            for export in recipe.exports(domain):
-                published.setdefault(domain.key + export.config, {})[export.split] = local.publish(parts, export)
-            counted = tally(domain.key, batches(parts, COUNTED), len(published[domain.key]["train_sft"]))
-            built.append(Built(domain, parts, published, counted))
+        rows = Walk(recipe, local, folder).run()
+        built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         if not any(one.splits for one in built):
             lines = "; ".join(f"{one.domain.key}: {one.funnel.line()}" for one in built)
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
@@ -78,6 +76,20 @@ def build(
     }
 
 
+def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
+    """What is published of one domain, made of its own draws and of those that were moved to it."""
+    sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
+    published: dict[str, dict[str, list[Published]]] = {}
+    for source in (one for one in recipe.domains if one.key in sources):
+        local.sweep(rows[source.key])
+        for export in recipe.exports(domain, source):
+            made = local.publish(rows[source.key], export)
+            published.setdefault(domain.key + export.config, {}).setdefault(export.split, []).append(made)
+    joined = {config: {split: Published.joined(parts) for split, parts in splits.items()} for config, splits in published.items()}
+    dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
+    return Built(domain, sources, joined, dropped, tally(domain.key, sources, len(joined[domain.key]["train_sft"])))
+
+
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
     """A bar of `datasets` for every shard would bury the build's own lines."""
@@ -90,67 +102,129 @@ def _no_progress_bars() -> Iterator[None]:
             enable_progress_bar()
 
 
-def _keys(recipe: Recipe, domain: Domain) -> dict[str, str]:
-    """The folder of each stage of a domain's walk."""
+def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
+    """The folder of each stage of a domain's walk, before ("draws") and after ("answers") the draws are judged."""
     rows = seed_rows(domain.key, recipe.seed, 0, 0)
-    keys: dict[str, str] = {}
-    for stages in (stages for _, steps in recipe.passes(domain) for stages in steps):
-        made = {stage: rows.key(stage) for stage in stages}
-        keys |= {stage.label: key for stage, key in made.items()}
-        for stage, key in made.items():
-            rows = rows.extended(stage, Made(key, (), rows.digests(["seed"])))
+    keys: dict[str, dict[str, str]] = {"draws": {}, "answers": {}}
+    for half, passes in (("draws", recipe.draws(domain)), ("answers", recipe.answers(domain))):
+        for stages in (stages for _, steps in passes for stages in steps):
+            made = {stage: rows.key(stage) for stage in stages}
+            keys[half] |= {stage.label: key for stage, key in made.items()}
+            for stage, key in made.items():
+                rows = rows.extended(stage, Made(key, (), rows.digests(["seed"])))
+        rows = rows.joined(HARVEST, Made(KEY, (), rows.digests(["seed"])))
     return keys
 
 
-def _walk(recipe: Recipe, local: Local) -> dict[str, list[Rows]]:
-    """All stages over all domains, model by model, so that each model is loaded once; shards of all domains side by side."""
-    walks = {domain.key: _by_engine(recipe.passes(domain)) for domain in recipe.domains}
-    rows = {domain.key: [seed_rows(domain.key, recipe.seed, *piece) for piece in local.pieces(domain.count)] for domain in recipe.domains}
-    for number in range(max(map(len, walks.values()))):
-        engine = next(iter(walks.values()))[number][0]
-        work = [(walks[key][number][1], part) for key, parts in rows.items() for part in parts]
-        done = iter(_side_by_side(local, engine, work))
-        rows = {key: [next(done) for _ in parts] for key, parts in rows.items()}
-    return rows
+class Walk:
+    """All stages over all domains, engine by engine, so that each model is loaded once; shards of all domains side by side.
+
+    Where one engine draws the problems and answers them, a problem is answered as soon as it is accepted, while others are drawn.
+    """
+
+    def __init__(self, recipe: Recipe, local: Local, folder: publish.Folder) -> None:
+        self.recipe, self.local, self.folder = recipe, local, folder
+        self.draws = _by_engine({domain.key: recipe.draws(domain) for domain in recipe.domains})
+        self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
+        self.harvest = Harvest(recipe.domains, recipe.acceptance, Twins(recipe.near))
+        self.decisions = Decisions(folder.run, recipe, {domain.key: _keys(recipe, domain)["draws"] for domain in recipe.domains})
+        self.judged: list[Rows] = []
+        self.answered: list[Rows] = []
+
+    def problems(self) -> list[Rows]:
+        """The judged draws of all domains, none of them answered yet."""
+        if not self._recall():
+            self._draw(answering=False)
+        return self.judged
+
+    def run(self) -> dict[str, list[Rows]]:
+        """The rows of each domain with all columns, up to the last draw that it needed."""
+        passes = self.answers if self._recall() else self._draw(answering=True)
+        for engine, steps in passes:
+            waiting, self.answered = self.judged or self.answered, []
+            self.judged = []
+            session(self.local, engine, [Task(steps[rows.domain], rows, self._finish) for rows in waiting])
+        rows: dict[str, list[Rows]] = {domain.key: [] for domain in self.recipe.domains}
+        for part in sorted(self.answered, key=lambda part: part.start):
+            rows[part.domain].append(part)
+        return self._with_distances(rows) if self.recipe.embedder else rows
+
+    def _draw(self, answering: bool) -> list[tuple[Engine | None, dict[str, Steps]]]:
+        """Draw and judge until every domain is full; returns the passes over the accepted draws that are still to come."""
+        first, *later = self.answers
+        alone = len(self.draws) == 1
+        together = answering and alone and self.draws[0][0] == first[0]
+
+        def judge(rows: Rows) -> list[Task]:
+            settled = self.harvest.offer(rows)
+            if settled:
+                self.folder.record_harvest(self.harvest)
+                self.decisions.keep(settled, self.harvest)
+            if together:
+                tasks = [Task(first[1][piece.domain], piece, self._finish) for piece in settled]
+            else:
+                self.judged += settled
+                tasks = []
+            return tasks + (wanted() if alone else [])
+
+        def wanted() -> list[Task]:
+            lanes = self.harvest.lanes
+            return [
+                Task(self.draws[0][1][key], seed_rows(key, self.recipe.seed, start, stop), judge, lambda key=key: lanes[key].is_full)
+                for key, start, stop in self.harvest.wanted(self.local.shard_rows)
+            ]
+
+        if alone:
+            session(self.local, self.draws[0][0], wanted())
+        while drawn := [task.rows for task in wanted()]:
+            for engine, steps in self.draws:
+                drawn = self._all(engine, steps, drawn)
+            for rows in drawn:
+                judge(rows)
+        return later if together else self.answers
+
+    def _recall(self) -> bool:
+        """Take the draws as judged where they were judged before, and are still the same."""
+        if (counts := self.decisions.counts()) is None:
+            return False
+        rows = [seed_rows(key, self.recipe.seed, *piece) for key, count in counts.items() for piece in self.local.pieces(count)]
+        for engine, steps in self.draws:
+            rows = self._all(engine, steps, rows)
+        if (judged := self.decisions.recall(rows)) is None:
+            return False
+        self.judged = judged
+        return True
+
+    def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:
+        done: list[Rows] = []
+        session(self.local, engine, [Task(steps[part.domain], part, lambda made: done.append(made) or []) for part in rows])
+        return done
+
+    def _finish(self, rows: Rows) -> list[Task]:
+        self.answered.append(rows)
+        return []
+
+    def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:
+        """The rows with the distance of each accepted problem to its nearest neighbour among all that were accepted."""
+        parts = [part for pieces in rows.values() for part in pieces]
+        tables = [part.read(["accepted_as", "embedding"]) for part in parts]
+        vectors = [table["embedding"].filter(pc.is_valid(table["accepted_as"])).combine_chunks() for table in tables]
+        distances = iter(neighbour_distances(np.concatenate([one.flatten().to_numpy().reshape(len(one), -1) for one in vectors if len(one)])))
+        features = Features(NEIGHBOUR)
+        made: dict[str, list[Rows]] = {key: [] for key in rows}
+        for part, table in zip(parts, tables, strict=True):
+            values = [float(next(distances)) if taken else None for taken in pc.is_valid(table["accepted_as"]).to_pylist()]
+            made[part.domain].append(part.joined(features, in_memory("neighbours", features, {"min_neighbor_distance": values})))
+        return made
 
 
-def _side_by_side(local: Local, engine: Engine | None, work: list[tuple[Steps, Rows]]) -> list[Rows]:
-    """The shards through their steps, several at once on one engine, which is closed at the end whatever happens."""
-    stopping = threading.Event()
-
-    def chain(steps: Steps, part: Rows) -> Rows:
-        for stages in steps:
-            if stopping.is_set():
-                raise EngineError("the build is stopping")
-            part = local.extend(part, stages)
-        return part
-
-    pool = ThreadPoolExecutor(local.shards_in_flight, thread_name_prefix="magpie-shard")
-    futures = [pool.submit(chain, steps, part) for steps, part in work]
-    try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-        failure = next((error for future in futures if future.done() and (error := future.exception())), None)
-        if failure is not None:
-            raise failure
-        return [future.result() for future in futures]
-    finally:
-        stopping.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-        while True:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
-            if engine is not None:
-                engine.close()
-            running = [future for future in futures if not future.done()]
-            if not running:
-                break
-            wait(running, timeout=0.2)
-
-
-def _by_engine(passes: list[tuple[Engine | None, Steps]]) -> list[tuple[Engine | None, Steps]]:
-    """Neighbouring passes of one engine as one; a pass that needs none joins the one before it."""
-    merged: list[tuple[Engine | None, Steps]] = []
-    for engine, steps in passes:
+def _by_engine(passes: dict[str, Passes]) -> list[tuple[Engine | None, dict[str, Steps]]]:
+    """The passes of all domains, neighbouring ones of one engine as one; a pass that needs no engine joins the one before it."""
+    merged: list[tuple[Engine | None, dict[str, Steps]]] = []
+    for one in zip(*passes.values(), strict=True):
+        engine, steps = one[0][0], {key: part[1] for key, part in zip(passes, one, strict=True)}
         if merged and engine in (None, merged[-1][0]):
-            merged[-1] = (merged[-1][0], merged[-1][1] + steps)
+            merged[-1] = (merged[-1][0], {key: merged[-1][1][key] + steps[key] for key in steps})
         else:
             merged.append((engine, steps))
     return merged

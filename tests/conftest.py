@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # whose draws the tests share
+
+from draws import labels, problem
 
 from magpie_hf.chat import chat_of
 from magpie_hf.domains import DOMAINS, Domain
@@ -41,6 +46,7 @@ class Answers:
     cut_every: int = 5
     salt: str = ""
     bounded: bool = False  # whether max_tokens cuts
+    domain: str = "algebra"  # what the tagger calls every problem
     answers: int = 0  # how many final answers there are; 0 gives each text one of its own
     requests: list[tuple[Sampling, int]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -54,8 +60,12 @@ class Answers:
             share = (number % 1000 + 1) / 1002
             return Completion("", "length", len(prompt), 1, ((tokens[1], math.log(share)), (tokens[4], math.log(1 - share))))
         tokens = 20 + number % 9
+        if sampling.schema:  # the tagger's question
+            return Completion(labels(self.domain), "stop", len(prompt), tokens)
         if (self.cut_every and number % self.cut_every == 0) or (self.bounded and tokens > sampling.max_tokens):
             return Completion(f"Text {number}", "length", len(prompt), sampling.max_tokens)
+        if sampling.temperature == PROBLEMS:
+            return Completion(problem(number), "stop", len(prompt), tokens)
         return Completion(
             f"Text {number}: $x^2 = {number}$, so \\boxed{{{number % self.answers if self.answers else number}}}.",
             "stop",
@@ -73,8 +83,11 @@ def answers(demo_model: Path) -> Answers:
     return Answers(resolve(str(demo_model)))
 
 
+PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0  # the temperatures that tell the stages of `small_recipe` apart
+
+
 def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed: int = 0) -> Recipe:
-    """A recipe over a fake engine, whose temperatures tell its stages apart: problems 1.5, answers 0.5, candidates 0.75, judge 0."""
+    """A recipe over a fake engine, without a tagger."""
     engine = FakeEngine(answers.model, answers)
     domains = tuple(small_domain(DOMAINS[key], count) for key in keys or ("algebra", "geometry"))
     return Recipe(engine, engine, Judge(engine), domains, k, seed)
@@ -84,7 +97,7 @@ def small_domain(domain: Domain, count: int) -> Domain:
     return replace(
         domain,
         count=count,
-        instruction=replace(domain.instruction, temperature=1.5),
-        response=replace(domain.response, temperature=0.5),
-        candidate=replace(domain.candidate, temperature=0.75),
+        instruction=replace(domain.instruction, temperature=PROBLEMS),
+        response=replace(domain.response, temperature=SOLUTIONS),
+        candidate=replace(domain.candidate, temperature=CANDIDATES),
     )

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 
 import pytest
-
-from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
 import results
 
+from conftest import ROOT
 from magpie_hf import cli, options
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
+from magpie_hf.reasons import DRAWS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def domain_table() -> str:
-    head = "| no. | key | | draws at scale 1.0 | problem T | answer T | candidate T | subject |\n|---|---|---|---|---|---|---|---|\n"
+    head = "| no. | key | | problems at scale 1.0 | problem T | answer T | candidate T | subject |\n|---|---|---|---|---|---|---|---|\n"
     rows = [
         f"| {number} | `{d.key}` | {d.japanese} | {d.count:,} | {d.instruction.temperature:.2f} | {d.response.temperature:.2f} "
         f"| {d.candidate.temperature:.2f} | {d.subject} |"
         for number, d in enumerate(DOMAINS.values(), start=1)
     ]
-    total = f"\n\nTogether {sum(d.count for d in DOMAINS.values()):,} draws; those that are no problem are dropped, with a reason."
+    total = f"\n\nTogether {sum(d.count for d in DOMAINS.values()):,} accepted problems."
     return head + "\n".join(rows) + total
 
 
@@ -40,7 +36,11 @@ def model_table() -> str:
     )
 
 
-@pytest.mark.parametrize("table", [domain_table, model_table, results.table])
+def reason_table() -> str:
+    return "\n".join(f"| `{code}` | {meaning} |" for code, meaning in DRAWS.items())
+
+
+@pytest.mark.parametrize("table", [domain_table, model_table, reason_table, results.table])
 def test_tables_are_the_objects(table: object) -> None:
     assert callable(table)
     assert table() in README
@@ -54,7 +54,7 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
         count = sum(domain.count for domain in options.domains(given))
         if comment:
             facts = KNOWN_MODELS[int(given.model)]
-            assert comment == f"{count:,} draws by {facts.repository.split('/')[1]}"
+            assert comment == f"{count:,} problems by {facts.repository.split('/')[1]}"
             assert known(facts.repository) is facts
 
 

@@ -11,21 +11,25 @@ from datasets import Features
 from magpie_hf.answers.extraction import final_answer
 from magpie_hf.chat import SOLVING_INSTRUCTION
 from magpie_hf.errors import BadInput
-from magpie_hf.schema import PUBLISHED, RL, RL_SPLIT
+from magpie_hf.schema import DROPPED, PUBLISHED, RL, RL_SPLIT
 from magpie_hf.stage import Batch
 
 Row = dict[str, Any]
 
 
 class Export(ABC):
-    """Turns a batch into the published rows of a split: fewer rows, and only the columns of `features`.
+    """Turns a batch into the rows of a split that it publishes: fewer rows, and only the columns of `features`.
 
-    config: what follows the domain's key in the configuration's name.
+    config: what follows the domain's key in the configuration's name. domain: the one that the rows count for; moved: whether they were
+    drawn for another one.
     """
 
     features: ClassVar[Features]
     reads: ClassVar[tuple[str, ...]]
     config: ClassVar[str] = ""
+
+    domain: str
+    moved: bool
 
     @property
     @abstractmethod
@@ -35,16 +39,20 @@ class Export(ABC):
     @property
     def label(self) -> str:
         """What its folder in the run is called."""
-        return f"{self.split}{self.config}"
+        return f"{f'as_{self.domain}_' if self.moved else ''}{self.split}{self.config}"
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        published = [row for row in map(self.row, (row for row in rows if row["dropped"] is None)) if row is not None]
+        published = [row for row in map(self.row, filter(self.takes, rows)) if row is not None]
         return {column: [row[column] for row in published] for column in self.features}
+
+    def takes(self, row: Row) -> bool:
+        """Whether the row is one of those that this export looks at."""
+        return bool(row["accepted_as"] == self.domain)
 
     @abstractmethod
     def row(self, row: Row) -> Row | None:
-        """The published row of one that was not dropped; None where the split does not take it."""
+        """The published row of one that counts for the domain; None where the split does not take it."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +63,18 @@ class ExportText(Export):
     `generation` is the same struct on every row.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "domain", "seed", "problem", "raw_num_tokens", "solutions", "candidates", "scores", "answers", "answer_classes",
-        "class_sizes", "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens", "solution_agrees", "chosen_index",
-        "rejected_index", "pair_kind", "dropped",
+        "id", "seed", "problem", "language", "raw_num_tokens", "tags", "min_neighbor_distance", "solutions", "candidates", "scores",
+        "answers", "answer_classes", "class_sizes", "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens",
+        "solution_agrees", "chosen_index", "rejected_index", "pair_kind", "accepted_as",
     )  # fmt: skip
 
+    domain: str
     name: str
     generation: tuple[tuple[str, Any], ...]
+    moved: bool = False
 
     @property
     def split(self) -> str:
@@ -82,13 +92,16 @@ class ExportText(Export):
         problem = row["problem"]
         return {
             "id": row["id"],
-            "domain": row["domain"],
+            "domain": self.domain,
             "messages": _conversation(problem, solution["text"]),
             "chosen": _conversation(problem, (best or solution)["text"]),
             "rejected": _conversation(problem, (worst or solution)["text"]),
             "has_pair": has_pair,
             "pair_kind": row["pair_kind"],
             "problem": problem,
+            "language": row["language"],
+            "tags": {name: (row["tags"] or {}).get(name) for name in PUBLISHED["tags"]},
+            "min_neighbor_distance": row["min_neighbor_distance"],
             "solution": solution["text"],
             "thinking": solution["thinking"],
             "answer": final_answer(solution["answer_text"]),
@@ -117,16 +130,17 @@ class ExportRL(Export):
     answer out of a box. A majority is no proof: the ground truth is what the solver says most of the time.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
-        "index", "id", "domain", "problem", "class_sizes", "majority_answer", "agreement", "mean_num_tokens", "is_readable",
-        "dropped",
+        "index", "id", "problem", "class_sizes", "majority_answer", "agreement", "mean_num_tokens", "is_readable", "accepted_as",
     )  # fmt: skip
     config: ClassVar[str] = "_rl"
 
+    domain: str
     min_agreement: float
     instruction: str = SOLVING_INSTRUCTION
+    moved: bool = False
 
     @property
     def split(self) -> str:
@@ -146,7 +160,7 @@ class ExportRL(Export):
             "problem": row["problem"],
             "prompt": [{"role": "user", "content": f"{row['problem']}\n\n{self.instruction}"}],
             "solution": f"$\\boxed{{{answer}}}$",
-            "data_source": f"magpie_hf/{row['domain']}",
+            "data_source": f"magpie_hf/{self.domain}",
             "ability": "math",
             "reward_model": {"style": "rule", "ground_truth": answer},
             "extra_info": {"index": row["index"], "split": RL_SPLIT},
@@ -154,6 +168,31 @@ class ExportRL(Export):
             "answer_votes": sum(row["class_sizes"]),
             "candidate_tokens": row["mean_num_tokens"],
         }
+
+
+@dataclass(frozen=True)
+class ExportDropped(Export):
+    """The draws that were not accepted, each with the reason, for whoever wants to look at them. They stay in the run."""
+
+    version: ClassVar[int] = 1
+    features: ClassVar[Features] = DROPPED
+    reads: ClassVar[tuple[str, ...]] = (
+        "id", "domain", "raw_instruction", "raw_finish_reason", "problem", "language", "tags", "contaminated_by", "twin", "dropped",
+    )  # fmt: skip
+
+    domain: str
+    moved: bool = False
+
+    @property
+    def split(self) -> str:
+        return "dropped"
+
+    def takes(self, row: Row) -> bool:
+        return row["dropped"] is not None
+
+    def row(self, row: Row) -> Row:
+        tags = {name: (row["tags"] or {}).get(name) for name in DROPPED["tags"]}
+        return {**{name: row[name] for name in DROPPED if name not in ("reason", "tags")}, "reason": row["dropped"], "tags": tags}
 
 
 def _candidates(row: Row) -> list[Row]:

@@ -1,0 +1,77 @@
+"""Decisions: what was decided of a build's draws, kept beside them, so that a build that goes on judges none again. Not here: judging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Features
+
+from magpie_hf.harvest import JUDGED, KEY, Harvest
+from magpie_hf.recipe import Recipe
+from magpie_hf.rows import Rows, in_memory, open_table
+from magpie_hf.schema import HARVEST
+from magpie_hf.shards import sync
+from magpie_hf.stage import fingerprint
+
+_FEATURES = Features(HARVEST)
+
+
+class Decisions:
+    """One Arrow file a domain under `run/harvest/<hash>/`: for each draw its decision, and the digest of what it was judged by.
+
+    draws: the folders of each domain's stages before the judging. All that decides is in the hash, so files that are there fit, and the
+    digests tell whether the draws themselves are still the same.
+    """
+
+    def __init__(self, run: Path, recipe: Recipe, draws: Mapping[str, Mapping[str, str]]) -> None:
+        counts = [(domain.key, domain.count) for domain in recipe.domains]
+        self.folder = run / "harvest" / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, draws)
+        self.domains = [domain.key for domain in recipe.domains]
+        self._pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
+
+    def keep(self, settled: Sequence[Rows], harvest: Harvest) -> None:
+        """Remember judged pieces, and write all down once every domain is full."""
+        for rows in settled:
+            self._pieces[rows.domain].append(rows)
+        if harvest.is_complete:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for key, pieces in self._pieces.items():
+                _write(self.folder / f"{key}.arrow", pieces)
+
+    def counts(self) -> dict[str, int] | None:
+        """How many draws of each domain were judged; None where that is not known of all of them."""
+        files = {key: self.folder / f"{key}.arrow" for key in self.domains}
+        if not all(file.is_file() for file in files.values()):
+            return None
+        try:
+            return {key: len(open_table(file)) for key, file in files.items()}
+        except (pa.ArrowInvalid, OSError):  # torn by a power cut: the draws are judged again
+            return None
+
+    def recall(self, drawn: Sequence[Rows]) -> list[Rows] | None:
+        """The drawn pieces with their decisions; None where a draw is not what it was judged by."""
+        tables = {key: open_table(self.folder / f"{key}.arrow") for key in self.domains}
+        judged = []
+        for rows in drawn:
+            table = tables[rows.domain].slice(rows.start, rows.stop - rows.start)
+            if not np.array_equal(table["judged_by"].to_numpy(), rows.digests(JUDGED)):
+                return None
+            columns: dict[str, list[Any]] = table.select(list(HARVEST)).to_pydict()
+            judged.append(rows.joined(_FEATURES, in_memory(KEY, _FEATURES, columns)))
+        return judged
+
+
+def _write(file: Path, pieces: Sequence[Rows]) -> None:
+    """Write a domain's decisions whole or not at all."""
+    partial = file.with_suffix(".tmp")
+    schema = _FEATURES.arrow_schema.append(pa.field("judged_by", pa.int64()))
+    with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        for rows in sorted(pieces, key=lambda rows: rows.start):
+            table = rows.read(list(HARVEST)).cast(_FEATURES.arrow_schema)
+            writer.write_table(table.append_column(schema.field("judged_by"), pa.array(rows.digests(JUDGED), pa.int64())))
+    sync(partial)
+    partial.replace(file)

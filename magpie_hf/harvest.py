@@ -1,0 +1,233 @@
+"""Harvest: which draws are accepted, until every domain has exactly what was asked for. Not here: drawing, tagging, and any thread.
+
+Draws are judged in one order, whatever comes first: by their number, and of equal numbers by the order of the domains. A draw is accepted
+if its own columns allow it, no accepted one before it is its twin, and its domain is not full. So the accepted set depends on the draws
+alone, not on rounds, shards or what was drawn beyond need.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from datasets import Features
+
+from magpie_hf.domains import MOST_ROWS, Domain
+from magpie_hf.errors import BadInput, LowYield
+from magpie_hf.problems.twins import Twins
+from magpie_hf.rows import Rows, in_memory
+from magpie_hf.schema import HARVEST
+from magpie_hf.stage import fingerprint
+from magpie_hf.stages.tag import DIFFICULTIES, QUALITIES
+
+PROBE = 64  # draws of a domain that are judged before more are drawn
+WINDOW = 1024  # draws over which the yield is watched from then on
+VERSION = 1  # goes up when the same draws would be judged otherwise
+KEY = f"harvest-{fingerprint(VERSION)}"
+
+# What a draw is judged by, and what is kept of it for a sample.
+JUDGED = (
+    "id", "raw_instruction", "problem", "dropped", "tags", "contaminated_by", "normal_hash", "signature", "symbols_hash",
+    "num_symbols", "embedding",
+)  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Which draws are good enough.
+
+    off_domain: what becomes of a problem that the tagger puts into another domain: "drop", "move" (it counts for that domain, where the
+    build makes it) or "keep". min_quality, min_difficulty: the least that the tagger may say; drop_unsolvable: whether a problem must be
+    solvable. Without a tagger none of these applies. min_yield: the share of accepted draws below which a build gives up.
+
+    Reasons: "contaminated", "not_tagged" (the tagger's answer is not valid), "unsolvable", "quality", "difficulty", "off_domain", "twin".
+    """
+
+    version: ClassVar[int] = VERSION
+
+    off_domain: Literal["drop", "move", "keep"] = "drop"
+    min_quality: str = "average"
+    min_difficulty: str = DIFFICULTIES[0]
+    drop_unsolvable: bool = True
+    min_yield: float = field(default=0.02, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.off_domain not in ("drop", "move", "keep"):
+            raise BadInput(f"off_domain is {self.off_domain!r}; choose drop, move or keep")
+        for name, values in (("min_quality", QUALITIES), ("min_difficulty", DIFFICULTIES)):
+            if getattr(self, name) not in values:
+                raise BadInput(f"{name} is {getattr(self, name)!r}; choose from {', '.join(values)}")
+        if not 0 <= self.min_yield < 1:
+            raise BadInput(f"min_yield is {self.min_yield:g}; give a share from 0 to below 1, such as 0.02")
+
+    def place(self, row: Row, drawn_for: str, domains: Sequence[str]) -> tuple[str, str | None]:
+        """The domain that a draw would count for, and the reason why it does not, by its own columns."""
+        tags = row["tags"]
+        if row["dropped"] is not None:
+            return drawn_for, str(row["dropped"])
+        if row["contaminated_by"] is not None:
+            return drawn_for, "contaminated"
+        if tags is None:
+            return drawn_for, None
+        if tags["reason"] is not None:
+            return drawn_for, "not_tagged"
+        if self.drop_unsolvable and tags["solvability"] != "solvable":
+            return drawn_for, "unsolvable"
+        for name, least, values in (("quality", self.min_quality, QUALITIES), ("difficulty", self.min_difficulty, DIFFICULTIES)):
+            if values.index(tags[name]) < values.index(least):
+                return drawn_for, name
+        if tags["domain"] == drawn_for or self.off_domain == "keep":
+            return drawn_for, None
+        if self.off_domain == "move" and tags["domain"] in domains:
+            return str(tags["domain"]), None
+        return drawn_for, "off_domain"
+
+
+class Harvest:
+    """The judging of one build's draws: pieces of draws in, in any order; the same rows with `schema.HARVEST` out, once they are judged.
+
+    Raises LowYield, from `offer`, where a domain's yield is hopeless.
+    """
+
+    def __init__(self, domains: Sequence[Domain], acceptance: Acceptance, twins: Twins) -> None:
+        self.acceptance, self.twins = acceptance, twins
+        self.lanes = {domain.key: Lane(domain.key, domain.count) for domain in domains}
+
+    def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
+        """(domain, start, stop) of the draws that are likely still needed, beyond those that were named before, in the order of judging."""
+        pieces = [(key, start, stop) for key, lane in self.lanes.items() for start, stop in lane.wanted(self._floor, shard_rows)]
+        order = list(self.lanes)
+        return sorted(pieces, key=lambda piece: (piece[1], order.index(piece[0])))
+
+    def offer(self, rows: Rows) -> list[Rows]:
+        """Take in a drawn piece; returns what is judged since, cut at the last draw that its domain needed."""
+        self.lanes[rows.domain].waiting[rows.start] = rows
+        while (lane := min((one for one in self.lanes.values() if not one.is_full), key=lambda one: one.judged, default=None)) is not None:
+            row = lane.next_row()
+            if row is None:
+                break
+            lane.decide(row, *self._judge(lane, row))
+            self._check_yield(lane)
+        return [piece for lane in self.lanes.values() for piece in lane.settled()]
+
+    @property
+    def is_complete(self) -> bool:
+        return all(lane.is_full for lane in self.lanes.values())
+
+    @property
+    def _floor(self) -> float:
+        return max(self.acceptance.min_yield, 1 / WINDOW)
+
+    def _judge(self, lane: Lane, row: Row) -> tuple[str | None, str | None, str | None]:
+        domain, reason = self.acceptance.place(row, lane.key, list(self.lanes))
+        if reason is None and self.lanes[domain].is_full:  # of another domain, since one that is full judges no more draws
+            reason = "off_domain"
+        if reason is not None:
+            return None, None, reason
+        if (twin := self.twins.find(row)) is not None:
+            return None, twin, "twin"
+        self.twins.add(row["id"], row)
+        self.lanes[domain].accepted += 1
+        return domain, None, None
+
+    def _check_yield(self, lane: Lane) -> None:
+        seen = PROBE if lane.judged == PROBE else WINDOW if lane.judged % WINDOW == 0 or lane.judged >= MOST_ROWS else 0
+        if not seen or lane.is_full:
+            return
+        good = sum(reason is None for reason, _ in list(lane.recent)[-seen:])
+        if good < max(1, self.acceptance.min_yield * seen) or lane.judged >= MOST_ROWS:
+            raise LowYield(lane.complaint(seen, good, self.acceptance.min_yield))
+
+
+class Lane:
+    """One domain's draws: which were asked for, which wait to be judged, what was decided."""
+
+    def __init__(self, key: str, target: int) -> None:
+        self.key, self.target = key, target
+        self.drawn = self.judged = self.accepted = 0
+        self.waiting: dict[int, Rows] = {}
+        self.reasons: Counter[str] = Counter()
+        self.recent: deque[tuple[str | None, str]] = deque(maxlen=WINDOW)  # of the last decisions: the reason, and the text
+        self._rows: deque[Row] = deque()
+        self._judging: Rows | None = None
+        self._decided: list[tuple[str | None, str | None, str | None]] = []
+        self._settled: list[Rows] = []
+
+    @property
+    def is_full(self) -> bool:
+        return self.accepted >= self.target
+
+    def wanted(self, floor: float, shard_rows: int) -> Iterator[tuple[int, int]]:
+        """The next draws: at first a probe, then what the yield so far makes likely, and some more."""
+        if self.is_full:
+            return
+        if self.judged == 0:
+            stop = max(self.drawn, min(PROBE, 2 * self.target + 8))
+        else:
+            share = max((self.accepted + 0.5) / (self.judged + 1), floor)
+            missing = self.target - self.accepted - share * (self.drawn - self.judged)
+            stop = self.drawn + (math.ceil((missing + math.sqrt(missing)) / share) if missing > 0 else 0)
+        stop = min(stop, MOST_ROWS)
+        while self.drawn < stop:
+            start, self.drawn = self.drawn, min(stop, self.drawn + shard_rows)
+            yield start, self.drawn
+
+    def next_row(self) -> Row | None:
+        """The next draw to judge; None where it has not come yet."""
+        if not self._rows:
+            if self.judged not in self.waiting:
+                return None
+            self._judging = self.waiting.pop(self.judged)
+            columns = self._judging.read(JUDGED).to_pydict()
+            self._rows.extend(dict(zip(JUDGED, values, strict=True)) for values in zip(*(columns[name] for name in JUDGED), strict=True))
+        return self._rows.popleft()
+
+    def decide(self, row: Row, accepted_as: str | None, twin: str | None, dropped: str | None) -> None:
+        """Record what was decided of the draw that `next_row` gave last."""
+        self.judged += 1
+        self._decided.append((accepted_as, twin, dropped))
+        self.recent.append((dropped, str(row["problem"] or row["raw_instruction"])))
+        if dropped is not None:
+            self.reasons[dropped] += 1
+        if not self._rows:
+            self._close()
+
+    def settled(self) -> list[Rows]:
+        """Pieces judged since the last call, with their decisions."""
+        if self.is_full and self._decided:
+            self._close()
+        settled, self._settled = self._settled, []
+        return settled
+
+    def complaint(self, seen: int, good: int, floor: float) -> str:
+        """Why the yield is hopeless, with a sample of what came."""
+        recent = list(self.recent)[-seen:]
+        counts = Counter(reason for reason, _ in recent if reason)
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+        samples = "; ".join(
+            f"{reason}: {next(_short(text) for why, text in recent if why == reason)!r}" for reason, _ in counts.most_common(3)
+        )
+        return (
+            f"{self.key}: {good} of {seen} draws were accepted, below the floor of {floor:.1%} ({reasons}). Such as {samples}. "
+            "Try `magpie-hf probe` for a better sampling, another model or tagger, looser rules, or a lower --min-yield"
+        )
+
+    def _close(self) -> None:
+        """Give the judged rows of the piece at hand their decisions."""
+        assert self._judging is not None
+        columns = {name: [decision[at] for decision in self._decided] for at, name in enumerate(("accepted_as", "twin", "dropped"))}
+        features = Features(HARVEST)
+        rows = self._judging.head(self._judging.start + len(self._decided))
+        self._settled.append(rows.joined(features, in_memory(KEY, features, columns)))
+        self._judging, self._decided = None, []
+        self._rows.clear()
+
+
+def _short(text: str, length: int = 80) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[:length]}…"
