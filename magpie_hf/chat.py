@@ -106,6 +106,10 @@ class Chat:
         """Token ids of whole conversations, to their last end of turn, as a reward model reads them."""
         return self._encode_all(self._render(messages, generation=False) for messages in conversations)
 
+    def answer_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
+        """Prompts that the answer itself comes after: a template that opens a thought gets an empty one."""
+        return self._encode_all(self._before_choice(messages, "") for messages in conversations)
+
     def choice_prompts(
         self, conversations: Iterable[Sequence[Message]], lead: str, choices: Sequence[str]
     ) -> tuple[list[array[int]], list[int]]:

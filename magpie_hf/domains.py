@@ -19,7 +19,11 @@ TAIL_CUT = 0.1  # min_p of the house: at T 1.1-1.35 the bare tail is noise (usab
 
 @dataclass(frozen=True)
 class Domain:
-    """One field of mathematics. `system` describes the user who is about to ask; it orders nothing, since an order lowers the quality."""
+    """One field of mathematics. `system` describes the user who is about to ask; it orders nothing, since an order lowers the quality.
+
+    opening: the temperature at which the first token of an instruction is drawn apart, from those that may open a sentence; None draws
+    it like all the others.
+    """
 
     key: str
     japanese: str
@@ -29,6 +33,7 @@ class Domain:
     instruction: Sampling
     response: Sampling
     candidate: Sampling = CANDIDATE
+    opening: float | None = None
 
 
 def _domain(key: str, japanese: str, count: int, instruction_t: float, response_t: float, subject: str, user: str) -> Domain:

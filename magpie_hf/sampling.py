@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import math
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from magpie_hf.errors import BadInput
 
@@ -15,6 +22,11 @@ class Sampling:
     temperature 0 is greedy; `min_p` drops tokens less likely than `min_p` times the likeliest; `max_tokens` bounds the completion;
     `logprobs` is the number of top log-probabilities wanted of the first token; `stop_token_ids` end the completion.
 
+    schema: a JSON schema, as text, that the completion must follow, without white space outside strings; the order of its properties is
+    the order in which they are written. "" for none.
+    allowed_token_ids: the only tokens that may be drawn, each of the completion's, and none but these ends it before `max_tokens`;
+    () for all. It does not go together with a schema.
+
     Raises BadInput for a value outside its range.
     """
 
@@ -25,6 +37,8 @@ class Sampling:
     repetition_penalty: float = 1.0
     logprobs: int = 0
     stop_token_ids: tuple[int, ...] = ()
+    schema: str = ""
+    allowed_token_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p", "min_p", "repetition_penalty"):
@@ -45,3 +59,43 @@ class Sampling:
         if not 0 <= self.logprobs <= 20:
             raise BadInput(f"logprobs is {self.logprobs}; give a number from 0 to 20, which is vLLM's limit")
         object.__setattr__(self, "stop_token_ids", tuple(sorted(set(self.stop_token_ids))))
+        object.__setattr__(self, "allowed_token_ids", _token_ids(self.allowed_token_ids))
+        if self.schema:
+            _check_schema(self.schema)
+            if self.allowed_token_ids:
+                raise BadInput("a sampling has a schema and allowed_token_ids, which do not go together; give one of them")
+
+    def identity(self) -> dict[str, Any]:
+        """All that determines what is drawn. A constraint takes part only where there is one, so that results that were kept before
+        there were constraints are still found; many token ids are named by their digest."""
+        known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del known["schema"], known["allowed_token_ids"]
+        if self.schema:
+            known["schema"] = self.schema
+        if self.allowed_token_ids:
+            known["allowed_token_ids"] = _digest(self.allowed_token_ids)
+        return {"is": "Sampling", "version": 1, **known}
+
+
+def _token_ids(ids: Iterable[int]) -> tuple[int, ...]:
+    """The ids, sorted and each once; the same object where they already are."""
+    given = ids if isinstance(ids, tuple) else tuple(ids)
+    for one in given:
+        if isinstance(one, bool) or not isinstance(one, int) or not 0 <= one < 2**31:
+            raise BadInput(f"allowed_token_ids holds {one!r}; give token ids, which are whole numbers from 0")
+    return given if all(map(int.__lt__, given, given[1:])) else tuple(sorted(set(given)))
+
+
+@lru_cache(maxsize=64)
+def _check_schema(schema: str) -> None:
+    try:
+        parsed = json.loads(schema)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"schema is {str(schema)[:60]!r}, which is no JSON ({error}); give a JSON schema as text") from error
+    if not isinstance(parsed, dict):
+        raise BadInput(f"schema is {schema[:60]!r}; give a JSON schema, which is an object")
+
+
+@lru_cache(maxsize=8)
+def _digest(ids: tuple[int, ...]) -> str:
+    return hashlib.sha256(array("q", ids).tobytes()).hexdigest()[:16]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating, finite
@@ -19,6 +19,7 @@ from magpie_hf.heads import ARMORM_ARCHITECTURE, architecture
 from magpie_hf.models import own_max_length
 from magpie_hf.sampling import Sampling
 
+MOST_ALLOWED = 1024  # ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a grammar
 CPU_CACHE_GIGABYTES = 2.0  # vLLM would take nine tenths of the machine's memory, and fail where something else holds more than a tenth
 
 
@@ -115,6 +116,8 @@ class VLLM(Engine):
 
     def arguments(self, on_cpu: bool) -> dict[str, Any]:
         """The keyword arguments of vLLM's EngineArgs."""
+        from vllm.config import StructuredOutputsConfig
+
         length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
         arguments: dict[str, Any] = {
             "model": self.model.source,
@@ -132,6 +135,9 @@ class VLLM(Engine):
         }
         if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
             arguments["enable_prefix_caching"] = True
+            # JSON without white space between its parts, of which a model can write without end. vLLM heeds this of an engine alone,
+            # not of a request, and only where the backend is named; of what it would choose by itself, it is the first.
+            arguments["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)
         gigabytes = CPU_CACHE_GIGABYTES if self.kv_cache_gigabytes is None and on_cpu else self.kv_cache_gigabytes
         if gigabytes is not None:
             arguments["kv_cache_memory_bytes"] = int(gigabytes * 2**30)
@@ -160,11 +166,30 @@ def _params(sampling: Sampling, seed: int) -> Any:
         max_tokens=sampling.max_tokens,
         repetition_penalty=sampling.repetition_penalty,
         stop_token_ids=list(sampling.stop_token_ids),
+        structured_outputs=_constraint(sampling),
+        allowed_token_ids=list(allowed) if 0 < len(allowed := sampling.allowed_token_ids) <= MOST_ALLOWED else None,
         logprobs=sampling.logprobs or None,
         seed=seed,
         skip_special_tokens=False,  # a special token inside a text must be seen, so that the row can be dropped for it
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
+
+
+def _constraint(sampling: Sampling) -> Any:
+    """What vLLM's structured outputs are to hold a request to; None for nothing."""
+    from vllm.sampling_params import StructuredOutputsParams
+
+    if sampling.schema:
+        return StructuredOutputsParams(json=sampling.schema)
+    if len(sampling.allowed_token_ids) > MOST_ALLOWED:
+        return StructuredOutputsParams(grammar=_token_grammar(sampling.allowed_token_ids, sampling.max_tokens))
+    return None
+
+
+@lru_cache(maxsize=8)
+def _token_grammar(ids: tuple[int, ...], count: int) -> str:
+    """A grammar of xgrammar's: `count` tokens, each one of these."""
+    return f"root ::= Token({','.join(map(str, ids))})" + (f"{{{count}}}" if count > 1 else "")
 
 
 def _pooling_params(pooling: Pooling) -> Any:

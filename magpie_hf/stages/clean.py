@@ -1,29 +1,46 @@
-"""Clean: drops what is certainly not a problem, with a reason. Not here: what needs judgement (leaks, off-domain, duplicates)."""
+"""Clean: what is certainly no problem is dropped with a reason, and what is one is trimmed. Not here: what needs a model's judgement."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from datasets import Features
 
 from magpie_hf.chat import chat_of
+from magpie_hf.errors import BadInput
 from magpie_hf.models import Model
+from magpie_hf.problems.language import language_of
+from magpie_hf.problems.rules import reason_of, trim
 from magpie_hf.schema import CLEAN
 from magpie_hf.stage import Batch, Stage
+
+Cleaned = tuple[str | None, str | None, str | None, str | None]  # problem, language, trimmed, dropped
 
 
 @dataclass(frozen=True)
 class Clean(Stage):
-    """Raw instruction -> problem, or a reason in `dropped`: "length" or "no_room" (did not end by itself), "empty", "special_tokens".
+    """Raw instruction -> problem, its language and what was trimmed, or a reason in `dropped`.
+
+    Reasons: the finish reason of a draw that did not end by itself ("length", "no_room", "killed_engine"), "empty", "special_tokens",
+    those of magpie_hf.problems.rules.RULES in their order, and "language" for one that is not wanted.
 
     models: those whose special tokens must not stand in a problem (the one that wrote it and the one that will read it).
+    languages: those that are kept, by ISO 639-1; a problem that is all but mathematics has none, and is kept.
     """
 
     name: ClassVar[str] = "clean"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("raw_instruction", "raw_finish_reason")
 
     models: tuple[Model, ...]
+    languages: tuple[str, ...] = ("en", "ja")
+
+    def __post_init__(self) -> None:
+        if not self.languages or not all(re.fullmatch(r"[a-z]{2,3}", language) for language in self.languages):
+            raise BadInput(f"the languages are {self.languages!r}; give codes of ISO 639-1, such as en and ja")
 
     @property
     def adds(self) -> Features:
@@ -31,17 +48,24 @@ class Clean(Stage):
 
     def run(self, batch: Batch) -> Batch:
         patterns = [chat_of(model).special_pattern for model in self.models]
-        problems, reasons = [], []
-        for raw, finish in zip(batch["raw_instruction"], batch["raw_finish_reason"], strict=True):
-            problem = raw.strip()
-            if finish != "stop":
-                reason = finish
-            elif not problem:
-                reason = "empty"
-            elif any(pattern.search(problem) for pattern in patterns):
-                reason = "special_tokens"
-            else:
-                reason = None
-            problems.append(problem if reason is None else None)
-            reasons.append(reason)
-        return {"problem": problems, "dropped": reasons}
+        rows = [
+            self.clean(raw, finish, patterns)
+            for raw, finish in zip(batch["raw_instruction"], batch["raw_finish_reason"], strict=True)
+        ]
+        return dict(zip(CLEAN, map(list, zip(*rows, strict=True)), strict=True))
+
+    def clean(self, raw: str, finish: str, patterns: Sequence[re.Pattern[str]]) -> Cleaned:
+        """What becomes of one draw."""
+        text = raw.strip()
+        if finish != "stop":
+            return None, None, None, finish
+        if not text:
+            return None, None, None, "empty"
+        if any(pattern.search(text) for pattern in patterns):
+            return None, None, None, "special_tokens"
+        problem, trimmed = trim(text)
+        reason = reason_of(problem)
+        language = language_of(problem) if reason is None else None
+        if language is not None and language not in self.languages:
+            reason = "language"
+        return (problem, language, trimmed, None) if reason is None else (None, None, None, reason)

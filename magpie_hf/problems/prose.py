@@ -1,0 +1,147 @@
+"""Prose: tells mathematics from words in a text, in one pass. Not here: what the words say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+FORMULA = "\ue000"  # stands for one formula; a private character, so that no text means it
+_TOKEN = re.compile(
+    r"\\\\|\\[$%&#_{}]|\\[()\[\]]|\$\$?|\\(?P<edge>begin|end)[ \t]*\{(?P<name>[A-Za-z]{1,20}\*?)\}"
+    r"|\\(?:text|mbox|textrm|textbf|textit|operatorname)[ \t]*\{|[{}]|\n[ \t]*\n"
+)
+_CLOSERS = {"\\(": "\\)", "\\[": "\\]", "$": "$", "$$": "$$"}
+_TRANSPARENT = frozenset("enumerate itemize description theorem problem exercise question document center proof lemma quote".split())
+_LEFT = re.compile(r"\\left(?![A-Za-z])")
+_RIGHT = re.compile(r"\\right(?![A-Za-z])")
+# "$5 and", "$1.10. The", "$7?", "$3-$4": a sum of money, and not the start of "$5$" or "$2 + x$".
+_PRICE = re.compile(r"\$\d[\d,]{0,20}(?:\.\d{1,4})?[.,;:?!)\"']{0,3}(?:\s{1,3}\(?[A-Za-z]{2,}|\s*$|[ \t]*\n|[-–/]|\$)")
+_SENTENCE_END = re.compile(r"(?<=[.?!])[\"'”’)*_]{0,3}\s+|(?<=[。？！])|\n+")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A text taken apart. words: the text with FORMULA in the place of each formula; formulas: these, with their marks, in order.
+
+    balanced: whether every formula and environment is closed, and so are the braces and \\left in each.
+    """
+
+    words: str
+    formulas: tuple[str, ...]
+    balanced: bool
+
+
+@dataclass
+class _Open:
+    """The formula that is being read: where it starts, what closes it, its environments, and whether each open brace holds words."""
+
+    start: int
+    closer: str
+    names: list[str] = field(default_factory=list)
+    braces: list[bool] = field(default_factory=list)
+
+
+@lru_cache(maxsize=256)
+def read(text: str) -> Prose:
+    """Takes a text apart. Linear in its length."""
+    tokens = list(_TOKEN.finditer(text))
+    dollars = [token.start() for token in tokens if token.group() in ("$", "$$")]
+    spans: list[tuple[int, int]] = []
+    opened: _Open | None = None
+    outer: list[str] = []
+    balanced = True
+    passed = 0  # how many of the dollars lie before the token
+    for token in tokens:
+        what = token.group()
+        passed += what in ("$", "$$")
+        if opened is None:
+            following = dollars[passed] if passed < len(dollars) else None
+            opened, fits = _outside(text, token, following, outer)
+            balanced &= fits
+            continue
+        if what == "$$" and opened.closer == "$" and True not in opened.braces:  # "$x$$y$"
+            spans.append((opened.start, token.start() + 1))
+            balanced &= not opened.braces
+            opened = _Open(token.start() + 1, "$")
+            continue
+        closed, fits = _inside(token, opened)
+        balanced &= fits
+        if closed:
+            spans.append((opened.start, token.end()))
+            opened = None
+    formulas = tuple(text[start:end] for start, end in spans)
+    balanced &= opened is None and not outer and all(_paired(formula) for formula in formulas)
+    if opened is not None:
+        spans.append((opened.start, len(text)))
+    return Prose(_masked(text, spans), formulas, balanced)
+
+
+def _outside(text: str, token: re.Match[str], following: int | None, outer: list[str]) -> tuple[_Open | None, bool]:
+    """The formula that the token opens, if any, and whether the token fits there. following: where the next dollar stands."""
+    what = token.group()
+    if what == "$" and _is_price(text, token.start(), following):
+        return None, True
+    if what in _CLOSERS:
+        return _Open(token.start(), _CLOSERS[what]), True
+    if token["edge"] == "begin":
+        if token["name"] in _TRANSPARENT:
+            outer.append(token["name"])
+            return None, True
+        return _Open(token.start(), "", [token["name"]]), True
+    if token["edge"] == "end":
+        return None, bool(outer) and outer.pop() == token["name"]
+    return None, what not in ("\\)", "\\]")
+
+
+def _inside(token: re.Match[str], opened: _Open) -> tuple[bool, bool]:
+    """Whether the token closes the formula, and whether it fits there."""
+    what = token.group()
+    if what == "}":
+        fits = bool(opened.braces)
+        if fits:
+            opened.braces.pop()
+        return False, fits
+    if what.endswith("{") and what != "\\{":
+        opened.braces.append(what != "{")
+    elif True in opened.braces:  # \text{if $x > 0$} has dollars of its own
+        return False, True
+    elif token["edge"] == "begin":
+        opened.names.append(token["name"])
+    elif token["edge"] == "end":
+        fits = bool(opened.names) and opened.names.pop() == token["name"]
+        return not opened.closer and not opened.names, fits
+    elif what == opened.closer:
+        return True, not opened.braces and not opened.names
+    elif what.startswith("\n"):
+        return False, opened.closer not in ("$", "\\)")
+    return False, True
+
+
+def _is_price(text: str, start: int, following: int | None) -> bool:
+    if _PRICE.match(text, start) is None:
+        return False
+    return following is None or text[following - 1].isspace() or text[following + 1 : following + 2].isdigit()
+
+
+def _paired(formula: str) -> bool:
+    return len(_LEFT.findall(formula)) == len(_RIGHT.findall(formula))
+
+
+def _masked(text: str, spans: list[tuple[int, int]]) -> str:
+    pieces, at = [], 0
+    for start, end in spans:
+        pieces += [text[at:start], FORMULA]
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of a text, formulas masked, without those that are empty."""
+    return [piece.strip() for piece in _SENTENCE_END.split(read(text).words) if piece.strip()]
+
+
+def words(text: str) -> list[str]:
+    """The words outside formulas, in lower case."""
+    return [word.lower() for word in _WORD.findall(read(text).words)]

@@ -1,0 +1,167 @@
+"""Tag: a model says of each problem what field it is in, how good and how hard it is. Not here: which problems are kept for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from datasets import Features
+
+from magpie_hf.chat import chat_of
+from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
+from magpie_hf.errors import BadInput
+from magpie_hf.sampling import Sampling
+from magpie_hf.schema import TAGS
+from magpie_hf.stage import Batch, Stage, fingerprint
+
+OTHER_MATH, NO_MATH = "other_math", "no_math"
+INVALID = "invalid"  # the reason of an answer that is not the JSON object that was asked for
+MAX_TOKENS = 128  # an answer takes about 45
+
+# Each value with what it means, worst to best (easiest to hardest; categories in no order).
+_QUALITY = {
+    "very poor": "cannot be made sense of, or is not a question",
+    "poor": "important parts are missing, wrong or muddled",
+    "average": "can be understood, but is loosely worded or leaves details open",
+    "good": "clear and complete, with small flaws at most",
+    "excellent": "clear, complete and precise: every symbol is defined and it is plain what is to be found or shown",
+}
+_DIFFICULTY = {
+    "very easy": "one step of school arithmetic",
+    "easy": "a routine exercise at school",
+    "medium": "several steps, or first-year university mathematics",
+    "hard": "needs an idea: a competition or an advanced university course",
+    "very hard": "an olympiad's last problems, a qualifying exam for a doctorate, or research",
+}
+_SOLVABILITY = {
+    "not_a_problem": "nothing is asked: a statement, a conversation, or a solution",
+    "contradictory": "what is given excludes itself, or what is to be shown is false",
+    "underdetermined": "something that is needed is missing (a number, a figure, a definition), so there is no definite answer",
+    "solvable": "what is given settles the answer, or what is to be shown can be proved",
+}
+_CATEGORY = {
+    "computation": "find a number or an expression, by calculation",
+    "equation": "find all solutions of equations, inequalities or congruences",
+    "counting": "how many there are, or with what probability",
+    "optimization": "find a largest or smallest value, or a bound",
+    "estimation": "an approximate, numerical or asymptotic value",
+    "construction": "give an example, an algorithm or a figure",
+    "proof": "prove, show, or decide whether a claim holds",
+    "explanation": "explain a notion, a theorem or a method",
+    "word_problem": "a story of everyday life that must be put into mathematics first",
+    "other": "none of these",
+}
+QUALITIES, DIFFICULTIES, SOLVABILITIES, CATEGORIES = map(tuple, (_QUALITY, _DIFFICULTY, _SOLVABILITY, _CATEGORY))
+
+GUIDE = "You sort a collection of mathematics problems. Read the problem below, do not solve it, and judge it on five scales."
+CLOSING = "Answer with one JSON object, whose five values are taken word by word from the scales above:"
+_OUTSIDE = {
+    OTHER_MATH: "mathematics, but none of the fields above",
+    NO_MATH: "no mathematics: programming, physics, language, general knowledge, or no meaning at all",
+}
+
+
+@dataclass(frozen=True)
+class Tag(Stage):
+    """One constrained completion a problem, greedy: its domain, category, solvability, difficulty and quality, in `tags`.
+
+    domains: (key, subject) of each, in the order in which they are offered; "other_math" and "no_math" are added to them. guide,
+    closing: what stands before the scales, and after the problem. The tagger, `engine`, may be another model than the problem's.
+
+    An answer that is not valid has nulls and a reason: "invalid" (cut, not JSON, another value), "no_room" or "killed_engine". Raises
+    BadInput for no domain, or one named twice.
+    """
+
+    name: ClassVar[str] = "tag"
+    reads: ClassVar[tuple[str, ...]] = ("problem",)
+
+    engine: Engine
+    domains: tuple[tuple[str, str], ...]
+    guide: str = GUIDE
+    closing: str = CLOSING
+
+    def __post_init__(self) -> None:
+        keys = [key for key, _ in self.domains]
+        if not keys or len({*keys, *_OUTSIDE}) < len(keys) + len(_OUTSIDE):
+            named = ", ".join(keys) or "none"
+            raise BadInput(f"the tagger's domains are {named}; name at least one, each once, and neither {OTHER_MATH} nor {NO_MATH}")
+
+    def identity(self) -> dict[str, Any]:
+        """What determines the rows: the model and all that it is asked, word by word."""
+        return {"is": self.name, "version": self.version, "engine": self.engine, "asked": self.conversation(""), "schema": self.schema}
+
+    @property
+    def adds(self) -> Features:
+        return Features({"tags": TAGS})
+
+    @property
+    def kin(self) -> str:
+        return fingerprint(self)
+
+    @property
+    def scales(self) -> dict[str, dict[str, str]]:
+        """What is asked for: the values of each scale, with their meanings, in the order of the answer."""
+        return {
+            "domain": {**dict(self.domains), **_OUTSIDE},
+            "category": _CATEGORY,
+            "solvability": _SOLVABILITY,
+            "difficulty": _DIFFICULTY,
+            "quality": _QUALITY,
+        }
+
+    @property
+    def schema(self) -> str:
+        """The JSON schema of an answer."""
+        properties = {scale: {"type": "string", "enum": list(values)} for scale, values in self.scales.items()}
+        whole = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+        return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+
+    def check(self) -> None:
+        """Raises BadInput where the chat template of the tagger's model cannot be used."""
+        chat_of(self.engine.model).answer_prompts([self.conversation("problem")])
+
+    def conversation(self, problem: str) -> list[dict[str, str]]:
+        """What the tagger is asked. All that does not depend on the problem stands before it, so that its computation is shared."""
+        scales = [
+            "\n".join([f"{scale}:", *(f'- "{value}": {meaning}' for value, meaning in values.items())])
+            for scale, values in self.scales.items()
+        ]
+        form = ", ".join(f'"{scale}": "..."' for scale in self.scales)
+        parts = [self.guide, *scales, f"The problem:\n<problem>\n{problem}\n</problem>", f"{self.closing}\n{{{form}}}"]
+        return [{"role": "user", "content": "\n\n".join(parts)}]
+
+    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+        for tags in batch["tags"]:
+            if tags["reason"] == KILLED_ENGINE:
+                yield tags["request"], record(Completion("", KILLED_ENGINE, 0, 0))
+            elif tags["reason"] != NO_ROOM:  # which costs nothing to ask again
+                text = "" if tags["reason"] else json.dumps({scale: tags[scale] for scale in self.scales})
+                yield tags["request"], record(Completion(text, "stop", 0, tags["num_tokens"]))
+
+    def run(self, batch: Batch) -> Batch:
+        chat = chat_of(self.engine.model)
+        prompts = chat.answer_prompts(map(self.conversation, batch["problem"]))
+        sampling = Sampling(temperature=0.0, max_tokens=MAX_TOKENS, stop_token_ids=chat.end_ids, schema=self.schema)
+        return {"tags": [self._tags(completion) for completion in self.engine.complete(prompts, sampling, [0] * len(prompts))]}
+
+    def _tags(self, completion: Completion) -> dict[str, object]:
+        tags: dict[str, object] = dict.fromkeys(self.scales)
+        reason: str | None = completion.finish_reason
+        if reason not in (NO_ROOM, KILLED_ENGINE):
+            read = self._read(completion)
+            reason = INVALID if read is None else None
+            tags.update(read or {})
+        return {**tags, "reason": reason, "num_tokens": completion.num_tokens, "request": completion.request}
+
+    def _read(self, completion: Completion) -> dict[str, str] | None:
+        """The values of an answer; None for one that is not exactly what was asked for."""
+        try:
+            pairs = json.loads(completion.text, object_pairs_hook=tuple)  # an object is a tuple, so that a name given twice is seen
+        except (ValueError, RecursionError):
+            return None
+        if completion.finish_reason != "stop" or not isinstance(pairs, tuple) or sorted(name for name, _ in pairs) != sorted(self.scales):
+            return None
+        found = dict(pairs)
+        return found if all(found[scale] in list(values) for scale, values in self.scales.items()) else None
