@@ -18,6 +18,7 @@ from magpie_hf.shards import sync
 from magpie_hf.stage import fingerprint
 
 _FEATURES = Features(HARVEST)
+_JUDGED = [column for column in JUDGED if column not in HARVEST]  # of `dropped`, which is made anew, the cleaning is known by its problems
 
 
 class Decisions:
@@ -58,7 +59,7 @@ class Decisions:
         judged = []
         for rows in drawn:
             table = tables[rows.domain].slice(rows.start, rows.stop - rows.start)
-            if not np.array_equal(table["judged_by"].to_numpy(), rows.digests(JUDGED)):
+            if not np.array_equal(table["judged_by"].to_numpy(), rows.digests(_JUDGED)):
                 return None
             columns: dict[str, list[Any]] = table.select(list(HARVEST)).to_pydict()
             judged.append(rows.joined(_FEATURES, in_memory(KEY, _FEATURES, columns)))
@@ -72,6 +73,6 @@ def _write(file: Path, pieces: Sequence[Rows]) -> None:
     with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for rows in sorted(pieces, key=lambda rows: rows.start):
             table = rows.read(list(HARVEST)).cast(_FEATURES.arrow_schema)
-            writer.write_table(table.append_column(schema.field("judged_by"), pa.array(rows.digests(JUDGED), pa.int64())))
+            writer.write_table(table.append_column(schema.field("judged_by"), pa.array(rows.digests(_JUDGED), pa.int64())))
     sync(partial)
     partial.replace(file)

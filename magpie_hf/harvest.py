@@ -115,6 +115,17 @@ class Harvest:
             self._check_yield(lane)
         return [piece for lane in self.lanes.values() for piece in lane.settled()]
 
+    def recall(self, judged: Sequence[Rows]) -> None:
+        """Take the counts of draws that were judged before."""
+        for rows in judged:
+            lane = self.lanes[rows.domain]
+            decided = rows.read(["accepted_as", "dropped"]).to_pydict()
+            lane.judged += len(decided["dropped"])
+            lane.reasons.update(reason for reason in decided["dropped"] if reason)
+            for domain in decided["accepted_as"]:
+                if domain is not None:
+                    self.lanes[domain].accepted += 1
+
     @property
     def is_complete(self) -> bool:
         return all(lane.is_full for lane in self.lanes.values())
@@ -167,7 +178,7 @@ class Lane:
         if self.is_full:
             return
         if self.judged == 0:
-            stop = max(self.drawn, min(PROBE, 2 * self.target + 8))
+            stop = max(self.drawn, min(PROBE, self.target + 8))
         else:
             share = max((self.accepted + 0.5) / (self.judged + 1), floor)
             missing = self.target - self.accepted - share * (self.drawn - self.judged)

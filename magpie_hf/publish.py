@@ -124,7 +124,14 @@ class Folder:
             key: {"judged": lane.judged, "accepted": lane.accepted, "reasons": dict(sorted(lane.reasons.items()))}
             for key, lane in harvest.lanes.items()
         }
-        write_json(self.run / HARVESTED, lanes)
+        if self._harvested() != lanes:
+            write_json(self.run / HARVESTED, lanes)
+
+    def _harvested(self) -> Any:
+        try:
+            return json.loads((self.run / HARVESTED).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # not yet there, or torn by a power cut
+            return None
 
     def write(self, recipe: Recipe, built: list[Built]) -> None:
         """Write what is published of the build; nothing where it is there already.

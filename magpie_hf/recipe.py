@@ -12,7 +12,7 @@ from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Acceptance
 from magpie_hf.problems.benchmarks import Loaded, NotChecked
-from magpie_hf.problems.language import LANGUAGES
+LANGUAGES = ("en", "ja")
 from magpie_hf.problems.twins import NEAR
 from magpie_hf.schema import SPLITS
 from magpie_hf.scorers import Scorer
@@ -130,7 +130,7 @@ class Recipe:
             engine.check()
             chat_of(engine.model)
         for stage in (stage for _, steps in self.draws(self.domains[0]) for stages in steps for stage in stages):
-            if isinstance(stage, (Tag, Embed)):
+            if isinstance(stage, Tag | Embed):
                 stage.check()
         for domain in self.domains:
             chat_of(self.generator.model).open_turn(domain.system)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -168,9 +169,9 @@ class Walk:
             return tasks + (wanted() if alone else [])
 
         def wanted() -> list[Task]:
-            lanes = self.harvest.lanes
+            steps, lanes = self.draws[0][1], self.harvest.lanes
             return [
-                Task(self.draws[0][1][key], seed_rows(key, self.recipe.seed, start, stop), judge, lambda key=key: lanes[key].is_full)
+                Task(steps[key], seed_rows(key, self.recipe.seed, start, stop), judge, partial(getattr, lanes[key], "is_full"))
                 for key, start, stop in self.harvest.wanted(self.local.shard_rows)
             ]
 
@@ -193,11 +194,18 @@ class Walk:
         if (judged := self.decisions.recall(rows)) is None:
             return False
         self.judged = judged
+        self.harvest.recall(judged)
+        self.folder.record_harvest(self.harvest)
         return True
 
     def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:
         done: list[Rows] = []
-        session(self.local, engine, [Task(steps[part.domain], part, lambda made: done.append(made) or []) for part in rows])
+
+        def finish(made: Rows) -> list[Task]:
+            done.append(made)
+            return []
+
+        session(self.local, engine, [Task(steps[part.domain], part, finish) for part in rows])
         return done
 
     def _finish(self, rows: Rows) -> list[Task]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from datasets import DatasetDict, load_dataset
 
-from conftest import Answers, small_domain, small_recipe
+from conftest import CANDIDATES, JUDGE, PROBLEMS, SOLUTIONS, Answers, small_domain, small_recipe
 from magpie_hf.domains import DOMAINS
+from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput, NothingMade
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import FORBIDDEN, PUBLISHED, RL, SPLITS
@@ -19,7 +20,7 @@ from magpie_hf.stats import tokens
 from magpie_hf.status import status
 from magpie_hf.walk import build
 
-PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0
+
 
 
 def fingerprints(datasets: dict[str, DatasetDict]) -> list[str]:
@@ -30,17 +31,17 @@ def same_rows(one: dict[str, DatasetDict], other: dict[str, DatasetDict]) -> boo
     return all(one[key][split].to_list() == other[key][split].to_list() for key in one for split in SPLITS) and one.keys() == other.keys()
 
 
-def alive(out: Path, domain: str) -> int:
-    return int(json.loads((out / domain / "dataset_info.json").read_text())["total_problems"])
+def judged(out: Path, domain: str) -> int:
+    """How many draws of a domain were judged, up to the last that it needed."""
+    return int(json.loads((out / "run" / "harvest.json").read_text())[domain]["judged"])
 
 
 def test_every_request_is_asked_once_and_a_second_build_asks_nothing(answers: Answers, tmp_path: Path) -> None:
     recipe = small_recipe(answers)
     first = build(recipe, tmp_path / "out")
-    problems = alive(tmp_path / "out", "algebra") + alive(tmp_path / "out", "geometry")
-    assert answers.asked(PROBLEMS) == 24
-    assert answers.asked(SOLUTIONS) == problems
-    assert answers.asked(CANDIDATES) == 3 * problems
+    assert judged(tmp_path / "out", "algebra") + judged(tmp_path / "out", "geometry") <= answers.asked(PROBLEMS)
+    assert answers.asked(SOLUTIONS) == 24, "exactly as many problems as asked for"
+    assert answers.asked(CANDIDATES) == 3 * 24
     asked = [seed for sampling, seed in answers.requests if sampling.temperature != JUDGE]
     assert len(set(asked)) == len(asked), "every request has a seed of its own"
     before, files = (
@@ -77,8 +78,7 @@ def test_another_response_temperature_recomputes_answers_alone(answers: Answers,
     answers.requests.clear()
     warmer = tuple(replace(d, response=replace(d.response, temperature=0.625)) for d in recipe.domains)
     build(replace(recipe, domains=warmer), tmp_path / "out")
-    problems = alive(tmp_path / "out", "algebra") + alive(tmp_path / "out", "geometry")
-    assert answers.asked() == answers.asked(0.625) == problems
+    assert answers.asked() == answers.asked(0.625) == 24
     answers.requests.clear()
     build(recipe, tmp_path / "out")
     assert answers.asked() == 0, "going back finds the old answers"
@@ -98,14 +98,16 @@ def test_another_candidate_temperature_recomputes_candidates_and_scores(answers:
 def test_more_rows_and_more_domains_ask_for_the_new_ones_alone(answers: Answers, tmp_path: Path) -> None:
     recipe = small_recipe(answers, "algebra", count=12)
     first = build(recipe, tmp_path / "out", shard_rows=5)
+    drawn = answers.asked(PROBLEMS)
     answers.requests.clear()
     second = build(small_recipe(answers, "algebra", count=20), tmp_path / "out", shard_rows=5)
-    assert answers.asked(PROBLEMS) == 8
+    assert judged(tmp_path / "out", "algebra") <= drawn + answers.asked(PROBLEMS)
+    assert answers.asked(SOLUTIONS) == 8, "of twenty problems twelve were answered before"
     small, large = first["algebra"]["train_sft"].to_list(), second["algebra"]["train_sft"].to_list()
     assert large[: len(small)] == small
     answers.requests.clear()
     build(small_recipe(answers, "algebra", "discrete", count=20), tmp_path / "out")
-    assert answers.asked(PROBLEMS) == 20
+    assert answers.asked(SOLUTIONS) == 20
     answers.requests.clear()
     third = build(small_recipe(answers, "algebra", count=12), tmp_path / "out")
     assert answers.asked() == 0, "fewer rows or domains ask for nothing"
@@ -134,8 +136,8 @@ def test_rows_that_came_out_differently_take_nothing_from_the_old_ones(answers: 
     (shard,) = (tmp_path / "out").glob("run/algebra/instruct-*/0000004-0000008.arrow")
     shard.unlink()
     again = build(recipe, tmp_path / "out", shard_rows=4)
-    assert answers.asked(PROBLEMS) == 4
-    assert answers.asked(SOLUTIONS) <= 4
+    assert 4 <= answers.asked(PROBLEMS)
+    assert answers.asked(SOLUTIONS) <= 8, "of the four rows, and of those that count in place of any that is dropped now"
     fresh = Answers(answers.model, salt="another day")
     whole = build(small_recipe(fresh, "algebra"), tmp_path / "fresh", shard_rows=4)
     ids = {row["id"]: row["problem"] for row in whole["algebra"]["train_prefs"]}
@@ -158,8 +160,10 @@ def test_a_failing_engine_loses_no_finished_shard(answers: Answers, tmp_path: Pa
     finished = answers.asked(PROBLEMS)
     answers.requests.clear()
     resumed = build(recipe, tmp_path / "out", shard_rows=3)
-    assert 12 <= finished + answers.asked(PROBLEMS) <= 12 + 3, "only the shard that was under way is drawn again"
-    assert same_rows(resumed, build(recipe, tmp_path / "whole"))
+    together = finished + answers.asked(PROBLEMS)
+    answers.requests.clear()
+    assert same_rows(resumed, build(recipe, tmp_path / "whole", shard_rows=3))
+    assert together <= answers.asked(PROBLEMS) + 3, "only the shard that was under way is drawn again"
 
 
 def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path) -> None:
@@ -232,7 +236,8 @@ def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path
         plain, answered, tried, scored = (json.loads((out / name).read_text()) for name in names)
         assert info["files"] == {name: len(records) for name, records in zip(names, (plain, answered, tried, scored), strict=True)}
         assert facts["problems"] == info["total_problems"] == len(plain)
-        assert info["drawn"] == 12 == len(plain) + sum(info["dropped"].values())
+        assert len(plain) == 12
+        assert info["drawn"] == judged(out, key) == 12 + sum(info["dropped"].values())
         assert list(plain[0]) == [
             "id", "pre_query_template", "raw_instruction", "instruction", "response", "created",
             "gen_input_configs", "gen_response_configs",
@@ -253,7 +258,7 @@ def test_the_card_counts_what_is_published(answers: Answers, tmp_path: Path) -> 
     card = (tmp_path / "out" / "README.md").read_text()
     for key, splits in built.items():
         t = tokens(splits["train_sft"])
-        row = f"| {key} | 12 | {alive(tmp_path / 'out', key)} | {len(splits['train_sft'])} "
+        row = f"| {key} | {judged(tmp_path / 'out', key)} | not measured | 12 | {len(splits['train_sft'])} "
         assert f"{row}| {t['sum']} / {t['mean']:.0f} / {t['median']:.0f} / {t['p95']} | {len(splits['train_prefs'])} |" in card
         assert f"num_examples: {len(splits['train_sft'])}" in card
         assert splits["train_sft"][0]["problem"] in card
@@ -286,9 +291,14 @@ def test_a_folder_of_something_else_is_left_alone(answers: Answers, tmp_path: Pa
 
 
 def test_a_build_that_makes_nothing_says_where_the_rows_went(answers: Answers, tmp_path: Path) -> None:
-    answers.cut_every = 1
-    with pytest.raises(NothingMade, match=r"algebra: 12 drawn -> 0 problems \(12 length\)"):
-        build(small_recipe(answers, "algebra"), tmp_path / "out")
+    recipe = small_recipe(answers, "algebra")
+
+    def short(prompt: list[int], sampling: Sampling, seed: int) -> object:
+        return answers(prompt, sampling, seed) if sampling.temperature == PROBLEMS else Completion("", "length", len(prompt), 1)
+
+    solver = replace(recipe.solver, model=replace(answers.model, revision="sha256:another"), reply=short)
+    with pytest.raises(NothingMade, match=r"algebra: \d+ drawn -> 12 problems \(\d length\) -> 0 answered \(12 length\)"):
+        build(replace(recipe, solver=solver), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
 
 
@@ -328,20 +338,23 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     with pytest.raises(RuntimeError, match="no power"):
         build(broken, out, shard_rows=4, shards_in_flight=1)
     stages = {stage.label: stage for stage in status(out).stages}
-    assert list(stages) == ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair"]
+    assert list(stages) == ["instruct", "clean", "sign", "solutions", "candidates", "verify", "check", "score", "pair"]
     assert not status(out).finished
     assert status(out).running is None
     candidates = stages["candidates"]
-    assert candidates.wanted == 12
-    assert 0 < candidates.rows < 12
+    assert stages["instruct"].wanted is None
+    assert 0 < candidates.rows < (candidates.wanted or 0)
     assert candidates.requests_under_way > 0
     build(recipe, out, shard_rows=5)
     done = status(out)
     assert done.finished
-    assert all((stage.rows, stage.wanted, stage.requests_under_way) == (12, 12, 0) for stage in done.stages)
+    (harvest,) = done.harvest
+    assert (harvest.accepted, harvest.target, harvest.judged) == (12, 12, judged(out, "algebra"))
+    assert all(stage.rows == stage.wanted == harvest.judged for stage in done.stages if stage.wanted is not None)
+    assert all(stage.requests_under_way == 0 for stage in done.stages)
     dropped = json.loads((out / "algebra" / "dataset_info.json").read_text())["dropped"]
-    assert {stage.label: stage.reasons for stage in done.stages}["clean"] == dropped
-    assert len(done.lines()) == 9
+    assert harvest.reasons == dropped
+    assert len(done.lines()) == 11
 
 
 def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> None:

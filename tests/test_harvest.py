@@ -115,7 +115,7 @@ def test_the_accepted_set_is_exact_and_depends_on_the_draws_alone(data, off_doma
 def test_a_good_draw_is_dropped_only_for_a_twin_before_it() -> None:
     drawn = {"algebra": [draw("algebra", n) for n in range(30)], "geometry": [draw("geometry", n) for n in range(30)]}
     drawn["geometry"][3] = draw("geometry", 3, text=drawn["algebra"][4]["problem"])  # 3 comes before 4: algebra's is the twin
-    drawn["geometry"][5] = draw("geometry", 5, text=drawn["algebra"][5]["problem"].upper())  # of equal numbers the first domain stays
+    drawn["geometry"][5] = draw("geometry", 5, text=drawn["algebra"][5]["problem"].replace(" ", "  "))  # of equal numbers the first domain stays
     _, judged = harvested(drawn, {"algebra": 8, "geometry": 8}, Acceptance())
     twins = {(domain, n): twin for domain, n, _, twin, _ in judged if twin}
     assert twins == {("algebra", 4): "geometry-3", ("geometry", 5): "algebra-5"}
