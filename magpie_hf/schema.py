@@ -34,9 +34,14 @@ TAGS: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# normal_hash: of the whole problem in its normal form; signature: its MinHash; symbols_hash: of its numbers and symbols alone, which tell
-# two problems apart that use the same words.
-SIGNATURE: dict[str, Any] = {"normal_hash": Value("int64"), "signature": [Value("uint32")], "symbols_hash": Value("int64")}
+# normal_hash: of the whole problem in its normal form; signature: the MinHash of its words; symbols_hash: of its numbers, symbols and
+# deciding words alone, which tell two problems apart that use the same words; num_symbols: how many there are in its formulas.
+SIGNATURE: dict[str, Any] = {
+    "normal_hash": Value("int64"),
+    "signature": [Value("uint32")],
+    "symbols_hash": Value("int64"),
+    "num_symbols": Value("int32"),
+}
 
 # contaminated_by: the benchmark's row that the problem repeats, and by which measure; null where there is none.
 CONTAMINATION: dict[str, Any] = {"contaminated_by": Value("string")}
