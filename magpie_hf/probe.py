@@ -112,10 +112,11 @@ def probe(engine: Engine, domains: Sequence[Domain], settings: Sequence[Setting]
     if not domains or not settings:
         raise BadInput(f"there are {len(domains)} domains and {len(settings)} settings to draw in; give at least one of each")
     engine.check()
-    turn = open_turn_of(engine.model, domains[0])
+    chat = chat_of(engine.model)
+    turn = open_turn_of(chat, domains[0])
     # A stage stands for the rows that it makes, so settings that come to the same in a domain are drawn once.
     jobs = {(one, domain.key): (domain.key, _drawing(engine, one.of(domain))) for one in settings for domain in domains}
-    engine.complete([chat_of(engine.model).open_turn(None)], Sampling(temperature=0.0, max_tokens=1), [0])  # starts it, untimed
+    engine.complete([chat.open_turn(None)], Sampling(temperature=0.0, max_tokens=1), [0])  # starts it, untimed
     began = time.perf_counter()
     batches = _drawn(list(dict.fromkeys(jobs.values())), draws, seed)
     seconds = time.perf_counter() - began

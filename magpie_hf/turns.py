@@ -6,9 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from magpie_hf.chat import chat_of
+from magpie_hf.chat import Chat
 from magpie_hf.domains import Domain
-from magpie_hf.models import Model
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ class OpenTurn:
         yield f"BOS     {self.bos_note}"
 
 
-def open_turn_of(model: Model, domain: Domain) -> OpenTurn:
-    """The open turn of a domain. Raises BadInput where the model's template cannot be cut there."""
-    chat = chat_of(model)
-    text, ids, bos = chat.open_text(domain.system), chat.open_turn(domain.system), chat.tokenizer.bos_token_id
-    at = [place for place, token in enumerate(ids) if token == bos]
-    opens_turns = len(at) == 2 and domain.system in chat.tokenizer.decode(ids[at[0] : at[1]])
+def open_turn_of(chat: Chat, domain: Domain) -> OpenTurn:
+    """The open turn of a domain. Raises BadInput where the chat's template cannot be cut there."""
+    text, ids = chat.open_text(domain.system), chat.open_turn(domain.system)
+    bos = chat.tokenizer.bos_token
+    count = 0 if bos is None else ids.count(chat.tokenizer.bos_token_id)
+    around = text.split(domain.system)  # two parts, as `open_text` makes sure
+    opens_turns = count == 2 and all(part.count(bos) == 1 for part in around)
     ends = {token: str(chat.tokenizer.convert_ids_to_tokens(token)) for token in chat.turn_end_ids}
-    name = None if bos is None else str(chat.tokenizer.bos_token)
-    return OpenTurn(domain.key, text, len(ids), name, len(at), opens_turns, ends)
+    return OpenTurn(domain.key, text, len(ids), bos, count, opens_turns, ends)

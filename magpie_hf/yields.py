@@ -98,21 +98,19 @@ _READ = ("raw_finish_reason", "raw_num_tokens", "problem", "dropped")
 
 
 def table(trials: Sequence[Trial]) -> Iterator[str]:
-    """A line a setting over all domains, with what its columns mean below."""
+    """A line a setting over all domains, and what the columns mean."""
     wide = max(len(trial.setting.name) for trial in trials)
-    yield f"{'setting':<{wide}}  ended usable 3-grams openings score tokens/draw seconds  dropped for"
+    yield f"{'setting':<{wide}}  ended usable 3-grams openings score tokens seconds  mostly dropped for"
     for trial in trials:
         one = trial.total
-        named = list(one.reasons.items())[:REASONS]
-        others = sum(one.reasons.values()) - sum(count for _, count in named)
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in [*named, *([("others", others)] if others else [])])
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(one.reasons.items())[:REASONS])
         yield (
             f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%} {one.diversity:>7.2f} {one.openings:>8,} "
-            f"{one.score:>5.2f} {one.tokens / one.draws:>11.0f} {trial.seconds:>7.0f}  {reasons}"
+            f"{one.score:>5.2f} {one.tokens / one.draws:>6.0f} {trial.seconds:>7.1f}  {reasons}"
         ).rstrip()
-    yield "ended: by themselves. usable: Clean keeps them. 3-grams: different word 3-grams of the usable ones"
-    yield "by all of them. openings: different first three words. score: usable x 3-grams. seconds: of the"
-    yield "whole time, by tokens."
+    yield "ended: by itself. usable: Clean keeps it. 3-grams: different word 3-grams of the usable draws by all"
+    yield "of them. openings: different first three words. score: usable x 3-grams. tokens: a draw. seconds:"
+    yield "the whole time, shared out by tokens."
 
 
 def table_by_domain(trials: Sequence[Trial]) -> Iterator[str]:
