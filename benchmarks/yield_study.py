@@ -1,4 +1,4 @@
-"""Which sampling setting yields most problems, on a real model. Run: yield_study.py MODEL [DRAWS] (default 32).
+"""Which sampling setting yields most problems, on a real model. Run: yield_study.py MODEL [DRAWS] (default 48).
 
 The probe of `magpie-hf probe` over all its settings and three domains, of the lowest, a middle and the highest temperature, at most 192
 tokens a draw. Prints its report and the table of the README; without arguments, the table of the last run.
@@ -46,10 +46,8 @@ def table(study: dict[str, Any]) -> str:
 def _lines(study: dict[str, Any]) -> Iterator[str]:
     settings = study["settings"]
     draws = next(iter(settings.values()))["draws"]
-    yield (
-        f"`python benchmarks/yield_study.py MODEL`: {draws} draws a setting with {study['model']}, in {', '.join(study['domains'])}, of at "
-        f"most {study['most_tokens']} tokens."
-    )
+    yield f"`python benchmarks/yield_study.py MODEL`: {draws} draws a setting with {study['model']},"
+    yield f"in {', '.join(study['domains'])}, of at most {study['most_tokens']} tokens."
     yield ""
     yield "| setting | ended | usable | distinct 3-grams | openings | usable x diversity | tokens a draw | seconds |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -62,7 +60,7 @@ def _lines(study: dict[str, Any]) -> Iterator[str]:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        study = measured(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 32)
+        study = measured(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 48)
         results.record("yield_study", kept(study))
         print("\n".join([*study.lines(), ""]))
     print(table(json.loads(results.FILE.read_text())["yield_study"]))

@@ -43,7 +43,7 @@ class Example:
     def line(self) -> str:
         """The draw in one line, cut where it is long, with nothing in it that a terminal would obey."""
         text = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(self.text.split()))
-        text = text if len(text) <= 2 * WIDTH else text[: 2 * WIDTH] + " ..."
+        text = text if len(text) <= 2 * WIDTH else text[: 2 * WIDTH].rstrip() + " ..."
         return f"{self.domain}, {'usable' if self.reason is None else f'dropped for {self.reason}'}: {text or '(nothing)'}"
 
 

@@ -239,10 +239,10 @@ class TestProbe:
         found = probed(model, *DEFAULT_SETTINGS, "t1.2")
         text = "\n".join(found.lines())
         assert max(map(len, found.lines())) <= 100
+        cells = [line.split() for line in found.lines()]
+        assert ["t1.0", "100%", "100%", "0.22", "3", "0.22", "20", f"{found.trials[2].seconds:.1f}"] in cells
+        assert ["t1.2", "50%", "25%", "0.25", "1", "0.06", "35", f"{found.trials[8].seconds:.1f}", "length", "8,", "empty", "4"] in cells
         for words in (
-            "t1.0              100%   100%    0.22        3  0.22     20",
-            "t1.2               50%    25%    0.25        1  0.06     35",
-            "length 8, empty 4",
             "usable          algebra geometry",
             "- algebra, usable: Find all integers n",
             "open turn of algebra, 93 tokens\n| <|im_start|>system\n| You are an AI assistant",
