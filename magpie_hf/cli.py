@@ -168,10 +168,9 @@ def _probe(options: argparse.Namespace) -> int:
 
     from magpie_hf.probe import probe
 
-    with _stopping_at_once(None):
-        engine = _vllm(options, model, HEADROOM + max(domain.instruction.max_tokens for domain in domains))
+    context = HEADROOM + max(domain.instruction.max_tokens for domain in domains)
+    with _stopping_at_once(None), contextlib.closing(_vllm(options, model, context)) as engine:
         found = probe(engine, domains, settings, options.draws, options.seed)
-        engine.close()
     print(json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines()))
     return INCOMPLETE if found.refused else OK
 

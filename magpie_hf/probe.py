@@ -111,6 +111,8 @@ def probe(engine: Engine, domains: Sequence[Domain], settings: Sequence[Setting]
         raise BadInput(f"draws is {draws}; give 1 to {MOST_DRAWS:,} a domain and setting")
     if not domains or not settings:
         raise BadInput(f"there are {len(domains)} domains and {len(settings)} settings to draw in; give at least one of each")
+    if len({domain.key for domain in domains}) < len(domains):
+        raise BadInput(f"the domains are {', '.join(domain.key for domain in domains)}; name each once")
     engine.check()
     chat = chat_of(engine.model)
     turn = open_turn_of(chat, domains[0])
@@ -154,7 +156,7 @@ def _drawn(jobs: Sequence[tuple[str, Instruct]], draws: int, seed: int) -> dict[
 
 def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
     """The first usable draws, and the first dropped ones, each for another reason where there are several."""
-    usable = [Example(domain, None, problem) for problem in batch["problem"] if problem is not None]
+    usable = [Example(domain, None, problem) for problem, why in zip(batch["problem"], batch["dropped"], strict=True) if why is None]
     dropped = [Example(domain, why, raw) for raw, why in zip(batch["raw_instruction"], batch["dropped"], strict=True) if why]
     first = [one for at, one in enumerate(dropped) if one.reason not in [other.reason for other in dropped[:at]]]
     again = [one for one in dropped if one not in first]

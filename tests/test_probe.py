@@ -278,6 +278,8 @@ class TestProbe:
                 probe(engine, (ALGEBRA,), draws=draws)
         with pytest.raises(BadInput, match="there are 0 domains and 8 settings"):
             probe(engine, ())
+        with pytest.raises(BadInput, match="the domains are algebra, algebra; name each once"):
+            probe(engine, (ALGEBRA, replace(ALGEBRA, subject="rings")))
         with pytest.raises(BadInput, match="there are 1 domains and 0 settings"):
             probe(engine, (ALGEBRA,), ())
 
