@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from magpie_hf.domains import DOMAINS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS
+from magpie_hf.settings import DEFAULT_SETTINGS, HOW_TO_NAME
 
 
 class _Parser(argparse.ArgumentParser):
@@ -87,17 +88,40 @@ def parser() -> argparse.ArgumentParser:
     rules.add_argument("--rl-agreement", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
 
     where = build.add_argument_group("where and how fast (makes no difference to the rows)")
-    where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
-    where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
-    where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
-    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
-    where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+    _add_engine(where)
     where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
     where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
 
     state = commands.add_parser("status", help="how far a build is", description="How far a build is; works while it runs.")
     state.add_argument("folder", help="the --out folder of the build")
+    _add_probe(commands)
     return top
+
+
+def _add_engine(where: argparse._ArgumentGroup) -> None:
+    whole, decimal = _number(int), _number(float)
+    where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
+    where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
+    where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
+    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
+    where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+
+
+def _add_probe(commands: Any) -> None:
+    whole = _number(int)
+    what = "Draw a few problems in several ways, and say which way yields most. Writes nothing to the disk."
+    probe = commands.add_parser("probe", help="which sampling yields most problems", description=what)
+    probe.add_argument("model", metavar="MODEL", help="who writes the problems: a number, a Hub repository or a folder, as in build")
+    probe.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
+    probe.add_argument("--settings", default=",".join(DEFAULT_SETTINGS), help=f"comma-separated; {HOW_TO_NAME} (default: %(default)s)")
+    probe.add_argument("--draws", type=whole, default=32, help="problems drawn per domain and setting (default: 32)")
+    probe.add_argument("--seed", type=whole, default=0, help="seed of the draws, as in build (default: 0)")
+    probe.add_argument("--instruction-max-tokens", type=whole, help="max-tokens of the problems (default: the domain's own)")
+    probe.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit)")
+    probe.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
+    probe.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
+    probe.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
+    _add_engine(probe.add_argument_group("where and how fast"))
 
 
 SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, any reward model's repository or folder

@@ -7,7 +7,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from datasets import Dataset
 
@@ -169,28 +169,35 @@ class Built:
 
 
 AGREES = {True: "agree", False: "differ", None: "unknown"}
-_JUDGED = ("accepted_as", "dropped", "tags", "contaminated_by", "language")
-_ANSWERED = (
+# The columns that a domain's numbers are counted from: of all draws, and of those that count for it.
+JUDGED = ("accepted_as", "dropped", "tags", "contaminated_by", "language")
+ANSWERED = (
     "accepted_as", "solutions", "candidates", "scores", "answer_kind", "majority_answer", "agreement", "unknown_pairs", "solution_agrees",
     "chosen_index", "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
 
 
-def _rows(parts: Iterable[Rows], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+class Readable(Protocol):
+    """Rows whose columns can be read a few rows at a time, such as `rows.Rows`."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]: ...
+
+
+def _rows(parts: Iterable[Readable], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Rows as dicts, read a few at a time: memory does not grow with rows."""
     for batch in (batch for part in parts for batch in part.batches(columns)):
         for values in zip(*(batch[column] for column in columns), strict=True):
             yield dict(zip(columns, values, strict=True))
 
 
-def tally(domain: str, sources: Mapping[str, Sequence[Rows]], sft: int) -> Tally:
+def tally(domain: str, sources: Mapping[str, Sequence[Readable]], sft: int) -> Tally:
     """The numbers of a domain, from its own draws and those of other domains that count for it; sft: rows of its train_sft."""
     draws = _Draws(domain, sources)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     agreements: list[float] = []
     margins: dict[str, list[float]] = defaultdict(list)
     candidates = majorities = unknown = longer = 0
-    for row in _rows((part for parts in sources.values() for part in parts), _ANSWERED):
+    for row in _rows((part for parts in sources.values() for part in parts), ANSWERED):
         if row["accepted_as"] != domain:
             continue
         tries, scores, solution = row["candidates"], row["scores"], row["solutions"][0]
@@ -226,11 +233,11 @@ def tally(domain: str, sources: Mapping[str, Sequence[Rows]], sft: int) -> Tally
 class _Draws:
     """What a domain's draws were judged to be, counted."""
 
-    def __init__(self, domain: str, sources: Mapping[str, Sequence[Rows]]) -> None:
+    def __init__(self, domain: str, sources: Mapping[str, Sequence[Readable]]) -> None:
         self.drawn = self.moved_away = self.moved_here = self.tagged = self.on_domain = 0
         self.dropped, self.contaminated, self.languages = Counter[str](), Counter[str](), Counter[str]()
         for source, parts in sources.items():
-            for row in _rows(parts, _JUDGED):
+            for row in _rows(parts, JUDGED):
                 counts_here = row["accepted_as"] == domain
                 self.languages.update([row["language"]] if counts_here and row["language"] else [])
                 if source != domain:

@@ -185,7 +185,18 @@ def test_every_public_name_can_be_imported() -> None:
 
 FLOORS = [
     {"errors", "sampling", "known"},
-    {"domains", "models", "heads", "chat", "schema", "answers.extraction", "answers.notation", "answers.words", "answers.values"},
+    {
+        "domains",
+        "settings",
+        "models",
+        "heads",
+        "chat",
+        "schema",
+        "answers.extraction",
+        "answers.notation",
+        "answers.words",
+        "answers.values",
+    },
     {"answers.votes", "answers.workers", "answers.equality", "answers.equivalence", "answers.worker"},
     {"stage", "engines.base", "engines.journal"},
     {"engines.recovery", "engines.device", "engines.plugin"},
@@ -195,7 +206,7 @@ FLOORS = [
     {"rows"},
     {"shards"},
     {"runners", "recipe"},
-    {"stats", "status"},
+    {"stats", "status", "yields", "turns", "probe"},
     {"publish", "legacy", "card"},
     {"walk", "options"},
     {"cli"},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from magpie_hf.scorers import RUBRIC, Judge, Score
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportText
 from magpie_hf.stages.pair import Pair
-from magpie_hf.stats import COUNTED, Answers, Funnel, Pairs, tally, tokens
+from magpie_hf.stats import ANSWERED, JUDGED, Answers, Funnel, Pairs, tally, tokens
 
 # --- the judge ---------------------------------------------------------------------------------------------------------------
 
@@ -390,11 +391,24 @@ def one_score(score: float) -> dict[str, Any]:
     return {"score": score, "reason": None, "objectives": None, "gate": None}
 
 
+COUNTED = tuple(dict.fromkeys((*ANSWERED, *JUDGED)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that are already read."""
+
+    columns: dict[str, list[Any]]
+
+    def batches(self, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+        yield {column: self.columns[column] for column in columns}
+
+
 def table() -> dict[str, list[Any]]:
     """Six draws: two dropped, three answered, one cut; eight candidates, of which two are cut and two have no score; one pair."""
     answer, cut, longer = candidate("a"), candidate("a", "length"), candidate("b", num_tokens=9)
     nothing = dict.fromkeys(COUNTED)
-    lost = {**nothing, "answer_kind": "none", "unknown_pairs": 0}
+    lost = {**nothing, "accepted_as": "algebra", "language": "en", "answer_kind": "none", "unknown_pairs": 0}
     agreed = {"answer_kind": "answer", "majority_answer": "1", "agreement": 1.0, "unknown_pairs": 2, "solution_agrees": True}
     pair = {"chosen_index": 1, "rejected_index": 0, "pair_kind": "style"}
     rows: list[dict[str, Any]] = [
@@ -418,11 +432,17 @@ def table() -> dict[str, list[Any]]:
 
 
 def test_the_funnel_says_what_became_of_the_draws() -> None:
-    counted = tally("algebra", [table()], 3)
+    counted = tally("algebra", {"algebra": [Part(table())]}, 3)
     assert counted.funnel == Funnel(
         domain="algebra",
         drawn=6,
         dropped={"empty": 1, "length": 1},
+        contaminated={},
+        languages={"en": 4},
+        moved_away=0,
+        moved_here=0,
+        tagged=0,
+        on_domain=0,
         candidates=8,
         cut_solutions={"length": 1},
         cut_candidates={"length": 1, "no_room": 1},
@@ -442,25 +462,37 @@ def test_the_funnel_says_what_became_of_the_draws() -> None:
 
 
 def test_the_funnel_in_a_line() -> None:
-    counted = Funnel("algebra", 10_000, {"empty": 1_200, "length": 3}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500)
+    none = ({}, {}, 0, 0, 0, 0)
+    counted = Funnel("algebra", 10_000, {"empty": 1_200, "length": 3}, *none, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500)
     assert counted.problems == 8_797
     assert counted.line() == (
         "10,000 drawn -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
         "-> 5,000 candidates (9 length, 2 not_rated) -> 1,500 pairs"
     )
-    plain = Funnel("algebra", 2, {}, 4, {}, {}, {}, 2, 2)
+    plain = Funnel("algebra", 2, {}, *none, 4, {}, {}, {}, 2, 2)
     assert plain.line() == "2 drawn -> 2 problems -> 2 answered -> 4 candidates -> 2 pairs"
 
 
+def test_the_funnel_of_draws_that_were_labelled_and_moved() -> None:
+    rows = table() | {"accepted_as": ["algebra", None, "geometry", "algebra", None, "algebra"]}
+    rows["tags"] = [{"domain": domain} for domain in ("algebra", None, "geometry", "algebra", "geometry", "geometry")]
+    moved = table() | {"accepted_as": [None, None, "algebra", None, None, "geometry"]}
+    counted = tally("algebra", {"algebra": [Part(rows)], "geometry": [Part(moved)]}, 3).funnel
+    assert (counted.drawn, counted.moved_away, counted.moved_here, counted.problems) == (6, 1, 1, 4)
+    assert (counted.tagged, counted.on_domain, counted.on_domain_share) == (5, 2, 0.4)
+    assert "4 problems (1 empty, 1 length, 1 moved to other domains, 1 moved here)" in counted.line()
+    assert counted.line().endswith("; 40% of 5 tagged draws on the domain")
+
+
 def test_the_line_adds_up_a_reason_of_cut_and_of_unscored_candidates() -> None:
-    line = tally("algebra", [table()], 3).funnel.line()
+    line = tally("algebra", {"algebra": [Part(table())]}, 3).funnel.line()
     assert line == (
         "6 drawn -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (1 length, 2 no_room, 1 not_rated) -> 1 pairs"
     )
 
 
 def test_numbers_are_counted_beyond_one_batch() -> None:
-    counted = tally("algebra", [table()] * 100, 300)
+    counted = tally("algebra", {"algebra": [Part(table())] * 100}, 300)
     assert (counted.funnel.drawn, counted.funnel.problems, counted.funnel.candidates) == (600, 400, 800)
     assert counted.funnel.dropped == {"empty": 100, "length": 100}
     assert counted.funnel.unscored == {"no_room": 100, "not_rated": 100}
@@ -469,8 +501,8 @@ def test_numbers_are_counted_beyond_one_batch() -> None:
 
 def test_numbers_of_rows_that_were_all_dropped() -> None:
     rows = {**{column: [None, None] for column in COUNTED}, "dropped": ["length", "length"]}
-    counted = tally("algebra", [rows], 0)
-    assert counted.funnel == Funnel("algebra", 2, {"length": 2}, 0, {}, {}, {}, 0, 0)
+    counted = tally("algebra", {"algebra": [Part(rows)]}, 0)
+    assert counted.funnel == Funnel("algebra", 2, {"length": 2}, {}, {}, 0, 0, 0, 0, 0, {}, {}, {}, 0, 0)
     assert counted.answers == Answers({}, 0, None, 0, {})
     assert counted.pairs == Pairs({}, 0, {})
 

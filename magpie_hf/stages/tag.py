@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.chat import chat_of
+from magpie_hf.chat import Message, chat_of
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
 from magpie_hf.errors import BadInput
 from magpie_hf.sampling import Sampling
@@ -18,7 +18,7 @@ from magpie_hf.stage import Batch, Stage, fingerprint
 
 OTHER_MATH, NO_MATH = "other_math", "no_math"
 INVALID = "invalid"  # the reason of an answer that is not the JSON object that was asked for
-MAX_TOKENS = 128  # an answer takes about 45
+MAX_TOKENS = 128  # an answer takes 26 to 44 tokens of SmolLM2
 
 # Each value with what it means, worst to best (easiest to hardest; categories in no order).
 _QUALITY = {
@@ -61,6 +61,38 @@ _OUTSIDE = {
     OTHER_MATH: "mathematics, but none of the fields above",
     NO_MATH: "no mathematics: programming, physics, language, general knowledge, or no meaning at all",
 }
+# Problems with their answers, in the order of the scales, as turns before the one that is asked. The values vary, and so does what comes
+# last, since a small model repeats it: without examples one of 135M gives every problem the first value of every scale.
+EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        r"How many subsets of $\{1, 2, \dots, 10\}$ contain no two consecutive numbers?",
+        ("discrete", "counting", "solvable", "medium", "excellent"),
+    ),
+    (
+        "Find all primes $p$ for which $p + 2$ and $p + 4$ are prime too.",
+        ("number_theory", "equation", "solvable", "medium", "excellent"),
+    ),
+    (
+        "A bag holds red and blue balls, and one is drawn. What is the probability that it is red?",
+        ("statistics", "counting", "underdetermined", "easy", "poor"),
+    ),
+    (
+        "show that the bisectors in a triangle meet.",
+        ("geometry", "proof", "solvable", "easy", "average"),
+    ),
+    (
+        r"Find $\lim_{x \to 0} \frac{\sin 3x}{x}$.",
+        ("calculus", "computation", "solvable", "easy", "good"),
+    ),
+    (
+        r"Determine the Galois group of the splitting field of $x^5 - 4x + 2$ over $\mathbb{Q}$.",
+        ("algebra", "computation", "solvable", "hard", "excellent"),
+    ),
+    (
+        "I love long walks by the sea. Tell me something about yourself!",
+        (NO_MATH, "other", "not_a_problem", "very easy", "very poor"),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +100,8 @@ class Tag(Stage):
     """One constrained completion a problem, greedy: its domain, category, solvability, difficulty and quality, in `tags`.
 
     domains: (key, subject) of each, in the order in which they are offered; "other_math" and "no_math" are added to them. guide,
-    closing: what stands before the scales, and after the problem. The tagger, `engine`, may be another model than the problem's.
+    closing: what stands before the scales, and after the problem. examples: problems with their values; those of a domain that is not
+    offered are left out. The tagger, `engine`, may be another model than the problem's.
 
     An answer that is not valid has nulls and a reason: "invalid" (cut, not JSON, another value), "no_room" or "killed_engine". Raises
     BadInput for no domain, or one named twice.
@@ -81,6 +114,7 @@ class Tag(Stage):
     domains: tuple[tuple[str, str], ...]
     guide: str = GUIDE
     closing: str = CLOSING
+    examples: tuple[tuple[str, tuple[str, ...]], ...] = EXAMPLES
 
     def __post_init__(self) -> None:
         keys = [key for key, _ in self.domains]
@@ -122,22 +156,28 @@ class Tag(Stage):
         """Raises BadInput where the chat template of the tagger's model cannot be used."""
         chat_of(self.engine.model).answer_prompts([self.conversation("problem")])
 
-    def conversation(self, problem: str) -> list[dict[str, str]]:
+    def conversation(self, problem: str) -> list[Message]:
         """What the tagger is asked. All that does not depend on the problem stands before it, so that its computation is shared."""
-        scales = [
+        lists = [
             "\n".join([f"{scale}:", *(f'- "{value}": {meaning}' for value, meaning in values.items())])
             for scale, values in self.scales.items()
         ]
-        form = ", ".join(f'"{scale}": "..."' for scale in self.scales)
-        parts = [self.guide, *scales, f"The problem:\n<problem>\n{problem}\n</problem>", f"{self.closing}\n{{{form}}}"]
-        return [{"role": "user", "content": "\n\n".join(parts)}]
+        form = f"{self.closing}\n{{" + ", ".join(f'"{scale}": "..."' for scale in self.scales) + "}"
+        turns: list[Message] = []
+        for example, values in self.examples:
+            if values[0] in self.scales["domain"]:
+                turns.append({"role": "user", "content": _question(example, form)})
+                turns.append({"role": "assistant", "content": _object(zip(self.scales, values, strict=True))})
+        turns.append({"role": "user", "content": _question(problem, form)})
+        turns[0]["content"] = "\n\n".join([self.guide, *lists, turns[0]["content"]])
+        return turns
 
     def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for tags in batch["tags"]:
             if tags["reason"] == KILLED_ENGINE:
                 yield tags["request"], record(Completion("", KILLED_ENGINE, 0, 0))
             elif tags["reason"] != NO_ROOM:  # which costs nothing to ask again
-                text = "" if tags["reason"] else json.dumps({scale: tags[scale] for scale in self.scales})
+                text = "" if tags["reason"] else _object((scale, tags[scale]) for scale in self.scales)
                 yield tags["request"], record(Completion(text, "stop", 0, tags["num_tokens"]))
 
     def run(self, batch: Batch) -> Batch:
@@ -165,3 +205,12 @@ class Tag(Stage):
             return None
         found = dict(pairs)
         return found if all(found[scale] in list(values) for scale, values in self.scales.items()) else None
+
+
+def _question(problem: str, form: str) -> str:
+    return f"The problem:\n<problem>\n{problem}\n</problem>\n\n{form}"
+
+
+def _object(pairs: Iterable[tuple[str, str]]) -> str:
+    """A JSON object as the schema has it: the scales in their order, and no white space between them."""
+    return json.dumps(dict(pairs), ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,395 @@
+"""Hand-written instructions, good and bad, and what each rule makes of them; `python tests/problem_table.py` prints the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from magpie_hf.problems.language import language_of
+from magpie_hf.problems.rules import RULES, reason_of, trim
+
+LANGUAGES = ("en", "ja")
+REASONS = tuple(dict.fromkeys(rule.reason for rule in RULES))
+
+ALGEBRA = (
+    "Prove that every group of order 15 is cyclic.",
+    r"Let $G$ be a finite group in which every element satisfies $g^2 = e$. Show that $G$ is abelian and that $|G|$ is a power of $2$.",
+    r"Determine the Galois group of the splitting field of $x^4 - 2$ over $\mathbb{Q}$, and list all intermediate fields.",
+    r"Find all $2 \times 2$ matrices $A$ with real entries such that $$A^2 - 3A + 2I = \begin{pmatrix} 0 & 0 \\ 0 & 0 \end{pmatrix}.$$",
+    "$f(x) = x^3 - 3x + 1$. Find the discriminant of $f$ and decide whether its splitting field has degree 3 or 6 over the rationals.",
+    r"Let $R$ be a commutative ring with $1$. (a) Prove that the nilradical is an ideal. (b) Prove that it is the intersection of all prime "
+    "ideals. (c) Give an example in which it is not nilpotent.",
+    "Solve for x: 3x + 7 = 22.",
+    r"Consider the system" "\n"
+    r"\begin{align*}" "\n" r"x + y + z &= 6, \\" "\n" r"xy + yz + zx &= 11, \\[2pt]" "\n" r"xyz &= 6." "\n" r"\end{align*}" "\n"
+    "Find all real solutions.",
+    r"For which integers $n \ge 3$ is the regular $n$-gon's symmetry group $D_n$ nilpotent?",
+    r"p is a prime and q is a power of p. Determine the number of Sylow p-subgroups of GL_2(F_q).",
+    r"Let $A$ be the matrix" "\n\n$$\n" r"\begin{bmatrix} 0 & 0 & 0 & 1 \\ 0 & 0 & 0 & 0 \\ 0 & 0 & 0 & 0 \\ 1 & 0 & 0 & 0 \end{bmatrix}"
+    "\n$$\n\nFind its eigenvalues.",
+    "Find the roots of the polynomial P(x) = x^3 - 6x^2 + 11x - 6",
+    "n is a positive integer and S_n is the symmetric group. How many conjugacy classes does S_6 have?",
+    r"Which of the following rings are principal ideal domains? Justify each answer." "\n"
+    r"(A) $\mathbb{Z}[i]$" "\n" r"(B) $\mathbb{Z}[\sqrt{-5}]$" "\n" r"(C) $\mathbb{Q}[x]$" "\n" r"(D) $\mathbb{Z}[x]$",
+    r"群 $G$ の位数が $p^2$（$p$ は素数）であるとき、$G$ はアーベル群であることを示せ。",
+    r"体 $K=\mathbb{Q}(\sqrt{2},\sqrt{3})$ について、$\mathrm{Gal}(K/\mathbb{Q})$ を求めよ。",
+)  # fmt: skip
+CALCULUS = (
+    r"Evaluate the integral $\int_0^\infty \frac{\sin x}{x}\,dx$.",
+    r"Compute \[ \int_{0}^{1} \frac{\ln(1+x)}{1+x^2} \, dx. \]",
+    r"Let $f: \mathbb{R} \to \mathbb{R}$ be continuous with $f(x+y) = f(x) + f(y)$ for all $x, y$. Prove that $f(x) = cx$.",
+    r"Let f: R -> R be a differentiable function with f'(x) = 2f(x) and f(0) = 3. Find f(5).",
+    r"Show that \( \sum_{n=1}^\infty \frac{1}{n^2} = \frac{\pi^2}{6} \) using the residue theorem.",
+    r"Let $f$ be defined on $[0,1)$ by $f(x) = \frac{1}{1-x}$. Is $f$ uniformly continuous on $[0, 1)$? On $(0, 1/2]$?",
+    r"Find the limit: $$\lim_{x \to 0} \left[ \frac{\sin x}{x} \right)^{1/x^2}$$",
+    "Find the derivative of x^2 * sin(x) with respect to x",
+    "find the maximum of x*exp(-x) on the interval [0, 5]",
+    r"Let $(X, \mathcal{A}, \mu)$ be a measure space and $f \in L^1(\mu)$. Prove: for every $\varepsilon > 0$ there is a $\delta > 0$ "
+    r"such that $\mu(E) < \delta$ implies $\int_E |f|\, d\mu < \varepsilon$.",
+    r"Find all real $a$ for which the series" "\n$$\\sum_{n=2}^{\\infty} \\frac{(-1)^n}{n^a \\ln n}$$\n"
+    "(i) converges absolutely; (ii) converges conditionally.",
+    r"Let $$f(x) = \begin{cases} x^2 \sin(1/x) & \text{if $x \neq 0$,} \\ 0 & \text{if $x = 0$.} \end{cases}$$ Is $f'$ continuous at $0$?",
+    r"\[ \int_0^{\pi/2} \ln(\sin x)\,dx \]" "\n\nEvaluate this integral in closed form.",
+    r"Determine the radius of convergence of $\sum_{n=0}^{\infty} n!\, z^{n!}$.",
+    r"Use the substitution $u = \tan(x/2)$ to calculate $\int \frac{dx}{2 + \cos x}$.",
+    r"定積分 $\displaystyle\int_0^1 x e^x\,dx$ を計算せよ。",
+    r"関数 $f(x)=x\log x$ の $x>0$ における最小値を求めなさい。",
+)  # fmt: skip
+GEOMETRY = (
+    r"In triangle $ABC$, $AB = 13$, $BC = 14$ and $CA = 15$. Find the radius of its incircle.",
+    "Two circles of radius 3 and 5 are externally tangent. Find the length of their common external tangent segment.",
+    r"Let $ABCD$ be a cyclic quadrilateral whose diagonals meet at $P$. Prove that $PA \cdot PC = PB \cdot PD$.",
+    "Find the area of the figure formed by the lines y = x, y = 2x and x + y = 6.",
+    "Draw a diagram and prove that the medians of a triangle are concurrent.",
+    r"A regular tetrahedron has edge length $1$. What is the distance between two opposite edges?",
+    r"Let $S \subset \mathbb{R}^3$ be the surface $z = x^2 - y^2$. Compute its Gaussian curvature at the origin.",
+    r"Show that the curve $y^2 = x^3$ in $\mathbb{A}^2_k$ is birational to $\mathbb{A}^1_k$ but not isomorphic to it.",
+    "Consider the points A(0,0), B(4,0) and C(0,3). What are the coordinates of the circumcenter of triangle ABC?",
+    r"Let $\Gamma$ be the circumcircle of an acute triangle $ABC$ with $AB < AC$. The tangent to $\Gamma$ at $A$ meets line $BC$ at $D$. "
+    r"Let $M$ be the midpoint of $AD$. Line $BM$ meets $\Gamma$ again at $E$. Prove that $\angle EDM = \angle MCD$.",
+    "What is the area of a rectangle with length 8 cm and width 5 cm?",
+    "Prove that the figure whose vertices are the midpoints of a convex quadrilateral is a parallelogram.",
+    "Hello! Could you help me with this? In a right triangle the legs are 5 and 12. Find the length of the altitude to the hypotenuse.",
+    "A cone has height $h$ and base radius $r$. First, we cut it by a plane parallel to the base at half its height. Find the ratio of the "
+    "volumes of the two pieces.",
+    r"Let $C$ be a smooth projective curve of genus $g \geq 2$ over an algebraically closed field. Show that $\operatorname{Aut}(C)$ is finite.",
+    r"三角形 $ABC$ において、$AB=5$, $BC=7$, $CA=8$ とする。$\angle A$ の大きさを求めよ。",
+    r"半径 $1$ の球に内接する円柱の体積の最大値を求めよ。",
+)
+STATISTICS = (
+    "A fair coin is tossed until two consecutive heads appear. What is the expected number of tosses?",
+    r"Let $X_1, \dots, X_n$ be i.i.d. $N(\mu, \sigma^2)$. Show that $\bar{X}$ and $S^2$ are independent.",
+    "A lottery ticket costs $5 and wins $100 with probability 1/50. What is the expected gain of a player who buys $20 worth of tickets?",
+    "A bat and a ball together cost $1.10. The bat costs $1.00 more than the ball. How much does the ball cost?",
+    r"The following table gives the joint distribution of $X$ and $Y$:" "\n\n| X \\ Y | 0 | 1 |\n|---|---|---|\n| 0 | 0.1 | 0.3 |\n"
+    "| 1 | 0.2 | 0.4 |\n\nFind the covariance of $X$ and $Y$.",
+    "The following data were collected: 12, 15, 11, 18, 20, 14. Compute the sample mean and the sample variance.",
+    "We start by placing one white and one black ball in an urn. At each step a ball is drawn at random and returned with another of the "
+    "same color. What is the distribution of the number of white balls after n steps?",
+    r"Let $(M_n)_{n \ge 0}$ be a martingale with $\sup_n E[M_n^2] < \infty$. Prove that it converges in $L^2$.",
+    "The test scores of a class are given in the table below. Find the median.\n\n"
+    "Score  Students\n50  3\n60  7\n70  12\n80  5\n",
+    r"Suppose $X \sim \mathrm{Poisson}(\lambda)$ and, given $X = x$, $Y \sim \mathrm{Binomial}(x, p)$. (a) Find the distribution of $Y$. "
+    r"(b) Find $E[X \mid Y]$. (c) Are $Y$ and $X - Y$ independent?",
+    "My sister rolls a fair die and I roll two. What is the probability that my larger roll beats hers?",
+    "Which of the following estimators is unbiased for the variance: the one that divides by n, or the one that divides by n - 1?",
+    r"Let $U_1, U_2, \ldots$ be independent and uniform on $(0,1]$, and $N = \min\{n : U_1 + \dots + U_n > 1\}$. Find $E[N]$.",
+    "Someone says: \"The probability of rain on two days is $1/2 + 1/2 = 1$.\" What is wrong with this argument?",
+    "You are given n independent exponential random variables with rate 1. What is the distribution of their minimum?",
+    r"サイコロを $3$ 回投げるとき、出た目の最大値が $5$ である確率を求めよ。",
+    r"確率変数 $X$ は平均 $0$、分散 $1$ をもつ。$P(|X|\ge 2)\le 1/4$ を証明せよ。",
+)
+NUMBER_THEORY = (
+    "Find all primes p such that p + 2 and p + 4 are also prime.",
+    r"Show that there are infinitely many primes congruent to $3$ modulo $4$.",
+    r"Find the remainder when $2^{2024}$ is divided by $7$.",
+    r"$a_1 = 1$, $a_2 = 1$ and $a_{n+2} = a_{n+1} + a_n$. Prove that $\gcd(a_m, a_n) = a_{\gcd(m, n)}$.",
+    "Consider the sequence 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, ... in which each term is the sum of the two before it. Which terms are even?",
+    r"Let $\zeta$ be the Riemann zeta function. Prove that $\zeta(1 + it) \ne 0$ for all real $t \neq 0$.",
+    r"Determine all pairs $(x, y)$ of positive integers with $x^2 - 2y^2 = 1$ and $x < 100$.",
+    "p-adic numbers: show that -1 is a square in Q_5 but not in Q_7.",
+    r"Let $S = \{n \in \mathbb{N} : n \mid 2^n - 2\}$. Is $S$ infinite?",
+    r"Compute the class number of $\mathbb{Q}(\sqrt{-23})$.",
+    r"For a positive integer $n$, let $\sigma(n)$ denote the sum of its divisors. Find all $n$ with $\sigma(n) = 2n$ and $n < 500$. "
+    "Express your answer as a list, and put your final answer in \\boxed{}.",
+    "If the answer is $m/n$ in lowest terms, find m + n: what fraction of the integers from 1 to 100 are divisible by 3 or 5?",
+    "What is the sum of the digits of the number 10^20 - 17?",
+    r"Let $p$ be an odd prime. Part (i): show that $\left(\frac{-1}{p}\right) = (-1)^{(p-1)/2}$. Part (ii): deduce which primes are sums "
+    "of two squares.",
+    r"\textbf{Theorem (Wilson).} Let $p$ be a prime. Prove that $(p-1)! \equiv -1 \pmod p$.",
+    r"$n^2+1$ が $5$ で割り切れるような自然数 $n$ をすべて求めよ。",
+    r"整数 $a, b$ に対して、次の条件を満たす組 $(a,b)$ は何個あるか。ただし、$1\le a\le b\le 10$ とする。",
+)
+DISCRETE = (
+    "How many ways are there to tile a 2 x 10 rectangle with dominoes?",
+    "Prove that every tournament has a Hamiltonian path.",
+    r"Let $G$ be a graph on $n$ vertices with more than $n^2/4$ edges. Show that $G$ contains a triangle.",
+    "There are 100 prisoners and a light bulb. Every day one prisoner, chosen at random, may switch it on or off. Find a strategy by which "
+    "one of them can be certain that all have been in the room.",
+    r"Let $F$ be a family of subsets of $\{1, 2, \dots, n\}$ such that no member contains another. Prove that $|F| \le \binom{n}{\lfloor n/2 \rfloor}$.",
+    "Consider the following algorithm.\nStep 1: Let i = 1.\nStep 2: If a[i] > a[i+1], swap them.\nStep 3: Increase i and go to step 2 while "
+    "i < n.\nHow many swaps does it make in the worst case?",
+    "Let G be the graph with vertices 1, ..., 6 and edges 12, 23, 34, 45, 56, 61, 14. Determine its chromatic polynomial.",
+    "Let n >= 2.\n1. Prove that the complete graph K_n has n^(n-2) spanning trees.\n2. Find the number of spanning trees that contain a given edge.\n"
+    "3. Deduce the expected degree of a vertex in a uniformly random spanning tree.",
+    "Alice and Bob play a game with a heap of 50 stones. In each turn a player takes 1, 2 or 5 stones; whoever takes the last stone wins. "
+    "Who wins if Alice starts?",
+    "1. Let P be a finite poset. Show that P has a maximal element.\n2. Show that the longest chain of P and the smallest partition of P into "
+    "antichains have the same size.",
+    r"Prove that the language $L = \{0^n 1^n : n \ge 0\}$ is not regular.",
+    "Is it possible to cover an 8x8 chessboard without two opposite corners by 31 dominoes? Justify your answer.",
+    r"Show that $R(3,3) = 6$, that is: every 2-coloring of the edges of $K_6$ has a monochromatic triangle.",
+    "k-regular graphs: for which k and n does a k-regular graph on n vertices exist?",
+    "How many words of length 5 over the alphabet {a, b, c} contain neither \"ab\" nor \"ba\"?",
+    r"$n$ 人が円形に並ぶ並び方は何通りあるか。",
+    "グラフ $G$ の各頂点の次数が $3$ 以上であるとき、$G$ は偶数長の閉路を含むことを証明せよ。",
+    "Please solve the following problem: in how many ways can 8 rooks be placed on a chessboard such that no two attack each other?",
+)
+DOMAINS = {
+    "algebra": ALGEBRA, "calculus": CALCULUS, "geometry": GEOMETRY, "statistics": STATISTICS, "number_theory": NUMBER_THEORY,
+    "discrete": DISCRETE,
+}  # fmt: skip
+
+BAD: dict[str, tuple[str, ...]] = {
+    "too_long": ("Prove that " + ", ".join(f"$x_{{{n}}} > {n}$" for n in range(700)) + " together imply nothing.",),
+    "repetition": (
+        "Find the number of the number of the number of the number of the number of the number of solutions.",
+        "Let $G$ be a group. Let $G$ be a group of order 4. Is it abelian?\n" + "Show that the group is abelian.\n" * 4,
+        "Prove that the ring is a ring, and that the ring is a ring, and that the ring is a ring, and that the ring is a ring, and that it is.",
+        "Compute the integral integral integral integral integral integral of x.",
+        "Let $f$ be a continuous function on the closed unit interval with values in the reals, and let $g$ be another one. Is $f$ bounded? "
+        "Let $f$ be a continuous function on the closed unit interval with values in the reals, and let $g$ be another one. Is $f$ bounded?",
+        "Find x such that hahahahahahahahahahahahahahaha holds.",
+        "次の値を求めよ。" + "数列とする。" * 12,
+        "What is the sum of all the terms of the series?\nWhat is the sum of all the terms of the series?\n"
+        "What is the sum of all the terms of the series?",
+        "A is a set and B is a set and C is a set and D is a set. " + "Then A is a subset of B. " * 6 + "Is it?",
+        "Evaluate the limit of the sequence of the sequence of the sequence of the sequence of the sequence of partial sums.",
+    ),
+    "language": (
+        "Montrer que tout groupe fini d'ordre premier est cyclique et que tous ses sous-groupes sont triviaux.",
+        "Sei $G$ eine endliche Gruppe und $H$ eine Untergruppe. Zeigen Sie, dass die Ordnung von $H$ die Ordnung von $G$ teilt.",
+        "Encuentre todos los números primos que son suma de dos cuadrados y demuestre que no hay otros.",
+        "Докажите, что существует бесконечно много простых чисел вида 4k + 3.",
+        "设 $G$ 是一个有限群，证明 $G$ 的每个子群的阶整除 $G$ 的阶，并且举例说明逆命题不成立。",
+        "자연수 n에 대하여 n의 제곱이 짝수이면 n도 짝수임을 증명하고, 그 역도 성립하는지 설명하시오.",
+        "Find the значение of the интеграл from zero to one.",
+        "Let the множество of all functions be 给定的 and compute its cardinality.",
+        "Determine the пределs of the sequence aₙ when n goes to infinity.",
+        "Prove that รูปสามเหลี่ยม is equilateral if all its angles are equal.",
+        "Quante sono le soluzioni intere dell'equazione seguente, e come si possono trovare tutte?",
+        "सिद्ध कीजिए कि अभाज्य संख्याएँ अनंत हैं और उनका कोई अंत नहीं है।",
+        "Compute the الكثير of degree three whose roots are 1, 2 and 3.",
+    ),
+    "chat": (
+        "Hello",
+        "Hi! How are you today?",
+        "Can you help me with my homework?",
+        "Thanks, that was very helpful!",
+        "I'm an AI language model and I can't do that.",
+        "Sure! Here is a problem for you.",
+        "Write a story about a dragon who lives in a castle.",
+        "Please provide a problem.",
+        "You are a detective who has been tasked to solve a murder. What do you do first?",
+        "I'm planning a trip to Japan. Which cities should I visit?",
+        "Could you please give me a challenging math problem?",
+        "I am a student and I have an exam next week. Can you help me?",
+        "Tell me a joke about mathematicians.",
+        "What is your favorite theorem?",
+        "What can you do for me?",
+        "This question is about Euclidean geometry.",
+        "Let me know if you have any questions.",
+        "Can you solve it?",
+        "How do I write a good cover letter for a job at a bank?",
+        "Here is a challenging problem in abstract algebra.",
+        "こんにちは。数学の宿題を手伝ってください。",
+        "数学の問題を出してください。",
+    ),
+    "leak": (
+        "Find all $x$ with $x^2 = 4$. We have $x = 2$ or $x = -2$, thus the solutions are complete. Therefore, the answer is $\\pm 2$.",
+        "To solve this problem, we need to find the roots of the quadratic equation $x^2 - 5x + 6 = 0$.",
+        "What is the derivative of $x^2$? The answer is $2x$.",
+        "Let's solve the equation $3x + 1 = 10$. Subtract 1 from both sides.",
+        "Compute $\\int_0^1 x\\,dx$. First, we note that an antiderivative is $x^2/2$.",
+        "Prove that $\\sqrt 2$ is irrational. We start by assuming the contrary.",
+        "Determine the order of the group $S_4$. Solution: it has $4! = 24$ elements.",
+        "Find the remainder of $7^{10}$ modulo $5$. Answer: 4",
+        "Evaluate the sum $1 + 2 + \\dots + 100$.\n\n$$1 + 2 + \\dots + 100 = \\boxed{5050}$$",
+        "How many subsets does a set with 5 elements have?\n\nTo find the number of subsets, we use the fact that each element is in or out.",
+        "What is the probability of two heads in two tosses?\nLet's think step by step. Each toss has two outcomes.",
+        "Show that every field is an integral domain.\n\nBy the definition of a field, we know that each nonzero element is invertible.",
+        "**Solution**\n\nThe group is cyclic, so it has one subgroup for each divisor.",
+        "Find the area of a circle with radius 3.\n\nUsing the formula for the area, we get $9\\pi$.",
+        "Okay, so I need to find the number of primes below 100. Let me list them.",
+        "Step 1: Factor the polynomial $x^2 - 1$. Step 2: Set each factor to zero.",
+        "Solve $x + 1 = 3$ for x. So the answer is x = 2.",
+        "Let $p$ be a prime. Find $\\phi(p)$. We can write $\\phi(p) = p - 1$ since all smaller numbers are coprime to it.",
+        "$x^2 + 1 = 0$ の解を求めよ。よって、答えは $x=\\pm i$ である。",
+        "連立方程式 $x+y=3$, $x-y=1$ を解け。解答：$x=2$, $y=1$",
+        "Theorem. Every finite integral domain is a field.\n\nProof. Let $a$ be nonzero. Multiplication by $a$ is injective, hence surjective.",
+    ),
+    "several": (
+        "Problem 1: Find the derivative of $x^3$.\n\nProblem 2: How many primes are there below 50?",
+        "1. Find the area of a circle of radius 2.\n2. Compute the sum of the first 10 odd numbers.\n3. Solve $x^2 = 9$.",
+        "Question 1. What is the order of $S_5$?\nQuestion 2. What is the center of $D_4$?",
+        "**Problem 1.** Prove that $\\sqrt 3$ is irrational.\n\n**Problem 2.** Evaluate $\\int_0^1 x^2\\,dx$.",
+        "Solve the following problems:\n1. Find the gcd of 84 and 126.\n2. Find the inverse of 3 modulo 11.",
+        "Exercise 1: Show that 7 divides $8^n - 1$.\nExercise 2: Find the volume of a cone.",
+        "問1 $2^{10}$ を求めよ。\n問2 円周率が無理数であることを示せ。",
+        "Find the maximum of $x(1-x)$.\n\n---\n\nHow many edges does $K_7$ have?",
+        "What is the sum of the angles of a pentagon?\n\nAnother problem: find the number of divisors of 360.",
+        "Q: What is 5 factorial?\nQ: What is the probability of a double six?",
+        "Answer the following questions.\n1) What is a prime number?\n2) How many vertices does a cube have?",
+        "1. Prove that 2 is prime. 2. Compute the determinant of the identity matrix. 3. Find the mean of 1, 2 and 6.",
+    ),
+    "multiple_choice": (
+        "Which of the following is a prime number?",
+        "Which of the following statements about compact sets is true?",
+        "Select the correct answer.",
+        "Let $G$ be a group of order 6. Which one of the following must be true of $G$?",
+        "What is the value of $\\int_0^1 x\\,dx$? Choose the correct option.",
+        "Which of the following numbers is the largest?\nA)",
+        "All of the following are subgroups of $S_4$ except one. Which of the following is it?",
+        "次のうち、正しいものはどれか。",
+        "以下の選択肢から正しいものを選べ。",
+        "Which of these is a martingale?",
+        "In triangle $ABC$, which of the following conditions implies that it is isosceles?",
+        "Pick the best answer: how many primes are there below 20?",
+    ),
+    "missing": (
+        "Find the area of the shaded region in the figure below.",
+        "In the diagram, $AB$ is parallel to $CD$. Find the angle $x$.",
+        "As shown in the figure, the circle touches the square at $P$. Determine the length of $AP$.",
+        "Use the following data to compute the mean and the variance.",
+        "The table below shows the number of students in each class. How many students are there in total?",
+        "Using the result of the previous exercise, prove that the group is simple.",
+        "Prove that the above function is continuous.",
+        "Solve the problem in the attached file.",
+        "Refer to the graph shown and determine where the function is increasing.",
+        "Use Theorem 3.2 to prove that every compact subset of $X$ is closed.",
+        "What is the area of the triangle shown?",
+        "The graph of $f$ is given in the picture. For which $x$ is $f(x) = 0$?",
+        "Find the volume of the solid in Figure 3.",
+        "下図の三角形の面積を求めよ。",
+        "前問の結果を用いて、$a_n$ の極限を求めよ。",
+        "Solve the following equation.",
+        "According to the chart, which city has the greatest rainfall per month?",
+        "Show that the set of Exercise 5 is closed under addition.",
+        "A survey gave the results in the table. Find the probability that a random person prefers tea.",
+    ),
+    "fragment": (
+        ", and let $H$ be a normal subgroup of index 2. Show that $H$ contains all elements of odd order.",
+        ") is a metric space. Show that it is complete.",
+        "subgroups of a finite group $G$. Prove that their product is a subgroup.",
+        "of order 12. How many Sylow 3-subgroups can it have?",
+        "theorem to show that the polynomial has exactly five roots.",
+        ". Find the eigenvalues of the matrix $A$.",
+        "'s theorem states that the order of a subgroup divides the order of the group. Prove it.",
+        "and compute the integral of $f$ over $[0,1]$.",
+        "a positive integer such that n divides 2^n + 1. Show that 3 divides n.",
+        "B) group theory. What is the order of $S_4$?",
+        "ing the ratio test, determine whether the series converges.",
+        "、$n$ を自然数とする。$2^n > n$ を示せ。",
+        "which is continuous on the real line. Prove that it attains its maximum on $[0,1]$.",
+    ),
+    "cut": (
+        "Let $G$ be a finite group and let",
+        "Find all integers $n$ such that",
+        "Compute the following integral:",
+        "Prove that for every $n \\ge 1$, the number $n^2 +",
+        "Let $X$ be a compact space, where",
+        "Evaluate \\[ \\int_0^1 x^2 \\, dx",
+        "Find the eigenvalues of the matrix $\\begin{pmatrix} 1 & 2 \\\\ 3 & 4$.",
+        "Let $f(x) = \\frac{1}{1 + x^2$. Find $f'(0)$.",
+        "Show that the set of all",
+        "Determine the values of $a$ and $b$ for which the function is continuous,",
+        "Find the number of ways to choose 3 balls from",
+        "Suppose that $A$ is a matrix with eigenvalues $1$, $2$ and",
+        "Let $G$ be a connected graph with $n$ vertices and a maximal",
+        "Solve the system\n\\begin{align*}\nx + y &= 3 \\\\\nx - y &= 1",
+        "Let $(X, d$ be a metric space. Show that $\\left( X, d $ is complete.",
+        "$n$ を自然数とする。このとき、",
+        "次の関数 $f(x)=x^2$ の最小値を",
+        "What is the probability that a randomly chosen",
+        "Let $S = \\{1, 2, \\dots, n\\}$ and consider the family of",
+        "A ball is thrown from the top of a building and its height is given by h(t) =",
+        "Prove that the following are equivalent: (i) $f$ is continuous; (ii)",
+        "Show that the sum of the series is smaller than the",
+    ),
+    "too_short": ("Algebra", "$x$", "Eigenvalues?", "Prime numbers.", "Integral!", "Compute"),
+    "no_task": (
+        "Let $G$ be a group of order 15. Then $G$ is cyclic.",
+        "The set of all integers is a ring under addition and multiplication.",
+        "A triangle is a polygon with three sides. The sum of its angles is 180 degrees.",
+        "Every bounded sequence of real numbers has a convergent subsequence.",
+        "The harmonic series diverges. The geometric series converges for ratios below one in absolute value.",
+        "群の中心は正規部分群である。",
+    ),
+}
+
+# Raw instruction, the problem that is left of it, what was cut off.
+TRIMMED = (
+    ("Problem: Find the order of $GL_2(\\mathbb{F}_3)$.", "Find the order of $GL_2(\\mathbb{F}_3)$.", "label"),
+    ("**Problem 1.** Prove that $e$ is irrational.", "Prove that $e$ is irrational.", "label"),
+    ("Question 3. How many primes are below 30?", "How many primes are below 30?", "label"),
+    ("### Problem\n\nCompute $\\int_0^1 x^3\\,dx$.", "Compute $\\int_0^1 x^3\\,dx$.", "label"),
+    ("Task: Show that $\\mathbb{Q}$ is countable.", "Show that $\\mathbb{Q}$ is countable.", "label"),
+    ("問題：$x^2=2$ を解け。", "$x^2=2$ を解け。", "label"),
+    ("【問題】円 $x^2+y^2=1$ の面積を求めよ。", "円 $x^2+y^2=1$ の面積を求めよ。", "label"),
+    ("Challenging Problem: Let $n$ be odd. Show that $8$ divides $n^2 - 1$.", "Let $n$ be odd. Show that $8$ divides $n^2 - 1$.", "label"),
+    ("\\textbf{Problem 2.} Find all idempotents of $\\mathbb{Z}/30$.", "Find all idempotents of $\\mathbb{Z}/30$.", "label"),
+    ("1. Prove that every subgroup of a cyclic group is cyclic.", "Prove that every subgroup of a cyclic group is cyclic.", "label"),
+    ("Exercise 4.2 (Topology): Is the Sorgenfrey line separable?", "Is the Sorgenfrey line separable?", "label"),
+    (
+        "Sure! Here is a challenging problem in number theory:\n\nFind all integers $n$ with $n^2 + n + 1$ divisible by $7$.",
+        "Find all integers $n$ with $n^2 + n + 1$ divisible by $7$.",
+        "label",
+    ),
+    ("Find $x$ if $2x = 6$.\n\nSolution:\nDivide by 2: $x = 3$.", "Find $x$ if $2x = 6$.", "leak"),
+    ("How many edges has $K_5$?\n\n**Solution**\n\nIt has $\\binom52 = 10$ edges.", "How many edges has $K_5$?", "leak"),
+    ("What is $3 \\cdot 7$ modulo $5$?\nAnswer: $1$", "What is $3 \\cdot 7$ modulo $5$?", "leak"),
+    ("Compute the determinant of $A^{-1}$ if $\\det A = 4$.\n\n## Step 1: Recall\nThe determinant is multiplicative.",
+     "Compute the determinant of $A^{-1}$ if $\\det A = 4$.", "leak"),
+    ("Prove that there are infinitely many primes.\n\nProof. Suppose there are only finitely many.",
+     "Prove that there are infinitely many primes.", "leak"),
+    ("$2^{10}$ の桁数を求めよ。\n\n解答：$4$ 桁", "$2^{10}$ の桁数を求めよ。", "leak"),
+    ("Find the mean of 3, 4 and 8. (Answer: 5)", "Find the mean of 3, 4 and 8.", "leak"),
+    ("Q: What is the sum of the angles of a triangle?\nA: 180 degrees", "What is the sum of the angles of a triangle?", "label+leak"),
+    ("Problem 7: Evaluate $\\sum_{n \\ge 1} 2^{-n}$.\n\n---\n\n### Solution\nIt is a geometric series.", "Evaluate $\\sum_{n \\ge 1} 2^{-n}$.",
+     "label+leak"),
+    ("Which of the following is prime?\nA) 21\nB) 23\nC) 25\nAnswer: B", "Which of the following is prime?\nA) 21\nB) 23\nC) 25", "leak"),
+)  # fmt: skip
+
+
+def good() -> list[str]:
+    """All problems that must be kept as they are."""
+    return [text for texts in DOMAINS.values() for text in texts]
+
+
+def dropped(raw: str) -> str | None:
+    """The reason for which Clean drops a text, special tokens and the end of the draw aside."""
+    text, _ = trim(raw.strip())
+    reason = reason_of(text)
+    language = language_of(text) if reason is None else None
+    return "language" if language not in (None, *LANGUAGES) else reason
+
+
+def scores(bad: dict[str, tuple[str, ...]], kept: list[str]) -> Iterator[tuple[str, int, int, int, float, float]]:
+    """A row a rule: texts of its kind, found of them, found in all, precision, recall."""
+    found = [(reason, dropped(text)) for reason, texts in bad.items() for text in texts] + [(None, dropped(text)) for text in kept]
+    for reason in REASONS:
+        right = sum(1 for expected, got in found if expected == got == reason)
+        of_kind = sum(1 for expected, _ in found if expected == reason)
+        named = sum(1 for _, got in found if got == reason)
+        yield reason, of_kind, right, named, right / named if named else 1.0, right / of_kind if of_kind else 1.0
+
+
+def table() -> str:
+    """Precision and recall of every rule, as text."""
+    lines = [f"{len(good())} good, {sum(map(len, BAD.values()))} bad, {len(TRIMMED)} trimmed", "rule             texts found precision recall"]
+    for reason, of_kind, right, _, precision, recall in scores(BAD, good()):
+        lines.append(f"{reason:<16} {of_kind:>5} {right:>5} {precision:>9.2f} {recall:>6.2f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
