@@ -29,9 +29,17 @@ def problem(number: int) -> str:
     """A problem that Clean keeps."""
     dice = random.Random(number)
     formula = f"$x^{{{dice.randint(2, 9)}}} + {dice.randint(2, 10**6)}x = {dice.randint(2, 10**6)}$"
-    words = {"f": formula, "a": dice.choice(_ADJECTIVES), "s": dice.choice(_SUBJECTS), "b": dice.choice(_ADJECTIVES), "t": dice.choice(_SUBJECTS)}
+    words = {
+        "f": formula,
+        "a": dice.choice(_ADJECTIVES),
+        "s": dice.choice(_SUBJECTS),
+        "b": dice.choice(_ADJECTIVES),
+        "t": dice.choice(_SUBJECTS),
+    }
     text = dice.choice(_TASKS).format(**words)
-    more = f"Here the {dice.choice(_ADJECTIVES)} {dice.choice(_SUBJECTS)} of rank {dice.randint(2, 10**6)} acts on a {dice.choice(_SUBJECTS)}."
+    more = (
+        f"Here the {dice.choice(_ADJECTIVES)} {dice.choice(_SUBJECTS)} of rank {dice.randint(2, 10**6)} acts on a {dice.choice(_SUBJECTS)}."
+    )
     return f"{more} {text}{'' if text[-1] == '?' else '.'}"
 
 

@@ -81,7 +81,10 @@ def main(model: str, problems: int) -> None:
         whole = run(Path(name) / "whole", 256)
         again = run(Path(name) / "whole", 256)
         share = problems / whole["draws"]
-        print(f"{problems:,} problems of {whole['draws']:,} draws ({share:.1%}) in {whole['seconds']:.0f} s, peak {whole['peak']:.0f} MB", flush=True)
+        print(
+            f"{problems:,} problems of {whole['draws']:,} draws ({share:.1%}) in {whole['seconds']:.0f} s, peak {whole['peak']:.0f} MB",
+            flush=True,
+        )
         print(f"the same again: {again['seconds']:.1f} s", flush=True)
         kills = 0
         for _ in range(KILLS):
@@ -94,7 +97,13 @@ def main(model: str, problems: int) -> None:
             child.wait()
         same = run(Path(name) / "killed", 300)["digest"] == whole["digest"] == again["digest"]
     print(f"killed {kills} times, with other shards: {'the same set' if same else 'ANOTHER SET'}")
-    kept = {"problems": problems, "draws": whole["draws"], "seconds": whole["seconds"], "peak": whole["peak"], "again_seconds": again["seconds"]}
+    kept = {
+        "problems": problems,
+        "draws": whole["draws"],
+        "seconds": whole["seconds"],
+        "peak": whole["peak"],
+        "again_seconds": again["seconds"],
+    }
     results.record("harvest", {**kept, "kills": kills, "same": same})
     sys.exit(0 if same else 1)
 

@@ -9,6 +9,9 @@ from typing import Any, NoReturn
 
 from magpie_hf.domains import DOMAINS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput
+from magpie_hf.stages.tag import DIFFICULTIES, QUALITIES
+
+LANGUAGES, NEAR, PRESETS = ("en", "ja"), 0.6, ()
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS
 from magpie_hf.settings import DEFAULT_SETTINGS, HOW_TO_NAME
 
@@ -54,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
 
     good = build.add_argument_group("which draws are accepted as problems")
     good.add_argument("--tagger", help="who labels them by domain, quality, difficulty and solvability (default: the model; none: nobody)")
-    good.add_argument("--off-domain", choices=("drop", "move", "keep"), default="drop", help="what the tagger puts elsewhere (default: drop)")
+    good.add_argument(
+        "--off-domain", choices=("drop", "move", "keep"), default="drop", help="what the tagger puts elsewhere (default: drop)"
+    )
     good.add_argument("--min-quality", choices=QUALITIES, default="average", help="least quality by the tagger (default: average)")
     good.add_argument("--min-difficulty", choices=DIFFICULTIES, default=DIFFICULTIES[0], help="least difficulty (default: %(default)s)")
     good.add_argument("--unsolvable", choices=("drop", "keep"), default="drop", help="what the tagger calls unsolvable (default: drop)")

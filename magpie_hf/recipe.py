@@ -12,6 +12,7 @@ from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Acceptance
 from magpie_hf.problems.benchmarks import Loaded, NotChecked
+
 LANGUAGES = ("en", "ja")
 from magpie_hf.problems.twins import NEAR
 from magpie_hf.schema import SPLITS

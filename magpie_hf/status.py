@@ -51,7 +51,9 @@ class HarvestStatus:
     def line(self) -> str:
         reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
         share = f" ({self.accepted / self.judged:.0%})" if self.judged else ""
-        return f"{self.domain:<14} {'harvest':<12} {f'{self.accepted:,}/{self.target:,}':>15} of {self.judged:,} draws judged{share}{reasons}"
+        return (
+            f"{self.domain:<14} {'harvest':<12} {f'{self.accepted:,}/{self.target:,}':>15} of {self.judged:,} draws judged{share}{reasons}"
+        )
 
 
 @dataclass(frozen=True)

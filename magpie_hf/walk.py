@@ -217,7 +217,9 @@ class Walk:
         parts = [part for pieces in rows.values() for part in pieces]
         tables = [part.read(["accepted_as", "embedding"]) for part in parts]
         vectors = [table["embedding"].filter(pc.is_valid(table["accepted_as"])).combine_chunks() for table in tables]
-        distances = iter(neighbour_distances(np.concatenate([one.flatten().to_numpy().reshape(len(one), -1) for one in vectors if len(one)])))
+        distances = iter(
+            neighbour_distances(np.concatenate([one.flatten().to_numpy().reshape(len(one), -1) for one in vectors if len(one)]))
+        )
         features = Features(NEIGHBOUR)
         made: dict[str, list[Rows]] = {key: [] for key in rows}
         for part, table in zip(parts, tables, strict=True):

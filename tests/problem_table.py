@@ -80,20 +80,20 @@ STATISTICS = (
     r"Let $X_1, \dots, X_n$ be i.i.d. $N(\mu, \sigma^2)$. Show that $\bar{X}$ and $S^2$ are independent.",
     "A lottery ticket costs $5 and wins $100 with probability 1/50. What is the expected gain of a player who buys $20 worth of tickets?",
     "A bat and a ball together cost $1.10. The bat costs $1.00 more than the ball. How much does the ball cost?",
-    r"The following table gives the joint distribution of $X$ and $Y$:" "\n\n| X \\ Y | 0 | 1 |\n|---|---|---|\n| 0 | 0.1 | 0.3 |\n"
+    r"The following table gives the joint distribution of $X$ and $Y$:"
+    "\n\n| X \\ Y | 0 | 1 |\n|---|---|---|\n| 0 | 0.1 | 0.3 |\n"
     "| 1 | 0.2 | 0.4 |\n\nFind the covariance of $X$ and $Y$.",
     "The following data were collected: 12, 15, 11, 18, 20, 14. Compute the sample mean and the sample variance.",
     "We start by placing one white and one black ball in an urn. At each step a ball is drawn at random and returned with another of the "
     "same color. What is the distribution of the number of white balls after n steps?",
     r"Let $(M_n)_{n \ge 0}$ be a martingale with $\sup_n E[M_n^2] < \infty$. Prove that it converges in $L^2$.",
-    "The test scores of a class are given in the table below. Find the median.\n\n"
-    "Score  Students\n50  3\n60  7\n70  12\n80  5\n",
+    "The test scores of a class are given in the table below. Find the median.\n\nScore  Students\n50  3\n60  7\n70  12\n80  5\n",
     r"Suppose $X \sim \mathrm{Poisson}(\lambda)$ and, given $X = x$, $Y \sim \mathrm{Binomial}(x, p)$. (a) Find the distribution of $Y$. "
     r"(b) Find $E[X \mid Y]$. (c) Are $Y$ and $X - Y$ independent?",
     "My sister rolls a fair die and I roll two. What is the probability that my larger roll beats hers?",
     "Which of the following estimators is unbiased for the variance: the one that divides by n, or the one that divides by n - 1?",
     r"Let $U_1, U_2, \ldots$ be independent and uniform on $(0,1]$, and $N = \min\{n : U_1 + \dots + U_n > 1\}$. Find $E[N]$.",
-    "Someone says: \"The probability of rain on two days is $1/2 + 1/2 = 1$.\" What is wrong with this argument?",
+    'Someone says: "The probability of rain on two days is $1/2 + 1/2 = 1$." What is wrong with this argument?',
     "You are given n independent exponential random variables with rate 1. What is the distribution of their minimum?",
     r"サイコロを $3$ 回投げるとき、出た目の最大値が $5$ である確率を求めよ。",
     r"確率変数 $X$ は平均 $0$、分散 $1$ をもつ。$P(|X|\ge 2)\le 1/4$ を証明せよ。",
@@ -139,7 +139,7 @@ DISCRETE = (
     "Is it possible to cover an 8x8 chessboard without two opposite corners by 31 dominoes? Justify your answer.",
     r"Show that $R(3,3) = 6$, that is: every 2-coloring of the edges of $K_6$ has a monochromatic triangle.",
     "k-regular graphs: for which k and n does a k-regular graph on n vertices exist?",
-    "How many words of length 5 over the alphabet {a, b, c} contain neither \"ab\" nor \"ba\"?",
+    'How many words of length 5 over the alphabet {a, b, c} contain neither "ab" nor "ba"?',
     r"$n$ 人が円形に並ぶ並び方は何通りあるか。",
     "グラフ $G$ の各頂点の次数が $3$ 以上であるとき、$G$ は偶数長の閉路を含むことを証明せよ。",
     "Please solve the following problem: in how many ways can 8 rooks be placed on a chessboard such that no two attack each other?",
@@ -385,7 +385,10 @@ def scores(bad: dict[str, tuple[str, ...]], kept: list[str]) -> Iterator[tuple[s
 
 def table() -> str:
     """Precision and recall of every rule, as text."""
-    lines = [f"{len(good())} good, {sum(map(len, BAD.values()))} bad, {len(TRIMMED)} trimmed", "rule             texts found precision recall"]
+    lines = [
+        f"{len(good())} good, {sum(map(len, BAD.values()))} bad, {len(TRIMMED)} trimmed",
+        "rule             texts found precision recall",
+    ]
     for reason, of_kind, right, _, precision, recall in scores(BAD, good()):
         lines.append(f"{reason:<16} {of_kind:>5} {right:>5} {precision:>9.2f} {recall:>6.2f}")
     return "\n".join(lines)

@@ -184,7 +184,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"errors", "sampling", "known"},
+    {"errors", "sampling", "known", "labels", "reasons"},
     {
         "domains",
         "settings",
@@ -196,6 +196,7 @@ FLOORS = [
         "answers.notation",
         "answers.words",
         "answers.values",
+        *(f"problems.{file.stem}" for file in (ROOT / "magpie_hf" / "problems").glob("[a-z]*.py")),
     },
     {"answers.votes", "answers.workers", "answers.equality", "answers.equivalence", "answers.worker"},
     {"stage", "engines.base", "engines.journal"},
@@ -204,9 +205,9 @@ FLOORS = [
     {"engines.vllm", "engines.armorm", "engines.fake"},
     {"scorers", "reward", *(f"stages.{file.stem}" for file in (ROOT / "magpie_hf" / "stages").glob("[a-z]*.py"))},
     {"rows"},
-    {"shards"},
+    {"shards", "harvest"},
     {"runners", "recipe"},
-    {"stats", "status", "yields", "turns", "probe"},
+    {"decisions", "stats", "status", "yields", "turns", "probe"},
     {"publish", "legacy", "card"},
     {"walk", "options"},
     {"cli"},

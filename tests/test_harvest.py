@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from datasets import Features, Value
+from draws import junk, labels, problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ from magpie_hf.problems.twins import Twins
 from magpie_hf.rows import Rows, in_memory, seed_rows
 from magpie_hf.schema import CLEAN, CONTAMINATION, INSTRUCTION, SIGNATURE, TAGS
 from magpie_hf.stages.sign import Sign
-from draws import junk, labels, problem
 
 GOOD = {"quality": "good", "difficulty": "hard", "solvability": "solvable", "category": "computation", "reason": None}
 COLUMNS = Features({**INSTRUCTION, **CLEAN, "tags": TAGS, **CONTAMINATION, **SIGNATURE})
@@ -34,7 +34,7 @@ def draw(key: str, number: int, **values: Any) -> dict[str, Any]:
 
 
 def rows_of(key: str, draws: list[dict[str, Any]], start: int, stop: int) -> Rows:
-    batch = {name: [{n: None for n in TAGS} | one[name] if name == "tags" and one[name] else one[name] for one in draws] for name in COLUMNS}
+    batch = {name: [dict.fromkeys(TAGS) | one[name] if name == "tags" and one[name] else one[name] for one in draws] for name in COLUMNS}
     part = {name: values[start:stop] for name, values in batch.items()}
     return seed_rows(key, 0, start, stop).joined(COLUMNS, in_memory("draws", COLUMNS, part))
 
@@ -115,7 +115,9 @@ def test_the_accepted_set_is_exact_and_depends_on_the_draws_alone(data, off_doma
 def test_a_good_draw_is_dropped_only_for_a_twin_before_it() -> None:
     drawn = {"algebra": [draw("algebra", n) for n in range(30)], "geometry": [draw("geometry", n) for n in range(30)]}
     drawn["geometry"][3] = draw("geometry", 3, text=drawn["algebra"][4]["problem"])  # 3 comes before 4: algebra's is the twin
-    drawn["geometry"][5] = draw("geometry", 5, text=drawn["algebra"][5]["problem"].replace(" ", "  "))  # of equal numbers the first domain stays
+    drawn["geometry"][5] = draw(
+        "geometry", 5, text=drawn["algebra"][5]["problem"].replace(" ", "  ")
+    )  # of equal numbers the first domain stays
     _, judged = harvested(drawn, {"algebra": 8, "geometry": 8}, Acceptance())
     twins = {(domain, n): twin for domain, n, _, twin, _ in judged if twin}
     assert twins == {("algebra", 4): "geometry-3", ("geometry", 5): "algebra-5"}

@@ -225,17 +225,17 @@ def test_the_pair_report_in_a_line() -> None:
 def rl_row(**changed: Any) -> dict[str, Any]:
     return {
         "index": 4, "id": "algebra-1", "domain": "algebra", "problem": "P", "majority_answer": "\\frac{1}{2}", "agreement": 0.8,
-        "class_sizes": [4, 1], "mean_num_tokens": 30.5, "is_readable": True, "dropped": None, **changed,
+        "class_sizes": [4, 1], "mean_num_tokens": 30.5, "is_readable": True, "accepted_as": "algebra", **changed,
     }  # fmt: skip
 
 
 def test_rl_problems_are_those_with_an_agreed_answer() -> None:
     rows = [
         rl_row(), rl_row(id="2", agreement=0.59), rl_row(id="3", agreement=0.6), rl_row(id="4", majority_answer=None),
-        rl_row(id="5", majority_answer=None, agreement=None), rl_row(id="6", dropped="length", agreement=None),
-        rl_row(id="7", is_readable=False),
+        rl_row(id="5", majority_answer=None, agreement=None), rl_row(id="6", accepted_as=None, agreement=None),
+        rl_row(id="7", is_readable=False), rl_row(id="8", accepted_as="geometry"),
     ]  # fmt: skip
-    out = ExportRL(0.6, "Box it.")({column: [row[column] for row in rows] for column in ExportRL.reads})
+    out = ExportRL("algebra", 0.6, "Box it.")({column: [row[column] for row in rows] for column in ExportRL.reads})
     assert out["id"] == ["algebra-1", "3"]
     assert {column: values[0] for column, values in out.items()} == {
         "id": "algebra-1",
@@ -252,4 +252,4 @@ def test_rl_problems_are_those_with_an_agreed_answer() -> None:
     }
     assert set(out) == set(RL)
     with pytest.raises(BadInput, match="the agreement of the RL problems is 60"):
-        ExportRL(60)
+        ExportRL("algebra", 60)

@@ -219,6 +219,9 @@ def row(**changed: Any) -> dict[str, Any]:
         "domain": "algebra",
         "seed": 11,
         "problem": "P",
+        "language": "en",
+        "tags": {"domain": "algebra", "quality": "good", "reason": None, "request": "r"},
+        "min_neighbor_distance": 0.25,
         "raw_num_tokens": 12,
         "solutions": [candidate("solution", answer_text=r"\boxed{1}")],
         "candidates": [candidate("good", answer_text=r"\boxed{2}"), candidate("cut", "length"), candidate("bad", answer_text="none")],
@@ -235,7 +238,7 @@ def row(**changed: Any) -> dict[str, Any]:
         "chosen_index": 0,
         "rejected_index": 2,
         "pair_kind": "style",
-        "dropped": None,
+        "accepted_as": "algebra",
         **changed,
     }
 
@@ -243,7 +246,7 @@ def row(**changed: Any) -> dict[str, Any]:
 CUT = {"solutions": [candidate("torn", "length")]}
 UNPAIRED = {"chosen_index": None, "rejected_index": None, "pair_kind": None}
 DROPPED = {
-    **UNPAIRED, "dropped": "empty", "problem": None, "solutions": None, "candidates": None, "scores": None,
+    **UNPAIRED, "accepted_as": None, "problem": None, "solutions": None, "candidates": None, "scores": None,
 }  # fmt: skip
 GENERATION = tuple(
     (name, 0.5 if name.endswith("temperature") else name) for name in PUBLISHED["generation"] if name not in ("seed", "asked_with")
@@ -251,7 +254,7 @@ GENERATION = tuple(
 
 
 def export(split: str, *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    out = ExportText(split, GENERATION)({column: [one[column] for one in rows] for column in ExportText.reads})
+    out = ExportText("algebra", split, GENERATION)({column: [one[column] for one in rows] for column in ExportText.reads})
     assert list(out) == list(PUBLISHED)
     return [dict(zip(out, values, strict=True)) for values in zip(*out.values(), strict=True)]
 
@@ -463,7 +466,9 @@ def test_the_funnel_says_what_became_of_the_draws() -> None:
 
 def test_the_funnel_in_a_line() -> None:
     none = ({}, {}, 0, 0, 0, 0)
-    counted = Funnel("algebra", 10_000, {"empty": 1_200, "length": 3}, *none, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500)
+    counted = Funnel(
+        "algebra", 10_000, {"empty": 1_200, "length": 3}, *none, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500
+    )
     assert counted.problems == 8_797
     assert counted.line() == (
         "10,000 drawn -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "

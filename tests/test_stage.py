@@ -38,6 +38,8 @@ from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
+from magpie_hf.stages.sign import Sign
+from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import CheckSolution, Verify
 
 CHATML = (
@@ -551,8 +553,11 @@ def test_export_publishes_a_row() -> None:
         "domain": ["algebra"],
         "seed": [11],
         "problem": ["Find $x$."],
+        "language": [None],
+        "tags": [None],
+        "min_neighbor_distance": [0.5],
         "raw_num_tokens": [12],
-        "dropped": [None],
+        "accepted_as": ["algebra"],
         "solutions": [[candidate("<think>\nhm</think>\n\n\\boxed{2}", thinking="hm", answer_text="\\boxed{2}", num_tokens=30)]],
         "candidates": [[candidate("Is \\boxed{3}", num_tokens=8), candidate("It is", "length"), candidate("Is \\boxed{2}")]],
         "scores": [[{"score": score, "objectives": [0.5], "gate": None} for score in (1.5, None, 4.0)]],
@@ -579,6 +584,9 @@ def test_export_publishes_a_row() -> None:
         "has_pair": [True],
         "pair_kind": ["correctness"],
         "problem": ["Find $x$."],
+        "language": [None],
+        "tags": [dict.fromkeys(PUBLISHED["tags"])],
+        "min_neighbor_distance": [0.5],
         "solution": ["<think>\nhm</think>\n\n\\boxed{2}"],
         "thinking": ["hm"],
         "answer": ["2"],
@@ -613,7 +621,7 @@ def test_export_publishes_a_row() -> None:
         "generation": [{"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}],
     }
     for split in ("train_sft", "train_prefs"):
-        out = ExportText(split, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
+        out = ExportText("algebra", split, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
         assert out == expected
         assert list(out) == list(PUBLISHED)
 
@@ -633,7 +641,18 @@ SEEN = {
     "in_majority": [None, [True, False], [None, None], None],
     "agreement": [None, 0.5, 1.0, None],
 }
-NULLABLE = {"dropped", "pair_reason", "pair_kind", "majority_answer", "agreement", "solution_agrees", "is_readable", "mean_num_tokens"}
+NULLABLE = {
+    "dropped",
+    "language",
+    "trimmed",
+    "pair_reason",
+    "pair_kind",
+    "majority_answer",
+    "agreement",
+    "solution_agrees",
+    "is_readable",
+    "mean_num_tokens",
+}
 
 
 def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> list[Stage]:
@@ -641,6 +660,8 @@ def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> 
     return [
         Instruct(engine, "S", Sampling()),
         Clean((model,)),
+        Sign(),
+        Tag(engine, (("algebra", "groups"),)),
         Respond(engine, "solutions", Sampling()),
         Respond(engine, "candidates", Sampling(), 2),
         Verify(),
@@ -650,7 +671,7 @@ def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> 
     ]
 
 
-STAGES = range(8)
+STAGES = range(10)
 
 
 def seen(stage: Stage) -> dict[str, list[Any]]:
@@ -714,7 +735,18 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair"]
+    assert [stage.label for stage in made] == [
+        "instruct",
+        "clean",
+        "sign",
+        "tag",
+        "solutions",
+        "candidates",
+        "verify",
+        "check",
+        "score",
+        "pair",
+    ]
     assert len({fingerprint(stage) for stage in made}) == len(made)
 
 
@@ -725,8 +757,11 @@ def test_export_is_a_function_for_map() -> None:
         "domain": ["a", "a"],
         "seed": [1, 2],
         "problem": ["P", None],
+        "language": ["en", None],
+        "tags": [{"domain": "a"}, None],
+        "min_neighbor_distance": [0.5, None],
         "raw_num_tokens": [3, 4],
-        "dropped": [None, "empty"],
+        "accepted_as": ["a", None],
         "solutions": [[candidate("s")], None],
         "candidates": [[candidate("c"), candidate("d")], None],
         "scores": [[{"score": score, "objectives": None, "gate": None} for score in (1.0, 2.0)], None],
@@ -745,7 +780,7 @@ def test_export_is_a_function_for_map() -> None:
     }
     names = [n for n in PUBLISHED["generation"] if n not in ("seed", "asked_with")]
     generation = tuple((n, 0.5 if n.endswith("temperature") else n) for n in names)
-    export = ExportText("train_sft", generation)
+    export = ExportText("a", "train_sft", generation)
     rows = Dataset.from_dict(alive).map(export, batched=True, remove_columns=columns, features=PUBLISHED)
     assert rows.features == PUBLISHED
     assert rows["id"][:] == ["a-1"]

@@ -132,8 +132,10 @@ def _states_a_box(text: str) -> bool:
     for found in _BOXED.finditer(text):
         held = found[1].strip(" .…")
         line = max(text.rfind("\n", 0, found.start()) + 1, found.start() - 160)
-        if held and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans") and not _ASKS_FOR_BOX.search(
-            text, line, found.start()
+        if (
+            held
+            and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans")
+            and not _ASKS_FOR_BOX.search(text, line, found.start())
         ):
             return True
     return False

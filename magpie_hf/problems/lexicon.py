@@ -50,7 +50,9 @@ _MATHEMATICAL_IN_JAPANESE = re.compile(
     r"[数式値積和差商群環体角辺円線面点比率列項根解解集写像空間行確分布平均期待整素実虚複素微関函級証明示次元個通位相距離体積面積倍元対称幾何]"
 )
 _OPERATION = re.compile(r"[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)")
-_QUANTITY = re.compile(r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b")
+_QUANTITY = re.compile(
+    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b"
+)
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
 
 

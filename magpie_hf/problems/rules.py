@@ -109,9 +109,7 @@ def is_several(text: str) -> bool:
     if not all(map(asks, items)) or (stem.strip() and not _BARE_STEM.match(stem)):
         return False
     named = set(_SYMBOL.findall(items[0])) if _INTRODUCES.search(items[0]) else set()
-    return not any(
-        _BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:]
-    )
+    return not any(_BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:])
 
 
 _CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has have than
