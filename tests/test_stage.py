@@ -38,6 +38,7 @@ from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
+from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import CheckSolution, Verify
 
 CHATML = (
@@ -647,10 +648,11 @@ def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> 
         CheckSolution(),
         ScoreCandidates(Judge(engine)),
         Pair(),
+        Tag(engine, (("algebra", "groups and rings"),)),
     ]
 
 
-STAGES = range(8)
+STAGES = range(9)
 
 
 def seen(stage: Stage) -> dict[str, list[Any]]:
@@ -714,7 +716,8 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    assert [stage.label for stage in made] == ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair"]
+    labels = ["instruct", "clean", "solutions", "candidates", "verify", "check", "score", "pair", "tag"]
+    assert [stage.label for stage in made] == labels
     assert len({fingerprint(stage) for stage in made}) == len(made)
 
 
