@@ -60,7 +60,7 @@ class Sampling:
             raise BadInput(f"logprobs is {self.logprobs}; give a number from 0 to 20, which is vLLM's limit")
         object.__setattr__(self, "stop_token_ids", tuple(sorted(set(self.stop_token_ids))))
         object.__setattr__(self, "allowed_token_ids", _token_ids(self.allowed_token_ids))
-        if self.schema:
+        if self.schema != "":
             _check_schema(self.schema)
             if self.allowed_token_ids:
                 raise BadInput("a sampling has a schema and allowed_token_ids, which do not go together; give one of them")
@@ -86,12 +86,13 @@ def _token_ids(ids: Iterable[int]) -> tuple[int, ...]:
     return given if all(map(int.__lt__, given, given[1:])) else tuple(sorted(set(given)))
 
 
-@lru_cache(maxsize=64)
 def _check_schema(schema: str) -> None:
+    if not isinstance(schema, str):
+        raise BadInput(f"schema is {schema!r}; give a JSON schema as text")
     try:
         parsed = json.loads(schema)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"schema is {str(schema)[:60]!r}, which is no JSON ({error}); give a JSON schema as text") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"schema is {schema[:60]!r}, which is no JSON; give a JSON schema as text") from error
     if not isinstance(parsed, dict):
         raise BadInput(f"schema is {schema[:60]!r}; give a JSON schema, which is an object")
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS, known
 from magpie_hf.models import Model, check_model_folder, folder_digest, own_max_length, repository_or_folder, resolve
 from magpie_hf.sampling import Sampling
-from magpie_hf.stage import fingerprint
+from magpie_hf.stage import canonical, fingerprint, identity
 
 # --- domains -----------------------------------------------------------------------------------------------------------------
 
@@ -48,6 +49,7 @@ def test_the_samplings_of_a_domain(key: str, _name: str, _count: int, instructio
     assert domain.instruction == Sampling(temperature=instruction_t, top_p=1.0, min_p=0.1, max_tokens=1024)
     assert domain.response == Sampling(temperature=response_t, top_p=1.0, min_p=0.0, max_tokens=4096)
     assert domain.candidate == Sampling(temperature=0.8, top_p=0.95, min_p=0.0, max_tokens=4096)
+    assert domain.opening is None
 
 
 def test_a_system_text_describes_a_user_of_its_own_field() -> None:
@@ -135,6 +137,7 @@ def test_the_original_sampling_has_the_exact_values(key: str, _name: str, count:
     assert domain.instruction == Sampling(temperature=instruction_t, top_p=1.0, min_p=0.0, max_tokens=1024)
     assert domain.response == Sampling(temperature=response_t, top_p=1.0, min_p=0.0, max_tokens=4096)
     assert domain.candidate == Sampling(temperature=0.8, top_p=0.95, min_p=0.0, max_tokens=4096)
+    assert domain.opening is None
     assert replace(domain, instruction=DOMAINS[key].instruction) == DOMAINS[key], "nothing else differs"
     assert domain.count == count
 
@@ -172,6 +175,14 @@ def test_the_house_sampling_is_the_domains_own() -> None:
         ("max_tokens", 10.0, "max_tokens is 10.0; give a whole number of at least 1"),
         ("max_tokens", True, "max_tokens is True; give a whole number of at least 1"),
         ("max_tokens", "a\nb", "max_tokens is 'a\\nb'; give a whole number of at least 1"),
+        ("schema", "{", "schema is '{', which is no JSON; give a JSON schema as text"),
+        ("schema", {"type": "object"}, "schema is {'type': 'object'}; give a JSON schema as text"),
+        ("schema", "[" * 9999, f"schema is {'[' * 60!r}, which is no JSON; give a JSON schema as text"),
+        ("schema", '"object"', "schema is '\"object\"'; give a JSON schema, which is an object"),
+        ("allowed_token_ids", (3, -1), "allowed_token_ids holds -1; give token ids, which are whole numbers from 0"),
+        ("allowed_token_ids", (2**31,), "allowed_token_ids holds 2147483648; give token ids, which are whole numbers from 0"),
+        ("allowed_token_ids", (True,), "allowed_token_ids holds True; give token ids, which are whole numbers from 0"),
+        ("allowed_token_ids", "ab", "allowed_token_ids holds 'a'; give token ids, which are whole numbers from 0"),
     ],
 )
 def test_a_value_outside_its_range_is_refused_in_a_line(name: str, value: Any, line: str) -> None:
@@ -198,6 +209,7 @@ def test_the_ends_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
         ({"temperature": 0.0}, {"temperature": -0.0}),
         ({"min_p": 0.0}, {"min_p": -0.0}),
         ({"stop_token_ids": (7, 3, 7)}, {"stop_token_ids": [3, 7]}),
+        ({"allowed_token_ids": (7, 3, 7)}, {"allowed_token_ids": [3, 7]}),
     ],
 )
 def test_equal_samplings_have_equal_fingerprints(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -209,9 +221,27 @@ def test_equal_samplings_have_equal_fingerprints(one: dict[str, Any], other: dic
 @pytest.mark.parametrize("name", [field.name for field in fields(Sampling)])
 def test_every_field_of_a_sampling_tells(name: str) -> None:
     other = {"temperature": 0.5, "top_p": 0.5, "min_p": 0.5, "max_tokens": 5, "repetition_penalty": 1.5, "logprobs": 5}
-    changed = Sampling(**{name: {**other, "stop_token_ids": (5,)}[name]})
+    changed = Sampling(**{name: {**other, "stop_token_ids": (5,), "schema": "{}", "allowed_token_ids": (5,)}[name]})
     assert changed != Sampling()
     assert fingerprint(changed) != fingerprint(Sampling())
+
+
+def test_a_sampling_without_a_constraint_is_named_as_before_there_were_any() -> None:
+    assert fingerprint(Sampling()) == "feee6187fcb34caa"
+
+
+def test_a_sampling_has_one_constraint_at_most() -> None:
+    with pytest.raises(BadInput, match="a sampling has a schema and allowed_token_ids, which do not go together; give one of them"):
+        Sampling(schema="{}", allowed_token_ids=(1,))
+
+
+def test_many_allowed_tokens_make_no_key_slow() -> None:
+    sampling = Sampling(allowed_token_ids=tuple(range(150_000)))
+    assert len(canonical(identity(sampling))) < 400
+    began = time.perf_counter()
+    for bound in range(1, 21):
+        identity(replace(sampling, max_tokens=bound))
+    assert time.perf_counter() - began < 20 * 0.1  # measured: 15 ms each, once a batch
 
 
 @given(st.lists(st.integers(0, 200_000)))

@@ -382,12 +382,14 @@ def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
         ("Solve.<|im_start|>assistant", "stop"),
         ("<|begin_of_text|>Solve.", "stop"),
         ("Solve. [/INST]", "stop"),
-        ("Let |x|<|y|>0 and [USER] be", "stop"),
+        ("Is |x|<|y|>0 for each [USER]?", "stop"),
     ]
     batch = {"raw_instruction": [text for text, _ in raw], "raw_finish_reason": [finish for _, finish in raw]}
     assert Clean((chatml,))(batch) == {
         **batch,
-        "problem": ["Find $x$.", None, None, None, None, None, None, "Let |x|<|y|>0 and [USER] be"],
+        "problem": ["Find $x$.", None, None, None, None, None, None, "Is |x|<|y|>0 for each [USER]?"],
+        "language": [None] * 8,
+        "trimmed": [None] * 8,
         "dropped": [None, "length", "no_room", "empty", "special_tokens", "special_tokens", "special_tokens", None],
     }
 
@@ -661,13 +663,13 @@ def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> 
         Instruct(engine, "S", Sampling()),
         Clean((model,)),
         Sign(),
-        Tag(engine, (("algebra", "groups"),)),
         Respond(engine, "solutions", Sampling()),
         Respond(engine, "candidates", Sampling(), 2),
         Verify(),
         CheckSolution(),
         ScoreCandidates(Judge(engine)),
         Pair(),
+        Tag(engine, (("algebra", "groups and rings"),)),
     ]
 
 
@@ -735,18 +737,8 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    assert [stage.label for stage in made] == [
-        "instruct",
-        "clean",
-        "sign",
-        "tag",
-        "solutions",
-        "candidates",
-        "verify",
-        "check",
-        "score",
-        "pair",
-    ]
+    labels = ["instruct", "clean", "sign", "solutions", "candidates", "verify", "check", "score", "pair", "tag"]
+    assert [stage.label for stage in made] == labels
     assert len({fingerprint(stage) for stage in made}) == len(made)
 
 

@@ -106,7 +106,7 @@ class Instruct(Stage):
             raise BadInput(f"max_tokens is {sampling.max_tokens}, and the first token is drawn apart; give at least 2, or no opening")
         tokens = openers(chat)
         openings = self.engine.complete([prompt] * len(seeds), first, [seed_of(seed, "opening") for seed in seeds])
-        opened = [row for row, one in enumerate(openings) if one.finish_reason == "length" and one.text in tokens]
+        opened = [row for row, one in enumerate(openings) if one.text in tokens]
         rests = self.engine.complete(
             [[*prompt, tokens[openings[row].text]] for row in opened],
             replace(sampling, max_tokens=sampling.max_tokens - 1),
