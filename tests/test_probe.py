@@ -236,18 +236,18 @@ class TestProbe:
         ]
 
     def test_the_report_tells_it_all_in_short_lines(self, model: Model) -> None:
-        found = probed(model, *DEFAULT_SETTINGS, "t1.2")
+        found = probed(model, "house", "t1.0", "t1.0-min_p0.05", "t0.8", "t1.2")
         text = "\n".join(found.lines())
         assert max(map(len, found.lines())) <= 100
         cells = [line.split() for line in found.lines()]
-        assert ["t1.0", "100%", "100%", "0.22", "3", "0.22", "20", f"{found.trials[2].seconds:.1f}"] in cells
-        assert ["t1.2", "50%", "25%", "0.25", "1", "0.06", "35", f"{found.trials[8].seconds:.1f}", "length", "8,", "empty", "4"] in cells
+        assert ["t1.0", "100%", "100%", "0.22", "3", "0.22", "20", f"{found.trials[1].seconds:.1f}"] in cells
+        assert ["t1.2", "50%", "25%", "0.25", "1", "0.06", "35", f"{found.trials[4].seconds:.1f}", "length", "8,", "empty", "4"] in cells
         for words in (
             "usable          algebra geometry",
             "- algebra, usable: Find all integers n",
             "open turn of algebra, 93 tokens\n| <|im_start|>system\n| You are an AI assistant",
             "\n| <|im_start|>user\n|\nBOS     <|im_start|>, once a turn",
-            "ends    <|im_end|> (2); 72 of 144 draws came to one",
+            "ends    <|im_end|> (2); 56 of 80 draws came to one",
             "best    t1.0: 100% usable x 0.22 different 3-grams = 0.22",
             "options --instruction-temperature 1 --instruction-top-p 1 --instruction-min-p 0",
         ):
