@@ -160,7 +160,7 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
             domain = replace(domain, count=options.count)
         domain = replace(
             domain,
-            opening=options.instruction_opening,
+            opening=domain.opening if options.instruction_opening is None else options.instruction_opening,
             instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
             response=replace(domain.response, **_given(options, "", ("max_tokens",))),
             candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),

@@ -140,7 +140,7 @@ def best_of(trials: Sequence[Trial]) -> Trial:
 
 
 def _drawing(engine: Engine, domain: Domain) -> Instruct:
-    return Instruct(engine, domain.system, domain.instruction)
+    return Instruct(engine, domain.system, domain.instruction, domain.opening)
 
 
 def _drawn(jobs: Sequence[tuple[str, Instruct]], draws: int, seed: int) -> dict[tuple[str, Instruct], Batch]:

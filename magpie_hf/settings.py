@@ -10,18 +10,23 @@ from typing import Any
 from magpie_hf.domains import Domain, sampled
 from magpie_hf.errors import BadInput
 
-DEFAULT_SETTINGS = ("house", "original", "t1.0", "t1.0-top_p0.95", "t1.0-min_p0.05", "t1.3-min_p0.05", "t1.3-min_p0.1", "t0.8")
-HOW_TO_NAME = "a name is house, original or t<temperature>, then -top_p<number> or -min_p<number> as wanted, such as t1.0-min_p0.05"
+DEFAULT_SETTINGS = (
+    "house", "original", "t1.0", "t1.0-top_p0.95", "t1.0-min_p0.05", "t1.3-min_p0.05", "t1.3-min_p0.1", "t0.8", "house-opening1.2",
+)  # fmt: skip
+HOW_TO_NAME = (
+    "a name is house, original or t<temperature>, then -top_p<number>, -min_p<number> or -opening<temperature> as wanted, "
+    "such as t1.0-min_p0.05"
+)
 _NUMBER = r"\d+(?:\.\d+)?"
-_NAME = re.compile(rf"(?:(?P<base>house|original)|t(?P<temperature>{_NUMBER}))(?P<more>(?:-(?:top_p|min_p){_NUMBER})*)")
+_NAME = re.compile(rf"(?:(?P<base>house|original)|t(?P<temperature>{_NUMBER}))(?P<more>(?:-(?:top_p|min_p|opening){_NUMBER})*)")
 
 
 @dataclass(frozen=True)
 class Setting:
     """A way to draw problems: what it changes of a domain, and the options of `magpie-hf build` that do the same.
 
-    base: "house" (the domain's own values) or "original" (the same without the tail cut); changes: fields of `Domain.instruction` and
-    their values, on top of that.
+    base: "house" (the domain's own values) or "original" (the same without the tail cut); changes: fields of `Domain.instruction`, or
+    "opening" (the temperature of the first token), and their values, on top of that.
     """
 
     name: str
@@ -32,7 +37,8 @@ class Setting:
         """The domain, drawn in this way. Raises BadInput for a value outside its range."""
         domain = sampled(domain, "original" if self.base == "original" else "house")
         changes: dict[str, Any] = dict(self.changes)
-        return replace(domain, instruction=replace(domain.instruction, **changes))
+        opening = changes.pop("opening", domain.opening)
+        return replace(domain, opening=opening, instruction=replace(domain.instruction, **changes))
 
     @property
     def options(self) -> str:
@@ -51,7 +57,7 @@ def setting(name: str) -> Setting:
     if found is None:
         raise BadInput(f"{name!r} is no sampling setting; {HOW_TO_NAME}")
     changes = {} if found["base"] else {"temperature": float(found["temperature"]), "top_p": 1.0, "min_p": 0.0}
-    changes |= {field: float(value) for field, value in re.findall(rf"-(top_p|min_p)({_NUMBER})", found["more"])}
+    changes |= {field: float(value) for field, value in re.findall(rf"-(top_p|min_p|opening)({_NUMBER})", found["more"])}
     return Setting(name, found["base"] or "house", tuple(changes.items()))
 
 

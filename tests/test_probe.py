@@ -77,14 +77,18 @@ class TestSettings:
         assert values == {
             "house": (1.35, 1, 0.1), "original": (1.35, 1, 0), "t1.0": (1, 1, 0), "t1.0-top_p0.95": (1, 0.95, 0),
             "t1.0-min_p0.05": (1, 1, 0.05), "t1.3-min_p0.05": (1.3, 1, 0.05), "t1.3-min_p0.1": (1.3, 1, 0.1), "t0.8": (0.8, 1, 0),
+            "house-opening1.2": (1.35, 1, 0.1),
         }  # fmt: skip
         assert {s.max_tokens for s in drawn.values()} == {GEOMETRY.instruction.max_tokens}
 
-    @pytest.mark.parametrize("name", [*DEFAULT_SETTINGS, "original-top_p0.9", "house-min_p0.02", "t1-min_p0.05-top_p0.9", "t0"])
+    @pytest.mark.parametrize(
+        "name", [*DEFAULT_SETTINGS, "original-top_p0.9", "house-min_p0.02", "house-opening1.3-min_p0.2", "t1-min_p0.05-top_p0.9", "t0"]
+    )
     def test_the_options_of_build_draw_the_same(self, name: str) -> None:
         words = ["build", "--model", "1", "--domains", "algebra,geometry", *shlex.split(setting(name).options)]
         asked = options.domains(options.parser().parse_args(words))
-        assert [domain.instruction for domain in asked] == [setting(name).of(domain).instruction for domain in (ALGEBRA, GEOMETRY)]
+        wanted = [setting(name).of(domain) for domain in (ALGEBRA, GEOMETRY)]
+        assert [(domain.instruction, domain.opening) for domain in asked] == [(domain.instruction, domain.opening) for domain in wanted]
 
     @pytest.mark.parametrize("name", ["", "warm", "t", "t1.0-", "t1.0-k5", "house-top_p", "t-1", "t1.0 -min_p0.1", "t1e3"])
     def test_another_name_is_refused(self, name: str) -> None:
@@ -276,7 +280,7 @@ class TestProbe:
         for draws in (0, -1, 10_001):
             with pytest.raises(BadInput, match=r"draws is .*; give 1 to 10,000 a domain and setting"):
                 probe(engine, (ALGEBRA,), draws=draws)
-        with pytest.raises(BadInput, match="there are 0 domains and 8 settings"):
+        with pytest.raises(BadInput, match="there are 0 domains and 9 settings"):
             probe(engine, ())
         with pytest.raises(BadInput, match="the domains are algebra, algebra; name each once"):
             probe(engine, (ALGEBRA, replace(ALGEBRA, subject="rings")))
