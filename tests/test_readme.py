@@ -9,7 +9,7 @@ import pytest
 import results
 
 from conftest import ROOT
-from magpie_hf import cli, options
+from magpie_hf import cli, options, stopping
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
 from magpie_hf.reasons import DRAWS
@@ -61,7 +61,7 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
 def test_the_exit_codes_are_the_codes() -> None:
     assert (
         f"{cli.OK} done, {cli.FAILED} failed, {cli.BAD_INPUT} bad input (one line, nothing written), {cli.INCOMPLETE} done but "
-        f"a split is empty, {cli.INTERRUPTED} interrupted, {cli.TERMINATED} terminated" in " ".join(README.split())
+        f"a split is empty, {stopping.INTERRUPTED} interrupted, {stopping.TERMINATED} terminated" in " ".join(README.split())
     )
 
 

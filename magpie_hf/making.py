@@ -1,0 +1,133 @@
+"""What the words of the command line come to: engines, benchmarks, the recipe, and the plan in a few lines. Not here: running it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from magpie_hf.domains import DOMAINS, Domain
+from magpie_hf.errors import BadInput
+from magpie_hf.heads import facts_of
+from magpie_hf.known import KnownModel, KnownScorer, known
+from magpie_hf.models import Model, resolve
+from magpie_hf.options import roles
+
+if TYPE_CHECKING:
+    from magpie_hf.engines.vllm import VLLM
+    from magpie_hf.recipe import Recipe
+
+HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
+TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tokens, and its answer
+
+
+def check_engine(options: argparse.Namespace, *more: str) -> None:
+    """Raises BadInput where an option that says how an engine runs, or one of `more`, is out of its range."""
+    for name in (*more, "max_num_seqs", "tensor_parallel_size"):
+        if getattr(options, name) < 1:
+            raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
+    if not 0 < options.gpu_memory_utilization <= 1:
+        raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
+
+
+def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
+    """Raises BadInput where this machine cannot run a model that is known, before the Hub is asked for anything."""
+    if any(known(source) for source in sources):
+        from magpie_hf.engines.device import check_device
+
+        for source in sources:
+            check_device(source, options.tensor_parallel_size)
+
+
+def plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
+    """What is about to be built, in a few lines."""
+
+    def title(source: str) -> str:
+        facts = _facts(source)
+        if isinstance(facts, KnownScorer):
+            return f"{source} ({facts.licence}; reads up to {facts.context:,} tokens)"
+        return f"{source} (model {facts.number}; {facts.licence})" if facts else source
+
+    lines = [f"model    {title(sources['model'])}"]
+    lines += [f"{role:<8} {title(source)}" for role, source in sources.items() if source != sources["model"]]
+    facts = _facts(sources.get("scorer", ""))
+    lines += [f"licence  {facts.licence} of {facts.repository}: {facts.duty}"] if isinstance(facts, KnownScorer) and facts.forbids else []
+    lines += [f"domain   {domain.key} {domain.count:,}" for domain in domains]
+    lines += [f"problems {sum(domain.count for domain in domains):,}, {k} candidates each", f"folder   {out}"]
+    return lines
+
+
+def named(domains: Sequence[Domain]) -> str:
+    """What a folder with these domains is called."""
+    return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
+
+
+def _facts(source: str) -> KnownModel | KnownScorer | None:
+    """What is known of a repository, or of a folder by its architecture."""
+    return facts_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
+
+
+def vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Literal["generate", "pooling"] = "generate") -> VLLM:
+    """The engine of a model as the options want it."""
+    from magpie_hf.engines.vllm import VLLM
+
+    return VLLM(
+        model,
+        runner=runner,
+        form=options.engine,
+        context=context,
+        tensor_parallel_size=options.tensor_parallel_size,
+        gpu_memory_utilization=options.gpu_memory_utilization,
+        kv_cache_gigabytes=options.kv_cache_gb,
+        max_num_seqs=options.max_num_seqs,
+    )
+
+
+def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
+    """The recipe that the options describe. Raises BadInput for a model or a benchmark that is none."""
+    from magpie_hf.harvest import Acceptance
+    from magpie_hf.recipe import Recipe
+    from magpie_hf.reward import RewardModel
+    from magpie_hf.scorers import Judge
+    from magpie_hf.stages.pair import Pair
+
+    context = max(
+        domain.instruction.max_tokens + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_ROOM)
+        for domain in domains
+    )
+
+    benchmarks, not_checked = (), ()
+    engines: dict[str, VLLM] = {}
+    for role, name in roles(options).items():
+        revision = options.revision if role == "model" else None
+        if name == options.model and role in ("solver", "judge", "tagger"):
+            engines[role] = engines["model"]
+            continue
+        rates = role in ("scorer", "embedder")
+        model = resolve(name, revision=revision, dtype=options.dtype, max_length=None if rates else options.max_model_len)
+        # Another tokenizer may take more tokens for the same text.
+        room = None if role == "embedder" else context if role in ("model", "solver") else context * 2
+        engines[role] = vllm_of(options, model, room, "pooling" if rates else "generate")
+    read = options.scorer_reads
+    scorer = RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
+    margin = scorer.least_margin if options.min_margin is None else options.min_margin
+    return Recipe(
+        engines["model"],
+        engines["solver"],
+        scorer,
+        domains,
+        options.k,
+        options.seed,
+        tagger=engines.get("tagger"),
+        languages=tuple(dict.fromkeys(code.strip() for code in options.languages.split(","))),
+        benchmarks=benchmarks,
+        not_checked=not_checked,
+        embedder=engines.get("embedder"),
+        acceptance=Acceptance(
+            options.off_domain, options.min_quality, options.min_difficulty, options.unsolvable == "drop", options.min_yield
+        ),
+        near=options.near,
+        pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
+        rl_agreement=options.rl_agreement,
+    )
