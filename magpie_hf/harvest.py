@@ -17,11 +17,11 @@ from datasets import Features
 
 from magpie_hf.domains import MOST_ROWS, Domain
 from magpie_hf.errors import BadInput, LowYield
+from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.problems.twins import Twins
 from magpie_hf.rows import Rows, in_memory
 from magpie_hf.schema import HARVEST
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.tag import DIFFICULTIES, QUALITIES
 
 PROBE = 64  # draws of a domain that are judged before more are drawn
 WINDOW = 1024  # draws over which the yield is watched from then on

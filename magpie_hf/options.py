@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from magpie_hf.domains import DOMAINS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput
-from magpie_hf.stages.tag import DIFFICULTIES, QUALITIES
+from magpie_hf.labels import DIFFICULTIES, QUALITIES
 
 LANGUAGES, NEAR, PRESETS = ("en", "ja"), 0.6, ()
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS

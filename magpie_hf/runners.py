@@ -226,7 +226,7 @@ def _facts(added: Batch) -> dict[str, Any]:
             reasons.update(value for value in values if value)
         elif column == "raw_num_tokens":
             tokens += sum(value or 0 for value in values)
-        for item in (item for value in values if isinstance(value, list) for item in value if isinstance(item, dict)):
+        for item in (item for value in values for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)):
             tokens += item.get("num_tokens") or 0
             if item.get("reason"):
                 reasons[item["reason"]] += 1

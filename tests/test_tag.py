@@ -21,12 +21,13 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.vllm import VLLM
 from magpie_hf.errors import BadInput
+from magpie_hf.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.models import Model, resolve
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import TAGS
 from magpie_hf.stage import Stage, fingerprint, seed_of
 from magpie_hf.stages.instruct import Instruct, openers
-from magpie_hf.stages.tag import CATEGORIES, DIFFICULTIES, EXAMPLES, QUALITIES, SOLVABILITIES, Tag
+from magpie_hf.stages.tag import EXAMPLES, Tag
 
 PAIRS = tuple((domain.key, domain.subject) for domain in DOMAINS.values())
 GOOD = {"domain": "algebra", "category": "proof", "solvability": "solvable", "difficulty": "very hard", "quality": "excellent"}

@@ -12,6 +12,7 @@ from datasets import Features
 from magpie_hf.chat import Message, chat_of
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
 from magpie_hf.errors import BadInput
+from magpie_hf.labels import CATEGORY, DIFFICULTY, QUALITY, SOLVABILITY
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import TAGS
 from magpie_hf.stage import Batch, Stage, fingerprint
@@ -19,41 +20,6 @@ from magpie_hf.stage import Batch, Stage, fingerprint
 OTHER_MATH, NO_MATH = "other_math", "no_math"
 INVALID = "invalid"  # the reason of an answer that is not the JSON object that was asked for
 MAX_TOKENS = 128  # an answer takes 26 to 44 tokens of SmolLM2
-
-# Each value with what it means, worst to best (easiest to hardest; categories in no order).
-_QUALITY = {
-    "very poor": "cannot be made sense of, or is not a question",
-    "poor": "important parts are missing, wrong or muddled",
-    "average": "can be understood, but is loosely worded or leaves details open",
-    "good": "clear and complete, with small flaws at most",
-    "excellent": "clear, complete and precise: every symbol is defined and it is plain what is to be found or shown",
-}
-_DIFFICULTY = {
-    "very easy": "one step of school arithmetic",
-    "easy": "a routine exercise at school",
-    "medium": "several steps, or first-year university mathematics",
-    "hard": "needs an idea: a competition or an advanced university course",
-    "very hard": "an olympiad's last problems, a qualifying exam for a doctorate, or research",
-}
-_SOLVABILITY = {
-    "not_a_problem": "nothing is asked: a statement, a conversation, or a solution",
-    "contradictory": "what is given excludes itself, or what is to be shown is false",
-    "underdetermined": "something that is needed is missing (a number, a figure, a definition), so there is no definite answer",
-    "solvable": "what is given settles the answer, or what is to be shown can be proved",
-}
-_CATEGORY = {
-    "computation": "find a number or an expression, by calculation",
-    "equation": "find all solutions of equations, inequalities or congruences",
-    "counting": "how many there are, or with what probability",
-    "optimization": "find a largest or smallest value, or a bound",
-    "estimation": "an approximate, numerical or asymptotic value",
-    "construction": "give an example, an algorithm or a figure",
-    "proof": "prove, show, or decide whether a claim holds",
-    "explanation": "explain a notion, a theorem or a method",
-    "word_problem": "a story of everyday life that must be put into mathematics first",
-    "other": "none of these",
-}
-QUALITIES, DIFFICULTIES, SOLVABILITIES, CATEGORIES = map(tuple, (_QUALITY, _DIFFICULTY, _SOLVABILITY, _CATEGORY))
 
 GUIDE = "You sort a collection of mathematics problems. Read the problem below, do not solve it, and judge it on five scales."
 CLOSING = "Answer with one JSON object, whose five values are taken word by word from the scales above:"
@@ -139,10 +105,10 @@ class Tag(Stage):
         """What is asked for: the values of each scale, with their meanings, in the order of the answer."""
         return {
             "domain": {**dict(self.domains), **_OUTSIDE},
-            "category": _CATEGORY,
-            "solvability": _SOLVABILITY,
-            "difficulty": _DIFFICULTY,
-            "quality": _QUALITY,
+            "category": CATEGORY,
+            "solvability": SOLVABILITY,
+            "difficulty": DIFFICULTY,
+            "quality": QUALITY,
         }
 
     @property
