@@ -35,7 +35,7 @@ _CHARACTER = re.compile(f"[{_SCRIPTS['japanese']}]")
 _FUSED = re.compile(rf"[A-Za-z](?:[{''.join(v for k, v in _SCRIPTS.items() if k != 'japanese')}])")
 _ASIDE = re.compile(r"[(（\[「『“\"'][^()（）\[\]「」『』“”\"'\n]{1,80}[)）\]」』”\"']")
 # A word for the detector: letters alone, at least two, or at least one of a script without spaces.
-_DETECTABLE = re.compile(r"(?<![\w^_\\])[^\W\d_]{2,}(?![\w^_=(])|[\u3041-\u30ff\u3400-\u9fff]+")
+_DETECTABLE = re.compile(r"[\u0590-\u1cff]{2,}|(?<![\w^_\\])[^\W\d_]{2,}(?![\w^_=(])|[\u3041-\u30ff\u3400-\u9fff]+")
 
 
 def language_of(text: str) -> str | None:

@@ -6,7 +6,10 @@ import re
 
 from magpie_hf.problems.prose import FORMULA, read, words
 
-_ENGLISH = frozenset("the is are of and you what how that which this i for with to let find prove show".split())
+_ENGLISH = frozenset(
+    """the is are of and you what how that which this i for with to let find prove show all every each please your can does it these by than there
+from any use""".split()
+)
 # Orders and questions; and words that may stand for one, or belong to one.
 _TASKS = frozenset(
     """prove show find compute calculate determine evaluate solve simplify factorize factorise derive disprove verify characterize characterise
@@ -40,11 +43,11 @@ torsion torus transcendental transversal trapez triang trigonometr uncountab val
 _WHOLE = """algebra angle area basis bundle cardinality chord circle coefficient coin compact cone constant cube curve cylinder degree density
 dice digit dimension distribution edge estimator even factor field finite fraction function gradient graph greatest group ideal identity
 infinite interval invariant inverse kernel lattice limit linear maximum mean minimum median metric module multiple norm number odd operator
-parity partition path percent perimeter plane plus minus times prime product proof radius random ratio rational remainder ring root scalar
-sequence series set sheaf slope solution sphere square standard-deviation sum surface tournament trace tree tuple uniform union unitary urn
+parity partition path percent perimeter plane plus minus times prime product radius random ratio rational remainder ring root scalar
+sequence series set sheaf slope sphere square standard-deviation sum surface tournament trace tree tuple uniform union unitary urn
 variance vector volume zero zeta switch card ball marble chessboard tile tiling domino knave liar subsequence coloring colouring"""
 _MATHEMATICAL = re.compile(
-    rf"\b(?:(?:{'|'.join(_STEMS.split())})|(?:{'|'.join(word.replace('-', ' ') for word in _WHOLE.split())})(?:s|es)?\b)"
+    rf"\b(?:(?:{'|'.join(_STEMS.split())})|(?:{'|'.join(word.replace('-', ' ') for word in _WHOLE.split())})(?:s|es)?\b|solutions\b)"
 )
 _MATHEMATICAL_IN_JAPANESE = re.compile(
     r"[数式値積和差商群環体角辺円線面点比率列項根解解集写像空間行確分布平均期待整素実虚複素微関函級証明示次元個通位相距離体積面積倍元対称幾何]"
@@ -76,13 +79,16 @@ def has_task(text: str) -> bool:
     return not is_japanese(text) and (not is_english(text) or not _MAY_ASK.isdisjoint(words(text)))
 
 
-def has_mathematics(text: str) -> bool:
-    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity; true where nobody can tell."""
+def shows_mathematics(text: str) -> bool:
+    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity, in English or Japanese."""
     plain = read(text).words.lower()
     if FORMULA in plain or _OPERATION.search(plain):
         return True
     if is_japanese(text):
-        return _MATHEMATICAL_IN_JAPANESE.search(plain) is not None
-    if not is_english(text):
-        return True
-    return _MATHEMATICAL.search(plain) is not None or (_QUANTITY.search(plain) is not None and _NUMBER.search(plain) is not None)
+        return _MATHEMATICAL_IN_JAPANESE.search(plain.replace("数学", "")) is not None
+    return _MATHEMATICAL.search(plain) is not None or (_QUANTITY.search(plain) is not None and shows_numbers(plain))
+
+
+def shows_numbers(text: str) -> bool:
+    """Whether a number stands in it, in figures or in English."""
+    return _NUMBER.search(text.lower()) is not None

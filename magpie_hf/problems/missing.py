@@ -61,7 +61,7 @@ _TABLE = re.compile(
 _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
     r"\b(?:previous|preceding|last|earlier|prior|next) (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message"
-    r"|conversation)s?\b|\b(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b(?!\s?[:.]\s)|\btheorem \d+\.\d+"
+    r"|conversation)s?\b|\b(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b(?!\s?[:.)][\s*_]|\s?\()|\btheorem \d+\.\d+"
     r"|\b(?:from|in) (?:class|the (?:textbook|lecture notes?|notes))\b|前問|前の問題|上記の問題|教科書",
     re.IGNORECASE,
 )
