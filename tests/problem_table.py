@@ -80,20 +80,20 @@ STATISTICS = (
     r"Let $X_1, \dots, X_n$ be i.i.d. $N(\mu, \sigma^2)$. Show that $\bar{X}$ and $S^2$ are independent.",
     "A lottery ticket costs $5 and wins $100 with probability 1/50. What is the expected gain of a player who buys $20 worth of tickets?",
     "A bat and a ball together cost $1.10. The bat costs $1.00 more than the ball. How much does the ball cost?",
-    r"The following table gives the joint distribution of $X$ and $Y$:" "\n\n| X \\ Y | 0 | 1 |\n|---|---|---|\n| 0 | 0.1 | 0.3 |\n"
+    r"The following table gives the joint distribution of $X$ and $Y$:"
+    "\n\n| X \\ Y | 0 | 1 |\n|---|---|---|\n| 0 | 0.1 | 0.3 |\n"
     "| 1 | 0.2 | 0.4 |\n\nFind the covariance of $X$ and $Y$.",
     "The following data were collected: 12, 15, 11, 18, 20, 14. Compute the sample mean and the sample variance.",
     "We start by placing one white and one black ball in an urn. At each step a ball is drawn at random and returned with another of the "
     "same color. What is the distribution of the number of white balls after n steps?",
     r"Let $(M_n)_{n \ge 0}$ be a martingale with $\sup_n E[M_n^2] < \infty$. Prove that it converges in $L^2$.",
-    "The test scores of a class are given in the table below. Find the median.\n\n"
-    "Score  Students\n50  3\n60  7\n70  12\n80  5\n",
+    "The test scores of a class are given in the table below. Find the median.\n\nScore  Students\n50  3\n60  7\n70  12\n80  5\n",
     r"Suppose $X \sim \mathrm{Poisson}(\lambda)$ and, given $X = x$, $Y \sim \mathrm{Binomial}(x, p)$. (a) Find the distribution of $Y$. "
     r"(b) Find $E[X \mid Y]$. (c) Are $Y$ and $X - Y$ independent?",
     "My sister rolls a fair die and I roll two. What is the probability that my larger roll beats hers?",
     "Which of the following estimators is unbiased for the variance: the one that divides by n, or the one that divides by n - 1?",
     r"Let $U_1, U_2, \ldots$ be independent and uniform on $(0,1]$, and $N = \min\{n : U_1 + \dots + U_n > 1\}$. Find $E[N]$.",
-    "Someone says: \"The probability of rain on two days is $1/2 + 1/2 = 1$.\" What is wrong with this argument?",
+    'Someone says: "The probability of rain on two days is $1/2 + 1/2 = 1$." What is wrong with this argument?',
     "You are given n independent exponential random variables with rate 1. What is the distribution of their minimum?",
     r"サイコロを $3$ 回投げるとき、出た目の最大値が $5$ である確率を求めよ。",
     r"確率変数 $X$ は平均 $0$、分散 $1$ をもつ。$P(|X|\ge 2)\le 1/4$ を証明せよ。",
@@ -139,7 +139,7 @@ DISCRETE = (
     "Is it possible to cover an 8x8 chessboard without two opposite corners by 31 dominoes? Justify your answer.",
     r"Show that $R(3,3) = 6$, that is: every 2-coloring of the edges of $K_6$ has a monochromatic triangle.",
     "k-regular graphs: for which k and n does a k-regular graph on n vertices exist?",
-    "How many words of length 5 over the alphabet {a, b, c} contain neither \"ab\" nor \"ba\"?",
+    'How many words of length 5 over the alphabet {a, b, c} contain neither "ab" nor "ba"?',
     r"$n$ 人が円形に並ぶ並び方は何通りあるか。",
     "グラフ $G$ の各頂点の次数が $3$ 以上であるとき、$G$ は偶数長の閉路を含むことを証明せよ。",
     "Please solve the following problem: in how many ways can 8 rooks be placed on a chessboard such that no two attack each other?",
@@ -326,6 +326,109 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# Written after the rules; of these 66, 8 were judged wrongly at the first run (1 of the good ones, 7 of the bad ones, of which 3 were
+# dropped for another reason).
+UNSEEN = (
+    r"Suppose that $\phi: \mathbb{Z}[x] \to \mathbb{C}$ is the ring homomorphism with $\phi(x) = i$. What is the kernel of $\phi$, and is it maximal?",
+    "A stick of length 1 is broken at two points chosen independently and uniformly. What is the probability that the three pieces form a triangle?",
+    r"Classify, up to isomorphism, all groups of order $pq$ where $p < q$ are primes.",
+    r"For $s > 1$ let $$\zeta(s) = \sum_{n \ge 1} n^{-s}.$$ Prove the Euler product formula"
+    "\n"
+    r"$$\zeta(s) = \prod_p \left(1 - p^{-s}\right)^{-1}.$$",
+    "I have been stuck on this for days. Let f be an entire function with |f(z)| <= 1 + |z|^2 for all z. Prove that f is a polynomial of degree at most 2.",
+    "Let ABC be a triangle with circumcenter O and orthocenter H. Prove that OH^2 = 9R^2 - (a^2 + b^2 + c^2).",
+    r"What is the smallest $n$ such that every 2-coloring of $\{1, \ldots, n\}$ contains a monochromatic solution of $x + y = z$ with $x \ne y$?",
+    "A store sells apples for $2 each and pears for $3 each. Maria spends exactly $24. In how many ways can she do so?",
+    r"Let $T: V \to V$ be a linear operator with minimal polynomial $(x-1)^2(x+2)$ on a space of dimension 4. List all possible Jordan forms of $T$.",
+    r"Using Stokes' theorem, evaluate $\oint_C y\,dx + z\,dy + x\,dz$, where $C$ is the intersection of the plane $x + y + z = 0$ and the unit sphere.",
+    "Does there exist a continuous function on the reals that takes every value exactly twice? Exactly three times?",
+    r"Let $n$ be a positive integer. Determine, with proof, the value of"
+    "\n"
+    r"\["
+    "\n"
+    r"\sum_{k=0}^{n} (-1)^k \binom{n}{k} \frac{1}{k+1}."
+    "\n"
+    r"\]",
+    "The answer to a quiz question is guessed by each of 10 students with probability 1/4. What is the probability that at least 3 are right?",
+    "Given the data x: 1, 2, 3, 4 and y: 2, 3, 5, 8, fit a least squares line and predict y at x = 5.",
+    r"Three mutually tangent circles of radii $1$, $2$, $3$ are given. Find the radius of the circle that is internally tangent to all three.",
+    r"Let $\mathcal{H}$ be a Hilbert space and $T$ a compact self-adjoint operator. Show that $\|T\|$ or $-\|T\|$ is an eigenvalue of $T$.",
+    "Is the set of all finite subsets of the natural numbers countable",
+    r"Evaluate: $\lim_{n\to\infty} \left(1 + \frac{1}{n}\right)^{n}$",
+    r"In $\mathbb{F}_7$, solve $x^2 + x + 1 = 0$; then factor $x^3 - 1$ over $\mathbb{F}_7$.",
+    "Seven people sit around a round table. How many seatings are there if Ann and Bob refuse to sit next to each other, and Carl insists on sitting next to Dora?",
+    r"Prove or disprove: if $A$ and $B$ are $n \times n$ complex matrices with $AB - BA = A$, then $A$ is nilpotent.",
+    "Let X be the number of fixed points of a random permutation of {1,...,n}. Find E[X] and Var(X).",
+    r"数列 $\{a_n\}$ を $a_1=1,\ a_{n+1}=2a_n+1$ で定める。一般項 $a_n$ を求めよ。",
+    r"$p$ を $5$ より大きい素数とするとき、$p^2-1$ は $24$ の倍数であることを証明しなさい。",
+    "袋の中に赤玉が3個、白玉が2個入っている。同時に2個取り出すとき、2個とも赤玉である確率を求めよ。",
+    r"Let $a, b, c > 0$ with $abc = 1$."
+    "\n\n"
+    r"(a) Show that $a + b + c \ge 3$."
+    "\n\n"
+    r"(b) When does equality hold?"
+    "\n\n"
+    r"(c) Is the converse true?",
+    "A graph of the function y = |x - 2| + 1 is reflected in the x-axis. Give an equation of its image.",
+    "Let V be the set of real sequences that satisfy a_{n+2} = a_{n+1} + 6 a_n. Show that V is a vector space, find its dimension, and give a basis.",
+    "Who wins the following game if both play perfectly? Two players alternately write a digit until a 6-digit number is formed; the second wins if it is divisible by 9.",
+    r"If $\tan\alpha = \frac12$ and $\tan\beta = \frac13$, and $\alpha, \beta \in (0, \pi/2)$, compute $\alpha + \beta$ exactly.",
+)
+UNSEEN_BAD: dict[str, tuple[str, ...]] = {
+    "cut": (
+        "Let $p$ be an odd prime and let $g$ be a primitive root modulo $p$. Prove that the",
+        "Consider the differential equation $y'' + y = \\sin x$ with the initial conditions",
+        "Find the sum of the following series:\n",
+        "Let $G$ be a simple graph with $n$ vertices and at least $\\frac{n^2}{4 edges. Show that it has a triangle.",
+        "Determine all functions $f : \\mathbb{R} \\to \\mathbb{R}$ satisfying",
+        "Prove that if $a$ divides $bc$ and $\\gcd(a,b) = 1$, then",
+        "円 $C$ の中心を $O$ とし、",
+    ),
+    "leak": (
+        "What is the value of $\\cos(\\pi/3)$? It is $\\frac{1}{2}$, so the answer is $\\boxed{\\frac12}$.",
+        "Find the limit of $(1+1/n)^n$. We will use the logarithm to compute the limit.",
+        "How many permutations of 5 letters are there?\n\nThere are $5! = 120$ permutations.\n\nThus, the answer is 120.",
+        "Let us solve the equation $x^2 = 2$ step by step.",
+        "Show that $n^3 - n$ is divisible by 6.\n\nWe observe that $n^3 - n = (n-1)n(n+1)$ is a product of three consecutive integers.",
+        "Determine the GCD of 84 and 36. Here's the solution: by Euclid's algorithm it is 12.",
+        "$\\sin 30^\\circ$ の値を求めよ。答え: $\\frac12$",
+    ),
+    "several": (
+        "Exercise 1. Prove that every tree has two leaves. Exercise 2. Compute the area under $y = x^2$ from 0 to 1.",
+        "1) What is the derivative of sin x? 2) How many divisors has 60?",
+        "Problem A: find the roots of x^2 - 1.\nProblem B: find the volume of the unit ball.",
+    ),
+    "multiple_choice": (
+        "Which of the following best describes a Cauchy sequence?",
+        "If $x^2 = 9$, which of the following could be the value of $x + 1$?",
+        "Select the option that correctly completes the statement.",
+    ),
+    "missing": (
+        "The diagram shows a circle with center O. Find the measure of angle AOB.",
+        "Use the table to find the expected value of X.",
+        "With the notation of Problem 4, show that the sequence converges.",
+        "Look at the image and count the triangles.",
+    ),
+    "chat": (
+        "Good morning! I hope you are having a great day.",
+        "What kind of math problems can you solve?",
+        "I need someone to talk to about my career.",
+        "Write a Python script that downloads all images from a website.",
+        "Please feel free to ask me anything.",
+    ),
+    "language": (
+        "Démontrer que la somme de deux nombres impairs est toujours un nombre pair.",
+        "Let the функция be continuous. Prove that it is bounded.",
+        "求函数的最大值，并说明理由。函数在闭区间上连续。",
+    ),
+    "repetition": ("Find the set of all sets of all sets of all sets of all sets of all sets that are finite.",),
+    "fragment": (
+        "is a normal subgroup of $G$. Show that $G/N$ is abelian.",
+        "numbers such that their product is a perfect square. How many are there?",
+    ),
+    "no_task": ("The derivative of a constant function is zero.",),
+}
+
 # Raw instruction, the problem that is left of it, what was cut off.
 TRIMMED = (
     ("Problem: Find the order of $GL_2(\\mathbb{F}_3)$.", "Find the order of $GL_2(\\mathbb{F}_3)$.", "label"),
@@ -362,7 +465,12 @@ TRIMMED = (
 
 def good() -> list[str]:
     """All problems that must be kept as they are."""
-    return [text for texts in DOMAINS.values() for text in texts]
+    return [*(text for texts in DOMAINS.values() for text in texts), *UNSEEN]
+
+
+def bad() -> list[tuple[str, str]]:
+    """All that must be dropped, each with its reason."""
+    return [(reason, text) for texts in (BAD, UNSEEN_BAD) for reason, group in texts.items() for text in group]
 
 
 def dropped(raw: str) -> str | None:
@@ -373,21 +481,20 @@ def dropped(raw: str) -> str | None:
     return "language" if language not in (None, *LANGUAGES) else reason
 
 
-def scores(bad: dict[str, tuple[str, ...]], kept: list[str]) -> Iterator[tuple[str, int, int, int, float, float]]:
-    """A row a rule: texts of its kind, found of them, found in all, precision, recall."""
-    found = [(reason, dropped(text)) for reason, texts in bad.items() for text in texts] + [(None, dropped(text)) for text in kept]
+def scores() -> Iterator[tuple[str, int, int, float, float]]:
+    """A row a rule: its reason, how many texts are of its kind, how many of these it finds, precision, recall."""
+    found = [(reason, dropped(text)) for reason, text in [*bad(), *((None, text) for text in good())]]
     for reason in REASONS:
-        right = sum(1 for expected, got in found if expected == got == reason)
-        of_kind = sum(1 for expected, _ in found if expected == reason)
-        named = sum(1 for _, got in found if got == reason)
-        yield reason, of_kind, right, named, right / named if named else 1.0, right / of_kind if of_kind else 1.0
+        right = sum(expected == got == reason for expected, got in found)
+        of_kind = sum(expected == reason for expected, _ in found)
+        named = sum(got == reason for _, got in found)
+        yield reason, of_kind, right, right / named if named else 1.0, right / of_kind
 
 
 def table() -> str:
     """Precision and recall of every rule, as text."""
-    lines = [f"{len(good())} good, {sum(map(len, BAD.values()))} bad, {len(TRIMMED)} trimmed", "rule             texts found precision recall"]
-    for reason, of_kind, right, _, precision, recall in scores(BAD, good()):
-        lines.append(f"{reason:<16} {of_kind:>5} {right:>5} {precision:>9.2f} {recall:>6.2f}")
+    lines = [f"{len(good())} good, {len(bad())} bad, {len(TRIMMED)} trimmed", "rule             texts found precision recall"]
+    lines += [f"{reason:<16} {of_kind:>5} {right:>5} {exact:>9.2f} {recall:>6.2f}" for reason, of_kind, right, exact, recall in scores()]
     return "\n".join(lines)
 
 

@@ -51,7 +51,9 @@ _TALK_IN_JAPANESE = re.compile(
     r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題|何か質問|お手伝い|あなたは"
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
 )
-_ASSISTANT = re.compile(r"\b(?:i am|i'm|i’m|as) (?:an? |just an? )?(?:ai|artificial intelligence|(?:large )?language model)\b", re.IGNORECASE)
+_ASSISTANT = re.compile(
+    r"\b(?:i am|i'm|i’m|as) (?:an? |just an? )?(?:ai|artificial intelligence|(?:large )?language model)\b", re.IGNORECASE
+)
 
 
 def is_chat(text: str) -> bool:

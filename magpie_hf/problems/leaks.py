@@ -8,7 +8,7 @@ from magpie_hf.problems.lexicon import asks
 
 _MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
-_NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4})?"
+_NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4}\b|\s[A-D]\b)?"
 # Labels that a problem starts with. Each is cut off, again and again.
 _LABELS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -81,7 +81,9 @@ _INLINE = re.compile(
     r"|^(?:解く|証明する)ために、",
     re.IGNORECASE | re.MULTILINE,
 )
-_LEADS_TO_INLINE = re.compile(r"(?:your|the|final|each|an|write|give|format|best|correct|right|one|short)\s{1,2}[*_\"]{0,2}$", re.IGNORECASE)
+_LEADS_TO_INLINE = re.compile(
+    r"(?:your|the|final|each|an|write|give|format|best|correct|right|one|short)\s{1,2}[*_\"]{0,2}$", re.IGNORECASE
+)
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
 _ASKS_FOR_BOX = re.compile(
     r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$", re.IGNORECASE
@@ -136,8 +138,10 @@ def _states_a_box(text: str) -> bool:
     for found in _BOXED.finditer(text):
         held = found[1].strip(" .…")
         line = max(text.rfind("\n", 0, found.start()) + 1, found.start() - 160)
-        if held and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans") and not _ASKS_FOR_BOX.search(
-            text, line, found.start()
+        if (
+            held
+            and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans")
+            and not _ASKS_FOR_BOX.search(text, line, found.start())
         ):
             return True
     return False

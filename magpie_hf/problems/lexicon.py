@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from magpie_hf.problems.prose import FORMULA, read, words
+from magpie_hf.problems.prose import FORMULA, read, sentences, words
 
 _ENGLISH = frozenset(
     """the is are of and you what how that which this i for with to let find prove show all every each please your can does it these by than there
@@ -18,10 +18,10 @@ _TASKS = frozenset(
 )
 _MAY_ASK = _TASKS | frozenset(
     """factor state list draw count identify write approximate expand answer exhibit demonstrate justify obtain check test convert diagonalize
-    diagonalise why who whose does must need needs provide discuss analyze analyse compare conclude investigate design choose select name
+    diagonalise why who does must need needs provide discuss analyze analyse compare conclude investigate design choose select name
     bound reduce enumerate complete infer rank sort represent examine study rewrite generalize generalise interpret apply use formulate fit
-    predict parametrize decompose invert add subtract multiply divide when where can could should suggest devise outline argue assess
-    confirm arrange fill match guess specify report recall consider""".split()
+    predict parametrize decompose invert add subtract multiply divide when can could should suggest devise outline argue assess
+    confirm arrange fill match guess specify report""".split()
 )
 _ASKS_IN_JAPANESE = re.compile(
     r"求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。？?]|か$|何(?:個|通り|人|本|回|枚|点|倍|桁)|いくつ|どの"
@@ -53,8 +53,13 @@ _MATHEMATICAL_IN_JAPANESE = re.compile(
     r"[数式値積和差商群環体角辺円線面点比率列項根解解集写像空間行確分布平均期待整素実虚複素微関函級証明示次元個通位相距離体積面積倍元対称幾何]"
 )
 _OPERATION = re.compile(r"[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)")
-_QUANTITY = re.compile(r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b")
+_QUANTITY = re.compile(
+    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b"
+)
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
+
+
+_QUESTION = re.compile(r"(?:is|are|do|does|did|can|has|have|was|were|will|must|may)\b", re.IGNORECASE)
 
 
 def is_english(text: str) -> bool:
@@ -74,7 +79,7 @@ def asks(text: str) -> bool:
 
 def has_task(text: str) -> bool:
     """Whether it may order or ask anything; true also where nobody can tell, in a language that is neither English nor Japanese."""
-    if asks(text):
+    if asks(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
         return True
     return not is_japanese(text) and (not is_english(text) or not _MAY_ASK.isdisjoint(words(text)))
 

@@ -9,7 +9,7 @@ from magpie_hf.problems.prose import FORMULA, read
 _CHOICE = re.compile(
     r"\b(?:which|what|one|any|all|some|each|none|most|select|choose|pick|identify)(?: \w+){0,3} of the (?:following|options|choices)\b(?! form)"
     r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most )?(?:correct|right|best|appropriate|true) "
-    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response)s?\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
+    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response)s?\b|\b(?:select|choose|pick) (?:the|an|one) (?:\w+ )?(?:options?|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
     r"|(?:次|以下|下)の(?:うち|中から|選択肢|[^。\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
 )
@@ -44,18 +44,21 @@ _SHOWN = (
     rf"|\b(?:the|this) (?:above|attached|following|accompanying|given|provided|adjacent|enclosed) {_PICTURE}s?\b"
     rf"|\b(?:see|refer to|in|from|use|using|according to|look at|consult|on) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
     rf"|\b{_PICTURE}s? (?:below|above|attached|to the (?:right|left)|on the (?:right|left)|shown|here|\d)"
+    rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates|represents|displays)\b"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|[.,])"
     r"|\bfig(?:ure|\.)\s?\d|\b(?:graph|region|curve|circuit|triangle|shape|network) (?:shown|pictured|depicted|drawn|attached)(?: (?:below|above|here|in|on))?\b"
     r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed) (?:file|document|pdf|image|sheet|paper)\b"
     r"|\bsee (?:the )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"
 )
-_SHAPE = re.compile(rf"{_PICTURE} (?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)", re.I)
+_SHAPE = re.compile(
+    rf"{_PICTURE} (?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)", re.I
+)
 _FIGURE = re.compile(_SHOWN, re.IGNORECASE)
 _DRAWN = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|tikzcd|picture|asy|CD)\}|```|!\[|\\xymatrix")
 _TABLE = re.compile(
     r"\b(?:the|this|following|given) (?:\w+ )?(?:table|data ?set|data|spreadsheet|frequency distribution)\b(?! (?:structure|processing))"
     r"(?= (?:below|above|shows?|gives?|lists?|summari[sz]es|represent|contain|is given|were|was|are|collected|set)|[:.,])"
-    r"|\btable (?:below|above|\d)|\b(?:following|above|attached) (?:table|data ?set|data)\b|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
+    r"|\b(?:use|using|from|in|by|see|read|complete|consult|to) (?:the|this) table\b|\btable (?:below|above|\d)|\b(?:following|above|attached) (?:table|data ?set|data)\b|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d+")

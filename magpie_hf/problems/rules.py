@@ -85,14 +85,13 @@ def is_fragment(text: str) -> bool:
 
 _NUMBERED = r"(?:problem|question|exercise|task|q)\s?(?:no\.?\s?|#)?"
 _SECOND_LABEL = re.compile(
-    rf"^[#*_\s]{{0,12}}(?:{_NUMBERED}(?:[2-9]|two)\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:)"
+    rf"^[#*_\s]{{0,12}}(?:{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:)"
+    rf"|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
     r"|^[#*_\s]{0,8}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?"
     r"|^\W{0,8}(?:another|next|second|bonus) (?:problem|question)\b[^.?!\n]{0,40}:"
     r"|\b(?:here is|here's) another (?:problem|question)\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_LABEL_1 = re.compile(rf"\b{_NUMBERED}1\s?[:.)]", re.IGNORECASE)
-_LABEL_2 = re.compile(rf"\b{_NUMBERED}2\s?[:.)]", re.IGNORECASE)
 _ITEM = re.compile(r"(?:^|(?<=[.?!。])[ \t]+|\n)[ \t]{0,4}(?:\*\*)?[1-9][.)](?:\*\*)?[ \t]+(?=\S)")
 _BARE_STEM = re.compile(
     r"\W*(?:please )?(?:solve|answer|prove|consider|compute|evaluate|do|here are|below are)\b[^.?!\n$]{0,60}"
@@ -110,7 +109,7 @@ _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
 def is_several(text: str) -> bool:
     """Whether it holds more than one problem. Parts of one problem, with a common stem or speaking of the same thing, are one."""
     body = without_label(text)
-    if _SECOND_LABEL.search(body) or ((first := _LABEL_1.search(text)) and _LABEL_2.search(text, first.end())):
+    if _SECOND_LABEL.search(body):
         return True
     if sum(map(asks, _RULER.split(body))) > 1:
         return True
@@ -123,9 +122,7 @@ def is_several(text: str) -> bool:
     if not all(map(asks, items)) or (stem.strip() and not _BARE_STEM.match(stem)):
         return False
     named = set(_SYMBOL.findall(items[0])) if _INTRODUCES.search(items[0]) else set()
-    return not any(
-        _BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:]
-    )
+    return not any(_BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:])
 
 
 _CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has have than
@@ -157,13 +154,16 @@ def is_cut(text: str) -> bool:
     if _CLOSED.search(end[-1:]) or end.endswith(FORMULA) or not is_english(text):
         return False
     last = sentences(text)[-1:] or [""]
-    return _SETTING.match(last[0]) is not None and not has_task(text)
+    return _SETTING.match(last[0]) is not None and not asks(text)
+
+
+_WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
 
 
 def is_short(text: str) -> bool:
     """Whether there are too few words for a problem; a formula counts for two, a text without spaces by its letters."""
     plain = read(text).words
-    count = len("".join(plain.split())) // 2 if is_japanese(text) else len(re.findall(rf"[^\s{FORMULA}]+", plain))
+    count = len("".join(plain.split())) // 2 if _WITHOUT_SPACES.search(plain) else len(re.findall(rf"[^\s{FORMULA}]+", plain))
     return count + 2 * plain.count(FORMULA) < MIN_WORDS
 
 

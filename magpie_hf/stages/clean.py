@@ -48,10 +48,7 @@ class Clean(Stage):
 
     def run(self, batch: Batch) -> Batch:
         patterns = [chat_of(model).special_pattern for model in self.models]
-        rows = [
-            self.clean(raw, finish, patterns)
-            for raw, finish in zip(batch["raw_instruction"], batch["raw_finish_reason"], strict=True)
-        ]
+        rows = [self.clean(raw, finish, patterns) for raw, finish in zip(batch["raw_instruction"], batch["raw_finish_reason"], strict=True)]
         return dict(zip(CLEAN, map(list, zip(*rows, strict=True)), strict=True))
 
     def clean(self, raw: str, finish: str, patterns: Sequence[re.Pattern[str]]) -> Cleaned:
