@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problem_table import DOMAINS, REASONS, TRIMMED, bad, dropped, good, scores, table
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models import Model, resolve
@@ -20,7 +21,6 @@ from magpie_hf.problems.leaks import without_label
 from magpie_hf.problems.prose import FORMULA, read, sentences, words
 from magpie_hf.problems.rules import MAX_CHARACTERS, RULES, reason_of, trim
 from magpie_hf.stages.clean import Clean
-from problem_table import DOMAINS, REASONS, TRIMMED, bad, dropped, good, scores, table
 
 # --- the table ---------------------------------------------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ def test_every_rule_is_precise_and_finds_what_it_is_for() -> None:
 
 @pytest.mark.parametrize("text", good())
 def test_a_good_problem_is_kept_as_it_is(text: str) -> None:
-    assert trim(text) == ((text, None) if not text.startswith("1. ") else (text, None))
+    assert trim(text) == (text, None)
     assert dropped(text) is None
 
 
@@ -97,10 +97,15 @@ def clean(stage: Clean, *raw: str, finish: str = "stop") -> dict[str, list[Any]]
 
 
 def test_clean_fills_its_columns(model: Model) -> None:
-    raw = ["Problem 2: Prove that every field is an integral domain.\n", "$\\int_0^1 x\\,dx = ?$", "群 $G$ の位数を求めよ。", "Hello!"]
+    raw = [
+        "Problem 2: Prove that every field is an integral domain.\n",
+        "Evaluate $\\int_0^1 x\\,dx$.",
+        "群 $G$ の位数を求めよ。",
+        "Hello!",
+    ]
     assert clean(Clean((model,)), *raw) == {
-        "problem": ["Prove that every field is an integral domain.", "$\\int_0^1 x\\,dx = ?$", "群 $G$ の位数を求めよ。", None],
-        "language": ["en", None, None, None],
+        "problem": ["Prove that every field is an integral domain.", "Evaluate $\\int_0^1 x\\,dx$.", "群 $G$ の位数を求めよ。", None],
+        "language": ["en", None, "ja", None],
         "trimmed": ["label", None, None, None],
         "dropped": [None, None, None, "chat"],
     }
@@ -211,11 +216,60 @@ def test_the_detector_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SIZE = 100_000
 HOSTILE = [
-    "$", "$ ", "$1 a ", "$" + "{" * 9, "\\begin{a}", "\\boxed{1}", "\\", "\n", " ", "\n" + " " * 50, "a", "a ", "ab", "a'", "a.", ". ", "? ",
-    "find ", "#", "* ", "**", "problem ", "Problem 1. ", "Q: ", "1. ", "\n1. Find x.", "step 1 ", "We note that. ", "using ", "To find x ",
-    "Using " + "x " * 70 + ", ", "([answer:", "(", "(i) ", "sure ", "here is ", "can you ", "help me ", "me ", "this is about ", "\n---",
-    "the figure ", "the following ", "the table ", "which of the following ", "数", "数列とする。", "図", "\t", "\u3000", "1", "0, 1, ", "-",
-]  # fmt: skip
+    "$",
+    "$ ",
+    "$1 a ",
+    "$" + "{" * 9,
+    "\\begin{a}",
+    "\\boxed{1}",
+    "\\",
+    "\n",
+    " ",
+    "\n" + " " * 50,
+    "a",
+    "a ",
+    "ab",
+    "a'",
+    "a.",
+    ". ",
+    "? ",
+    "find ",
+    "#",
+    "* ",
+    "**",
+    "problem ",
+    "Problem 1. ",
+    "Q: ",
+    "1. ",
+    "\n1. Find x.",
+    "step 1 ",
+    "We note that. ",
+    "using ",
+    "To find x ",
+    "Using " + "x " * 70 + ", ",
+    "([answer:",
+    "(",
+    "(i) ",
+    "sure ",
+    "here is ",
+    "can you ",
+    "help me ",
+    "me ",
+    "this is about ",
+    "\n---",
+    "the figure ",
+    "the following ",
+    "the table ",
+    "which of the following ",
+    "数",
+    "数列とする。",
+    "図",
+    "\t",
+    "\u3000",
+    "1",
+    "0, 1, ",
+    "-",
+]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

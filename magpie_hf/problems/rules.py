@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from magpie_hf.problems.chatter import is_chat
 from magpie_hf.problems.language import is_mixture
@@ -36,7 +37,7 @@ class Rule:
         return self.test.search(text) is not None if isinstance(self.test, re.Pattern) else self.test(text)
 
 
-_LOOPING_LETTERS = re.compile(r"([^\W\d_]{1,%d}?)\1{9}" % PERIOD)
+_LOOPING_LETTERS = re.compile(rf"([^\W\d_]{{1,{PERIOD}}}?)\1{{9}}")
 
 
 _TOKEN = re.compile(rf"[^\W\d_]+|\d+|{FORMULA}")
@@ -63,7 +64,8 @@ def repeats(text: str) -> bool:
 
 
 _LOWER_BY_NATURE = re.compile(
-    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf|if|let|given|suppose|assume|consider)\b"
+    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf|if|let|given|suppose|assume"
+    r"|consider)\b"
 )
 _BEGINS = re.compile(
     r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i)\b"
@@ -100,7 +102,8 @@ _BARE_STEM = re.compile(
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
 _BACK = re.compile(
-    r"\b(?:hence|this|that|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again|instead)\b|その|この|前"
+    r"\b(?:hence|this|that|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
+    r"|instead)\b|その|この|前"
 )
 _INTRODUCES = re.compile(r"\b(?:let|suppose|define|given|consider|denote|assume)\b", re.IGNORECASE)
 _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
@@ -118,21 +121,24 @@ def is_several(text: str) -> bool:
         return False
     stem = body[: marks[0].start()]
     edges = [*(mark.end() for mark in marks), len(body)]
-    items = [body[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    items = [body[start:end] for start, end in pairwise(edges)]
     if not all(map(asks, items)) or (stem.strip() and not _BARE_STEM.match(stem)):
         return False
     named = set(_SYMBOL.findall(items[0])) if _INTRODUCES.search(items[0]) else set()
     return not any(_BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:])
 
 
-_CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has have than
-into over under but so between given find prove show determine compute evaluate calculate suppose consider define denote assume every each all
-its their any some not satisfying denotes denote using let's because since while whether respectively,""".split()
+_CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has
+    have than into over under but so between given find prove show determine compute evaluate calculate suppose consider
+    define denote assume every each all its their any some not satisfying denotes denote using let's because since while
+    whether respectively,""".split()
 _OPEN_END = re.compile(rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$", re.IGNORECASE)
 _OPEN_MARK = re.compile(r"(?:[:：,，、;；(（\[{=+<＝&/\\^×·「『]|(?<=\s)[-–—]|(?<=[a-z])(?:-|\.{3}|…))$")
 _OPEN_ADJECTIVE = re.compile(
-    r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)? (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive|negative|random"
-    r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard|certain|independent|chosen|given|nonzero"
+    r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)? (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
+    r"|negative|random"
+    r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard|certain|independent|chosen"
+    r"|given|nonzero"
     r"|following)$",
     re.IGNORECASE,
 )
