@@ -380,13 +380,18 @@ def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
         ("Solve.<|im_start|>assistant", "stop"),
         ("<|begin_of_text|>Solve.", "stop"),
         ("Solve. [/INST]", "stop"),
-        ("Let |x|<|y|>0 and [USER] be", "stop"),
+        ("Is [USER] a set if |x|<|y|>0?", "stop"),
+        ("**Problem 1.** Find all primes that are smaller than 10.\n\n**Solution**\n\nThey are 2, 3, 5 and 7.", "stop"),
+        ("Let $x$ be a number such that", "stop"),
+        ("Zeigen Sie, dass es unendlich viele Primzahlen gibt.", "stop"),
     ]
     batch = {"raw_instruction": [text for text, _ in raw], "raw_finish_reason": [finish for _, finish in raw]}
     assert Clean((chatml,))(batch) == {
         **batch,
-        "problem": ["Find $x$.", None, None, None, None, None, None, "Let |x|<|y|>0 and [USER] be"],
-        "dropped": [None, "length", "no_room", "empty", "special_tokens", "special_tokens", "special_tokens", None],
+        "problem": ["Find $x$.", *[None] * 6, "Is [USER] a set if |x|<|y|>0?", "Find all primes that are smaller than 10.", None, None],
+        "language": [None] * 8 + ["en", None, None],
+        "trimmed": [None] * 8 + ["label+leak", None, None],
+        "dropped": [None, "length", "no_room", "empty", *["special_tokens"] * 3, None, None, "cut", "language"],
     }
 
 
@@ -633,7 +638,18 @@ SEEN = {
     "in_majority": [None, [True, False], [None, None], None],
     "agreement": [None, 0.5, 1.0, None],
 }
-NULLABLE = {"dropped", "pair_reason", "pair_kind", "majority_answer", "agreement", "solution_agrees", "is_readable", "mean_num_tokens"}
+NULLABLE = {
+    "dropped",
+    "language",
+    "trimmed",
+    "pair_reason",
+    "pair_kind",
+    "majority_answer",
+    "agreement",
+    "solution_agrees",
+    "is_readable",
+    "mean_num_tokens",
+}
 
 
 def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> list[Stage]:

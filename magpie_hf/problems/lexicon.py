@@ -56,14 +56,13 @@ _MATHEMATICAL = re.compile(
     rf"\b(?:(?:{'|'.join(_STEMS.split())})|(?:{'|'.join(word.replace('-', ' ') for word in _WHOLE.split())})(?:s|es)?\b|solutions\b)"
 )
 _MATHEMATICAL_IN_JAPANESE = re.compile(
-    r"[数式値積和差商群環体角辺円線面点比率列項根解解集写像空間行確分布平均期待整素実虚複素微関函級証明示次元個通位相距離体積面積倍元対称幾何]"
+    r"[数式値積和差商群環体角辺円線面点比率列項根解集写像空間行確分布平均期待整素実虚複微関函級証明示次元個通位相距離倍対称幾何]"
 )
 _OPERATION = re.compile(r"[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)")
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b"
 )
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
-
 
 _QUESTION = re.compile(r"(?:is|are|do|does|did|can|has|have|was|were|will|must|may)\b", re.IGNORECASE)
 
