@@ -13,6 +13,8 @@ from datasets import Features
 
 from magpie_hf.chat import chat_of
 from magpie_hf.heads import facts_of
+from magpie_hf.problems.benchmarks import Benchmark, Loaded
+from magpie_hf.problems.loading import load
 from magpie_hf.reasons import REASONS
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published
@@ -51,6 +53,7 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
         asked_with=solver.solving_note(recipe.instruction),
         contaminated=sum((Counter(one.funnel.contaminated) for one in built), Counter()),
+        benchmark_rows={benchmark: len(_texts(benchmark)) for benchmark in recipe.benchmarks},
         reasons=REASONS,
         columns=_columns(PUBLISHED),
         rl_columns=_columns(RL),
@@ -59,6 +62,11 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
         example=lambda one: next(rows.dataset[0] for rows in one.splits.values()),
     )
     return text
+
+
+def _texts(benchmark: Benchmark) -> tuple[str, ...]:
+    loaded = load(benchmark)
+    return loaded.texts if isinstance(loaded, Loaded) else ()
 
 
 def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:

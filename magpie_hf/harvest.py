@@ -18,6 +18,7 @@ from datasets import Features
 from magpie_hf.domains import MOST_ROWS, Domain
 from magpie_hf.errors import BadInput, LowYield
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
+from magpie_hf.limits import MIN_YIELD
 from magpie_hf.problems.twins import Twins
 from magpie_hf.rows import Rows, in_memory
 from magpie_hf.schema import HARVEST
@@ -54,7 +55,7 @@ class Acceptance:
     min_quality: str = "average"
     min_difficulty: str = DIFFICULTIES[0]
     drop_unsolvable: bool = True
-    min_yield: float = field(default=0.02, compare=False)
+    min_yield: float = field(default=MIN_YIELD, compare=False)
 
     def __post_init__(self) -> None:
         if self.off_domain not in ("drop", "move", "keep"):

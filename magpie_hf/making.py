@@ -13,6 +13,7 @@ from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, KnownScorer, known
 from magpie_hf.models import Model, resolve
 from magpie_hf.options import roles
+from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
 if TYPE_CHECKING:
     from magpie_hf.engines.vllm import VLLM
@@ -97,7 +98,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
         for domain in domains
     )
 
-    benchmarks, not_checked = (), ()
+    benchmarks, not_checked = _benchmarks(options)
     engines: dict[str, VLLM] = {}
     for role, name in roles(options).items():
         revision = options.revision if role == "model" else None
@@ -131,3 +132,21 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
         pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
         rl_agreement=options.rl_agreement,
     )
+
+
+def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
+    """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had that cannot be."""
+    from magpie_hf.problems.loading import load
+
+    named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
+    wanted = dict.fromkeys(benchmark for text in named for benchmark in benchmarks_of(text.strip()))
+    if options.require_decontamination and not wanted:
+        raise BadInput("--require-decontamination is given and no benchmark; name some with --decontaminate, such as all")
+    found = [load(benchmark) for benchmark in wanted]
+    missing = tuple(one for one in found if isinstance(one, NotChecked))
+    if missing and options.require_decontamination:
+        reasons = "; ".join(f"{one.name}: {one.reason}" for one in missing)
+        raise BadInput(f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave them out")
+    for one in missing:
+        print(f"benchmark {one.name}: not checked, {one.reason}", flush=True)
+    return tuple(one.benchmark for one in found if not isinstance(one, NotChecked)), missing

@@ -11,10 +11,9 @@ from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Acceptance
-from magpie_hf.problems.benchmarks import Loaded, NotChecked
+from magpie_hf.limits import LANGUAGES, NEAR
+from magpie_hf.problems.benchmarks import Benchmark, NotChecked
 
-LANGUAGES = ("en", "ja")
-from magpie_hf.problems.twins import NEAR
 from magpie_hf.schema import SPLITS
 from magpie_hf.scorers import Scorer
 from magpie_hf.stage import Stage
@@ -56,7 +55,7 @@ class Recipe:
     instruction: str = SOLVING_INSTRUCTION
     tagger: Engine | None = None
     languages: tuple[str, ...] = LANGUAGES
-    benchmarks: tuple[Loaded, ...] = ()
+    benchmarks: tuple[Benchmark, ...] = ()
     not_checked: tuple[NotChecked, ...] = ()
     embedder: Engine | None = None
     acceptance: Acceptance = field(default_factory=Acceptance)

@@ -16,7 +16,8 @@ ALGEBRA = (
     r"Determine the Galois group of the splitting field of $x^4 - 2$ over $\mathbb{Q}$, and list all intermediate fields.",
     r"Find all $2 \times 2$ matrices $A$ with real entries such that $$A^2 - 3A + 2I = \begin{pmatrix} 0 & 0 \\ 0 & 0 \end{pmatrix}.$$",
     "$f(x) = x^3 - 3x + 1$. Find the discriminant of $f$ and decide whether its splitting field has degree 3 or 6 over the rationals.",
-    r"Let $R$ be a commutative ring with $1$. (a) Prove that the nilradical is an ideal. (b) Prove that it is the intersection of all prime "
+    r"Let $R$ be a commutative ring with $1$. (a) Prove that the nilradical is an ideal. (b) Prove that it is the intersection of all "
+    r"prime "
     "ideals. (c) Give an example in which it is not nilpotent.",
     "Solve for x: 3x + 7 = 22.",
     r"Consider the system" "\n"
@@ -71,7 +72,8 @@ GEOMETRY = (
     "Hello! Could you help me with this? In a right triangle the legs are 5 and 12. Find the length of the altitude to the hypotenuse.",
     "A cone has height $h$ and base radius $r$. First, we cut it by a plane parallel to the base at half its height. Find the ratio of the "
     "volumes of the two pieces.",
-    r"Let $C$ be a smooth projective curve of genus $g \geq 2$ over an algebraically closed field. Show that $\operatorname{Aut}(C)$ is finite.",
+    r"Let $C$ be a smooth projective curve of genus $g \geq 2$ over an algebraically closed field. Show that $\operatorname{Aut}(C)$ is "
+    r"finite.",
     r"三角形 $ABC$ において、$AB=5$, $BC=7$, $CA=8$ とする。$\angle A$ の大きさを求めよ。",
     r"半径 $1$ の球に内接する円柱の体積の最大値を求めよ。",
 )
@@ -125,15 +127,19 @@ DISCRETE = (
     r"Let $G$ be a graph on $n$ vertices with more than $n^2/4$ edges. Show that $G$ contains a triangle.",
     "There are 100 prisoners and a light bulb. Every day one prisoner, chosen at random, may switch it on or off. Find a strategy by which "
     "one of them can be certain that all have been in the room.",
-    r"Let $F$ be a family of subsets of $\{1, 2, \dots, n\}$ such that no member contains another. Prove that $|F| \le \binom{n}{\lfloor n/2 \rfloor}$.",
-    "Consider the following algorithm.\nStep 1: Let i = 1.\nStep 2: If a[i] > a[i+1], swap them.\nStep 3: Increase i and go to step 2 while "
+    r"Let $F$ be a family of subsets of $\{1, 2, \dots, n\}$ such that no member contains another. Prove that $|F| \le \binom{n}{\lfloor "
+    r"n/2 \rfloor}$.",
+    "Consider the following algorithm.\nStep 1: Let i = 1.\nStep 2: If a[i] > a[i+1], swap them.\nStep 3: Increase i and go to step 2 "
+    "while "
     "i < n.\nHow many swaps does it make in the worst case?",
     "Let G be the graph with vertices 1, ..., 6 and edges 12, 23, 34, 45, 56, 61, 14. Determine its chromatic polynomial.",
-    "Let n >= 2.\n1. Prove that the complete graph K_n has n^(n-2) spanning trees.\n2. Find the number of spanning trees that contain a given edge.\n"
+    "Let n >= 2.\n1. Prove that the complete graph K_n has n^(n-2) spanning trees.\n2. Find the number of spanning trees that contain a "
+    "given edge.\n"
     "3. Deduce the expected degree of a vertex in a uniformly random spanning tree.",
     "Alice and Bob play a game with a heap of 50 stones. In each turn a player takes 1, 2 or 5 stones; whoever takes the last stone wins. "
     "Who wins if Alice starts?",
-    "1. Let P be a finite poset. Show that P has a maximal element.\n2. Show that the longest chain of P and the smallest partition of P into "
+    "1. Let P be a finite poset. Show that P has a maximal element.\n2. Show that the longest chain of P and the smallest partition of P "
+    "into "
     "antichains have the same size.",
     r"Prove that the language $L = \{0^n 1^n : n \ge 0\}$ is not regular.",
     "Is it possible to cover an 8x8 chessboard without two opposite corners by 31 dominoes? Justify your answer.",
@@ -154,10 +160,13 @@ BAD: dict[str, tuple[str, ...]] = {
     "repetition": (
         "Find the number of the number of the number of the number of the number of the number of solutions.",
         "Let $G$ be a group. Let $G$ be a group of order 4. Is it abelian?\n" + "Show that the group is abelian.\n" * 4,
-        "Prove that the ring is a ring, and that the ring is a ring, and that the ring is a ring, and that the ring is a ring, and that it is.",
+        "Prove that the ring is a ring, and that the ring is a ring, and that the ring is a ring, and that the ring is a ring, and that "
+        "it is.",
         "Compute the integral integral integral integral integral integral of x.",
-        "Let $f$ be a continuous function on the closed unit interval with values in the reals, and let $g$ be another one. Is $f$ bounded? "
-        "Let $f$ be a continuous function on the closed unit interval with values in the reals, and let $g$ be another one. Is $f$ bounded?",
+        "Let $f$ be a continuous function on the closed unit interval with values in the reals, and let $g$ be another one. Is $f$ "
+        "bounded? "
+        "Let $f$ be a continuous function on the closed unit interval with values in the reals, and let $g$ be another one. Is $f$ "
+        "bounded?",
         "Find x such that hahahahahahahahahahahahahahaha holds.",
         "次の値を求めよ。" + "数列とする。" * 12,
         "What is the sum of all the terms of the series?\nWhat is the sum of all the terms of the series?\n"
@@ -214,7 +223,8 @@ BAD: dict[str, tuple[str, ...]] = {
         "Determine the order of the group $S_4$. Solution: it has $4! = 24$ elements.",
         "Find the remainder of $7^{10}$ modulo $5$. Answer: 4",
         "Evaluate the sum $1 + 2 + \\dots + 100$.\n\n$$1 + 2 + \\dots + 100 = \\boxed{5050}$$",
-        "How many subsets does a set with 5 elements have?\n\nTo find the number of subsets, we use the fact that each element is in or out.",
+        "How many subsets does a set with 5 elements have?\n\nTo find the number of subsets, we use the fact that each element is in or "
+        "out.",
         "What is the probability of two heads in two tosses?\nLet's think step by step. Each toss has two outcomes.",
         "Show that every field is an integral domain.\n\nBy the definition of a field, we know that each nonzero element is invertible.",
         "**Solution**\n\nThe group is cyclic, so it has one subgroup for each divisor.",
@@ -225,7 +235,8 @@ BAD: dict[str, tuple[str, ...]] = {
         "Let $p$ be a prime. Find $\\phi(p)$. We can write $\\phi(p) = p - 1$ since all smaller numbers are coprime to it.",
         "$x^2 + 1 = 0$ の解を求めよ。よって、答えは $x=\\pm i$ である。",
         "連立方程式 $x+y=3$, $x-y=1$ を解け。解答：$x=2$, $y=1$",
-        "Theorem. Every finite integral domain is a field.\n\nProof. Let $a$ be nonzero. Multiplication by $a$ is injective, hence surjective.",
+        "Theorem. Every finite integral domain is a field.\n\nProof. Let $a$ be nonzero. Multiplication by $a$ is injective, hence "
+        "surjective.",
     ),
     "several": (
         "Problem 1: Find the derivative of $x^3$.\n\nProblem 2: How many primes are there below 50?",
@@ -326,6 +337,120 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# Written after the rules; of these 66, 8 were judged wrongly at the first run (1 of the good ones, 7 of the bad ones, of which 3 were
+# dropped for another reason).
+UNSEEN = (
+    r"Suppose that $\phi: \mathbb{Z}[x] \to \mathbb{C}$ is the ring homomorphism with $\phi(x) = i$. What is the kernel of $\phi$, and is "
+    r"it maximal?",
+    "A stick of length 1 is broken at two points chosen independently and uniformly. What is the probability that the three pieces form a "
+    "triangle?",
+    r"Classify, up to isomorphism, all groups of order $pq$ where $p < q$ are primes.",
+    r"For $s > 1$ let $$\zeta(s) = \sum_{n \ge 1} n^{-s}.$$ Prove the Euler product formula"
+    "\n"
+    r"$$\zeta(s) = \prod_p \left(1 - p^{-s}\right)^{-1}.$$",
+    "I have been stuck on this for days. Let f be an entire function with |f(z)| <= 1 + |z|^2 for all z. Prove that f is a polynomial of "
+    "degree at most 2.",
+    "Let ABC be a triangle with circumcenter O and orthocenter H. Prove that OH^2 = 9R^2 - (a^2 + b^2 + c^2).",
+    r"What is the smallest $n$ such that every 2-coloring of $\{1, \ldots, n\}$ contains a monochromatic solution of $x + y = z$ with $x "
+    r"\ne y$?",
+    "A store sells apples for $2 each and pears for $3 each. Maria spends exactly $24. In how many ways can she do so?",
+    r"Let $T: V \to V$ be a linear operator with minimal polynomial $(x-1)^2(x+2)$ on a space of dimension 4. List all possible Jordan "
+    r"forms of $T$.",
+    r"Using Stokes' theorem, evaluate $\oint_C y\,dx + z\,dy + x\,dz$, where $C$ is the intersection of the plane $x + y + z = 0$ and the "
+    r"unit sphere.",
+    "Does there exist a continuous function on the reals that takes every value exactly twice? Exactly three times?",
+    r"Let $n$ be a positive integer. Determine, with proof, the value of"
+    "\n"
+    r"\["
+    "\n"
+    r"\sum_{k=0}^{n} (-1)^k \binom{n}{k} \frac{1}{k+1}."
+    "\n"
+    r"\]",
+    "The answer to a quiz question is guessed by each of 10 students with probability 1/4. What is the probability that at least 3 are "
+    "right?",
+    "Given the data x: 1, 2, 3, 4 and y: 2, 3, 5, 8, fit a least squares line and predict y at x = 5.",
+    r"Three mutually tangent circles of radii $1$, $2$, $3$ are given. Find the radius of the circle that is internally tangent to all "
+    r"three.",
+    r"Let $\mathcal{H}$ be a Hilbert space and $T$ a compact self-adjoint operator. Show that $\|T\|$ or $-\|T\|$ is an eigenvalue of $T$.",
+    "Is the set of all finite subsets of the natural numbers countable",
+    r"Evaluate: $\lim_{n\to\infty} \left(1 + \frac{1}{n}\right)^{n}$",
+    r"In $\mathbb{F}_7$, solve $x^2 + x + 1 = 0$; then factor $x^3 - 1$ over $\mathbb{F}_7$.",
+    "Seven people sit around a round table. How many seatings are there if Ann and Bob refuse to sit next to each other, and Carl insists "
+    "on sitting next to Dora?",
+    r"Prove or disprove: if $A$ and $B$ are $n \times n$ complex matrices with $AB - BA = A$, then $A$ is nilpotent.",
+    "Let X be the number of fixed points of a random permutation of {1,...,n}. Find E[X] and Var(X).",
+    r"数列 $\{a_n\}$ を $a_1=1,\ a_{n+1}=2a_n+1$ で定める。一般項 $a_n$ を求めよ。",
+    r"$p$ を $5$ より大きい素数とするとき、$p^2-1$ は $24$ の倍数であることを証明しなさい。",
+    "袋の中に赤玉が3個、白玉が2個入っている。同時に2個取り出すとき、2個とも赤玉である確率を求めよ。",
+    r"Let $a, b, c > 0$ with $abc = 1$."
+    "\n\n"
+    r"(a) Show that $a + b + c \ge 3$."
+    "\n\n"
+    r"(b) When does equality hold?"
+    "\n\n"
+    r"(c) Is the converse true?",
+    "A graph of the function y = |x - 2| + 1 is reflected in the x-axis. Give an equation of its image.",
+    "Let V be the set of real sequences that satisfy a_{n+2} = a_{n+1} + 6 a_n. Show that V is a vector space, find its dimension, and "
+    "give a basis.",
+    "Who wins the following game if both play perfectly? Two players alternately write a digit until a 6-digit number is formed; the "
+    "second wins if it is divisible by 9.",
+    r"If $\tan\alpha = \frac12$ and $\tan\beta = \frac13$, and $\alpha, \beta \in (0, \pi/2)$, compute $\alpha + \beta$ exactly.",
+)
+UNSEEN_BAD: dict[str, tuple[str, ...]] = {
+    "cut": (
+        "Let $p$ be an odd prime and let $g$ be a primitive root modulo $p$. Prove that the",
+        "Consider the differential equation $y'' + y = \\sin x$ with the initial conditions",
+        "Find the sum of the following series:\n",
+        "Let $G$ be a simple graph with $n$ vertices and at least $\\frac{n^2}{4 edges. Show that it has a triangle.",
+        "Determine all functions $f : \\mathbb{R} \\to \\mathbb{R}$ satisfying",
+        "Prove that if $a$ divides $bc$ and $\\gcd(a,b) = 1$, then",
+        "円 $C$ の中心を $O$ とし、",
+    ),
+    "leak": (
+        "What is the value of $\\cos(\\pi/3)$? It is $\\frac{1}{2}$, so the answer is $\\boxed{\\frac12}$.",
+        "Find the limit of $(1+1/n)^n$. We will use the logarithm to compute the limit.",
+        "How many permutations of 5 letters are there?\n\nThere are $5! = 120$ permutations.\n\nThus, the answer is 120.",
+        "Let us solve the equation $x^2 = 2$ step by step.",
+        "Show that $n^3 - n$ is divisible by 6.\n\nWe observe that $n^3 - n = (n-1)n(n+1)$ is a product of three consecutive integers.",
+        "Determine the GCD of 84 and 36. Here's the solution: by Euclid's algorithm it is 12.",
+        "$\\sin 30^\\circ$ の値を求めよ。答え: $\\frac12$",
+    ),
+    "several": (
+        "Exercise 1. Prove that every tree has two leaves. Exercise 2. Compute the area under $y = x^2$ from 0 to 1.",
+        "1) What is the derivative of sin x? 2) How many divisors has 60?",
+        "Problem A: find the roots of x^2 - 1.\nProblem B: find the volume of the unit ball.",
+    ),
+    "multiple_choice": (
+        "Which of the following best describes a Cauchy sequence?",
+        "If $x^2 = 9$, which of the following could be the value of $x + 1$?",
+        "Select the option that correctly completes the statement.",
+    ),
+    "missing": (
+        "The diagram shows a circle with center O. Find the measure of angle AOB.",
+        "Use the table to find the expected value of X.",
+        "With the notation of Problem 4, show that the sequence converges.",
+        "Look at the image and count the triangles.",
+    ),
+    "chat": (
+        "Good morning! I hope you are having a great day.",
+        "What kind of math problems can you solve?",
+        "I need someone to talk to about my career.",
+        "Write a Python script that downloads all images from a website.",
+        "Please feel free to ask me anything.",
+    ),
+    "language": (
+        "Démontrer que la somme de deux nombres impairs est toujours un nombre pair.",
+        "Let the функция be continuous. Prove that it is bounded.",
+        "求函数的最大值，并说明理由。函数在闭区间上连续。",
+    ),
+    "repetition": ("Find the set of all sets of all sets of all sets of all sets of all sets that are finite.",),
+    "fragment": (
+        "is a normal subgroup of $G$. Show that $G/N$ is abelian.",
+        "numbers such that their product is a perfect square. How many are there?",
+    ),
+    "no_task": ("The derivative of a constant function is zero.",),
+}
+
 # Raw instruction, the problem that is left of it, what was cut off.
 TRIMMED = (
     ("Problem: Find the order of $GL_2(\\mathbb{F}_3)$.", "Find the order of $GL_2(\\mathbb{F}_3)$.", "label"),
@@ -354,15 +479,20 @@ TRIMMED = (
     ("$2^{10}$ の桁数を求めよ。\n\n解答：$4$ 桁", "$2^{10}$ の桁数を求めよ。", "leak"),
     ("Find the mean of 3, 4 and 8. (Answer: 5)", "Find the mean of 3, 4 and 8.", "leak"),
     ("Q: What is the sum of the angles of a triangle?\nA: 180 degrees", "What is the sum of the angles of a triangle?", "label+leak"),
-    ("Problem 7: Evaluate $\\sum_{n \\ge 1} 2^{-n}$.\n\n---\n\n### Solution\nIt is a geometric series.", "Evaluate $\\sum_{n \\ge 1} 2^{-n}$.",
-     "label+leak"),
+    ("Problem 7: Evaluate $\\sum_{n \\ge 1} 2^{-n}$.\n\n---\n\n### Solution\nIt is a geometric series.",
+     "Evaluate $\\sum_{n \\ge 1} 2^{-n}$.", "label+leak"),
     ("Which of the following is prime?\nA) 21\nB) 23\nC) 25\nAnswer: B", "Which of the following is prime?\nA) 21\nB) 23\nC) 25", "leak"),
 )  # fmt: skip
 
 
 def good() -> list[str]:
     """All problems that must be kept as they are."""
-    return [text for texts in DOMAINS.values() for text in texts]
+    return [*(text for texts in DOMAINS.values() for text in texts), *UNSEEN]
+
+
+def bad() -> list[tuple[str, str]]:
+    """All that must be dropped, each with its reason."""
+    return [(reason, text) for texts in (BAD, UNSEEN_BAD) for reason, group in texts.items() for text in group]
 
 
 def dropped(raw: str) -> str | None:
@@ -373,24 +503,20 @@ def dropped(raw: str) -> str | None:
     return "language" if language not in (None, *LANGUAGES) else reason
 
 
-def scores(bad: dict[str, tuple[str, ...]], kept: list[str]) -> Iterator[tuple[str, int, int, int, float, float]]:
-    """A row a rule: texts of its kind, found of them, found in all, precision, recall."""
-    found = [(reason, dropped(text)) for reason, texts in bad.items() for text in texts] + [(None, dropped(text)) for text in kept]
+def scores() -> Iterator[tuple[str, int, int, float, float]]:
+    """A row a rule: its reason, how many texts are of its kind, how many of these it finds, precision, recall."""
+    found = [(reason, dropped(text)) for reason, text in [*bad(), *((None, text) for text in good())]]
     for reason in REASONS:
-        right = sum(1 for expected, got in found if expected == got == reason)
-        of_kind = sum(1 for expected, _ in found if expected == reason)
-        named = sum(1 for _, got in found if got == reason)
-        yield reason, of_kind, right, named, right / named if named else 1.0, right / of_kind if of_kind else 1.0
+        right = sum(expected == got == reason for expected, got in found)
+        of_kind = sum(expected == reason for expected, _ in found)
+        named = sum(got == reason for _, got in found)
+        yield reason, of_kind, right, right / named if named else 1.0, right / of_kind
 
 
 def table() -> str:
     """Precision and recall of every rule, as text."""
-    lines = [
-        f"{len(good())} good, {sum(map(len, BAD.values()))} bad, {len(TRIMMED)} trimmed",
-        "rule             texts found precision recall",
-    ]
-    for reason, of_kind, right, _, precision, recall in scores(BAD, good()):
-        lines.append(f"{reason:<16} {of_kind:>5} {right:>5} {precision:>9.2f} {recall:>6.2f}")
+    lines = [f"{len(good())} good, {len(bad())} bad, {len(TRIMMED)} trimmed", "rule             texts found precision recall"]
+    lines += [f"{reason:<16} {of_kind:>5} {right:>5} {exact:>9.2f} {recall:>6.2f}" for reason, of_kind, right, exact, recall in scores()]
     return "\n".join(lines)
 
 

@@ -382,15 +382,18 @@ def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
         ("Solve.<|im_start|>assistant", "stop"),
         ("<|begin_of_text|>Solve.", "stop"),
         ("Solve. [/INST]", "stop"),
-        ("Is |x|<|y|>0 for each [USER]?", "stop"),
+        ("Is [USER] a set if |x|<|y|>0?", "stop"),
+        ("**Problem 1.** Find all primes that are smaller than 10.\n\n**Solution**\n\nThey are 2, 3, 5 and 7.", "stop"),
+        ("Let $x$ be a number such that", "stop"),
+        ("Zeigen Sie, dass es unendlich viele Primzahlen gibt.", "stop"),
     ]
     batch = {"raw_instruction": [text for text, _ in raw], "raw_finish_reason": [finish for _, finish in raw]}
     assert Clean((chatml,))(batch) == {
         **batch,
-        "problem": ["Find $x$.", None, None, None, None, None, None, "Is |x|<|y|>0 for each [USER]?"],
-        "language": [None] * 8,
-        "trimmed": [None] * 8,
-        "dropped": [None, "length", "no_room", "empty", "special_tokens", "special_tokens", "special_tokens", None],
+        "problem": ["Find $x$.", *[None] * 6, "Is [USER] a set if |x|<|y|>0?", "Find all primes that are smaller than 10.", None, None],
+        "language": [None] * 8 + ["en", None, None],
+        "trimmed": [None] * 8 + ["label+leak", None, None],
+        "dropped": [None, "length", "no_room", "empty", *["special_tokens"] * 3, None, None, "cut", "language"],
     }
 
 

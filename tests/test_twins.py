@@ -230,8 +230,7 @@ HELD_OUT: list[tuple[str, str, str]] = [
 
 def row_of(problem: str, embedding: list[float] | None = None) -> dict[str, Any]:
     """A problem as a row of the harvest has it: the columns of Sign, and an embedding where one is given."""
-    (row,) = Dataset.from_dict({"problem": [problem]}).map(Sign(), batched=True).to_list()
-    return {**row, "embedding": embedding}
+    return {column: values[0] for column, values in Sign()({"problem": [problem], "embedding": [embedding]}).items()}
 
 
 def is_twin(one: str, other: str) -> bool:

@@ -8,7 +8,7 @@ from magpie_hf.problems.lexicon import asks
 
 _MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
-_NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4})?"
+_NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4}\b|\s[A-D]\b)?"
 # Labels that a problem starts with. Each is cut off, again and again.
 _LABELS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -55,32 +55,41 @@ _START = r"(?:^|(?<=[.?!:。？！]\s)|(?<=[.?!:。？！]\*\*\s)|(?<=\n)|(?<=\$
 _PHRASES = re.compile(
     _START
     + r"""(?:
-      to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation|integral))\b(?![^.\n]{0,80}\b(?:must|you)\b)
-    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b[^.?!\n]{0,150},\ (?:we|let's|i|one\ can)\b
+      to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation|integral))\b(?![^.\n]{0,80}\b(?:must
+        |you)\b)
+    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
     | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|consider\ the\ given|denote\ the\ answer|see)\b
     | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
     | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check|solve)\b
     | we\ (?:see|note|observe|claim|first|apply|get|obtain)\b
-    | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express|simplify|apply|show|prove|compute)\b
+    | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express|simplify|apply|show|prove
+      |compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
     | (?:okay|alright|well|so|hmm),?\ (?:so\ )?(?:i|let|we)\b
-    | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is|equals)\b
-    | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:is|to\ this\ (?:problem|question|equation)\ is)\b
-      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)|of\ the\ form|to\ be|given|required|unique|not))
-    | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{2,20}){0,3},\ we\b
+    | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is
+      |equals)\b
+    | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question|equation)\ )?is\b
+      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)|of\ the\ form|to\ be|given|required
+        |unique|not))
+    | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
     | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation|approach)\b
-    | (?:using|applying|substituting|simplifying|given\ that|since)\b[^.?!\n]{0,150},\ (?:we|it\ follows\ that\ we)\ (?:have|get|obtain|can|need|find|see)\b
+    | (?:using|applying|substituting|simplifying|given\ that|since)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|it\ follows\ that\ we)\ (?:have
+      |get|obtain|can|need|find|see)\b
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+_MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
-    r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|(?<=\s)a:\s(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、?(?:求める)?答えは"
-    r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる|が成り立つ)。"
+    r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、?(?:求める)?答えは"
+    r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
+    r"|が成り立つ)。"
     r"|^(?:解く|証明する)ために、",
     re.IGNORECASE | re.MULTILINE,
 )
-_LEADS_TO_INLINE = re.compile(r"(?:your|the|final|each|an|write|give|format)\s{1,2}[*_\"]{0,2}$", re.IGNORECASE)
+_LEADS_TO_INLINE = re.compile(
+    r"(?:your|the|final|each|an|write|give|format|best|correct|right|one|short)\s{1,2}[*_\"]{0,2}$", re.IGNORECASE
+)
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
 _ASKS_FOR_BOX = re.compile(
     r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$", re.IGNORECASE
@@ -113,14 +122,17 @@ def heading_of_solution(text: str, raw: str) -> int | None:
 
 def is_leak(text: str) -> bool:
     """Whether somebody starts to solve the problem in its own text, or says its answer."""
-    if heading_of_solution(text, "") is not None or _states_a_box(text):
+    if heading_of_solution(text, text) is not None or _states_a_box(text):
         return True
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
             return True
     read_to, asked = 0, False
     for found in _PHRASES.finditer(text):
-        asked = asked or not text[: found.start()].strip() or asks(text[read_to : found.start()])
+        if not text[: found.start()].strip():  # "We start by placing a ball in an urn. What is": a process, and then the task
+            asked = not (_MAY_SET_THE_SCENE.match(found.group().strip()) and asks(text[found.end() :]))
+        else:
+            asked = asked or asks(text[read_to : found.start()])
         if asked:
             return True
         read_to = found.start()

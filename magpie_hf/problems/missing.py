@@ -7,10 +7,13 @@ import re
 from magpie_hf.problems.prose import FORMULA, read
 
 _CHOICE = re.compile(
-    r"\b(?:which|what|one|any|all|some|each|none|most|select|choose|pick|identify)(?: \w+){0,3} of the (?:following|options|choices)\b(?! form)"
+    r"\b(?:which|what|one|any|all|some|each|none|most|select|choose|pick|identify)(?: \w+){0,3} of the (?:following|options"
+    r"|choices)\b(?! form)"
     r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most )?(?:correct|right|best|appropriate|true) "
-    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response)s?\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
-    r"|(?:次|以下|下)の(?:うち|中から|選択肢|[^。\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を|は)[^。\n]{0,14}(?:選|どれ)",
+    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response)s?\b|\b(?:select|choose|pick) (?:the|an|one) (?:\w+ )?(?:options?"
+    r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
+    r"|(?:次|以下|下)の(?:うち|中から|選択肢|[^。\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
+    r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
 )
 _OPTION = re.compile(
@@ -44,9 +47,12 @@ _SHOWN = (
     rf"|\b(?:the|this) (?:above|attached|following|accompanying|given|provided|adjacent|enclosed) {_PICTURE}s?\b"
     rf"|\b(?:see|refer to|in|from|use|using|according to|look at|consult|on) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
     rf"|\b{_PICTURE}s? (?:below|above|attached|to the (?:right|left)|on the (?:right|left)|shown|here|\d)"
+    rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates|represents|displays)\b"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|[.,])"
-    r"|\bfig(?:ure|\.)\s?\d|\b(?:graph|region|curve|circuit|triangle|shape|network) (?:shown|pictured|depicted|drawn|attached)(?: (?:below|above|here|in|on))?\b"
-    r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed) (?:file|document|pdf|image|sheet|paper)\b"
+    r"|\bfig(?:ure|\.)\s?\d|\b(?:graph|region|curve|circuit|triangle|shape|network) (?:shown|pictured|depicted|drawn"
+    r"|attached)(?: (?:below|above|here|in|on))?\b"
+    r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed) (?:file|document|pdf|image"
+    r"|sheet|paper)\b"
     r"|\bsee (?:the )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"
 )
 _SHAPE = re.compile(
@@ -57,23 +63,28 @@ _DRAWN = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|tikzcd|picture|asy|CD)\}|`
 _TABLE = re.compile(
     r"\b(?:the|this|following|given) (?:\w+ )?(?:table|data ?set|data|spreadsheet|frequency distribution)\b(?! (?:structure|processing))"
     r"(?= (?:below|above|shows?|gives?|lists?|summari[sz]es|represent|contain|is given|were|was|are|collected|set)|[:.,])"
-    r"|\btable (?:below|above|\d)|\b(?:following|above|attached) (?:table|data ?set|data)\b|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
+    r"|\b(?:use|using|from|in|by|see|read|complete|consult|to) (?:the|this) table\b|\btable (?:below|above|\d)|\b(?:following|above"
+    r"|attached) (?:table|data ?set|data)\b|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
     r"\b(?:previous|preceding|last|earlier|prior|next) (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message"
-    r"|conversation)s?\b|\b(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b(?!\s?[:.]\s)|\btheorem \d+\.\d+"
+    r"|conversation)s?\b|\b(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b(?!\s?[:.)][\s*_]"
+    r"|\s?\()|\btheorem \d+\.\d+"
     r"|\b(?:from|in) (?:class|the (?:textbook|lecture notes?|notes))\b|前問|前の問題|上記の問題|教科書",
     re.IGNORECASE,
 )
 _ABOVE = re.compile(
-    r"\b(?:the|this) above (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code|information|definition"
-    r"|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation|expression|question|statement|information|integral|system) above\b|上記の|上の(?:式|問)",
+    r"\b(?:the|this) above (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code|information"
+    r"|definition"
+    r"|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation|expression|question|statement|information|integral"
+    r"|system) above\b|上記の|上の(?:式|問)",
     re.IGNORECASE,
 )
 _EMPTY_FOLLOWING = re.compile(
-    r"\b(?:the|this|these|each of the) (?:following|given) (?:\w+ ){0,3}(?:problem|equation|integral|expression|function|system|matrix|series|inequality|sum"
+    r"\b(?:the|this|these|each of the) (?:following|given) (?:\w+ ){0,3}(?:problem|equation|integral|expression|function|system|matrix"
+    r"|series|inequality|sum"
     r"|question|statement|limit|polynomial|sequence|proof|exercise)s?\b[^:\n]{0,60}[.!?。]?$",
     re.IGNORECASE,
 )

@@ -10,13 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from magpie_hf.problems.chatter import is_chat
 from magpie_hf.problems.language import is_mixture
 from magpie_hf.problems.leaks import heading_of_solution, is_leak, without_label
 from magpie_hf.problems.lexicon import asks, has_task, is_english, is_japanese
 from magpie_hf.problems.missing import lacks_material, lacks_options
-from magpie_hf.problems.prose import FORMULA, read, sentences, words
+from magpie_hf.problems.prose import FORMULA, read, sentences
 
 MAX_CHARACTERS = 8_000  # 1,024 tokens of English are about 4,000
 MIN_WORDS = 3
@@ -36,7 +37,14 @@ class Rule:
         return self.test.search(text) is not None if isinstance(self.test, re.Pattern) else self.test(text)
 
 
-_LOOPING_LETTERS = re.compile(r"([^\W\d_]{1,%d}?)\1{9}" % PERIOD)
+_LOOPING_LETTERS = re.compile(rf"([^\W\d_]{{1,{PERIOD}}}?)\1{{9}}")
+
+
+_TOKEN = re.compile(rf"[^\W\d_]+|\d+|{FORMULA}")
+
+
+def _are_words(tokens: list[str]) -> bool:
+    return any(len(token) > 1 and token.isalpha() for token in tokens)
 
 
 def repeats(text: str) -> bool:
@@ -44,20 +52,25 @@ def repeats(text: str) -> bool:
     said = Counter(sentence for sentence in sentences(text) if len(sentence) >= 20)
     if any(times >= OFTEN or (times > 1 and len(sentence) >= LONG_SENTENCE) for sentence, times in said.items()):
         return True
-    spoken = words(text)
+    formulas = iter(read(text).formulas)
+    said_in_order = [next(formulas, "") if token == FORMULA else token.lower() for token in _TOKEN.findall(read(text).words)]
     for period in range(1, PERIOD + 1):
         run = 0
-        for one, other in zip(spoken, spoken[period:], strict=False):
+        for at, (one, other) in enumerate(zip(said_in_order, said_in_order[period:], strict=False)):
             run = run + 1 if one == other else 0
-            if run >= period * (LOOP - 1) and (period > 1 or run >= LOOP):
+            if run >= period * (LOOP - 2 if period > 3 else LOOP - 1) and _are_words(said_in_order[at : at + period]):
                 return True
     return _LOOPING_LETTERS.search(read(text).words) is not None
 
 
-_MATHEMATICAL_START = re.compile(
-    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf|if|for|given|let|suppose|assume"
-    r"|consider|in|on|a|an|at|from|two|three|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|the)\b"
+_LOWER_BY_NATURE = re.compile(
+    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf|if|let|given|suppose|assume"
+    r"|consider)\b"
 )
+_BEGINS = re.compile(
+    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i)\b"
+)
+_CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
 _MIDDLE = re.compile(r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|(?:and|or|but|which|where|such that)[ ,](?![A-Z])")
 
@@ -67,18 +80,20 @@ def is_fragment(text: str) -> bool:
     if _MIDDLE.match(text):
         return True
     found = _ORDINARY_LOWER.match(text)
-    return found is not None and not _MATHEMATICAL_START.match(text) and not asks(found.group())
+    if found is None or _LOWER_BY_NATURE.match(text) or asks(found.group()):
+        return False
+    return _BEGINS.match(text) is None or _CAPITAL_LATER.search(text) is not None  # one who never writes capitals may begin so
 
 
 _NUMBERED = r"(?:problem|question|exercise|task|q)\s?(?:no\.?\s?|#)?"
 _SECOND_LABEL = re.compile(
-    rf"^[#*_\s]{{0,12}}(?:{_NUMBERED}(?:[2-9]|two)\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:)"
+    rf"^[#*_\s]{{0,12}}(?:{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:)"
+    rf"|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
     r"|^[#*_\s]{0,8}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?"
     r"|^\W{0,8}(?:another|next|second|bonus) (?:problem|question)\b[^.?!\n]{0,40}:"
     r"|\b(?:here is|here's) another (?:problem|question)\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_TWO_LABELS = re.compile(rf"\b{_NUMBERED}1\s?[:.)].{{0,4000}}?\b{_NUMBERED}2\s?[:.)]", re.IGNORECASE | re.DOTALL)
 _ITEM = re.compile(r"(?:^|(?<=[.?!。])[ \t]+|\n)[ \t]{0,4}(?:\*\*)?[1-9][.)](?:\*\*)?[ \t]+(?=\S)")
 _BARE_STEM = re.compile(
     r"\W*(?:please )?(?:solve|answer|prove|consider|compute|evaluate|do|here are|below are)\b[^.?!\n$]{0,60}"
@@ -87,7 +102,8 @@ _BARE_STEM = re.compile(
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
 _BACK = re.compile(
-    r"\b(?:hence|this|that|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again|instead)\b|その|この|前"
+    r"\b(?:hence|this|that|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
+    r"|instead)\b|その|この|前"
 )
 _INTRODUCES = re.compile(r"\b(?:let|suppose|define|given|consider|denote|assume)\b", re.IGNORECASE)
 _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
@@ -96,7 +112,7 @@ _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
 def is_several(text: str) -> bool:
     """Whether it holds more than one problem. Parts of one problem, with a common stem or speaking of the same thing, are one."""
     body = without_label(text)
-    if _SECOND_LABEL.search(body) or _TWO_LABELS.search(text):
+    if _SECOND_LABEL.search(body):
         return True
     if sum(map(asks, _RULER.split(body))) > 1:
         return True
@@ -105,18 +121,28 @@ def is_several(text: str) -> bool:
         return False
     stem = body[: marks[0].start()]
     edges = [*(mark.end() for mark in marks), len(body)]
-    items = [body[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    items = [body[start:end] for start, end in pairwise(edges)]
     if not all(map(asks, items)) or (stem.strip() and not _BARE_STEM.match(stem)):
         return False
     named = set(_SYMBOL.findall(items[0])) if _INTRODUCES.search(items[0]) else set()
     return not any(_BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:])
 
 
-_CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has have than
-into over under but so between given find prove show determine compute evaluate calculate suppose consider define denote assume every each all
-its their any some not satisfying denotes denote using let's because since while whether respectively,""".split()
+_CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has
+    have than into over under but so between given find prove show determine compute evaluate calculate suppose consider
+    define denote assume every each all its their any some not satisfying denotes denote using let's because since while
+    whether respectively,""".split()
 _OPEN_END = re.compile(rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$", re.IGNORECASE)
 _OPEN_MARK = re.compile(r"(?:[:：,，、;；(（\[{=+<＝&/\\^×·「『]|(?<=\s)[-–—]|(?<=[a-z])(?:-|\.{3}|…))$")
+_OPEN_ADJECTIVE = re.compile(
+    r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)? (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
+    r"|negative|random"
+    r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard|certain|independent|chosen"
+    r"|given|nonzero"
+    r"|following)$",
+    re.IGNORECASE,
+)
+_OPEN_ITEM = re.compile(r"[;:.,]\s*\((?:[ivx]{1,4}|[a-h]|[1-9])\)$")
 _OPEN_IN_JAPANESE = re.compile(r"(?:[をはがにへ]|[^こも]と|[^もた]の|および|または|かつ|ただし|このとき|とき|ならば)$")
 _CLOSED = re.compile(r"[.?!。？！．)\]）」』|`\"”'’}]$")
 _SETTING = re.compile(r"(?:let|suppose|assume|consider|given|if|for|when|since|define|there (?:is|are)|in)\b", re.IGNORECASE)
@@ -127,21 +153,24 @@ def is_cut(text: str) -> bool:
     if not read(text).balanced or text.count("```") % 2:
         return True
     end = read(text).words.rstrip().rstrip("*_ \n")
-    if _OPEN_MARK.search(end[-40:]) or _OPEN_END.search(end[-40:]):
+    if any(pattern.search(end[-60:]) for pattern in (_OPEN_MARK, _OPEN_END, _OPEN_ADJECTIVE, _OPEN_ITEM)):
         return True
     if is_japanese(text):
         return _OPEN_IN_JAPANESE.search(end[-10:]) is not None
     if _CLOSED.search(end[-1:]) or end.endswith(FORMULA) or not is_english(text):
         return False
     last = sentences(text)[-1:] or [""]
-    return _SETTING.match(last[0]) is not None and not has_task(text)
+    return _SETTING.match(last[0]) is not None and not asks(text)
+
+
+_WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
 
 
 def is_short(text: str) -> bool:
     """Whether there are too few words for a problem; a formula counts for two, a text without spaces by its letters."""
     plain = read(text).words
-    count = len(re.findall(rf"[^\s{FORMULA}]+", plain)) + 2 * plain.count(FORMULA)
-    return (len(plain) // 3 if is_japanese(text) else count) < MIN_WORDS
+    count = len("".join(plain.split())) // 2 if _WITHOUT_SPACES.search(plain) else len(re.findall(rf"[^\s{FORMULA}]+", plain))
+    return count + 2 * plain.count(FORMULA) < MIN_WORDS
 
 
 def is_long(text: str) -> bool:
@@ -152,14 +181,14 @@ RULES = (
     Rule("too_long", is_long, f"more than {MAX_CHARACTERS:,} characters"),
     Rule("repetition", repeats, "a loop of words, letters or sentences"),
     Rule("language", is_mixture, "words of several scripts side by side"),
+    Rule("multiple_choice", lacks_options, "a choice without its options"),
+    Rule("missing", lacks_material, "a figure, table, exercise or data that are not there"),
     Rule("chat", is_chat, "talk that holds no problem"),
     Rule("leak", is_leak, "its own solution or answer, or the start of one"),
     Rule("several", is_several, "more than one problem"),
-    Rule("multiple_choice", lacks_options, "a choice without its options"),
-    Rule("missing", lacks_material, "a figure, table, exercise or data that are not there"),
+    Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
     Rule("fragment", is_fragment, "a start in the middle of a sentence"),
     Rule("cut", is_cut, "an end in the middle of a sentence or formula"),
-    Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
     Rule("no_task", lambda text: not has_task(text), "nothing that asks or orders"),
 )
 
@@ -180,4 +209,5 @@ def trim(raw: str) -> tuple[str, str | None]:
         before = re.sub(r"\s+[-*_=#]{2,}\s*$", "", text[:end].strip())
         if before and asks(before) and reason_of(before) is None:
             return before, "+".join([*trimmed, "leak"])
+        return raw, None  # what is uncertain is left whole, for the rules to judge
     return text, "+".join(trimmed) or None

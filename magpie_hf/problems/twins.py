@@ -11,6 +11,7 @@ import numpy.typing as npt
 from datasketch import LeanMinHash, MinHashLSH
 
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import NEAR, SIMILAR
 from magpie_hf.problems.signature import PERMUTATIONS, SCHEME, Hashes
 
 NEAR = 0.6  # see tests/test_twins.py, which prints precision and recall over a table of pairs

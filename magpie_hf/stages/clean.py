@@ -11,6 +11,7 @@ from datasets import Features
 
 from magpie_hf.chat import chat_of
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import LANGUAGES
 from magpie_hf.models import Model
 from magpie_hf.problems.language import language_of
 from magpie_hf.problems.rules import reason_of, trim
@@ -36,7 +37,7 @@ class Clean(Stage):
     reads: ClassVar[tuple[str, ...]] = ("raw_instruction", "raw_finish_reason")
 
     models: tuple[Model, ...]
-    languages: tuple[str, ...] = ("en", "ja")
+    languages: tuple[str, ...] = LANGUAGES
 
     def __post_init__(self) -> None:
         if not self.languages or not all(re.fullmatch(r"[a-z]{2,3}", language) for language in self.languages):
