@@ -7,9 +7,9 @@ import random
 
 _SUBJECTS = (
     "abelian group", "finite field", "polynomial ring", "convex polygon", "cyclic quadrilateral", "planar graph", "random walk", "martingale",
-    "power series", "contour integral", "prime ideal", "lattice", "binary tree", "Markov chain", "projective plane", "hyperbola", "matrix",
+    "series", "contour integral", "prime ideal", "lattice", "binary tree", "Markov chain", "projective plane", "hyperbola", "matrix",
     "permutation", "partition", "congruence", "Dirichlet series", "measure", "linear operator", "Hilbert space", "simplex", "tournament",
-    "triangle", "ellipse", "sample mean", "likelihood", "estimator", "recurrence", "determinant", "eigenvalue", "quadratic form", "manifold",
+    "triangle", "ellipse", "sample mean", "likelihood", "estimator", "recurrence", "determinant", "eigenvalue", "form", "manifold",
 )  # fmt: skip
 _ADJECTIVES = (
     "nontrivial", "symmetric", "bounded", "monotone", "irreducible", "separable", "maximal", "regular", "compact", "ordered", "weighted",

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 from magpie_hf.domains import DOMAINS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput
-
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
@@ -69,10 +68,11 @@ def parser() -> argparse.ArgumentParser:
     good.add_argument("--embedder", help="a sentence-embedding model that flags twins by meaning and gives min_neighbor_distance")
     good.add_argument(
         "--decontaminate",
-        help=f"comma-separated benchmarks to look for: all, {', '.join(PRESETS)}, a Hub id (owner/name[:config][@revision][#column]), a folder or a file",
+        help=f"comma-separated benchmarks to look for: all, {', '.join(PRESETS)}, a Hub id (owner/name[:config][@revision][#column]), "
+        "a folder or a file",
     )
     good.add_argument("--require-decontamination", action="store_true", help="fail where a benchmark cannot be read")
-    good.add_argument("--min-yield", type=decimal, default=MIN_YIELD, help="give up below this share of accepted draws (default: %(default)s)")
+    good.add_argument("--min-yield", type=decimal, default=MIN_YIELD, help="give up below this share of accepted draws (%(default)s)")
 
     how = build.add_argument_group("sampling (each overrides the domain's value)")
     how.add_argument("--sampling", choices=("house", "original"), default="house", help="house: min_p cuts the tail of the problems")

@@ -13,7 +13,6 @@ from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Acceptance
 from magpie_hf.limits import LANGUAGES, NEAR
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked
-
 from magpie_hf.schema import SPLITS
 from magpie_hf.scorers import Scorer
 from magpie_hf.stage import Stage
@@ -86,7 +85,7 @@ class Recipe:
         return self.pair or Pair(min_margin=self.scorer.least_margin)
 
     def draws(self, domain: Domain) -> Passes:
-        """What is made of a domain's draws before they are judged: engine by engine, steps one after the other, a step's stages side by side."""
+        """What is made of a domain's draws before they are judged: engine by engine, steps in order, a step's stages side by side."""
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
         instruct = Instruct(self.generator, domain.system, domain.instruction, domain.opening)
         text: list[Stage] = [Sign(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]

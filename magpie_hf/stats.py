@@ -222,7 +222,8 @@ def tally(domain: str, sources: Mapping[str, Sequence[Readable]], sft: int) -> T
     answers = Answers(plain.get("kinds", {}), majorities, mean, unknown, plain.get("agrees", {}))
     return Tally(
         Funnel(
-            domain, draws.drawn, _sorted(draws.dropped), _sorted(draws.contaminated), _sorted(draws.languages), draws.moved_away, draws.moved_here, draws.tagged, draws.on_domain, candidates,
+            domain, draws.drawn, _sorted(draws.dropped), _sorted(draws.contaminated), _sorted(draws.languages),
+            draws.moved_away, draws.moved_here, draws.tagged, draws.on_domain, candidates,
             plain.get("solutions", {}), plain.get("cut", {}), plain.get("unscored", {}), sft, pairs.count,
         ),
         answers,

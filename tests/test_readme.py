@@ -12,6 +12,8 @@ from conftest import ROOT
 from magpie_hf import cli, options, stopping
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
+from magpie_hf.problems.benchmarks import PRESETS
+from magpie_hf.problems.rules import RULES
 from magpie_hf.reasons import DRAWS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,6 +40,15 @@ def model_table() -> str:
 
 def reason_table() -> str:
     return "\n".join(f"| `{code}` | {meaning} |" for code, meaning in DRAWS.items())
+
+
+def test_every_reason_has_its_meaning() -> None:
+    judged = {"contaminated", "not_tagged", "unsolvable", "quality", "difficulty", "off_domain", "twin"}
+    assert (
+        set(DRAWS)
+        == {rule.reason for rule in RULES} | {"length", "no_room", "killed_engine", "empty", "special_tokens", "language"} | judged
+    )
+    assert all(f"`{name}`" in README for name in PRESETS)
 
 
 @pytest.mark.parametrize("table", [domain_table, model_table, reason_table, results.table])

@@ -14,8 +14,6 @@ from magpie_hf.errors import BadInput
 from magpie_hf.limits import NEAR, SIMILAR
 from magpie_hf.problems.signature import PERMUTATIONS, SCHEME, Hashes
 
-NEAR = 0.6  # see tests/test_twins.py, which prints precision and recall over a table of pairs
-SIMILAR = 0.92
 _BANDS, _ROWS = 20, 4  # 98 % of the pairs at a Jaccard index of 0.65 share a band, 99.997 % at 0.8
 _LEAST_SYMBOLS = 4  # fewer say too little for an embedding to lean on: "Let G be a group" stands before very different problems
 
