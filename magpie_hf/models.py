@@ -64,11 +64,12 @@ def repository_or_folder(text: str) -> str:
     )
 
 
-def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_length: int | None = None) -> Model:
+def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_length: int | None = None, chat: bool = True) -> Model:
     """The model that a number, a Hub repository or a local folder names, with its revision pinned.
 
     A Hub repository's revision is resolved to a commit (from the Hub, or from the local cache when offline); a folder's is a hash of
-    its contents. Raises BadInput for what is no model, for an unknown dtype, and for a max_length above the model's own.
+    its contents. chat: whether a folder must hold a chat template, which a model of embeddings has not. Raises BadInput for what is no
+    model, for an unknown dtype, and for a max_length above the model's own.
     """
     if dtype not in DTYPES:
         raise BadInput(f"dtype is {dtype!r}; choose from {', '.join(DTYPES)}")
@@ -76,7 +77,7 @@ def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_
     if Path(source).is_dir():
         if revision:
             raise BadInput(f"revision {revision!r} was given for the folder {source}; a revision belongs to a Hub repository")
-        check_model_folder(Path(source))
+        check_model_folder(Path(source), chat)
         model = Model(Path(source).name, folder_digest(Path(source)), dtype, max_length, path=source)
     else:
         model = Model(source, _commit(source, revision), dtype, max_length)
@@ -111,8 +112,15 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=32)
 def own_max_length(model: Model) -> int | None:
-    """The longest context that the model's config states, in tokens; None where it states none."""
+    """The longest context that the model's config states, in tokens; None where it states none.
+
+    For an encoder, whose architecture names no head, sentence-transformers' bound comes first: vLLM takes no longer text.
+    """
     config = json_of(model, "config.json") or {}
+    if any(str(name).endswith("Model") for name in config.get("architectures") or ()):
+        bound = (json_of(model, "sentence_bert_config.json") or {}).get("max_seq_length")
+        if isinstance(bound, int):
+            return bound
     for part in (config, config.get("text_config") or {}):
         for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
             if isinstance(part.get(key), int):
@@ -120,8 +128,8 @@ def own_max_length(model: Model) -> int | None:
     return None
 
 
-def check_model_folder(folder: Path) -> None:
-    """Raises BadInput unless the folder holds a config, weights and a tokenizer with a chat template."""
+def check_model_folder(folder: Path, chat: bool = True) -> None:
+    """Raises BadInput unless the folder holds a config, weights and a tokenizer, with a chat template where `chat` says so."""
     if not (folder / "config.json").is_file():
         raise BadInput(f"{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote")
     config = _json(folder / "config.json")
@@ -133,14 +141,14 @@ def check_model_folder(folder: Path) -> None:
         raise BadInput(f"{folder} has no tokenizer; save the tokenizer beside the weights with save_pretrained")
     tokenizer = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     in_files = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
-    if not (in_files or (folder / "additional_chat_templates").is_dir() or tokenizer.get("chat_template")):
+    if chat and not (in_files or (folder / "additional_chat_templates").is_dir() or tokenizer.get("chat_template")):
         raise BadInput(f"{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
 
 
 # What a model is made of. Other files in its folder (training states, notes) make no difference to what it says.
 _MODEL_FILES = re.compile(
-    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json|merges\.txt|vocab\.txt"
-    r"|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json|.*\.model|.*\.jinja|.*\.tiktoken"
+    r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json|.*\.model|.*\.jinja|.*\.tiktoken"
 )
 _MEBIBYTE = 1 << 20
 
@@ -151,7 +159,7 @@ def folder_digest(folder: Path) -> str:
     So a change of any tensor of a MiB or more is seen, and 70 GB of weights cost 4 GB of reading.
     """
     digest = hashlib.sha256()
-    files = [*folder.glob("*"), *folder.glob("additional_chat_templates/*")]
+    files = [*folder.glob("*"), *folder.glob("additional_chat_templates/*"), *folder.glob("[0-9]_*/*")]  # 1_Pooling
     for file in sorted(file for file in files if file.is_file() and _MODEL_FILES.fullmatch(file.name)):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())

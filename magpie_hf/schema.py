@@ -46,7 +46,8 @@ SIGNATURE: dict[str, Any] = {
 # contaminated_by: the benchmark's row that the problem repeats, and by which measure; null where there is none.
 CONTAMINATION: dict[str, Any] = {"contaminated_by": Value("string")}
 
-EMBEDDING: dict[str, Any] = {"embedding": [Value("float32")]}
+# embedding: of length 1; null where the engine gives none, and then embedding_reason says why.
+EMBEDDING: dict[str, Any] = {"embedding": [Value("float32")], "embedding_reason": Value("string")}
 
 # min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}

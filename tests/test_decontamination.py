@@ -50,8 +50,9 @@ HITS: list[tuple[str, int, str]] = [
     (r"Evaluate \(\int_{0}^{1} x^{2}\,dx\)", 4, "whole"),
     ("find the largest prime below 50", 7, "whole"),
     ("Emma asks: " + FAKE[0], 0, "8-grams"),
-    (FAKE[0] + " Explain your reasoning step by step, check the result by another method, and state which theorem of elementary number "
-     "theory you have used in each of the steps that you have taken; then generalise the result to a garden of arbitrary shape.", 0, "8-grams"),
+    (FAKE[0] + " Explain your reasoning step by step, check the result by another method, and state which theorem of elementary "
+     "number theory you have used in each of the steps that you have taken; then generalise the result to a garden of arbitrary shape.",
+     0, "8-grams"),
     (FAKE[0].replace("tulips", "roses"), 0, "8-grams"),
     (FAKE[1].replace("Find the value of", "Determine"), 1, "8-grams"),
     (FAKE[2].replace("1000", "2000"), 2, "8-grams"),

@@ -40,13 +40,13 @@ class Completion:
 
 @dataclass(frozen=True)
 class Pooling:
-    """Which values of a reward model are asked for, always before any activation.
+    """Which values of a model are asked for; a reward model's always before any activation.
 
-    of: "sequence" (its vector for the whole prompt), "last_token" (what a model that values every token says of the last), or "steps"
-    (what it says of every token `step_token`, one after the other).
+    of: "sequence" (its vector for the whole prompt), "last_token" (what a model that values every token says of the last), "steps"
+    (what it says of every token `step_token`, one after the other), or "embedding" (the vector of a model of embeddings, of length 1).
     """
 
-    of: Literal["sequence", "last_token", "steps"]
+    of: Literal["sequence", "last_token", "steps", "embedding"]
     step_token: int | None = None
 
 

