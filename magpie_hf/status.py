@@ -69,7 +69,8 @@ class Status:
 
     def lines(self) -> list[str]:
         state = f"running ({self.running})" if self.running else "finished" if self.finished else "stopped before its end"
-        return [f"model {self.model}, seed {self.seed}, {state}", *(part.line() for part in (*self.harvest, *self.stages))]
+        parts = [part.line() for part in self.harvest] + [stage.line() for stage in self.stages]
+        return [f"model {self.model}, seed {self.seed}, {state}", *parts]
 
 
 def status(folder: Path) -> Status:
