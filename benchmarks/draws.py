@@ -6,7 +6,7 @@ import json
 import random
 
 _SUBJECTS = (
-    "abelian group", "finite field", "polynomial ring", "convex polygon", "cyclic quadrilateral", "planar graph", "random walk", "martingale",
+    "abelian group", "finite field", "polynomial ring", "convex polygon", "quadrilateral", "planar graph", "random walk", "martingale",
     "series", "contour integral", "prime ideal", "lattice", "binary tree", "Markov chain", "projective plane", "hyperbola", "matrix",
     "permutation", "partition", "congruence", "Dirichlet series", "measure", "linear operator", "Hilbert space", "simplex", "tournament",
     "triangle", "ellipse", "sample mean", "likelihood", "estimator", "recurrence", "determinant", "eigenvalue", "form", "manifold",

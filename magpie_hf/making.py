@@ -106,7 +106,9 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
             engines[role] = engines["model"]
             continue
         rates = role in ("scorer", "embedder")
-        model = resolve(name, revision=revision, dtype=options.dtype, max_length=None if rates else options.max_model_len)
+        model = resolve(
+            name, revision=revision, dtype=options.dtype, max_length=None if rates else options.max_model_len, chat=role != "embedder"
+        )
         # Another tokenizer may take more tokens for the same text.
         room = None if role == "embedder" else context if role in ("model", "solver") else context * 2
         engines[role] = vllm_of(options, model, room, "pooling" if rates else "generate")
@@ -137,12 +139,14 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
 def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
     """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had that cannot be."""
     from magpie_hf.problems.loading import load
+    from magpie_hf.runners import no_progress_bars
 
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
     wanted = dict.fromkeys(benchmark for text in named for benchmark in benchmarks_of(text.strip()))
     if options.require_decontamination and not wanted:
         raise BadInput("--require-decontamination is given and no benchmark; name some with --decontaminate, such as all")
-    found = [load(benchmark) for benchmark in wanted]
+    with no_progress_bars():
+        found = [load(benchmark) for benchmark in wanted]
     missing = tuple(one for one in found if isinstance(one, NotChecked))
     if missing and options.require_decontamination:
         reasons = "; ".join(f"{one.name}: {one.reason}" for one in missing)

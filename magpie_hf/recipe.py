@@ -69,6 +69,8 @@ class Recipe:
         keys = [domain.key for domain in self.domains]
         if not keys or len(set(keys)) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
+        if not 0 < self.near <= 1:
+            raise BadInput(f"near is {self.near}; give a share above 0 and at most 1, such as {NEAR}")
         if self.rl_agreement is not None:
             ExportRL("", self.rl_agreement)  # which refuses what is no share
         for domain in self.domains:

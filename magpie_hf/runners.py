@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow as pa
 import xxhash
 from datasets import Dataset, Features, Value
 from datasets.table import InMemoryTable
+from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
@@ -231,3 +233,15 @@ def _facts(added: Batch) -> dict[str, Any]:
             if item.get("reason"):
                 reasons[item["reason"]] += 1
     return {"tokens": tokens, "reasons": dict(sorted(reasons.items()))}
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """A bar of `datasets` for every shard would bury a build's own lines."""
+    bars = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            enable_progress_bar()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 from datasets import DatasetDict, Features
-from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from magpie_hf import publish
 from magpie_hf.decisions import Decisions
@@ -21,7 +20,7 @@ from magpie_hf.harvest import KEY, Harvest
 from magpie_hf.problems.twins import Twins, neighbour_distances
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
-from magpie_hf.runners import Local, Task, session
+from magpie_hf.runners import Local, Task, no_progress_bars, session
 from magpie_hf.schema import HARVEST, NEIGHBOUR
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped
@@ -58,7 +57,7 @@ def build(
     def report(domain: str, label: str, rows: int, seconds: float) -> None:
         say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
 
-    with folder.claimed(recipe), _no_progress_bars():
+    with folder.claimed(recipe), no_progress_bars():
         folder.plan(recipe, {domain.key: {"count": domain.count, **_keys(recipe, domain)} for domain in recipe.domains})
         local = Local(folder.run, shard_rows, shards_in_flight, report)
         rows = Walk(recipe, local, folder).run()
@@ -89,18 +88,6 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
     joined = {config: {split: Published.joined(parts) for split, parts in splits.items()} for config, splits in published.items()}
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
     return Built(domain, sources, joined, dropped, tally(domain.key, sources, len(joined[domain.key]["train_sft"])))
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """A bar of `datasets` for every shard would bury the build's own lines."""
-    bars = is_progress_bar_enabled()
-    disable_progress_bar()
-    try:
-        yield
-    finally:
-        if bars:
-            enable_progress_bar()
 
 
 def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
@@ -216,14 +203,15 @@ class Walk:
         """The rows with the distance of each accepted problem to its nearest neighbour among all that were accepted."""
         parts = [part for pieces in rows.values() for part in pieces]
         tables = [part.read(["accepted_as", "embedding"]) for part in parts]
-        vectors = [table["embedding"].filter(pc.is_valid(table["accepted_as"])).combine_chunks() for table in tables]
-        distances = iter(
-            neighbour_distances(np.concatenate([one.flatten().to_numpy().reshape(len(one), -1) for one in vectors if len(one)]))
-        )
+        known = [pc.and_(pc.is_valid(table["accepted_as"]), pc.is_valid(table["embedding"])) for table in tables]
+        chosen = [table["embedding"].filter(good).combine_chunks() for table, good in zip(tables, known, strict=True)]
+        vectors = [one.flatten().to_numpy().reshape(len(one), -1) for one in chosen if len(one)]
+        distances = iter(neighbour_distances(np.concatenate(vectors)).tolist() if vectors else ())
         features = Features(NEIGHBOUR)
         made: dict[str, list[Rows]] = {key: [] for key in rows}
-        for part, table in zip(parts, tables, strict=True):
-            values = [float(next(distances)) if taken else None for taken in pc.is_valid(table["accepted_as"]).to_pylist()]
+        for part, good in zip(parts, known, strict=True):
+            values = [next(distances) if embedded else None for embedded in good.to_pylist()]
+            values = [None if value is None or math.isnan(value) else value for value in values]  # NaN: of a lone problem
             made[part.domain].append(part.joined(features, in_memory("neighbours", features, {"min_neighbor_distance": values})))
         return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -122,6 +123,17 @@ MODEL = "MODEL"  # stands for the demo model's folder
         (["--model", MODEL, "--sampling", "wild"], "argument --sampling: invalid choice: 'wild'"),
         (["--model", MODEL, "--colour", "blue"], "unrecognized arguments: --colour blue"),
         (["--domains", "algebra"], "the following arguments are required: --model"),
+        (["--model", MODEL, "--tagger", "nowhere"], "'nowhere' is no model"),
+        (["--model", MODEL, "--off-domain", "burn"], "argument --off-domain: invalid choice: 'burn'"),
+        (["--model", MODEL, "--min-quality", "superb"], "argument --min-quality: invalid choice: 'superb'"),
+        (["--model", MODEL, "--min-yield", "2"], "min_yield is 2; give a share from 0 to below 1"),
+        (["--model", MODEL, "--near", "0"], "near is 0.0; give a share above 0 and at most 1"),
+        (["--model", MODEL, "--languages", "en,Klingon"], "give codes of ISO 639-1, such as en and ja"),
+        (["--model", MODEL, "--instruction-opening", "3"], "opening is 3.0; give the first token's temperature, from 0 to 2"),
+        (["--model", MODEL, "--embedder", MODEL], "is no model of embeddings (its architecture is LlamaForCausalLM)"),
+        (["--model", MODEL, "--decontaminate", "nowhere"], "'nowhere' is no benchmark: not one of all, hle, aime_2024"),
+        (["--model", MODEL, "--decontaminate", "./nowhere.jsonl"], "'./nowhere.jsonl' is no benchmark"),
+        (["--model", MODEL, "--require-decontamination"], "--require-decontamination is given and no benchmark"),
         (["--model", MODEL, "--out", "/proc/nowhere"], "/proc/nowhere cannot be written"),
     ],
 )
@@ -169,6 +181,30 @@ def test_a_folder_that_is_no_model_is_refused(
     assert error.count("\n") == 1
     assert line in error
     assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_benchmark_without_texts_is_refused(
+    demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"number": 1, "points": 7}\n')
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["build", "--model", str(demo_model), "--decontaminate", str(tmp_path / "mine.jsonl")]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "the benchmark mine has no column of texts that is known by its name; its columns are number, points: name one" in error
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_benchmark_that_must_be_checked_and_cannot_be_is_refused(demo_model: Path, tmp_path: Path) -> None:
+    nowhere = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home")}
+    words = ["--decontaminate", "gsm8k", "--require-decontamination", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "magpie_hf", "build", "--model", str(demo_model), *words]
+    done = subprocess.run(command, env=nowhere, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == BAD_INPUT
+    assert done.stderr.count("\n") == 1
+    assert "1 of 1 benchmarks cannot be checked (gsm8k: the Hub could not be reached for openai/gsm8k" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_and_import_load_nothing_heavy() -> None:
