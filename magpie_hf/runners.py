@@ -136,16 +136,21 @@ class Local:
 
 @dataclass
 class Task:
-    """Some rows and the steps that they go through. then: given what comes of it, the tasks that follow; skip: whether nobody needs it."""
+    """Some rows and the steps that they go through.
+
+    then: given what comes of it, the tasks that follow; skip: whether nobody needs it any more; ahead: whether others wait for it, so that
+    it does not queue behind those that nobody waits for.
+    """
 
     steps: Sequence[Sequence[Stage]]
     rows: Rows
     then: Callable[[Rows], Iterable[Task]]
     skip: Callable[[], bool] = lambda: False
+    ahead: bool = False
 
 
 def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
-    """The tasks and what follows from them, several at once on one engine, which is closed at the end whatever happens."""
+    """The tasks and what follows from them, several of each kind at once on one engine, which is closed at the end whatever happens."""
     stopping = threading.Event()
 
     def chain(task: Task) -> Rows | None:
@@ -158,18 +163,19 @@ def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
             rows = local.extend(rows, stages)
         return rows
 
-    pool = ThreadPoolExecutor(local.shards_in_flight, thread_name_prefix="magpie-shard")
-    running: dict[Future[Rows | None], Task] = {pool.submit(chain, task): task for task in tasks}
+    pools = {ahead: ThreadPoolExecutor(local.shards_in_flight, thread_name_prefix="magpie-shard") for ahead in (True, False)}
+    running: dict[Future[Rows | None], Task] = {pools[task.ahead].submit(chain, task): task for task in tasks}
     try:
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 task = running.pop(future)
                 if (rows := future.result()) is not None:
-                    running |= {pool.submit(chain, more): more for more in task.then(rows)}
+                    running |= {pools[more.ahead].submit(chain, more): more for more in task.then(rows)}
     finally:
         stopping.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        for pool in pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
         while True:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
             if engine is not None:
                 engine.close()

@@ -158,7 +158,7 @@ class Walk:
         def wanted() -> list[Task]:
             steps, lanes = self.draws[0][1], self.harvest.lanes
             return [
-                Task(steps[key], seed_rows(key, self.recipe.seed, start, stop), judge, partial(getattr, lanes[key], "is_full"))
+                Task(steps[key], seed_rows(key, self.recipe.seed, start, stop), judge, partial(getattr, lanes[key], "is_full"), ahead=True)
                 for key, start, stop in self.harvest.wanted(self.local.shard_rows)
             ]
 
