@@ -26,7 +26,7 @@ _LABELS = tuple(
     )
 )
 _FIRST_ITEM = re.compile(r"\s*(?:\*\*)?(?:1[.)]|\(1\))(?:\*\*)?\s+(?=\S)")
-_SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+2[.)]\s", re.MULTILINE)
+_SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s", re.MULTILINE)
 _ASKER = re.compile(r"[#*_\s]{0,8}(?:q|question)\b", re.IGNORECASE)
 
 _KIND = r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggested|complete|possible|official|expected|step-by-step|my) )?"
@@ -41,7 +41,7 @@ _HEADINGS = tuple(
         rf"^{_MARK}proof[*_]{{0,3}}\s?:",
         r"^[ \t]*\\begin\{(?:solution|proof|answer)\}",
         r"^[#*_\s]{0,8}[【\[（(]?(?:解答|解説|解答例|解法|略解|模範解答|答え|解き方|正解)[】\]）)]?[*_]{0,3}\s?(?:[:：]|$)",
-        r"^[#*_\s]{0,8}【(?:解|答|証明)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
+        r"^[#*_\s]{0,8}【(?:解|答|証明|解答|解説|解答例|解法|略解|模範解答|答え)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
         r"\s[(\[](?:answer|ans|答)\s?[:.：][^()\[\]\n]{0,120}[)\]][ \t]*\.?[ \t]*$",
     )
 )
@@ -58,7 +58,8 @@ _PHRASES = re.compile(
       to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation|integral))\b(?![^.\n]{0,80}\b(?:must
         |you)\b)
     | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
-    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|consider\ the\ given|denote\ the\ answer|see)\b
+    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate|use|apply|look
+      |consider\ the\ given|denote\ the\ answer|see)\b
     | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
     | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check|solve)\b
     | we\ (?:see|note|observe|claim|first|apply|get|obtain)\b
@@ -66,7 +67,8 @@ _PHRASES = re.compile(
       |compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
-    | (?:okay|alright|well|so|hmm),?\ (?:so\ )?(?:i|let|we)\b
+    | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
+    | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is
       |equals)\b
     | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question|equation)\ )?is\b
@@ -82,6 +84,11 @@ _PHRASES = re.compile(
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
     r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、?(?:求める)?答えは"
+    r"|\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b|\bthe final answer is\b(?! (?:an?|of|to be"
+    r"|not)\b)"
+    r"|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
+    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
     r"|が成り立つ)。"
     r"|^(?:解く|証明する)ために、",

@@ -18,10 +18,10 @@ _TASKS = frozenset(
 )
 _MAY_ASK = _TASKS | frozenset(
     """factor state list draw count identify write approximate expand answer exhibit demonstrate justify obtain check test
-    convert diagonalize diagonalise why who does must need needs provide discuss analyze analyse compare conclude
+    convert diagonalize diagonalise why who does provide discuss analyze analyse compare conclude
     investigate design choose select name bound reduce enumerate complete infer rank sort represent examine study
     rewrite generalize generalise interpret apply use formulate fit predict parametrize decompose invert add subtract
-    multiply divide when can could should suggest devise outline argue assess confirm arrange fill match guess specify
+    multiply divide suggest devise outline argue assess confirm arrange fill match guess specify
     report""".split()
 )
 _ASKS_IN_JAPANESE = re.compile(
@@ -64,7 +64,7 @@ _QUANTITY = re.compile(
 )
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
 
-_QUESTION = re.compile(r"(?:is|are|do|does|did|can|has|have|was|were|will|must|may)\b", re.IGNORECASE)
+_QUESTION = re.compile(r"(?:is|are|do|does|did|can|has|have|was|were|will|must|may|when|where|could|should|would|whose)\b", re.IGNORECASE)
 
 
 def is_english(text: str) -> bool:
@@ -75,6 +75,11 @@ def is_english(text: str) -> bool:
 def is_japanese(text: str) -> bool:
     """Whether it holds kana."""
     return any("\u3041" <= character <= "\u30ff" for character in text)
+
+
+def common_words(text: str) -> int:
+    """How many of the commonest English words stand in it."""
+    return len(_ENGLISH.intersection(words(text)))
 
 
 def asks(text: str) -> bool:

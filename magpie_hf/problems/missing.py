@@ -56,7 +56,7 @@ _SHOWN = (
     r"|\bsee (?:the )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"
 )
 _SHAPE = re.compile(
-    rf"{_PICTURE} (?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)", re.I
+    rf"{_PICTURE}[ -](?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)", re.I
 )
 _FIGURE = re.compile(_SHOWN, re.IGNORECASE)
 _DRAWN = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|tikzcd|picture|asy|CD)\}|```|!\[|\\xymatrix")

@@ -72,17 +72,19 @@ _BEGINS = re.compile(
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
-_MIDDLE = re.compile(r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|(?:and|or|but|which|where|such that)[ ,](?![A-Z])")
+_MIDDLE = re.compile(r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|-(?=[a-z]{3})|(?:and|or|but|such that)[ ,]")
+_RELATIVE = re.compile(r"(?:which|where|whose|that)[ ,]")
 
 
 def is_fragment(text: str) -> bool:
     """Whether it starts in the middle of a sentence. An order or a question may start in lower case, and a formula with anything."""
-    if _MIDDLE.match(text):
+    capital_later = _CAPITAL_LATER.search(text) is not None  # one who never writes capitals may begin without
+    if _MIDDLE.match(text) or (capital_later and _RELATIVE.match(text)):
         return True
     found = _ORDINARY_LOWER.match(text)
     if found is None or _LOWER_BY_NATURE.match(text) or asks(found.group()):
         return False
-    return _BEGINS.match(text) is None or _CAPITAL_LATER.search(text) is not None  # one who never writes capitals may begin so
+    return capital_later or _BEGINS.match(text) is None
 
 
 _NUMBERED = r"(?:problem|question|exercise|task|q)\s?(?:no\.?\s?|#)?"
@@ -94,7 +96,7 @@ _SECOND_LABEL = re.compile(
     r"|\b(?:here is|here's) another (?:problem|question)\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_ITEM = re.compile(r"(?:^|(?<=[.?!。])[ \t]+|\n)[ \t]{0,4}(?:\*\*)?[1-9][.)](?:\*\*)?[ \t]+(?=\S)")
+_ITEM = re.compile(r"(?:^|(?<=[.?!。])[ \t]+|\n)[ \t]{0,4}(?:\*\*)?\(?[1-9][.)](?:\*\*)?[ \t]+(?=\S)")
 _BARE_STEM = re.compile(
     r"\W*(?:please )?(?:solve|answer|prove|consider|compute|evaluate|do|here are|below are)\b[^.?!\n$]{0,60}"
     r"\b(?:problems|questions|exercises|tasks)\b[^.?!\n$]{0,60}\W*$|\W*(?:以下|次)の問題?(?:に答え|を解)[^。\n]{0,12}[。\n]?\s*$",
@@ -102,7 +104,7 @@ _BARE_STEM = re.compile(
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
 _BACK = re.compile(
-    r"\b(?:hence|this|that|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
+    r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
     r"|instead)\b|その|この|前"
 )
 _INTRODUCES = re.compile(r"\b(?:let|suppose|define|given|consider|denote|assume)\b", re.IGNORECASE)
@@ -145,7 +147,6 @@ _OPEN_ADJECTIVE = re.compile(
 _OPEN_ITEM = re.compile(r"[;:.,]\s*\((?:[ivx]{1,4}|[a-h]|[1-9])\)$")
 _OPEN_IN_JAPANESE = re.compile(r"(?:[をはがにへ]|[^こも]と|[^もた]の|および|または|かつ|ただし|このとき|とき|ならば)$")
 _CLOSED = re.compile(r"[.?!。？！．)\]）」』|`\"”'’}]$")
-_SETTING = re.compile(r"(?:let|suppose|assume|consider|given|if|for|when|since|define|there (?:is|are)|in)\b", re.IGNORECASE)
 
 
 def is_cut(text: str) -> bool:
@@ -159,8 +160,7 @@ def is_cut(text: str) -> bool:
         return _OPEN_IN_JAPANESE.search(end[-10:]) is not None
     if _CLOSED.search(end[-1:]) or end.endswith(FORMULA) or not is_english(text):
         return False
-    last = sentences(text)[-1:] or [""]
-    return _SETTING.match(last[0]) is not None and not asks(text)
+    return not has_task(text)
 
 
 _WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
@@ -181,11 +181,11 @@ RULES = (
     Rule("too_long", is_long, f"more than {MAX_CHARACTERS:,} characters"),
     Rule("repetition", repeats, "a loop of words, letters or sentences"),
     Rule("language", is_mixture, "words of several scripts side by side"),
+    Rule("several", is_several, "more than one problem"),
     Rule("multiple_choice", lacks_options, "a choice without its options"),
     Rule("missing", lacks_material, "a figure, table, exercise or data that are not there"),
     Rule("chat", is_chat, "talk that holds no problem"),
     Rule("leak", is_leak, "its own solution or answer, or the start of one"),
-    Rule("several", is_several, "more than one problem"),
     Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
     Rule("fragment", is_fragment, "a start in the middle of a sentence"),
     Rule("cut", is_cut, "an end in the middle of a sentence or formula"),
