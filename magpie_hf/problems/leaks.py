@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from magpie_hf.problems.lexicon import asks
 
@@ -81,14 +82,22 @@ _PHRASES = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+# Ways in which somebody ends: a leak after a task.
+_ENDINGS = re.compile(
+    r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
+    r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
+    r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
+    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
+    re.IGNORECASE,
+)
+# A problem that shows an argument to be judged.
+_ABOUT_A_PROOF = re.compile(
+    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b", re.IGNORECASE
+)
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
     r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、?(?:求める)?答えは"
-    r"|\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b|\bthe final answer is\b(?! (?:an?|of|to be"
-    r"|not)\b)"
-    r"|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
-    r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
     r"|が成り立つ)。"
     r"|^(?:解く|証明する)ために、",
@@ -134,16 +143,27 @@ def is_leak(text: str) -> bool:
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
             return True
+    if _ABOUT_A_PROOF.search(text):
+        return False
+    return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
+
+
+def _begins_to_solve(text: str) -> bool:
+    first = _PHRASES.match(text)
+    if first and not (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(text[first.end() :])):
+        return True  # "We start by placing a ball in an urn. What is" is a process, and then the task
+    return any(True for _ in _after_task(_PHRASES, text))
+
+
+def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The places where the pattern is found behind something that asks."""
     read_to, asked = 0, False
-    for found in _PHRASES.finditer(text):
-        if not text[: found.start()].strip():  # "We start by placing a ball in an urn. What is": a process, and then the task
-            asked = not (_MAY_SET_THE_SCENE.match(found.group().strip()) and asks(text[found.end() :]))
-        else:
-            asked = asked or asks(text[read_to : found.start()])
+    for found in pattern.finditer(text):
+        end = found.start() + found.group().startswith("?")
+        asked = asked or asks(text[read_to:end])
+        read_to = end
         if asked:
-            return True
-        read_to = found.start()
-    return False
+            yield found
 
 
 def _states_a_box(text: str) -> bool:

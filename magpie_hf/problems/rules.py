@@ -68,7 +68,7 @@ _LOWER_BY_NATURE = re.compile(
     r"|consider)\b"
 )
 _BEGINS = re.compile(
-    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i)\b"
+    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i|which)\b"
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
@@ -88,11 +88,15 @@ def is_fragment(text: str) -> bool:
 
 
 _NUMBERED = r"(?:problem|question|exercise|task|q)\s?(?:no\.?\s?|#)?"
+_AT_LINE = r"^[#*_\s]{0,12}"
+_FIRST_LABEL = re.compile(rf"{_AT_LINE}(?:{_NUMBERED}(?:1|one|A)\b|[【\[]?(?:問題|問)\s?[1１一])", re.IGNORECASE | re.MULTILINE)
 _SECOND_LABEL = re.compile(
-    rf"^[#*_\s]{{0,12}}(?:{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:)"
-    rf"|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
-    r"|^[#*_\s]{0,8}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?"
-    r"|^\W{0,8}(?:another|next|second|bonus) (?:problem|question)\b[^.?!\n]{0,40}:"
+    rf"{_AT_LINE}{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
+    rf"|{_AT_LINE}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NEXT_LABEL = re.compile(
+    rf"{_AT_LINE}(?:(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:|(?:another|next|second|bonus) (?:problem|question)\b[^.?!\n]{{0,40}}:)"
     r"|\b(?:here is|here's) another (?:problem|question)\b",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -103,6 +107,8 @@ _BARE_STEM = re.compile(
     re.IGNORECASE,
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
+_ANSWER_THESE = re.compile(r"(?:次|以下)の(?:各)?問い?に答え[^。\n]{0,8}[。\n]?")
+_NOTE = re.compile(r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE)
 _BACK = re.compile(
     r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
     r"|instead)\b|その|この|前"
@@ -114,10 +120,25 @@ _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
 def is_several(text: str) -> bool:
     """Whether it holds more than one problem. Parts of one problem, with a common stem or speaking of the same thing, are one."""
     body = without_label(text)
+    return _has_labels(body) or _has_separate_items(body) or sum(map(_is_task, _RULER.split(body))) > 1
+
+
+def _is_task(text: str) -> bool:
+    return asks(text) and not _NOTE.match(text)
+
+
+def _has_labels(body: str) -> bool:
+    """Whether a second label stands in it, and what comes before it, or before both, is not what they have in common."""
     if _SECOND_LABEL.search(body):
-        return True
-    if sum(map(asks, _RULER.split(body))) > 1:
-        return True
+        first = _FIRST_LABEL.search(body)
+        stem = _ANSWER_THESE.sub("", body[: first.start()]).strip() if first else ""
+        return not stem or asks(stem) or _BARE_STEM.match(stem) is not None
+    following = [found.start() for found in _NEXT_LABEL.finditer(body)][-1:]
+    return any(asks(body[:start]) for start in following)
+
+
+def _has_separate_items(body: str) -> bool:
+    """Whether it is a list of tasks without a common stem, none of which speaks of what another introduced."""
     marks = list(_ITEM.finditer(body))
     if len(marks) < 2:
         return False
@@ -130,11 +151,13 @@ def is_several(text: str) -> bool:
     return not any(_BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:])
 
 
-_CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has
-    have than into over under but so between given find prove show determine compute evaluate calculate suppose consider
-    define denote assume every each all its their any some not satisfying denotes denote using let's because since while
+_CONNECTIVES = """and or nor where with that let of the an such for to in on by is are be if then as at from which when whose has
+    have than into over under but between given find prove show determine compute evaluate calculate suppose consider
+    define denote assume every each its their satisfying denotes denote using let's because since while
     whether respectively,""".split()
-_OPEN_END = re.compile(rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$", re.IGNORECASE)
+_OPEN_END = re.compile(
+    rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$|\b(?:is|be|has|as|into|contains|there) a$|\b(?:of|for|that) all$", re.IGNORECASE
+)
 _OPEN_MARK = re.compile(r"(?:[:：,，、;；(（\[{=+<＝&/\\^×·「『]|(?<=\s)[-–—]|(?<=[a-z])(?:-|\.{3}|…))$")
 _OPEN_ADJECTIVE = re.compile(
     r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)? (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
