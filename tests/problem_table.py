@@ -337,8 +337,9 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Written after the rules, in two lots. Of the first 66, 8 were judged wrongly at the first run (1 of 30 good, 7 of 36 bad, of which 3 were
-# dropped for another reason); of the next 80, after these were mended, 16 (1 of 40 good, 15 of 40 bad, most of them leaks without a mark).
+# Written after the rules, in three lots, each judged once before the rules were mended. Wrong were 8 of the first 66 (1 of 30 good, 7 of 36
+# bad, of which 3 dropped for another reason), 16 of the next 80 (1 of 40 good, 15 of 40 bad, most of them leaks without a mark), and 5 of the
+# last 44 (3 of 22 good, 2 of 22 bad).
 UNSEEN = (
     r"Suppose that $\phi: \mathbb{Z}[x] \to \mathbb{C}$ is the ring homomorphism with $\phi(x) = i$. What is the kernel of $\phi$, and is "
     r"it maximal?",
@@ -465,6 +466,31 @@ UNSEEN = (
     "Is there a polynomial $P$ with integer coefficients such that $P(1) = 2$, $P(3) = 5$? If yes, give one. If no, prove it.",
     "Let S be the set of all strings over {0,1} of length n that do not contain 11. Let a_n = |S|. Find a recurrence for a_n, and "
     "solve it.",
+    "Prove Zorn's lemma from the axiom of choice.",
+    "Compute the rank of A",
+    "Let A = [[1, 2], [2, 4]]. Find all vectors orthogonal to the image of A",
+    "A box holds 3 red and 5 blue balls. Two are drawn without replacement.\n\nQuestion: What is the probability that both are red?",
+    "Let $f(x) = x^4 - 4x^2 + 1$.\n\nQuestion 1. Find the critical points of $f$.\n\nQuestion 2. Sketch the graph.\n\nQuestion 3. How "
+    "many real roots has $f(x) = c$ for each $c$?",
+    "関数 $f(x) = x^3 - 3x$ について、次の問いに答えよ。\n問1 極値を求めよ。\n問2 $f(x)=k$ が異なる3つの実数解をもつ $k$ の範囲を求めよ。",
+    "Prove that the determinant is multiplicative.\n\n---\n\n*Note: please give full details, and explain each step.*",
+    "The last question on a quiz with 10 questions is worth twice as much as each other. If the quiz has 55 points, how much is it worth?",
+    "Suppose the data are i.i.d. from a normal distribution with unknown mean and known variance. Find the maximum likelihood "
+    "estimator of the mean.",
+    "There are 30 students in class; 18 play chess and 15 play go. At least how many play both?",
+    'What is wrong with this proof? "Since 0 = 0, we have 1 - 1 = 2 - 2, so 1(1 - 1) = 2(1 - 1), and thus we obtain 1 = 2."',
+    "A paper strip is folded so that we get a regular pentagon. Determine the ratio of the strip's width to the side.",
+    "which is larger, e^pi or pi^e?",
+    "Is this subgroup normal or not: the upper triangular matrices in GL_2(R)?",
+    "A computer has Problem 5 of a contest solved with probability 0.4, and Problem 6 with probability 0.5, independently. Find the "
+    "chance that exactly one is solved.",
+    "Show that SAT reduces to 3-SAT in polynomial time.",
+    "Decide whether the following argument is valid: every cat is a mammal; some mammals are black; hence some cats are black.",
+    "Given data points (1, 2), (2, 3) and (4, 7), find the interpolating polynomial.",
+    "Is every closed subspace of a Banach space complemented? Give a proof or a counterexample.",
+    "Three friends split a bill of $90. Anna pays $10 more than Ben, and Ben pays $5 less than Carl. How much does each pay?",
+    "Does it follow from the continuum hypothesis that every set of reals has measure zero or one?",
+    "Let $p$ be prime. Is it true that $\\mathbb{F}_p^\\times$ is cyclic? If so, prove it. If not, give a counterexample.",
 )
 UNSEEN_BAD: dict[str, tuple[str, ...]] = {
     "cut": (
@@ -482,6 +508,9 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "Let $ABC$ be a triangle. The angle bisector of $\\angle A$ meets",
         "Find the general solution of the differential equation \\begin{equation} y'' + 4y = 0",
         "Consider the series $\\sum_{n=1}^\\infty a_n$, where $a_n = \\frac{1}{n^2}$, and the",
+        "Let $S$ be the set of integers and let $T$ be a",
+        "Find the maximum value of the function on the",
+        "Suppose there are $n$ boxes, of which $k$ are empty; the others contain",
     ),
     "leak": (
         "What is the value of $\\cos(\\pi/3)$? It is $\\frac{1}{2}$, so the answer is $\\boxed{\\frac12}$.",
@@ -505,6 +534,9 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "We need to find all functions $f$ satisfying the equation. First substitute $x = 0$.",
         "Find the eigenvalues of $A$. The eigenvalues are the roots of the characteristic polynomial, which are \\boxed{1, 3}.",
         "Show that $\\gcd(n, n+1) = 1$. Indeed, any common divisor divides the difference, which is 1. Q.E.D.",
+        "Compute the area of the unit circle. Its radius is 1, so by the formula we get $\\pi$.",
+        "Find the last digit of $7^{100}$. The powers of 7 repeat with period 4. Hence the answer is 1.",
+        "How many faces does a cube have? It has 6 faces, so the answer is 6.",
     ),
     "several": (
         "Exercise 1. Prove that every tree has two leaves. Exercise 2. Compute the area under $y = x^2$ from 0 to 1.",
@@ -513,6 +545,10 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "### Problem 1\nProve that $\\sqrt{2}$ is irrational.\n\n### Problem 2\nFind the area of the ellipse.",
         "(1) Find the derivative of $e^x$. (2) Find the number of primes below 10. (3) Compute the mean of 2, 4, 9.",
         "Here are two problems:\n\n1. Evaluate $\\int x\\,dx$.\n2. Prove that $\\mathbb{Q}$ is countable.",
+        "Problem 1. Find the gcd of 12 and 18.\n\nProblem 2. Prove that every tree is bipartite.\n\nProblem 3. Evaluate the integral of x.",
+        "問題1 $\\sqrt{2}$ は無理数であることを示せ。\n\n問題2 $1+2+\\dots+n$ を求めよ。",
+        "What is 2 + 2? Here's another problem: prove that 7 is prime.",
+        "Find the inverse of the matrix.\n\nQuestion: How many primes are below 100?",
     ),
     "multiple_choice": (
         "Which of the following best describes a Cauchy sequence?",
@@ -520,6 +556,7 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "Select the option that correctly completes the statement.",
         "Choose the best answer: Which of the following is NOT a property of a group?",
         "Which of the following functions is continuous but not differentiable at the origin?",
+        "Which one of the options below is correct?",
     ),
     "missing": (
         "The diagram shows a circle with center O. Find the measure of angle AOB.",
@@ -530,6 +567,10 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "In the given figure, $O$ is the center of the circle and $\\angle AOB = 70^\\circ$. Find $\\angle ACB$.",
         "Based on the following table, compute the correlation coefficient between height and weight.",
         "As we saw in the last lecture, compact sets are closed. Prove the converse in compact spaces.",
+        "Using the data in the table, find the mean.",
+        "The results of the experiment are in Table 2. Test the hypothesis of independence.",
+        "By Lemma 4, the sequence is bounded. Prove that it converges.",
+        "Find the perimeter of the polygon shown above.",
     ),
     "chat": (
         "Good morning! I hope you are having a great day.",
@@ -543,6 +584,10 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "I'd like to learn more about cooking pasta. Any suggestions?",
         "Okay, I'm ready for the next one!",
         "Please write your problem below.",
+        "Hey there, how's it going?",
+        "Do you like mathematics?",
+        "I have a question for you.",
+        "Tell me about yourself.",
     ),
     "language": (
         "Démontrer que la somme de deux nombres impairs est toujours un nombre pair.",
@@ -550,6 +595,7 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "求函数的最大值，并说明理由。函数在闭区间上连续。",
         "Trouver toutes les fonctions continues de la droite réelle dans elle-même telles que $f(x+y)=f(x)f(y)$.",
         "Prove that 任意の整数 divides zero.",
+        "Qual é o valor máximo da função e onde é que ela o atinge?",
     ),
     "repetition": (
         "Find the set of all sets of all sets of all sets of all sets of all sets that are finite.",
@@ -561,6 +607,7 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "and $B$ are independent events. Compute $P(A \\cap B)$.",
         "such that $f(1) = 1$. Determine $f(n)$ for all $n$.",
         "-dimensional vector space over $\\mathbb{F}_q$. How many subspaces does it have?",
+        "which is abelian. Prove that the quotient is cyclic.",
     ),
     "no_task": (
         "The derivative of a constant function is zero.",
@@ -610,6 +657,10 @@ TRIMMED = (
     (
         "関数 $f(x)=x^2-4x$ の最小値を求めよ。\n解答\n$f(x)=(x-2)^2-4$",
         "関数 $f(x)=x^2-4x$ の最小値を求めよ。", "leak",
+    ),
+    (
+        "Let $G$ be abelian. Prove that every subgroup is normal.\n\nProof: Let $H \\le G$ and compute $ghg^{-1} = h$. QED",
+        "Let $G$ be abelian. Prove that every subgroup is normal.", "leak",
     ),
 )  # fmt: skip
 
