@@ -337,8 +337,9 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Written after the rules; of these 66, 8 were judged wrongly at the first run (1 of the good ones, 7 of the bad ones, of which 3 were
-# dropped for another reason).
+# Written after the rules, in three lots, each judged once before the rules were mended. Wrong were 8 of the first 66 (1 of 30 good, 7 of 36
+# bad, of which 3 dropped for another reason), 16 of the next 80 (1 of 40 good, 15 of 40 bad, mostly leaks without a mark); 5 of the
+# last 44 (3 of 22 good, 2 of 22 bad).
 UNSEEN = (
     r"Suppose that $\phi: \mathbb{Z}[x] \to \mathbb{C}$ is the ring homomorphism with $\phi(x) = i$. What is the kernel of $\phi$, and is "
     r"it maximal?",
@@ -395,6 +396,101 @@ UNSEEN = (
     "Who wins the following game if both play perfectly? Two players alternately write a digit until a 6-digit number is formed; the "
     "second wins if it is divisible by 9.",
     r"If $\tan\alpha = \frac12$ and $\tan\beta = \frac13$, and $\alpha, \beta \in (0, \pi/2)$, compute $\alpha + \beta$ exactly.",
+    "Consider a finite group $G$ acting transitively on a set $X$ with $|X| = n \\geq 2$. Prove that there exists an element $g \\in "
+    "G$ that has no fixed points on $X$. Furthermore, show that if $n$ is a prime power, then such a $g$ can be chosen to have prime "
+    "power order. (You may use the classification of finite simple groups if needed.)",
+    "Let \\( f(z) = \\sum_{n=0}^{\\infty} a_n z^n \\) be analytic in the unit disk \\( \\mathbb{D} = \\{ z : |z| < 1 \\} \\) and "
+    "suppose that \\( |f(z)| \\leq \\frac{1}{1 - |z|} \\) for all \\( z \\in \\mathbb{D} \\).\n\n1. Prove that \\( |a_n| \\leq e(n+1) "
+    "\\) for all \\( n \\geq 0 \\).\n2. Can the constant \\( e \\) be improved?\n\n**Note:** Provide a rigorous argument for each "
+    "step.",
+    "Given a triangle ABC with incenter I, let the incircle touch BC, CA, AB at D, E, F respectively. Let M be the midpoint of BC. If "
+    "line AM meets EF at P, prove that P, I and D are collinear.\n\nHint: Consider the homothety centered at A.",
+    "I'm trying to understand the Radon-Nikodym theorem. Let $\\mu$ and $\\nu$ be $\\sigma$-finite measures on $(X, \\mathcal{F})$ "
+    "with $\\nu \\ll \\mu$. How do we show that the density $f = d\\nu/d\\mu$ is unique up to $\\mu$-null sets?",
+    "Suppose we have a sequence of i.i.d. random variables $X_1, X_2, \\ldots$ with $P(X_i = 1) = P(X_i = -1) = 1/2$. Define $S_n = "
+    "X_1 + \\cdots + X_n$. What is the probability that $S_n = 0$ for some $n \\geq 1$? Please justify your answer rigorously.",
+    "A bakery sells three kinds of cookies: chocolate chip ($2.50 each), oatmeal ($2.00 each), and sugar ($1.75 each). If Jane spends "
+    "exactly $20.00, how many combinations of cookies could she have bought?",
+    "Let $K/F$ be a Galois extension with Galois group $G \\cong A_4$. Which of the following statements are true? (i) $K$ contains a "
+    "unique subfield $E$ with $[E:F] = 3$. (ii) $K$ contains a subfield of degree 6 over $F$. Justify your answers.",
+    "Find the volume of the region bounded above by the graph of $z = 4 - x^2 - y^2$ and below by the $xy$-plane.",
+    "Let $a_1, a_2, \\dots, a_{2023}$ be positive reals such that $$\\sum_{i=1}^{2023} a_i = 1$$ and define $b_i = \\frac{a_i}{1 - "
+    "a_i}$. Determine the minimum of $$\\sum_{i=1}^{2023} b_i,$$ and find all cases of equality.",
+    "Prove that there is no function $f: \\mathbb{N} \\to \\mathbb{N}$ such that $f(f(n)) = n + 1987$ for every $n$.",
+    "In the figure-eight knot complement, compute the fundamental group.",
+    "Using Theorem 90 of Hilbert, find all rational points on the circle $x^2 + y^2 = 1$.",
+    "Consider the following LP: maximize $3x + 2y$ subject to $x + y \\le 4$, $x + 3y \\le 6$, $x, y \\ge 0$. Solve it and state the dual.",
+    "What is the answer to the following: if 5 machines take 5 minutes to make 5 widgets, how long do 100 machines take to make 100 "
+    "widgets?",
+    "A committee of 5 is to be chosen from 6 men and 4 women. How many committees have more women than men? Explain your reasoning "
+    "step by step.",
+    "Let $X$ be a topological space. We say that $X$ is *sober* if every irreducible closed subset has a unique generic point. We "
+    "call a space $T_0$ if distinct points have distinct closures. Show that every sober space is $T_0$, and give a $T_0$ space that "
+    "is not sober.",
+    "Determine whether the following statement is true or false, and justify: every uniformly continuous function on $\\mathbb{R}$ is "
+    "Lipschitz.",
+    "Let \\(p(x)\\) be a polynomial of degree \\(n\\) with real coefficients satisfying \\(p(k) = \\frac{k}{k+1}\\) for \\(k = 0, 1, "
+    "\\ldots, n\\). Determine \\(p(n+1)\\).\n\n(USAMO 1975)",
+    "[Putnam 1998 A3] Let f be a real function on the real line with continuous third derivative. Prove that there exists a point a "
+    "such that f(a) f'(a) f''(a) f'''(a) >= 0.",
+    "The sequence $(x_n)$ is defined by $x_0 = 2$ and $x_{n+1} = \\frac{x_n}{2} + \\frac{1}{x_n}$. First show that it is decreasing; "
+    "then find its limit.",
+    "Let $n$ be a positive integer, and let $M_n$ be the $n\\times n$ matrix with $(i,j)$ entry $\\gcd(i,j)$. Then $\\det M_n = $ ?",
+    "Ten points are placed in the plane, no three of them collinear. Each pair is joined by a red or a blue segment. Show that there "
+    "are at least 20 monochromatic triangles.",
+    "Suppose you toss a coin with bias $p$ repeatedly. You stop as soon as you see the pattern HTH. What is the expected stopping "
+    "time as a function of $p$?",
+    "Explain why the alternating group $A_5$ is simple, and use this to prove that the general quintic is not solvable by radicals.",
+    "次の極限値を求めよ。\n\\[\n\\lim_{n \\to \\infty} \\sum_{k=1}^{n} \\frac{n}{n^2 + k^2}\n\\]",
+    "正の整数 $n$ に対して、$1$ から $n$ までの整数のうち $n$ と互いに素であるものの個数を $\\varphi(n)$ とする。\n(1) $\\varphi(12)$ "
+    "を求めよ。\n(2) $\\varphi(n) = 4$ となる $n$ をすべて求めよ。",
+    "Let $V$ be the vector space of polynomials of degree at most 3.\n- Find the matrix of $D = d/dx$ in the basis $1, x, x^2, x^3$.\n"
+    "- Determine its Jordan form.\n- Is $D$ diagonalizable?",
+    "Let \\[ A = \\left( \\begin{array}{cc} 2 & 1 \\\\ 1 & 2 \\end{array} \\right). \\] Compute $A^{10}$.",
+    "Evaluate the sum\n\n1 + 2x + 3x^2 + 4x^3 + ...\n\nfor |x| < 1.",
+    "How many 5-card hands from a standard deck contain exactly one pair (and nothing better)?",
+    "Prove the identity $\\binom{n}{0}^2 + \\binom{n}{1}^2 + \\cdots + \\binom{n}{n}^2 = \\binom{2n}{n}$ in two ways: (a) by a "
+    "counting argument, (b) by comparing coefficients.",
+    "Let $E$ be the elliptic curve $y^2 = x^3 - x$ over $\\mathbb{Q}$. Find its torsion subgroup. We write $O$ for the point at infinity.",
+    "In a box there are 4 red, 5 green, and 6 blue marbles. We draw three without replacement. Find the probability that all have "
+    "different colors.",
+    "Let $G$ be a finite simple graph. Denote by $\\alpha(G)$ the size of the largest independent set. Show that\n$$\\alpha(G) \\geq "
+    "\\sum_{v \\in V(G)} \\frac{1}{\\deg(v) + 1}$$",
+    "The probability density function of a random variable X is given by\n\nf(x) = { c x (1 - x), 0 < x < 1\n       { 0, otherwise\n\n"
+    "Find c and P(X > 1/2).",
+    "Two trains, 120 km apart, start towards each other at 40 km/h and 20 km/h. A bird flies between them at 60 km/h until they meet. "
+    "How far does the bird fly?",
+    "For the given function $f(x) = x^3 - 3x$, find the intervals on which it is increasing.",
+    "Let $f$ be holomorphic on a domain containing the closed unit disc, with $|f(z)| < 1$ on $|z| = 1$. How many solutions does "
+    "$f(z) = z^n$ have in the disc?",
+    "Is there a polynomial $P$ with integer coefficients such that $P(1) = 2$, $P(3) = 5$? If yes, give one. If no, prove it.",
+    "Let S be the set of all strings over {0,1} of length n that do not contain 11. Let a_n = |S|. Find a recurrence for a_n, and "
+    "solve it.",
+    "Prove Zorn's lemma from the axiom of choice.",
+    "Compute the rank of A",
+    "Let A = [[1, 2], [2, 4]]. Find all vectors orthogonal to the image of A",
+    "A box holds 3 red and 5 blue balls. Two are drawn without replacement.\n\nQuestion: What is the probability that both are red?",
+    "Let $f(x) = x^4 - 4x^2 + 1$.\n\nQuestion 1. Find the critical points of $f$.\n\nQuestion 2. Sketch the graph.\n\nQuestion 3. How "
+    "many real roots has $f(x) = c$ for each $c$?",
+    "関数 $f(x) = x^3 - 3x$ について、次の問いに答えよ。\n問1 極値を求めよ。\n問2 $f(x)=k$ が異なる3つの実数解をもつ $k$ の範囲を求めよ。",
+    "Prove that the determinant is multiplicative.\n\n---\n\n*Note: please give full details, and explain each step.*",
+    "The last question on a quiz with 10 questions is worth twice as much as each other. If the quiz has 55 points, how much is it worth?",
+    "Suppose the data are i.i.d. from a normal distribution with unknown mean and known variance. Find the maximum likelihood "
+    "estimator of the mean.",
+    "There are 30 students in class; 18 play chess and 15 play go. At least how many play both?",
+    'What is wrong with this proof? "Since 0 = 0, we have 1 - 1 = 2 - 2, so 1(1 - 1) = 2(1 - 1), and thus we obtain 1 = 2."',
+    "A paper strip is folded so that we get a regular pentagon. Determine the ratio of the strip's width to the side.",
+    "which is larger, e^pi or pi^e?",
+    "Is this subgroup normal or not: the upper triangular matrices in GL_2(R)?",
+    "A computer has Problem 5 of a contest solved with probability 0.4, and Problem 6 with probability 0.5, independently. Find the "
+    "chance that exactly one is solved.",
+    "Show that SAT reduces to 3-SAT in polynomial time.",
+    "Decide whether the following argument is valid: every cat is a mammal; some mammals are black; hence some cats are black.",
+    "Given data points (1, 2), (2, 3) and (4, 7), find the interpolating polynomial.",
+    "Is every closed subspace of a Banach space complemented? Give a proof or a counterexample.",
+    "Three friends split a bill of $90. Anna pays $10 more than Ben, and Ben pays $5 less than Carl. How much does each pay?",
+    "Does it follow from the continuum hypothesis that every set of reals has measure zero or one?",
+    "Let $p$ be prime. Is it true that $\\mathbb{F}_p^\\times$ is cyclic? If so, prove it. If not, give a counterexample.",
 )
 UNSEEN_BAD: dict[str, tuple[str, ...]] = {
     "cut": (
@@ -405,6 +501,16 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "Determine all functions $f : \\mathbb{R} \\to \\mathbb{R}$ satisfying",
         "Prove that if $a$ divides $bc$ and $\\gcd(a,b) = 1$, then",
         "円 $C$ の中心を $O$ とし、",
+        "Let $f$ be a holomorphic function on the unit disc with $|f(z)| \\le 1$ and $f(0) = 0$. Show that $|f'(0)| \\le",
+        "Suppose $n$ people are seated at a round table. In how many ways can they be seated if",
+        "Determine the number of solutions of the equation $x_1 + x_2 + x_3 = 10$ in non-negative integers such that $x_1 \\leq 3$ and",
+        "Prove the following inequality for positive reals $a$, $b$, $c$:",
+        "Let $ABC$ be a triangle. The angle bisector of $\\angle A$ meets",
+        "Find the general solution of the differential equation \\begin{equation} y'' + 4y = 0",
+        "Consider the series $\\sum_{n=1}^\\infty a_n$, where $a_n = \\frac{1}{n^2}$, and the",
+        "Let $S$ be the set of integers and let $T$ be a",
+        "Find the maximum value of the function on the",
+        "Suppose there are $n$ boxes, of which $k$ are empty; the others contain",
     ),
     "leak": (
         "What is the value of $\\cos(\\pi/3)$? It is $\\frac{1}{2}$, so the answer is $\\boxed{\\frac12}$.",
@@ -414,22 +520,57 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "Show that $n^3 - n$ is divisible by 6.\n\nWe observe that $n^3 - n = (n-1)n(n+1)$ is a product of three consecutive integers.",
         "Determine the GCD of 84 and 36. Here's the solution: by Euclid's algorithm it is 12.",
         "$\\sin 30^\\circ$ の値を求めよ。答え: $\\frac12$",
+        "Let $f(x) = x^3 - 3x + 2$. Find the critical points.\n\n$f'(x) = 3x^2 - 3$, so setting $f'(x) = 0$ we get $x = \\pm 1$.",
+        "Find the number of ways to arrange the letters of BANANA.\n\nTo find the number of arrangements, note that there are 6 "
+        "letters, with A three times and N twice. So we compute $6!/(3!2!) = 60$.",
+        "Compute the determinant. Sure, let's compute the determinant step by step. The matrix is "
+        "$\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}$ and its determinant is $-2$.",
+        "Let $X$ be exponential with rate 2. Find $P(X > 1)$. The probability is given by $P(X>1) = e^{-2}$, so the final answer is "
+        "$e^{-2}$.",
+        "Is $\\mathbb{Z}[x]$ a PID? No, because the ideal $(2, x)$ is not principal.",
+        "How many prime numbers are less than 20? There are 8 prime numbers less than 20.",
+        "Solve the equation $2x = 10$.\n\nx = 5",
+        "Hmm, let me think about the problem. The group has order 12 so by Sylow there are 1 or 4 subgroups of order 3.",
+        "We need to find all functions $f$ satisfying the equation. First substitute $x = 0$.",
+        "Find the eigenvalues of $A$. The eigenvalues are the roots of the characteristic polynomial, which are \\boxed{1, 3}.",
+        "Show that $\\gcd(n, n+1) = 1$. Indeed, any common divisor divides the difference, which is 1. Q.E.D.",
+        "Compute the area of the unit circle. Its radius is 1, so by the formula we get $\\pi$.",
+        "Find the last digit of $7^{100}$. The powers of 7 repeat with period 4. Hence the answer is 1.",
+        "How many faces does a cube have? It has 6 faces, so the answer is 6.",
     ),
     "several": (
         "Exercise 1. Prove that every tree has two leaves. Exercise 2. Compute the area under $y = x^2$ from 0 to 1.",
         "1) What is the derivative of sin x? 2) How many divisors has 60?",
         "Problem A: find the roots of x^2 - 1.\nProblem B: find the volume of the unit ball.",
+        "### Problem 1\nProve that $\\sqrt{2}$ is irrational.\n\n### Problem 2\nFind the area of the ellipse.",
+        "(1) Find the derivative of $e^x$. (2) Find the number of primes below 10. (3) Compute the mean of 2, 4, 9.",
+        "Here are two problems:\n\n1. Evaluate $\\int x\\,dx$.\n2. Prove that $\\mathbb{Q}$ is countable.",
+        "Problem 1. Find the gcd of 12 and 18.\n\nProblem 2. Prove that every tree is bipartite.\n\nProblem 3. Evaluate the integral of x.",
+        "問題1 $\\sqrt{2}$ は無理数であることを示せ。\n\n問題2 $1+2+\\dots+n$ を求めよ。",
+        "What is 2 + 2? Here's another problem: prove that 7 is prime.",
+        "Find the inverse of the matrix.\n\nQuestion: How many primes are below 100?",
     ),
     "multiple_choice": (
         "Which of the following best describes a Cauchy sequence?",
         "If $x^2 = 9$, which of the following could be the value of $x + 1$?",
         "Select the option that correctly completes the statement.",
+        "Choose the best answer: Which of the following is NOT a property of a group?",
+        "Which of the following functions is continuous but not differentiable at the origin?",
+        "Which one of the options below is correct?",
     ),
     "missing": (
         "The diagram shows a circle with center O. Find the measure of angle AOB.",
         "Use the table to find the expected value of X.",
         "With the notation of Problem 4, show that the sequence converges.",
         "Look at the image and count the triangles.",
+        "Consider the circuit shown in Figure 2. Find the current through the resistor.",
+        "In the given figure, $O$ is the center of the circle and $\\angle AOB = 70^\\circ$. Find $\\angle ACB$.",
+        "Based on the following table, compute the correlation coefficient between height and weight.",
+        "As we saw in the last lecture, compact sets are closed. Prove the converse in compact spaces.",
+        "Using the data in the table, find the mean.",
+        "The results of the experiment are in Table 2. Test the hypothesis of independence.",
+        "By Lemma 4, the sequence is bounded. Prove that it converges.",
+        "Find the perimeter of the polygon shown above.",
     ),
     "chat": (
         "Good morning! I hope you are having a great day.",
@@ -437,18 +578,41 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "I need someone to talk to about my career.",
         "Write a Python script that downloads all images from a website.",
         "Please feel free to ask me anything.",
+        "Can you explain what you can do?",
+        "You are a helpful assistant. Answer my questions.",
+        "What's the weather like today in New York?",
+        "I'd like to learn more about cooking pasta. Any suggestions?",
+        "Okay, I'm ready for the next one!",
+        "Please write your problem below.",
+        "Hey there, how's it going?",
+        "Do you like mathematics?",
+        "I have a question for you.",
+        "Tell me about yourself.",
     ),
     "language": (
         "Démontrer que la somme de deux nombres impairs est toujours un nombre pair.",
         "Let the функция be continuous. Prove that it is bounded.",
         "求函数的最大值，并说明理由。函数在闭区间上连续。",
+        "Trouver toutes les fonctions continues de la droite réelle dans elle-même telles que $f(x+y)=f(x)f(y)$.",
+        "Prove that 任意の整数 divides zero.",
+        "Qual é o valor máximo da função e onde é que ela o atinge?",
     ),
-    "repetition": ("Find the set of all sets of all sets of all sets of all sets of all sets that are finite.",),
+    "repetition": (
+        "Find the set of all sets of all sets of all sets of all sets of all sets that are finite.",
+        "Let $a$ be an element. Let $a$ be an element. Let $a$ be an element. Let $a$ be an element. Let $a$ be an element. Find it.",
+    ),
     "fragment": (
         "is a normal subgroup of $G$. Show that $G/N$ is abelian.",
         "numbers such that their product is a perfect square. How many are there?",
+        "and $B$ are independent events. Compute $P(A \\cap B)$.",
+        "such that $f(1) = 1$. Determine $f(n)$ for all $n$.",
+        "-dimensional vector space over $\\mathbb{F}_q$. How many subspaces does it have?",
+        "which is abelian. Prove that the quotient is cyclic.",
     ),
-    "no_task": ("The derivative of a constant function is zero.",),
+    "no_task": (
+        "The derivative of a constant function is zero.",
+        "A ring is called Noetherian when every ascending chain of ideals becomes stationary.",
+    ),
 }
 
 # Raw instruction, the problem that is left of it, what was cut off.
@@ -482,6 +646,22 @@ TRIMMED = (
     ("Problem 7: Evaluate $\\sum_{n \\ge 1} 2^{-n}$.\n\n---\n\n### Solution\nIt is a geometric series.",
      "Evaluate $\\sum_{n \\ge 1} 2^{-n}$.", "label+leak"),
     ("Which of the following is prime?\nA) 21\nB) 23\nC) 25\nAnswer: B", "Which of the following is prime?\nA) 21\nB) 23\nC) 25", "leak"),
+    (
+        "Prove that the harmonic series diverges.\n\n**Proof:** Group the terms in blocks of powers of two",
+        "Prove that the harmonic series diverges.", "leak",
+    ),
+    (
+        "What is the sum of the first 100 positive integers?\n\n### Step 1: Use the formula\nThe sum is $n(n+1)/2$.\n\n### Step 2",
+        "What is the sum of the first 100 positive integers?", "leak",
+    ),
+    (
+        "関数 $f(x)=x^2-4x$ の最小値を求めよ。\n解答\n$f(x)=(x-2)^2-4$",
+        "関数 $f(x)=x^2-4x$ の最小値を求めよ。", "leak",
+    ),
+    (
+        "Let $G$ be abelian. Prove that every subgroup is normal.\n\nProof: Let $H \\le G$ and compute $ghg^{-1} = h$. QED",
+        "Let $G$ be abelian. Prove that every subgroup is normal.", "leak",
+    ),
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
+from magpie_hf.problems.lexicon import common_words
 from magpie_hf.problems.prose import FORMULA, read
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def is_mixture(text: str) -> bool:
     present = [name for name, count in letters.items() if count]
     if len(present) > 1:
         return True
-    latin = len(_LATIN.findall(plain))
-    return bool(present) and letters[present[0]] * (IDEOGRAPH if present == ["japanese"] else 1) < latin / 3
+    if present == ["japanese"]:  # names are written in Latin letters there, sentences are not
+        return common_words(plain) > 1
+    return bool(present) and letters[present[0]] < len(_LATIN.findall(plain)) / 3
 
 
 @cache

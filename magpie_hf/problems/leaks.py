@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from magpie_hf.problems.lexicon import asks
 
@@ -26,7 +27,7 @@ _LABELS = tuple(
     )
 )
 _FIRST_ITEM = re.compile(r"\s*(?:\*\*)?(?:1[.)]|\(1\))(?:\*\*)?\s+(?=\S)")
-_SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+2[.)]\s", re.MULTILINE)
+_SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s", re.MULTILINE)
 _ASKER = re.compile(r"[#*_\s]{0,8}(?:q|question)\b", re.IGNORECASE)
 
 _KIND = r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggested|complete|possible|official|expected|step-by-step|my) )?"
@@ -41,7 +42,7 @@ _HEADINGS = tuple(
         rf"^{_MARK}proof[*_]{{0,3}}\s?:",
         r"^[ \t]*\\begin\{(?:solution|proof|answer)\}",
         r"^[#*_\s]{0,8}[【\[（(]?(?:解答|解説|解答例|解法|略解|模範解答|答え|解き方|正解)[】\]）)]?[*_]{0,3}\s?(?:[:：]|$)",
-        r"^[#*_\s]{0,8}【(?:解|答|証明)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
+        r"^[#*_\s]{0,8}【(?:解|答|証明|解答|解説|解答例|解法|略解|模範解答|答え)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
         r"\s[(\[](?:answer|ans|答)\s?[:.：][^()\[\]\n]{0,120}[)\]][ \t]*\.?[ \t]*$",
     )
 )
@@ -58,7 +59,8 @@ _PHRASES = re.compile(
       to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation|integral))\b(?![^.\n]{0,80}\b(?:must
         |you)\b)
     | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
-    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|consider\ the\ given|denote\ the\ answer|see)\b
+    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate|use|apply|look
+      |consider\ the\ given|denote\ the\ answer|see)\b
     | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
     | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check|solve)\b
     | we\ (?:see|note|observe|claim|first|apply|get|obtain)\b
@@ -66,7 +68,8 @@ _PHRASES = re.compile(
       |compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
-    | (?:okay|alright|well|so|hmm),?\ (?:so\ )?(?:i|let|we)\b
+    | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
+    | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is
       |equals)\b
     | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question|equation)\ )?is\b
@@ -78,6 +81,19 @@ _PHRASES = re.compile(
       |get|obtain|can|need|find|see)\b
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+# Ways in which somebody ends: a leak after a task.
+_ENDINGS = re.compile(
+    r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
+    r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
+    r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
+    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
+    re.IGNORECASE,
+)
+# A problem that shows an argument to be judged.
+_ABOUT_A_PROOF = re.compile(
+    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b", re.IGNORECASE
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
@@ -127,16 +143,27 @@ def is_leak(text: str) -> bool:
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
             return True
+    if _ABOUT_A_PROOF.search(text):
+        return False
+    return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
+
+
+def _begins_to_solve(text: str) -> bool:
+    first = _PHRASES.match(text)
+    if first and not (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(text[first.end() :])):
+        return True  # "We start by placing a ball in an urn. What is" is a process, and then the task
+    return any(True for _ in _after_task(_PHRASES, text))
+
+
+def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The places where the pattern is found behind something that asks."""
     read_to, asked = 0, False
-    for found in _PHRASES.finditer(text):
-        if not text[: found.start()].strip():  # "We start by placing a ball in an urn. What is": a process, and then the task
-            asked = not (_MAY_SET_THE_SCENE.match(found.group().strip()) and asks(text[found.end() :]))
-        else:
-            asked = asked or asks(text[read_to : found.start()])
+    for found in pattern.finditer(text):
+        end = found.start() + found.group().startswith("?")
+        asked = asked or asks(text[read_to:end])
+        read_to = end
         if asked:
-            return True
-        read_to = found.start()
-    return False
+            yield found
 
 
 def _states_a_box(text: str) -> bool:

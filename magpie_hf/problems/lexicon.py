@@ -8,21 +8,20 @@ from magpie_hf.problems.prose import FORMULA, read, sentences, words
 
 _ENGLISH = frozenset(
     """the is are of and you what how that which this i for with to let find prove show all every each please your can does
-    it these by than there from any use""".split()
+    it these by than there about yourself my from any use""".split()
 )
 # Orders and questions; and words that may stand for one, or belong to one.
 _TASKS = frozenset(
     """prove show find compute calculate determine evaluate solve simplify factorize factorise derive disprove verify
     characterize characterise classify minimize minimise maximize maximise integrate differentiate decide describe give
-    what how which express deduce establish estimate sketch explain construct""".split()
+    what how express deduce establish estimate sketch explain construct""".split()
 )
 _MAY_ASK = _TASKS | frozenset(
     """factor state list draw count identify write approximate expand answer exhibit demonstrate justify obtain check test
-    convert diagonalize diagonalise why who does must need needs provide discuss analyze analyse compare conclude
-    investigate design choose select name bound reduce enumerate complete infer rank sort represent examine study
-    rewrite generalize generalise interpret apply use formulate fit predict parametrize decompose invert add subtract
-    multiply divide when can could should suggest devise outline argue assess confirm arrange fill match guess specify
-    report""".split()
+    convert diagonalize diagonalise why who does provide discuss analyze analyse compare conclude investigate design
+    choose select name bound reduce enumerate complete infer rank sort represent examine study rewrite generalize
+    generalise interpret apply use formulate fit predict parametrize decompose invert add subtract multiply divide
+    suggest devise outline argue assess confirm arrange fill match guess specify report""".split()
 )
 _ASKS_IN_JAPANESE = re.compile(
     r"求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。？?]|か$|何(?:個|通り|人|本"
@@ -44,7 +43,9 @@ _STEMS = """abelian acyclic adjoint affine algebrai antiderivative arithmetic as
     quadrat quadrilateral quaternion quotient ramif recurren recursi rectang residue riemann semigroup separable simplex
     spectr stochastic subfield subgraph subgroup submodule subring subset subspace summation supremum surjecti sylow
     symmetr tangent tensor tetrahedr theorem topolog torsion torus transcendental transversal trapez triang trigonometr
-    uncountab valuation vertex vertices wronskian"""
+    uncountab lemma axiom conjectur corollar bayes likelihood correlat regress entrop automat turing algorithm clique
+    hypergraph matroid planar curvature sobolev fourier immersion filtration hypothesis syllogis premise valuation
+    vertex vertices wronskian"""
 _WHOLE = """algebra angle area basis bundle cardinality chord circle coefficient coin compact cone constant cube curve cylinder
     degree density dice digit dimension distribution edge estimator even factor field finite fraction function gradient
     graph greatest group ideal identity infinite interval invariant inverse kernel lattice limit linear maximum mean
@@ -58,13 +59,20 @@ _MATHEMATICAL = re.compile(
 _MATHEMATICAL_IN_JAPANESE = re.compile(
     r"[数式値積和差商群環体角辺円線面点比率列項根解集写像空間行確分布平均期待整素実虚複微関函級証明示次元個通位相距離倍対称幾何]"
 )
-_OPERATION = re.compile(r"[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)")
+_OPERATION = re.compile(
+    r"\b(?:prove|disprove|show that|compute|integrate|calculate|(?:decide|determine) whether)\b"
+    r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)"
+)
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b"
 )
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
 
-_QUESTION = re.compile(r"(?:is|are|do|does|did|can|has|have|was|were|will|must|may)\b", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"(?:which|(?:for|in|at|on|by|of|to) which|is|are|do|does"
+    r"|did|can|has|have|was|were|will|must|may|when|where|could|should|would|whose)\b",
+    re.IGNORECASE,
+)
 
 
 def is_english(text: str) -> bool:
@@ -75,6 +83,11 @@ def is_english(text: str) -> bool:
 def is_japanese(text: str) -> bool:
     """Whether it holds kana."""
     return any("\u3041" <= character <= "\u30ff" for character in text)
+
+
+def common_words(text: str) -> int:
+    """How many of the commonest English words stand in it."""
+    return len(_ENGLISH.intersection(words(text)))
 
 
 def asks(text: str) -> bool:

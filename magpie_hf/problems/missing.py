@@ -56,23 +56,25 @@ _SHOWN = (
     r"|\bsee (?:the )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"
 )
 _SHAPE = re.compile(
-    rf"{_PICTURE} (?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)", re.I
+    rf"{_PICTURE}[ -](?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)", re.I
 )
 _FIGURE = re.compile(_SHOWN, re.IGNORECASE)
 _DRAWN = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|tikzcd|picture|asy|CD)\}|```|!\[|\\xymatrix")
 _TABLE = re.compile(
-    r"\b(?:the|this|following|given) (?:\w+ )?(?:table|data ?set|data|spreadsheet|frequency distribution)\b(?! (?:structure|processing))"
-    r"(?= (?:below|above|shows?|gives?|lists?|summari[sz]es|represent|contain|is given|were|was|are|collected|set)|[:.,])"
-    r"|\b(?:use|using|from|in|by|see|read|complete|consult|to) (?:the|this) table\b|\btable (?:below|above|\d)|\b(?:following|above"
-    r"|attached) (?:table|data ?set|data)\b|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
+    r"\b(?:the|this|following|given) (?:\w+ )?(?:table|spreadsheet|frequency distribution)"
+    r"(?= (?:below|above|shows?|gives?|lists?|summari[sz]es|represents?|contains?|is given)|[:.,])"
+    r"|\b(?:use|using|from|in|by|see|read|complete|consult|to) (?:the|this) table\b|\btable (?:below|above|\d)"
+    r"|\b(?:following|above|attached) (?:\w+ )?(?:table|data ?set|data|results|measurements)\b"
+    r"|\bdata ?(?:set )?(?:below|above|shown|in the table)\b"
+    r"|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
-    r"\b(?:previous|preceding|last|earlier|prior|next) (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message"
-    r"|conversation)s?\b|\b(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b(?!\s?[:.)][\s*_]"
-    r"|\s?\()|\btheorem \d+\.\d+"
-    r"|\b(?:from|in) (?:class|the (?:textbook|lecture notes?|notes))\b|前問|前の問題|上記の問題|教科書",
+    r"\b(?:previous|preceding|earlier) (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message|conversation)s?\b"
+    r"|\blast (?:lecture|class|homework|chapter|week|time)\b|\b(?:of|in|from|by|see|using?|recall|to|with|as) "
+    r"(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b|\btheorem \d+\.\d+"
+    r"|\b(?:from|in) the (?:textbook|lecture notes?|notes)\b|前問|前の問題|上記の問題|教科書",
     re.IGNORECASE,
 )
 _ABOVE = re.compile(

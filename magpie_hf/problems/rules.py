@@ -68,41 +68,49 @@ _LOWER_BY_NATURE = re.compile(
     r"|consider)\b"
 )
 _BEGINS = re.compile(
-    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i)\b"
+    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i|which)\b"
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
-_MIDDLE = re.compile(r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|(?:and|or|but|which|where|such that)[ ,](?![A-Z])")
+_MIDDLE = re.compile(r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|-(?=[a-z]{3})|(?:and|or|but|such that)[ ,]")
+_RELATIVE = re.compile(r"(?:which|where|whose|that)[ ,]")
 
 
 def is_fragment(text: str) -> bool:
     """Whether it starts in the middle of a sentence. An order or a question may start in lower case, and a formula with anything."""
-    if _MIDDLE.match(text):
+    capital_later = _CAPITAL_LATER.search(text) is not None  # one who never writes capitals may begin without
+    if _MIDDLE.match(text) or (capital_later and _RELATIVE.match(text)):
         return True
     found = _ORDINARY_LOWER.match(text)
     if found is None or _LOWER_BY_NATURE.match(text) or asks(found.group()):
         return False
-    return _BEGINS.match(text) is None or _CAPITAL_LATER.search(text) is not None  # one who never writes capitals may begin so
+    return capital_later or _BEGINS.match(text) is None
 
 
 _NUMBERED = r"(?:problem|question|exercise|task|q)\s?(?:no\.?\s?|#)?"
+_AT_LINE = r"^[#*_\s]{0,12}"
+_FIRST_LABEL = re.compile(rf"{_AT_LINE}(?:{_NUMBERED}(?:1|one|A)\b|[【\[]?(?:問題|問)\s?[1１一])", re.IGNORECASE | re.MULTILINE)
 _SECOND_LABEL = re.compile(
-    rf"^[#*_\s]{{0,12}}(?:{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:)"
-    rf"|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
-    r"|^[#*_\s]{0,8}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?"
-    r"|^\W{0,8}(?:another|next|second|bonus) (?:problem|question)\b[^.?!\n]{0,40}:"
+    rf"{_AT_LINE}{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
+    rf"|{_AT_LINE}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NEXT_LABEL = re.compile(
+    rf"{_AT_LINE}(?:(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:|(?:another|next|second|bonus) (?:problem|question)\b[^.?!\n]{{0,40}}:)"
     r"|\b(?:here is|here's) another (?:problem|question)\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_ITEM = re.compile(r"(?:^|(?<=[.?!。])[ \t]+|\n)[ \t]{0,4}(?:\*\*)?[1-9][.)](?:\*\*)?[ \t]+(?=\S)")
+_ITEM = re.compile(r"(?:^|(?<=[.?!。])[ \t]+|\n)[ \t]{0,4}(?:\*\*)?\(?[1-9][.)](?:\*\*)?[ \t]+(?=\S)")
 _BARE_STEM = re.compile(
     r"\W*(?:please )?(?:solve|answer|prove|consider|compute|evaluate|do|here are|below are)\b[^.?!\n$]{0,60}"
     r"\b(?:problems|questions|exercises|tasks)\b[^.?!\n$]{0,60}\W*$|\W*(?:以下|次)の問題?(?:に答え|を解)[^。\n]{0,12}[。\n]?\s*$",
     re.IGNORECASE,
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
+_ANSWER_THESE = re.compile(r"(?:次|以下)の(?:各)?問い?に答え[^。\n]{0,8}[。\n]?")
+_NOTE = re.compile(r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE)
 _BACK = re.compile(
-    r"\b(?:hence|this|that|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
+    r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
     r"|instead)\b|その|この|前"
 )
 _INTRODUCES = re.compile(r"\b(?:let|suppose|define|given|consider|denote|assume)\b", re.IGNORECASE)
@@ -112,10 +120,25 @@ _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
 def is_several(text: str) -> bool:
     """Whether it holds more than one problem. Parts of one problem, with a common stem or speaking of the same thing, are one."""
     body = without_label(text)
+    return _has_labels(body) or _has_separate_items(body) or sum(map(_is_task, _RULER.split(body))) > 1
+
+
+def _is_task(text: str) -> bool:
+    return asks(text) and not _NOTE.match(text)
+
+
+def _has_labels(body: str) -> bool:
+    """Whether a second label stands in it, and what comes before it, or before both, is not what they have in common."""
     if _SECOND_LABEL.search(body):
-        return True
-    if sum(map(asks, _RULER.split(body))) > 1:
-        return True
+        first = _FIRST_LABEL.search(body)
+        stem = _ANSWER_THESE.sub("", body[: first.start()]).strip() if first else ""
+        return not stem or asks(stem) or _BARE_STEM.match(stem) is not None
+    following = [found.start() for found in _NEXT_LABEL.finditer(body)][-1:]
+    return any(asks(body[:start]) for start in following)
+
+
+def _has_separate_items(body: str) -> bool:
+    """Whether it is a list of tasks without a common stem, none of which speaks of what another introduced."""
     marks = list(_ITEM.finditer(body))
     if len(marks) < 2:
         return False
@@ -128,11 +151,13 @@ def is_several(text: str) -> bool:
     return not any(_BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:])
 
 
-_CONNECTIVES = """and or nor where with that let of the a an such for to in on by is are be if then as at from which when whose has
-    have than into over under but so between given find prove show determine compute evaluate calculate suppose consider
-    define denote assume every each all its their any some not satisfying denotes denote using let's because since while
+_CONNECTIVES = """and or nor where with that let of the an such for to in on by is are be if then as at from which when whose has
+    have than into over under but between given find prove show determine compute evaluate calculate suppose consider
+    define denote assume every each its their satisfying denotes denote using let's because since while
     whether respectively,""".split()
-_OPEN_END = re.compile(rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$", re.IGNORECASE)
+_OPEN_END = re.compile(
+    rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$|\b(?:is|be|has|as|into|contains|there) a$|\b(?:of|for|that) all$", re.IGNORECASE
+)
 _OPEN_MARK = re.compile(r"(?:[:：,，、;；(（\[{=+<＝&/\\^×·「『]|(?<=\s)[-–—]|(?<=[a-z])(?:-|\.{3}|…))$")
 _OPEN_ADJECTIVE = re.compile(
     r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)? (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
@@ -145,7 +170,6 @@ _OPEN_ADJECTIVE = re.compile(
 _OPEN_ITEM = re.compile(r"[;:.,]\s*\((?:[ivx]{1,4}|[a-h]|[1-9])\)$")
 _OPEN_IN_JAPANESE = re.compile(r"(?:[をはがにへ]|[^こも]と|[^もた]の|および|または|かつ|ただし|このとき|とき|ならば)$")
 _CLOSED = re.compile(r"[.?!。？！．)\]）」』|`\"”'’}]$")
-_SETTING = re.compile(r"(?:let|suppose|assume|consider|given|if|for|when|since|define|there (?:is|are)|in)\b", re.IGNORECASE)
 
 
 def is_cut(text: str) -> bool:
@@ -159,8 +183,7 @@ def is_cut(text: str) -> bool:
         return _OPEN_IN_JAPANESE.search(end[-10:]) is not None
     if _CLOSED.search(end[-1:]) or end.endswith(FORMULA) or not is_english(text):
         return False
-    last = sentences(text)[-1:] or [""]
-    return _SETTING.match(last[0]) is not None and not asks(text)
+    return not has_task(text)
 
 
 _WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
@@ -181,11 +204,11 @@ RULES = (
     Rule("too_long", is_long, f"more than {MAX_CHARACTERS:,} characters"),
     Rule("repetition", repeats, "a loop of words, letters or sentences"),
     Rule("language", is_mixture, "words of several scripts side by side"),
+    Rule("several", is_several, "more than one problem"),
     Rule("multiple_choice", lacks_options, "a choice without its options"),
     Rule("missing", lacks_material, "a figure, table, exercise or data that are not there"),
     Rule("chat", is_chat, "talk that holds no problem"),
     Rule("leak", is_leak, "its own solution or answer, or the start of one"),
-    Rule("several", is_several, "more than one problem"),
     Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
     Rule("fragment", is_fragment, "a start in the middle of a sentence"),
     Rule("cut", is_cut, "an end in the middle of a sentence or formula"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from xxhash import xxh3_64_intdigest
 
 from magpie_hf.problems.normal import Token
-from magpie_hf.problems.words import as_number, is_linking
+from magpie_hf.problems.words import as_number, is_linking, one_spelling
 
 _ROUNDS = 3  # of telling letters apart by where they stand; a letter that is still like another may change places with it
 _ASKING = frozenset("find determine compute calculate evaluate solve value".split())
@@ -71,13 +71,15 @@ def _formulas(found: list[Token]) -> Iterator[Formula]:
 
 
 def _lone(token: Token, before: str, after: str) -> Iterator[Token]:
-    if before in _GUIDING and token.kind == "number":
-        yield Token("word", before)
-    elif before in _ASKING and token.kind == "letter":
+    """A lone number or letter with the word beside it: "5 red" and "7 blue", "order 12" and "index 3", "by 7", "find x"."""
+    counted = token.kind == "number" and after and not is_linking(after)
+    if token.kind == "letter":
         yield Token("word", "asked")
+    elif before in _GUIDING or (before and not counted and not is_linking(before)):
+        yield Token("word", one_spelling(before))
     yield token
-    if token.kind == "number" and after and not is_linking(after):
-        yield Token("word", after)
+    if counted:
+        yield Token("word", one_spelling(after))
 
 
 def _constants(found: list[Token]) -> Iterator[Token]:

@@ -173,6 +173,11 @@ def is_linking(word: str) -> bool:
     return word in _LINKING
 
 
+def one_spelling(word: str) -> str:
+    """The word that stands for all of its meaning and all of its endings."""
+    return _FIRST.get(word) or _stem(word)
+
+
 def content(found: list[Token]) -> list[list[str]]:
     """The content words of each clause, one spelling for words of one meaning. Formulas, numbers and linking words are left out."""
     clauses: list[list[str]] = [[]]
@@ -188,7 +193,7 @@ def content(found: list[Token]) -> list[list[str]]:
         elif word in _STOPS:
             clauses.append([])
         elif word not in _LINKING and word not in _NUMBERS:
-            clauses[-1].append(_FIRST.get(word) or _stem(word))
+            clauses[-1].append(one_spelling(word))
     return [clause for clause in clauses if clause]
 
 
