@@ -215,9 +215,9 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     (other / "generation_config.json").unlink()
     arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--solver", str(other), "--domains", "algebra,calculus"]
     small = ["--count", "6", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "256", "--kv-cache-gb", "1", "--out", "out",
-             "--rl-agreement", "0.5"]  # fmt: skip
+             "--rl-agreement", "0.5", "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
     said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
-    assert re.search(r"algebra +6 drawn", said)
+    assert re.search(r"algebra +\d+ drawn -> 6 problems", said)
     files = [str(file) for file in (tmp_path / "out").glob("*/train_*.parquet")]
     rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
     assert len(rows) > 0
