@@ -24,7 +24,7 @@ from typing import Any
 import results
 
 from magpie_hf.problems.benchmarks import Loaded, benchmarks_of
-from magpie_hf.problems.loading import load
+from magpie_hf.problems.loading import load_benchmark
 from magpie_hf.problems.twins import Twins
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.sign import Sign
@@ -36,7 +36,7 @@ TEMPLATES = [
     "Let $<f>(<x>) = <x>^3 - #1<x> + #2$. (Find) the [sum|product] of the squares of the roots of <f>.",
     "Let $<G>$ be a group of order #1. Let $<H>$ be a subgroup of $<G>$ of index #2. (Prove) that $<H>$ is [normal|cyclic|abelian].",
     "Evaluate $\\int_0^{#1} \\frac{<x>^#2}{1 + #3<x>} \\, d<x>$.",
-    "How many integers between #1 and #2 are [divisible by|congruent to 1 modulo] #3?",
+    "How many integers between #1 and 10#2 are [divisible by|congruent to 1 modulo] #3?",
     "A bag contains #1 red balls and #2 blue balls. #3 are drawn [with|without] replacement. What is the probability that all are red?",
     "Let $<a>_1 = #1$ and $<a>_{<n>+1} = #2<a>_<n> + #3$ for all $<n> \\geq 1$. (Find) the remainder of $<a>_{#4}$ modulo 7.",
     "In triangle $<A><B><C>$ let $<A><B> = #1$ and $<B><C> = #2$. Suppose that $\\angle <B> = #3^\\circ$. (Find) its [area|perimeter].",
@@ -178,12 +178,12 @@ def main(count: int) -> None:
     marks = [(time.perf_counter(), peak())]
     signed = [Sign()(batch) for batch in batches]
     marks.append((time.perf_counter(), peak()))
-    twins, slowest = fold(made, signed)
+    twins, finds = fold(made, signed)
     marks.append((time.perf_counter(), peak()))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.jsonl"
         file.write_text("".join(json.dumps({"problem": row}) + "\n" for row in rows))
-        loaded = load(benchmarks_of(str(file))[0])
+        loaded = load_benchmark(benchmarks_of(str(file))[0])
         assert isinstance(loaded, Loaded)
         stage = Decontaminate((loaded.benchmark,))
         hits = [hit for batch in batches for hit in stage(batch)["contaminated_by"]]
@@ -192,23 +192,24 @@ def main(count: int) -> None:
     contaminated = judged_hits(made, hits)
     kept = {
         "problems": count, "rows": len(rows), "seconds": {"sign": sign, "twins": fold_, "decontaminate": clean},
-        "megabytes": {"twins": folded, "decontaminate": cleaned, "peak": marks[-1][1]}, "slowest_find": slowest,
+        "megabytes": {"twins": folded, "decontaminate": cleaned, "peak": marks[-1][1]}, "find_milliseconds": finds,
         "twins": twins, "contaminated": contaminated,
     }  # fmt: skip
-    print(f"{count:,} problems: signed in {sign:.1f} s, twins in {fold_:.1f} s (slowest find {slowest * 1000:.1f} ms, {folded:.0f} MB), "
-          f"decontaminated against {len(rows):,} rows in {clean:.1f} s ({cleaned:.0f} MB); peak {marks[-1][1]:.0f} MB")  # fmt: skip
+    took = f"a find takes {finds['mean']:.2f} ms in the mean, 999 of 1,000 at most {finds['most']:.2f}, the slowest {finds['slowest']:.1f}"
+    print(f"{count:,} problems: signed in {sign:.1f} s, twins in {fold_:.1f} s ({folded:.0f} MB; {took})")
+    print(f"decontaminated against {len(rows):,} rows in {clean:.1f} s ({cleaned:.0f} MB); peak {marks[-1][1]:.0f} MB")
     print(f"twins {twins}\nbenchmark rows {contaminated}")
     results.record("duplicates", kept)
 
 
-def fold(made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]) -> tuple[dict[str, int], float]:
-    """The harvest's fold: what was found, missed and wrong, and the seconds of the slowest find."""
-    twins, first, counts, slowest = Twins(), dict[Any, str](), Counter[str](), 0.0
+def fold(made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]) -> tuple[dict[str, int], dict[str, float]]:
+    """The harvest's fold: what was found, missed and wrong, and how long a find takes, in milliseconds."""
+    twins, first, counts, times = Twins(), dict[Any, str](), Counter[str](), list[float]()
     rows = ({name: values[row] for name, values in batch.items()} for batch in signed for row in range(len(batch["problem"])))
     for number, (row, (text, says, _)) in enumerate(zip(rows, made, strict=True)):
         began = time.perf_counter()
         found = twins.find(row)
-        slowest = max(slowest, time.perf_counter() - began)
+        times.append((time.perf_counter() - began) * 1000)
         expected = first.get(says)
         if expected is not None and not isinstance(says, str):
             counts["planted"] += 1
@@ -220,7 +221,9 @@ def fold(made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]) -
         if found is None:
             twins.add(str(number), row)
             first.setdefault(says, str(number))
-    return {name: counts[name] for name in ("planted", "found", "missed", "wrong")}, slowest
+    times.sort()
+    finds = {"mean": sum(times) / len(times), "most": times[len(times) * 999 // 1000], "slowest": times[-1]}
+    return {name: counts[name] for name in ("planted", "found", "missed", "wrong")}, finds
 
 
 def judged_hits(made: list[tuple[str, Any, str]], hits: list[str | None]) -> dict[str, int]:

@@ -53,6 +53,16 @@ def _harvest(kept: dict[str, Any]) -> Iterator[Line]:
     yield f"the same, killed {kept['kills']} times and cut otherwise", "the same set" if kept["same"] else "another set"
 
 
+def _duplicates(kept: dict[str, Any]) -> Iterator[Line]:
+    seconds, twins, contaminated = kept["seconds"], kept["twins"], kept["contaminated"]
+    steps = f"{seconds['sign']:.0f}, {seconds['twins']:.0f}, {seconds['decontaminate']:.0f}"
+    yield f"{kept['problems']:,} constructed problems signed, twins found, {kept['rows']:,} benchmark rows looked for: seconds", steps
+    yield "planted twins, said in another way: found, missed, wrong", f"{twins['found']:,}, {twins['missed']}, {twins['wrong']}"
+    hits = f"{contaminated['found']:,}, {contaminated['missed']}, {contaminated['wrong']}"
+    yield "planted repeats of a benchmark: found, missed, wrong", hits
+    yield "memory of the accepted problems", f"{kept['megabytes']['twins']:.0f} MB"
+
+
 def _recovery(kept: dict[str, Any]) -> Iterator[Line]:
     yield "from an engine's death to its next token, by the time of a plain start", f"{kept['ratio']:.2f}"
 
@@ -75,6 +85,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
     "overhead": _overhead,
     "harvest": _harvest,
+    "duplicates": _duplicates,
     "resume": _resume,
     "recovery": _recovery,
     "scoring": _scoring,

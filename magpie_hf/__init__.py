@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from magpie_hf.engines.vllm import VLLM as VLLM
     from magpie_hf.errors import BadInput as BadInput
     from magpie_hf.errors import EngineError as EngineError
+    from magpie_hf.errors import LowYield as LowYield
     from magpie_hf.errors import NothingMade as NothingMade
+    from magpie_hf.harvest import Acceptance as Acceptance
     from magpie_hf.known import DEFAULT_REWARD_MODEL as DEFAULT_REWARD_MODEL
     from magpie_hf.known import KNOWN_MODELS as KNOWN_MODELS
     from magpie_hf.models import Model as Model
     from magpie_hf.models import resolve as resolve
+    from magpie_hf.problems.benchmarks import Benchmark as Benchmark
+    from magpie_hf.problems.loading import load_benchmark as load_benchmark
     from magpie_hf.recipe import Recipe as Recipe
     from magpie_hf.reward import RewardModel as RewardModel
     from magpie_hf.sampling import Sampling as Sampling
@@ -36,9 +40,12 @@ _HOMES = {
     "engines.base": ("Completion", "Engine"),
     "engines.fake": ("FakeEngine",),
     "engines.vllm": ("VLLM",),
-    "errors": ("BadInput", "EngineError", "NothingMade"),
+    "errors": ("BadInput", "EngineError", "LowYield", "NothingMade"),
+    "harvest": ("Acceptance",),
     "known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),
     "models": ("Model", "resolve"),
+    "problems.benchmarks": ("Benchmark",),
+    "problems.loading": ("load_benchmark",),
     "recipe": ("Recipe",),
     "reward": ("RewardModel",),
     "sampling": ("Sampling",),

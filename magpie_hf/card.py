@@ -14,7 +14,7 @@ from datasets import Features
 from magpie_hf.chat import chat_of
 from magpie_hf.heads import facts_of
 from magpie_hf.problems.benchmarks import Benchmark, Loaded
-from magpie_hf.problems.loading import load
+from magpie_hf.problems.loading import load_benchmark
 from magpie_hf.reasons import REASONS
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published
@@ -65,7 +65,7 @@ def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
 
 
 def _texts(benchmark: Benchmark) -> tuple[str, ...]:
-    loaded = load(benchmark)
+    loaded = load_benchmark(benchmark)
     return loaded.texts if isinstance(loaded, Loaded) else ()
 
 

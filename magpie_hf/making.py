@@ -138,7 +138,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
 
 def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
     """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had that cannot be."""
-    from magpie_hf.problems.loading import load
+    from magpie_hf.problems.loading import load_benchmark
     from magpie_hf.runners import no_progress_bars
 
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
@@ -146,7 +146,7 @@ def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tup
     if options.require_decontamination and not wanted:
         raise BadInput("--require-decontamination is given and no benchmark; name some with --decontaminate, such as all")
     with no_progress_bars():
-        found = [load(benchmark) for benchmark in wanted]
+        found = [load_benchmark(benchmark) for benchmark in wanted]
     missing = tuple(one for one in found if isinstance(one, NotChecked))
     if missing and options.require_decontamination:
         reasons = "; ".join(f"{one.name}: {one.reason}" for one in missing)

@@ -36,11 +36,11 @@ class Recipe:
     """All that determines a build's datasets.
 
     generator writes the problems, solver answers them, scorer orders the k candidates of each. Of a domain's draws, as many are accepted
-    as its count says: tagger, where there is one, says what a problem is worth; languages are those that a problem may be written in;
-    benchmarks are searched for it, and not_checked names those that could not be; embedder, where there is one, flags near twins by
-    meaning; acceptance and near (the least share of common words of twins) are the rules. verify and pair hold the rules by which answers
-    are compared and pairs are made (by default the scorer's own least margin); rl_agreement, where it is given, is the least agreement of
-    the problems in `<domain>_rl`.
+    as its count says: tagger, where there is one, says what a problem is worth; languages are those that it may be written in;
+    benchmarks, pinned by `load_benchmark`, are those that it must not repeat, and not_checked names those that could not be had;
+    embedder, where there is one, flags twins by their meaning; acceptance and near (the least share of common words of twins) are the
+    rules. verify and pair hold the rules by which answers are compared and pairs are made (by default the scorer's own least margin);
+    rl_agreement, where it is given, is the least agreement of the problems in `<domain>_rl`.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named twice.
     """

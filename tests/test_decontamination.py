@@ -21,7 +21,7 @@ from datasets import Dataset, DatasetDict
 from magpie_hf.errors import BadInput
 from magpie_hf.problems import loading
 from magpie_hf.problems.benchmarks import PRESETS, Benchmark, Loaded, benchmarks_of
-from magpie_hf.problems.loading import load
+from magpie_hf.problems.loading import load_benchmark
 from magpie_hf.problems.overlap import Index
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.decontaminate import Decontaminate
@@ -93,6 +93,7 @@ CLEAN: list[str] = [
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(loading, "_LOADED", {})
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def jsonl(folder: Path, rows: list[dict[str, Any]], name: str = "test.jsonl") ->
 
 def loaded(spec: str | Path) -> Loaded:
     (benchmark,) = benchmarks_of(str(spec))
-    found = load(benchmark)
+    found = load_benchmark(benchmark)
     assert isinstance(found, Loaded), found
     return found
 
@@ -199,7 +200,7 @@ def test_a_local_benchmark_that_changes_is_noticed(fake: Path, monkeypatch: pyte
     jsonl(fake, [{"problem": "another"}])
     monkeypatch.setattr(loading, "_LOADED", {})
     with pytest.raises(BadInput, match="has changed since the build began"):
-        load(pinned)
+        load_benchmark(pinned)
     assert loaded(fake).benchmark != pinned
 
 
@@ -279,9 +280,9 @@ def test_other_things_on_the_disk(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"is no \.jsonl, \.json, \.parquet, \.csv file"):
         benchmarks_of(str(tmp_path / "notes.docx"))
     with pytest.raises(BadInput, match="does not exist any more"):
-        load(Benchmark("gone", str(tmp_path / "gone")))
+        load_benchmark(Benchmark("gone", str(tmp_path / "gone")))
     with pytest.raises(BadInput, match="no split 'dev', only test"):
-        load(Benchmark("fake", str(jsonl(tmp_path / "fake", [{"problem": "x"}])), splits=("dev",)))
+        load_benchmark(Benchmark("fake", str(jsonl(tmp_path / "fake", [{"problem": "x"}])), splits=("dev",)))
 
 
 # --- the Hub: the real client against a server on this machine ---------------------------------------------------------------
@@ -361,15 +362,15 @@ def hub() -> Iterator[str]:
 
 
 def asked(specs: list[str], endpoint: str, home: Path, **more: str) -> list[list[str]]:
-    """What `load` says of benchmarks in a process of its own, whose Hub is the endpoint: [kind, text] each."""
+    """What `load_benchmark` says of benchmarks in a process of its own, whose Hub is the endpoint: [kind, text] each."""
     script = """
 import json, sys
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.benchmarks import NotChecked, benchmarks_of
-from magpie_hf.problems.loading import load
+from magpie_hf.problems.loading import load_benchmark
 for spec in sys.argv[1:]:
     try:
-        found = load(benchmarks_of(spec)[0])
+        found = load_benchmark(benchmarks_of(spec)[0])
     except BadInput as error:
         said = ["BadInput", str(error)]
     else:

@@ -7,10 +7,12 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from datasets import Dataset, Features
+from test_twins import HELD_OUT, PAIRS, TWINS
 
 from magpie_hf import VLLM, resolve
 from magpie_hf.engines.base import NAN, Pooling, Rating
@@ -123,6 +125,7 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
             "Find the area bounded by the curves $y = x^2$ and $y = 2x$.",
         ]
         pair = Sign()(stage({"problem": area}))
+        tables = [Sign()(stage({"problem": [text for _, *both in table for text in both]})) for table in (PAIRS, HELD_OUT)]
     finally:
         stage.engine.close()
     assert rows["embedding_reason"] == [None] * len(PROBLEMS)
@@ -139,6 +142,24 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
     twins.add("area", one)
     assert twins.find(other) == "area"  # which words alone do not find
     assert twins.find({**other, "embedding": None}) is None
+    for table, columns in zip((PAIRS, HELD_OUT), tables, strict=True):
+        precision, recall = quality(table, columns)
+        print(f"{len(table)} pairs with embeddings: precision {precision:.2f}, recall {recall:.2f}")
+        assert precision >= 0.95
+        assert recall >= 0.95
+
+
+def quality(table: list[tuple[str, str, str]], columns: dict[str, list[Any]]) -> tuple[float, float]:
+    """Precision and recall over pairs whose problems stand one after the other in the columns."""
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    found, hits = 0, 0
+    for (kind, one, _), first, second in zip(table, rows[::2], rows[1::2], strict=True):
+        twins = Twins()
+        twins.add(one, first)
+        if twins.find(second) is not None:
+            found += 1
+            hits += kind in TWINS
+    return hits / found, hits / sum(kind in TWINS for kind, _, _ in table)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from magpie_hf.errors import LowYield
 from magpie_hf.harvest import Acceptance
 from magpie_hf.models import resolve
 from magpie_hf.problems.benchmarks import Benchmark, Loaded, NotChecked
-from magpie_hf.problems.loading import load
+from magpie_hf.problems.loading import load_benchmark
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import DROPPED, SPLITS
@@ -160,7 +160,7 @@ def test_benchmarks_are_looked_for(mixed: Mixed, tmp_path: Path) -> None:
     stolen = [row["problem"] for row in list(plain["algebra"]["train_sft"])[:3]]
     file = tmp_path / "exam.jsonl"
     file.write_text("".join(json.dumps({"problem": text}) + "\n" for text in ["What is a number?", *stolen]))
-    loaded = load(Benchmark("exam", str(file)))
+    loaded = load_benchmark(Benchmark("exam", str(file)))
     assert isinstance(loaded, Loaded)
     missing = NotChecked("hle", "it is gated")
     out = tmp_path / "out"

@@ -19,7 +19,7 @@ from magpie_hf import VLLM, resolve
 from magpie_hf.errors import LowYield
 from magpie_hf.status import status
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]  # of what vLLM imports
 COUNT = 40
 
 

@@ -14,7 +14,7 @@ from magpie_hf.problems.benchmarks import READERS, Benchmark, Loaded, NotChecked
 from magpie_hf.problems.hub import failed, pin, unavailable
 
 
-def load(benchmark: Benchmark) -> Loaded | NotChecked:
+def load_benchmark(benchmark: Benchmark) -> Loaded | NotChecked:
     """The texts of a benchmark, pinned to the revision that was read.
 
     Raises BadInput for one that does not exist or has no column of texts. One that is gated or out of reach is NotChecked, and so is a

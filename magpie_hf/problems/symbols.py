@@ -48,14 +48,16 @@ def _colour(formula: Formula, colours: dict[str, int]) -> int:
 
 
 def _formulas(found: list[Token]) -> Iterator[Formula]:
-    """Runs of tokens that are no words, cut at stops; a lone number with the words beside it that say what it counts.
+    """Runs of tokens that are no words, cut at stops outside brackets; a lone number with the words beside it that say what it counts.
 
     A lone letter only names what the words speak of, so it is left out, but for one that is asked for.
     """
     run: list[Token] = []
     before = ""  # the last word
+    depth = 0
     for at, token in enumerate([*_constants(found), Token("stop", ".")]):
-        if token.kind not in ("word", "stop"):
+        if token.kind not in ("word", "stop") or (token.text == "," and depth > 0):
+            depth += _DEPTH.get(token.text, 0)
             run.append(token)
             continue
         if run:
@@ -63,11 +65,14 @@ def _formulas(found: list[Token]) -> Iterator[Formula]:
                 yield tuple(run)
             elif run[0].kind != "letter" or before in _ASKING:
                 yield tuple(_lone(run[0], before, found[at].text if at < len(found) and found[at].kind == "word" else ""))
-            run = []
+            run, depth = [], 0
         if token.kind == "word" and not (token.text in ("of", "the") and before in _ASKING):
             before = token.text
         elif token.kind == "stop":
             before = ""
+
+
+_DEPTH = {"(": 1, "[": 1, "\\{": 1, ")": -1, "]": -1, "\\}": -1}
 
 
 def _lone(token: Token, before: str, after: str) -> Iterator[Token]:

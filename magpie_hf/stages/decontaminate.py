@@ -10,7 +10,7 @@ from datasets import Features
 
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.benchmarks import Benchmark, Loaded
-from magpie_hf.problems.loading import load
+from magpie_hf.problems.loading import load_benchmark
 from magpie_hf.problems.overlap import COVERAGE, NEAR, Index
 from magpie_hf.schema import CONTAMINATION
 from magpie_hf.stage import Batch, Stage
@@ -20,8 +20,8 @@ from magpie_hf.stage import Batch, Stage
 class Decontaminate(Stage):
     """Names the benchmark row that each problem repeats, and the measure that says so; see `problems.overlap.Index`.
 
-    benchmarks: pinned, as `load(benchmark).benchmark` is. The stage is a spec: their texts are loaded, and an index made of them, when
-    the first problem is compared, once in a process; a copy that was pickled loads them anew.
+    benchmarks: pinned, as `load_benchmark(benchmark).benchmark` is. The stage is a spec: their texts are loaded, and an index made of
+    them, when the first problem is compared, once in a process; a copy that was pickled loads them anew.
     """
 
     name: ClassVar[str] = "decontaminate"
@@ -38,7 +38,7 @@ class Decontaminate(Stage):
             object.__setattr__(self, name, float(getattr(self, name)))
         for benchmark in self.benchmarks:
             if benchmark.revision is None:
-                raise BadInput(f"the benchmark {benchmark.name} is not pinned to a revision; give what load() made of it")
+                raise BadInput(f"the benchmark {benchmark.name} is not pinned to a revision; give what load_benchmark() made of it")
 
     @property
     def adds(self) -> Features:
@@ -63,7 +63,7 @@ _MAKING = threading.Lock()
 
 
 def _loaded(benchmark: Benchmark) -> Loaded:
-    loaded = load(benchmark)
+    loaded = load_benchmark(benchmark)
     if not isinstance(loaded, Loaded):
         raise BadInput(f"the benchmark {benchmark.name} could be loaded before, but cannot be now: {loaded.reason}")
     return loaded
