@@ -27,7 +27,7 @@ from draws import junk, labels, problem
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, resolve
 from magpie_hf.harvest import Acceptance
 from magpie_hf.publish import Folder
-from magpie_hf.runners import Local
+from magpie_hf.runners import Local, no_progress_bars
 from magpie_hf.walk import Walk
 
 KILLS = 5
@@ -53,7 +53,7 @@ def one(model: str, problems: int, out: str, shard_rows: int) -> dict[str, objec
     """The harvest alone, in this process: seconds, peak memory (MB), draws, and a digest of the accepted set."""
     began = time.perf_counter()
     made, folder = recipe(model, problems), Folder(Path(out))
-    with folder.claimed(made):
+    with folder.claimed(made), no_progress_bars():
         judged = Walk(made, Local(folder.run, shard_rows), folder).problems()
     accepted, draws = {domain.key: [] for domain in made.domains}, 0
     for part in sorted(judged, key=lambda part: part.start):
