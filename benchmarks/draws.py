@@ -49,7 +49,7 @@ def junk(number: int) -> str:
     return dice.choice(
         (
             f"{problem(number)[:-1]} such that",
-            f"Hello! How are you today? I am number {number}.",
+            f"Hello! How are you today? My cat is called Tom {number}.",
             f"Solve $x^2 + {number} = \\frac{{1",
             f"What is the area of the region shown in the figure below, number {number}?",
             "",
