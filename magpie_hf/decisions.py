@@ -38,7 +38,7 @@ class Decisions:
         """Remember judged pieces, and write all down once every domain is full."""
         for rows in settled:
             self._pieces[rows.domain].append(rows)
-        if harvest.is_complete:
+        if settled and harvest.is_complete:
             self.folder.mkdir(parents=True, exist_ok=True)
             for key, pieces in self._pieces.items():
                 _write(self.folder / f"{key}.arrow", pieces)

@@ -142,7 +142,8 @@ def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tup
     from magpie_hf.runners import no_progress_bars
 
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
-    wanted = dict.fromkeys(benchmark for text in named for benchmark in benchmarks_of(text.strip()))
+    wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
+    wanted = list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
     if options.require_decontamination and not wanted:
         raise BadInput("--require-decontamination is given and no benchmark; name some with --decontaminate, such as all")
     with no_progress_bars():
@@ -153,4 +154,4 @@ def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tup
         raise BadInput(f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave them out")
     for one in missing:
         print(f"benchmark {one.name}: not checked, {one.reason}", flush=True)
-    return tuple(one.benchmark for one in found if not isinstance(one, NotChecked)), missing
+    return tuple(dict.fromkeys(one.benchmark for one in found if not isinstance(one, NotChecked))), missing

@@ -69,6 +69,9 @@ class Recipe:
         keys = [domain.key for domain in self.domains]
         if not keys or len(set(keys)) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
+        names = [benchmark.name for benchmark in self.benchmarks]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise BadInput(f"two benchmarks are called {twice[0]}, so nobody could tell their rows apart; rename one")
         if not 0 < self.near <= 1:
             raise BadInput(f"near is {self.near}; give a share above 0 and at most 1, such as {NEAR}")
         if self.rl_agreement is not None:

@@ -144,10 +144,11 @@ class Walk:
         together = answering and alone and self.draws[0][0] == first[0]
 
         def judge(rows: Rows) -> list[Task]:
-            settled = self.harvest.offer(rows)
-            if settled:
+            try:
+                settled = self.harvest.offer(rows)
+            finally:  # also of one that gives up, `status` tells how far it came
                 self.folder.record_harvest(self.harvest)
-                self.decisions.keep(settled, self.harvest)
+            self.decisions.keep(settled, self.harvest)
             if together:
                 tasks = [Task(first[1][piece.domain], piece, self._finish) for piece in settled]
             else:

@@ -15,7 +15,7 @@ from draws import junk, labels, problem
 from conftest import JUDGE, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf.engines.base import Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.errors import LowYield
+from magpie_hf.errors import BadInput, LowYield
 from magpie_hf.harvest import Acceptance
 from magpie_hf.models import resolve
 from magpie_hf.problems.benchmarks import Benchmark, Loaded, NotChecked
@@ -104,6 +104,24 @@ def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_dom
     assert all_rows(
         build(replace(recipe, acceptance=Acceptance(off_domain)), tmp_path / "other", shard_rows=3, shards_in_flight=2)
     ) == all_rows(built)  # type: ignore[arg-type]
+
+
+def test_a_domain_that_others_fill_before_it_judges_a_draw_of_its_own(mixed: Mixed, tmp_path: Path) -> None:
+    recipe = small_recipe(mixed, "geometry", "algebra", count=1, k=2)
+    tagger = FakeEngine(mixed.model, lambda prompt, sampling, seed: labels("algebra" if len(prompt) % 2 else "geometry"))
+    moving = replace(recipe, tagger=tagger, acceptance=Acceptance("move"))
+    for seed in range(6):
+        out = tmp_path / str(seed)
+        built = build(replace(moving, seed=seed), out)
+        for key in ("geometry", "algebra"):
+            assert json.loads((out / key / "dataset_info.json").read_text())["total_problems"] == 1
+        assert all_rows(build(replace(moving, seed=seed), out)) == all_rows(built)
+
+
+def test_two_benchmarks_of_one_name_are_refused(mixed: Mixed) -> None:
+    twins = (Benchmark("exam", "/a", revision="1"), Benchmark("exam", "/b", revision="2"))
+    with pytest.raises(BadInput, match="two benchmarks are called exam"):
+        tagged(mixed, Acceptance(), benchmarks=twins)
 
 
 def test_models_of_their_own_for_every_part_make_the_same_set(mixed: Mixed, tmp_path: Path) -> None:
