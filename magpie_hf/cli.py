@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from magpie_hf.domains import MOST_ROWS, select
-from magpie_hf.errors import BadInput, EngineError, NothingMade
+from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.making import HEADROOM, check_devices, check_engine, named, plan, recipe_of, vllm_of
 from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.options import domains as domains_of
 from magpie_hf.options import parser, roles
 from magpie_hf.settings import select_settings
 from magpie_hf.status import status
-from magpie_hf.stopping import stopping_at_once
+from magpie_hf.stopping import INTERRUPTED, stopping_at_once
 
 OK, FAILED, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
@@ -29,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130 interrupted)."""
     try:
         options = parser().parse_args(arguments)
-        return {"build": _build, "status": _status, "probe": _probe}[options.command](options)
+        return {"build": _build, "status": _status, "probe": _probe, "publish": _publish}[options.command](options)
     except BadInput as error:
         return _complain(error, BAD_INPUT)
-    except (EngineError, NothingMade) as error:
+    except (EngineError, HubError, NothingMade) as error:
         return _complain(error, FAILED)
     except BrokenPipeError:  # whoever read the lines has left; Python would complain once more while it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,6 +103,34 @@ def _probe(options: argparse.Namespace) -> int:
         found = probe(engine, domains, settings, options.draws, options.seed)
     print(json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines()))
     return INCOMPLETE if found.refused else OK
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from magpie_hf.hub import preview, push
+    from magpie_hf.release import released, to_folder
+    from magpie_hf.remote import check_names
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    check_names(options.repo, options.tag)
+    if options.to and (options.dry_run or options.public or options.overwrite or options.tag):
+        raise BadInput("--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out")
+    how = {"private": not options.public, "overwrite": options.overwrite, "tag": options.tag, "say": say}
+    try:
+        with released(Path(options.folder).expanduser(), options.repo) as files:
+            if options.to:
+                say("\n".join([*to_folder(files, Path(options.to).expanduser()).lines(), f"written to {options.to}"]))
+            elif options.dry_run:
+                say("\n".join([*preview(files, options.repo, **how).lines(), "nothing was changed (--dry-run)"]))
+            else:
+                pushed = push(files, options.repo, **how)
+                said = "published" if pushed.committed else "unchanged"
+                say(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}")
+    except KeyboardInterrupt:
+        print("\nmagpie-hf: stopped; the Hub holds the old version or the new one. Run the same command again", file=sys.stderr, flush=True)
+        os._exit(INTERRUPTED)  # threads that upload would go on
+    return OK
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The ways in which a build ends without a dataset. Not here: what a model got wrong, which is data in a column."""
+"""The ways in which a build or a publication fails. Not here: what a model got wrong, which is data in a column."""
 
 
 class BadInput(ValueError):
@@ -15,3 +15,7 @@ class NothingMade(RuntimeError):
 
 class LowYield(NothingMade):
     """So few draws of a domain are accepted that a build would be hopeless; the message says why they are not, with a sample."""
+
+
+class HubError(RuntimeError):
+    """The Hub refused something or could not be reached, again and again; the message says at which step, in one line."""

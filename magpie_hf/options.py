@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     state = commands.add_parser("status", help="how far a build is", description="How far a build is; works while it runs.")
     state.add_argument("folder", help="the --out folder of the build")
     _add_probe(commands)
+    _add_publish(commands)
     return top
 
 
@@ -128,6 +129,22 @@ def _add_probe(commands: Any) -> None:
     probe.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
     probe.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
     _add_engine(probe.add_argument_group("where and how fast"))
+
+
+def _add_publish(commands: Any) -> None:
+    what = (
+        "Publish a finished build on the Hub, as one commit to a private dataset. Run it again after a failure: it sends what is missing."
+    )
+    publish = commands.add_parser("publish", help="publish a build on the Hub", description=what)
+    publish.add_argument("folder", help="the --out folder of the build")
+    publish.add_argument("repo", metavar="user/name", help="the dataset on the Hub; it is made if it is not there")
+    publish.add_argument("--public", action="store_true", help="make it public (default: private; a public one is refused)")
+    publish.add_argument("--overwrite", action="store_true", help="replace files there that magpie_hf did not write; others are left alone")
+    publish.add_argument("--tag", help="name this version, such as v1: load_dataset(..., revision='v1') goes on to load it")
+    publish.add_argument("--dry-run", action="store_true", help="say what would change on the Hub, and change nothing")
+    publish.add_argument(
+        "--to", metavar="FOLDER", help="write the same files into a folder in place of the Hub, for which no token is needed"
+    )
 
 
 SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, any reward model's repository or folder

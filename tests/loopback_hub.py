@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -161,7 +162,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._drop()
         return self._answer(status, answer, headers)
 
-    do_HEAD = do_POST = do_PUT = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -186,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drop(self) -> None:
         self.close_connection = True
-        self.connection.close()
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _work(self, path: str, query: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         user, role = self._who()

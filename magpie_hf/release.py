@@ -1,0 +1,137 @@
+"""What of a build's folder is published: the card and the files that it names; also as a local folder. Not here: the Hub."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from magpie_hf.errors import BadInput
+from magpie_hf.manifest import MANIFEST, Changes, Content, Sum, There, changes, read_manifest, sum_of, with_manifest
+from magpie_hf.status import Status, status
+
+README = "README.md"
+PLACEHOLDER = "path/or/name"  # what a build's card says in load_dataset, as it does not know where it will lie
+
+
+@contextmanager
+def released(folder: Path, repo: str) -> Iterator[dict[str, Content]]:
+    """What is published of the build in `folder` as `repo`, path -> file or bytes; no build can begin there meanwhile.
+
+    That is README.md, whose example then loads `repo`, and the parquet files of its configs. Left out: `run/`, which is the record of a build
+    and no data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`), whose rows all stand in the parquet files, and which
+    a reader without configs would take for data of their own.
+
+    Raises BadInput where no build is, where one runs or is not finished, or where files are missing or were changed.
+    """
+    state = status(folder)
+    with (folder / "run" / "lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadInput(f"a build is running in {folder} ({state.running or 'begun just now'}); wait for it, then publish") from error
+        if not state.finished:
+            raise BadInput(f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish")
+        text = _card(folder)
+        sizes = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get("files", {})
+        files: dict[str, Content] = {}
+        for path in _data_files(folder, text):
+            file = folder / path
+            if not file.is_file() or file.stat().st_size != sizes.get(path):
+                raise BadInput(f"{file} is missing or was changed since it was built; run the build again, then publish")
+            files[path] = file
+        yield {**files, README: text.replace(PLACEHOLDER, repo).encode()}
+
+
+def _missing(state: Status) -> str:
+    """What a build lacks, in a few words."""
+    short = [f"{one.domain}: {one.accepted:,} of {one.target:,} problems accepted" for one in state.harvest if one.accepted < one.target]
+    rows = [
+        f"{one.domain} {one.label}: {one.rows:,} of {one.wanted:,} rows"
+        for one in state.stages
+        if one.wanted is not None and one.rows < one.wanted
+    ]
+    return "; ".join([*short, *rows][:6]) or "its files are not written yet"
+
+
+def _card(folder: Path) -> str:
+    try:
+        return (folder / README).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{folder / README} cannot be read ({error.strerror}); run the build again, then publish") from error
+
+
+def _data_files(folder: Path, card: str) -> list[str]:
+    """The files that the card's configs name."""
+    parts = card.split("---\n", 2)
+    try:
+        metadata: dict[str, Any] = yaml.safe_load(parts[1])
+        named = [split["path"] for config in metadata["configs"] for split in config["data_files"]]
+        paths = sorted({path for one in named for path in ([one] if isinstance(one, str) else one)})
+        fit = bool(paths) and all(not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts for path in paths)
+    except (yaml.YAMLError, IndexError, KeyError, TypeError):
+        fit = False
+    if not fit:
+        raise BadInput(f"{folder / README} names no data files of this folder, so it is no finished build's; run the build again")
+    return paths
+
+
+def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
+    """Write what `hub.push` would publish into a local folder, which `load_dataset` reads; what that changed.
+
+    The files are copied aside and the folder takes their place by a rename, so it is never seen half written. Raises BadInput where it holds
+    anything that an earlier call did not write as it is.
+    """
+    contents, sums = with_manifest(files)
+    there = _there(folder)
+    before = read_manifest((folder / MANIFEST).read_bytes()) if MANIFEST in there else None
+    _check_own(folder, there, before)
+    change = changes(sums, there, before)
+    if change.none:
+        return change
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".magpie-", dir=folder.parent))
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
+    try:
+        _write(contents, aside / "new")
+        if there:
+            folder.rename(aside / "old")
+        (aside / "new").rename(folder)
+    finally:
+        shutil.rmtree(aside)
+    return change
+
+
+def _there(folder: Path) -> dict[str, There]:
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is no folder; choose another")
+    found = {file.relative_to(folder).as_posix(): sum_of(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    return {path: There(one.size, one.sha256) for path, one in found.items()}
+
+
+def _check_own(folder: Path, there: Mapping[str, There], before: Mapping[str, Sum] | None) -> None:
+    others = [
+        path for path, file in there.items() if path != MANIFEST and (path not in (before or {}) or not (before or {})[path].is_at(file))
+    ]
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        raise BadInput(f"{folder} holds what was not published there ({', '.join(others[:3])}{more}); choose an empty or a new folder")
+
+
+def _write(contents: Mapping[str, Content], folder: Path) -> None:
+    for path, content in contents.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            shutil.copyfile(content, file)
