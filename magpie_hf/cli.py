@@ -128,7 +128,11 @@ def _publish(options: argparse.Namespace) -> int:
                 said = "published" if pushed.committed else "unchanged"
                 say(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}")
     except KeyboardInterrupt:
-        print("\nmagpie-hf: stopped; the Hub holds the old version or the new one. Run the same command again", file=sys.stderr, flush=True)
+        print(
+            "\nmagpie-hf: stopped; what was published before is still there, or the new version whole. Run the command again",
+            file=sys.stderr,
+            flush=True,
+        )
         os._exit(INTERRUPTED)  # threads that upload would go on
     return OK
 

@@ -179,7 +179,10 @@ def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, 
             size = sum(size_of(contents[one.path_in_repo]) for one in batch)
             if len(batch) < BATCH_FILES and size < BATCH_BYTES and number < len(additions):
                 continue
-            api.preupload_lfs_files(repo, batch, repo_type=KIND)
+            try:
+                api.preupload_lfs_files(repo, batch, repo_type=KIND)
+            except RuntimeError as error:  # which hides whatever an upload over LFS raised
+                raise error.__cause__ or error from None
             done, sent, batch = done + len(batch), sent + size, []
             say(f"uploaded {done:,} of {len(additions):,} files, {sent:,} of {whole:,} bytes")
     finally:

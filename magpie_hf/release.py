@@ -25,18 +25,15 @@ PLACEHOLDER = "path/or/name"  # what a build's card says in load_dataset, as it 
 def released(folder: Path, repo: str) -> Iterator[dict[str, Content]]:
     """What is published of the build in `folder` as `repo`, path -> file or bytes; no build can begin there meanwhile.
 
-    That is README.md, whose example then loads `repo`, and the parquet files of its configs. Left out: `run/`, which is the record of a build
-    and no data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`), whose rows all stand in the parquet files, and which
-    a reader without configs would take for data of their own.
+    That is README.md, whose example then loads `repo`, and the parquet files of its configs. Left out: `run/`, which is the record of a
+    build and no data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`), whose rows all stand in the parquet files, and
+    which a reader without configs would take for data of their own.
 
     Raises BadInput where no build is, where one runs or is not finished, or where files are missing or were changed.
     """
-    state = status(folder)
-    with (folder / "run" / "lock").open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BadInput(f"a build is running in {folder} ({state.running or 'begun just now'}); wait for it, then publish") from error
+    status(folder)
+    with _kept_still(folder):
+        state = status(folder)
         if not state.finished:
             raise BadInput(f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish")
         text = _card(folder)
@@ -48,6 +45,22 @@ def released(folder: Path, repo: str) -> Iterator[dict[str, Content]]:
                 raise BadInput(f"{file} is missing or was changed since it was built; run the build again, then publish")
             files[path] = file
         yield {**files, README: text.replace(PLACEHOLDER, repo).encode()}
+
+
+@contextmanager
+def _kept_still(folder: Path) -> Iterator[None]:
+    """Keep builds out of the folder, by the lock that they take; others may read it, too."""
+    file = folder / "run" / "lock"
+    try:
+        with file.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise BadInput(f"a build is running in {folder} ({file.read_text(encoding='utf-8').strip()}); wait for it, then publish") from error
+    except FileNotFoundError as error:
+        if error.filename != str(file):
+            raise
+        raise BadInput(f"{file} is missing; run the build again, then publish") from error
 
 
 def _missing(state: Status) -> str:
@@ -86,13 +99,12 @@ def _data_files(folder: Path, card: str) -> list[str]:
 def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     """Write what `hub.push` would publish into a local folder, which `load_dataset` reads; what that changed.
 
-    The files are copied aside and the folder takes their place by a rename, so it is never seen half written. Raises BadInput where it holds
-    anything that an earlier call did not write as it is.
+    The files are copied aside and the folder takes their place by a rename, so it is never seen half written. Raises BadInput where it
+    holds anything that an earlier call did not write as it is.
     """
     contents, sums = with_manifest(files)
-    there = _there(folder)
-    before = read_manifest((folder / MANIFEST).read_bytes()) if MANIFEST in there else None
-    _check_own(folder, there, before)
+    before = _earlier(folder)
+    there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
     change = changes(sums, there, before)
     if change.none:
         return change
@@ -103,28 +115,46 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
         raise BadInput(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
     try:
         _write(contents, aside / "new")
-        if there:
-            folder.rename(aside / "old")
-        (aside / "new").rename(folder)
+        _swap(aside, folder)
     finally:
         shutil.rmtree(aside)
     return change
 
 
-def _there(folder: Path) -> dict[str, There]:
+def _swap(aside: Path, folder: Path) -> None:
+    if folder.exists():
+        folder.rename(aside / "old")
+    try:
+        (aside / "new").rename(folder)
+    except OSError:
+        if (aside / "old").exists():
+            (aside / "old").rename(folder)
+        raise
+
+
+def _earlier(folder: Path) -> dict[str, Sum] | None:
+    """What an earlier call wrote; None where nothing lies there. Raises BadInput for another's files, without reading them."""
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is no folder; choose another")
-    found = {file.relative_to(folder).as_posix(): sum_of(file) for file in sorted(folder.rglob("*")) if file.is_file()}
-    return {path: There(one.size, one.sha256) for path, one in found.items()}
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    before = read_manifest((folder / MANIFEST).read_bytes()) if (folder / MANIFEST).is_file() else None
+    if before is None:
+        raise BadInput(f"{folder} holds other files; choose an empty or a new folder")
+    return before
 
 
-def _check_own(folder: Path, there: Mapping[str, There], before: Mapping[str, Sum] | None) -> None:
-    others = [
-        path for path, file in there.items() if path != MANIFEST and (path not in (before or {}) or not (before or {})[path].is_at(file))
-    ]
-    if others:
-        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        raise BadInput(f"{folder} holds what was not published there ({', '.join(others[:3])}{more}); choose an empty or a new folder")
+def _sums(folder: Path, before: Mapping[str, Sum] | None) -> dict[str, Sum]:
+    """Checksums of what lies in the folder. Raises BadInput where that is not what `before` says."""
+    if before is None:
+        return {}
+    paths = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
+    if others := sorted(set(paths) - set(before) - {MANIFEST}):
+        raise BadInput(f"{folder} holds other files, such as {others[0]}; choose an empty or a new folder")
+    sums = {path: sum_of(folder / path) for path in paths}
+    if others := [path for path in paths if path != MANIFEST and sums[path] != before[path]]:
+        raise BadInput(f"{folder} was changed since it was written ({others[0]}); choose an empty or a new folder")
+    return sums
 
 
 def _write(contents: Mapping[str, Content], folder: Path) -> None:

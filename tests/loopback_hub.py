@@ -76,7 +76,7 @@ class Repository:
 
 @dataclass
 class Fault:
-    """What happens to the first `times` requests whose method and path match, after `skip` that go through.
+    """What happens to the first `times` requests whose method and path match, after `skip` that go through; "" is any method.
 
     A number is answered in place of the work; `drop` ends the connection before the work, `lost` after it; `before` only runs `then`.
     """
@@ -91,7 +91,7 @@ class Fault:
     seen: int = 0
 
     def strikes(self, method: str, path: str) -> bool:
-        if method != self.method or not re.search(self.path, path):
+        if self.method not in ("", method) or not re.search(self.path, path):
             return False
         self.seen += 1
         return self.skip < self.seen <= self.skip + self.times

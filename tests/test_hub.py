@@ -1,0 +1,503 @@
+"""Publishing: the real clients against a Hub on this machine, with faults, rivals and kills."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from datasets import DatasetDict, load_dataset
+from loopback_hub import Fault, File, LoopbackHub, loopback_hub
+
+from conftest import ROOT, Answers, small_recipe
+from magpie_hf import retrying
+from magpie_hf.cli import BAD_INPUT, FAILED, OK
+from magpie_hf.errors import BadInput, HubError
+from magpie_hf.hub import preview, push
+from magpie_hf.manifest import MANIFEST, with_manifest
+from magpie_hf.models import resolve
+from magpie_hf.release import PLACEHOLDER, released, to_folder
+from magpie_hf.remote import check_names
+from magpie_hf.walk import build
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
+
+WRITER, READER = "hf_" + "writer" * 5, "hf_" + "reader" * 5
+REPO = "ada/sums"
+COMMIT = r"/api/datasets/ada/sums/commit/main"
+CARD = b"---\nlicense: cc-by-nc-4.0\n---\n# Sums\n"
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    with loopback_hub({WRITER: ("ada", "write"), READER: ("ada", "read")}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
+    """The clients of this process speak to `hub`, and wait little between tries."""
+    from huggingface_hub import constants
+
+    for name, value in {"ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    monkeypatch.setattr(retrying, "FIRST_WAIT", 0.01)
+    return hub
+
+
+@pytest.fixture(scope="module")
+def builds(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, DatasetDict]]]:
+    """Two finished builds: the first of two domains with RL problems, the second of one domain and other words."""
+    made = {}
+    for name, salt, keys in (("first", "", ("algebra", "geometry")), ("second", "other", ("algebra",))):
+        out = tmp_path_factory.mktemp("builds") / name
+        answers = Answers(resolve(str(demo_model)), salt=salt, answers=3)
+        made[name] = out, build(replace(small_recipe(answers, *keys, k=5), rl_agreement=0.3), out)
+    return made
+
+
+def shards(number: int, names: str = "abc") -> dict[str, Path | bytes]:
+    """Some files that look like a dataset's."""
+    return {
+        "README.md": CARD + str(number).encode(),
+        **{f"{name}/train-00000-of-00001.parquet": f"{name}{number}".encode() * 50 for name in names},
+    }
+
+
+def at_head(hub: LoopbackHub) -> dict[str, bytes]:
+    """The files of the newest commit, without the one that the Hub gives and the manifest."""
+    files = hub.repositories[REPO].head.files
+    return {path: file.content for path, file in files.items() if path not in (".gitattributes", MANIFEST)}
+
+
+def rival(hub: LoopbackHub, files: dict[str, Path | bytes]) -> None:
+    """Another process publishes, in the middle of everything."""
+    whole, _ = with_manifest(files)
+    with hub.lock:
+        repo = hub.repositories[REPO]
+        content = {path: File(bytes(one), path.endswith(".parquet")) for path, one in whole.items() if not isinstance(one, Path)}
+        repo.add("a rival's", {".gitattributes": repo.head.files[".gitattributes"], **content})
+
+
+def run(hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER) -> subprocess.Popen[str]:
+    """magpie-hf publish, in a process of its own."""
+    given = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    environment = {**os.environ, **given, **({"HF_TOKEN": token} if token else {})}
+    if token is None:
+        environment.pop("HF_TOKEN", None)
+    command = [sys.executable, "-m", "magpie_hf", "publish", *words]
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and output, in which no token is."""
+    out, error = process.communicate(timeout=120)
+    assert WRITER not in out + error
+    assert READER not in out + error
+    assert "Traceback" not in error
+    return process.returncode, out + error
+
+
+RELOAD = """
+import hashlib, json, sys
+from datasets import get_dataset_config_names, load_dataset
+
+def digest(rows):
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+found = {}
+for revision in sys.argv[2:]:
+    for config in get_dataset_config_names(sys.argv[1], revision=revision):
+        for split, rows in load_dataset(sys.argv[1], config, revision=revision).items():
+            streamed = load_dataset(sys.argv[1], config, split=split, revision=revision, streaming=True)
+            found[f"{revision} {config} {split}"] = [len(rows), digest(rows.to_list()), digest(list(streamed))]
+print(json.dumps(found))
+"""
+
+
+def reloaded(hub: LoopbackHub, home: Path, *revisions: str) -> dict[str, list[object]]:
+    """What datasets reads of each config and split in a fresh cache: rows, and their digests, ordinary and streamed."""
+    given = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_TOKEN": WRITER, "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-c", RELOAD, REPO, *revisions]
+    done = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, list[object]] = json.loads(done.stdout)
+    return found
+
+
+def expected(revision: str, folder: Path, datasets: dict[str, DatasetDict]) -> dict[str, list[object]]:
+    """What was built: the domains' datasets as `build` handed them out, the rest as it lies in the folder."""
+    configs = dict(datasets)
+    for config in {file.parent.name for file in folder.glob("*/*.parquet")} - set(datasets):
+        configs[config] = load_dataset(str(folder), config)
+    found = {}
+    for config, splits in configs.items():
+        for split, rows in splits.items():
+            digest = hashlib.sha256(json.dumps(rows.to_list(), sort_keys=True).encode()).hexdigest()
+            found[f"{revision} {config} {split}"] = [len(rows), digest, digest]
+    return found
+
+
+def test_a_build_is_published_in_one_commit_and_loads_again(
+    hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path
+) -> None:
+    (first, one), (second, other) = builds["first"], builds["second"]
+    code, said = ended(run(hub, tmp_path / "home", str(first), REPO, "--tag", "v1"))
+    assert code == OK, said
+    assert f"published: {hub.endpoint}/datasets/{REPO} at commit {hub.repositories[REPO].head.oid}, tag v1" in said
+    assert len(hub.commits(REPO)) == 1
+    assert hub.repositories[REPO].private
+    files = at_head(hub)
+    parquet = {file.relative_to(first).as_posix(): file.read_bytes() for file in first.glob("*/*-of-*.parquet")}
+    assert files == {**parquet, "README.md": files["README.md"]}
+    assert f'load_dataset("{REPO}", "algebra", split="train_sft")'.encode() in files["README.md"]
+    assert PLACEHOLDER.encode() not in files["README.md"]
+    wanted = expected("v1", first, one)
+    assert {"v1 algebra train_sft", "v1 algebra train_prefs", "v1 geometry train_sft", "v1 algebra_rl train"} <= set(wanted)
+    assert reloaded(hub, tmp_path / "reader", "v1") == wanted
+
+    code, said = ended(run(hub, tmp_path / "home", str(first), REPO, "--tag", "v1"))
+    assert (code, len(hub.commits(REPO))) == (OK, 1)
+    assert "unchanged" in said
+
+    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v1"))
+    assert code == BAD_INPUT
+    assert "tag v1 of ada/sums names another version" in said
+    assert len(hub.commits(REPO)) == 1
+    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--dry-run"))
+    assert code == OK
+    assert "delete" in said
+    assert "geometry/train_sft-00000-of-00001.parquet" in said
+    assert len(hub.commits(REPO)) == 1
+    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v2"))
+    assert code == OK, said
+    assert len(hub.commits(REPO)) == 2
+    assert not [path for path in at_head(hub) if path.startswith("geometry")]
+    both = {**expected("main", second, other), **wanted}
+    assert reloaded(hub, tmp_path / "reader2", "main", "v1") == both
+
+
+KINDS = {"503": (503, None), "429": (429, "0"), "429 later": (429, "1"), "409": (409, None), "drop": ("drop", None), "lost": ("lost", None)}
+STEPS = {
+    "whoami": ("GET", "/whoami-v2"),
+    "state": ("GET", r"/api/datasets/ada/sums$"),
+    "create": ("POST", "/repos/create"),
+    "tree": ("GET", "/tree/"),
+    "card": ("POST", "/validate-yaml"),
+    "commit": ("POST", "/commit/"),
+    "refs": ("GET", "/refs"),
+    "tag": ("POST", "/tag/"),
+}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_faults_at_every_step(client: LoopbackHub, kind: str, times: int, tmp_path: Path) -> None:
+    """Each step fails; there is one commit, whole, and its tag."""
+    what, after = KINDS[kind]
+    for number, (step, (method, path)) in enumerate(STEPS.items()):
+        if kind == "409" and step == "create":  # which says that it exists
+            continue
+        if kind == "429 later" and step not in ("commit", "tag"):
+            continue
+        if step == "tree" and (kind not in ("503", "drop") or times > 1):  # the client's own tries, which take seconds
+            continue
+        client.faults[:] = [Fault(method, path, what, times, retry_after=after)]
+        client.repositories.clear()
+        heard: list[str] = []
+        pushed = push(shards(number), REPO, tag="v1", say=heard.append)
+        # A commit or a tag that is there is not asked for again.
+        assert client.faults[0].seen >= (1 if kind == "lost" and step in ("commit", "tag") else times), step
+        assert at_head(client) == shards(number), step
+        assert [commit.oid for commit in client.commits(REPO)] == [pushed.commit], step
+        assert client.repositories[REPO].tags == {"v1": pushed.commit}, step
+        assert WRITER not in "".join(heard)
+        if step not in ("tree",):
+            assert any("trying again" in line for line in heard), (step, heard)
+
+
+@pytest.mark.parametrize("kind", [503, "drop", "lost"])
+def test_faults_of_uploads(client: LoopbackHub, kind: int) -> None:
+    """These the client tries again by itself, a second later."""
+    client.faults[:] = [Fault("PUT", "/lfs/", kind), Fault("POST", "/objects/batch", kind), Fault("POST", "/preupload/", kind)]
+    push(shards(1), REPO)
+    assert at_head(client) == shards(1)
+    assert len(client.commits(REPO)) == 1
+
+
+def test_a_hub_that_stays_away(client: LoopbackHub) -> None:
+    push(shards(1), REPO)
+    for kind, words in ((503, "failed 6 times: the Hub answered 503 (a fault)"), ("drop", "failed 6 times: the connection failed")):
+        client.faults[:] = [Fault("POST", "/commit/", kind, times=99)]
+        with pytest.raises(HubError, match="the commit to ada/sums failed") as caught:
+            push(shards(2), REPO)
+        assert words.replace("(", "").split(" (")[0].split("failed")[1] in str(caught.value).replace("(", "")
+        assert client.faults[0].seen == 6
+        assert "\n" not in str(caught.value)
+        assert at_head(client) == shards(1)
+    client.faults.clear()
+    before = client.asked("PUT", "/lfs/")
+    push(shards(2), REPO)
+    assert client.asked("PUT", "/lfs/") == before, "what was uploaded is not sent again"
+    assert len(client.commits(REPO)) == 2
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_rival_commits_first(client: LoopbackHub, times: int) -> None:
+    """The README alone differs from what lay there; the rival replaced everything: the last one wins, whole."""
+    push(shards(1), REPO)
+    old = client.repositories[REPO].head
+    mine = {**shards(1), "README.md": CARD + b"mine"}
+    turns = iter(range(5, 9))
+    client.faults[:] = [Fault("POST", COMMIT, "before", times, then=lambda: rival(client, shards(next(turns), "abd")))]
+    pushed = push(mine, REPO)
+    assert at_head(client) == mine, "no file of the rival's is left, and none of ours is missing"
+    assert [commit.title for commit in client.commits(REPO)][1:] == ["a rival's"] * times + ["Publish with magpie_hf"]
+    assert pushed.commit == client.repositories[REPO].head.oid
+    assert old.files["README.md"].content == shards(1)["README.md"]
+
+
+def test_somebody_edits_the_card_meanwhile(client: LoopbackHub) -> None:
+    push(shards(1), REPO)
+
+    def edit() -> None:
+        repo = client.repositories[REPO]
+        repo.add("by hand", {**repo.head.files, "README.md": File(b"my words", False)})
+
+    client.faults[:] = [Fault("POST", COMMIT, "before", then=edit)]
+    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README.md\); give --overwrite"):
+        push(shards(2), REPO)
+    assert at_head(client) == {**shards(1), "README.md": b"my words"}
+    push(shards(2), REPO, overwrite=True)
+    assert at_head(client) == shards(2)
+
+
+def test_others_files_are_left_alone(client: LoopbackHub) -> None:
+    push(shards(1), REPO)
+    repo = client.repositories[REPO]
+    repo.add("by hand", {**repo.head.files, "CITATION.cff": File(b"cite me", False)})
+    change = preview(shards(2, "ab"), REPO)
+    assert (set(change.added), set(change.deleted)) == (set(), {"c/train-00000-of-00001.parquet"})
+    assert set(change.changed) == {*shards(2, "ab"), MANIFEST}
+    pushed = push(shards(2, "ab"), REPO)
+    assert pushed.changes == change
+    assert at_head(client) == {**shards(2, "ab"), "CITATION.cff": b"cite me"}
+    assert not push(shards(2, "ab"), REPO).committed
+    assert len(repo.commits) == 4
+
+
+def test_foreign_and_public_repositories(client: LoopbackHub) -> None:
+    client.create(REPO, private=True, files={"README.md": b"mine", "notes.txt": b"notes"})
+    with pytest.raises(BadInput, match=r"ada/sums holds what this project did not put there \(README.md, notes.txt\); give --overwrite"):
+        push(shards(1), REPO)
+    with pytest.raises(BadInput, match="did not put there"):
+        preview(shards(1), REPO)
+    assert at_head(client) == {"README.md": b"mine", "notes.txt": b"notes"}
+    push(shards(1), REPO, overwrite=True)
+    assert at_head(client) == {**shards(1), "notes.txt": b"notes"}
+    client.create(REPO, private=False)
+    with pytest.raises(BadInput, match="ada/sums is public; give --public to publish there"):
+        push(shards(1), REPO)
+    assert not client.commits(REPO)
+    push(shards(1), REPO, private=False)
+    assert not client.repositories[REPO].private
+    client.create(REPO, private=True)
+    push(shards(1), REPO, private=False)
+    assert not client.repositories[REPO].private
+    client.repositories.clear()
+    assert set(preview(shards(1), REPO).added) == {*shards(1), MANIFEST}
+    assert not client.repositories
+
+
+def test_tags(client: LoopbackHub) -> None:
+    one = push(shards(1), REPO, tag="v1")
+    assert push(shards(1), REPO, tag="v1").commit == one.commit
+    uploads = client.asked("POST", "/preupload/")
+    with pytest.raises(BadInput, match="tag v1 of ada/sums names another version"):
+        push(shards(2), REPO, tag="v1")
+    assert client.asked("POST", "/preupload/") == uploads
+    push(shards(1), REPO, tag="v1.1")
+    assert client.repositories[REPO].tags == {"v1": one.commit, "v1.1": one.commit}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sums", "ada/sums/more", "ada/", "/sums", "ada/su ms", "ada/-sums", "ada/su--ms", "ada/s..ms", "ada/x.git", "", "a/" + "b" * 96],
+)
+def test_bad_names(name: str) -> None:
+    with pytest.raises(BadInput, match="is no name that the Hub allows"):
+        check_names(name, None)
+
+
+@pytest.mark.parametrize("tag", ["", "main", "a b", "-v", "v..1", "v1.lock", "v/1", "v~1"])
+def test_bad_tags(tag: str) -> None:
+    with pytest.raises(BadInput, match="is no name for a tag"):
+        check_names(REPO, tag)
+
+
+def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from huggingface_hub import constants
+
+    with pytest.raises(BadInput, match=r"creating bob/sums failed: the token may not do that \(You don't have the rights"):
+        push(shards(1), "bob/sums")
+    monkeypatch.setenv("HF_TOKEN", READER)
+    with pytest.raises(BadInput, match="the token of ada may only read; log in with `hf auth login`"):
+        push(shards(1), REPO)
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(BadInput, match="the Hub does not accept the token") as caught:
+        push(shards(1), REPO)
+    assert "hf_wrong" not in str(caught.value)
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
+    with pytest.raises(BadInput, match="no token of the Hub is on this machine; log in with `hf auth login`"):
+        push(shards(1), REPO)
+    assert not client.repositories
+
+
+def test_killed_at_ten_moments(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
+    """SIGKILL when the n-th request arrives, which then is worked off or not; again: the new version, whole, in one commit."""
+    first, second = (builds[name][0] for name in ("first", "second"))
+    ended(run(hub, tmp_path, str(first), REPO))
+    old = at_head(hub)
+    seen = len(hub.requests)
+    assert ended(run(hub, tmp_path, str(second), REPO, "--tag", "v0"))[0] == OK
+    requests, new = len(hub.requests) - seen, at_head(hub)
+    choose = random.Random(6)
+    for round_, number in enumerate(choose.sample(range(requests), 10)):
+        ended(run(hub, tmp_path, str(first), REPO))
+        before = len(hub.commits(REPO))
+        victim: list[subprocess.Popen[str]] = []
+
+        def kill(victim: list[subprocess.Popen[str]] = victim) -> None:
+            victim[0].kill()
+            victim[0].wait()
+
+        hub.faults[:] = [Fault("", "", choose.choice(["before", "drop"]), skip=number, then=kill)]
+        victim.append(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}"))
+        assert victim[0].wait(120) == -9
+        victim[0].communicate()
+        hub.faults.clear()
+        assert at_head(hub) in (old, new), number
+        code, said = ended(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}"))
+        assert code == OK, said
+        assert at_head(hub) == new
+        assert len(hub.commits(REPO)) == before + 1, number
+        assert hub.repositories[REPO].tags[f"v{round_ + 1}"] == hub.repositories[REPO].head.oid
+
+
+def test_two_publishers_at_once(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        while hub.asked("POST", "/commit/") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    hub.faults[:] = [Fault("POST", "/commit/", "before", times=2, then=wait)]
+    both = [run(hub, tmp_path, str(builds[name][0]), REPO) for name in ("first", "second")]
+    for process in both:
+        code, said = ended(process)
+        assert code == OK, said
+    assert len(hub.commits(REPO)) == 2
+    assert hub.asked("POST", "/commit/") == 3, "one of them met the other's commit"
+    wholes = []
+    for name in ("first", "second"):
+        with released(builds[name][0], REPO) as files:
+            wholes.append({path: one.read_bytes() if isinstance(one, Path) else one for path, one in files.items()})
+    assert at_head(hub) in wholes
+
+
+def test_words_that_are_refused(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
+    out = str(builds["first"][0])
+    for words, token, line in (
+        ((out, "sums"), WRITER, "'sums' is no name that the Hub allows; give user/name"),
+        ((out, REPO, "--tag", "main"), WRITER, "tag 'main' is no name for a tag"),
+        ((out, REPO), None, "no token of the Hub is on this machine; log in with `hf auth login`"),
+        ((out, REPO), READER, "the token of ada may only read"),
+        ((str(tmp_path / "none"), REPO), WRITER, "does not exist; give the --out folder of a build"),
+        ((out, REPO, "--to", str(tmp_path / "to"), "--public"), WRITER, "--to writes a folder"),
+        ((out, REPO, "--to", str(ROOT)), WRITER, "holds other files; choose an empty or a new folder"),
+    ):
+        code, said = ended(run(hub, tmp_path / "home", *words, token=token))
+        assert code == BAD_INPUT, said
+        assert said.count("\n") == 1, said
+        assert line in said
+    assert not hub.repositories
+    hub.faults[:] = [Fault("GET", "/whoami-v2", 400)]
+    code, said = ended(run(hub, tmp_path / "home", out, REPO))
+    assert code == FAILED
+    assert said == "magpie-hf: asking the Hub who you are failed: the Hub answered 400 (a fault)\n"
+
+
+def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, DatasetDict]]], demo_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(builds["first"][0], out)
+    shard = next(out.glob("geometry/train_sft-*.parquet"))
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-9])
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
+        pass
+    shard.unlink()
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
+        pass
+    shard.write_bytes(content)
+    record = json.loads((out / "run" / "build.json").read_text())
+    (out / "run" / "build.json").write_text(json.dumps({key: value for key, value in record.items() if key != "finished"}))
+    with (
+        pytest.raises(BadInput, match="is not finished \\(its files are not written yet\\); run it again, then publish"),
+        released(out, REPO),
+    ):
+        pass
+    harvest = json.loads((out / "run" / "harvest.json").read_text())
+    harvest["geometry"]["accepted"] = 5
+    (out / "run" / "harvest.json").write_text(json.dumps(harvest))
+    with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO):
+        pass
+    (out / "run" / "build.json").write_text(json.dumps(record))
+    with released(out, REPO), released(out, REPO) as files:
+        assert "README.md" in files
+        with pytest.raises(BadInput, match="another build is running"):
+            build(small_recipe(Answers(resolve(str(demo_model)))), out)
+
+
+def test_the_same_as_a_folder(builds: dict[str, tuple[Path, dict[str, DatasetDict]]], hub: LoopbackHub, tmp_path: Path) -> None:
+    first, datasets = builds["first"]
+    to = tmp_path / "published"
+    assert ended(run(hub, tmp_path / "home", str(first), REPO, "--to", str(to), token=None))[0] == OK
+    assert not hub.requests
+    assert load_dataset(str(to), "geometry", split="train_prefs").to_list() == datasets["geometry"]["train_prefs"].to_list()
+    ended(run(hub, tmp_path / "home", str(first), REPO))
+    here = {file.relative_to(to).as_posix(): file.read_bytes() for file in to.rglob("*") if file.is_file()}
+    there = {path: file.content for path, file in hub.repositories[REPO].head.files.items() if path != ".gitattributes"}
+    assert here == there, "the same bytes as on the Hub"
+    with released(builds["second"][0], REPO) as files:
+        to_folder(files, to)
+        assert not list(to.glob("geometry*"))
+        assert to_folder(files, to).none
+        (to / "notes.txt").write_text("mine")
+        with pytest.raises(BadInput, match=r"holds other files, such as notes\.txt"):
+            to_folder(files, to)
+        (to / "notes.txt").unlink()
+        (to / "README.md").write_text("mine")
+        with pytest.raises(BadInput, match=r"was changed since it was written \(README.md\)"):
+            to_folder(files, to)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "published"], "nothing is left beside it"
+
+
+def test_the_manifest_says_what_is_there(client: LoopbackHub) -> None:
+    push(shards(1), REPO)
+    facts = json.loads(client.repositories[REPO].head.files[MANIFEST].content)
+    assert {path: one["sha256"] for path, one in facts["files"].items()} == {
+        path: hashlib.sha256(bytes(content)).hexdigest() for path, content in shards(1).items() if isinstance(content, bytes)
+    }
+    assert WRITER not in json.dumps(facts)
+    with pytest.raises(BadInput, match="cannot be published"):
+        push({MANIFEST: b"{}"}, REPO)
