@@ -134,6 +134,7 @@ class _Refused(Exception):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # which holds every answer back by 40 ms
     hub: LoopbackHub
 
     def do_GET(self) -> None:
