@@ -181,8 +181,11 @@ def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, 
                 continue
             try:
                 api.preupload_lfs_files(repo, batch, repo_type=KIND)
-            except RuntimeError as error:  # which hides whatever an upload over LFS raised
-                raise error.__cause__ or error from None
+            except RuntimeError as error:
+                if error.__cause__ is not None:  # what an upload over LFS raised
+                    raise error.__cause__ from None
+                remedy = "run the same command again, or with HF_HUB_DISABLE_XET=1"
+                raise HubError(f"the upload to {repo} failed in hf_xet; {remedy}") from None
             done, sent, batch = done + len(batch), sent + size, []
             say(f"uploaded {done:,} of {len(additions):,} files, {sent:,} of {whole:,} bytes")
     finally:

@@ -51,16 +51,14 @@ def released(folder: Path, repo: str) -> Iterator[dict[str, Content]]:
 def _kept_still(folder: Path) -> Iterator[None]:
     """Keep builds out of the folder, by the lock that they take; others may read it, too."""
     file = folder / "run" / "lock"
-    try:
-        with file.open("rb") as lock:
+    if not file.is_file():
+        raise BadInput(f"{file} is missing; run the build again, then publish")
+    with file.open(encoding="utf-8") as lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError as error:
-        raise BadInput(f"a build is running in {folder} ({file.read_text(encoding='utf-8').strip()}); wait for it, then publish") from error
-    except FileNotFoundError as error:
-        if error.filename != str(file):
-            raise
-        raise BadInput(f"{file} is missing; run the build again, then publish") from error
+        except BlockingIOError as error:
+            raise BadInput(f"a build is running in {folder} ({lock.read().strip()}); wait for it, then publish") from error
+        yield
 
 
 def _missing(state: Status) -> str:

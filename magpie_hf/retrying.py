@@ -9,9 +9,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from magpie_hf.errors import BadInput, HubError
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
 
 TRIES = 6
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds; the first doubles with every try, the longest bounds what Retry-After may ask for
@@ -55,16 +58,13 @@ def one_line(text: str) -> str:
     return " ".join((text.replace(token, "(token)") if token else text).split())
 
 
-def _asked_to_wait(error: Exception) -> float | None:
+def _asked_to_wait(error: HfHubHTTPError) -> float | None:
     """Seconds that the Hub asked for; None where it did not, or gave a date, which clocks that differ would make a lie."""
-    header = getattr(error, "response").headers.get("Retry-After", "")  # noqa: B009
+    header = error.response.headers.get("Retry-After", "")
     return min(float(header), LONGEST_WAIT) if header.isdecimal() else None
 
 
-def _final(what: str, error: Exception, tries: int) -> BadInput | HubError:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    assert isinstance(error, HfHubHTTPError)
+def _final(what: str, error: HfHubHTTPError, tries: int) -> BadInput | HubError:
     status, said = error.response.status_code, one_line(error.server_message or "")
     because = f" ({said})" if said else ""
     if status == 401:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from magpie_hf.manifest import MANIFEST, with_manifest
 from magpie_hf.models import resolve
 from magpie_hf.release import PLACEHOLDER, released, to_folder
 from magpie_hf.remote import check_names
+from magpie_hf.stopping import INTERRUPTED
 from magpie_hf.walk import build
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
@@ -414,6 +416,30 @@ def test_two_publishers_at_once(hub: LoopbackHub, builds: dict[str, tuple[Path, 
         with released(builds[name][0], REPO) as files:
             wholes.append({path: one.read_bytes() if isinstance(one, Path) else one for path, one in files.items()})
     assert at_head(hub) in wholes
+
+
+def test_ctrl_c(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
+    running: list[subprocess.Popen[str]] = []
+
+    def interrupt() -> None:
+        running[0].send_signal(signal.SIGINT)
+        running[0].wait(30)
+
+    hub.faults[:] = [Fault("POST", "/commit/", "drop", then=interrupt)]
+    running.append(run(hub, tmp_path, str(builds["first"][0]), REPO))
+    code, said = ended(running[0])
+    assert code == INTERRUPTED
+    assert said.splitlines()[-1].startswith("magpie-hf: stopped; what was published before is still there")
+    assert not hub.commits(REPO)
+
+
+def test_publishing_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom magpie_hf import cli, hub, release\nhub.check_names('a/b', 'v1')\n"
+        "from huggingface_hub import HfApi, RepoFile, CommitOperationAdd, DatasetCard\n"
+        "assert not {'torch', 'vllm', 'ray', 'transformers', 'datasets'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_words_that_are_refused(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
