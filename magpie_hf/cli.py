@@ -107,7 +107,7 @@ def _probe(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     from magpie_hf.hub import preview, push
-    from magpie_hf.release import released, to_folder
+    from magpie_hf.release import released, rows_of, to_folder
     from magpie_hf.remote import check_names
 
     def say(line: str) -> None:
@@ -120,9 +120,9 @@ def _publish(options: argparse.Namespace) -> int:
     try:
         with released(Path(options.folder).expanduser(), options.repo) as files:
             if options.to:
-                say("\n".join([*to_folder(files, Path(options.to).expanduser()).lines(), f"written to {options.to}"]))
+                say("\n".join([*to_folder(files, Path(options.to).expanduser()).lines(rows_of(files)), f"written to {options.to}"]))
             elif options.dry_run:
-                say("\n".join([*preview(files, options.repo, **how).lines(), "nothing was changed (--dry-run)"]))
+                say("\n".join([*preview(files, options.repo, **how).lines(rows_of(files)), "nothing was changed (--dry-run)"]))
             else:
                 pushed = push(files, options.repo, **how)
                 said = "published" if pushed.committed else "unchanged"

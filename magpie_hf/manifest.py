@@ -52,13 +52,19 @@ class Changes:
     def none(self) -> bool:
         return not (self.added or self.changed or self.deleted)
 
-    def lines(self) -> list[str]:
-        """A line a file that changes, and the sums."""
-        parts = (("add", self.added), ("change", self.changed), ("delete", self.deleted), ("same", self.same))
-        files = [f"{word:<7} {size:>15,} bytes  {path}" for word, paths in parts[:3] for path, size in sorted(paths.items())]
-        sums = [f"{len(paths):,} to {word}" if word != "same" else f"{len(paths):,} the same" for word, paths in parts]
+    def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
+        """A line a file that changes, and the sums. rows: of those files that hold any, by path."""
+        parts = (("add", self.added), ("change", self.changed), ("delete", self.deleted))
+        counts = {path: f"{number:,} rows" for path, number in (rows or {}).items()}
+        files = [
+            f"{word:<7} {size:>15,} bytes  {'' if word == 'delete' else counts.get(path, ''):>14}  {path}"
+            for word, paths in parts
+            for path, size in sorted(paths.items())
+        ]
+        sums = ", ".join([*(f"{len(paths):,} to {word}" for word, paths in parts), f"{len(self.same):,} the same"])
         sent = sum(self.added.values()) + sum(self.changed.values())
-        return [*files, f"{', '.join(sums)}; {sent:,} bytes to send"]
+        whole = f"; {sum(rows.values()):,} rows in all" if rows else ""
+        return [*files, f"{sums}; {sent:,} bytes to send{whole}"]
 
 
 def size_of(content: Content) -> int:

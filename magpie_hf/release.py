@@ -94,6 +94,14 @@ def _data_files(folder: Path, card: str) -> list[str]:
     return paths
 
 
+def rows_of(files: Mapping[str, Content]) -> dict[str, int]:
+    """How many rows each parquet file holds, by its path."""
+    import pyarrow.parquet as pq
+
+    parquet = {path: file for path, file in files.items() if isinstance(file, Path) and file.suffix == ".parquet"}
+    return {path: int(pq.read_metadata(file).num_rows) for path, file in parquet.items()}
+
+
 def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     """Write what `hub.push` would publish into a local folder, which `load_dataset` reads; what that changed.
 
