@@ -379,13 +379,13 @@ def test_killed_at_ten_moments(hub: LoopbackHub, builds: dict[str, tuple[Path, d
     """SIGKILL when the n-th request arrives, which then is worked off or not; again: the new version, whole, in one commit."""
     first, second = (builds[name][0] for name in ("first", "second"))
     ended(run(hub, tmp_path, str(first), REPO))
-    old = at_head(hub)
+    old, old_files = at_head(hub), hub.repositories[REPO].head.files
     seen = len(hub.requests)
     assert ended(run(hub, tmp_path, str(second), REPO, "--tag", "v0"))[0] == OK
     requests, new = len(hub.requests) - seen, at_head(hub)
     choose = random.Random(6)
     for round_, number in enumerate(choose.sample(range(requests), 10)):
-        ended(run(hub, tmp_path, str(first), REPO))
+        hub.repositories[REPO].add("the old version again", old_files)
         hub.store.clear()  # so that everything is to be uploaded again
         before = len(hub.commits(REPO))
         victim: list[subprocess.Popen[str]] = []
