@@ -139,7 +139,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
 def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
     """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had that cannot be."""
     from magpie_hf.problems.loading import load_benchmark
-    from magpie_hf.runners import no_progress_bars
+    from magpie_hf.session import no_progress_bars
 
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
     wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]

@@ -12,8 +12,8 @@ from magpie_hf.errors import BadInput
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
+from magpie_hf.probing.settings import DEFAULT_SETTINGS, HOW_TO_NAME
 from magpie_hf.problems.benchmarks import PRESETS
-from magpie_hf.settings import DEFAULT_SETTINGS, HOW_TO_NAME
 
 
 class _Parser(argparse.ArgumentParser):

@@ -20,8 +20,9 @@ from magpie_hf.harvest import KEY, Harvest
 from magpie_hf.problems.twins import Twins, neighbour_distances
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
-from magpie_hf.runners import Local, Task, no_progress_bars, session
+from magpie_hf.runners import Local
 from magpie_hf.schema import HARVEST, NEIGHBOUR
+from magpie_hf.session import Task, no_progress_bars, session
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped
 from magpie_hf.stats import Built, tally

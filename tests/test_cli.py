@@ -223,7 +223,7 @@ FLOORS = [
     {"errors", "sampling", "known", "labels", "limits", "reasons"},
     {
         "domains",
-        "settings",
+        "probing.settings",
         "models",
         "heads",
         "chat",
@@ -243,7 +243,7 @@ FLOORS = [
     {"rows"},
     {"shards", "harvest"},
     {"runners", "recipe"},
-    {"decisions", "stats", "status", "yields", "turns", "probe"},
+    {"decisions", "stats", "status", "session", "probing.yields", "probing.turns", "probing.probe"},
     {"publish", "legacy", "card"},
     {"walk", "options", "stopping"},
     {"making"},
