@@ -71,16 +71,17 @@ def _texts(benchmark: Benchmark) -> tuple[str, ...]:
 
 def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
     problems = sum(one.funnel.problems for one in published)
+    languages = sorted({code for one in published for code in one.funnel.languages}) or ["en"]
     configs = {config: splits for one in published for config, splits in one.configs.items()}
     return {
-        "language": sorted({code for one in published for code in one.funnel.languages}) or ["en"],
+        "language": languages,
         "license": "cc-by-nc-4.0",
         "pretty_name": "Synthetic mathematics problems (Magpie)",
         "size_categories": [next((name for bound, name in _SIZES if problems < bound), "10M<n<100M")],
         "task_categories": ["text-generation", "question-answering"],
         "annotations_creators": ["machine-generated"],
         "language_creators": ["machine-generated"],
-        "multilinguality": ["monolingual"],
+        "multilinguality": ["multilingual" if len(languages) > 1 else "monolingual"],
         "source_datasets": ["original"],
         "tags": ["synthetic", "magpie", "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
         "configs": [

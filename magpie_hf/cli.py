@@ -18,7 +18,7 @@ from magpie_hf.making import HEADROOM, check_devices, check_engine, named, plan,
 from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.options import domains as domains_of
 from magpie_hf.options import parser, roles
-from magpie_hf.settings import select_settings
+from magpie_hf.probing.settings import select_settings
 from magpie_hf.status import status
 from magpie_hf.stopping import INTERRUPTED, stopping_at_once
 
@@ -96,7 +96,7 @@ def _probe(options: argparse.Namespace) -> int:
     check_devices(options, [repository_or_folder(options.model)])
     model = resolve(options.model, revision=options.revision, dtype=options.dtype, max_length=options.max_model_len)
 
-    from magpie_hf.probe import probe
+    from magpie_hf.probing.probe import probe
 
     context = HEADROOM + max(domain.instruction.max_tokens for domain in domains)
     with stopping_at_once(None), contextlib.closing(vllm_of(options, model, context)) as engine:

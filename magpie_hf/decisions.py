@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,18 @@ class Decisions:
 
     def __init__(self, run: Path, recipe: Recipe, draws: Mapping[str, Mapping[str, str]]) -> None:
         counts = [(domain.key, domain.count) for domain in recipe.domains]
+        self.targets = dict(counts)
         self.folder = run / "harvest" / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, draws)
         self.domains = [domain.key for domain in recipe.domains]
-        self._pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
+        self.pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
 
     def keep(self, settled: Sequence[Rows], harvest: Harvest) -> None:
         """Remember judged pieces, and write all down once every domain is full."""
         for rows in settled:
-            self._pieces[rows.domain].append(rows)
+            self.pieces[rows.domain].append(rows)
         if settled and harvest.is_complete:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for key, pieces in self._pieces.items():
+            for key, pieces in self.pieces.items():
                 _write(self.folder / f"{key}.arrow", pieces)
 
     def counts(self) -> dict[str, int] | None:
@@ -54,7 +56,8 @@ class Decisions:
             return None
 
     def recall(self, drawn: Sequence[Rows]) -> list[Rows] | None:
-        """The drawn pieces with their decisions; None where a draw is not what it was judged by."""
+        """The drawn pieces with their decisions; None where a draw is not what it was judged by, or some decisions were lost."""
+        accepted: Counter[str] = Counter()
         tables = {key: open_table(self.folder / f"{key}.arrow") for key in self.domains}
         judged = []
         for rows in drawn:
@@ -63,7 +66,8 @@ class Decisions:
                 return None
             columns: dict[str, list[Any]] = table.select(list(HARVEST)).to_pydict()
             judged.append(rows.joined(_FEATURES, in_memory(KEY, _FEATURES, columns)))
-        return judged
+            accepted.update(domain for domain in columns["accepted_as"] if domain)
+        return judged if accepted == self.targets else None
 
 
 def _write(file: Path, pieces: Sequence[Rows]) -> None:

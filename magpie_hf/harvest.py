@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from datasets import Features
 
 from magpie_hf.domains import MOST_ROWS, Domain
-from magpie_hf.errors import BadInput, LowYield
+from magpie_hf.errors import BadInput
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.limits import MIN_YIELD
 from magpie_hf.problems.twins import Twins
@@ -25,7 +25,9 @@ from magpie_hf.schema import HARVEST
 from magpie_hf.stage import fingerprint
 
 PROBE = 64  # draws of a domain that are judged before more are drawn
+SECOND_LOOK = 256
 WINDOW = 1024  # draws over which the yield is watched from then on
+MOST_AHEAD = 16  # times the draws judged so far: a few draws say little of how many are needed
 VERSION = 1  # goes up when the same draws would be judged otherwise
 KEY = f"harvest-{fingerprint(VERSION)}"
 
@@ -92,15 +94,18 @@ class Acceptance:
 class Harvest:
     """The judging of one build's draws: pieces of draws in, in any order; the same rows with `schema.HARVEST` out, once they are judged.
 
-    Raises LowYield, from `offer`, where a domain's yield is hopeless.
+    hopeless: why the yield of a domain is hopeless, once it is; then nothing more is judged or wanted.
     """
 
     def __init__(self, domains: Sequence[Domain], acceptance: Acceptance, twins: Twins) -> None:
         self.acceptance, self.twins = acceptance, twins
         self.lanes = {domain.key: Lane(domain.key, domain.count) for domain in domains}
+        self.hopeless: str | None = None
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
         """(domain, start, stop) of the draws that are likely still needed, beyond those that were named before, in the order of judging."""
+        if self.hopeless is not None:
+            return []
         pieces = [(key, start, stop) for key, lane in self.lanes.items() for start, stop in lane.wanted(self._floor, shard_rows)]
         order = list(self.lanes)
         return sorted(pieces, key=lambda piece: (piece[1], order.index(piece[0])))
@@ -109,12 +114,12 @@ class Harvest:
         """Take in a drawn piece; returns what is judged since, cut at the last draw that its domain needed."""
         self.lanes[rows.domain].waiting[rows.start] = rows
         while (lane := min((one for one in self.lanes.values() if not one.is_full), key=lambda one: one.judged, default=None)) is not None:
-            row = lane.next_row()
+            row = None if self.hopeless is not None else lane.next_row()
             if row is None:
                 break
             lane.decide(row, *self._judge(lane, row))
-            self._check_yield(lane)
-        return [piece for lane in self.lanes.values() for piece in lane.settled()]
+            self.hopeless = self._hopeless(lane)
+        return [piece for lane in self.lanes.values() for piece in lane.settled(self.hopeless is not None)]
 
     def recall(self, judged: Sequence[Rows]) -> None:
         """Take the counts of draws that were judged before."""
@@ -147,13 +152,22 @@ class Harvest:
         self.lanes[domain].accepted += 1
         return domain, None, None
 
-    def _check_yield(self, lane: Lane) -> None:
-        seen = PROBE if lane.judged == PROBE else WINDOW if lane.judged % WINDOW == 0 or lane.judged >= MOST_ROWS else 0
-        if not seen or lane.is_full:
-            return
+    def _hopeless(self, lane: Lane) -> str | None:
+        """Why a domain must give up, now that it has judged one more draw; None where it goes on.
+
+        The first looks are at few draws, so they stop what is below the floor by any luck alone: at a true yield of twice the floor one
+        of them is wrong in about one case of ten.
+        """
+        floor = self.acceptance.min_yield
+        seen = lane.judged if lane.judged in (PROBE, SECOND_LOOK) and floor else WINDOW if lane.judged % WINDOW == 0 else 0
+        if lane.is_full:
+            return None
+        if lane.judged >= MOST_ROWS:
+            return lane.complaint(f"{lane.accepted} of {lane.target} problems came of {MOST_ROWS:,} draws, and no more are drawn", WINDOW)
         good = sum(reason is None for reason, _ in list(lane.recent)[-seen:])
-        if good < max(1, self.acceptance.min_yield * seen) or lane.judged >= MOST_ROWS:
-            raise LowYield(lane.complaint(seen, good, self.acceptance.min_yield))
+        if not seen or good >= max(1, math.floor(floor * seen)):
+            return None
+        return lane.complaint(f"{good} of {seen} draws were accepted{f', below the floor of {floor:.1%}' if floor else ''}", seen)
 
 
 class Lane:
@@ -184,7 +198,7 @@ class Lane:
             share = max((self.accepted + 0.5) / (self.judged + 1), floor)
             missing = self.target - self.accepted - share * (self.drawn - self.judged)
             stop = self.drawn + (math.ceil((missing + math.sqrt(missing)) / share) if missing > 0 else 0)
-        stop = min(stop, MOST_ROWS)
+        stop = min(stop, MOST_ROWS, MOST_AHEAD * max(PROBE, self.judged))
         while self.drawn < stop:
             start, self.drawn = self.drawn, min(stop, self.drawn + shard_rows)
             yield start, self.drawn
@@ -209,15 +223,15 @@ class Lane:
         if not self._rows:
             self._close()
 
-    def settled(self) -> list[Rows]:
-        """Pieces judged since the last call, with their decisions."""
-        if self.is_full and self._decided:
+    def settled(self, ending: bool) -> list[Rows]:
+        """Pieces judged since the last call, with their decisions; ending: whether no more of the piece at hand will be judged."""
+        if (self.is_full or ending) and self._decided:
             self._close()
         settled, self._settled = self._settled, []
         return settled
 
-    def complaint(self, seen: int, good: int, floor: float) -> str:
-        """Why the yield is hopeless, with a sample of what came."""
+    def complaint(self, what: str, seen: int) -> str:
+        """Why the domain gives up, with the reasons and a sample of the draws seen last."""
         recent = list(self.recent)[-seen:]
         counts = Counter(reason for reason, _ in recent if reason)
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
@@ -225,8 +239,8 @@ class Lane:
             f"{reason}: {next(_short(text) for why, text in recent if why == reason)!r}" for reason, _ in counts.most_common(3)
         )
         return (
-            f"{self.key}: {good} of {seen} draws were accepted, below the floor of {floor:.1%} ({reasons}). Such as {samples}. "
-            "Try `magpie-hf probe` for a better sampling, another model or tagger, looser rules, or a lower --min-yield"
+            f"{self.key}: {what} ({reasons}). Such as {samples}. What was drawn is kept, and run/dropped has all that was dropped. "
+            "Try `magpie-hf probe` for a better sampling, another model or tagger, or looser rules"
         )
 
     def _close(self) -> None:

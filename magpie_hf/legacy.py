@@ -42,6 +42,8 @@ def write_domain(recipe: Recipe, one: Built, folder: Path, created: int) -> None
         "generation_date": _date(created),
         "drawn": one.funnel.drawn,
         "dropped": one.funnel.dropped,
+        "moved_away": one.funnel.moved_away,
+        "moved_here": one.funnel.moved_here,
         "files": counts,
     }
     write_json(folder / one.domain.key / "dataset_info.json", info)

@@ -11,12 +11,13 @@ from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, KnownScorer, known
-from magpie_hf.models import Model, resolve
+from magpie_hf.models import Model, repository_or_folder, resolve
 from magpie_hf.options import roles
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
 if TYPE_CHECKING:
     from magpie_hf.engines.vllm import VLLM
+    from magpie_hf.harvest import Acceptance
     from magpie_hf.recipe import Recipe
 
 HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
@@ -87,7 +88,6 @@ def vllm_of(options: argparse.Namespace, model: Model, context: int | None, runn
 
 def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     """The recipe that the options describe. Raises BadInput for a model or a benchmark that is none."""
-    from magpie_hf.harvest import Acceptance
     from magpie_hf.recipe import Recipe
     from magpie_hf.reward import RewardModel
     from magpie_hf.scorers import Judge
@@ -102,7 +102,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
     engines: dict[str, VLLM] = {}
     for role, name in roles(options).items():
         revision = options.revision if role == "model" else None
-        if name == options.model and role in ("solver", "judge", "tagger"):
+        if repository_or_folder(name) == repository_or_folder(options.model) and role in ("solver", "judge", "tagger"):
             engines[role] = engines["model"]
             continue
         rates = role in ("scorer", "embedder")
@@ -127,21 +127,34 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
         benchmarks=benchmarks,
         not_checked=not_checked,
         embedder=engines.get("embedder"),
-        acceptance=Acceptance(
-            options.off_domain, options.min_quality, options.min_difficulty, options.unsolvable == "drop", options.min_yield
-        ),
+        acceptance=_acceptance(options),
         near=options.near,
         pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
         rl_agreement=options.rl_agreement,
     )
 
 
+def _acceptance(options: argparse.Namespace) -> Acceptance:
+    """Which draws are good enough, by the options. Raises BadInput for a rule on labels that nobody gives."""
+    from magpie_hf.harvest import Acceptance
+
+    unsolvable = None if options.unsolvable is None else options.unsolvable == "drop"
+    rules = {"off_domain": options.off_domain, "min_quality": options.min_quality, "min_difficulty": options.min_difficulty}
+    given = {name: value for name, value in {**rules, "drop_unsolvable": unsolvable}.items() if value is not None}
+    if given and options.tagger == "none":
+        name = next(iter(given)).removeprefix("drop_").replace("_", "-")
+        raise BadInput(f"--{name} is given and --tagger is none, so nobody labels the problems; leave one of them out")
+    return Acceptance(min_yield=options.min_yield, **given)
+
+
 def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
     """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had that cannot be."""
     from magpie_hf.problems.loading import load_benchmark
-    from magpie_hf.runners import no_progress_bars
+    from magpie_hf.session import no_progress_bars
 
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
+    if options.decontaminate is not None and not named:
+        raise BadInput("--decontaminate names no benchmark; name some, such as all, or leave it out")
     wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
     wanted = list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
     if options.require_decontamination and not wanted:

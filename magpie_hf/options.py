@@ -12,8 +12,8 @@ from magpie_hf.errors import BadInput
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
+from magpie_hf.probing.settings import DEFAULT_SETTINGS, HOW_TO_NAME
 from magpie_hf.problems.benchmarks import PRESETS
-from magpie_hf.settings import DEFAULT_SETTINGS, HOW_TO_NAME
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,12 +57,10 @@ def parser() -> argparse.ArgumentParser:
 
     good = build.add_argument_group("which draws are accepted as problems")
     good.add_argument("--tagger", help="who labels them by domain, quality, difficulty and solvability (default: the model; none: nobody)")
-    good.add_argument(
-        "--off-domain", choices=("drop", "move", "keep"), default="drop", help="what the tagger puts elsewhere (default: drop)"
-    )
-    good.add_argument("--min-quality", choices=QUALITIES, default="average", help="least quality by the tagger (default: average)")
-    good.add_argument("--min-difficulty", choices=DIFFICULTIES, default=DIFFICULTIES[0], help="least difficulty (default: %(default)s)")
-    good.add_argument("--unsolvable", choices=("drop", "keep"), default="drop", help="what the tagger calls unsolvable (default: drop)")
+    good.add_argument("--off-domain", choices=("drop", "move", "keep"), help="what the tagger puts elsewhere (default: drop)")
+    good.add_argument("--min-quality", choices=QUALITIES, help="least quality by the tagger (default: average)")
+    good.add_argument("--min-difficulty", choices=DIFFICULTIES, help=f"least difficulty (default: {DIFFICULTIES[0]})")
+    good.add_argument("--unsolvable", choices=("drop", "keep"), help="what the tagger calls unsolvable (default: drop)")
     good.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated ISO 639-1 codes (default: %(default)s)")
     good.add_argument("--near", type=decimal, default=NEAR, help="share of common words from which two may be twins (default: %(default)s)")
     good.add_argument("--embedder", help="a sentence-embedding model that flags twins by meaning and gives min_neighbor_distance")

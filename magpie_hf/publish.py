@@ -33,6 +33,7 @@ LOG = logging.getLogger("magpie_hf")
 README = "README.md"
 LOCK = "lock"
 HARVESTED = "harvest.json"
+DROPPED = "dropped"
 UNDER_WAY = """---
 configs:
 - config_name: default
@@ -133,6 +134,13 @@ class Folder:
         except (FileNotFoundError, ValueError):  # not yet there, or torn by a power cut
             return None
 
+    def keep_dropped(self, domain: str, dropped: Published) -> None:
+        """Keep what was dropped of a domain whose build gives up; the next build that comes to its end writes it anew."""
+        folder = self.run / DROPPED / domain
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _write_parquet(folder, "train", dropped)
+
     def write(self, recipe: Recipe, built: list[Built]) -> None:
         """Write what is published of the build; nothing where it is there already.
 
@@ -155,6 +163,7 @@ class Folder:
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
         (self.path / README).write_text(UNDER_WAY, encoding="utf-8")
+        shutil.rmtree(self.run / DROPPED, ignore_errors=True)
         for file in sorted(set(files) - set(new)):
             (self.path / file).unlink(missing_ok=True)
         for file in sorted(new, key=lambda file: (file == README, file)):
@@ -175,7 +184,7 @@ class Folder:
                 _write_parquet(staging / config, split, rows)
         legacy.write_domain(recipe, one, staging, created)
         if one.dropped is not None and len(one.dropped):
-            folder = staging / self.run.name / "dropped" / one.domain.key
+            folder = staging / self.run.name / DROPPED / one.domain.key
             folder.mkdir(parents=True)
             _write_parquet(folder, "train", one.dropped)
 

@@ -28,6 +28,8 @@ from magpie_hf.stages.sign import Sign
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import CheckSolution, Verify
 
+_TAKEN = ("run", "publishing", "dropped", "harvest", "lock")  # names of other things in a build's folders
+
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
 
@@ -77,7 +79,7 @@ class Recipe:
         if self.rl_agreement is not None:
             ExportRL("", self.rl_agreement)  # which refuses what is no share
         for domain in self.domains:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key == "run":
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key in _TAKEN:
                 raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
             if domain.key.endswith(ExportRL.config) and domain.key.removesuffix(ExportRL.config) in keys:
                 raise BadInput(f"the domain key {domain.key!r} names the RL problems of another domain; choose another key")
@@ -117,15 +119,16 @@ class Recipe:
         return tuple({**{key: domain.subject for key, domain in DOMAINS.items()}, **{one.key: one.subject for one in self.domains}}.items())
 
     def sources(self, domain: Domain) -> list[Domain]:
-        """The domains whose draws may count for this one, its own first."""
-        others = [other for other in self.domains if other.key != domain.key]
-        return [domain, *(others if self.acceptance.off_domain == "move" and self.tagger is not None else [])]
+        """The domains whose draws may count for this one."""
+        moving = self.acceptance.off_domain == "move" and self.tagger is not None
+        return [other for other in self.domains if moving or other.key == domain.key]
 
     def exports(self, domain: Domain, source: Domain) -> list[Export]:
         """The splits that are published of a domain, made of one source's draws."""
         generation = tuple(self.provenance(source).items())
         moved = domain.key != source.key
-        problems = [] if self.rl_agreement is None else [ExportRL(domain.key, self.rl_agreement, self.instruction, moved=moved)]
+        first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
+        problems = [] if self.rl_agreement is None else [ExportRL(domain.key, self.rl_agreement, self.instruction, moved, first)]
         return [*(ExportText(domain.key, split, generation, moved=moved) for split in SPLITS), *problems]
 
     def check(self) -> None:

@@ -1,6 +1,6 @@
 """Rows: where each column of some rows of a domain lies, and what every value there came from. Not here: who makes them.
 
-Nothing but eight bytes a row and stage is held in memory; values are read from the shards' files when they are needed.
+Of what stages make, eight bytes a row and stage are held in memory; values are read from the shards' files when they are needed.
 """
 
 from __future__ import annotations

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,8 @@ import pyarrow as pa
 import xxhash
 from datasets import Dataset, Features, Value
 from datasets.table import InMemoryTable
-from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
-from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
-from magpie_hf.errors import EngineError
 from magpie_hf.rows import Made, Published, Rows, digest, is_whole, open_table
 from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity
@@ -134,57 +129,6 @@ class Local:
                 yield from folder.known(start, stop, stage)
 
 
-@dataclass
-class Task:
-    """Some rows and the steps that they go through.
-
-    then: given what comes of it, the tasks that follow; skip: whether nobody needs it any more; ahead: whether others wait for it, so that
-    it does not queue behind those that nobody waits for.
-    """
-
-    steps: Sequence[Sequence[Stage]]
-    rows: Rows
-    then: Callable[[Rows], Iterable[Task]]
-    skip: Callable[[], bool] = lambda: False
-    ahead: bool = False
-
-
-def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
-    """The tasks and what follows from them, several of each kind at once on one engine, which is closed at the end whatever happens."""
-    stopping = threading.Event()
-
-    def chain(task: Task) -> Rows | None:
-        rows = task.rows
-        for stages in task.steps:
-            if stopping.is_set():
-                raise EngineError("the build is stopping")
-            if task.skip():
-                return None
-            rows = local.extend(rows, stages)
-        return rows
-
-    pools = {ahead: ThreadPoolExecutor(local.shards_in_flight, thread_name_prefix="magpie-shard") for ahead in (True, False)}
-    running: dict[Future[Rows | None], Task] = {pools[task.ahead].submit(chain, task): task for task in tasks}
-    try:
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                task = running.pop(future)
-                if (rows := future.result()) is not None:
-                    running |= {pools[more.ahead].submit(chain, more): more for more in task.then(rows)}
-    finally:
-        stopping.set()
-        for pool in pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
-        while True:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
-            if engine is not None:
-                engine.close()
-            waiting = [future for future in running if not future.done()]
-            if not waiting:
-                break
-            wait(waiting, timeout=0.2)
-
-
 def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features, file: Path) -> None:
     """`Dataset.map` of the whole table as one batch, into a file that is there whole or not at all."""
     try:
@@ -239,15 +183,3 @@ def _facts(added: Batch) -> dict[str, Any]:
             if item.get("reason"):
                 reasons[item["reason"]] += 1
     return {"tokens": tokens, "reasons": dict(sorted(reasons.items()))}
-
-
-@contextmanager
-def no_progress_bars() -> Iterator[None]:
-    """A bar of `datasets` for every shard would bury a build's own lines."""
-    bars = is_progress_bar_enabled()
-    disable_progress_bar()
-    try:
-        yield
-    finally:
-        if bars:
-            enable_progress_bar()

@@ -47,7 +47,11 @@ SIGNATURE: dict[str, Any] = {
 CONTAMINATION: dict[str, Any] = {"contaminated_by": Value("string")}
 
 # embedding: of length 1; null where the engine gives none, and then embedding_reason says why.
-EMBEDDING: dict[str, Any] = {"embedding": [Value("float32")], "embedding_reason": Value("string")}
+EMBEDDING: dict[str, Any] = {
+    "embedding": [Value("float32")],
+    "embedding_reason": Value("string"),
+    "embedding_request": Value("string"),
+}
 
 # min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}

@@ -246,8 +246,8 @@ class _Draws:
                     continue
                 self.drawn += 1
                 self.dropped.update([row["dropped"]] if row["dropped"] else [])
-                if row["dropped"] == "contaminated":  # by "<benchmark>/<row> (<measure>)"
-                    self.contaminated[row["contaminated_by"].rpartition(" (")[0].rpartition("/")[0]] += 1
+                if row["dropped"] == "contaminated":  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
+                    self.contaminated[row["contaminated_by"].partition("/")[0]] += 1
                 self.moved_away += row["accepted_as"] not in (None, domain)
                 label = (row["tags"] or {}).get("domain")
                 self.tagged += label is not None

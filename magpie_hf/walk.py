@@ -15,13 +15,14 @@ from magpie_hf import publish
 from magpie_hf.decisions import Decisions
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
-from magpie_hf.errors import NothingMade
+from magpie_hf.errors import LowYield, NothingMade
 from magpie_hf.harvest import KEY, Harvest
 from magpie_hf.problems.twins import Twins, neighbour_distances
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
-from magpie_hf.runners import Local, Task, no_progress_bars, session
+from magpie_hf.runners import Local
 from magpie_hf.schema import HARVEST, NEIGHBOUR
+from magpie_hf.session import Task, no_progress_bars, session
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped
 from magpie_hf.stats import Built, tally
@@ -80,7 +81,7 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
     """What is published of one domain, made of its own draws and of those that were moved to it."""
     sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
     published: dict[str, dict[str, list[Published]]] = {}
-    for source in (one for one in recipe.domains if one.key in sources):
+    for source in (one for one in recipe.sources(domain) if one.key in sources):
         local.sweep(rows[source.key])
         for export in recipe.exports(domain, source):
             made = local.publish(rows[source.key], export)
@@ -105,9 +106,10 @@ def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
 
 
 class Walk:
-    """All stages over all domains, engine by engine, so that each model is loaded once; shards of all domains side by side.
+    """All stages over all domains, engine by engine; shards of all domains side by side.
 
-    Where one engine draws the problems and answers them, a problem is answered as soon as it is accepted, while others are drawn.
+    Where one engine draws the problems and labels and answers them, it is opened once, and a problem is answered as soon as it is accepted,
+    while others are drawn. Where several engines have a part in the drawing, they take turns, round by round.
     """
 
     def __init__(self, recipe: Recipe, local: Local, folder: publish.Folder) -> None:
@@ -144,11 +146,12 @@ class Walk:
         together = answering and alone and self.draws[0][0] == first[0]
 
         def judge(rows: Rows) -> list[Task]:
-            try:
-                settled = self.harvest.offer(rows)
-            finally:  # also of one that gives up, `status` tells how far it came
-                self.folder.record_harvest(self.harvest)
+            settled = self.harvest.offer(rows)
+            self.folder.record_harvest(self.harvest)
             self.decisions.keep(settled, self.harvest)
+            if self.harvest.hopeless is not None:
+                self._show_dropped()
+                raise LowYield(self.harvest.hopeless)
             if together:
                 tasks = [Task(first[1][piece.domain], piece, self._finish) for piece in settled]
             else:
@@ -195,6 +198,13 @@ class Walk:
 
         session(self.local, engine, [Task(steps[part.domain], part, finish) for part in rows])
         return done
+
+    def _show_dropped(self) -> None:
+        """Of a harvest that gives up, keep what was dropped where users look for it."""
+        for key, pieces in self.decisions.pieces.items():
+            if pieces:
+                parts = sorted(pieces, key=lambda part: part.start)
+                self.folder.keep_dropped(key, self.local.publish(parts, ExportDropped(key)))
 
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)

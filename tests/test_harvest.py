@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magpie_hf.domains import DOMAINS, Domain
-from magpie_hf.errors import BadInput, LowYield
-from magpie_hf.harvest import JUDGED, PROBE, WINDOW, Acceptance, Harvest
+from magpie_hf.errors import BadInput
+from magpie_hf.harvest import JUDGED, PROBE, SECOND_LOOK, WINDOW, Acceptance, Harvest
 from magpie_hf.problems.twins import Twins
 from magpie_hf.rows import Rows, in_memory, seed_rows
 from magpie_hf.schema import CLEAN, CONTAMINATION, INSTRUCTION, SIGNATURE, TAGS
@@ -55,6 +56,8 @@ def harvested(
         at = dice.randrange(len(waiting)) if shuffled is not None else 0
         key, start, stop = waiting.pop(at)
         settled += harvest.offer(rows_of(key, drawn[key], start, stop))
+        if harvest.hopeless is not None:
+            return harvest, []
         waiting += harvest.wanted(shard_rows)
     found = []
     for part in sorted(settled, key=lambda part: (part.domain, part.start)):
@@ -135,17 +138,28 @@ def test_a_moved_problem_counts_where_it_belongs() -> None:
 
 def test_a_domain_without_any_yield_ends_with_its_reasons_and_a_sample() -> None:
     drawn = {"algebra": [draw("algebra", n, dropped="cut", text=f"Let $x$ be number {n} such that") for n in range(5000)]}
-    with pytest.raises(LowYield, match=rf"algebra: 0 of {PROBE} draws .*floor of 2.0% \({PROBE} cut\).*cut: 'Let \$x\$ be number 0 such"):
-        harvested(drawn, {"algebra": 40}, Acceptance())
-    with pytest.raises(LowYield, match=f"0 of {PROBE}"):
-        harvested(drawn, {"algebra": 40}, Acceptance(min_yield=0))
+    harvest, _ = harvested(drawn, {"algebra": 40}, Acceptance())
+    expected = rf"algebra: 0 of {PROBE} draws were accepted, below the floor of 2.0% \({PROBE} cut\).*cut: 'Let \$x\$ be number 0 such"
+    assert re.match(expected, harvest.hopeless or "")
+    harvest, _ = harvested(drawn, {"algebra": 40}, Acceptance(min_yield=0))
+    assert (harvest.hopeless or "").startswith(f"algebra: 0 of {WINDOW} draws were accepted ({WINDOW} cut).")
+    assert harvest.wanted(7) == []
+
+
+@pytest.mark.parametrize(("good", "judged"), [(0, PROBE), (1, SECOND_LOOK), (4, SECOND_LOOK), (5, WINDOW), (19, WINDOW)])
+def test_a_low_yield_is_looked_at_again(good: int, judged: int) -> None:
+    """Luck among few draws neither stops what is a little above the floor, nor does a domain below it go on for long."""
+    drawn = {"algebra": [draw("algebra", n, **({} if n < good else {"dropped": "cut"})) for n in range(2 * WINDOW)]}
+    harvest, _ = harvested(drawn, {"algebra": 40}, Acceptance(), shard_rows=64)
+    assert harvest.lanes["algebra"].judged == judged
+    assert f"{good} of {judged} draws were accepted" in (harvest.hopeless or "")
 
 
 def test_a_yield_that_dries_up_ends_too() -> None:
     same = draw("algebra", 7)
     drawn = {"algebra": [draw("algebra", n) if n < 50 else {**same, "id": f"algebra-{n}"} for n in range(4 * WINDOW)]}
-    with pytest.raises(LowYield, match=f"of {WINDOW} draws were accepted.*twin"):
-        harvested(drawn, {"algebra": 100}, Acceptance(), shard_rows=256)
+    harvest, _ = harvested(drawn, {"algebra": 100}, Acceptance(), shard_rows=256)
+    assert re.search(f"of {WINDOW} draws were accepted.*twin", harvest.hopeless or "")
 
 
 def test_what_is_judged_is_read_by_name() -> None:

@@ -79,6 +79,7 @@ def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_dom
         info = json.loads((out / key / "dataset_info.json").read_text())
         records = json.loads((out / f"{mixed.model.short_name}_{key}_ins.json").read_text())
         assert info["total_problems"] == len(records) == 25
+        assert info["drawn"] - sum(info["dropped"].values()) - info["moved_away"] + info["moved_here"] == 25
         assert info["dropped"] == dict(sorted(Counter(str(row["reason"]) for row in dropped(out, key)).items()))
         for row in dropped(out, key):
             assert (row["twin"] is not None) == (row["reason"] == "twin")
@@ -159,7 +160,8 @@ def test_a_tagger_whose_answers_are_not_valid_ends_the_build_with_the_reason(ans
     assert not (tmp_path / "out" / "README.md").exists()
     assert answers.asked(SOLUTIONS) == answers.asked(JUDGE) - answers.asked(JUDGE) == 0
     (lane, _) = status(tmp_path / "out").harvest
-    assert lane.accepted == 0
+    assert (lane.accepted, lane.judged) == (0, 64)
+    assert lane.reasons == dict(sorted(Counter(str(row["reason"]) for row in dropped(tmp_path / "out", "algebra")).items()))
 
 
 def test_a_domain_that_yields_nothing_ends_the_build_and_keeps_the_other_ones(mixed: Mixed, tmp_path: Path) -> None:
@@ -170,6 +172,33 @@ def test_a_domain_that_yields_nothing_ends_the_build_and_keeps_the_other_ones(mi
     drawn = mixed.asked(PROBLEMS)
     build(tagged(mixed, Acceptance("keep")), tmp_path / "out")
     assert mixed.asked(PROBLEMS) == drawn, "what was drawn is there when the rules are changed"
+
+
+def test_other_rules_embed_nothing_again(mixed: Mixed, minilm: Path, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def rating(prompt: Sequence[int], pooling: Pooling) -> Sequence[float]:
+        asked.append(len(prompt))
+        return (1.0, 0.0)
+
+    embedder = FakeEngine(resolve(str(minilm), chat=False), lambda *_: "", rating)
+    recipe = replace(small_recipe(mixed, "algebra", k=2), embedder=embedder)
+    build(recipe, tmp_path / "out")
+    before = len(asked)
+    build(replace(recipe, languages=("en",)), tmp_path / "out")
+    assert len(asked) == before
+
+
+def test_a_benchmark_of_several_splits_is_counted(mixed: Mixed, tmp_path: Path) -> None:
+    recipe = small_recipe(mixed, "algebra", count=20, k=2)
+    plain = build(recipe, tmp_path / "plain")
+    (tmp_path / "exam").mkdir()
+    for split, row in zip(("train", "test"), plain["algebra"]["train_sft"], strict=False):
+        (tmp_path / "exam" / f"{split}.jsonl").write_text(json.dumps({"problem": row["problem"]}) + "\n")
+    loaded = load_benchmark(Benchmark("exam", str(tmp_path / "exam")))
+    assert isinstance(loaded, Loaded)
+    build(replace(recipe, benchmarks=(loaded.benchmark,)), tmp_path / "out")
+    assert f"| exam | `{loaded.benchmark.revision}` | 2 | 2 |" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_benchmarks_are_looked_for(mixed: Mixed, tmp_path: Path) -> None:

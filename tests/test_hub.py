@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 from datasets import DatasetDict, load_dataset
-from loopback_hub import Fault, File, LoopbackHub, loopback_hub
 
 from conftest import ROOT, Answers, small_recipe
+from loopback_hub import Fault, File, LoopbackHub, loopback_hub
 from magpie_hf import retrying
 from magpie_hf.cli import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError

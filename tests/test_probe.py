@@ -24,12 +24,12 @@ from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models import Model, resolve
-from magpie_hf.probe import LEAST_YIELD, Example, Probe, probe
+from magpie_hf.probing.probe import LEAST_YIELD, Example, Probe, probe
+from magpie_hf.probing.settings import DEFAULT_SETTINGS, select_settings, setting
+from magpie_hf.probing.turns import open_turn_of
+from magpie_hf.probing.yields import Yield, yield_of
 from magpie_hf.sampling import Sampling
-from magpie_hf.settings import DEFAULT_SETTINGS, select_settings, setting
 from magpie_hf.stage import seed_of
-from magpie_hf.turns import open_turn_of
-from magpie_hf.yields import Yield, yield_of
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -358,7 +358,7 @@ class TestCommand:
         helps = "from magpie_hf.cli import main\ntry: main(['probe', '--help'])\nexcept SystemExit: pass"
         for code, heavy in (
             (helps, "{'torch', 'vllm', 'transformers', 'datasets', 'numpy'}"),
-            ("import magpie_hf.probe", "{'torch', 'vllm'}"),
+            ("import magpie_hf.probing.probe", "{'torch', 'vllm'}"),
         ):
             script = f"import sys\n{code}\nassert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
             subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)

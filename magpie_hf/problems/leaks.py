@@ -68,6 +68,9 @@ _PHRASES = re.compile(
       |compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
+    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding|factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
+    | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
+    | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is
@@ -87,7 +90,7 @@ _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
     r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|it['’]s|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
 )

@@ -50,7 +50,7 @@ _SHOWN = (
     rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates|represents|displays)\b"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|[.,])"
     r"|\bfig(?:ure|\.)\s?\d|\b(?:graph|region|curve|circuit|triangle|shape|network) (?:shown|pictured|depicted|drawn"
-    r"|attached)(?: (?:below|above|here|in|on))?\b"
+    r"|attached)(?: (?:below|above|here|in|on))?\b(?! by\b| to\b)"
     r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed) (?:file|document|pdf|image"
     r"|sheet|paper)\b"
     r"|\bsee (?:the )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from magpie_hf.engines.base import Engine, Pooling
-from magpie_hf.engines.journal import rating_keys
 from magpie_hf.errors import BadInput
 from magpie_hf.heads import architecture
 from magpie_hf.models import Model, json_of
@@ -43,8 +42,7 @@ class Embed(Stage):
         return fingerprint(self)
 
     def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
-        keys = rating_keys(self.engine.model, self._prompts(batch["problem"]), _POOLING)
-        for key, embedding in zip(keys, batch["embedding"], strict=True):
+        for key, embedding in zip(batch["embedding_request"], batch["embedding"], strict=True):
             if embedding is not None:
                 yield key, [embedding, None]
 
@@ -53,6 +51,7 @@ class Embed(Stage):
         return {
             "embedding": [list(rating.values) if rating.reason is None else None for rating in ratings],
             "embedding_reason": [rating.reason for rating in ratings],
+            "embedding_request": [rating.request for rating in ratings],
         }
 
     def check(self) -> None:

@@ -126,6 +126,8 @@ class ExportText(Export):
 class ExportRL(Export):
     """`<domain>_rl`: problems on whose final answer at least `min_agreement` of the voters agree, with that answer as the ground truth.
 
+    first: added to the numbers of draws in `extra_info`, so that those of several domains differ.
+
     Answers that a reward could not check are left out. The prompt is the problem and the solving instruction, since a reward reads the
     answer out of a box. A majority is no proof: the ground truth is what the solver says most of the time.
     """
@@ -141,6 +143,7 @@ class ExportRL(Export):
     min_agreement: float
     instruction: str = SOLVING_INSTRUCTION
     moved: bool = False
+    first: int = 0
 
     @property
     def split(self) -> str:
@@ -163,7 +166,7 @@ class ExportRL(Export):
             "data_source": f"magpie_hf/{self.domain}",
             "ability": "math",
             "reward_model": {"style": "rule", "ground_truth": answer},
-            "extra_info": {"index": row["index"], "split": RL_SPLIT},
+            "extra_info": {"index": self.first + row["index"], "split": RL_SPLIT},
             "answer_agreement": row["agreement"],
             "answer_votes": sum(row["class_sizes"]),
             "candidate_tokens": row["mean_num_tokens"],

@@ -15,15 +15,15 @@ from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.models import Model
+from magpie_hf.probing.settings import DEFAULT_SETTINGS, Setting, select_settings
+from magpie_hf.probing.turns import OpenTurn, open_turn_of
+from magpie_hf.probing.yields import Trial, table, table_by_domain, yield_of
 from magpie_hf.rows import seed_rows
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import SEED
-from magpie_hf.settings import DEFAULT_SETTINGS, Setting, select_settings
 from magpie_hf.stage import Batch
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.instruct import Instruct
-from magpie_hf.turns import OpenTurn, open_turn_of
-from magpie_hf.yields import Trial, table, table_by_domain, yield_of
 
 EXPENSIVE = 0.2  # of the draws usable: below, most of the time goes into what is dropped
 LEAST_YIELD = 0.02  # of the draws usable: below, a build refuses to start

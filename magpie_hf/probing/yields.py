@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from magpie_hf.settings import Setting
+from magpie_hf.probing.settings import Setting
 from magpie_hf.stage import Batch
 
 REASONS = 3  # that a line of the table names
