@@ -198,7 +198,7 @@ class Lane:
             share = max((self.accepted + 0.5) / (self.judged + 1), floor)
             missing = self.target - self.accepted - share * (self.drawn - self.judged)
             stop = self.drawn + (math.ceil((missing + math.sqrt(missing)) / share) if missing > 0 else 0)
-        stop = min(stop, MOST_ROWS, MOST_AHEAD * max(PROBE, self.judged))
+        stop = min(stop, MOST_ROWS, PROBE if self.judged < PROBE else MOST_AHEAD * self.judged)
         while self.drawn < stop:
             start, self.drawn = self.drawn, min(stop, self.drawn + shard_rows)
             yield start, self.drawn
