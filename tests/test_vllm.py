@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import json
+import multiprocessing
 import os
 import random
 import re
