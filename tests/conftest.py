@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import sys
@@ -94,6 +95,13 @@ def answers(demo_model: Path) -> Answers:
 
 
 PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0  # the temperatures that tell the stages of `small_recipe` apart
+
+
+def outlived(out: Path) -> list[Path]:
+    """Journals in a build's folder that its shards should have outlived: all but those of draws beyond the last that was needed."""
+    judged = {key: lane["judged"] for key, lane in json.loads((out / "run" / "harvest.json").read_text()).items()}
+    journals = [file for file in out.rglob("*.journal") if file.stat().st_size]
+    return [file for file in journals if int(file.stem.split("-")[1]) <= judged[file.parent.parent.name]]
 
 
 def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed: int = 0) -> Recipe:
