@@ -1,4 +1,4 @@
-"""A build's folder: whose it is, and its published files, each written whole or not at all. Not here yet: the Hub."""
+"""A build's folder: whose it is, and its published files, each written whole or not at all. Not here: the Hub."""
 
 from __future__ import annotations
 
