@@ -11,62 +11,37 @@ import jinja2
 import yaml
 from datasets import Features
 
-from magpie_hf.chat import chat_of
-from magpie_hf.heads import facts_of
-from magpie_hf.problems.benchmarks import Benchmark, Loaded
-from magpie_hf.problems.loading import load_benchmark
 from magpie_hf.reasons import REASONS
-from magpie_hf.recipe import Recipe
-from magpie_hf.rows import Published
-from magpie_hf.schema import PUBLISHED, RL
+from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
+from magpie_hf.splits import ParquetSplit, rows_of
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import Built, tokens
+from magpie_hf.stats import Draws, tallies, tokens
 
 _HERE = Path(__file__).parent
 FOLDER = _HERE / "cards" if (_HERE / "cards").is_dir() else _HERE.parent / "cards"  # inside the wheel, or beside it in a checkout
 TEMPLATE = "dataset.md.jinja"
+PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
 VERSION = fingerprint((FOLDER / TEMPLATE).read_text(encoding="utf-8"))
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 
 
-def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
-    """The text of README.md for the parquet files that lie in `folder/<domain>/`. Raises jinja2.UndefinedError for an unknown name."""
-    published = [one for one in built if one.splits]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    engines = (recipe.generator, recipe.solver, recipe.tagger, recipe.scorer.engine)
-    models = dict.fromkeys(engine.model for engine in engines if engine is not None)
-    chat, solver = chat_of(recipe.generator.model), chat_of(recipe.solver.model)
-    text: str = environment.get_template(TEMPLATE).render(
-        metadata=yaml.safe_dump(_metadata(published, folder), sort_keys=False, allow_unicode=True).strip(),
-        recipe=recipe,
-        built=built,
-        published=published,
-        models=[(model, facts_of(model)) for model in models],
-        tokens={one.domain.key: tokens(one.published[one.domain.key]["train_sft"].dataset) for one in built},
-        open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
-        asked_with=solver.solving_note(recipe.instruction),
-        contaminated=sum((Counter(one.funnel.contaminated) for one in built), Counter()),
-        benchmark_rows={benchmark: len(_texts(benchmark)) for benchmark in recipe.benchmarks},
-        reasons=REASONS,
-        columns=_columns(PUBLISHED),
-        rl_columns=_columns(RL),
-        fence=_fence,
-        cell=lambda text: " ".join(str(text).split()).replace("|", "\\|"),
-        example=lambda one: next(rows.dataset[0] for rows in one.splits.values()),
-    )
-    return text
+@dataclass(frozen=True)
+class Contents:
+    """What a card tells of.
+
+    facts: how the rows were made (`facts.facts`); draws: what each domain's draws were judged to be; data: the published parquet files by
+    configuration and split, in which all other numbers are counted.
+    """
+
+    facts: Mapping[str, Any]
+    draws: Mapping[str, Draws]
+    data: Mapping[str, Mapping[str, ParquetSplit]]
 
 
-def _texts(benchmark: Benchmark) -> tuple[str, ...]:
-    loaded = load_benchmark(benchmark)
-    return loaded.texts if isinstance(loaded, Loaded) else ()
+def files(contents: Contents, repo: str) -> dict[str, bytes]:
+    """README.md (and later the plots), by path."""
+    return {"README.md": render(contents, repo).encode()}
 
 
 def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:

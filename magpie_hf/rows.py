@@ -17,6 +17,7 @@ from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
 from magpie_hf.schema import OPTIONAL, SEED
+from magpie_hf.splits import BATCH_ROWS, read
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 
 
@@ -145,6 +146,12 @@ class Published:
     def tables(self) -> Iterator[pa.Table]:
         """The rows a shard at a time, resident only while the table is held."""
         return map(open_table, self.files)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """The columns as plain lists, a few rows at a time; parts of lists of structs, too (see `splits.Split`)."""
+        for table in self.tables():
+            for batch in table.to_batches(BATCH_ROWS):
+                yield read(pa.Table.from_batches([batch]), columns)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -373,7 +373,7 @@ def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> N
 
 
 def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magpie_hf.publish.SHARD_BYTES", 4000)
+    monkeypatch.setattr("magpie_hf.folder.SHARD_BYTES", 4000)
     out = tmp_path / "out"
     small, large = small_recipe(answers, "algebra", count=12), small_recipe(answers, "algebra", count=40)
     build(small, out)

@@ -10,9 +10,9 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,19 @@ from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Harvest
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published, open_table
+from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
 from magpie_hf.shards import sync, write_json
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import Built
+from magpie_hf.splits import ParquetSplit
+from magpie_hf.stages.export import ExportRL
+from magpie_hf.stats import Built, Draws, Tally, published, with_rows
 
 LOG = logging.getLogger("magpie_hf")
 README = "README.md"
 LOCK = "lock"
 HARVESTED = "harvest.json"
+FACTS = "facts.json"
+DRAWS = "draws.json"
 DROPPED = "dropped"
 UNDER_WAY = """---
 configs:
@@ -119,6 +124,10 @@ class Folder:
         if record.get("walk") != walk or record.get("finished") not in (None, fingerprint(recipe)):
             write_json(self._record_file, {**{key: value for key, value in record.items() if key != "finished"}, "walk": walk})
 
+    def keep_facts(self, facts: dict[str, Any]) -> None:
+        """Keep what a card says of how the rows were made."""
+        write_json(self.run / FACTS, facts)
+
     def record_harvest(self, harvest: Harvest) -> None:
         """Record how far the harvest is, for `status`."""
         lanes = {
@@ -141,24 +150,31 @@ class Folder:
         folder.mkdir(parents=True)
         _write_parquet(folder, "train", dropped)
 
-    def write(self, recipe: Recipe, built: list[Built]) -> None:
+    def write(self, recipe: Recipe, built: list[Built], numbers: dict[str, Tally]) -> None:
         """Write what is published of the build; nothing where it is there already.
 
         Files are made aside and moved. While they are, README.md names no data, so that no reader takes old and new files for one
         dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
         """
         record = self._record()
-        published = [rows.content for one in built for splits in one.configs.values() for rows in splits.values()]
-        content = fingerprint(recipe, published, [one.dropped.content for one in built if one.dropped], card.VERSION)
+        data = with_rows(published(built))
+        rows = [rows.content for splits in data.values() for rows in splits.values()]
+        content = fingerprint(recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION)
         files: dict[str, int] = record.get("files", {})
         if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
             return
+        draws = {one.domain.key: asdict(one.draws) for one in built}
+        write_json(self.run / DRAWS, draws)
         staging = self.run / "publishing"
         shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        write_data(data, staging)
         for one in built:
-            self._stage(recipe, one, staging, record["created"])
-        legacy.write_combined(recipe, built, staging, record["created"])
-        (staging / README).write_text(card.render(recipe, built, staging), encoding="utf-8")
+            self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
+        legacy.write_combined(recipe, numbers, staging, record["created"])
+        for file, text in card.files(self.contents(staging), card.PLACEHOLDER).items():
+            (staging / file).parent.mkdir(exist_ok=True)
+            (staging / file).write_bytes(text)
         new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
@@ -176,13 +192,14 @@ class Folder:
                 folder.rmdir()
         write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
 
-    def _stage(self, recipe: Recipe, one: Built, staging: Path, created: int) -> None:
-        (staging / one.domain.key).mkdir(parents=True)
-        for config, splits in one.configs.items():
-            (staging / config).mkdir(exist_ok=True)
-            for split, rows in splits.items():
-                _write_parquet(staging / config, split, rows)
-        legacy.write_domain(recipe, one, staging, created)
+    def contents(self, folder: Path) -> card.Contents:
+        """What a card tells of: the parquet files that lie in `folder`, which `write_data` wrote, and the facts in the run."""
+        facts, draws = (json.loads((self.run / name).read_text(encoding="utf-8")) for name in (FACTS, DRAWS))
+        return card.Contents(facts, {domain: Draws(**counts) for domain, counts in draws.items()}, data_in(folder, facts))
+
+    def _stage(self, recipe: Recipe, one: Built, numbers: Tally, staging: Path, created: int) -> None:
+        (staging / one.domain.key).mkdir(parents=True, exist_ok=True)
+        legacy.write_domain(recipe, one, numbers, staging, created)
         if one.dropped is not None and len(one.dropped):
             folder = staging / self.run.name / DROPPED / one.domain.key
             folder.mkdir(parents=True)
@@ -203,13 +220,35 @@ class Folder:
 
     def _published_files(self) -> dict[str, int]:
         """What lies in the folder that a build may have written, with sizes."""
-        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet")
+        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet", "plots/*.svg")
         files = [file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents]
         return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files)}
 
 
+def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> None:
+    """Write the parquet files of all configurations and splits, as `DatasetDict.push_to_hub` names them."""
+    for config, splits in data.items():
+        (folder / config).mkdir(exist_ok=True)
+        for split, rows in splits.items():
+            _write_parquet(folder / config, split, rows)
+
+
+def data_in(folder: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
+    """The splits whose parquet files lie in a folder, by configuration: the domains in the recipe's order, then what is over all."""
+    found: dict[str, dict[str, list[Path]]] = {}
+    for file in sorted(folder.glob("*/*-*-of-*.parquet")):
+        found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
+    order = [config for domain in facts["domains"] for config in (domain["key"], domain["key"] + ExportRL.suffix)] + [CANDIDATES_CONFIG]
+    splits = [f"{side}{text}" for side in ("train", "test") for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
+    return {
+        config: {split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]}
+        for config in order
+        if config in found
+    }
+
+
 def _write_parquet(folder: Path, split: str, rows: Published) -> None:
-    """Write a split as `DatasetDict.push_to_hub` names it, streaming: no more than a shard is in memory."""
+    """Write a split, streaming: no more than a shard is in memory."""
     files = max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES))
     tables = list(rows.files)
     for number in range(files):
