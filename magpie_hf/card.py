@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 from datasets import Features
 
-from magpie_hf.reasons import REASONS
-from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
-from magpie_hf.splits import ParquetSplit, rows_of
+from magpie_hf.splits import ParquetSplit
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import Draws, tallies, tokens
+from magpie_hf.stats import Draws
 
 _HERE = Path(__file__).parent
 FOLDER = _HERE / "cards" if (_HERE / "cards").is_dir() else _HERE.parent / "cards"  # inside the wheel, or beside it in a checkout
@@ -39,51 +37,25 @@ class Contents:
     data: Mapping[str, Mapping[str, ParquetSplit]]
 
 
-def files(contents: Contents, repo: str) -> dict[str, bytes]:
+def files(contents: Contents, repo: str, **_: Any) -> dict[str, bytes]:
     """README.md (and later the plots), by path."""
-    return {"README.md": render(contents, repo).encode()}
+    metadata = yaml.safe_dump(_metadata(contents), sort_keys=False, allow_unicode=True).strip()
+    example = next(f'load_dataset("{repo}", "{config}", split="{split}")' for config, splits in contents.data.items() for split in splits)
+    return {"README.md": f"---\n{metadata}\n---\n{example}\n".encode()}
 
 
-def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
-    problems = sum(one.funnel.problems for one in published)
-    languages = sorted({code for one in published for code in one.funnel.languages}) or ["en"]
-    configs = {config: splits for one in published for config, splits in one.configs.items()}
+def _metadata(contents: Contents) -> dict[str, Any]:
+    configs = contents.data
     return {
-        "language": languages,
         "license": "cc-by-nc-4.0",
-        "pretty_name": "Synthetic mathematics problems (Magpie)",
-        "size_categories": [next((name for bound, name in _SIZES if problems < bound), "10M<n<100M")],
-        "task_categories": ["text-generation", "question-answering"],
-        "annotations_creators": ["machine-generated"],
-        "language_creators": ["machine-generated"],
-        "multilinguality": ["multilingual" if len(languages) > 1 else "monolingual"],
-        "source_datasets": ["original"],
-        "tags": ["synthetic", "magpie", "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
         "configs": [
             {
                 "config_name": config,
-                "data_files": [{"split": split, "path": _files(folder, config, split)} for split in splits],
+                "data_files": [{"split": split, "path": [f"{config}/{f.name}" for f in rows.files]} for split, rows in splits.items()],
                 **({"default": True} if number == 0 else {}),
             }
             for number, (config, splits) in enumerate(configs.items())
         ],
-        "dataset_info": [_info(config, splits, folder) for config, splits in configs.items()],
-    }
-
-
-def _files(folder: Path, config: str, split: str) -> list[str]:
-    """The split's files by name: a pattern would take in whatever else came to lie beside them."""
-    return sorted(file.relative_to(folder).as_posix() for file in (folder / config).glob(f"{split}-*.parquet"))
-
-
-def _info(config: str, splits: dict[str, Published], folder: Path) -> dict[str, Any]:
-    sizes = [{"name": split, "num_bytes": rows.dataset.data.nbytes, "num_examples": len(rows)} for split, rows in splits.items()]
-    return {
-        "config_name": config,
-        "features": next(iter(splits.values())).features._to_yaml_list(),
-        "splits": sizes,
-        "download_size": sum(file.stat().st_size for file in (folder / config).glob("*.parquet")),
-        "dataset_size": sum(size["num_bytes"] for size in sizes),
     }
 
 

@@ -1,4 +1,4 @@
-"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run. Not here: what is counted in the rows."""
+"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run. Not here: numbers of rows."""
 
 from __future__ import annotations
 
