@@ -1,76 +1,165 @@
-"""The dataset card, rendered from the template under cards/ with facts counted in the rows that are published."""
+"""The dataset card, rendered from a template under cards/ with what is counted in the rows that are published. Not here: counting."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from datasets import Features
+from jinja2.sandbox import SandboxedEnvironment
 
-from magpie_hf.splits import ParquetSplit
+from magpie_hf import markdown
+from magpie_hf.contents import Contents
+from magpie_hf.errors import BadInput
+from magpie_hf.metadata import metadata, paths
+from magpie_hf.reasons import REASONS
+from magpie_hf.schema import CANDIDATES_CONFIG
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import Draws
+from magpie_hf.stages.export import ExportRL
+from magpie_hf.tables import Tables
+
+__all__ = ["LANGUAGES", "PLACEHOLDER", "VERSION", "Contents", "files"]
 
 _HERE = Path(__file__).parent
 FOLDER = _HERE / "cards" if (_HERE / "cards").is_dir() else _HERE.parent / "cards"  # inside the wheel, or beside it in a checkout
-TEMPLATE = "dataset.md.jinja"
+LANGUAGES = ("en",)
 PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
-VERSION = fingerprint((FOLDER / TEMPLATE).read_text(encoding="utf-8"))
+README = "README.md"
+VERSION = fingerprint([file.read_text(encoding="utf-8") for file in sorted(FOLDER.iterdir())])
+MOST_OF_PROBLEM, MOST_OF_ANSWER = 1500, 3000  # characters of an example
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 
+def files(
+    contents: Contents,
+    repo: str,
+    *,
+    language: str = "en",
+    template: Path | None = None,
+    licences: Mapping[str, Mapping[str, str]] = {},
+    unfinished: Mapping[str, tuple[int, int]] | None = None,
+) -> dict[str, bytes]:
+    """The card and its plots, by path: "README.md" and "plots/<name>.svg".
 
-@dataclass(frozen=True)
-class Contents:
-    """What a card tells of.
+    repo: what the examples load; template: a template that takes the place of ours; licences: of models that this package does not
+    know, by name, each {"name", "duty"}; unfinished: of a build of which a part is published, (problems, target) by domain.
 
-    facts: how the rows were made (`facts.facts`); draws: what each domain's draws were judged to be; data: the published parquet files by
-    configuration and split, in which all other numbers are counted.
+    Raises BadInput for a language that there is no template in, and for a template that cannot be read or rendered.
     """
-
-    facts: Mapping[str, Any]
-    draws: Mapping[str, Draws]
-    data: Mapping[str, Mapping[str, ParquetSplit]]
-
-
-def files(contents: Contents, repo: str, **_: Any) -> dict[str, bytes]:
-    """README.md (and later the plots), by path."""
-    metadata = yaml.safe_dump(_metadata(contents), sort_keys=False, allow_unicode=True).strip()
-    example = next(f'load_dataset("{repo}", "{config}", split="{split}")' for config, splits in contents.data.items() for split in splits)
-    return {"README.md": f"---\n{metadata}\n---\n{example}\n".encode()}
+    if language not in LANGUAGES:
+        raise BadInput(f"there is no card in the language {language!r}; choose one of {', '.join(LANGUAGES)}")
+    variables = _variables(contents, repo, language, licences, unfinished or {})
+    text = _theirs(template, variables) if template else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
+    return {README: text.encode()}
 
 
-def _metadata(contents: Contents) -> dict[str, Any]:
-    configs = contents.data
+def _environment() -> SandboxedEnvironment:
+    """Strict: an unknown variable is an error. In a sandbox: a template can read what it is given, and do nothing."""
+    environment = SandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "escape": markdown.escape,
+        "code": markdown.code,
+        "fence": markdown.fence,
+        "n": lambda count: f"{count:,}",
+        "quoted": lambda path, prefix: f'"{prefix}{path}"',
+    }
+    return environment
+
+
+def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
+    """A user's template, rendered. Raises BadInput, with the line, where that is not possible."""
+    try:
+        text = template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the template {template} cannot be read ({error}); give a text file") from error
+    try:
+        return _environment().from_string(text).render(variables)
+    except jinja2.TemplateError as error:
+        raise BadInput(f"the template {template} cannot be rendered ({error}); its variables are {', '.join(sorted(variables))}") from error
+
+
+@lru_cache
+def words(language: str) -> dict[str, Any]:
+    """What stands in the tables of a card in this language."""
+    found: dict[str, Any] = yaml.safe_load((FOLDER / f"words.{language}.yaml").read_text(encoding="utf-8"))
+    return {"reasons": REASONS, **found}
+
+
+def _variables(
+    contents: Contents, repo: str, language: str, licences: Mapping[str, Mapping[str, str]], unfinished: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
+    facts = contents.facts
+    models = [{**model, "licence": model["licence"] or licences.get(model["name"])} for model in facts["models"]]
+    by_step = {step: model for model in models for step in model["steps"]}
+    tables = Tables(contents, words(language), models)
     return {
-        "license": "cc-by-nc-4.0",
-        "configs": [
-            {
-                "config_name": config,
-                "data_files": [{"split": split, "path": [f"{config}/{f.name}" for f in rows.files]} for split, rows in splits.items()],
-                **({"default": True} if number == 0 else {}),
-            }
-            for number, (config, splits) in enumerate(configs.items())
-        ],
+        "repo": repo,
+        "metadata": metadata(contents),
+        "facts": facts,
+        "domains": [domain for domain in facts["domains"] if domain["key"] in contents.draws],
+        "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),
+        "languages": sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages}) or facts["languages"],
+        "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
+        "models": models,
+        "generator": by_step["problems"],
+        "solver": by_step["answers"],
+        "tagger": by_step.get("labels"),
+        "embedder": by_step.get("embeddings"),
+        "scorer": facts["scorer"],
+        "data": {config: list(splits) for config, splits in contents.data.items()},
+        "shown_splits": _shown_splits(contents),
+        "uses": _uses(contents),
+        "thinking": contents.thinks,
+        "tables": tables,
+        "examples": [example for domain in contents.domains if (example := _example(contents, domain)) is not None],
+        "plots": [],
+        "words": words(language),
     }
 
 
-def _columns(features: Features) -> list[tuple[str, str]]:
-    return [(name, _type(feature)) for name, feature in features.items()]
+def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
+    """The splits of one config of each kind."""
+    domain = next(iter(contents.data))
+    shown = [config for config in (domain, domain + ExportRL.suffix, CANDIDATES_CONFIG) if config in contents.data]
+    return [(config, split) for config in shown for split in contents.data[config]]
 
 
-def _type(feature: Any) -> str:
-    if isinstance(feature, dict):
-        return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in feature.items()) + "}"
-    inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
-    return f"list of {_type(inner)}" if inner is not None else str(feature.dtype)
+def _uses(contents: Contents) -> dict[str, Any]:
+    """For each kind of training the first config that has rows for it, with its splits and their files; None without one."""
+    uses: dict[str, Any] = dict.fromkeys(("sft", "prefs", "rl"))
+    for domain in reversed(contents.domains):
+        for kind, config, ending in (("sft", domain, "_sft"), ("prefs", domain, "_prefs"), ("rl", domain + ExportRL.suffix, "")):
+            splits = contents.data.get(config, {})
+            train, test = f"train{ending}", f"test{ending}"
+            if train in splits:
+                uses[kind] = {
+                    "config": config,
+                    "train": train,
+                    "test": test if test in splits else None,
+                    "train_files": paths(splits[train]),
+                    "test_files": paths(splits[test]) if test in splits else [],
+                }
+    return uses
 
 
-def _fence(text: str) -> str:
-    """The text as a code block that nothing inside it can close."""
-    ticks = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
-    return f"{ticks}text\n{text}\n{ticks}"
+def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
+    if (row := contents.example(domain)) is None:
+        return None
+    majority = row["majority_answer"]
+    return {
+        "domain": domain,
+        "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
+        "solution": _quoted(row["solution"], MOST_OF_ANSWER),
+        "majority": None if majority is None else markdown.escape(majority),
+        "agreement": row["answer_agreement"],
+        "votes": row["answer_votes"],
+    }
+
+
+def _quoted(text: str, most: int) -> dict[str, Any]:
+    quoted, shown = markdown.quote(text, most)
+    length = len(text.strip())
+    return {"text": quoted, "shown": shown, "length": length, "cut": shown < length}

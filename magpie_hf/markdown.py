@@ -1,0 +1,134 @@
+"""Texts that others wrote as Markdown that shows them and does nothing else: escaped, quoted with their formulas, fenced, in tables.
+Not here: what a card says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+# Entities, not backslashes: CommonMark never takes an entity for markup, and the Hub, which looks for formulas before it reads Markdown,
+# would take an escaped backslash before a bracket for the beginning of one.
+_ENTITIES = {char: f"&#{ord(char)};" for char in "\\$`|*_[]~#!@"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MARKUP = re.compile("[" + re.escape("".join(_ENTITIES)) + "]|(?<=:)//|(?<=www)\\.")
+_LINE_START = re.compile(r"([-+=])|(\d{1,9})([.)])")  # a list, a rule or the underline of a heading
+# Controls, and marks that turn the direction of all text behind them.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+_ENVIRONMENTS = "equation|align|gather|alignat|multline|eqnarray"
+_WITHIN = r"(?:(?!\n\s*\n).)+?"  # no formula goes over a blank line
+_FORMULA = re.compile(
+    rf"(?<![\\$])\$\$(?P<dollars>{_WITHIN})\$\$(?!\$)"
+    rf"|(?<!\\)\\\[(?P<brackets>{_WITHIN})\\\]"
+    rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>{_ENVIRONMENTS})(?P<star>\*?)\}}{_WITHIN}\\end\{{(?P=name)(?P=star)\}})"
+    rf"|(?<!\\)\\\((?P<round>{_WITHIN})\\\)"
+    r"|(?<![\\$])\$(?P<dollar>[^\s$](?:[^$\n]*?[^\s$\\])?)\$(?![\d$])",
+    re.DOTALL,
+)
+# Commands that define, load or link: nothing that a problem needs.
+_COMMANDS = re.compile(
+    r"\\(?:href|url|html\w*|include\w*|[egx]?def|let|futurelet|global|\w*command|require|catcode|input|write)(?![a-z])|://|www\.|`|\$\$"
+)
+
+
+def escape(text: str) -> str:
+    """The text in one line, as it is: no character of it is markup, in a table neither."""
+    return _escape_line(" ".join(_plain(text).split()))
+
+
+def code(text: str) -> str:
+    """A name or a code as inline code; one with unusual characters as escaped text."""
+    return f"`{text}`" if re.fullmatch(r"[\w.:/@+=, -]*[\w.:/@+=-]", text) else escape(text)
+
+
+def fence(text: str) -> str:
+    """The text as a code block that nothing inside it can close."""
+    text = _plain(text)
+    ticks = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
+    return f"{ticks}text\n{text}\n{ticks}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already; columns of numbers are set to the right."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(head)
+    marks = [
+        "---:" if any(cell[:1].isdigit() for cell in cells) and all(_is_number(cell) for cell in cells) else "---" for cells in columns
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, marks, *rows))
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"[-\d.,% /()–—…]*", cell) is not None
+
+
+def quote(text: str, most: int) -> tuple[str, int]:
+    """The text as a quotation in which the Hub renders the formulas; and how many of its characters are shown.
+
+    More than `most` characters are cut off between two words, never within a formula. A formula that cannot be shown safely, such as one
+    that defines or links something, stands there as text.
+    """
+    text = _plain(text).strip()
+    parts, shown = [], 0
+    for part, formula in _parts(text[: 2 * most]):
+        left = most - shown
+        if formula is None and len(part) > left:
+            part = part[:left].rsplit(None, 1)[0] if left < len(part) and part[:left].split() else ""
+        elif len(part) > left:
+            break
+        parts.append(_escape_lines(part) if formula is None else formula)
+        shown += len(part)
+        if shown >= most or not part:
+            break
+    if shown < len(text):
+        parts.append(" …")
+    lines = "".join(parts).strip().split("\n")
+    return "\n".join(f"> {line}  ".rstrip(" ") + ("  " if line.strip() else "") for line in lines), min(shown, len(text))
+
+
+def _parts(text: str) -> Iterator[tuple[str, str | None]]:
+    """The text in pieces, each formula with what shows it; None for what is no formula."""
+    place = 0
+    for match in _FORMULA.finditer(text):
+        body = next(match[name] for name in ("dollars", "brackets", "environment", "round", "dollar") if match[name] is not None)
+        formula = _formula(body, match["round"] is None and match["dollar"] is None)
+        if formula is not None:
+            yield text[place : match.start()], None
+            yield match[0], formula
+            place = match.end()
+    yield text[place:], None
+
+
+def _formula(body: str, display: bool) -> str | None:
+    """A formula as the Hub's cards take it; None where it would not be one, or could be something else."""
+    body = " ".join(re.sub(r"(?<!\\)%[^\n]*", "", body).split())
+    if not body or _COMMANDS.search(body) or not _is_balanced(body):
+        return None
+    body = body.replace("<", r"\lt ").replace(">", r"\gt ").replace("](", "] (").replace("![", "! [")
+    body = re.sub(r"\\\\(?=[()])", r"\\\\ ", body) + (" " if body.endswith("\\") else "")
+    return f"$$ {body} $$" if display else rf"\\({body}\\)"
+
+
+def _is_balanced(body: str) -> bool:
+    depth = 0
+    for brace in re.findall(r"(?<!\\)(?:\\\\)*([{}])", body):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(_escape_line(line) for line in text.split("\n"))
+
+
+def _escape_line(line: str) -> str:
+    escaped = _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "".join(f"&#{ord(char)};" for char in match[0])), line)
+    lead = len(escaped) - len(escaped.lstrip())
+    if (start := _LINE_START.match(escaped, lead)) is None:
+        return escaped
+    mark = start[1] or start[3]
+    return f"{escaped[:lead]}{start[2] or ''}&#{ord(mark)};{escaped[start.end() :]}"
+
+
+def _plain(text: str) -> str:
+    """The text with line feeds alone and nothing that steers a screen."""
+    return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "))
