@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,6 +27,7 @@ from magpie_hf.lint.lists import (
 # A bound of the house: the Hub states none for a card and has answered 413 to large ones (those of MTEB with all their statistics).
 # This project's card of six domains has 40 kB.
 CARD_BYTES = 500_000
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.parquet$")
 _TOKEN = re.compile(rb"hf_[A-Za-z0-9]{30,}")
 
 
@@ -33,16 +35,19 @@ def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
     """Complaints of a card, a line each; [] where there are none.
 
     text: the card, README.md; files: everything else that is published, path in the repository -> file or bytes. Parquet files must be
-    on the disk and whole. A size category fits where it fits any number from the rows of the largest split (a reader's "how many
-    problems") to those of all files (the Hub's own count).
+    on the disk and whole (pyarrow.ArrowInvalid where one is not). A size category fits where it fits any number from the rows of the
+    largest split (a reader's "how many problems") to those of all files (the Hub's own count).
     """
     lines = [*_size_faults(text), *_token_faults(text, files)]
     front, faults = front_matter(text)
     lines.extend(faults)
     if front is not None:
         rows = rows_of(files)
+        splits: Counter[str] = Counter()
+        for path, count in rows.items():
+            splits[_SHARD.sub("", path)] += count
         lines.extend(_label_faults(front))
-        lines.extend(_size_category_faults(front, list(rows.values())))
+        lines.extend(_size_category_faults(front, list(splits.values())))
         lines.extend(config_faults(front, files))
         lines.extend(info_faults(front, files, rows))
     return [f"README.md: {line}" for line in lines]
@@ -61,7 +66,9 @@ def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
         return None, [f"its metadata is no YAML ({' '.join(str(error).split())})"]
     finally:
         loader.dispose()
-    repeated = [f"its metadata has the key {key!r} twice (line {line + 2}), and readers take the last silently" for key, line in loader.repeated]
+    repeated = [
+        f"its metadata has the key {key!r} twice (line {line + 2}), and readers take the last silently" for key, line in loader.repeated
+    ]
     if not isinstance(data, dict):
         return None, [*repeated, "its metadata is no mapping of names to values"]
     return data, repeated
@@ -107,7 +114,9 @@ def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed(front, "annotations_creators", frozenset(ANNOTATIONS_CREATORS))
     yield from _listed(front, "language_creators", frozenset(LANGUAGE_CREATORS))
     yield from _listed(front, "multilinguality", frozenset(MULTILINGUALITY))
-    extended = [value for value in _values(front, "source_datasets") if isinstance(value, str) and re.fullmatch(r"extended\|[\w./-]+", value)]
+    extended = [
+        value for value in _values(front, "source_datasets") if isinstance(value, str) and re.fullmatch(r"extended\|[\w./-]+", value)
+    ]
     yield from _listed(front, "source_datasets", frozenset([*SOURCES, *extended]))
     for tag in _values(front, "tags"):
         if not isinstance(tag, str) or not tag.strip():

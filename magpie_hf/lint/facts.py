@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _one_config(config: Mapping[str, Any], files: Mapping[str, Path | bytes], ow
 def info_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes], rows: Mapping[str, int]) -> Iterator[str]:
     """What is wrong with `dataset_info`: configurations, features, rows and bytes that are not those of the files."""
     stated = front.get("dataset_info")
-    infos = stated if isinstance(stated, list) else [stated]
+    infos: list[Any] = stated if isinstance(stated, list) else [stated]
     if not all(isinstance(info, dict) for info in infos):
         yield f"dataset_info is {'missing' if stated is None else 'no list of mappings'}, so readers must guess the features"
         return
@@ -124,8 +125,6 @@ def _feature_faults(stated: Any, path: str, file: Path) -> Iterator[str]:
     if not isinstance(stated, list):
         yield "features is no list"
         return
-    from copy import deepcopy
-
     from datasets import Features
 
     try:

@@ -42,7 +42,8 @@ TASKS = frozenset(
     "audio-text-to-text image-text-to-text visual-question-answering document-question-answering video-text-to-text "
     "visual-document-retrieval any-to-any image-text-to-image image-text-to-video "
     # tables, agents and the rest
-    "tabular-classification tabular-regression tabular-to-text time-series-forecasting reinforcement-learning robotics graph-ml other".split()
+    "tabular-classification tabular-regression tabular-to-text time-series-forecasting reinforcement-learning robotics graph-ml "
+    "other".split()
 )
 
 
