@@ -35,7 +35,8 @@ def write_card(gguf: Path, folder: Path) -> None:
     """Write a card that says what the file itself says of its licence and maker, which belongs to no digest of the model's files."""
     from gguf import GGUFReader
 
-    stated = {key: GGUFReader(gguf).fields[f"general.{key}"].contents() for key in ("license", "organization", "basename", "size_label")}
+    fields = GGUFReader(gguf).fields
+    stated = {key: fields[f"general.{key}"].contents() for key in ("license", "organization", "basename", "size_label")}
     (folder / CARD).write_text(
         f"---\nlicense: {stated['license']}\n---\n\n{stated['basename']} {stated['size_label']} by {stated['organization']}, "
         f"unpacked from {gguf.name}, whose metadata names this licence.\n",
