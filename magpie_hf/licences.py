@@ -170,15 +170,19 @@ def check_given(given: Given, models: Sequence[Model]) -> None:
 def stated_licence(model: Model) -> str | None:
     """What the model's own card says: an id of the Hub's list, or of `NAMED`.
 
-    None where there is no card to read, or none with a licence, and where that is "other" without a known name, "unknown", or a list.
+    None where there is no card to read, or none with a licence, and where that is "other" without a known name, "unknown", or several.
     """
     text = card_of(model)
     front = _front_matter(text) if text is not None else {}
     stated = front.get("license")
+    if isinstance(stated, list) and len(stated) == 1:
+        stated = stated[0]
+    if not isinstance(stated, str):
+        return None
     if stated in _SILENT:
-        stated = str(front.get("license_name")).strip().lower()
-        return stated if stated in NAMED else None
-    return stated if isinstance(stated, str) and stated in LICENCES else None
+        named = str(front.get("license_name")).strip().lower()
+        return named if named in NAMED else None
+    return stated if stated in LICENCES else None
 
 
 def licence_of(model: Model, given: Given) -> Licence | None:
@@ -208,6 +212,6 @@ def _front_matter(text: str) -> dict[str, Any]:
         return {}
     try:
         front = yaml.safe_load("\n".join(lines[1 : lines.index("---", 1)]))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-13-45
         return {}
     return front if isinstance(front, dict) else {}

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from magpie_hf.lint.card import CARD_BYTES, front_matter, lint_card
 from magpie_hf.lint.complaints import LISTED
@@ -219,7 +221,7 @@ def test_a_problem_for_training_and_for_testing_in_any_configuration(tmp_path: P
     other = datasets.Features({"id": datasets.Value("string"), "problem": datasets.Value("string")})
     files = good(tmp_path)
     write(tmp_path, "candidates/train-00000-of-00001.parquet", [{"id": "x", "problem": " what IS\n4  + 4?"}], other)
-    one(lint_rows(files), "algebra/test_sft row algebra-4 = candidates/train row x", "the problem is for testing and for training")
+    one(lint_rows(files), "algebra/test_prefs row algebra-4 = candidates/train row x", "the problem is for testing and for training")
     write(tmp_path, "candidates/train-00000-of-00001.parquet", [{"id": "x"}], other)
     assert lint_rows(files) == []  # a null problem repeats none
     without = datasets.Features({"id": datasets.Value("string")})
@@ -343,7 +345,7 @@ def test_a_card_loads_as_it_says(tmp_path: Path) -> None:
 
 Change = Callable[[dict[str, Any]], Any]
 FALSE: dict[str, tuple[Change, str]] = {
-    "a licence": (lambda front: front.update(license="apache2"), "holds 'apache2', which is not on the Hub's list; did you mean apache-2.0?"),
+    "a licence": (lambda front: front.update(license="apache2"), "'apache2', which is not on the Hub's list; did you mean apache-2.0?"),
     "no licence": (lambda front: front.pop("license"), "license is missing"),
     "an unnamed licence": (lambda front: front.update(license="other"), "license is other, but license_name does not name it"),
     "a language": (lambda front: front.update(language=["en-US"]), "language holds 'en-US'"),
@@ -403,12 +405,40 @@ def test_metadata_that_is_none(tmp_path: Path) -> None:
     one(lint_card("---\nlicense: mit\n", {}), "does not begin with metadata")
     one(lint_card("---\n- mit\n---\n", {}), "is no mapping")
     one(lint_card("---\nlicense: [mit\n---\n", {}), "is no YAML")
+    one(lint_card("---\nlicense: mit\ndate: 2026-13-45\n---\n", {}), "is no YAML")
+    one(lint_card("---\n? [a, b]\n: c\n---\n", {}), "is no YAML")
     front, faults = front_matter("---\nlicense: mit\nconfigs:\n- a: 1\n  a: 2\nlicense: gpl\n---\n")
     assert front == {"license": "gpl", "configs": [{"a": 2}]}
     assert [fault.split(",")[0] for fault in faults] == [
         "its metadata has the key 'license' twice (line 6)",
         "its metadata has the key 'a' twice (line 5)",
     ]
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["mit", "train", "a/b", "algebra"])
+)
+KEYS = st.sampled_from(["config_name", "data_files", "split", "path", "features", "splits", "name", "num_bytes", "dtype", "list", "struct"])
+NESTED = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12)
+FIELDS = ["license", "language", "size_categories", "source_datasets", "tags", "configs", "dataset_info", "multilinguality"]
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.dictionaries(st.sampled_from(FIELDS), NESTED, max_size=3),
+    deep=st.none() | st.tuples(st.sampled_from(FIELDS[5:7]), KEYS, NESTED),
+)
+def test_whatever_a_card_says_gives_lines(tmp_path: Path, changes: dict[str, Any], deep: tuple[str, str, Any] | None) -> None:
+    files = (
+        good(tmp_path)
+        if not (tmp_path / "candidates").exists()
+        else {file.relative_to(tmp_path).as_posix(): file for file in sorted(tmp_path.rglob("*.parquet"))}
+    )
+    front = metadata(files)
+    if deep is not None:
+        front[deep[0]][0][deep[1]] = deep[2]
+    lines = lint_card(card({**front, **changes}), dict(files))
+    assert all(line.startswith("README.md: ") and len(line.splitlines()) == 1 for line in lines)
 
 
 def test_a_card_that_is_too_large_and_tokens(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
     loader = _Loader(block)
     try:
         data = loader.get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
         return None, [f"its metadata is no YAML ({' '.join(str(error).split())})"]
     finally:
         loader.dispose()
@@ -84,10 +84,11 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             if key.value in seen:
                 self.repeated.append((key.value, key.start_mark.line))
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
