@@ -71,8 +71,11 @@ def _build(options: argparse.Namespace) -> int:
     from magpie_hf.walk import build
 
     with stopping_at_once(Path(out).expanduser()):
+        recipe = recipe_of(options, domains)
+        if options.push:
+            licences_for(models_of(recipe), options.model_license)  # raises where one is missing
         datasets = build(
-            recipe_of(options, domains),
+            recipe,
             out,
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
@@ -156,7 +159,9 @@ def _check_push(options: argparse.Namespace) -> None:
     """Raises BadInput where what is about to be built could not be published as the options say."""
     if options.push:
         from magpie_hf.hub import check_target
+        from magpie_hf.licences import parse_model_licences
 
+        parse_model_licences(options.model_license)
         check_target(options.push, **_where(options))
     elif options.public or options.overwrite or options.tag:
         raise BadInput("--public, --overwrite and --tag say how to publish, and --push says nothing of where; give it, too")

@@ -183,7 +183,7 @@ class Folder:
         for one in built:
             self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
         legacy.write_combined(recipe, numbers, staging, record["created"])
-        for file, text in card.files(self.contents(staging), card.PLACEHOLDER).items():
+        for file, text in card.files(self.contents(staging.glob("*/*")), card.PLACEHOLDER).items():
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
         new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
@@ -203,10 +203,10 @@ class Folder:
                 folder.rmdir()
         write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
 
-    def contents(self, folder: Path) -> card.Contents:
-        """What a card tells of: the parquet files in `folder`, which `write_data` wrote, and the facts and draws in the run."""
+    def contents(self, files: Iterable[Path]) -> card.Contents:
+        """What a card tells of: those of the files that are data, which `write_data` wrote, and the facts and draws in the run."""
         draws = {domain: Draws(**counts) for domain, counts in self._kept(DRAWS).items()}
-        return card.Contents(self.facts, draws, data_in(folder, self.facts))
+        return card.Contents(self.facts, draws, data_in(files, self.facts))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -264,12 +264,13 @@ def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> Non
             _write_parquet(folder / config, split, rows)
 
 
-def data_in(folder: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
-    """The splits whose parquet files lie in a folder, by configuration: the domains in the recipe's order, then what is over all."""
+def data_in(files: Iterable[Path], facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
+    """The splits that are made of files, by configuration: the domains in the recipe's order, then what is over all."""
     found: dict[str, dict[str, list[Path]]] = {}
-    for file in sorted(folder.glob("*/*-*-of-*.parquet")):
+    for file in sorted(file for file in files if file.suffix == ".parquet"):
         found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
-    order = [config for domain in facts["domains"] for config in (domain["key"], domain["key"] + ExportRL.suffix)] + [CANDIDATES_CONFIG]
+    domains = [domain["key"] for domain in facts["domains"]]
+    order = [*(config for domain in domains for config in (domain, domain + ExportRL.suffix)), CANDIDATES_CONFIG]
     splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
     return {
         config: {split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]}

@@ -155,16 +155,27 @@ def parse_model_licences(texts: Sequence[str]) -> Given:
     return Given({name: licence for name, licence in found.items() if name}, found.get(""))
 
 
-def check_given(given: Given, models: Sequence[Model]) -> None:
-    """Raises BadInput where `--model-license` names a model that is not used, or one whose licence is known to be another."""
-    for name, licence in given.by_model.items():
-        model = next((model for model in models if name in _names(model)), None)
-        if model is None:
-            used = ", ".join(dict.fromkeys(model.name for model in models))
-            raise BadInput(f"--model-license names {name}, which made nothing here; the models are {used}")
-        facts = facts_of(model)
-        if facts is not None and facts.licence_id != licence:
-            raise BadInput(f"--model-license says {licence} of {name}, whose licence is {facts.licence}; leave it out")
+def licences_for(models: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> dict[str, Licence]:
+    """The licences of those models whose own is not known, by name, from the values of `--model-license`.
+
+    models: as `facts.models_of` describes them. Raises BadInput where one has none, where a value names a model that made nothing, or one
+    whose licence is known to be another.
+    """
+    given = parse_model_licences(texts)
+    names = {model["name"]: _names(Model(model["name"], model["revision"])) for model in models}
+    for name in given.by_model:
+        if not any(name in spellings for spellings in names.values()):
+            raise BadInput(f"--model-license names {name}, which made nothing here; the models are {', '.join(names)}")
+    found = {}
+    for model in models:
+        name, said = model["name"], given.of(Model(model["name"], model["revision"]))
+        if model["licence"] is None:
+            if said is None:
+                raise BadInput(f"the licence of {name} is not known; give it with --model-license, an id of the Hub's such as apache-2.0")
+            found[name] = _licence(said, "given")
+        elif said is not None and said != given.others and said != model["licence"]["id"]:
+            raise BadInput(f"--model-license says {said} of {name}, whose licence is {model['licence']['name']}; leave it out")
+    return found
 
 
 def stated_licence(model: Model) -> str | None:

@@ -8,12 +8,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from magpie_hf import card
 from magpie_hf.errors import BadInput
 from magpie_hf.folder import PARTIAL, Folder, data_in, write_data
+from magpie_hf.licences import licences_for
+from magpie_hf.lint.card import lint_card
+from magpie_hf.lint.rows import lint_rows
 from magpie_hf.manifest import MANIFEST, Changes, Content, Sum, There, changes, read_manifest, sum_of, with_manifest
 from magpie_hf.stats import with_rows
 from magpie_hf.status import Status, status
@@ -49,7 +52,7 @@ def released(folder: Path, repo: str, wording: Wording | None = None, partial: b
             f"{config}/{file.name}": file for config, splits in contents.data.items() for split in splits.values() for file in split.files
         }
         wording = wording or Wording()
-        licences = _licences(contents.facts, wording.licences)
+        licences = {name: asdict(one) for name, one in licences_for(contents.facts["models"], wording.licences).items()}
         files |= card.files(contents, repo, language=wording.language, template=wording.template, licences=licences, unfinished=unfinished)
         _check(files)
         yield files
@@ -58,15 +61,11 @@ def released(folder: Path, repo: str, wording: Wording | None = None, partial: b
 def _finished(folder: Path) -> card.Contents:
     """The contents of a finished build. Raises BadInput where its files are not those that it wrote."""
     sizes: dict[str, int] = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get("files", {})
-    contents = Folder(folder).contents(folder)
     for path, size in sizes.items():
         file = folder / path
         if path.endswith(".parquet") and (not file.is_file() or file.stat().st_size != size):
             raise BadInput(f"{file} is missing or was changed since it was built; run the build again, then publish")
-    for file in (file for splits in contents.data.values() for split in splits.values() for file in split.files):
-        if file.relative_to(folder).as_posix() not in sizes:
-            raise BadInput(f"{file} is no file of this build; move it away, then publish")
-    return contents
+    return Folder(folder).contents(folder / path for path in sizes if path.count("/") == 1)  # not run/dropped
 
 
 def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[int, int]]]:
@@ -80,15 +79,17 @@ def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[i
     write_data(data, to)
     facts = Folder(folder).facts
     done = {domain: (part.draws[domain].accepted, target) for domain, target in part.targets.items()}
-    return card.Contents(facts, part.draws, data_in(to, facts)), done
-
-
-def _licences(facts: Mapping[str, Any], given: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    return {}
+    return card.Contents(facts, part.draws, data_in(to.glob("*/*"), facts)), done
 
 
 def _check(files: Mapping[str, Content]) -> None:
-    """Raises BadInput where the rows would train wrongly, or the Hub would refuse the card."""
+    """Raises BadInput where the rows would train wrongly, or where the Hub would refuse the card."""
+    text = files[card.README]
+    rows = lint_rows({path: file for path, file in files.items() if isinstance(file, Path)})
+    faults = [*rows, *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), files)]
+    if faults:
+        more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
+        raise BadInput(f"this would do harm where it is loaded: {'; '.join(faults[:3])}{more}; nothing was published")
 
 
 @contextmanager

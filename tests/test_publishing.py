@@ -115,8 +115,16 @@ def test_the_readmes_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp_pa
     """The DatasetDicts, pushed one by one with the card first: all of it loads again."""
     (code,) = re.findall(r"```python\n(# Without magpie_hf's own.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     code = code.replace("user/name", REPO).replace("data/mine", str(built[0]))
-    given = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "HF_TOKEN": WRITER}
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False)
+    given = {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_OFFLINE": "0",
+        "HF_TOKEN": WRITER,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert hub.repositories[REPO].private
     assert reloaded(hub, tmp_path / "reader", "main") == expected("main", *built)
