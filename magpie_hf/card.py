@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 
 import jinja2
 import yaml
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from magpie_hf import markdown
+from magpie_hf import markdown, plots
 from magpie_hf.contents import Contents
 from magpie_hf.errors import BadInput
 from magpie_hf.metadata import metadata, paths
@@ -19,16 +20,20 @@ from magpie_hf.reasons import REASONS
 from magpie_hf.schema import CANDIDATES_CONFIG
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
-from magpie_hf.tables import Tables
+from magpie_hf.tables import tables
 
 __all__ = ["LANGUAGES", "PLACEHOLDER", "VERSION", "Contents", "files"]
 
 _HERE = Path(__file__).parent
 FOLDER = _HERE / "cards" if (_HERE / "cards").is_dir() else _HERE.parent / "cards"  # inside the wheel, or beside it in a checkout
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "ja")
 PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
-README = "README.md"
-VERSION = fingerprint([file.read_text(encoding="utf-8") for file in sorted(FOLDER.iterdir())])
+README, PLOTS = "README.md", "plots"
+_CODE = 1  # goes up when the same templates come to another card
+# What all that this package writes of given contents depends on: a build's card is written anew when it changes.
+VERSION = fingerprint(
+    _CODE, plots.VERSION, plots.missing() is None, [file.read_text(encoding="utf-8") for file in sorted(FOLDER.iterdir()) if file.is_file()]
+)
 MOST_OF_PROBLEM, MOST_OF_ANSWER = 1500, 3000  # characters of an example
 
 
@@ -50,14 +55,15 @@ def files(
     """
     if language not in LANGUAGES:
         raise BadInput(f"there is no card in the language {language!r}; choose one of {', '.join(LANGUAGES)}")
-    variables = _variables(contents, repo, language, licences, unfinished or {})
+    drawn = {} if plots.missing() else {f"{PLOTS}/{name}.svg": svg for name, svg in plots.draw(_plots(contents)).items()}
+    variables = {**_variables(contents, repo, language, licences, unfinished or {}), "plots": [_plot(path) for path in drawn]}
     text = _theirs(template, variables) if template else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
-    return {README: text.encode()}
+    return {README: f"{text.rstrip()}\n".encode(), **drawn}
 
 
-def _environment() -> SandboxedEnvironment:
+def _environment() -> jinja2.Environment:
     """Strict: an unknown variable is an error. In a sandbox: a template can read what it is given, and do nothing."""
-    environment = SandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
@@ -77,9 +83,25 @@ def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"the template {template} cannot be read ({error}); give a text file") from error
     try:
-        return _environment().from_string(text).render(variables)
-    except jinja2.TemplateError as error:
-        raise BadInput(f"the template {template} cannot be rendered ({error}); its variables are {', '.join(sorted(variables))}") from error
+        rendered = _environment().from_string(text).render(variables)
+    except Exception as error:  # a template can raise whatever an expression of it can
+        line = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else _line(error)
+        raise BadInput(
+            f"line {line} of the template {template} cannot be rendered ({type(error).__name__}: {error}); "
+            f"mend it: the names there are {', '.join(sorted(variables))}"
+        ) from error
+    if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
+        raise BadInput(
+            f"the template {template} does not begin with the metadata, without which nobody could load the dataset; begin it with a "
+            "line ---, a line {{ metadata }} and a line ---"
+        )
+    return rendered
+
+
+def _line(error: BaseException) -> int:
+    """The last line of a user's template that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == "<template>"), 0)
 
 
 @lru_cache
@@ -95,7 +117,6 @@ def _variables(
     facts = contents.facts
     models = [{**model, "licence": model["licence"] or licences.get(model["name"])} for model in facts["models"]]
     by_step = {step: model for model in models for step in model["steps"]}
-    tables = Tables(contents, words(language), models)
     return {
         "repo": repo,
         "metadata": metadata(contents),
@@ -114,9 +135,8 @@ def _variables(
         "shown_splits": _shown_splits(contents),
         "uses": _uses(contents),
         "thinking": contents.thinks,
-        "tables": tables,
+        "tables": tables(contents, words(language), models),
         "examples": [example for domain in contents.domains if (example := _example(contents, domain)) is not None],
-        "plots": [],
         "words": words(language),
     }
 
@@ -164,3 +184,26 @@ def _quoted(text: str, most: int) -> dict[str, Any]:
     quoted, shown = markdown.quote(text, most)
     length = len(text.strip())
     return {"text": quoted, "shown": shown, "length": length, "cut": shown < length}
+
+
+def _plots(contents: Contents) -> list[plots.Plot]:
+    """The values of all plots, by domain."""
+    lengths, seen = contents.lengths, contents.seen
+
+    def of_answers(column: str) -> dict[str, plots.Series]:
+        texts = {domain: [lengths.get(domain, {}).get(f"{side}_sft", {}).get(column, []) for side in ("train", "test")] for domain in seen}
+        return {domain: {column: train + test} for domain, (train, test) in texts.items()}
+
+    return [
+        plots.Plot("problem_tokens", "tokens of a problem", of_answers("problem_tokens"), logarithmic=True),
+        plots.Plot("answer_tokens", "tokens of an answer", of_answers("solution_tokens"), logarithmic=True),
+        plots.Plot("scores", "score of a candidate", {domain: {"scores": one.scores} for domain, one in seen.items()}),
+        plots.Plot(
+            "margins", "score of chosen, less that of rejected", {domain: dict(sorted(one.margins.items())) for domain, one in seen.items()}
+        ),
+        plots.Plot("agreement", "share of the votes", {domain: {"votes": one.agreements} for domain, one in seen.items()}, bounds=(0, 1)),
+    ]
+
+
+def _plot(path: str) -> dict[str, str]:
+    return {"name": Path(path).stem, "path": path}

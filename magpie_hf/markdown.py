@@ -37,7 +37,7 @@ def escape(text: str) -> str:
 
 def code(text: str) -> str:
     """A name or a code as inline code; one with unusual characters as escaped text."""
-    return f"`{text}`" if re.fullmatch(r"[\w.:/@+=, -]*[\w.:/@+=-]", text) else escape(text)
+    return f"`{text}`" if re.fullmatch(r"[\w.:/@+={}][\w.:/@+={}, -]*(?<! )", text) else escape(text)
 
 
 def fence(text: str) -> str:

@@ -20,8 +20,21 @@ _KINDS = ("answer", "proof", "none")
 _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
 
 
-class Tables:
-    """Each method is one table as Markdown; `words` holds the heads and the meanings in the card's language."""
+NAMES = (
+    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "pairs", "steps", "licences", "sampling",
+    "versions", "columns", "candidate_columns", "rl_columns",
+)  # fmt: skip
+
+
+def tables(contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Every table as Markdown, by name; "" where there is nothing to show. words: the heads and meanings in the card's language; models:
+    as in `facts.facts`, with their licences where those are known."""
+    made = _Tables(contents, words, models)
+    return {name: getattr(made, name) for name in NAMES}
+
+
+class _Tables:
+    """Each property is one table."""
 
     def __init__(self, contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> None:
         self.contents, self.words, self.models = contents, words, models
@@ -150,7 +163,7 @@ class Tables:
 
     @property
     def versions(self) -> str:
-        return self._table("versions", ([code(name), escape(version)] for name, version in self.facts["versions"].items()))
+        return self._table("versions", ([code(name), code(version)] for name, version in self.facts["versions"].items()))
 
     @property
     def columns(self) -> str:
@@ -166,7 +179,7 @@ class Tables:
 
     def _columns(self, kind: str, features: Features) -> str:
         meanings = self.words["columns"][kind]
-        return self._table("columns", ([code(name), escape(_type(feature)), meanings[name]] for name, feature in features.items()))
+        return self._table("columns", ([code(name), code(_type(feature)), meanings[name]] for name, feature in features.items()))
 
 
 def _by_value(counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
