@@ -66,7 +66,8 @@ def _build(options: argparse.Namespace) -> int:
     check_devices(options, sources.values())
     _check_push(options)
 
-    from magpie_hf.schema import TEXT_SPLITS
+    from magpie_hf.facts import models_of
+    from magpie_hf.licences import licences_for
     from magpie_hf.stages.export import ExportRL
     from magpie_hf.walk import build
 

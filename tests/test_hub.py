@@ -105,9 +105,9 @@ def run(hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER) -
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
     """Exit code and output, in which no token is."""
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=seconds)
     assert WRITER not in out + error
     assert READER not in out + error
     assert "Traceback" not in error

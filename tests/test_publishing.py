@@ -25,6 +25,7 @@ from magpie_hf.models import resolve
 from magpie_hf.walk import build
 from magpie_hf.wording import Wording
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
 Build = tuple[Path, dict[str, DatasetDict]]
 
 
