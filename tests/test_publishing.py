@@ -150,7 +150,8 @@ def test_push_is_checked_before_anything_is_built(
         (["--push", REPO], WRITER, "the licence of SmolLM2-135M-Instruct is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
         (["--push", REPO, *licence, "--card-template", str(tmp_path / "none")], WRITER, "none"),
-        (["--tag", "v1"], WRITER, "--push says nothing of where; give it, too"),
+        (["--tag", "v1"], WRITER, "--tag says how to publish, and --push does not say where; give it, too"),
+        (licence, WRITER, "--model-license says how to publish"),
         (["--test-share", "1.5"], WRITER, "the share of the test splits is 1.5"),
     ):
         monkeypatch.setenv("HF_TOKEN", token or "")
