@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import MOST_ROWS, select
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
@@ -21,6 +22,9 @@ from magpie_hf.options import parser, roles
 from magpie_hf.probing.settings import select_settings
 from magpie_hf.status import status
 from magpie_hf.stopping import INTERRUPTED, stopping_at_once
+
+if TYPE_CHECKING:
+    from magpie_hf.wording import Wording
 
 OK, FAILED, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
 
@@ -60,24 +64,36 @@ def _build(options: argparse.Namespace) -> int:
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{named(domains)}"
     print("\n".join(plan(domains, sources, options.k, out)), flush=True)
     check_devices(options, sources.values())
+    _check_push(options)
 
-    from magpie_hf.schema import RL_SPLIT, SPLITS
+    from magpie_hf.facts import models_of
+    from magpie_hf.licences import licences_for
+    from magpie_hf.stages.export import ExportRL
     from magpie_hf.walk import build
 
     with stopping_at_once(Path(out).expanduser()):
+        recipe = recipe_of(options, domains)
+        if options.push:
+            licences_for(models_of(recipe), options.model_license)  # raises where one is missing
         datasets = build(
-            recipe_of(options, domains),
+            recipe,
             out,
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
-            say=lambda line: print(line, flush=True),
+            say=_say,
         )
-    empty = [f"{key} ({split})" for key, splits in datasets.items() for split, rows in splits.items() if not len(rows)]
-    made = {split: sum(len(splits.get(split, ())) for splits in datasets.values()) for split in (*SPLITS, RL_SPLIT)}
-    rl = f" and {made[RL_SPLIT]:,} RL problems" if options.rl_agreement is not None else ""
-    print(f"{made['train_sft']:,} SFT rows, {made['train_prefs']:,} pairs{rl} in {out}")
+    train = {key: {name: rows for name, rows in splits.items() if name.startswith("train")} for key, splits in datasets.items()}
+    empty = [f"{key} ({split})" for key, splits in train.items() for split, rows in splits.items() if not len(rows)]
+    sft, pairs = (
+        sum(len(rows) for part in datasets.values() for name, rows in part.items() if name.endswith(text)) for text in TEXT_SPLITS
+    )
+    problems = sum(len(rows) for key, splits in datasets.items() if key.endswith(ExportRL.suffix) for rows in splits.values())
+    rl = f" and {problems:,} RL problems" if options.rl_agreement is not None else ""
+    print(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
     if empty:
         print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
+    if options.push:
+        _push(options, Path(out).expanduser())
     return INCOMPLETE if empty else OK
 
 
@@ -106,27 +122,29 @@ def _probe(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from magpie_hf.hub import preview, push
-    from magpie_hf.release import released, rows_of, to_folder
-    from magpie_hf.remote import check_names
+    from magpie_hf.publishing import preview, publish_to_folder
 
-    def say(line: str) -> None:
-        print(line, flush=True)
-
-    check_names(options.repo, options.tag)
+    folder, how = Path(options.folder).expanduser(), {"wording": _wording(options), "partial": options.partial}
     if options.to and (options.dry_run or options.public or options.overwrite or options.tag):
         raise BadInput("--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out")
-    how = {"private": not options.public, "overwrite": options.overwrite, "tag": options.tag, "say": say}
+    if options.to:
+        change, rows = publish_to_folder(folder, options.repo, options.to, **how)
+        print("\n".join([*change.lines(rows), f"written to {options.to}"]))
+    elif options.dry_run:
+        change, rows = preview(folder, options.repo, **_where(options), **how)
+        print("\n".join([*change.lines(rows), "nothing was changed (--dry-run)"]))
+    else:
+        options.push = options.repo
+        _push(options, folder, options.partial)
+    return OK
+
+
+def _push(options: argparse.Namespace, folder: Path, partial: bool = False) -> None:
+    """Publish a folder as the options say; Ctrl-C ends the process at once, whatever its threads upload."""
+    from magpie_hf.publishing import publish
+
     try:
-        with released(Path(options.folder).expanduser(), options.repo) as files:
-            if options.to:
-                say("\n".join([*to_folder(files, Path(options.to).expanduser()).lines(rows_of(files)), f"written to {options.to}"]))
-            elif options.dry_run:
-                say("\n".join([*preview(files, options.repo, **how).lines(rows_of(files)), "nothing was changed (--dry-run)"]))
-            else:
-                pushed = push(files, options.repo, **how)
-                said = "published" if pushed.committed else "unchanged"
-                say(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}")
+        pushed = publish(folder, options.push, **_where(options), wording=_wording(options), partial=partial)
     except KeyboardInterrupt:
         print(
             "\nmagpie-hf: stopped; what was published before is still there, or the new version whole. Run the command again",
@@ -134,7 +152,35 @@ def _publish(options: argparse.Namespace) -> int:
             flush=True,
         )
         os._exit(INTERRUPTED)  # threads that upload would go on
-    return OK
+    said = "published" if pushed.committed else "unchanged"
+    print(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}", flush=True)
+
+
+def _check_push(options: argparse.Namespace) -> None:
+    """Raises BadInput where what is about to be built could not be published as the options say."""
+    if options.push:
+        from magpie_hf.hub import check_target
+        from magpie_hf.licences import parse_model_licences
+
+        parse_model_licences(options.model_license)
+        check_target(options.push, **_where(options))
+    elif options.public or options.overwrite or options.tag:
+        raise BadInput("--public, --overwrite and --tag say how to publish, and --push says nothing of where; give it, too")
+
+
+def _where(options: argparse.Namespace) -> dict[str, Any]:
+    return {"private": not options.public, "overwrite": options.overwrite, "tag": options.tag, "say": _say}
+
+
+def _wording(options: argparse.Namespace) -> Wording:
+    from magpie_hf.wording import Wording
+
+    template = Path(options.card_template).expanduser() if options.card_template else None
+    return Wording(options.card_lang, template, tuple(options.model_license))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run. Not here: what is counted in the rows."""
+"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run. Not here: numbers of rows."""
 
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from magpie_hf.chat import chat_of
-from magpie_hf.heads import facts_of
+from magpie_hf.licences import Given, licence_of
 from magpie_hf.models import Model
 from magpie_hf.problems.benchmarks import Benchmark
 from magpie_hf.problems.loading import load_benchmark
@@ -20,16 +21,9 @@ _STEPS = ("problem", "answer", "candidates")
 
 def facts(recipe: Recipe) -> dict[str, Any]:
     """All that a card says of how its rows were made, apart from numbers. Plain JSON, so that a card needs no model to be written."""
-    roles = {
-        "problems": recipe.generator,
-        "answers": recipe.solver,
-        "labels": recipe.tagger,
-        "embeddings": recipe.embedder,
-        "scores": recipe.scorer.engine,
-    }
     chat = chat_of(recipe.generator.model)
     return {
-        "models": _models({role: engine.model for role, engine in roles.items() if engine is not None}),
+        "models": models_of(recipe),
         "scorer": {"title": recipe.scorer.title, "reads": recipe.scorer.read, "objectives": list(recipe.scorer.names)},
         "domains": [
             {
@@ -69,17 +63,30 @@ def facts(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _models(roles: dict[str, Model]) -> list[dict[str, Any]]:
-    """Each model once, with its parts in the build and what is known of its licence: null where nothing is."""
-    parts: dict[Model, list[str]] = {}
-    for role, model in roles.items():
-        parts.setdefault(model, []).append(role)
-    models = []
-    for model, steps in parts.items():
-        known = facts_of(model)
-        licence = {"name": known.licence, "duty": known.duty} if known else None
-        models.append({"name": model.name, "revision": model.revision, "dtype": model.dtype, "steps": steps, "licence": licence})
-    return models
+def models_of(recipe: Recipe) -> list[dict[str, Any]]:
+    """Each model once, with its parts in the build ("steps") and what is known of its licence: null where nothing is."""
+    engines = {
+        "problems": recipe.generator,
+        "answers": recipe.solver,
+        "labels": recipe.tagger,
+        "embeddings": recipe.embedder,
+        "scores": recipe.scorer.engine,
+    }
+    steps: dict[Model, list[str]] = {}
+    for step, engine in engines.items():
+        if engine is not None:
+            steps.setdefault(engine.model, []).append(step)
+    licences = {model: licence_of(model, Given()) for model in steps}
+    return [
+        {
+            "name": model.name,
+            "revision": model.revision,
+            "dtype": model.dtype,
+            "steps": parts,
+            "licence": asdict(licence) if (licence := licences[model]) else None,
+        }
+        for model, parts in steps.items()
+    ]
 
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets.config import DEFAULT_CDC_OPTIONS
 
@@ -25,20 +26,22 @@ from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Harvest
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published, open_table
-from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.shards import sync, write_json
-from magpie_hf.stage import fingerprint
 from magpie_hf.splits import ParquetSplit
+from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.stats import Built, Draws, Tally, published, with_rows
 
 LOG = logging.getLogger("magpie_hf")
 README = "README.md"
 LOCK = "lock"
+RECORD = "build.json"
 HARVESTED = "harvest.json"
 FACTS = "facts.json"
 DRAWS = "draws.json"
 DROPPED = "dropped"
+PARTIAL = "partial-"  # begins the names of folders in which a part of a build is written, to be published
 UNDER_WAY = """---
 configs:
 - config_name: default
@@ -46,6 +49,7 @@ configs:
 ---
 This dataset is being written. If no build is running, run it again to finish it.
 """
+GROUP_ROWS = 1_000  # of a row group, as datasets writes them
 SHARD_BYTES = 500_000_000  # what the Hub's own clients write at most into one parquet file
 
 
@@ -61,7 +65,7 @@ class Folder:
 
     @property
     def _record_file(self) -> Path:
-        return self.run / "build.json"
+        return self.run / RECORD
 
     def check(self, recipe: Recipe) -> None:
         """Raises BadInput where the folder holds something else, another build, or cannot be written. Leaves nothing behind."""
@@ -108,6 +112,8 @@ class Folder:
             lock.flush()
             for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):  # of a process that was killed while it wrote them
                 leftover.unlink()
+            for leftover in self.run.glob(f"{PARTIAL}*"):
+                shutil.rmtree(leftover)
             if not self._record_file.exists() or not self._record():
                 model, files = recipe.generator.model, self._published_files()
                 record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
@@ -118,11 +124,16 @@ class Folder:
         """Whether the last build here was this one, to the end."""
         return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
 
-    def plan(self, recipe: Recipe, walk: dict[str, Any]) -> None:
-        """Record what is about to be built, for `status`: for each domain its count and the folder of each stage."""
+    def plan(self, recipe: Recipe, walk: dict[str, Any], decisions: str) -> None:
+        """Record what is about to be built, for whoever asks meanwhile.
+
+        walk: for each domain its count, the folder of each stage, and how its splits are made, by the domain that rows were drawn for;
+        decisions: the folder of what was decided of the draws.
+        """
         record = self._record()
-        if record.get("walk") != walk or record.get("finished") not in (None, fingerprint(recipe)):
-            write_json(self._record_file, {**{key: value for key, value in record.items() if key != "finished"}, "walk": walk})
+        planned = {"walk": json.loads(json.dumps(walk)), "harvest": decisions}
+        if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (None, fingerprint(recipe)):
+            write_json(self._record_file, {**{key: value for key, value in record.items() if key != "finished"}, **planned})
 
     def keep_facts(self, facts: dict[str, Any]) -> None:
         """Keep what a card says of how the rows were made."""
@@ -161,7 +172,7 @@ class Folder:
         rows = [rows.content for splits in data.values() for rows in splits.values()]
         content = fingerprint(recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION)
         files: dict[str, int] = record.get("files", {})
-        if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
+        if record.get("content") == content and self.knows_facts and all(_size(self.path / file) == size for file, size in files.items()):
             return
         draws = {one.domain.key: asdict(one.draws) for one in built}
         write_json(self.run / DRAWS, draws)
@@ -172,7 +183,7 @@ class Folder:
         for one in built:
             self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
         legacy.write_combined(recipe, numbers, staging, record["created"])
-        for file, text in card.files(self.contents(staging), card.PLACEHOLDER).items():
+        for file, text in card.files(self.contents(staging.glob("*/*")), card.PLACEHOLDER).items():
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
         new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
@@ -192,10 +203,30 @@ class Folder:
                 folder.rmdir()
         write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
 
-    def contents(self, folder: Path) -> card.Contents:
-        """What a card tells of: the parquet files that lie in `folder`, which `write_data` wrote, and the facts in the run."""
-        facts, draws = (json.loads((self.run / name).read_text(encoding="utf-8")) for name in (FACTS, DRAWS))
-        return card.Contents(facts, {domain: Draws(**counts) for domain, counts in draws.items()}, data_in(folder, facts))
+    def contents(self, files: Iterable[Path]) -> card.Contents:
+        """What a card tells of: those of the files that are data, which `write_data` wrote, and the facts and draws in the run."""
+        draws = {domain: Draws(**counts) for domain, counts in self._kept(DRAWS).items()}
+        return card.Contents(self.facts, draws, data_in(files, self.facts))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How the rows were made."""
+        return self._kept(FACTS)
+
+    @property
+    def knows_facts(self) -> bool:
+        """Whether the facts and the draws are there, and not torn by a power cut."""
+        try:
+            return bool(self.facts and self._kept(DRAWS))
+        except BadInput:
+            return False
+
+    def _kept(self, name: str) -> dict[str, Any]:
+        try:
+            kept: dict[str, Any] = json.loads((self.run / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{self.run / name} cannot be read ({type(error).__name__}); run the build again") from error
+        return kept
 
     def _stage(self, recipe: Recipe, one: Built, numbers: Tally, staging: Path, created: int) -> None:
         (staging / one.domain.key).mkdir(parents=True, exist_ok=True)
@@ -233,13 +264,14 @@ def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> Non
             _write_parquet(folder / config, split, rows)
 
 
-def data_in(folder: Path, facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
-    """The splits whose parquet files lie in a folder, by configuration: the domains in the recipe's order, then what is over all."""
+def data_in(files: Iterable[Path], facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
+    """The splits that are made of files, by configuration: the domains in the recipe's order, then what is over all."""
     found: dict[str, dict[str, list[Path]]] = {}
-    for file in sorted(folder.glob("*/*-*-of-*.parquet")):
+    for file in sorted(file for file in files if file.suffix == ".parquet"):
         found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
-    order = [config for domain in facts["domains"] for config in (domain["key"], domain["key"] + ExportRL.suffix)] + [CANDIDATES_CONFIG]
-    splits = [f"{side}{text}" for side in ("train", "test") for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
+    domains = [domain["key"] for domain in facts["domains"]]
+    order = [*(config for domain in domains for config in (domain, domain + ExportRL.suffix)), CANDIDATES_CONFIG]
+    splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
     return {
         config: {split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]}
         for config in order
@@ -258,8 +290,23 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
         with pq.ParquetWriter(
             file, rows.features.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
         ) as writer:
-            for table in map(open_table, tables[first:last]):
+            for table in _row_groups(map(open_table, tables[first:last])):
                 writer.write_table(table)
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows again, in tables of at least so many where there are as many, and of none that is empty.
+
+    `datasets` reads as many rows at once as the first of a file's row groups holds, so it must hold some.
+    """
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting += [table] if len(table) else []
+        if sum(map(len, waiting)) >= GROUP_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _size(file: Path) -> int | None:

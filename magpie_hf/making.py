@@ -88,6 +88,7 @@ def vllm_of(options: argparse.Namespace, model: Model, context: int | None, runn
 
 def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     """The recipe that the options describe. Raises BadInput for a model or a benchmark that is none."""
+    from magpie_hf.heldout import HeldOut
     from magpie_hf.recipe import Recipe
     from magpie_hf.reward import RewardModel
     from magpie_hf.scorers import Judge
@@ -131,6 +132,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
         near=options.near,
         pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
         rl_agreement=options.rl_agreement,
+        held_out=HeldOut(options.test_share, options.test_seed),
     )
 
 

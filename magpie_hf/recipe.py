@@ -14,7 +14,7 @@ from magpie_hf.harvest import Acceptance
 from magpie_hf.heldout import HeldOut
 from magpie_hf.limits import LANGUAGES, NEAR
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked
-from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers import Scorer
 from magpie_hf.stage import Stage
 from magpie_hf.stages.clean import Clean
@@ -132,11 +132,11 @@ class Recipe:
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
         exports: list[Export] = []
-        for side in ("train", "test") if self.held_out.share else ("train",):
-            where = (domain.key, self.held_out, side)
-            exports += [ExportText(*where, text, generation, moved) for text in TEXT_SPLITS]
-            exports += [] if self.rl_agreement is None else [ExportRL(*where, self.rl_agreement, self.instruction, moved, first)]
-            exports.append(ExportCandidates(*where, moved))
+        for side in SIDES if self.held_out.share else SIDES[:1]:
+            exports += [ExportText(domain.key, self.held_out, side, text, generation, moved) for text in TEXT_SPLITS]
+            if self.rl_agreement is not None:
+                exports.append(ExportRL(domain.key, self.held_out, side, self.rl_agreement, self.instruction, moved, first))
+            exports.append(ExportCandidates(domain.key, self.held_out, side, moved))
         return exports
 
     def check(self) -> None:

@@ -51,6 +51,12 @@ class Made:
         tables = ((open_table(source) if isinstance(source, Path) else source, start, stop) for source, start, stop in self.pieces)
         return pa.concat_tables([table.select(columns).slice(start, stop - start) for table, start, stop in tables])
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns that lie there."""
+        source = self.pieces[0][0]
+        return list((open_table(source) if isinstance(source, Path) else source).column_names)
+
     def head(self, count: int) -> Made:
         """The first `count` rows."""
         ends = np.cumsum([stop - start for _, start, stop in self.pieces]).tolist()

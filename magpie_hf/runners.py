@@ -89,7 +89,7 @@ class Local:
         found: list[tuple[Path, int, int, np.ndarray]] = []
         at = rows.start
         while at < rows.stop:
-            piece, end = _finished(folder, at, rows.stop, parents[at - rows.start :])
+            piece, end = finished(folder, at, rows.stop, parents[at - rows.start :])
             if piece is None:
                 file = self._run(rows, stage, folder, at, end, parents[at - rows.start : end - rows.start])
                 piece = file, 0, end - at, _integers(open_table(file), "digest")
@@ -117,7 +117,8 @@ class Local:
             _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
         seconds = time.monotonic() - began
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
-        folder.finish(file, {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "shard": shard})
+        record = {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "reads": rows.needs(stage)}
+        folder.finish(file, {**record, "shard": shard})
         self.report(rows.domain, stage.label, stop - start, seconds)
         return file
 
@@ -149,7 +150,7 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
         raise (hidden or error) from None
 
 
-def _finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
+def finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
     """A finished piece of the rows from `at` up to some end, with its digests; or None, and the row up to which none are finished.
 
     parents: what the rows from `at` up to `last` must have been made from.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Features, Value
 
@@ -165,7 +165,10 @@ PUBLISHED = Features(
     }
 )
 
-TEXT_SPLITS = ("sft", "prefs")
+Side = Literal["train", "test"]
+Text = Literal["sft", "prefs"]
+SIDES: tuple[Side, ...] = ("train", "test")
+TEXT_SPLITS: tuple[Text, ...] = ("sft", "prefs")
 SPLITS = ("train_sft", "train_prefs")  # what is trained on; beside them lie test_sft and test_prefs, of the problems that are held out
 
 # All that was made of a problem, one row a problem: every candidate with its score, its answer and its class, and what became of it. A

@@ -76,7 +76,9 @@ class Funnel:
         parts += [f"{self.sft:,} answered{_reasons(self.cut_solutions)}"]
         parts += [f"{self.candidates:,} candidates{_reasons(_sorted(Counter(self.cut_candidates) + Counter(self.unscored)))}"]
         line = " -> ".join([*parts, f"{self.pairs:,} pairs"])
-        return line if draws.on_domain_share is None else f"{line}; {draws.on_domain_share:.0%} of {draws.tagged:,} tagged draws on the domain"
+        return (
+            line if draws.on_domain_share is None else f"{line}; {draws.on_domain_share:.0%} of {draws.tagged:,} tagged draws on the domain"
+        )
 
 
 @dataclass(frozen=True)

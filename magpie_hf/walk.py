@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -25,7 +26,7 @@ from magpie_hf.runners import Local
 from magpie_hf.schema import HARVEST, NEIGHBOUR
 from magpie_hf.session import Task, no_progress_bars, session
 from magpie_hf.stage import Stage
-from magpie_hf.stages.export import ExportDropped
+from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stats import Built, draws_of, published, tallies, with_rows
 
 Steps = list[list[Stage]]
@@ -62,11 +63,12 @@ def build(
         say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
 
     with folder.claimed(recipe), no_progress_bars():
-        folder.plan(recipe, {domain.key: {"count": domain.count, **_keys(recipe, domain)} for domain in recipe.domains})
-        if not finished:
-            folder.keep_facts(facts(recipe))
         local = Local(folder.run, shard_rows, shards_in_flight, report)
-        rows = Walk(recipe, local, folder).run()
+        walk = Walk(recipe, local, folder)
+        folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, walk.decisions.folder.name)
+        if not (finished and folder.knows_facts):
+            folder.keep_facts(facts(recipe))
+        rows = walk.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)
         numbers = tallies(data, {one.domain.key: one.draws for one in built})
@@ -92,6 +94,12 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
     joined = {config: {split: Published.joined(pieces) for split, pieces in splits.items()} for config, splits in parts.items()}
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
     return Built(domain, sources, joined, dropped, draws_of(domain.key, sources))
+
+
+def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
+    """What is about to be built of a domain, as plain values."""
+    exports = {source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)}
+    return {"count": domain.count, **_keys(recipe, domain), "exports": exports}
 
 
 def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:

@@ -22,21 +22,24 @@ from datasets import DatasetDict, load_dataset
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import Fault, File, LoopbackHub, loopback_hub
 from magpie_hf import retrying
+from magpie_hf.card import PLACEHOLDER
 from magpie_hf.cli import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub import preview, push
 from magpie_hf.manifest import MANIFEST, with_manifest
 from magpie_hf.models import resolve
-from magpie_hf.release import PLACEHOLDER, released, to_folder
+from magpie_hf.release import released, to_folder
 from magpie_hf.remote import check_names
 from magpie_hf.stopping import INTERRUPTED
 from magpie_hf.walk import build
+from magpie_hf.wording import Wording
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
 
 WRITER, READER = "hf_" + "writer" * 5, "hf_" + "reader" * 5
 REPO = "ada/sums"
 COMMIT = r"/api/datasets/ada/sums/commit/main"
+LICENCE = Wording(licences=("apache-2.0",))  # of the demo model, which is not known
 CARD = b"---\nlicense: cc-by-nc-4.0\n---\n# Sums\n"
 
 
@@ -98,13 +101,13 @@ def run(hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER) -
     environment = {**os.environ, **given, **({"HF_TOKEN": token} if token else {})}
     if token is None:
         environment.pop("HF_TOKEN", None)
-    command = [sys.executable, "-m", "magpie_hf", "publish", *words]
+    command = [sys.executable, "-m", "magpie_hf", "publish", *words, "--model-license", "apache-2.0"]
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
     """Exit code and output, in which no token is."""
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=seconds)
     assert WRITER not in out + error
     assert READER not in out + error
     assert "Traceback" not in error
@@ -162,7 +165,10 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     assert hub.repositories[REPO].private
     files = at_head(hub)
     parquet = {file.relative_to(first).as_posix(): file.read_bytes() for file in first.glob("*/*-of-*.parquet")}
-    assert files == {**parquet, "README.md": files["README.md"]}
+    assert {path: content for path, content in files.items() if not path.startswith("plots/")} == {
+        **parquet,
+        "README.md": files["README.md"],
+    }
     assert f'load_dataset("{REPO}", "algebra", split="train_sft")'.encode() in files["README.md"]
     assert PLACEHOLDER.encode() not in files["README.md"]
     wanted = expected("v1", first, one)
@@ -444,9 +450,9 @@ def test_ctrl_c(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, Datase
 
 def test_publishing_loads_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom magpie_hf import cli, hub, release\nhub.check_names('a/b', 'v1')\n"
+        "import sys\nfrom magpie_hf import cli, hub, publishing\nhub.check_names('a/b', 'v1')\n"
         "from huggingface_hub import HfApi, RepoFile, CommitOperationAdd, DatasetCard\n"
-        "assert not {'torch', 'vllm', 'ray', 'transformers', 'datasets'} & set(sys.modules)"
+        "assert not {'torch', 'vllm', 'ray', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
@@ -479,26 +485,26 @@ def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, Da
     shard = next(out.glob("geometry/train_sft-*.parquet"))
     content = shard.read_bytes()
     shard.write_bytes(content[:-9])
-    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO, LICENCE):
         pass
     shard.unlink()
-    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO, LICENCE):
         pass
     shard.write_bytes(content)
     record = json.loads((out / "run" / "build.json").read_text())
     (out / "run" / "build.json").write_text(json.dumps({key: value for key, value in record.items() if key != "finished"}))
     with (
         pytest.raises(BadInput, match="is not finished \\(its files are not written yet\\); run it again, then publish"),
-        released(out, REPO),
+        released(out, REPO, LICENCE),
     ):
         pass
     harvest = json.loads((out / "run" / "harvest.json").read_text())
     harvest["geometry"]["accepted"] = 5
     (out / "run" / "harvest.json").write_text(json.dumps(harvest))
-    with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO):
+    with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO, LICENCE):
         pass
     (out / "run" / "build.json").write_text(json.dumps(record))
-    with released(out, REPO), released(out, REPO) as files:
+    with released(out, REPO, LICENCE), released(out, REPO, LICENCE) as files:
         assert "README.md" in files
         with pytest.raises(BadInput, match="another build is running"):
             build(small_recipe(Answers(resolve(str(demo_model)))), out)
@@ -514,7 +520,7 @@ def test_the_same_as_a_folder(builds: dict[str, tuple[Path, dict[str, DatasetDic
     here = {file.relative_to(to).as_posix(): file.read_bytes() for file in to.rglob("*") if file.is_file()}
     there = {path: file.content for path, file in hub.repositories[REPO].head.files.items() if path != ".gitattributes"}
     assert here == there, "the same bytes as on the Hub"
-    with released(builds["second"][0], REPO) as files:
+    with released(builds["second"][0], REPO, LICENCE) as files:
         to_folder(files, to)
         assert not list(to.glob("geometry*"))
         assert to_folder(files, to).none

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 from datasets import Features
 
@@ -12,7 +12,7 @@ from magpie_hf.answers.extraction import final_answer
 from magpie_hf.chat import SOLVING_INSTRUCTION
 from magpie_hf.errors import BadInput
 from magpie_hf.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL
+from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL, Side, Text
 from magpie_hf.stage import Batch
 
 Row = dict[str, Any]
@@ -67,7 +67,7 @@ class _Divided(Export):
 
     domain: str
     held_out: HeldOut
-    side: Literal["train", "test"]
+    side: Side
 
     def takes(self, row: Row) -> bool:
         return super().takes(row) and (row["normal_hash"] in self.held_out) == (self.side == "test")
@@ -89,7 +89,7 @@ class ExportText(_Divided):
         "chosen_index", "rejected_index", "pair_kind", "accepted_as", "normal_hash",
     )  # fmt: skip
 
-    text: Literal["sft", "prefs"]
+    text: Text
     generation: tuple[tuple[str, Any], ...]
     moved: bool = False
 
@@ -146,7 +146,7 @@ class ExportText(_Divided):
 
 @dataclass(frozen=True)
 class ExportRL(_Divided):
-    """`<domain>_rl`, train and test: problems on whose final answer at least `min_agreement` of the voters agree, with that answer as the ground truth.
+    """`<domain>_rl`, train and test: problems with an agreement of at least `min_agreement`, and the majority's answer as the ground truth.
 
     first: added to the numbers of draws in `extra_info`, so that those of several domains differ.
 
@@ -262,6 +262,22 @@ class ExportDropped(Export):
     def row(self, row: Row) -> Row:
         same = {name: row[name] for name in DROPPED if name not in ("reason", "tags")}
         return {**same, "reason": row["dropped"], "tags": _tags(row)}
+
+
+def spec_of(export: Export) -> dict[str, Any]:
+    """An export as plain JSON values, from which `export_of` makes it again."""
+    return {"is": type(export).__name__, **asdict(export)}  # type: ignore[call-overload]
+
+
+def export_of(spec: dict[str, Any]) -> Export:
+    """The export that `spec_of` described."""
+    kinds: dict[str, type[ExportText | ExportRL | ExportCandidates]] = {
+        kind.__name__: kind for kind in (ExportText, ExportRL, ExportCandidates)
+    }
+    fields = {**spec, "held_out": HeldOut(**spec["held_out"])}
+    if "generation" in fields:
+        fields["generation"] = tuple((name, value) for name, value in fields["generation"])
+    return kinds[fields.pop("is")](**fields)
 
 
 def _tags(row: Row) -> dict[str, str | None]:
