@@ -144,7 +144,8 @@ def _variables(
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
     """The splits of one config of each kind."""
     domain = next(iter(contents.data))
-    shown = [config for config in (domain, domain + ExportRL.suffix, CANDIDATES_CONFIG) if config in contents.data]
+    kinds = dict.fromkeys((domain, domain + ExportRL.suffix, CANDIDATES_CONFIG))
+    shown = [config for config in kinds if config in contents.data]
     return [(config, split) for config in shown for split in contents.data[config]]
 
 
