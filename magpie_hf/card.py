@@ -30,10 +30,15 @@ LANGUAGES = ("en", "ja")
 PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
 README, PLOTS = "README.md", "plots"
 _CODE = 1  # goes up when the same templates come to another card
-# What all that this package writes of given contents depends on: a build's card is written anew when it changes.
-VERSION = fingerprint(
-    _CODE, plots.VERSION, plots.missing() is None, [file.read_text(encoding="utf-8") for file in sorted(FOLDER.iterdir()) if file.is_file()]
-)
+
+
+def version(folder: Path) -> str:
+    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and whether they can be drawn."""
+    templates = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()) if file.is_file()]
+    return fingerprint(_CODE, plots.VERSION, plots.missing() is None, templates)
+
+
+VERSION = version(FOLDER)  # a build's card is written anew when it changes
 MOST_OF_PROBLEM, MOST_OF_ANSWER = 1500, 3000  # characters of an example
 
 

@@ -76,7 +76,7 @@ def quote(text: str, most: int) -> tuple[str, int]:
     for part, formula in _parts(text[: 2 * most]):
         if len(part) > most - shown:
             part = _whole_words(part[: most - shown]) if formula is None else ""
-            parts += [_escape_lines(part), " …"]
+            parts = [("".join(parts) + _escape_lines(part)).rstrip(), " …"]
             shown += len(part)
             break
         parts.append(_escape_lines(part) if formula is None else formula)
