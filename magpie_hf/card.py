@@ -39,7 +39,7 @@ def version(folder: Path) -> str:
 
 
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
-MOST_OF_PROBLEM, MOST_OF_ANSWER = 1500, 3000  # characters of an example
+MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
 
 def files(
@@ -180,7 +180,7 @@ def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
         "domain": domain,
         "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
         "solution": _quoted(row["solution"], MOST_OF_ANSWER),
-        "majority": None if majority is None else markdown.escape(majority),
+        "majority": None if majority is None else markdown.escape(majority[:MOST_OF_FINAL]) + " …" * (len(majority) > MOST_OF_FINAL),
         "agreement": row["answer_agreement"],
         "votes": row["answer_votes"],
     }

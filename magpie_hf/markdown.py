@@ -108,7 +108,9 @@ def _formula(body: str, display: bool) -> str | None:
     body = " ".join(re.sub(r"(?<!\\)%[^\n]*", "", body).split())
     if not body or _COMMANDS.search(body) or not _is_balanced(body):
         return None
-    body = body.replace("<", r"\lt ").replace(">", r"\gt ").replace("](", "] (").replace("![", "! [")
+    for sign, command in (("<", "lt"), (">", "gt")):  # HTML, where nobody renders formulas
+        body = re.sub(rf" ?{sign} ?", rf" \\{command} ", body).strip()
+    body = body.replace("](", "] (").replace("![", "! [")
     body = re.sub(r"\\\\(?=[()])", r"\\\\ ", body) + (" " if body.endswith("\\") else "")
     return f"$$ {body} $$" if display else rf"\\({body}\\)"
 

@@ -56,6 +56,12 @@ def contents(built: Path) -> card.Contents:
     return Folder(built).contents(built.glob("*/*"))
 
 
+@pytest.fixture
+def plotless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plots, for what is about the text alone."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
 def text_of(contents: card.Contents, **options: Any) -> str:
     return card.files(contents, REPO, **options)["README.md"].decode()
 
@@ -143,6 +149,7 @@ def test_the_hub_would_take_it(contents: card.Contents, built: Path, language: s
     assert lint_card(files.pop("README.md").decode(), {**files, **data}) == []
 
 
+@pytest.mark.usefixtures("plotless")
 def test_code_names_only_what_is_there(contents: card.Contents) -> None:
     text = text_of(contents)
     named = re.findall(r'load_dataset\("ada/sums", "(\w+)"(?:, split="(\w+)")?\)', text)
@@ -159,6 +166,7 @@ def test_code_names_only_what_is_there(contents: card.Contents) -> None:
     assert re.findall(r'"data/([^"]+)"', text) == files
 
 
+@pytest.mark.usefixtures("plotless")
 def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) -> None:
     data = {"geometry": {"train_sft": contents.data["geometry"]["train_sft"]}, "candidates": contents.data["candidates"]}
     facts = {**contents.facts, "held_out": {"share": 0.0, "seed": 0}}
@@ -170,6 +178,7 @@ def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) 
         assert front(text)["configs"][0]["config_name"] == "geometry"
 
 
+@pytest.mark.usefixtures("plotless")
 def test_numbers_are_those_of_the_files(contents: card.Contents) -> None:
     """Counted once more, in another way."""
     found = cells(text_of(contents))
@@ -335,6 +344,7 @@ def test_a_row_of_another_domain(contents: card.Contents, tmp_path: Path) -> Non
     assert int(one["From draws to pairs", "`algebra`", "problems 6"]) - 1 == int(two["From draws to pairs", "`algebra`", "problems 6"])
 
 
+@pytest.mark.usefixtures("plotless")
 def test_thinking_is_warned_of_where_there_is_some(contents: card.Contents, tmp_path: Path) -> None:
     thought = edited(contents, tmp_path, "algebra", "train_sft", 3, _put(thinking="hm"))
     assert "<think>…</think>" not in text_of(contents)
@@ -371,15 +381,15 @@ HOSTILE = (
 )
 
 
+@pytest.mark.usefixtures("plotless")
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_row_is_shown_and_does_nothing(text: str, contents: card.Contents, tmp_path: Path) -> None:
-    calm = text_of(contents)
+    hostile = edited(contents, tmp_path, "algebra", "train_sft", 0, _put(problem=text, solution=text, majority_answer=text))
     for language in card.LANGUAGES:
-        shown = edited(contents, tmp_path / language, "algebra", "train_sft", 0, _put(problem=text, solution=text, majority_answer=text))
-        after = text_of(shown, language=language)
+        calm, after = (text_of(one, language=language) for one in (contents, hostile))
         assert front(after)["license"] == "cc-by-nc-4.0"
-        assert kinds(after) == kinds(calm if language == "en" else text_of(contents, language=language))
-        assert len(after) < len(calm) + 40_000
+        assert kinds(after) == kinds(calm)
+        assert len(after) < len(calm) + 60_000
 
 
 def kinds(text: str) -> dict[str, int]:
@@ -434,6 +444,7 @@ def test_formulas_for_the_hub(text: str, shown: str) -> None:
     assert quote(text, 1000)[0].split("\n")[0].removeprefix("> ").rstrip() == shown
 
 
+@pytest.mark.usefixtures("plotless")
 def test_long_texts_are_cut_between_words_and_never_in_a_formula(contents: card.Contents, tmp_path: Path) -> None:
     assert quote("one two three", 9) == ("> one two …  ", 7)
     assert quote("one $x + y + z$ two", 10) == ("> one …  ", 4)
@@ -445,6 +456,7 @@ def test_long_texts_are_cut_between_words_and_never_in_a_formula(contents: card.
     assert shown[2] == "8,999"
 
 
+@pytest.mark.usefixtures("plotless")
 def test_hostile_names(contents: card.Contents) -> None:
     bad = "a | b <script> `x` [y](z)\n# h"
     models = [
@@ -483,6 +495,7 @@ def test_markdown_pieces() -> None:
 # --- languages -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("plotless")
 def test_both_languages_are_one_card(contents: card.Contents) -> None:
     english, japanese = (text_of(contents, language=language) for language in ("en", "ja"))
     assert front(english) == front(japanese)
@@ -541,6 +554,7 @@ def test_an_unknown_language(contents: card.Contents) -> None:
 # --- licences, parts of builds, other facts ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("plotless")
 def test_licences(contents: card.Contents) -> None:
     (name,) = (model["name"] for model in contents.facts["models"])
     assert f"| {name} | not stated | — | — |" in text_of(contents)
@@ -556,6 +570,7 @@ def test_licences(contents: card.Contents) -> None:
     assert f"| [org/model](https://huggingface.co/org/model) | `{'a' * 40}` |" in text
 
 
+@pytest.mark.usefixtures("plotless")
 def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
     part = {"algebra": (24, 1000), "geometry": (24, 24)}
     english, japanese = (body(text_of(contents, unfinished=part, language=language)) for language in card.LANGUAGES)
@@ -565,6 +580,7 @@ def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
     assert english.index("not finished") < english.index("## How to load")
 
 
+@pytest.mark.usefixtures("plotless")
 def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> None:
     (model,) = contents.facts["models"]
     steps = ["problems", "answers", "labels", "embeddings", "scores"]
@@ -621,6 +637,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.usefixtures("plotless")
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_template_that_cannot_be_rendered(what: str, contents: card.Contents, tmp_path: Path) -> None:
     text, complaint = BROKEN[what]
