@@ -30,11 +30,16 @@ LANGUAGES = ("en", "ja")
 PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
 README, PLOTS = "README.md", "plots"
 _CODE = 1  # goes up when the same templates come to another card
-# What all that this package writes of given contents depends on: a build's card is written anew when it changes.
-VERSION = fingerprint(
-    _CODE, plots.VERSION, plots.missing() is None, [file.read_text(encoding="utf-8") for file in sorted(FOLDER.iterdir()) if file.is_file()]
-)
-MOST_OF_PROBLEM, MOST_OF_ANSWER = 1500, 3000  # characters of an example
+
+
+def version(folder: Path) -> str:
+    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and whether they can be drawn."""
+    templates = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()) if file.is_file()]
+    return fingerprint(_CODE, plots.VERSION, plots.missing() is None, templates)
+
+
+VERSION = version(FOLDER)  # a build's card is written anew when it changes
+MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
 
 def files(
@@ -144,7 +149,8 @@ def _variables(
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
     """The splits of one config of each kind."""
     domain = next(iter(contents.data))
-    shown = [config for config in (domain, domain + ExportRL.suffix, CANDIDATES_CONFIG) if config in contents.data]
+    kinds = dict.fromkeys((domain, domain + ExportRL.suffix, CANDIDATES_CONFIG))
+    shown = [config for config in kinds if config in contents.data]
     return [(config, split) for config in shown for split in contents.data[config]]
 
 
@@ -174,7 +180,7 @@ def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
         "domain": domain,
         "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
         "solution": _quoted(row["solution"], MOST_OF_ANSWER),
-        "majority": None if majority is None else markdown.escape(majority),
+        "majority": None if majority is None else markdown.escape(majority[:MOST_OF_FINAL]) + " …" * (len(majority) > MOST_OF_FINAL),
         "agreement": row["answer_agreement"],
         "votes": row["answer_votes"],
     }

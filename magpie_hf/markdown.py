@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 # would take an escaped backslash before a bracket for the beginning of one.
 _ENTITIES = {char: f"&#{ord(char)};" for char in "\\$`|*_[]~#!@"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKUP = re.compile("[" + re.escape("".join(_ENTITIES)) + "]|(?<=:)//|(?<=www)\\.")
-_LINE_START = re.compile(r"([-+=])|(\d{1,9})([.)])")  # a list, a rule or the underline of a heading
+_LINE_START = re.compile(r"([-+=:])|(\d{1,9})([.)])")  # a list, a rule, the underline of a heading, a table
 # Controls, and marks that turn the direction of all text behind them.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -38,6 +38,11 @@ def escape(text: str) -> str:
 def code(text: str) -> str:
     """A name or a code as inline code; one with unusual characters as escaped text."""
     return f"`{text}`" if re.fullmatch(r"[\w.:/@+={}][\w.:/@+={}, -]*(?<! )", text) else escape(text)
+
+
+def link(text: str, address: str | None) -> str:
+    """The text as a link, where the address is plainly one of the web."""
+    return f"[{escape(text)}]({address})" if address and re.fullmatch(r"https://[\w./%#?=&~+-]+", address) else escape(text)
 
 
 def fence(text: str) -> str:
@@ -69,19 +74,20 @@ def quote(text: str, most: int) -> tuple[str, int]:
     text = _plain(text).strip()
     parts, shown = [], 0
     for part, formula in _parts(text[: 2 * most]):
-        left = most - shown
-        if formula is None and len(part) > left:
-            part = part[:left].rsplit(None, 1)[0] if left < len(part) and part[:left].split() else ""
-        elif len(part) > left:
+        if len(part) > most - shown:
+            part = _whole_words(part[: most - shown]) if formula is None else ""
+            parts = [("".join(parts) + _escape_lines(part)).rstrip(), " …"]
+            shown += len(part)
             break
         parts.append(_escape_lines(part) if formula is None else formula)
         shown += len(part)
-        if shown >= most or not part:
-            break
-    if shown < len(text):
-        parts.append(" …")
-    lines = "".join(parts).strip().split("\n")
-    return "\n".join(f"> {line}  ".rstrip(" ") + ("  " if line.strip() else "") for line in lines), min(shown, len(text))
+    lines = [line.strip() for line in "".join(parts).split("\n")]  # without indents, which would make code of them
+    return "\n".join(f"> {line}  " if line else ">" for line in lines), shown
+
+
+def _whole_words(text: str) -> str:
+    """The text without its last word, which may be cut; as it is where it is one word."""
+    return re.sub(r"(?<=\s)\S*\Z", "", text).rstrip()
 
 
 def _parts(text: str) -> Iterator[tuple[str, str | None]]:
@@ -102,7 +108,9 @@ def _formula(body: str, display: bool) -> str | None:
     body = " ".join(re.sub(r"(?<!\\)%[^\n]*", "", body).split())
     if not body or _COMMANDS.search(body) or not _is_balanced(body):
         return None
-    body = body.replace("<", r"\lt ").replace(">", r"\gt ").replace("](", "] (").replace("![", "! [")
+    for sign, command in (("<", "lt"), (">", "gt")):  # HTML, where nobody renders formulas
+        body = re.sub(rf" ?{sign} ?", rf" \\{command} ", body).strip()
+    body = body.replace("](", "] (").replace("![", "! [")
     body = re.sub(r"\\\\(?=[()])", r"\\\\ ", body) + (" " if body.endswith("\\") else "")
     return f"$$ {body} $$" if display else rf"\\({body}\\)"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from datasets import Features
 
 from magpie_hf.contents import LABELS, TEXTS, Contents
 from magpie_hf.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
-from magpie_hf.markdown import code, escape, table
+from magpie_hf.markdown import code, escape, link, table
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL
 from magpie_hf.stats import AGREES, Tokens
 
@@ -138,7 +139,7 @@ class _Tables:
     def steps(self) -> str:
         """Which model did what."""
         rows = [
-            [self.words["steps"][step], escape(model["name"]), code(model["revision"]), code(str(model["dtype"]))]
+            [self.words["steps"][step], _model(model), code(model["revision"]), code(str(model["dtype"]))]
             for step in self.words["steps"]
             for model in self.models
             if step in model["steps"]
@@ -150,7 +151,10 @@ class _Tables:
         return self._table("licences", ([escape(one["name"]), *self._licence(one["licence"])] for one in self.models))
 
     def _licence(self, licence: Mapping[str, str] | None) -> list[str]:
-        return [self.words["not_stated"], NONE] if licence is None else [escape(licence["name"]), escape(licence["duty"]) or NONE]
+        if licence is None:
+            return [self.words["not_stated"], NONE, NONE]
+        source = self.words["sources"][licence.get("source", "given")]
+        return [link(licence["name"], licence.get("link")), escape(licence["duty"]) or NONE, source]
 
     @property
     def sampling(self) -> str:
@@ -180,6 +184,12 @@ class _Tables:
     def _columns(self, kind: str, features: Features) -> str:
         meanings = self.words["columns"][kind]
         return self._table("columns", ([code(name), code(_type(feature)), meanings[name]] for name, feature in features.items()))
+
+
+def _model(model: Mapping[str, Any]) -> str:
+    """A model of the Hub, whose revision is a commit, as a link."""
+    on_hub = re.fullmatch(r"[0-9a-f]{40}", model["revision"]) and re.fullmatch(r"[\w.-]+/[\w.-]+", model["name"])
+    return link(model["name"], f"https://huggingface.co/{model['name']}" if on_hub else None)
 
 
 def _by_value(counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
