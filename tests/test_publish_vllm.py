@@ -29,7 +29,7 @@ def build(hub: LoopbackHub, home: Path, model: Path, out: Path, *words: str) -> 
 
 
 def test_a_real_build_is_pushed_and_loads_again(demo_model: Path, tmp_path: Path) -> None:
-    out, push = tmp_path / "out", ["--push", REPO, "--tag", "v1", "--model-license", "apache-2.0"]
+    out, push = tmp_path / "out", ["--push", REPO, "--tag", "v1"]
     with loopback_hub({WRITER: ("ada", "write")}) as hub:
         code, said = build(hub, tmp_path / "home", demo_model, out, *push)
         assert code in (OK, INCOMPLETE), said
