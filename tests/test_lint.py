@@ -198,6 +198,17 @@ def test_the_types_of_conversations(tmp_path: Path) -> None:
     one(complaints(tmp_path, row(1, has_pair="yes"), features=flag), "has_pair is string and no bool")
 
 
+def test_ids_and_vectors(tmp_path: Path) -> None:
+    vectors = datasets.Features({"id": datasets.Value("int64"), "embedding": datasets.List(datasets.Value("float32"), length=2)})
+    rows = [{"id": 5, "embedding": [0.0, 1.0]}, {"id": 6, "embedding": None}, {"id": 7, "embedding": [0.0, float("nan")]}]
+    one(complaints(tmp_path, *rows, features=vectors), "algebra/train_sft row 7: embedding[] is NaN or infinite")
+    lists = datasets.Features({"id": datasets.List(datasets.Value("string")), "x": datasets.Value("float32")})
+    lines = complaints(tmp_path, {"id": ["a"], "x": 1.0}, {"id": ["a"], "x": float("inf")}, features=lists)
+    assert len(lines) == 2
+    assert lines[0].startswith("algebra/train_sft: id is list<")
+    assert lines[1].startswith("algebra/train_sft row 1: x is NaN")
+
+
 def test_a_prompt_ends_with_the_user(tmp_path: Path) -> None:
     features = datasets.Features({"id": datasets.Value("string"), "prompt": [MESSAGE]})
     asked = {"id": "a", "prompt": talk("Why?", "Thus.", "Be brief.")[:2]}
