@@ -13,7 +13,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.heads import facts_of
 from magpie_hf.models import Model, card_of
 
-# The ids that the Hub takes in a card's `license`, as of autumn 2026.
+# The ids that the Hub takes in a card's `license`, gathered in autumn 2026.
 LICENCES = tuple(
     # permissive, or nearly so
     "apache-2.0 mit bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 isc ncsa zlib postgresql ms-pl afl-3.0 artistic-2.0 ecl-2.0 "
