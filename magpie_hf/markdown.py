@@ -72,7 +72,8 @@ def quote(text: str, most: int) -> tuple[str, int]:
     that defines or links something, stands there as text.
     """
     text = _plain(text).strip()
-    parts, shown = [], 0
+    parts: list[str] = []
+    shown = 0
     for part, formula in _parts(text[: 2 * most]):
         if len(part) > most - shown:
             part = _whole_words(part[: most - shown]) if formula is None else ""

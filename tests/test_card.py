@@ -556,11 +556,12 @@ def test_an_unknown_language(contents: card.Contents) -> None:
 
 @pytest.mark.usefixtures("plotless")
 def test_licences(contents: card.Contents) -> None:
-    (name,) = (model["name"] for model in contents.facts["models"])
-    assert f"| {name} | not stated | — | — |" in text_of(contents)
-    assert f"| {name} | 記載なし | — | — |" in text_of(contents, language="ja")
+    name = "mine"
+    nobodys = with_facts(contents, models=[{**model, "name": name, "licence": None} for model in contents.facts["models"]])
+    assert f"| {name} | not stated | — | — |" in text_of(nobodys)
+    assert f"| {name} | 記載なし | — | — |" in text_of(nobodys, language="ja")
     given = {name: {"name": "Apache-2.0", "duty": "attribution"}}
-    assert f"| {name} | Apache-2.0 | attribution | who built it |" in text_of(contents, licences=given)
+    assert f"| {name} | Apache-2.0 | attribution | who built it |" in text_of(nobodys, licences=given)
     known = {"name": "MIT", "duty": "attribution", "link": "https://opensource.org/license/mit", "source": "known"}
     models = [{**model, "name": "org/model", "revision": "a" * 40, "licence": known} for model in contents.facts["models"]]
     text = text_of(with_facts(contents, models=models), licences={"org/model": {"name": "other", "duty": ""}})
@@ -596,7 +597,7 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     text = text_of(full)
     assert f"| exam | `{'b' * 40}` | 1,234 | 4 |" in text
     assert "- hle: **not checked**, it is gated." in text
-    assert "| `algebra` | 50.0% |" in text
+    assert "| `algebra` | 50.0% of 30 |" in text
     assert "In `algebra` the first token of a problem was drawn apart, at temperature 1.2" in text
     assert "hold, in this order: one, two." in text
     assert "close in the embeddings of" in text
