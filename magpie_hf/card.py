@@ -180,7 +180,7 @@ def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
         "domain": domain,
         "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
         "solution": _quoted(row["solution"], MOST_OF_ANSWER),
-        "majority": None if majority is None else markdown.escape(majority[:MOST_OF_FINAL]) + " …" * (len(majority) > MOST_OF_FINAL),
+        "majority": None if majority is None else markdown.final(majority, MOST_OF_FINAL),
         "agreement": row["answer_agreement"],
         "votes": row["answer_votes"],
     }
