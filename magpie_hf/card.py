@@ -88,7 +88,7 @@ def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"the template {template} cannot be read ({error}); give a text file") from error
     try:
-        rendered = _environment().from_string(text).render(variables)
+        rendered: str = _environment().from_string(text).render(variables)
     except Exception as error:  # a template can raise whatever an expression of it can
         line = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else _line(error)
         raise BadInput(
@@ -180,7 +180,7 @@ def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
         "domain": domain,
         "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
         "solution": _quoted(row["solution"], MOST_OF_ANSWER),
-        "majority": None if majority is None else markdown.escape(majority[:MOST_OF_FINAL]) + " …" * (len(majority) > MOST_OF_FINAL),
+        "majority": None if majority is None else markdown.final(majority, MOST_OF_FINAL),
         "agreement": row["answer_agreement"],
         "votes": row["answer_votes"],
     }

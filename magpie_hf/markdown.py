@@ -35,6 +35,13 @@ def escape(text: str) -> str:
     return _escape_line(" ".join(_plain(text).split()))
 
 
+def final(text: str, most: int) -> str:
+    """A final answer in one line: as a formula where it looks like one; beyond `most` characters, cut."""
+    if len(text) > most:
+        return f"{escape(text[:most])} …"
+    return (re.search(r"[\\^_{}]", text) and _formula(_plain(text), display=False)) or escape(text)
+
+
 def code(text: str) -> str:
     """A name or a code as inline code; one with unusual characters as escaped text."""
     return f"`{text}`" if re.fullmatch(r"[\w.:/@+={}][\w.:/@+={}, -]*(?<! )", text) else escape(text)
@@ -72,7 +79,8 @@ def quote(text: str, most: int) -> tuple[str, int]:
     that defines or links something, stands there as text.
     """
     text = _plain(text).strip()
-    parts, shown = [], 0
+    parts: list[str] = []
+    shown = 0
     for part, formula in _parts(text[: 2 * most]):
         if len(part) > most - shown:
             part = _whole_words(part[: most - shown]) if formula is None else ""

@@ -70,7 +70,8 @@ class _Tables:
         draws, complete = funnel.draws, funnel.candidates - sum(funnel.cut_candidates.values())
         counts = [draws.drawn, sum(draws.dropped.values()), draws.moved_away, draws.moved_here, funnel.problems, funnel.sft]
         counts += [funnel.candidates, complete, complete - sum(funnel.unscored.values()), self.numbers[key].pairs.count]
-        return [code(key), _share(draws.on_domain_share), *map(_n, counts)]
+        on_domain = NONE if draws.on_domain_share is None else f"{draws.on_domain_share:.1%} of {draws.tagged:,}"
+        return [code(key), on_domain, *map(_n, counts)]
 
     @property
     def reasons(self) -> str:
@@ -201,7 +202,7 @@ def _by_value(counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()
 
 def _margins(margins: Sequence[float]) -> list[str]:
     """How many, and their quartiles."""
-    quartiles = statistics.quantiles(margins, n=4, method="inclusive") if len(margins) > 1 else margins * 3
+    quartiles = statistics.quantiles(margins, n=4, method="inclusive") if len(margins) > 1 else [*margins] * 3
     return [_n(len(margins)), " / ".join(f"{value:.3f}" for value in quartiles) or NONE]
 
 

@@ -32,7 +32,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.folder import Folder, data_in
 from magpie_hf.heldout import HeldOut
 from magpie_hf.lint.card import lint_card
-from magpie_hf.markdown import code, escape, fence, link, quote, table
+from magpie_hf.markdown import code, escape, fence, final, link, quote, table
 from magpie_hf.models import resolve
 from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
 from magpie_hf.walk import build
@@ -276,7 +276,7 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
     "score of a candidate in no pair": ("candidates", "train", has_loser, _candidate(_loser, score=3.25), {"plots/scores.svg"}),
     "score of a chosen one": (
         "candidates", "train", is_style, _candidate(lambda row: row["chosen_index"], score=50.0),
-        {ANSWERS.format("margin (quartiles) 5"), "plots/scores.svg", "plots/margins.svg"},
+        {ANSWERS.format("their margins (quartiles) 5"), "plots/scores.svg", "plots/margins.svg"},
     ),
     "agreement": (
         "candidates", "test", lambda row: row["domain"] == "algebra" and row["answer_agreement"] == 0.5, _put(answer_agreement=1.0),
@@ -303,7 +303,7 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
             FUNNEL.format("pairs 11"), *(f"From draws to pairs: pairs `margin` no two whose scores differ enough: {column}" for column in (
                 "left out 0", "reason 1", "meaning 2", "`algebra` 3", "`geometry` 4",
             )),
-            *(ANSWERS.format(column) for column in ("pairs 1", "style 4", "margin (quartiles) 5", "chosen is longer 6")),
+            *(ANSWERS.format(column) for column in ("pairs 1", "style 4", "their margins (quartiles) 5", "chosen is longer 6")),
             "plots/margins.svg",
         },
     ),
@@ -486,6 +486,8 @@ def test_hostile_names(contents: card.Contents) -> None:
 def test_markdown_pieces() -> None:
     assert code("a_b-1.0") == "`a_b-1.0`"
     assert code("a|b") == "a&#124;b"
+    assert final(r"\frac{1}{2}", 20) == r"\\(\frac{1}{2}\\)"
+    assert [final(text, 20) for text in ("12", "a|b", "{", "x" * 30)] == ["12", "a&#124;b", "{", "x" * 20 + " …"]
     assert fence("a ``` b") == "````text\na ``` b\n````"
     assert link("MIT", "https://opensource.org/license/mit") == "[MIT](https://opensource.org/license/mit)"
     assert link("MIT", "javascript:x") == link("MIT", None) == "MIT"
@@ -556,11 +558,12 @@ def test_an_unknown_language(contents: card.Contents) -> None:
 
 @pytest.mark.usefixtures("plotless")
 def test_licences(contents: card.Contents) -> None:
-    (name,) = (model["name"] for model in contents.facts["models"])
-    assert f"| {name} | not stated | — | — |" in text_of(contents)
-    assert f"| {name} | 記載なし | — | — |" in text_of(contents, language="ja")
+    name = "mine"
+    nobodys = with_facts(contents, models=[{**model, "name": name, "licence": None} for model in contents.facts["models"]])
+    assert f"| {name} | not stated | — | — |" in text_of(nobodys)
+    assert f"| {name} | 記載なし | — | — |" in text_of(nobodys, language="ja")
     given = {name: {"name": "Apache-2.0", "duty": "attribution"}}
-    assert f"| {name} | Apache-2.0 | attribution | who built it |" in text_of(contents, licences=given)
+    assert f"| {name} | Apache-2.0 | attribution | who built it |" in text_of(nobodys, licences=given)
     known = {"name": "MIT", "duty": "attribution", "link": "https://opensource.org/license/mit", "source": "known"}
     models = [{**model, "name": "org/model", "revision": "a" * 40, "licence": known} for model in contents.facts["models"]]
     text = text_of(with_facts(contents, models=models), licences={"org/model": {"name": "other", "duty": ""}})
@@ -596,8 +599,8 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     text = text_of(full)
     assert f"| exam | `{'b' * 40}` | 1,234 | 4 |" in text
     assert "- hle: **not checked**, it is gated." in text
-    assert "| `algebra` | 50.0% |" in text
-    assert "In `algebra` the first token of a problem was drawn apart, at temperature 1.2" in text
+    assert "| `algebra` | 50.0% of 30 |" in text
+    assert "at a temperature of its own: `algebra` 1.2, `geometry` 1.2." in text
     assert "hold, in this order: one, two." in text
     assert "close in the embeddings of" in text
     for off_domain in ("drop", "move", "keep"):
