@@ -125,7 +125,7 @@ def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Bui
     assert (tmp_path / "own" / "README.md").read_text().endswith("# Mine: 5 candidates\n")
     for text, message in (("{{ no_such_thing }}", "no_such_thing"), ("{% if %}", "template"), ("# no metadata", "front matter")):
         mine.write_text(text)
-        code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE, "--card-template", str(mine)))
+        code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *own))
         assert code == BAD_INPUT, said
         assert said.count("\n") == 1
         assert message in said
