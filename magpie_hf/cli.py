@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from magpie_hf.wording import Wording
 
 OK, FAILED, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
+_OF_PUSH = ("public", "overwrite", "tag", "card_lang", "card_template", "model_license")  # options of a build that say how it is published
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +69,7 @@ def _build(options: argparse.Namespace) -> int:
 
     from magpie_hf.facts import models_of
     from magpie_hf.licences import licences_for
+    from magpie_hf.schema import SIDES, TEXT_SPLITS
     from magpie_hf.stages.export import ExportRL
     from magpie_hf.walk import build
 
@@ -82,12 +84,10 @@ def _build(options: argparse.Namespace) -> int:
             shards_in_flight=options.shards_in_flight,
             say=_say,
         )
-    train = {key: {name: rows for name, rows in splits.items() if name.startswith("train")} for key, splits in datasets.items()}
-    empty = [f"{key} ({split})" for key, splits in train.items() for split, rows in splits.items() if not len(rows)]
-    sft, pairs = (
-        sum(len(rows) for part in datasets.values() for name, rows in part.items() if name.endswith(text)) for text in TEXT_SPLITS
-    )
-    problems = sum(len(rows) for key, splits in datasets.items() if key.endswith(ExportRL.suffix) for rows in splits.values())
+    sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}
+    empty = [f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")]
+    sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)
+    problems = sum(size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES)
     rl = f" and {problems:,} RL problems" if options.rl_agreement is not None else ""
     print(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
     if empty:
@@ -164,8 +164,8 @@ def _check_push(options: argparse.Namespace) -> None:
 
         parse_model_licences(options.model_license)
         check_target(options.push, **_where(options))
-    elif options.public or options.overwrite or options.tag:
-        raise BadInput("--public, --overwrite and --tag say how to publish, and --push says nothing of where; give it, too")
+    elif given := [name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"]:
+        raise BadInput(f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too")
 
 
 def _where(options: argparse.Namespace) -> dict[str, Any]:

@@ -102,8 +102,9 @@ def check_target(repo: str, *, private: bool = True, overwrite: bool = False, ta
         _check_public(repo, head, private)
         if not overwrite and head.before is None and (others := sorted(set(head.files) - {GIVEN})):
             raise _foreign(repo, others)
-        if tag is not None and tag in (tags := retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say)):
-            raise _tagged(repo, tag, tags[tag])
+        tagged = None if tag is None else retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
+        if tag is not None and tagged not in (None, head.commit):  # what lies there now may be what will be pushed
+            raise _tagged(repo, tag, str(tagged))
 
 
 def _create(api: HfApi, repo: str, private: bool, say: Say) -> Head:

@@ -13,7 +13,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.heads import facts_of
 from magpie_hf.models import Model, card_of
 
-# The ids that the Hub takes in a card's `license`, as of autumn 2026.
+# The ids that the Hub takes in a card's `license`, gathered in autumn 2026.
 LICENCES = tuple(
     # permissive, or nearly so
     "apache-2.0 mit bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 isc ncsa zlib postgresql ms-pl afl-3.0 artistic-2.0 ecl-2.0 "
@@ -156,7 +156,7 @@ def parse_model_licences(texts: Sequence[str]) -> Given:
 
 
 def licences_for(models: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> dict[str, Licence]:
-    """The licences of those models whose own is not known, by name, from the values of `--model-license`.
+    """What the values of `--model-license` say, by model: of those whose licence is not known, and of any that they name.
 
     models: as `facts.models_of` describes them. Raises BadInput where one has none, where a value names a model that made nothing, or one
     whose licence is known to be another.
@@ -168,13 +168,15 @@ def licences_for(models: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> d
             raise BadInput(f"--model-license names {name}, which made nothing here; the models are {', '.join(names)}")
     found = {}
     for model in models:
-        name, said = model["name"], given.of(Model(model["name"], model["revision"]))
-        if model["licence"] is None:
-            if said is None:
+        name, licence = model["name"], model["licence"]
+        said = next((given.by_model[spelling] for spelling in names[name] if spelling in given.by_model), None)
+        if licence is not None and licence["source"] == "known":
+            if said not in (None, licence["id"]):
+                raise BadInput(f"--model-license says {said} of {name}, whose licence is {licence['name']}; leave it out")
+        elif said is not None or licence is None:
+            if (said or given.others) is None:
                 raise BadInput(f"the licence of {name} is not known; give it with --model-license, an id of the Hub's such as apache-2.0")
-            found[name] = _licence(said, "given")
-        elif said is not None and said != given.others and said != model["licence"]["id"]:
-            raise BadInput(f"--model-license says {said} of {name}, whose licence is {model['licence']['name']}; leave it out")
+            found[name] = _licence(str(said or given.others), "given")
     return found
 
 

@@ -32,14 +32,12 @@ from magpie_hf.release import released, to_folder
 from magpie_hf.remote import check_names
 from magpie_hf.stopping import INTERRUPTED
 from magpie_hf.walk import build
-from magpie_hf.wording import Wording
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
 
 WRITER, READER = "hf_" + "writer" * 5, "hf_" + "reader" * 5
 REPO = "ada/sums"
 COMMIT = r"/api/datasets/ada/sums/commit/main"
-LICENCE = Wording(licences=("apache-2.0",))  # of the demo model, which is not known
 CARD = b"---\nlicense: cc-by-nc-4.0\n---\n# Sums\n"
 
 
@@ -101,7 +99,7 @@ def run(hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER) -
     environment = {**os.environ, **given, **({"HF_TOKEN": token} if token else {})}
     if token is None:
         environment.pop("HF_TOKEN", None)
-    command = [sys.executable, "-m", "magpie_hf", "publish", *words, "--model-license", "apache-2.0"]
+    command = [sys.executable, "-m", "magpie_hf", "publish", *words]
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -485,26 +483,26 @@ def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, Da
     shard = next(out.glob("geometry/train_sft-*.parquet"))
     content = shard.read_bytes()
     shard.write_bytes(content[:-9])
-    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO, LICENCE):
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
         pass
     shard.unlink()
-    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO, LICENCE):
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
         pass
     shard.write_bytes(content)
     record = json.loads((out / "run" / "build.json").read_text())
     (out / "run" / "build.json").write_text(json.dumps({key: value for key, value in record.items() if key != "finished"}))
     with (
         pytest.raises(BadInput, match="is not finished \\(its files are not written yet\\); run it again, then publish"),
-        released(out, REPO, LICENCE),
+        released(out, REPO),
     ):
         pass
     harvest = json.loads((out / "run" / "harvest.json").read_text())
     harvest["geometry"]["accepted"] = 5
     (out / "run" / "harvest.json").write_text(json.dumps(harvest))
-    with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO, LICENCE):
+    with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO):
         pass
     (out / "run" / "build.json").write_text(json.dumps(record))
-    with released(out, REPO, LICENCE), released(out, REPO, LICENCE) as files:
+    with released(out, REPO), released(out, REPO) as files:
         assert "README.md" in files
         with pytest.raises(BadInput, match="another build is running"):
             build(small_recipe(Answers(resolve(str(demo_model)))), out)
@@ -520,7 +518,7 @@ def test_the_same_as_a_folder(builds: dict[str, tuple[Path, dict[str, DatasetDic
     here = {file.relative_to(to).as_posix(): file.read_bytes() for file in to.rglob("*") if file.is_file()}
     there = {path: file.content for path, file in hub.repositories[REPO].head.files.items() if path != ".gitattributes"}
     assert here == there, "the same bytes as on the Hub"
-    with released(builds["second"][0], REPO, LICENCE) as files:
+    with released(builds["second"][0], REPO) as files:
         to_folder(files, to)
         assert not list(to.glob("geometry*"))
         assert to_folder(files, to).none

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import metadata
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +22,10 @@ from magpie_hf.licences import (
     NAMED,
     Given,
     Licence,
-    check_given,
     check_licence,
     check_model_licence,
     licence_of,
+    licences_for,
     parse_model_licences,
     stated_licence,
 )
@@ -128,13 +130,27 @@ def test_what_the_command_line_may_not_give(texts: list[str], says: str) -> None
     assert "\n" not in str(error.value)
 
 
+def described(model: Model) -> dict[str, Any]:
+    """A model as the facts of a build describe it."""
+    licence = licence_of(model, Given())
+    return {"name": model.name, "revision": model.revision, "licence": asdict(licence) if licence else None}
+
+
 def test_what_is_given_belongs_to_the_models(tmp_path: Path) -> None:
     own, numbered = folder(tmp_path / "own"), Model(KNOWN_MODELS[4].repository, COMMIT)
-    check_given(Given({"own": "mit", "gemma-3-27b-it": "gemma"}, "mit"), [own, numbered])
-    with pytest.raises(BadInput, match=r"names owm, which made nothing here; the models are own, google/gemma-3-27b-it"):
-        check_given(Given({"owm": "mit"}), [own, numbered, own])
-    with pytest.raises(BadInput, match="says mit of gemma-3-27b-it, whose licence is Gemma terms; leave it out"):
-        check_given(Given({"gemma-3-27b-it": "mit"}), [own, numbered])
+    stated = folder(tmp_path / "stated", "---\nlicense: llama3.1\n---\n")
+    models = [described(model) for model in (own, numbered, stated)]
+    found = licences_for(models, ["own=mit", "gemma-3-27b-it=gemma"])
+    assert found == {"own": Licence("mit", "mit", "attribution", "given")}
+    assert licences_for(models, ["apache-2.0"])["own"].id == "apache-2.0"
+    assert licences_for(models, ["apache-2.0", "stated=llama3"])["stated"].id == "llama3", "who says it of this model knows better"
+    assert licences_for(models[1:], []) == {}
+    with pytest.raises(BadInput, match="the licence of own is not known; give it with --model-license"):
+        licences_for(models, ["stated=llama3.1"])
+    with pytest.raises(BadInput, match=r"names owm, which made nothing here; the models are own, google/gemma-3-27b-it, stated"):
+        licences_for(models, ["owm=mit"])
+    with pytest.raises(BadInput, match="says mit of google/gemma-3-27b-it, whose licence is Gemma terms; leave it out"):
+        licences_for(models, ["gemma-3-27b-it=mit", "mit"])
 
 
 # --- what a model's card says ------------------------------------------------------------------------------------------------

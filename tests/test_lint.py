@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from magpie_hf.lint.card import CARD_BYTES, front_matter, lint_card
 from magpie_hf.lint.complaints import LISTED
 from magpie_hf.lint.lists import SIZES, TASKS, languages, size_of
+from magpie_hf.lint.messages import conversation_faults, pair_faults
 from magpie_hf.lint.rows import RESERVED, lint_rows
 from magpie_hf.schema import FORBIDDEN, MESSAGE, PUBLISHED
 
@@ -198,6 +199,17 @@ def test_the_types_of_conversations(tmp_path: Path) -> None:
     one(complaints(tmp_path, row(1, has_pair="yes"), features=flag), "has_pair is string and no bool")
 
 
+def test_ids_and_vectors(tmp_path: Path) -> None:
+    vectors = datasets.Features({"id": datasets.Value("int64"), "embedding": datasets.List(datasets.Value("float32"), length=2)})
+    rows = [{"id": 5, "embedding": [0.0, 1.0]}, {"id": 6, "embedding": None}, {"id": 7, "embedding": [0.0, float("nan")]}]
+    one(complaints(tmp_path, *rows, features=vectors), "algebra/train_sft row 7: embedding[] is NaN or infinite")
+    lists = datasets.Features({"id": datasets.List(datasets.Value("string")), "x": datasets.Value("float32")})
+    lines = complaints(tmp_path, {"id": ["a"], "x": 1.0}, {"id": ["a"], "x": float("inf")}, features=lists)
+    assert len(lines) == 2
+    assert lines[0].startswith("algebra/train_sft: id is list<")
+    assert lines[1].startswith("algebra/train_sft row 1: x is NaN")
+
+
 def test_a_prompt_ends_with_the_user(tmp_path: Path) -> None:
     features = datasets.Features({"id": datasets.Value("string"), "prompt": [MESSAGE]})
     asked = {"id": "a", "prompt": talk("Why?", "Thus.", "Be brief.")[:2]}
@@ -273,6 +285,58 @@ def test_empty_and_broken_files(tmp_path: Path) -> None:
     one(lint_rows({path: tmp_path / "gone.parquet"}), f"{path}: it cannot be read as parquet (FileNotFoundError)")
     file.write_bytes(whole[:4] + b"\xff" * 400 + whole[404:])  # pages spoilt, footer whole
     one(lint_rows({path: file}), f"its file {file.name} cannot be read to its end")
+
+
+ROLE = st.sampled_from(["system", "user", "assistant", "tool", None])
+SAID = st.none() | st.fixed_dictionaries({"role": ROLE, "content": st.sampled_from(["a", "b", "", " \u3000", None])})
+RIGHT = st.sampled_from([talk("a", "b"), talk("a", "b", "c"), talk("a", "b") * 2, talk("a", "c")])
+TALKS = st.lists(st.none() | RIGHT | st.lists(SAID, max_size=4), max_size=6)
+LISTS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+
+
+def slowly(name: str, value: list[dict[str, Any] | None] | None) -> list[bool]:
+    """What `conversation_faults` yields, for one row, said in another way."""
+    if not value:
+        return [value is None, value is not None, False, False, False]
+    roles = [message["role"] if message else None for message in value]
+    turns = roles[1:] if roles[0] == "system" else roles
+    texts = [message["content"] if message else None for message in value]
+    return [
+        False,
+        False,
+        turns != (["user", "assistant"] * len(turns))[: len(turns)],
+        roles[-1] != ("user" if name == "prompt" else "assistant"),
+        any(text is None or not text.strip() for text in texts),
+    ]
+
+
+@settings(deadline=None)
+@given(rows=TALKS, name=st.sampled_from(["messages", "prompt"]), start=st.integers(0, 3))
+def test_conversations_are_judged_as_if_one_by_one(rows: list[Any], name: str, start: int) -> None:
+    masks = [mask for mask, _ in conversation_faults(name, pa.array(rows, LISTS)[start:])]
+    assert [[bool(mask[number]) for mask in masks] for number in range(len(rows[start:]))] == [slowly(name, row) for row in rows[start:]]
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(RIGHT, RIGHT, RIGHT, st.booleans()), max_size=6), preferences=st.booleans(), start=st.integers(0, 2))
+def test_pairs_are_judged_as_if_one_by_one(rows: list[tuple[Any, Any, Any, bool]], preferences: bool, start: int) -> None:
+    columns = list(zip(*rows, strict=True)) or [()] * 4
+    kinds = [("chosen", LISTS), ("rejected", LISTS), ("messages", LISTS), ("has_pair", pa.bool_())]
+    arrays = [pa.array(column, kind) for column, (_, kind) in zip(columns, kinds, strict=True)]
+    batch = pa.RecordBatch.from_arrays(arrays, [name for name, _ in kinds]).slice(start)
+    said = [[bool(mask[number]) for mask, _ in pair_faults(batch, preferences)] for number in range(len(batch))]
+    expected = [
+        [
+            chosen[:-1] != rejected[:-1],
+            False,
+            not pair and chosen != rejected,
+            not pair and chosen == rejected != messages,
+            *([not pair] if preferences else []),
+            pair and chosen == rejected,
+        ]
+        for chosen, rejected, messages, pair in rows[start:]
+    ]
+    assert said == expected
 
 
 # --- card --------------------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from magpie_hf.walk import build
 from magpie_hf.wording import Wording
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
+LICENCE = ("--model-license", "apache-2.0")
 Build = tuple[Path, dict[str, DatasetDict]]
 
 
@@ -47,15 +48,26 @@ def client(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
 
 
 @pytest.fixture(scope="module")
-def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+def unlicensed(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model without the card that names its licence."""
+    folder = tmp_path_factory.mktemp("models") / "Nameless"
+    folder.mkdir()
+    for file in demo_model.iterdir():
+        if file.name != "README.md":
+            (folder / file.name).symlink_to(file.resolve())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(unlicensed: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """A build of two domains with every kind of configuration and split."""
     out = tmp_path_factory.mktemp("built") / "out"
-    recipe = small_recipe(Answers(resolve(str(demo_model)), answers=3), count=40, k=5)
+    recipe = small_recipe(Answers(resolve(str(unlicensed)), answers=3), count=40, k=5)
     return out, build(replace(recipe, rl_agreement=0.3, held_out=HeldOut(0.3)), out)
 
 
 def test_every_configuration_and_split_loads_again(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
-    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO))
+    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE))
     assert code == OK, said
     assert len(hub.commits(REPO)) == 1
     wanted = expected("main", *built)
@@ -83,29 +95,37 @@ def test_the_library_publishes_too(client: LoopbackHub, built: Build, tmp_path: 
 
 def test_a_model_whose_licence_is_not_known_needs_one(client: LoopbackHub, built: Build, tmp_path: Path) -> None:
     for wording, message in (
-        (None, r"the licence of SmolLM2-135M-Instruct is not known; give it with --model-license"),
+        (None, r"the licence of Nameless is not known; give it with --model-license"),
         (Wording(licences=("apache2",)), r"'apache2' is none of the Hub's ids.*apache-2\.0"),
         (Wording(licences=("else/model=mit",)), r"else/model"),
     ):
         with pytest.raises(BadInput, match=message):
             magpie_hf.publish(built[0], REPO, wording=wording)
     assert not client.repositories
-    magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "to", wording=Wording(licences=("SmolLM2-135M-Instruct=gemma",)))
+    magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "to", wording=Wording(licences=("Nameless=gemma",)))
     assert "gemma" in (tmp_path / "to" / "README.md").read_text()
 
 
+def test_a_licence_that_the_models_own_card_states_is_enough(demo_model: Path, tmp_path: Path) -> None:
+    build(small_recipe(Answers(resolve(str(demo_model))), "algebra", count=8), tmp_path / "out")
+    magpie_hf.publish_to_folder(tmp_path / "out", REPO, tmp_path / "to")
+    assert "apache-2.0" in (tmp_path / "to" / "README.md").read_text()
+
+
 def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
-    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, "--card-lang", "ja", "--to", str(tmp_path / "ja")))
+    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE, "--card-lang", "ja", "--to", str(tmp_path / "ja")))
     assert code == OK, said
     assert "です" in (tmp_path / "ja" / "README.md").read_text()
     mine = tmp_path / "mine.jinja"
     mine.write_text("---\n{{ metadata }}\n---\n# Mine: {{ facts.k }} candidates\n")
-    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, "--card-template", str(mine), "--to", str(tmp_path / "own")))
+    code, said = ended(
+        run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE, "--card-template", str(mine), "--to", str(tmp_path / "own"))
+    )
     assert code == OK, said
     assert (tmp_path / "own" / "README.md").read_text().endswith("# Mine: 5 candidates\n")
     for text, message in (("{{ no_such_thing }}", "no_such_thing"), ("{% if %}", "template"), ("# no metadata", "front matter")):
         mine.write_text(text)
-        code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, "--card-template", str(mine)))
+        code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *own))
         assert code == BAD_INPUT, said
         assert said.count("\n") == 1
         assert message in said
@@ -132,7 +152,7 @@ def test_the_readmes_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp_pa
 
 
 def test_push_is_checked_before_anything_is_built(
-    hub: LoopbackHub, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: LoopbackHub, unlicensed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from huggingface_hub import constants
 
@@ -140,23 +160,23 @@ def test_push_is_checked_before_anything_is_built(
         monkeypatch.setattr(constants, name, value)
     hub.create("ada/public", private=False)
     hub.create("ada/foreign", private=True, files={"notes.txt": b"mine"})
-    licence = ["--model-license", "apache-2.0"]
     for words, token, message in (
-        (["--push", "sums", *licence], WRITER, "'sums' is no name that the Hub allows"),
-        (["--push", REPO, *licence], READER, "the token of ada may only read"),
-        (["--push", REPO, *licence], None, "no token of the Hub is on this machine"),
-        (["--push", "ada/public", *licence], WRITER, "ada/public is public; give --public"),
-        (["--push", "ada/foreign", *licence], WRITER, "ada/foreign holds what this project did not put there (notes.txt)"),
-        (["--push", REPO], WRITER, "the licence of SmolLM2-135M-Instruct is not known"),
+        (["--push", "sums", *LICENCE], WRITER, "'sums' is no name that the Hub allows"),
+        (["--push", REPO, *LICENCE], READER, "the token of ada may only read"),
+        (["--push", REPO, *LICENCE], None, "no token of the Hub is on this machine"),
+        (["--push", "ada/public", *LICENCE], WRITER, "ada/public is public; give --public"),
+        (["--push", "ada/foreign", *LICENCE], WRITER, "ada/foreign holds what this project did not put there (notes.txt)"),
+        (["--push", REPO], WRITER, "the licence of Nameless is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
-        (["--push", REPO, *licence, "--card-template", str(tmp_path / "none")], WRITER, "none"),
-        (["--tag", "v1"], WRITER, "--push says nothing of where; give it, too"),
+        (["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")], WRITER, "none"),
+        (["--tag", "v1"], WRITER, "--tag says how to publish, and --push does not say where; give it, too"),
+        ([*LICENCE], WRITER, "--model-license says how to publish"),
         (["--test-share", "1.5"], WRITER, "the share of the test splits is 1.5"),
     ):
         monkeypatch.setenv("HF_TOKEN", token or "")
         if token is None:
             monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
-        assert main(["build", "--model", str(demo_model), "--count", "4", "--out", str(tmp_path / "out"), *words]) == BAD_INPUT
+        assert main(["build", "--model", str(unlicensed), "--count", "4", "--out", str(tmp_path / "out"), *words]) == BAD_INPUT
         said = capsys.readouterr()
         assert said.err.count("\n") == 1
         assert message in said.err

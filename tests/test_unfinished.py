@@ -19,9 +19,6 @@ from magpie_hf.release import released
 from magpie_hf.sampling import Sampling
 from magpie_hf.unfinished import finished_part
 from magpie_hf.walk import build
-from magpie_hf.wording import Wording
-
-LICENCE = Wording(licences=("apache-2.0",))
 
 
 class Dying(Answers):
@@ -62,8 +59,8 @@ def test_the_finished_part_is_a_part_of_the_whole(stopped: tuple[Path, Recipe, d
     out, _, whole = stopped
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
     with pytest.raises(BadInput, match=r"is not finished \(.*\); run it again, then publish, or publish what is, with --partial"):
-        released(out, "ada/sums", LICENCE).__enter__()
-    with released(out, "ada/sums", LICENCE, partial=True) as files:
+        released(out, "ada/sums").__enter__()
+    with released(out, "ada/sums", partial=True) as files:
         to = tmp_path / "to"
         for path, content in files.items():
             (to / path).parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +123,7 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
         build(recipe_of(dying), tmp_path / "out", shard_rows=8)
     with (
         pytest.raises(BadInput, match=r"no row of the build in .* went through every stage yet \(.*\); run it again"),
-        released(tmp_path / "out", "ada/sums", LICENCE, partial=True),
+        released(tmp_path / "out", "ada/sums", partial=True),
     ):
         pass
     assert not list((tmp_path / "out" / "run").glob("partial-*"))
@@ -134,6 +131,6 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
     record.write_text(json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "harvest"}))
     with (
         pytest.raises(BadInput, match=r"the record of the build in .* cannot be read \(KeyError: 'harvest'\); run the build again"),
-        released(tmp_path / "out", "ada/sums", LICENCE, partial=True),
+        released(tmp_path / "out", "ada/sums", partial=True),
     ):
         pass

@@ -1,4 +1,4 @@
-"""What the Hub lets a dataset card's metadata say, list by list, as of autumn 2026. Not here: licences, or judging a card."""
+"""What the Hub lets a dataset card's metadata say, list by list, gathered in autumn 2026. Not here: licences, or judging a card."""
 
 from __future__ import annotations
 

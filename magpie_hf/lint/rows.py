@@ -88,9 +88,16 @@ def _schema_faults(schema: pa.Schema) -> Iterator[str]:
         yield f"{pairs.pop()} stands here without its counterpart, so there are no pairs"
     if "has_pair" in names and not pa.types.is_boolean(schema.field("has_pair").type):
         yield f"has_pair is {schema.field('has_pair').type} and no bool"
+    if "id" in names and not _has_ids(schema):
+        yield f"id is {schema.field('id').type} and neither a text nor a whole number"
     for name in MESSAGE_LISTS:
         if name in names and (says := type_fault(name, schema.field(name).type)):
             yield says
+
+
+def _has_ids(schema: pa.Schema) -> bool:
+    kind = schema.field("id").type if "id" in schema.names else pa.null()
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
 
 
 def _lint_split(split: Split, seen: _Seen | None, complaints: Complaints) -> None:
@@ -118,7 +125,7 @@ class _Rows:
     batch: pa.RecordBatch
 
     def name(self, number: int) -> str:
-        known = self.batch.column("id")[number].as_py() if "id" in self.batch.schema.names else None
+        known = self.batch.column("id")[number].as_py() if _has_ids(self.batch.schema) else None
         return f"{self.place} row {self.first + number if known is None else known}"
 
     def names(self, mask: np.ndarray[Any, Any]) -> Iterator[str]:
@@ -128,7 +135,8 @@ class _Rows:
 def _batches(file: Path, with_problems: bool) -> Iterator[pa.RecordBatch]:
     """Only the columns that are looked at: conversations, has_pair, ids, problems where they are asked for, and every float."""
     wanted = {"id", "has_pair", *MESSAGE_LISTS, *(["problem"] if with_problems else [])}
-    with pq.ParquetFile(file) as parquet:
+    # Read ahead, it would hold every column of the file: 1.2 GB instead of 50 MB for 44,000 rows of 8 kB, and twice as slow.
+    with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as parquet:
         leaves = [parquet.schema.column(number) for number in range(len(parquet.schema))]
         floats = {leaf.path for leaf in leaves if leaf.physical_type in ("FLOAT", "DOUBLE")}
         columns = sorted((wanted & set(parquet.schema_arrow.names)) | floats)
@@ -145,7 +153,7 @@ def _faults(split: Split, batch: pa.RecordBatch, ids: set[str]) -> Iterator[Faul
     flag = "has_pair" not in names or pa.types.is_boolean(batch.schema.field("has_pair").type)
     if {"chosen", "rejected"} <= right and flag and ("messages" not in names or "messages" in right):
         yield from pair_faults(batch, preferences=split.name.endswith("_prefs"))
-    if "id" in names:
+    if _has_ids(batch.schema):
         yield from _id_faults(batch.column("id").to_pylist(), ids)
     for name in names:
         for path, values, rows in _floats(name, batch.column(name), np.arange(len(batch))):
@@ -170,6 +178,9 @@ def _floats(path: str, array: pa.Array, rows: np.ndarray[Any, Any]) -> Iterator[
         yield path, array, rows
     elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         yield from _floats(f"{path}[]", array.flatten(), rows[np.asarray(pc.list_parent_indices(array))])
+    elif pa.types.is_fixed_size_list(array.type):
+        whole = np.asarray(array.is_valid())
+        yield from _floats(f"{path}[]", array.flatten(), np.repeat(rows[whole], array.type.list_size))
     elif pa.types.is_struct(array.type):
         for inner in array.type:
             yield from _floats(f"{path}.{inner.name}", pc.struct_field(array, inner.name), rows)
