@@ -119,6 +119,17 @@ def words(language: str) -> dict[str, Any]:
 def _variables(
     contents: Contents, repo: str, language: str, licences: Mapping[str, Mapping[str, str]], unfinished: Mapping[str, tuple[int, int]]
 ) -> dict[str, Any]:
+    """What a template is given, a user's too; besides, `plots`: name and path of each.
+
+    repo: what the examples load; metadata: the YAML between the lines ---; facts: those of `facts.facts`; domains: of these, the domains;
+    problems: how many; languages: ISO 639-1; unfinished: (domain, problems, target), empty for a whole build; models: those of the facts,
+    with licences; generator, solver, tagger, embedder: of these, the one of each step, or none; scorer: its title, and what it reads; data:
+    splits by configuration; shown_splits: (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
+    configuration and its splits to train and to test with, or none; thinking: whether a text holds some; tables: each as Markdown, by
+    name; examples: a row of each domain, quoted; words: what stands in the tables, and alternative texts.
+
+    Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
+    """
     facts = contents.facts
     models = [{**model, "licence": model["licence"] or licences.get(model["name"])} for model in facts["models"]]
     by_step = {step: model for model in models for step in model["steps"]}

@@ -35,6 +35,7 @@ from magpie_hf.lint.card import lint_card
 from magpie_hf.markdown import code, escape, fence, final, link, quote, table
 from magpie_hf.models import resolve
 from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
+from magpie_hf.stats import Draws
 from magpie_hf.walk import build
 
 REPO = "ada/sums"
@@ -176,6 +177,18 @@ def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) 
         for word in ("DPOTrainer", "GRPOTrainer", "verl", "argilla", "test_sft", "_rl", "eval_dataset"):
             assert word not in text
         assert front(text)["configs"][0]["config_name"] == "geometry"
+
+
+def test_a_domain_without_a_row(contents: card.Contents) -> None:
+    empty = {**contents.facts["domains"][0], "key": "discrete"}
+    draws = {**contents.draws, "discrete": Draws(7, {"length": 7}, {}, 0, 0, 0, 0)}
+    facts = {**contents.facts, "domains": [empty, *contents.facts["domains"]]}
+    for language in card.LANGUAGES:
+        files = card.files(card.Contents(facts, draws, contents.data), REPO, language=language)
+        text = files["README.md"].decode()
+        assert "| `discrete` | — | 7 | 7 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
+        assert "### discrete" not in text
+        assert b"discrete: 0" in files["plots/scores.svg"]
 
 
 @pytest.mark.usefixtures("plotless")
