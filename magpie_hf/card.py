@@ -90,10 +90,11 @@ def check_template(template: Path) -> None:
     """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there is none of."""
     environment = _environment()
     try:
-        wanted = meta.find_undeclared_variables(environment.parse(_text_of(template)))
+        tree = environment.parse(_text_of(template))
+        environment.compile(tree)  # which alone looks at filters and tests
     except jinja2.TemplateSyntaxError as error:
-        raise BadInput(f"line {error.lineno} of the template {template} is no Jinja ({error}); mend it") from error
-    if unknown := sorted(wanted - set(NAMES) - set(environment.globals)):
+        raise BadInput(f"line {error.lineno} of the template {template} is no Jinja ({' '.join(str(error).split())}); mend it") from error
+    if unknown := sorted(meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)):
         raise BadInput(f"the template {template} names {', '.join(unknown)}, which there is not; the names there are {', '.join(NAMES)}")
 
 
