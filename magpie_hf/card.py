@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import yaml
+from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from magpie_hf import markdown, plots
@@ -39,6 +40,10 @@ def version(folder: Path) -> str:
 
 
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
+NAMES = (  # what a template is given
+    "data", "domains", "embedder", "examples", "facts", "generator", "languages", "metadata", "models", "plots", "problems", "repo",
+    "scorer", "shown_splits", "solver", "tables", "tagger", "thinking", "unfinished", "uses", "words",
+)  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
 
@@ -81,19 +86,34 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
-    """A user's template, rendered. Raises BadInput, with the line, where that is not possible."""
+def check_template(template: Path) -> None:
+    """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there is none of."""
+    environment = _environment()
     try:
-        text = template.read_text(encoding="utf-8")
+        wanted = meta.find_undeclared_variables(environment.parse(_text_of(template)))
+    except jinja2.TemplateSyntaxError as error:
+        raise BadInput(f"line {error.lineno} of the template {template} is no Jinja ({error}); mend it") from error
+    if unknown := sorted(wanted - set(NAMES) - set(environment.globals)):
+        raise BadInput(f"the template {template} names {', '.join(unknown)}, which there is not; the names there are {', '.join(NAMES)}")
+
+
+def _text_of(template: Path) -> str:
+    try:
+        return template.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"the template {template} cannot be read ({error}); give a text file") from error
+
+
+def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
+    """A user's template, rendered. Raises BadInput, with the line, where that is not possible."""
+    check_template(template)
     try:
-        rendered: str = _environment().from_string(text).render(variables)
+        rendered: str = _environment().from_string(_text_of(template)).render(variables)
     except Exception as error:  # a template can raise whatever an expression of it can
         line = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else _line(error)
         raise BadInput(
             f"line {line} of the template {template} cannot be rendered ({type(error).__name__}: {error}); "
-            f"mend it: the names there are {', '.join(sorted(variables))}"
+            f"mend it: the names there are {', '.join(NAMES)}"
         ) from error
     if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
         raise BadInput(
@@ -131,7 +151,7 @@ def _variables(
     Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
     """
     facts = contents.facts
-    models = [{**model, "licence": model["licence"] or licences.get(model["name"])} for model in facts["models"]]
+    models = [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in facts["models"]]
     by_step = {step: model for model in models for step in model["steps"]}
     return {
         "repo": repo,

@@ -159,10 +159,13 @@ def _push(options: argparse.Namespace, folder: Path, partial: bool = False) -> N
 def _check_push(options: argparse.Namespace) -> None:
     """Raises BadInput where what is about to be built could not be published as the options say."""
     if options.push:
+        from magpie_hf.card import check_template
         from magpie_hf.hub import check_target
         from magpie_hf.licences import parse_model_licences
 
         parse_model_licences(options.model_license)
+        if options.card_template:
+            check_template(Path(options.card_template).expanduser())
         check_target(options.push, **_where(options))
     elif given := [name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"]:
         raise BadInput(f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too")

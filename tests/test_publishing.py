@@ -118,12 +118,15 @@ def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Bui
     assert "です" in (tmp_path / "ja" / "README.md").read_text()
     mine = tmp_path / "mine.jinja"
     mine.write_text("---\n{{ metadata }}\n---\n# Mine: {{ facts.k }} candidates\n")
-    code, said = ended(
-        run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE, "--card-template", str(mine), "--to", str(tmp_path / "own"))
-    )
+    own = [*LICENCE, "--card-template", str(mine)]
+    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *own, "--to", str(tmp_path / "own")))
     assert code == OK, said
     assert (tmp_path / "own" / "README.md").read_text().endswith("# Mine: 5 candidates\n")
-    for text, message in (("{{ no_such_thing }}", "no_such_thing"), ("{% if %}", "template"), ("# no metadata", "front matter")):
+    for text, message in (
+        ("{{ no_such_thing }}", "no_such_thing"),
+        ("{% if %}", "template"),
+        ("# no metadata", "does not begin with the metadata"),
+    ):
         mine.write_text(text)
         code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *own))
         assert code == BAD_INPUT, said
@@ -168,7 +171,7 @@ def test_push_is_checked_before_anything_is_built(
         (["--push", "ada/foreign", *LICENCE], WRITER, "ada/foreign holds what this project did not put there (notes.txt)"),
         (["--push", REPO], WRITER, "the licence of Nameless is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
-        (["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")], WRITER, "none"),
+        (["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")], WRITER, "none cannot be read"),
         (["--tag", "v1"], WRITER, "--tag says how to publish, and --push does not say where; give it, too"),
         ([*LICENCE], WRITER, "--model-license says how to publish"),
         (["--test-share", "1.5"], WRITER, "the share of the test splits is 1.5"),
