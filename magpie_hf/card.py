@@ -118,8 +118,8 @@ def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
         ) from error
     if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
         raise BadInput(
-            f"the template {template} does not begin with the metadata, without which nobody could load the dataset; begin it with a "
-            "line ---, a line {{ metadata }} and a line ---"
+            f"the template {template} does not begin with the metadata (the front matter), without which nobody can load the dataset; "
+            "begin it with a line ---, a line {{ metadata }} and a line ---"
         )
     return rendered
 

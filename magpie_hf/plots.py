@@ -19,7 +19,7 @@ Series = Mapping[str, Sequence[float]]  # values by what they are, drawn in one 
 _COLOURS = ("#2b6cb0", "#dd6b20")
 _BINS = 20
 _COLUMNS, _WIDTH, _HEIGHT = 3, 2.9, 1.9  # panels side by side, and the inches of one
-# Text stays text, a third of the bytes of its outlines; it is measured in the font that matplotlib brings. White, as the labels are dark.
+# Text stays text, which is two thirds of the bytes of its outlines, measured in the font that matplotlib brings. White: labels are dark.
 _STYLE = {
     "svg.hashsalt": "magpie_hf",
     "svg.fonttype": "none",
