@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 import yaml
-from jinja2 import meta
+from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from magpie_hf import markdown, plots
@@ -93,9 +93,18 @@ def check_template(template: Path) -> None:
         tree = environment.parse(_text_of(template))
         environment.compile(tree)  # which alone looks at filters and tests
     except jinja2.TemplateSyntaxError as error:
-        raise BadInput(f"line {error.lineno} of the template {template} is no Jinja ({' '.join(str(error).split())}); mend it") from error
-    if unknown := sorted(meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)):
-        raise BadInput(f"the template {template} names {', '.join(unknown)}, which there is not; the names there are {', '.join(NAMES)}")
+        raise _refusal(template, error.lineno, error) from error
+    unknown = meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)
+    for name in tree.find_all(nodes.Name):
+        if name.name in unknown:
+            raise _refusal(template, name.lineno, jinja2.UndefinedError(f"{name.name!r} is undefined"))
+
+
+def _refusal(template: Path, line: int, error: Exception) -> BadInput:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return BadInput(
+        f"line {line} of the template {template} cannot be rendered ({reason}); mend it: the names there are {', '.join(NAMES)}"
+    )
 
 
 def _text_of(template: Path) -> str:
@@ -111,11 +120,7 @@ def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
     try:
         rendered: str = _environment().from_string(_text_of(template)).render(variables)
     except Exception as error:  # a template can raise whatever an expression of it can
-        line = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else _line(error)
-        raise BadInput(
-            f"line {line} of the template {template} cannot be rendered ({type(error).__name__}: {error}); "
-            f"mend it: the names there are {', '.join(NAMES)}"
-        ) from error
+        raise _refusal(template, _line(error), error) from error
     if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
         raise BadInput(
             f"the template {template} does not begin with the metadata (the front matter), without which nobody can load the dataset; "

@@ -128,7 +128,7 @@ def _publish(options: argparse.Namespace) -> int:
     if options.to and (options.dry_run or options.public or options.overwrite or options.tag):
         raise BadInput("--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out")
     if options.to:
-        change, rows = publish_to_folder(folder, options.repo, options.to, **how)
+        change, rows = publish_to_folder(folder, options.repo, options.to, **how, say=_say)
         print("\n".join([*change.lines(rows), f"written to {options.to}"]))
     elif options.dry_run:
         change, rows = preview(folder, options.repo, **_where(options), **how)

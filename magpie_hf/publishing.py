@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from magpie_hf import hub
+from magpie_hf import hub, plots
 from magpie_hf.manifest import Changes
 from magpie_hf.release import released, rows_of, to_folder
 from magpie_hf.remote import Say, check_names
@@ -32,6 +32,7 @@ def publish(
     for a public or foreign dataset of that name; HubError where the Hub cannot be reached or refuses a step.
     """
     check_names(repo, tag)
+    _say_missing(say)
     with released(Path(folder).expanduser(), repo, wording, partial) as files:
         return hub.push(files, repo, private=private, overwrite=overwrite, tag=tag, say=say)
 
@@ -49,14 +50,27 @@ def preview(
 ) -> tuple[Changes, dict[str, int]]:
     """What `publish` would change, and the rows of each file, without writing anything. Raises what it would raise before it writes."""
     check_names(repo, tag)
+    _say_missing(say)
     with released(Path(folder).expanduser(), repo, wording, partial) as files:
         return hub.preview(files, repo, private=private, overwrite=overwrite, tag=tag, say=say), rows_of(files)
 
 
 def publish_to_folder(
-    folder: str | Path, repo: str, to: str | Path, *, wording: Wording | None = None, partial: bool = False
+    folder: str | Path,
+    repo: str,
+    to: str | Path,
+    *,
+    wording: Wording | None = None,
+    partial: bool = False,
+    say: Say = lambda line: None,
 ) -> tuple[Changes, dict[str, int]]:
     """Write what `publish` would publish into a local folder, which `load_dataset` reads; what that changed, and the rows of each file."""
     check_names(repo, None)
+    _say_missing(say)
     with released(Path(folder).expanduser(), repo, wording, partial) as files:
         return to_folder(files, Path(to).expanduser()), rows_of(files)
+
+
+def _say_missing(say: Say) -> None:
+    if (reason := plots.missing()) is not None:
+        say(f"the card has no plots: {reason}")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 from datasets import DatasetDict, Features
 
+from magpie_hf import plots
 from magpie_hf.decisions import Decisions
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
@@ -79,6 +80,8 @@ def build(
     for domain, one in numbers.items():
         for line in one.lines():
             say(f"{domain:<14} {line}")
+    if (reason := plots.missing()) is not None:
+        say(f"the card has no plots: {reason}")
     return {config: DatasetDict({split: rows.dataset for split, rows in splits.items()}) for config, splits in data.items()}
 
 
