@@ -73,4 +73,4 @@ def publish_to_folder(
 
 def _say_missing(say: Say) -> None:
     if (reason := plots.missing()) is not None:
-        say(f"the card has no plots: {reason}")
+        say(reason)

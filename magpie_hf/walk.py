@@ -81,7 +81,7 @@ def build(
         for line in one.lines():
             say(f"{domain:<14} {line}")
     if (reason := plots.missing()) is not None:
-        say(f"the card has no plots: {reason}")
+        say(reason)
     return {config: DatasetDict({split: rows.dataset for split, rows in splits.items()}) for config, splits in data.items()}
 
 
