@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,3 +275,10 @@ def test_the_page_gives_as_an_example_what_is_chosen() -> None:
     page = (ROOT / "docs" / "scale-out.md").read_text()
     for number, name, count in ((1, "H100 80 GB", 4), (2, "H100 80 GB", 6)):
         assert f"`{laid_out(number, name, count)}`" in page.replace("\n", " ")
+
+
+def test_the_scripts_of_the_page_are_sound_shell() -> None:
+    scripts = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "scale-out.md").read_text(), re.DOTALL)
+    assert len(scripts) > 5
+    for script in scripts:
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=10)
