@@ -18,7 +18,7 @@ SEQUENCES = 32  # whole requests at once that make a comfortable cache; most req
 OVERHEAD = 3.0  # GB a GPU for a step's activations, CUDA graphs and what is not split evenly; an assumption, not a measurement
 UTILIZATION = 0.9  # share of a GPU's memory that vLLM is given; the rest is left to the CUDA context and to libraries
 NODE = 8  # GPUs of one machine
-NO_FLOAT16 = (4,)  # numbered models that vLLM refuses to run as float16, for their numbers overflow
+NO_FLOAT16 = (4,)  # numbered models that vLLM does not run as float16, as their numbers are unstable in it
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def _too_large(need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, te
     ways += [f"{found} x {other.name}" for found, other in smallest.items() if found and found != more]
     given = f" at tensor parallel size {tensor}" if tensor else f" for each of {data} engines" if data else ""
     return (
-        f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {OVERHEAD:.0f} GB a GPU to work in and {need.cache(1):.1f} GB a "
-        f"request, and {_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}; nothing was downloaded: "
+        f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {OVERHEAD:.0f} GB a GPU to work in and "
+        f"{need.cache(1):.1f} GB a request, and {_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}; nothing was downloaded: "
         f"it would fit {' or '.join(ways) or 'no single machine'}, else use a smaller model"
     )
 
