@@ -118,9 +118,10 @@ def _too_large(need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, te
     ways = [f"{more} of these GPUs"] if more else []
     ways += [f"{found} x {other.name}" for found, other in smallest.items() if found and found != more]
     given = f" at tensor parallel size {tensor}" if tensor else f" for each of {data} engines" if data else ""
+    has = f"{_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}"
     return (
         f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {OVERHEAD:.0f} GB a GPU to work in and "
-        f"{need.cache(1):.1f} GB a request, and {_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}; nothing was downloaded: "
+        f"{need.cache(1):.1f} GB a request, and {has}; nothing was downloaded: "
         f"it would fit {' or '.join(ways) or 'no single machine'}, else use a smaller model"
     )
 

@@ -100,4 +100,4 @@ def test_a_layout_that_a_cpu_does_not_have_is_bad_input(demo_model: Path) -> Non
     with pytest.raises(BadInput, match="data parallel size 4096 needs as many CPU cores"):
         replace(engine, form="auto", data_parallel_size=4096).check()
     with pytest.raises(BadInput, match="tensor parallel size 2 needs as many GPUs, and this machine has none"):
-        replace(engine, tensor_parallel_size=2).check()
+        replace(engine, form="auto", data_parallel_size=1, tensor_parallel_size=2).check()
