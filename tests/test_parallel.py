@@ -11,7 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from conftest import ROOT
 from magpie_hf import BadInput, Model
@@ -249,6 +251,22 @@ def test_a_model_of_unknown_size_is_not_guessed(machine: Machine, monkeypatch: p
     assert device.place(Model("a/b", "r"), tensor=2).data == 2
     machine.gpus = [H100]
     assert device.place(Model("a/b", "r")).tensor == 1
+
+
+def test_the_size_of_weights_is_read_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    indices: dict[str, Any] = {"model.safetensors.index.json": {"metadata": {"total_size": 15e9}}}
+    monkeypatch.setattr(device, "json_of", lambda model, name: indices.get(name))
+    assert device.weights_gigabytes(Model("a/b", "r")) == 15
+    indices.clear()
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(size=2e9 if "/a/b/resolve/r/" in url else 0))
+    assert device.weights_gigabytes(Model("a/b", "r")) == 2
+
+    def offline(url: str) -> None:
+        raise OfflineModeIsEnabled
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", offline)
+    assert device.weights_gigabytes(Model("a/b", "r")) is None
 
 
 def test_gpus_are_read_from_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
