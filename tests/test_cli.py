@@ -223,11 +223,12 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"errors", "sampling", "known", "labels", "limits", "reasons", "wording"},
+    {"errors", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes"},
     {
         "domains",
         "probing.settings",
         "models",
+        "parallel",
         "heads",
         "licences",
         "chat",
