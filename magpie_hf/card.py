@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 import yaml
-from jinja2 import meta
+from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from magpie_hf import markdown, plots
@@ -58,8 +58,8 @@ def files(
 ) -> dict[str, bytes]:
     """The card and its plots, by path: "README.md" and "plots/<name>.svg".
 
-    repo: what the examples load; template: a template that takes the place of ours; licences: of models that this package does not
-    know, by name, each {"name", "duty"}; unfinished: of a build of which a part is published, (problems, target) by domain.
+    repo: what the examples load; template: a template that takes the place of ours; licences: of models by name, each {"name",
+    "duty"}, in place of what this package knows; unfinished: of a build of which a part is published, (problems, target) by domain.
 
     Raises BadInput for a language that there is no template in, and for a template that cannot be read or rendered.
     """
@@ -90,11 +90,14 @@ def check_template(template: Path) -> None:
     """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there is none of."""
     environment = _environment()
     try:
-        wanted = meta.find_undeclared_variables(environment.parse(_text_of(template)))
+        tree = environment.parse(_text_of(template))
+        unknown = meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)
     except jinja2.TemplateSyntaxError as error:
-        raise BadInput(f"line {error.lineno} of the template {template} is no Jinja ({error}); mend it") from error
-    if unknown := sorted(wanted - set(NAMES) - set(environment.globals)):
-        raise BadInput(f"the template {template} names {', '.join(unknown)}, which there is not; the names there are {', '.join(NAMES)}")
+        raise BadInput(f"line {error.lineno} of the template {template} is no Jinja ({error.message}); mend it") from error
+    if first := next((name for name in tree.find_all(nodes.Name) if name.name in unknown), None):
+        raise BadInput(
+            f"line {first.lineno} of the template {template} names {first.name}, which there is not; the names there are {', '.join(NAMES)}"
+        )
 
 
 def _text_of(template: Path) -> str:
