@@ -58,8 +58,8 @@ def files(
 ) -> dict[str, bytes]:
     """The card and its plots, by path: "README.md" and "plots/<name>.svg".
 
-    repo: what the examples load; template: a template that takes the place of ours; licences: of models that this package does not
-    know, by name, each {"name", "duty"}; unfinished: of a build of which a part is published, (problems, target) by domain.
+    repo: what the examples load; template: a template that takes the place of ours; licences: of models by name, each {"name",
+    "duty"}, in place of what this package knows; unfinished: of a build of which a part is published, (problems, target) by domain.
 
     Raises BadInput for a language that there is no template in, and for a template that cannot be read or rendered.
     """

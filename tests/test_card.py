@@ -581,6 +581,8 @@ def test_licences(contents: card.Contents) -> None:
     models = [{**model, "name": "org/model", "revision": "a" * 40, "licence": known} for model in contents.facts["models"]]
     text = text_of(with_facts(contents, models=models))
     assert "| org/model | [MIT](https://opensource.org/license/mit) | attribution | magpie_hf |" in text
+    given = {"org/model": {"name": "other", "duty": ""}}
+    assert "| org/model | other | — | who built it |" in text_of(with_facts(contents, models=models), licences=given)
     assert f"| [org/model](https://huggingface.co/org/model) | `{'a' * 40}` |" in text
 
 
@@ -639,7 +641,10 @@ def test_a_template_of_the_users(contents: card.Contents, tmp_path: Path) -> Non
 
 
 BROKEN = {
-    "an unknown variable": (HEAD + "\n{{ nothing }}\n", r"line 5 of the template \S+ cannot be rendered .*'nothing' is undefined"),
+    "an unknown variable": (
+        HEAD + "\n{{ nothing }}\n",
+        r"line 5 of the template \S+ cannot be rendered \(UndefinedError: 'nothing' is undefined\); mend it: the names there are data, ",
+    ),
     "an unknown part": (HEAD + "{{ tables.nothing }}\n", r"line 4 of .* has no attribute 'nothing'"),
     "a syntax error": (HEAD + "\n\n{% if %}\n", r"line 6 of .*TemplateSyntaxError"),
     "an unknown filter": (HEAD + "{{ repo | shout }}\n", r"line 4 of .*No filter named 'shout'"),
@@ -660,7 +665,21 @@ def test_a_template_that_cannot_be_rendered(what: str, contents: card.Contents, 
     with pytest.raises(BadInput, match=complaint) as error:
         card.files(contents, REPO, template=template)
     assert "\n" not in str(error.value)
-    assert what == "no metadata" or "the names there are data, domains, " in str(error.value)
+
+
+def test_every_name_that_a_template_is_given_is_listed(contents: card.Contents, tmp_path: Path) -> None:
+    template = tmp_path / "mine.jinja"
+    template.write_text(HEAD + "{{ [" + ", ".join(card.NAMES) + "] | length }} names")
+    assert text_of(contents, template=template).endswith(f"{len(card.NAMES)} names\n")
+    assert sorted(card.NAMES) == sorted({*card._variables(contents, REPO, "en", {}, {}), "plots"})
+
+
+def test_a_template_is_judged_without_a_build(tmp_path: Path) -> None:
+    for what in ("an unknown variable", "a syntax error", "an unknown filter"):
+        text, complaint = BROKEN[what]
+        (tmp_path / "mine.jinja").write_text(text)
+        with pytest.raises(BadInput, match=complaint):
+            card.check_template(tmp_path / "mine.jinja")
 
 
 def test_a_template_that_cannot_be_read(contents: card.Contents, tmp_path: Path) -> None:
