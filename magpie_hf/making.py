@@ -26,8 +26,8 @@ TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tok
 
 def check_engine(options: argparse.Namespace, *more: str) -> None:
     """Raises BadInput where an option that says how an engine runs, or one of `more`, is out of its range."""
-    for name in (*more, "max_num_seqs", "tensor_parallel_size"):
-        if getattr(options, name) < 1:
+    for name in (*more, "max_num_seqs", "tensor_parallel_size", "data_parallel_size"):
+        if (value := getattr(options, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
     if not 0 < options.gpu_memory_utilization <= 1:
         raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
@@ -39,7 +39,7 @@ def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None
         from magpie_hf.engines.device import check_device
 
         for source in sources:
-            check_device(source, options.tensor_parallel_size)
+            check_device(source, options.tensor_parallel_size, options.data_parallel_size, options.gpu_memory_utilization)
 
 
 def plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
@@ -71,15 +71,19 @@ def _facts(source: str) -> KnownModel | KnownScorer | None:
 
 
 def vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Literal["generate", "pooling"] = "generate") -> VLLM:
-    """The engine of a model as the options want it."""
+    """The engine of a model as the options want it; where they leave it open, how it is laid out is chosen here, and said."""
+    from magpie_hf.engines.device import place
     from magpie_hf.engines.vllm import VLLM
 
+    layout = place(model, options.gpu_memory_utilization, options.tensor_parallel_size, options.data_parallel_size)
+    print(f"engine   {model.name}: {layout.why}", flush=True)
     return VLLM(
         model,
         runner=runner,
         form=options.engine,
         context=context,
-        tensor_parallel_size=options.tensor_parallel_size,
+        tensor_parallel_size=layout.tensor,
+        data_parallel_size=layout.data,
         gpu_memory_utilization=options.gpu_memory_utilization,
         kv_cache_gigabytes=options.kv_cache_gb,
         max_num_seqs=options.max_num_seqs,

@@ -115,7 +115,8 @@ def parser() -> argparse.ArgumentParser:
 def _add_engine(where: argparse._ArgumentGroup) -> None:
     whole, decimal = _number(int), _number(float)
     where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
-    where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
+    where.add_argument("--tensor-parallel-size", type=whole, help="GPUs a model is spread over (default: as few as its weights need)")
+    where.add_argument("--data-parallel-size", type=whole, help="engines side by side (default: as many as the GPUs have room for)")
     where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
     where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
     where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
