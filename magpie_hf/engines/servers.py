@@ -111,7 +111,7 @@ class Server:
         answer = self._json(raw)
         model = answer.get("model") if isinstance(answer, dict) else None
         if isinstance(model, str) and model != self.served:
-            raise EngineError(f"it answers as the model {model!r}, and was asked for {self.served!r}; give servers of one model each")
+            raise EngineError(f"answers as the model {model!r}, and was asked for {self.served!r}; give servers of one model each")
         return answer
 
     async def healthy(self) -> None:

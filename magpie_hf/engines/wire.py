@@ -78,7 +78,7 @@ def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tok
     if tokens > max_tokens or (reason == "length" and tokens < max_tokens):
         raise Garbled(f"{tokens} tokens that ended by {reason!r}, of {max_tokens} asked for; it must not override max_new_tokens")
     if sampling.schema and _LOOSE.search(_STRING.sub('""', text)):
-        raise EngineError(f"it writes JSON with white space between its parts; start it with {COMPACT}")
+        raise EngineError(f"writes JSON with white space between its parts; start it with {COMPACT}")
     return Completion(text, reason, prompt_tokens, tokens, _first(choice) if sampling.logprobs else ())
 
 
