@@ -87,6 +87,7 @@ class FakeServer:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.01)  # in which what was aborted is closed
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -101,7 +102,7 @@ class FakeServer:
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_post("/pooling", self._pooling)
-        self._runner = web.AppRunner(app, shutdown_timeout=0, access_log=None)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, backlog=4096)
         await site.start()
@@ -137,7 +138,9 @@ class FakeServer:
         values = self.rating(body["input"], body)
         return {"index": 0, "object": "pooling", "data": base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()}, 0
 
-    async def _answer(self, request: web.Request, name: str, make: Callable[[dict[str, Any]], tuple[dict[str, Any], int]]) -> web.StreamResponse:
+    async def _answer(
+        self, request: web.Request, name: str, make: Callable[[dict[str, Any]], tuple[dict[str, Any], int]]
+    ) -> web.StreamResponse:
         body = await request.json()
         number = len(self.requests)
         self.requests.append(body)

@@ -99,9 +99,7 @@ class Endpoint(Engine):
 
     def check(self) -> None:
         """Raises BadInput unless every server can be reached, is vLLM, and serves this model with enough room."""
-        with _OPENING:
-            if self not in _LIVE:
-                self._open().close()
+        self._open().close()
 
     def close(self) -> None:
         with _OPENING:

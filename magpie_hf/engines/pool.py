@@ -28,7 +28,6 @@ TICK_SECONDS = 0.2
 QUIET_SECONDS = 10.0  # without an answer, after which a server with work is asked for its health
 UNWELL_IN_A_ROW = 3  # such questions that a server may leave open
 GARBLED_IN_A_ROW = 3
-BROKEN = 5  # answers of 500 to one request from servers that answer others, after which it is the request's doing
 KILLERS = 3  # requests that may be found to bring servers down, after which it is not the requests
 
 T = TypeVar("T")
@@ -107,7 +106,7 @@ class Pool:
 
     async def _ask(self, server: Server, request: Request) -> None:
         """One request at one server, once."""
-        sent, finished = time.monotonic(), server.finished
+        sent = time.monotonic()
         try:
             result = request.read(await server.ask(request.path, request.body))
         except Refused as error:
@@ -120,7 +119,7 @@ class Pool:
         except Gone as fault:
             self._lost(server, request, fault, sent)
         except Fault as fault:
-            self._turned_away(server, request, fault, sent, server.finished > finished)
+            self._turned_away(server, request, fault, sent)
         except asyncio.CancelledError:
             self._again(request)
         except Exception as error:  # a fault of this program, which must not leave its caller waiting
@@ -146,18 +145,17 @@ class Pool:
             self._finish(EngineError(f"{server.url} answered {server.garbled} times in a row with what is no answer, at last with {error}"))
         self._again(request)
 
-    def _turned_away(self, server: Server, request: Request, fault: Fault, sent: float, others: bool) -> None:
-        """A server answered that it cannot answer. others: whether it answered others meanwhile."""
+    def _turned_away(self, server: Server, request: Request, fault: Fault, sent: float) -> None:
+        """A server answered that it cannot answer."""
         now = time.monotonic()
         server.failed(now, str(fault), sent, fault.wait)
         server.window.too_much(now, sent)
-        request.broken += isinstance(fault, Broken) and others
-        if request.broken >= BROKEN:
-            request.future.set_exception(EngineError(f"{server.url} {fault} ({BROKEN} times, while it answered other requests)"))
-        else:
-            self._again(request)
         if isinstance(fault, Broken) and server.up:
             self._job(self._look(server))
+        if isinstance(fault, Broken) and request.breaks(sum(one.finished for one in self._servers)):
+            request.future.set_exception(EngineError(f"{server.url} {fault} ({request.broken} times for one request)"))
+        else:
+            self._again(request)
 
     def _lost(self, server: Server, request: Request, fault: Gone, sent: float) -> None:
         """The connection failed under a request."""

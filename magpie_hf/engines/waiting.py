@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SUSPECT, KILLER = 3, 5
+BROKEN, BROKEN_ALONE = 5, 10  # answers of 500, while others are answered and while none is, after which it is the request's doing
 
 
 @dataclass(eq=False)
@@ -20,7 +21,7 @@ class Request:
     """What is sent to a server's path; `read` makes a result of the answer, `work` says what that was worth to the server.
 
     The future gets the result, or None for a request that brings servers down. cuts: how often it was with a server that cut the
-    connection; broken: how often a server that answers others answered 500.
+    connection; broken: how often it was answered with 500, `others`: how many others had been answered at the first time.
     """
 
     path: str
@@ -30,14 +31,21 @@ class Request:
     future: Future[Any] = field(default_factory=Future)
     cuts: int = 0
     broken: int = 0
+    others: int = 0
 
     @property
     def kills(self) -> bool:
         return self.cuts >= KILLER
 
+    def breaks(self, answered: int) -> bool:
+        """Count an answer of 500, and say whether it is the request's doing. answered: how many requests were answered so far."""
+        self.broken += 1
+        self.others = answered if self.broken == 1 else self.others
+        return self.broken >= (BROKEN if answered - self.others >= BROKEN else BROKEN_ALONE)
+
 
 class Waiting:
-    """The queue: first come, first served, what comes back before all others, and one suspect at a time."""
+    """The queue: first come, first served, what comes back before the others, and one suspect at a time."""
 
     def __init__(self) -> None:
         self._queue: deque[Request] = deque()
@@ -58,9 +66,11 @@ class Waiting:
         return self._queue.popleft()
 
     def back(self, request: Request) -> None:
-        """A request that a server did not answer waits again."""
+        """A request that a server did not answer waits again; one that was answered with 500 behind all others, as it may be at fault."""
         if request.cuts >= SUSPECT:
             self._suspects.append(request)
+        elif request.broken:
+            self._queue.append(request)
         else:
             self._queue.appendleft(request)
 
