@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_server import FakeServer
 
 from conftest import ROOT
-from fake_server import FakeServer
 from magpie_hf.engines import endpoint as endpoints
 from magpie_hf.engines import pool as pools
-from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Completion, Pooling, Rating
+from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Completion, Pooling
 from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
