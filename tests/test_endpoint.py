@@ -162,6 +162,10 @@ def test_ratings_of_every_kind(model: Model) -> None:
         assert server.requests[-1]["use_activation"]
         server.rating = lambda prompt, body: [1.0, 2.0, 3.0, 4.0]  # of a server that was itself given the step token
         assert engine.rate([[4, 7, 5, 5, 5, 7]], Pooling("steps", 7))[0].values == (1.0, 2.0, 3.0, 4.0)
+        server.rating = lambda prompt, body: []  # and of one that was given another
+        says = r"with 0 values for 2 steps of 6 tokens; it may have to be started with --pooler-config '{\"step_tag_id\": 7}'"
+        with pytest.raises(EngineError, match=says):
+            engine.rate([[4, 7, 5, 5, 6, 7]], Pooling("steps", 7))
 
 
 def test_each_kind_of_servers_is_asked_its_own(model: Model) -> None:

@@ -60,8 +60,8 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
 def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
     """The request for one rating, but for the model's name.
 
-    Values come as float32 in base64: JSON has no NaN, which would make the server fail. A server takes no step token, so that the
-    values of all tokens are asked for, and `read_rating` picks.
+    Values come as float32 in base64: JSON has no NaN, which would make the server fail. A request cannot name a step token, so that
+    the values of all tokens are asked for, and `read_rating` picks.
     """
     task = {"embedding": "embed", "sequence": "classify"}.get(pooling.of, "token_classify")
     form = {"encoding_format": "base64", "embed_dtype": "float32", "endianness": "little"}
@@ -97,18 +97,21 @@ def read_rating(answer: Any, prompt: Sequence[int], pooling: Pooling) -> Rating:
 def _of_tokens(values: Sequence[float], prompt: Sequence[int], pooling: Pooling) -> list[float]:
     """The values of the last token, or of every step token, out of those of all tokens.
 
-    A server that was itself given the step token answers with the steps alone. No prompt is half steps, so the count tells.
+    A server that knows the step token (for Qwen2ForProcessRewardModel that of the published model, if none is given) answers with the
+    steps alone. No prompt is half steps, so the count tells.
     """
     width, rest = divmod(len(values), len(prompt))
-    steps = sum(token == pooling.step_token for token in prompt)
-    if pooling.of == "steps" and (rest or not width) and steps and len(values) % steps == 0:
+    places = [at for at, token in enumerate(prompt) if token == pooling.step_token]
+    if pooling.of == "steps" and (rest or not width):
+        if not values or not places or len(values) % len(places):
+            start = f"""--pooler-config '{{"step_tag_id": {pooling.step_token}}}'"""
+            raise Garbled(f"{len(values)} values for {len(places)} steps of {len(prompt)} tokens; it may have to be started with {start}")
         return list(values)
     if rest or not width:
         raise Garbled(f"{len(values)} values for {len(prompt)} tokens")
     if pooling.of == "last_token":
         return list(values[-width:])
-    picked = (at for at, token in enumerate(prompt) if token == pooling.step_token)
-    return [value for at in picked for value in values[at * width : (at + 1) * width]]
+    return [value for at in places for value in values[at * width : (at + 1) * width]]
 
 
 def _list_of_one(answer: Any, name: str) -> list[dict[str, Any]]:
