@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import torch
+from test_vllm import draws, results
 from vllm_server import VLLMServer
 
 import reward_models as tiny
-from magpie_hf import VLLM, Model, RewardModel, Sampling, chat_of, resolve
+from magpie_hf import VLLM, Engine, Judge, Model, Recipe, RewardModel, Sampling, build, chat_of, resolve
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.endpoint import Endpoint
+from magpie_hf.engines.journal import request_keys
 from magpie_hf.errors import BadInput, EngineError
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
@@ -130,3 +136,59 @@ def test_what_a_server_is_not_is_said(servers: tuple[VLLMServer, VLLMServer], mo
     with pytest.raises(EngineError, match=r"http://127.0.0.1:\d+ answered 400: Token id 999999 is out of vocabulary"):
         engine.complete([[1, 999999]], Sampling(max_tokens=2), [1])
     engine.close()
+
+
+@dataclass(frozen=True)
+class Logged(Endpoint):
+    """An Endpoint that writes down the key of every request that it finishes."""
+
+    log: list[str] = field(default_factory=list, compare=False)
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
+        (key,) = request_keys(self.model, [prompt], sampling, [seed])
+        future = super().submit(prompt, sampling, seed)
+        future.add_done_callback(lambda done: self.log.append(key) if done.exception() is None else None)
+        return future
+
+
+@pytest.mark.timeout(600)
+def test_a_build_over_two_servers(servers: tuple[VLLMServer, VLLMServer], model: Model, tmp_path: Path) -> None:
+    """One of them is killed (SIGKILL) in the middle and started again: the build is that of one process, and nothing is asked twice."""
+    with VLLMServer(Path(model.source), tmp_path / "second", length=CONTEXT) as second:
+        build_of(VLLM(model, form="stepped", kv_cache_gigabytes=1, max_num_seqs=32), tmp_path / "here")
+        engine = Logged(model, urls=(servers[0].url, second.ready().url), context=CONTEXT)
+        engine.check()
+
+        def kill() -> None:
+            while len(engine.log) < 30:
+                time.sleep(0.05)
+            second.kill()
+            killed.append(len(engine.log))
+            second.start()
+
+        killed: list[int] = []
+        killer = threading.Thread(target=kill)
+        killer.start()
+        build_of(engine, tmp_path / "there")
+        killer.join()
+        print(f"killed after {killed[0]} of {len(engine.log)} requests")
+        assert killed[0] < len(engine.log) - 10, "it was in the middle"
+        assert len(engine.log) == len(set(engine.log)), "nothing that was finished is asked again"
+        second.ready()
+    mine, beyond = draws(tmp_path / "here")
+    theirs, more = draws(tmp_path / "there")
+    assert mine == theirs, "the same rows from the same prompts and seeds"
+    here, there = results(tmp_path / "here"), results(tmp_path / "there")
+    needed = set(here) - beyond - more
+    same = sum(here[key] == there.get(key) for key in needed)
+    print(f"{same} of {len(needed)} texts are the same")
+    assert same >= 0.9 * len(needed), "and but for the last bits of a logit the same words"
+
+
+def build_of(engine: Engine, out: Path) -> None:
+    domains = []
+    for key in ("algebra", "statistics"):
+        bounds = {"instruction": 64, "response": 160, "candidate": 160}
+        samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in bounds.items()}
+        domains.append(replace(DOMAINS[key], count=6, **samplings))
+    build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), out, shard_rows=4, shards_in_flight=4)
