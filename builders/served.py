@@ -1,8 +1,9 @@
 """A build of one domain over any number of vLLM servers, to copy: served.py MODEL FOLDER --server URL [--server URL ...].
 
-Start each server, on whatever machine, with `vllm serve MODEL --max-model-len 4096 --dtype auto` and the option that makes its JSON equal
-to that of a build in one process: --structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'. A key for the
-servers comes from the environment variable VLLM_API_KEY. A reward model has servers of its own, `vllm serve REWARD --runner pooling`.
+Start each server, on whatever machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the option that makes its JSON
+equal to that of a build in one process: --structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'. A key
+for the servers comes from the environment variable VLLM_API_KEY. A reward model has servers of its own, which were started with
+`vllm serve REWARD --runner pooling`.
 
 A server that dies loses nothing, and is used again when it is back; the same command goes on where a stopped build was, with other
 servers as well as with these, and so does a build in one process.
@@ -15,10 +16,12 @@ from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
 from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.scorers import Scorer
 
+CONTEXT = 6144  # tokens that a problem, what is said of it, and the longest answer take
+
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe that the options name; every server is asked what it serves before anything else is done."""
-    engine = Endpoint(resolve(options.model), urls=tuple(options.server), context=4096)
+    engine = Endpoint(resolve(options.model), urls=tuple(options.server), context=CONTEXT)
     engine.check()
     scorer: Scorer = Judge(engine)
     if options.reward:

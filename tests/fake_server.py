@@ -18,6 +18,9 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from magpie_hf.engines.base import Completion
+from magpie_hf.sampling import Sampling
+
 Script = Callable[[int, dict[str, Any]], str | None]
 
 
@@ -31,7 +34,8 @@ class FakeServer:
     script(number, body) names what happens to the request of that number, from 0: None (it is answered), "429", "500", "503", "401",
     with ":2" behind it for Retry-After; "cut" and "half" (the connection, before and within the answer), "garbage", "two", "none",
     "other" (model), "long" (prompt), "loose" (JSON), "html", "hang", or a number of seconds by which the answer is late.
-    slots, seconds: how many requests it works on at a time, and how long each takes.
+    slots, seconds: how many requests it works on at a time, and how long each takes. complete(prompt, sampling, seed), where it is
+    given, makes whole completions in place of `reply`.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class FakeServer:
     ) -> None:
         self.reply, self.rating, self.script = reply, rating, script
         self.model, self.max_model_len, self.key = model, max_model_len, key
+        self.complete: Callable[[list[int], Sampling, int], Completion] | None = None
         self.models: Any = None  # what /v1/models answers in place of the truth
         self.healthy = True
         self.requests: list[dict[str, Any]] = []
@@ -80,8 +85,13 @@ class FakeServer:
             return
 
         async def end() -> None:
-            for transport in list(self._transports):
-                transport.abort()
+            await self._site.stop()
+            await asyncio.sleep(0.02)  # for connections that are just being accepted
+            server = self._runner.server
+            assert server is not None
+            for connection in server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
             await self._runner.cleanup()
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
@@ -104,8 +114,8 @@ class FakeServer:
         app.router.add_post("/pooling", self._pooling)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, backlog=4096)
-        await site.start()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, backlog=4096)
+        await self._site.start()
         self._port = self._runner.addresses[0][1]
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -127,6 +137,12 @@ class FakeServer:
         return await self._answer(request, "data", self._value)
 
     def _choice(self, body: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        if self.complete is not None:
+            schema = body.get("structured_outputs", {}).get("json", "")
+            sampling = Sampling(body["temperature"], max_tokens=body["max_tokens"], logprobs=body.get("logprobs", 0), schema=schema)
+            one = self.complete(body["prompt"], sampling, body["seed"])
+            named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
+            return {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}, one.num_tokens
         text = self.reply(body["prompt"], body)
         tokens = min(len(text.split()) + 1, body["max_tokens"])
         reason = "stop" if tokens == len(text.split()) + 1 else "length"

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from fake_server import FakeServer
 
-from conftest import ROOT
+from conftest import PROBLEMS, ROOT, Answers, small_recipe
+from magpie_hf.domains import DOMAINS
 from magpie_hf.engines import endpoint as endpoints
 from magpie_hf.engines import pool as pools
 from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Completion, Pooling
@@ -32,6 +33,8 @@ from magpie_hf.engines.window import FIRST, Window
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models import Model
 from magpie_hf.sampling import Sampling
+from magpie_hf.scorers import Judge
+from magpie_hf.walk import build
 
 SAMPLING = Sampling(temperature=0.7, max_tokens=64)
 PROMPTS = [[1, 2, at] for at in range(40)]
@@ -130,6 +133,57 @@ def test_what_an_engine_in_process_finished_is_not_asked_of_servers_and_the_othe
         assert len(server.requests) == 20
     with keeping(journal):
         assert first.complete(PROMPTS, SAMPLING, range(len(PROMPTS))) == completions
+
+
+def test_a_whole_build_over_servers_is_the_one_in_process(answers: Answers, tmp_path: Path) -> None:
+    """One of two servers dies in the middle and comes back; and either build goes on where the other was stopped."""
+    here = rows(build(small_recipe(answers), tmp_path / "here"))
+    one, other = (FakeServer(model=answers.model.name, max_model_len=8192, seconds=0.01) for _ in range(2))
+    with one, other:
+        one.complete = other.complete = Answers(answers.model)
+        engine = engine_of(answers.model, one, other)
+        recipe = small_recipe(answers)
+        over = replace(recipe, generator=engine, solver=engine, scorer=Judge(engine))
+
+        def die_and_return() -> None:
+            until(lambda: len(one.finished) > 20)
+            one.stop()
+            until(lambda: len(other.finished) > 60)
+            one.start()
+
+        dying = threading.Thread(target=die_and_return)
+        dying.start()
+        assert rows(build(over, tmp_path / "there")) == here
+        dying.join()
+        known = [request_of(body) for body in one.finished + other.finished]
+        assert len(known) - len(set(known)) <= FIRST, "what was on its way when the server died may be twice"
+        before = len(known)
+        assert rows(build(over, tmp_path / "here")) == here
+        assert rows(build(recipe, tmp_path / "there")) == here
+        assert len(one.finished) + len(other.finished) == before, "what the other finished is not asked again"
+
+
+def test_the_builder_to_copy_runs_over_servers(answers: Answers, tmp_path: Path) -> None:
+    problems = DOMAINS["algebra"].instruction.temperature
+
+    def complete(prompt: list[int], sampling: Sampling, seed: int) -> Completion:
+        return answers(prompt, replace(sampling, temperature=PROBLEMS) if sampling.temperature == problems else sampling, seed)
+
+    with FakeServer(model=answers.model.name, max_model_len=8192) as server:
+        server.complete = complete
+        command = [sys.executable, str(ROOT / "builders" / "served.py"), str(answers.model.path), "out", "--server", server.url]
+        done = subprocess.run([*command, "--count", "6", "--k", "3"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert "train_sft" in done.stdout
+    assert len(server.finished) > 30
+
+
+def rows(built: dict[str, Any]) -> dict[str, Any]:
+    return {f"{name}/{split}": table.to_list() for name, splits in built.items() for split, table in splits.items()}
+
+
+def request_of(body: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(body["prompt"]), body["seed"], body["temperature"], body.get("logprobs")
 
 
 def test_it_compares_by_its_model_and_pickles(model: Model) -> None:
