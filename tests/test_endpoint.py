@@ -493,7 +493,7 @@ def test_a_thousand_in_flight(model: Model) -> None:
 
 
 def test_closing_with_requests_in_flight_fails_them_at_once(model: Model) -> None:
-    with FakeServer(seconds=5) as server:
+    with FakeServer(seconds=2) as server:
         engine = engine_of(model, server)
         futures: list[Future[Completion]] = [engine.submit([1], SAMPLING, seed) for seed in range(300)]
         until(lambda: server.now > 4)
