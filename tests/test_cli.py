@@ -242,7 +242,7 @@ FLOORS = [
     {"engines.recovery", "engines.device", "engines.plugin"},
     {"engines.forms"},
     {"engines.vllm", "engines.armorm", "engines.fake"},
-    {"engines.window", "engines.waiting", "engines.serving", "engines.wire"},
+    {"engines.window", "engines.waiting", "engines.looping", "engines.serving", "engines.wire"},
     {"engines.servers"},
     {"engines.pool"},
     {"engines.endpoint"},

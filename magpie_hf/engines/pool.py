@@ -13,10 +13,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
+from magpie_hf.engines.looping import LoopThread
 from magpie_hf.engines.servers import Broken, Busy, Fault, Gone, Refused, Server
 from magpie_hf.engines.waiting import Request, Waiting
 from magpie_hf.engines.wire import Garbled
@@ -29,8 +30,6 @@ QUIET_SECONDS = 10.0  # without an answer, after which a server with work is ask
 UNWELL_IN_A_ROW = 3  # such questions that a server may leave open
 GARBLED_IN_A_ROW = 3
 KILLERS = 3  # requests that may be found to bring servers down, after which it is not the requests
-
-T = TypeVar("T")
 
 
 class Pool:
@@ -47,13 +46,10 @@ class Pool:
         self._killers = 0
         self._end: EngineError | None = None
         self._lock = threading.Lock()  # of the inbox, and between a submission and the end
-        self._jobs: set[asyncio.Task[None]] = set()
         self._servers: list[Server] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="magpie-endpoint", daemon=True)
-        self._thread.start()
+        self._loop = LoopThread("magpie-endpoint", self._broken)
         try:
-            self._run(self._open(urls, need, most, timeout))
+            self._loop.run(self._open(urls, need, most, timeout))
         except BaseException:
             self.close()
             raise
@@ -68,15 +64,13 @@ class Pool:
             self._inbox.append(request)
             if not self._woken:
                 self._woken = True
-                self._loop.call_soon_threadsafe(self._accept)
+                self._loop.loop.call_soon_threadsafe(self._accept)
         return request.future
 
     def close(self) -> None:
         """Fail what is in flight, and close every connection."""
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._loop.run(self._close())
+        self._loop.stop()
 
     async def _open(self, urls: Sequence[str], need: int | None, most: int, timeout: float) -> None:
         self._servers.extend(Server(url, most, timeout) for url in urls)
@@ -86,7 +80,7 @@ class Pool:
                 raise BadInput(f"{server.url} {error}; start it, wait until it is ready, or leave it out")
             if error is not None:
                 raise error
-        self._job(self._watch())
+        self._loop.job(self._watch())
 
     def _accept(self) -> None:
         with self._lock:
@@ -102,7 +96,7 @@ class Pool:
             server = min(free, key=lambda one: one.load)
             if not server.tasks:
                 server.heard = now
-            server.tasks.add(self._loop.create_task(self._ask(server, self._waiting.take())))
+            server.tasks.add(self._loop.loop.create_task(self._ask(server, self._waiting.take())))
 
     async def _ask(self, server: Server, request: Request) -> None:
         """One request at one server, once."""
@@ -151,7 +145,7 @@ class Pool:
         server.failed(now, str(fault), sent, fault.wait)
         server.window.too_much(now, sent)
         if isinstance(fault, Broken) and server.up:
-            self._job(self._look(server))
+            self._loop.job(self._look(server))
         if isinstance(fault, Broken) and request.breaks(sum(one.finished for one in self._servers)):
             request.future.set_exception(EngineError(f"{server.url} {fault} ({request.broken} times for one request)"))
         else:
@@ -178,7 +172,7 @@ class Pool:
         if self._end is None and server.up:
             server.up = False
             LOG.warning("%s %s; its requests go to others", server.url, server.words)
-            self._job(self._revive(server))
+            self._loop.job(self._revive(server))
 
     async def _revive(self, server: Server) -> None:
         """Ask a lost server for its health, with growing pauses, until it is well and known again."""
@@ -225,7 +219,7 @@ class Pool:
             for server in self._servers:
                 if server.up and server.tasks and now - server.heard > QUIET_SECONDS:
                     server.heard = now
-                    self._job(self._look(server, quiet=True))
+                    self._loop.job(self._look(server, quiet=True))
             self._check_patience(now)
             self._dispatch()
 
@@ -251,18 +245,13 @@ class Pool:
             for task in server.tasks - {asyncio.current_task()}:
                 task.cancel()
 
+    def _broken(self, error: BaseException) -> None:
+        """A fault of this program must not leave callers waiting."""
+        end = EngineError(f"the endpoints of {self._model.name} cannot go on: {type(error).__name__}: {error}")
+        end.__cause__ = error
+        self._finish(end)
+
     async def _close(self) -> None:
         self._finish(EngineError(f"the endpoints of {self._model.name} were closed with requests in flight"))
-        tasks = [*self._jobs, *(task for server in self._servers for task in server.tasks)]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.cancel(*(task for server in self._servers for task in server.tasks))
         await asyncio.gather(*(server.close() for server in self._servers))
-
-    def _job(self, job: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(job)
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
-
-    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

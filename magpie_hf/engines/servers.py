@@ -129,7 +129,7 @@ class Server:
         if status in (401, 403):
             state = f"does not accept the key in {API_KEY}" if self._key else f"asks for a key and {API_KEY} is not set"
             raise BadInput(f"{self.url} {state} ({status}: {self._said(raw)}); set {API_KEY} to the server's key")
-        if status in (408, 429) or status >= 500:
+        if status in (408, 429) or (status >= 500 and status != 501):
             raise self._failure(status, headers, raw)
         try:
             card = card_of(self.url, self._json(raw), model, need) if status == 200 else None
