@@ -21,7 +21,7 @@ from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.models import Model
 from magpie_hf.sampling import Sampling
 
-SLOTS, SECONDS, RUN_SECONDS = 8, 0.2, 30.0
+SLOTS, SECONDS, RUN_SECONDS = 8, 0.4, 30.0
 FAKE = Path(__file__).parent.parent / "tests" / "fake_server.py"
 
 

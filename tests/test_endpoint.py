@@ -172,7 +172,7 @@ def test_the_builder_to_copy_runs_over_servers(answers: Answers, tmp_path: Path)
     with FakeServer(model=answers.model.name, max_model_len=8192) as server:
         server.complete = complete
         command = [sys.executable, str(ROOT / "builders" / "served.py"), str(answers.model.path), "out", "--server", server.url]
-        done = subprocess.run([*command, "--count", "6", "--k", "3"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=30)
+        done = subprocess.run([*command, "--count", "6", "--k", "3"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=100)
     assert done.returncode == 0, done.stderr
     assert "train_sft" in done.stdout
     assert len(server.finished) > 30
