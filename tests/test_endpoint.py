@@ -172,7 +172,9 @@ def test_the_builder_to_copy_runs_over_servers(answers: Answers, tmp_path: Path)
     with FakeServer(model=answers.model.name, max_model_len=8192) as server:
         server.complete = complete
         command = [sys.executable, str(ROOT / "builders" / "served.py"), str(answers.model.path), "out", "--server", server.url]
-        done = subprocess.run([*command, "--count", "6", "--k", "3"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=100)
+        done = subprocess.run(
+            [*command, "--count", "6", "--k", "3"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=100
+        )
     assert done.returncode == 0, done.stderr
     assert "train_sft" in done.stdout
     assert len(server.finished) > 30
@@ -490,6 +492,17 @@ def test_a_thousand_in_flight(model: Model) -> None:
         assert time.monotonic() - began < 2, "callers do not wait"
         assert len({future.result(60).text for future in futures}) == 2000
         assert server.peak > 900
+
+
+def test_a_bound_on_open_files_bounds_what_is_in_flight(
+    model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pools, "most_connections", lambda: 7)
+    with FakeServer(seconds=0.01) as one, FakeServer(seconds=0.01) as other:
+        engine = engine_of(model, one, other)
+        assert engine.complete(PROMPTS, SAMPLING, range(len(PROMPTS))) == expected(PROMPTS, model)
+        assert max(one.peak, other.peak) <= 3
+    assert "each server gets 3 requests at a time at most; raise ulimit -n" in caplog.text
 
 
 def test_closing_with_requests_in_flight_fails_them_at_once(model: Model) -> None:

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from magpie_hf.engines.looping import LoopThread
-from magpie_hf.engines.servers import Broken, Busy, Fault, Gone, Refused, Server
+from magpie_hf.engines.servers import Broken, Busy, Fault, Gone, Refused, Server, most_connections
 from magpie_hf.engines.waiting import Request, Waiting
 from magpie_hf.engines.wire import Garbled
 from magpie_hf.errors import BadInput, EngineError
@@ -73,7 +73,10 @@ class Pool:
         self._loop.stop()
 
     async def _open(self, urls: Sequence[str], need: int | None, most: int, timeout: float) -> None:
-        self._servers.extend(Server(url, most, timeout) for url in urls)
+        share = max(1, most_connections() // len(urls))
+        if share < most:
+            LOG.warning("this process may open few files, so each server gets %d requests at a time at most; raise ulimit -n", share)
+        self._servers.extend(Server(url, min(most, share), timeout) for url in urls)
         known = await asyncio.gather(*(server.identify(self._model, need) for server in self._servers), return_exceptions=True)
         for server, error in zip(self._servers, known, strict=True):
             if isinstance(error, Fault):

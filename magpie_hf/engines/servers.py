@@ -24,6 +24,7 @@ from magpie_hf.models import Model
 
 API_KEY = "VLLM_API_KEY"
 CONNECT_SECONDS = 10.0  # for a connection, and for an answer to a question about the server itself
+OTHER_FILES = 256  # shards, journals and whatever else a build has open
 KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5, and a request that is on its way then is lost
 LONGEST_WAIT = 60.0  # seconds that Retry-After may ask for
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault; doubled with every further one in a row
@@ -218,6 +219,16 @@ class Server:
         if self._key:
             text = text.replace(self._key, "(key)")
         return text if len(text) <= 400 else text[:400] + "..."
+
+
+def most_connections() -> int:
+    """How many connections this process can have at a time: its files, but for some that others need."""
+    try:
+        import resource
+    except ImportError:  # only Unix counts them
+        return 1 << 16
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 16 if soft == resource.RLIM_INFINITY else max(1, soft - OTHER_FILES)
 
 
 def _reason(error: BaseException) -> str:
