@@ -1,4 +1,4 @@
-"""Tokens a second over real servers, by a plain client. Run: endpoints.py MODEL [REQUESTS] [ROUNDS] (default 320 2), on a CPU.
+"""Tokens a second over real servers, by a plain client. Run: endpoints.py MODEL [REQUESTS] [ROUNDS] (default 160 2), on a CPU.
 
 Two servers of the model on this machine, and the same requests with skewed lengths twice a round, in turn: by a plain aiohttp client that
 sends all of them at once, every other one to either server, and by an Endpoint. The servers and their caches are the same for both.
@@ -28,10 +28,10 @@ Asked = list[tuple[list[int], Sampling, int]]
 
 
 def requests(model: Model, count: int) -> Asked:
-    """Openings of all domains, cut at 8 to 64 tokens."""
+    """Openings of all domains, cut at 8 to 32 tokens."""
     dice, chat = random.Random(4), chat_of(model)
     turns = [list(chat.open_turn(domain.system)) for domain in DOMAINS.values()]
-    bounds = [int(8 * 8 ** dice.random()) for _ in range(count)]
+    bounds = [int(8 * 4 ** dice.random()) for _ in range(count)]
     return [(turns[at % len(turns)], Sampling(temperature=1.0, min_p=0.1, max_tokens=bound), at) for at, bound in enumerate(bounds)]
 
 
@@ -63,7 +63,7 @@ def endpoint(engine: Endpoint, asked: Asked) -> float:
     return tokens / seconds
 
 
-def main(folder: str, count: int = 320, rounds: int = 2) -> None:
+def main(folder: str, count: int = 160, rounds: int = 2) -> None:
     model = resolve(folder, dtype="float32", max_length=1024)
     asked = requests(model, count)
     rates: dict[str, list[float]] = {"plain": [], "endpoint": []}

@@ -45,7 +45,9 @@ class VLLMServer:
 
     def start(self) -> None:
         """Begin to load, at the same port as before. Several may load at once; `ready` waits."""
-        environment = os.environ | {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        # One thread a server: two servers with as many threads as there are cores each wait for the other's.
+        threads = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
+        environment = os.environ | threads | {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log, start_new_session=True)
 

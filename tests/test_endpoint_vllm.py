@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -52,20 +51,21 @@ def rater(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def servers(demo_model: Path, rater: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VLLMServer, VLLMServer]]:
-    """One that completes prompts and one that rates them, loaded side by side."""
-    logs = tmp_path_factory.mktemp("logs")
-    with ExitStack() as stack:
-        completes = stack.enter_context(VLLMServer(demo_model, logs / "completes", length=CONTEXT))
-        rates = stack.enter_context(
-            VLLMServer(rater, logs / "rates", "--pooler-config", STEPS, length=tiny.CONTEXT, rates=True, gigabytes=0.25)
-        )
-        yield completes.ready(), rates.ready()
+def server(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
+    with VLLMServer(demo_model, tmp_path_factory.mktemp("logs") / "server", length=CONTEXT) as server:
+        yield server.ready()
 
 
-def test_completions_are_those_of_vllm_in_this_process(servers: tuple[VLLMServer, VLLMServer], model: Model) -> None:
+@pytest.fixture(scope="module")
+def rates(rater: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
+    log, more = tmp_path_factory.mktemp("logs") / "server", ("--pooler-config", STEPS)
+    with VLLMServer(rater, log, *more, length=tiny.CONTEXT, rates=True, gigabytes=0.25) as server:
+        yield server.ready()
+
+
+def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model: Model) -> None:
     here = VLLM(model, form="stepped", kv_cache_gigabytes=1, max_num_seqs=32)
-    there = Endpoint(model, urls=(servers[0].url,))
+    there = Endpoint(model, urls=(server.url,))
     there.check()
     chat = chat_of(model)
     turns = [chat.open_turn(domain.system) for domain in DOMAINS.values()]
@@ -112,11 +112,11 @@ def same(mine: list[Completion], theirs: list[Completion]) -> None:
     assert equal >= len(mine) - 1
 
 
-def test_ratings_are_those_of_vllm_in_this_process(servers: tuple[VLLMServer, VLLMServer], rater: Path) -> None:
+def test_ratings_are_those_of_vllm_in_this_process(rates: VLLMServer, rater: Path) -> None:
     model = resolve(str(rater), dtype="float32")
     problems, answers = tiny.texts(4, 2)
     answers[1] += "\n\n" + answers[0]
-    here, there = VLLM(model, runner="pooling", kv_cache_gigabytes=0.25), Endpoint(model, runner="pooling", urls=(servers[1].url,))
+    here, there = VLLM(model, runner="pooling", kv_cache_gigabytes=0.25), Endpoint(model, runner="pooling", urls=(rates.url,))
     scores = RewardModel(here)(problems, answers)
     here.close()
     others = RewardModel(there)(problems, answers)
@@ -125,14 +125,14 @@ def test_ratings_are_those_of_vllm_in_this_process(servers: tuple[VLLMServer, VL
     assert all(one.score is not None for one in scores)
 
 
-def test_what_a_server_is_not_is_said(servers: tuple[VLLMServer, VLLMServer], model: Model, rater: Path) -> None:
+def test_what_a_server_is_not_is_said(server: VLLMServer, rates: VLLMServer, model: Model, rater: Path) -> None:
     with pytest.raises(
         BadInput, match=r"has room for 1024 tokens of prompt and completion and 2048 are needed; start it with --max-model-"
     ):
-        Endpoint(resolve(str(model.path)), urls=(servers[0].url,), context=2048).check()
+        Endpoint(resolve(str(model.path)), urls=(server.url,), context=2048).check()
     with pytest.raises(BadInput, match=rf"serves \S*{rater.name} and not {model.name}; give a server of that model"):
-        Endpoint(model, urls=(servers[1].url,)).check()
-    engine = Endpoint(model, urls=(servers[0].url,))
+        Endpoint(model, urls=(rates.url,)).check()
+    engine = Endpoint(model, urls=(server.url,))
     with pytest.raises(EngineError, match=r"http://127.0.0.1:\d+ answered 400: Token id 999999 is out of vocabulary"):
         engine.complete([[1, 999999]], Sampling(max_tokens=2), [1])
     engine.close()
@@ -152,15 +152,15 @@ class Logged(Endpoint):
 
 
 @pytest.mark.timeout(600)
-def test_a_build_over_two_servers(servers: tuple[VLLMServer, VLLMServer], model: Model, tmp_path: Path) -> None:
+def test_a_build_over_two_servers(server: VLLMServer, model: Model, tmp_path: Path) -> None:
     """One of them is killed (SIGKILL) in the middle and started again: the build is that of one process, and nothing is asked twice."""
     with VLLMServer(Path(model.source), tmp_path / "second", length=CONTEXT) as second:
         build_of(VLLM(model, form="stepped", kv_cache_gigabytes=1, max_num_seqs=32), tmp_path / "here")
-        engine = Logged(model, urls=(servers[0].url, second.ready().url), context=CONTEXT)
+        engine = Logged(model, urls=(server.url, second.ready().url), context=CONTEXT)
         engine.check()
 
         def kill() -> None:
-            while len(engine.log) < 30:
+            while len(engine.log) < 20:
                 time.sleep(0.05)
             second.kill()
             killed.append(len(engine.log))
@@ -188,7 +188,7 @@ def test_a_build_over_two_servers(servers: tuple[VLLMServer, VLLMServer], model:
 def build_of(engine: Engine, out: Path) -> None:
     domains = []
     for key in ("algebra", "statistics"):
-        bounds = {"instruction": 64, "response": 160, "candidate": 160}
+        bounds = {"instruction": 48, "response": 96, "candidate": 96}
         samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in bounds.items()}
-        domains.append(replace(DOMAINS[key], count=6, **samplings))
+        domains.append(replace(DOMAINS[key], count=4, **samplings))
     build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), out, shard_rows=4, shards_in_flight=4)
