@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import logging
 import math
@@ -529,12 +530,18 @@ def test_the_bound_finds_the_smallest_size_that_is_enough() -> None:
 
 
 def settled(slots: int, most: int) -> int:
-    """The size that a bound comes to with a server whose requests take a second each, in this many slots."""
-    window, clock = Window(most), 0.0
-    sizes = []
+    """The size that a bound comes to with a server that works on so many requests at a time, in their order, a second each."""
+    window = Window(most)
+    busy, sizes = [0.0] * slots, []  # when each slot is free
+    ends: list[tuple[float, float]] = []
+    now = 0.0
     for _ in range(20_000):
-        clock += 1 / min(slots, window.size)
-        window.finished(clock, 1.0, True)
+        while len(ends) < window.size:
+            start = max(now, heapq.heappop(busy))
+            heapq.heappush(busy, start + 1)
+            heapq.heappush(ends, (start + 1, now))
+        now, sent = heapq.heappop(ends)
+        window.finished(now, sent, 1.0, True)
         sizes.append(window.size)
     late = sizes[10_000:]
     return max(set(late), key=late.count)
@@ -547,7 +554,7 @@ def test_the_bound_halves_once_for_many_faults_at_once_and_grows_again() -> None
     assert window.size == FIRST // 2
     window.too_much(2.0, sent=1.5)
     assert window.size == FIRST // 4
-    window.finished(3.0, 1.0, wanted=False)
+    window.finished(3.0, 2.5, 1.0, wanted=False)
     assert window.size == FIRST // 4
 
 

@@ -188,7 +188,7 @@ def test_a_build_over_two_servers(server: VLLMServer, model: Model, tmp_path: Pa
 def build_of(engine: Engine, out: Path) -> None:
     domains = []
     for key in ("algebra", "statistics"):
-        bounds = {"instruction": 48, "response": 96, "candidate": 96}
+        bounds = {"instruction": 64, "response": 160, "candidate": 160}
         samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in bounds.items()}
-        domains.append(replace(DOMAINS[key], count=4, **samplings))
+        domains.append(replace(DOMAINS[key], count=5, **samplings))
     build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), out, shard_rows=4, shards_in_flight=4)

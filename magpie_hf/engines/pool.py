@@ -95,8 +95,10 @@ class Pool:
     def _dispatch(self) -> None:
         """Hand out what waits, as far as there is room."""
         now = time.monotonic()
-        while self._end is None and self._waiting and (free := [server for server in self._servers if server.has_room(now)]):
-            server = min(free, key=lambda one: one.load)
+        quickest = min((server.latency for server in self._servers if server.up and server.latency), default=0.0)
+        rooms = {server: server.room(now, quickest) for server in self._servers}
+        while self._end is None and self._waiting and (free := [one for one, room in rooms.items() if len(one.tasks) < room]):
+            server = min(free, key=lambda one: len(one.tasks) / rooms[one])
             if not server.tasks:
                 server.heard = now
             server.tasks.add(self._loop.loop.create_task(self._ask(server, self._waiting.take())))
@@ -123,7 +125,7 @@ class Pool:
             request.future.set_exception(error)
         else:
             request.future.set_result(result)
-            server.answered(time.monotonic(), request.work(result), bool(self._waiting))
+            server.answered(time.monotonic(), sent, request.work(result), bool(self._waiting))
         finally:
             self._waiting.ended(request)
             server.tasks.difference_update({asyncio.current_task()})

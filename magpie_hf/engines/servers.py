@@ -26,6 +26,7 @@ API_KEY = "VLLM_API_KEY"
 CONNECT_SECONDS = 10.0  # for a connection, and for an answer to a question about the server itself
 OTHER_FILES = 256  # shards, journals and whatever else a build has open
 KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5, and a request that is on its way then is lost
+SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
 LONGEST_WAIT = 60.0  # seconds that Retry-After may ask for
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault; doubled with every further one in a row
 
@@ -87,6 +88,7 @@ class Server:
         self.paused_until = self._failed_at = 0.0
         self.faults = self.garbled = self.finished = self.unwell = 0
         self.failing_since: float | None = None
+        self.latency = 0.0  # mean seconds of its answers of late
         self.heard = 0.0  # when it last answered anything, or was given work after having had none
         self.words = ""
         self.served = ""
@@ -143,13 +145,14 @@ class Server:
             )
         self.served, self.max_length = str(card["id"]), int(card["max_model_len"])
 
-    def answered(self, now: float, work: float, wanted: bool) -> None:
-        """A request was answered as it should be."""
+    def answered(self, now: float, sent: float, work: float, wanted: bool) -> None:
+        """A request that was sent at `sent` was answered as it should be."""
         self.faults = self.garbled = self.unwell = 0
         self.failing_since = None
         self.finished += 1
+        self.latency += (now - sent - self.latency) * (LATENCY_WEIGHT if self.latency else 1.0)
         self.heard = now
-        self.window.finished(now, work, wanted)
+        self.window.finished(now, sent, work, wanted)
 
     def failed(self, now: float, words: str, sent: float, wait: float | None = None) -> None:
         """A request came to nothing: nothing more is sent for the seconds that the server asks for, or that its row of faults deserves.
@@ -167,12 +170,13 @@ class Server:
         """Seconds after this many faults in a row."""
         return float(min(FIRST_PAUSE * 2 ** min(max(self.faults - 1, 0), 20), LONGEST_PAUSE))
 
-    def has_room(self, now: float) -> bool:
-        return self.up and now >= self.paused_until and len(self.tasks) < self.window.size
-
-    @property
-    def load(self) -> float:
-        return len(self.tasks) / self.window.size
+    def room(self, now: float, quickest: float) -> int:
+        """How many requests it may have: none while it is lost or pauses, else what its bound says, or less where its answers take
+        more than `SLOWEST` times as long as those of the quickest server, since at the end everybody would wait for it."""
+        if not self.up or now < self.paused_until:
+            return 0
+        share = SLOWEST * quickest / self.latency if self.latency else 1.0
+        return max(1, int(self.window.size * min(1.0, share)))
 
     async def _send(
         self, method: str, path: str, content: bytes | None = None, timeout: aiohttp.ClientTimeout | None = None

@@ -22,7 +22,8 @@ class Window:
     def __init__(self, most: int) -> None:
         self._sizes: list[int] = [size for power in range(most.bit_length()) if (size := 1 << power) < most] + [most]
         self._level = 0
-        self._rounds = 0
+        self._since = -float("inf")
+        self._rounds = self._settling = 0
         self.restart()
 
     @property
@@ -36,18 +37,23 @@ class Window:
         self._ceiling, self._ceiling_until = len(self._sizes), 0.0
         self._shrunk_at = -float("inf")
 
-    def finished(self, now: float, work: float, wanted: bool) -> None:
-        """A request was answered. work: what it was worth; wanted: whether others wait, without which a rate says nothing."""
+    def finished(self, now: float, sent: float, work: float, wanted: bool) -> None:
+        """A request that was sent at `sent` was answered. work: what it was worth; wanted: whether others wait, without which the
+        bound is not what holds the server back, and nothing is learned.
+
+        By Little's law what a full server does in a second is what it has, `size`, by the time that it has each.
+        """
+        if self._settling:
+            self._settling -= 1
+            self._since = now
         if not wanted:
             self._set(self._level)
-            return
-        self._count += 1
-        if self._count <= self._settling:
-            self._began, self._work = now, 0.0
-            return
-        self._work += work
-        if self._count >= self._settling + max(self.size, 8) and now > self._began:
-            self._round(now, self._work / (now - self._began))
+        elif sent > self._since:
+            self._count += 1
+            self._work += work
+            self._seconds += now - sent
+            if self._count >= max(self.size, 8) and self._seconds > 0:
+                self._round(now, self.size * self._work / self._seconds)
 
     def too_much(self, now: float, sent: float) -> None:
         """A server turned away a request that was sent at `sent`; of many that were on their way at once, one counts."""
@@ -72,6 +78,6 @@ class Window:
         self._set(max(0, min(enough, top - 1)))
 
     def _set(self, level: int) -> None:
-        """Begin a round. After a change of size, what the old one sent comes back first, and is not counted."""
-        self._settling = self._sizes[self._level] if level != self._level else 1
-        self._level, self._count, self._work, self._began = level, 0, 0.0, 0.0
+        """Begin a round. After a change of size the queue at the server takes a turn to settle; what was sent before is not counted."""
+        self._settling = self._sizes[level] if level != self._level else self._settling
+        self._level, self._count, self._work, self._seconds = level, 0, 0.0, 0.0
