@@ -88,6 +88,7 @@ class Server:
         self.paused_until = self._failed_at = 0.0
         self.faults = self.garbled = self.finished = self.unwell = 0
         self.failing_since: float | None = None
+        self.held = False
         self.latency = 0.0  # mean seconds of its answers of late
         self.heard = 0.0  # when it last answered anything, or was given work after having had none
         self.words = ""
@@ -152,7 +153,7 @@ class Server:
         self.finished += 1
         self.latency += (now - sent - self.latency) * (LATENCY_WEIGHT if self.latency else 1.0)
         self.heard = now
-        self.window.finished(now, sent, work, wanted)
+        self.window.finished(now, sent, work, wanted and not self.held)
 
     def failed(self, now: float, words: str, sent: float, wait: float | None = None) -> None:
         """A request came to nothing: nothing more is sent for the seconds that the server asks for, or that its row of faults deserves.
@@ -176,6 +177,7 @@ class Server:
         if not self.up or now < self.paused_until:
             return 0
         share = SLOWEST * quickest / self.latency if self.latency else 1.0
+        self.held = share < 1  # by others, so that nothing can be learned of its bound
         return max(1, int(self.window.size * min(1.0, share)))
 
     async def _send(
