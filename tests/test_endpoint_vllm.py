@@ -167,7 +167,7 @@ def test_a_build_over_two_servers(server: VLLMServer, model: Model, tmp_path: Pa
             second.start()
 
         killed: list[int] = []
-        killer = threading.Thread(target=kill)
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         build_of(engine, tmp_path / "there")
         killer.join()
@@ -190,5 +190,5 @@ def build_of(engine: Engine, out: Path) -> None:
     for key in ("algebra", "statistics"):
         bounds = {"instruction": 64, "response": 160, "candidate": 160}
         samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in bounds.items()}
-        domains.append(replace(DOMAINS[key], count=5, **samplings))
+        domains.append(replace(DOMAINS[key], count=8, **samplings))
     build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), out, shard_rows=4, shards_in_flight=4)
