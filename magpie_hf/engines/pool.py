@@ -1,6 +1,7 @@
 """Many servers of one model behind one queue, on one event loop in a background thread. Not here: a server's answers and its bound.
 
-A request goes to the server with room whose load, by its bound, is the least. What comes to nothing by a server's fault goes back to the
+A request goes to the server with room whose load, by its bound, is the least; a server that answers much later than the quickest gets
+less than its bound, so that all come to the end together. What comes to nothing by a server's fault goes back to the
 head of the queue, so nothing is lost, and what was answered is never asked again. A server whose connection failed gets nothing until its
 /health answers and it is known to serve the same model still; one that answers that it cannot pauses. One that has been silent is asked
 for its health, since a machine that loses its power closes no connection.
