@@ -201,12 +201,12 @@ def _constraint(sampling: Sampling) -> Any:
     if sampling.schema:
         return StructuredOutputsParams(json=sampling.schema)
     if len(sampling.allowed_token_ids) > MOST_ALLOWED:
-        return StructuredOutputsParams(grammar=_token_grammar(sampling.allowed_token_ids, sampling.max_tokens))
+        return StructuredOutputsParams(grammar=token_grammar(sampling.allowed_token_ids, sampling.max_tokens))
     return None
 
 
 @lru_cache(maxsize=8)
-def _token_grammar(ids: tuple[int, ...], count: int) -> str:
+def token_grammar(ids: tuple[int, ...], count: int) -> str:
     """A grammar of xgrammar's: `count` tokens, each one of these."""
     return f"root ::= Token({','.join(map(str, ids))})" + (f"{{{count}}}" if count > 1 else "")
 
