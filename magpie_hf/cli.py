@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import MOST_ROWS, select
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
-from magpie_hf.making import HEADROOM, check_devices, check_engine, named, plan, recipe_of, vllm_of
+from magpie_hf.making import HEADROOM, Spec, check_devices, check_engine, engines_of, named, plan, recipe_of
 from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.options import domains as domains_of
 from magpie_hf.options import parser, roles
@@ -115,7 +115,8 @@ def _probe(options: argparse.Namespace) -> int:
     from magpie_hf.probing.probe import probe
 
     context = HEADROOM + max(domain.instruction.max_tokens for domain in domains)
-    with stopping_at_once(None), contextlib.closing(vllm_of(options, model, context)) as engine:
+    spec: Spec = (model, context, "generate")
+    with stopping_at_once(None), contextlib.closing(engines_of(options, [spec])[spec]) as engine:
         found = probe(engine, domains, settings, options.draws, options.seed)
     print(json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines()))
     return INCOMPLETE if found.refused else OK

@@ -120,6 +120,15 @@ def _add_engine(where: argparse._ArgumentGroup) -> None:
     where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
     where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
     where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+    where.add_argument(
+        "--endpoint",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a running vLLM server, such as http://host:8000/v1, in place of engines here; repeatable: each server takes the part of "
+        "the model that it serves (a key for them: VLLM_API_KEY)",
+    )
+    where.add_argument("--patience", type=decimal, default=300.0, help="seconds for which no server may answer before a build fails")
 
 
 def _add_probe(commands: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -11,11 +12,11 @@ from typing import Any, Literal
 
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating
 from magpie_hf.engines.pool import Pool
-from magpie_hf.engines.servers import address
+from magpie_hf.engines.servers import CONNECT_SECONDS, Fault, Server, address
 from magpie_hf.engines.waiting import Request
 from magpie_hf.engines.wire import COMPLETIONS, RATINGS, completion_body, rating_body, read_completion, read_rating
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.models import own_max_length
+from magpie_hf.models import Model, own_max_length
 from magpie_hf.sampling import Sampling
 
 PROMPT_WORK = 0.1  # what a token of a prompt is worth to a server, by one that it draws; a rough measure, for which rough is enough
@@ -129,6 +130,40 @@ class Endpoint(Engine):
                 "--max-model-len of the servers, or the context"
             )
         return limit
+
+
+def share_out(urls: Sequence[str], models: Sequence[Model]) -> dict[Model, tuple[str, ...]]:
+    """Which of the servers serve which of the models: every server is asked what it serves.
+
+    Raises BadInput for a server that cannot be reached, is no vLLM or serves none of the models, and for a model that no server serves.
+    """
+    found: dict[Model, list[str]] = {model: [] for model in dict.fromkeys(models)}
+    for url, model in zip(urls, asyncio.run(_served(urls, list(found))), strict=True):
+        found[model].append(url)
+    if missing := [model.name for model, served_by in found.items() if not served_by]:
+        raise BadInput(f"no server of {', '.join(missing)} is given; start one with vllm serve, and give its address with --endpoint, too")
+    return {model: tuple(served_by) for model, served_by in found.items()}
+
+
+async def _served(urls: Sequence[str], models: Sequence[Model]) -> list[Model]:
+    return list(await asyncio.gather(*(_model_of(url, models) for url in urls)))
+
+
+async def _model_of(url: str, models: Sequence[Model]) -> Model:
+    server, others = Server(url, 1, CONNECT_SECONDS), list[BadInput]()
+    try:
+        for model in models:
+            try:
+                await server.identify(model, None)
+            except Fault as fault:
+                raise BadInput(f"{server.url} {fault}; start it, wait until it is ready, or leave it out") from None
+            except BadInput as error:
+                others.append(error)
+            else:
+                return model
+    finally:
+        await server.close()
+    raise others[-1]
 
 
 _LIVE: dict[Endpoint, Pool] = {}
