@@ -18,11 +18,11 @@ from typing import Any
 
 import aiohttp
 import results
-from vllm_server import VLLMServer
 
 from magpie_hf import DOMAINS, Model, Sampling, chat_of, resolve
 from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.engines.wire import completion_body
+from vllm_server import VLLMServer
 
 Asked = list[tuple[list[int], Sampling, int]]
 

@@ -76,7 +76,7 @@ def _facts(source: str) -> KnownModel | KnownScorer | None:
 
 
 def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Engine]:
-    """The engines that the options want: on the servers that they name, or here, and then laid out as they say, or as is chosen and said."""
+    """The engines that the options want: on the servers that they name, or here, laid out as they say, or as is chosen and said."""
     if options.endpoint:
         from magpie_hf.engines.endpoint import Endpoint, share_out
 

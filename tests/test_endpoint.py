@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import FakeServer
 
 from conftest import PROBLEMS, ROOT, Answers, small_recipe
+from fake_server import FakeServer
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines import endpoint as endpoints
 from magpie_hf.engines import pool as pools

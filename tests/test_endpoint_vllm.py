@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import torch
 from test_vllm import draws, results
-from vllm_server import VLLMServer
 
 import reward_models as tiny
 from magpie_hf import VLLM, Engine, Judge, Model, Recipe, RewardModel, Sampling, build, chat_of, resolve
@@ -23,6 +22,7 @@ from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.engines.journal import request_keys
 from magpie_hf.errors import BadInput, EngineError
+from vllm_server import VLLMServer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 
