@@ -290,7 +290,7 @@ def test_a_whole_build_with_a_real_reward_model(answers: Answers, generator: Fak
     assert again()["algebra"]["train_prefs"][:] == first["algebra"]["train_prefs"][:]
     assert len(engine.opened) == 1, "a finished build asks for no score again"
     card = (tmp_path / "out" / "README.md").read_text()
-    assert f"| scores | reward model {engine.model.name} | `{engine.model.revision}` |" in card
+    assert f"| scores | {engine.model.name} | `{engine.model.revision}` |" in card
     assert list((tmp_path / "out").glob("*_ins_3res_armorm.json"))
 
 

@@ -253,9 +253,10 @@ def test_killed_at_random_moments_a_real_build_ends_like_others(demo_model: Path
         safe: set[str] = set()
         seen = 0
         for moment in [*moments, None]:
-            process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            with (tmp_path / "stderr").open("w") as stderr:
+                process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=stderr)
             if moment is None:
-                assert process.wait(540) == 0
+                assert process.wait(540) == 0, (tmp_path / "stderr").read_text()[-2000:]
             else:
                 until(lambda file=log, size=moment: len(finished(file)) >= size, process)
                 process.kill()
