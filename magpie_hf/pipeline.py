@@ -1,0 +1,333 @@
+"""One Ray Data pipeline a model: shards' work in as it comes up, results out; the engines stay loaded meanwhile. Not here: which work.
+
+Work is only known as the harvest goes on, and a pipeline a round would load the engines anew each time. So the pipeline's data are numbers:
+its one read task gives out 0, 1, 2, ... as soon as there is work of that number, and each worker fetches the work of a number itself. A
+read task that Ray repeats, because a node with its blocks was lost, gives out the same numbers again; that is all that Ray Data's recovery
+asks of it, and work that is done is not handed out a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import pickle
+import secrets
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.cloudpickle
+from ray.data import ActorPoolStrategy, DataContext, Datasource, ReadTask
+from ray.data.block import BlockMetadata
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from magpie_hf.engines.base import Engine
+from magpie_hf.errors import EngineError
+from magpie_hf.runners import apply
+from magpie_hf.shards import ShardFolder
+from magpie_hf.stage import Batch, Stage
+
+LOG = logging.getLogger("magpie_hf")
+BEAT_SECONDS = 1.0  # how often a worker says that it lives, and hears whether it is over
+MOST_STARTS = 4  # workers that one piece of work may outlive; one more, and it is the work that kills them
+MOST_RESTARTS = 3  # of the pipeline, in a row without a result
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stage and its batch, rows [start, stop), whose journals lie in `folder`, which every node sees."""
+
+    stage: Stage
+    batch: Batch
+    folder: ShardFolder
+    start: int
+    stop: int
+
+    def do(self) -> Batch:
+        """The batch with the stage's columns, journalled in a file that nobody else writes."""
+        if not self.folder.path.is_dir():
+            raise EngineError(f"{self.folder.path} is not seen by node {here()}: the folder of a build on Ray must lie where all nodes see it")
+        return apply(self.stage, self.batch, self.folder, self.start, self.stop, writer=secrets.randbits(40))
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many workers a pipeline has at least and at most, what each is given, and how many shards it works on at once."""
+
+    least: int
+    most: int
+    cpus: float
+    gpus: float
+    shards: int
+
+
+class Feed:
+    """What there is to do, by number, and who does it. An actor beside the driver, which is lost only together with it."""
+
+    def __init__(self) -> None:
+        self._work: dict[int, bytes] = {}
+        self._done = 0
+        self._put = 0
+        self._starts = Counter[int]()
+        self._closed = False
+        self._changed = asyncio.Condition()
+        self._heard = time.monotonic()
+
+    async def put(self, number: int, work: bytes) -> None:
+        async with self._changed:
+            self._work[number] = work
+            self._changed.notify_all()
+
+    async def wait(self, number: int) -> bool:
+        """Whether there is work of this number, once that is known: False when there will be none."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._closed or number in self._work)
+        return not self._closed
+
+    async def take(self, number: int) -> tuple[bytes | None, int]:
+        """The work of this number, or None where it is done or nobody waits for it any more; and how often it was taken before."""
+        work = None if self._closed else self._work.get(number)
+        self._starts[number] += 1
+        return work or None, self._starts[number] - 1
+
+    async def done(self, number: int) -> None:
+        self._work[number] = b""
+
+    async def beat(self) -> bool:
+        """A worker lives; whether it is over."""
+        self._heard = time.monotonic()
+        return self._closed
+
+    async def silence(self) -> float:
+        """Seconds since the last word of any worker."""
+        return time.monotonic() - self._heard
+
+    async def close(self) -> None:
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class Numbers(Datasource):
+    """The numbers of a feed's work, from `first` on, as one read task without an end."""
+
+    def __init__(self, feed: Any, first: int) -> None:
+        super().__init__()
+        self._feed, self._first = feed, first
+
+    def estimate_inmemory_data_size(self) -> int:
+        return 1
+
+    def get_read_tasks(self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None) -> list[ReadTask]:
+        feed, first = self._feed, self._first
+
+        def read() -> Iterator[pa.Table]:
+            for number in itertools.count(first):
+                if not ray.get(feed.wait.remote(number)):
+                    return
+                yield pa.table({"number": [number]})
+
+        return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=1, exec_stats=None, input_files=None))]
+
+
+class Worker:
+    """What `map_batches` runs: does work of the feed, several pieces side by side, on an engine that the first of them opens."""
+
+    def __init__(self, feed: Any, engine: Engine) -> None:
+        self._feed, self._engine = feed, engine
+        threading.Thread(target=self._beat, name="magpie-beat", daemon=True).start()
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        (number,) = batch["number"].to_pylist()
+        return pa.table({"number": [number], "result": pa.array([self._result(number)], pa.large_binary())})
+
+    def _result(self, number: int) -> bytes:
+        """The pickled batch, or the exception that came of it; an exception of this function's own would end the whole pipeline."""
+        try:
+            work, starts = ray.get(self._feed.take.remote(number))
+            if work is None:
+                return _pickled(EngineError("the build is stopping"))
+            if starts > MOST_STARTS:
+                raise EngineError(f"{starts} workers died of one shard; the last was to be on node {here()}: see Ray's logs of the others")
+            return _pickled(ray.cloudpickle.loads(work).do())
+        except Exception as error:  # whatever it is, it is the driver's to raise
+            return _pickled(error)
+
+    def _beat(self) -> None:
+        while not ray.get(self._feed.beat.remote()):
+            time.sleep(BEAT_SECONDS)
+        while True:  # closing fails what is in flight; a piece of work that opened the engine again just then is met on the next turn
+            self._engine.close()
+            time.sleep(BEAT_SECONDS)
+
+
+class Pipeline:
+    """Work in, futures of batches out, over workers that hold one engine each, until it is closed.
+
+    A worker that dies is started again, on any node, and what it had under way begins again from its journals. A future gets EngineError
+    where the engine fails for good, where one shard's work kills every worker, and where for `patience` seconds no worker lives.
+    """
+
+    def __init__(self, engine: Engine, size: Size, patience: float) -> None:
+        self._engine, self._size, self._patience = engine, size, patience
+        self._numbers = itertools.count()
+        self._waiting: dict[int, Future[Batch]] = {}
+        self._lock = threading.Lock()
+        self._end: EngineError | None = None
+        _hush()
+        self._feed = ray.remote(Feed).options(num_cpus=0, scheduling_strategy=beside_driver()).remote()
+        self._threads = [threading.Thread(target=run, name="magpie-ray", daemon=True) for run in (self._consume, self._watch)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, work: Work) -> Future[Batch]:
+        future: Future[Batch] = Future()
+        payload = ray.cloudpickle.dumps(work)
+        with self._lock:
+            if self._end is not None:
+                raise self._end
+            number = next(self._numbers)
+            self._waiting[number] = future
+            self._feed.put.remote(number, payload)
+        return future
+
+    def close(self) -> None:
+        """End the pipeline: what is under way fails, engines are closed, and their devices are free when this returns."""
+        self._stop(EngineError("the build is stopping"))
+        while any(thread.is_alive() for thread in self._threads) and not self._lost():
+            self._threads[0].join(0.1)
+
+    def _stop(self, end: EngineError) -> None:
+        with self._lock:
+            if self._end is None:
+                self._end = end
+                ray.get(self._feed.close.remote())
+
+    def _consume(self) -> None:
+        """Hand results on until the feed is closed; a pipeline that fails as a whole is begun again from the first number that waits."""
+        restarts = 0
+        while True:
+            with self._lock:
+                first = min(self._waiting, default=0)
+            try:
+                for number, result in self._results(first):
+                    restarts = 0
+                    self._settle(number, result)
+                break
+            except ray.exceptions.RayError as error:  # a worker that was killed for good, say; work that nobody finished is still there
+                restarts += 1
+                if restarts > MOST_RESTARTS or self._end is not None:
+                    self._stop(EngineError(f"the pipeline on Ray failed: {_line(error)}"))
+                    break
+                LOG.warning("the pipeline of %s on Ray failed and is started again: %s", self._engine.model.name, _line(error))
+        self._fail()
+
+    def _fail(self) -> None:
+        """Tell all who still wait."""
+        with self._lock:
+            left, self._waiting = self._waiting, {}
+        for future in left.values():
+            future.set_exception(self._end or EngineError("the pipeline on Ray ended early"))
+
+    def _lost(self) -> bool:
+        """Whether no worker has been heard of for too long. What Ray still keeps of the pipeline then ends with the next worker it places."""
+        return bool(ray.get(self._feed.silence.remote()) > self._patience)
+
+    def _results(self, first: int) -> Iterator[tuple[int, Any]]:
+        for bundle in _dataset(self._feed, self._engine, self._size, first).iter_internal_ref_bundles():
+            for block in bundle.block_refs:
+                for row in ray.get(block).to_pylist():
+                    yield row["number"], pickle.loads(row["result"])
+
+    def _settle(self, number: int, result: Any) -> None:
+        with self._lock:
+            future = self._waiting.pop(number, None)
+        if future is not None:  # else it was done before the pipeline was begun again
+            self._feed.done.remote(number)
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    def _watch(self) -> None:
+        """End it all where no worker has been heard of for too long."""
+        while self._end is None:
+            time.sleep(min(BEAT_SECONDS, self._patience))
+            if self._lost():
+                self._stop(EngineError(f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"))
+                self._fail()
+
+
+def _dataset(feed: Any, engine: Engine, size: Size, first: int) -> Any:
+    context = DataContext.get_current().copy()
+    context.target_max_block_size = 1  # a number, or a result, is passed on at once instead of with others
+    context.enable_progress_bars = False
+    context.execution_no_progress_timeout_s = -1  # an engine may think for hours
+    with DataContext.current(context):
+        numbers = ray.data.read_datasource(
+            Numbers(feed, first),
+            override_num_blocks=1,
+            ray_remote_args={"num_cpus": 0, "max_retries": -1, "scheduling_strategy": beside_driver()},
+        )
+        return numbers.map_batches(
+            Worker,
+            fn_constructor_args=(feed, engine),
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=size.cpus,
+            num_gpus=size.gpus,
+            compute=ActorPoolStrategy(
+                min_size=size.least,
+                max_size=size.most,
+                max_concurrent_calls_per_actor=size.shards,
+                max_tasks_in_flight_per_actor=2 * size.shards,
+                enable_true_multi_threading=True,
+            ),
+        )
+
+
+def _hush() -> None:
+    """Keep Ray Data's notes off the terminal, where they would bury a build's lines; its own log files still get them."""
+    for handler in logging.getLogger("ray.data").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.ERROR)
+
+
+def beside_driver() -> NodeAffinitySchedulingStrategy:
+    """The place of what is lost only together with the driver."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def here() -> str:
+    """The node of this process, as a user knows it."""
+    return str(ray.util.get_node_ip_address())
+
+
+def shortage(size: Size) -> str:
+    """What a worker needs, what there is of it, and what to do."""
+    have = " and ".join(f"{ray.available_resources().get(key, 0):g} of {ray.cluster_resources().get(key, 0):g} {key}s" for key in ("CPU", "GPU"))
+    return f"one needs {size.cpus:g} CPUs and {size.gpus:g} GPUs, and {have} are free in the cluster: add nodes, or ask for less"
+
+
+def _pickled(result: Batch | Exception) -> bytes:
+    """A result in bytes; an exception that cannot be pickled, in words."""
+    if isinstance(result, Exception):
+        result.add_note(f"on node {here()}: {''.join(traceback.format_exception(result))}")
+        try:
+            pickle.loads(pickle.dumps(result))
+        except Exception:  # an exception with arguments of its own fails in any way it likes
+            return pickle.dumps(EngineError(f"{type(result).__name__}: {result} (on node {here()})"))
+    return pickle.dumps(result)
+
+
+def _line(error: BaseException) -> str:
+    """The last line of Ray's words, which are many."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
