@@ -10,9 +10,9 @@ import logging
 import os
 import secrets
 import socket
+import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -29,7 +29,7 @@ from magpie_hf.stage import Batch, Stage
 if TYPE_CHECKING:
     from magpie_hf.pipeline import Pipeline, Size
 
-ANSWER_SECONDS = 15.0  # within which a cluster's address and each of its nodes must answer
+ANSWER_SECONDS = 20.0  # within which a cluster's address and each of its nodes must answer
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class RayCluster:
 
     def __post_init__(self) -> None:
         if self.workers is not None and not 1 <= self.workers[0] <= self.workers[1]:
-            raise BadInput(f"the workers on Ray are {self.workers[0]} to {self.workers[1]}; give at least 1, and no more at least than at most")
+            raise BadInput(
+                f"the workers on Ray are {self.workers[0]} to {self.workers[1]}; give two numbers from 1 on, the smaller one first"
+            )
         if not self.patience > 0:  # also true of a NaN
             raise BadInput(f"the patience with Ray is {self.patience} s; give a number above 0")
 
@@ -70,11 +72,10 @@ class RayCluster:
         if ray.is_initialized():
             return
         if "://" in self.address:
-            raise BadInput(f"{self.address} is no address of a cluster's head; run the build on a node of the cluster, with HOST:PORT or auto")
-        if ":" in self.address:
-            _knock(self.address)
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(_init, self.address).result()
+            raise BadInput(f"{self.address} is no head's address; run the build on a node of the cluster, with HOST:PORT or auto")
+        if self.address != "local":
+            _try(self.address)
+        ray.init(address=self.address, logging_level=logging.ERROR, log_to_driver=False)
 
     def size(self, engine: Engine, shards: int) -> Size:
         """What a pipeline of this engine is given, in the cluster as it is."""
@@ -93,7 +94,7 @@ class RayCluster:
 
 @dataclass
 class OnRay(Local):
-    """Local, whose engines live on the nodes of a cluster. Rows, features and fingerprints are Local's, and either goes on with the other's.
+    """Local with its engines on the nodes of a cluster. Rows, features and fingerprints are Local's, and either goes on with the other's.
 
     shards_in_flight: how many shards one engine works on at once; as many again wait for it.
     """
@@ -106,7 +107,7 @@ class OnRay(Local):
         return self.shards_in_flight * (1 if self._crew is None else self._crew.most)
 
     def check(self, recipe: Recipe) -> None:
-        """Raises BadInput where no cluster answers, no worker can be placed, a node does not see the folder, or an engine cannot run there."""
+        """Raises BadInput where no cluster answers, a node does not see the folder, or a worker cannot be placed or run an engine."""
         self.cluster.connect()
         engines = [engine for engine in (recipe.generator, recipe.solver, recipe.scorer.engine, recipe.tagger, recipe.embedder) if engine]
         size = max((self.cluster.size(engine, self.shards_in_flight) for engine in engines), key=lambda size: size.gpus)
@@ -151,9 +152,7 @@ class Crew:
                 from magpie_hf.pipeline import Pipeline
 
                 self._pipeline = Pipeline(self._engine, self._cluster.size(self._engine, self._shards), self._cluster.patience)
-        from magpie_hf.pipeline import Work
-
-        return self._pipeline.submit(Work(stage, batch, folder, start, stop)).result()
+        return self._pipeline.submit(stage, batch, folder, start, stop).result()
 
     def close(self) -> None:
         with self._lock:
@@ -218,30 +217,34 @@ def check_recipe(recipe: Recipe, size: Size, patience: float) -> None:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, BadInput):
             raise error.cause from None
-        raise
+        raise EngineError(f"the check of the build on a worker failed: {_last_line(error)}") from error
 
 
 def _check(recipe: Recipe) -> None:
     recipe.check()
 
 
-def _knock(address: str) -> None:
-    host, _, port = address.rpartition(":")
+def _try(address: str) -> None:
+    """Connect in a process that can be ended: Ray itself tries for minutes, and prints all the while."""
+    if ":" in address:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+        except (OSError, ValueError, OverflowError) as error:
+            raise _silent(f"at {address}", str(error)) from error
+    where = "on this machine" if address == "auto" else f"at {address}"
+    code = "import logging, sys, ray; ray.init(address=sys.argv[1], logging_level=logging.ERROR, log_to_driver=False)"
     try:
-        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise BadInput(f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, and give what it prints") from error
+        tried = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise _silent(where, f"none within {ANSWER_SECONDS:.0f} s") from error
+    if tried.returncode:
+        raise _silent(where, _last_line(tried.stderr))
 
 
-def _init(address: str) -> None:
-    import ray
-
-    try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except ConnectionError as error:
-        where = "on this machine" if address == "auto" else f"at {address}"
-        raise BadInput(f"no Ray cluster answers {where} ({_last_line(error)}); start one with `ray start --head`, or give its address") from error
+def _silent(where: str, why: str) -> BadInput:
+    return BadInput(f"no Ray cluster answers {where} ({why}); start one with `ray start --head`, or give the address that it printed")
 
 
-def _last_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+def _last_line(text: object) -> str:
+    return (str(text).strip() or type(text).__name__).splitlines()[-1].strip()

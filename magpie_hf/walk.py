@@ -49,7 +49,8 @@ def build(
 
     What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
     asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
-    difference to the rows. runner is where stages run: in this process, or on a cluster (`RayCluster`). `say` gets a line of text for each finished piece of work.
+    difference to the rows, and nor does runner, which says where stages run: in this process, or on a cluster (`RayCluster`). `say` gets
+    a line of text for each finished piece of work.
 
     Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; LowYield where so few
     draws of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
