@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -81,13 +82,18 @@ class RayCluster:
         """What a pipeline of this engine is given, in the cluster as it is."""
         import ray
 
+        return self.fitted([node["Resources"] for node in ray.nodes() if node["Alive"]], engine, shards)
+
+    def fitted(self, nodes: Sequence[Mapping[str, float]], engine: Engine, shards: int) -> Size:
+        """The same in a cluster of nodes with these resources."""
         from magpie_hf.pipeline import Size
 
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         on_gpus = any(node.get("GPU", 0) for node in nodes)
         gpus = self.gpus if self.gpus is not None else float(getattr(engine, "tensor_parallel_size", 1)) if on_gpus else 0.0
-        cpus = self.cpus if self.cpus is not None else 1.0 if gpus else min((n["CPU"] for n in nodes if n.get("CPU")), default=1.0)
-        fitting = sum(int(min(node.get("CPU", 0) / cpus if cpus else 1e6, node.get("GPU", 0) / gpus if gpus else 1e6)) for node in nodes)
+        smallest = min((node["CPU"] for node in nodes if node.get("CPU")), default=1.0)
+        cpus = self.cpus if self.cpus is not None else 1.0 if gpus else smallest
+        needs = {"CPU": cpus, "GPU": gpus}
+        fitting = sum(int(min((node.get(key, 0) / need for key, need in needs.items() if need), default=1)) for node in nodes)
         least, most = self.workers or (1, max(1, fitting))
         return Size(least, most, cpus, gpus, shards)
 

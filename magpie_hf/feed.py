@@ -123,7 +123,11 @@ class Worker:
 
     def __init__(self, feed: Any, engine: Engine) -> None:
         self._feed, self._engine = feed, engine
-        threading.Thread(target=self._beat, name="magpie-beat", daemon=True).start()
+        threading.Thread(target=_beat, args=(feed, engine), name="magpie-beat", daemon=True).start()
+
+    def __del__(self) -> None:
+        """Ray Data lets go of a worker before it ends its process."""
+        self._engine.close()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         (number,) = batch["number"].to_pylist()
@@ -141,12 +145,13 @@ class Worker:
         except Exception as error:  # whatever it is, it is the driver's to raise
             return _pickled(error)
 
-    def _beat(self) -> None:
-        while not ray.get(self._feed.beat.remote()):
-            time.sleep(BEAT_SECONDS)
-        while True:  # closing fails what is in flight; a piece of work that opened the engine again just then is met on the next turn
-            self._engine.close()
-            time.sleep(BEAT_SECONDS)
+
+def _beat(feed: Any, engine: Engine) -> None:
+    while not ray.get(feed.beat.remote()):
+        time.sleep(BEAT_SECONDS)
+    while True:  # closing fails what is in flight; a piece of work that opened the engine again just then is met on the next turn
+        engine.close()
+        time.sleep(BEAT_SECONDS)
 
 
 def here() -> str:

@@ -8,7 +8,6 @@ asks of it, and work that is done is not handed out a second time.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import pickle
 import threading
@@ -53,7 +52,7 @@ class Pipeline:
 
     def __init__(self, engine: Engine, size: Size, patience: float) -> None:
         self._engine, self._size, self._patience = engine, size, patience
-        self._numbers = itertools.count()
+        self._next = 0
         self._waiting: dict[int, Future[Batch]] = {}
         self._lock = threading.Lock()
         self._end: EngineError | None = None
@@ -70,40 +69,41 @@ class Pipeline:
         with self._lock:
             if self._end is not None:
                 raise self._end
-            number = next(self._numbers)
-            self._waiting[number] = future
-            self._feed.put.remote(number, payload)
+            self._waiting[self._next] = future
+            self._feed.put.remote(self._next, payload)
+            self._next += 1
         return future
 
     def close(self) -> None:
-        """End the pipeline: what is under way fails, engines are closed, and their devices are free when this returns."""
+        """End the pipeline: what is under way fails, and workers close their engines and go. Blocks until Ray has let go of them."""
         self._stop(EngineError("the build is stopping"))
-        while any(thread.is_alive() for thread in self._threads) and not self._lost():
+        while any(thread.is_alive() for thread in self._threads) and self._lost() is None:
             self._threads[0].join(0.1)
 
     def _stop(self, end: EngineError) -> None:
         with self._lock:
             if self._end is None:
                 self._end = end
-                ray.get(self._feed.close.remote())
+                self._feed.close.remote()
 
     def _consume(self) -> None:
         """Hand results on until the feed is closed; a pipeline that fails as a whole is begun again from the first number that waits."""
         restarts = 0
         while True:
             with self._lock:
-                first = min(self._waiting, default=0)
+                first = min(self._waiting, default=self._next)
             try:
                 for number, result in self._results(first):
                     restarts = 0
                     self._settle(number, result)
                 break
-            except ray.exceptions.RayError as error:  # a worker that was killed for good, say; work that nobody finished is still there
+            except Exception as error:  # a worker that was killed for good, say, or a fault of Ray Data's: unfinished work is still there
                 restarts += 1
                 if restarts > MOST_RESTARTS or self._end is not None:
                     self._stop(EngineError(f"the pipeline on Ray failed: {_line(error)}"))
                     break
                 LOG.warning("the pipeline of %s on Ray failed and is started again: %s", self._engine.model.name, _line(error))
+        self._stop(EngineError("the pipeline on Ray ended early"))
         self._fail()
 
     def _fail(self) -> None:
@@ -111,11 +111,16 @@ class Pipeline:
         with self._lock:
             left, self._waiting = self._waiting, {}
         for future in left.values():
-            future.set_exception(self._end or EngineError("the pipeline on Ray ended early"))
+            future.set_exception(self._end)
 
-    def _lost(self) -> bool:
-        """Whether no worker has been heard of for too long. What Ray still keeps of the pipeline ends with the next worker it places."""
-        return bool(ray.get(self._feed.silence.remote()) > self._patience)
+    def _lost(self) -> str | None:
+        """Why there will be no more results, if so. What Ray still keeps of such a pipeline ends with the next worker that it places."""
+        try:
+            if ray.get(self._feed.silence.remote()) > self._patience:
+                return f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"
+        except ray.exceptions.RayError as error:
+            return f"the cluster was lost: {_line(error)}"
+        return None
 
     def _results(self, first: int) -> Iterator[tuple[int, Any]]:
         for bundle in _dataset(self._feed, self._engine, self._size, first).iter_internal_ref_bundles():
@@ -128,7 +133,9 @@ class Pipeline:
             future = self._waiting.pop(number, None)
         if future is not None:  # else it was done before the pipeline was begun again
             self._feed.done.remote(number)
-            if isinstance(result, Exception):
+            if isinstance(result, ray.exceptions.RayError):
+                future.set_exception(EngineError(f"a worker on Ray failed: {_line(result)}"))
+            elif isinstance(result, Exception):
                 future.set_exception(result)
             else:
                 future.set_result(result)
@@ -137,8 +144,8 @@ class Pipeline:
         """End it all where no worker has been heard of for too long."""
         while self._end is None:
             time.sleep(min(BEAT_SECONDS, self._patience))
-            if self._lost():
-                self._stop(EngineError(f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"))
+            if (reason := self._lost()) is not None:
+                self._stop(EngineError(reason))
                 self._fail()
 
 

@@ -22,6 +22,7 @@ from magpie_hf import cluster as clusters
 from magpie_hf.cluster import RayCluster
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.journal import request_keys
+from magpie_hf.engines.vllm import VLLM
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import seed_rows
@@ -29,6 +30,10 @@ from magpie_hf.sampling import Sampling
 from magpie_hf.scorers import Judge
 from magpie_hf.session import Task, session
 from magpie_hf.walk import build
+
+pytest.importorskip("ray", reason="Ray is not installed; `make ray` installs it and runs these tests")
+
+from magpie_hf.pipeline import Size
 
 pytestmark = pytest.mark.ray
 CUT = {"shard_rows": 4, "shards_in_flight": 2}
@@ -266,6 +271,18 @@ def test_an_address_without_a_cluster_is_refused() -> None:
     assert "invalid literal" in many
     assert client.startswith("ray://127.0.0.1:10001 is no address of a cluster's head; run the build on a node of the cluster")
     assert silent.startswith(f"no Ray cluster answers at {mute} (none within 3 s); start one with `ray start --head`")
+
+
+def test_workers_are_given_what_their_engine_needs(answers: Answers) -> None:
+    large = VLLM(answers.model, tensor_parallel_size=4)
+    gpus = [{"CPU": 4.0}, *[{"CPU": 96.0, "GPU": 8.0}] * 3, {"CPU": 96.0, "GPU": 2.0}]
+    cpus = [{"CPU": 8.0}, {"CPU": 16.0, "memory": 1e9}]
+    assert RayCluster().fitted(gpus, large, 8) == Size(1, 6, 1.0, 4.0, 8)
+    assert RayCluster(workers=(2, 3)).fitted(gpus, large, 8) == Size(2, 3, 1.0, 4.0, 8)
+    assert RayCluster().fitted(gpus, VLLM(answers.model), 8) == Size(1, 26, 1.0, 1.0, 8)
+    assert RayCluster(gpus=0.5, cpus=12).fitted(gpus, VLLM(answers.model), 8) == Size(1, 28, 12, 0.5, 8)
+    assert RayCluster().fitted(cpus, VLLM(answers.model), 2) == Size(1, 3, 8.0, 0.0, 2)
+    assert RayCluster().fitted([{"CPU": 4.0}], VLLM(answers.model), 2).most == 1
 
 
 def test_settings_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
