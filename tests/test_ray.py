@@ -35,7 +35,11 @@ pytest.importorskip("ray", reason="Ray is not installed; `make ray` installs it 
 
 from magpie_hf.pipeline import Size
 
-pytestmark = pytest.mark.ray
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray Data warns of fields of its own when it copies its settings
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 CUT = {"shard_rows": 4, "shards_in_flight": 2}
 
 
