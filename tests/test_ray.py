@@ -304,9 +304,9 @@ def test_a_build_on_vllm_on_ray_equals_one_in_this_process(nodes: Any, demo_mode
     from magpie_hf import DOMAINS, resolve
 
     model = resolve(str(demo_model), dtype="float32")  # in which another batch almost never changes a word
-    steps = {"instruction": 64, "response": 96, "candidate": 96}
+    steps = {"instruction": 64, "response": 320, "candidate": 320}
     samplings = {step: replace(getattr(DOMAINS["algebra"], step), max_tokens=bound) for step, bound in steps.items()}
-    domain = replace(DOMAINS["algebra"], count=4, **samplings)
+    domain = replace(DOMAINS["algebra"], count=6, **samplings)
     made, asked = {}, {}
     for name, runner in (("ray", {"runner": RayCluster(nodes.address, workers=(1, 1), cpus=1)}), ("local", {})):
         log = tmp_path / f"{name}.log"
