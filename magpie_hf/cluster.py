@@ -40,7 +40,8 @@ class RayCluster:
     address: "auto" (the cluster that this machine is part of), HOST:PORT of its head, or "local" (one of this machine alone, started now).
     workers: the least and the most engines at once; None takes from 1 to as many as fit into the cluster as it is. gpus, cpus: what each
     is given; None takes the engine's tensor parallel size in GPUs with a CPU, or, where no node has a GPU, all CPUs of the smallest node.
-    patience: seconds after which a build gives up where no worker lives.
+    silence: seconds without a word after which a worker is given up, and others do its work. patience: seconds without a word of any worker
+    after which the build ends.
 
     Raises BadInput for workers or a patience that make no sense.
     """
@@ -49,6 +50,7 @@ class RayCluster:
     workers: tuple[int, int] | None = None
     gpus: float | None = None
     cpus: float | None = None
+    silence: float = 60.0
     patience: float = 600.0
 
     def __post_init__(self) -> None:
@@ -56,8 +58,9 @@ class RayCluster:
             raise BadInput(
                 f"the workers on Ray are {self.workers[0]} to {self.workers[1]}; give two numbers from 1 on, the smaller one first"
             )
-        if not self.patience > 0:  # also true of a NaN
-            raise BadInput(f"the patience with Ray is {self.patience} s; give a number above 0")
+        for name, seconds in (("silence", self.silence), ("patience", self.patience)):
+            if not seconds > 0:  # also true of a NaN
+                raise BadInput(f"the {name} with workers on Ray is {seconds} s; give a number above 0")
 
     def __call__(self, folder: Path, shard_rows: int = 256, shards_in_flight: int = 8, report: Report = lambda *_: None) -> OnRay:
         return OnRay(folder.absolute(), shard_rows, shards_in_flight, report, self)
@@ -157,7 +160,8 @@ class Crew:
                 self._cluster.connect()
                 from magpie_hf.pipeline import Pipeline
 
-                self._pipeline = Pipeline(self._engine, self._cluster.size(self._engine, self._shards), self._cluster.patience)
+                cluster = self._cluster
+                self._pipeline = Pipeline(self._engine, cluster.size(self._engine, self._shards), cluster.silence, cluster.patience)
         return self._pipeline.submit(stage, batch, folder, start, stop).result()
 
     def close(self) -> None:

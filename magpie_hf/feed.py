@@ -1,4 +1,4 @@
-"""What runs on the nodes of a Ray cluster: the feed of work by number, and the workers that do it. Not here: who gives work out."""
+"""What runs on the nodes of a Ray cluster: the feed of work, and the workers that do it. Not here: who gives work out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage
 
 BEAT_SECONDS = 1.0  # how often a worker says that it lives, and hears whether it is over
-MOST_STARTS = 3  # workers that one piece of work may outlive; one more, and it is the work that kills them
+MOST_STARTS = 2  # workers that one piece of work may outlive; one more, and it is the work that kills them
 
 
 @dataclass(frozen=True)
@@ -50,45 +50,91 @@ class Work:
 
 
 class Feed:
-    """What there is to do, by number, and who does it. An actor beside the driver, which is lost only together with it."""
+    """What there is to do and who does it. An actor beside the driver, which is lost only together with it.
+
+    Work is named by a key, and lies at one or more positions of `_order`, in which the pipeline hands it out: a worker that takes what
+    another one has, or what is done, gets nothing. A worker is known by its actor, and by its life, as Ray starts dead actors again.
+    """
 
     def __init__(self) -> None:
         self._work: dict[int, bytes] = {}
-        self._done = 0
-        self._put = 0
+        self._order: list[int] = []
+        self._owner: dict[int, tuple[str, str]] = {}
         self._starts = Counter[int]()
+        self._heard: dict[str, tuple[float, Any]] = {}
+        self._lost: set[str] = set()
+        self._last = time.monotonic()
         self._closed = False
         self._changed = asyncio.Condition()
-        self._heard = time.monotonic()
 
-    async def put(self, number: int, work: bytes) -> None:
+    async def put(self, key: int, work: bytes) -> None:
         async with self._changed:
-            self._work[number] = work
+            self._work[key] = work
+            self._order.append(key)
             self._changed.notify_all()
 
-    async def wait(self, number: int) -> bool:
-        """Whether there is work of this number, once that is known: False when there will be none."""
+    async def wait(self, position: int) -> bool:
+        """Whether there is work at this position, once that is known: False when there will be none."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._closed or number in self._work)
+            await self._changed.wait_for(lambda: self._closed or position < len(self._order))
         return not self._closed
 
-    async def take(self, number: int) -> tuple[bytes | None, int]:
-        """The work of this number, or None where it is done or nobody waits for it any more; and how often it was taken before."""
-        work = None if self._closed else self._work.get(number)
-        self._starts[number] += 1
-        return work or None, self._starts[number] - 1
+    async def take(self, position: int, actor: str, life: str) -> tuple[int, bytes, int] | None:
+        """What the worker is to do, with its key and how often it was begun before; None where there is nothing for it."""
+        key = self._order[position]
+        owner = self._owner.get(key)
+        taken = owner is not None and (owner == (actor, life) or (owner[0] != actor and owner[0] in self._heard))
+        if self._closed or taken or key not in self._work or actor in self._lost:
+            return None
+        self._owner[key] = actor, life
+        self._starts[key] += 1
+        return key, self._work[key], self._starts[key] - 1
 
-    async def done(self, number: int) -> None:
-        self._work[number] = b""
+    async def done(self, key: int) -> None:
+        self._work.pop(key, None)
+        self._owner.pop(key, None)
 
-    async def beat(self) -> bool:
-        """A worker lives; whether it is over."""
-        self._heard = time.monotonic()
-        return self._closed
+    async def beat(self, actor: str, handle: Any) -> bool:
+        """A worker lives; whether it is over for it."""
+        if actor not in self._lost:
+            self._last = time.monotonic()
+            self._heard[actor] = self._last, handle
+        return self._closed or actor in self._lost
 
     async def silence(self) -> float:
         """Seconds since the last word of any worker."""
-        return time.monotonic() - self._heard
+        return time.monotonic() - self._last
+
+    async def living(self) -> int:
+        """How many workers have said something, and were not given up."""
+        return len(self._heard)
+
+    async def lost(self, seconds: float) -> list[Any]:
+        """Workers that said nothing for so long while others did: theirs is handed out again, and they are to be killed."""
+        now = time.monotonic()
+        silent = [actor for actor, (heard, _) in self._heard.items() if now - heard > seconds]
+        if not silent or len(silent) == len(self._heard):
+            return []
+        self._lost.update(silent)
+        handles = [self._heard.pop(actor)[1] for actor in silent]
+        await self._again(key for key in self._work if key not in self._owner or self._owner[key][0] in self._lost)
+        return handles
+
+    async def begin_again(self) -> tuple[int, list[Any]]:
+        """For a new pipeline: the position from which on it finds all that is not done, and the workers of the old one."""
+        handles = [handle for _, handle in self._heard.values()]
+        self._lost.update(self._heard)
+        self._heard.clear()
+        position = len(self._order)
+        await self._again(self._work)
+        return position, handles
+
+    async def _again(self, keys: Iterable[int]) -> None:
+        async with self._changed:
+            for key in keys:
+                self._owner.pop(key, None)
+                self._order.append(key)
+            self._changed.notify_all()
 
     async def close(self) -> None:
         async with self._changed:
@@ -96,8 +142,8 @@ class Feed:
             self._changed.notify_all()
 
 
-class Numbers(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
-    """The numbers of a feed's work, from `first` on, as one read task without an end."""
+class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
+    """The positions of a feed, from `first` on, as one read task that ends when the feed is closed."""
 
     def __init__(self, feed: Any, first: int) -> None:
         super().__init__()
@@ -110,10 +156,10 @@ class Numbers(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
         feed, first = self._feed, self._first
 
         def read() -> Iterator[pa.Table]:
-            for number in itertools.count(first):
-                if not ray.get(feed.wait.remote(number)):
+            for position in itertools.count(first):
+                if not ray.get(feed.wait.remote(position)):
                     return
-                yield pa.table({"number": [number]})
+                yield pa.table({"position": [position]})
 
         return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=1, exec_stats=None, input_files=None))]
 
@@ -122,23 +168,25 @@ class Worker:
     """What `map_batches` runs: does work of the feed, several pieces side by side, on an engine that the first of them opens."""
 
     def __init__(self, feed: Any, engine: Engine) -> None:
+        context = ray.get_runtime_context()
         self._feed, self._engine = feed, engine
-        threading.Thread(target=_beat, args=(feed, engine), name="magpie-beat", daemon=True).start()
+        self._actor, self._life = context.get_actor_id(), secrets.token_hex(8)
+        beating = (feed, engine, self._actor, context.current_actor)
+        threading.Thread(target=_beat, args=beating, name="magpie-beat", daemon=True).start()
 
     def __del__(self) -> None:
         """Ray Data lets go of a worker before it ends its process."""
         self._engine.close()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        (number,) = batch["number"].to_pylist()
-        return pa.table({"number": [number], "result": pa.array([self._result(number)], pa.large_binary())})
+        (position,) = batch["position"].to_pylist()
+        taken = ray.get(self._feed.take.remote(position, self._actor, self._life))
+        key, result = (-1, b"") if taken is None else (taken[0], self._result(*taken[1:]))
+        return pa.table({"key": [key], "result": pa.array([result], pa.large_binary())})
 
-    def _result(self, number: int) -> bytes:
-        """The pickled batch, or the exception that came of it; an exception of this function's own would end the whole pipeline."""
+    def _result(self, work: bytes, starts: int) -> bytes:
+        """The pickled batch, or the exception that came of it."""
         try:
-            work, starts = ray.get(self._feed.take.remote(number))
-            if work is None:
-                return _pickled(EngineError("the build is stopping"))
             if starts > MOST_STARTS:
                 raise EngineError(f"{starts} workers died of one shard; the last was to be on node {here()}: see Ray's logs of the others")
             return _pickled(ray.cloudpickle.loads(work).do())
@@ -146,8 +194,8 @@ class Worker:
             return _pickled(error)
 
 
-def _beat(feed: Any, engine: Engine) -> None:
-    while not ray.get(feed.beat.remote()):
+def _beat(feed: Any, engine: Engine, actor: str, handle: Any) -> None:
+    while not ray.get(feed.beat.remote(actor, handle)):
         time.sleep(BEAT_SECONDS)
     while True:  # closing fails what is in flight; a piece of work that opened the engine again just then is met on the next turn
         engine.close()

@@ -1,9 +1,11 @@
 """One Ray Data pipeline a model: shards' work in as it comes up, results out; the engines stay loaded meanwhile. Not here: which work.
 
-Work is only known as the harvest goes on, and a pipeline a round would load the engines anew each time. So the pipeline's data are numbers:
-its one read task gives out 0, 1, 2, ... as soon as there is work of that number, and each worker fetches the work of a number itself. A
-read task that Ray repeats, because a node with its blocks was lost, gives out the same numbers again; that is all that Ray Data's recovery
-asks of it, and work that is done is not handed out a second time.
+Work is only known as the harvest goes on, and a pipeline a round would load the engines anew each time. So the pipeline's data are the
+positions of a feed: one read task gives out 0, 1, 2, ... as soon as there is work there, and each worker fetches that work itself. A read
+task that Ray repeats, because a node with its blocks was lost, gives out the same positions again, and work that is done is not done twice.
+
+Ray starts a dead worker again where there is room. Where there is none, its tasks would wait for it for ever: Ray Data never moves a task
+to another worker. So a worker that is silent for too long is given up, and what it had is put into the feed once more.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import EngineError
-from magpie_hf.feed import BEAT_SECONDS, Feed, Numbers, Work, Worker
+from magpie_hf.feed import BEAT_SECONDS, Feed, Positions, Work, Worker
 from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage
 
@@ -46,16 +48,18 @@ class Size:
 class Pipeline:
     """Work in, futures of batches out, over workers that hold one engine each, until it is closed.
 
-    A worker that dies is started again, on any node, and what it had under way begins again from its journals. A future gets EngineError
-    where the engine fails for good, where one shard's work kills every worker, and where for `patience` seconds no worker lives.
+    A worker that dies is started again, on any node, and what it had under way begins again from its journals; one that says nothing for
+    `silence` seconds is given up. A future gets EngineError where the engine fails for good, where one shard's work kills every worker,
+    and where for `patience` seconds no worker lives.
     """
 
-    def __init__(self, engine: Engine, size: Size, patience: float) -> None:
-        self._engine, self._size, self._patience = engine, size, patience
+    def __init__(self, engine: Engine, size: Size, silence: float, patience: float) -> None:
+        self._engine, self._size, self._silence, self._patience = engine, size, silence, patience
         self._next = 0
         self._waiting: dict[int, Future[Batch]] = {}
         self._lock = threading.Lock()
         self._end: EngineError | None = None
+        self._abandoned = threading.Event()
         _hush()
         self._feed = ray.remote(Feed).options(num_cpus=0, scheduling_strategy=beside_driver()).remote()
         self._threads = [threading.Thread(target=run, name="magpie-ray", daemon=True) for run in (self._consume, self._watch)]
@@ -77,8 +81,10 @@ class Pipeline:
     def close(self) -> None:
         """End the pipeline: what is under way fails, and workers close their engines and go. Blocks until Ray has let go of them."""
         self._stop(EngineError("the build is stopping"))
-        while any(thread.is_alive() for thread in self._threads) and self._lost() is None:
-            self._threads[0].join(0.1)
+        if not ray.get(self._feed.living.remote()):
+            self._abandoned.set()  # nobody is there to end it in good order
+        for thread in self._threads:
+            thread.join()
 
     def _stop(self, end: EngineError) -> None:
         with self._lock:
@@ -87,23 +93,24 @@ class Pipeline:
                 self._feed.close.remote()
 
     def _consume(self) -> None:
-        """Hand results on until the feed is closed; a pipeline that fails as a whole is begun again from the first number that waits."""
-        restarts = 0
+        """Hand results on until the feed is closed. A pipeline that fails as a whole is begun again with all that is not done."""
+        restarts, first = 0, 0
+        _EXECUTING.abandoned = self._abandoned
         while True:
-            with self._lock:
-                first = min(self._waiting, default=self._next)
             try:
-                for number, result in self._results(first):
+                for key, result in self._results(first):
                     restarts = 0
-                    self._settle(number, result)
+                    self._settle(key, result)
+                reason = "it ended early"
+            except Exception as error:  # a fault of Ray's or Ray Data's, of any kind
+                reason = _line(error)
+            restarts += 1
+            if self._end is not None or restarts > MOST_RESTARTS:
                 break
-            except Exception as error:  # a worker that was killed for good, say, or a fault of Ray Data's: unfinished work is still there
-                restarts += 1
-                if restarts > MOST_RESTARTS or self._end is not None:
-                    self._stop(EngineError(f"the pipeline on Ray failed: {_line(error)}"))
-                    break
-                LOG.warning("the pipeline of %s on Ray failed and is started again: %s", self._engine.model.name, _line(error))
-        self._stop(EngineError("the pipeline on Ray ended early"))
+            LOG.warning("the pipeline of %s on Ray failed and is started again: %s", self._engine.model.name, reason)
+            first, workers = ray.get(self._feed.begin_again.remote())
+            _kill(workers)
+        self._stop(EngineError(f"the pipeline on Ray failed: {reason}"))
         self._fail()
 
     def _fail(self) -> None:
@@ -114,7 +121,7 @@ class Pipeline:
             future.set_exception(self._end)
 
     def _lost(self) -> str | None:
-        """Why there will be no more results, if so. What Ray still keeps of such a pipeline ends with the next worker that it places."""
+        """Why there will be no more results, if so."""
         try:
             if ray.get(self._feed.silence.remote()) > self._patience:
                 return f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"
@@ -126,13 +133,14 @@ class Pipeline:
         for bundle in _dataset(self._feed, self._engine, self._size, first).iter_internal_ref_bundles():
             for block in bundle.block_refs:
                 for row in ray.get(block).to_pylist():
-                    yield row["number"], pickle.loads(row["result"])
+                    if row["result"]:  # else there was nothing to do: it is done, or another worker has it
+                        yield row["key"], pickle.loads(row["result"])
 
-    def _settle(self, number: int, result: Any) -> None:
+    def _settle(self, key: int, result: Any) -> None:
         with self._lock:
-            future = self._waiting.pop(number, None)
-        if future is not None:  # else it was done before the pipeline was begun again
-            self._feed.done.remote(number)
+            future = self._waiting.pop(key, None)
+        if future is not None:
+            self._feed.done.remote(key)
             if isinstance(result, ray.exceptions.RayError):
                 future.set_exception(EngineError(f"a worker on Ray failed: {_line(result)}"))
             elif isinstance(result, Exception):
@@ -141,12 +149,36 @@ class Pipeline:
                 future.set_result(result)
 
     def _watch(self) -> None:
-        """End it all where no worker has been heard of for too long."""
-        while self._end is None:
+        """Give up silent workers; end it all where no worker has been heard of for too long."""
+        while self._threads[0].is_alive():
             time.sleep(min(BEAT_SECONDS, self._patience))
             if (reason := self._lost()) is not None:
                 self._stop(EngineError(reason))
-                self._fail()
+                self._abandoned.set()
+                return
+            if silent := ray.get(self._feed.lost.remote(self._silence)):
+                LOG.warning("%d workers of %s on Ray are silent; others do their work", len(silent), self._engine.model.name)
+                _kill(silent)
+
+
+_EXECUTING = threading.local()  # the event that ends the execution which this thread begins
+
+
+class Abandon:
+    """A callback of Ray Data's that ends an execution between two steps: by itself it would wait for ever for workers that cannot be placed."""
+
+    def before_execution_starts(self, executor: Any) -> None:
+        self._abandoned: threading.Event = _EXECUTING.abandoned
+
+    def on_execution_step(self, executor: Any) -> None:
+        if self._abandoned.is_set():
+            raise EngineError("the pipeline on Ray was abandoned")
+
+    def after_execution_succeeds(self, executor: Any) -> None:
+        """Nothing is left to do."""
+
+    def after_execution_fails(self, executor: Any, error: Exception) -> None:
+        """The one who reads the results hears of it."""
 
 
 def _dataset(feed: Any, engine: Engine, size: Size, first: int) -> Any:
@@ -154,13 +186,15 @@ def _dataset(feed: Any, engine: Engine, size: Size, first: int) -> Any:
     context.target_max_block_size = 1  # a number, or a result, is passed on at once instead of with others
     context.enable_progress_bars = False
     context.execution_no_progress_timeout_s = -1  # an engine may think for hours
+    context.max_errored_blocks = -1  # the tasks of a worker that is given up; their work is in the feed again
+    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Abandon]
     with DataContext.current(context):
-        numbers = ray.data.read_datasource(
-            Numbers(feed, first),
+        positions = ray.data.read_datasource(
+            Positions(feed, first),
             override_num_blocks=1,
             ray_remote_args={"num_cpus": 0, "max_retries": -1, "scheduling_strategy": beside_driver()},
         )
-        return numbers.map_batches(
+        return positions.map_batches(
             Worker,
             fn_constructor_args=(feed, engine),
             batch_size=1,
@@ -177,11 +211,17 @@ def _dataset(feed: Any, engine: Engine, size: Size, first: int) -> Any:
         )
 
 
+def _kill(workers: list[Any]) -> None:
+    """End workers for good, also those that Ray would start again."""
+    for worker in workers:
+        ray.kill(worker, no_restart=True)
+
+
 def _hush() -> None:
     """Keep Ray Data's notes off the terminal, where they would bury a build's lines; its own log files still get them."""
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(logging.ERROR)
+            handler.setLevel(logging.CRITICAL)
 
 
 def beside_driver() -> NodeAffinitySchedulingStrategy:

@@ -129,7 +129,7 @@ def nodes() -> Iterator[Any]:
 
 @pytest.fixture
 def two(nodes: Any) -> RayCluster:
-    return RayCluster(nodes.address, workers=(1, 2), patience=60)
+    return RayCluster(nodes.address, workers=(1, 2), silence=8, patience=60)
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_an_address_without_a_cluster_is_refused() -> None:
     assert refused.startswith("no Ray cluster answers at 127.0.0.1:1 (")
     assert "Connection refused" in refused
     assert "invalid literal" in many
-    assert client.startswith("ray://127.0.0.1:10001 is no address of a cluster's head; run the build on a node of the cluster")
+    assert client.startswith("ray://127.0.0.1:10001 is no head's address; run the build on a node of the cluster")
     assert silent.startswith(f"no Ray cluster answers at {mute} (none within 3 s); start one with `ray start --head`")
 
 
@@ -292,7 +292,7 @@ def test_workers_are_given_what_their_engine_needs(answers: Answers) -> None:
 def test_settings_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the workers on Ray are 3 to 2; give" in refusal(lambda: RayCluster(workers=(3, 2)))
     assert "the workers on Ray are 0 to 2; give" in refusal(lambda: RayCluster(workers=(0, 2)))
-    assert "the patience with Ray is nan s; give" in refusal(lambda: RayCluster(patience=float("nan")))
+    assert "the patience with workers on Ray is nan s; give" in refusal(lambda: RayCluster(patience=float("nan")))
     monkeypatch.setattr(clusters, "find_spec", lambda name: None)
     assert "pip install 'magpie-hf[ray]'" in refusal(RayCluster().connect)
 
