@@ -165,7 +165,7 @@ _EXECUTING = threading.local()  # the event that ends the execution which this t
 
 
 class Abandon:
-    """A callback of Ray Data's that ends an execution between two steps: by itself it would wait for ever for workers that cannot be placed."""
+    """A callback of Ray Data's that ends an execution between two steps; else it waits for ever for workers that cannot be placed."""
 
     def before_execution_starts(self, executor: Any) -> None:
         self._abandoned: threading.Event = _EXECUTING.abandoned
