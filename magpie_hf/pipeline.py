@@ -10,6 +10,7 @@ to another worker. So a worker that is silent for too long is given up, and what
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
 import threading
@@ -81,8 +82,9 @@ class Pipeline:
     def close(self) -> None:
         """End the pipeline: what is under way fails, and workers close their engines and go. Blocks until Ray has let go of them."""
         self._stop(EngineError("the build is stopping"))
-        if not ray.get(self._feed.living.remote()):
-            self._abandoned.set()  # nobody is there to end it in good order
+        with contextlib.suppress(ray.exceptions.RayError):  # a cluster that is lost: the threads find that, too, and say so
+            if not ray.get(self._feed.living.remote()):
+                self._abandoned.set()  # nobody is there to end it in good order
         for thread in self._threads:
             thread.join()
 
@@ -93,11 +95,23 @@ class Pipeline:
                 self._feed.close.remote()
 
     def _consume(self) -> None:
-        """Hand results on until the feed is closed. A pipeline that fails as a whole is begun again with all that is not done."""
+        """Hand results on until the feed is closed; whatever happens, nobody is left waiting."""
+        reason = "its driver failed"
+        try:
+            reason = self._execute()
+        finally:
+            self._stop(EngineError(f"the pipeline on Ray failed: {reason}"))
+            self._fail()
+
+    def _execute(self) -> str:
+        """Execute the pipeline, again with all that is not done where it fails as a whole; returns why it ended."""
         restarts, first = 0, 0
         _EXECUTING.abandoned = self._abandoned
         while True:
             try:
+                if restarts:
+                    first, workers = ray.get(self._feed.begin_again.remote())
+                    _kill(workers)
                 for key, result in self._results(first):
                     restarts = 0
                     self._settle(key, result)
@@ -106,12 +120,8 @@ class Pipeline:
                 reason = _line(error)
             restarts += 1
             if self._end is not None or restarts > MOST_RESTARTS:
-                break
+                return reason
             LOG.warning("the pipeline of %s on Ray failed and is started again: %s", self._engine.model.name, reason)
-            first, workers = ray.get(self._feed.begin_again.remote())
-            _kill(workers)
-        self._stop(EngineError(f"the pipeline on Ray failed: {reason}"))
-        self._fail()
 
     def _fail(self) -> None:
         """Tell all who still wait."""
@@ -120,11 +130,14 @@ class Pipeline:
         for future in left.values():
             future.set_exception(self._end)
 
-    def _lost(self) -> str | None:
-        """Why there will be no more results, if so."""
+    def _check(self) -> str | None:
+        """Give up silent workers; why there will be no more results, if so."""
         try:
             if ray.get(self._feed.silence.remote()) > self._patience:
                 return f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"
+            if silent := ray.get(self._feed.lost.remote(self._silence)):
+                LOG.warning("%d workers of %s on Ray are silent; others do their work", len(silent), self._engine.model.name)
+                _kill(silent)
         except ray.exceptions.RayError as error:
             return f"the cluster was lost: {_line(error)}"
         return None
@@ -149,16 +162,13 @@ class Pipeline:
                 future.set_result(result)
 
     def _watch(self) -> None:
-        """Give up silent workers; end it all where no worker has been heard of for too long."""
+        """End it all where no worker has been heard of for too long."""
         while self._threads[0].is_alive():
             time.sleep(min(BEAT_SECONDS, self._patience))
-            if (reason := self._lost()) is not None:
+            if (reason := self._check()) is not None:
                 self._stop(EngineError(reason))
                 self._abandoned.set()
                 return
-            if silent := ray.get(self._feed.lost.remote(self._silence)):
-                LOG.warning("%d workers of %s on Ray are silent; others do their work", len(silent), self._engine.model.name)
-                _kill(silent)
 
 
 _EXECUTING = threading.local()  # the event that ends the execution which this thread begins
