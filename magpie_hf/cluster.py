@@ -6,14 +6,16 @@ worker writes is the journal of the shard it is asked about, in the build's fold
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -79,7 +81,8 @@ class RayCluster:
             raise BadInput(f"{self.address} is no head's address; run the build on a node of the cluster, with HOST:PORT or auto")
         if self.address != "local":
             _try(self.address)
-        ray.init(address=self.address, logging_level=logging.ERROR, log_to_driver=False)
+        with _own_signals():
+            ray.init(address=self.address, logging_level=logging.ERROR, log_to_driver=False)
 
     def size(self, engine: Engine, shards: int) -> Size:
         """What a pipeline of this engine is given, in the cluster as it is."""
@@ -250,6 +253,19 @@ def _try(address: str) -> None:
         raise _silent(where, f"none within {ANSWER_SECONDS:.0f} s") from error
     if tried.returncode:
         raise _silent(where, _last_line(tried.stderr))
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray would answer SIGTERM in place of the command line, which says what is safe."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _silent(where: str, why: str) -> BadInput:
