@@ -9,13 +9,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check clean
+.PHONY: demo test check ray clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
 
 test: $(MODEL) check
 	$(BIN)/python -m pytest
+
+# On a Ray cluster of two nodes that the tests start on this machine; the last one builds with the small model on vLLM, there and here.
+ray: $(MODEL)
+	$(PIP) --editable '.[dev,demo,ray]'
+	$(BIN)/python -m pytest tests/test_ray.py --durations=0
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from magpie_hf.chat import Chat as Chat
     from magpie_hf.chat import chat_of as chat_of
+    from magpie_hf.cluster import RayCluster as RayCluster
     from magpie_hf.domains import DOMAINS as DOMAINS
     from magpie_hf.domains import Domain as Domain
     from magpie_hf.engines.base import Completion as Completion
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "walk": ("build",),
     "chat": ("Chat", "chat_of"),
+    "cluster": ("RayCluster",),
     "domains": ("DOMAINS", "Domain"),
     "engines.base": ("Completion", "Engine"),
     "engines.fake": ("FakeEngine",),

@@ -23,7 +23,7 @@ from magpie_hf.harvest import KEY, Harvest
 from magpie_hf.problems.twins import Twins, neighbour_distances
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
-from magpie_hf.runners import Local
+from magpie_hf.runners import Local, Report
 from magpie_hf.schema import HARVEST, NEIGHBOUR
 from magpie_hf.session import Task, no_progress_bars, session
 from magpie_hf.stage import Stage
@@ -39,6 +39,7 @@ def build(
     *,
     shard_rows: int = 256,
     shards_in_flight: int = 8,
+    runner: Callable[[Path, int, int, Report], Local] = Local,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
@@ -49,7 +50,8 @@ def build(
 
     What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
     asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
-    difference to the rows. `say` gets a line of text for each finished piece of work.
+    difference to the rows, and nor does runner, which says where stages run: in this process, or on a cluster (`RayCluster`). `say` gets
+    a line of text for each finished piece of work.
 
     Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; LowYield where so few
     draws of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
@@ -57,14 +59,14 @@ def build(
     folder = Folder(Path(out).expanduser())
     folder.check(recipe)
     finished = folder.is_finished(recipe)
-    if not finished:
-        recipe.check()
 
     def report(domain: str, label: str, rows: int, seconds: float) -> None:
         say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
 
+    local = runner(folder.run, shard_rows, shards_in_flight, report)
+    if not finished:
+        local.check(recipe)
     with folder.claimed(recipe), no_progress_bars():
-        local = Local(folder.run, shard_rows, shards_in_flight, report)
         walk = Walk(recipe, local, folder)
         folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, walk.decisions.folder.name)
         if not (finished and folder.knows_facts):
