@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import MOST_ROWS, select
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
-from magpie_hf.making import HEADROOM, Spec, check_devices, check_engine, engines_of, named, plan, recipe_of
+from magpie_hf.making import HEADROOM, Spec, check_devices, check_engine, cluster_of, engines_of, named, plan, recipe_of
 from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.options import domains as domains_of
 from magpie_hf.options import parser, roles
@@ -65,10 +65,12 @@ def _build(options: argparse.Namespace) -> int:
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{named(domains)}"
     print("\n".join(plan(domains, sources, options.k, out)), flush=True)
     check_devices(options, sources.values())
+    cluster = cluster_of(options)
     _check_push(options)
 
     from magpie_hf.facts import models_of
     from magpie_hf.licences import licences_for
+    from magpie_hf.runners import Local
     from magpie_hf.schema import SIDES, TEXT_SPLITS
     from magpie_hf.stages.export import ExportRL
     from magpie_hf.walk import build
@@ -82,6 +84,7 @@ def _build(options: argparse.Namespace) -> int:
             out,
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
+            runner=cluster or Local,
             say=_say,
         )
     sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}

@@ -13,9 +13,11 @@ from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, KnownScorer, known
 from magpie_hf.models import Model, repository_or_folder, resolve
 from magpie_hf.options import roles
+from magpie_hf.parallel import Layout
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
 if TYPE_CHECKING:
+    from magpie_hf.cluster import RayCluster
     from magpie_hf.engines.base import Engine
     from magpie_hf.engines.vllm import VLLM
     from magpie_hf.harvest import Acceptance
@@ -40,7 +42,8 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
 
 def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
     """Raises BadInput where this machine cannot run a model that is known, before the Hub is asked for anything."""
-    if not options.endpoint and any(known(source) for source in sources):
+    elsewhere = options.endpoint or getattr(options, "ray", None)
+    if not elsewhere and any(known(source) for source in sources):
         from magpie_hf.engines.device import check_device
 
         for source in sources:
@@ -75,6 +78,22 @@ def _facts(source: str) -> KnownModel | KnownScorer | None:
     return facts_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
 
 
+def cluster_of(options: argparse.Namespace) -> RayCluster | None:
+    """The cluster that the options name; None where they name none. Raises BadInput for bounds that are none."""
+    if not options.ray:
+        if options.ray_workers:
+            raise BadInput(f"--ray-workers is {options.ray_workers}, and --ray names no cluster; give it, too")
+        return None
+    if given := [name for name in ("endpoint", "data_parallel_size") if getattr(options, name)]:
+        raise BadInput(f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} says nothing; leave one of them out")
+    from magpie_hf.cluster import RayCluster
+
+    least, colon, most = (options.ray_workers or "1:1").partition(":")
+    if not (colon and least.isdecimal() and most.isdecimal()):
+        raise BadInput(f"--ray-workers is {options.ray_workers!r}; give the least and the most, as in 1:4")
+    return RayCluster(options.ray, (int(least), int(most)) if options.ray_workers else None)
+
+
 def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Engine]:
     """The engines that the options want: on the servers that they name, or here, laid out as they say, or as is chosen and said."""
     if options.endpoint:
@@ -89,8 +108,11 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
     from magpie_hf.engines.device import place
     from magpie_hf.engines.vllm import VLLM
 
-    layout = place(model, options.gpu_memory_utilization, options.tensor_parallel_size, options.data_parallel_size)
-    print(f"engine   {model.name}: {layout.why}", flush=True)
+    if getattr(options, "ray", None):  # the nodes' GPUs are not this machine's
+        layout = Layout(options.tensor_parallel_size or 1, 1, "as given")
+    else:
+        layout = place(model, options.gpu_memory_utilization, options.tensor_parallel_size, options.data_parallel_size)
+        print(f"engine   {model.name}: {layout.why}", flush=True)
     return VLLM(
         model,
         runner=runner,

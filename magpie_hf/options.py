@@ -102,6 +102,8 @@ def parser() -> argparse.ArgumentParser:
 
     where = build.add_argument_group("where and how fast (makes no difference to the rows)")
     _add_engine(where)
+    where.add_argument("--ray", metavar="ADDRESS", help="run engines on this Ray cluster: auto, HOST:PORT of its head, or local")
+    where.add_argument("--ray-workers", metavar="MIN:MAX", help="engines on the cluster at once (default: 1 to as many as fit)")
     where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
     where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
 
