@@ -60,10 +60,7 @@ class Logged(Engine):
     trap: str = field(default="", compare=False)
 
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
-        done = len(requests(self.log))
-        if self.fails_after is not None and done >= self.fails_after:
-            raise RuntimeError("no power")
-        if self.trap and done > 10 and os.path.exists(self.trap):
+        if self.trap and len(requests(self.log)) > 10 and os.path.exists(self.trap):
             spring(self.trap)
         future: Future[Completion] = Future()
         ANSWERING.submit(self._answer, future, prompt, sampling, seed)
@@ -71,6 +68,9 @@ class Logged(Engine):
 
     def _answer(self, future: Future[Completion], prompt: Sequence[int], sampling: Sampling, seed: int) -> None:
         time.sleep(self.seconds)
+        if self.fails_after is not None and len(requests(self.log)) >= self.fails_after:
+            future.set_exception(RuntimeError("no power"))
+            return
         future.set_result(Answers(self.model)(prompt, sampling, seed))
         (key,) = request_keys(self.model, [prompt], sampling, [seed])
         handle = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
