@@ -94,6 +94,8 @@ def check_template(template: Path) -> None:
         environment.compile(tree)  # which alone looks at filters and tests
     except jinja2.TemplateSyntaxError as error:
         raise _refusal(template, error.lineno, error) from error
+    except RecursionError as error:
+        raise _refusal(template, 1, error) from error
     unknown = meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)
     for name in tree.find_all(nodes.Name):
         if name.name in unknown:
@@ -119,6 +121,7 @@ def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
     check_template(template)
     try:
         rendered: str = _environment().from_string(_text_of(template)).render(variables)
+        rendered.encode()  # a lone surrogate cannot be
     except Exception as error:  # a template can raise whatever an expression of it can
         raise _refusal(template, _line(error), error) from error
     if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):

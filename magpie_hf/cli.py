@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ def _build(options: argparse.Namespace) -> int:
 
     with stopping_at_once(Path(out).expanduser()):
         recipe = recipe_of(options, domains)
-        if options.push:
+        if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises where one is missing
         datasets = build(
             recipe,
@@ -95,8 +95,8 @@ def _build(options: argparse.Namespace) -> int:
     print(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
     if empty:
         print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
-    if options.push:
-        _push(options, Path(out).expanduser())
+    if options.push is not None:
+        _push(options, Path(out).expanduser(), options.push)
     return INCOMPLETE if empty else OK
 
 
@@ -129,46 +129,54 @@ def _publish(options: argparse.Namespace) -> int:
     from magpie_hf.publishing import preview, publish_to_folder
 
     folder, how = Path(options.folder).expanduser(), {"wording": _wording(options), "partial": options.partial}
-    if options.to and (options.dry_run or options.public or options.overwrite or options.tag):
+    if options.to is not None and (options.dry_run or options.public or options.overwrite or options.tag):
         raise BadInput("--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out")
-    if options.to:
-        change, rows = publish_to_folder(folder, options.repo, options.to, **how, say=_say)
-        print("\n".join([*change.lines(rows), f"written to {options.to}"]))
-    elif options.dry_run:
-        change, rows = preview(folder, options.repo, **_where(options), **how)
-        print("\n".join([*change.lines(rows), "nothing was changed (--dry-run)"]))
-    else:
-        options.push = options.repo
-        _push(options, folder, options.partial)
+    if options.to == "":
+        raise BadInput("--to is empty; give a folder, or leave it out to publish on the Hub")
+    with _interrupted_at_once():
+        if options.to is not None:
+            change, rows = publish_to_folder(folder, options.repo, options.to, **how, say=_say)
+            print("\n".join([*change.lines(rows), f"written to {options.to}"]))
+        elif options.dry_run:
+            change, rows = preview(folder, options.repo, **_where(options), **how)
+            print("\n".join([*change.lines(rows), "nothing was changed (--dry-run)"]))
+        else:
+            _push(options, folder, options.repo, options.partial)
     return OK
 
 
-def _push(options: argparse.Namespace, folder: Path, partial: bool = False) -> None:
-    """Publish a folder as the options say; Ctrl-C ends the process at once, whatever its threads upload."""
+def _push(options: argparse.Namespace, folder: Path, repo: str, partial: bool = False) -> None:
     from magpie_hf.publishing import publish
 
+    with _interrupted_at_once():
+        pushed = publish(folder, repo, **_where(options), wording=_wording(options), partial=partial)
+    said = "published" if pushed.committed else "unchanged"
+    print(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}", flush=True)
+
+
+@contextlib.contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process at once, whatever its threads upload."""
     try:
-        pushed = publish(folder, options.push, **_where(options), wording=_wording(options), partial=partial)
+        yield
     except KeyboardInterrupt:
         print(
             "\nmagpie-hf: stopped; what was published before is still there, or the new version whole. Run the command again",
             file=sys.stderr,
             flush=True,
         )
-        os._exit(INTERRUPTED)  # threads that upload would go on
-    said = "published" if pushed.committed else "unchanged"
-    print(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}", flush=True)
+        os._exit(INTERRUPTED)
 
 
 def _check_push(options: argparse.Namespace) -> None:
     """Raises BadInput where what is about to be built could not be published as the options say."""
-    if options.push:
+    if options.push is not None:
         from magpie_hf.card import check_template
         from magpie_hf.hub import check_target
         from magpie_hf.licences import parse_model_licences
 
         parse_model_licences(options.model_license)
-        if options.card_template:
+        if options.card_template is not None:
             check_template(Path(options.card_template).expanduser())
         check_target(options.push, **_where(options))
     elif given := [name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"]:
@@ -182,7 +190,7 @@ def _where(options: argparse.Namespace) -> dict[str, Any]:
 def _wording(options: argparse.Namespace) -> Wording:
     from magpie_hf.wording import Wording
 
-    template = Path(options.card_template).expanduser() if options.card_template else None
+    template = Path(options.card_template).expanduser() if options.card_template is not None else None
     return Wording(options.card_lang, template, tuple(options.model_license))
 
 

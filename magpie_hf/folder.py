@@ -24,6 +24,7 @@ from datasets.config import DEFAULT_CDC_OPTIONS
 from magpie_hf import card, legacy
 from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Harvest
+from magpie_hf.manifest import sum_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published, open_table
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
@@ -40,6 +41,7 @@ RECORD = "build.json"
 HARVESTED = "harvest.json"
 FACTS = "facts.json"
 DRAWS = "draws.json"
+FORMAT = 1  # of facts.json; goes up when a card needs something else
 DROPPED = "dropped"
 PARTIAL = "partial-"  # begins the names of folders in which a part of a build is written, to be published
 UNDER_WAY = """---
@@ -105,7 +107,7 @@ class Folder:
             except OSError as error:
                 lock.seek(0)
                 raise BadInput(
-                    f"another build is running in {self.path} ({lock.read().strip()}); wait for it or choose another --out"
+                    f"another build runs in {self.path}, or is being published ({lock.read().strip()}); wait for it or choose another --out"
                 ) from error
             lock.truncate(0)
             lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
@@ -133,11 +135,12 @@ class Folder:
         record = self._record()
         planned = {"walk": json.loads(json.dumps(walk)), "harvest": decisions}
         if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (None, fingerprint(recipe)):
-            write_json(self._record_file, {**{key: value for key, value in record.items() if key != "finished"}, **planned})
+            kept = {key: value for key, value in record.items() if key not in ("finished", "content")}
+            write_json(self._record_file, {**kept, **planned})
 
     def keep_facts(self, facts: dict[str, Any]) -> None:
         """Keep what a card says of how the rows were made."""
-        write_json(self.run / FACTS, facts)
+        write_json(self.run / FACTS, {"format": FORMAT, **facts})
 
     def record_harvest(self, harvest: Harvest) -> None:
         """Record how far the harvest is, for `status`."""
@@ -172,7 +175,8 @@ class Folder:
         rows = [rows.content for splits in data.values() for rows in splits.values()]
         content = fingerprint(recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION)
         files: dict[str, int] = record.get("files", {})
-        if record.get("content") == content and self.knows_facts and all(_size(self.path / file) == size for file, size in files.items()):
+        same = record.get("content") == content and "sums" in record and self.knows_facts
+        if same and all(_size(self.path / file) == size for file, size in files.items()):
             return
         draws = {one.domain.key: asdict(one.draws) for one in built}
         write_json(self.run / DRAWS, draws)
@@ -187,6 +191,7 @@ class Folder:
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
         new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
+        sums = {path: sum_of(staging / path).sha256 for path in new if path.endswith(".parquet")}
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
         (self.path / README).write_text(UNDER_WAY, encoding="utf-8")
@@ -201,17 +206,24 @@ class Folder:
         for folder in {(self.path / file).parent for file in set(files) - set(new)}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
+        write_json(self._record_file, {**unfinished, "files": new, "sums": sums, "content": content, "finished": fingerprint(recipe)})
 
     def contents(self, files: Iterable[Path]) -> card.Contents:
         """What a card tells of: those of the files that are data, which `write_data` wrote, and the facts and draws in the run."""
-        draws = {domain: Draws(**counts) for domain, counts in self._kept(DRAWS).items()}
-        return card.Contents(self.facts, draws, data_in(files, self.facts))
+        facts = self.facts
+        try:
+            draws = {domain["key"]: Draws(**self._kept(DRAWS)[domain["key"]]) for domain in facts["domains"]}
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"{self.run / DRAWS} is not what this version writes; run the build again") from error
+        return card.Contents(facts, draws, data_in(files, facts))
 
     @property
     def facts(self) -> dict[str, Any]:
-        """How the rows were made."""
-        return self._kept(FACTS)
+        """How the rows were made. Raises BadInput where another version wrote that down."""
+        facts = self._kept(FACTS)
+        if facts.get("format") != FORMAT:
+            raise BadInput(f"{self.run / FACTS} is of another version of magpie_hf; run the build again")
+        return facts
 
     @property
     def knows_facts(self) -> bool:
@@ -223,9 +235,11 @@ class Folder:
 
     def _kept(self, name: str) -> dict[str, Any]:
         try:
-            kept: dict[str, Any] = json.loads((self.run / name).read_text(encoding="utf-8"))
+            kept = json.loads((self.run / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise BadInput(f"{self.run / name} cannot be read ({type(error).__name__}); run the build again") from error
+        if not isinstance(kept, dict):
+            raise BadInput(f"{self.run / name} holds no JSON object; run the build again")
         return kept
 
     def _stage(self, recipe: Recipe, one: Built, numbers: Tally, staging: Path, created: int) -> None:
@@ -281,8 +295,8 @@ def data_in(files: Iterable[Path], facts: Mapping[str, Any]) -> dict[str, dict[s
 
 def _write_parquet(folder: Path, split: str, rows: Published) -> None:
     """Write a split, streaming: no more than a shard is in memory."""
-    files = max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES))
-    tables = list(rows.files)
+    tables = [file for file in rows.files if len(open_table(file))]
+    files = min(len(tables), max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES)))
     for number in range(files):
         first, last = number * len(tables) // files, (number + 1) * len(tables) // files
         file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"

@@ -12,7 +12,7 @@ _ENTITIES = {char: f"&#{ord(char)};" for char in "\\$`|*_[]~#!@"} | {"&": "&amp;
 _MARKUP = re.compile("[" + re.escape("".join(_ENTITIES)) + "]|(?<=:)//|(?<=www)\\.")
 _LINE_START = re.compile(r"([-+=:])|(\d{1,9})([.)])")  # a list, a rule, the underline of a heading, a table
 # Controls, and marks that turn the direction of all text behind them.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
 _ENVIRONMENTS = "equation|align|gather|alignat|multline|eqnarray"
 _WITHIN = r"(?:(?!\n\s*\n).)+?"  # no formula goes over a blank line

@@ -72,7 +72,7 @@ class Recipe:
         if self.k < 2:
             raise BadInput(f"k is {self.k}, so no pairs are possible; give at least 2 candidates")
         keys = [domain.key for domain in self.domains]
-        if not keys or len(set(keys)) < len(keys):
+        if not keys or len({key.lower() for key in keys}) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
         names = [benchmark.name for benchmark in self.benchmarks]
         if twice := [name for name in names if names.count(name) > 1]:
@@ -82,7 +82,7 @@ class Recipe:
         if self.rl_agreement is not None:
             ExportRL("", self.held_out, "train", self.rl_agreement)  # which refuses what is no share
         for domain in self.domains:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key in _TAKEN:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in _TAKEN:
                 raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
             if domain.key.endswith(ExportRL.suffix) and domain.key.removesuffix(ExportRL.suffix) in keys:
                 raise BadInput(f"the domain key {domain.key!r} names the RL problems of another domain; choose another key")

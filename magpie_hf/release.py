@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def released(folder: Path, repo: str, wording: Wording | None = None, partial: b
         if state.finished:
             contents, unfinished = _finished(folder), None
         elif partial:
-            scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder / "run")))
+            scratch = held.enter_context(_scratch(folder / "run"))
             contents, unfinished = _part(folder, scratch)
         else:
             raise BadInput(
@@ -60,12 +60,14 @@ def released(folder: Path, repo: str, wording: Wording | None = None, partial: b
 
 def _finished(folder: Path) -> card.Contents:
     """The contents of a finished build. Raises BadInput where its files are not those that it wrote."""
-    sizes: dict[str, int] = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get("files", {})
-    for path, size in sizes.items():
-        file = folder / path
-        if path.endswith(".parquet") and (not file.is_file() or file.stat().st_size != size):
+    sums: dict[str, str] = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get("sums", {})
+    data = {folder / path: digest for path, digest in sums.items() if path.count("/") == 1}  # not run/dropped
+    if not data:
+        raise BadInput(f"the build in {folder} is of an earlier version of magpie_hf; run it again, then publish")
+    for file, digest in data.items():
+        if not file.is_file() or sum_of(file).sha256 != digest:
             raise BadInput(f"{file} is missing or was changed since it was built; run the build again, then publish")
-    return Folder(folder).contents(folder / path for path in sizes if path.count("/") == 1)  # not run/dropped
+    return Folder(folder).contents(data)
 
 
 def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[int, int]]]:
@@ -85,11 +87,24 @@ def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[i
 def _check(files: Mapping[str, Content]) -> None:
     """Raises BadInput where the rows would train wrongly, or where the Hub would refuse the card."""
     text = files[card.README]
-    rows = lint_rows({path: file for path, file in files.items() if isinstance(file, Path)})
-    faults = [*rows, *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), files)]
+    others = {path: file for path, file in files.items() if path != card.README}
+    rows = lint_rows({path: file for path, file in others.items() if isinstance(file, Path)})
+    faults = [*rows, *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), others)]
     if faults:
         more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
         raise BadInput(f"this would do harm where it is loaded: {'; '.join(faults[:3])}{more}; nothing was published")
+
+
+@contextmanager
+def _scratch(run: Path) -> Iterator[Path]:
+    """A folder for the part of a build, which goes in the end; those that a killed process left behind go now."""
+    for leftover in run.glob(f"{PARTIAL}*"):
+        with (leftover / "lock").open("a") as lock, suppress(BlockingIOError):  # somebody works there
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=run) as scratch, (Path(scratch) / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(scratch)
 
 
 @contextmanager
@@ -131,6 +146,10 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     The files are copied aside and the folder takes their place by a rename, so it is never seen half written. Raises BadInput where it
     holds anything that an earlier call did not write as it is.
     """
+    folder = folder.resolve()
+    if folder == Path.cwd():
+        raise BadInput(f"{folder} is the folder that you are in, and would be replaced under your feet; give another")
+    _mend(folder)
     contents, sums = with_manifest(files)
     before = _earlier(folder)
     there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
@@ -139,7 +158,7 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
         return change
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".magpie-", dir=folder.parent))
+        aside = Path(tempfile.mkdtemp(prefix=f".magpie-{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise BadInput(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
     try:
@@ -150,15 +169,23 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     return change
 
 
+def _mend(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote the folder; put back what it had moved away."""
+    for aside in folder.parent.glob(f".magpie-{folder.name}-*"):
+        if not folder.exists() and (aside / "old").is_dir():
+            (aside / "old").rename(folder)
+        shutil.rmtree(aside)
+
+
 def _swap(aside: Path, folder: Path) -> None:
-    if folder.exists():
-        folder.rename(aside / "old")
     try:
+        if folder.exists():
+            folder.rename(aside / "old")
         (aside / "new").rename(folder)
-    except OSError:
+    except OSError as error:
         if (aside / "old").exists():
             (aside / "old").rename(folder)
-        raise
+        raise BadInput(f"{folder} cannot be replaced ({error.strerror}); choose another folder") from error
 
 
 def _earlier(folder: Path) -> dict[str, Sum] | None:

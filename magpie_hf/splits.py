@@ -87,8 +87,11 @@ class ParquetSplit:
     def batches(self, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
         needed = [column.replace(".", ".list.element.") for column in columns]
         for file in self.files:
-            for batch in self._open(file).iter_batches(BATCH_ROWS, columns=needed):
-                yield read(pa.Table.from_batches([batch]), columns)
+            try:
+                for batch in self._open(file).iter_batches(BATCH_ROWS, columns=needed):
+                    yield read(pa.Table.from_batches([batch]), columns)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise BadInput(f"{file} cannot be read ({type(error).__name__}); build it again") from error
 
     @staticmethod
     def _open(file: Path) -> pq.ParquetFile:

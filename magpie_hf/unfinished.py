@@ -25,7 +25,8 @@ from magpie_hf.stats import Draws, draws_of
 class Part:
     """The finished part of a build: its splits, what the draws in it were judged to be, and the targets of all domains.
 
-    A draw is in it that was judged and, where it was accepted, went through every stage.
+    A draw is in it that was judged and, where it was accepted, went through every stage. min_neighbor_distance is null throughout, as it
+    is of all accepted problems together.
     """
 
     splits: dict[str, dict[str, Published]]
@@ -68,7 +69,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
 
 def _rows(run: Path, decisions: Path, seed: int, domain: str, walk: Mapping[str, Any]) -> list[Rows]:
     """The rows of a domain with all columns, piece by piece, as far as they are finished."""
-    before, after = ([ShardFolder(run / domain / key) for key in walk[half].values()] for half in ("draws", "answers"))
+    before, after = ([ShardFolder(run / domain / key, read_only=True) for key in walk[half].values()] for half in ("draws", "answers"))
     pieces = []
     for start, stop, judge in decided(decisions, domain):
         at = start

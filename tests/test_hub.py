@@ -504,7 +504,7 @@ def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, Da
     (out / "run" / "build.json").write_text(json.dumps(record))
     with released(out, REPO), released(out, REPO) as files:
         assert "README.md" in files
-        with pytest.raises(BadInput, match="another build is running"):
+        with pytest.raises(BadInput, match="another build runs"):
             build(small_recipe(Answers(resolve(str(demo_model)))), out)
 
 

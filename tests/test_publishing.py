@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import magpie_hf
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.cli import BAD_INPUT, OK, main
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.heldout import HeldOut
 from magpie_hf.models import resolve
 from magpie_hf.walk import build
@@ -186,6 +187,74 @@ def test_push_is_checked_before_anything_is_built(
         assert WRITER not in said.out + said.err
         assert not (tmp_path / "out").exists()
     assert set(hub.repositories) == {"ada/public", "ada/foreign"}
+
+
+def test_a_build_that_another_interrupted_is_finished_by_running_it_again(demo_model: Path, tmp_path: Path) -> None:
+    answers = Answers(resolve(str(demo_model)))
+    small, out = small_recipe(answers, "algebra", count=8), tmp_path / "out"
+    build(small, out)
+    engine = replace(small.generator, reply=lambda *_: (_ for _ in ()).throw(EngineError("it dies")))
+    larger = replace(
+        small_recipe(answers, "algebra", count=30), generator=engine, solver=engine, scorer=replace(small.scorer, engine=engine)
+    )
+    with pytest.raises(EngineError):
+        build(larger, out)
+    with pytest.raises(BadInput, match="is not finished"):
+        magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
+    build(small, out)
+    magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
+
+
+def test_a_bit_that_flipped_is_noticed(built: Build, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(built[0], copy)
+    file = copy / "algebra" / "train_sft-00000-of-00001.parquet"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"):
+        magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
+
+
+def test_a_copy_in_odd_places(built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wording = Wording(licences=("mit",))
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "link", wording=wording)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "README.md").is_file()
+    torn = tmp_path / ".magpie-real-killed"
+    torn.mkdir()
+    (tmp_path / "real").rename(torn / "old")  # as a process leaves it that was killed between the two renames
+    change, _ = magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "real", wording=wording)
+    assert change.none
+    assert not torn.exists()
+    monkeypatch.chdir(tmp_path / "real")
+    with pytest.raises(BadInput, match="is the folder that you are in"):
+        magpie_hf.publish_to_folder(built[0], REPO, ".", wording=wording)
+    monkeypatch.chdir(tmp_path)
+    for words, message in ((["--to", ""], "--to is empty"), (["--card-template", ""], "cannot be read")):
+        assert main(["publish", str(built[0]), REPO, *LICENCE, *words]) == BAD_INPUT, message
+
+
+def test_a_record_of_another_version_is_said(built: Build, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(built[0], copy)
+    for name, content, message in (
+        ("facts.json", "{}", "facts.json is of another version"),
+        ("facts.json", "[]", "holds no JSON object"),
+        ("draws.json", "{}", "draws.json is not what this version writes"),
+        ("build.json", "[]", "the record in .* cannot be read"),
+        ("harvest.json", "[]", "the record in .* cannot be read"),
+    ):
+        before = (copy / "run" / name).read_text()
+        (copy / "run" / name).write_text(content)
+        with pytest.raises(BadInput, match=message):
+            magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
+        (copy / "run" / name).write_text(before)
+    record = json.loads((copy / "run" / "build.json").read_text())
+    (copy / "run" / "build.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sums"}))
+    with pytest.raises(BadInput, match="is of an earlier version"):
+        magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
 
 
 def test_a_changed_file_is_no_part_of_a_build(built: Build, tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
     ):
         pass
     assert not list((tmp_path / "out" / "run").glob("partial-*"))
+    (tmp_path / "out" / "run" / "partial-killed").mkdir()
+    assert list((tmp_path / "out" / "run").glob("partial-*"))
     record = tmp_path / "out" / "run" / "build.json"
     record.write_text(json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "harvest"}))
     with (
@@ -134,3 +136,4 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
         released(tmp_path / "out", "ada/sums", partial=True),
     ):
         pass
+    assert not list((tmp_path / "out" / "run").glob("partial-*")), "what a killed process left is gone"
