@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from conftest import ROOT
 from magpie_hf import BadInput, Model
 from magpie_hf.engines import device
 from magpie_hf.known import KNOWN_MODELS, known
+from magpie_hf.options import parser
 from magpie_hf.parallel import GPUS, SEQUENCES, Layout, Need, choose, need_of, sizes, table
 from magpie_hf.shapes import SHAPES, Gpu, Shape, shape_of
 
@@ -300,3 +302,12 @@ def test_the_scripts_of_the_page_are_sound_shell() -> None:
     assert len(scripts) > 5
     for script in scripts:
         subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=10)
+
+
+def test_the_page_names_commands_that_the_parser_takes() -> None:
+    scripts = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "scale-out.md").read_text(), re.DOTALL)
+    lines = [line for script in scripts for line in script.replace("\\\n", " ").splitlines() if "magpie-hf " in line]
+    assert len(lines) == 8
+    for line in lines:
+        words = line.partition("magpie-hf ")[2].replace('"${endpoints[@]}"', "--endpoint http://a:8000/v1")
+        parser().parse_args(shlex.split(words))

@@ -88,6 +88,10 @@ def test_servers_that_will_not_do(demo_model: Path, answers: Answers, tmp_path: 
                 (["--endpoint", server.url, "--endpoint", server.url], "is given 2 times; give it once"),
                 (["--endpoint", server.url, "--tensor-parallel-size", "2"], "--endpoint that none runs here; give one"),
                 (["--endpoint", server.url, "--patience", "0"], "patience is 0.0; give a number above 0"),
+                (["--endpoint", server.url, "--ray", "auto"], "--ray runs engines on a cluster, so --endpoint says nothing"),
+                (["--ray-workers", "1:4"], "--ray-workers is 1:4, and --ray names no cluster; give it, too"),
+                (["--ray", "auto", "--ray-workers", "4"], "--ray-workers is '4'; give the least and the most, as in 1:4"),
+                (["--ray", "auto", "--ray-workers", "4:2"], "the workers on Ray are 4 to 2; give two numbers from 1 on"),
             ):
                 assert main(["build", "--model", str(demo_model), "--out", str(tmp_path / "out"), *SMALL, *words]) == BAD_INPUT
                 error = capsys.readouterr().err
