@@ -9,18 +9,19 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check ray clean
+.PHONY: demo test check scale clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
 
 test: $(MODEL) check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not vllm"
+	$(BIN)/python -m pytest -m vllm
 
-# On a Ray cluster of two nodes that the tests start on this machine; the last one builds with the small model on vLLM, there and here.
-ray: $(MODEL)
+# Several vLLM servers, several engines, and a Ray cluster of two nodes, which the tests start on this machine. Twenty minutes.
+scale: $(MODEL)
 	$(PIP) --editable '.[dev,demo,ray]'
-	$(BIN)/python -m pytest tests/test_ray.py --durations=0
+	$(BIN)/python -m pytest --scale -m scale --durations=0
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

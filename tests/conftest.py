@@ -32,6 +32,17 @@ from magpie_hf.scorers import RATINGS, Judge
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--scale", action="store_true", help="run the tests marked scale, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--scale"):
+        left_out = [item for item in items if item.get_closest_marker("scale")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def demo_model() -> Path:
     """The folder of the small model that `make test` unpacks."""

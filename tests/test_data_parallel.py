@@ -65,6 +65,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.scale
 @pytest.mark.vllm
 @pytest.mark.filterwarnings("ignore")  # vLLM and torch warn at import; that is theirs
 def test_two_engines_say_what_one_says_though_one_of_them_is_killed(demo_model: Path) -> None:

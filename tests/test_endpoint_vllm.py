@@ -151,6 +151,7 @@ class Logged(Endpoint):
         return future
 
 
+@pytest.mark.scale
 @pytest.mark.timeout(600)
 def test_a_build_over_two_servers(server: VLLMServer, model: Model, tmp_path: Path) -> None:
     """One of them is killed (SIGKILL) in the middle and started again: the build is that of one process, and nothing is asked twice."""

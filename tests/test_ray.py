@@ -32,12 +32,12 @@ from magpie_hf.scorers import Judge
 from magpie_hf.session import Task, session
 from magpie_hf.walk import build
 
-pytest.importorskip("ray", reason="Ray is not installed; `make ray` installs it and runs these tests")
+pytest.importorskip("ray", reason="Ray is not installed; `make scale` installs it and runs these tests")
 
 from magpie_hf.pipeline import Size
 
 pytestmark = [
-    pytest.mark.ray,
+    pytest.mark.scale,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray Data warns of fields of its own when it copies its settings
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
