@@ -147,11 +147,11 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     holds anything that an earlier call did not write as it is.
     """
     folder = folder.resolve()
-    if folder == Path.cwd():
-        raise BadInput(f"{folder} is the folder that you are in, and would be replaced under your feet; give another")
     _mend(folder)
     contents, sums = with_manifest(files)
     before = _earlier(folder)
+    if folder == Path.cwd():
+        raise BadInput(f"{folder} is the folder that you are in, and would be replaced under your feet; give another")
     there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
     change = changes(sums, there, before)
     if change.none:
