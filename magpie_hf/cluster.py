@@ -118,13 +118,16 @@ class OnRay(Local):
     def width(self) -> int:
         return self.shards_in_flight * (1 if self._crew is None else self._crew.most)
 
-    def check(self, recipe: Recipe) -> None:
-        """Raises BadInput where no cluster answers, a node does not see the folder, or a worker cannot be placed or run an engine."""
+    def check(self, recipe: Recipe) -> list[str]:
+        """Nothing to say of engines here.
+
+        Raises BadInput where no cluster answers, a node does not see the folder, or a worker cannot be placed or run an engine.
+        """
         self.cluster.connect()
-        engines = [engine for engine in (recipe.generator, recipe.solver, recipe.scorer.engine, recipe.tagger, recipe.embedder) if engine]
-        size = max((self.cluster.size(engine, self.shards_in_flight) for engine in engines), key=lambda size: size.gpus)
+        size = max((self.cluster.size(engine, self.shards_in_flight) for engine in recipe.engines), key=lambda size: size.gpus)
         check_nodes(self.folder, size)
         check_recipe(recipe, size, self.cluster.patience)
+        return []
 
     def open(self, engine: Engine) -> Closing:
         self._crew = Crew(engine, self.cluster, self.shards_in_flight)

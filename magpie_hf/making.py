@@ -13,7 +13,6 @@ from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, KnownScorer, known
 from magpie_hf.models import Model, repository_or_folder, resolve
 from magpie_hf.options import roles
-from magpie_hf.parallel import Layout
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
 if TYPE_CHECKING:
@@ -105,21 +104,16 @@ def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec,
 
 
 def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Runner) -> VLLM:
-    from magpie_hf.engines.device import place
     from magpie_hf.engines.vllm import VLLM
 
-    if getattr(options, "ray", None):  # the nodes' GPUs are not this machine's
-        layout = Layout(options.tensor_parallel_size or 1, 1, "as given")
-    else:
-        layout = place(model, options.gpu_memory_utilization, options.tensor_parallel_size, options.data_parallel_size)
-        print(f"engine   {model.name}: {layout.why}", flush=True)
+    on_ray = getattr(options, "ray", None)  # the nodes' GPUs are not this machine's
     return VLLM(
         model,
         runner=runner,
         form=options.engine,
         context=context,
-        tensor_parallel_size=layout.tensor,
-        data_parallel_size=layout.data,
+        tensor_parallel_size=options.tensor_parallel_size or (1 if on_ray else None),
+        data_parallel_size=1 if on_ray else options.data_parallel_size,
         gpu_memory_utilization=options.gpu_memory_utilization,
         kv_cache_gigabytes=options.kv_cache_gb,
         max_num_seqs=options.max_num_seqs,

@@ -90,6 +90,12 @@ class Recipe:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
 
     @property
+    def engines(self) -> list[Engine]:
+        """The engines of all parts, those that share one named again."""
+        parts = (self.generator, self.solver, self.tagger, self.embedder, self.scorer.engine)
+        return [engine for engine in parts if engine is not None]
+
+    @property
     def pairing(self) -> Pair:
         """The rules by which pairs are made."""
         return self.pair or Pair(min_margin=self.scorer.least_margin)

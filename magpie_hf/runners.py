@@ -56,9 +56,11 @@ class Local:
         """How many shards are worked on at once, over all engines."""
         return self.shards_in_flight
 
-    def check(self, recipe: Recipe) -> None:
-        """Raises BadInput where the recipe's stages cannot run here."""
+    def check(self, recipe: Recipe) -> list[str]:
+        """How the recipe's engines will run, a line each. Raises BadInput where its stages cannot run here."""
         recipe.check()
+        lines = [engine.describe() for engine in dict.fromkeys(recipe.engines)]
+        return [f"engine   {line}" for line in lines if line]
 
     def open(self, engine: Engine) -> Closing:
         """What the stages of a session ask, and its end closes: here, the engine itself, which its first request opens."""

@@ -65,7 +65,8 @@ def build(
 
     local = runner(folder.run, shard_rows, shards_in_flight, report)
     if not finished:
-        local.check(recipe)
+        for line in local.check(recipe):
+            say(line)
     with folder.claimed(recipe), no_progress_bars():
         walk = Walk(recipe, local, folder)
         folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, walk.decisions.folder.name)

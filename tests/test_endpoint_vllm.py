@@ -112,6 +112,7 @@ def same(mine: list[Completion], theirs: list[Completion]) -> None:
     assert equal >= len(mine) - 1
 
 
+@pytest.mark.scale
 def test_ratings_are_those_of_vllm_in_this_process(rates: VLLMServer, rater: Path) -> None:
     model = resolve(str(rater), dtype="float32")
     problems, answers = tiny.texts(4, 2)

@@ -17,6 +17,7 @@ from magpie_hf.engines.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.heads import ARMORM_ARCHITECTURE, architecture
 from magpie_hf.models import own_max_length
+from magpie_hf.parallel import Layout
 from magpie_hf.sampling import Sampling
 
 MOST_ALLOWED = 1024  # ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a grammar
@@ -33,7 +34,8 @@ class VLLM(Engine):
     context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
     that needs more is an error, so that a small context never makes a cut row.
     tensor_parallel_size, data_parallel_size: GPUs that one engine is spread over, and engines side by side, each of the whole model, among
-    which vLLM shares out the requests. They live and die together: where one dies, all are opened again.
+    which vLLM shares out the requests; None for what is chosen by the machine's GPUs. They live and die together: where one dies, all are
+    opened again.
     kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs. It counts for
     each engine, as does max_num_seqs.
     """
@@ -41,8 +43,8 @@ class VLLM(Engine):
     runner: Literal["generate", "pooling"] = "generate"
     form: Literal["auto", "stepped", "async"] = field(default="auto", compare=False)
     context: int | None = field(default=None, compare=False)
-    tensor_parallel_size: int = field(default=1, compare=False)
-    data_parallel_size: int = field(default=1, compare=False)
+    tensor_parallel_size: int | None = field(default=1, compare=False)
+    data_parallel_size: int | None = field(default=1, compare=False)
     gpu_memory_utilization: float = field(default=0.9, compare=False)
     kv_cache_gigabytes: float | None = field(default=None, compare=False)
     max_num_seqs: int = field(default=256, compare=False)
@@ -100,12 +102,14 @@ class VLLM(Engine):
             value = getattr(self, name)
             if value is not None and not value > 0:  # also true of a NaN
                 raise BadInput(f"{name} is {value}; give a number above 0")
-        if self.form == "stepped" and self.data_parallel_size > 1:
+        if self.form == "stepped" and (self.data_parallel_size or 1) > 1:
             raise BadInput(f"data parallel size {self.data_parallel_size} needs the form async, and the form is stepped; leave it at auto")
-        if not self._on_cpu():
-            place(self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size)
+        self._layout()
         if self.runner == "pooling" and architecture(self.model) == ARMORM_ARCHITECTURE:
             check_plugin()
+
+    def describe(self) -> str:
+        return f"{self.model.name}: {self._layout()}"
 
     def close(self) -> None:
         with _OPENING:
@@ -122,9 +126,12 @@ class VLLM(Engine):
     def _on_cpu(self) -> bool:
         return check_device(self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization)
 
+    def _layout(self) -> Layout:
+        return place(self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size)
+
     def _open(self) -> Live:
         on_cpu = self._on_cpu()
-        form = ("stepped" if on_cpu and self.data_parallel_size == 1 else "async") if self.form == "auto" else self.form
+        form = ("stepped" if on_cpu and self._layout().data == 1 else "async") if self.form == "auto" else self.form
         try:
             return (Stepped if form == "stepped" else Async)(self.model.name, self.arguments(on_cpu))
         except Exception as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
@@ -135,6 +142,7 @@ class VLLM(Engine):
         """The keyword arguments of vLLM's EngineArgs."""
         from vllm.config import StructuredOutputsConfig
 
+        layout = self._layout()
         length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
         arguments: dict[str, Any] = {
             "model": self.model.source,
@@ -144,14 +152,14 @@ class VLLM(Engine):
             "dtype": self.model.dtype,
             "max_model_len": length,
             "max_num_seqs": self.max_num_seqs,
-            "tensor_parallel_size": self.tensor_parallel_size,
+            "tensor_parallel_size": layout.tensor,
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "trust_remote_code": False,
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
         }
-        if self.data_parallel_size > 1:
-            arguments["data_parallel_size"] = self.data_parallel_size
+        if layout.data > 1:
+            arguments["data_parallel_size"] = layout.data
         if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
             arguments["enable_prefix_caching"] = True
             # JSON without white space between its parts, of which a model can write without end. vLLM heeds this of an engine alone,
