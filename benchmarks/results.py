@@ -67,6 +67,15 @@ def _recovery(kept: dict[str, Any]) -> Iterator[Line]:
     yield "from an engine's death to its next token, by the time of a plain start", f"{kept['ratio']:.2f}"
 
 
+def _endpoints(kept: dict[str, Any]) -> Iterator[Line]:
+    yield "tokens a second over two vLLM servers, by a plain aiohttp client", f"{kept['ratio']:.2f}"
+
+
+def _scaling(kept: dict[str, Any]) -> Iterator[Line]:
+    both = f"{kept['equal']['8']:.2f}, {kept['one_slower']:.2f}"
+    yield "8 equal servers that are bounded in rate, and one of them at half speed, by the sum of their rates", both
+
+
 def _scoring(kept: dict[str, Any]) -> Iterator[Line]:
     ratios = f"{kept['classifier']['ratio']:.1f}, {kept['armorm']['ratio']:.1f}"
     yield "candidates a second by one-by-one scoring with transformers: a classifier, and ArmoRM's layout", ratios
@@ -90,6 +99,8 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "recovery": _recovery,
     "scoring": _scoring,
     "verification": _verification,
+    "endpoints": _endpoints,
+    "scaling": _scaling,
 }
 
 if __name__ == "__main__":

@@ -1,129 +1,255 @@
-"""The dataset card, rendered from the template under cards/ with facts counted in the rows that are published."""
+"""The dataset card, rendered from a template under cards/ with what is counted in the rows that are published. Not here: counting."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import traceback
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import yaml
-from datasets import Features
+from jinja2 import meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from magpie_hf.chat import chat_of
-from magpie_hf.heads import facts_of
-from magpie_hf.problems.benchmarks import Benchmark, Loaded
-from magpie_hf.problems.loading import load_benchmark
+from magpie_hf import markdown, plots
+from magpie_hf.contents import Contents
+from magpie_hf.errors import BadInput
+from magpie_hf.metadata import metadata, paths
 from magpie_hf.reasons import REASONS
-from magpie_hf.recipe import Recipe
-from magpie_hf.rows import Published
-from magpie_hf.schema import PUBLISHED, RL
+from magpie_hf.schema import CANDIDATES_CONFIG
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import Built, tokens
+from magpie_hf.stages.export import ExportRL
+from magpie_hf.tables import tables
+
+__all__ = ["LANGUAGES", "PLACEHOLDER", "VERSION", "Contents", "files"]
 
 _HERE = Path(__file__).parent
 FOLDER = _HERE / "cards" if (_HERE / "cards").is_dir() else _HERE.parent / "cards"  # inside the wheel, or beside it in a checkout
-TEMPLATE = "dataset.md.jinja"
-VERSION = fingerprint((FOLDER / TEMPLATE).read_text(encoding="utf-8"))
+LANGUAGES = ("en", "ja")
+PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
+README, PLOTS = "README.md", "plots"
+_CODE = 1  # goes up when the same templates come to another card
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+def version(folder: Path) -> str:
+    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and whether they can be drawn."""
+    templates = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()) if file.is_file()]
+    return fingerprint(_CODE, plots.VERSION, plots.missing() is None, templates)
 
 
-def render(recipe: Recipe, built: list[Built], folder: Path) -> str:
-    """The text of README.md for the parquet files that lie in `folder/<domain>/`. Raises jinja2.UndefinedError for an unknown name."""
-    published = [one for one in built if one.splits]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
+VERSION = version(FOLDER)  # a build's card is written anew when it changes
+NAMES = (  # what a template is given
+    "data", "domains", "embedder", "examples", "facts", "generator", "languages", "metadata", "models", "plots", "problems", "repo",
+    "scorer", "shown_splits", "solver", "tables", "tagger", "thinking", "unfinished", "uses", "words",
+)  # fmt: skip
+MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
+
+
+def files(
+    contents: Contents,
+    repo: str,
+    *,
+    language: str = "en",
+    template: Path | None = None,
+    licences: Mapping[str, Mapping[str, str]] = {},
+    unfinished: Mapping[str, tuple[int, int]] | None = None,
+) -> dict[str, bytes]:
+    """The card and its plots, by path: "README.md" and "plots/<name>.svg".
+
+    repo: what the examples load; template: a template that takes the place of ours; licences: of models by name, each {"name",
+    "duty"}, in place of what this package knows; unfinished: of a build of which a part is published, (problems, target) by domain.
+
+    Raises BadInput for a language that there is no template in, and for a template that cannot be read or rendered.
+    """
+    if language not in LANGUAGES:
+        raise BadInput(f"there is no card in the language {language!r}; choose one of {', '.join(LANGUAGES)}")
+    drawn = {} if plots.missing() else {f"{PLOTS}/{name}.svg": svg for name, svg in plots.draw(_plots(contents)).items()}
+    variables = {**_variables(contents, repo, language, licences, unfinished or {}), "plots": [_plot(path) for path in drawn]}
+    text = _theirs(template, variables) if template else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
+    return {README: f"{text.rstrip()}\n".encode(), **drawn}
+
+
+def _environment() -> jinja2.Environment:
+    """Strict: an unknown variable is an error. In a sandbox: a template can read what it is given, and do nothing."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    engines = (recipe.generator, recipe.solver, recipe.tagger, recipe.scorer.engine)
-    models = dict.fromkeys(engine.model for engine in engines if engine is not None)
-    chat, solver = chat_of(recipe.generator.model), chat_of(recipe.solver.model)
-    text: str = environment.get_template(TEMPLATE).render(
-        metadata=yaml.safe_dump(_metadata(published, folder), sort_keys=False, allow_unicode=True).strip(),
-        recipe=recipe,
-        built=built,
-        published=published,
-        models=[(model, facts_of(model)) for model in models],
-        tokens={one.domain.key: tokens(one.published[one.domain.key]["train_sft"].dataset) for one in built},
-        open_turns={one.domain.key: chat.open_text(one.domain.system) for one in built},
-        asked_with=solver.solving_note(recipe.instruction),
-        contaminated=sum((Counter(one.funnel.contaminated) for one in built), Counter()),
-        benchmark_rows={benchmark: len(_texts(benchmark)) for benchmark in recipe.benchmarks},
-        reasons=REASONS,
-        columns=_columns(PUBLISHED),
-        rl_columns=_columns(RL),
-        fence=_fence,
-        cell=lambda text: " ".join(str(text).split()).replace("|", "\\|"),
-        example=lambda one: next(rows.dataset[0] for rows in one.splits.values()),
+    environment.filters |= {
+        "escape": markdown.escape,
+        "code": markdown.code,
+        "fence": markdown.fence,
+        "n": lambda count: f"{count:,}",
+        "quoted": lambda path, prefix: f'"{prefix}{path}"',
+    }
+    return environment
+
+
+def check_template(template: Path) -> None:
+    """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there is none of."""
+    environment = _environment()
+    try:
+        tree = environment.parse(_text_of(template))
+        environment.compile(tree)  # which alone looks at filters and tests
+    except jinja2.TemplateSyntaxError as error:
+        raise _refusal(template, error.lineno, error) from error
+    except RecursionError as error:
+        raise _refusal(template, 1, error) from error
+    unknown = meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)
+    for name in tree.find_all(nodes.Name):
+        if name.name in unknown:
+            raise _refusal(template, name.lineno, jinja2.UndefinedError(f"{name.name!r} is undefined"))
+
+
+def _refusal(template: Path, line: int, error: Exception) -> BadInput:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return BadInput(
+        f"line {line} of the template {template} cannot be rendered ({reason}); mend it: the names there are {', '.join(NAMES)}"
     )
-    return text
 
 
-def _texts(benchmark: Benchmark) -> tuple[str, ...]:
-    loaded = load_benchmark(benchmark)
-    return loaded.texts if isinstance(loaded, Loaded) else ()
+def _text_of(template: Path) -> str:
+    try:
+        return template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the template {template} cannot be read ({error}); give a text file") from error
 
 
-def _metadata(published: list[Built], folder: Path) -> dict[str, Any]:
-    problems = sum(one.funnel.problems for one in published)
-    languages = sorted({code for one in published for code in one.funnel.languages}) or ["en"]
-    configs = {config: splits for one in published for config, splits in one.configs.items()}
+def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
+    """A user's template, rendered. Raises BadInput, with the line, where that is not possible."""
+    check_template(template)
+    try:
+        rendered: str = _environment().from_string(_text_of(template)).render(variables)
+        rendered.encode()  # a lone surrogate cannot be
+    except Exception as error:  # a template can raise whatever an expression of it can
+        raise _refusal(template, _line(error), error) from error
+    if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
+        raise BadInput(
+            f"the template {template} does not begin with the metadata (the front matter), without which nobody can load the dataset; "
+            "begin it with a line ---, a line {{ metadata }} and a line ---"
+        )
+    return rendered
+
+
+def _line(error: BaseException) -> int:
+    """The last line of a user's template that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == "<template>"), 0)
+
+
+@lru_cache
+def words(language: str) -> dict[str, Any]:
+    """What stands in the tables of a card in this language."""
+    found: dict[str, Any] = yaml.safe_load((FOLDER / f"words.{language}.yaml").read_text(encoding="utf-8"))
+    return {"reasons": REASONS, **found}
+
+
+def _variables(
+    contents: Contents, repo: str, language: str, licences: Mapping[str, Mapping[str, str]], unfinished: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
+    """What a template is given, a user's too; besides, `plots`: name and path of each.
+
+    repo: what the examples load; metadata: the YAML between the lines ---; facts: those of `facts.facts`; domains: of these, the domains;
+    problems: how many; languages: ISO 639-1; unfinished: (domain, problems, target), empty for a whole build; models: those of the facts,
+    with licences; generator, solver, tagger, embedder: of these, the one of each step, or none; scorer: its title, and what it reads; data:
+    splits by configuration; shown_splits: (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
+    configuration and its splits to train and to test with, or none; thinking: whether a text holds some; tables: each as Markdown, by
+    name; examples: a row of each domain, quoted; words: what stands in the tables, and alternative texts.
+
+    Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
+    """
+    facts = contents.facts
+    models = [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in facts["models"]]
+    by_step = {step: model for model in models for step in model["steps"]}
     return {
-        "language": languages,
-        "license": "cc-by-nc-4.0",
-        "pretty_name": "Synthetic mathematics problems (Magpie)",
-        "size_categories": [next((name for bound, name in _SIZES if problems < bound), "10M<n<100M")],
-        "task_categories": ["text-generation", "question-answering"],
-        "annotations_creators": ["machine-generated"],
-        "language_creators": ["machine-generated"],
-        "multilinguality": ["multilingual" if len(languages) > 1 else "monolingual"],
-        "source_datasets": ["original"],
-        "tags": ["synthetic", "magpie", "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
-        "configs": [
-            {
-                "config_name": config,
-                "data_files": [{"split": split, "path": _files(folder, config, split)} for split in splits],
-                **({"default": True} if number == 0 else {}),
-            }
-            for number, (config, splits) in enumerate(configs.items())
-        ],
-        "dataset_info": [_info(config, splits, folder) for config, splits in configs.items()],
+        "repo": repo,
+        "metadata": metadata(contents),
+        "facts": facts,
+        "domains": [domain for domain in facts["domains"] if domain["key"] in contents.draws],
+        "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),
+        "languages": sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages}) or facts["languages"],
+        "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
+        "models": models,
+        "generator": by_step["problems"],
+        "solver": by_step["answers"],
+        "tagger": by_step.get("labels"),
+        "embedder": by_step.get("embeddings"),
+        "scorer": facts["scorer"],
+        "data": {config: list(splits) for config, splits in contents.data.items()},
+        "shown_splits": _shown_splits(contents),
+        "uses": _uses(contents),
+        "thinking": contents.thinks,
+        "tables": tables(contents, words(language), models),
+        "examples": [example for domain in contents.domains if (example := _example(contents, domain)) is not None],
+        "words": words(language),
     }
 
 
-def _files(folder: Path, config: str, split: str) -> list[str]:
-    """The split's files by name: a pattern would take in whatever else came to lie beside them."""
-    return sorted(file.relative_to(folder).as_posix() for file in (folder / config).glob(f"{split}-*.parquet"))
+def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
+    """The splits of one config of each kind."""
+    domain = next(iter(contents.data))
+    kinds = dict.fromkeys((domain, domain + ExportRL.suffix, CANDIDATES_CONFIG))
+    shown = [config for config in kinds if config in contents.data]
+    return [(config, split) for config in shown for split in contents.data[config]]
 
 
-def _info(config: str, splits: dict[str, Published], folder: Path) -> dict[str, Any]:
-    sizes = [{"name": split, "num_bytes": rows.dataset.data.nbytes, "num_examples": len(rows)} for split, rows in splits.items()]
+def _uses(contents: Contents) -> dict[str, Any]:
+    """For each kind of training the first config that has rows for it, with its splits and their files; None without one."""
+    uses: dict[str, Any] = dict.fromkeys(("sft", "prefs", "rl"))
+    for domain in reversed(contents.domains):
+        for kind, config, ending in (("sft", domain, "_sft"), ("prefs", domain, "_prefs"), ("rl", domain + ExportRL.suffix, "")):
+            splits = contents.data.get(config, {})
+            train, test = f"train{ending}", f"test{ending}"
+            if train in splits:
+                uses[kind] = {
+                    "config": config,
+                    "train": train,
+                    "test": test if test in splits else None,
+                    "train_files": paths(splits[train]),
+                    "test_files": paths(splits[test]) if test in splits else [],
+                }
+    return uses
+
+
+def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
+    if (row := contents.example(domain)) is None:
+        return None
+    majority = row["majority_answer"]
     return {
-        "config_name": config,
-        "features": next(iter(splits.values())).features._to_yaml_list(),
-        "splits": sizes,
-        "download_size": sum(file.stat().st_size for file in (folder / config).glob("*.parquet")),
-        "dataset_size": sum(size["num_bytes"] for size in sizes),
+        "domain": domain,
+        "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
+        "solution": _quoted(row["solution"], MOST_OF_ANSWER),
+        "majority": None if majority is None else markdown.final(majority, MOST_OF_FINAL),
+        "agreement": row["answer_agreement"],
+        "votes": row["answer_votes"],
     }
 
 
-def _columns(features: Features) -> list[tuple[str, str]]:
-    return [(name, _type(feature)) for name, feature in features.items()]
+def _quoted(text: str, most: int) -> dict[str, Any]:
+    quoted, shown = markdown.quote(text, most)
+    length = len(text.strip())
+    return {"text": quoted, "shown": shown, "length": length, "cut": shown < length}
 
 
-def _type(feature: Any) -> str:
-    if isinstance(feature, dict):
-        return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in feature.items()) + "}"
-    inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
-    return f"list of {_type(inner)}" if inner is not None else str(feature.dtype)
+def _plots(contents: Contents) -> list[plots.Plot]:
+    """The values of all plots, by domain."""
+    lengths, seen = contents.lengths, contents.seen
+
+    def of_answers(column: str) -> dict[str, plots.Series]:
+        texts = {domain: [lengths.get(domain, {}).get(f"{side}_sft", {}).get(column, []) for side in ("train", "test")] for domain in seen}
+        return {domain: {column: train + test} for domain, (train, test) in texts.items()}
+
+    return [
+        plots.Plot("problem_tokens", "tokens of a problem", of_answers("problem_tokens"), logarithmic=True),
+        plots.Plot("answer_tokens", "tokens of an answer", of_answers("solution_tokens"), logarithmic=True),
+        plots.Plot("scores", "score of a candidate", {domain: {"scores": one.scores} for domain, one in seen.items()}),
+        plots.Plot(
+            "margins", "score of chosen, less that of rejected", {domain: dict(sorted(one.margins.items())) for domain, one in seen.items()}
+        ),
+        plots.Plot("agreement", "share of the votes", {domain: {"votes": one.agreements} for domain, one in seen.items()}, bounds=(0, 1)),
+    ]
 
 
-def _fence(text: str) -> str:
-    """The text as a code block that nothing inside it can close."""
-    ticks = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
-    return f"{ticks}text\n{text}\n{ticks}"
+def _plot(path: str) -> dict[str, str]:
+    return {"name": Path(path).stem, "path": path}

@@ -8,13 +8,14 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import MOST_ROWS, select
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
-from magpie_hf.making import HEADROOM, check_devices, check_engine, named, plan, recipe_of, vllm_of
+from magpie_hf.making import HEADROOM, Spec, check_devices, check_engine, cluster_of, engines_of, named, plan, recipe_of
 from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.options import domains as domains_of
 from magpie_hf.options import parser, roles
@@ -22,7 +23,11 @@ from magpie_hf.probing.settings import select_settings
 from magpie_hf.status import status
 from magpie_hf.stopping import INTERRUPTED, stopping_at_once
 
+if TYPE_CHECKING:
+    from magpie_hf.wording import Wording
+
 OK, FAILED, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3
+_OF_PUSH = ("public", "overwrite", "tag", "card_lang", "card_template", "model_license")  # options of a build that say how it is published
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,24 +65,38 @@ def _build(options: argparse.Namespace) -> int:
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{named(domains)}"
     print("\n".join(plan(domains, sources, options.k, out)), flush=True)
     check_devices(options, sources.values())
+    cluster = cluster_of(options)
+    _check_push(options)
 
-    from magpie_hf.schema import RL_SPLIT, SPLITS
+    from magpie_hf.facts import models_of
+    from magpie_hf.licences import licences_for
+    from magpie_hf.runners import Local
+    from magpie_hf.schema import SIDES, TEXT_SPLITS
+    from magpie_hf.stages.export import ExportRL
     from magpie_hf.walk import build
 
     with stopping_at_once(Path(out).expanduser()):
+        recipe = recipe_of(options, domains)
+        if options.push is not None:
+            licences_for(models_of(recipe), options.model_license)  # raises where one is missing
         datasets = build(
-            recipe_of(options, domains),
+            recipe,
             out,
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
-            say=lambda line: print(line, flush=True),
+            runner=cluster or Local,
+            say=_say,
         )
-    empty = [f"{key} ({split})" for key, splits in datasets.items() for split, rows in splits.items() if not len(rows)]
-    made = {split: sum(len(splits.get(split, ())) for splits in datasets.values()) for split in (*SPLITS, RL_SPLIT)}
-    rl = f" and {made[RL_SPLIT]:,} RL problems" if options.rl_agreement is not None else ""
-    print(f"{made['train_sft']:,} SFT rows, {made['train_prefs']:,} pairs{rl} in {out}")
+    sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}
+    empty = [f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")]
+    sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)
+    problems = sum(size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES)
+    rl = f" and {problems:,} RL problems" if options.rl_agreement is not None else ""
+    print(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
     if empty:
         print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
+    if options.push is not None:
+        _push(options, Path(out).expanduser(), options.push)
     return INCOMPLETE if empty else OK
 
 
@@ -99,42 +118,84 @@ def _probe(options: argparse.Namespace) -> int:
     from magpie_hf.probing.probe import probe
 
     context = HEADROOM + max(domain.instruction.max_tokens for domain in domains)
-    with stopping_at_once(None), contextlib.closing(vllm_of(options, model, context)) as engine:
+    spec: Spec = (model, context, "generate")
+    with stopping_at_once(None), contextlib.closing(engines_of(options, [spec])[spec]) as engine:
         found = probe(engine, domains, settings, options.draws, options.seed)
     print(json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines()))
     return INCOMPLETE if found.refused else OK
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from magpie_hf.hub import preview, push
-    from magpie_hf.release import released, rows_of, to_folder
-    from magpie_hf.remote import check_names
+    from magpie_hf.publishing import preview, publish_to_folder
 
-    def say(line: str) -> None:
-        print(line, flush=True)
-
-    check_names(options.repo, options.tag)
-    if options.to and (options.dry_run or options.public or options.overwrite or options.tag):
+    folder, how = Path(options.folder).expanduser(), {"wording": _wording(options), "partial": options.partial}
+    if options.to is not None and (options.dry_run or options.public or options.overwrite or options.tag):
         raise BadInput("--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out")
-    how = {"private": not options.public, "overwrite": options.overwrite, "tag": options.tag, "say": say}
+    if options.to == "":
+        raise BadInput("--to is empty; give a folder, or leave it out to publish on the Hub")
+    with _interrupted_at_once():
+        if options.to is not None:
+            change, rows = publish_to_folder(folder, options.repo, options.to, **how, say=_say)
+            print("\n".join([*change.lines(rows), f"written to {options.to}"]))
+        elif options.dry_run:
+            change, rows = preview(folder, options.repo, **_where(options), **how)
+            print("\n".join([*change.lines(rows), "nothing was changed (--dry-run)"]))
+        else:
+            _push(options, folder, options.repo, options.partial)
+    return OK
+
+
+def _push(options: argparse.Namespace, folder: Path, repo: str, partial: bool = False) -> None:
+    from magpie_hf.publishing import publish
+
+    with _interrupted_at_once():
+        pushed = publish(folder, repo, **_where(options), wording=_wording(options), partial=partial)
+    said = "published" if pushed.committed else "unchanged"
+    print(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}", flush=True)
+
+
+@contextlib.contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process at once, whatever its threads upload."""
     try:
-        with released(Path(options.folder).expanduser(), options.repo) as files:
-            if options.to:
-                say("\n".join([*to_folder(files, Path(options.to).expanduser()).lines(rows_of(files)), f"written to {options.to}"]))
-            elif options.dry_run:
-                say("\n".join([*preview(files, options.repo, **how).lines(rows_of(files)), "nothing was changed (--dry-run)"]))
-            else:
-                pushed = push(files, options.repo, **how)
-                said = "published" if pushed.committed else "unchanged"
-                say(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}")
+        yield
     except KeyboardInterrupt:
         print(
             "\nmagpie-hf: stopped; what was published before is still there, or the new version whole. Run the command again",
             file=sys.stderr,
             flush=True,
         )
-        os._exit(INTERRUPTED)  # threads that upload would go on
-    return OK
+        os._exit(INTERRUPTED)
+
+
+def _check_push(options: argparse.Namespace) -> None:
+    """Raises BadInput where what is about to be built could not be published as the options say."""
+    if options.push is not None:
+        from magpie_hf.card import check_template
+        from magpie_hf.hub import check_target
+        from magpie_hf.licences import parse_model_licences
+
+        parse_model_licences(options.model_license)
+        if options.card_template is not None:
+            check_template(Path(options.card_template).expanduser())
+        check_target(options.push, **_where(options))
+    elif given := [name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"]:
+        raise BadInput(f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too")
+
+
+def _where(options: argparse.Namespace) -> dict[str, Any]:
+    return {"private": not options.public, "overwrite": options.overwrite, "tag": options.tag, "say": _say}
+
+
+def _wording(options: argparse.Namespace) -> Wording:
+    from magpie_hf.wording import Wording
+
+    template = Path(options.card_template).expanduser() if options.card_template is not None else None
+    return Wording(options.card_lang, template, tuple(options.model_license))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

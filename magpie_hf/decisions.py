@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,8 @@ _JUDGED = [column for column in JUDGED if column not in HARVEST]  # of `dropped`
 class Decisions:
     """One Arrow file a domain under `run/harvest/<hash>/`: for each draw its decision, and the digest of what it was judged by.
 
+    As long as the domains are not full, there are files of the pieces that were judged in their place, in a folder a domain.
+
     draws: the folders of each domain's stages before the judging. All that decides is in the hash, so files that are there fit, and the
     digests tell whether the draws themselves are still the same.
     """
@@ -37,13 +40,15 @@ class Decisions:
         self.pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
 
     def keep(self, settled: Sequence[Rows], harvest: Harvest) -> None:
-        """Remember judged pieces, and write all down once every domain is full."""
+        """Write judged pieces down, and all as one once every domain is full."""
         for rows in settled:
             self.pieces[rows.domain].append(rows)
+            (self.folder / rows.domain).mkdir(parents=True, exist_ok=True)
+            _write(self.folder / rows.domain / f"{rows.start:07d}-{rows.stop:07d}.arrow", [rows])
         if settled and harvest.is_complete:
-            self.folder.mkdir(parents=True, exist_ok=True)
             for key, pieces in self.pieces.items():
                 _write(self.folder / f"{key}.arrow", pieces)
+                shutil.rmtree(self.folder / key, ignore_errors=True)  # a domain may have had no draws of its own
 
     def counts(self) -> dict[str, int] | None:
         """How many draws of each domain were judged; None where that is not known of all of them."""
@@ -61,22 +66,43 @@ class Decisions:
         tables = {key: open_table(self.folder / f"{key}.arrow") for key in self.domains}
         judged = []
         for rows in drawn:
-            table = tables[rows.domain].slice(rows.start, rows.stop - rows.start)
-            if not np.array_equal(table["judged_by"].to_numpy(), rows.digests(_JUDGED)):
+            if (known := _judged(tables[rows.domain], 0, rows)) is None:
                 return None
-            columns: dict[str, list[Any]] = table.select(list(HARVEST)).to_pydict()
-            judged.append(rows.joined(_FEATURES, in_memory(KEY, _FEATURES, columns)))
-            accepted.update(domain for domain in columns["accepted_as"] if domain)
+            judged.append(known)
+            accepted.update(domain for domain in known.read(["accepted_as"])["accepted_as"].to_pylist() if domain)
         return judged if accepted == self.targets else None
+
+
+def decided(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:
+    """The pieces [start, stop) of a domain that were judged, in order, each with what adds the decisions to rows out of it.
+
+    That gives None for rows that are not what was judged.
+    """
+    whole = folder / f"{domain}.arrow"
+    at = 0
+    for file in [whole] if whole.is_file() else sorted((folder / domain).glob("*-*.arrow")):
+        table = open_table(file)
+        start = 0 if file == whole else int(file.stem.split("-")[0])
+        stop = start + len(table)
+        if max(start, at) < stop:  # another run may have cut them otherwise
+            yield max(start, at), stop, partial(_judged, table, start)
+            at = stop
+
+
+def _judged(table: pa.Table, start: int, rows: Rows) -> Rows | None:
+    piece = table.slice(rows.start - start, rows.stop - rows.start)
+    if not np.array_equal(piece["judged_by"].to_numpy(), rows.digests(_JUDGED)):
+        return None
+    return rows.joined(_FEATURES, in_memory(KEY, _FEATURES, piece.select(list(HARVEST)).to_pydict()))
 
 
 def _write(file: Path, pieces: Sequence[Rows]) -> None:
     """Write a domain's decisions whole or not at all."""
-    partial = file.with_suffix(".tmp")
+    torn = file.with_suffix(".tmp")
     schema = _FEATURES.arrow_schema.append(pa.field("judged_by", pa.int64()))
-    with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+    with pa.OSFile(str(torn), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for rows in sorted(pieces, key=lambda rows: rows.start):
             table = rows.read(list(HARVEST)).cast(_FEATURES.arrow_schema)
             writer.write_table(table.append_column(schema.field("judged_by"), pa.array(rows.digests(_JUDGED), pa.int64())))
-    sync(partial)
-    partial.replace(file)
+    sync(torn)
+    torn.replace(file)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.errors import BadInput, HubError
-from magpie_hf.manifest import MANIFEST, Changes, Content, Sum, changes, foreign, size_of, with_manifest
+from magpie_hf.manifest import GIVEN, MANIFEST, Changes, Content, Sum, changes, foreign, size_of, with_manifest
 from magpie_hf.remote import KIND, Head, Say, check_names, head_of, login, tags_of
 from magpie_hf.retrying import one_line, retried
 
@@ -94,6 +94,19 @@ def preview(
     return changes(sums, {}, None) if head is None else _checked(api, repo, head, sums, private, overwrite, tag, say)
 
 
+def check_target(repo: str, *, private: bool = True, overwrite: bool = False, tag: str | None = None, say: Say = lambda line: None) -> None:
+    """What can be told of a push before its files are there: raises BadInput for names, tokens and datasets that `push` would refuse."""
+    check_names(repo, tag)
+    api = login(say)
+    if (head := head_of(api, repo, say)) is not None:
+        _check_public(repo, head, private)
+        if not overwrite and head.before is None and (others := sorted(set(head.files) - {GIVEN})):
+            raise _foreign(repo, others)
+        tagged = None if tag is None else retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
+        if tag is not None and tagged not in (None, head.commit):  # what lies there now may be what will be pushed
+            raise _tagged(repo, tag, str(tagged))
+
+
 def _create(api: HfApi, repo: str, private: bool, say: Say) -> Head:
     # exist_ok: an answer may get lost, and another process may be faster
     retried(f"creating {repo}", lambda: api.create_repo(repo, repo_type=KIND, private=private, exist_ok=True), say)
@@ -108,22 +121,34 @@ def _checked(
 ) -> Changes:
     """What is to change. Raises BadInput where it must not."""
     change = changes(sums, head.files, head.before)
-    if private and not head.private:
-        raise BadInput(f"{repo} is public; give --public to publish there, another name, or make it private in its settings")
+    _check_public(repo, head, private)
     _check_foreign(repo, head, change, overwrite)
     if tag is not None:
         tagged = retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
         if tagged is not None and (tagged != head.commit or not change.none):
-            raise BadInput(f"tag {tag} of {repo} names another version (commit {tagged[:8]}); choose another --tag")
+            raise _tagged(repo, tag, tagged)
     return change
+
+
+def _check_public(repo: str, head: Head, private: bool) -> None:
+    if private and not head.private:
+        raise BadInput(f"{repo} is public; give --public to publish there, another name, or make it private in its settings")
+
+
+def _tagged(repo: str, tag: str, commit: str) -> BadInput:
+    return BadInput(f"tag {tag} of {repo} names another version (commit {commit[:8]}); choose another --tag")
+
+
+def _foreign(repo: str, others: list[str]) -> BadInput:
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    what = f"{', '.join(others[:3])}{more}"
+    return BadInput(f"{repo} holds what this project did not put there ({what}); give --overwrite to replace it, or another name")
 
 
 def _check_foreign(repo: str, head: Head, change: Changes, overwrite: bool) -> None:
     others = foreign(change, head.files, head.before)
     if others and not overwrite:
-        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        what = f"{', '.join(others[:3])}{more}"
-        raise BadInput(f"{repo} holds what this project did not put there ({what}); give --overwrite to replace it, or another name")
+        raise _foreign(repo, others)
 
 
 def _check_card(files: Mapping[str, Content], say: Say) -> None:

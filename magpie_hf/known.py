@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the duties of its licence."""
+    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the duties of its licence.
+
+    licence: its name in words; licence_id: the name in `licences.py` of the one whose duty it is; link: where its text stands.
+    """
 
     number: int
     repository: str
@@ -15,6 +18,8 @@ class KnownModel:
     bytes_per_parameter: float
     reasoning: bool
     licence: str
+    licence_id: str
+    link: str
     duty: str
 
     @property
@@ -28,7 +33,7 @@ class KnownModel:
 
 @dataclass(frozen=True)
 class KnownScorer:
-    """A reward model: its architecture, the longest problem and answer together that it was made for, and its licence.
+    """A reward model: its architecture, the longest problem and answer together that it was made for, and its licence as a KnownModel's.
 
     forbids: whether the licence forbids a use that a preference dataset is made for, so that the user is told before the build.
     """
@@ -38,6 +43,8 @@ class KnownScorer:
     parameters: float
     context: int
     licence: str
+    licence_id: str
+    link: str
     duty: str
     forbids: bool = False
 
@@ -50,24 +57,31 @@ class KnownScorer:
         return self.parameters * 2
 
 
+_MIT = "https://opensource.org/license/mit"
+_APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
+_QWEN = "https://huggingface.co/Qwen/Qwen2.5-Math-72B-Instruct/blob/main/LICENSE"
+
 KNOWN_MODELS: dict[int, KnownModel] = {
     model.number: model
     for model in (
-        KnownModel(1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "attribution"),
+        KnownModel(1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "mit", _MIT, "attribution"),
         KnownModel(
             2, "deepseek-ai/DeepSeek-R1-Distill-Llama-70B", 70.6, 2, True, "MIT on top of the Llama 3.3 licence",
+            "llama3.3", "https://www.llama.com/llama3_3/license/",
             'say "Built with Llama"; the name of a distributed model that was trained on the outputs begins with "Llama"',
         ),
-        KnownModel(3, "nvidia/DeepSeek-R1-0528-FP4", 671, 0.6, True, "MIT", "attribution; read the quantiser's own terms"),
         KnownModel(
-            4, "google/gemma-3-27b-it", 27.4, 2, False, "Gemma terms",
+            3, "nvidia/DeepSeek-R1-0528-FP4", 671, 0.6, True, "MIT", "mit", _MIT, "attribution; read the quantiser's own terms",
+        ),
+        KnownModel(
+            4, "google/gemma-3-27b-it", 27.4, 2, False, "Gemma terms", "gemma", "https://ai.google.dev/gemma/terms",
             "terms and prohibited-use policy travel with a model that was trained on the outputs",
         ),
         KnownModel(
-            5, "Qwen/Qwen2.5-Math-72B-Instruct", 72.7, 2, False, "Qwen licence",
+            5, "Qwen/Qwen2.5-Math-72B-Instruct", 72.7, 2, False, "Qwen licence", "qwen", _QWEN,
             'a distributed model that was trained on the outputs shows "Built with Qwen" or "Improved using Qwen"',
         ),
-        KnownModel(6, "Qwen/Qwen2.5-Coder-32B-Instruct", 32.8, 2, False, "Apache-2.0", "attribution"),
+        KnownModel(6, "Qwen/Qwen2.5-Coder-32B-Instruct", 32.8, 2, False, "Apache-2.0", "apache-2.0", _APACHE, "attribution"),
     )
 }  # fmt: skip
 
@@ -81,17 +95,20 @@ KNOWN_SCORERS: dict[str, KnownScorer] = {
     scorer.repository: scorer
     for scorer in (
         KnownScorer(
-            ARMORM, "LlamaForRewardModelWithGating", 7.5, 8192, "llama3",
+            ARMORM, "LlamaForRewardModelWithGating", 7.5, 8192, "llama3", "llama3", "https://www.llama.com/llama3/license/",
             "its clause 1.b.v forbids using outputs, so also scores and pairs, to improve any language model other than Llama 3",
             forbids=True,
         ),
-        KnownScorer(DEFAULT_REWARD_MODEL, "Qwen3ForSequenceClassification", 8.2, 40_960, "Apache-2.0", "attribution"),
+        KnownScorer(
+            DEFAULT_REWARD_MODEL, "Qwen3ForSequenceClassification", 8.2, 40_960, "Apache-2.0", "apache-2.0", _APACHE, "attribution",
+        ),
         KnownScorer(
             "Skywork/Skywork-Reward-V2-Llama-3.1-8B", "LlamaForSequenceClassification", 7.5, 131_072, "llama3.1",
+            "llama3.1", "https://www.llama.com/llama3_1/license/",
             'say "Built with Llama"; the name of a distributed model that was improved with the outputs begins with "Llama"',
         ),
-        KnownScorer("Qwen/Qwen2.5-Math-RM-72B", "Qwen2ForRewardModel", 72.7, 4096, "Qwen licence", _QWEN_DUTY),
-        KnownScorer("Qwen/Qwen2.5-Math-PRM-7B", "Qwen2ForProcessRewardModel", 7.6, 4096, "Qwen licence", _QWEN_DUTY),
+        KnownScorer("Qwen/Qwen2.5-Math-RM-72B", "Qwen2ForRewardModel", 72.7, 4096, "Qwen licence", "qwen", _QWEN, _QWEN_DUTY),
+        KnownScorer("Qwen/Qwen2.5-Math-PRM-7B", "Qwen2ForProcessRewardModel", 7.6, 4096, "Qwen licence", "qwen", _QWEN, _QWEN_DUTY),
     )
 }  # fmt: skip
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.chat import chat_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.shards import write_json
-from magpie_hf.stats import Built
+from magpie_hf.stats import Built, Tally
 
 Record = dict[str, Any]
 
@@ -23,7 +23,7 @@ def file_names(recipe: Recipe, domain: str) -> list[str]:
     return [f"{stem}.json", f"{stem}_res.json", f"{candidates}.json", f"{candidates}_{recipe.scorer.suffix}.json"]
 
 
-def write_domain(recipe: Recipe, one: Built, folder: Path, created: int) -> None:
+def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, created: int) -> None:
     """Write a domain's four record files and its dataset_info.json, whose numbers are counted while writing.
 
     A cut answer is in none of them: the third and fourth hold the problems with all k candidates complete, the fourth those with all k
@@ -40,31 +40,29 @@ def write_domain(recipe: Recipe, one: Built, folder: Path, created: int) -> None
         "description": one.domain.subject,
         "total_problems": counts[names[0]],
         "generation_date": _date(created),
-        "drawn": one.funnel.drawn,
-        "dropped": one.funnel.dropped,
-        "moved_away": one.funnel.moved_away,
-        "moved_here": one.funnel.moved_here,
+        **{name: getattr(numbers.funnel.draws, name) for name in ("drawn", "dropped", "moved_away", "moved_here")},
         "files": counts,
     }
     write_json(folder / one.domain.key / "dataset_info.json", info)
 
 
-def write_combined(recipe: Recipe, built: list[Built], folder: Path, created: int) -> None:
+def write_combined(recipe: Recipe, numbers: Mapping[str, Tally], folder: Path, created: int) -> None:
     """Write combined_dataset_info.json over all domains."""
+    domains = recipe.domains
     combined = {
-        "dataset_name": f"{recipe.generator.model.short_name}_{'-'.join(one.domain.key for one in built)}",
+        "dataset_name": f"{recipe.generator.model.short_name}_{'-'.join(domain.key for domain in domains)}",
         "model": recipe.generator.model.name,
-        "total_problems": sum(one.funnel.problems for one in built),
+        "total_problems": sum(one.funnel.problems for one in numbers.values()),
         "generation_date": _date(created),
         "domains": {
-            one.domain.key: {
-                "problems": one.funnel.problems,
-                "description": one.domain.subject,
-                "directory": one.domain.key,
+            domain.key: {
+                "problems": numbers[domain.key].funnel.problems,
+                "description": domain.subject,
+                "directory": domain.key,
             }
-            for one in built
+            for domain in domains
         },
-        "files_per_domain": {one.domain.key: file_names(recipe, one.domain.key) for one in built},
+        "files_per_domain": {domain.key: file_names(recipe, domain.key) for domain in domains},
     }
     write_json(folder / "combined_dataset_info.json", combined)
 

@@ -16,30 +16,37 @@ from magpie_hf.options import roles
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
 if TYPE_CHECKING:
+    from magpie_hf.cluster import RayCluster
+    from magpie_hf.engines.base import Engine
     from magpie_hf.engines.vllm import VLLM
     from magpie_hf.harvest import Acceptance
     from magpie_hf.recipe import Recipe
 
 HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
+Runner = Literal["generate", "pooling"]
+Spec = tuple[Model, int | None, Runner]  # a model, how many tokens there must be room for, and whether it completes or rates
 TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tokens, and its answer
 
 
 def check_engine(options: argparse.Namespace, *more: str) -> None:
     """Raises BadInput where an option that says how an engine runs, or one of `more`, is out of its range."""
-    for name in (*more, "max_num_seqs", "tensor_parallel_size"):
-        if getattr(options, name) < 1:
+    for name in (*more, "max_num_seqs", "tensor_parallel_size", "data_parallel_size"):
+        if (value := getattr(options, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
     if not 0 < options.gpu_memory_utilization <= 1:
         raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
+    if given := [name for name in ("tensor_parallel_size", "data_parallel_size") if options.endpoint and getattr(options, name)]:
+        raise BadInput(f"--{given[0].replace('_', '-')} says how engines here are laid out, and --endpoint that none runs here; give one")
 
 
 def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
     """Raises BadInput where this machine cannot run a model that is known, before the Hub is asked for anything."""
-    if any(known(source) for source in sources):
+    elsewhere = options.endpoint or getattr(options, "ray", None)
+    if not elsewhere and any(known(source) for source in sources):
         from magpie_hf.engines.device import check_device
 
         for source in sources:
-            check_device(source, options.tensor_parallel_size)
+            check_device(source, options.tensor_parallel_size, options.data_parallel_size, options.gpu_memory_utilization)
 
 
 def plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
@@ -70,16 +77,43 @@ def _facts(source: str) -> KnownModel | KnownScorer | None:
     return facts_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
 
 
-def vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Literal["generate", "pooling"] = "generate") -> VLLM:
-    """The engine of a model as the options want it."""
+def cluster_of(options: argparse.Namespace) -> RayCluster | None:
+    """The cluster that the options name; None where they name none. Raises BadInput for bounds that are none."""
+    if not options.ray:
+        if options.ray_workers:
+            raise BadInput(f"--ray-workers is {options.ray_workers}, and --ray names no cluster; give it, too")
+        return None
+    if given := [name for name in ("endpoint", "data_parallel_size") if getattr(options, name)]:
+        raise BadInput(f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} says nothing; leave one of them out")
+    from magpie_hf.cluster import RayCluster
+
+    least, colon, most = (options.ray_workers or "1:1").partition(":")
+    if not (colon and least.isdecimal() and most.isdecimal()):
+        raise BadInput(f"--ray-workers is {options.ray_workers!r}; give the least and the most, as in 1:4")
+    return RayCluster(options.ray, (int(least), int(most)) if options.ray_workers else None)
+
+
+def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Engine]:
+    """The engines that the options want: on the servers that they name, or here, laid out as they say, or as is chosen and said."""
+    if options.endpoint:
+        from magpie_hf.engines.endpoint import Endpoint, share_out
+
+        urls = share_out(options.endpoint, [model for model, _, _ in specs])
+        return {spec: Endpoint(spec[0], spec[2], urls[spec[0]], spec[1], patience=options.patience) for spec in specs}
+    return {spec: _vllm_of(options, *spec) for spec in specs}
+
+
+def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Runner) -> VLLM:
     from magpie_hf.engines.vllm import VLLM
 
+    on_ray = getattr(options, "ray", None)  # the nodes' GPUs are not this machine's
     return VLLM(
         model,
         runner=runner,
         form=options.engine,
         context=context,
-        tensor_parallel_size=options.tensor_parallel_size,
+        tensor_parallel_size=options.tensor_parallel_size or (1 if on_ray else None),
+        data_parallel_size=1 if on_ray else options.data_parallel_size,
         gpu_memory_utilization=options.gpu_memory_utilization,
         kv_cache_gigabytes=options.kv_cache_gb,
         max_num_seqs=options.max_num_seqs,
@@ -88,6 +122,7 @@ def vllm_of(options: argparse.Namespace, model: Model, context: int | None, runn
 
 def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
     """The recipe that the options describe. Raises BadInput for a model or a benchmark that is none."""
+    from magpie_hf.heldout import HeldOut
     from magpie_hf.recipe import Recipe
     from magpie_hf.reward import RewardModel
     from magpie_hf.scorers import Judge
@@ -99,19 +134,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
     )
 
     benchmarks, not_checked = _benchmarks(options)
-    engines: dict[str, VLLM] = {}
-    for role, name in roles(options).items():
-        revision = options.revision if role == "model" else None
-        if repository_or_folder(name) == repository_or_folder(options.model) and role in ("solver", "judge", "tagger"):
-            engines[role] = engines["model"]
-            continue
-        rates = role in ("scorer", "embedder")
-        model = resolve(
-            name, revision=revision, dtype=options.dtype, max_length=None if rates else options.max_model_len, chat=role != "embedder"
-        )
-        # Another tokenizer may take more tokens for the same text.
-        room = None if role == "embedder" else context if role in ("model", "solver") else context * 2
-        engines[role] = vllm_of(options, model, room, "pooling" if rates else "generate")
+    engines = _engines(options, context)
     read = options.scorer_reads
     scorer = RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
     margin = scorer.least_margin if options.min_margin is None else options.min_margin
@@ -131,7 +154,28 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
         near=options.near,
         pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
         rl_agreement=options.rl_agreement,
+        held_out=HeldOut(options.test_share, options.test_seed),
     )
+
+
+def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
+    """The engine of each part in the build; parts that one model has share it.
+
+    context: tokens of problem and answer, with what stands around them.
+    """
+    specs: dict[str, Spec] = {}
+    for role, name in roles(options).items():
+        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(options.model):
+            specs[role] = specs["model"]
+            continue
+        rates = role in ("scorer", "embedder")
+        revision, length = options.revision if role == "model" else None, None if rates else options.max_model_len
+        model = resolve(name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder")
+        # Another tokenizer may take more tokens for the same text.
+        room = None if role == "embedder" else context if role in ("model", "solver") else context * 2
+        specs[role] = model, room, "pooling" if rates else "generate"
+    made = engines_of(options, list(dict.fromkeys(specs.values())))
+    return {role: made[spec] for role, spec in specs.items()}
 
 
 def _acceptance(options: argparse.Namespace) -> Acceptance:

@@ -110,6 +110,21 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
         ) from error
 
 
+def card_of(model: Model) -> str | None:
+    """The text of the model's own README.md; None where it has none, or where the Hub does not give it now and the cache holds none."""
+    if model.path:
+        file = Path(model.path) / "README.md"
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        file = Path(hf_hub_download(model.name, "README.md", revision=model.revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError):
+        return None
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
 @lru_cache(maxsize=32)
 def own_max_length(model: Model) -> int | None:
     """The longest context that the model's config states, in tokens; None where it states none.

@@ -91,8 +91,19 @@ def parser() -> argparse.ArgumentParser:
     rules.add_argument("--max-length-ratio", type=decimal, default=4.0, help="tokens of a pair's longer text by the shorter (default: 4)")
     rules.add_argument("--rl-agreement", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
 
+    tests = build.add_argument_group("problems that are held out for tests")
+    tests.add_argument("--test-share", type=decimal, default=0.05, help="their share, in test_sft and test_prefs (default: 0.05; 0: none)")
+    tests.add_argument("--test-seed", type=whole, default=0, help="chooses which; the same in all datasets that are mixed (default: 0)")
+
+    after = build.add_argument_group("publish it when it is done, as magpie-hf publish does")
+    after.add_argument("--push", metavar="user/name", help="the dataset on the Hub; checked before anything is built")
+    _add_publishing(after)
+    _add_card(after)
+
     where = build.add_argument_group("where and how fast (makes no difference to the rows)")
     _add_engine(where)
+    where.add_argument("--ray", metavar="ADDRESS", help="run engines on this Ray cluster: auto, HOST:PORT of its head, or local")
+    where.add_argument("--ray-workers", metavar="MIN:MAX", help="engines on the cluster at once (default: 1 to as many as fit)")
     where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
     where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
 
@@ -106,10 +117,20 @@ def parser() -> argparse.ArgumentParser:
 def _add_engine(where: argparse._ArgumentGroup) -> None:
     whole, decimal = _number(int), _number(float)
     where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
-    where.add_argument("--tensor-parallel-size", type=whole, default=1, help="GPUs a model is spread over")
+    where.add_argument("--tensor-parallel-size", type=whole, help="GPUs a model is spread over (default: as few as its weights need)")
+    where.add_argument("--data-parallel-size", type=whole, help="engines side by side (default: as many as the GPUs have room for)")
     where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
     where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
     where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+    where.add_argument(
+        "--endpoint",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a running vLLM server, such as http://host:8000/v1, in place of engines here; repeatable: each server takes the part of "
+        "the model that it serves (a key for them: VLLM_API_KEY)",
+    )
+    where.add_argument("--patience", type=decimal, default=300.0, help="seconds for which no server may answer before a build fails")
 
 
 def _add_probe(commands: Any) -> None:
@@ -136,12 +157,30 @@ def _add_publish(commands: Any) -> None:
     publish = commands.add_parser("publish", help="publish a build on the Hub", description=what)
     publish.add_argument("folder", help="the --out folder of the build")
     publish.add_argument("repo", metavar="user/name", help="the dataset on the Hub; it is made if it is not there")
-    publish.add_argument("--public", action="store_true", help="make it public (default: private; a public one is refused)")
-    publish.add_argument("--overwrite", action="store_true", help="replace files there that magpie_hf did not write; others are left alone")
-    publish.add_argument("--tag", help="name this version, such as v1: load_dataset(..., revision='v1') goes on to load it")
+    publish.add_argument("--partial", action="store_true", help="of a build that is not finished, publish what went through every stage")
     publish.add_argument("--dry-run", action="store_true", help="say what would change on the Hub, and change nothing")
     publish.add_argument(
         "--to", metavar="FOLDER", help="write the same files into a folder in place of the Hub, for which no token is needed"
+    )
+    _add_publishing(publish)
+    _add_card(publish.add_argument_group("the card"))
+
+
+def _add_publishing(where: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    where.add_argument("--public", action="store_true", help="make it public (default: private; a public one is refused)")
+    where.add_argument("--overwrite", action="store_true", help="replace files there that magpie_hf did not write; others are left alone")
+    where.add_argument("--tag", help="name this version, such as v1: load_dataset(..., revision='v1') goes on to load it")
+
+
+def _add_card(where: argparse._ArgumentGroup) -> None:
+    where.add_argument("--card-lang", choices=("en", "ja"), default="en", help="language of the card's prose (default: en)")
+    where.add_argument("--card-template", metavar="FILE", help="a Jinja template in place of the card's own")
+    where.add_argument(
+        "--model-license",
+        action="append",
+        default=[],
+        metavar="[MODEL=]ID",
+        help="licence of a model that is not known: an id of the Hub's list, such as apache-2.0; for one model MODEL=ID, repeatable",
     )
 
 

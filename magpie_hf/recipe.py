@@ -11,15 +11,16 @@ from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Acceptance
+from magpie_hf.heldout import HeldOut
 from magpie_hf.limits import LANGUAGES, NEAR
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked
-from magpie_hf.schema import SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers import Scorer
 from magpie_hf.stage import Stage
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.embed import Embed
-from magpie_hf.stages.export import Export, ExportRL, ExportText
+from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
@@ -28,7 +29,7 @@ from magpie_hf.stages.sign import Sign
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import CheckSolution, Verify
 
-_TAKEN = ("run", "publishing", "dropped", "harvest", "lock")  # names of other things in a build's folders
+_TAKEN = ("run", "publishing", "dropped", "harvest", "lock", "plots", CANDIDATES_CONFIG)  # names of other things in a build's folders
 
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
@@ -42,7 +43,8 @@ class Recipe:
     benchmarks, pinned by `load_benchmark`, are those that it must not repeat, and not_checked names those that could not be had;
     embedder, where there is one, flags twins by their meaning; acceptance and near (the least share of common words of twins) are the
     rules. verify and pair hold the rules by which answers are compared and pairs are made (by default the scorer's own least margin);
-    rl_agreement, where it is given, is the least agreement of the problems in `<domain>_rl`.
+    rl_agreement, where it is given, is the least agreement of the problems in `<domain>_rl`. held_out says which problems are kept for
+    tests.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named twice.
     """
@@ -64,12 +66,13 @@ class Recipe:
     verify: Verify = field(default_factory=Verify)
     pair: Pair | None = None
     rl_agreement: float | None = None
+    held_out: HeldOut = field(default_factory=HeldOut)
 
     def __post_init__(self) -> None:
         if self.k < 2:
             raise BadInput(f"k is {self.k}, so no pairs are possible; give at least 2 candidates")
         keys = [domain.key for domain in self.domains]
-        if not keys or len(set(keys)) < len(keys):
+        if not keys or len({key.lower() for key in keys}) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
         names = [benchmark.name for benchmark in self.benchmarks]
         if twice := [name for name in names if names.count(name) > 1]:
@@ -77,14 +80,20 @@ class Recipe:
         if not 0 < self.near <= 1:
             raise BadInput(f"near is {self.near}; give a share above 0 and at most 1, such as {NEAR}")
         if self.rl_agreement is not None:
-            ExportRL("", self.rl_agreement)  # which refuses what is no share
+            ExportRL("", self.held_out, "train", self.rl_agreement)  # which refuses what is no share
         for domain in self.domains:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key in _TAKEN:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in _TAKEN:
                 raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
-            if domain.key.endswith(ExportRL.config) and domain.key.removesuffix(ExportRL.config) in keys:
+            if domain.key.endswith(ExportRL.suffix) and domain.key.removesuffix(ExportRL.suffix) in keys:
                 raise BadInput(f"the domain key {domain.key!r} names the RL problems of another domain; choose another key")
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The engines of all parts, those that share one named again."""
+        parts = (self.generator, self.solver, self.tagger, self.embedder, self.scorer.engine)
+        return [engine for engine in parts if engine is not None]
 
     @property
     def pairing(self) -> Pair:
@@ -128,8 +137,13 @@ class Recipe:
         generation = tuple(self.provenance(source).items())
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
-        problems = [] if self.rl_agreement is None else [ExportRL(domain.key, self.rl_agreement, self.instruction, moved, first)]
-        return [*(ExportText(domain.key, split, generation, moved=moved) for split in SPLITS), *problems]
+        exports: list[Export] = []
+        for side in SIDES if self.held_out.share else SIDES[:1]:
+            exports += [ExportText(domain.key, self.held_out, side, text, generation, moved) for text in TEXT_SPLITS]
+            if self.rl_agreement is not None:
+                exports.append(ExportRL(domain.key, self.held_out, side, self.rl_agreement, self.instruction, moved, first))
+            exports.append(ExportCandidates(domain.key, self.held_out, side, moved))
+        return exports
 
     def check(self) -> None:
         """Raises BadInput where a model's chat template cannot be used as this recipe must use it, or a device cannot run it."""

@@ -1,4 +1,4 @@
-"""What of a build's folder is published: the card and the files that it names; also as a local folder. Not here: the Hub."""
+"""What of a build's folder is published: the data, the card and its plots; also as a local folder. Not here: the Hub."""
 
 from __future__ import annotations
 
@@ -7,44 +7,104 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
 
-import yaml
-
+from magpie_hf import card
 from magpie_hf.errors import BadInput
+from magpie_hf.folder import PARTIAL, Folder, data_in, write_data
+from magpie_hf.licences import licences_for
+from magpie_hf.lint.card import lint_card
+from magpie_hf.lint.rows import lint_rows
 from magpie_hf.manifest import MANIFEST, Changes, Content, Sum, There, changes, read_manifest, sum_of, with_manifest
+from magpie_hf.stats import with_rows
 from magpie_hf.status import Status, status
-
-README = "README.md"
-PLACEHOLDER = "path/or/name"  # what a build's card says in load_dataset, as it does not know where it will lie
+from magpie_hf.unfinished import finished_part
+from magpie_hf.wording import Wording
 
 
 @contextmanager
-def released(folder: Path, repo: str) -> Iterator[dict[str, Content]]:
+def released(folder: Path, repo: str, wording: Wording | None = None, partial: bool = False) -> Iterator[dict[str, Content]]:
     """What is published of the build in `folder` as `repo`, path -> file or bytes; no build can begin there meanwhile.
 
-    That is README.md, whose example then loads `repo`, and the parquet files of its configs. Left out: `run/`, which is the record of a
-    build and no data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`), whose rows all stand in the parquet files, and
-    which a reader without configs would take for data of their own.
+    That is the card with its plots, and the parquet files of all configurations. Left out: `run/`, which is the record of a build and no
+    data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`), whose rows all stand in the parquet files, and which a
+    reader without configs would take for data of their own. partial: of a build that is not finished, what went through every stage.
 
-    Raises BadInput where no build is, where one runs or is not finished, or where files are missing or were changed.
+    Raises BadInput where no build is, where one runs, where it is not finished (without `partial`), where files are missing or were
+    changed, where the licence of a model is not known, and where the rows or the card would not do.
     """
     status(folder)
-    with _kept_still(folder):
+    with ExitStack() as held:
+        held.enter_context(_kept_still(folder))
         state = status(folder)
-        if not state.finished:
-            raise BadInput(f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish")
-        text = _card(folder)
-        sizes = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get("files", {})
-        files: dict[str, Content] = {}
-        for path in _data_files(folder, text):
-            file = folder / path
-            if not file.is_file() or file.stat().st_size != sizes.get(path):
-                raise BadInput(f"{file} is missing or was changed since it was built; run the build again, then publish")
-            files[path] = file
-        yield {**files, README: text.replace(PLACEHOLDER, repo).encode()}
+        if state.finished:
+            contents, unfinished = _finished(folder), None
+        elif partial:
+            scratch = held.enter_context(_scratch(folder / "run"))
+            contents, unfinished = _part(folder, scratch)
+        else:
+            raise BadInput(
+                f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish, or publish what is, with --partial"
+            )
+        files: dict[str, Content] = {
+            f"{config}/{file.name}": file for config, splits in contents.data.items() for split in splits.values() for file in split.files
+        }
+        wording = wording or Wording()
+        licences = {name: asdict(one) for name, one in licences_for(contents.facts["models"], wording.licences).items()}
+        files |= card.files(contents, repo, language=wording.language, template=wording.template, licences=licences, unfinished=unfinished)
+        _check(files)
+        yield files
+
+
+def _finished(folder: Path) -> card.Contents:
+    """The contents of a finished build. Raises BadInput where its files are not those that it wrote."""
+    sums: dict[str, str] = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get("sums", {})
+    data = {folder / path: digest for path, digest in sums.items() if path.count("/") == 1}  # not run/dropped
+    if not data:
+        raise BadInput(f"the build in {folder} is of an earlier version of magpie_hf; run it again, then publish")
+    for file, digest in data.items():
+        if not file.is_file() or sum_of(file).sha256 != digest:
+            raise BadInput(f"{file} is missing or was changed since it was built; run the build again, then publish")
+    return Folder(folder).contents(data)
+
+
+def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[int, int]]]:
+    """The contents of what is finished of a build, and for each domain its problems of those that it is to have."""
+    part = finished_part(folder / "run", scratch)
+    data = with_rows(part.splits)
+    if not any(domain in data for domain in part.targets):
+        raise BadInput(f"no row of the build in {folder} went through every stage yet ({_missing(status(folder))}); run it again")
+    to = scratch / "data"
+    to.mkdir()
+    write_data(data, to)
+    facts = Folder(folder).facts
+    done = {domain: (part.draws[domain].accepted, target) for domain, target in part.targets.items()}
+    return card.Contents(facts, part.draws, data_in(to.glob("*/*"), facts)), done
+
+
+def _check(files: Mapping[str, Content]) -> None:
+    """Raises BadInput where the rows would train wrongly, or where the Hub would refuse the card."""
+    text = files[card.README]
+    others = {path: file for path, file in files.items() if path != card.README}
+    rows = lint_rows({path: file for path, file in others.items() if isinstance(file, Path)})
+    faults = [*rows, *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), others)]
+    if faults:
+        more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
+        raise BadInput(f"this would do harm where it is loaded: {'; '.join(faults[:3])}{more}; nothing was published")
+
+
+@contextmanager
+def _scratch(run: Path) -> Iterator[Path]:
+    """A folder for the part of a build, which goes in the end; those that a killed process left behind go now."""
+    for leftover in run.glob(f"{PARTIAL}*"):
+        with (leftover / "lock").open("a") as lock, suppress(BlockingIOError):  # somebody works there
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=run) as scratch, (Path(scratch) / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(scratch)
 
 
 @contextmanager
@@ -72,28 +132,6 @@ def _missing(state: Status) -> str:
     return "; ".join([*short, *rows][:6]) or "its files are not written yet"
 
 
-def _card(folder: Path) -> str:
-    try:
-        return (folder / README).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{folder / README} cannot be read ({error.strerror}); run the build again, then publish") from error
-
-
-def _data_files(folder: Path, card: str) -> list[str]:
-    """The files that the card's configs name."""
-    parts = card.split("---\n", 2)
-    try:
-        metadata: dict[str, Any] = yaml.safe_load(parts[1])
-        named = [split["path"] for config in metadata["configs"] for split in config["data_files"]]
-        paths = sorted({path for one in named for path in ([one] if isinstance(one, str) else one)})
-        fit = bool(paths) and all(not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts for path in paths)
-    except (yaml.YAMLError, IndexError, KeyError, TypeError):
-        fit = False
-    if not fit:
-        raise BadInput(f"{folder / README} names no data files of this folder, so it is no finished build's; run the build again")
-    return paths
-
-
 def rows_of(files: Mapping[str, Content]) -> dict[str, int]:
     """How many rows each parquet file holds, by its path."""
     import pyarrow.parquet as pq
@@ -108,15 +146,19 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     The files are copied aside and the folder takes their place by a rename, so it is never seen half written. Raises BadInput where it
     holds anything that an earlier call did not write as it is.
     """
+    folder = folder.resolve()
+    _mend(folder)
     contents, sums = with_manifest(files)
     before = _earlier(folder)
+    if folder == Path.cwd():
+        raise BadInput(f"{folder} is the folder that you are in, and would be replaced under your feet; give another")
     there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
     change = changes(sums, there, before)
     if change.none:
         return change
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".magpie-", dir=folder.parent))
+        aside = Path(tempfile.mkdtemp(prefix=f".magpie-{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise BadInput(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
     try:
@@ -127,15 +169,23 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     return change
 
 
+def _mend(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote the folder; put back what it had moved away."""
+    for aside in folder.parent.glob(f".magpie-{folder.name}-*"):
+        if not folder.exists() and (aside / "old").is_dir():
+            (aside / "old").rename(folder)
+        shutil.rmtree(aside)
+
+
 def _swap(aside: Path, folder: Path) -> None:
-    if folder.exists():
-        folder.rename(aside / "old")
     try:
+        if folder.exists():
+            folder.rename(aside / "old")
         (aside / "new").rename(folder)
-    except OSError:
+    except OSError as error:
         if (aside / "old").exists():
             (aside / "old").rename(folder)
-        raise
+        raise BadInput(f"{folder} cannot be replaced ({error.strerror}); choose another folder") from error
 
 
 def _earlier(folder: Path) -> dict[str, Sum] | None:

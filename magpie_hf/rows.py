@@ -17,6 +17,7 @@ from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
 from magpie_hf.schema import OPTIONAL, SEED
+from magpie_hf.splits import BATCH_ROWS, read
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 
 
@@ -49,6 +50,12 @@ class Made:
     def read(self, columns: Sequence[str]) -> pa.Table:
         tables = ((open_table(source) if isinstance(source, Path) else source, start, stop) for source, start, stop in self.pieces)
         return pa.concat_tables([table.select(columns).slice(start, stop - start) for table, start, stop in tables])
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns that lie there."""
+        source = self.pieces[0][0]
+        return list((open_table(source) if isinstance(source, Path) else source).column_names)
 
     def head(self, count: int) -> Made:
         """The first `count` rows."""
@@ -145,6 +152,12 @@ class Published:
     def tables(self) -> Iterator[pa.Table]:
         """The rows a shard at a time, resident only while the table is held."""
         return map(open_table, self.files)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """The columns as plain lists, a few rows at a time; parts of lists of structs, too (see `splits.Split`)."""
+        for table in self.tables():
+            for batch in table.to_batches(BATCH_ROWS):
+                yield read(pa.Table.from_batches([batch]), columns)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,14 +16,24 @@ import xxhash
 from datasets import Dataset, Features, Value
 from datasets.table import InMemoryTable
 
+from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.rows import Made, Published, Rows, digest, is_whole, open_table
 from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity
 from magpie_hf.stages.export import Export
 
+if TYPE_CHECKING:
+    from magpie_hf.recipe import Recipe
+
 DIGESTS = {"parent": Value("int64"), "digest": Value("int64")}
 Report = Callable[[str, str, int, float], None]  # domain, stage label, rows, seconds; called as each shard is finished
+
+
+class Closing(Protocol):
+    """Whatever holds live engines until it is closed."""
+
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -40,6 +50,25 @@ class Local:
     shard_rows: int = 256
     shards_in_flight: int = 8
     report: Report = field(default=lambda *_: None)
+
+    @property
+    def width(self) -> int:
+        """How many shards are worked on at once, over all engines."""
+        return self.shards_in_flight
+
+    def check(self, recipe: Recipe) -> list[str]:
+        """How the recipe's engines will run, a line each. Raises BadInput where its stages cannot run here."""
+        recipe.check()
+        lines = [engine.describe() for engine in dict.fromkeys(recipe.engines)]
+        return [f"engine   {line}" for line in lines if line]
+
+    def open(self, engine: Engine) -> Closing:
+        """What the stages of a session ask, and its end closes: here, the engine itself, which its first request opens."""
+        return engine
+
+    def apply(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
+        """What a stage makes of rows [start, stop) of its folder."""
+        return apply(stage, batch, folder, start, stop)
 
     def pieces(self, count: int) -> list[tuple[int, int]]:
         """[0, count) cut into shards."""
@@ -89,7 +118,7 @@ class Local:
         found: list[tuple[Path, int, int, np.ndarray]] = []
         at = rows.start
         while at < rows.stop:
-            piece, end = _finished(folder, at, rows.stop, parents[at - rows.start :])
+            piece, end = finished(folder, at, rows.stop, parents[at - rows.start :])
             if piece is None:
                 file = self._run(rows, stage, folder, at, end, parents[at - rows.start : end - rows.start])
                 piece = file, 0, end - at, _integers(open_table(file), "digest")
@@ -105,28 +134,39 @@ class Local:
         facts: dict[str, Any] = {}
 
         def function(batch: Batch) -> Batch:
-            out = stage(batch)
+            out = self.apply(stage, batch, folder, start, stop)
             added = {column: out[column] for column in stage.adds}
             facts.update(_facts(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {**added, "parent": parents.tolist(), "digest": [digest(canonical(row).encode()) for row in values]}
 
         file = folder.file(start, stop, "arrow")
-        known = self._known(rows.domain, stage, start, stop)
-        with keeping(Journal(folder.file(start, stop, "journal") if stage.kin else None, known)):
-            _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
+        _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
         seconds = time.monotonic() - began
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
-        folder.finish(file, {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "shard": shard})
+        record = {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "reads": rows.needs(stage)}
+        folder.finish(file, {**record, "shard": shard})
         self.report(rows.domain, stage.label, stop - start, seconds)
         return file
 
-    def _known(self, domain: str, stage: Stage, start: int, stop: int) -> Iterator[tuple[str, Any]]:
-        """Results that earlier builds left for these rows, under this stage or one of its kin."""
-        for path in sorted((self.folder / domain).glob(f"{stage.label}-*/")) if stage.kin else ():
-            folder = ShardFolder(path)
-            if (folder.record() or {}).get("kin", stage.kin) == stage.kin:
-                yield from folder.known(start, stop, stage)
+
+def apply(stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int, writer: int | None = None) -> Batch:
+    """What a stage makes of rows [start, stop) of its folder; what a journal or a kindred stage's finished rows hold is not asked again.
+
+    What the stage's engine finishes is kept in the journal of these rows. No two may write one journal: `writer` names one of several.
+    """
+    file = folder.file(start, stop, "journal")
+    file = file if writer is None else file.with_stem(f"{file.stem}-{writer}")
+    with keeping(Journal(file if stage.kin else None, _known(stage, folder, start, stop))):
+        return stage(batch)
+
+
+def _known(stage: Stage, folder: ShardFolder, start: int, stop: int) -> Iterator[tuple[str, Any]]:
+    """Results that earlier builds left for these rows, under this stage or one of its kin."""
+    for path in sorted(folder.path.parent.glob(f"{stage.label}-*/")) if stage.kin else ():
+        other = ShardFolder(path)
+        if (other.record() or {}).get("kin", stage.kin) == stage.kin:
+            yield from other.known(start, stop, stage)
 
 
 def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features, file: Path) -> None:
@@ -149,7 +189,7 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
         raise (hidden or error) from None
 
 
-def _finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
+def finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
     """A finished piece of the rows from `at` up to some end, with its digests; or None, and the row up to which none are finished.
 
     parents: what the rows from `at` up to `last` must have been made from.

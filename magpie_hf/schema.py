@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Features, Value
 
@@ -145,22 +145,11 @@ PUBLISHED = Features(
         "score_chosen": Value("float32"),
         "score_rejected": Value("float32"),
         "score_margin": Value("float32"),
+        "chosen_tokens": Value("int32"),
+        "rejected_tokens": Value("int32"),
         "problem_tokens": Value("int32"),
         "solution_tokens": Value("int32"),
         "finish_reason": Value("string"),
-        "candidates": [
-            {
-                "response": Value("string"),
-                "score": Value("float32"),
-                "objectives": [Value("float32")],
-                "gate": [Value("float32")],
-                "answer": Value("string"),
-                "answer_class": Value("int32"),
-                "in_majority": Value("bool"),
-                "finish_reason": Value("string"),
-                "num_tokens": Value("int32"),
-            }
-        ],
         "generation": {
             "problem_model": Value("string"),
             "problem_revision": Value("string"),
@@ -176,7 +165,50 @@ PUBLISHED = Features(
     }
 )
 
-SPLITS = ("train_sft", "train_prefs")
+Side = Literal["train", "test"]
+Text = Literal["sft", "prefs"]
+SIDES: tuple[Side, ...] = ("train", "test")
+TEXT_SPLITS: tuple[Text, ...] = ("sft", "prefs")
+SPLITS = ("train_sft", "train_prefs")  # what is trained on; beside them lie test_sft and test_prefs, of the problems that are held out
+
+# All that was made of a problem, one row a problem: every candidate with its score, its answer and its class, and what became of it. A
+# configuration of its own, `candidates`, over all domains. response: null where the candidate is incomplete, and then reason says why;
+# score: null where score_reason says why; chosen_index, rejected_index: positions in candidates, null where pair_reason says why.
+CANDIDATES = Features(
+    {
+        "id": Value("string"),
+        "domain": Value("string"),
+        "problem": Value("string"),
+        "language": Value("string"),
+        "tags": _LABELS,
+        "solution_reason": Value("string"),
+        "candidates": [
+            {
+                "response": Value("string"),
+                "finish_reason": Value("string"),
+                "reason": Value("string"),
+                "num_tokens": Value("int32"),
+                "score": Value("float32"),
+                "score_reason": Value("string"),
+                "objectives": [Value("float32")],
+                "gate": [Value("float32")],
+                "answer": Value("string"),
+                "answer_class": Value("int32"),
+                "in_majority": Value("bool"),
+            }
+        ],
+        "answer_kind": Value("string"),
+        "majority_answer": Value("string"),
+        "answer_agreement": Value("float64"),
+        "answer_votes": Value("int32"),
+        "unknown_pairs": Value("int32"),
+        "chosen_index": Value("int32"),
+        "rejected_index": Value("int32"),
+        "pair_kind": Value("string"),
+        "pair_reason": Value("string"),
+    }
+)
+CANDIDATES_CONFIG = "candidates"
 
 # Draws that were not accepted.
 DROPPED = Features(
@@ -211,7 +243,6 @@ RL = Features(
         "candidate_tokens": Value("float32"),
     }
 )
-RL_SPLIT = "train"
 
 # Columns that train wrongly, or not at all, in TRL when they stand in a configuration.
 FORBIDDEN = frozenset(

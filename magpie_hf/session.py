@@ -35,6 +35,7 @@ class Task:
 def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
     """The tasks and what follows from them, several of each kind at once on one engine, which is closed at the end whatever happens."""
     stopping = threading.Event()
+    live = None if engine is None else local.open(engine)
 
     def chain(task: Task) -> Rows | None:
         rows = task.rows
@@ -46,7 +47,7 @@ def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
             rows = local.extend(rows, stages)
         return rows
 
-    pools = {ahead: ThreadPoolExecutor(local.shards_in_flight, thread_name_prefix="magpie-shard") for ahead in (True, False)}
+    pools = {ahead: ThreadPoolExecutor(local.width, thread_name_prefix="magpie-shard") for ahead in (True, False)}
     running: dict[Future[Rows | None], Task] = {pools[task.ahead].submit(chain, task): task for task in tasks}
     try:
         while running:
@@ -60,8 +61,8 @@ def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
         for pool in pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         while True:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
-            if engine is not None:
-                engine.close()
+            if live is not None:
+                live.close()
             waiting = [future for future in running if not future.done()]
             if not waiting:
                 break

@@ -29,6 +29,7 @@ class ShardFolder:
     """The folder `<domain>/<label>-<hash>` of one stage."""
 
     path: Path
+    read_only: bool = False  # leaves a torn shard where it is
 
     def file(self, start: int, stop: int, kind: str) -> Path:
         return self.path / f"{start:07d}-{stop:07d}.{kind}"
@@ -46,6 +47,8 @@ class ShardFolder:
         except (pa.ArrowInvalid, OSError) as error:
             LOG.debug("%s: %s", file, error)
             torn = True
+        if torn and self.read_only:
+            return None
         if torn:
             LOG.warning("%s is torn (the disk or the power failed while it was written); its rows are made again", file)
             file.unlink(missing_ok=True)

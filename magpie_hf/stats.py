@@ -7,43 +7,35 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from datasets import Dataset
+from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
 from magpie_hf.rows import Published, Rows
+from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
+from magpie_hf.splits import Data, Readable, Split, rows_of
+
+T = TypeVar("T", bound=Split)
 
 
 @dataclass(frozen=True)
-class Funnel:
-    """What became of one domain's draws.
+class Draws:
+    """What one domain's draws were judged to be. They are not published, so this is counted when they are judged, and kept.
 
-    drawn: user turns drawn, up to the last that was needed; dropped: those that were not accepted, by reason; moved_away: those that count
-    for another domain; moved_here: other domains' draws that count for this one; tagged, on_domain: draws that the tagger could label, and
-    those of them that it put into this domain; problems: accepted ones; cut_solutions and cut_candidates: incomplete answers, by reason;
-    unscored: complete candidates without a score, by reason; sft, pairs: rows of the two splits; contaminated: dropped draws by the
-    benchmark that they repeat; languages: accepted problems by language, where one could be told.
+    drawn: user turns drawn, up to the last that was needed; dropped: those that were not accepted, by reason; contaminated: those of them
+    that repeat a benchmark, by benchmark; moved_away: those that count for another domain; moved_here: other domains' draws that count for
+    this one; tagged, on_domain: draws that the tagger could label, and those of them that it put into this domain.
     """
 
-    domain: str
     drawn: int
     dropped: dict[str, int]
     contaminated: dict[str, int]
-    languages: dict[str, int]
     moved_away: int
     moved_here: int
     tagged: int
     on_domain: int
-    candidates: int
-    cut_solutions: dict[str, int]
-    cut_candidates: dict[str, int]
-    unscored: dict[str, int]
-    sft: int
-    pairs: int
 
     @property
-    def problems(self) -> int:
+    def accepted(self) -> int:
         return self.drawn - sum(self.dropped.values()) - self.moved_away + self.moved_here
 
     @property
@@ -51,18 +43,42 @@ class Funnel:
         """The share of the tagged draws that are in the domain; None without a tagger."""
         return self.on_domain / self.tagged if self.tagged else None
 
+    @property
+    def moved(self) -> dict[str, int]:
+        moved = {"moved to other domains": self.moved_away, "moved here": self.moved_here}
+        return {what: count for what, count in moved.items() if count}
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """What became of one domain's draws.
+
+    problems: accepted ones that are published; languages: these by language, where one could be told; candidates: all that were asked
+    for; cut_solutions and cut_candidates: incomplete answers, by reason; unscored: complete candidates without a score, by reason; sft,
+    pairs: rows of the splits of either kind, train and test together.
+    """
+
+    domain: str
+    draws: Draws
+    problems: int
+    languages: dict[str, int]
+    candidates: int
+    cut_solutions: dict[str, int]
+    cut_candidates: dict[str, int]
+    unscored: dict[str, int]
+    sft: int
+    pairs: int
+
     def line(self) -> str:
         """The funnel in one line of text."""
-        parts = [f"{self.drawn:,} drawn", f"{self.problems:,} problems{_reasons(self.dropped | self._moved)}"]
+        draws = self.draws
+        parts = [f"{draws.drawn:,} drawn", f"{self.problems:,} problems{_reasons(draws.dropped | draws.moved)}"]
         parts += [f"{self.sft:,} answered{_reasons(self.cut_solutions)}"]
         parts += [f"{self.candidates:,} candidates{_reasons(_sorted(Counter(self.cut_candidates) + Counter(self.unscored)))}"]
         line = " -> ".join([*parts, f"{self.pairs:,} pairs"])
-        return line if self.on_domain_share is None else f"{line}; {self.on_domain_share:.0%} of {self.tagged:,} tagged draws on the domain"
-
-    @property
-    def _moved(self) -> dict[str, int]:
-        moved = {"moved to other domains": self.moved_away, "moved here": self.moved_here}
-        return {what: count for what, count in moved.items() if count}
+        return (
+            line if draws.on_domain_share is None else f"{line}; {draws.on_domain_share:.0%} of {draws.tagged:,} tagged draws on the domain"
+        )
 
 
 @dataclass(frozen=True)
@@ -138,132 +154,133 @@ class Tally:
 @dataclass(frozen=True)
 class Built:
     """A domain's finished rows: all stage columns by the domain that they were drawn for (`sources`), what is published of them by
-    configuration and split, the draws that were dropped (None without draws), and its numbers."""
+    configuration and split, the draws that were dropped (None without draws), and what all its draws were judged to be."""
 
     domain: Domain
     sources: Mapping[str, Sequence[Rows]]
     published: Mapping[str, Mapping[str, Published]]
     dropped: Published | None
-    tally: Tally
+    draws: Draws
 
     def problems(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The accepted problems, with these columns."""
-        for row in _rows((part for parts in self.sources.values() for part in parts), [*columns, "accepted_as"]):
-            if row["accepted_as"] == self.domain.key:
-                yield row
+        for part in (part for parts in self.sources.values() for part in parts):
+            yield from (row for row in rows_of(part, [*columns, "accepted_as"]) if row["accepted_as"] == self.domain.key)
 
-    @property
-    def funnel(self) -> Funnel:
-        return self.tally.funnel
 
-    @property
-    def configs(self) -> dict[str, dict[str, Published]]:
-        """The published configurations and splits that hold rows: `load_dataset` refuses an empty split, so none is written."""
-        held = {name: {split: rows for split, rows in splits.items() if len(rows)} for name, splits in self.published.items()}
-        return {name: splits for name, splits in held.items() if splits}
+def published(built: Sequence[Built]) -> dict[str, dict[str, Published]]:
+    """What is published of all domains, by configuration and split: those of the domains first, in order, then `candidates`."""
+    parts: dict[str, dict[str, list[Published]]] = {}
+    for one in built:
+        for config, splits in one.published.items():
+            for split, rows in splits.items():
+                parts.setdefault(config, {}).setdefault(split, []).append(rows)
+    parts[CANDIDATES_CONFIG] = parts.pop(CANDIDATES_CONFIG)
+    return {config: {split: Published.joined(rows) for split, rows in splits.items()} for config, splits in parts.items()}
 
-    @property
-    def splits(self) -> dict[str, Published]:
-        """The splits of the domain's own configuration that hold rows."""
-        return self.configs.get(self.domain.key, {})
+
+def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
+    """The configurations and splits that hold rows: `load_dataset` refuses an empty split, so none is written."""
+    held = {config: {split: rows for split, rows in splits.items() if len(rows)} for config, splits in data.items()}
+    return {config: splits for config, splits in held.items() if splits}
 
 
 AGREES = {True: "agree", False: "differ", None: "unknown"}
-# The columns that a domain's numbers are counted from: of all draws, and of those that count for it.
-JUDGED = ("accepted_as", "dropped", "tags", "contaminated_by", "language")
-ANSWERED = (
-    "accepted_as", "solutions", "candidates", "scores", "answer_kind", "majority_answer", "agreement", "unknown_pairs", "solution_agrees",
-    "chosen_index", "rejected_index", "pair_kind", "pair_reason",
+# The columns that a domain's numbers are counted from: of all draws, and of the configuration of candidates.
+JUDGED = ("accepted_as", "dropped", "tags", "contaminated_by")
+COUNTED = (
+    "domain", "language", "solution_reason", "candidates.reason", "candidates.score", "candidates.score_reason", "candidates.num_tokens",
+    "answer_kind", "majority_answer", "answer_agreement", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
 
 
-class Readable(Protocol):
-    """Rows whose columns can be read a few rows at a time, such as `rows.Rows`."""
-
-    def batches(self, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]: ...
-
-
-def _rows(parts: Iterable[Readable], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Rows as dicts, read a few at a time: memory does not grow with rows."""
-    for batch in (batch for part in parts for batch in part.batches(columns)):
-        for values in zip(*(batch[column] for column in columns), strict=True):
-            yield dict(zip(columns, values, strict=True))
+def tallies(data: Data, draws: Mapping[str, Draws]) -> dict[str, Tally]:
+    """The numbers of each domain, counted in the rows that are published; only what its draws were judged to be is told."""
+    counts = {domain: _Counts() for domain in draws}
+    for split in data.get(CANDIDATES_CONFIG, {}).values():
+        for row in rows_of(split, COUNTED):
+            counts[row["domain"]].add(row)
+    return {domain: _tally(domain, draws[domain], count, data.get(domain, {})) for domain, count in counts.items()}
 
 
-def tally(domain: str, sources: Mapping[str, Sequence[Readable]], sft: int) -> Tally:
-    """The numbers of a domain, from its own draws and those of other domains that count for it; sft: rows of its train_sft."""
-    draws = _Draws(domain, sources)
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    agreements: list[float] = []
-    margins: dict[str, list[float]] = defaultdict(list)
-    candidates = majorities = unknown = longer = 0
-    for row in _rows((part for parts in sources.values() for part in parts), ANSWERED):
-        if row["accepted_as"] != domain:
-            continue
-        tries, scores, solution = row["candidates"], row["scores"], row["solutions"][0]
-        candidates += len(tries)
-        counts["solutions"].update([solution["reason"]] if solution["reason"] else [])
-        counts["cut"].update(one["reason"] for one in tries if one["reason"])
-        counts["unscored"].update(s["reason"] for one, s in zip(tries, scores, strict=True) if one["reason"] is None and s["reason"])
-        counts["kinds"][row["answer_kind"]] += 1
-        agreements += [row["agreement"]] if row["agreement"] is not None else []
-        unknown += row["unknown_pairs"]
-        majorities += row["majority_answer"] is not None
-        counts["agrees"].update([AGREES[row["solution_agrees"]]] if solution["reason"] is None else [])
+class _Counts:
+    """What is counted of one domain's problems."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Counter[str]] = defaultdict(Counter)
+        self.agreements: list[float] = []
+        self.margins: dict[str, list[float]] = defaultdict(list)
+        self.problems = self.candidates = self.majorities = self.unknown = self.longer = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        cut, scores, tokens = row["candidates.reason"], row["candidates.score"], row["candidates.num_tokens"]
+        self.problems += 1
+        self.candidates += len(cut)
+        self.of["languages"].update([row["language"]] if row["language"] else [])
+        self.of["solutions"].update([row["solution_reason"]] if row["solution_reason"] else [])
+        self.of["cut"].update(filter(None, cut))
+        self.of["unscored"].update(why for gone, why in zip(cut, row["candidates.score_reason"], strict=True) if gone is None and why)
+        self.of["kinds"][row["answer_kind"]] += 1
+        self.agreements += [row["answer_agreement"]] if row["answer_agreement"] is not None else []
+        self.unknown += row["unknown_pairs"]
+        self.majorities += row["majority_answer"] is not None
         if row["pair_kind"] is None:
-            counts["lost"][row["pair_reason"]] += 1
+            self.of["lost"][row["pair_reason"]] += 1
         else:
             chosen, rejected = row["chosen_index"], row["rejected_index"]
-            margins[row["pair_kind"]].append(scores[chosen]["score"] - scores[rejected]["score"])
-            longer += tries[chosen]["num_tokens"] > tries[rejected]["num_tokens"]
-    plain = {name: _sorted(count) for name, count in counts.items()}
-    pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(margins.items())}, longer, plain.get("lost", {}))
-    mean = statistics.fmean(agreements) if agreements else None
-    answers = Answers(plain.get("kinds", {}), majorities, mean, unknown, plain.get("agrees", {}))
-    return Tally(
-        Funnel(
-            domain, draws.drawn, _sorted(draws.dropped), _sorted(draws.contaminated), _sorted(draws.languages),
-            draws.moved_away, draws.moved_here, draws.tagged, draws.on_domain, candidates,
-            plain.get("solutions", {}), plain.get("cut", {}), plain.get("unscored", {}), sft, pairs.count,
-        ),
-        answers,
-        pairs,
+            self.margins[row["pair_kind"]].append(scores[chosen] - scores[rejected])
+            self.longer += tokens[chosen] > tokens[rejected]
+
+
+def _tally(domain: str, draws: Draws, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
+    of = {name: _sorted(count) for name, count in counts.of.items()}
+    agrees = Counter[str]()
+    for name in ("train_sft", "test_sft"):
+        agrees.update(AGREES[row["solution_agrees"]] for row in (rows_of(splits[name], ["solution_agrees"]) if name in splits else ()))
+    rows = {text: sum(len(split) for name, split in splits.items() if name.endswith(text)) for text in TEXT_SPLITS}
+    funnel = Funnel(
+        domain, draws, counts.problems, of.get("languages", {}), counts.candidates, of.get("solutions", {}), of.get("cut", {}),
+        of.get("unscored", {}), rows["sft"], rows["prefs"],
     )  # fmt: skip
+    mean = statistics.fmean(counts.agreements) if counts.agreements else None
+    answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, _sorted(agrees))
+    pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(counts.margins.items())}, counts.longer, of.get("lost", {}))
+    return Tally(funnel, answers, pairs)
 
 
-class _Draws:
-    """What a domain's draws were judged to be, counted."""
-
-    def __init__(self, domain: str, sources: Mapping[str, Sequence[Readable]]) -> None:
-        self.drawn = self.moved_away = self.moved_here = self.tagged = self.on_domain = 0
-        self.dropped, self.contaminated, self.languages = Counter[str](), Counter[str](), Counter[str]()
-        for source, parts in sources.items():
-            for row in _rows(parts, JUDGED):
-                counts_here = row["accepted_as"] == domain
-                self.languages.update([row["language"]] if counts_here and row["language"] else [])
-                if source != domain:
-                    self.moved_here += counts_here
-                    continue
-                self.drawn += 1
-                self.dropped.update([row["dropped"]] if row["dropped"] else [])
-                if row["dropped"] == "contaminated":  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
-                    self.contaminated[row["contaminated_by"].partition("/")[0]] += 1
-                self.moved_away += row["accepted_as"] not in (None, domain)
-                label = (row["tags"] or {}).get("domain")
-                self.tagged += label is not None
-                self.on_domain += label == domain
+def draws_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Draws:
+    """What the draws of a domain, and those of other domains that may count for it, were judged to be."""
+    drawn = moved_away = moved_here = tagged = on_domain = 0
+    dropped, contaminated = Counter[str](), Counter[str]()
+    for source, parts in sources.items():
+        for row in (row for part in parts for row in rows_of(part, JUDGED)):
+            if source != domain:
+                moved_here += row["accepted_as"] == domain
+                continue
+            drawn += 1
+            dropped.update([row["dropped"]] if row["dropped"] else [])
+            if row["dropped"] == "contaminated":  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
+                contaminated[row["contaminated_by"].partition("/")[0]] += 1
+            moved_away += row["accepted_as"] not in (None, domain)
+            label = (row["tags"] or {}).get("domain")
+            tagged += label is not None
+            on_domain += label == domain
+    return Draws(drawn, _sorted(dropped), _sorted(contaminated), moved_away, moved_here, tagged, on_domain)
 
 
-def tokens(split: Dataset, column: str = "solution_tokens") -> dict[str, Any]:
-    """Sum, mean, median and 95th percentile (nearest rank) of a token column; zeros for an empty split."""
-    values = sorted(split[column]) if len(split) else [0]
-    total = sum(values)
-    return {
-        "sum": total,
-        "mean": total / len(values),
-        "median": statistics.median(values),
-        "p95": values[math.ceil(len(values) * 0.95) - 1],
-    }
+@dataclass(frozen=True)
+class Tokens:
+    """Sum, mean, median and 95th percentile (nearest rank) of token counts; zeros for none."""
+
+    sum: int
+    mean: float
+    median: float
+    p95: int
+
+
+def tokens(counts: Iterable[int]) -> Tokens:
+    values = sorted(counts) or [0]
+    return Tokens(sum(values), sum(values) / len(values), statistics.median(values), values[math.ceil(len(values) * 0.95) - 1])
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

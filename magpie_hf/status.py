@@ -91,8 +91,11 @@ def status(folder: Path) -> Status:
         ]
         running, finished = _running(folder / "run" / "lock"), bool(record.get("finished"))
         return Status(record["name"], record["seed"], running, finished, tuple(harvest.values()), tuple(stages))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file} cannot be read ({type(error).__name__}: {error}); it may be of another version of magpie_hf") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f"the record in {file.parent} cannot be read ({type(error).__name__}: {error}); run the build again, with the version of "
+            "magpie_hf that began it"
+        ) from error
 
 
 def _harvest(file: Path, domain: str, target: int) -> HarvestStatus:

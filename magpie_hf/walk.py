@@ -6,26 +6,29 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 from datasets import DatasetDict, Features
 
-from magpie_hf import publish
+from magpie_hf import plots
 from magpie_hf.decisions import Decisions
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import LowYield, NothingMade
+from magpie_hf.facts import facts
+from magpie_hf.folder import Folder
 from magpie_hf.harvest import KEY, Harvest
 from magpie_hf.problems.twins import Twins, neighbour_distances
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
-from magpie_hf.runners import Local
+from magpie_hf.runners import Local, Report
 from magpie_hf.schema import HARVEST, NEIGHBOUR
 from magpie_hf.session import Task, no_progress_bars, session
 from magpie_hf.stage import Stage
-from magpie_hf.stages.export import ExportDropped
-from magpie_hf.stats import Built, tally
+from magpie_hf.stages.export import ExportDropped, spec_of
+from magpie_hf.stats import Built, draws_of, published, tallies, with_rows
 
 Steps = list[list[Stage]]
 
@@ -36,59 +39,73 @@ def build(
     *,
     shard_rows: int = 256,
     shards_in_flight: int = 8,
+    runner: Callable[[Path, int, int, Report], Local] = Local,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
-    That is one a domain (train_sft, train_prefs), and `<domain>_rl` (train) where the recipe asks for it. Problems are drawn until each
-    domain has as many accepted ones as its count says.
+    That is one a domain (train_sft, train_prefs, and test_sft, test_prefs of the problems that are held out), `<domain>_rl` (train, test)
+    where the recipe asks for it, and `candidates` (train, test) over all domains. Problems are drawn until each domain has as many accepted
+    ones as its count says.
 
     What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
     asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
-    difference to the rows. `say` gets a line of text for each finished piece of work.
+    difference to the rows, and nor does runner, which says where stages run: in this process, or on a cluster (`RayCluster`). `say` gets
+    a line of text for each finished piece of work.
 
     Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; LowYield where so few
     draws of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
     """
-    folder = publish.Folder(Path(out).expanduser())
+    folder = Folder(Path(out).expanduser())
     folder.check(recipe)
-    if not folder.is_finished(recipe):
-        recipe.check()
+    finished = folder.is_finished(recipe)
 
     def report(domain: str, label: str, rows: int, seconds: float) -> None:
         say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
 
+    local = runner(folder.run, shard_rows, shards_in_flight, report)
+    if not finished:
+        for line in local.check(recipe):
+            say(line)
     with folder.claimed(recipe), no_progress_bars():
-        folder.plan(recipe, {domain.key: {"count": domain.count, **_keys(recipe, domain)} for domain in recipe.domains})
-        local = Local(folder.run, shard_rows, shards_in_flight, report)
-        rows = Walk(recipe, local, folder).run()
+        walk = Walk(recipe, local, folder)
+        folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, walk.decisions.folder.name)
+        if not (finished and folder.knows_facts):
+            folder.keep_facts(facts(recipe))
+        rows = walk.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
-        if not any(one.splits for one in built):
-            lines = "; ".join(f"{one.domain.key}: {one.funnel.line()}" for one in built)
+        data = published(built)
+        numbers = tallies(data, {one.domain.key: one.draws for one in built})
+        if not any(domain.key in with_rows(data) for domain in recipe.domains):
+            lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
-        folder.write(recipe, built)
-    for one in built:
-        for line in one.tally.lines():
-            say(f"{one.domain.key:<14} {line}")
-    return {
-        config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
-        for one in built
-        for config, splits in one.published.items()
-    }
+        folder.write(recipe, built, numbers)
+    for domain, one in numbers.items():
+        for line in one.lines():
+            say(f"{domain:<14} {line}")
+    if (reason := plots.missing()) is not None:
+        say(reason)
+    return {config: DatasetDict({split: rows.dataset for split, rows in splits.items()}) for config, splits in data.items()}
 
 
 def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
     """What is published of one domain, made of its own draws and of those that were moved to it."""
     sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
-    published: dict[str, dict[str, list[Published]]] = {}
+    parts: dict[str, dict[str, list[Published]]] = {}
     for source in (one for one in recipe.sources(domain) if one.key in sources):
         local.sweep(rows[source.key])
         for export in recipe.exports(domain, source):
             made = local.publish(rows[source.key], export)
-            published.setdefault(domain.key + export.config, {}).setdefault(export.split, []).append(made)
-    joined = {config: {split: Published.joined(parts) for split, parts in splits.items()} for config, splits in published.items()}
+            parts.setdefault(export.config, {}).setdefault(export.split, []).append(made)
+    joined = {config: {split: Published.joined(pieces) for split, pieces in splits.items()} for config, splits in parts.items()}
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
-    return Built(domain, sources, joined, dropped, tally(domain.key, sources, len(joined[domain.key]["train_sft"])))
+    return Built(domain, sources, joined, dropped, draws_of(domain.key, sources))
+
+
+def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
+    """What is about to be built of a domain, as plain values."""
+    exports = {source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)}
+    return {"count": domain.count, **_keys(recipe, domain), "exports": exports}
 
 
 def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
@@ -112,7 +129,7 @@ class Walk:
     while others are drawn. Where several engines have a part in the drawing, they take turns, round by round.
     """
 
-    def __init__(self, recipe: Recipe, local: Local, folder: publish.Folder) -> None:
+    def __init__(self, recipe: Recipe, local: Local, folder: Folder) -> None:
         self.recipe, self.local, self.folder = recipe, local, folder
         self.draws = _by_engine({domain.key: recipe.draws(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})

@@ -23,12 +23,24 @@ from magpie_hf.chat import chat_of
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.heldout import HeldOut
 from magpie_hf.models import Model, resolve
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
 from magpie_hf.scorers import RATINGS, Judge
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--scale", action="store_true", help="run the tests marked scale, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--scale"):
+        left_out = [item for item in items if item.get_closest_marker("scale")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
@@ -105,10 +117,10 @@ def outlived(out: Path) -> list[Path]:
 
 
 def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed: int = 0) -> Recipe:
-    """A recipe over a fake engine, without a tagger."""
+    """A recipe over a fake engine, without a tagger, and without test splits."""
     engine = FakeEngine(answers.model, answers)
     domains = tuple(small_domain(DOMAINS[key], count) for key in keys or ("algebra", "geometry"))
-    return Recipe(engine, engine, Judge(engine), domains, k, seed)
+    return Recipe(engine, engine, Judge(engine), domains, k, seed, held_out=HeldOut(0))
 
 
 def small_domain(domain: Domain, count: int) -> Domain:

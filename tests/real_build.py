@@ -37,9 +37,9 @@ def main(model: str, out: str, log: str) -> None:
     engine = Logged(resolve(model, dtype="float32"), context=1024, kv_cache_gigabytes=1, max_num_seqs=32, log=log)
     domains = []
     for key in ("algebra", "statistics"):
-        steps = {"instruction": 64, "response": 160, "candidate": 160}
+        steps = {"instruction": 64, "response": 160, "candidate": 128}
         samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in steps.items()}
-        domains.append(replace(DOMAINS[key], count=8, **samplings))
+        domains.append(replace(DOMAINS[key], count=6, **samplings))
     build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), Path(out), shard_rows=4, shards_in_flight=4)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from real_build import Logged
 
 from magpie_hf import DOMAINS, Judge, Recipe, resolve
+from magpie_hf.folder import Folder
 from magpie_hf.harvest import Acceptance
-from magpie_hf.publish import Folder
 from magpie_hf.runners import Local
 from magpie_hf.session import no_progress_bars
 from magpie_hf.walk import Walk

@@ -14,9 +14,10 @@ from conftest import CANDIDATES, JUDGE, PROBLEMS, SOLUTIONS, Answers, small_doma
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput, NothingMade
+from magpie_hf.heldout import HeldOut
 from magpie_hf.sampling import Sampling
-from magpie_hf.schema import FORBIDDEN, PUBLISHED, RL, SPLITS
-from magpie_hf.stats import tokens
+from magpie_hf.schema import CANDIDATES as ALL_CANDIDATES
+from magpie_hf.schema import FORBIDDEN, PUBLISHED, RL, SPLITS, TEXT_SPLITS
 from magpie_hf.status import status
 from magpie_hf.walk import build
 
@@ -26,7 +27,9 @@ def fingerprints(datasets: dict[str, DatasetDict]) -> list[str]:
 
 
 def same_rows(one: dict[str, DatasetDict], other: dict[str, DatasetDict]) -> bool:
-    return all(one[key][split].to_list() == other[key][split].to_list() for key in one for split in SPLITS) and one.keys() == other.keys()
+    return {key: {split: rows.to_list() for split, rows in splits.items()} for key, splits in one.items()} == {
+        key: {split: rows.to_list() for split, rows in splits.items()} for key, splits in other.items()
+    }
 
 
 def judged(out: Path, domain: str) -> int:
@@ -183,7 +186,55 @@ def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path)
                 assert (row["chosen"] != row["rejected"]) == row["has_pair"]
                 assert row["has_pair"] or split == "train_sft"
                 assert row["finish_reason"] == "stop"
-                assert all(candidate["finish_reason"] == "stop" for candidate in row["candidates"])
+    everything = load_dataset(str(out), "candidates", split="train", cache_dir=str(tmp_path / "cache"))
+    assert everything.features == ALL_CANDIDATES
+    assert everything.to_list() == built["candidates"]["train"].to_list()
+    assert list(dict.fromkeys(everything["domain"])) == list(DOMAINS)
+    pairs = {row["id"]: row for domain in DOMAINS for row in built[domain]["train_prefs"]}
+    for row in everything:
+        assert len(row["candidates"]) == 3, "all k"
+        for one in row["candidates"]:
+            assert (one["response"] is None) == (one["reason"] is not None) == (one["finish_reason"] != "stop")
+        assert (row["pair_kind"] is None) == (row["id"] not in pairs) == (row["pair_reason"] is not None)
+        if row["pair_kind"]:
+            pair, chosen, rejected = (pairs[row["id"]], *(row["candidates"][row[f"{which}_index"]] for which in ("chosen", "rejected")))
+            assert (pair["chosen"][1]["content"], pair["rejected"][1]["content"]) == (chosen["response"], rejected["response"])
+            assert (pair["score_chosen"], pair["score_rejected"]) == (chosen["score"], rejected["score"])
+            assert (pair["chosen_tokens"], pair["rejected_tokens"]) == (chosen["num_tokens"], rejected["num_tokens"])
+
+
+def test_held_out_problems_are_in_no_training_split(answers: Answers, tmp_path: Path) -> None:
+    answers.answers = 3
+    recipe = replace(small_recipe(answers, count=60), rl_agreement=0.3, held_out=HeldOut(0.3))
+    built = build(recipe, tmp_path / "out")
+    sides: dict[str, set[str]] = {"train": set(), "test": set()}
+    for config, splits in built.items():
+        assert sorted(splits) == sorted(
+            ["train", "test"] if config in ("candidates", "algebra_rl", "geometry_rl") else [f"{a}_{b}" for a in sides for b in TEXT_SPLITS]
+        )
+        for split, rows in splits.items():
+            assert len(rows), f"{config} {split}"
+            sides[split.partition("_")[0]] |= set(rows["problem"])
+    assert not sides["train"] & sides["test"]
+    assert 20 <= len(sides["test"]) <= 55, "120 problems, of which about three in ten are held out"
+    assert {row["extra_info"]["split"] for row in built["algebra_rl"]["test"]} == {"test"}
+    for config in built:
+        loaded = load_dataset(str(tmp_path / "out"), config, cache_dir=str(tmp_path / "cache"))
+        assert {split: rows.to_list() for split, rows in loaded.items()} == {split: rows.to_list() for split, rows in built[config].items()}
+    more = build(replace(recipe, domains=tuple(replace(one, count=80) for one in recipe.domains)), tmp_path / "more")
+    assert set(more["candidates"]["test"]["problem"]) >= sides["test"], "a raised count moves nobody to the other side"
+    assert not set(more["candidates"]["train"]["problem"]) & sides["test"]
+    whole = build(replace(recipe, held_out=HeldOut(0)), tmp_path / "out")
+    assert sorted(whole["algebra"]) == ["train_prefs", "train_sft"]
+    assert not list((tmp_path / "out").glob("*/test*"))
+    reseeded = build(replace(recipe, held_out=HeldOut(0.3, seed=1)), tmp_path / "out")
+    assert set(reseeded["candidates"]["test"]["problem"]) != sides["test"]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 7.0, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(BadInput, match="share of the test splits is"):
+        HeldOut(share)
 
 
 def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answers: Answers, tmp_path: Path) -> None:
@@ -192,7 +243,7 @@ def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answer
     answers.answers = 3
     recipe = replace(small_recipe(answers, "algebra", count=20), rl_agreement=0.6)
     built = build(recipe, out)
-    assert list(built) == ["algebra", "algebra_rl"]
+    assert list(built) == ["algebra", "algebra_rl", "candidates"]
     problems = load_dataset(str(out), "algebra_rl", split="train", cache_dir=str(tmp_path / "cache"))
     assert problems.features == RL
     assert problems.to_list() == built["algebra_rl"]["train"].to_list()
@@ -205,17 +256,16 @@ def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answer
         assert row["solution"] == f"$\\boxed{{{row['reward_model']['ground_truth']}}}$"
     kinds = {row["pair_kind"] for row in built["algebra"]["train_prefs"]}
     assert kinds == {"correctness", "style"}
+    tried = {row["id"]: row["candidates"] for row in built["candidates"]["train"]}
     for row in built["algebra"]["train_prefs"]:
-        classes = {one["response"]: one["in_majority"] for one in row["candidates"]}
+        classes = {one["response"]: one["in_majority"] for one in tried[row["id"]]}
         if row["pair_kind"] == "correctness":
             assert classes[row["chosen"][1]["content"]] is True
             assert classes[row["rejected"][1]["content"]] is False
-    card = (out / "README.md").read_text()
-    assert f"algebra {len(problems)}." in card
-    assert "config_name: algebra_rl" in card
+    assert "config_name: algebra_rl" in (out / "README.md").read_text()
     before = answers.asked()
     again = build(replace(recipe, rl_agreement=None), out)
-    assert list(again) == ["algebra"]
+    assert list(again) == ["algebra", "candidates"]
     assert answers.asked() == before
     assert not (out / "algebra_rl").exists(), "what is no longer part of the build is removed"
 
@@ -249,21 +299,6 @@ def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path
         assert all(len(record["rewards_judge"]) == 4 for record in scored)
         assert all(isinstance(reward["score"], float) for record in scored for reward in record["rewards_judge"])
     assert combined["total_problems"] == sum(facts["problems"] for facts in combined["domains"].values())
-
-
-def test_the_card_counts_what_is_published(answers: Answers, tmp_path: Path) -> None:
-    built = build(small_recipe(answers), tmp_path / "out")
-    card = (tmp_path / "out" / "README.md").read_text()
-    for key, splits in built.items():
-        t = tokens(splits["train_sft"])
-        row = f"| {key} | {judged(tmp_path / 'out', key)} | not measured | 12 | {len(splits['train_sft'])} "
-        assert f"{row}| {t['sum']} / {t['mean']:.0f} / {t['median']:.0f} / {t['p95']} | {len(splits['train_prefs'])} |" in card
-        assert f"num_examples: {len(splits['train_sft'])}" in card
-        assert splits["train_sft"][0]["problem"] in card
-    assert "license: cc-by-nc-4.0" in card
-    assert answers.model.revision in card
-    assert "<|im_start|>user" in card
-    assert "None" not in card
 
 
 def test_a_folder_of_something_else_is_left_alone(answers: Answers, tmp_path: Path) -> None:
@@ -309,7 +344,7 @@ def test_an_empty_split_is_left_out(answers: Answers, tmp_path: Path) -> None:
     loaded = load_dataset(str(tmp_path / "out"), "algebra", cache_dir=str(tmp_path / "cache"))
     assert list(loaded) == ["train_sft"]
     assert loaded["train_sft"].to_list() == built["algebra"]["train_sft"].to_list()
-    assert "candidates (" in (tmp_path / "out" / "README.md").read_text()
+    assert len(built["candidates"]["train"]) == 12
 
 
 def test_a_recipe_that_cannot_work_is_refused(answers: Answers) -> None:
@@ -363,7 +398,7 @@ def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> N
     def meddling(prompt: list[int], sampling: Sampling, seed: int) -> object:
         if not seen:
             seen.append(str(status(tmp_path / "out").running))
-            with pytest.raises(BadInput, match=rf"another build is running in .*out \(pid {os.getpid()} on .* since 2"):
+            with pytest.raises(BadInput, match=rf"another build runs in .*out, or is being published \(pid {os.getpid()} on .* since 2"):
                 build(recipe, tmp_path / "out")
         return answers(prompt, sampling, seed)
 
@@ -373,7 +408,7 @@ def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> N
 
 
 def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magpie_hf.publish.SHARD_BYTES", 4000)
+    monkeypatch.setattr("magpie_hf.folder.SHARD_BYTES", 4000)
     out = tmp_path / "out"
     small, large = small_recipe(answers, "algebra", count=12), small_recipe(answers, "algebra", count=40)
     build(small, out)

@@ -21,7 +21,6 @@ from magpie_hf.engines.journal import Journal, keeping, request_keys
 from magpie_hf.models import Model
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
-from magpie_hf.schema import SPLITS
 from magpie_hf.walk import build
 
 PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0
@@ -29,7 +28,7 @@ MODEL = Model("m", "r")
 
 
 def rows(datasets: dict[str, DatasetDict]) -> dict[str, list[dict[str, object]]]:
-    return {f"{key}/{split}": datasets[key][split].to_list() for key in datasets for split in SPLITS}
+    return {f"{key}/{split}": part.to_list() for key, splits in datasets.items() for split, part in splits.items()}
 
 
 def resampled(recipe: Recipe, step: str, **changes: float) -> Recipe:

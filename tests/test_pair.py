@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from magpie_hf.answers.votes import vote
 from magpie_hf.errors import BadInput
+from magpie_hf.heldout import HeldOut
 from magpie_hf.schema import PAIR, RL
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.stages.pair import Pair
@@ -225,7 +226,8 @@ def test_the_pair_report_in_a_line() -> None:
 def rl_row(**changed: Any) -> dict[str, Any]:
     return {
         "index": 4, "id": "algebra-1", "domain": "algebra", "problem": "P", "majority_answer": "\\frac{1}{2}", "agreement": 0.8,
-        "class_sizes": [4, 1], "mean_num_tokens": 30.5, "is_readable": True, "accepted_as": "algebra", **changed,
+        "class_sizes": [4, 1], "mean_num_tokens": 30.5, "is_readable": True, "accepted_as": "algebra", "normal_hash": 1,
+        **changed,
     }  # fmt: skip
 
 
@@ -235,7 +237,7 @@ def test_rl_problems_are_those_with_an_agreed_answer() -> None:
         rl_row(id="5", majority_answer=None, agreement=None), rl_row(id="6", accepted_as=None, agreement=None),
         rl_row(id="7", is_readable=False), rl_row(id="8", accepted_as="geometry"),
     ]  # fmt: skip
-    out = ExportRL("algebra", 0.6, "Box it.")({column: [row[column] for row in rows] for column in ExportRL.reads})
+    out = ExportRL("algebra", HeldOut(0), "train", 0.6, "Box it.")({column: [row[column] for row in rows] for column in ExportRL.reads})
     assert out["id"] == ["algebra-1", "3"]
     assert {column: values[0] for column, values in out.items()} == {
         "id": "algebra-1",
@@ -252,4 +254,4 @@ def test_rl_problems_are_those_with_an_agreed_answer() -> None:
     }
     assert set(out) == set(RL)
     with pytest.raises(BadInput, match="the agreement of the RL problems is 60"):
-        ExportRL("algebra", 60)
+        ExportRL("algebra", HeldOut(0), "train", 60)

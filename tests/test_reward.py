@@ -445,7 +445,8 @@ def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(answers
     assert row["generation"]["scorer"] == f"reward model {armorm.name}"
     (file,) = (tmp_path / "out").glob("*algebra*_armorm.json")
     assert len(json.loads(file.read_text())[0]["rewards_armorm"]) == recipe.k
-    assert f"- {ARMORM}: llama3; its clause 1.b.v forbids" in (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"| {ARMORM} | [llama3]({KNOWN_SCORERS[ARMORM].link}) | its clause 1.b.v forbids" in card
     before = len(told)
     build(recipe, tmp_path / "out", shard_rows=3)
     assert told.count("rated") == len([line for line in told[:before] if line == "rated"]), "nothing is asked again"

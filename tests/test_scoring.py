@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 from hypothesis import given
@@ -19,15 +22,18 @@ from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.vllm import VLLM
+from magpie_hf.errors import BadInput
+from magpie_hf.heldout import HeldOut
 from magpie_hf.models import Model
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
-from magpie_hf.schema import FORBIDDEN, PUBLISHED, SPLITS
+from magpie_hf.schema import CANDIDATES, FORBIDDEN, PUBLISHED, SPLITS
 from magpie_hf.scorers import RUBRIC, Judge, Score
+from magpie_hf.splits import ParquetSplit, read, rows_of
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.export import ExportText
+from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.pair import Pair
-from magpie_hf.stats import ANSWERED, JUDGED, Answers, Funnel, Pairs, tally, tokens
+from magpie_hf.stats import COUNTED, Answers, Draws, Funnel, Pairs, Tally, Tokens, draws_of, tallies, tokens
 
 # --- the judge ---------------------------------------------------------------------------------------------------------------
 
@@ -238,13 +244,16 @@ def row(**changed: Any) -> dict[str, Any]:
         "chosen_index": 0,
         "rejected_index": 2,
         "pair_kind": "style",
+        "pair_reason": None,
+        "unknown_pairs": 0,
         "accepted_as": "algebra",
+        "normal_hash": 1,
         **changed,
     }
 
 
 CUT = {"solutions": [candidate("torn", "length")]}
-UNPAIRED = {"chosen_index": None, "rejected_index": None, "pair_kind": None}
+UNPAIRED = {"chosen_index": None, "rejected_index": None, "pair_kind": None, "pair_reason": "margin"}
 DROPPED = {
     **UNPAIRED, "accepted_as": None, "problem": None, "solutions": None, "candidates": None, "scores": None,
 }  # fmt: skip
@@ -254,8 +263,13 @@ GENERATION = tuple(
 
 
 def export(split: str, *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    out = ExportText("algebra", split, GENERATION)({column: [one[column] for one in rows] for column in ExportText.reads})
-    assert list(out) == list(PUBLISHED)
+    side, text = split.split("_")
+    return exported(ExportText("algebra", HeldOut(0), side, text, GENERATION), *rows)
+
+
+def exported(stage: Export, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+    out = stage({column: [one[column] for one in rows] for column in stage.reads})
+    assert list(out) == list(stage.features)
     return [dict(zip(out, values, strict=True)) for values in zip(*out.values(), strict=True)]
 
 
@@ -290,16 +304,53 @@ def test_a_row_with_everything() -> None:
         assert (one["has_pair"], one["score_chosen"], one["score_rejected"], one["score_margin"]) == (True, 4.0, 1.5, 2.5)
         assert (one["problem"], one["solution"], one["answer"]) == ("P", "solution", "1")
         assert (one["problem_tokens"], one["solution_tokens"], one["finish_reason"]) == (12, 7, "stop")
-        assert one["candidates"] == [
-            {
-                "response": text, "score": score, "objectives": None, "gate": None, "answer": answer, "answer_class": answer_class,
-                "in_majority": None, "finish_reason": "stop", "num_tokens": 7,
-            }
-            for text, score, answer, answer_class in (("good", 4.0, "2", 0), ("bad", 1.5, None, None))
-        ]  # fmt: skip
+        assert (one["chosen_tokens"], one["rejected_tokens"]) == (7, 7)
         columns = ("pair_kind", "answer_kind", "majority_answer", "answer_agreement", "answer_votes", "solution_agrees", "candidate_tokens")
         assert [one[column] for column in columns] == ["style", "answer", None, 1.0, 1, None, 7.0]
         assert one["generation"] == {**dict(GENERATION), "seed": 11, "asked_with": "user: Solve it."}
+
+
+def test_all_candidates_of_a_problem() -> None:
+    (one,) = exported(ExportCandidates("algebra", HeldOut(0), "train"), row())
+    nothing = {"score": None, "score_reason": None, "objectives": None, "gate": None, "answer": None, "answer_class": None}
+    whole = {**nothing, "reason": None, "in_majority": None, "finish_reason": "stop", "num_tokens": 7}
+    cut = {**whole, "response": None, "reason": "length", "finish_reason": "length", "score_reason": "length"}
+    good, bad = {**whole, "response": "good", "score": 4.0, "answer": "2", "answer_class": 0}, {**whole, "response": "bad", "score": 1.5}
+    assert [{key: tried[key] for key in sorted(tried)} for tried in one["candidates"]] == [
+        {key: tried[key] for key in sorted(tried)} for tried in (good, {**cut, "num_tokens": one["candidates"][1]["num_tokens"]}, bad)
+    ]
+    columns = (
+        "problem",
+        "solution_reason",
+        "answer_kind",
+        "answer_agreement",
+        "answer_votes",
+        "chosen_index",
+        "rejected_index",
+        "pair_kind",
+    )
+    assert [one[column] for column in columns] == ["P", None, "answer", 1.0, 1, 0, 2, "style"]
+    (lost,) = exported(ExportCandidates("algebra", HeldOut(0), "train"), row(**UNPAIRED, **CUT))
+    assert (lost["pair_reason"], lost["solution_reason"], lost["chosen_index"]) == ("margin", "length", None)
+    assert list(one["candidates"][0]) == list(CANDIDATES["candidates"].feature)
+    assert Dataset.from_list([one], features=CANDIDATES)[0] == one
+    assert exported(ExportCandidates("geometry", HeldOut(0), "train"), row()) == []
+
+
+def test_a_problem_is_on_one_side_in_every_export() -> None:
+    held_out, numbers = HeldOut(0.4, 3), range(200)
+    rows = [row(id=str(number), normal_hash=number, index=number, is_readable=True, majority_answer="1") for number in numbers]
+    tests = {str(number) for number in numbers if number in held_out}
+    assert 60 <= len(tests) <= 100, "about 80"
+    for stage in (
+        partial(ExportText, text="sft", generation=GENERATION),
+        partial(ExportText, text="prefs", generation=GENERATION),
+        partial(ExportRL, min_agreement=0.5),
+        ExportCandidates,
+    ):
+        train, test = ([one["id"] for one in exported(stage("algebra", held_out, side), *rows)] for side in ("train", "test"))
+        assert set(test) == tests
+        assert set(train) == set(map(str, numbers)) - tests
 
 
 def test_a_row_without_a_pair_says_the_same_three_times() -> None:
@@ -347,7 +398,7 @@ def test_no_cut_answer_is_ever_published(split: str, solution: str, tries: list[
     assert (split == "train_sft" and solution.startswith("cut")) <= (not rows)
     for one in rows:
         texts = [said(one[column]) for column in ("messages", "chosen", "rejected")]
-        texts += [one["solution"], *(tried["response"] for tried in one["candidates"])]
+        texts.append(one["solution"])
         assert all(text.startswith("whole") for text in texts)
         assert one["finish_reason"] == "stop"
         assert (one["chosen"] != one["rejected"]) == one["has_pair"]
@@ -361,7 +412,6 @@ def test_the_published_columns() -> None:
     assert {"prompt", "completion", "label", "margin", "input_ids", "labels", "images"} <= FORBIDDEN
     (one,) = export("train_sft", row())
     assert list(one) == list(PUBLISHED)
-    assert list(one["candidates"][0]) == list(PUBLISHED["candidates"].feature)
     assert set(one["generation"]) == set(PUBLISHED["generation"])
     published = Dataset.from_list([one], features=PUBLISHED)
     assert published[0] == one
@@ -394,58 +444,70 @@ def one_score(score: float) -> dict[str, Any]:
     return {"score": score, "reason": None, "objectives": None, "gate": None}
 
 
-COUNTED = tuple(dict.fromkeys((*ANSWERED, *JUDGED)))
-
-
 @dataclass(frozen=True)
 class Part:
     """Rows that are already read."""
 
     columns: dict[str, list[Any]]
 
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
     def batches(self, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
         yield {column: self.columns[column] for column in columns}
 
 
-def table() -> dict[str, list[Any]]:
-    """Six draws: two dropped, three answered, one cut; eight candidates, of which two are cut and two have no score; one pair."""
-    answer, cut, longer = candidate("a"), candidate("a", "length"), candidate("b", num_tokens=9)
-    nothing = dict.fromkeys(COUNTED)
-    lost = {**nothing, "accepted_as": "algebra", "language": "en", "answer_kind": "none", "unknown_pairs": 0}
-    agreed = {"answer_kind": "answer", "majority_answer": "1", "agreement": 1.0, "unknown_pairs": 2, "solution_agrees": True}
-    pair = {"chosen_index": 1, "rejected_index": 0, "pair_kind": "style"}
-    rows: list[dict[str, Any]] = [
-        {**lost, **agreed, **pair, "solutions": [answer], "candidates": [answer, longer], "scores": [one_score(1.0), one_score(2.5)]},
-        {**nothing, "dropped": "length"},
+def draws(**changed: Any) -> dict[str, list[Any]]:
+    """Six draws, of which two were dropped."""
+    accepted = ["algebra", None, "algebra", "algebra", None, "algebra"]
+    dropped = [None, "length", None, None, "empty", None]
+    return {"accepted_as": accepted, "dropped": dropped, "tags": [None] * 6, "contaminated_by": [None] * 6, **changed}
+
+
+def answered() -> dict[str, list[Any]]:
+    """The four others with eight candidates, of which two are cut and two have no score; one pair."""
+    votes = {"majority_answer": None, "answer_agreement": None, "unknown_pairs": 0}
+    lost = {"domain": "algebra", "language": "en", "solution_reason": None, **votes, **UNPAIRED}
+    rows = [
         {
-            **lost, "solutions": [answer], "candidates": [answer, cut], "scores": [one_score(1.0), no_score("length")],
+            **lost, "answer_kind": "answer", "majority_answer": "1", "answer_agreement": 1.0, "unknown_pairs": 2,
+            "candidates": [(None, 1.0, None, 7), (None, 2.5, None, 9)], "chosen_index": 1, "rejected_index": 0, "pair_kind": "style",
+        },
+        {
+            **lost, "answer_kind": "none", "candidates": [(None, 1.0, None, 7), ("length", None, "length", 7)],
             "pair_reason": "incomplete",
         },
         {
-            **lost, "answer_kind": "answer", "agreement": 0.5, "solutions": [cut], "candidates": [answer, answer],
-            "scores": [no_score("not_rated"), one_score(3.0)], "pair_reason": "unscored",
+            **lost, "answer_kind": "answer", "answer_agreement": 0.5, "solution_reason": "length",
+            "candidates": [(None, None, "not_rated", 7), (None, 3.0, None, 7)], "pair_reason": "unscored",
         },
-        {**nothing, "dropped": "empty"},
         {
-            **lost, "answer_kind": "proof", "solutions": [answer], "candidates": [candidate("", "no_room"), answer],
-            "scores": [no_score("no_room"), no_score("no_room")], "pair_reason": "incomplete",
+            **lost, "answer_kind": "proof", "candidates": [("no_room", None, "no_room", 0), (None, None, "no_room", 7)],
+            "pair_reason": "incomplete",
         },
     ]  # fmt: skip
-    return {column: [row[column] for row in rows] for column in COUNTED}
+    for one in rows:
+        for part, values in zip(("reason", "score", "score_reason", "num_tokens"), zip(*one.pop("candidates"), strict=True), strict=True):
+            one[f"candidates.{part}"] = list(values)
+    return {column: [one[column] for one in rows] for column in COUNTED}
+
+
+def counted(times: int = 1) -> Tally:
+    """The numbers of `times` such tables."""
+    sft = Part({"solution_agrees": [True, None, None] * times})
+    splits = {"train_sft": sft, "train_prefs": Part({"id": ["a"] * times})}
+    candidates = {column: values * times for column, values in answered().items()}
+    data = {"algebra": splits, "candidates": {"train": Part(candidates)}}
+    return tallies(data, {"algebra": draws_of("algebra", {"algebra": [Part(draws())] * times})})["algebra"]
 
 
 def test_the_funnel_says_what_became_of_the_draws() -> None:
-    counted = tally("algebra", {"algebra": [Part(table())]}, 3)
-    assert counted.funnel == Funnel(
+    tally = counted()
+    assert tally.funnel == Funnel(
         domain="algebra",
-        drawn=6,
-        dropped={"empty": 1, "length": 1},
-        contaminated={},
+        draws=Draws(6, {"empty": 1, "length": 1}, {}, 0, 0, 0, 0),
+        problems=4,
         languages={"en": 4},
-        moved_away=0,
-        moved_here=0,
-        tagged=0,
-        on_domain=0,
         candidates=8,
         cut_solutions={"length": 1},
         cut_candidates={"length": 1, "no_room": 1},
@@ -453,76 +515,92 @@ def test_the_funnel_says_what_became_of_the_draws() -> None:
         sft=3,
         pairs=1,
     )
-    assert counted.funnel.problems == 4
-    assert list(counted.funnel.dropped) == ["empty", "length"], "reasons are sorted"
-    assert counted.answers == Answers({"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"agree": 1, "unknown": 2})
-    assert counted.pairs == Pairs({"style": (1.5,)}, 1, {"incomplete": 2, "unscored": 1})
-    assert [line.split(";")[0] for line in counted.lines()] == [
-        counted.funnel.line(),
+    assert tally.funnel.draws.accepted == 4
+    assert list(tally.funnel.draws.dropped) == ["empty", "length"], "reasons are sorted"
+    assert tally.answers == Answers({"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"agree": 1, "unknown": 2})
+    assert tally.pairs == Pairs({"style": (1.5,)}, 1, {"incomplete": 2, "unscored": 1})
+    assert [line.split(";")[0] for line in tally.lines()] == [
+        tally.funnel.line(),
         "1 of 4 problems have a majority answer (2 answer, 1 none, 1 proof)",
         "1 pairs: 1 style (median margin 1.500)",
     ]
-
-
-def test_the_funnel_in_a_line() -> None:
-    none = ({}, {}, 0, 0, 0, 0)
-    counted = Funnel(
-        "algebra", 10_000, {"empty": 1_200, "length": 3}, *none, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500
-    )
-    assert counted.problems == 8_797
-    assert counted.line() == (
-        "10,000 drawn -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
-        "-> 5,000 candidates (9 length, 2 not_rated) -> 1,500 pairs"
-    )
-    plain = Funnel("algebra", 2, {}, *none, 4, {}, {}, {}, 2, 2)
-    assert plain.line() == "2 drawn -> 2 problems -> 2 answered -> 4 candidates -> 2 pairs"
-
-
-def test_the_funnel_of_draws_that_were_labelled_and_moved() -> None:
-    rows = table() | {"accepted_as": ["algebra", None, "geometry", "algebra", None, "algebra"]}
-    rows["tags"] = [{"domain": domain} for domain in ("algebra", None, "geometry", "algebra", "geometry", "geometry")]
-    moved = table() | {"accepted_as": [None, None, "algebra", None, None, "geometry"]}
-    counted = tally("algebra", {"algebra": [Part(rows)], "geometry": [Part(moved)]}, 3).funnel
-    assert (counted.drawn, counted.moved_away, counted.moved_here, counted.problems) == (6, 1, 1, 4)
-    assert (counted.tagged, counted.on_domain, counted.on_domain_share) == (5, 2, 0.4)
-    assert "4 problems (1 empty, 1 length, 1 moved to other domains, 1 moved here)" in counted.line()
-    assert counted.line().endswith("; 40% of 5 tagged draws on the domain")
-
-
-def test_the_line_adds_up_a_reason_of_cut_and_of_unscored_candidates() -> None:
-    line = tally("algebra", {"algebra": [Part(table())]}, 3).funnel.line()
-    assert line == (
+    assert tally.funnel.line() == (
         "6 drawn -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (1 length, 2 no_room, 1 not_rated) -> 1 pairs"
     )
 
 
+def test_the_funnel_in_a_line() -> None:
+    judged = Draws(10_000, {"empty": 1_200, "length": 3}, {}, 0, 0, 0, 0)
+    funnel = Funnel("algebra", judged, 8_797, {}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500)
+    assert judged.accepted == 8_797
+    assert funnel.line() == (
+        "10,000 drawn -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
+        "-> 5,000 candidates (9 length, 2 not_rated) -> 1,500 pairs"
+    )
+    plain = Funnel("algebra", Draws(2, {}, {}, 0, 0, 0, 0), 2, {}, 4, {}, {}, {}, 2, 2)
+    assert plain.line() == "2 drawn -> 2 problems -> 2 answered -> 4 candidates -> 2 pairs"
+
+
+def test_draws_that_were_labelled_and_moved() -> None:
+    labels = [{"domain": domain} for domain in ("algebra", None, "geometry", "algebra", "geometry", "geometry")]
+    mine = draws(accepted_as=["algebra", None, "geometry", "algebra", None, "algebra"], tags=labels)
+    others = draws(accepted_as=[None, None, "algebra", None, None, "geometry"])
+    judged = draws_of("algebra", {"algebra": [Part(mine)], "geometry": [Part(others)]})
+    assert judged == Draws(6, {"empty": 1, "length": 1}, {}, 1, 1, 5, 2)
+    assert (judged.accepted, judged.on_domain_share) == (4, 0.4)
+    line = Funnel("algebra", judged, 4, {}, 8, {}, {}, {}, 3, 1).line()
+    assert "4 problems (1 empty, 1 length, 1 moved to other domains, 1 moved here)" in line
+    assert line.endswith("; 40% of 5 tagged draws on the domain")
+
+
+def test_draws_that_repeat_a_benchmark_are_counted_by_it() -> None:
+    repeats = draws(dropped=[None, "contaminated", None, None, "twin", None], contaminated_by=[None, "gsm8k/test/7 (8-grams)", *"abcd"])
+    assert draws_of("algebra", {"algebra": [Part(repeats)]}).contaminated == {"gsm8k": 1}
+
+
 def test_numbers_are_counted_beyond_one_batch() -> None:
-    counted = tally("algebra", {"algebra": [Part(table())] * 100}, 300)
-    assert (counted.funnel.drawn, counted.funnel.problems, counted.funnel.candidates) == (600, 400, 800)
-    assert counted.funnel.dropped == {"empty": 100, "length": 100}
-    assert counted.funnel.unscored == {"no_room": 100, "not_rated": 100}
-    assert (counted.answers.majorities, counted.answers.agreement, counted.pairs.count) == (100, 0.75, 100)
+    tally = counted(100)
+    assert (tally.funnel.draws.drawn, tally.funnel.problems, tally.funnel.candidates) == (600, 400, 800)
+    assert tally.funnel.draws.dropped == {"empty": 100, "length": 100}
+    assert tally.funnel.unscored == {"no_room": 100, "not_rated": 100}
+    assert (tally.answers.majorities, tally.answers.agreement, tally.pairs.count) == (100, 0.75, 100)
 
 
 def test_numbers_of_rows_that_were_all_dropped() -> None:
-    rows = {**{column: [None, None] for column in COUNTED}, "dropped": ["length", "length"]}
-    counted = tally("algebra", {"algebra": [Part(rows)]}, 0)
-    assert counted.funnel == Funnel("algebra", 2, {"length": 2}, {}, {}, 0, 0, 0, 0, 0, {}, {}, {}, 0, 0)
-    assert counted.answers == Answers({}, 0, None, 0, {})
-    assert counted.pairs == Pairs({}, 0, {})
+    nothing = Draws(2, {"length": 2}, {}, 0, 0, 0, 0)
+    tally = tallies({}, {"algebra": nothing})["algebra"]
+    assert tally.funnel == Funnel("algebra", nothing, 0, {}, 0, {}, {}, {}, 0, 0)
+    assert tally.answers == Answers({}, 0, None, 0, {})
+    assert tally.pairs == Pairs({}, 0, {})
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([], {"sum": 0, "mean": 0, "median": 0, "p95": 0}),
-        ([7], {"sum": 7, "mean": 7, "median": 7, "p95": 7}),
-        ([30, 10, 20], {"sum": 60, "mean": 20, "median": 20, "p95": 30}),
-        ([5, 1, 1, 1, 2], {"sum": 10, "mean": 2, "median": 1, "p95": 5}),
-        (list(range(101)), {"sum": 5050, "mean": 50, "median": 50, "p95": 95}),
+        ([], Tokens(0, 0, 0, 0)),
+        ([7], Tokens(7, 7, 7, 7)),
+        ([30, 10, 20], Tokens(60, 20, 20, 30)),
+        ([5, 1, 1, 1, 2], Tokens(10, 2, 1, 5)),
+        (list(range(101)), Tokens(5050, 50, 50, 95)),
     ],
 )
-def test_tokens_of_a_split(values: list[int], expected: dict[str, float]) -> None:
-    rows = Dataset.from_dict({"solution_tokens": values, "problem_tokens": [value * 2 for value in values]})
-    assert tokens(rows) == expected
-    assert tokens(rows, "problem_tokens")["sum"] == 2 * expected["sum"]
+def test_tokens_of_a_split(values: list[int], expected: Tokens) -> None:
+    assert tokens(values) == expected
+
+
+def test_columns_are_read_in_part(tmp_path: Path) -> None:
+    """The same from Arrow tables, cut anyhow, and from parquet files."""
+    lists = [[{"x": 1, "y": "u"}, {"x": 2, "y": "v"}], [], [{"x": None, "y": "z"}], [{"x": 4, "y": "w"}]]
+    table = pa.table({"id": list("abcd"), "c": lists})
+    expected = {"id": list("abcd"), "c.x": [[1, 2], [], [None], [4]]}
+    assert read(table, list(expected)) == expected
+    assert read(table.slice(1, 2), ["c.y"]) == {"c.y": [[], ["z"]]}
+    assert read(pa.concat_tables([table.slice(0, 1), table.slice(2)]), ["c.x"]) == {"c.x": [[1, 2], [None], [4]]}
+    for number, part in enumerate((table.slice(0, 3), table.slice(3))):
+        pq.write_table(part, tmp_path / f"{number}.parquet")
+    split = ParquetSplit((tmp_path / "0.parquet", tmp_path / "1.parquet"))
+    assert [list(row.values()) for row in rows_of(split, list(expected))] == [list(row) for row in zip(*expected.values(), strict=True)]
+    assert len(split) == 4
+    (tmp_path / "1.parquet").write_bytes(b"torn")
+    with pytest.raises(BadInput, match=r"1\.parquet cannot be read \(ArrowInvalid\); build it again"):
+        len(ParquetSplit((tmp_path / "1.parquet",)))

@@ -26,10 +26,11 @@ from magpie_hf.chat import chat_of
 from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.vllm import VLLM
+from magpie_hf.heldout import HeldOut
 from magpie_hf.models import Model
 from magpie_hf.rows import seed_rows
 from magpie_hf.sampling import Sampling
-from magpie_hf.schema import PAIR, PUBLISHED
+from magpie_hf.schema import PAIR, PUBLISHED, TEXT_SPLITS
 from magpie_hf.scorers import Judge
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, seed_of
 from magpie_hf.stages.clean import Clean
@@ -578,6 +579,7 @@ def test_export_publishes_a_row() -> None:
         "chosen_index": [2],
         "rejected_index": [0],
         "pair_kind": ["correctness"],
+        "normal_hash": [5],
     }
     user = {"role": "user", "content": "Find $x$."}
     expected = {
@@ -604,29 +606,15 @@ def test_export_publishes_a_row() -> None:
         "score_chosen": [4.0],
         "score_rejected": [1.5],
         "score_margin": [2.5],
+        "chosen_tokens": [7],
+        "rejected_tokens": [8],
         "problem_tokens": [12],
         "solution_tokens": [30],
         "finish_reason": ["stop"],
-        "candidates": [
-            [
-                {
-                    "response": f"Is \\boxed{{{answer}}}",
-                    "score": score,
-                    "objectives": [0.5],
-                    "gate": None,
-                    "answer": answer,
-                    "answer_class": number,
-                    "in_majority": right,
-                    "finish_reason": "stop",
-                    "num_tokens": num_tokens,
-                }
-                for answer, score, number, right, num_tokens in (("3", 1.5, 1, False, 8), ("2", 4.0, 0, True, 7))
-            ]
-        ],
         "generation": [{"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}],
     }
-    for split in ("train_sft", "train_prefs"):
-        out = ExportText("algebra", split, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
+    for text in TEXT_SPLITS:
+        out = ExportText("algebra", HeldOut(0), "train", text, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
         assert out == expected
         assert list(out) == list(PUBLISHED)
 
@@ -760,8 +748,6 @@ def test_export_is_a_function_for_map() -> None:
         "solutions": [[candidate("s")], None],
         "candidates": [[candidate("c"), candidate("d")], None],
         "scores": [[{"score": score, "objectives": None, "gate": None} for score in (1.0, 2.0)], None],
-        "answers": [["1", "2"], None],
-        "answer_classes": [[0, 1], None],
         "class_sizes": [[1, 1], None],
         "in_majority": [[None, None], None],
         "answer_kind": ["answer", None],
@@ -772,10 +758,11 @@ def test_export_is_a_function_for_map() -> None:
         "chosen_index": [1, None],
         "rejected_index": [0, None],
         "pair_kind": ["style", None],
+        "normal_hash": [5, None],
     }
     names = [n for n in PUBLISHED["generation"] if n not in ("seed", "asked_with")]
     generation = tuple((n, 0.5 if n.endswith("temperature") else n) for n in names)
-    export = ExportText("a", "train_sft", generation)
+    export = ExportText("a", HeldOut(0), "train", "sft", generation)
     rows = Dataset.from_dict(alive).map(export, batched=True, remove_columns=columns, features=PUBLISHED)
     assert rows.features == PUBLISHED
     assert rows["id"][:] == ["a-1"]

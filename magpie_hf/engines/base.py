@@ -115,6 +115,10 @@ class Engine(ABC):
     def check(self) -> None:  # noqa: B027 (an engine without a device has nothing to check)
         """Raises BadInput where this engine cannot run its model here. Loads and downloads nothing."""
 
+    def describe(self) -> str | None:
+        """How it is laid out here, in a line; None where there is nothing to say of that. After `check`."""
+        return None
+
     def close(self) -> None:  # noqa: B027 (nor, without a live part, anything to release)
         """Release the live engine, if one was opened. A later `complete` opens another."""
 

@@ -158,19 +158,20 @@ class Async:
             return AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments, enable_log_requests=False))
 
     async def _generate(self, prompt: list[int], params: Any, request_id: str) -> Any:
-        from vllm import PoolingParams, TokensPrompt
-        from vllm.v1.engine.exceptions import EngineDeadError
+        from vllm import PoolingParams, RequestOutput, TokensPrompt
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         ask = self._llm.encode if isinstance(params, PoolingParams) else self._llm.generate
         try:
             async for output in ask(TokensPrompt(prompt_token_ids=prompt), params, request_id):
-                if output.finished:
+                # A core that is told to end, by a signal or because one beside it died, gives up what is in flight: a cut text, no result.
+                if output.finished and not (isinstance(output, RequestOutput) and output.outputs[0].finish_reason == "abort"):
                     return output
-        except EngineDeadError as error:
+        except (EngineDeadError, EngineGenerateError) as error:
             raise EngineError(f"the engine of {self._name} died: {error}") from error
         except asyncio.CancelledError as error:
             raise EngineError(f"the engine of {self._name} was closed with requests in flight") from error
-        raise EngineError(f"the engine of {self._name} ended a request without a result")
+        raise EngineError(f"the engine of {self._name} gave up a request")
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

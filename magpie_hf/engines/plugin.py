@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from magpie_hf.errors import BadInput
 from magpie_hf.heads import ARMORM_ARCHITECTURE
@@ -25,10 +27,34 @@ def register() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its build is gone (kill -9): vLLM's core would wait for requests for ever, and hold its device."""
+    """End this process when its build is gone (kill -9): vLLM's core would wait for requests for ever, and hold its device.
+
+    So would the process that balances several cores. It starts before them and loads no plug-in, so that its cores end it.
+    """
+    beside = [pid for pid in _children(parent) if _balances(pid)]
     while os.getppid() == parent:
         time.sleep(0.5)
+    for pid in filter(_balances, beside):
+        with contextlib.suppress(ProcessLookupError):  # another core was first
+            os.kill(pid, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _children(parent: int) -> list[int]:
+    """The running processes that any thread of this one started."""
+    found: list[int] = []
+    for file in Path(f"/proc/{parent}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that ended meanwhile
+            found += map(int, file.read_text().split())
+    return found
+
+
+def _balances(pid: int) -> bool:
+    """Whether this process runs, and is one of vLLM's that balance its cores."""
+    try:
+        return b"DPCoordinator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def check_plugin() -> None:

@@ -10,13 +10,14 @@ from functools import lru_cache, partial
 from typing import Any, Literal
 
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating, finite
-from magpie_hf.engines.device import check_device
+from magpie_hf.engines.device import check_device, place
 from magpie_hf.engines.forms import Async, Stepped
 from magpie_hf.engines.plugin import check_plugin
 from magpie_hf.engines.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.heads import ARMORM_ARCHITECTURE, architecture
 from magpie_hf.models import own_max_length
+from magpie_hf.parallel import Layout
 from magpie_hf.sampling import Sampling
 
 MOST_ALLOWED = 1024  # ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a grammar
@@ -32,13 +33,18 @@ class VLLM(Engine):
     form: "stepped" (LLMEngine in this process), "async" (AsyncLLM) or "auto" (stepped on the CPU, async elsewhere).
     context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
     that needs more is an error, so that a small context never makes a cut row.
-    kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs.
+    tensor_parallel_size, data_parallel_size: GPUs that one engine is spread over, and engines side by side, each of the whole model, among
+    which vLLM shares out the requests; None for what is chosen by the machine's GPUs. They live and die together: where one dies, all are
+    opened again.
+    kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs. It counts for
+    each engine, as does max_num_seqs.
     """
 
     runner: Literal["generate", "pooling"] = "generate"
     form: Literal["auto", "stepped", "async"] = field(default="auto", compare=False)
     context: int | None = field(default=None, compare=False)
-    tensor_parallel_size: int = field(default=1, compare=False)
+    tensor_parallel_size: int | None = field(default=1, compare=False)
+    data_parallel_size: int | None = field(default=1, compare=False)
     gpu_memory_utilization: float = field(default=0.9, compare=False)
     kv_cache_gigabytes: float | None = field(default=None, compare=False)
     max_num_seqs: int = field(default=256, compare=False)
@@ -85,13 +91,25 @@ class VLLM(Engine):
             )
 
     def check(self) -> None:
-        for name in ("kv_cache_gigabytes", "gpu_memory_utilization", "max_num_seqs", "tensor_parallel_size", "context"):
+        for name in (
+            "kv_cache_gigabytes",
+            "gpu_memory_utilization",
+            "max_num_seqs",
+            "tensor_parallel_size",
+            "data_parallel_size",
+            "context",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:  # also true of a NaN
                 raise BadInput(f"{name} is {value}; give a number above 0")
-        check_device(self.model.name, self.tensor_parallel_size)
+        if self.form == "stepped" and (self.data_parallel_size or 1) > 1:
+            raise BadInput(f"data parallel size {self.data_parallel_size} needs the form async, and the form is stepped; leave it at auto")
+        self._layout()
         if self.runner == "pooling" and architecture(self.model) == ARMORM_ARCHITECTURE:
             check_plugin()
+
+    def describe(self) -> str:
+        return f"{self.model.name}: {self._layout()}"
 
     def close(self) -> None:
         with _OPENING:
@@ -105,9 +123,15 @@ class VLLM(Engine):
                 _LIVE[self] = Recovering(self._open, self.model.name)
             return _LIVE[self]
 
+    def _on_cpu(self) -> bool:
+        return check_device(self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization)
+
+    def _layout(self) -> Layout:
+        return place(self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size)
+
     def _open(self) -> Live:
-        on_cpu = check_device(self.model.name, self.tensor_parallel_size)
-        form = ("stepped" if on_cpu else "async") if self.form == "auto" else self.form
+        on_cpu = self._on_cpu()
+        form = ("stepped" if on_cpu and self._layout().data == 1 else "async") if self.form == "auto" else self.form
         try:
             return (Stepped if form == "stepped" else Async)(self.model.name, self.arguments(on_cpu))
         except Exception as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
@@ -118,6 +142,7 @@ class VLLM(Engine):
         """The keyword arguments of vLLM's EngineArgs."""
         from vllm.config import StructuredOutputsConfig
 
+        layout = self._layout()
         length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
         arguments: dict[str, Any] = {
             "model": self.model.source,
@@ -127,12 +152,14 @@ class VLLM(Engine):
             "dtype": self.model.dtype,
             "max_model_len": length,
             "max_num_seqs": self.max_num_seqs,
-            "tensor_parallel_size": self.tensor_parallel_size,
+            "tensor_parallel_size": layout.tensor,
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "trust_remote_code": False,
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
         }
+        if layout.data > 1:
+            arguments["data_parallel_size"] = layout.data
         if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
             arguments["enable_prefix_caching"] = True
             # JSON without white space between its parts, of which a model can write without end. vLLM heeds this of an engine alone,
@@ -182,12 +209,12 @@ def _constraint(sampling: Sampling) -> Any:
     if sampling.schema:
         return StructuredOutputsParams(json=sampling.schema)
     if len(sampling.allowed_token_ids) > MOST_ALLOWED:
-        return StructuredOutputsParams(grammar=_token_grammar(sampling.allowed_token_ids, sampling.max_tokens))
+        return StructuredOutputsParams(grammar=token_grammar(sampling.allowed_token_ids, sampling.max_tokens))
     return None
 
 
 @lru_cache(maxsize=8)
-def _token_grammar(ids: tuple[int, ...], count: int) -> str:
+def token_grammar(ids: tuple[int, ...], count: int) -> str:
     """A grammar of xgrammar's: `count` tokens, each one of these."""
     return f"root ::= Token({','.join(map(str, ids))})" + (f"{{{count}}}" if count > 1 else "")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -11,7 +11,8 @@ from datasets import Features
 from magpie_hf.answers.extraction import final_answer
 from magpie_hf.chat import SOLVING_INSTRUCTION
 from magpie_hf.errors import BadInput
-from magpie_hf.schema import DROPPED, PUBLISHED, RL, RL_SPLIT
+from magpie_hf.heldout import HeldOut
+from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL, Side, Text
 from magpie_hf.stage import Batch
 
 Row = dict[str, Any]
@@ -20,16 +21,21 @@ Row = dict[str, Any]
 class Export(ABC):
     """Turns a batch into the rows of a split that it publishes: fewer rows, and only the columns of `features`.
 
-    config: what follows the domain's key in the configuration's name. domain: the one that the rows count for; moved: whether they were
-    drawn for another one.
+    domain: the one that the rows count for; moved: whether they were drawn for another one; suffix: what tells its folder in the run
+    from those of the domain's other exports.
     """
 
     features: ClassVar[Features]
     reads: ClassVar[tuple[str, ...]]
-    config: ClassVar[str] = ""
+    suffix: ClassVar[str] = ""
 
     domain: str
     moved: bool
+
+    @property
+    @abstractmethod
+    def config(self) -> str:
+        """The configuration's name."""
 
     @property
     @abstractmethod
@@ -39,7 +45,7 @@ class Export(ABC):
     @property
     def label(self) -> str:
         """What its folder in the run is called."""
-        return f"{f'as_{self.domain}_' if self.moved else ''}{self.split}{self.config}"
+        return f"{f'as_{self.domain}_' if self.moved else ''}{self.split}{self.suffix}"
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
@@ -56,34 +62,49 @@ class Export(ABC):
 
 
 @dataclass(frozen=True)
-class ExportText(Export):
-    """train_sft holds the rows whose answer is complete, train_prefs those with a pair.
+class _Divided(Export):
+    """An export whose rows are divided into those to train on and those held out for tests: `side` says which it takes."""
+
+    domain: str
+    held_out: HeldOut
+    side: Side
+
+    def takes(self, row: Row) -> bool:
+        return super().takes(row) and (row["normal_hash"] in self.held_out) == (self.side == "test")
+
+
+@dataclass(frozen=True)
+class ExportText(_Divided):
+    """<side>_sft holds the rows whose answer is complete, <side>_prefs those with a pair.
 
     A cut answer is never in either: a row that has a pair but no complete answer publishes its chosen candidate as `messages`.
     `generation` is the same struct on every row.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
         "id", "seed", "problem", "language", "raw_num_tokens", "tags", "min_neighbor_distance", "solutions", "candidates", "scores",
-        "answers", "answer_classes", "class_sizes", "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens",
-        "solution_agrees", "chosen_index", "rejected_index", "pair_kind", "accepted_as",
+        "class_sizes", "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens", "solution_agrees",
+        "chosen_index", "rejected_index", "pair_kind", "accepted_as", "normal_hash",
     )  # fmt: skip
 
-    domain: str
-    name: str
+    text: Text
     generation: tuple[tuple[str, Any], ...]
     moved: bool = False
 
     @property
+    def config(self) -> str:
+        return self.domain
+
+    @property
     def split(self) -> str:
-        return self.name
+        return f"{self.side}_{self.text}"
 
     def row(self, row: Row) -> Row | None:
         has_pair = row["chosen_index"] is not None
         solution = row["solutions"][0] if row["solutions"][0]["reason"] is None else None
-        if (self.split == "train_prefs" and not has_pair) or (self.split == "train_sft" and solution is None):
+        if (self.text == "prefs" and not has_pair) or (self.text == "sft" and solution is None):
             return None
         best, high = _at(row, row["chosen_index"])
         worst, low = _at(row, row["rejected_index"])
@@ -100,7 +121,7 @@ class ExportText(Export):
             "pair_kind": row["pair_kind"],
             "problem": problem,
             "language": row["language"],
-            "tags": {name: (row["tags"] or {}).get(name) for name in PUBLISHED["tags"]},
+            "tags": _tags(row),
             "min_neighbor_distance": row["min_neighbor_distance"],
             "solution": solution["text"],
             "thinking": solution["thinking"],
@@ -114,17 +135,18 @@ class ExportText(Export):
             "score_chosen": high,
             "score_rejected": low,
             "score_margin": None if high is None or low is None else high - low,
+            "chosen_tokens": best.get("num_tokens"),
+            "rejected_tokens": worst.get("num_tokens"),
             "problem_tokens": row["raw_num_tokens"],
             "solution_tokens": solution["num_tokens"],
             "finish_reason": solution["finish_reason"],
-            "candidates": _candidates(row),
             "generation": {**dict(self.generation), "seed": row["seed"], "asked_with": solution["asked_with"]},
         }
 
 
 @dataclass(frozen=True)
-class ExportRL(Export):
-    """`<domain>_rl`: problems on whose final answer at least `min_agreement` of the voters agree, with that answer as the ground truth.
+class ExportRL(_Divided):
+    """`<domain>_rl`, train and test: problems with an agreement of at least `min_agreement`, and the majority's answer as the ground truth.
 
     first: added to the numbers of draws in `extra_info`, so that those of several domains differ.
 
@@ -132,22 +154,26 @@ class ExportRL(Export):
     answer out of a box. A majority is no proof: the ground truth is what the solver says most of the time.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
         "index", "id", "problem", "class_sizes", "majority_answer", "agreement", "mean_num_tokens", "is_readable", "accepted_as",
+        "normal_hash",
     )  # fmt: skip
-    config: ClassVar[str] = "_rl"
+    suffix: ClassVar[str] = "_rl"
 
-    domain: str
     min_agreement: float
     instruction: str = SOLVING_INSTRUCTION
     moved: bool = False
     first: int = 0
 
     @property
+    def config(self) -> str:
+        return self.domain + self.suffix
+
+    @property
     def split(self) -> str:
-        return RL_SPLIT
+        return self.side
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_agreement <= 1:
@@ -166,10 +192,46 @@ class ExportRL(Export):
             "data_source": f"magpie_hf/{self.domain}",
             "ability": "math",
             "reward_model": {"style": "rule", "ground_truth": answer},
-            "extra_info": {"index": self.first + row["index"], "split": RL_SPLIT},
+            "extra_info": {"index": self.first + row["index"], "split": self.side},
             "answer_agreement": row["agreement"],
             "answer_votes": sum(row["class_sizes"]),
             "candidate_tokens": row["mean_num_tokens"],
+        }
+
+
+@dataclass(frozen=True)
+class ExportCandidates(_Divided):
+    """`candidates`, train and test, over all domains: every accepted problem with all k candidates, cut ones without their text."""
+
+    version: ClassVar[int] = 1
+    features: ClassVar[Features] = CANDIDATES
+    reads: ClassVar[tuple[str, ...]] = (
+        "id", "problem", "language", "tags", "solutions", "candidates", "scores", "answers", "answer_classes", "class_sizes", "in_majority",
+        "answer_kind", "majority_answer", "agreement", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
+        "accepted_as", "normal_hash",
+    )  # fmt: skip
+    suffix: ClassVar[str] = f"_{CANDIDATES_CONFIG}"
+
+    moved: bool = False
+
+    @property
+    def config(self) -> str:
+        return CANDIDATES_CONFIG
+
+    @property
+    def split(self) -> str:
+        return self.side
+
+    def row(self, row: Row) -> Row:
+        same = {name: row[name] for name in CANDIDATES if name in row}
+        return {
+            **same,
+            "domain": self.domain,
+            "tags": _tags(row),
+            "solution_reason": row["solutions"][0]["reason"],
+            "candidates": _candidates(row),
+            "answer_agreement": row["agreement"],
+            "answer_votes": sum(row["class_sizes"]),
         }
 
 
@@ -187,6 +249,10 @@ class ExportDropped(Export):
     moved: bool = False
 
     @property
+    def config(self) -> str:
+        return self.domain
+
+    @property
     def split(self) -> str:
         return "dropped"
 
@@ -194,26 +260,47 @@ class ExportDropped(Export):
         return row["dropped"] is not None
 
     def row(self, row: Row) -> Row:
-        tags = {name: (row["tags"] or {}).get(name) for name in DROPPED["tags"]}
-        return {**{name: row[name] for name in DROPPED if name not in ("reason", "tags")}, "reason": row["dropped"], "tags": tags}
+        same = {name: row[name] for name in DROPPED if name not in ("reason", "tags")}
+        return {**same, "reason": row["dropped"], "tags": _tags(row)}
+
+
+def spec_of(export: Export) -> dict[str, Any]:
+    """An export as plain JSON values, from which `export_of` makes it again."""
+    return {"is": type(export).__name__, **asdict(export)}  # type: ignore[call-overload]
+
+
+def export_of(spec: dict[str, Any]) -> Export:
+    """The export that `spec_of` described."""
+    kinds: dict[str, type[ExportText | ExportRL | ExportCandidates]] = {
+        kind.__name__: kind for kind in (ExportText, ExportRL, ExportCandidates)
+    }
+    fields = {**spec, "held_out": HeldOut(**spec["held_out"])}
+    if "generation" in fields:
+        fields["generation"] = tuple((name, value) for name, value in fields["generation"])
+    return kinds[fields.pop("is")](**fields)
+
+
+def _tags(row: Row) -> dict[str, str | None]:
+    return {name: (row["tags"] or {}).get(name) for name in PUBLISHED["tags"]}
 
 
 def _candidates(row: Row) -> list[Row]:
     columns = ("candidates", "scores", "answers", "answer_classes", "in_majority")
     return [
         {
-            "response": candidate["text"],
+            "response": candidate["text"] if candidate["reason"] is None else None,
+            "finish_reason": candidate["finish_reason"],
+            "reason": candidate["reason"],
+            "num_tokens": candidate["num_tokens"],
             "score": score["score"],
+            "score_reason": score["reason"],
             "objectives": score["objectives"],
             "gate": score["gate"],
             "answer": answer,
             "answer_class": answer_class,
             "in_majority": in_majority,
-            "finish_reason": candidate["finish_reason"],
-            "num_tokens": candidate["num_tokens"],
         }
         for candidate, score, answer, answer_class, in_majority in zip(*(row[column] for column in columns), strict=True)
-        if candidate["reason"] is None
     ]
 
 

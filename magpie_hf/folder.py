@@ -10,30 +10,40 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets.config import DEFAULT_CDC_OPTIONS
 
 from magpie_hf import card, legacy
 from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Harvest
+from magpie_hf.manifest import sum_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.rows import Published, open_table
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.shards import sync, write_json
+from magpie_hf.splits import ParquetSplit
 from magpie_hf.stage import fingerprint
-from magpie_hf.stats import Built
+from magpie_hf.stages.export import ExportRL
+from magpie_hf.stats import Built, Draws, Tally, published, with_rows
 
 LOG = logging.getLogger("magpie_hf")
 README = "README.md"
 LOCK = "lock"
+RECORD = "build.json"
 HARVESTED = "harvest.json"
+FACTS = "facts.json"
+DRAWS = "draws.json"
+FORMAT = 1  # of facts.json; goes up when a card needs something else
 DROPPED = "dropped"
+PARTIAL = "partial-"  # begins the names of folders in which a part of a build is written, to be published
 UNDER_WAY = """---
 configs:
 - config_name: default
@@ -41,6 +51,7 @@ configs:
 ---
 This dataset is being written. If no build is running, run it again to finish it.
 """
+GROUP_ROWS = 1_000  # of a row group, as datasets writes them
 SHARD_BYTES = 500_000_000  # what the Hub's own clients write at most into one parquet file
 
 
@@ -56,7 +67,7 @@ class Folder:
 
     @property
     def _record_file(self) -> Path:
-        return self.run / "build.json"
+        return self.run / RECORD
 
     def check(self, recipe: Recipe) -> None:
         """Raises BadInput where the folder holds something else, another build, or cannot be written. Leaves nothing behind."""
@@ -96,13 +107,15 @@ class Folder:
             except OSError as error:
                 lock.seek(0)
                 raise BadInput(
-                    f"another build is running in {self.path} ({lock.read().strip()}); wait for it or choose another --out"
+                    f"another build runs in {self.path}, or is being published ({lock.read().strip()}); wait for it or choose another --out"
                 ) from error
             lock.truncate(0)
             lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
             lock.flush()
             for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):  # of a process that was killed while it wrote them
                 leftover.unlink()
+            for leftover in self.run.glob(f"{PARTIAL}*"):
+                shutil.rmtree(leftover)
             if not self._record_file.exists() or not self._record():
                 model, files = recipe.generator.model, self._published_files()
                 record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
@@ -113,11 +126,21 @@ class Folder:
         """Whether the last build here was this one, to the end."""
         return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
 
-    def plan(self, recipe: Recipe, walk: dict[str, Any]) -> None:
-        """Record what is about to be built, for `status`: for each domain its count and the folder of each stage."""
+    def plan(self, recipe: Recipe, walk: dict[str, Any], decisions: str) -> None:
+        """Record what is about to be built, for whoever asks meanwhile.
+
+        walk: for each domain its count, the folder of each stage, and how its splits are made, by the domain that rows were drawn for;
+        decisions: the folder of what was decided of the draws.
+        """
         record = self._record()
-        if record.get("walk") != walk or record.get("finished") not in (None, fingerprint(recipe)):
-            write_json(self._record_file, {**{key: value for key, value in record.items() if key != "finished"}, "walk": walk})
+        planned = {"walk": json.loads(json.dumps(walk)), "harvest": decisions}
+        if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (None, fingerprint(recipe)):
+            kept = {key: value for key, value in record.items() if key not in ("finished", "content")}
+            write_json(self._record_file, {**kept, **planned})
+
+    def keep_facts(self, facts: dict[str, Any]) -> None:
+        """Keep what a card says of how the rows were made."""
+        write_json(self.run / FACTS, {"format": FORMAT, **facts})
 
     def record_harvest(self, harvest: Harvest) -> None:
         """Record how far the harvest is, for `status`."""
@@ -141,25 +164,34 @@ class Folder:
         folder.mkdir(parents=True)
         _write_parquet(folder, "train", dropped)
 
-    def write(self, recipe: Recipe, built: list[Built]) -> None:
+    def write(self, recipe: Recipe, built: list[Built], numbers: dict[str, Tally]) -> None:
         """Write what is published of the build; nothing where it is there already.
 
         Files are made aside and moved. While they are, README.md names no data, so that no reader takes old and new files for one
         dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
         """
         record = self._record()
-        published = [rows.content for one in built for splits in one.configs.values() for rows in splits.values()]
-        content = fingerprint(recipe, published, [one.dropped.content for one in built if one.dropped], card.VERSION)
+        data = with_rows(published(built))
+        rows = [rows.content for splits in data.values() for rows in splits.values()]
+        content = fingerprint(recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION)
         files: dict[str, int] = record.get("files", {})
-        if record.get("content") == content and all(_size(self.path / file) == size for file, size in files.items()):
+        same = record.get("content") == content and "sums" in record and self.knows_facts
+        if same and all(_size(self.path / file) == size for file, size in files.items()):
             return
+        draws = {one.domain.key: asdict(one.draws) for one in built}
+        write_json(self.run / DRAWS, draws)
         staging = self.run / "publishing"
         shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        write_data(data, staging)
         for one in built:
-            self._stage(recipe, one, staging, record["created"])
-        legacy.write_combined(recipe, built, staging, record["created"])
-        (staging / README).write_text(card.render(recipe, built, staging), encoding="utf-8")
+            self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
+        legacy.write_combined(recipe, numbers, staging, record["created"])
+        for file, text in card.files(self.contents(staging.glob("*/*")), card.PLACEHOLDER).items():
+            (staging / file).parent.mkdir(exist_ok=True)
+            (staging / file).write_bytes(text)
         new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
+        sums = {path: sum_of(staging / path).sha256 for path in new if path.endswith(".parquet")}
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
         (self.path / README).write_text(UNDER_WAY, encoding="utf-8")
@@ -174,15 +206,45 @@ class Folder:
         for folder in {(self.path / file).parent for file in set(files) - set(new)}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        write_json(self._record_file, {**unfinished, "files": new, "content": content, "finished": fingerprint(recipe)})
+        write_json(self._record_file, {**unfinished, "files": new, "sums": sums, "content": content, "finished": fingerprint(recipe)})
 
-    def _stage(self, recipe: Recipe, one: Built, staging: Path, created: int) -> None:
-        (staging / one.domain.key).mkdir(parents=True)
-        for config, splits in one.configs.items():
-            (staging / config).mkdir(exist_ok=True)
-            for split, rows in splits.items():
-                _write_parquet(staging / config, split, rows)
-        legacy.write_domain(recipe, one, staging, created)
+    def contents(self, files: Iterable[Path]) -> card.Contents:
+        """What a card tells of: those of the files that are data, which `write_data` wrote, and the facts and draws in the run."""
+        facts = self.facts
+        try:
+            draws = {domain["key"]: Draws(**self._kept(DRAWS)[domain["key"]]) for domain in facts["domains"]}
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"{self.run / DRAWS} is not what this version writes; run the build again") from error
+        return card.Contents(facts, draws, data_in(files, facts))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How the rows were made. Raises BadInput where another version wrote that down."""
+        facts = self._kept(FACTS)
+        if facts.get("format") != FORMAT:
+            raise BadInput(f"{self.run / FACTS} is of another version of magpie_hf; run the build again")
+        return facts
+
+    @property
+    def knows_facts(self) -> bool:
+        """Whether the facts and the draws are there, and not torn by a power cut."""
+        try:
+            return bool(self.facts and self._kept(DRAWS))
+        except BadInput:
+            return False
+
+    def _kept(self, name: str) -> dict[str, Any]:
+        try:
+            kept = json.loads((self.run / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{self.run / name} cannot be read ({type(error).__name__}); run the build again") from error
+        if not isinstance(kept, dict):
+            raise BadInput(f"{self.run / name} holds no JSON object; run the build again")
+        return kept
+
+    def _stage(self, recipe: Recipe, one: Built, numbers: Tally, staging: Path, created: int) -> None:
+        (staging / one.domain.key).mkdir(parents=True, exist_ok=True)
+        legacy.write_domain(recipe, one, numbers, staging, created)
         if one.dropped is not None and len(one.dropped):
             folder = staging / self.run.name / DROPPED / one.domain.key
             folder.mkdir(parents=True)
@@ -203,15 +265,38 @@ class Folder:
 
     def _published_files(self) -> dict[str, int]:
         """What lies in the folder that a build may have written, with sizes."""
-        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet")
+        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet", "plots/*.svg")
         files = [file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents]
         return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files)}
 
 
+def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> None:
+    """Write the parquet files of all configurations and splits, as `DatasetDict.push_to_hub` names them."""
+    for config, splits in data.items():
+        (folder / config).mkdir(exist_ok=True)
+        for split, rows in splits.items():
+            _write_parquet(folder / config, split, rows)
+
+
+def data_in(files: Iterable[Path], facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
+    """The splits that are made of files, by configuration: the domains in the recipe's order, then what is over all."""
+    found: dict[str, dict[str, list[Path]]] = {}
+    for file in sorted(file for file in files if file.suffix == ".parquet"):
+        found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
+    domains = [domain["key"] for domain in facts["domains"]]
+    order = [*(config for domain in domains for config in (domain, domain + ExportRL.suffix)), CANDIDATES_CONFIG]
+    splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
+    return {
+        config: {split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]}
+        for config in order
+        if config in found
+    }
+
+
 def _write_parquet(folder: Path, split: str, rows: Published) -> None:
-    """Write a split as `DatasetDict.push_to_hub` names it, streaming: no more than a shard is in memory."""
-    files = max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES))
-    tables = list(rows.files)
+    """Write a split, streaming: no more than a shard is in memory."""
+    tables = [file for file in rows.files if len(open_table(file))]
+    files = min(len(tables), max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES)))
     for number in range(files):
         first, last = number * len(tables) // files, (number + 1) * len(tables) // files
         file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
@@ -219,8 +304,23 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
         with pq.ParquetWriter(
             file, rows.features.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
         ) as writer:
-            for table in map(open_table, tables[first:last]):
+            for table in _row_groups(map(open_table, tables[first:last])):
                 writer.write_table(table)
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows again, in tables of at least so many where there are as many, and of none that is empty.
+
+    `datasets` reads as many rows at once as the first of a file's row groups holds, so it must hold some.
+    """
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting += [table] if len(table) else []
+        if sum(map(len, waiting)) >= GROUP_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _size(file: Path) -> int | None:

@@ -1,0 +1,83 @@
+"""How many requests one server gets at a time: a bound that learns from what the server finishes. Not here: the requests.
+
+The bound takes one of a few sizes, each twice the one before. While requests wait, every so many finished ones give the rate of work at
+the size in use; the bound is the smallest size whose rate comes within a twentieth of the best one. So it starts small, doubles while
+that pays, and stops where the server only lets requests queue; from time to time a neighbouring size is tried again. A server that is
+slow gets less simply because it hands back less, and by the same bound has less queued. Where a server says that it is too much, the
+bound halves at once, and for a while stays below the size at which that happened.
+"""
+
+from __future__ import annotations
+
+FIRST = 16
+NEAR = 0.95  # of the best rate is as good as the best
+AGAIN = 16  # rounds at one size, after which a neighbour is tried
+WEIGHT = 0.3  # of a new rate in the mean of a size
+CEILING_SECONDS = 60.0  # for which the bound stays below a size that was too much
+
+
+class Window:
+    """The bound of one server. `size` is how many requests it may have; `most` bounds that. Times are seconds of any one clock."""
+
+    def __init__(self, most: int) -> None:
+        self._sizes: list[int] = [size for power in range(most.bit_length()) if (size := 1 << power) < most] + [most]
+        self._level = 0
+        self._since = -float("inf")
+        self._rounds = self._settling = 0
+        self.restart()
+
+    @property
+    def size(self) -> int:
+        return self._sizes[self._level]
+
+    def restart(self) -> None:
+        """Forget everything: behind the address is another server."""
+        self._set(max(at for at, size in enumerate(self._sizes) if size <= FIRST))
+        self._rates: dict[int, float] = {}
+        self._ceiling, self._ceiling_until = len(self._sizes), 0.0
+        self._shrunk_at = -float("inf")
+
+    def finished(self, now: float, sent: float, work: float, wanted: bool) -> None:
+        """A request that was sent at `sent` was answered. work: what it was worth; wanted: whether others wait, without which the
+        bound is not what holds the server back, and nothing is learned.
+
+        By Little's law what a full server does in a second is what it has, `size`, by the time that it has each.
+        """
+        if self._settling:
+            self._settling -= 1
+            self._since = now
+        if not wanted:
+            self._set(self._level)
+        elif sent > self._since:
+            self._count += 1
+            self._work += work
+            self._seconds += now - sent
+            if self._count >= max(self.size, 8) and self._seconds > 0:
+                self._round(now, self.size * self._work / self._seconds)
+
+    def too_much(self, now: float, sent: float) -> None:
+        """A server turned away a request that was sent at `sent`; of many that were on their way at once, one counts."""
+        if sent < self._shrunk_at:
+            return
+        self._shrunk_at = now
+        self._ceiling, self._ceiling_until = max(self._level, 1), now + CEILING_SECONDS
+        self._rates.clear()
+        self._set(max(0, self._level - 1))
+
+    def _round(self, now: float, rate: float) -> None:
+        known = self._rates.get(self._level)
+        self._rates[self._level] = rate if known is None else known + WEIGHT * (rate - known)
+        best = max(self._rates.values())
+        enough = min(level for level, one in self._rates.items() if one >= NEAR * best)
+        self._rounds += 1
+        if enough == max(self._rates):
+            enough += 1
+        elif self._rounds % AGAIN == 0:
+            enough += 1 if self._rounds % (2 * AGAIN) else -1
+        top = self._ceiling if now < self._ceiling_until else len(self._sizes)
+        self._set(max(0, min(enough, top - 1)))
+
+    def _set(self, level: int) -> None:
+        """Begin a round. After a change of size the queue at the server takes a turn to settle; what was sent before is not counted."""
+        self._settling = self._sizes[level] if level != self._level else self._settling
+        self._level, self._count, self._work, self._seconds = level, 0, 0.0, 0.0

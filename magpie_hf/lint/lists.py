@@ -1,0 +1,65 @@
+"""What the Hub lets a dataset card's metadata say, list by list, gathered in autumn 2026. Not here: licences, or judging a card."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+# Each with the number of rows from which it is right, up to the next one's.
+SIZES = (
+    (0, "n<1K"),
+    (10**3, "1K<n<10K"),
+    (10**4, "10K<n<100K"),
+    (10**5, "100K<n<1M"),
+    (10**6, "1M<n<10M"),
+    (10**7, "10M<n<100M"),
+    (10**8, "100M<n<1B"),
+    (10**9, "1B<n<10B"),
+    (10**10, "10B<n<100B"),
+    (10**11, "100B<n<1T"),
+    (10**12, "n>1T"),
+)
+
+ANNOTATIONS_CREATORS = ("found", "crowdsourced", "expert-generated", "machine-generated", "no-annotation", "other")
+LANGUAGE_CREATORS = ("found", "crowdsourced", "expert-generated", "machine-generated", "other")
+MULTILINGUALITY = ("monolingual", "multilingual", "translation", "other")
+SOURCES = ("original", "extended")  # or extended|<dataset>
+
+TASKS = frozenset(
+    # language
+    "text-classification token-classification table-question-answering question-answering zero-shot-classification translation "
+    "summarization feature-extraction text-generation text2text-generation fill-mask sentence-similarity table-to-text multiple-choice "
+    "text-ranking text-retrieval "
+    # sound
+    "text-to-speech text-to-audio automatic-speech-recognition audio-to-audio audio-classification voice-activity-detection "
+    # pictures
+    "depth-estimation image-classification object-detection image-segmentation text-to-image image-to-text image-to-image image-to-video "
+    "unconditional-image-generation video-classification text-to-video zero-shot-image-classification mask-generation "
+    "zero-shot-object-detection text-to-3d image-to-3d image-feature-extraction keypoint-detection video-to-video "
+    # several kinds
+    "audio-text-to-text image-text-to-text visual-question-answering document-question-answering video-text-to-text "
+    "visual-document-retrieval any-to-any image-text-to-image image-text-to-video "
+    # tables, agents and the rest
+    "tabular-classification tabular-regression tabular-to-text time-series-forecasting reinforcement-learning robotics graph-ml "
+    "other".split()
+)
+
+
+def size_of(rows: int) -> str:
+    """The size category of so many rows."""
+    return next(name for least, name in reversed(SIZES) if rows >= least)
+
+
+@lru_cache(maxsize=1)
+def languages() -> frozenset[str]:
+    """The codes that a card's `language` may hold: ISO 639-1 and 639-3, "code" and "multilingual".
+
+    They are read from the list that `datasets` brings along, without importing it. Raises FileNotFoundError where that is gone.
+    """
+    spec = find_spec("datasets")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("datasets is not installed, whose list of languages is needed")
+    file = Path(spec.submodule_search_locations[0], "utils", "resources", "languages.json")
+    return frozenset(json.loads(file.read_text(encoding="utf-8"))) | {"multilingual"}

@@ -1,0 +1,150 @@
+"""Texts that others wrote as Markdown that shows them and does nothing else: escaped, quoted with their formulas, fenced, in tables.
+Not here: what a card says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+# Entities, not backslashes: CommonMark never takes an entity for markup, and the Hub, which looks for formulas before it reads Markdown,
+# would take an escaped backslash before a bracket for the beginning of one.
+_ENTITIES = {char: f"&#{ord(char)};" for char in "\\$`|*_[]~#!@"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MARKUP = re.compile("[" + re.escape("".join(_ENTITIES)) + "]|(?<=:)//|(?<=www)\\.")
+_LINE_START = re.compile(r"([-+=:])|(\d{1,9})([.)])")  # a list, a rule, the underline of a heading, a table
+# Controls, and marks that turn the direction of all text behind them.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+_ENVIRONMENTS = "equation|align|gather|alignat|multline|eqnarray"
+_WITHIN = r"(?:(?!\n\s*\n).)+?"  # no formula goes over a blank line
+_FORMULA = re.compile(
+    rf"(?<![\\$])\$\$(?P<dollars>{_WITHIN})\$\$(?!\$)"
+    rf"|(?<!\\)\\\[(?P<brackets>{_WITHIN})\\\]"
+    rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>{_ENVIRONMENTS})(?P<star>\*?)\}}{_WITHIN}\\end\{{(?P=name)(?P=star)\}})"
+    rf"|(?<!\\)\\\((?P<round>{_WITHIN})\\\)"
+    r"|(?<![\\$])\$(?P<dollar>[^\s$](?:[^$\n]*?[^\s$\\])?)\$(?![\d$])",
+    re.DOTALL,
+)
+# Commands that define, load or link: nothing that a problem needs.
+_COMMANDS = re.compile(
+    r"\\(?:href|url|html\w*|include\w*|[egx]?def|let|futurelet|global|\w*command|require|catcode|input|write)(?![a-z])|://|www\.|`|\$\$"
+)
+
+
+def escape(text: str) -> str:
+    """The text in one line, as it is: no character of it is markup, in a table neither."""
+    return _escape_line(" ".join(_plain(text).split()))
+
+
+def final(text: str, most: int) -> str:
+    """A final answer in one line: as a formula where it looks like one; beyond `most` characters, cut."""
+    if len(text) > most:
+        return f"{escape(text[:most])} …"
+    return (re.search(r"[\\^_{}]", text) and _formula(_plain(text), display=False)) or escape(text)
+
+
+def code(text: str) -> str:
+    """A name or a code as inline code; one with unusual characters as escaped text."""
+    return f"`{text}`" if re.fullmatch(r"[\w.:/@+={}][\w.:/@+={}, -]*(?<! )", text) else escape(text)
+
+
+def link(text: str, address: str | None) -> str:
+    """The text as a link, where the address is plainly one of the web."""
+    return f"[{escape(text)}]({address})" if address and re.fullmatch(r"https://[\w./%#?=&~+-]+", address) else escape(text)
+
+
+def fence(text: str) -> str:
+    """The text as a code block that nothing inside it can close."""
+    text = _plain(text)
+    ticks = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
+    return f"{ticks}text\n{text}\n{ticks}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already; columns of numbers are set to the right."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(head)
+    marks = [
+        "---:" if any(cell[:1].isdigit() for cell in cells) and all(_is_number(cell) for cell in cells) else "---" for cells in columns
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, marks, *rows))
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"[-\d.,% /()–—…]*", cell) is not None
+
+
+def quote(text: str, most: int) -> tuple[str, int]:
+    """The text as a quotation in which the Hub renders the formulas; and how many of its characters are shown.
+
+    More than `most` characters are cut off between two words, never within a formula. A formula that cannot be shown safely, such as one
+    that defines or links something, stands there as text.
+    """
+    text = _plain(text).strip()
+    parts: list[str] = []
+    shown = 0
+    for part, formula in _parts(text[: 2 * most]):
+        if len(part) > most - shown:
+            part = _whole_words(part[: most - shown]) if formula is None else ""
+            parts = [("".join(parts) + _escape_lines(part)).rstrip(), " …"]
+            shown += len(part)
+            break
+        parts.append(_escape_lines(part) if formula is None else formula)
+        shown += len(part)
+    lines = [line.strip() for line in "".join(parts).split("\n")]  # without indents, which would make code of them
+    return "\n".join(f"> {line}  " if line else ">" for line in lines), shown
+
+
+def _whole_words(text: str) -> str:
+    """The text without its last word, which may be cut; as it is where it is one word."""
+    return re.sub(r"(?<=\s)\S*\Z", "", text).rstrip()
+
+
+def _parts(text: str) -> Iterator[tuple[str, str | None]]:
+    """The text in pieces, each formula with what shows it; None for what is no formula."""
+    place = 0
+    for match in _FORMULA.finditer(text):
+        body = next(match[name] for name in ("dollars", "brackets", "environment", "round", "dollar") if match[name] is not None)
+        formula = _formula(body, match["round"] is None and match["dollar"] is None)
+        if formula is not None:
+            yield text[place : match.start()], None
+            yield match[0], formula
+            place = match.end()
+    yield text[place:], None
+
+
+def _formula(body: str, display: bool) -> str | None:
+    """A formula as the Hub's cards take it; None where it would not be one, or could be something else."""
+    body = " ".join(re.sub(r"(?<!\\)%[^\n]*", "", body).split())
+    if not body or _COMMANDS.search(body) or not _is_balanced(body):
+        return None
+    for sign, command in (("<", "lt"), (">", "gt")):  # HTML, where nobody renders formulas
+        body = re.sub(rf" ?{sign} ?", rf" \\{command} ", body).strip()
+    body = body.replace("](", "] (").replace("![", "! [")
+    body = re.sub(r"\\\\(?=[()])", r"\\\\ ", body) + (" " if body.endswith("\\") else "")
+    return f"$$ {body} $$" if display else rf"\\({body}\\)"
+
+
+def _is_balanced(body: str) -> bool:
+    depth = 0
+    for brace in re.findall(r"(?<!\\)(?:\\\\)*([{}])", body):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(_escape_line(line) for line in text.split("\n"))
+
+
+def _escape_line(line: str) -> str:
+    escaped = _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "".join(f"&#{ord(char)};" for char in match[0])), line)
+    lead = len(escaped) - len(escaped.lstrip())
+    if (start := _LINE_START.match(escaped, lead)) is None:
+        return escaped
+    mark = start[1] or start[3]
+    return f"{escaped[:lead]}{start[2] or ''}&#{ord(mark)};{escaped[start.end() :]}"
+
+
+def _plain(text: str) -> str:
+    """The text with line feeds alone and nothing that steers a screen."""
+    return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "))

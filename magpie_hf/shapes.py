@@ -1,0 +1,99 @@
+"""What decides how a model can be spread: a GPU's memory, and a model's heads, layers and cache. Not here: the choice (parallel.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+AMPERE = 80  # the first generation with bfloat16; below it vLLM runs a model as float16
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU: its memory, and its compute capability times ten (80 is Ampere), 0 where it is not known."""
+
+    name: str
+    gigabytes: float
+    capability: int = 0
+
+
+GPUS = (  # the vendor's figures
+    Gpu("V100 32 GB", 32, 70),
+    Gpu("A100 40 GB", 40, 80),
+    Gpu("A100 80 GB", 80, 80),
+    Gpu("RTX 4090 24 GB", 24, 89),
+    Gpu("L40S 48 GB", 48, 89),
+    Gpu("H100 80 GB", 80, 90),
+    Gpu("H200 141 GB", 141, 90),
+    Gpu("B200 180 GB", 180, 100),
+    Gpu("RTX 5090 32 GB", 32, 120),
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a model's config decides how it can be split, and how large its KV cache is.
+
+    windowed layers keep the last `window` tokens alone. latent: values that a token keeps in a layer where all heads share them (MLA),
+    which every GPU then holds whole; 0 for a cache by heads. longest: the model's own context, 0 where the config names none.
+    """
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    feed_forward: int = 0
+    windowed: int = 0
+    window: int = 0
+    latent: int = 0
+    longest: int = 0
+
+    def refusal(self, tensor: int) -> str | None:
+        """Why vLLM cannot split the model over this many GPUs, in its own terms; None where it can."""
+        if self.heads % tensor:
+            return f"does not divide its {self.heads} attention heads"
+        if not self.latent and self.kv_heads % tensor and tensor % self.kv_heads:
+            return f"neither divides its {self.kv_heads} key-value heads nor is a multiple of them"
+        if self.feed_forward % tensor:
+            return f"does not divide the {self.feed_forward:,} units of its feed-forward layers"
+        return None
+
+    def cache_gigabytes(self, tokens: int, tensor: int = 1, value_bytes: int = 2) -> float:
+        """What the cache of one sequence of so many tokens takes on each of `tensor` GPUs; key-value heads are never halved."""
+        values = self.latent or 2 * max(1, self.kv_heads // tensor) * self.head_size
+        kept = (self.layers - self.windowed) * tokens + self.windowed * min(tokens, self.window)
+        return values * kept * value_bytes / 1e9
+
+
+# From the models' config.json. Experts of model 3 have 2,048 units and are split like the feed-forward layers of its first three layers.
+SHAPES: dict[int, Shape] = {
+    1: Shape(64, 40, 8, 128, feed_forward=27_648, longest=131_072),
+    2: Shape(80, 64, 8, 128, feed_forward=28_672, longest=131_072),
+    3: Shape(61, 128, 128, 192, feed_forward=2_048, latent=576, longest=163_840),
+    4: Shape(62, 32, 16, 128, feed_forward=21_504, windowed=52, window=1024, longest=131_072),
+    5: Shape(80, 64, 8, 128, feed_forward=29_568, longest=4096),
+    6: Shape(64, 40, 8, 128, feed_forward=27_648, longest=32_768),
+}
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape | None:
+    """The shape that a config.json tells, of the language model where it holds several; None where it names no layers or heads."""
+    config = {**config, **(config.get("text_config") or {})}
+    layers, heads = config.get("num_hidden_layers"), config.get("num_attention_heads")
+    if not layers or not heads:
+        return None
+    names = ("num_key_value_heads", "num_kv_heads", "multi_query_group_num")
+    kinds = list(config.get("layer_types") or ())
+    latent = (config.get("kv_lora_rank") or 0) and config["kv_lora_rank"] + (config.get("qk_rope_head_dim") or 0)
+    return Shape(
+        layers,
+        heads,
+        next((config[name] for name in names if config.get(name)), heads),
+        config.get("head_dim") or (config.get("hidden_size") or 0) // heads,
+        feed_forward=config.get("moe_intermediate_size") or config.get("intermediate_size") or 0,
+        windowed=kinds.count("sliding_attention"),
+        window=config.get("sliding_window") or 0,
+        latent=latent,
+        longest=config.get("max_position_embeddings") or 0,
+    )

@@ -1,0 +1,230 @@
+"""A look-alike of a vLLM server on a loopback port, whose faults a script decides. Run as a program it serves several until it is killed.
+
+fake_server.py SLOTS SECONDS [SECONDS ...]: one server for each number, that answers SLOTS requests at a time in so many seconds each; it
+prints their addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from magpie_hf.engines.base import Completion
+from magpie_hf.sampling import Sampling
+
+Script = Callable[[int, dict[str, Any]], str | None]
+
+
+def no_fault(number: int, body: dict[str, Any]) -> str | None:
+    return None
+
+
+class FakeServer:
+    """Answers completions with `reply(prompt, body)` and ratings with `rating(prompt, body)`, and remembers what it was asked.
+
+    script(number, body) names what happens to the request of that number, from 0: None (it is answered), "429", "500", "503", "401",
+    with ":2" behind it for Retry-After; "cut" and "half" (the connection, before and within the answer), "garbage", "two", "none",
+    "other" (model), "long" (prompt), "loose" (JSON), "html", "hang", or a number of seconds by which the answer is late.
+    slots, seconds: how many requests it works on at a time, and how long each takes. complete(prompt, sampling, seed), where it is
+    given, makes whole completions in place of `reply`.
+    """
+
+    def __init__(
+        self,
+        reply: Callable[[list[int], dict[str, Any]], str] = lambda prompt, body: f"answer {sum(prompt)} {body['seed']}",
+        rating: Callable[[list[int], dict[str, Any]], list[float]] = lambda prompt, body: [float(sum(prompt))],
+        *,
+        script: Script = no_fault,
+        model: str = "fake",
+        max_model_len: int = 4096,
+        slots: int = 10_000,
+        seconds: float = 0.0,
+        key: str = "",
+    ) -> None:
+        self.reply, self.rating, self.script = reply, rating, script
+        self.model, self.max_model_len, self.key = model, max_model_len, key
+        self.complete: Callable[[list[int], Sampling, int], Completion] | None = None
+        self.models: Any = None  # what /v1/models answers in place of the truth
+        self.healthy = True
+        self.requests: list[dict[str, Any]] = []
+        self.finished: list[dict[str, Any]] = []
+        self.now = self.peak = self.health_asked = 0
+        self._slots, self._seconds = slots, seconds
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Serve, at the port of the last time if there was one."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.serve(), self._loop).result()
+
+    def stop(self) -> None:
+        """Cut every connection, and leave the port. Nothing happens where it does not run."""
+        if not self._thread.is_alive():
+            return
+
+        async def end() -> None:
+            await self._site.stop()
+            await asyncio.sleep(0.02)  # for connections that are just being accepted
+            server = self._runner.server
+            assert server is not None
+            for connection in server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+            await self._runner.cleanup()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.01)  # in which what was aborted is closed
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def serve(self) -> None:
+        self._free = asyncio.Semaphore(self._slots)
+        self._transports: set[asyncio.BaseTransport] = set()
+        app = web.Application(client_max_size=2**26)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/completions", self._completions)
+        app.router.add_post("/pooling", self._pooling)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, backlog=4096)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def _health(self, request: web.Request) -> web.Response:
+        self.health_asked += 1
+        return web.Response(status=200 if self.healthy else 503)
+
+    async def _models(self, request: web.Request) -> web.Response:
+        if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        if isinstance(self.models, str):
+            return web.Response(text=self.models, content_type="text/html")
+        card = {"id": self.model, "object": "model", "owned_by": "vllm", "root": self.model, "max_model_len": self.max_model_len}
+        return web.json_response({"object": "list", "data": [card]} if self.models is None else self.models)
+
+    async def _completions(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, "choices", self._choice)
+
+    async def _pooling(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, "data", self._value)
+
+    def _choice(self, body: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        if self.complete is not None:
+            schema = body.get("structured_outputs", {}).get("json", "")
+            sampling = Sampling(body["temperature"], max_tokens=body["max_tokens"], logprobs=body.get("logprobs", 0), schema=schema)
+            one = self.complete(body["prompt"], sampling, body["seed"])
+            named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
+            return {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}, one.num_tokens
+        text = self.reply(body["prompt"], body)
+        tokens = min(len(text.split()) + 1, body["max_tokens"])
+        reason = "stop" if tokens == len(text.split()) + 1 else "length"
+        top = {f"token_id:{token}": -0.5 * token - 0.25 for token in range(body.get("logprobs", 0))}
+        logprobs = {"top_logprobs": [top] * tokens} if top else None
+        return {"index": 0, "text": text, "finish_reason": reason, "logprobs": logprobs}, tokens
+
+    def _value(self, body: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        values = self.rating(body["input"], body)
+        return {"index": 0, "object": "pooling", "data": base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()}, 0
+
+    async def _answer(
+        self, request: web.Request, name: str, make: Callable[[dict[str, Any]], tuple[dict[str, Any], int]]
+    ) -> web.StreamResponse:
+        body = await request.json()
+        number = len(self.requests)
+        self.requests.append(body)
+        self.now += 1
+        self.peak = max(self.peak, self.now)
+        assert request.transport is not None
+        self._transports.add(request.transport)
+        try:
+            what = self.script(number, body)
+            async with self._free:
+                await asyncio.sleep(self._seconds)
+            if what is not None and (fault := await self._fault(what, request)) is not None:
+                return fault
+            one, tokens = make(body)
+            prompt = len(body.get("prompt") or body["input"]) + (what == "long")
+            if what == "loose":
+                one["text"] = '{\n  "a": 1}'
+            answer = {
+                "model": "another" if what == "other" else self.model,
+                name: {"two": [one, one], "none": []}.get(what or "", [one]),
+                "usage": {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens},
+            }
+            if what == "half":
+                return await self._half(request, json.dumps(answer).encode())
+            self.finished.append(body)
+            return web.json_response(answer)
+        finally:
+            self.now -= 1
+
+    async def _fault(self, what: str, request: web.Request) -> web.StreamResponse | None:
+        """The answer that is none; None where what is wrong is within the answer."""
+        status, _, wait = what.partition(":")
+        if status.isdecimal() and len(status) == 3:
+            words = {"error": {"message": f"the words of {status}, asked with {request.headers.get('Authorization')}", "code": int(status)}}
+            return web.json_response(words, status=int(status), headers={"Retry-After": wait} if wait else {})
+        if what == "cut":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        if what == "hang":
+            await asyncio.sleep(3600)
+        if what in ("garbage", "html"):
+            return web.Response(text="<html>a page</html>" if what == "html" else '{"choices": [')
+        if what.replace(".", "").isdecimal():
+            await asyncio.sleep(float(what))
+        return None
+
+    async def _half(self, request: web.Request, raw: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.content_length = len(raw)
+        await response.prepare(request)
+        await response.write(raw[: len(raw) // 2])
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+
+def main(slots: str, *seconds: str) -> None:
+    servers = [FakeServer(slots=int(slots), seconds=float(each)) for each in seconds]
+
+    async def serve() -> None:
+        for server in servers:
+            await server.serve()
+        print(*(server.url for server in servers), flush=True)
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,269 @@
+"""Publishing a build: what the library and the command line do before and around the commit. The Hub's own faults: test_hub.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from datasets import DatasetDict
+from test_hub import READER, REPO, WRITER, ended, expected, reloaded, run
+
+import magpie_hf
+from conftest import ROOT, Answers, small_recipe
+from loopback_hub import LoopbackHub, loopback_hub
+from magpie_hf.cli import BAD_INPUT, OK, main
+from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.heldout import HeldOut
+from magpie_hf.models import resolve
+from magpie_hf.walk import build
+from magpie_hf.wording import Wording
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
+LICENCE = ("--model-license", "apache-2.0")
+Build = tuple[Path, dict[str, DatasetDict]]
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    with loopback_hub({WRITER: ("ada", "write"), READER: ("ada", "read")}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
+    """The clients of this process speak to `hub`."""
+    from huggingface_hub import constants
+
+    for name, value in {"ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    return hub
+
+
+@pytest.fixture(scope="module")
+def unlicensed(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model without the card that names its licence."""
+    folder = tmp_path_factory.mktemp("models") / "Nameless"
+    folder.mkdir()
+    for file in demo_model.iterdir():
+        if file.name != "README.md":
+            (folder / file.name).symlink_to(file.resolve())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(unlicensed: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """A build of two domains with every kind of configuration and split."""
+    out = tmp_path_factory.mktemp("built") / "out"
+    recipe = small_recipe(Answers(resolve(str(unlicensed)), answers=3), count=40, k=5)
+    return out, build(replace(recipe, rl_agreement=0.3, held_out=HeldOut(0.3)), out)
+
+
+def test_every_configuration_and_split_loads_again(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
+    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE))
+    assert code == OK, said
+    assert len(hub.commits(REPO)) == 1
+    wanted = expected("main", *built)
+    assert set(wanted) == {
+        *(f"main {domain} {side}_{text}" for domain in ("algebra", "geometry") for side in ("train", "test") for text in ("sft", "prefs")),
+        *(f"main {config} {side}" for config in ("algebra_rl", "geometry_rl", "candidates") for side in ("train", "test")),
+    }
+    assert reloaded(hub, tmp_path / "reader", "main") == wanted
+
+
+def test_the_library_publishes_too(client: LoopbackHub, built: Build, tmp_path: Path) -> None:
+    lines: list[str] = []
+    wording = Wording(licences=("apache-2.0",))
+    change, rows = magpie_hf.preview(built[0], REPO, wording=wording, say=lines.append)
+    assert not client.repositories
+    assert sum(rows.values()) == sum(count for count, *_ in expected("main", *built).values())
+    pushed = magpie_hf.publish(built[0], REPO, tag="v1", wording=wording, say=lines.append)
+    assert pushed.committed
+    assert set(pushed.changes.added) == set(change.added)
+    assert any(re.fullmatch(r"uploaded \d+ of \d+ files, [\d,]+ of [\d,]+ bytes", line) for line in lines)
+    assert not magpie_hf.publish(built[0], REPO, tag="v1", wording=wording).committed
+    to, _ = magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "to", wording=wording)
+    assert to.added == change.added
+
+
+def test_a_model_whose_licence_is_not_known_needs_one(client: LoopbackHub, built: Build, tmp_path: Path) -> None:
+    for wording, message in (
+        (None, r"the licence of Nameless is not known; give it with --model-license"),
+        (Wording(licences=("apache2",)), r"'apache2' is none of the Hub's ids.*apache-2\.0"),
+        (Wording(licences=("else/model=mit",)), r"else/model"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            magpie_hf.publish(built[0], REPO, wording=wording)
+    assert not client.repositories
+    magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "to", wording=Wording(licences=("Nameless=gemma",)))
+    assert "gemma" in (tmp_path / "to" / "README.md").read_text()
+
+
+def test_a_licence_that_the_models_own_card_states_is_enough(demo_model: Path, tmp_path: Path) -> None:
+    build(small_recipe(Answers(resolve(str(demo_model))), "algebra", count=8), tmp_path / "out")
+    magpie_hf.publish_to_folder(tmp_path / "out", REPO, tmp_path / "to")
+    assert "apache-2.0" in (tmp_path / "to" / "README.md").read_text()
+
+
+def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
+    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE, "--card-lang", "ja", "--to", str(tmp_path / "ja")))
+    assert code == OK, said
+    assert "です" in (tmp_path / "ja" / "README.md").read_text()
+    mine = tmp_path / "mine.jinja"
+    mine.write_text("---\n{{ metadata }}\n---\n# Mine: {{ facts.k }} candidates\n")
+    own = [*LICENCE, "--card-template", str(mine)]
+    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *own, "--to", str(tmp_path / "own")))
+    assert code == OK, said
+    assert (tmp_path / "own" / "README.md").read_text().endswith("# Mine: 5 candidates\n")
+    for text, message in (
+        ("{{ no_such_thing }}", "no_such_thing"),
+        ("{% if %}", "template"),
+        ("# no metadata", "does not begin with the metadata"),
+    ):
+        mine.write_text(text)
+        code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *own))
+        assert code == BAD_INPUT, said
+        assert said.count("\n") == 1
+        assert message in said
+    assert not hub.repositories
+
+
+def test_the_readmes_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
+    """The DatasetDicts, pushed one by one with the card first: all of it loads again."""
+    (code,) = re.findall(r"```python\n(# Without magpie_hf's own.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code = code.replace("user/name", REPO).replace("data/mine", str(built[0]))
+    given = {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_OFFLINE": "0",
+        "HF_TOKEN": WRITER,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert hub.repositories[REPO].private
+    assert reloaded(hub, tmp_path / "reader", "main") == expected("main", *built)
+
+
+def test_push_is_checked_before_anything_is_built(
+    hub: LoopbackHub, unlicensed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from huggingface_hub import constants
+
+    for name, value in {"ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": False}.items():
+        monkeypatch.setattr(constants, name, value)
+    hub.create("ada/public", private=False)
+    hub.create("ada/foreign", private=True, files={"notes.txt": b"mine"})
+    for words, token, message in (
+        (["--push", "sums", *LICENCE], WRITER, "'sums' is no name that the Hub allows"),
+        (["--push", REPO, *LICENCE], READER, "the token of ada may only read"),
+        (["--push", REPO, *LICENCE], None, "no token of the Hub is on this machine"),
+        (["--push", "ada/public", *LICENCE], WRITER, "ada/public is public; give --public"),
+        (["--push", "ada/foreign", *LICENCE], WRITER, "ada/foreign holds what this project did not put there (notes.txt)"),
+        (["--push", REPO], WRITER, "the licence of Nameless is not known"),
+        (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
+        (["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")], WRITER, "none cannot be read"),
+        (["--tag", "v1"], WRITER, "--tag says how to publish, and --push does not say where; give it, too"),
+        ([*LICENCE], WRITER, "--model-license says how to publish"),
+        (["--test-share", "1.5"], WRITER, "the share of the test splits is 1.5"),
+    ):
+        monkeypatch.setenv("HF_TOKEN", token or "")
+        if token is None:
+            monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
+        assert main(["build", "--model", str(unlicensed), "--count", "4", "--out", str(tmp_path / "out"), *words]) == BAD_INPUT
+        said = capsys.readouterr()
+        assert said.err.count("\n") == 1
+        assert message in said.err
+        assert WRITER not in said.out + said.err
+        assert not (tmp_path / "out").exists()
+    assert set(hub.repositories) == {"ada/public", "ada/foreign"}
+
+
+def test_a_build_that_another_interrupted_is_finished_by_running_it_again(demo_model: Path, tmp_path: Path) -> None:
+    answers = Answers(resolve(str(demo_model)))
+    small, out = small_recipe(answers, "algebra", count=8), tmp_path / "out"
+    build(small, out)
+    engine = replace(small.generator, reply=lambda *_: (_ for _ in ()).throw(EngineError("it dies")))
+    larger = replace(
+        small_recipe(answers, "algebra", count=30), generator=engine, solver=engine, scorer=replace(small.scorer, engine=engine)
+    )
+    with pytest.raises(EngineError):
+        build(larger, out)
+    with pytest.raises(BadInput, match="is not finished"):
+        magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
+    build(small, out)
+    magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
+
+
+def test_a_bit_that_flipped_is_noticed(built: Build, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(built[0], copy)
+    file = copy / "algebra" / "train_sft-00000-of-00001.parquet"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"):
+        magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
+
+
+def test_a_copy_in_odd_places(built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wording = Wording(licences=("mit",))
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "link", wording=wording)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "README.md").is_file()
+    torn = tmp_path / ".magpie-real-killed"
+    torn.mkdir()
+    (tmp_path / "real").rename(torn / "old")  # as a process leaves it that was killed between the two renames
+    change, _ = magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "real", wording=wording)
+    assert change.none
+    assert not torn.exists()
+    monkeypatch.chdir(tmp_path / "real")
+    with pytest.raises(BadInput, match="is the folder that you are in"):
+        magpie_hf.publish_to_folder(built[0], REPO, ".", wording=wording)
+    monkeypatch.chdir(tmp_path)
+    for words, message in ((["--to", ""], "--to is empty"), (["--card-template", ""], "cannot be read")):
+        assert main(["publish", str(built[0]), REPO, *LICENCE, *words]) == BAD_INPUT, message
+
+
+def test_a_record_of_another_version_is_said(built: Build, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(built[0], copy)
+    for name, content, message in (
+        ("facts.json", "{}", "facts.json is of another version"),
+        ("facts.json", "[]", "holds no JSON object"),
+        ("draws.json", "{}", "draws.json is not what this version writes"),
+        ("build.json", "[]", "the record in .* cannot be read"),
+        ("harvest.json", "[]", "the record in .* cannot be read"),
+    ):
+        before = (copy / "run" / name).read_text()
+        (copy / "run" / name).write_text(content)
+        with pytest.raises(BadInput, match=message):
+            magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
+        (copy / "run" / name).write_text(before)
+    record = json.loads((copy / "run" / "build.json").read_text())
+    (copy / "run" / "build.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sums"}))
+    with pytest.raises(BadInput, match="is of an earlier version"):
+        magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
+
+
+def test_a_changed_file_is_no_part_of_a_build(built: Build, tmp_path: Path) -> None:
+    record = json.loads((built[0] / "run" / "build.json").read_text())
+    assert {path for path in record["files"] if path.endswith(".svg")}, "the plots are part of the build"
+    stray = built[0] / "algebra" / "extra-00000-of-00001.parquet"
+    stray.write_bytes((built[0] / "algebra" / "train_sft-00000-of-00001.parquet").read_bytes())
+    try:
+        magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
+    finally:
+        stray.unlink()
+    assert not list((tmp_path / "to").rglob("extra*")), "what lies there besides is left alone"
