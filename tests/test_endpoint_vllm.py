@@ -126,6 +126,7 @@ def test_ratings_are_those_of_vllm_in_this_process(rates: VLLMServer, rater: Pat
     assert all(one.score is not None for one in scores)
 
 
+@pytest.mark.scale
 def test_what_a_server_is_not_is_said(server: VLLMServer, rates: VLLMServer, model: Model, rater: Path) -> None:
     with pytest.raises(
         BadInput, match=r"has room for 1024 tokens of prompt and completion and 2048 are needed; start it with --max-model-"
