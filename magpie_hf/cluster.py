@@ -206,6 +206,8 @@ def _check_answer(answer: Any, name: str, above: Path) -> None:
         raise BadInput(f"node {name} of the cluster did not answer within {ANSWER_SECONDS:.0f} s; remove it, or free it")
     try:
         sees, theirs = ray.get(answer)
+    except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):  # it left the cluster just now, so nothing will run there
+        return
     except ray.exceptions.RayError as error:
         raise BadInput(f"node {name} cannot run magpie-hf ({_last_line(error)}); install version {version('magpie-hf')} there") from error
     if not sees:
