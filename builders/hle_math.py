@@ -6,7 +6,8 @@ Without arguments: model 1 at scale 1.0, all domains, 44,000 problems.
 
 import sys
 
-from magpie_hf.cli import BAD_INPUT, main
+from magpie_hf.cli import main
+from magpie_hf.commands.exits import BAD_INPUT
 from magpie_hf.domains import DOMAINS
 
 HELP = f"{__doc__}\nexamples: 1 1.0 1 (44,000 problems)   5 0.5 1 (22,000)   2 0.5 2 2 (calculus, 5,000)   1 0.1 3 1,5 --k 7"

@@ -3,7 +3,7 @@
 Start each server, on whatever machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the option that makes its JSON
 equal to that of a build in one process: --structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'. A key
 for the servers comes from the environment variable VLLM_API_KEY. A reward model has servers of its own, which were started with
-`vllm serve REWARD --runner pooling`.
+`vllm serve REWARD --runner pooling`; they are given like the others, since each server says what it serves.
 
 A server that dies loses nothing, and is used again when it is back; the same command goes on where a stopped build was, with other
 servers as well as with these, and so does a build in one process.
@@ -13,7 +13,7 @@ import argparse
 from dataclasses import replace
 
 from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
-from magpie_hf.engines.endpoint import Endpoint
+from magpie_hf.engines.endpoint import Endpoint, share_out
 from magpie_hf.scorers import Scorer
 
 CONTEXT = 6144  # tokens that a problem, what is said of it, and the longest answer take
@@ -21,13 +21,10 @@ CONTEXT = 6144  # tokens that a problem, what is said of it, and the longest ans
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe that the options name; every server is asked what it serves before anything else is done."""
-    engine = Endpoint(resolve(options.model), urls=tuple(options.server), context=CONTEXT)
-    engine.check()
-    scorer: Scorer = Judge(engine)
-    if options.reward:
-        rates = Endpoint(resolve(options.reward), runner="pooling", urls=tuple(options.reward_server))
-        rates.check()
-        scorer = RewardModel(rates)
+    model, reward = resolve(options.model), resolve(options.reward) if options.reward else None
+    urls = share_out(options.server, [model, reward] if reward else [model])
+    engine = Endpoint(model, urls=urls[model], context=CONTEXT)
+    scorer: Scorer = RewardModel(Endpoint(reward, runner="pooling", urls=urls[reward])) if reward else Judge(engine)
     domain = replace(DOMAINS[options.domain], count=options.count)
     return Recipe(engine, engine, scorer, (domain,), k=options.k)
 
@@ -43,7 +40,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="problems")
     parser.add_argument("--k", type=int, default=5, help="candidates of each problem")
     parser.add_argument("--reward", help="a reward model, which takes the judge's place")
-    parser.add_argument("--reward-server", action="append", default=[], metavar="URL")
     options = parser.parse_args()
     datasets = build(recipe_of(options), options.folder, say=print)
     print(datasets[options.domain])

@@ -117,25 +117,18 @@ class Given:
         return next((self.by_model[name] for name in _names(model) if name in self.by_model), self.others)
 
 
-def check_licence(text: str) -> str:
-    """The id, where it is one of the Hub's, in any case; raises BadInput otherwise, with the nearest."""
-    return _one_of(text, LICENCES, "")
-
-
 def check_model_licence(text: str) -> str:
     """The id of a model's licence: one of the Hub's that says something, or of `NAMED`. Raises BadInput otherwise, with the nearest."""
     if text.strip().lower() in _SILENT:
         raise BadInput(f"licence {text!r} says nothing of what travels with the outputs; name the licence, such as {', '.join(NAMED)}")
-    return _one_of(text, (*(one for one in LICENCES if one not in _SILENT), *NAMED), f", nor {' or '.join(NAMED)}")
-
-
-def _one_of(text: str, allowed: Sequence[str], besides: str) -> str:
-    wanted = text.strip().lower()
+    allowed, wanted = (*(one for one in LICENCES if one not in _SILENT), *NAMED), text.strip().lower()
     if wanted in allowed:
         return wanted
     near = get_close_matches(wanted, allowed, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(allowed[:2])} or cc-by-nc-4.0"
-    raise BadInput(f"licence {text!r} is none of the Hub's ids{besides}; {hint} (all: huggingface.co/docs/hub/repositories-licenses)")
+    raise BadInput(
+        f"licence {text!r} is none of the Hub's ids, nor {' or '.join(NAMED)}; {hint} (all: huggingface.co/docs/hub/repositories-licenses)"
+    )
 
 
 def parse_model_licences(texts: Sequence[str]) -> Given:

@@ -125,6 +125,11 @@ def card_of(model: Model) -> str | None:
     return file.read_text(encoding="utf-8", errors="replace")
 
 
+def longest(model: Model) -> int | None:
+    """The longest prompt and completion together, in tokens: the bound that is set, where the model's own is not below; None without."""
+    return min((limit for limit in (model.max_length, own_max_length(model)) if limit is not None), default=None)
+
+
 @lru_cache(maxsize=32)
 def own_max_length(model: Model) -> int | None:
     """The longest context that the model's config states, in tokens; None where it states none.

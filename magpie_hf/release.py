@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +42,7 @@ def released(folder: Path, repo: str, wording: Wording | None = None, partial: b
         if state.finished:
             contents, unfinished = _finished(folder), None
         elif partial:
-            scratch = held.enter_context(_scratch(folder / "run"))
+            scratch = held.enter_context(_scratch(folder / "run", PARTIAL))
             contents, unfinished = _part(folder, scratch)
         else:
             raise BadInput(
@@ -96,13 +96,14 @@ def _check(files: Mapping[str, Content]) -> None:
 
 
 @contextmanager
-def _scratch(run: Path) -> Iterator[Path]:
-    """A folder for the part of a build, which goes in the end; those that a killed process left behind go now."""
-    for leftover in run.glob(f"{PARTIAL}*"):
-        with (leftover / "lock").open("a") as lock, suppress(BlockingIOError):  # somebody works there
+def _scratch(parent: Path, prefix: str, mend: Callable[[Path], None] = lambda leftover: None) -> Iterator[Path]:
+    """A new folder that goes in the end; those that a killed process left behind go now, after `mend` had a look at each."""
+    for leftover in parent.glob(f"{prefix}*"):
+        with suppress(BlockingIOError, FileNotFoundError), (leftover / "lock").open("a") as lock:  # somebody works there, or is gone
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mend(leftover)
             shutil.rmtree(leftover)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=run) as scratch, (Path(scratch) / "lock").open("a") as lock:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as scratch, (Path(scratch) / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield Path(scratch)
 
@@ -147,34 +148,27 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     holds anything that an earlier call did not write as it is.
     """
     folder = folder.resolve()
-    _mend(folder)
     contents, sums = with_manifest(files)
-    before = _earlier(folder)
-    if folder == Path.cwd():
-        raise BadInput(f"{folder} is the folder that you are in, and would be replaced under your feet; give another")
-    there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
-    change = changes(sums, there, before)
-    if change.none:
-        return change
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".magpie-{folder.name}-", dir=folder.parent))
-    except OSError as error:
+        with _scratch(folder.parent, f".magpie-{folder.name}-", lambda left: _put_back(folder, left)) as aside:
+            before = _earlier(folder)
+            if folder == Path.cwd():
+                raise BadInput(f"{folder} is the folder that you are in, and would be replaced under your feet; give another")
+            there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
+            change = changes(sums, there, before)
+            if not change.none:
+                _write(contents, aside / "new")
+                _swap(aside, folder)
+            return change
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise BadInput(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
-    try:
-        _write(contents, aside / "new")
-        _swap(aside, folder)
-    finally:
-        shutil.rmtree(aside)
-    return change
 
 
-def _mend(folder: Path) -> None:
-    """Remove what a process left that was killed while it wrote the folder; put back what it had moved away."""
-    for aside in folder.parent.glob(f".magpie-{folder.name}-*"):
-        if not folder.exists() and (aside / "old").is_dir():
-            (aside / "old").rename(folder)
-        shutil.rmtree(aside)
+def _put_back(folder: Path, aside: Path) -> None:
+    """Where a process was killed between the two renames of `_swap`, undo the first."""
+    if not folder.exists() and (aside / "old").is_dir():
+        (aside / "old").rename(folder)
 
 
 def _swap(aside: Path, folder: Path) -> None:

@@ -99,11 +99,3 @@ class ParquetSplit:
             return pq.ParquetFile(file, pre_buffer=False)  # buffering ahead holds the whole file: 890 MB for 1.5 GB of rows, not 22
         except (OSError, pa.ArrowInvalid) as error:
             raise BadInput(f"{file} cannot be read ({type(error).__name__}); build it again") from error
-
-
-def in_folder(folder: Path, files: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, dict[str, ParquetSplit]]:
-    """The splits whose files, by configuration and split, lie in a folder."""
-    return {
-        config: {split: ParquetSplit(tuple(folder / path for path in paths)) for split, paths in splits.items()}
-        for config, splits in files.items()
-    }

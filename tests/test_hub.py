@@ -23,7 +23,7 @@ from conftest import ROOT, Answers, small_recipe
 from loopback_hub import Fault, File, LoopbackHub, loopback_hub
 from magpie_hf import retrying
 from magpie_hf.card import PLACEHOLDER
-from magpie_hf.cli import BAD_INPUT, FAILED, OK
+from magpie_hf.commands.exits import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub import preview, push
 from magpie_hf.manifest import MANIFEST, with_manifest

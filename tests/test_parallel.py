@@ -18,9 +18,9 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 
 from conftest import ROOT
 from magpie_hf import BadInput, Model
+from magpie_hf.cli import parser
 from magpie_hf.engines import device
 from magpie_hf.known import KNOWN_MODELS, known
-from magpie_hf.options import parser
 from magpie_hf.parallel import GPUS, SEQUENCES, Layout, Need, choose, need_of, sizes, table
 from magpie_hf.shapes import SHAPES, Gpu, Shape, shape_of
 

@@ -16,9 +16,11 @@ import pytest
 
 from chat_formats import BUILT, SMOL, byte_tokenizer, ids_of, tokenizer_of
 from conftest import ROOT
-from magpie_hf import options
+from magpie_hf import cli
 from magpie_hf.chat import Chat, chat_of
-from magpie_hf.cli import BAD_INPUT, INCOMPLETE, OK, main
+from magpie_hf.cli import main
+from magpie_hf.commands import options
+from magpie_hf.commands.exits import BAD_INPUT, INCOMPLETE, OK
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.fake import FakeEngine
@@ -86,7 +88,7 @@ class TestSettings:
     )
     def test_the_options_of_build_draw_the_same(self, name: str) -> None:
         words = ["build", "--model", "1", "--domains", "algebra,geometry", *shlex.split(setting(name).options)]
-        asked = options.domains(options.parser().parse_args(words))
+        asked = options.domains(cli.parser().parse_args(words))
         wanted = [setting(name).of(domain) for domain in (ALGEBRA, GEOMETRY)]
         assert [(domain.instruction, domain.opening) for domain in asked] == [(domain.instruction, domain.opening) for domain in wanted]
 

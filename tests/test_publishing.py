@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -19,7 +20,8 @@ from test_hub import READER, REPO, WRITER, ended, expected, reloaded, run
 import magpie_hf
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.cli import BAD_INPUT, OK, main
+from magpie_hf.cli import main
+from magpie_hf.commands.exits import BAD_INPUT, OK
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.heldout import HeldOut
 from magpie_hf.models import resolve
@@ -223,11 +225,22 @@ def test_a_copy_in_odd_places(built: Build, tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "README.md").is_file()
     torn = tmp_path / ".magpie-real-killed"
-    torn.mkdir()
+    busy = tmp_path / ".magpie-real-busy"
+    for folder in (torn, busy):
+        folder.mkdir()
+    lock = (busy / "lock").open("a")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # another process is at work there
     (tmp_path / "real").rename(torn / "old")  # as a process leaves it that was killed between the two renames
     change, _ = magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "real", wording=wording)
     assert change.none
     assert not torn.exists()
+    assert busy.exists()
+    lock.close()
+    shutil.rmtree(busy)
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=r"cannot be written \((Not a directory|File exists)\)"):
+        magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "file" / "to", wording=wording)
+    assert not list(tmp_path.glob(".magpie-*"))
     monkeypatch.chdir(tmp_path / "real")
     with pytest.raises(BadInput, match="is the folder that you are in"):
         magpie_hf.publish_to_folder(built[0], REPO, ".", wording=wording)

@@ -9,7 +9,8 @@ import pytest
 import results
 
 from conftest import ROOT
-from magpie_hf import cli, options, stopping
+from magpie_hf import cli, stopping
+from magpie_hf.commands import exits, options
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
 from magpie_hf.problems.benchmarks import PRESETS
@@ -61,7 +62,7 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
     commands = re.findall(r"^magpie-hf (build .*?)(?:  +# (.*))?$", README, flags=re.MULTILINE)
     assert len(commands) >= 2
     for command, comment in commands:
-        given = options.parser().parse_args(shlex.split(command))
+        given = cli.parser().parse_args(shlex.split(command))
         count = sum(domain.count for domain in options.domains(given))
         if comment:
             facts = KNOWN_MODELS[int(given.model)]
@@ -71,7 +72,7 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
 
 def test_the_exit_codes_are_the_codes() -> None:
     assert (
-        f"{cli.OK} done, {cli.FAILED} failed, {cli.BAD_INPUT} bad input (one line, nothing written), {cli.INCOMPLETE} done but "
+        f"{exits.OK} done, {exits.FAILED} failed, {exits.BAD_INPUT} bad input (one line, nothing written), {exits.INCOMPLETE} done but "
         f"a split is empty, {stopping.INTERRUPTED} interrupted, {stopping.TERMINATED} terminated" in " ".join(README.split())
     )
 

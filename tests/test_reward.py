@@ -21,7 +21,9 @@ from safetensors.torch import load_file, save_file
 import reward_models as tiny
 from conftest import ROOT, Answers, small_recipe
 from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolve
-from magpie_hf.cli import BAD_INPUT, main
+from magpie_hf.cli import main
+from magpie_hf.commands.exits import BAD_INPUT
+from magpie_hf.commands.making import plan
 from magpie_hf.engines import plugin
 from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
@@ -29,7 +31,6 @@ from magpie_hf.engines.journal import Journal, keeping, read
 from magpie_hf.engines.vllm import VLLM
 from magpie_hf.heads import OBJECTIVES, check_tensors, facts_of, head_of
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
-from magpie_hf.making import plan
 from magpie_hf.reward import EMPTY, NO_GATE, STEP_IN_TEXT, _steps
 from magpie_hf.scorers import Score
 from magpie_hf.stage import fingerprint, identity

@@ -12,7 +12,8 @@ import pytest
 
 from conftest import PROBLEMS, Answers
 from fake_server import FakeServer
-from magpie_hf.cli import BAD_INPUT, INCOMPLETE, OK, main
+from magpie_hf.cli import main
+from magpie_hf.commands.exits import BAD_INPUT, INCOMPLETE, OK
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.endpoint import share_out

@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.cli import OK
+from magpie_hf.commands.exits import OK
 from magpie_hf.models import resolve
 from magpie_hf.walk import build
 

@@ -23,7 +23,7 @@ from datasets import Dataset, load_dataset
 
 from conftest import ROOT, outlived
 from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
-from magpie_hf.cli import INCOMPLETE, OK
+from magpie_hf.commands.exits import INCOMPLETE, OK
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines import journal
 from magpie_hf.engines import vllm as engines

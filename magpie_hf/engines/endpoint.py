@@ -16,7 +16,7 @@ from magpie_hf.engines.servers import CONNECT_SECONDS, Fault, Server, address
 from magpie_hf.engines.waiting import Request
 from magpie_hf.engines.wire import COMPLETIONS, RATINGS, completion_body, rating_body, read_completion, read_rating
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.models import Model, own_max_length
+from magpie_hf.models import Model, longest
 from magpie_hf.sampling import Sampling
 
 PROMPT_WORK = 0.1  # what a token of a prompt is worth to a server, by one that it draws; a rough measure, for which rough is enough
@@ -57,8 +57,7 @@ class Endpoint(Engine):
 
     @property
     def max_length(self) -> int | None:
-        limits = [limit for limit in (self.model.max_length, own_max_length(self.model)) if limit is not None]
-        return min(limits, default=None)
+        return longest(self.model)
 
     @property
     def rates(self) -> bool:

@@ -16,7 +16,7 @@ from magpie_hf.engines.plugin import check_plugin
 from magpie_hf.engines.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.heads import ARMORM_ARCHITECTURE, architecture
-from magpie_hf.models import own_max_length
+from magpie_hf.models import longest
 from magpie_hf.parallel import Layout
 from magpie_hf.sampling import Sampling
 
@@ -51,8 +51,7 @@ class VLLM(Engine):
 
     @property
     def max_length(self) -> int | None:
-        limits = [limit for limit in (self.model.max_length, own_max_length(self.model)) if limit is not None]
-        return min(limits, default=None)
+        return longest(self.model)
 
     @property
     def rates(self) -> bool:

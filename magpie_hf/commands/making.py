@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from magpie_hf.commands.options import roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, KnownScorer, known
 from magpie_hf.models import Model, repository_or_folder, resolve
-from magpie_hf.options import roles
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
 if TYPE_CHECKING:
