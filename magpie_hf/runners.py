@@ -136,7 +136,7 @@ class Local:
         def function(batch: Batch) -> Batch:
             out = self.apply(stage, batch, folder, start, stop)
             added = {column: out[column] for column in stage.adds}
-            facts.update(_facts(added))
+            facts.update(shard_facts(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {**added, "parent": parents.tolist(), "digest": [digest(canonical(row).encode()) for row in values]}
 
@@ -210,7 +210,7 @@ def _integers(table: pa.Table, column: str) -> np.ndarray:
     return np.array(table[column].to_numpy(), dtype=np.int64)
 
 
-def _facts(added: Batch) -> dict[str, Any]:
+def shard_facts(added: Batch) -> dict[str, Any]:
     """What status shows of a shard without reading it: tokens, and reasons by count."""
     tokens, reasons = 0, Counter[str]()
     for column, values in added.items():

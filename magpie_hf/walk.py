@@ -21,6 +21,7 @@ from magpie_hf.facts import facts
 from magpie_hf.folder import Folder
 from magpie_hf.harvest import KEY, Harvest
 from magpie_hf.problems.twins import Twins, neighbour_distances
+from magpie_hf.progress.recorder import Recorder
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
 from magpie_hf.runners import Local, Report
@@ -67,7 +68,8 @@ def build(
     if not finished:
         for line in local.check(recipe):
             say(line)
-    with folder.claimed(recipe), no_progress_bars():
+    names = dict.fromkeys(engine.model.name for engine in recipe.engines)
+    with folder.claimed(recipe), no_progress_bars(), Recorder(folder.run, names).recording():
         walk = Walk(recipe, local, folder)
         folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, walk.decisions.folder.name)
         if not (finished and folder.knows_facts):
