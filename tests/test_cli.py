@@ -225,7 +225,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal"},
+    {"progress.events", "errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal"},
     {
         "domains",
         "probing.settings",
@@ -242,7 +242,10 @@ FLOORS = [
         *(f"problems.{file.stem}" for file in (ROOT / "magpie_hf" / "problems").glob("[a-z]*.py")),
     },
     {"answers.votes", "answers.workers", "answers.equality", "answers.equivalence", "answers.worker"},
-    {"engines.meter", "progress.gauge"},
+    {"engines.meter", "progress.gauge", "progress.telling", "progress.noise", "progress.board"},
+    {"progress.words"},
+    {"progress.lines"},
+    {"progress.live"},
     {"stage", "heldout", "engines.base", "engines.journal", "progress.speed"},
     {"engines.recovery", "engines.device", "engines.plugin"},
     {"engines.forms"},
@@ -274,7 +277,7 @@ FLOORS = [
     {"publishing"},
     {"walk", "stopping"},
     {"commands.options", "commands.exits"},
-    {"commands.making", "commands.pushing"},
+    {"commands.making", "commands.pushing", "commands.watching"},
     {"commands.build", "commands.status", "commands.probe", "commands.publish"},
     {"cli"},
     {"__main__"},

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from magpie_hf.progress.gauge import Interval
 
 LOG = logging.getLogger("magpie_hf")
 NAME = "speed.jsonl"
+SUSTAINED_SECONDS = 30.0
 
 
 class SpeedFile:
@@ -59,6 +61,22 @@ class SpeedFile:
         except OSError as error:
             self._broken = True
             LOG.warning("%s cannot be written (%s), so the rest of this build's speed is not kept", NAME, error.strerror)
+
+
+def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
+    """The most completion tokens a second that an engine kept up over `SUSTAINED_SECONDS` without a pause; None: it never ran so long."""
+    rates = []
+    mine = [event for event in events if event["event"] == "interval" and event["engine"] == engine]
+    for first in range(len(mine)):
+        seconds, tokens = 0.0, 0
+        for at in range(first, len(mine)):
+            if at > first and mine[at]["at"] - mine[at]["seconds"] - mine[at - 1]["at"] > 0.5:
+                break
+            seconds, tokens = seconds + mine[at]["seconds"], tokens + mine[at]["tokens"]
+            if seconds >= SUSTAINED_SECONDS:
+                rates.append(tokens / seconds)
+                break
+    return max(rates, default=None)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
