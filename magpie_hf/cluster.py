@@ -22,10 +22,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magpie_hf.engines import meter
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.recipe import Recipe
-from magpie_hf.runners import Closing, Local, Report
+from magpie_hf.runners import Closing, Local, Report, shard_facts
 from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage
 
@@ -168,7 +169,14 @@ class Crew:
 
                 cluster = self._cluster
                 self._pipeline = Pipeline(self._engine, cluster.size(self._engine, self._shards), cluster.silence, cluster.patience)
-        return self._pipeline.submit(stage, batch, folder, start, stop).result()
+        name, rows = self._engine.model.name, stop - start
+        began, made = meter.started(name, rows), None  # what a worker's engine does is seen here by whole shards
+        try:
+            made = self._pipeline.submit(stage, batch, folder, start, stop).result()
+        finally:
+            tokens = 0 if made is None else shard_facts({column: made[column] for column in stage.adds})["tokens"]
+            meter.ended(name, began, None if made is None else 0, tokens, rows)
+        return made
 
     def close(self) -> None:
         with self._lock:

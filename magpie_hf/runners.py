@@ -18,6 +18,7 @@ from datasets.table import InMemoryTable
 
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.progress.events import ShardFinished
 from magpie_hf.rows import Made, Published, Rows, digest, is_whole, open_table
 from magpie_hf.shards import ShardFolder
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from magpie_hf.recipe import Recipe
 
 DIGESTS = {"parent": Value("int64"), "digest": Value("int64")}
-Report = Callable[[str, str, int, float], None]  # domain, stage label, rows, seconds; called as each shard is finished
+Report = Callable[[ShardFinished], None]  # called as each shard is finished
 
 
 class Closing(Protocol):
@@ -136,7 +137,7 @@ class Local:
         def function(batch: Batch) -> Batch:
             out = self.apply(stage, batch, folder, start, stop)
             added = {column: out[column] for column in stage.adds}
-            facts.update(_facts(added))
+            facts.update(shard_facts(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {**added, "parent": parents.tolist(), "digest": [digest(canonical(row).encode()) for row in values]}
 
@@ -146,7 +147,7 @@ class Local:
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
         record = {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "reads": rows.needs(stage)}
         folder.finish(file, {**record, "shard": shard})
-        self.report(rows.domain, stage.label, stop - start, seconds)
+        self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **facts))
         return file
 
 
@@ -210,7 +211,7 @@ def _integers(table: pa.Table, column: str) -> np.ndarray:
     return np.array(table[column].to_numpy(), dtype=np.int64)
 
 
-def _facts(added: Batch) -> dict[str, Any]:
+def shard_facts(added: Batch) -> dict[str, Any]:
     """What status shows of a shard without reading it: tokens, and reasons by count."""
     tokens, reasons = 0, Counter[str]()
     for column, values in added.items():

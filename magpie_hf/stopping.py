@@ -9,11 +9,12 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from magpie_hf.errors import BadInput
+from magpie_hf.progress import recorder
 from magpie_hf.status import status
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -21,12 +22,15 @@ _STOPPED: dict[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINAT
 
 
 @contextlib.contextmanager
-def stopping_at_once(out: Path | None) -> Iterator[None]:
-    """Answer Ctrl-C and SIGTERM with `_stop` for a while; signals reach the main thread only."""
+def stopping_at_once(out: Path | None, leave: Callable[[], TextIO] = lambda: sys.stderr) -> Iterator[None]:
+    """Answer Ctrl-C and SIGTERM with `_stop` for a while; signals reach the main thread only.
+
+    leave: ends what is shown, and returns the stream for the last words.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda number, _: _stop(number, out)) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda number, _: _stop(number, out, leave)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -34,7 +38,7 @@ def stopping_at_once(out: Path | None) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(number: int, out: Path | None) -> NoReturn:
+def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoReturn:
     """Ctrl-C or SIGTERM: end at once. Every finished request of a build is in its journal, so there is nothing to wait for."""
     from magpie_hf.engines.journal import flush
 
@@ -42,10 +46,11 @@ def _stop(number: int, out: Path | None) -> NoReturn:
     for child in multiprocessing.active_children():  # vLLM's processes, which hold nothing that is not on the disk
         child.kill()
     flush()
+    recorder.stop()
     program = ["magpie-hf"] if sys.argv[0].endswith("magpie-hf") else ["python", sys.argv[0]]
     command = shlex.join([*program, *sys.argv[1:]])
     state = "a probe keeps nothing. Begin again" if out is None else f"{_safe(out)}. Go on"
-    print(f"\nmagpie-hf: stopped; {state} with: {command}", file=sys.stderr, flush=True)
+    print(f"\nmagpie-hf: stopped; {state} with: {command}", file=leave(), flush=True)
     os._exit(_STOPPED[number])
 
 

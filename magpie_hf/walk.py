@@ -21,6 +21,9 @@ from magpie_hf.facts import facts
 from magpie_hf.folder import Folder
 from magpie_hf.harvest import KEY, Harvest
 from magpie_hf.problems.twins import Twins, neighbour_distances
+from magpie_hf.progress.events import DomainPlanned, Found, HarvestMoved, Planned, Said
+from magpie_hf.progress.recorder import recording
+from magpie_hf.progress.telling import Teller, Watch
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
 from magpie_hf.runners import Local, Report
@@ -29,6 +32,7 @@ from magpie_hf.session import Task, no_progress_bars, session
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stats import Built, draws_of, published, tallies, with_rows
+from magpie_hf.status import status
 
 Steps = list[list[Stage]]
 
@@ -41,6 +45,7 @@ def build(
     shards_in_flight: int = 8,
     runner: Callable[[Path, int, int, Report], Local] = Local,
     say: Callable[[str], None] = lambda line: None,
+    watch: Watch | None = None,
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
@@ -51,7 +56,8 @@ def build(
     What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
     asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
     difference to the rows, and nor does runner, which says where stages run: in this process, or on a cluster (`RayCluster`). `say` gets
-    a line of text for each finished piece of work.
+    a line of text for each finished piece of work; `watch` gets all that happens, as the values in `progress.events`, one at a time, in
+    whatever thread it happens.
 
     Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; LowYield where so few
     draws of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
@@ -59,17 +65,16 @@ def build(
     folder = Folder(Path(out).expanduser())
     folder.check(recipe)
     finished = folder.is_finished(recipe)
-
-    def report(domain: str, label: str, rows: int, seconds: float) -> None:
-        say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
-
-    local = runner(folder.run, shard_rows, shards_in_flight, report)
+    tell = Teller(say, watch)
+    local = runner(folder.run, shard_rows, shards_in_flight, tell)
     if not finished:
         for line in local.check(recipe):
-            say(line)
-    with folder.claimed(recipe), no_progress_bars():
-        walk = Walk(recipe, local, folder)
+            tell(Said(line))
+    names = [engine.model.name for engine in recipe.engines]
+    with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, tell):
+        walk = Walk(recipe, local, folder, tell)
         folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, walk.decisions.folder.name)
+        tell(_found(recipe, folder))
         if not (finished and folder.knows_facts):
             folder.keep_facts(facts(recipe))
         rows = walk.run()
@@ -80,11 +85,11 @@ def build(
             lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built, numbers)
-    for domain, one in numbers.items():
-        for line in one.lines():
-            say(f"{domain:<14} {line}")
-    if (reason := plots.missing()) is not None:
-        say(reason)
+        for domain, one in numbers.items():
+            for line in one.lines():
+                tell(Said(f"{domain:<14} {line}"))
+        if (reason := plots.missing()) is not None:
+            tell(Said(reason))
     return {config: DatasetDict({split: rows.dataset for split, rows in splits.items()}) for config, splits in data.items()}
 
 
@@ -100,6 +105,18 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
     joined = {config: {split: Published.joined(pieces) for split, pieces in splits.items()} for config, splits in parts.items()}
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
     return Built(domain, sources, joined, dropped, draws_of(domain.key, sources))
+
+
+def _found(recipe: Recipe, folder: Folder) -> Planned:
+    """What is about to be built, and what of it lies in the folder."""
+    found: dict[str, dict[str, Found]] = {domain.key: {} for domain in recipe.domains}
+    for stage in status(folder.path).stages:
+        found[stage.domain][stage.label] = Found(stage.rows, stage.tokens, stage.seconds)
+    planned = []
+    for domain in recipe.domains:
+        halves = _keys(recipe, domain)
+        planned.append(DomainPlanned(domain.key, domain.count, tuple(halves["draws"]), tuple(halves["answers"]), found[domain.key]))
+    return Planned(str(folder.path), tuple(planned))
 
 
 def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
@@ -129,14 +146,15 @@ class Walk:
     while others are drawn. Where several engines have a part in the drawing, they take turns, round by round.
     """
 
-    def __init__(self, recipe: Recipe, local: Local, folder: Folder) -> None:
-        self.recipe, self.local, self.folder = recipe, local, folder
+    def __init__(self, recipe: Recipe, local: Local, folder: Folder, tell: Watch = lambda event: None) -> None:
+        self.recipe, self.local, self.folder, self.tell = recipe, local, folder, tell
         self.draws = _by_engine({domain.key: recipe.draws(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
         self.harvest = Harvest(recipe.domains, recipe.acceptance, Twins(recipe.near))
         self.decisions = Decisions(folder.run, recipe, {domain.key: _keys(recipe, domain)["draws"] for domain in recipe.domains})
         self.judged: list[Rows] = []
         self.answered: list[Rows] = []
+        self._told: dict[str, HarvestMoved] = {}
 
     def problems(self) -> list[Rows]:
         """The judged draws of all domains, none of them answered yet."""
@@ -164,7 +182,7 @@ class Walk:
 
         def judge(rows: Rows) -> list[Task]:
             settled = self.harvest.offer(rows)
-            self.folder.record_harvest(self.harvest)
+            self._record_harvest()
             self.decisions.keep(settled, self.harvest)
             if self.harvest.hopeless is not None:
                 self._show_dropped()
@@ -203,8 +221,16 @@ class Walk:
             return False
         self.judged = judged
         self.harvest.recall(judged)
-        self.folder.record_harvest(self.harvest)
+        self._record_harvest()
         return True
+
+    def _record_harvest(self) -> None:
+        self.folder.record_harvest(self.harvest)
+        for key, lane in self.harvest.lanes.items():
+            moved = HarvestMoved(key, lane.judged, lane.accepted, lane.target, dict(lane.reasons))
+            if moved.judged and self._told.get(key) != moved:
+                self._told[key] = moved
+                self.tell(moved)
 
     def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:
         done: list[Rows] = []

@@ -225,7 +225,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes"},
+    {"progress.events", "errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal"},
     {
         "domains",
         "probing.settings",
@@ -242,7 +242,11 @@ FLOORS = [
         *(f"problems.{file.stem}" for file in (ROOT / "magpie_hf" / "problems").glob("[a-z]*.py")),
     },
     {"answers.votes", "answers.workers", "answers.equality", "answers.equivalence", "answers.worker"},
-    {"stage", "heldout", "engines.base", "engines.journal"},
+    {"engines.meter", "progress.gauge", "progress.telling", "progress.noise", "progress.board"},
+    {"progress.words"},
+    {"progress.lines"},
+    {"progress.live"},
+    {"stage", "heldout", "engines.base", "engines.journal", "progress.speed"},
     {"engines.recovery", "engines.device", "engines.plugin"},
     {"engines.forms"},
     {"engines.vllm", "engines.armorm", "engines.fake"},
@@ -261,6 +265,7 @@ FLOORS = [
     {"manifest", "retrying"},
     {"remote"},
     {"hub"},
+    {"progress.recorder"},
     {"decisions", "stats", "facts", "status", "session", "probing.yields", "probing.turns", "probing.probe"},
     {"contents", "markdown", "lint.lists", "lint.complaints", "lint.layout", "lint.messages", "lint.facts"},
     {"metadata", "lint.rows", "lint.card"},
@@ -272,7 +277,7 @@ FLOORS = [
     {"publishing"},
     {"walk", "stopping"},
     {"commands.options", "commands.exits"},
-    {"commands.making", "commands.pushing"},
+    {"commands.making", "commands.pushing", "commands.watching"},
     {"commands.build", "commands.status", "commands.probe", "commands.publish"},
     {"cli"},
     {"__main__"},
@@ -290,7 +295,8 @@ def test_imports_only_go_down() -> None:
             names = []
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("magpie_hf"):
                 base = (node.module or "").removeprefix("magpie_hf").lstrip(".")
-                names = [base] if base not in ("", "engines", "commands") else [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
+                packages = ("", "engines", "commands", "progress")
+                names = [base] if base not in packages else [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
             for name in names:
                 assert floor[name] <= floor[module], f"{module} imports {name}, which is above it"
                 if module.startswith("stages.") or module in ("scorers", "reward"):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magpie_hf.commands.exits import INCOMPLETE, OK
 from magpie_hf.commands.making import check_devices, check_engine, cluster_of, named, plan, recipe_of
 from magpie_hf.commands.options import add_card, add_engine, add_publishing, number, roles
 from magpie_hf.commands.options import domains as domains_of
-from magpie_hf.commands.pushing import check_push, interrupted_at_once, push_folder, say
-from magpie_hf.domains import DOMAINS, MOST_ROWS
+from magpie_hf.commands.pushing import check_push, interrupted_at_once, push_folder
+from magpie_hf.commands.watching import Show, add_watching, watching
+from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
@@ -21,11 +23,15 @@ from magpie_hf.models import repository_or_folder
 from magpie_hf.problems.benchmarks import PRESETS
 from magpie_hf.stopping import stopping_at_once
 
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     build = commands.add_parser("build", help="build datasets", description="Build datasets. Run it again to go on or to change it.")
     add_options(build)
+    add_watching(build)
     build.set_defaults(run=run)
 
 
@@ -111,7 +117,18 @@ def run(options: argparse.Namespace) -> int:
     if options.k < 2:
         raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{named(domains)}"
-    print("\n".join(plan(domains, sources, options.k, out)), flush=True)
+    with watching(options.progress) as show:
+        code = _build(options, domains, sources, out, show)
+    if options.push is not None:
+        on_stdout = sys.stderr if options.progress == "json" else sys.stdout  # where nothing but events goes
+        with contextlib.redirect_stdout(on_stdout), interrupted_at_once():
+            push_folder(options, Path(out).expanduser(), options.push)
+    return code
+
+
+def _build(options: argparse.Namespace, domains: tuple[Domain, ...], sources: dict[str, str], out: str, show: Show) -> int:
+    """The build itself, and what it came to; returns the exit code."""
+    show.say("\n".join(plan(domains, sources, options.k, out)))
     check_devices(options, sources.values())
     cluster = cluster_of(options)
     check_push(options)
@@ -119,12 +136,10 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.facts import models_of
     from magpie_hf.licences import licences_for
     from magpie_hf.runners import Local
-    from magpie_hf.schema import SIDES, TEXT_SPLITS
-    from magpie_hf.stages.export import ExportRL
     from magpie_hf.walk import build
 
-    with stopping_at_once(Path(out).expanduser()):
-        recipe = recipe_of(options, domains)
+    with stopping_at_once(Path(out).expanduser(), show.leave):
+        recipe = recipe_of(options, domains, show.say)
         if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises where one is missing
         datasets = build(
@@ -133,17 +148,22 @@ def run(options: argparse.Namespace) -> int:
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
-            say=say,
+            watch=show.take,
         )
+    return _tell_result(datasets, options.rl_agreement is not None, out, show)
+
+
+def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: str, show: Show) -> int:
+    """Say how many rows there are; returns the exit code."""
+    from magpie_hf.schema import SIDES, TEXT_SPLITS
+    from magpie_hf.stages.export import ExportRL
+
     sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}
     empty = [f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")]
     sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)
     problems = sum(size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES)
-    rl = f" and {problems:,} RL problems" if options.rl_agreement is not None else ""
-    print(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
+    rl = f" and {problems:,} RL problems" if with_rl else ""
+    show.result(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
     if empty:
-        print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
-    if options.push is not None:
-        with interrupted_at_once():
-            push_folder(options, Path(out).expanduser(), options.push)
+        show.error(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens")
     return INCOMPLETE if empty else OK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -120,8 +120,8 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
     )
 
 
-def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recipe:
-    """The recipe that the options describe. Raises BadInput for a model or a benchmark that is none."""
+def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Callable[[str], None] = print) -> Recipe:
+    """The recipe that the options describe; `say` hears of benchmarks that cannot be had. BadInput for a wrong model or benchmark."""
     from magpie_hf.heldout import HeldOut
     from magpie_hf.recipe import Recipe
     from magpie_hf.reward import RewardModel
@@ -133,7 +133,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...]) -> Recip
         for domain in domains
     )
 
-    benchmarks, not_checked = _benchmarks(options)
+    benchmarks, not_checked = _benchmarks(options, say)
     engines = _engines(options, context)
     read = options.scorer_reads
     scorer = RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
@@ -191,7 +191,7 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
     return Acceptance(min_yield=options.min_yield, **given)
 
 
-def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
+def _benchmarks(options: argparse.Namespace, say: Callable[[str], None]) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
     """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had that cannot be."""
     from magpie_hf.problems.loading import load_benchmark
     from magpie_hf.session import no_progress_bars
@@ -210,5 +210,5 @@ def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tup
         reasons = "; ".join(f"{one.name}: {one.reason}" for one in missing)
         raise BadInput(f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave them out")
     for one in missing:
-        print(f"benchmark {one.name}: not checked, {one.reason}", flush=True)
+        say(f"benchmark {one.name}: not checked, {one.reason}")
     return tuple(dict.fromkeys(one.benchmark for one in found if not isinstance(one, NotChecked))), missing

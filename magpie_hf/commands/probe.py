@@ -11,9 +11,11 @@ from typing import Any
 from magpie_hf.commands.exits import INCOMPLETE, OK
 from magpie_hf.commands.making import HEADROOM, Spec, check_devices, check_engine, engines_of
 from magpie_hf.commands.options import add_engine, number
+from magpie_hf.commands.watching import naming
 from magpie_hf.domains import DOMAINS, select
 from magpie_hf.models import repository_or_folder, resolve
 from magpie_hf.probing.settings import DEFAULT_SETTINGS, HOW_TO_NAME, select_settings
+from magpie_hf.progress.noise import caught
 from magpie_hf.stopping import stopping_at_once
 
 
@@ -43,14 +45,15 @@ def run(options: argparse.Namespace) -> int:
         bound = {"max_tokens": options.instruction_max_tokens}
         domains = tuple(replace(domain, instruction=replace(domain.instruction, **bound)) for domain in domains)
     check_engine(options)
-    check_devices(options, [repository_or_folder(options.model)])
-    model = resolve(options.model, revision=options.revision, dtype=options.dtype, max_length=options.max_model_len)
+    with caught() as log, naming(log), stopping_at_once(None, lambda: log.err):
+        check_devices(options, [repository_or_folder(options.model)])
+        model = resolve(options.model, revision=options.revision, dtype=options.dtype, max_length=options.max_model_len)
 
-    from magpie_hf.probing.probe import probe
+        from magpie_hf.probing.probe import probe
 
-    context = HEADROOM + max(domain.instruction.max_tokens for domain in domains)
-    spec: Spec = (model, context, "generate")
-    with stopping_at_once(None), contextlib.closing(engines_of(options, [spec])[spec]) as engine:
-        found = probe(engine, domains, settings, options.draws, options.seed)
+        context = HEADROOM + max(domain.instruction.max_tokens for domain in domains)
+        spec: Spec = (model, context, "generate")
+        with contextlib.closing(engines_of(options, [spec])[spec]) as engine:
+            found = probe(engine, domains, settings, options.draws, options.seed)
     print(json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines()))
     return INCOMPLETE if found.refused else OK

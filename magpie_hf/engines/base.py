@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+from magpie_hf.engines import meter
 from magpie_hf.engines.journal import Journal, current, rating_keys, request_keys
 from magpie_hf.errors import BadInput
 from magpie_hf.models import Model
@@ -86,7 +87,7 @@ class Engine(ABC):
         journal = current()
         keys = request_keys(self.model, prompts, sampling, seeds)
         done = {key: found for key in keys if (found := _found(journal, key, sampling.max_tokens, self.max_length))}
-        return _gather(journal, keys, done, lambda at: self.submit(prompts[at], sampling, seeds[at]), record)
+        return _gather(journal, keys, done, self._metered(prompts, lambda at: self.submit(prompts[at], sampling, seeds[at])), record)
 
     def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
         """One rating a prompt, in order, journalled like `complete`; equal prompts are asked once. Blocks until all are done.
@@ -97,7 +98,17 @@ class Engine(ABC):
         journal = current()
         keys = rating_keys(self.model, prompts, pooling)
         done = {key: Rating(tuple(kept[0]), kept[1], key) for key in keys if (kept := journal.get(key)) is not None}
-        return _gather(journal, keys, done, lambda at: self.submit_rating(prompts[at], pooling), _rating_record)
+        return _gather(journal, keys, done, self._metered(prompts, lambda at: self.submit_rating(prompts[at], pooling)), _rating_record)
+
+    def _metered(self, prompts: Sequence[Sequence[int]], start: Callable[[int], Future[Result]]) -> Callable[[int], Future[Result]]:
+        """`start`, of which the meter hears."""
+
+        def started(at: int) -> Future[Result]:
+            future = start(at)  # the first one opens the engine, which is no part of its life
+            future.add_done_callback(partial(_ended, self.model.name, meter.started(self.model.name), len(prompts[at])))
+            return future
+
+        return started
 
     @abstractmethod
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
@@ -184,3 +195,10 @@ def _gather(
 def _keep(journal: Journal, key: str, recorded: Callable[[Result], list[Any] | None], future: Future[Result]) -> None:
     if not future.cancelled() and future.exception() is None and (value := recorded(future.result())) is not None:
         journal.record(key, value)
+
+
+def _ended(engine: str, began: float, prompt_tokens: int, future: Future[Any]) -> None:
+    """Tell the meter of a request that has ended."""
+    good = not future.cancelled() and future.exception() is None
+    tokens = future.result().num_tokens if good and isinstance(future.result(), Completion) else 0
+    meter.ended(engine, began, prompt_tokens if good else None, tokens)

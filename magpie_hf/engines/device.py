@@ -108,7 +108,9 @@ def _check_cpu(tensor: int, data: int) -> None:
 
 
 def _platform() -> Any:
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # vLLM's own notes would bury the build's lines; the user's setting wins
+    os.environ.setdefault(
+        "VLLM_LOGGING_LEVEL", "ERROR"
+    )  # its notes would bury what is said, where no log takes them; the user's setting wins
     try:
         from vllm.platforms import current_platform
     except ModuleNotFoundError as error:

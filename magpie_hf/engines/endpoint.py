@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+from magpie_hf.engines import meter
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating
 from magpie_hf.engines.pool import Pool
 from magpie_hf.engines.servers import CONNECT_SECONDS, Fault, Server, address
@@ -106,11 +107,13 @@ class Endpoint(Engine):
             pool = _LIVE.pop(self, None)
         if pool is not None:
             pool.close()
+            meter.closed(self.model.name)
 
     def _live(self) -> Pool:
         with _OPENING:
             if self not in _LIVE:
-                _LIVE[self] = self._open()
+                with meter.opening(self.model.name):
+                    _LIVE[self] = self._open()
             return _LIVE[self]
 
     def _open(self) -> Pool:

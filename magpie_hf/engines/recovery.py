@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from magpie_hf.engines import meter
 from magpie_hf.errors import EngineError
 
 LOG = logging.getLogger("magpie_hf")
@@ -46,7 +47,8 @@ class Recovering:
         self._open = open_engine
         self._name = name
         self._pause = pause
-        self._engine: Live | None = open_engine()
+        with meter.opening(name):
+            self._engine: Live | None = open_engine()
         self.max_length = self._engine.max_length
         self._changed = threading.Condition(threading.RLock())
         self._running: list[_Request] = []
@@ -121,6 +123,7 @@ class Recovering:
                 if self._end is None:
                     self._go_on(died)
         self._close_engine()
+        meter.closed(self._name)
         for request in [*self._held, *self._fallen, *(one for group in self._groups for one in group)]:
             request.future.set_exception(self._end)
 
@@ -136,7 +139,8 @@ class Recovering:
             LOG.warning("the engine of %s died with %d requests in flight; it is started again", self._name, len(self._fallen))
             time.sleep(self._pause * 2 ** max(0, self._barren - 1))
             try:
-                self._engine = self._open()
+                with meter.opening(self._name, restart=True):
+                    self._engine = self._open()
             except EngineError as error:
                 LOG.warning("%s", error)
                 self._barren += self._trying

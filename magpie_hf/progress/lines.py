@@ -1,0 +1,127 @@
+"""Views of a build that are made of lines: plain ones for people, JSON for machines, and almost none. Not here: the live one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Protocol, TextIO
+
+from magpie_hf.language import tr
+from magpie_hf.progress import words
+from magpie_hf.progress.board import Board
+from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, HarvestMoved, Planned, Said, ShardFinished, as_json
+
+EVERY_SECONDS = 30.0
+
+
+class View(Protocol):
+    """What shows a build. `take` is called in any thread, and by one at a time but for notes of warnings; `close` is called once."""
+
+    def take(self, event: Event) -> None: ...
+    def close(self) -> None: ...
+
+
+class Lines:
+    """Lines on a stream. One whose reader has left swallows the rest: a build is not given up because nobody looks any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._gone = False
+
+    def put(self, line: str) -> None:
+        if not self._gone:
+            try:
+                print(line, file=self.stream, flush=True)
+            except BrokenPipeError:
+                self._gone = True
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # for what is still in the stream's buffer
+
+
+class Quiet:
+    """The last line, and errors."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._of = {"result": Lines(out), "error": Lines(err)}
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Said) and event.kind in self._of:
+            self._of[event.kind].put(event.line)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Json:
+    """Every event as a JSON object on a line of its own, with the time it was told: `at`, in seconds since 1970."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = Lines(out)
+
+    def take(self, event: Event) -> None:
+        self._out.put(json.dumps({"at": round(time.time(), 3), **as_json(event)}, ensure_ascii=False))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Plain:
+    """What is said, what engines do, each harvest and each stage that is finished, and every half minute how the build stands."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out, err_lines = Lines(out), Lines(err)
+        self._of = {"note": self._out, "result": self._out, "warning": err_lines, "error": err_lines}
+        self._board = Board()
+        self._full: set[str] = set()
+        self._finished: set[str] = set()
+        self._last = time.monotonic()
+
+    def take(self, event: Event) -> None:
+        self._board.take(event)
+        if isinstance(event, Said):
+            self._of[event.kind].put(event.line)
+        elif isinstance(event, EngineOpened | EngineClosed):
+            self._tell(words.engine(event))
+        elif isinstance(event, Planned):
+            self._begin(event)
+        elif isinstance(event, HarvestMoved | ShardFinished):
+            self._tell_what_is_over()
+        if self._board.domains and time.monotonic() - self._last >= EVERY_SECONDS and not isinstance(event, Ended):
+            self._tell(self._state())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _begin(self, event: Planned) -> None:
+        found = sum(one.rows for domain in event.domains for one in domain.found.values())
+        if found:
+            self._tell(tr("{rows:,} rows of finished shards were found", rows=found))
+
+    def _tell_what_is_over(self) -> None:
+        board = self._board
+        for domain, one in board.harvest.items():
+            if board.is_full(domain) and domain not in self._full:
+                self._full.add(domain)
+                said = tr("{accepted:,} problems of {judged:,} draws", accepted=one.accepted, judged=one.judged)
+                self._tell(f"{domain}: {said}")
+        if len(self._full) < len(board.domains):
+            return
+        for stage in board.stages:
+            if stage not in self._finished and board.is_finished(stage):
+                self._finished.add(stage)
+                rows = sum(board.done(stage, domain) for domain in board.domains)
+                self._tell(tr("{stage} finished: {rows:,} rows", stage=stage, rows=rows))
+
+    def _state(self) -> str:
+        board = self._board
+        accepted = tr("{accepted:,} of {target:,} problems accepted", accepted=board.accepted, target=board.target)
+        left = tr("{left} left", left=words.duration(board.left(time.monotonic())))
+        return "; ".join(
+            part
+            for part in (accepted, words.speeds(board), words.in_flight(board), left, words.reasons(board), words.restarts(board))
+            if part
+        )
+
+    def _tell(self, line: str) -> None:
+        self._last = time.monotonic()
+        self._out.put(f"[{words.duration(self._last - self._board.began)}] {line}")

@@ -1,0 +1,145 @@
+"""The recording of a build: its engines are measured while it runs, which goes into run/speed.jsonl, and to whoever watches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from magpie_hf.engines import meter
+from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
+from magpie_hf.progress.gauge import Gauge
+from magpie_hf.progress.speed import SpeedFile, best, read
+
+INTERVAL_SECONDS = 10.0  # of a line in the file
+TICK_SECONDS = 1.0
+NOW_TICKS = 60  # that "now" looks back: a request's tokens are known when it ends, so they come in bursts
+BEST_TICKS = 60  # between two looks at the file for the best speed
+
+
+class Recorder:
+    """A `meter.Watcher` of the engines of these names, for the build in `folder`."""
+
+    def __init__(self, folder: Path, engines: Iterable[str], tell: Callable[[Event], None]) -> None:
+        self._began = time.monotonic()
+        self._folder, self._tell = folder, tell
+        self._gauges = {engine: Gauge() for engine in engines}
+        self._rates = {engine: _Rate() for engine in self._gauges}
+        self._best: dict[str, float | None] = {}
+        self._file = SpeedFile(folder / "run")
+        self._cutting = threading.Lock()  # so that intervals are written in their order
+        self._ending = threading.Event()
+
+    def begin(self) -> None:
+        self._file.build("began", 0.0)
+
+    def end(self, what: Literal["finished", "stopped"], error: str | None) -> None:
+        """Write down what is not yet, and how the build ended."""
+        self._ending.set()
+        for engine in self._gauges:
+            self._cut(engine)
+        seconds = time.monotonic() - self._began
+        self._file.build(what, seconds)
+        self._tell(Ended(what, round(seconds, 3), error))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def started(self, engine: str, at: float, requests: int) -> None:
+        if engine in self._gauges:
+            self._gauges[engine].start(at, requests)
+
+    def ended(self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int) -> None:
+        if engine in self._gauges and began >= self._began:  # else of another build with this engine, whose beginning nobody here saw
+            self._gauges[engine].end(began, at, requests, prompt_tokens, tokens)
+
+    def opened(self, engine: str, seconds: float, restart: bool) -> None:
+        if engine in self._gauges:
+            self._file.opened(engine, seconds, restart)
+            self._tell(EngineOpened(engine, round(seconds, 3), restart))
+
+    def closed(self, engine: str) -> None:
+        if engine in self._gauges:
+            self._cut(engine)
+            self._file.closed(engine)
+            self._tell(EngineClosed(engine))
+
+    def tick_until_the_end(self) -> None:
+        """Write intervals that are over, and tell the speed of engines that are at work."""
+        ticks = 0
+        while not self._ending.wait(TICK_SECONDS):
+            if ticks % BEST_TICKS == 0:
+                events = read(self._folder)
+                self._best = {engine: best(events, engine) for engine in self._gauges}
+            ticks += 1
+            now = time.monotonic()
+            for engine, gauge in self._gauges.items():
+                if gauge.age(now) >= INTERVAL_SECONDS or gauge.idle(now) >= TICK_SECONDS:
+                    self._cut(engine)
+                if gauge.running:
+                    self._tell(self._rates[engine].speed(engine, gauge, now, self._best[engine]))
+
+    def _cut(self, engine: str) -> None:
+        """Write down the interval that is over, where there is one."""
+        with self._cutting:
+            if (made := self._gauges[engine].cut(time.monotonic())) is not None:
+                self._file.interval(engine, made)
+
+
+class _Rate:
+    """How fast an engine is, from a look a tick while it is at work."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque(maxlen=NOW_TICKS)  # seconds at work so far, and tokens by then
+        self._busy, self._last = 0.0, 0.0
+
+    def speed(self, engine: str, gauge: Gauge, now: float, record: float | None) -> Speed:
+        self._busy += min(now - self._last, 2 * TICK_SECONDS)  # a longer time was not spent at work
+        self._last = now
+        self._seen.append((self._busy, gauge.tokens))
+        (began, before), (ends, tokens) = self._seen[0], self._seen[-1]
+        lately = (tokens - before) / (ends - began) if tokens > before else None
+        average = tokens / self._busy if tokens else None
+        return Speed(engine, gauge.running, tokens, _rounded(lately), _rounded(average), _rounded(record))
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 1)
+
+
+_recording: list[Recorder] = []
+
+
+@contextmanager
+def recording(folder: Path, engines: Iterable[str], tell: Callable[[Event], None]) -> Iterator[None]:
+    """Record the build that runs in `folder`; what ends it, an exception or not, is recorded, too."""
+    recorder = Recorder(folder, dict.fromkeys(engines), tell)
+    ticking = threading.Thread(target=recorder.tick_until_the_end, name="magpie-recorder", daemon=True)
+    recorder.begin()
+    _recording.append(recorder)
+    try:
+        with meter.watched_by(recorder):
+            ticking.start()
+            yield
+    except BaseException as error:
+        recorder.end("stopped", f"{type(error).__name__}: {error}")
+        raise
+    else:
+        recorder.end("finished", None)
+    finally:
+        _recording.remove(recorder)
+        ticking.join()
+        recorder.close()
+
+
+def stop(seconds: float = 1.0) -> None:
+    """Record that all builds of this process stop. For the moment before it ends: in a thread, as this one may hold any lock."""
+    stopping = [threading.Thread(target=recorder.end, args=("stopped", None), daemon=True) for recorder in _recording]
+    for one in stopping:
+        one.start()
+    for one in stopping:
+        one.join(seconds)

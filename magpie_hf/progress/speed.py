@@ -1,0 +1,98 @@
+"""run/speed.jsonl: when engines were opened and how fast they were, a JSON object a line. Not here: the measuring.
+
+Lines are appended at once, by one build after the other, and each survives the process. Events and their fields (`at`: seconds since 1970):
+opened (engine, seconds of loading, restart), interval (engine, seconds, mean requests `running`, and of those that finished in it
+`requests`, `prompt_tokens` and `tokens`), closed (engine), build (what: began, finished or stopped; seconds since it began).
+A request's tokens are known when it ends, and belong to its whole life: in the file, what belongs to intervals before the line's stands in
+`earlier`, the latest first. `read` gives it to them.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.progress.gauge import Interval
+
+LOG = logging.getLogger("magpie_hf")
+NAME = "speed.jsonl"
+SUSTAINED_SECONDS = 30.0
+
+
+class SpeedFile:
+    """The file of a build, in its folder `run/`. Where it cannot be written any more, that is said, and the build goes on."""
+
+    def __init__(self, run: Path) -> None:
+        self._broken = False
+        self._handle = os.open(run / NAME, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        size = os.fstat(self._handle).st_size
+        if size and os.pread(self._handle, 1, size - 1) != b"\n":  # of a build that was killed while it wrote
+            os.write(self._handle, b"\n")
+
+    def opened(self, engine: str, seconds: float, restart: bool) -> None:
+        self._write("opened", time.time(), engine=engine, seconds=round(seconds, 3), restart=restart)
+
+    def interval(self, engine: str, made: Interval) -> None:
+        values = {"running": round(made.running, 2), "requests": made.requests, "prompt_tokens": made.prompt_tokens, "tokens": made.tokens}
+        earlier = {"earlier": made.earlier} if made.earlier else {}
+        at = time.time() - (time.monotonic() - made.end)
+        self._write("interval", at, engine=engine, seconds=round(made.seconds, 3), **values, **earlier)
+
+    def closed(self, engine: str) -> None:
+        self._write("closed", time.time(), engine=engine)
+
+    def build(self, what: str, seconds: float) -> None:
+        self._write("build", time.time(), what=what, seconds=round(seconds, 3))
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def _write(self, event: str, at: float, **values: Any) -> None:
+        line = f"{json.dumps({'event': event, 'at': round(at, 3), **values})}\n".encode()
+        try:
+            if not self._broken and os.write(self._handle, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._broken = True
+            LOG.warning("%s cannot be written (%s), so the rest of this build's speed is not kept", NAME, error.strerror)
+
+
+def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
+    """The most completion tokens a second that an engine kept up over `SUSTAINED_SECONDS` without a pause; None: it never ran so long."""
+    rates = []
+    mine = [event for event in events if event["event"] == "interval" and event["engine"] == engine]
+    for first in range(len(mine)):
+        seconds, tokens = 0.0, 0
+        for at in range(first, len(mine)):
+            if at > first and mine[at]["at"] - mine[at]["seconds"] - mine[at - 1]["at"] > 0.5:
+                break
+            seconds, tokens = seconds + mine[at]["seconds"], tokens + mine[at]["tokens"]
+            if seconds >= SUSTAINED_SECONDS:
+                rates.append(tokens / seconds)
+                break
+    return max(rates, default=None)
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The events of all builds in a build's folder, in order; none where there is no file. Torn lines are passed over."""
+    file = folder / "run" / NAME
+    events: list[dict[str, Any]] = []
+    intervals: dict[str, list[dict[str, Any]]] = {}
+    for line in file.read_bytes().splitlines() if file.is_file() else ():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        events.append(event)
+        if event["event"] == "interval":
+            before = intervals.setdefault(event["engine"], [])
+            for back, tokens in enumerate(event.pop("earlier", ()), start=1):
+                (before[-back] if back <= len(before) else event)["tokens"] += tokens
+            before.append(event)
+    return events
