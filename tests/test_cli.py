@@ -225,7 +225,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal"},
+    {"errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal", "records"},
     {
         "domains",
         "probing.settings",
@@ -271,9 +271,11 @@ FLOORS = [
     {"release"},
     {"publishing"},
     {"walk", "stopping"},
+    {"showing.formulas", "showing.finding"},
+    {"showing.layout"},
     {"commands.options", "commands.exits"},
     {"commands.making", "commands.pushing"},
-    {"commands.build", "commands.status", "commands.probe", "commands.publish"},
+    {"commands.build", "commands.status", "commands.show", "commands.probe", "commands.publish"},
     {"cli"},
     {"__main__"},
 ]
