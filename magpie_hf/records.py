@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ def record_of(folder: Path) -> dict[str, Any]:
 
     Raises BadInput where there is none, where it cannot be read, and where a newer version of magpie_hf wrote it.
     """
+    from importlib.metadata import version  # slow to load, and build --help needs none of it
+
     try:
         lack = _lack(folder)
         record = {} if lack else json.loads((folder / RUN / RECORD).read_text(encoding="utf-8"))

@@ -271,7 +271,7 @@ FLOORS = [
     {"release"},
     {"publishing"},
     {"walk", "stopping"},
-    {"showing.formulas", "showing.finding"},
+    {"pace", "showing.formulas", "showing.finding"},
     {"showing.layout"},
     {"commands.options", "commands.exits"},
     {"commands.making", "commands.pushing"},

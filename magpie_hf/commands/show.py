@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.showing.layout import Layout
     from magpie_hf.terminal import console
 
-    layout = Layout(console(), options.raw, options.thinking)
+    to = console()
+    layout = Layout(to, options.raw or not to.encoding.startswith("utf"), options.thinking)  # LaTeX says more than question marks
     for shown in rows:
         layout.show(shown)
     return OK

@@ -98,7 +98,8 @@ def _read(formula: str) -> str | None:
         read = str(reader.nodelist_to_text(nodes))
     except (LatexWalkerError, _Unknown, *_BROKEN):
         return None
-    return re.sub(r" +(?=[)\],.;\n])|(?<=[(\[\n]) +", "", re.sub(r"[ \t]+", " ", read)).strip()
+    spaced = re.sub(r"[ \t]*(:=|[=≤≥≠<>≈≡∈∉→←⟹⟸⟺]+)[ \t]*", r" \1 ", re.sub(r"[ \t]+", " ", read))
+    return re.sub(r" +(?=[)\],.;\n])|(?<=[(\[\n]) +", "", spaced).strip()
 
 
 @cache

@@ -62,11 +62,12 @@ class Layout:
     def _abreast(self, parts: Sequence[Part], width: int) -> None:
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, padding=(0, GAP, 1, 0), header_style="cyan")
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="cyan")
         for label, _ in parts:
             table.add_column(label, width=width, overflow="fold")
         table.add_row(*(self._readable(text) for _, text in parts))
         self.to.print(table)
+        self.to.print()
 
     def _wrapped(self, text: str) -> Iterator[str]:
         from rich.text import Text
