@@ -63,7 +63,12 @@ def _rate(spans: Sequence[dict[str, Any]]) -> float:
     for one in sorted(spans, key=lambda one: float(one["at"] - one["seconds"])):
         busy += max(0.0, one["at"] - max(end, one["at"] - one["seconds"]))
         end = max(end, one["at"])
-    return float(sum(one["tokens"] for one in spans) / busy) if busy else 0.0
+    return float(sum(map(_tokens, spans)) / busy) if busy else 0.0
+
+
+def _tokens(interval: dict[str, Any]) -> float:
+    """Of the requests that ended in an interval: those that were made in it, and those of intervals before it."""
+    return float(interval["tokens"] + sum(interval.get("earlier", ())))
 
 
 def _is_interval(event: dict[str, Any]) -> bool:

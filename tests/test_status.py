@@ -44,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def interval(at: float, tokens: int, engine: str = "model") -> str:
-    return json.dumps({"event": "interval", "at": at, "engine": engine, "seconds": 10.0, "requests": 5, "tokens": tokens}) + "\n"
+def interval(at: float, tokens: int, engine: str = "model", **more: object) -> str:
+    return json.dumps({"event": "interval", "at": at, "engine": engine, "seconds": 10.0, "requests": 5, "tokens": tokens, **more}) + "\n"
 
 
 def on_terminal(columns: int, *words: str, **environment: str) -> str:
@@ -127,7 +127,9 @@ def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
     assert tokens_left(found) == 100 * 10 + 120 * 100 + 160 * 300
     speed = folder / "run" / "speed.jsonl"
     assert pace(folder, found) is None
-    speed.write_text(interval(1000, 1_000) + interval(1000, 3_000, "solver") + interval(2000, 2_000) + '{"event":"inter')
+    speed.write_text(
+        interval(1000, 1_000) + interval(1000, 3_000, "solver") + interval(2000, 1_500, earlier=[300, 200]) + '{"event":"inter'
+    )
     measured = pace(folder, found)
     assert measured is not None
     assert measured.average_tokens_per_second == 6_000 / 20  # two engines at once, and then one
