@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from magpie_hf.commands import build, probe, publish, status
+from magpie_hf.commands import build, probe, publish, show, status
 from magpie_hf.commands.exits import BAD_INPUT, FAILED
 from magpie_hf.commands.options import Parser
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.language import LANGUAGES, tr, use, wanted
+from magpie_hf.terminal import encodable
 
-COMMANDS = (build, status, probe, publish)
+COMMANDS = (build, status, show, probe, publish)
 
 
 def parser() -> Parser:
@@ -29,10 +30,14 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130 interrupted)."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    encodable(sys.stdout, sys.stderr)
     try:
         use(wanted(arguments))
         options = parser().parse_args(arguments)
-        return int(options.run(options))
+        code = int(options.run(options))
+        if sys.stdout is not None:  # it is None where standard output was closed before the start
+            sys.stdout.flush()  # a pipe whose reader has left says so here, and not while Python ends
+        return code
     except BadInput as error:
         return _complain(error, BAD_INPUT)
     except (EngineError, HubError, NothingMade) as error:

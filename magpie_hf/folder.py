@@ -26,6 +26,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Harvest
 from magpie_hf.manifest import sum_of
 from magpie_hf.recipe import Recipe
+from magpie_hf.records import FACTS, FORMAT, HARVESTED, LOCK, RECORD
 from magpie_hf.rows import Published, open_table
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.shards import sync, write_json
@@ -36,12 +37,7 @@ from magpie_hf.stats import Built, Draws, Tally, published, with_rows
 
 LOG = logging.getLogger("magpie_hf")
 README = "README.md"
-LOCK = "lock"
-RECORD = "build.json"
-HARVESTED = "harvest.json"
-FACTS = "facts.json"
 DRAWS = "draws.json"
-FORMAT = 1  # of facts.json; goes up when a card needs something else
 DROPPED = "dropped"
 PARTIAL = "partial-"  # begins the names of folders in which a part of a build is written, to be published
 UNDER_WAY = """---

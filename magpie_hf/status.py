@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.records import HARVESTED, LOCK, RUN, UNREADABLE, record_of, unreadable
 
 
 @dataclass(frozen=True)
@@ -75,27 +75,21 @@ class Status:
 
 def status(folder: Path) -> Status:
     """The status of the build in `folder`. Raises BadInput where there is none, or its record cannot be read."""
-    file = folder / "run" / "build.json"
-    if not file.is_file():
-        what = "does not exist" if not folder.exists() else "holds no build (no run/build.json)"
-        raise BadInput(f"{folder} {what}; give the --out folder of a build")
+    record = record_of(folder)
+    run = folder / RUN
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
         walk = record.get("walk", {})
-        harvest = {domain: _harvest(folder / "run" / "harvest.json", domain, facts["count"]) for domain, facts in walk.items()}
+        harvest = {domain: _harvest(run / HARVESTED, domain, facts["count"]) for domain, facts in walk.items()}
         stages = [
-            _stage(folder / "run" / domain / key, domain, label, harvest[domain].judged if half == "answers" else None)
+            _stage(run / domain / key, domain, label, harvest[domain].judged if half == "answers" else None)
             for domain, facts in walk.items()
             for half in ("draws", "answers")
             for label, key in facts[half].items()
         ]
-        running, finished = _running(folder / "run" / "lock"), bool(record.get("finished"))
+        running, finished = _running(run / LOCK), bool(record.get("finished"))
         return Status(record["name"], record["seed"], running, finished, tuple(harvest.values()), tuple(stages))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(
-            f"the record in {file.parent} cannot be read ({type(error).__name__}: {error}); run the build again, with the version of "
-            "magpie_hf that began it"
-        ) from error
+    except UNREADABLE as error:
+        raise unreadable(folder, error) from error
 
 
 def _harvest(file: Path, domain: str, target: int) -> HarvestStatus:
@@ -117,8 +111,17 @@ def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageSt
             at = stop
             tokens, seconds = tokens + facts["tokens"], seconds + facts["seconds"]
             reasons.update(facts["reasons"])
-    kept = sum(journal.read_bytes().count(b"\n") for journal in folder.glob("*.journal"))
+    kept = sum(map(_lines, folder.glob("*.journal")))
     return StageStatus(domain, label, rows, wanted, kept, tokens, seconds, dict(sorted(reasons.items())))
+
+
+def _lines(file: Path) -> int:
+    """How many lines a file has, read a megabyte at a time (120 MB of journals in flight: 0.07 s)."""
+    lines, piece = 0, bytearray(1 << 20)
+    with file.open("rb", buffering=0) as stream:
+        while size := stream.readinto(piece):
+            lines += piece.count(b"\n", 0, size)
+    return lines
 
 
 def _running(lock: Path) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shlex
 import signal
@@ -40,6 +39,8 @@ def stopping_at_once(out: Path | None, leave: Callable[[], TextIO] = lambda: sys
 
 def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoReturn:
     """Ctrl-C or SIGTERM: end at once. Every finished request of a build is in its journal, so there is nothing to wait for."""
+    import multiprocessing
+
     from magpie_hf.engines.journal import flush
 
     signal.signal(number, lambda number, _: os._exit(_STOPPED[number]))  # a second one does not even wait for the words

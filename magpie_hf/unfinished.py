@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from magpie_hf.decisions import decided
 from magpie_hf.errors import BadInput
-from magpie_hf.folder import RECORD
+from magpie_hf.records import RECORD
 from magpie_hf.rows import Made, Published, Rows, seed_rows
 from magpie_hf.runners import DIGESTS, finished
 from magpie_hf.shards import ShardFolder

@@ -225,7 +225,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"progress.events", "errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal"},
+    {"errors", "known", "labels", "language", "limits", "progress.events", "reasons", "records", "sampling", "shapes", "terminal", "wording"},
     {
         "domains",
         "probing.settings",
@@ -276,9 +276,11 @@ FLOORS = [
     {"release"},
     {"publishing"},
     {"walk", "stopping"},
+    {"pace", "showing.formulas", "showing.finding"},
+    {"showing.layout"},
     {"commands.options", "commands.exits"},
     {"commands.making", "commands.pushing", "commands.watching"},
-    {"commands.build", "commands.status", "commands.probe", "commands.publish"},
+    {"commands.build", "commands.probe", "commands.publish", "commands.show", "commands.status"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,195 @@
+"""Writes docs/reference.md from the code: `python docs/reference.py`. A test holds that it is current. Not here: how to use it."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from datasets import Features, Value
+
+from magpie_hf import records, schema, stopping
+from magpie_hf.card import FOLDER as CARDS
+from magpie_hf.cli import parser
+from magpie_hf.cluster import RayCluster
+from magpie_hf.commands import exits
+from magpie_hf.domains import Domain
+from magpie_hf.engines.endpoint import Endpoint
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.engines.vllm import VLLM
+from magpie_hf.harvest import Acceptance
+from magpie_hf.heldout import HeldOut
+from magpie_hf.models import Model
+from magpie_hf.pace import SPEED
+from magpie_hf.problems.benchmarks import Benchmark
+from magpie_hf.recipe import Recipe
+from magpie_hf.reward import RewardModel
+from magpie_hf.sampling import Sampling
+from magpie_hf.scorers import Judge
+from magpie_hf.stages.pair import Pair
+from magpie_hf.walk import build
+
+FILE = Path(__file__).with_suffix(".md")
+CONFIGURATIONS = (
+    Recipe,
+    Domain,
+    Sampling,
+    Acceptance,
+    Pair,
+    HeldOut,
+    Judge,
+    RewardModel,
+    Model,
+    VLLM,
+    Endpoint,
+    RayCluster,
+    FakeEngine,
+    Benchmark,
+)
+COLUMNS = (
+    ("`<domain>`", "`train_sft`, `test_sft`, `train_prefs`, `test_prefs`", "domain", schema.PUBLISHED),
+    ("`candidates`", "`train`, `test`", "candidates", schema.CANDIDATES),
+    ("`<domain>_rl`", "`train`, `test`", "rl", schema.RL),
+)
+FILES = (
+    (records.RECORD, "whose build this is, its stages' folders, the published files with their checksums, and whether it is finished"),
+    (records.FACTS, "what determined the rows, for the card"),
+    (records.HARVESTED, "how many draws of each domain were judged and accepted, and the reasons of the others"),
+    ("draws.json", "the same of the finished build, for the card"),
+    (SPEED, "what engines made while they ran, for `magpie-hf status`"),
+    (records.LOCK, "held by the build that runs here, and naming its process and host"),
+    ("<domain>/<stage>-<hash>/stage.json", "what the stage is, what it read, and rows, tokens, seconds and reasons of each shard"),
+    ("<domain>/<stage>-<hash>/<from>-<to>.arrow", "a finished shard: rows from (included) to (excluded)"),
+    ("<domain>/<stage>-<hash>/<from>-<to>.journal", "finished requests of a shard that is under way"),
+    ("harvest/<hash>/<domain>.arrow", "what was decided of each draw"),
+    ("dropped/<domain>/train-*.parquet", "draws that were not accepted, with their reasons"),
+)
+
+
+def reference() -> str:
+    """The whole page."""
+    parts = [
+        "# Reference",
+        "Made from the code by `python docs/reference.py`; [the guide](guide.md) says how to use it.",
+        "## Commands",
+        *_commands(),
+        "## Exit codes",
+        _table(("code", "means"), _exit_codes()),
+        "## From Python",
+        f"`magpie_hf.build{_signature(build)}`",
+        _text(build),
+        "### Configurations",
+        "Frozen dataclasses of `magpie_hf`. What says only where and how fast something runs makes no difference to the rows.",
+        *(part for one in CONFIGURATIONS for part in _configuration(one)),
+        "## Columns",
+        *(part for one in COLUMNS for part in _columns(*one)),
+        "### Dropped draws",
+        "`run/dropped/<domain>/*.parquet`, which are not published.",
+        _table(("column", "type"), [(f"`{name}`", _type(kind)) for name, kind in schema.DROPPED.items()]),
+        "## Files of a run",
+        "Under `run/` in the `--out` folder. Everything beside `run/` is what is published.",
+        _table(("file", "holds"), [(f"`{name}`", what) for name, what in FILES]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands() -> Iterator[str]:
+    whole = parser()
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    yield _table(("option", "means"), _options(whole._actions))
+    for name, command in commands.choices.items():
+        yield f"### magpie-hf {name}"
+        yield str(command.description)
+        for group in command._action_groups:
+            if rows := _options(group._group_actions):
+                yield f"**{group.title}**"
+                yield _table(("option", "means"), rows)
+
+
+def _options(actions: Sequence[argparse.Action]) -> list[tuple[str, str]]:
+    shown = [action for action in actions if not isinstance(action, (argparse._SubParsersAction, argparse._HelpAction))]
+    return [(_name(action), _help(action)) for action in shown]
+
+
+def _name(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return f"`{action.metavar or action.dest}`"
+    value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+    choices = "" if action.choices is None else f" {{{','.join(map(str, action.choices))}}}"
+    return f"`{', '.join(action.option_strings)}{choices or value}`"
+
+
+def _help(action: argparse.Action) -> str:
+    return ((action.help or "") % {**vars(action), "prog": "magpie-hf"}).replace("<", r"\<")  # Markdown would take it for a tag
+
+
+def _exit_codes() -> list[tuple[str, str]]:
+    codes = {
+        exits.OK: "done",
+        exits.FAILED: "failed: an engine, the Hub or the disk, or nothing could be made",
+        exits.BAD_INPUT: "bad input: one line says what, and nothing was written",
+        exits.INCOMPLETE: "done, but a split is empty",
+        stopping.INTERRUPTED: "interrupted (Ctrl-C); what is finished is safe",
+        stopping.TERMINATED: "terminated (SIGTERM); what is finished is safe",
+    }
+    return [(str(code), meaning) for code, meaning in codes.items()]
+
+
+def _configuration(one: type) -> Iterator[str]:
+    yield f"#### {one.__name__}"
+    yield _text(one)
+    yield _table(
+        ("field", "type", "default"), [(f"`{field.name}`", _annotation(field.type), _default(field)) for field in fields(one) if field.init]
+    )
+
+
+def _text(one: Any) -> str:
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(one.__doc__))
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    parameters = inspect.signature(function).parameters.values()
+    return f"({', '.join(str(one.name) if one.default is one.empty else f'{one.name}={_value(one.default)}' for one in parameters)})"
+
+
+def _annotation(kind: Any) -> str:
+    return f"`{kind if isinstance(kind, str) else getattr(kind, '__name__', kind)}`"
+
+
+def _default(field: Any) -> str:
+    if field.default is not MISSING:
+        return f"`{_value(field.default)}`"
+    return "" if field.default_factory is MISSING else f"`{field.default_factory.__name__}()`"
+
+
+def _value(value: Any) -> str:
+    return getattr(value, "__name__", repr(value)).replace("<lambda>", "…")
+
+
+def _columns(name: str, splits: str, kind: str, features: Features) -> Iterator[str]:
+    meanings = yaml.safe_load((CARDS / "words.en.yaml").read_text(encoding="utf-8"))["columns"][kind]
+    yield f"### Configuration {name}"
+    yield f"Splits {splits}."
+    yield _table(("column", "type", "means"), [(f"`{column}`", _type(one), meanings[column]) for column, one in features.items()])
+
+
+def _type(feature: Any) -> str:
+    if isinstance(feature, Value):
+        return str(feature.dtype)
+    if isinstance(feature, dict):
+        return f"{{{', '.join(f'{name}: {_type(one)}' for name, one in feature.items())}}}"
+    return f"list of {_type(feature[0] if isinstance(feature, list) else feature.feature)}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    FILE.write_text(reference(), encoding="utf-8")

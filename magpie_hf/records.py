@@ -1,0 +1,68 @@
+"""The record of a build: the files in its folder that say whose and how far it is, read without loading anything. Not here: writing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.errors import BadInput
+
+RUN = "run"
+RECORD = "build.json"
+HARVESTED = "harvest.json"
+FACTS = "facts.json"
+FORMAT = 1  # of facts.json; goes up when a card needs something else
+LOCK = "lock"
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)  # what reading a record raises that is torn, or another's
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """The record of the build in `folder`.
+
+    Raises BadInput where there is none, where it cannot be read, and where a newer version of magpie_hf wrote it.
+    """
+    from importlib.metadata import version  # slow to load, and build --help needs none of it
+
+    try:
+        lack = _lack(folder)
+        record = {} if lack else json.loads((folder / RUN / RECORD).read_text(encoding="utf-8"))
+        made_by, mine = str(record.get("magpie_hf", "")), version("magpie-hf")
+        newer = _numbers(made_by) > _numbers(mine) or _format(folder) > FORMAT
+    except UNREADABLE as error:
+        raise unreadable(folder, error) from error
+    if lack:
+        raise BadInput(f"{folder} {lack}; give the --out folder of a build")
+    if newer:
+        raise BadInput(f"{folder} was made by a newer version of magpie_hf ({made_by}; this is {mine}); update magpie_hf")
+    return dict(record)
+
+
+def unreadable(folder: Path, error: Exception) -> BadInput:
+    """What to raise where the record turns out to be torn, or not what this version writes."""
+    return BadInput(
+        f"the record in {folder / RUN} cannot be read ({type(error).__name__}: {error}); run the build again, with the version of "
+        "magpie_hf that began it"
+    )
+
+
+def _lack(folder: Path) -> str | None:
+    """Why the folder holds no build; None where it holds one."""
+    if (folder / RUN / RECORD).is_file():
+        return None
+    if not folder.is_dir():
+        return "is a file" if folder.exists() else "does not exist"
+    return "holds no build (no run/build.json)" if any(folder.iterdir()) else "is empty"
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)[:3]]
+
+
+def _format(folder: Path) -> int:
+    """Of the facts, where they are there already and whole."""
+    try:
+        return int(json.loads((folder / RUN / FACTS).read_text(encoding="utf-8")).get("format", 0))
+    except UNREADABLE:
+        return 0

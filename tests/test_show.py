@@ -1,0 +1,248 @@
+"""`magpie-hf show`: rows of a build on the terminal, whatever is in them, and whatever the terminal is."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
+from magpie_hf.cli import main
+from magpie_hf.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.engines.base import Completion
+from magpie_hf.heldout import HeldOut
+from magpie_hf.language import use
+from magpie_hf.models import resolve
+from magpie_hf.sampling import Sampling
+from magpie_hf.showing.finding import Place, read
+from magpie_hf.walk import build
+
+HOSTILE = "\x1b]0;mine\x07 \u202etxet $\\alpha \x9b31m$ [bold]x[/bold]"
+
+
+@dataclass
+class Thinking(Answers):
+    """Answers that think first, with formulas, and some draws that are no problems."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        completion = super().__call__(prompt, sampling, seed)
+        if sampling.temperature == PROBLEMS and seed % 4 == 0:
+            return replace(completion, text="Hello! How are you today? My cat is called Tom.", finish_reason="stop")
+        if sampling.temperature in (SOLUTIONS, CANDIDATES) and completion.finish_reason == "stop":
+            text = f"<think>\nLet us see. {HOSTILE}\n</think>\n\nFirst $x^{{10}} \\leq \\frac{{1}}{{2}}$. {HOSTILE} {completion.text}"
+            return replace(completion, text=text)
+        return completion
+
+
+@pytest.fixture(scope="module")
+def folder(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished build of two domains, with test splits and problems for reinforcement learning."""
+    out = tmp_path_factory.mktemp("show") / "out"
+    recipe = small_recipe(Thinking(resolve(str(demo_model)), answers=2), count=8)
+    build(replace(recipe, rl_agreement=0.1, held_out=HeldOut(0.3)), out)
+    return out
+
+
+def shown(folder: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["show", str(folder), *words]) == OK
+    return capsys.readouterr().out
+
+
+def rows_of(folder: Path, pattern: str) -> list[dict[str, object]]:
+    return [row for file in sorted(folder.glob(pattern), key=lambda file: "test" in file.name) for row in pq.read_table(file).to_pylist()]
+
+
+def test_the_first_rows_come_from_each_domain_in_turn(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(folder, "-n", "4", capsys=capsys)
+    expected = [rows_of(folder, f"{domain}/*_sft-*.parquet")[at]["id"] for at in (0, 1) for domain in ("algebra", "geometry")]
+    assert re.findall(r"^=== (\S+)  (?:train|test)_sft$", said, re.MULTILINE) == expected
+    everything = shown(folder, "-n", "999", capsys=capsys)
+    assert everything.count("=== ") == len(rows_of(folder, "*/*_sft-*.parquet"))
+    assert "  test_sft\n" in everything
+
+
+def test_a_row_says_what_is_in_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = next(row for row in rows_of(folder, "algebra/train_sft-*.parquet") if row["has_pair"])
+    said = shown(folder, "--id", str(row["id"]), capsys=capsys)
+    assert f"answer ({row['solution_tokens']:,} tokens)\n  [{len(str(row['thinking'])):,} characters of thinking; --thinking" in said
+    assert "  First x¹⁰ ≤ ¹⁄₂. " in said
+    assert "Let us see" not in said
+    assert f"final answer: {row['answer']}\n" in said
+    assert f"agreement: {row['answer_agreement']:.0%} of {row['answer_votes']} votes" in said
+    assert f"pair: {row['pair_kind']}, chosen {row['score_chosen']:.2f}, rejected {row['score_rejected']:.2f}, margin " in said
+    thought = shown(folder, "--id", str(row["id"]), "--thinking", "--raw", capsys=capsys)
+    assert "Let us see" in thought
+    assert "First $x^{10} \\leq \\frac{1}{2}$." in thought
+
+
+def test_every_split_can_be_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = (json.loads(line) for line in shown(folder, "--split", "prefs", "-n", "1", "--json", capsys=capsys).splitlines())
+    said = shown(folder, "--split", "prefs", "--id", row["id"], capsys=capsys)
+    assert f"chosen: score {row['score_chosen']:.2f}, {row['chosen_tokens']} tokens\n" in said
+    assert said.index("chosen: ") < said.index("rejected: ")
+    (row,) = (json.loads(line) for line in shown(folder, "--split", "candidates", "-n", "1", "--json", capsys=capsys).splitlines())
+    said = shown(folder, "--split", "candidates", "--id", row["id"], capsys=capsys)
+    assert len(re.findall(r"^candidate \d: ", said, re.MULTILINE)) == len(row["candidates"]) == 3
+    assert f"candidate {row['chosen_index'] + 1}: chosen, " in said
+    for one in row["candidates"]:
+        assert (f"answer {one['answer']}" if one["answer"] else f"[incomplete: {one['reason']}]") in said
+    assert "ground truth: $\\boxed{" in shown(folder, "--split", "rl", "-n", "1", capsys=capsys)
+    dropped = shown(folder, "--split", "dropped", "-n", "999", "--domain", "geometry", capsys=capsys)
+    assert "dropped: chat\n" in dropped
+    assert "draw\n  Hello! How are you today?" in dropped
+    assert "=== algebra-" not in dropped
+
+
+def test_nothing_that_a_terminal_obeys_reaches_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--thinking"], ["--raw"], ["--json"], ["--split", "candidates"], ["--split", "prefs"]):
+        said = shown(folder, "-n", "99", *words, capsys=capsys)
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
+        assert "\\u202e" in said
+        assert "[bold]x[/bold]" in said
+
+
+def test_random_rows_are_the_same_for_a_seed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def ids(*words: str) -> list[str]:
+        return re.findall(r"^=== (\S+)", shown(folder, "-n", "6", *words, capsys=capsys), re.MULTILINE)
+
+    assert ids("--seed", "1") == ids("--random", "--seed", "1") != ids()
+    assert ids("--seed", "1") != ids("--seed", "2")
+    assert len(set(ids("--random"))) == 6
+
+
+def test_json_is_the_whole_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line, *others = shown(folder, "-n", "1", "--json", capsys=capsys).splitlines()
+    assert json.loads(line) == {"split": "train_sft", **rows_of(folder, "algebra/train_sft-*.parquet")[0]}
+    assert not others
+
+
+def test_rows_of_a_large_file_are_found_wherever_they_lie(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    file = tmp_path / "train_sft-00000-of-00001.parquet"
+    pq.write_table(pa.table({"id": [f"id-{number}" for number in range(1000)], "messages": ["x"] * 1000}), file, row_group_size=150)
+    wanted = [999, 0, 149, 150, 151, 431, 432, 300]
+    assert [shown.row for shown in read("sft", [Place(file, number) for number in wanted], whole=False)] == [
+        {"id": f"id-{number}"} for number in wanted
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["-n", "0"], "-n is 0; give at least 1 row"),
+        (["-n", "-3"], "-n is -3; give at least 1 row"),
+        (["-n", "many"], "argument -n: 'many' is not a whole number"),
+        (["--domain", "algbra"], "'algbra' is not a domain of the build in {folder}; did you mean algebra?"),
+        (["--domain", "alchemy"], "'alchemy' is not a domain of the build in {folder}; choose from algebra, geometry"),
+        (["--domain", ""], "'' is not a domain"),
+        (["--id", "nobody"], "no row in sft has the id 'nobody'; leave --id out to see some with their ids"),
+        (["--split", "all"], "argument --split: invalid choice: 'all'"),
+    ],
+)
+def test_bad_input_is_one_line(words: list[str], line: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(folder), *words]) == BAD_INPUT
+    said = capsys.readouterr()
+    assert said.err.startswith(f"magpie-hf: {line.format(folder=folder)}")
+    assert said.err.count("\n") == 1
+    assert not said.out
+
+
+def test_a_row_of_another_split_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dropped = json.loads(shown(folder, "--split", "dropped", "-n", "1", "--json", capsys=capsys))["id"]
+    assert main(["show", str(folder), "--id", dropped]) == BAD_INPUT
+    assert f"no row in sft has the id '{dropped}'; it is in dropped: choose one with --split" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "status"])
+@pytest.mark.parametrize(
+    ("harm", "line"),
+    [
+        ("missing", "{folder} does not exist; give the --out folder of a build"),
+        ("empty", "{folder} is empty; give the --out folder of a build"),
+        ("a file", "{folder} is a file; give the --out folder of a build"),
+        ("another's", "{folder} holds no build (no run/build.json); give the --out folder of a build"),
+        ("torn", "the record in {folder}/run cannot be read (JSONDecodeError: "),
+        ("no object", "the record in {folder}/run cannot be read (AttributeError: "),
+        ("newer", "{folder} was made by a newer version of magpie_hf (99.0.0; this is "),
+        ("newer facts", "{folder} was made by a newer version of magpie_hf (0.1.0; this is "),
+    ],
+)
+def test_a_folder_that_is_no_build_of_this_version(
+    harm: str, line: str, command: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    record = out / "run" / "build.json"
+    if harm == "a file":
+        out.write_text("text")
+    elif harm != "missing":
+        out.mkdir()
+    if harm == "another's":
+        (out / "thesis.tex").write_text("text")
+    if harm in ("torn", "no object", "newer", "newer facts"):
+        shutil.copytree(folder / "run", out / "run", ignore=shutil.ignore_patterns("*.arrow"))
+        text = record.read_text()
+        new = {"torn": text[:200], "no object": "[1]", "newer": text.replace('"magpie_hf": "0.1.0"', '"magpie_hf": "99.0.0"')}
+        record.write_text(new.get(harm, text))
+    if harm == "newer facts":
+        facts = json.loads((out / "run" / "facts.json").read_text())
+        (out / "run" / "facts.json").write_text(json.dumps({**facts, "format": facts["format"] + 1}))
+    assert main([command, str(out)]) == BAD_INPUT
+    said = capsys.readouterr()
+    assert said.err.startswith(f"magpie-hf: {line.format(folder=out)}")
+    assert said.err.count("\n") == 1
+    assert not said.out
+
+
+def test_an_unfinished_build_says_what_there_is(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(folder, out, ignore=shutil.ignore_patterns("*.arrow", "algebra", "candidates", "*_rl", "geometry"))
+    record = json.loads((out / "run" / "build.json").read_text())
+    del record["finished"]
+    (out / "run" / "build.json").write_text(json.dumps(record))
+    assert main(["show", str(out)]) == BAD_INPUT
+    assert f"{out} is not finished, and has no rows in sft; there is: nothing yet" in capsys.readouterr().err
+    shutil.copytree(folder / "geometry", out / "geometry")
+    assert main(["show", str(out), "-n", "1"]) == OK
+    said = capsys.readouterr()
+    assert said.out.startswith("=== geometry-")
+    assert said.err == f"magpie-hf: {out} is not finished; these rows are of what it last came to\n"
+
+
+def test_a_torn_file_is_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(folder, tmp_path / "out", ignore=shutil.ignore_patterns("*.arrow"))
+    (file,) = (tmp_path / "out" / "algebra").glob("train_sft-*.parquet")
+    file.write_bytes(file.read_bytes()[:-100])
+    assert main(["show", str(tmp_path / "out")]) == BAD_INPUT
+    assert capsys.readouterr().err == f"magpie-hf: {file} cannot be read (ArrowInvalid); run the build again, which writes it anew\n"
+
+
+def test_a_pipe_that_is_closed_early_is_no_error_of_ours(folder: Path) -> None:
+    for words in (["show", str(folder), "-n", "99"], ["show", str(folder), "--json"], ["status", str(folder)]):
+        command = [sys.executable, "-m", "magpie_hf", *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stderr
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == FAILED
+        closed = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, timeout=60, check=False)
+        assert (closed.returncode, closed.stdout, closed.stderr) == (OK, b"", b"")
+
+
+def test_japanese(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        assert main(["--lang", "ja", "show", str(folder), "-n", "1"]) == OK
+    finally:
+        use("en")
+    said = capsys.readouterr().out
+    assert "\n問題\n" in said
+    assert "\n最終解答: " in said
