@@ -20,6 +20,7 @@ from magpie_hf.errors import LowYield, NothingMade
 from magpie_hf.facts import facts
 from magpie_hf.folder import Folder
 from magpie_hf.harvest import KEY, Harvest
+from magpie_hf.language import tr
 from magpie_hf.problems.twins import Twins, neighbour_distances
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.rows import Made, Published, Rows, in_memory, seed_rows
@@ -61,7 +62,7 @@ def build(
     finished = folder.is_finished(recipe)
 
     def report(domain: str, label: str, rows: int, seconds: float) -> None:
-        say(f"{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s")
+        say(tr("{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s", domain=domain, label=label, rows=rows, seconds=seconds))
 
     local = runner(folder.run, shard_rows, shards_in_flight, report)
     if not finished:

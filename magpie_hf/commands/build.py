@@ -16,6 +16,7 @@ from magpie_hf.domains import DOMAINS, MOST_ROWS
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
+from magpie_hf.language import tr
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
 from magpie_hf.models import repository_or_folder
 from magpie_hf.problems.benchmarks import PRESETS
@@ -139,10 +140,15 @@ def run(options: argparse.Namespace) -> int:
     empty = [f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")]
     sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)
     problems = sum(size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES)
-    rl = f" and {problems:,} RL problems" if options.rl_agreement is not None else ""
-    print(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
+    if options.rl_agreement is None:
+        print(tr("{sft:,} SFT rows, {pairs:,} pairs in {out}", sft=sft, pairs=pairs, out=out))
+    else:
+        print(
+            tr("{sft:,} SFT rows, {pairs:,} pairs and {problems:,} RL problems in {out}", sft=sft, pairs=pairs, problems=problems, out=out)
+        )
     if empty:
-        print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
+        said = tr("no row came of {splits}; draw more (--count) or raise --max-tokens", splits=", ".join(empty))
+        print(f"magpie-hf: {said}", file=sys.stderr)
     if options.push is not None:
         with interrupted_at_once():
             push_folder(options, Path(out).expanduser(), options.push)
