@@ -110,5 +110,5 @@ def _table() -> dict[str, str]:
 
 @cache
 def _patterns() -> list[Pattern]:
-    patterns = [Pattern(text, translation) for text, translation in _table().items() if "{" in text]
+    patterns = [Pattern(text, translation) for text, translation in _table().items() if "{0}" in text]
     return sorted(patterns, key=lambda pattern: -pattern.letters)

@@ -213,7 +213,7 @@ def _benchmarks(options: argparse.Namespace) -> tuple[tuple[Benchmark, ...], tup
         found = [load_benchmark(benchmark) for benchmark in wanted]
     missing = tuple(one for one in found if isinstance(one, NotChecked))
     if missing and options.require_decontamination:
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in missing)
+        reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
         raise BadInput(f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave them out")
     for one in missing:
         print(tr("benchmark {name}: not checked, {reason}", name=one.name, reason=one.reason), flush=True)
