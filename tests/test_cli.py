@@ -225,7 +225,21 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"errors", "known", "labels", "language", "limits", "progress.events", "reasons", "records", "sampling", "shapes", "terminal", "wording"},
+    {
+        "columns",
+        "errors",
+        "known",
+        "labels",
+        "language",
+        "limits",
+        "progress.events",
+        "reasons",
+        "records",
+        "sampling",
+        "shapes",
+        "terminal",
+        "wording",
+    },
     {
         "domains",
         "probing.settings",
@@ -276,11 +290,12 @@ FLOORS = [
     {"release"},
     {"publishing"},
     {"walk", "stopping"},
-    {"pace", "showing.formulas", "showing.finding"},
+    {"pace", "showing.finding", "showing.formulas"},
     {"showing.layout"},
-    {"commands.options", "commands.exits"},
+    {"commands.exits", "commands.helping", "commands.options"},
     {"commands.making", "commands.pushing", "commands.watching"},
     {"commands.build", "commands.probe", "commands.publish", "commands.show", "commands.status"},
+    {"menu"},
     {"cli"},
     {"__main__"},
 ]
