@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import logging
 import os
 import re
+import struct
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import fields, replace
 from pathlib import Path
@@ -152,6 +155,8 @@ def test_a_live_view_fits_its_terminal(columns: int, cell: str, tmp_path: Path) 
 def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     with Terminal(shown("live", tmp_path, 60), tmp_path, 80, TERM="xterm-256color") as terminal:
         terminal.expect("requests in flight")
+        fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+        terminal.expect("all domains")  # drawn for the new size
         terminal.type(CTRL_C)
         terminal.expect("magpie-hf: stopped; nothing was begun. Go on with: ")
         code, text = terminal.end()
@@ -254,6 +259,14 @@ def test_what_ends_a_build_is_one_line_that_names_the_log(
     logging.getLogger("magpie_hf").warning("after the command, all is as it was")
     os.write(2, b"this, too\n")
     assert capfd.readouterr().err.endswith("this, too\n")
+
+
+def test_every_field_is_documented() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", (ROOT / "docs" / "watching.md").read_text(), flags=re.MULTILINE)
+    documented = {name: text for name, text in rows if name in FIELDS}
+    assert documented.keys() == FIELDS.keys()
+    for name, text in documented.items():
+        assert FIELDS[name] - {"event", "at"} <= set(re.findall(r"`(\w+)`", text)), name
 
 
 def test_every_event_comes_to_plain_values() -> None:
