@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from conftest import JUDGE, Answers, small_recipe
+from magpie_hf.engines import meter
+from magpie_hf.engines.base import Completion, Engine
+from magpie_hf.engines.recovery import Recovering
+from magpie_hf.errors import EngineError
+from magpie_hf.models import Model
+from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
 from magpie_hf.progress.gauge import Gauge
-from magpie_hf.progress.speed import read
+from magpie_hf.progress.recorder import recording
+from magpie_hf.progress.speed import NAME, SpeedFile, best, read
+from magpie_hf.sampling import Sampling
 from magpie_hf.walk import build
 
 
@@ -17,7 +33,7 @@ def of(folder: Path, event: str) -> list[dict[str, Any]]:
     return [one for one in read(folder) if one["event"] == event]
 
 
-def test_tokens_belong_to_the_whole_life_of_a_request() -> None:
+def test_tokens_belong_to_the_whole_life_of_a_request(tmp_path: Path) -> None:
     gauge = Gauge()
     gauge.start(100.0, 1)  # lives for 35 s, 7 of them in the last interval
     gauge.start(104.0, 1)
@@ -37,6 +53,12 @@ def test_tokens_belong_to_the_whole_life_of_a_request() -> None:
     assert (second.seconds, second.running, second.tokens) == (10, 1.1, 0)
     assert (last.end, last.seconds, last.requests, last.prompt_tokens) == (135, 7, 2, 10)
     assert (last.tokens, last.earlier) == (200 + 1, (229 + 9, 285 + 1, 286)), "in whole numbers that come to their sums"
+    (tmp_path / "run").mkdir()
+    file = SpeedFile(tmp_path / "run")
+    for made in (first, second, third, last):
+        file.interval("it", made)
+    file.close()
+    assert [one["tokens"] for one in read(tmp_path)] == [40 + 286, 286, 238, 201]
     assert gauge.tokens == 1051
     assert gauge.cut(151.0) is None
     gauge.start(300.0, 1)
@@ -55,3 +77,99 @@ def test_a_build_keeps_what_its_engine_did(answers: Answers, tmp_path: Path) -> 
     build(small_recipe(answers, "algebra"), tmp_path)
     assert of(tmp_path, "interval") == done, "what is known is not asked"
     assert [one["what"] for one in of(tmp_path, "build")] == ["began", "finished"] * 2
+
+
+@dataclass(frozen=True)
+class Steady(Engine):
+    """An engine that takes `seconds` for every request, however many there are, and 100 tokens."""
+
+    seconds: float = field(default=0.0, compare=False)
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
+        future: Future[Completion] = Future()
+        answer = Completion("", "stop", len(prompt), 100)
+        threading.Timer(self.seconds, future.set_result, [answer]).start()
+        return future
+
+
+def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    engine, told = Steady(Model("steady", "1"), 2.5), list[Event]()
+    with recording(tmp_path, ["steady"], told.append):
+        with meter.opening("steady"):
+            pass
+        with meter.opening("another"):
+            pass
+        engine.complete([[1, 2, 3]] * 8, Sampling(max_tokens=100), list(range(8)))
+        engine.complete([[4]] * 2, Sampling(max_tokens=100), list(range(2)))
+        meter.closed("steady")
+    opened, *speeds, closed, ended = told
+    assert isinstance(opened, EngineOpened)
+    assert (closed, isinstance(ended, Ended)) == (EngineClosed("steady"), True)
+    first, last = speeds[0], speeds[-1]
+    assert isinstance(first, Speed)
+    assert isinstance(last, Speed)
+    assert (first.running, first.now, last.running, last.tokens, last.best) == (8, None, 2, 800, None)
+    assert last.average
+    assert 80 < last.average < 320, "800 tokens in four or five seconds, and a machine may be slow"
+    done = of(tmp_path, "interval")
+    assert [sum(one[what] for one in done) for what in ("requests", "prompt_tokens", "tokens")] == [10, 26, 1000]
+    assert sum(one["seconds"] * one["running"] for one in done) == pytest.approx(8 * 2.5 + 2 * 2.5, rel=0.1)
+
+
+def test_the_best_speed_is_a_sustained_one() -> None:
+    def interval(at: float, tokens: int, seconds: float = 10.0) -> dict[str, Any]:
+        return {"event": "interval", "at": at, "engine": "it", "seconds": seconds, "tokens": tokens}
+
+    quick = [interval(10, 5000), interval(20, 1000), interval(30, 3000), interval(40, 2000)]
+    assert best(quick, "it") == 300
+    assert best(quick, "another") is None
+    assert best([interval(10, 900), interval(20, 900), interval(500, 900)], "it") is None, "there is a pause between"
+
+
+def test_an_engine_that_dies_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    lives = iter((1, 9))
+
+    class Mortal:
+        max_length = 10
+
+        def __init__(self) -> None:
+            self.left = next(lives)
+
+        def submit(self, prompt: list[int], params: Any) -> Future[Any]:
+            self.left -= 1
+            if self.left < 0:
+                raise EngineError("dead")
+            future: Future[Any] = Future()
+            future.set_result(1)
+            return future
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    with recording(tmp_path, ["mortal"], lambda event: None):
+        engine = Recovering(Mortal, "mortal", pause=0.01)
+        assert [engine.submit([1], None).result(10) for _ in range(3)] == [1] * 3
+        engine.close()
+    events = [(one["event"], one.get("restart")) for one in read(tmp_path)]
+    assert events == [("build", None), ("opened", False), ("opened", True), ("closed", None), ("build", None)]
+
+
+def test_a_build_that_is_killed_leaves_its_speed_and_the_next_one_appends(answers: Answers, tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from magpie_hf.progress.recorder import recording; from magpie_hf.engines import meter\n"
+        "with recording(Path(sys.argv[1]), ['it'], print):\n"
+        "    began = meter.started('it'); meter.ended('it', began, 5, 7); meter.closed('it')\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    (tmp_path / "run").mkdir()
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60, check=False).returncode == -signal.SIGKILL
+    with (tmp_path / "run" / NAME).open("a") as file:
+        file.write('{"event": "interv')  # what a killed process or a lost power leaves
+    before = read(tmp_path)
+    assert [one["event"] for one in before] == ["build", "interval", "closed"]
+    with recording(tmp_path, ["it"], lambda event: None):
+        pass
+    assert read(tmp_path)[: len(before)] == before
+    assert [one.get("what") for one in read(tmp_path)[len(before) :]] == ["began", "finished"]

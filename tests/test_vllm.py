@@ -28,6 +28,7 @@ from magpie_hf.domains import DOMAINS
 from magpie_hf.engines import journal
 from magpie_hf.engines import vllm as engines
 from magpie_hf.engines.base import NO_ROOM
+from magpie_hf.progress.speed import read as read_speed
 from magpie_hf.scorers import Judge
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
@@ -209,6 +210,12 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
              "--rl-agreement", "0.5", "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
     said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
     assert re.search(r"algebra +\d+ drawn -> 6 problems", said)
+    assert "INFO" not in said
+    assert "Initializing a V1 LLM engine" in (tmp_path / "out" / "run" / "log.txt").read_text(), "what vLLM says is in the log"
+    loaded = [event for event in read_speed(tmp_path / "out") if event["event"] in ("opened", "closed")]
+    names = {event["engine"] for event in loaded if event["event"] == "closed"}
+    assert names == {event["engine"] for event in loaded if event["event"] == "opened"} == {demo_model.name, "other"}
+    assert all(event["seconds"] > 0.1 for event in loaded if event["event"] == "opened")
     files = [str(file) for file in (tmp_path / "out").glob("*/train_*.parquet")]
     rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
     assert len(rows) > 0
@@ -218,7 +225,8 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     assert "finished" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
     script = "import sys; from magpie_hf.cli import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
     again = run("-c", script, *arguments[2:], *small, cwd=tmp_path)
-    assert "rows " not in again.split("drawn")[0], "nothing is made again"
+    assert "rows of finished shards were found" in again
+    assert "engine" not in again.split("drawn")[0], "nothing is made again"
     assert again.splitlines()[-1] == "[]", "and nothing heavy is loaded"
 
 
@@ -235,6 +243,7 @@ def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tm
         error = process.communicate(timeout=60)[1].decode()
         assert time.monotonic() - began < 5
         assert process.returncode == code
+        assert error.strip().count("\n") == 0, "the last words alone"
         assert re.search(
             r"stopped; [\d,]+ rows of finished shards and [\d,]+ requests of others are safe in out. Go on with: python ", error
         )

@@ -82,14 +82,13 @@ class Board:
         return self.accepted_of(domain) >= self.domains[domain].target
 
     def needed(self, domain: str) -> int | None:
-        """The draws that the domain needs in all: known once it is full, and before by its yield so far; None before the first look."""
+        """The draws that the domain needs in all: known once it is full, and before by its yield so far; None before the first problem."""
         moved = self.harvest.get(domain)
-        if moved is None:
+        if moved is None or not moved.accepted:
             return None
         if self.is_full(domain):
             return moved.judged
-        share = (moved.accepted + 0.5) / (moved.judged + 1)
-        return moved.judged + math.ceil((moved.target - moved.accepted) / share)
+        return math.ceil(moved.target * moved.judged / moved.accepted)
 
     def done(self, stage: str, domain: str) -> int:
         """Rows of a stage that are finished, of those that are needed."""

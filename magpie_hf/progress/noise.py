@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -70,7 +70,8 @@ def caught() -> Iterator[Log]:
         yield log
     finally:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(OSError):  # the log's disk is full
+                stream.flush()
         for number, handle in saved.items():
             os.dup2(handle, number)
             os.close(handle)
