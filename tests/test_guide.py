@@ -100,17 +100,19 @@ def test_the_guide_leads_where_it_says(place: Path) -> None:
 
 @pytest.mark.trainers
 def test_the_trainers_train(place: Path, demo_model: Path) -> None:
-    import training
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        training.make_model(str(demo_model))
     code = [text for kind, text in BLOCKS if kind == "python" and "trl" in text]
     small = "max_steps=1, max_length=256, use_cpu=True, bf16=False, report_to='none', save_strategy='no', disable_tqdm=True"
-    text = "\n".join(code).replace("Qwen/Qwen2.5-0.5B-Instruct", str(place / training.MODEL)).replace("max_steps=100", small)
-    text += "assert trainer.state.global_step == 1\n"
+    text = "\n".join(code).replace("Qwen/Qwen2.5-0.5B-Instruct", "tiny").replace("max_steps=100", small)
+    text = f"from training import make_model\nmake_model({str(demo_model)!r})\n{text}\nassert trainer.state.global_step == 1"
     assert len(code) == text.count("max_steps=1,") == 2
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-c", text], cwd=place, env={**os.environ}, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", text],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
