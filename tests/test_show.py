@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -22,7 +23,9 @@ from magpie_hf.heldout import HeldOut
 from magpie_hf.language import use
 from magpie_hf.models import resolve
 from magpie_hf.sampling import Sampling
-from magpie_hf.showing.finding import Place, read
+from magpie_hf.showing.finding import Place, Shown, read
+from magpie_hf.showing.layout import Layout
+from magpie_hf.terminal import console
 from magpie_hf.walk import build
 
 HOSTILE = "\x1b]0;mine\x07 \u202etxet $\\alpha \x9b31m$ [bold]x[/bold]"
@@ -107,6 +110,20 @@ def test_nothing_that_a_terminal_obeys_reaches_it(folder: Path, capsys: pytest.C
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
         assert "\\u202e" in said
         assert "[bold]x[/bold]" in said
+
+
+def test_a_terminal_that_knows_no_unicode_gets_latex(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main(["show", str(folder), "-n", "1"]) == OK
+    assert b"  First $x^{10} \\leq \\frac{1}{2}$." in raw.getvalue()
+
+
+def test_a_model_cannot_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"id": "x", "problem": "p", "tags": {}, "solution": "$1$\n=== y  test", "answer_agreement": None, "answer_votes": 0}
+    Layout(console()).show(Shown("rl", "train", row))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["=== x  train", "problem", "  p", "ground truth: $1$ === y test", "agreement: fewer than two candidates vote", ""]
 
 
 def test_random_rows_are_the_same_for_a_seed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,11 +40,11 @@ class Layout:
         self.to.print(f"=== {harmless(row['id'])}  {shown.split}", style="bold")
         blocks, facts = _PARTS[shown.kind](row)
         for line in _tags(row):
-            self.to.print(line)
+            self.to.print(_line(line))
         for block in blocks:
-            self._blocks(block)
+            self._blocks([(_line(label), text) for label, text in block])
         for line in facts:
-            self.to.print(harmless(line))
+            self.to.print(_line(line))
         self.to.print()
 
     def _blocks(self, parts: Sequence[Part]) -> None:
@@ -89,6 +89,11 @@ class Layout:
         return harmless(text if self.raw else in_unicode(text)).strip("\n")
 
 
+def _line(text: str) -> str:
+    """What a model wrote may begin a line of its own in a text alone."""
+    return " ".join(harmless(text).split())
+
+
 def _answered(row: Row) -> tuple[list[list[Part]], list[str]]:
     answer = tr("answer ({tokens} tokens)", tokens=_count(row["solution_tokens"]))
     return [[_problem(row)], [(answer, row["solution"])]], [*_final(row["answer"], row), *_agreement(row), *_agrees(row), *_pair(row)]
@@ -118,7 +123,7 @@ def _candidate(number: int, one: Row, place: str | None) -> Part:
     marks = [place] if place else []
     marks += [tr("score {score}", score=_score(one["score"]))] if one["score"] is not None else []
     marks += [tr("{tokens} tokens", tokens=_count(one["num_tokens"]))]
-    marks += [tr("answer {answer}", answer=harmless(one["answer"]))] if one["answer"] is not None else []
+    marks += [tr("answer {answer}", answer=one["answer"])] if one["answer"] is not None else []
     marks += [tr("of the majority") if one["in_majority"] else tr("not of the majority")] if one["in_majority"] is not None else []
     label = tr("candidate {number}: {marks}", number=number + 1, marks=", ".join(marks))
     return label, one["response"] if one["response"] is not None else tr("[incomplete: {reason}]", reason=one["reason"])
@@ -147,7 +152,7 @@ def _problem(row: Row) -> Part:
 
 def _tags(row: Row) -> list[str]:
     tags = [value for name in LABELS if (value := (row.get("tags") or {}).get(name))]
-    return [tr("tags: {tags}", tags=harmless(", ".join(tags)))] if tags else []
+    return [tr("tags: {tags}", tags=", ".join(tags))] if tags else []
 
 
 def _final(answer: str | None, row: Row) -> list[str]:

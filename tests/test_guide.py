@@ -1,0 +1,118 @@
+"""The guide runs: its commands and its Python in their order, with an engine that makes answers up and a Hub on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import magpie_hf
+from conftest import ROOT, Answers, problem
+from loopback_hub import LoopbackHub, loopback_hub
+from magpie_hf.cli import main
+from magpie_hf.commands import build, making, probe
+from magpie_hf.commands.exits import OK
+from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.models import Model, resolve
+from magpie_hf.sampling import Sampling
+
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+WRITER = "hf_" + "writer" * 5
+SMALLER = {
+    "--count 500": "--count 8",
+    "--count 600": "--count 10",
+    "--count 20": "--count 4",
+    "count=50": "count=6",
+    "user/name": "ada/sums",
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
+
+
+@dataclass
+class Guided(Answers):
+    """Answers by the temperatures of the house: problems are drawn above 1."""
+
+    answers: int = 2
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        completion = super().__call__(prompt, sampling, seed)
+        if sampling.temperature <= 1 or sampling.schema or sampling.logprobs or completion.finish_reason != "stop":
+            return completion
+        return Completion(problem(seed), "stop", len(prompt), completion.num_tokens)
+
+
+@pytest.fixture(scope="module")
+def place(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which all of the guide but its training was run: every model is the demo model, and no model speaks."""
+    folder = tmp_path_factory.mktemp("guide")
+    with pytest.MonkeyPatch.context() as patch, loopback_hub({WRITER: ("ada", "write")}) as hub:
+        patch.chdir(folder)
+        (folder / "my-model").symlink_to(demo_model)
+        pretend(patch, resolve(str(demo_model)), hub)
+        for kind, text in BLOCKS:
+            for long, short in SMALLER.items():
+                text = text.replace(long, short)
+            if kind == "python" and "trl" not in text:
+                exec(compile(text, "guide.md", "exec"), {"__name__": "__main__"})
+            for command in re.findall(r"^magpie-hf (.*)$", text, re.MULTILINE) if kind == "sh" else ():
+                assert main(shlex.split(command)) == OK, command
+        assert "ada/sums" in hub.repositories
+        yield folder
+
+
+def pretend(patch: pytest.MonkeyPatch, model: Model, hub: LoopbackHub) -> None:
+    """Engines from a function, one model for all names, and a Hub on this machine."""
+    from huggingface_hub import constants
+
+    def found(*_: object, **__: object) -> Model:
+        return model
+
+    engine = FakeEngine(model, Guided(model))
+    nothing: Callable[..., None] = lambda *_: None  # noqa: E731
+    for module in (making, probe):
+        patch.setattr(module, "resolve", found)
+        patch.setattr(module, "engines_of", lambda _, specs: dict.fromkeys(specs, engine))
+    for module in (build, probe):
+        patch.setattr(module, "check_devices", nothing)
+    patch.setattr(magpie_hf, "VLLM", lambda model, **_: engine, raising=False)
+    patch.setattr(magpie_hf, "resolve", found, raising=False)
+    for name, value in {"ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}.items():
+        patch.setattr(constants, name, value)
+    patch.setenv("HF_TOKEN", WRITER)
+
+
+def test_the_guide_leads_where_it_says(place: Path) -> None:
+    assert {folder.name for folder in (place / "data").iterdir()} == {"mine", "small", "logic", "copy"}
+    walk = json.loads((place / "data" / "mine" / "run" / "build.json").read_text())["walk"]
+    assert walk["algebra"]["count"] == 10, "the second build went on with the first one's folder"
+
+
+@pytest.mark.trainers
+def test_the_trainers_train(place: Path, demo_model: Path) -> None:
+    code = [text for kind, text in BLOCKS if kind == "python" and "trl" in text]
+    small = "max_steps=1, max_length=256, use_cpu=True, bf16=False, report_to='none', save_strategy='no', disable_tqdm=True"
+    text = "\n".join(code).replace("Qwen/Qwen2.5-0.5B-Instruct", "tiny").replace("max_steps=100", small)
+    text = f"from training import make_model\nmake_model({str(demo_model)!r})\n{text}\nassert trainer.state.global_step == 1"
+    assert len(code) == text.count("max_steps=1,") == 2
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
