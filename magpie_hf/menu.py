@@ -92,7 +92,8 @@ def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
 
 
 def _told(model: KnownModel) -> str:
-    return f"{model.repository.split('/')[1]}: {model.weight_gigabytes:.0f} GB, {translated(model.licence)}"
+    name = model.repository.split("/")[1]
+    return tr("{name}: {size:.0f} GB, {licence}", name=name, size=model.weight_gigabytes, licence=model.licence)
 
 
 def _model(text: str) -> str:

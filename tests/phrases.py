@@ -124,6 +124,11 @@ def _shown(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 @cache
+def _functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(_tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@cache
 def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
@@ -169,8 +174,7 @@ def _names(node: ast.Assign, name: str) -> bool:
 
 def _scopes(file: Path, call: ast.expr) -> list[ast.AST]:
     """The functions around a call, and the module's own statements."""
-    functions = [node for node in ast.walk(_tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    around = [node for node in functions if node.lineno <= call.lineno <= (node.end_lineno or 0)]
+    around = [node for node in _functions(file) if node.lineno <= call.lineno <= (node.end_lineno or 0)]
     return [*around, *(node for node in _tree(file).body if isinstance(node, ast.Assign))]
 
 
