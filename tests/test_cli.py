@@ -225,7 +225,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes"},
+    {"errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal"},
     {
         "domains",
         "probing.settings",
