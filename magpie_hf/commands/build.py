@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,13 @@ def add(commands: Any) -> None:
     build.set_defaults(run=run)
 
 
-def add_options(build: argparse.ArgumentParser) -> None:
+def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> None:
     """Add everything that determines a build, and where it runs."""
     whole, decimal = number(int), number(float)
     models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
 
     what = build.add_argument_group("what to build")
-    what.add_argument("--model", required=True, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
+    what.add_argument("--model", required=needs_model, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
     what.add_argument("--solver", help="who answers them (default: the model)")
     scorer = "judge (a chat model rates), reward (a reward model under a free licence), armorm, or a reward model's repository or folder"
     what.add_argument("--scorer", default="judge", help=f"what orders the candidates: {scorer} (default: judge)")
@@ -103,6 +104,7 @@ def add_options(build: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    began = time.monotonic()
     domains = domains_of(options)
     sources = {role: repository_or_folder(name) for role, name in roles(options).items()}
     check_engine(options, "shard_size", "shards_in_flight")
@@ -110,8 +112,16 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"{max(domain.count for domain in domains):,} problems a domain are too many; give at most {MOST_ROWS:,}")
     if options.k < 2:
         raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
+    from magpie_hf.planning.outcome import Keeping, outcome_of
+    from magpie_hf.planning.plan import plan_of
+    from magpie_hf.planning.view import outcome_line, short, warnings
+    from magpie_hf.planning.wanted import build_of, outline_of
+
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{named(domains)}"
     print("\n".join(plan(domains, sources, options.k, out)), flush=True)
+    outline = outline_of(options, domains, roles(options))
+    planned = plan_of(options, outline, Path(out).expanduser())
+    print("\n".join([*short(planned), *warnings(planned)]), flush=True)
     check_devices(options, sources.values())
     cluster = cluster_of(options)
     check_push(options)
@@ -127,20 +137,23 @@ def run(options: argparse.Namespace) -> int:
         recipe = recipe_of(options, domains)
         if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises where one is missing
+        keeping = Keeping(planned.out, planned.facts(), build_of(options, outline), say, began)
         datasets = build(
             recipe,
             out,
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
-            say=say,
+            say=keeping,
         )
+        keeping.keep()
     sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}
     empty = [f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")]
     sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)
     problems = sum(size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES)
     rl = f" and {problems:,} RL problems" if options.rl_agreement is not None else ""
     print(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
+    print(outcome_line(outcome_of(planned.out)))
     if empty:
         print(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens", file=sys.stderr)
     if options.push is not None:

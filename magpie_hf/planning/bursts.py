@@ -14,9 +14,9 @@ from magpie_hf.engines.base import Engine
 from magpie_hf.planning.engine import Speed
 from magpie_hf.sampling import Sampling
 
-STEPS = 12  # tokens a request of a burst decodes
-LONG = 512  # tokens of context of the burst that tells what context costs
-DRAWN = 40  # tokens of the problems that bursts are about
+STEPS = 10  # tokens a request of a burst decodes
+LONG = 384  # tokens of context of the burst that tells what context costs
+DRAWN = 32  # tokens of the problems that bursts are about
 SECONDS = 45.0  # that the bursts take in all, about
 
 
@@ -38,7 +38,7 @@ def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Sp
     chat, end = chat_of(engine.model), time.monotonic() + SECONDS
     sampling = replace(domain.candidate, stop_token_ids=(), max_tokens=STEPS)
     drawn = engine.complete(
-        [chat.open_turn(domain.system)] * 8, replace(domain.instruction, stop_token_ids=chat.turn_end_ids, max_tokens=DRAWN), range(8)
+        [chat.open_turn(domain.system)] * 6, replace(domain.instruction, stop_token_ids=chat.turn_end_ids, max_tokens=DRAWN), range(6)
     )
     text = " ".join(one.text for one in drawn)
     problems = [list(prompt) for prompt in chat.closed_prompts(chat.solving_prompt(one.text) for one in drawn)]
@@ -47,8 +47,8 @@ def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Sp
 
     _timed(engine, problems, replace(sampling, max_tokens=1))  # so that the cache holds them from now on
     bursts = [_burst(engine, problems, sampling, 2)]
-    long = [(words * (LONG // len(words) + 1))[at : at + LONG] for at in range(4)]
-    if prompt * LONG * len(long) < SECONDS / 3:
+    long = [(words * (LONG // len(words) + 1))[at : at + LONG] for at in range(2)]
+    if prompt * LONG * len(long) < SECONDS / 4:
         _timed(engine, long, replace(sampling, max_tokens=1))
         bursts.append(_burst(engine, long, sampling, len(long)))
     running = min(8, most)

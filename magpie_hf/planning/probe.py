@@ -65,17 +65,18 @@ def probe(recipe: Recipe, outline: Outline, said: Mapping[str, Any], out: Path, 
     burst = time.monotonic()
     rows = build(recipe, out, **how)
     measured = _measured(outline, said, engines, speeds, status(out), _Times(began, opening, burst, time.monotonic()))
-    measured = replace(measured, **_came(outline, rows))
+    answers, pairs = _came(outline, rows)
+    measured = replace(measured, complete=answers, pairs=pairs)
     write_json(out / "run" / PROBE, measured.facts())
     return measured
 
 
-def _came(outline: Outline, rows: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+def _came(outline: Outline, rows: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
     """How many answers were complete and how many pairs came, of how many problems."""
     sizes = {(key, split): len(part) for key, splits in rows.items() for split, part in splits.items()}
     problems = sum(domain.count for domain in outline.domains)
     answers, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(end)) for end in ("_sft", "_prefs"))
-    return {"complete": (answers, problems), "pairs": (pairs, problems)}
+    return (answers, problems), (pairs, problems)
 
 
 def _measured(

@@ -135,14 +135,18 @@ class _Phase:
                 steps, rows, then = queue.popleft()
                 self._go(queue, list(steps), rows, then)
 
-    def _go(self, queue: deque[tuple[Sequence[Step], int, Callable[[], None]]], steps: list[Step], rows: int, then: Callable[[], None]) -> None:
+    def _go(
+        self, queue: deque[tuple[Sequence[Step], int, Callable[[], None]]], steps: list[Step], rows: int, then: Callable[[], None]
+    ) -> None:
         if not steps:
             self._free[id(queue)] += 1
             then()
             self._start()
             return
         step, *rest = steps
-        asked = [next(self._next(sample)) for _ in range(rows) for sample, each in zip(step.samples, step.each, strict=True) for _ in range(each)]
+        asked = [
+            next(self._next(sample)) for _ in range(rows) for sample, each in zip(step.samples, step.each, strict=True) for _ in range(each)
+        ]
         self._clock.ask(asked, lambda: self._clock.after(step.seconds * rows, lambda: self._go(queue, rest, rows, then)))
 
     def _next(self, sample: tuple[Request, ...]) -> Iterator[Request]:
