@@ -154,9 +154,7 @@ def test_a_pipe_that_is_closed_early_is_no_traceback(tmp_path: Path) -> None:
         ("NVIDIA H200", 143771, "H200 141 GB"),
     ],
 )
-def test_what_nvidia_smi_says_is_understood(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int, known: str
-) -> None:
+def test_what_nvidia_smi_says_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int, known: str) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\necho '{name}, {mebibytes}'\necho '{name}, {mebibytes}'\n")
     program.chmod(0o755)

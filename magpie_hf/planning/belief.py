@@ -45,11 +45,13 @@ class Range(NamedTuple):
 class Belief:
     """What is reckoned with.
 
-    samples: requests of each stage at short, likely and long lengths; shares: the yield of each domain; complete: answers that end before
-    their bound; pairs: problems that come to a pair; words: where all that comes from, a sentence each.
+    samples: requests of each stage at short, likely and long lengths; each: how many of them a row has in the mean; shares: the yield of
+    each domain; complete: answers that end before their bound; pairs: problems that come to a pair; words: where all that comes from, a
+    sentence each.
     """
 
     samples: tuple[Samples, Samples, Samples]
+    each: Mapping[str, float]
     shares: Mapping[str, Range]
     complete: Range
     pairs: Range
@@ -77,7 +79,9 @@ def assumed(outline: Outline) -> Belief:
     )
     short, likely, long = (_assumed_samples(outline, factor, thinks) for factor in SPREAD)
     shares = {domain.key: Range(*YIELD) for domain in outline.domains}
-    return Belief((short, likely, long), shares, Range(*complete), Range(*(share * max(complete) for share in PAIRS)), words)
+    each = {stage: float(outline.each(stage)) for stage in outline.stages}
+    each["score"] *= complete[1]
+    return Belief((short, likely, long), each, shares, Range(*complete), Range(*(share * max(complete) for share in PAIRS)), words)
 
 
 def believed(outline: Outline, measured: Measured) -> Belief:
@@ -98,7 +102,15 @@ def believed(outline: Outline, measured: Measured) -> Belief:
             answers=sum(len(measured.samples.get(stage, ())) for stage in ("solutions", "candidates")),
         ),
     )
-    return Belief((samples[0], samples[1], samples[2]), shares, _share(*measured.complete), _share(*measured.pairs), words)
+    each = {**default.each, **each_of(measured.samples, outline)}
+    return Belief((samples[0], samples[1], samples[2]), each, shares, _share(*measured.complete), _share(*measured.pairs), words)
+
+
+def each_of(samples: Samples, outline: Outline) -> dict[str, float]:
+    """Requests a row of each stage, by those that were made: not every draw is labelled, and a candidate that was cut is not scored."""
+    rows = {"tag": "instruct", "embed": "instruct", "score": "candidates"}
+    found = {stage: len(samples[stage]) / len(samples[of]) for stage, of in rows.items() if stage in samples and of in samples}
+    return {stage: share * outline.each(stage) for stage, share in found.items()}
 
 
 def _thinks(source: str) -> bool:

@@ -46,18 +46,18 @@ def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Sp
     prompt, request = _prompt_cost(engine, words, sampling)
 
     _timed(engine, problems, replace(sampling, max_tokens=1))  # so that the cache holds them from now on
-    bursts = [_burst(engine, problems, sampling, 2)]
+    bursts = []
     long = [(words * (LONG // len(words) + 1))[at : at + LONG] for at in range(2)]
     if prompt * LONG * len(long) < SECONDS / 4:
         _timed(engine, long, replace(sampling, max_tokens=1))
         bursts.append(_burst(engine, long, sampling, len(long)))
-    running = min(8, most)
+    running = min(4, most)
     while True:
         began = time.monotonic()
         bursts.append(_burst(engine, problems, sampling, running))
         if running == most or time.monotonic() + 4 * (time.monotonic() - began) > end:
             break
-        running = min(running * 4, most)
+        running = min(running * 8, most)
     step, sequence, context = _fit(bursts)
     return Speed(load, step, sequence, context, prompt, request, most), tuple(bursts)
 

@@ -114,6 +114,6 @@ def _hours(
         size = model.on(gpu)
         assert size is not None  # as it fits
         speeds[model.source] = speed_on(size, gpu, layouts[model.source].tensor, EFFICIENCIES[2 - at], how.utilization, how.sequences)
-    work = Work(belief.samples[at], {key: share[2 - at] for key, share in belief.shares.items()}, {}, done)
+    work = Work(belief.samples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, {}, done)
     phases = seconds_by_phase(outline, work, speeds, {source: layout.data for source, layout in layouts.items()})
     return sum(seconds for _, seconds in phases) / 3600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def plan_of(options: argparse.Namespace, outline: Outline, out: Path) -> Plan:
     belief = believed(outline, measured) if measured is not None and fits else assumed(outline)
     if measured is not None and not fits:
         words = tr("the probe of {date} in this folder had other options, so it tells nothing here", date=measured.date)
-        belief = Belief(belief.samples, belief.shares, belief.complete, belief.pairs, (*belief.words, words))
+        belief = replace(belief, words=(*belief.words, words))
     reuse = reuse_of(outline, out)
     models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
     known = measured if fits else None
@@ -121,7 +121,7 @@ def _seconds(outline: Outline, belief: Belief, measured: Measured | None, done: 
     timing = measured.timing
     found = []
     for at in range(3):
-        work = Work(belief.samples[at], {key: share[2 - at] for key, share in belief.shares.items()}, timing.cpu, done)
+        work = Work(belief.samples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, timing.cpu, done)
         asked = sum(seconds for _, seconds in seconds_by_phase(outline, work, measured.speeds, {}))
         found.append(timing.before + timing.beside + timing.after + asked * (1 + MODEL_ERROR * (at - 1)))
     return Range(*found)

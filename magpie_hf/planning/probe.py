@@ -12,6 +12,7 @@ from typing import Any
 
 from magpie_hf.answers.equivalence import is_readable
 from magpie_hf.errors import BadInput
+from magpie_hf.planning.belief import each_of
 from magpie_hf.planning.bursts import speed_of
 from magpie_hf.planning.engine import Request, Speed, replay
 from magpie_hf.planning.measured import PROBE, Measured, Timing
@@ -99,7 +100,8 @@ def _measured(
     for source, engine in {outline.sources["model"]: engines["model"], outline.sources["solver"]: engines["solver"]}.items():
         speeds[source] = _corrected(speeds[source], [one for one in engine.asked if one.label], samples)
     cpu = _cpu(state)
-    work = Work(samples, {key: share_of(*counts) for key, counts in yields.items()}, cpu)
+    each = {stage: float(outline.each(stage)) for stage in outline.stages} | each_of(samples, outline)
+    work = Work(samples, each, {key: share_of(*counts) for key, counts in yields.items()}, cpu)
     loads = sum(sum(engine.opened) for engine in {id(one): one for one in engines.values() if one is not engines["model"]}.values())
     modelled = seconds_by_phase(outline, work, {source: replace(speed, load=0.0) for source, speed in speeds.items()}, {})
     beside = max(0.0, last - first - loads - sum(seconds for _, seconds in modelled))

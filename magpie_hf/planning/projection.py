@@ -23,9 +23,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Work:
-    """What a projection is made of: samples by stage, yields by domain, seconds of CPU a row by stage, and what is done by domain."""
+    """What a projection is made of.
+
+    samples, each: of each stage, its requests and how many of them a row has in the mean; shares: the yield of each domain; cpu: seconds a
+    row of each stage that asks no model; done: what is there already, by domain.
+    """
 
     samples: Mapping[str, tuple[Request, ...]]
+    each: Mapping[str, float]
     shares: Mapping[str, float]
     cpu: Mapping[str, float] = field(default_factory=dict)
     done: Mapping[str, Done] = field(default_factory=dict)
@@ -35,7 +40,7 @@ def seconds_by_phase(outline: Outline, work: Work, speeds: Mapping[str, Speed], 
     """Seconds of each phase, its model loaded as often as it must be; phases in which nothing is left to do take none."""
     found = []
     for phase in outline.phases:
-        lanes = [lane for domain in outline.domains if (lane := _lane(outline, phase, work, domain.key, domain.count)).requests > 0]
+        lanes = [lane for domain in outline.domains if (lane := _lane(phase, work, domain.key, domain.count)).requests > 0]
         speed = speeds[phase.source]
         seconds = seconds_of(lanes, speed, outline.cutting, engines.get(phase.source, 1))
         found.append((phase, seconds + speed.load * _rounds(outline, phase) if lanes else 0.0))
@@ -54,10 +59,10 @@ def _rounds(outline: Outline, phase: Phase) -> int:
     return (2 if small else 3) if len(drawing) > 1 and phase in drawing else 1
 
 
-def _lane(outline: Outline, phase: Phase, work: Work, key: str, count: int) -> Lane:
+def _lane(phase: Phase, work: Work, key: str, count: int) -> Lane:
     done, share = work.done.get(key, Done()), work.shares[key]
-    drawing = _steps(outline, phase, work, DRAWING)
-    answering = _steps(outline, phase, work, ANSWERING)
+    drawing = _steps(phase, work, DRAWING)
+    answering = _steps(phase, work, ANSWERING)
     if phase.judging:
         return Lane(count, share, drawing, answering, done.drawn, done.answered)
     if drawing:
@@ -65,7 +70,7 @@ def _lane(outline: Outline, phase: Phase, work: Work, key: str, count: int) -> L
     return Lane(count, 1.0, (), answering, 0, done.answered)
 
 
-def _steps(outline: Outline, phase: Phase, work: Work, kinds: tuple[str, ...]) -> tuple[Step, ...]:
+def _steps(phase: Phase, work: Work, kinds: tuple[str, ...]) -> tuple[Step, ...]:
     """The steps of a phase that are of one half of the walk; answers and candidates are asked for side by side."""
     groups = [[stage] for stage in kinds if stage in phase.stages and stage not in ("solutions", "candidates")]
     if "solutions" in kinds and "solutions" in phase.stages:
@@ -73,5 +78,5 @@ def _steps(outline: Outline, phase: Phase, work: Work, kinds: tuple[str, ...]) -
     steps = []
     for group in groups:
         seconds = sum(work.cpu.get(label, 0.0) for stage in group for label in CPU_AFTER.get(stage, ()))
-        steps.append(Step(tuple(work.samples[stage] for stage in group), tuple(outline.each(stage) for stage in group), seconds))
+        steps.append(Step(tuple(work.samples[stage] for stage in group), tuple(work.each[stage] for stage in group), seconds))
     return tuple(steps)

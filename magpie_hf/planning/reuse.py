@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.language import tr
-from magpie_hf.planning.outline import Outline
+from magpie_hf.planning.outline import ANSWERING, Outline
 from magpie_hf.planning.projection import Done
 from magpie_hf.status import StageStatus, status
 
@@ -29,8 +29,11 @@ _BOUND = "max_tokens"
 
 @dataclass(frozen=True)
 class Kept:
-    """What becomes of one stage's finished rows in a domain: `kept` of them stay, for which `asked` more requests are made all the same, at
-    `each` requests a row; `why` says what differs, "" where nothing does; under_way: requests kept of shards that are not finished."""
+    """What becomes of one stage's finished rows in a domain, of answers those of accepted problems.
+
+    kept: those that stay, for which `asked` more requests are made all the same, at `each` requests a row; why: what differs, "" where
+    nothing does; under_way: requests kept of shards that are not finished.
+    """
 
     domain: str
     stage: str
@@ -80,34 +83,47 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     record = json.loads(file.read_text(encoding="utf-8"))
     found: list[Kept] = []
     for domain in outline.domains:
-        keys = {**record["walk"].get(domain.key, {}).get("draws", {}), **record["walk"].get(domain.key, {}).get("answers", {})}
+        walk = record.get("walk", {}).get(domain.key, {})
+        keys = {**walk.get("draws", {}), **walk.get("answers", {})}
         rows = {stage.label: stage for stage in state.stages if stage.domain == domain.key}
-        anew: dict[str, str] = {}
+        lane = next(one for one in state.harvest if one.domain == domain.key) if keys else None
+        changes = _Changes(lane.accepted / max(1, lane.judged) if lane else 1.0)
         for stage in outline.stages:
             if stage in keys and stage in rows:
-                found.append(_kept(outline, domain, rows[stage], folder / "run" / domain.key / keys[stage], anew))
+                found.append(_kept(outline, domain, rows[stage], folder / "run" / domain.key / keys[stage], changes))
     return Reuse(tuple(found))
 
 
-def _kept(outline: Outline, domain: Domain, rows: StageStatus, folder: Path, anew: dict[str, str]) -> Kept:
-    """What becomes of one stage. anew: why each stage before it is made anew; this one is added to it, if it is."""
-    stage, each = rows.label, outline.each(rows.label)
-    before = next((why for one in _BEFORE[stage] if (why := anew.get(one))), "")
-    identity = _identity(folder)
-    differing = _differing(outline, domain, stage, identity) if identity else {}
-    bound = differing.pop(_BOUND, None)
-    fewer = differing.pop("k", None)
+@dataclass
+class _Changes:
+    """Of a domain: the share of its draws that is accepted; why stages are made anew; and, by stage, the requests that are made for rows
+    that are there."""
+
+    share: float
+    anew: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+
+def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, changes: _Changes) -> Kept:
+    """What becomes of one stage."""
+    stage, each = state.label, outline.each(state.label)
+    rows = round(state.rows * changes.share) if stage in ANSWERING else state.rows
+    before = next((why for one in _BEFORE[stage] if (why := changes.anew.get(one))), "")
+    differing = _differing(outline, domain, stage, _identity(folder))
+    bound, k = differing.pop(_BOUND, (0, 0)), differing.pop("k", (0, 0))
     if differing or before:
-        anew[stage] = why = before or ", ".join(f"{name} {old} → {new}" for name, (old, new) in differing.items())
-        return Kept(domain.key, stage, rows.rows, 0, rows.rows * each, each, why, 0)
-    asked, words = 0, []
-    if fewer and fewer[1] > fewer[0]:
-        asked += rows.rows * (fewer[1] - fewer[0])
-        words.append(tr("k {old} → {new}: only the missing ones are asked", old=fewer[0], new=fewer[1]))
-    if bound and bound[1] > bound[0]:
-        asked += rows.reasons.get("length", 0)
-        words.append(tr("max-tokens {old} → {new}: only those that were cut are asked again", old=bound[0], new=bound[1]))
-    return Kept(domain.key, stage, rows.rows, rows.rows, asked, each, "; ".join(words), rows.requests_under_way)
+        changes.anew[stage] = why = before or ", ".join(f"{name} {old} → {new}" for name, (old, new) in differing.items())
+        return Kept(domain.key, stage, rows, 0, rows * each, each, why, 0)
+    asked, why = changes.asked.get("candidates", (0, "")) if stage == "score" else (0, "")
+    if k[1] > k[0]:
+        asked, why = rows * (k[1] - k[0]), tr("k {old} → {new}: only the missing ones are asked", old=k[0], new=k[1])
+    if bound[1] > bound[0]:
+        asked += state.reasons.get("length", 0)
+        why = "; ".join(
+            one for one in (why, tr("max-tokens {old} → {new}: only what was cut is asked again", old=bound[0], new=bound[1])) if one
+        )
+    changes.asked[stage] = asked, why
+    return Kept(domain.key, stage, rows, rows, min(asked, rows * each), each, why, state.requests_under_way)
 
 
 def _identity(folder: Path) -> Mapping[str, Any]:
@@ -121,6 +137,8 @@ def _identity(folder: Path) -> Mapping[str, Any]:
 
 def _differing(outline: Outline, domain: Domain, stage: str, was: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """By name, what the stage was and what the options want, where that differs."""
+    if not was:
+        return {}
     wanted: dict[str, Any] = {"model": Path(outline.stages[stage]).name}
     engine = was.get("engine") or (was.get("scorer") or {}).get("engine") or {}
     known: dict[str, Any] = {"model": Path(str(engine.get("name", ""))).name}

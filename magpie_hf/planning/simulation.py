@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from magpie_hf.domains import MOST_ROWS
@@ -17,14 +17,14 @@ MOST_REQUESTS = 4_000  # that are simulated one by one; of a larger build, the r
 
 @dataclass(frozen=True)
 class Step:
-    """What is asked of the engine for every row: `each` requests of each of the kinds in `samples`, and seconds of CPU a row after them."""
+    """What is asked of the engine: of each of the kinds in `samples`, `each` requests a row. seconds: of CPU a row after that."""
 
     samples: tuple[tuple[Request, ...], ...]
-    each: tuple[int, ...]
+    each: tuple[float, ...]
     seconds: float = 0.0
 
     @property
-    def requests(self) -> int:
+    def requests(self) -> float:
         return sum(self.each)
 
 
@@ -144,9 +144,7 @@ class _Phase:
             self._start()
             return
         step, *rest = steps
-        asked = [
-            next(self._next(sample)) for _ in range(rows) for sample, each in zip(step.samples, step.each, strict=True) for _ in range(each)
-        ]
+        asked = [next(self._next(sample)) for sample, each in zip(step.samples, step.each, strict=True) for _ in range(round(rows * each))]
         self._clock.ask(asked, lambda: self._clock.after(step.seconds * rows, lambda: self._go(queue, rest, rows, then)))
 
     def _next(self, sample: tuple[Request, ...]) -> Iterator[Request]:
@@ -168,8 +166,3 @@ class _Progress:
 def share_of(accepted: int, judged: int) -> float:
     """The yield that so many of so many draws make likely."""
     return (accepted + 0.5) / (judged + 1)
-
-
-def weighted(shares: Mapping[str, float]) -> float:
-    """The mean of shares; 1 for none."""
-    return sum(shares.values()) / len(shares) if shares else 1.0

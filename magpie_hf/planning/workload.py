@@ -57,9 +57,7 @@ def loads_of(outline: Outline, belief: Belief) -> list[Load]:
     found = []
     for stage, source in outline.stages.items():
         asked = draws if stage in DRAWING else Range(problems, problems, problems)
-        if stage == "score":
-            asked = Range(*(count * part for count, part in zip(asked, belief.complete, strict=True)))
-        requests = asked.times(outline.each(stage))
+        requests = asked.times(belief.each[stage])
         means = [_means(belief, stage, at) for at in range(3)]
         prompt, tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in (0, 1))
         found.append(Load(stage, source, requests, prompt, tokens))
