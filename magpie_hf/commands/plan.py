@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     out = out_of(options, outline, named(domains))
     if options.probe is not None:
         _probe(options, outline, out, began)
-    plan = plan_of(options, outline, out)
+    plan = plan_of(options, outline, out, options.gpu, options.gpus, options.price)
     if options.json:
         print(json.dumps(plan.facts(), ensure_ascii=False, indent=2))
     else:
@@ -111,9 +113,10 @@ def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: floa
     from magpie_hf.planning.measured import read_probe
     from magpie_hf.planning.wanted import said_of
 
+    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     said, kept = said_of(options, outline), read_probe(out)
     if kept is not None and _holds(kept, said, options.probe, outline):
-        print(tr("the probe of {date} in {out} measured this already", date=kept.date, out=out), flush=True)
+        say(tr("the probe of {date} in {out} measured this already", date=kept.date, out=out))
         return
     if (begun := _begun(out)) > options.probe:
         raise BadInput(
@@ -127,13 +130,9 @@ def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: floa
 
     small = tuple(replace(domain, count=min(options.probe, domain.count)) for domain in outline.domains)
     most = min(options.max_num_seqs, (options.k + 1) * sum(domain.count for domain in outline.domains))
-    how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": _say}
+    how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": say}
     with stopping_at_once(out):
         probe(recipe_of(options, small), replace(outline, domains=small), said, out, most, began, **how)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def _holds(kept: Measured, said: dict[str, Any], count: int, outline: Outline) -> bool:

@@ -18,13 +18,13 @@ PROBE = "probe.json"
 @dataclass(frozen=True)
 class Timing:
     """Seconds of a build beside its engines: `before` the first is opened, with all that is loaded once, `beside` for what the engine waits
-    for now and then, and `after` the last request. cpu: of each stage that asks no model, seconds a row.
+    for now and then, and `after` the last request. cpu: of each stage that asks no model, seconds a shard and a row.
     """
 
     before: float
     beside: float
     after: float
-    cpu: Mapping[str, float]
+    cpu: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def measured_of(facts: Mapping[str, Any]) -> Measured:
         {domain: (counts[0], counts[1]) for domain, counts in facts["yields"].items()},
         (facts["complete"][0], facts["complete"][1]),
         (facts["pairs"][0], facts["pairs"][1]),
-        Timing(**facts["timing"]),
+        Timing(**{**facts["timing"], "cpu": {label: (cost[0], cost[1]) for label, cost in facts["timing"]["cpu"].items()}}),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from magpie_hf.planning.sizes import Sized, sized
 from magpie_hf.planning.storage import Disk, disk_of
 from magpie_hf.planning.wanted import said_of
 from magpie_hf.planning.workload import Load, Rows, loads_of, rows_of
+from magpie_hf.shapes import Gpu
 
 MODEL_ERROR = 0.10  # of a simulation from what a probe measured, besides what the few rows of the probe leave open
 
@@ -66,8 +67,13 @@ class Plan:
         }
 
 
-def plan_of(options: argparse.Namespace, outline: Outline, out: Path) -> Plan:
+def plan_of(
+    options: argparse.Namespace, outline: Outline, out: Path, gpu: str | None = None, gpus: int | None = None, price: float | None = None
+) -> Plan:
     """The plan of the build that the options describe. Loads nothing.
+
+    gpu, gpus: which GPUs to plan for, and how many, in place of those of this machine, or else of several common ones; price: US dollars
+    an hour and GPU, in place of a range.
 
     Raises BadInput for a GPU that is not known, a folder of another build, and a record of a newer version.
     """
@@ -88,7 +94,10 @@ def plan_of(options: argparse.Namespace, outline: Outline, out: Path) -> Plan:
         tuple(loads_of(outline, belief)),
         disk_of(outline, belief, out, {model.source: model.weights for model in models}),
         models,
-        _machines(options, outline, belief, reuse, models),
+        tuple(
+            machine_of(outline, belief, reuse.done, models, one, count, how, price)
+            for one, count, how in _machines(options, models, gpu, gpus)
+        ),
         tuple(duties_of(outline, options.model_license)),
         reuse,
         _seconds(outline, belief, known, {}),
@@ -97,21 +106,20 @@ def plan_of(options: argparse.Namespace, outline: Outline, out: Path) -> Plan:
 
 
 def _machines(
-    options: argparse.Namespace, outline: Outline, belief: Belief, reuse: Reuse, models: tuple[Sized, ...]
-) -> tuple[Machine, ...]:
-    """The GPUs that the options name, else those of this machine, else the common ones."""
+    options: argparse.Namespace, models: tuple[Sized, ...], gpu: str | None, gpus: int | None
+) -> Iterator[tuple[Gpu, int, Placing]]:
+    """The GPUs that are named, else those of this machine, else the common ones, on which the user's sizes may make no sense."""
     how = Placing(options.gpu_memory_utilization, options.max_num_seqs, options.tensor_parallel_size, options.data_parallel_size)
-    here = () if options.gpu or options.endpoint or options.ray else local_gpus()
-    if options.gpu:
-        gpu = gpu_named(options.gpu)
-        least = next((count for one, count in common(models, how) if one == gpu), 1)
-        wanted = [(gpu, options.gpus or max(least, options.tensor_parallel_size or 1))]
+    here = () if gpu or options.endpoint or options.ray else local_gpus()
+    if gpu:
+        named = gpu_named(gpu)
+        least = next((count for one, count in common(models, how) if one == named), 1)
+        yield named, gpus or max(least, options.tensor_parallel_size or 1), how
     elif here:
-        wanted = [(min(here, key=lambda gpu: gpu.gigabytes), len(here))]
+        yield min(here, key=lambda one: one.gigabytes), len(here), how
     else:
-        wanted = common(models, Placing(how.utilization, how.sequences))
-        how = Placing(how.utilization, how.sequences)
-    return tuple(machine_of(outline, belief, reuse.done, models, gpu, count, how, options.price) for gpu, count in wanted)
+        free = replace(how, tensor=None, data=None)
+        yield from ((one, count, free) for one, count in common(models, free))
 
 
 def _seconds(outline: Outline, belief: Belief, measured: Measured | None, done: Mapping[str, Done]) -> Range | None:

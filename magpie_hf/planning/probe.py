@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from magpie_hf.answers.equivalence import is_readable
@@ -24,7 +26,7 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
 from magpie_hf.shards import write_json
 from magpie_hf.stages.clean import Clean
-from magpie_hf.status import Status, status
+from magpie_hf.status import status
 from magpie_hf.walk import build
 
 BLOCK = 16  # tokens that the engine's cache of prompts keeps together
@@ -65,7 +67,7 @@ def probe(recipe: Recipe, outline: Outline, said: Mapping[str, Any], out: Path, 
             engine.close()
     burst = time.monotonic()
     rows = build(recipe, out, **how)
-    measured = _measured(outline, said, engines, speeds, status(out), _Times(began, opening, burst, time.monotonic()))
+    measured = _measured(outline, said, engines, speeds, out / "run", _Times(began, opening, burst, time.monotonic()))
     answers, pairs = _came(outline, rows)
     measured = replace(measured, complete=answers, pairs=pairs)
     write_json(out / "run" / PROBE, measured.facts())
@@ -81,7 +83,7 @@ def _came(outline: Outline, rows: Mapping[str, Any]) -> tuple[tuple[int, int], t
 
 
 def _measured(
-    outline: Outline, said: Mapping[str, Any], engines: Mapping[str, Metered], speeds: dict[str, Speed], state: Status, times: _Times
+    outline: Outline, said: Mapping[str, Any], engines: Mapping[str, Metered], speeds: dict[str, Speed], run: Path, times: _Times
 ) -> Measured:
     asked = [one for engine in {id(engine): engine for engine in engines.values()}.values() for one in engine.asked if one.label]
     if not asked:
@@ -95,11 +97,11 @@ def _measured(
     for one in asked:
         by_stage[one.label].append(one)
     samples = {stage: _SAMPLES[stage](requests) for stage, requests in by_stage.items()}
-    yields = {part.domain: (part.accepted, part.judged) for part in state.harvest}
+    yields = {part.domain: (part.accepted, part.judged) for part in status(run.parent).harvest}
     first, last = min(one.began for one in asked), max(one.ended for one in asked)
     for source, engine in {outline.sources["model"]: engines["model"], outline.sources["solver"]: engines["solver"]}.items():
         speeds[source] = _corrected(speeds[source], [one for one in engine.asked if one.label], samples)
-    cpu = _cpu(state)
+    cpu = _cpu(run)
     each = {stage: float(outline.each(stage)) for stage in outline.stages} | each_of(samples, outline)
     work = Work(samples, each, {key: share_of(*counts) for key, counts in yields.items()}, cpu)
     loads = sum(sum(engine.opened) for engine in {id(one): one for one in engines.values() if one is not engines["model"]}.values())
@@ -134,15 +136,19 @@ def _rating_speed(engine: Metered) -> Speed:
     return Speed(engine.opened[-1] if engine.opened else 0.0, 0.0, 0.0, 0.0, busy / max(1, tokens))
 
 
-def _cpu(state: Status) -> dict[str, float]:
-    """Seconds a row of each stage that asks no model."""
-    rows: dict[str, int] = defaultdict(int)
-    seconds: dict[str, float] = defaultdict(float)
-    for stage in state.stages:
-        if stage.label in CPU_STAGES:
-            rows[stage.label] += stage.rows
-            seconds[stage.label] += stage.seconds
-    return {label: seconds[label] / count for label, count in rows.items() if count}
+def _cpu(run: Path) -> dict[str, tuple[float, float]]:
+    """Seconds a shard and a row of each stage that asks no model. The cheapest of them says what a shard costs, however few its rows."""
+    spent: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for file in run.glob("*/*/stage.json"):
+        label = file.parent.name.rpartition("-")[0]
+        if label in CPU_STAGES:
+            shards = json.loads(file.read_text(encoding="utf-8"))["shards"].values()
+            spent[label] += [(shard["seconds"], shard["rows"]) for shard in shards]
+    shard = min((median(seconds for seconds, _ in costs) for costs in spent.values()), default=0.0)
+    return {
+        label: (shard, max(0.0, sum(seconds - shard for seconds, _ in costs)) / sum(rows for _, rows in costs))
+        for label, costs in spent.items()
+    }
 
 
 def _warm(recipe: Recipe) -> None:

@@ -26,13 +26,13 @@ class Work:
     """What a projection is made of.
 
     samples, each: of each stage, its requests and how many of them a row has in the mean; shares: the yield of each domain; cpu: seconds a
-    row of each stage that asks no model; done: what is there already, by domain.
+    shard and a row of each stage that asks no model; done: what is there already, by domain.
     """
 
     samples: Mapping[str, tuple[Request, ...]]
     each: Mapping[str, float]
     shares: Mapping[str, float]
-    cpu: Mapping[str, float] = field(default_factory=dict)
+    cpu: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     done: Mapping[str, Done] = field(default_factory=dict)
 
 
@@ -77,6 +77,7 @@ def _steps(phase: Phase, work: Work, kinds: tuple[str, ...]) -> tuple[Step, ...]
         groups.insert(0, ["solutions", "candidates"])
     steps = []
     for group in groups:
-        seconds = sum(work.cpu.get(label, 0.0) for stage in group for label in CPU_AFTER.get(stage, ()))
-        steps.append(Step(tuple(work.samples[stage] for stage in group), tuple(work.each[stage] for stage in group), seconds))
+        costs = [work.cpu[label] for stage in group for label in CPU_AFTER.get(stage, ()) if label in work.cpu]
+        shard, row = (sum(cost[at] for cost in costs) for at in (0, 1))
+        steps.append(Step(tuple(work.samples[stage] for stage in group), tuple(work.each[stage] for stage in group), shard, row))
     return tuple(steps)

@@ -17,11 +17,12 @@ MOST_REQUESTS = 4_000  # that are simulated one by one; of a larger build, the r
 
 @dataclass(frozen=True)
 class Step:
-    """What is asked of the engine: of each of the kinds in `samples`, `each` requests a row. seconds: of CPU a row after that."""
+    """What is asked of the engine: of each of the kinds in `samples`, `each` requests a row; then seconds of CPU, a shard and a row."""
 
     samples: tuple[tuple[Request, ...], ...]
     each: tuple[float, ...]
-    seconds: float = 0.0
+    shard: float = 0.0
+    row: float = 0.0
 
     @property
     def requests(self) -> float:
@@ -145,7 +146,7 @@ class _Phase:
             return
         step, *rest = steps
         asked = [next(self._next(sample)) for sample, each in zip(step.samples, step.each, strict=True) for _ in range(round(rows * each))]
-        self._clock.ask(asked, lambda: self._clock.after(step.seconds * rows, lambda: self._go(queue, rest, rows, then)))
+        self._clock.ask(asked, lambda: self._clock.after(step.shard + step.row * rows, lambda: self._go(queue, rest, rows, then)))
 
     def _next(self, sample: tuple[Request, ...]) -> Iterator[Request]:
         if id(sample) not in self._given:
