@@ -274,7 +274,7 @@ FLOORS = [
     {"planning.engine", "planning.hardware"},
     {"planning.simulation", "planning.measured", "planning.roofline"},
     {"planning.outline"},
-    {"planning.projection", "planning.belief", "planning.sizes", "planning.duties", "planning.wanted"},
+    {"planning.projection", "planning.belief", "planning.sizes", "planning.duties", "planning.heading", "planning.wanted"},
     {"planning.workload", "planning.words", "planning.reuse", "planning.meter", "planning.bursts"},
     {"planning.storage", "planning.machines", "planning.outcome", "planning.probe"},
     {"planning.plan"},

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.commands.exits import INCOMPLETE, OK
-from magpie_hf.commands.making import check_devices, check_engine, cluster_of, named, plan, recipe_of
+from magpie_hf.commands.making import check_devices, check_engine, cluster_of, named, recipe_of
 from magpie_hf.commands.options import add_card, add_engine, add_publishing, number, roles
 from magpie_hf.commands.options import domains as domains_of
 from magpie_hf.commands.pushing import check_push, interrupted_at_once, push_folder, say
@@ -112,13 +112,14 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"{max(domain.count for domain in domains):,} problems a domain are too many; give at most {MOST_ROWS:,}")
     if options.k < 2:
         raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
+    from magpie_hf.planning.heading import heading
     from magpie_hf.planning.outcome import Keeping, outcome_of
     from magpie_hf.planning.plan import plan_of
     from magpie_hf.planning.view import outcome_line, short, warnings
     from magpie_hf.planning.wanted import build_of, outline_of
 
     out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{named(domains)}"
-    print("\n".join(plan(domains, sources, options.k, out)), flush=True)
+    print("\n".join(heading(domains, sources, options.k, out)), flush=True)
     outline = outline_of(options, domains, roles(options))
     planned = plan_of(options, outline, Path(out).expanduser())
     print("\n".join([*short(planned), *warnings(planned)]), flush=True)

@@ -32,8 +32,13 @@ class Disk:
 
     @property
     def is_short(self) -> bool:
-        """Whether it does not fit; weights have a place of their own."""
-        return self.run + self.published + self.legacy > self.free or self.weights > self.cache_free
+        """Whether the build does not fit; weights have a place of their own."""
+        return self.run + self.published + self.legacy > self.free
+
+    @property
+    def cache_is_short(self) -> bool:
+        """Whether the weights do not fit there."""
+        return self.weights > self.cache_free
 
 
 def disk_of(outline: Outline, belief: Belief, out: Path, weights: dict[str, float | None]) -> Disk:

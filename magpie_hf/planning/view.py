@@ -27,7 +27,7 @@ def show(plan: Plan) -> None:
             to.print(title, style="bold")
             print_table(to, head, rows, right)
     to.print()
-    for line in (*short(plan), *warnings(plan)):
+    for line in (*short(plan), *warnings(plan), *_forbidden(plan)):
         to.print(line)
     to.print(tr("Reckoned with:"), style="bold")
     for words in plan.belief.words:
@@ -55,7 +55,7 @@ def short(plan: Plan) -> Iterator[str]:
             yield tr("left     {left} of it, as the rest is done", left=span(plan.left, duration))
     elif (best := _best(plan.machines)) is not None and best.hours is not None:
         yield tr(
-            "time     {hours} on {count} x {gpu}, by the vendor's figures; a probe (magpie-hf plan --probe) measures it",
+            "time     such as {hours} on {count} x {gpu}, by the vendor's figures; a probe (magpie-hf plan --probe) measures it",
             hours=span(best.hours.times(3600), duration),
             count=best.count,
             gpu=best.gpu.name,
@@ -96,9 +96,14 @@ def warnings(plan: Plan) -> Iterator[str]:
     """What should give a user pause."""
     if plan.disk.is_short:
         yield tr("warning  the disk is too small for that; make room, or choose another --out")
+    if plan.disk.cache_is_short:
+        yield tr("warning  the disk is too small for the weights; make room, or set HF_HOME to a larger one")
     for model in plan.models:
         if model.why:
             yield tr("warning  the size of {model} is not known: {why}", model=model.source, why=model.why)
+
+
+def _forbidden(plan: Plan) -> Iterator[str]:
     for duty in plan.duties:
         if duty.forbids:
             yield tr("warning  the licence of {model} forbids: {duty}", model=duty.source, duty=duty.duty)
