@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,35 +24,35 @@ class Keeping:
 
     The plan that a build began with stays, whatever is planned when it goes on; another build in the folder (other `said`) has its own.
     began: when the command began (monotonic seconds). Seconds are added up over commands; those since the last line of one that was
-    killed are lost.
+    killed are lost. Raises BadInput for a kept plan that cannot be read.
     """
 
     def __init__(self, out: Path, plan: Mapping[str, Any], said: Mapping[str, Any], say: Callable[[str], None], began: float) -> None:
         self._file, self._say = out / "run" / KEPT, say
         self._began, self._kept = began, 0.0
+        self._writing = threading.Lock()
         self._record: dict[str, Any] = {"format": FORMAT, "said": dict(said), "plan": dict(plan), "sessions": [0.0]}
-        self._first = True
+        before = read_json(self._file, FORMAT)
+        if before is not None and before.get("said") == self._record["said"]:
+            self._record = {**before, "sessions": [*before["sessions"], 0.0]}
 
     def __call__(self, line: str) -> None:
+        """Say a line, and write down how long it has been, now and then. Called in any thread."""
         self._say(line)
         if time.monotonic() - self._kept > EVERY:
             self.keep()
 
     def keep(self) -> None:
         """Write it down, if the folder is this build's by now."""
+        from magpie_hf.shards import write_json
+
         lock = self._file.with_name("lock")
         if not lock.is_file() or not lock.read_text(encoding="utf-8").startswith(f"pid {os.getpid()} on "):
             return
-        if self._first:
-            before = read_json(self._file, FORMAT)
-            if before is not None and before.get("said") == self._record["said"]:
-                self._record = {**before, "sessions": [*before["sessions"], 0.0]}
-            self._first = False
-        from magpie_hf.shards import write_json
-
-        self._record["sessions"][-1] = round(time.monotonic() - self._began, 1)
-        write_json(self._file, self._record)
-        self._kept = time.monotonic()
+        with self._writing:
+            self._record["sessions"][-1] = round(time.monotonic() - self._began, 1)
+            write_json(self._file, self._record)
+            self._kept = time.monotonic()
 
 
 @dataclass(frozen=True)
