@@ -16,7 +16,8 @@ from magpie_hf.sampling import Sampling
 
 STEPS = 10  # tokens a request of a burst decodes
 LONG = 384  # tokens of context of the burst that tells what context costs
-DRAWN = 32  # tokens of the problems that bursts are about
+DRAWN = 24  # tokens of the problems that bursts are made of
+SHORT = 16  # tokens of context of all other bursts: few, so that the prompts take little time
 SECONDS = 45.0  # that the bursts take in all, about
 
 
@@ -41,12 +42,11 @@ def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Sp
         [chat.open_turn(domain.system)] * 6, replace(domain.instruction, stop_token_ids=chat.turn_end_ids, max_tokens=DRAWN), range(6)
     )
     text = " ".join(one.text for one in drawn)
-    problems = [list(prompt) for prompt in chat.closed_prompts(chat.solving_prompt(one.text) for one in drawn)]
     words = list(chat.closed_prompt(chat.solving_prompt(text)))
     prompt, request = _prompt_cost(engine, words, sampling)
 
-    _timed(engine, problems, replace(sampling, max_tokens=1))  # so that the cache holds them from now on
     bursts = []
+    short = [words[at : at + SHORT] for at in range(len(words) - SHORT)]  # which differ, so that a mixture of experts has to use all
     long = [(words * (LONG // len(words) + 1))[at : at + LONG] for at in range(2)]
     if prompt * LONG * len(long) < SECONDS / 4:
         _timed(engine, long, replace(sampling, max_tokens=1))
@@ -54,9 +54,9 @@ def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Sp
     running = min(4, most)
     while True:
         began = time.monotonic()
-        bursts.append(_burst(engine, problems, sampling, running))
-        if running == most or time.monotonic() + 4 * (time.monotonic() - began) > end:
-            break
+        bursts.append(_burst(engine, short, sampling, running))
+        if running == most or (running > 4 and time.monotonic() + 4 * (time.monotonic() - began) > end):
+            break  # two points are the least that tell a step's cost from a sequence's
         running = min(running * 8, most)
     step, sequence, context = _fit(bursts)
     return Speed(load, step, sequence, context, prompt, request, most), tuple(bursts)
@@ -97,6 +97,8 @@ def _fit(bursts: Sequence[Burst]) -> tuple[float, float, float]:
     seconds = np.array([one.seconds for one in bursts])
     best, least = np.zeros(3), np.inf
     for chosen in ([0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1]):  # all subsets that are worth it: there are but three numbers
+        if len(chosen) > len(bursts):
+            continue
         found, *_ = np.linalg.lstsq(names[:, chosen] / seconds[:, None], np.ones(len(seconds)), rcond=None)
         error = float(np.sum((names[:, chosen] @ found / seconds - 1) ** 2))
         if (found >= 0).all() and error < least - 1e-9:

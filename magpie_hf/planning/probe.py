@@ -55,16 +55,7 @@ def probe(recipe: Recipe, outline: Outline, said: Mapping[str, Any], out: Path, 
     recipe.check()
     _warm(recipe)
     opening = time.monotonic()
-    speeds: dict[str, Speed] = {}
-    for part in ("scorer", "tagger", "solver", "model"):  # the last stays open: with it the build begins
-        engine = engines.get(part)
-        source = outline.scorer if part == "scorer" else outline.sources.get(part)
-        if engine is None or source is None or engine.rates or source in speeds:
-            continue
-        engine.complete([[1]], Sampling(max_tokens=1), [0])
-        speeds[source], _ = speed_of(engine, recipe.domains[0], most, engine.opened[-1])
-        if engine is not engines["model"]:
-            engine.close()
+    speeds = _speeds(outline, engines, recipe, most)
     burst = time.monotonic()
     rows = build(recipe, out, **how)
     measured = _measured(outline, said, engines, speeds, out / "run", _Times(began, opening, burst, time.monotonic()))
@@ -72,6 +63,27 @@ def probe(recipe: Recipe, outline: Outline, said: Mapping[str, Any], out: Path, 
     measured = replace(measured, complete=answers, pairs=pairs)
     write_json(out / "run" / PROBE, measured.facts())
     return measured
+
+
+def _speeds(outline: Outline, engines: Mapping[str, Metered], recipe: Recipe, most: int) -> dict[str, Speed]:
+    """The speed of each model that completes prompts, by bursts; the one that writes the problems comes last, and stays open."""
+    found: dict[str, Speed] = {}
+    first = engines["model"]
+    others = {source: engine for source, engine in _sources(outline, engines).items() if engine is not first and not engine.rates}
+    for source, engine in {**others, outline.sources["model"]: first}.items():
+        engine.complete([[1]], Sampling(max_tokens=1), [0])
+        found[source], _ = speed_of(engine, recipe.domains[0], most, engine.opened[-1])
+        if engine is not first:
+            engine.close()
+        engine.opened.clear()
+        engine.closed.clear()
+    first.opened.append(0.0)  # it is open
+    return found
+
+
+def _sources(outline: Outline, engines: Mapping[str, Metered]) -> dict[str, Metered]:
+    """The engine of each model."""
+    return {outline.scorer if part == "scorer" else outline.sources[part]: engine for part, engine in engines.items()}
 
 
 def _came(outline: Outline, rows: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -83,37 +95,39 @@ def _came(outline: Outline, rows: Mapping[str, Any]) -> tuple[tuple[int, int], t
 
 
 def _measured(
-    outline: Outline, said: Mapping[str, Any], engines: Mapping[str, Metered], speeds: dict[str, Speed], run: Path, times: _Times
+    outline: Outline, said: Mapping[str, Any], engines: Mapping[str, Metered], speeds: Mapping[str, Speed], run: Path, times: _Times
 ) -> Measured:
-    asked = [one for engine in {id(engine): engine for engine in engines.values()}.values() for one in engine.asked if one.label]
-    if not asked:
+    by_source = _sources(outline, engines)
+    asked = {source: [one for one in engine.asked if one.label] for source, engine in by_source.items()}
+    every = [one for requests in asked.values() for one in requests]
+    if not every:
         raise BadInput(
             "all rows of this probe are there already, so nothing was asked and nothing measured; give a larger --probe, or another --out"
         )
-    for part, source in (("scorer", outline.scorer), ("embedder", outline.sources.get("embedder"))):
-        if source is not None and source not in speeds:
-            speeds[source] = _rating_speed(engines[part])
-    by_stage = defaultdict(list)
-    for one in asked:
+    by_stage: dict[str, list[Asked]] = defaultdict(list)
+    for one in every:
         by_stage[one.label].append(one)
     samples = {stage: _SAMPLES[stage](requests) for stage, requests in by_stage.items()}
+    found = {
+        source: _corrected(speeds[source], requests, samples) if source in speeds else _rating_speed(by_source[source], requests)
+        for source, requests in asked.items()
+    }
     yields = {part.domain: (part.accepted, part.judged) for part in status(run.parent).harvest}
-    first, last = min(one.began for one in asked), max(one.ended for one in asked)
-    for source, engine in {outline.sources["model"]: engines["model"], outline.sources["solver"]: engines["solver"]}.items():
-        speeds[source] = _corrected(speeds[source], [one for one in engine.asked if one.label], samples)
-    cpu = _cpu(run)
+    first, last = min(one.began for one in every), max(one.ended for one in every)
+    loads = sum(sum(engine.opened) for engine in by_source.values())
     each = {stage: float(outline.each(stage)) for stage in outline.stages} | each_of(samples, outline)
-    work = Work(samples, each, {key: share_of(*counts) for key, counts in yields.items()}, cpu)
-    loads = sum(sum(engine.opened) for engine in {id(one): one for one in engines.values() if one is not engines["model"]}.values())
-    modelled = seconds_by_phase(outline, work, {source: replace(speed, load=0.0) for source, speed in speeds.items()}, {})
+    work = Work(samples, each, {key: share_of(*counts) for key, counts in yields.items()}, _cpu(run))
+    modelled = seconds_by_phase(outline, work, {source: replace(speed, load=0.0) for source, speed in found.items()}, {})
     beside = max(0.0, last - first - loads - sum(seconds for _, seconds in modelled))
-    timing = Timing(times.opening - times.began, first - times.burst + beside, times.built - last, cpu)
-    return Measured(time.strftime("%Y-%m-%d"), said, speeds, samples, yields, (0, 0), (0, 0), timing)
+    timing = Timing(times.opening - times.began, first - times.burst + beside, times.built - last, work.cpu)
+    return Measured(time.strftime("%Y-%m-%d"), said, found, samples, yields, (0, 0), (0, 0), timing)
 
 
 def _corrected(speed: Speed, asked: Sequence[Asked], samples: Mapping[str, tuple[Request, ...]]) -> Speed:
     """The speed at which an engine answered the build's own requests, which came when they came: as the bursts say, times a factor."""
     real = sum(one.ended - one.began for one in asked)
+    if not real:
+        return speed
     at: Counter[str] = Counter()
     requests = []
     for one in sorted(asked, key=lambda one: one.began):
@@ -125,15 +139,13 @@ def _corrected(speed: Speed, asked: Sequence[Asked], samples: Mapping[str, tuple
     return speed
 
 
-def _rating_speed(engine: Metered) -> Speed:
+def _rating_speed(engine: Metered, asked: Sequence[Asked]) -> Speed:
     """Of an engine that only reads prompts: the seconds in which it had some, by their tokens."""
-    spans = sorted((one.began, one.ended) for one in engine.asked)
     busy, end = 0.0, 0.0
-    for began, ended in spans:
-        busy += max(0.0, ended - max(began, end))
-        end = max(end, ended)
-    tokens = sum(one.prompt for one in engine.asked)
-    return Speed(engine.opened[-1] if engine.opened else 0.0, 0.0, 0.0, 0.0, busy / max(1, tokens))
+    for one in sorted(asked, key=lambda one: one.began):
+        busy += max(0.0, one.ended - max(one.began, end))
+        end = max(end, one.ended)
+    return Speed(max(engine.opened, default=0.0), 0.0, 0.0, 0.0, busy / max(1, sum(one.prompt for one in asked)))
 
 
 def _cpu(run: Path) -> dict[str, tuple[float, float]]:
@@ -177,7 +189,10 @@ def _rivals(asked: Sequence[Asked]) -> tuple[Request, ...]:
 
 
 def _questions(asked: Sequence[Asked]) -> tuple[Request, ...]:
-    """What is asked of each text after words that all share: the tokens beyond the shortest, and what stands behind the text."""
+    """What is asked of each text after words that all share: the tokens beyond the shortest, and what stands behind the text; the whole of
+    what an engine rates, which no cache is kept of."""
+    if not any(one.tokens for one in asked):
+        return _answers(asked)
     shared = min(one.prompt for one in asked) - TAIL
     return tuple(Request(one.prompt, max(1, one.prompt - max(0, shared)), one.tokens) for one in asked)
 
