@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 from datasets import Features
 
 from magpie_hf.domains import MOST_ROWS, Domain
+from magpie_hf.drawing import PROBE, draws_wanted
 from magpie_hf.errors import BadInput
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.limits import MIN_YIELD
@@ -24,10 +25,8 @@ from magpie_hf.rows import Rows, in_memory
 from magpie_hf.schema import HARVEST
 from magpie_hf.stage import fingerprint
 
-PROBE = 64  # draws of a domain that are judged before more are drawn
 SECOND_LOOK = 256
 WINDOW = 1024  # draws over which the yield is watched from then on
-MOST_AHEAD = 16  # times the draws judged so far: a few draws say little of how many are needed
 VERSION = 1  # goes up when the same draws would be judged otherwise
 KEY = f"harvest-{fingerprint(VERSION)}"
 
@@ -192,13 +191,7 @@ class Lane:
         """The next draws: at first a probe, then what the yield so far makes likely, and some more."""
         if self.is_full:
             return
-        if self.judged == 0:
-            stop = max(self.drawn, min(PROBE, self.target + 8))
-        else:
-            share = max((self.accepted + 0.5) / (self.judged + 1), floor)
-            missing = self.target - self.accepted - share * (self.drawn - self.judged)
-            stop = self.drawn + (math.ceil((missing + math.sqrt(missing)) / share) if missing > 0 else 0)
-        stop = min(stop, MOST_ROWS, PROBE if self.judged < PROBE else MOST_AHEAD * self.judged)
+        stop = draws_wanted(self.target, self.drawn, self.judged, self.accepted, floor, MOST_ROWS)
         while self.drawn < stop:
             start, self.drawn = self.drawn, min(stop, self.drawn + shard_rows)
             yield start, self.drawn

@@ -8,13 +8,10 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TextIO, TypeVar
 
 from magpie_hf.columns import wrapped
-from magpie_hf.commands.making import named, plan
-from magpie_hf.commands.options import domains as domains_of
-from magpie_hf.commands.options import roles
+from magpie_hf.commands.preview import preview
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS, KnownModel
@@ -43,7 +40,7 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
         _say(tr("A dataset in four answers. Enter takes what stands in brackets; q leaves."))
         arguments = _arguments()
         _say("")
-        for line in _plan(parse(arguments)):
+        for line in preview(parse(arguments)).lines:
             _say(line, " " * 9)
         if not _answer(tr("Build it (y/n)"), "y", _yes):
             raise Left
@@ -134,12 +131,6 @@ def _yes(text: str) -> bool:
     if _plain(text) not in (*YES, *NO):
         raise BadInput(f"the answer is {text!r}; give y (yes) or n (no)")
     return _plain(text) in YES
-
-
-def _plan(options: argparse.Namespace) -> list[str]:
-    domains = domains_of(options)
-    sources = {role: repository_or_folder(name) for role, name in roles(options).items()}
-    return plan(domains, sources, options.k, f"data/{Path(sources['model']).name}_{named(domains)}")
 
 
 def _list(title: str, numbered: Iterable[str], *more: str) -> None:

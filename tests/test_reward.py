@@ -23,7 +23,6 @@ from conftest import ROOT, Answers, small_recipe
 from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolve
 from magpie_hf.cli import main
 from magpie_hf.commands.exits import BAD_INPUT
-from magpie_hf.commands.making import plan
 from magpie_hf.engines import plugin
 from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
@@ -31,6 +30,7 @@ from magpie_hf.engines.journal import Journal, keeping, read
 from magpie_hf.engines.vllm import VLLM
 from magpie_hf.heads import OBJECTIVES, check_tensors, facts_of, head_of
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
+from magpie_hf.planning.heading import heading
 from magpie_hf.reward import EMPTY, NO_GATE, STEP_IN_TEXT, _steps
 from magpie_hf.scorers import Score
 from magpie_hf.stage import fingerprint, identity
@@ -511,7 +511,7 @@ def test_a_folder_of_ones_own_is_known_by_its_architecture(armorm: Model, demo_m
     facts = KNOWN_SCORERS[ARMORM]
     assert facts_of(armorm) is facts
     assert armorm.path is not None
-    lines = plan((), {"model": str(demo_model), "scorer": armorm.path}, 3, "out")
+    lines = heading((), {"model": str(demo_model), "scorer": armorm.path}, 3, "out")
     assert f"licence  {facts.licence} of {ARMORM}: {facts.duty}" in lines
     assert facts_of(resolve(str(demo_model))) is None
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.commands.exits import INCOMPLETE, OK
-from magpie_hf.commands.making import check_devices, check_engine, cluster_of, named, plan, recipe_of
-from magpie_hf.commands.options import add_card, add_engine, add_publishing, number, roles
+from magpie_hf.commands.making import check_devices, check_engine, cluster_of, recipe_of
+from magpie_hf.commands.options import add_card, add_engine, add_publishing, number
 from magpie_hf.commands.options import domains as domains_of
+from magpie_hf.commands.preview import Preview, preview
 from magpie_hf.commands.pushing import check_push, interrupted_at_once, push_folder
 from magpie_hf.commands.watching import Show, add_watching, watching
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
@@ -20,7 +22,6 @@ from magpie_hf.known import KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.language import tr
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
-from magpie_hf.models import repository_or_folder
 from magpie_hf.problems.benchmarks import PRESETS
 from magpie_hf.stopping import stopping_at_once
 
@@ -36,13 +37,13 @@ def add(commands: Any) -> None:
     build.set_defaults(run=run)
 
 
-def add_options(build: argparse.ArgumentParser) -> None:
+def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> None:
     """Add everything that determines a build, and where it runs."""
     whole, decimal = number(int), number(float)
     models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
 
     what = build.add_argument_group("what to build")
-    what.add_argument("--model", required=True, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
+    what.add_argument("--model", required=needs_model, help=f"who writes the problems: a Hub repository, a folder, or a number: {models}")
     what.add_argument("--solver", help="who answers them (default: the model)")
     scorer = "judge (a chat model rates), reward (a reward model under a free licence), armorm, or a reward model's repository or folder"
     what.add_argument("--scorer", default="judge", help=f"what orders the candidates: {scorer} (default: judge)")
@@ -110,55 +111,63 @@ def add_options(build: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    began = time.monotonic()
     domains = domains_of(options)
-    sources = {role: repository_or_folder(name) for role, name in roles(options).items()}
     check_engine(options, "shard_size", "shards_in_flight")
     if any(domain.count > MOST_ROWS for domain in domains):
         raise BadInput(f"{max(domain.count for domain in domains):,} problems a domain are too many; give at most {MOST_ROWS:,}")
     if options.k < 2:
         raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
-    out = options.out or f"data/{sources['model'].rsplit('/', 1)[-1]}_{named(domains)}"
+    made = preview(options)
     with watching(options.progress) as show:
-        code = _build(options, domains, sources, out, show)
+        code = _build(options, domains, made, show, began)
     if options.push is not None:
         on_stdout = sys.stderr if options.progress == "json" else sys.stdout  # where nothing but events goes
         with contextlib.redirect_stdout(on_stdout), interrupted_at_once():
-            push_folder(options, Path(out).expanduser(), options.push)
+            push_folder(options, made.plan.out, options.push)
     return code
 
 
-def _build(options: argparse.Namespace, domains: tuple[Domain, ...], sources: dict[str, str], out: str, show: Show) -> int:
+def _build(options: argparse.Namespace, domains: tuple[Domain, ...], made: Preview, show: Show, began: float) -> int:
     """The build itself, and what it came to; returns the exit code."""
-    show.say("\n".join(plan(domains, sources, options.k, out)))
-    check_devices(options, sources.values())
+    show.say("\n".join(made.lines))
+    check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)
     check_push(options)
 
     from magpie_hf.facts import models_of
     from magpie_hf.licences import licences_for
+    from magpie_hf.planning.outcome import Keeping
+    from magpie_hf.planning.wanted import build_of
     from magpie_hf.runners import Local
     from magpie_hf.walk import build
 
-    with stopping_at_once(Path(out).expanduser(), show.leave):
+    out = made.plan.out
+    with stopping_at_once(out, show.leave):
         recipe = recipe_of(options, domains, show.say)
         if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises where one is missing
+        keeping = Keeping(out, made.plan.facts(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,
             out,
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
-            watch=show.take,
+            watch=keeping.take,
         )
+        keeping.keep()
     return _tell_result(datasets, options.rl_agreement is not None, out, show)
 
 
-def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: str, show: Show) -> int:
-    """Say how many rows there are; returns the exit code."""
+def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Show) -> int:
+    """Say how many rows there are, and what came of the plan; returns the exit code."""
+    from magpie_hf.planning.outcome import outcome_of
+    from magpie_hf.planning.view import outcome_line
     from magpie_hf.schema import SIDES, TEXT_SPLITS
     from magpie_hf.stages.export import ExportRL
 
+    show.say(outcome_line(outcome_of(out)))
     sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}
     empty = [f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")]
     sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)

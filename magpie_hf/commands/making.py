@@ -1,18 +1,15 @@
-"""What the words of the command line come to: engines, benchmarks, the recipe, and the plan in a few lines. Not here: running it."""
+"""What the words of the command line come to: engines, benchmarks, and the recipe. Not here: running it."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from magpie_hf.columns import padded
 from magpie_hf.commands.options import roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
-from magpie_hf.heads import facts_of
-from magpie_hf.known import KnownModel, KnownScorer, known
+from magpie_hf.known import known
 from magpie_hf.language import tr, translated
 from magpie_hf.models import Model, repository_or_folder, resolve
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
@@ -51,36 +48,9 @@ def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None
             check_device(source, options.tensor_parallel_size, options.data_parallel_size, options.gpu_memory_utilization)
 
 
-def plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -> list[str]:
-    """What is about to be built, in a few lines."""
-
-    def title(source: str) -> str:
-        facts = _facts(source)
-        if isinstance(facts, KnownScorer):
-            return tr("{source} ({licence}; reads up to {context:,} tokens)", source=source, licence=facts.licence, context=facts.context)
-        if facts is None:
-            return source
-        return tr("{source} (model {number}; {licence})", source=source, number=facts.number, licence=facts.licence)
-
-    lines = [("model", title(sources["model"]))]
-    lines += [(role, title(source)) for role, source in sources.items() if source != sources["model"]]
-    facts = _facts(sources.get("scorer", ""))
-    if isinstance(facts, KnownScorer) and facts.forbids:
-        lines += [("licence", tr("{licence} of {repository}: {duty}", licence=facts.licence, repository=facts.repository, duty=facts.duty))]
-    lines += [("domain", f"{domain.key} {domain.count:,}") for domain in domains]
-    count = sum(domain.count for domain in domains)
-    lines += [("problems", tr("{count:,}, {k} candidates each", count=count, k=k)), ("folder", out)]
-    return [f"{padded(translated(label), 8)} {text}" for label, text in lines]
-
-
 def named(domains: Sequence[Domain]) -> str:
     """What a folder with these domains is called."""
     return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
-
-
-def _facts(source: str) -> KnownModel | KnownScorer | None:
-    """What is known of a repository, or of a folder by its architecture."""
-    return facts_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
 
 
 def cluster_of(options: argparse.Namespace) -> RayCluster | None:

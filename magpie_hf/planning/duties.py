@@ -1,0 +1,46 @@
+"""What the licences of a plan's models ask for, by role. Not here: the licences themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from magpie_hf.heads import facts_of
+from magpie_hf.known import KnownModel, known
+from magpie_hf.licences import licence_of, parse_model_licences
+from magpie_hf.models import Model
+from magpie_hf.planning.outline import Outline
+
+
+@dataclass(frozen=True)
+class Duty:
+    """A model, what it does here, and its licence: its name and what travels with the outputs, both None where nobody knows them."""
+
+    source: str
+    title: str
+    roles: tuple[str, ...]
+    licence: str | None
+    duty: str | None
+    forbids: bool
+
+
+def duties_of(outline: Outline, given: Sequence[str]) -> list[Duty]:
+    """The duties of each model once. given: the values of --model-license. A Hub repository that is not known here is not asked."""
+    roles: dict[str, list[str]] = {}
+    for role, source in outline.sources.items():
+        roles.setdefault(source, []).append(role)
+    return [_duty(source, tuple(parts), given) for source, parts in roles.items()]
+
+
+def _duty(source: str, roles: tuple[str, ...], given: Sequence[str]) -> Duty:
+    is_folder = Path(source).is_dir()
+    model = Model(Path(source).name if is_folder else source, "main", path=source if is_folder else None)
+    said = parse_model_licences(given)
+    here = is_folder or known(source) is not None or said.of(model) is not None
+    licence = licence_of(model, said) if here else None
+    facts = facts_of(model) if here else None
+    title = f"{source} (model {facts.number})" if isinstance(facts, KnownModel) else source
+    if licence is None:
+        return Duty(source, title, roles, None, None, False)
+    return Duty(source, title, roles, licence.name, licence.duty, licence.forbids)

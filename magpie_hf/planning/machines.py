@@ -1,0 +1,119 @@
+"""On which GPUs a plan's models fit, and the hours and dollars there. Not here: how fast an engine is, and what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from magpie_hf.errors import BadInput
+from magpie_hf.parallel import SEQUENCES, UTILIZATION, Layout, choose, sizes
+from magpie_hf.planning.belief import Belief, Range
+from magpie_hf.planning.engine import MOST_SEQUENCES, Speed
+from magpie_hf.planning.hardware import figures_of
+from magpie_hf.planning.outline import Outline
+from magpie_hf.planning.projection import Done, Work, seconds_by_phase
+from magpie_hf.planning.roofline import EFFICIENCIES, bare_hours, speed_on
+from magpie_hf.planning.sizes import Sized
+from magpie_hf.planning.workload import generated, loads_of
+from magpie_hf.shapes import GPUS, Gpu
+
+
+@dataclass(frozen=True)
+class Placing:
+    """How the engines are to be laid out: memory share and sequences of each, and sizes that the user gave."""
+
+    utilization: float = UTILIZATION
+    sequences: int = MOST_SEQUENCES
+    tensor: int | None = None
+    data: int | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model on a machine: its layout and the whole requests that it has room for at once; or why it does not fit, or nobody knows."""
+
+    source: str
+    layout: Layout | None
+    room: int
+    why: str
+
+    @property
+    def is_tight(self) -> bool:
+        return 0 < self.room < SEQUENCES
+
+
+@dataclass(frozen=True)
+class Machine:
+    """GPUs of one kind, how the models fit there, hours and dollars by the roofline, and the hours that the arithmetic alone takes; hours,
+    dollars and bare are None where a model does not fit or its size is not known."""
+
+    gpu: Gpu
+    count: int
+    fits: tuple[Fit, ...]
+    hours: Range | None
+    dollars: tuple[float, float] | None
+    bare: float | None
+
+
+def machine_of(
+    outline: Outline,
+    belief: Belief,
+    done: Mapping[str, Done],
+    models: Sequence[Sized],
+    gpu: Gpu,
+    count: int,
+    how: Placing,
+    price: float | None,
+) -> Machine:
+    """What this machine makes of the build."""
+    fits = tuple(_fit(model, gpu, count, how) for model in models)
+    if any(fit.layout is None for fit in fits):
+        return Machine(gpu, count, fits, None, None, None)
+    layouts = {fit.source: fit.layout for fit in fits if fit.layout}
+    low, mid, high = (_hours(outline, belief, done, models, gpu, layouts, how, at) for at in range(3))
+    least, most = figures_of(gpu).dollars if price is None else (price, price)
+    loads = loads_of(outline, belief)
+    bare = sum(bare_hours(size, generated(loads, model.source), gpu, count) for model in models if (size := model.on(gpu)))
+    return Machine(gpu, count, fits, Range(low, mid, high), (low * count * least, high * count * most), bare)
+
+
+def common(models: Sequence[Sized], how: Placing) -> list[tuple[Gpu, int]]:
+    """The common GPUs on which all models fit, each with as few of them as give a comfortable cache, else as give the most, up to eight."""
+    found = []
+    for gpu in GPUS:
+        rooms = [sizes(size.need, gpu, utilization=how.utilization) for model in models if (size := model.on(gpu))]
+        if rooms and all(rooms):
+            found.append((gpu, max(max(room, key=lambda size, room=room: (room[size], -size)) for room in rooms)))  # type: ignore[misc]
+    return found
+
+
+def _fit(model: Sized, gpu: Gpu, count: int, how: Placing) -> Fit:
+    size = model.on(gpu)
+    if size is None:
+        return Fit(model.source, None, 0, model.why)
+    try:
+        layout = choose(size.need, [gpu] * count, how.utilization, how.tensor, how.data)
+    except BadInput as error:
+        return Fit(model.source, None, 0, str(error))
+    return Fit(model.source, layout, size.need.room(layout.tensor, gpu, how.utilization), layout.why.partition(": ")[2])
+
+
+def _hours(
+    outline: Outline,
+    belief: Belief,
+    done: Mapping[str, Done],
+    models: Sequence[Sized],
+    gpu: Gpu,
+    layouts: Mapping[str, Layout],
+    how: Placing,
+    at: int,
+) -> float:
+    """Hours where all is as good (0), as likely (1) or as bad (2) as is reckoned with."""
+    speeds: dict[str, Speed] = {}
+    for model in models:
+        size = model.on(gpu)
+        assert size is not None  # as it fits
+        speeds[model.source] = speed_on(size, gpu, layouts[model.source].tensor, EFFICIENCIES[2 - at], how.utilization, how.sequences)
+    work = Work(belief.samples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, {}, done)
+    phases = seconds_by_phase(outline, work, speeds, {source: layout.data for source, layout in layouts.items()})
+    return sum(seconds for _, seconds in phases) / 3600

@@ -1,0 +1,108 @@
+"""A plan and what came of it: kept in `run/plan.json` while a build runs, compared when it is over. Not here: making a plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.errors import BadInput
+from magpie_hf.planning.measured import read_json
+from magpie_hf.progress.events import Event, Planned
+from magpie_hf.status import Status, status
+
+FORMAT = 1  # of run/plan.json; goes up when the file means something else
+KEPT = "plan.json"
+EVERY = 2.0  # seconds between two writings of how long a build has run
+
+
+class Keeping:
+    """What hears a build's events, keeps its plan, and how long the build has run, in its folder, and hands them on to `then`.
+
+    The plan that a build began with stays, whatever is planned when it goes on; another build in the folder (other `said`) has its own.
+    began: when the command began (monotonic seconds). Seconds are added up over commands; the last ones of one that was killed are lost.
+    Raises BadInput for a kept plan that cannot be read.
+    """
+
+    def __init__(self, out: Path, plan: Mapping[str, Any], said: Mapping[str, Any], then: Callable[[Event], None], began: float) -> None:
+        self._file, self._then = out / "run" / KEPT, then
+        self._began, self._kept = began, 0.0
+        self._record: dict[str, Any] = {"format": FORMAT, "said": dict(said), "plan": dict(plan), "sessions": [0.0]}
+        before = read_json(self._file, FORMAT)
+        if before is not None and before.get("said") == self._record["said"]:
+            self._record = {**before, "sessions": [*before["sessions"], 0.0]}
+
+    def take(self, event: Event) -> None:
+        """Write down how long it has been, now and then, once the folder is this build's. Events come one at a time."""
+        self._then(event)
+        if isinstance(event, Planned) or (self._kept and time.monotonic() - self._kept > EVERY):
+            self.keep()
+
+    def keep(self) -> None:
+        """Write it down."""
+        from magpie_hf.shards import write_json
+
+        self._record["sessions"][-1] = round(time.monotonic() - self._began, 1)
+        write_json(self._file, self._record)
+        self._kept = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One number of a plan, and what it came to; unit: "rows", "tokens" or "seconds"."""
+
+    what: str
+    unit: str
+    planned: float
+    came: float
+
+    @property
+    def ratio(self) -> float | None:
+        """What came by what was planned."""
+        return self.came / self.planned if self.planned else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A plan and its build: whether that has come to its end, and the numbers of both."""
+
+    finished: bool
+    sessions: int
+    numbers: tuple[Compared, ...]
+
+    def facts(self) -> dict[str, Any]:
+        numbers = [
+            {"what": one.what, "unit": one.unit, "planned": one.planned, "came": one.came, "ratio": one.ratio} for one in self.numbers
+        ]
+        return {"format": FORMAT, "finished": self.finished, "sessions": self.sessions, "numbers": numbers}
+
+
+def outcome_of(folder: Path) -> Outcome:
+    """What came of the plan of the build in `folder`. Raises BadInput where there is no build, or none with a plan."""
+    state = status(folder)
+    record = read_json(folder / "run" / KEPT, FORMAT)
+    if record is None:
+        raise BadInput(f"{folder} holds a build without a plan (no run/{KEPT}); give --model and the build's options to make one")
+    try:
+        plan, sessions = record["plan"], record["sessions"]
+        return Outcome(state.finished, len(sessions), tuple(_numbers(plan, sum(sessions), state)))
+    except (KeyError, TypeError, IndexError) as error:
+        raise BadInput(f"{folder / 'run' / KEPT} is no plan ({error!r}); remove it, and the next build keeps another") from error
+
+
+def _numbers(plan: Mapping[str, Any], seconds: float, state: Status) -> list[Compared]:
+    planned = {row["domain"]: row for row in plan["rows"]}
+    numbers = []
+    for lane in state.harvest:
+        if (row := planned.get(lane.domain)) is not None:
+            numbers.append(Compared(f"problems {lane.domain}", "rows", row["problems"], lane.accepted))
+            numbers.append(Compared(f"draws {lane.domain}", "rows", row["draws"][1], lane.judged))
+    for stage in plan["stages"]:
+        tokens = sum(one.tokens for one in state.stages if one.label == stage["stage"])
+        if tokens:
+            numbers.append(Compared(f"tokens {stage['stage']}", "tokens", stage["tokens"][1], tokens))
+    if plan["seconds"]["left"] is not None:
+        numbers.append(Compared("time", "seconds", plan["seconds"]["left"][1], seconds))
+    return numbers

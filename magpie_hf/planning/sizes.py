@@ -1,0 +1,64 @@
+"""How large a model is, for plans: what is known of it, else what its folder or the Hub says, else why nobody knows. Not here: speeds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from magpie_hf.errors import BadInput
+from magpie_hf.known import KnownModel, known
+from magpie_hf.models import Model, json_of
+from magpie_hf.parallel import Need, need_of
+from magpie_hf.planning.roofline import ACTIVE, Size
+from magpie_hf.shapes import Gpu, shape_of
+
+PATIENCE = "3"  # seconds that the Hub is waited for
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A model's size on a GPU, or why it is not known."""
+
+    source: str
+    size: Size | None
+    why: str = ""
+
+    @property
+    def weights(self) -> float | None:
+        return self.size.need.weights if self.size else None
+
+    def on(self, gpu: Gpu) -> Size | None:
+        """Its size on this GPU, where a known model may take up more."""
+        facts = known(self.source)
+        return replace(self.size, need=need_of(facts, gpu)) if self.size and facts else self.size
+
+
+def sized(source: str, revision: str | None) -> Sized:
+    """The size of a model. The Hub is asked for a small file or two of a repository that is not known, and waited for only shortly."""
+    if (facts := known(source)) is not None:
+        number = facts.number if isinstance(facts, KnownModel) else 0
+        return Sized(source, Size(ACTIVE.get(number, facts.parameters), need_of(facts, Gpu("", 0))))
+    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+        os.environ.setdefault(name, PATIENCE)
+    model = Model(source, revision or "main", path=source if Path(source).is_dir() else None)
+    try:
+        weights = _weights(model)
+        config = json_of(model, "config.json") or {}
+    except (BadInput, OSError) as error:  # a plan goes on without it: OSError is huggingface_hub's for a Hub that says no
+        return Sized(source, None, " ".join(str(error).split()))
+    if weights is None:
+        return Sized(source, None, "it has no index of its weights")
+    stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
+    active = weights / stored  # a mixture of experts may need less than all of its parameters; that is not told by its config
+    return Sized(source, Size(active, Need(model.short_name, weights, shape_of(config))))
+
+
+def _weights(model: Model) -> float | None:
+    """Gigabytes of its weights."""
+    if model.path:
+        files = [*Path(model.path).glob("*.safetensors")] or [*Path(model.path).glob("*.bin")]
+        return sum(file.stat().st_size for file in files) / 1e9
+    index = json_of(model, "model.safetensors.index.json") or json_of(model, "pytorch_model.bin.index.json")
+    size = (index or {}).get("metadata", {}).get("total_size")
+    return size / 1e9 if size else None

@@ -1,0 +1,73 @@
+"""An engine that takes its time as a real one does: a step over c sequences takes step + c * sequence seconds, whatever it says."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Paced(FakeEngine):
+    """A FakeEngine whose answers come at the pace of an engine with continuous batching; load: seconds until it is open."""
+
+    step: float = field(default=0.002, compare=False)
+    sequence: float = field(default=0.0002, compare=False)
+    prompt: float = field(default=0.0, compare=False)
+    load: float = field(default=0.2, compare=False)
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
+        with _LOCK:
+            if self not in _LIVE:
+                time.sleep(self.load)
+                _LIVE[self] = _Loop(self)
+            live = _LIVE[self]
+        future: Future[Completion] = Future()
+        answer = super().submit(prompt, sampling, seed).result()
+        live.inbox.put([answer.num_tokens, answer, future])
+        return future
+
+    def close(self) -> None:
+        with _LOCK:
+            live = _LIVE.pop(self, None)
+        if live is not None:
+            live.inbox.put(None)
+            live.thread.join()
+
+
+class _Loop:
+    def __init__(self, engine: Paced) -> None:
+        self.engine, self.inbox = engine, queue.SimpleQueue[list | None]()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        running: list[list] = []
+        due = time.monotonic()
+        while True:
+            while not self.inbox.empty() or not running:
+                item = self.inbox.get()
+                if item is None:
+                    return
+                if not running:
+                    due = time.monotonic()
+                due += self.engine.prompt * item[1].prompt_tokens
+                running.append(item)
+            due += self.engine.step + self.engine.sequence * len(running)
+            time.sleep(max(0.0, due - time.monotonic()))
+            for item in running:
+                item[0] -= 1
+            for item in [item for item in running if item[0] <= 0]:
+                item[2].set_result(item[1])
+            running = [item for item in running if item[0] > 0]
+
+
+_LIVE: dict[Paced, _Loop] = {}
+_LOCK = threading.Lock()

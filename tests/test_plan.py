@@ -1,0 +1,162 @@
+"""What a build will take: the plan of known models, what it refuses, what it finds done, and what it says after a run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from magpie_hf.cli import main
+from magpie_hf.commands.exits import BAD_INPUT, OK
+from magpie_hf.domains import DOMAINS
+from magpie_hf.known import ARMORM, KNOWN_MODELS
+from magpie_hf.planning import hardware
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in, on a machine without GPUs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hardware.shutil, "which", lambda _: None)
+    return tmp_path
+
+
+def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
+    assert main(["plan", *words, "--json"]) == OK
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_arithmetic_of_44000_problems_takes_more_than_30_hours_on_one_a100(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The original says 2 to 4 hours, or 15 to 20."""
+    plan = planned(capsys, "--model", "1", "--gpu", "A100 80 GB", "--gpus", "1")
+    (machine,) = plan["machines"]
+    tokens = sum(stage["tokens"][1] for stage in plan["stages"])
+    by_hand = tokens * 2 * 32.8e9 / 312e12 / 3600
+    assert machine["bare"] == pytest.approx(by_hand)
+    assert machine["bare"] > 30
+    assert machine["hours"][0] > machine["bare"], "no engine is faster than its arithmetic"
+    assert sum(row["problems"] for row in plan["rows"]) == 44_000
+
+
+@pytest.mark.parametrize("number", KNOWN_MODELS)
+def test_every_known_model_has_a_plan_without_the_network(
+    number: int, nowhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    plan = planned(capsys, "--model", str(number))
+    assert [row["problems"] for row in plan["rows"]] == [domain.count for domain in DOMAINS.values()]
+    assert [stage["stage"] for stage in plan["stages"]] == ["instruct", "tag", "solutions", "candidates", "score"]
+    requests = {stage["stage"]: stage["requests"][1] for stage in plan["stages"]}
+    assert (requests["solutions"], requests["candidates"]) == (44_000, 220_000)
+    assert requests["score"] <= requests["candidates"], "a candidate that was cut is not scored"
+    assert plan["machines"], "it fits some machine of eight common GPUs"
+    for machine in plan["machines"]:
+        low, likely, high = machine["hours"]
+        assert machine["bare"] < low < likely < high
+        assert machine["dollars"][0] <= machine["dollars"][1]
+    assert plan["seconds"] == {"whole": None, "left": None}, "nothing was measured"
+    assert not list(nowhere.iterdir())
+
+
+def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--model", "6", "--gpu", "h100", "--price", "2.5"]
+    (four,), (eight,) = (planned(capsys, *words, "--gpus", count)["machines"] for count in ("4", "8"))
+    assert 1.5 < four["hours"][1] / eight["hours"][1] < 2.5
+    for machine, count in ((four, 4), (eight, 8)):
+        assert machine["dollars"] == pytest.approx([machine["hours"][0] * count * 2.5, machine["hours"][2] * count * 2.5])
+
+
+def test_what_a_licence_forbids_is_said(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--model", "6", "--scorer", "armorm"]) == OK
+    said = capsys.readouterr().out
+    assert f"the licence of {ARMORM} forbids: its clause 1.b.v forbids using outputs" in said
+    plan = planned(capsys, "--model", "6", "--scorer", "armorm")
+    assert [(duty["source"], duty["forbids"]) for duty in plan["duties"]] == [(KNOWN_MODELS[6].repository, False), (ARMORM, True)]
+
+
+def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
+    nowhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(["plan", "--model", "somebody/something"]) == OK
+    said = capsys.readouterr().out
+    assert "the size of somebody/something is not known: " in said
+    assert "time     not known" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--model", "1", "--gpu", "A200"], "--gpu is 'A200', which names no GPU that is known; choose one of V100 32 GB, A100 40 GB"),
+        (["--model", "1", "--gpu", "A100"], "--gpu is 'A100', which names several GPUs; choose one of A100 40 GB, A100 80 GB"),
+        (["--model", "1", "--gpus", "2"], "--gpus is 2, and --gpu does not say which; give it, too"),
+        (["--model", "1", "--gpu", "H100", "--gpus", "0"], "--gpus is 0; give at least 1"),
+        (["--model", "1", "--price", "-1"], "--price is -1; give US dollars an hour and GPU"),
+        (["--model", "1", "--price", "nan"], "--price is nan; give US dollars an hour and GPU"),
+        (["--model", "1", "--price", "dear"], "argument --price: 'dear' is not a number"),
+        (["--model", "1", "--probe", "0"], "--probe is 0; give at least 1 problem a domain"),
+        (["--model", "1", "--probe", "3", "--push", "me/it"], "--probe measures a small build, and --push would publish it"),
+        (["--model", "1", "--probe", "3", "--ray", "auto"], "--probe measures engines of this machine or of --endpoint"),
+        ([], "neither --model nor --out is given"),
+        (["--out", "nowhere"], "nowhere does not exist; give the --out folder of a build"),
+        (["--out", "empty"], "empty holds no build (no run/build.json)"),
+        (["--out", "unplanned"], "unplanned holds a build without a plan"),
+        (["--out", "newer"], "plan.json was written by a newer magpie_hf (format 99, and this one reads 1); update it"),
+        (["--out", "torn"], "plan.json cannot be read (JSONDecodeError); remove it, and it is made anew"),
+        (["--model", "1", "--out", "newer"], "probe.json was written by a newer magpie_hf (format 99"),
+        (["--model", "1", "--out", "unplanned", "--seed", "5"], "unplanned holds another build: its seed is 0, not 5"),
+        (["--model", "2", "--out", "unplanned"], "unplanned holds another build: its model is deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(nowhere: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+    (nowhere / "empty").mkdir()
+    for name in ("unplanned", "newer", "torn"):
+        (nowhere / name / "run").mkdir(parents=True)
+        (nowhere / name / "run" / "build.json").write_text(json.dumps({"name": KNOWN_MODELS[1].repository, "seed": 0, "walk": {}}))
+    for name in ("plan.json", "probe.json"):
+        (nowhere / "newer" / "run" / name).write_text('{"format": 99}')
+    (nowhere / "torn" / "run" / "plan.json").write_text('{"format": 1, "pl')
+    assert main(["plan", *words]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert line in error
+
+
+def test_it_loads_nothing_heavy_and_fits_a_narrow_terminal(tmp_path: Path) -> None:
+    heavy = "{'torch', 'vllm', 'ray', 'transformers', 'datasets', 'huggingface_hub', 'numpy', 'pyarrow'}"
+    script = (
+        "import sys\nfrom magpie_hf.cli import main\n"
+        f"assert main(['plan', '--model', '1', '--out', {str(tmp_path / 'x')!r}]) == 0\n"
+        f"assert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+
+
+def test_a_pipe_that_is_closed_early_is_no_traceback(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m magpie_hf plan --model 1 --out {tmp_path / 'x'} | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "mebibytes", "known"),
+    [
+        ("NVIDIA H100 80GB HBM3", 81559, "H100 80 GB"),
+        ("NVIDIA A100-SXM4-40GB", 40960, "A100 40 GB"),
+        ("NVIDIA A100-SXM4-80GB", 81920, "A100 80 GB"),
+        ("NVIDIA GeForce RTX 4090", 24564, "RTX 4090 24 GB"),
+        ("Tesla V100-SXM2-32GB", 32768, "V100 32 GB"),
+        ("NVIDIA L40S", 46068, "L40S 48 GB"),
+        ("NVIDIA H200", 143771, "H200 141 GB"),
+    ],
+)
+def test_what_nvidia_smi_says_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int, known: str) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{name}, {mebibytes}'\necho '{name}, {mebibytes}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert [gpu.name for gpu in hardware.local_gpus()] == [known, known]

@@ -1,0 +1,37 @@
+"""A probe of the small model on real vLLM, the build that goes on from it, and how well the one foretold the other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from magpie_hf.commands.exits import INCOMPLETE, OK
+
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
+
+SMALL = "--domains algebra --k 2 --instruction-max-tokens 80 --max-tokens 96 --off-domain keep --unsolvable keep".split()
+
+
+def test_a_probe_foretells_a_real_build(demo_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "magpie_hf"]
+    options = ["--model", str(demo_model), *SMALL, "--min-quality", "very poor", "--out", str(out), "--count", "14"]
+    said = subprocess.run([*command, "plan", *options, "--probe", "4", "--json"], capture_output=True, text=True, timeout=500, check=True)
+    plan = json.loads(said.stdout)
+    assert {one["stage"]: one["kept"] for one in plan["done"]}["candidates"] == 4
+    low, likely, high = plan["seconds"]["left"]
+    assert low < likely < high
+    began = time.monotonic()
+    done = subprocess.run([*command, "build", *options], capture_output=True, text=True, timeout=500, check=False)
+    took = time.monotonic() - began
+    assert done.returncode in (OK, INCOMPLETE), done.stderr
+    assert 0.7 < took / likely < 1.43, (took, plan["seconds"], json.loads((out / "run" / "probe.json").read_text())["timing"])
+    compared = subprocess.run([*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, timeout=60, check=True)
+    numbers = {one["what"]: one for one in json.loads(compared.stdout)["numbers"]}
+    assert numbers["problems algebra"]["ratio"] == 1.0
+    assert numbers["time"]["came"] == pytest.approx(took, rel=0.1, abs=3)

@@ -1,0 +1,195 @@
+"""What a plan is made of: an engine in virtual time, what bursts tell of one, what a folder would keep, a probe, and a plan's outcome."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from paced import Paced
+
+from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
+from magpie_hf import build
+from magpie_hf.engines.base import Completion
+from magpie_hf.errors import BadInput
+from magpie_hf.planning.belief import believed
+from magpie_hf.planning.bursts import Burst, _fit, speed_of
+from magpie_hf.planning.engine import Clock, Request, Speed, replay
+from magpie_hf.planning.measured import read_probe
+from magpie_hf.planning.meter import metered
+from magpie_hf.planning.outcome import Keeping, outcome_of
+from magpie_hf.planning.outline import Outline
+from magpie_hf.planning.probe import probe
+from magpie_hf.planning.projection import Work, seconds_by_phase
+from magpie_hf.planning.reuse import reuse_of
+from magpie_hf.planning.simulation import Cutting, Lane, Step, seconds_of
+from magpie_hf.recipe import Recipe
+from magpie_hf.sampling import Sampling
+from magpie_hf.scorers import Judge
+
+SPEED = Speed(load=0.0, step=0.01, sequence=0.001, context=0.0, prompt=0.0001)
+
+
+def clocked(*requests: Request, speed: Speed = SPEED) -> float:
+    clock = Clock(speed)
+    clock.ask(requests, lambda: None)
+    return clock.run()
+
+
+def test_time_is_shared_by_those_in_flight() -> None:
+    assert clocked(Request(10, 10, 100)) == pytest.approx(10 * 0.0001 + 100 * 0.011)
+    assert clocked(Request(0, 0, 100), Request(0, 0, 50)) == pytest.approx(50 * 0.012 + 50 * 0.011)
+    one_by_one = replace(SPEED, sequences=1)
+    assert clocked(Request(0, 0, 100), Request(0, 0, 50), speed=one_by_one) == pytest.approx(150 * 0.011)
+    small = replace(SPEED, cache=65)
+    assert clocked(Request(10, 0, 100), Request(10, 0, 50), speed=small) == pytest.approx(150 * 0.011), "there is no room for both at once"
+    with_context = replace(SPEED, context=1e-5)
+    assert clocked(Request(1000, 0, 100), speed=with_context) == pytest.approx(100 * (0.011 + 1e-5 * 1050))
+
+
+def test_timers_and_requests_wait_for_each_other() -> None:
+    clock, ends = Clock(SPEED), []
+    clock.ask([Request(0, 0, 100)], lambda: clock.after(5.0, lambda: ends.append(clock.now)))
+    clock.after(0.5, lambda: ends.append(clock.now))
+    clock.run()
+    assert ends == [pytest.approx(0.5), pytest.approx(1.1 + 5.0)]
+    assert replay(SPEED, [(3.0, Request(0, 0, 10)), (3.0, Request(0, 0, 10)), (9.0, Request(0, 0, 10))]) == pytest.approx(0.12 * 2 + 0.11)
+
+
+def test_a_large_build_takes_as_long_in_parts_as_the_whole_of_it() -> None:
+    sample = tuple(Request(50, 10, length) for length in range(20, 220, 10))
+    steps = (Step((sample,), (1,)),), (Step((sample, sample), (1, 2)),)
+    whole = seconds_of([Lane(1300, 0.5, *steps)], SPEED, Cutting())  # 6,500 requests, of which 4,000 are simulated
+    by_hand = 6500 * (115 * (0.01 / 256 + 0.001) + 10 * 0.0001)
+    assert whole == pytest.approx(by_hand, rel=0.15)
+    assert seconds_of([Lane(1300, 0.5, *steps, drawn=2600, answered=1300)], SPEED, Cutting()) == 0.0
+    half = seconds_of([Lane(1300, 0.5, *steps, drawn=1300, answered=650)], SPEED, Cutting())
+    assert half == pytest.approx(whole / 2, rel=0.15)
+
+
+def test_bursts_are_fitted_with_nothing_below_zero() -> None:
+    true = (0.02, 0.0005, 1e-6)
+    bursts = [Burst(c, c * k, true[0] + true[1] * c + true[2] * c * k) for c, k in ((4, 100), (32, 100), (4, 900), (200, 100))]
+    assert _fit(bursts) == pytest.approx(true)
+    faster = [Burst(4, 400, 0.03), Burst(32, 3200, 0.02)]  # noise
+    assert min(_fit(faster)) >= 0
+
+
+class Talking(Answers):
+    """Answers of 20 to 120 tokens."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        answer = super().__call__(prompt, sampling, seed)
+        return answer if sampling.logprobs else replace(answer, num_tokens=min(sampling.max_tokens, 20 + seed % 101))
+
+
+def outline_of(recipe: Recipe, *, k: int = 3) -> Outline:
+    name = recipe.generator.model.name
+    roles = dict.fromkeys(("model", "solver", "judge", *(["tagger"] if recipe.tagger else [])), name)
+    return Outline(recipe.domains, roles, k, recipe.seed, False, 0.0, False, Cutting())
+
+
+@pytest.fixture
+def talking(answers: Answers) -> Talking:
+    return Talking(answers.model)
+
+
+def paced_recipe(talking: Talking, count: int) -> Recipe:
+    engine = Paced(talking.model, talking, step=0.004, sequence=0.0004, load=0.3)
+    return replace(small_recipe(talking, "algebra", count=count), generator=engine, solver=engine, scorer=Judge(engine))
+
+
+def test_bursts_find_the_pace_of_an_engine(talking: Talking) -> None:
+    recipe = paced_recipe(talking, 4)
+    engine = recipe.generator
+    engine.complete([[1]], Sampling(max_tokens=1), [0])
+    speed, bursts = speed_of(engine, recipe.domains[0], 64, 0.3)
+    engine.close()
+    assert max(burst.running for burst in bursts) == 64
+    for running in (4, 30, 60):
+        true = running / (0.004 + 0.0004 * running)
+        assert speed.tokens_per_second(running, 100) == pytest.approx(true, rel=0.35)
+
+
+def test_a_probe_says_how_long_the_build_will_take(talking: Talking, tmp_path: Path) -> None:
+    """The build goes on from the probe's rows; the engine's pace is known, so the time that is foretold must be the time that it takes."""
+    small, whole = paced_recipe(talking, 6), paced_recipe(talking, 40)
+    measured = probe(small, outline_of(small), {"of": "this"}, tmp_path, 64, time.monotonic())
+    assert read_probe(tmp_path) == measured
+    assert measured.speeds[talking.model.name].load == pytest.approx(0.3, abs=0.1)
+    assert measured.yields["algebra"][0] == 6
+    kept = reuse_of(outline_of(whole), tmp_path)
+    belief = believed(outline_of(whole), measured)
+    shares = {key: share.mid for key, share in belief.shares.items()}
+    work = Work(belief.samples[1], belief.each, shares, measured.timing.cpu, kept.done)
+    foretold = sum(seconds for _, seconds in seconds_by_phase(outline_of(whole), work, measured.speeds, {}))
+    foretold += measured.timing.beside
+    talking.requests.clear()
+    watched, engines = metered(whole)
+    began = time.monotonic()
+    build(watched, tmp_path)
+    took = max(one.ended for one in engines["model"].asked) - began  # what is written afterwards is loaded already, unlike in the probe
+    assert 0.7 < foretold / took < 1.43, (foretold, took, measured.timing)
+    assert talking.asked(SOLUTIONS) == 34, "what the probe answered is not asked again"
+    with pytest.raises(BadInput, match="all rows of this probe are there already"):
+        probe(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
+
+
+def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: Path) -> None:
+    """Every promise of a plan against a build that counts what it asks."""
+    recipe = small_recipe(answers, "algebra")
+    build(recipe, tmp_path)
+    (domain,) = recipe.domains
+    hotter = replace(domain, response=replace(domain.response, temperature=0.6))
+    longer = replace(domain, candidate=replace(domain.candidate, max_tokens=5000))
+    changes = {
+        "same": (recipe, {}),
+        "k": (replace(recipe, k=5), {"candidates": 24, "score": 24}),
+        "bound": (replace(recipe, domains=(longer,)), {"candidates": None, "score": None}),
+        "solutions": (replace(recipe, domains=(hotter,)), {"solutions": 12}),
+    }
+    for name, (changed, asked) in changes.items():
+        kept = {one.stage: one for one in reuse_of(outline_of(changed, k=changed.k), tmp_path).stages}
+        assert list(kept) == ["instruct", "solutions", "candidates", "score"], name
+        assert {stage for stage, one in kept.items() if one.asked} == set(asked), name
+        assert all(one.why for stage, one in kept.items() if stage in asked), name
+        answers.requests.clear()
+        build(changed, tmp_path)
+        assert answers.asked(PROBLEMS) == kept["instruct"].asked == 0
+        assert answers.asked(0.6 if name == "solutions" else SOLUTIONS) == kept["solutions"].asked
+        assert answers.asked(CANDIDATES) == kept["candidates"].asked
+        build(recipe, tmp_path)
+
+
+def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, tmp_path: Path) -> None:
+    recipe = small_recipe(answers, "algebra")
+    plan = {
+        "rows": [{"domain": "algebra", "problems": 12, "draws": [10, 20, 30]}],
+        "stages": [{"stage": "candidates", "tokens": [1, 1000, 2000]}],
+        "seconds": {"whole": None, "left": [1.0, 20.0, 30.0]},
+    }
+    for minute in (1, 2):
+        said: list[str] = []
+        keeping = Keeping(tmp_path, plan, {"count": 12}, said.append, time.monotonic() - 60 * minute)
+        build(recipe, tmp_path, say=keeping)
+        keeping.keep()
+        assert said
+    outcome = outcome_of(tmp_path)
+    assert (outcome.finished, outcome.sessions) == (True, 2)
+    numbers = {one.what: one for one in outcome.numbers}
+    assert numbers["problems algebra"].ratio == 1.0
+    assert 180 <= numbers["time"].came < 240
+    assert numbers["time"].ratio == pytest.approx(numbers["time"].came / 20)
+    (record,) = (tmp_path / "run" / "algebra").glob("candidates-*/stage.json")
+    shards = json.loads(record.read_text())["shards"].values()
+    assert numbers["tokens candidates"].came == sum(shard["tokens"] for shard in shards) > 0
+    other = Keeping(tmp_path, {**plan, "stages": []}, {"count": 13}, print, time.monotonic())
+    other.keep()
+    assert outcome_of(tmp_path).sessions == 1, "another build has a plan of its own"
+    (tmp_path / "run" / "lock").write_text(f"pid {os.getpid() + 1} on another\n")
+    Keeping(tmp_path, plan, {"count": 14}, print, time.monotonic()).keep()
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["said"] == {"count": 13}, "another process builds there"
