@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from magpie_hf.commands import build, probe, publish, status
+from magpie_hf.commands import build, probe, publish, report, status
 from magpie_hf.commands.exits import BAD_INPUT, FAILED
 from magpie_hf.commands.options import Parser
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.language import LANGUAGES, tr, use, wanted
 
-COMMANDS = (build, status, probe, publish)
+COMMANDS = (build, status, report, probe, publish)
 
 
 def parser() -> Parser:

@@ -1,0 +1,76 @@
+"""Writes the report of a build: gathers its rows, packs them within a budget, and puts the page together. Not here: any of these."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from magpie_hf.errors import BadInput
+from magpie_hf.report.listing import ROWS_A_BLOCK, Listing, count, details
+from magpie_hf.report.packing import Room, block, deflated
+from magpie_hf.report.page import write_page
+from magpie_hf.report.source import Source, opened
+from magpie_hf.report.summary import summary, title
+
+# GitHub takes no file that is larger; a browser opens one in two seconds or so (benchmarks/report.py).
+MEGABYTES = 100
+_INLINED = 2_000_000  # bytes of scripts, styles, fonts and numbers
+_LIST = 240  # bytes of a row in the list and of its problem, compressed, as measured on 44,000
+_BASE64 = 4 / 3
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the file, its bytes, its rows, and how many of its texts lack their middle."""
+
+    file: Path
+    size: int
+    rows: int
+    texts: int
+    cut: int
+
+
+def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
+    """Write the report of the build in `folder` to the file `out`, whole or not at all, in about so many megabytes at most.
+
+    Raises BadInput where there is no build, or nothing of it to see; where the file cannot be written; where not even the list fits.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".magpie-report-", dir=out.parent) as name:
+            scratch = Path(name)
+            with opened(folder, scratch) as source:
+                listing, room = _pack(source, scratch / "details", megabytes)
+                blocks = -(-len(listing) // ROWS_A_BLOCK)
+                said = summary(source, listing, room, blocks)
+                first = (block("summary", deflated(said)), block("index", listing.packed()))
+                with (scratch / "page").open("wb") as sink, (scratch / "details").open("rb") as packed:
+                    write_page(sink, title(source), first, _later(listing, packed, blocks))
+            (scratch / "page").replace(out)
+    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+        raise BadInput(f"{out} cannot be written ({error.strerror}); choose another --out") from error
+    return Report(out, out.stat().st_size, len(listing), room.texts, room.cut)
+
+
+def _pack(source: Source, file: Path, megabytes: float) -> tuple[Listing, Room]:
+    """Pack all rows into a file, block after block, each behind its length."""
+    rows = count(source)
+    size = int((megabytes * 1e6 - _INLINED) / _BASE64) - rows * _LIST
+    if size < rows * _LIST:
+        least = -(-int(rows * _LIST * 2 * _BASE64 + _INLINED) // 1_000_000)
+        raise BadInput(f"--max-megabytes is {megabytes:g}, which is too little for {rows:,} rows; give at least {least}")
+    listing, room = Listing(), Room(size, max(1, -(-rows // ROWS_A_BLOCK)))
+    with file.open("wb") as sink:
+        for data in details(source, listing, room):
+            sink.write(len(data).to_bytes(8, "big") + data)
+    return listing, room
+
+
+def _later(listing: Listing, packed: BinaryIO, blocks: int) -> Iterator[str]:
+    for number, data in enumerate(listing.texts):
+        yield block(f"texts-{number}", data)
+    for number in range(blocks):
+        yield block(f"details-{number}", packed.read(int.from_bytes(packed.read(8), "big")))
