@@ -271,7 +271,7 @@ FLOORS = [
     {"release"},
     {"publishing"},
     {"report.packing", "report.speed", "report.words", "report.source"},
-    {"report.listing", "report.numbers"},
+    {"report.listing", "report.details", "report.numbers"},
     {"report.summary", "report.page"},
     {"report.write"},
     {"walk", "stopping"},

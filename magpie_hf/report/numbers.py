@@ -12,6 +12,7 @@ from magpie_hf.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.stats import Tally
 
 BINS = 24
+_TENTHS = np.linspace(-0.05, 1.05, 12)  # about each tenth, as shares of few votes are fractions that fall between others' edges
 SCALES = {"difficulty": DIFFICULTIES, "quality": QUALITIES, "solvability": SOLVABILITIES, "category": CATEGORIES}
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # by series, by domain
@@ -85,7 +86,7 @@ def charts(contents: Contents) -> list[dict[str, Any]]:
         _histogram("pair_tokens", {name: tokens(f"{name}_tokens", "prefs") for name in ("chosen", "rejected")}, ratio=True),
         _histogram("scores", {"scores": {domain: one.scores for domain, one in seen.items()}}),
         _histogram("margins", margins),
-        _histogram("agreement", {"agreement": {domain: one.agreements for domain, one in seen.items()}}, bounds=(0.0, 1.0)),
+        _histogram("agreement", {"agreement": {domain: one.agreements for domain, one in seen.items()}}, edges=_TENTHS),
     ]
     scales = [_bars(label, scale, {domain: one.labels[label] for domain, one in seen.items()}) for label, scale in SCALES.items()]
     spoken = {domain: tally.funnel.languages for domain, tally in contents.tallies.items()}
@@ -102,17 +103,15 @@ def _keys(counted: Iterable[Mapping[str, int]]) -> list[str]:
     return sorted({key for counts in counted for key in counts})
 
 
-def _histogram(name: str, values: Values, ratio: bool = False, bounds: tuple[float, float] | None = None) -> dict[str, Any] | None:
+def _histogram(name: str, values: Values, ratio: bool = False, edges: np.ndarray | None = None) -> dict[str, Any] | None:
     """Counts between edges and medians, by series and domain ("" for all). ratio: edges grow by a ratio, where the values spread."""
     every = [value for by_domain in values.values() for one in by_domain.values() for value in one]
     if not every:
         return None
-    low, high = bounds or (min(every), max(every))
-    if low == high:
-        low, high = low - 0.5, high + 0.5
+    low, high = min(every), max(every)
     ratio = ratio and low >= 1 and high > 4 * low
-    edges = np.geomspace(low, high, BINS + 1) if ratio else np.linspace(low, high, (10 if bounds else BINS) + 1)
-    edges[0], edges[-1] = low, high  # which geomspace misses by a rounding
+    if edges is None:
+        edges = _edges(low, high, ratio)
     counts = {series: {domain: _counts(one, edges) for domain, one in by_domain.items()} for series, by_domain in values.items()}
     medians = {
         series: {
@@ -122,6 +121,14 @@ def _histogram(name: str, values: Values, ratio: bool = False, bounds: tuple[flo
         for series, by_domain in values.items()
     }
     return {"name": name, "edges": edges.tolist(), "ratio": ratio, "counts": counts, "medians": medians}
+
+
+def _edges(low: float, high: float, ratio: bool) -> np.ndarray:
+    if low == high:
+        return np.array([low - 0.5, high + 0.5])
+    edges = np.geomspace(low, high, BINS + 1) if ratio else np.linspace(low, high, BINS + 1)
+    edges[0], edges[-1] = low, high  # which geomspace misses by a rounding
+    return edges
 
 
 def _median(values: Sequence[float] | np.ndarray) -> float | None:

@@ -7,6 +7,8 @@ import json
 import zlib
 from typing import Any
 
+import numpy as np
+
 Text = str | list[str | int]  # whole; or its beginning, how many characters are left out, and its end
 MOST = 100_000  # characters of any text: a browser takes a second to lay out a line of a million
 LEAST = 200  # characters to which a text is cut at the worst
@@ -33,43 +35,48 @@ def block(name: str, data: bytes) -> str:
 
 
 class Room:
-    """Divides bytes evenly over the blocks that are still to come: each cuts its long texts as far as it must."""
+    """Divides bytes over blocks of rows: each cuts its long texts as far as it must, and what one leaves goes to the following.
 
-    def __init__(self, size: int, blocks: int) -> None:
-        self.left, self.blocks = size, blocks
+    cut, texts: how many texts were cut, and how many there were.
+    """
+
+    def __init__(self, size: int, weight: float) -> None:
+        """size: the bytes; weight: of all rows together."""
+        self.left, self.weight = size, weight
         self.density = 2.5  # characters of text a byte; that of the last block, from the first one on
         self.cut = self.texts = 0
 
-    def pack(self, rows: list[dict[str, Any]], texts: list[tuple[dict[str, Any], str]]) -> bytes:
-        """A block of rows. texts: where their long texts stand, as (dictionary, key); those of thinking have a key that says so."""
-        share, whole = self.left / self.blocks, [place[key] for place, key in texts]
-        parts = [THINKING if key == "thinking" else 1 for _, key in texts]
+    def pack(self, rows: list[dict[str, Any]], texts: list[tuple[dict[str, Any], str]], weight: float) -> bytes:
+        """A block of rows, compressed. texts: where their long texts stand, (dictionary, key); weight: of these rows."""
+        share, whole = self.left * weight / self.weight, [place[key] for place, key in texts]
+        lengths = np.array([len(text) for text in whole])
+        parts = np.array([THINKING if key == "thinking" else 1 for _, key in texts])
         while True:
-            most = _fitting([len(text) for text in whole], parts, share * self.density)
-            bounds = [_bound(most, part) for part in parts]
-            for (place, key), text, bound in zip(texts, whole, bounds, strict=True):
+            most = _fitting(lengths, parts, share * self.density)
+            bounds = _bounds(most, parts)
+            for (place, key), text, bound in zip(texts, whole, bounds.tolist(), strict=True):
                 place[key] = cut(text, bound)
             data = deflated(rows)
-            self.density = max(0.1, sum(map(min, map(len, whole), bounds)) / len(data))
+            self.density = max(0.1, int(np.minimum(lengths, bounds).sum()) / len(data))
             if len(data) <= share or most <= LEAST:
                 break
-        self.left, self.blocks = max(0, self.left - len(data)), self.blocks - 1
+        self.left, self.weight = max(0, self.left - len(data)), max(weight, self.weight - weight)
         self.texts += len(texts)
-        self.cut += sum(isinstance(place[key], list) for place, key in texts)
+        self.cut += int((lengths > bounds).sum())
         return data
 
 
-def _bound(most: int, part: int) -> int:
-    """The characters of a text that gets the part-th part of the room of others."""
-    return min(MOST, max(LEAST, most // part))
+def _bounds(most: int, parts: np.ndarray) -> np.ndarray:
+    """The characters of each text, where one gets the part-th part of the room of others."""
+    return np.clip(most // parts, LEAST, MOST)
 
 
-def _fitting(lengths: list[int], parts: list[int], room: float) -> int:
+def _fitting(lengths: np.ndarray, parts: np.ndarray, room: float) -> int:
     """The most characters of a text of the first part with which all texts fit together."""
     low, high = LEAST, MOST * THINKING
     while low < high:
         middle = (low + high + 1) // 2
-        if sum(min(length, _bound(middle, part)) for length, part in zip(lengths, parts, strict=True)) <= room:
+        if np.minimum(lengths, _bounds(middle, parts)).sum() <= room:
             low = middle
         else:
             high = middle - 1

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from magpie_hf.contents import Contents
 from magpie_hf.errors import BadInput
 from magpie_hf.folder import DROPPED, RECORD, Folder, data_in, write_data
-from magpie_hf.splits import ParquetSplit, Split
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
+from magpie_hf.splits import ParquetSplit, Split, rows_of
 from magpie_hf.stats import with_rows
 from magpie_hf.status import Status, status
 from magpie_hf.unfinished import finished_part
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,33 @@ def opened(folder: Path, scratch: Path) -> Iterator[Source]:
             yield Source(folder, state, Folder(folder).contents(_published(folder)), _shown(folder))
         else:
             yield _part(folder, state, scratch)
+
+
+def accepted(source: Source) -> Iterator[tuple[str, Split]]:
+    """The accepted problems: "train" and those that are held out for tests, as far as there are such."""
+    found = source.contents.data.get(CANDIDATES_CONFIG, {})
+    yield from ((side, found[side]) for side in SIDES if side in found)
+
+
+def with_solutions(source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]) -> Iterator[tuple[Row, Row | None]]:
+    """Problems, each with these columns ("id" first) of its published answer; None where it has none.
+
+    The answers of a domain stand in the order of its problems and lack some, so no more than one of each domain is held.
+    """
+    data = source.contents.data
+    answers = {
+        domain: rows_of(splits[f"{side}_sft"], columns)
+        for domain in source.contents.domains
+        if f"{side}_sft" in (splits := data.get(domain, {}))
+    }
+    ahead = {domain: next(solved, None) for domain, solved in answers.items()}
+    for row in rows:
+        found = ahead.get(row["domain"])
+        if found is not None and found["id"] == row["id"]:
+            yield row, found
+            ahead[row["domain"]] = next(answers[row["domain"]], None)
+        else:
+            yield row, None
 
 
 def _published(folder: Path) -> list[Path]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from magpie_hf import card
 from magpie_hf.language import in_use, tr
-from magpie_hf.report.listing import ROWS_A_BLOCK, TEXTS_A_BLOCK, Listing
+from magpie_hf.report.details import ROWS_A_BLOCK
+from magpie_hf.report.listing import TEXTS_A_BLOCK, Listing
 from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Source

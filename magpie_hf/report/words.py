@@ -52,7 +52,7 @@ def _numbers() -> dict[str, str]:
         "mean_agreement": tr("Mean agreement"),
         "longer": tr("Chosen is longer"),
         "left_out_title": tr("What was left out, and why"),
-        "left_out_about": tr("A reason of draws and pairs lists its rows."),
+        "left_out_about": tr("Choose a reason of draws or pairs to see its rows."),
         "nothing_left_out": tr("Nothing was left out."),
         "step": tr("Step"),
         "meaning": tr("Meaning"),

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from magpie_hf.errors import BadInput
-from magpie_hf.report.listing import ROWS_A_BLOCK, Listing, count, details
+from magpie_hf.report.details import ROWS_A_BLOCK, details, weight_of
+from magpie_hf.report.listing import Listing
 from magpie_hf.report.packing import Room, block, deflated
 from magpie_hf.report.page import write_page
 from magpie_hf.report.source import Source, opened
@@ -18,7 +19,7 @@ from magpie_hf.report.summary import summary, title
 # GitHub takes no file that is larger; a browser opens one in two seconds or so (benchmarks/report.py).
 MEGABYTES = 100
 _INLINED = 2_000_000  # bytes of scripts, styles, fonts and numbers
-_LIST = 240  # bytes of a row in the list and of its problem, compressed, as measured on 44,000
+_ROW = 100  # bytes that are told of a row in any case
 _BASE64 = 4 / 3
 
 
@@ -43,30 +44,34 @@ def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
         with tempfile.TemporaryDirectory(prefix=".magpie-report-", dir=out.parent) as name:
             scratch = Path(name)
             with opened(folder, scratch) as source:
-                listing, room = _pack(source, scratch / "details", megabytes)
-                blocks = -(-len(listing) // ROWS_A_BLOCK)
+                listing = Listing(source)
+                blocks = -(-listing.rows // ROWS_A_BLOCK)
+                room = Room(_left(listing, megabytes), weight_of(listing.problems, listing.rows - listing.problems))
+                _pack(source, room, scratch / "details")
                 said = summary(source, listing, room, blocks)
-                first = (block("summary", deflated(said)), block("index", listing.packed()))
+                first = (block("summary", deflated(said)), block("index", listing.index))
                 with (scratch / "page").open("wb") as sink, (scratch / "details").open("rb") as packed:
                     write_page(sink, title(source), first, _later(listing, packed, blocks))
             (scratch / "page").replace(out)
     except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
         raise BadInput(f"{out} cannot be written ({error.strerror}); choose another --out") from error
-    return Report(out, out.stat().st_size, len(listing), room.texts, room.cut)
+    return Report(out, out.stat().st_size, listing.rows, room.texts, room.cut)
 
 
-def _pack(source: Source, file: Path, megabytes: float) -> tuple[Listing, Room]:
+def _left(listing: Listing, megabytes: float) -> int:
+    """The bytes that are left beside the list for the texts of all rows. Raises BadInput where they are too few to say anything."""
+    left = int((megabytes * 1e6 - _INLINED) / _BASE64) - listing.size
+    if left < listing.rows * _ROW:
+        least = -(-int((listing.size + listing.rows * _ROW) * _BASE64 + _INLINED) // 1_000_000)
+        raise BadInput(f"--max-megabytes is {megabytes:g}, which is too little for {listing.rows:,} rows; give at least {least}")
+    return left
+
+
+def _pack(source: Source, room: Room, file: Path) -> None:
     """Pack all rows into a file, block after block, each behind its length."""
-    rows = count(source)
-    size = int((megabytes * 1e6 - _INLINED) / _BASE64) - rows * _LIST
-    if size < rows * _LIST:
-        least = -(-int(rows * _LIST * 2 * _BASE64 + _INLINED) // 1_000_000)
-        raise BadInput(f"--max-megabytes is {megabytes:g}, which is too little for {rows:,} rows; give at least {least}")
-    listing, room = Listing(), Room(size, max(1, -(-rows // ROWS_A_BLOCK)))
     with file.open("wb") as sink:
-        for data in details(source, listing, room):
+        for data in details(source, room):
             sink.write(len(data).to_bytes(8, "big") + data)
-    return listing, room
 
 
 def _later(listing: Listing, packed: BinaryIO, blocks: int) -> Iterator[str]:

@@ -66,14 +66,14 @@ function histogram(chart, domain) {
   }));
   const totals = series.map(([name, counts]) => [name, counts.reduce((sum, value) => sum + value, 0)]);
   const middle = (name) => chart.medians[name][domain || ""];
-  const about = totals.filter(([, total]) => total).map(([name, total]) =>
-    `${series.length > 1 ? `${name}: ` : ""}${say("values_median", { n: count(total), median: short(middle(name)) })}`).join(" · ");
+  const told = ([name, total]) => (total ? say("values_median", { n: count(total), median: short(middle(name)) }) : say("no_values"));
   const title = say(`chart_${chart.name}`);
-  const legend = series.length > 1 ? make("p", { class: "legend" },
-    ...series.map(([name], number) => make("span", { class: `key-${number}` }, name))) : null;
-  const drawing = make("div", {}, svg(WIDE, HIGH, `${title}: ${about}`, ...grid, line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"), ...bars, ...ticks), legend);
+  const one = series.length === 1;
+  const legend = one ? null : make("p", { class: "legend" }, ...totals.map((total, number) => make("span", { class: `key-${number}` }, `${total[0]}: ${told(total)}`)));
+  const about = one ? told(totals[0]) : "";
+  const drawing = make("div", {}, svg(WIDE, HIGH, `${title}: ${totals.map((total) => `${total[0]}: ${told(total)}`).join("; ")}`, ...grid, line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"), ...bars, ...ticks), legend);
   const rows = edges.slice(0, -1).map((from, at) => [`${short(from)} – ${short(edges[at + 1])}`, ...series.map(([, counts]) => count(counts[at] ?? 0))]);
-  return figure(title, about || say("no_values"), drawing, [say("from_to"), ...series.map(([name]) => (series.length > 1 ? name : say("count")))], rows);
+  return figure(title, about, drawing, [say("from_to"), ...series.map(([name]) => (series.length > 1 ? name : say("count")))], rows);
 }
 
 // Bars of named values; where rows can be chosen by the value, its bar chooses them.
@@ -92,6 +92,13 @@ function bars(chart, domain, choose) {
   return make("figure", {}, make("figcaption", {}, make("strong", {}, say(`chart_${chart.name}`)), make("span", { class: "quiet" }, say("values", { n: count(total) }))), ...rows);
 }
 
+const SPANS = [60, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800]; // seconds between two ticks
+
+function timeTicks(seconds) {
+  const span = SPANS.find((one) => seconds / one <= 8) ?? seconds / 8;
+  return Array.from({ length: Math.floor(seconds / span) + 1 }, (_, at) => at * span);
+}
+
 function throughput(speed) {
   const wide = 1080, high = 200;
   const highest = Math.max(1, ...speed.tokens);
@@ -100,7 +107,7 @@ function throughput(speed) {
   const width = speed.seconds / speed.tokens.length;
   const area = speed.tokens.map((value, at) => `L${x(at * width)},${y(value)}L${x((at + 1) * width)},${y(value)}`).join("");
   const grid = steps(highest).flatMap((value) => [line(LEFT, y(value), wide - RIGHT, y(value), "grid"), svgText(LEFT - 6, y(value) + 3.5, short(value), "end")]);
-  const ticks = niceTicks(0, speed.seconds, false).map((value) => svgText(x(value), high - 7, duration(value)));
+  const ticks = timeTicks(speed.seconds).map((value) => svgText(x(value), high - 7, duration(value)));
   const marks = speed.marks.map((mark) => {
     const told = say(`mark_${mark.what}`, { engine: mark.engine ?? "", seconds: mark.seconds === undefined ? "" : duration(mark.seconds) });
     const drawn = make("svg:g", { class: `mark ${mark.what}` }, line(x(mark.at), 16, x(mark.at), high - BOTTOM, "mark"), make("svg:circle", { cx: x(mark.at), cy: 12, r: 4 }));

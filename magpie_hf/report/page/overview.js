@@ -63,16 +63,19 @@ function reasonTable(show) {
 }
 
 function distributions(show) {
-  const grid = make("div", { class: "charts" });
-  const draw = (domain) => grid.replaceChildren(...summary.charts.map((chart) => {
-    const filter = CHOOSING[chart.name];
-    return chart.edges ? histogram(chart, domain) : bars(chart, domain, filter && ((value, of) => show({ [filter]: value, domain: of, show: "problems" })));
-  }));
+  const [spread, named] = [make("div", { class: "charts" }), make("div", { class: "charts named" })];
+  const draw = (domain) => {
+    spread.replaceChildren(...summary.charts.filter((chart) => chart.edges).map((chart) => histogram(chart, domain)));
+    named.replaceChildren(...summary.charts.filter((chart) => chart.values).map((chart) => {
+      const filter = CHOOSING[chart.name];
+      return bars(chart, domain, filter && ((value, of) => show({ [filter]: value, domain: of, show: "problems" })));
+    }));
+  };
   const select = make("select", { "aria-label": say("domain") }, make("option", { value: "" }, say("all_domains")),
     ...summary.funnels.map(({ domain }) => make("option", { value: domain }, domainName(domain))));
   select.addEventListener("change", () => draw(select.value));
   draw("");
-  const made = section("distributions", null, grid);
+  const made = section("distributions", null, spread, named);
   made.querySelector("h2").append(select);
   return made;
 }

@@ -19,15 +19,25 @@ function pieces(text) {
   while ((at = special(text, at)) >= 0) {
     const formula = formulaAt(text, at, next);
     if (formula) {
-      if (at > plain) found.push({ text: text.slice(plain, at) });
+      const before = text.slice(plain, at);
+      if (before) found.push({ text: formula.display ? before.replace(/[ \t]*\n\s*$/, "") : before }); // it has a line of its own already
       found.push({ ...formula, source: text.slice(at, formula.end) });
       at = plain = formula.end;
+      if (formula.display) at = plain = afterDisplay(text, found.at(-1));
     } else {
       at += text[at] === "\\" ? 2 : text.startsWith("$$", at) ? 2 : 1;
     }
   }
   if (plain < text.length) found.push({ text: text.slice(plain) });
   return found;
+}
+
+// Where the text goes on behind a formula on a line of its own; a full stop or comma there stands in its line.
+function afterDisplay(text, formula) {
+  const sign = /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
+  if (sign && !formula.tex.startsWith("\\begin")) formula.tex += sign.trim();
+  const at = formula.end + (formula.tex.startsWith("\\begin") ? 0 : sign.length);
+  return at + (/^[ \t]*\n\s*/.exec(text.slice(at, at + 50))?.[0].length ?? 0);
 }
 
 function special(text, from) {
