@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,10 +18,11 @@ from magpie_hf.report.packing import Room, block, deflated
 from magpie_hf.report.page import write_page
 from magpie_hf.report.source import Source, opened
 from magpie_hf.report.summary import summary, title
+from magpie_hf.status import status
 
 # GitHub takes no file that is larger; a browser opens one in two seconds or so (benchmarks/report.py).
 MEGABYTES = 100
-_INLINED = 2_000_000  # bytes of scripts, styles, fonts and numbers
+_INLINED = 1_000_000  # bytes of scripts, styles, fonts and numbers, which take three quarters of that
 _ROW = 100  # bytes that are told of a row in any case
 _BASE64 = 4 / 3
 
@@ -39,23 +43,33 @@ def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
 
     Raises BadInput where there is no build, or nothing of it to see; where the file cannot be written; where not even the list fits.
     """
+    status(folder)
+    with _scratch(out) as scratch:
+        with opened(folder, scratch) as source:
+            listing = Listing(source)
+            blocks = -(-listing.rows // ROWS_A_BLOCK)
+            room = Room(_left(listing, megabytes), weight_of(listing.problems, listing.rows - listing.problems))
+            _pack(source, room, scratch / "details")
+            said = summary(source, listing, room, blocks)
+            first = (block("summary", deflated(said)), block("index", listing.index))
+            with (scratch / "page").open("wb") as sink, (scratch / "details").open("rb") as packed:
+                write_page(sink, title(source), first, _later(listing, packed, blocks))
+        (scratch / "page").replace(out)
+    return Report(out, out.stat().st_size, listing.rows, room.texts, room.cut)
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder beside the file that is to be written. Raises BadInput where the file cannot be."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".magpie-report-", dir=out.parent) as name:
-            scratch = Path(name)
-            with opened(folder, scratch) as source:
-                listing = Listing(source)
-                blocks = -(-listing.rows // ROWS_A_BLOCK)
-                room = Room(_left(listing, megabytes), weight_of(listing.problems, listing.rows - listing.problems))
-                _pack(source, room, scratch / "details")
-                said = summary(source, listing, room, blocks)
-                first = (block("summary", deflated(said)), block("index", listing.index))
-                with (scratch / "page").open("wb") as sink, (scratch / "details").open("rb") as packed:
-                    write_page(sink, title(source), first, _later(listing, packed, blocks))
-            (scratch / "page").replace(out)
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        scratch = tempfile.TemporaryDirectory(prefix=".magpie-report-", dir=out.parent)
+    except OSError as error:
         raise BadInput(f"{out} cannot be written ({error.strerror}); choose another --out") from error
-    return Report(out, out.stat().st_size, listing.rows, room.texts, room.cut)
+    with scratch as name:
+        yield Path(name)
 
 
 def _left(listing: Listing, megabytes: float) -> int:

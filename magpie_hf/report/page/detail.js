@@ -13,8 +13,8 @@ async function openRow(row, focus) {
   const [problem, told] = [texts[row % size], rows[row % few]];
   const article = byId("detail");
   const waiting = [];
-  const spoken = (value, name = "spoken") => {
-    const element = make("div", { class: name });
+  const spoken = (value) => {
+    const element = make("div", { class: "spoken" });
     waiting.push(() => write(element, value, alive));
     return element;
   };
@@ -59,7 +59,7 @@ function accepted(row, told, spoken) {
     chips([["domain", domainName(listed("domain", row))], ["side", listed("side", row)], ["language", told.language], ...labels(told)]),
     told.text === undefined
       ? make("p", { class: "note" }, say("no_solution", { reason: told.solution_reason ?? "", meaning: summary.meanings[told.solution_reason] ?? "" }))
-      : make("section", {}, make("h3", {}, say("solution")), chips([["answer", told.answer], ["majority", agrees], ["tokens", count(told.solution_tokens)]]), thought(told, spoken), spoken(told.text)),
+      : make("section", { class: "solution" }, make("h3", {}, say("solution")), chips([["answer", told.answer], ["majority", agrees], ["tokens", count(told.solution_tokens)]]), thought(told, spoken), spoken(told.text)),
     make("section", {}, make("h3", {}, say("candidates_title", { n: told.candidates.length })),
       chips([["majority_answer", told.majority_answer ?? NONE], ["agreement", columns.agreement[row] === null ? NONE : say("of_votes", { share: share(columns.agreement[row]), n: columns.votes[row] })],
         ["answer_kind", told.answer_kind], ["unknown_pairs", told.unknown_pairs || null], ["pair", pair]]),

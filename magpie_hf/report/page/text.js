@@ -82,7 +82,7 @@ function isFormula(tex, after) {
   if (!tex.trim() || /\d/.test(after ?? "")) return false;
   const words = /[A-Za-z]{3,}/.test(tex.replace(/\\[A-Za-z]+(\{[^{}]*\})?/g, " "));
   const tight = !/^\s|\s$/.test(tex);
-  if (tight) return !(words && /^[\d.,]+[\s-]/.test(tex) && !/[\\^_=]/.test(tex));
+  if (tight) return !(/^[\d.,]+[\s-]/.test(tex) && (words || /,\s*[A-Za-z]{2,}\s/.test(tex)) && !/[\\^_=]/.test(tex));
   return !words && (/[\\^_={}<>+*/]/.test(tex) || /^\s*[A-Za-z\d]\s*$/.test(tex));
 }
 
