@@ -9,14 +9,20 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check scale clean
+.PHONY: demo test check chromium scale clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
 
-test: $(MODEL) check
+test: $(MODEL) check chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not vllm"
 	$(BIN)/python -m pytest -m vllm
+
+# The browser in which the report page is tested: a look where it is there, Debian's package where it is not.
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
+	  || { echo "the tests of the report need Chromium, and it cannot be installed here: install your system's package chromium" >&2; exit 1; }
 
 # Several vLLM servers, several engines, and a Ray cluster of two nodes, which the tests start on this machine. Twenty minutes.
 scale: $(MODEL)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from magpie_hf import menu
-from magpie_hf.commands import build, plan, probe, publish, show, status
+from magpie_hf.commands import build, plan, probe, publish, report, show, status
 from magpie_hf.commands.exits import BAD_INPUT, FAILED, OK
 from magpie_hf.commands.helping import Parser, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
@@ -18,7 +18,7 @@ from magpie_hf.language import LANGUAGES, translated, use, wanted
 from magpie_hf.stopping import INTERRUPTED
 from magpie_hf.terminal import encodable
 
-COMMANDS = (build, plan, status, show, probe, publish)
+COMMANDS = (build, plan, status, show, report, probe, publish)
 
 
 def parser() -> Parser:

@@ -17,7 +17,7 @@ from magpie_hf.records import RECORD
 from magpie_hf.rows import Made, Published, Rows, seed_rows
 from magpie_hf.runners import DIGESTS, finished
 from magpie_hf.shards import ShardFolder
-from magpie_hf.stages.export import Export, export_of
+from magpie_hf.stages.export import Export, ExportDropped, export_of
 from magpie_hf.stats import Draws, draws_of
 
 
@@ -26,10 +26,11 @@ class Part:
     """The finished part of a build: its splits, what the draws in it were judged to be, and the targets of all domains.
 
     A draw is in it that was judged and, where it was accepted, went through every stage. min_neighbor_distance is null throughout, as it
-    is of all accepted problems together.
+    is of all accepted problems together. dropped: by domain, those of these draws that were not accepted.
     """
 
     splits: dict[str, dict[str, Published]]
+    dropped: dict[str, Published]
     draws: dict[str, Draws]
     targets: dict[str, int]
 
@@ -64,7 +65,16 @@ def finished_part(run: Path, scratch: Path) -> Part:
     published = {
         config: {split: Published(features[config], tuple(files), "") for split, files in named.items()} for config, named in splits.items()
     }
-    return Part(published, draws, {domain: one["count"] for domain, one in walk.items()})
+    return Part(published, _dropped(rows, scratch), draws, {domain: one["count"] for domain, one in walk.items()})
+
+
+def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Published]:
+    exports = {domain: ExportDropped(domain) for domain, pieces in rows.items() if pieces}
+    files = {
+        domain: tuple(_write(export, piece, scratch / f"{domain}-{export.label}-{piece.start}.arrow") for piece in rows[domain])
+        for domain, export in exports.items()
+    }
+    return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
 
 
 def _rows(run: Path, decisions: Path, seed: int, domain: str, walk: Mapping[str, Any]) -> list[Rows]:

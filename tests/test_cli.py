@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -276,6 +277,10 @@ FLOORS = [
     {"unfinished"},
     {"release"},
     {"publishing"},
+    {"report.packing", "report.speed", "report.words", "report.source"},
+    {"report.listing", "report.details", "report.numbers"},
+    {"report.summary", "report.page"},
+    {"report.write"},
     {"walk", "stopping"},
     {"pace", "showing.finding", "showing.formulas"},
     {"showing.layout"},
@@ -290,7 +295,7 @@ FLOORS = [
     {"commands.exits", "commands.helping", "commands.options"},
     {"commands.making", "commands.pushing", "commands.watching"},
     {"commands.preview"},
-    {"commands.build", "commands.probe", "commands.publish", "commands.show", "commands.status"},
+    {"commands.build", "commands.probe", "commands.publish", "commands.report", "commands.show", "commands.status"},
     {"commands.plan", "menu"},
     {"cli"},
     {"__main__"},
@@ -323,6 +328,8 @@ def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(wheel, check=True, timeout=300)
     (file,) = tmp_path.glob("magpie_hf-*.whl")
+    names = {name.removeprefix("magpie_hf/") for name in zipfile.ZipFile(file).namelist()}
+    assert {"report/page/page.html", "report/katex/katex.min.js", "report/katex/fonts/KaTeX_Main-Regular.woff2", "japanese.yaml"} <= names
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(file)]
     subprocess.run(install, check=True, timeout=300)

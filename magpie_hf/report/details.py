@@ -1,0 +1,61 @@
+"""All that a report tells of one row, in blocks of rows. Not here: what the list shows of it, and its problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from magpie_hf.chat import END_THINK, THINK
+from magpie_hf.report.packing import Room
+from magpie_hf.report.source import Row, Source, accepted, with_solutions
+from magpie_hf.schema import CANDIDATES
+from magpie_hf.splits import rows_of
+
+ROWS_A_BLOCK = 48  # a few milliseconds to unpack, where one of them is opened
+_LONG = ("thinking", "text", "raw")
+_PROBLEM = tuple(column for column in CANDIDATES if column != "problem")
+_SOLVED = ("id", "solution", "answer", "solution_agrees", "solution_tokens", "generation")
+_DRAW = ("problem", "raw_instruction", "twin", "contaminated_by", "language", "tags", "raw_finish_reason")
+
+
+def details(source: Source, room: Room) -> Iterator[bytes]:
+    """Blocks of `ROWS_A_BLOCK` rows, in the order of the listing, as compressed JSON."""
+    told = _told(source)
+    while rows := list(islice(told, ROWS_A_BLOCK)):
+        places = (place for row in rows for place in (row, *row.get("candidates", ())))
+        texts = [(place, key) for place in places for key in _LONG if place.get(key) is not None]
+        problems = sum("candidates" in row for row in rows)
+        yield room.pack(rows, texts, weight_of(problems, len(rows) - problems))
+
+
+def weight_of(problems: int, draws: int) -> float:
+    """The weight of rows in a `Room`: a dropped draw's text stands in the list, so next to nothing is left to tell of it."""
+    return problems + draws / 50
+
+
+def _told(source: Source) -> Iterator[Row]:
+    for side, split in accepted(source):
+        for row, solved in with_solutions(source, side, rows_of(split, _PROBLEM), _SOLVED):
+            yield _problem(row, solved)
+    for split in source.dropped.values():
+        for row in rows_of(split, _DRAW):
+            raw = row["raw_instruction"] if row["problem"] not in (None, row["raw_instruction"]) else None
+            yield {name: row[name] for name in _DRAW[2:]} | {"raw": raw}
+
+
+def _problem(row: Row, solved: Row | None) -> Row:
+    told = row | {"candidates": [_candidate(one) for one in row["candidates"]]}
+    return told | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"]) if solved else told
+
+
+def _candidate(one: Mapping[str, Any]) -> Row:
+    return {name: value for name, value in one.items() if name != "response" and value is not None} | _spoken(one["response"])
+
+
+def _spoken(text: str | None) -> Row:
+    """A whole turn as what was thought in it and the rest, as `Chat.read` splits it."""
+    if text is None:
+        return {}
+    head, closed, tail = text.partition(END_THINK)
+    return {"thinking": head.strip().removeprefix(THINK).strip(), "text": tail.strip()} if closed else {"text": text}

@@ -1,0 +1,151 @@
+"""What a report counts and draws: the funnel, reasons and distributions, as the card counts them. Not here: how they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from magpie_hf.contents import Contents
+from magpie_hf.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
+from magpie_hf.stats import Tally
+
+BINS = 24
+_TENTHS = np.linspace(-0.05, 1.05, 12)  # about each tenth, as shares of few votes are fractions that fall between others' edges
+SCALES = {"difficulty": DIFFICULTIES, "quality": QUALITIES, "solvability": SOLVABILITIES, "category": CATEGORIES}
+
+Values = Mapping[str, Mapping[str, Sequence[float]]]  # by series, by domain
+
+
+def funnels(contents: Contents) -> list[dict[str, Any]]:
+    """Each domain's numbers from the draws to the pairs, in the order of the recipe."""
+    targets = {domain["key"]: domain["count"] for domain in contents.facts["domains"]}
+    return [_funnel(domain, targets[domain], contents.tallies[domain]) for domain in contents.domains]
+
+
+def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
+    funnel, draws, pairs = tally.funnel, tally.funnel.draws, tally.pairs
+    complete = funnel.candidates - sum(funnel.cut_candidates.values())
+    return {
+        "domain": domain,
+        "target": target,
+        "drawn": draws.drawn,
+        "dropped": sum(draws.dropped.values()),
+        "moved_away": draws.moved_away,
+        "moved_here": draws.moved_here,
+        "problems": funnel.problems,
+        "sft": funnel.sft,
+        "candidates": funnel.candidates,
+        "complete": complete,
+        "scored": complete - sum(funnel.unscored.values()),
+        "pairs": pairs.count,
+        "on_domain": draws.on_domain_share,
+        "tagged": draws.tagged,
+        "majorities": tally.answers.majorities,
+        "agreement": tally.answers.agreement,
+        "longer": pairs.longer_share,
+    }
+
+
+def reasons(contents: Contents) -> list[dict[str, Any]]:
+    """Every reason for which something is left out, by the step at which it is, with its count by domain; the most frequent first."""
+    numbers = contents.tallies
+    steps = {
+        "draws": {key: one.funnel.draws.dropped for key, one in numbers.items()},
+        "answers": {key: one.funnel.cut_solutions for key, one in numbers.items()},
+        "candidates": {key: one.funnel.cut_candidates for key, one in numbers.items()},
+        "scores": {key: one.funnel.unscored for key, one in numbers.items()},
+        "pairs": {key: one.pairs.lost for key, one in numbers.items()},
+    }
+    found = [
+        {"step": step, "reason": reason, "counts": {key: counts.get(reason, 0) for key, counts in by_domain.items()}}
+        for step, by_domain in steps.items()
+        for reason in {reason: None for counts in by_domain.values() for reason in counts}
+    ]
+    order = list(steps)
+    return sorted(found, key=lambda one: (order.index(one["step"]), -sum(one["counts"].values()), one["reason"]))
+
+
+def charts(contents: Contents) -> list[dict[str, Any]]:
+    """The distributions, those without any value left out."""
+    seen, lengths = contents.seen, contents.lengths
+
+    def tokens(column: str, text: str) -> dict[str, list[float]]:
+        return {
+            domain: [
+                float(value) for side in ("train", "test") for value in lengths.get(domain, {}).get(f"{side}_{text}", {}).get(column, [])
+            ]
+            for domain in seen
+        }
+
+    margins = {kind: {domain: one.margins.get(kind, []) for domain, one in seen.items()} for kind in _kinds(contents)}
+    drawn = [
+        _histogram("problem_tokens", {"problem_tokens": tokens("problem_tokens", "sft")}, ratio=True),
+        _histogram("solution_tokens", {"solution_tokens": tokens("solution_tokens", "sft")}, ratio=True),
+        _histogram("pair_tokens", {name: tokens(f"{name}_tokens", "prefs") for name in ("chosen", "rejected")}, ratio=True),
+        _histogram("scores", {"scores": {domain: one.scores for domain, one in seen.items()}}),
+        _histogram("margins", margins),
+        _histogram("agreement", {"agreement": {domain: one.agreements for domain, one in seen.items()}}, edges=_TENTHS),
+    ]
+    scales = [_bars(label, scale, {domain: one.labels[label] for domain, one in seen.items()}) for label, scale in SCALES.items()]
+    spoken = {domain: tally.funnel.languages for domain, tally in contents.tallies.items()}
+    kinds = {domain: {kind: len(values) for kind, values in tally.pairs.margins.items()} for domain, tally in contents.tallies.items()}
+    more = [_bars("language", _keys(spoken.values()), spoken), _bars("pair_kind", _keys(kinds.values()), kinds)]
+    return [chart for chart in (*drawn, *scales, *more) if chart is not None]
+
+
+def _kinds(contents: Contents) -> list[str]:
+    return sorted({kind for one in contents.seen.values() for kind in one.margins})
+
+
+def _keys(counted: Iterable[Mapping[str, int]]) -> list[str]:
+    return sorted({key for counts in counted for key in counts})
+
+
+def _histogram(name: str, values: Values, ratio: bool = False, edges: np.ndarray | None = None) -> dict[str, Any] | None:
+    """Counts between edges and medians, by series and domain ("" for all). ratio: edges grow by a ratio, where the values spread."""
+    every = [value for by_domain in values.values() for one in by_domain.values() for value in one]
+    if not every:
+        return None
+    low, high = min(every), max(every)
+    ratio = ratio and low >= 1 and high > 4 * low
+    if edges is None:
+        edges = _edges(low, high, ratio)
+    counts = {series: {domain: _counts(one, edges) for domain, one in by_domain.items()} for series, by_domain in values.items()}
+    medians = {
+        series: {
+            "": _median(np.concatenate(list(map(np.asarray, by_domain.values())))),
+            **{key: _median(one) for key, one in by_domain.items()},
+        }
+        for series, by_domain in values.items()
+    }
+    return {"name": name, "edges": edges.tolist(), "ratio": ratio, "counts": counts, "medians": medians}
+
+
+def _edges(low: float, high: float, ratio: bool) -> np.ndarray:
+    if low == high:
+        return np.array([low - 0.5, high + 0.5])
+    edges = np.geomspace(low, high, BINS + 1) if ratio else np.linspace(low, high, BINS + 1)
+    edges[0], edges[-1] = low, high  # which geomspace misses by a rounding
+    return edges
+
+
+def _median(values: Sequence[float] | np.ndarray) -> float | None:
+    return float(np.median(values)) if len(values) else None
+
+
+def _counts(values: Sequence[float], edges: np.ndarray) -> list[int]:
+    found: list[int] = np.histogram(values, edges)[0].tolist()
+    return found
+
+
+def _bars(name: str, scale: Sequence[str], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | None:
+    """Counts by value and domain, in the order of the scale."""
+    if not any(counts.values()):
+        return None
+    return {
+        "name": name,
+        "values": list(scale),
+        "counts": {domain: [one.get(value, 0) for value in scale] for domain, one in counts.items()},
+    }

@@ -1,0 +1,42 @@
+// Blocks of data in the page, each unpacked when it is first needed.
+
+const byId = (name) => document.getElementById(name);
+const unpacked = new Map();
+const KEPT = 12; // blocks of details; those of problems are all kept, as a search reads them again and again
+
+const parsed = new Promise((resolve) => {
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve, { once: true });
+  else resolve();
+});
+
+async function inflate(name) {
+  if (!byId(name)?.nextElementSibling) await parsed; // the browser still reads the file, and may have half of the block
+  const text = atob(byId(name).textContent);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+function block(name) {
+  if (!unpacked.has(name)) {
+    unpacked.set(name, inflate(name));
+    const details = [...unpacked.keys()].filter((key) => key.startsWith("details-"));
+    if (details.length > KEPT) unpacked.delete(details[0]);
+  }
+  return unpacked.get(name);
+}
+
+// Elements are only ever made here: of a name, properties and children; what is a string becomes text, never markup.
+function make(name, properties = {}, ...children) {
+  const element = name.includes(":") ? document.createElementNS("http://www.w3.org/2000/svg", name.slice(4)) : document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key === "onclick") element.addEventListener("click", value);
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve));

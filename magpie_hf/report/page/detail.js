@@ -1,0 +1,128 @@
+// All that is told of one row. Not here: which row.
+
+let opened = 0; // counts, so that a row that is left while it is drawn stops drawing
+
+async function openRow(row, focus) {
+  const turn = ++opened;
+  const alive = () => turn === opened;
+  list.chosen = row;
+  reveal(row);
+  const { texts_rows: size, details_rows: few } = summary.blocks;
+  const [texts, rows] = await Promise.all([block(`texts-${Math.floor(row / size)}`), block(`details-${Math.floor(row / few)}`)]);
+  if (!alive()) return;
+  const [problem, told] = [texts[row % size], rows[row % few]];
+  const article = byId("detail");
+  const waiting = [];
+  const spoken = (value) => {
+    const element = make("div", { class: "spoken" });
+    waiting.push(() => write(element, value, alive));
+    return element;
+  };
+  const parts = isDropped(row) ? dropped(row, told, spoken) : accepted(row, told, spoken);
+  article.replaceChildren(heading(row), make("section", { class: "problem" }, spoken(problem)), ...parts);
+  article.scrollTop = 0;
+  byId("rows").classList.add("reading");
+  byId("rows").dataset.drawn = "";
+  if (focus) article.focus({ preventScroll: true });
+  for (const draw of waiting) {
+    await draw();
+    if (!alive()) return;
+  }
+  highlight(article);
+  byId("rows").dataset.drawn = row;
+}
+
+function closeRow() {
+  byId("rows").classList.remove("reading");
+  byId("scroll").focus({ preventScroll: true });
+}
+
+function heading(row) {
+  const id = list.index.columns.id[row];
+  const step = (places, sign, key) => make("button", { type: "button", class: "plain", "aria-label": say(key), title: say(key), onclick: () => move(places) }, sign);
+  return make("header", {}, make("button", { type: "button", class: "plain back", onclick: closeRow }, `← ${say("back")}`), make("h2", { class: "code" }, id),
+    make("span", { class: "spring" }), step(-1, "↑", "previous"), step(1, "↓", "next"));
+}
+
+function chips(pairs) {
+  const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return make("dl", { class: "chips" }, ...known.map(([key, value]) => make("div", {}, make("dt", {}, say(key)), make("dd", { dir: "auto" }, ...plainText(String(value))))));
+}
+
+const labels = (told) => Object.entries(told.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
+
+function accepted(row, told, spoken) {
+  const columns = list.index.columns;
+  const agrees = { true: say("agrees"), false: say("differs") }[told.solution_agrees];
+  const pair = told.pair_kind ? say("pair_of", { kind: told.pair_kind, margin: decimal(columns.margin[row], 3) }) : say("no_pair_because", { reason: told.pair_reason, meaning: summary.meanings[told.pair_reason] ?? "" });
+  return [
+    chips([["domain", domainName(listed("domain", row))], ["side", listed("side", row)], ["language", told.language], ...labels(told)]),
+    told.text === undefined
+      ? make("p", { class: "note" }, say("no_solution", { reason: told.solution_reason ?? "", meaning: summary.meanings[told.solution_reason] ?? "" }))
+      : make("section", { class: "solution" }, make("h3", {}, say("solution")), chips([["answer", told.answer], ["majority", agrees], ["tokens", count(told.solution_tokens)]]), thought(told, spoken), spoken(told.text)),
+    make("section", {}, make("h3", {}, say("candidates_title", { n: told.candidates.length })),
+      chips([["majority_answer", told.majority_answer ?? NONE], ["agreement", columns.agreement[row] === null ? NONE : say("of_votes", { share: share(columns.agreement[row]), n: columns.votes[row] })],
+        ["answer_kind", told.answer_kind], ["unknown_pairs", told.unknown_pairs || null], ["pair", pair]]),
+      make("div", { class: "candidates", tabindex: "0", role: "region", "aria-label": say("candidates_title", { n: told.candidates.length }) }, ...told.candidates.map((one, at) => candidate(one, at, told, spoken)))),
+    made(told.generation),
+  ];
+}
+
+function candidate(one, at, told, spoken) {
+  const role = at === told.chosen_index ? "chosen" : at === told.rejected_index ? "rejected" : null;
+  const majority = { true: say("in_majority"), false: say("not_in_majority") }[one.in_majority];
+  const head = make("h4", {}, say("candidate", { n: at + 1 }), role && make("span", { class: `badge ${role}` }, say(role)), majority && make("span", { class: "badge plain-badge" }, majority));
+  const more = [["objectives", one.objectives], ["gate", one.gate]].filter(([, values]) => values?.length);
+  return make("section", { class: `candidate ${role ?? ""}` }, head,
+    chips([["score", one.score === undefined ? one.score_reason ?? NONE : decimal(one.score, 3)], ["answer", one.answer ?? NONE], ["class", one.answer_class], ["tokens", count(one.num_tokens)]]),
+    one.text === undefined ? make("p", { class: "note" }, say("cut_candidate", { reason: one.reason ?? "", meaning: summary.meanings[one.reason] ?? "" })) : null,
+    thought(one, spoken), one.text === undefined ? null : spoken(one.text),
+    ...more.map(([name, values]) => make("p", { class: "quiet code" }, `${name}: ${values.map((value) => decimal(value, 3)).join(", ")}`)));
+}
+
+// What a model thought, folded, and typeset only when somebody looks.
+function thought(told, spoken) {
+  if (!told.thinking?.length) return null;
+  const length = typeof told.thinking === "string" ? told.thinking.length : told.thinking[0].length + told.thinking[1] + told.thinking[2].length;
+  const body = make("div", { class: "spoken" });
+  const folded = make("details", { class: "thinking" }, make("summary", {}, say("thinking", { n: count(length) })), body);
+  folded.addEventListener("toggle", () => folded.open && !body.hasChildNodes() && write(body, told.thinking).then(() => highlight(byId("detail"))));
+  return folded;
+}
+
+function dropped(row, told, spoken) {
+  const reason = listed("reason", row);
+  const twin = told.twin ? list.index.columns.id.indexOf(told.twin) : -1;
+  return [
+    make("p", { class: "note gone" }, make("strong", {}, reason), ` – ${summary.meanings[reason] ?? ""}`),
+    chips([["domain", domainName(listed("domain", row))], ["language", told.language], ["finish_reason", told.raw_finish_reason], ["contaminated_by", told.contaminated_by], ...labels(told)]),
+    told.twin ? make("p", {}, `${say("twin_of")} `, twin < 0 ? make("span", { class: "code" }, told.twin) : make("button", { type: "button", class: "link code", onclick: () => openRow(twin, true) }, told.twin)) : null,
+    told.raw ? make("section", {}, make("h3", {}, say("raw")), spoken(told.raw)) : null,
+  ];
+}
+
+function made(generation) {
+  if (!generation) return null;
+  const rows = Object.entries(generation).filter(([, value]) => value !== null).map(([name, value]) => make("tr", {}, make("th", { scope: "row", class: "code" }, name), make("td", {}, ...plainText(String(value)))));
+  return make("details", { class: "facts" }, make("summary", {}, say("generation")), make("table", {}, ...rows));
+}
+
+// Show where the text that is looked for stands, without a change to the elements.
+function highlight(article) {
+  if (!globalThis.CSS?.highlights) return;
+  CSS.highlights.delete("found");
+  if (!search.text) return;
+  const ranges = [];
+  const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node && ranges.length < 1000; node = walker.nextNode()) {
+    const text = node.data.toLowerCase();
+    if (text.length !== node.data.length) continue; // some letters change their length with their case
+    for (let at = text.indexOf(search.text); at >= 0; at = text.indexOf(search.text, at + search.text.length)) {
+      const found = new Range();
+      found.setStart(node, at);
+      found.setEnd(node, at + search.text.length);
+      ranges.push(found);
+    }
+  }
+  CSS.highlights.set("found", new Highlight(...ranges));
+}

@@ -1,0 +1,134 @@
+// A model's text as it is, with its formulas typeset. It never becomes markup: text nodes and KaTeX's elements are all that is made.
+
+const LONGEST = 5000; // characters of a formula
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/;
+const ENVIRONMENT = /\\begin\{((?:align|alignat|aligned|equation|gather|gathered|cases|array|split|CD|[pbvBV]?matrix)\*?)\}/y;
+const KATEX = { throwOnError: false, trust: false, strict: "ignore", maxSize: 20, maxExpand: 500, output: "htmlAndMathml" };
+
+// [{text} or {tex, display, source}], in order.
+function pieces(text) {
+  const found = [];
+  const ahead = new Map(); // where each closing delimiter comes next: looked for once, so that openers without end cost nothing
+  const next = (closing, from) => {
+    if (!ahead.has(closing) || (ahead.get(closing) >= 0 && ahead.get(closing) < from)) ahead.set(closing, text.indexOf(closing, from));
+    const at = ahead.get(closing);
+    return at >= 0 && at - from <= LONGEST ? at : -1;
+  };
+  let plain = 0;
+  let at = 0;
+  while ((at = special(text, at)) >= 0) {
+    const formula = formulaAt(text, at, next);
+    if (formula) {
+      const before = text.slice(plain, at);
+      if (before) found.push({ text: formula.display ? before.replace(/[ \t]*\n\s*$/, "") : before }); // it has a line of its own already
+      found.push({ ...formula, source: text.slice(at, formula.end) });
+      at = plain = formula.end;
+      if (formula.display) at = plain = afterDisplay(text, found.at(-1));
+    } else {
+      at += text[at] === "\\" ? 2 : text.startsWith("$$", at) ? 2 : 1;
+    }
+  }
+  if (plain < text.length) found.push({ text: text.slice(plain) });
+  return found;
+}
+
+// Where the text goes on behind a formula on a line of its own; a full stop or comma there stands in its line.
+function afterDisplay(text, formula) {
+  const sign = /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
+  if (sign && !formula.tex.startsWith("\\begin")) formula.tex += sign.trim();
+  const at = formula.end + (formula.tex.startsWith("\\begin") ? 0 : sign.length);
+  return at + (/^[ \t]*\n\s*/.exec(text.slice(at, at + 50))?.[0].length ?? 0);
+}
+
+function special(text, from) {
+  const dollar = text.indexOf("$", from);
+  const slash = text.indexOf("\\", from);
+  return dollar < 0 ? slash : slash < 0 ? dollar : Math.min(dollar, slash);
+}
+
+function formulaAt(text, at, next) {
+  const two = text.slice(at, at + 2);
+  if (two === "\\(" || two === "\\[" || two === "$$") {
+    const closing = { "\\(": "\\)", "\\[": "\\]", $$: "$$" }[two];
+    const end = next(closing, at + 2);
+    const tex = end < 0 ? "" : text.slice(at + 2, end);
+    return tex.trim() ? { tex, display: two !== "\\(", end: end + 2 } : null;
+  }
+  if (two === "\\b") {
+    ENVIRONMENT.lastIndex = at;
+    const name = ENVIRONMENT.exec(text)?.[1];
+    const end = name ? next(`\\end{${name}}`, at) : -1;
+    return end < 0 ? null : { tex: text.slice(at, end + name.length + 6), display: true, end: end + name.length + 6 };
+  }
+  const end = text[at] === "$" ? closingDollar(text, at) : -1;
+  return end < 0 ? null : { tex: text.slice(at + 1, end), display: false, end: end + 1 };
+}
+
+// The dollar sign that ends the formula which one at `start` opens; -1 where it rather stands for money, or nothing ends it.
+function closingDollar(text, start) {
+  let depth = 0;
+  for (let at = start + 1; at < Math.min(text.length, start + LONGEST); at++) {
+    const sign = text[at];
+    if (sign === "\\") at++;
+    else if (sign === "{") depth++;
+    else if (sign === "}") depth--;
+    else if (sign === "\n" && text[at + 1] === "\n") return -1;
+    else if (sign === "$" && depth <= 0) return isFormula(text.slice(start + 1, at), text[at + 1]) ? at : -1;
+  }
+  return -1;
+}
+
+function isFormula(tex, after) {
+  if (!tex.trim() || /\d/.test(after ?? "")) return false;
+  const words = /[A-Za-z]{3,}/.test(tex.replace(/\\[A-Za-z]+(\{[^{}]*\})?/g, " "));
+  const tight = !/^\s|\s$/.test(tex);
+  if (tight) return !(/^[\d.,]+[\s-]/.test(tex) && (words || /,\s*[A-Za-z]{2,}\s/.test(tex)) && !/[\\^_=]/.test(tex));
+  return !words && (/[\\^_={}<>+*/]/.test(tex) || /^\s*[A-Za-z\d]\s*$/.test(tex));
+}
+
+// Characters that cannot be seen, or that turn the direction of others, by name.
+function plainText(text) {
+  if (!HIDDEN.test(text)) return [text];
+  const parts = [];
+  let from = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (!HIDDEN.test(text[at])) continue;
+    if (at > from) parts.push(text.slice(from, at));
+    const code = `U+${text.charCodeAt(at).toString(16).toUpperCase().padStart(4, "0")}`;
+    parts.push(make("span", { class: "hidden-sign" }, code));
+    from = at + 1;
+  }
+  if (from < text.length) parts.push(text.slice(from));
+  return parts;
+}
+
+function formula(piece) {
+  const element = make("span", { class: piece.display ? "display" : "inline", title: piece.source.slice(0, 300) });
+  try {
+    katex.render(piece.tex, element, { ...KATEX, displayMode: piece.display });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    element.replaceChildren(...plainText(piece.source)); // KaTeX gives up on what is no formula at all, such as a stack that overflows
+  }
+  return element;
+}
+
+// Fill an element with a text, a few formulas at a time; `alive` says whether anybody still looks at it.
+async function write(element, value, alive = () => true) {
+  element.replaceChildren();
+  element.dir = "auto";
+  element.classList.add("text");
+  const [head, left, tail] = typeof value === "string" ? [value] : value;
+  let began = performance.now();
+  for (const text of [head, tail]) {
+    if (text === tail && tail !== undefined) element.append(make("span", { class: "left-out" }, say("left_out", { n: count(left) })));
+    for (const piece of pieces(text ?? "")) {
+      element.append(...(piece.tex === undefined ? plainText(piece.text) : [formula(piece)]));
+      if (performance.now() - began > 20) {
+        await pause();
+        if (!alive()) return;
+        began = performance.now();
+      }
+    }
+  }
+}

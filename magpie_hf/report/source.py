@@ -1,0 +1,118 @@
+"""The rows that a report tells of: those that a build published, or what is finished of it so far. Not here: what is said of them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.contents import Contents
+from magpie_hf.errors import BadInput
+from magpie_hf.folder import DROPPED, RECORD, Folder, data_in, write_data
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
+from magpie_hf.splits import ParquetSplit, Split, rows_of
+from magpie_hf.stats import with_rows
+from magpie_hf.status import Status, status
+from magpie_hf.unfinished import finished_part
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A build's rows: what is published of them, and the draws that were dropped, by domain. state: how far the build is."""
+
+    folder: Path
+    state: Status
+    contents: Contents
+    dropped: Mapping[str, Split]
+
+
+@contextmanager
+def opened(folder: Path, scratch: Path) -> Iterator[Source]:
+    """The rows of the build in `folder`; of one that is not finished, those that went through every stage, written into `scratch`.
+
+    No build can begin there meanwhile; one that runs already is left alone, and only what is safe is read. Raises BadInput where there is
+    no build, where another version wrote it, and where there is nothing to see yet.
+    """
+    status(folder)
+    with _kept_still(folder / "run" / "lock"):
+        state = status(folder)
+        if state.finished:
+            yield Source(folder, state, Folder(folder).contents(_published(folder)), _shown(folder))
+        else:
+            yield _part(folder, state, scratch)
+
+
+def accepted(source: Source) -> Iterator[tuple[str, Split]]:
+    """The accepted problems: "train" and those that are held out for tests, as far as there are such."""
+    found = source.contents.data.get(CANDIDATES_CONFIG, {})
+    yield from ((side, found[side]) for side in SIDES if side in found)
+
+
+def with_solutions(source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]) -> Iterator[tuple[Row, Row | None]]:
+    """Problems, each with these columns ("id" first) of its published answer; None where it has none.
+
+    The answers of a domain stand in the order of its problems and lack some, so no more than one of each domain is held.
+    """
+    data = source.contents.data
+    answers = {
+        domain: rows_of(splits[f"{side}_sft"], columns)
+        for domain in source.contents.domains
+        if f"{side}_sft" in (splits := data.get(domain, {}))
+    }
+    ahead = {domain: next(solved, None) for domain, solved in answers.items()}
+    for row in rows:
+        found = ahead.get(row["domain"])
+        if found is not None and found["id"] == row["id"]:
+            yield row, found
+            ahead[row["domain"]] = next(answers[row["domain"]], None)
+        else:
+            yield row, None
+
+
+def _published(folder: Path) -> list[Path]:
+    """The files of a finished build. Raises BadInput where some are gone."""
+    sums = json.loads((folder / "run" / RECORD).read_text(encoding="utf-8")).get("sums", {})
+    files = [folder / path for path in sums if path.count("/") == 1]  # not run/dropped
+    if not files or not all(file.is_file() for file in files):
+        gone = next((file for file in files if not file.is_file()), folder / "*.parquet")
+        raise BadInput(f"{gone} is missing; run the build again, then look at it")
+    return files
+
+
+def _part(folder: Path, state: Status, scratch: Path) -> Source:
+    part = finished_part(folder / "run", scratch)
+    dropped: dict[str, Split] = {**_shown(folder), **part.dropped}
+    data = with_rows(part.splits)
+    if not data and not dropped:
+        raise BadInput(f"no row of the build in {folder} went through every stage yet; wait for the first, or run the build again")
+    to = scratch / "data"
+    to.mkdir()
+    write_data(data, to)
+    facts = Folder(folder).facts
+    return Source(folder, state, Contents(facts, part.draws, data_in(to.glob("*/*"), facts)), dropped)
+
+
+def _shown(folder: Path) -> dict[str, ParquetSplit]:
+    """What a build left of its dropped draws, by domain."""
+    files: dict[str, list[Path]] = {}
+    for file in sorted((folder / "run" / DROPPED).glob("*/*.parquet")):
+        files.setdefault(file.parent.name, []).append(file)
+    return {domain: ParquetSplit(tuple(parts)) for domain, parts in files.items()}
+
+
+@contextmanager
+def _kept_still(lock: Path) -> Iterator[None]:
+    """Keep builds out of the folder by the lock that they take; where one holds it, or a copy came without it, go on all the same."""
+    if not lock.is_file():
+        yield
+        return
+    with lock.open(encoding="utf-8") as stream:
+        with suppress(BlockingIOError):
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield

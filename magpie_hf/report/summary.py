@@ -1,0 +1,107 @@
+"""What the page says of a build as a whole, as plain values. Not here: its rows, and how a browser shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from magpie_hf import card
+from magpie_hf.language import in_use, tr
+from magpie_hf.report.details import ROWS_A_BLOCK
+from magpie_hf.report.listing import TEXTS_A_BLOCK, Listing
+from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
+from magpie_hf.report.packing import Room
+from magpie_hf.report.source import Source
+from magpie_hf.report.speed import speed
+from magpie_hf.report.words import words
+
+_SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+
+
+def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[str, Any]:
+    """Words and numbers of the page. blocks: how many there are of rows with all their texts."""
+    contents = source.contents
+    facts = contents.facts
+    japanese = in_use() == "ja"
+    return {
+        "words": words(),
+        "title": title(source),
+        "state": _state(source),
+        "notes": _notes(source, room),
+        "names": {one["key"]: one["japanese"] if japanese else one["key"].replace("_", " ") for one in facts["domains"]},
+        "meanings": card.words(in_use())["reasons"],
+        "scales": SCALES,
+        "funnels": funnels(contents),
+        "reasons": reasons(contents),
+        "charts": charts(contents),
+        "speed": speed(source.folder / "run"),
+        "making": _making(facts),
+        "blocks": {"texts": len(listing.texts), "texts_rows": TEXTS_A_BLOCK, "details": blocks, "details_rows": ROWS_A_BLOCK},
+    }
+
+
+def title(source: Source) -> str:
+    """The page's name: the build's folder, and the model that wrote its problems."""
+    return f"{source.folder.resolve().name} · {source.state.model}"
+
+
+def _state(source: Source) -> str:
+    state = source.state
+    if state.finished:
+        return tr("Seed {seed}. The build is finished.", seed=state.seed)
+    if state.running:
+        return tr("Seed {seed}. The build was running when this was written ({where}).", seed=state.seed, where=state.running)
+    return tr("Seed {seed}. The build stopped before its end.", seed=state.seed)
+
+
+def _notes(source: Source, room: Room) -> list[str]:
+    notes = []
+    if not source.state.finished:
+        short = (f"{one.domain} {one.accepted:,}/{one.target:,} ({one.judged:,})" for one in source.state.harvest)
+        done = tr("Only what went through every stage is told of here. Accepted of wanted (drawn): {counts}.", counts=", ".join(short))
+        notes.append(done)
+    if room.cut:
+        cut = tr(
+            "{cut} of {all} texts are shown without their middle, to keep this file small. They are whole in the parquet files and in "
+            "magpie-hf show {folder} --id ID; --max-megabytes makes a larger file.",
+            cut=f"{room.cut:,}",
+            all=f"{room.texts:,}",
+            folder=source.folder,
+        )
+        notes.append(cut)
+    return notes
+
+
+def _making(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Tables of how the rows were made."""
+    models = [(one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in facts["models"]]
+    sampling = [
+        (domain["key"], step, *(how[name] for name in _SAMPLING)) for domain in facts["domains"] for step, how in domain["sampling"].items()
+    ]
+    settings = [
+        ("k", facts["k"]),
+        ("scorer", facts["scorer"]["title"]),
+        ("asked_with", facts["asked_with"]),
+        ("rl_agreement", facts["rl_agreement"]),
+        *_flat(facts, ("acceptance", "pairing", "held_out")),
+        ("languages", ", ".join(facts["languages"])),
+        ("near", facts["near"]),
+    ]
+    benchmarks = [(one["name"], one["revision"], f"{one['rows']:,}") for one in facts["benchmarks"]]
+    benchmarks += [(one["name"], one["reason"], tr("not checked")) for one in facts["not_checked"]]
+    return [
+        _table(tr("Models"), (tr("Model"), tr("Steps"), tr("Revision"), "dtype"), models),
+        _table(tr("Sampling"), (tr("Domain"), tr("Step"), *_SAMPLING), sampling),
+        _table(tr("Settings"), (tr("Setting"), tr("Value")), settings),
+        *([_table(tr("Benchmarks that were looked for"), (tr("Benchmark"), tr("Revision"), tr("Rows")), benchmarks)] if benchmarks else []),
+        _table(tr("Versions"), (tr("Package"), tr("Version")), facts["versions"].items()),
+    ]
+
+
+def _flat(facts: Mapping[str, Any], groups: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    return ((f"{group}.{name}", value) for group in groups for name, value in facts[group].items())
+
+
+def _table(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    cells = [["–" if cell is None else cell if isinstance(cell, str) else f"{cell}" for cell in row] for row in rows]
+    return {"title": name, "head": list(head), "rows": cells}

@@ -1,0 +1,180 @@
+"""The words of the page, by the keys that its scripts use, in the language in use. Not here: what is counted, and models' texts."""
+
+from __future__ import annotations
+
+from magpie_hf.language import tr
+
+
+def words() -> dict[str, str]:
+    """Every word of the page. {fields} are filled in there."""
+    return {**_frame(), **_numbers(), **_list(), **_row(), **_keys()}
+
+
+def _frame() -> dict[str, str]:
+    return {
+        "overview": tr("Overview"),
+        "rows": tr("Rows"),
+        "theme": tr("Light or dark"),
+        "help": tr("Keys"),
+        "close": tr("Close"),
+        "all": tr("All"),
+        "any": tr("any"),
+        "yes": tr("yes"),
+        "no": tr("no"),
+        "domain": tr("Domain"),
+        "as_table": tr("As a table"),
+        "count": tr("Count"),
+    }
+
+
+def _numbers() -> dict[str, str]:
+    return {
+        "total_problems": tr("Problems"),
+        "total_sft": tr("Rows to fine-tune on (SFT)"),
+        "total_pairs": tr("Preference pairs"),
+        "total_drawn": tr("Drawn"),
+        "funnel": tr("From draws to pairs"),
+        "funnel_about": tr(
+            "Shaded: the share of the draws; of the problems for rows and pairs; of the candidates for complete and scored ones."
+        ),
+        "funnel_drawn": tr("Drawn"),
+        "funnel_dropped": tr("Dropped"),
+        "funnel_moved_away": tr("Moved away"),
+        "funnel_moved_here": tr("Moved here"),
+        "funnel_problems": tr("Problems"),
+        "funnel_sft": tr("SFT rows"),
+        "funnel_candidates": tr("Candidates"),
+        "funnel_complete": tr("Complete"),
+        "funnel_scored": tr("Scored"),
+        "funnel_pairs": tr("Pairs"),
+        "yield": tr("Yield"),
+        "on_domain": tr("On the domain"),
+        "mean_agreement": tr("Mean agreement"),
+        "longer": tr("Chosen is longer"),
+        "left_out_title": tr("What was left out, and why"),
+        "left_out_about": tr("Choose a reason of draws or pairs to see its rows."),
+        "nothing_left_out": tr("Nothing was left out."),
+        "step": tr("Step"),
+        "meaning": tr("Meaning"),
+        "step_draws": tr("draws"),
+        "step_answers": tr("answers"),
+        "step_candidates": tr("candidates"),
+        "step_scores": tr("scores"),
+        "step_pairs": tr("pairs"),
+        "distributions": tr("Distributions"),
+        "all_domains": tr("All domains"),
+        "values": tr("{n} values"),
+        "values_median": tr("{n} values, median {median}"),
+        "no_values": tr("no values"),
+        "from_to": tr("From – to"),
+        "chart_problem_tokens": tr("Tokens of a problem"),
+        "chart_solution_tokens": tr("Tokens of an answer"),
+        "chart_pair_tokens": tr("Tokens of a pair's texts"),
+        "chart_scores": tr("Scores of candidates"),
+        "chart_margins": tr("Margins of pairs"),
+        "chart_agreement": tr("Agreement of final answers"),
+        "chart_difficulty": tr("Difficulty"),
+        "chart_quality": tr("Quality"),
+        "chart_solvability": tr("Solvability"),
+        "chart_category": tr("Category"),
+        "chart_language": tr("Language"),
+        "chart_pair_kind": tr("Kind of pair"),
+        "throughput": tr("Throughput"),
+        "tokens_a_second": tr("Generated tokens a second"),
+        "speed_about": tr("mean {mean}, highest {highest}, {total} tokens in {time} without pauses"),
+        "no_speed": tr("The run holds no record of its speed (run/speed.jsonl), which earlier versions did not write."),
+        "time": tr("Time"),
+        "mark_opened": tr("{engine} opened in {seconds}"),
+        "mark_reopened": tr("{engine} died and was opened again in {seconds}"),
+        "mark_began": tr("a build began"),
+        "mark_finished": tr("the build finished"),
+        "mark_stopped": tr("the build stopped"),
+        "making": tr("How it was made"),
+    }
+
+
+def _list() -> dict[str, str]:
+    return {
+        "search": tr("Search problems and ids"),
+        "answers_too": tr("answers, too (slower)"),
+        "searching": tr("searching … {share}"),
+        "filters": tr("Filters"),
+        "reset": tr("Reset"),
+        "found": tr("{n} of {all} rows"),
+        "nothing_found": tr("No row fits. Widen the filters, or reset them."),
+        "list": tr("List of rows"),
+        "show": tr("Show"),
+        "show_problems": tr("problems"),
+        "show_dropped": tr("dropped draws"),
+        "show_all": tr("both"),
+        "kind": tr("Kind"),
+        "reason": tr("Reason"),
+        "difficulty": tr("Difficulty"),
+        "quality": tr("Quality"),
+        "side": tr("Split"),
+        "pair": tr("Pair"),
+        "answered": tr("Complete answer"),
+        "agreement": tr("Agreement"),
+        "margin": tr("Margin"),
+        "score": tr("Score"),
+        "least": tr("from"),
+        "most": tr("to"),
+        "answer": tr("Answer"),
+        "no_pair": tr("no pair"),
+        "empty": tr("(empty)"),
+    }
+
+
+def _row() -> dict[str, str]:
+    return {
+        "row": tr("One row"),
+        "back": tr("List"),
+        "previous": tr("The row before"),
+        "next": tr("The next row"),
+        "solution": tr("Published answer"),
+        "no_solution": tr("No answer is published: {reason} – {meaning}"),
+        "candidates_title": tr("{n} candidates"),
+        "candidate": tr("Candidate {n}"),
+        "chosen": tr("chosen"),
+        "rejected": tr("rejected"),
+        "majority": tr("Majority"),
+        "majority_answer": tr("Majority's answer"),
+        "agrees": tr("agrees"),
+        "differs": tr("differs"),
+        "in_majority": tr("majority"),
+        "not_in_majority": tr("not the majority's"),
+        "answer_kind": tr("Kind of answer"),
+        "unknown_pairs": tr("Undecided pairs of answers"),
+        "of_votes": tr("{share} of {n} votes"),
+        "pair_of": tr("{kind}, margin {margin}"),
+        "no_pair_because": tr("none: {reason} – {meaning}"),
+        "cut_candidate": tr("Incomplete, its text is not kept: {reason} – {meaning}"),
+        "class": tr("Class"),
+        "tokens": tr("Tokens"),
+        "thinking": tr("Thinking, {n} characters"),
+        "left_out": tr("{n} characters are left out here; `magpie-hf show` and the parquet files have them all"),
+        "language": tr("Language"),
+        "tag_domain": tr("Tagged as"),
+        "tag_quality": tr("Quality"),
+        "tag_difficulty": tr("Difficulty"),
+        "tag_solvability": tr("Solvability"),
+        "tag_category": tr("Category"),
+        "finish_reason": tr("Finish reason"),
+        "contaminated_by": tr("Repeats"),
+        "twin_of": tr("It repeats the accepted problem"),
+        "raw": tr("As it was drawn"),
+        "generation": tr("Generation"),
+    }
+
+
+def _keys() -> dict[str, str]:
+    return {
+        "key_views": tr("Overview, rows"),
+        "key_search": tr("Search"),
+        "key_move": tr("Next and previous row"),
+        "key_ends": tr("First and last row"),
+        "key_open": tr("Go to the row's text"),
+        "key_back": tr("Back to the list"),
+        "key_theme": tr("Light or dark"),
+        "key_help": tr("These keys"),
+    }

@@ -1,0 +1,95 @@
+"""Writes the report of a build: gathers its rows, packs them within a budget, and puts the page together. Not here: any of these."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from magpie_hf.errors import BadInput
+from magpie_hf.report.details import ROWS_A_BLOCK, details, weight_of
+from magpie_hf.report.listing import Listing
+from magpie_hf.report.packing import Room, block, deflated
+from magpie_hf.report.page import write_page
+from magpie_hf.report.source import Source, opened
+from magpie_hf.report.summary import summary, title
+from magpie_hf.status import status
+
+# GitHub takes no file that is larger; a browser opens one in two seconds or so (benchmarks/report.py).
+MEGABYTES = 100
+_INLINED = 1_000_000  # bytes of scripts, styles, fonts and numbers, which take three quarters of that
+_ROW = 100  # bytes that are told of a row in any case
+_BASE64 = 4 / 3
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the file, its bytes, its rows, and how many of its texts lack their middle."""
+
+    file: Path
+    size: int
+    rows: int
+    texts: int
+    cut: int
+
+
+def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
+    """Write the report of the build in `folder` to the file `out`, whole or not at all, in about so many megabytes at most.
+
+    Raises BadInput where there is no build, or nothing of it to see; where the file cannot be written; where not even the list fits.
+    """
+    status(folder)
+    with _scratch(out) as scratch:
+        with opened(folder, scratch) as source:
+            listing = Listing(source)
+            blocks = -(-listing.rows // ROWS_A_BLOCK)
+            room = Room(_left(listing, megabytes), weight_of(listing.problems, listing.rows - listing.problems))
+            _pack(source, room, scratch / "details")
+            said = summary(source, listing, room, blocks)
+            first = (block("summary", deflated(said)), block("index", listing.index))
+            with (scratch / "page").open("wb") as sink, (scratch / "details").open("rb") as packed:
+                write_page(sink, title(source), first, _later(listing, packed, blocks))
+        (scratch / "page").replace(out)
+    return Report(out, out.stat().st_size, listing.rows, room.texts, room.cut)
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder beside the file that is to be written. Raises BadInput where the file cannot be."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        scratch = tempfile.TemporaryDirectory(prefix=".magpie-report-", dir=out.parent)
+    except OSError as error:
+        raise BadInput(f"{out} cannot be written ({error.strerror}); choose another --out") from error
+    with scratch as name:
+        yield Path(name)
+
+
+def _left(listing: Listing, megabytes: float) -> int:
+    """The bytes that are left beside the list for the texts of all rows. Raises BadInput where they are too few to say anything."""
+    left = int((megabytes * 1e6 - _INLINED) / _BASE64) - listing.size
+    if left < listing.rows * _ROW:
+        least = -(-int((listing.size + listing.rows * _ROW) * _BASE64 + _INLINED) // 1_000_000)
+        raise BadInput(f"--max-megabytes is {megabytes:g}, which is too little for {listing.rows:,} rows; give at least {least}")
+    return left
+
+
+def _pack(source: Source, room: Room, file: Path) -> None:
+    """Pack all rows into a file, block after block, each behind its length."""
+    with file.open("wb") as sink:
+        for data in details(source, room):
+            sink.write(len(data).to_bytes(8, "big") + data)
+
+
+def _later(listing: Listing, packed: BinaryIO, blocks: int) -> Iterator[str]:
+    for number, data in enumerate(listing.texts):
+        yield block(f"texts-{number}", data)
+    for number in range(blocks):
+        yield block(f"details-{number}", packed.read(int.from_bytes(packed.read(8), "big")))

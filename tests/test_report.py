@@ -1,0 +1,521 @@
+"""The report: what it holds, that it runs nothing of a model's text, and how it works in a browser."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from conftest import CANDIDATES, ROOT, Answers, small_recipe
+from magpie_hf.cli import main
+from magpie_hf.commands import report as command
+from magpie_hf.commands.exits import BAD_INPUT, OK
+from magpie_hf.engines.base import Completion
+from magpie_hf.errors import EngineError
+from magpie_hf.folder import Folder
+from magpie_hf.heldout import HeldOut
+from magpie_hf.language import use
+from magpie_hf.models import resolve
+from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
+from magpie_hf.report.speed import speed
+from magpie_hf.report.write import MEGABYTES, report
+from magpie_hf.sampling import Sampling
+from magpie_hf.walk import build
+
+CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.fail("Chromium is missing: run the tests with `make test`, which installs Debian's, or install it yourself")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Opened:
+    """A page, with what a browser complained of and asked for while it was open."""
+
+    page: Page
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def open(self, row: str) -> str:
+        """Open the row of an id, and wait until all of it is drawn; its text."""
+        self.page.fill("#search", row)
+        self.page.press("#search", "Enter")
+        self.page.wait_for_function("() => document.querySelectorAll('.item').length === 1")
+        self.page.click(".item")
+        number = self.page.get_attribute(".item", "data-row")
+        self.page.wait_for_selector(f"#rows[data-drawn='{number}']")
+        return self.page.text_content("#detail") or ""
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
+    """Opens a report; in the end, the page must have been silent, and must have asked for nothing but itself."""
+    pages: list[Opened] = []
+
+    def open_page(file: Path, view: str = "rows", **how: Any) -> Opened:
+        one = Opened(browser.new_page(**how))
+        pages.append(one)
+        one.page.on("console", lambda message: one.said.append(message.text))
+        one.page.on("pageerror", lambda error: one.said.append(str(error)))
+        one.page.on("request", lambda request: one.asked.append(request.url))
+        one.page.goto(file.as_uri())
+        one.page.wait_for_selector("html[data-ready]")
+        one.page.click(f"#tab-{view}")
+        return one
+
+    yield open_page
+    for one in pages:
+        assert one.said == []
+        assert one.asked == [one.page.url.partition("#")[0]]
+        one.page.close()
+
+
+@pytest.fixture(scope="module")
+def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a build with drops, cut answers, both kinds of pairs and rows that are held out."""
+    out = tmp_path_factory.mktemp("built") / "out"
+    recipe = replace(small_recipe(Answers(resolve(str(demo_model)), answers=3), count=30), held_out=HeldOut(0.2))
+    build(recipe, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def page_file(built: Path) -> Path:
+    return report(built, built.parent / "report.html").file
+
+
+LONG = "0123456789" * 100_000
+HOSTILE = [
+    "<script>window.hacked = 1</script>",
+    "</script><script>window.hacked = 1</script><!--",
+    "<img src=x onerror='window.hacked = 1'>",
+    "\\href{javascript:window.hacked=1}{click} and $\\href{javascript:window.hacked=1}{click}$",
+    "$\\htmlData{x=1}{y}$ $\\includegraphics{https://example.org/x.png}$ $\\url{https://example.org}$",
+    "unclosed $\\frac{1}{ and \\( x + and \\begin{align} y",
+    "turned \u202egnorw\u202c and \u2066hidden\u2069 and \u200bnothing\ufeff",
+    "null \x00 bell \x07 escape \x1b[31m",
+    "{{style}} {{katex}} ]]> --> \u2028 \u2029",
+    "$\\def\\a{\\a\\a}\\a$ $\\rule{1000em}{1000em}$",
+]
+FORMULAS = {
+    "It costs $5 and $10 in all": [],
+    "from $5-$10, or 10$ each": [],
+    "Let $x$ be $5$ dollars": ["x", "5"],
+    "so $ x^2 = 4 $ holds": ["x^2 = 4"],
+    "an escaped \\$5 and $y_1$": ["y_1"],
+    "\\(a+b\\), \\[c\\] and $$d$$": ["a+b", "c", "d"],
+    "\\begin{align*} e &= f \\end{align*}": ["\\begin{align*} e &= f \\end{align*}"],
+    "open $x and\n\nanother paragraph$ here": [],
+    "$\\text{if $n$ is odd}$": ["\\text{if $n$ is odd}"],
+    "\\begin{enumerate} \\item $z$ \\end{enumerate}": ["z"],
+}  # fmt: skip
+
+
+def changed(built: Path, to: Path, change: Callable[[list[dict[str, Any]]], None]) -> Path:
+    """A copy of the build whose rows of `candidates` are changed."""
+    shutil.copytree(built, to)
+    for file in (to / "candidates").glob("train-*.parquet"):
+        table = pq.read_table(file)
+        rows = table.to_pylist()
+        change(rows)
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
+    return to
+
+
+def test_the_numbers_are_those_of_the_card(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+    folder = Folder(built)
+    contents = folder.contents(built.glob("*/*.parquet"))
+    page = opened(page_file, "overview").page
+    assert page.locator(".katex").count() == 0, "nothing is typeset before a row is opened"
+    rows = page.locator("#overview section").nth(0).locator("tbody tr").all_inner_texts()
+    assert len(rows) == len(contents.tallies) == 2
+    for text, (domain, tally) in zip(rows, contents.tallies.items(), strict=True):
+        funnel = tally.funnel
+        shown = [cell.replace(",", "") for cell in text.split("\t")]
+        expected = [domain, funnel.draws.drawn, sum(funnel.draws.dropped.values()), funnel.problems, funnel.sft, funnel.candidates]
+        assert shown[:6] == list(map(str, expected))
+        assert str(tally.pairs.count) in shown
+    told = page.locator("#overview section").nth(1).inner_text()
+    for tally in contents.tallies.values():
+        for reason in (*tally.funnel.draws.dropped, *tally.funnel.cut_candidates, *tally.pairs.lost):
+            assert reason in told
+    assert "The run holds no record of its speed" in page.inner_text("#overview")
+    names = page.locator("figcaption strong").all_inner_texts()
+    assert {"Tokens of a problem", "Scores of candidates", "Margins of pairs", "Agreement of final answers", "Kind of pair"} <= set(names)
+    assert page.locator("figure svg[role=img][aria-label]").count() >= 6
+    assert page.locator("figure details table").count() >= 6, "each has its numbers as a table"
+
+
+def test_a_row_shows_all_that_was_made_of_it(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+    (file,) = (built / "candidates").glob("train-*.parquet")
+    row = next(row for row in pq.read_table(file).to_pylist() if row["pair_kind"] and row["solution_reason"] is None)
+    one = opened(page_file)
+    text = one.open(row["id"])
+    assert one.page.locator(".candidate").count() == len(row["candidates"]) == 3
+    for number, candidate in enumerate(row["candidates"]):
+        shown = one.page.locator(".candidate").nth(number)
+        assert ("chosen" in shown.inner_text()) == (number == row["chosen_index"])
+        assert ("rejected" in shown.inner_text()) == (number == row["rejected_index"])
+        assert f"{candidate['score']:.3f}" in shown.inner_text() if candidate["score"] is not None else candidate["reason"] in text
+    assert one.page.locator("#detail .katex").count() > 0
+    assert one.page.locator("#detail .katex-error").count() == 0
+    assert row["pair_kind"] in text
+    assert "problem_temperature" in text
+
+
+def test_dropped_draws_say_why(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+    rows = [row for file in built.glob("run/dropped/*/*.parquet") for row in pq.read_table(file).to_pylist()]
+    one = opened(page_file, "overview")
+    one.page.click("text=length")
+    one.page.wait_for_function("() => document.querySelector('.item.gone')")
+    assert one.page.inner_text("#found").startswith(f"{sum(row['reason'] == 'length' for row in rows)} of ")
+    one.page.click(".item")
+    one.page.wait_for_selector("#detail .note.gone")
+    assert "was cut at the token limit" in one.page.inner_text("#detail")
+
+
+def test_hostile_texts_are_shown_and_never_run(built: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+    ids: list[str] = []
+
+    def harm(rows: list[dict[str, Any]]) -> None:
+        for row, text in zip(rows, [*HOSTILE, LONG], strict=False):
+            ids.append(row["id"])
+            row["problem"] = text
+            for candidate in row["candidates"]:
+                candidate |= {"response": f"<think>{text}</think>{text}", "reason": None, "answer": text[:200]}
+
+    one = opened(report(changed(built, tmp_path / "harmed", harm), tmp_path / "report.html").file)
+    signs = re.compile(r"[\x00-\x08\x0b-\x1f\u200b\u202a-\u202e\u2066-\u2069\ufeff]")
+    for row, text in zip(ids, HOSTILE, strict=False):
+        shown = one.open(row)
+        one.page.evaluate("() => document.querySelectorAll('.thinking').forEach((one) => { one.open = true; })")
+        plain = signs.sub(lambda sign: f"U+{ord(sign[0]):04X}", text)
+        if "$" not in text and "\\" not in text:
+            assert plain in shown
+        assert one.page.locator("#detail :is(script, img, a, iframe, object, embed)").count() == 0
+    assert "unclosed $\\frac{1}{ and \\( x + and \\begin{align} y" in one.open(ids[5])
+    assert f"{len(LONG) - MOST:,} characters are left out here" in one.open(ids[len(HOSTILE)])
+    assert one.page.evaluate("() => window.hacked") is None
+    assert one.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_policy_refuses_what_is_not_its_own(page_file: Path, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    refused = page.evaluate(
+        """async () => {
+            const script = document.createElement("script");
+            script.textContent = "window.hacked = 1";
+            document.body.append(script);
+            document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = 1'>");
+            const asked = await fetch("https://example.org").then(() => "answered", () => "refused");
+            return [window.hacked, asked];
+        }"""
+    )
+    page.close()
+    assert refused == [None, "refused"]
+
+
+def test_formulas_are_found_and_money_is_not(built: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+    ids: list[str] = []
+
+    def put(rows: list[dict[str, Any]]) -> None:
+        for row, text in zip(rows, FORMULAS, strict=False):
+            ids.append(row["id"])
+            row["problem"] = text
+
+    one = opened(report(changed(built, tmp_path / "formulas", put), tmp_path / "report.html").file)
+    for row, (text, formulas) in zip(ids, FORMULAS.items(), strict=True):
+        one.open(row)
+        found = one.page.locator(".problem annotation[encoding='application/x-tex']").all_text_contents()
+        assert [tex.strip() for tex in found] == formulas, text
+
+
+def test_search_filters_order_and_keys(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+    one = opened(page_file)
+    page = one.page
+    (file,) = (built / "candidates").glob("train-*.parquet")
+    rows = pq.read_table(file).to_pylist()
+    found = lambda: int(page.inner_text("#found").split()[0].replace(",", ""))  # noqa: E731
+    every = len(pq_rows(built))
+    assert found() == every == 60
+    assert 8 < page.locator(".item").count() < 40, "only what can be seen is there"
+    page.select_option("#by-domain", "geometry")
+    assert found() == 30
+    page.select_option("#by-kind", "style")
+    assert found() == sum(row["domain"] == "geometry" and row["pair_kind"] == "style" for row in pq_rows(built))
+    page.click("text=Reset")
+    page.wait_for_function("() => document.getElementById('found').textContent.startsWith('60 ')")
+    page.fill("#least-agreement", "0.9")
+    assert found() == sum((row["answer_agreement"] or 0) >= 0.9 for row in pq_rows(built)) > 0
+    page.fill("#least-agreement", "")
+    word = rows[0]["problem"].split("rank ")[1].split()[0]
+    page.fill("#search", f"RANK {word}")
+    page.wait_for_function("() => document.getElementById('found').textContent.startsWith('1 ')")
+    page.fill("#search", "boxed{")
+    page.wait_for_function("() => document.getElementById('found').textContent.startsWith('0 ')")
+    page.check("#everywhere")
+    page.wait_for_function("() => /^[3-6]\\d /.test(document.getElementById('found').textContent)")
+    page.fill("#search", "")
+    page.wait_for_function("() => document.getElementById('found').textContent.startsWith('60 ')")
+    page.click("#heads [data-by=margin]")
+    margins = [text.split("\n")[4] for text in page.locator(".item").all_inner_texts()]
+    numbers = [float(text) for text in margins if text != "–"]
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers
+    page.focus("#scroll")
+    page.keyboard.press("j")
+    first = page.get_attribute(".item[aria-selected=true]", "data-row")
+    page.keyboard.press("ArrowDown")
+    assert page.get_attribute(".item[aria-selected=true]", "aria-posinset") == "2"
+    page.keyboard.press("k")
+    assert page.get_attribute(".item[aria-selected=true]", "data-row") == first
+    page.keyboard.press("End")
+    assert page.get_attribute(".item[aria-selected=true]", "aria-posinset") == "60"
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.id") == "detail"
+    page.keyboard.press("Escape")
+    assert page.evaluate("() => document.activeElement.id") == "scroll"
+    page.keyboard.press("/")
+    assert page.evaluate("() => document.activeElement.id") == "search"
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    assert "Next and previous row" in page.inner_text("#help")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    assert page.is_visible("#overview")
+    assert page.is_hidden("#rows")
+
+
+def pq_rows(built: Path) -> list[dict[str, Any]]:
+    return [row for file in (built / "candidates").glob("*.parquet") for row in pq.read_table(file).to_pylist()]
+
+
+def test_light_and_dark(page_file: Path, opened: Callable[..., Opened]) -> None:
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    light = opened(page_file, color_scheme="light").page
+    dark = opened(page_file, color_scheme="dark").page
+    first, second = light.evaluate(ground), dark.evaluate(ground)
+    assert first != second
+    light.click("#theme")
+    dark.keyboard.press("t")
+    assert (light.evaluate(ground), dark.evaluate(ground)) == (second, first)
+
+
+def test_a_phone_shows_one_thing_at_a_time(page_file: Path, opened: Callable[..., Opened]) -> None:
+    page = opened(page_file, "overview", viewport={"width": 360, "height": 740}).page
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+    page.click("#tab-rows")
+    assert page.is_hidden("#choices")
+    page.click("#unfold")
+    assert page.is_visible("#by-domain")
+    page.click("#unfold")
+    page.click(".item")
+    page.wait_for_selector("#detail .problem")
+    assert page.is_hidden("#scroll")
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+    page.click(".back")
+    assert page.is_visible("#scroll")
+
+
+def test_the_page_speaks_japanese(built: Path, tmp_path: Path, opened: Callable[..., Opened], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        assert main(["--lang", "ja", "report", str(built), "--out", str(tmp_path / "ja.html")]) == OK
+    finally:
+        use("en")
+    assert "行" in capsys.readouterr().out
+    page = opened(tmp_path / "ja.html", "overview").page
+    assert page.get_attribute("html", "lang") == "ja"
+    assert page.inner_text("#tab-overview") == "概要"
+    assert "代数" in page.inner_text("#overview")
+    assert "トークン数の上限で途切れています" in page.inner_text("#overview")
+    page.click("#tab-rows")
+    page.click(".item")
+    page.wait_for_selector("#detail .problem")
+    assert "公開する解答" in page.inner_text("#detail") or "公開する解答がありません" in page.inner_text("#detail")
+
+
+class Dying(Answers):
+    """Answers, until so many candidates were asked for."""
+
+    left = 130
+
+    def __call__(self, prompt: list[int], sampling: Sampling, seed: int) -> Completion:
+        if sampling.temperature == CANDIDATES:
+            with self.lock:
+                self.left -= 1
+            if self.left < 0:
+                raise EngineError("the engine died")
+        return super().__call__(prompt, sampling, seed)
+
+
+def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(demo_model: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(EngineError):
+        build(small_recipe(Dying(resolve(str(demo_model)), answers=3), count=40), out, shard_rows=8, shards_in_flight=3)
+    before = sorted(out.rglob("*"))
+    made = report(out, tmp_path / "stopped.html")
+    assert sorted(out.rglob("*")) == before, "nothing is left in the build"
+    page = opened(made.file, "overview").page
+    assert "The build stopped before its end." in page.inner_text("#overview")
+    assert "Only what went through every stage is told of here" in page.inner_text("#overview")
+    page.click("#tab-rows")
+    assert 0 < int(page.inner_text("#found").split()[0]) < 120
+    page.select_option("#by-show", "dropped")
+    assert int(page.inner_text("#found").split()[0]) > 0
+    with (out / "run" / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert report(out, tmp_path / "running.html").rows == made.rows
+    page = opened(tmp_path / "running.html", "overview").page
+    assert "The build was running when this was written" in page.inner_text("#overview")
+
+
+def test_what_was_cut_is_said(built: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+    def lengthen(rows: list[dict[str, Any]]) -> None:
+        for number, row in enumerate(rows):
+            for candidate in row["candidates"]:
+                noise = hashlib.shake_256(f"{number}{candidate['response']}".encode()).hexdigest(6_000)
+                candidate |= {"response": f"BEGIN {noise} END", "reason": None}
+
+    folder = changed(built, tmp_path / "long", lengthen)
+    made = report(folder, tmp_path / "report.html", 1.6)
+    assert 1.1e6 < made.size < 1.6e6
+    assert 0 < made.cut <= made.texts
+    whole = report(folder, tmp_path / "whole.html", MEGABYTES)
+    assert whole.cut == 0
+    one = opened(made.file, "overview")
+    assert f"{made.cut:,} of {made.texts:,} texts are shown without their middle" in one.page.inner_text("#overview")
+    one.page.click("#tab-rows")
+    text = one.open(next(row["id"] for row in pq_rows(folder) if row["id"].startswith("geometry")))
+    assert "characters are left out here" in text
+    assert "BEGIN" in text
+    assert "END" in text
+
+
+def test_room_is_divided_and_kept_to() -> None:
+    def rows(number: int) -> list[dict[str, Any]]:
+        noise = [hashlib.shake_256(f"{number} {at}".encode()).hexdigest(20_000) for at in range(16)]
+        return [{"text": noise[at][: 1000 * at], "thinking": noise[at + 8]} for at in range(8)]
+
+    for size in (20_000, 200_000, 2_000_000):
+        room, packed = Room(size, 80), []
+        for number in range(10):
+            some = rows(number)
+            packed.append(room.pack(some, [(row, key) for row in some for key in row], 8))
+        total = sum(map(len, packed))
+        assert total <= size or room.cut == room.texts
+        assert total > 0.8 * min(size, sum(len(deflated(rows(number))) for number in range(10)))
+        texts = [value for data in packed for row in json.loads(zlib.decompress(data)) for value in row.values()]
+        assert all(isinstance(text, str) or len(text[0]) + len(text[2]) >= LEAST for text in texts)
+    assert cut("abcdef", 6) == "abcdef"
+    assert cut("abcdefghij", 3) == ["ab", 7, "j"]
+    assert zlib.decompress(deflated(["\ud800"])).decode("utf-8", "surrogatepass") == '["\ud800"]'
+
+
+def test_speed_is_drawn_over_time(tmp_path: Path) -> None:
+    interval = {"event": "interval", "engine": "m", "seconds": 10.0, "running": 8.0, "requests": 3, "prompt_tokens": 5}
+    events = [
+        {"event": "build", "at": 1000.0, "what": "began", "seconds": 0.0},
+        {"event": "opened", "at": 1020.0, "engine": "m", "seconds": 20.0, "restart": False},
+        *({**interval, "at": 1030.0 + 10 * number, "tokens": 1000} for number in range(10)),
+        {"event": "opened", "at": 1150.0, "engine": "m", "seconds": 9.0, "restart": True},
+        {**interval, "at": 1160.0, "tokens": 500},
+        {"event": "build", "at": 90_000.0, "what": "began", "seconds": 0.0},
+        {**interval, "at": 90_020.0, "tokens": 2000},
+        {"event": "build", "at": 90_021.0, "what": "finished", "seconds": 21.0},
+    ]
+    (tmp_path / "speed.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events) + '{"event": "inter')
+    found = speed(tmp_path)
+    assert found is not None
+    assert found["total"] == 12_500
+    assert found["seconds"] == pytest.approx(181), "the day between the builds is left out"
+    assert sum(found["tokens"]) * found["seconds"] / len(found["tokens"]) == pytest.approx(12_500, rel=0.001)
+    assert [mark["what"] for mark in found["marks"]] == ["began", "opened", "reopened", "began", "finished"]
+    assert [mark["at"] for mark in found["marks"]] == pytest.approx([0, 20, 150, 160, 181])
+    assert speed(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("harm", "words", "line"),
+    [
+        (None, ["nowhere"], "nowhere does not exist; give the --out folder of a build"),
+        (None, ["."], "holds no build (no run/build.json)"),
+        ("newer", ["run"], "is of another version of magpie_hf; run the build again"),
+        ("gone", ["run"], "is missing; run the build again, then look at it"),
+        ("begun", ["run"], "no row of the build in run went through every stage yet"),
+        ("plain", ["run", "--out", "run"], "run cannot be written (Is a directory); choose another --out"),
+        ("plain", ["run", "--out", "run/README.md/x.html"], "cannot be written"),
+        ("plain", ["run", "--out", "/proc/nowhere/x.html"], "cannot be written"),
+        ("plain", ["run", "--max-megabytes", "0"], "--max-megabytes is 0; give a number above 0"),
+        ("plain", ["run", "--max-megabytes", "nan"], "--max-megabytes is nan; give a number above 0"),
+        ("plain", ["run", "--max-megabytes", "0.5"], "--max-megabytes is 0.5, which is too little for"),
+        ("plain", ["run", "--max-megabytes", "much"], "argument --max-megabytes: 'much' is not a number"),
+    ],
+)
+def test_bad_input_is_one_line(
+    harm: str | None, words: list[str], line: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    if harm:
+        shutil.copytree(built, "run")
+    if harm == "newer":
+        facts = json.loads(Path("run/run/facts.json").read_text())
+        Path("run/run/facts.json").write_text(json.dumps({**facts, "format": 99}))
+    if harm == "gone":
+        next(Path("run/algebra").glob("*.parquet")).unlink()
+    if harm == "begun":
+        record = json.loads(Path("run/run/build.json").read_text())
+        for folder in ("dropped", *record["walk"], "harvest"):
+            shutil.rmtree(Path("run/run") / folder)
+        Path("run/run/build.json").write_text(json.dumps({**record, "finished": None}))
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["report", *words]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert line in error
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is left behind"
+
+
+def test_nothing_heavy_is_imported(built: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom magpie_hf.cli import main\n"
+        f"assert main(['report', {str(built)!r}, '--out', {str(tmp_path / 'r.html')!r}]) == 0\n"
+        "heavy = {'torch', 'vllm', 'transformers', 'ray', 'matplotlib'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120, cwd=ROOT)
+
+
+def test_the_default_of_the_command_is_that_of_the_function() -> None:
+    assert command.DEFAULT == MEGABYTES
+
+
+def test_katex_is_what_its_record_says() -> None:
+    folder = ROOT / "magpie_hf" / "report" / "katex"
+    sums = dict(re.findall(r"^\| ([\w./-]+) \| ([0-9a-f]{64}) \|$", (folder / "README.md").read_text(), re.MULTILINE))
+    files = [file for file in folder.rglob("*") if file.is_file() and file.name not in ("README.md", "LICENSE")]
+    assert {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files} == sums
