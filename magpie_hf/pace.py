@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.records import RUN
+from magpie_hf.progress.speed import read
 from magpie_hf.status import Status
 
-SPEED = "speed.jsonl"
 RECENT = 60.0  # seconds before the last line that are "now"
 
 
@@ -31,7 +29,7 @@ class Pace:
 
 def pace(folder: Path, status: Status) -> Pace | None:
     """The pace of the build in `folder`; None where no engine wrote anything down."""
-    spans = [one for one in _events(folder / RUN / SPEED) if _is_interval(one)]
+    spans = [one for one in read(folder) if _is_interval(one)]
     if not spans:
         return None
     last = max(one["at"] for one in spans)
@@ -63,26 +61,9 @@ def _rate(spans: Sequence[dict[str, Any]]) -> float:
     for one in sorted(spans, key=lambda one: float(one["at"] - one["seconds"])):
         busy += max(0.0, one["at"] - max(end, one["at"] - one["seconds"]))
         end = max(end, one["at"])
-    return float(sum(map(_tokens, spans)) / busy) if busy else 0.0
-
-
-def _tokens(interval: dict[str, Any]) -> float:
-    """Of the requests that ended in an interval: those that were made in it, and those of intervals before it."""
-    return float(interval["tokens"] + sum(interval.get("earlier", ())))
+    return float(sum(one["tokens"] for one in spans) / busy) if busy else 0.0
 
 
 def _is_interval(event: dict[str, Any]) -> bool:
     numbers = [event.get(name) for name in ("at", "seconds", "tokens")]
     return event.get("event") == "interval" and all(isinstance(number, (int, float)) for number in numbers) and event["seconds"] > 0
-
-
-def _events(file: Path) -> list[dict[str, Any]]:
-    """The lines of the file that are whole: a build that was killed may have left a torn one."""
-    events = []
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        events += [event] if isinstance(event, dict) else []
-    return events

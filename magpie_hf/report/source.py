@@ -12,7 +12,8 @@ from typing import Any
 
 from magpie_hf.contents import Contents
 from magpie_hf.errors import BadInput
-from magpie_hf.folder import DROPPED, RECORD, Folder, data_in, write_data
+from magpie_hf.folder import DROPPED, Folder, data_in, write_data
+from magpie_hf.records import RECORD
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
 from magpie_hf.splits import ParquetSplit, Split, rows_of
 from magpie_hf.stats import with_rows

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-FILE = "speed.jsonl"
+from magpie_hf.progress.speed import read
+
 POINTS = 240  # of the curve, at most: two pixels each on a wide screen
 PAUSE = 120.0  # seconds without a word after which the time between is left out: nothing ran, or the machine slept
 _TOLD = ("began", "finished", "stopped")
@@ -17,13 +17,13 @@ _TOLD = ("began", "finished", "stopped")
 Event = Mapping[str, Any]
 
 
-def speed(run: Path) -> dict[str, Any] | None:
+def speed(folder: Path) -> dict[str, Any] | None:
     """The curve of all engines together, and when they were opened and builds began and ended; None where nothing was written down.
 
     seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks: by second. Raises KeyError,
     TypeError or ValueError for what a build does not write.
     """
-    events = sorted(_events(run / FILE), key=lambda event: float(event["at"]))
+    events = sorted(read(folder), key=lambda event: float(event["at"]))
     intervals = [event for event in events if event["event"] == "interval" and event["seconds"] > 0]
     if not intervals:
         return None
@@ -40,15 +40,6 @@ def speed(run: Path) -> dict[str, Any] | None:
         "total": sum(int(event["tokens"]) for event in intervals),
         "marks": [mark for event in events if (mark := _mark(event, clock))],
     }
-
-
-def _events(file: Path) -> Iterable[dict[str, Any]]:
-    if not file.is_file():
-        return
-    with file.open("rb") as stream:
-        for line in stream:
-            if line.endswith(b"\n"):  # a build that was killed while it wrote leaves a torn last one
-                yield json.loads(line)
 
 
 def _moments(event: Event) -> tuple[float, ...]:

@@ -34,7 +34,7 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         "funnels": funnels(contents),
         "reasons": reasons(contents),
         "charts": charts(contents),
-        "speed": speed(source.folder / "run"),
+        "speed": speed(source.folder),
         "making": _making(facts),
         "blocks": {"texts": len(listing.texts), "texts_rows": TEXTS_A_BLOCK, "details": blocks, "details_rows": ROWS_A_BLOCK},
     }
