@@ -29,7 +29,7 @@ class Pace:
 
 def pace(folder: Path, status: Status) -> Pace | None:
     """The pace of the build in `folder`; None where no engine wrote anything down."""
-    spans = [one for one in read(folder) if _is_interval(one)]
+    spans = [one for one in read(folder) if one["event"] == "interval" and one["seconds"] > 0]
     if not spans:
         return None
     last = max(one["at"] for one in spans)
@@ -62,8 +62,3 @@ def _rate(spans: Sequence[dict[str, Any]]) -> float:
         busy += max(0.0, one["at"] - max(end, one["at"] - one["seconds"]))
         end = max(end, one["at"])
     return float(sum(one["tokens"] for one in spans) / busy) if busy else 0.0
-
-
-def _is_interval(event: dict[str, Any]) -> bool:
-    numbers = [event.get(name) for name in ("at", "seconds", "tokens")]
-    return event.get("event") == "interval" and all(isinstance(number, (int, float)) for number in numbers) and event["seconds"] > 0

@@ -23,6 +23,12 @@ from magpie_hf.progress.gauge import Interval
 LOG = logging.getLogger("magpie_hf")
 NAME = "speed.jsonl"
 SUSTAINED_SECONDS = 30.0
+_FIELDS = {
+    "opened": {"at", "engine", "seconds", "restart"},
+    "interval": {"at", "engine", "seconds", "running", "requests", "prompt_tokens", "tokens"},
+    "closed": {"at", "engine"},
+    "build": {"at", "what", "seconds"},
+}
 
 
 class SpeedFile:
@@ -80,7 +86,8 @@ def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The events of all builds in a build's folder, in order; none where there is no file. Torn lines are passed over."""
+    """The events of all builds in a build's folder, in order; none where there is no file. Torn lines, and such as no build writes, are
+    passed over."""
     file = folder / "run" / NAME
     events: list[dict[str, Any]] = []
     intervals: dict[str, list[dict[str, Any]]] = {}
@@ -88,6 +95,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
         try:
             event = json.loads(line)
         except ValueError:
+            continue
+        if not (isinstance(event, dict) and _FIELDS.get(event.get("event", ""), {"?"}) <= set(event)):
             continue
         events.append(event)
         if event["event"] == "interval":
