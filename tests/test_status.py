@@ -55,7 +55,7 @@ def interval(at: float, tokens: int, engine: str = "model", **more: object) -> s
         "prompt_tokens": 9,
         "tokens": tokens,
     }
-    return json.dumps({**mine, **more}) + "\n"
+    return json.dumps({**mine, "tokens": tokens, **more}) + "\n"
 
 
 def on_terminal(columns: int, *words: str, **environment: str) -> str:
