@@ -9,8 +9,7 @@ import sys
 from magpie_hf.cli import main
 from magpie_hf.commands.exits import BAD_INPUT
 from magpie_hf.domains import DOMAINS
-
-HELP = f"{__doc__}\nexamples: 1 1.0 1 (44,000 problems)   5 0.5 1 (22,000)   2 0.5 2 2 (calculus, 5,000)   1 0.1 3 1,5 --k 7"
+from magpie_hf.language import tr, translated, use, wanted
 
 
 def build_arguments(words: list[str]) -> list[str]:
@@ -26,19 +25,25 @@ def build_arguments(words: list[str]) -> list[str]:
         raise ValueError("mode 1 takes no domain" if chosen else f"mode {mode} needs a domain: a number from 1 to 6")
     numbers = chosen[0].split(",") if chosen else [str(number) for number in range(1, 7)]
     if any(number not in "123456" or len(number) != 1 for number in numbers) or (mode == "2" and len(numbers) > 1):
-        raise ValueError(f"domain is {chosen[0]!r}; choose {'one' if mode == '2' else 'some'} of 1 to 6")
+        raise ValueError(f"domain is {chosen[0]!r}; choose {'one' if mode == '2' else 'some'} of 1 to {len(DOMAINS)}")
     keys = list(DOMAINS)
     domains = ",".join(keys[int(number) - 1] for number in numbers)
     return ["build", "--model", model, "--scale", scale, "--domains", domains, *rest]
 
 
-if __name__ == "__main__":
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(HELP)
-        sys.exit(0)
+def run(words: list[str]) -> int:
     try:
-        arguments = build_arguments(sys.argv[1:])
+        use(wanted(words))
+        if {"-h", "--help"} & set(words):
+            print(translated(str(__doc__)))
+            print(tr("examples: 1 1.0 1 (44,000 problems)   5 0.5 1 (22,000)   2 0.5 2 2 (calculus, 5,000)   1 0.1 3 1,5 --k 7"))
+            return 0
+        arguments = build_arguments(words)
     except ValueError as error:
-        print(f"hle_math.py: {error}; -h shows examples", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    sys.exit(main(arguments))
+        print(tr("hle_math.py: {error}; -h shows examples", error=str(error)), file=sys.stderr)
+        return BAD_INPUT
+    return main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+from magpie_hf import menu
 from magpie_hf.commands import build, probe, publish, status
-from magpie_hf.commands.exits import BAD_INPUT, FAILED
-from magpie_hf.commands.options import Parser
+from magpie_hf.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.commands.helping import Parser, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
-from magpie_hf.language import LANGUAGES, tr, use, wanted
+from magpie_hf.language import LANGUAGES, translated, use, wanted
+from magpie_hf.stopping import INTERRUPTED
 
 COMMANDS = (build, status, probe, publish)
 
 
 def parser() -> Parser:
     """The command line of `magpie-hf`."""
-    top = Parser(prog="magpie-hf", description=tr("Builds synthetic mathematics datasets from an open aligned model (Magpie)."))
-    top.add_argument("--lang", choices=LANGUAGES, help=tr("language of what is said here (default: the locale's)"))
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    language: dict[str, Any] = {"choices": LANGUAGES, "help": "language of what is said here (default: the locale's)"}
+    top = Parser(prog="magpie-hf", description="Builds synthetic mathematics datasets from an open aligned model (Magpie).")
+    top.add_argument("--lang", **language)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help="without one, a menu asks")
     for command in COMMANDS:
         command.add(commands)
+    for one in commands.choices.values():
+        one.add_argument("--lang", default=argparse.SUPPRESS, **language)
+    translate(top)
     return top
 
 
@@ -31,8 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         use(wanted(arguments))
-        options = parser().parse_args(arguments)
+        words = parser()
+        options = words.parse_args(arguments)
+        if options.command is None:
+            if (asked := menu.ask(words.parse_args)) is None:
+                return OK
+            sys.argv[1:] = asked  # what Ctrl-C says is to be run again
+            options = words.parse_args(asked)
         return int(options.run(options))
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
     except BadInput as error:
         return _complain(error, BAD_INPUT)
     except (EngineError, HubError, NothingMade) as error:
@@ -48,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"magpie-hf: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"magpie-hf: {translated(' '.join(str(error).split()))}", file=sys.stderr)
     return code
 
 

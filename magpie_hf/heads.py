@@ -72,10 +72,11 @@ def check_tensors(model: Model) -> None:
     if (present := _tensor_names(model)) is None:
         return
     if missing := sorted(set(_needed(head_of(model), json_of(model, "config.json") or {})) - present):
-        more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
+        some = ", ".join(missing[:_LISTED])
+        listed = f"{some} and {len(missing) - _LISTED} more" if len(missing) > _LISTED else some
         raise BadInput(
             f"the weights of {model.name} lack {len(missing)} tensors that {architecture(model)} needs: "
-            f"{', '.join(missing[:_LISTED])}{more}; download it again, or save it with its head"
+            f"{listed}; download it again, or save it with its head"
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.errors import BadInput, HubError
+from magpie_hf.language import tr
 from magpie_hf.manifest import GIVEN, MANIFEST, Changes, Content, Sum, changes, foreign, size_of, with_manifest
 from magpie_hf.remote import KIND, Head, Say, check_names, head_of, login, tags_of
 from magpie_hf.retrying import one_line, retried
@@ -69,7 +70,7 @@ def push(
         commit = retried(f"the commit to {repo}", lambda: _commit(api, repo, contents, sums, overwrite, message, say), say)
     else:
         commit = head.commit
-        say(f"{repo} holds these files already")
+        say(tr("{repo} holds these files already", repo=repo))
     if head.private and not private:
         retried(f"making {repo} public", lambda: api.update_repo_settings(repo, repo_type=KIND, visibility="public"), say)
     if tag is not None:
@@ -212,7 +213,15 @@ def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, 
                 remedy = "run the same command again, or with HF_HUB_DISABLE_XET=1"
                 raise HubError(f"the upload to {repo} failed in hf_xet; {remedy}") from None
             done, sent, batch = done + len(batch), sent + size, []
-            say(f"uploaded {done:,} of {len(additions):,} files, {sent:,} of {whole:,} bytes")
+            say(
+                tr(
+                    "uploaded {done:,} of {files:,} files, {sent:,} of {whole:,} bytes",
+                    done=done,
+                    files=len(additions),
+                    sent=sent,
+                    whole=whole,
+                )
+            )
     finally:
         if bars:
             enable_progress_bars()

@@ -1,8 +1,14 @@
-"""What a person reads on the terminal, in their language: one table, by the English. Not here: the words of a dataset card (cards/)."""
+"""What a person reads on the terminal, in their language: one table, by the English. Not here: the words of a dataset card (cards/).
+
+The code says everything in English. `tr` translates where the text is written, and `translated` a text that is finished, by the pattern
+that it was made of: errors, which the whole package raises, and help texts, which argparse wants as they are. So neither needs to know.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import string
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,8 +25,24 @@ _in_use: list[Language] = ["en"]
 
 def tr(text: str, /, **values: Any) -> str:
     """The text in the language in use, with its {fields} filled in. text: the English, a literal, so that a test finds it in the table."""
-    text = _table().get(text, text) if _in_use[0] == "ja" else text
+    if _in_use[0] == "ja":
+        return _FILLER.format(_table().get(text, text), **values) if values else _table().get(text, text)
     return text.format(**values) if values else text
+
+
+def translated(text: str) -> str:
+    """A finished text in the language in use: by the pattern of the table that it fits with most letters of its own, or else as it is.
+
+    What stands in a pattern's fields passes unchanged, except where the translation says {field!t}: that piece is translated in its turn.
+    """
+    if _in_use[0] == "en":
+        return text
+    if (whole := _table().get(text)) is not None:
+        return whole
+    for pattern in _patterns():
+        if (values := pattern.values(text)) is not None:
+            return _FILLER.vformat(pattern.translation, list(values.values()), values)
+    return text
 
 
 def use(language: Language) -> None:
@@ -48,8 +70,45 @@ def wanted(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
     return "ja" if locale.startswith("ja") else "en"
 
 
+class Pattern:
+    """An English text with fields, and its translation."""
+
+    def __init__(self, text: str, translation: str) -> None:
+        self.translation = translation
+        parts = list(string.Formatter().parse(text))
+        self.pieces = [literal for literal, *_ in parts if literal]
+        self.letters = sum(map(len, self.pieces))
+        self._parts = [(literal, name) for literal, name, *_ in parts]
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """What stands in the fields, by name; None where the text is not made of this pattern."""
+        if not all(piece in text for piece in self.pieces):  # most are told apart by this, which costs a hundredth of the expression
+            return None
+        fields = "".join(re.escape(literal) + ("(.*?)" if name is not None else "") for literal, name in self._parts)
+        found = re.fullmatch(fields, text, re.DOTALL)
+        return found and dict(zip((name for _, name in self._parts if name is not None), found.groups(), strict=True))
+
+
+class _Filler(string.Formatter):
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return translated(value) if conversion == "t" else super().convert_field(value, conversion)
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs[str(key)]
+
+
+_FILLER = _Filler()
+
+
 @cache
 def _table() -> dict[str, str]:
     import yaml
 
-    return dict(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time, where it was built
+    return dict(yaml.load(TABLE.read_text(encoding="utf-8"), loader))
+
+
+@cache
+def _patterns() -> list[Pattern]:
+    patterns = [Pattern(text, translation) for text, translation in _table().items() if "{0}" in text]
+    return sorted(patterns, key=lambda pattern: -pattern.letters)

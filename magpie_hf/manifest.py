@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from magpie_hf.columns import padded
 from magpie_hf.errors import BadInput
+from magpie_hf.language import tr
 
 MANIFEST = "magpie_hf.json"
 GIVEN = ".gitattributes"  # which the Hub itself puts into a new repository
@@ -54,17 +56,23 @@ class Changes:
 
     def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
         """A line a file that changes, and the sums. rows: of those files that hold any, by path."""
-        parts = (("add", self.added), ("change", self.changed), ("delete", self.deleted))
-        counts = {path: f"{number:,} rows" for path, number in (rows or {}).items()}
+        parts = ((tr("add"), self.added), (tr("change"), self.changed), (tr("delete"), self.deleted))
+        counts = {path: tr("{count:,} rows", count=number) for path, number in (rows or {}).items() if path not in self.deleted}
         files = [
-            f"{word:<7} {size:>15,} bytes  {'' if word == 'delete' else counts.get(path, ''):>14}  {path}"
+            f"{padded(word, 7)} {tr('{size:>15,} bytes', size=size)}  {counts.get(path, ''):>14}  {path}"
             for word, paths in parts
             for path, size in sorted(paths.items())
         ]
-        sums = ", ".join([*(f"{len(paths):,} to {word}" for word, paths in parts), f"{len(self.same):,} the same"])
-        sent = sum(self.added.values()) + sum(self.changed.values())
-        whole = f"; {sum(rows.values()):,} rows in all" if rows else ""
-        return [*files, f"{sums}; {sent:,} bytes to send{whole}"]
+        added, changed, deleted, same = map(len, (self.added, self.changed, self.deleted, self.same))
+        sums = tr(
+            "{added:,} to add, {changed:,} to change, {deleted:,} to delete, {same:,} the same",
+            added=added,
+            changed=changed,
+            deleted=deleted,
+            same=same,
+        )
+        sums += "; " + tr("{size:,} bytes to send", size=sum(self.added.values()) + sum(self.changed.values()))
+        return [*files, sums + ("; " + tr("{count:,} rows in all", count=sum(rows.values())) if rows else "")]
 
 
 def size_of(content: Content) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS, KnownModel, KnownScorer
+from magpie_hf.language import tr
 from magpie_hf.shapes import AMPERE, GPUS, SHAPES, Gpu, Shape
 
 CONTEXT = 6144  # tokens of one whole request by the domains' defaults: 1,024 of what the model is told, 1,024 of problem, 4,096 of answer
@@ -127,21 +128,26 @@ def _too_large(need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, te
 
 
 def _told(need: Need, tensor: int, data: int, count: int, room: int, given: bool) -> str:
-    what = f"tensor-parallel {tensor}" if tensor > 1 else "one GPU an engine"
-    beside = f", {data} engines side by side" if data > 1 else ""
-    weights = f"{_gigabytes(need.weights)} of weights"
+    what = tr("tensor-parallel {tensor}", tensor=tensor) if tensor > 1 else tr("one GPU an engine")
+    beside = tr(", {data} engines side by side", data=data) if data > 1 else ""
+    weights = tr("{size} of weights", size=_gigabytes(need.weights))
     load = weights
     if need.shape:
-        load = f"{weights} and {_gigabytes(need.cache())} of cache ({SEQUENCES} requests of {need.context:,} tokens)"
-    whole = f"{room} whole request{'s' if room > 1 else ''}"
+        cache = tr(
+            "{size} of cache ({count} requests of {tokens:,} tokens)", size=_gigabytes(need.cache()), count=SEQUENCES, tokens=need.context
+        )
+        load = tr("{weights} and {cache}", weights=weights, cache=cache)
+    whole = tr("{count} whole requests", count=room) if room > 1 else tr("1 whole request")
     if given:
-        why = f", as given; there is room for {whole} at once" if room < SEQUENCES else ", as given"
+        why = tr(", as given; there is room for {whole} at once", whole=whole) if room < SEQUENCES else tr(", as given")
     elif room < SEQUENCES:
-        why = f", with room for only {whole} at once beside {weights}"
+        why = tr(", with room for only {whole} at once beside {weights}", whole=whole, weights=weights)
+    elif tensor == 1:
+        why = tr(", because {load} fit one", load=load)
     else:
-        why = f", because {load} {'fit one' if tensor == 1 else 'do not fit one' if tensor == 2 else 'do not fit fewer'}"
+        why = tr(", because {load} do not fit one", load=load) if tensor == 2 else tr(", because {load} do not fit fewer", load=load)
     idle = count - tensor * data
-    return f"{what}{beside}{why}" + (f"; {idle} GPU{'s stay' if idle > 1 else ' stays'} idle" if idle else "")
+    return f"{what}{beside}{why}" + (tr("; {idle} GPUs stay idle", idle=idle) if idle > 1 else tr("; 1 GPU stays idle") if idle else "")
 
 
 def _gigabytes(size: float) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from magpie_hf.language import tr
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -49,7 +51,7 @@ def missing() -> str | None:
     """What to tell the user where plots cannot be drawn, in one line; None where they can."""
     if find_spec("matplotlib") is not None:
         return None
-    return "the card gets no plots, as matplotlib is not installed; pip install 'magpie-hf[plots]' draws them"
+    return tr("the card gets no plots, as matplotlib is not installed; pip install 'magpie-hf[plots]' draws them")
 
 
 def draw(plots: Sequence[Plot]) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from magpie_hf import card
 from magpie_hf.errors import BadInput
 from magpie_hf.folder import PARTIAL, Folder, data_in, write_data
+from magpie_hf.language import tr
 from magpie_hf.licences import licences_for
 from magpie_hf.lint.card import lint_card
 from magpie_hf.lint.rows import lint_rows
@@ -91,8 +92,9 @@ def _check(files: Mapping[str, Content]) -> None:
     rows = lint_rows({path: file for path, file in others.items() if isinstance(file, Path)})
     faults = [*rows, *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), others)]
     if faults:
-        more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
-        raise BadInput(f"this would do harm where it is loaded: {'; '.join(faults[:3])}{more}; nothing was published")
+        some = "; ".join(faults[:3])
+        listed = f"{some} (and {len(faults) - 3} more)" if len(faults) > 3 else some
+        raise BadInput(f"this would do harm where it is loaded: {listed}; nothing was published")
 
 
 @contextmanager
@@ -124,13 +126,17 @@ def _kept_still(folder: Path) -> Iterator[None]:
 
 def _missing(state: Status) -> str:
     """What a build lacks, in a few words."""
-    short = [f"{one.domain}: {one.accepted:,} of {one.target:,} problems accepted" for one in state.harvest if one.accepted < one.target]
+    short = [
+        tr("{domain}: {count:,} of {target:,} problems accepted", domain=one.domain, count=one.accepted, target=one.target)
+        for one in state.harvest
+        if one.accepted < one.target
+    ]
     rows = [
-        f"{one.domain} {one.label}: {one.rows:,} of {one.wanted:,} rows"
+        tr("{domain} {label}: {count:,} of {wanted:,} rows", domain=one.domain, label=one.label, count=one.rows, wanted=one.wanted)
         for one in state.stages
         if one.wanted is not None and one.rows < one.wanted
     ]
-    return "; ".join([*short, *rows][:6]) or "its files are not written yet"
+    return "; ".join([*short, *rows][:6]) or tr("its files are not written yet")
 
 
 def rows_of(files: Mapping[str, Content]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from magpie_hf.errors import BadInput, HubError
+from magpie_hf.language import tr
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -45,7 +46,7 @@ def retried(what: str, call: Callable[[], T], say: Callable[[str], None]) -> T:
             if number + 1 == TRIES:
                 raise HubError(f"{what} failed {TRIES} times: {reason}; run the same command again") from None
         wait = random.uniform(0.5, 1) * FIRST_WAIT * 2**number if wait is None else wait
-        say(f"{what}: {reason}; trying again in {wait:.1f} s")
+        say(tr("{what}: {reason}; trying again in {wait:.1f} s", what=what, reason=reason, wait=wait))
         time.sleep(wait)
     raise AssertionError("the last try returns or raises")
 

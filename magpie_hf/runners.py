@@ -16,8 +16,10 @@ import xxhash
 from datasets import Dataset, Features, Value
 from datasets.table import InMemoryTable
 
+from magpie_hf.columns import padded
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.language import tr
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.rows import Made, Published, Rows, digest, is_whole, open_table
 from magpie_hf.shards import ShardFolder
@@ -61,7 +63,7 @@ class Local:
         """How the recipe's engines will run, a line each. Raises BadInput where its stages cannot run here."""
         recipe.check()
         lines = [engine.describe() for engine in dict.fromkeys(recipe.engines)]
-        return [f"engine   {line}" for line in lines if line]
+        return [f"{padded(tr('engine'), 8)} {line}" for line in lines if line]
 
     def open(self, engine: Engine) -> Closing:
         """What the stages of a session ask, and its end closes: here, the engine itself, which its first request opens."""

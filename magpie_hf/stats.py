@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
+from magpie_hf.language import tr
 from magpie_hf.rows import Published, Rows
 from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
 from magpie_hf.splits import Data, Readable, Split, rows_of
@@ -72,13 +73,15 @@ class Funnel:
     def line(self) -> str:
         """The funnel in one line of text."""
         draws = self.draws
-        parts = [f"{draws.drawn:,} drawn", f"{self.problems:,} problems{_reasons(draws.dropped | draws.moved)}"]
-        parts += [f"{self.sft:,} answered{_reasons(self.cut_solutions)}"]
-        parts += [f"{self.candidates:,} candidates{_reasons(_sorted(Counter(self.cut_candidates) + Counter(self.unscored)))}"]
-        line = " -> ".join([*parts, f"{self.pairs:,} pairs"])
-        return (
-            line if draws.on_domain_share is None else f"{line}; {draws.on_domain_share:.0%} of {draws.tagged:,} tagged draws on the domain"
-        )
+        parts = [tr("{count:,} drawn", count=draws.drawn)]
+        parts += [tr("{count:,} problems", count=self.problems) + _reasons(draws.dropped | draws.moved)]
+        parts += [tr("{count:,} answered", count=self.sft) + _reasons(self.cut_solutions)]
+        unfit = _sorted(Counter(self.cut_candidates) + Counter(self.unscored))
+        parts += [tr("{count:,} candidates", count=self.candidates) + _reasons(unfit)]
+        line = " -> ".join([*parts, tr("{count:,} pairs", count=self.pairs)])
+        if draws.on_domain_share is None:
+            return line
+        return f"{line}; " + tr("{share:.0%} of {count:,} tagged draws on the domain", share=draws.on_domain_share, count=draws.tagged)
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,19 @@ class Answers:
 
     def line(self) -> str:
         """The votes in one line of text."""
-        parts = [f"{self.majorities:,} of {sum(self.kinds.values()):,} problems have a majority answer{_reasons(self.kinds)}"]
+        problems = sum(self.kinds.values())
+        parts = [tr("{count:,} of {problems:,} problems have a majority answer", count=self.majorities, problems=problems)]
+        parts[0] += _reasons(self.kinds)
         if self.agreement is not None:
-            parts.append(f"mean agreement {self.agreement:.2f}, {self.unknown_pairs:,} undecided pairs of answers")
+            parts.append(
+                tr(
+                    "mean agreement {agreement:.2f}, {pairs:,} undecided pairs of answers",
+                    agreement=self.agreement,
+                    pairs=self.unknown_pairs,
+                )
+            )
         if self.solutions:
-            parts.append(f"answers that are the majority's: {', '.join(f'{count:,} {what}' for what, count in self.solutions.items())}")
+            parts.append(tr("answers that are the majority's: {counts}", counts=_counts(self.solutions)))
         return "; ".join(parts)
 
 
@@ -132,11 +143,14 @@ class Pairs:
 
     def line(self) -> str:
         """The report in one line of text."""
-        kinds = [f"{len(margins):,} {kind} (median margin {self.median_margin(kind):.3f})" for kind, margins in self.margins.items()]
-        parts = [f"{self.count:,} pairs{': ' if kinds else ''}{', '.join(kinds)}"]
+        kinds = [
+            tr("{count:,} {kind} (median margin {margin:.3f})", count=len(margins), kind=kind, margin=self.median_margin(kind))
+            for kind, margins in self.margins.items()
+        ]
+        parts = [tr("{count:,} pairs", count=self.count) + (": " if kinds else "") + ", ".join(kinds)]
         if self.longer_share is not None:
-            parts.append(f"chosen is longer in {self.longer_share:.0%}")
-        return "; ".join([*parts, f"no pair: {sum(self.lost.values()):,} problems{_reasons(self.lost)}"])
+            parts.append(tr("chosen is longer in {share:.0%}", share=self.longer_share))
+        return "; ".join([*parts, tr("no pair: {count:,} problems", count=sum(self.lost.values())) + _reasons(self.lost)])
 
 
 @dataclass(frozen=True)
@@ -288,4 +302,8 @@ def _sorted(counts: Counter[str]) -> dict[str, int]:
 
 
 def _reasons(counts: dict[str, int]) -> str:
-    return f" ({', '.join(f'{count:,} {reason}' for reason, count in counts.items())})" if counts else ""
+    return f" ({_counts(counts)})" if counts else ""
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())

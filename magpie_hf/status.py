@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.language import tr
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class StageStatus:
 
     def line(self) -> str:
         wanted = "" if self.wanted is None else f"/{self.wanted:,}"
-        parts = [f"{self.domain:<14} {self.label:<12} {f'{self.rows:,}{wanted}':>15} {self.tokens:>11,} tokens {self.seconds:>9,.1f} s"]
+        done = tr("{tokens:>11,} tokens {seconds:>9,.1f} s", tokens=self.tokens, seconds=self.seconds)
+        parts = [f"{self.domain:<14} {self.label:<12} {f'{self.rows:,}{wanted}':>15} {done}"]
         if self.requests_under_way:
-            parts.append(f"{self.requests_under_way:,} requests kept of shards under way")
+            parts.append(tr("{count:,} requests kept of shards under way", count=self.requests_under_way))
         if self.reasons:
             parts.append(", ".join(f"{count:,} {reason}" for reason, count in self.reasons.items()))
         return "  ".join(parts)
@@ -51,9 +53,8 @@ class HarvestStatus:
     def line(self) -> str:
         reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
         share = f" ({self.accepted / self.judged:.0%})" if self.judged else ""
-        return (
-            f"{self.domain:<14} {'harvest':<12} {f'{self.accepted:,}/{self.target:,}':>15} of {self.judged:,} draws judged{share}{reasons}"
-        )
+        judged = tr("of {count:,} draws judged", count=self.judged)
+        return f"{self.domain:<14} {'harvest':<12} {f'{self.accepted:,}/{self.target:,}':>15} {judged}{share}{reasons}"
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class Status:
     stages: tuple[StageStatus, ...]
 
     def lines(self) -> list[str]:
-        state = f"running ({self.running})" if self.running else "finished" if self.finished else "stopped before its end"
+        state = tr("finished") if self.finished else tr("stopped before its end")
+        state = tr("running ({where})", where=self.running) if self.running else state
         parts = [part.line() for part in self.harvest] + [stage.line() for stage in self.stages]
-        return [f"model {self.model}, seed {self.seed}, {state}", *parts]
+        return [tr("model {model}, seed {seed}, {state}", model=self.model, seed=self.seed, state=state), *parts]
 
 
 def status(folder: Path) -> Status:

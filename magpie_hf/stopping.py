@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from magpie_hf.errors import BadInput
+from magpie_hf.language import tr
 from magpie_hf.progress import recorder
 from magpie_hf.status import status
 
@@ -49,8 +50,11 @@ def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoRetur
     recorder.stop()
     program = ["magpie-hf"] if sys.argv[0].endswith("magpie-hf") else ["python", sys.argv[0]]
     command = shlex.join([*program, *sys.argv[1:]])
-    state = "a probe keeps nothing. Begin again" if out is None else f"{_safe(out)}. Go on"
-    print(f"\nmagpie-hf: stopped; {state} with: {command}", file=leave(), flush=True)
+    if out is None:
+        said = tr("stopped; a probe keeps nothing. Begin again with: {command}", command=command)
+    else:
+        said = tr("stopped; {safe}. Go on with: {command}", safe=_safe(out), command=command)
+    print(f"\nmagpie-hf: {said}", file=leave(), flush=True)
     os._exit(_STOPPED[number])
 
 
@@ -59,6 +63,8 @@ def _safe(out: Path) -> str:
     try:
         stages = status(out).stages
     except BadInput:  # it had not begun
-        return "nothing was begun"
+        return tr("nothing was begun")
     rows, requests = sum(stage.rows for stage in stages), sum(stage.requests_under_way for stage in stages)
-    return f"{rows:,} rows of finished shards and {requests:,} requests of others are safe in {out}"
+    return tr(
+        "{rows:,} rows of finished shards and {requests:,} requests of others are safe in {out}", rows=rows, requests=requests, out=out
+    )

@@ -225,7 +225,20 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 FLOORS = [
-    {"progress.events", "errors", "language", "sampling", "known", "labels", "limits", "reasons", "wording", "shapes", "terminal"},
+    {
+        "progress.events",
+        "errors",
+        "columns",
+        "language",
+        "sampling",
+        "known",
+        "labels",
+        "limits",
+        "reasons",
+        "wording",
+        "shapes",
+        "terminal",
+    },
     {
         "domains",
         "probing.settings",
@@ -276,9 +289,10 @@ FLOORS = [
     {"release"},
     {"publishing"},
     {"walk", "stopping"},
-    {"commands.options", "commands.exits"},
+    {"commands.options", "commands.exits", "commands.helping"},
     {"commands.making", "commands.pushing", "commands.watching"},
     {"commands.build", "commands.status", "commands.probe", "commands.publish"},
+    {"menu"},
     {"cli"},
     {"__main__"},
 ]

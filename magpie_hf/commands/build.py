@@ -18,6 +18,7 @@ from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
+from magpie_hf.language import tr
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
 from magpie_hf.models import repository_or_folder
 from magpie_hf.problems.benchmarks import PRESETS
@@ -162,8 +163,14 @@ def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: str, show
     empty = [f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")]
     sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)
     problems = sum(size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES)
-    rl = f" and {problems:,} RL problems" if with_rl else ""
-    show.result(f"{sft:,} SFT rows, {pairs:,} pairs{rl} in {out}")
+    if with_rl:
+        said = tr(
+            "{sft:,} SFT rows, {pairs:,} pairs and {problems:,} RL problems in {out}", sft=sft, pairs=pairs, problems=problems, out=out
+        )
+    else:
+        said = tr("{sft:,} SFT rows, {pairs:,} pairs in {out}", sft=sft, pairs=pairs, out=out)
+    show.result(said)
     if empty:
-        show.error(f"magpie-hf: no row came of {', '.join(empty)}; draw more (--count) or raise --max-tokens")
+        missing = tr("no row came of {splits}; draw more (--count) or raise --max-tokens", splits=", ".join(empty))
+        show.error(f"magpie-hf: {missing}")
     return INCOMPLETE if empty else OK

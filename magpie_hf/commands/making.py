@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from magpie_hf.columns import padded
 from magpie_hf.commands.options import roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, KnownScorer, known
+from magpie_hf.language import tr, translated
 from magpie_hf.models import Model, repository_or_folder, resolve
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
@@ -55,16 +57,20 @@ def plan(domains: Sequence[Domain], sources: dict[str, str], k: int, out: str) -
     def title(source: str) -> str:
         facts = _facts(source)
         if isinstance(facts, KnownScorer):
-            return f"{source} ({facts.licence}; reads up to {facts.context:,} tokens)"
-        return f"{source} (model {facts.number}; {facts.licence})" if facts else source
+            return tr("{source} ({licence}; reads up to {context:,} tokens)", source=source, licence=facts.licence, context=facts.context)
+        if facts is None:
+            return source
+        return tr("{source} (model {number}; {licence})", source=source, number=facts.number, licence=facts.licence)
 
-    lines = [f"model    {title(sources['model'])}"]
-    lines += [f"{role:<8} {title(source)}" for role, source in sources.items() if source != sources["model"]]
+    lines = [("model", title(sources["model"]))]
+    lines += [(role, title(source)) for role, source in sources.items() if source != sources["model"]]
     facts = _facts(sources.get("scorer", ""))
-    lines += [f"licence  {facts.licence} of {facts.repository}: {facts.duty}"] if isinstance(facts, KnownScorer) and facts.forbids else []
-    lines += [f"domain   {domain.key} {domain.count:,}" for domain in domains]
-    lines += [f"problems {sum(domain.count for domain in domains):,}, {k} candidates each", f"folder   {out}"]
-    return lines
+    if isinstance(facts, KnownScorer) and facts.forbids:
+        lines += [("licence", tr("{licence} of {repository}: {duty}", licence=facts.licence, repository=facts.repository, duty=facts.duty))]
+    lines += [("domain", f"{domain.key} {domain.count:,}") for domain in domains]
+    count = sum(domain.count for domain in domains)
+    lines += [("problems", tr("{count:,}, {k} candidates each", count=count, k=k)), ("folder", out)]
+    return [f"{padded(translated(label), 8)} {text}" for label, text in lines]
 
 
 def named(domains: Sequence[Domain]) -> str:
@@ -207,8 +213,8 @@ def _benchmarks(options: argparse.Namespace, say: Callable[[str], None]) -> tupl
         found = [load_benchmark(benchmark) for benchmark in wanted]
     missing = tuple(one for one in found if isinstance(one, NotChecked))
     if missing and options.require_decontamination:
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in missing)
+        reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
         raise BadInput(f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave them out")
     for one in missing:
-        say(f"benchmark {one.name}: not checked, {one.reason}")
+        say(tr("benchmark {name}: not checked, {reason}", name=one.name, reason=one.reason))
     return tuple(dict.fromkeys(one.benchmark for one in found if not isinstance(one, NotChecked))), missing

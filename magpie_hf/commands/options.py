@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from magpie_hf.domains import Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message}; see {self.prog} --help")
 
 
 def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:

@@ -10,6 +10,7 @@ from magpie_hf.commands.exits import OK
 from magpie_hf.commands.options import add_card, add_publishing
 from magpie_hf.commands.pushing import interrupted_at_once, push_folder, say, where, wording
 from magpie_hf.errors import BadInput
+from magpie_hf.language import tr
 
 
 def add(commands: Any) -> None:
@@ -41,10 +42,10 @@ def run(options: argparse.Namespace) -> int:
     with interrupted_at_once():
         if options.to is not None:
             change, rows = publish_to_folder(folder, options.repo, options.to, **how, say=say)
-            print("\n".join([*change.lines(rows), f"written to {options.to}"]))
+            print("\n".join([*change.lines(rows), tr("written to {folder}", folder=options.to)]))
         elif options.dry_run:
             change, rows = preview(folder, options.repo, **where(options), **how)
-            print("\n".join([*change.lines(rows), "nothing was changed (--dry-run)"]))
+            print("\n".join([*change.lines(rows), tr("nothing was changed (--dry-run)")]))
         else:
             push_folder(options, folder, options.repo, options.partial)
     return OK

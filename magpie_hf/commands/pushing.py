@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.language import tr
 from magpie_hf.stopping import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def push_folder(options: argparse.Namespace, folder: Path, repo: str, partial: b
     from magpie_hf.publishing import publish
 
     pushed = publish(folder, repo, **where(options), wording=wording(options), partial=partial)
-    said = "published" if pushed.committed else "unchanged"
-    print(f"{said}: {pushed.url} at commit {pushed.commit}{f', tag {pushed.tag}' if pushed.tag else ''}", flush=True)
+    said = tr("published") if pushed.committed else tr("unchanged")
+    line = tr("{said}: {url} at commit {commit}", said=said, url=pushed.url, commit=pushed.commit)
+    print(line + (tr(", tag {tag}", tag=pushed.tag) if pushed.tag else ""), flush=True)
 
 
 @contextlib.contextmanager
@@ -48,11 +50,8 @@ def interrupted_at_once() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(
-            "\nmagpie-hf: stopped; what was published before is still there, or the new version whole. Run the command again",
-            file=sys.stderr,
-            flush=True,
-        )
+        said = tr("stopped; what was published before is still there, or the new version whole. Run the command again")
+        print(f"\nmagpie-hf: {said}", file=sys.stderr, flush=True)
         os._exit(INTERRUPTED)
 
 

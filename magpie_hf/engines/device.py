@@ -8,6 +8,7 @@ from typing import Any
 
 from magpie_hf.errors import BadInput
 from magpie_hf.known import known
+from magpie_hf.language import tr
 from magpie_hf.models import Model, json_of
 from magpie_hf.parallel import UTILIZATION, Layout, Need, choose, need_of
 from magpie_hf.shapes import AMPERE, Gpu, shape_of
@@ -43,7 +44,7 @@ def place(model: Model, utilization: float = UTILIZATION, tensor: int | None = N
     Raises BadInput where they do not go with the model's heads, its weights or the GPUs.
     """
     if check_device(model.name, tensor, data, utilization):
-        return Layout(1, data or 1, f"CPU: {data or 1} engine{'s side by side' if (data or 1) > 1 else ''}")
+        return Layout(1, data or 1, tr("CPU: {data} engines side by side", data=data) if (data or 1) > 1 else tr("CPU: 1 engine"))
     gpus = local_gpus()
     if model.dtype == "bfloat16" and (old := [gpu for gpu in gpus if gpu.capability < AMPERE]):
         raise BadInput(f"dtype is bfloat16, which a {old[0].name} does not have; give float16, or auto")

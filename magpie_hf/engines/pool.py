@@ -23,6 +23,7 @@ from magpie_hf.engines.servers import Broken, Busy, Fault, Gone, Refused, Server
 from magpie_hf.engines.waiting import Request, Waiting
 from magpie_hf.engines.wire import Garbled
 from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.language import translated
 from magpie_hf.models import Model
 
 LOG = logging.getLogger("magpie_hf")
@@ -110,9 +111,9 @@ class Pool:
         try:
             result = request.read(await server.ask(request.path, request.body))
         except Refused as error:
-            request.future.set_exception(EngineError(f"{server.url} {error}"))
+            request.future.set_exception(EngineError(f"the server {server.url} {error}"))
         except EngineError as error:  # of the server, so of all that it would answer
-            self._finish(EngineError(f"{server.url} {error}"))
+            self._finish(EngineError(f"the server {server.url} {error}"))
             self._again(request)
         except Garbled as error:
             self._garbled(server, request, error, sent)
@@ -234,7 +235,7 @@ class Pool:
         idle = [server.failing_since for server in self._servers if not server.up or (now < server.paused_until and not server.tasks)]
         since = [at for at in idle if at is not None]
         if self._waiting and len(since) == len(self._servers) and now - max(since) > self._patience:
-            each = "; ".join(f"{server.url} {server.words}" for server in self._servers)
+            each = "; ".join(f"{server.url} {translated(server.words)}" for server in self._servers)
             self._finish(EngineError(f"no server of {self._model.name} has answered a request for {now - max(since):.0f} s: {each}"))
 
     def _finish(self, end: EngineError) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from magpie_hf.chat import chat_of
+from magpie_hf.columns import wrapped
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
+from magpie_hf.language import tr, translated
 from magpie_hf.models import Model
 from magpie_hf.probing.settings import DEFAULT_SETTINGS, Setting, select_settings
 from magpie_hf.probing.turns import OpenTurn, open_turn_of
@@ -44,7 +45,10 @@ class Example:
         """The draw in one line, cut where it is long, with nothing in it that a terminal would obey."""
         text = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(self.text.split()))
         text = text if len(text) <= 2 * WIDTH else text[: 2 * WIDTH].rstrip() + " ..."
-        return f"{self.domain}, {'usable' if self.reason is None else f'dropped for {self.reason}'}: {text or '(nothing)'}"
+        text = text or tr("(nothing)")
+        if self.reason is None:
+            return tr("{domain}, usable: {text}", domain=self.domain, text=text)
+        return tr("{domain}, dropped for {reason}: {text}", domain=self.domain, reason=self.reason, text=text)
 
 
 @dataclass(frozen=True)
@@ -166,33 +170,44 @@ def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
 
 def _head(probe: Probe) -> Iterator[str]:
     domains = probe.trials[0].domains
-    yield f"model   {probe.model.name} ({probe.model.revision})"
-    yield f"draws   {probe.draws:,} a setting and domain; {', '.join(domains)}"
-    yield f"asked   {probe.asked:,} requests in {probe.seconds:,.1f} s, without the engine's start"
+    yield tr("model   {name} ({revision})", name=probe.model.name, revision=probe.model.revision)
+    yield tr("draws   {count:,} a setting and domain; {domains}", count=probe.draws, domains=", ".join(domains))
+    yield tr("asked   {count:,} requests in {seconds:,.1f} s, without the engine's start", count=probe.asked, seconds=probe.seconds)
 
 
 def _examples(probe: Probe) -> Iterator[str]:
-    yield f"examples of {probe.best.setting.name}"
+    yield tr("examples of {setting}", setting=probe.best.setting.name)
     for example in probe.examples:
-        yield from textwrap.wrap(example.line(), WIDTH, initial_indent="- ", subsequent_indent="  ")
+        yield from wrapped(example.line(), WIDTH, "- ", "  ")
 
 
 def _turn(probe: Probe) -> Iterator[str]:
     yield from probe.open_turn.lines(WIDTH)
     ended, draws = sum(trial.total.ended for trial in probe.trials), sum(trial.total.draws for trial in probe.trials)
     names = ", ".join(f"{text} ({token})" for token, text in probe.open_turn.ends.items())
-    yield f"ends    {names}; {ended:,} of {draws:,} draws came to one"
+    yield tr("ends    {names}; {ended:,} of {draws:,} draws came to one", names=names, ended=ended, draws=draws)
 
 
 def _advice(probe: Probe) -> Iterator[str]:
     best = probe.best
     one = best.total
-    yield f"best    {best.setting.name}: {one.usable_share:.0%} usable x {one.diversity:.2f} different 3-grams = {one.score:.2f}"
+    yield tr(
+        "best    {setting}: {usable:.0%} usable x {diversity:.2f} different 3-grams = {score:.2f}",
+        setting=best.setting.name,
+        usable=one.usable_share,
+        diversity=one.diversity,
+        score=one.score,
+    )
     # Twice the standard error of the difference of two shares, each of `draws` draws.
     chance = 2 * math.sqrt(2 * 0.25 / one.draws)
-    yield f"chance  with {one.draws:,} draws a setting, usable shares that differ by less than {chance:.0%} may be equal"
-    yield f"options {best.setting.options}"
-    yield from (line for warning in probe.warnings for line in textwrap.wrap(f"warning {warning}", WIDTH, subsequent_indent=" " * 8))
+    yield tr(
+        "chance  with {draws:,} draws a setting, usable shares that differ by less than {chance:.0%} may be equal",
+        draws=one.draws,
+        chance=chance,
+    )
+    yield tr("options {options}", options=best.setting.options)
+    for warning in probe.warnings:  # the JSON has them, too, in English
+        yield from wrapped(tr("warning {warning}", warning=translated(warning)), WIDTH, "", " " * 8)
 
 
 def _warnings(probe: Probe) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from magpie_hf.chat import Chat
 from magpie_hf.domains import Domain
+from magpie_hf.language import tr, translated
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class OpenTurn:
 
     def lines(self, width: int) -> Iterator[str]:
         """The prefix as it stands, and its BOS token."""
-        yield f"open turn of {self.domain}, {self.tokens} tokens"
+        yield tr("open turn of {domain}, {tokens} tokens", domain=self.domain, tokens=self.tokens)
         for line in self.text.split("\n"):
             yield from textwrap.wrap(line, width, initial_indent="| ", subsequent_indent="| ") or ["|"]
-        yield f"BOS     {self.bos_note}"
+        yield f"BOS     {translated(self.bos_note)}"
 
 
 def open_turn_of(chat: Chat, domain: Domain) -> OpenTurn:

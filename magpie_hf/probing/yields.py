@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from magpie_hf.columns import padded
+from magpie_hf.language import tr
 from magpie_hf.probing.settings import Setting
 from magpie_hf.stage import Batch
 
@@ -100,7 +102,7 @@ _READ = ("raw_finish_reason", "raw_num_tokens", "problem", "dropped")
 def table(trials: Sequence[Trial]) -> Iterator[str]:
     """A line a setting over all domains, and what the columns mean."""
     wide = max(len(trial.setting.name) for trial in trials)
-    yield f"{'setting':<{wide}}  ended usable 3-grams openings score tokens seconds  mostly dropped for"
+    yield padded(tr("setting"), wide) + "  " + tr("ended usable 3-grams openings score tokens seconds  mostly dropped for")
     for trial in trials:
         one = trial.total
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(one.reasons.items())[:REASONS])
@@ -108,15 +110,15 @@ def table(trials: Sequence[Trial]) -> Iterator[str]:
             f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%} {one.diversity:>7.2f} {one.openings:>8,} "
             f"{one.score:>5.2f} {one.tokens / one.draws:>6.0f} {trial.seconds:>7.1f}  {reasons}"
         ).rstrip()
-    yield "ended: by itself. usable: Clean keeps it. 3-grams: different word 3-grams of the usable draws by all"
-    yield "of them. openings: different first three words. score: usable x 3-grams. tokens: a draw. seconds:"
-    yield "the whole time, shared out by tokens."
+    yield tr("ended: by itself. usable: Clean keeps it. 3-grams: different word 3-grams of the usable draws by all")
+    yield tr("of them. openings: different first three words. score: usable x 3-grams. tokens: a draw. seconds:")
+    yield tr("the whole time, shared out by tokens.")
 
 
 def table_by_domain(trials: Sequence[Trial]) -> Iterator[str]:
     """The usable shares, a line a setting and a column a domain."""
     wide = max(len(trial.setting.name) for trial in trials)
-    yield f"{'usable':<{wide}}  " + " ".join(f"{key:>{max(6, len(key))}}" for key in trials[0].domains)
+    yield padded(tr("usable"), wide) + "  " + " ".join(f"{key:>{max(6, len(key))}}" for key in trials[0].domains)
     for trial in trials:
         shares = (f"{one.usable_share:>{max(6, len(key))}.0%}" for key, one in trial.domains.items())
         yield f"{trial.setting.name:<{wide}}  " + " ".join(shares)

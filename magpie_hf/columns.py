@@ -1,0 +1,35 @@
+"""Text in the columns of a terminal, where a Japanese letter takes two. Not here: what is said."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_WIDE = "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6"
+_OPENERS, _CLOSERS = r"(\[「『【（", r")\],.;:!?、。」』】），．：；！？ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
+# Where a line may end: at a space, and beside a wide letter, but neither after what opens nor before what closes.
+_BREAKS = re.compile(rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])")
+
+
+def width(text: str) -> int:
+    """How many columns a text takes."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else not unicodedata.combining(letter) for letter in text)
+
+
+def padded(text: str, columns: int) -> str:
+    """The text with spaces behind it, so that it takes as many columns."""
+    return text + " " * (columns - width(text))
+
+
+def wrapped(text: str, columns: int, first: str = "", later: str = "") -> list[str]:
+    """The text in lines of at most so many columns, indented by `first` and `later`; a word that is longer has a line of its own."""
+    lines, line, free = [], first, True  # free: nothing but the indent stands in the line
+    for piece in filter(None, _BREAKS.split(text.strip())):
+        if piece.isspace():
+            line += "" if free else piece
+        elif free or width(line + piece) <= columns:
+            line, free = line + piece, False
+        else:
+            lines.append(line.rstrip())
+            line = later + piece
+    return [*lines, line.rstrip()]

@@ -1,0 +1,192 @@
+"""What a person reads, in English and Japanese: nothing that can be said is missing from the table, and nothing in it is of no use."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import phrases
+import pytest
+
+from conftest import ROOT
+from magpie_hf import cli
+from magpie_hf.cli import main
+from magpie_hf.columns import padded, width, wrapped
+from magpie_hf.commands.exits import BAD_INPUT
+from magpie_hf.errors import BadInput
+from magpie_hf.language import TABLE, _table, tr, translated, use, wanted
+
+sys.path.insert(0, str(ROOT / "builders"))
+
+import hle_math
+
+JAPANESE = re.compile("[ぁ-んァ-ヶ一-龠]")
+# Of argparse's words, those that somebody can come to see here.
+ARGPARSE = (
+    "usage: ", "positional arguments", "options", "show this help message and exit", "the following arguments are required: {0}",
+    "unrecognized arguments: {0}", "argument {0}: {1}", "invalid choice: {0} (choose from {1})", "expected one argument",
+    "ambiguous option: {0} could match {1}", "ignored explicit argument {0}",
+)  # fmt: skip
+ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder")
+
+
+@pytest.fixture
+def japanese() -> Iterator[None]:
+    use("ja")
+    yield
+    use("en")
+
+
+@pytest.fixture(autouse=True)
+def english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    use("en")
+
+
+def test_everything_that_can_be_said_is_in_the_table() -> None:
+    said = [(phrase.text, phrase.where) for phrase in (*phrases.said(), *phrases.raised())]
+    said += [(text, "argparse, roles, models") for text in (*ARGPARSE, *ROLES, *phrases.known(), str(hle_math.__doc__))]
+    own = [(text, where) for text, where in said if re.search("[a-zA-Z]{2}", re.sub(r"{[^}]*}", "", text))]
+    assert len(own) > 400
+    assert not {text: where for text, where in own if text not in _table()}
+
+
+def test_every_text_of_the_command_line_is_in_the_table() -> None:
+    texts = [text for text in phrases.shown() if text]
+    use("ja")
+    assert len(texts) > 100
+    assert not [text for text in texts if not JAPANESE.search(translated(text)) and text != "auto, bfloat16, float16 or float32"]
+    assert not [text for text in texts if ("%(default)s" in text) != ("%(default)s" in translated(text))]
+
+
+def test_the_table_holds_nothing_that_is_said_no_more() -> None:
+    assert not set(_table()) - phrases.literals()
+
+
+def test_a_translation_has_the_fields_of_its_english() -> None:
+    for english, japanese in _table().items():
+        assert sorted(phrases.fields(english)) == sorted(field.removesuffix("!t") for field in phrases.fields(japanese)), english
+
+
+def test_words_that_stand_in_a_field_are_translated_there() -> None:
+    for phrase in phrases.raised():
+        for field, piece in phrase.pieces:
+            assert f"{field}!t" in phrases.fields(_table()[phrase.text]), f"{phrase.text!r} may hold {piece!r} ({phrase.where})"
+
+
+def test_every_pattern_is_found_again(japanese: None) -> None:
+    """So no error is taken for another one, whatever its values are."""
+    for english, translation in _table().items():
+        if "{0}" in english:
+            values = [f"«{number}»" for number in range(len(phrases.fields(english)))]
+            assert translated(english.format(*values)) == translation.replace("!t}", "}").format(*values), english
+
+
+def test_values_pass_unchanged_and_words_do_not(japanese: None) -> None:
+    assert (
+        translated("'a number' is not a domain; choose from algebra, one")
+        == "'a number' という分野はありません。algebra, one から選んでください"
+    )
+    assert translated("nobody said this") == "nobody said this"
+    need = "model 1 (a/b) needs about 66 GB for its weights, so a GPU, and this machine has none; nothing was downloaded: "
+    assert translated(f"{need}use a GPU machine or a small model").startswith("モデル 1(a/b)の重みは約 66 GB で GPU が必要ですが、")
+    text = "argument --k: 'x{0}' is not a whole number; see magpie-hf build --help"
+    assert translated(text) == "引数 --k: 'x{0}' は整数ではありません。magpie-hf build --help で使い方を確認できます"
+
+
+def test_english_passes_as_it_is() -> None:
+    assert tr("{count:,} rows", count=1200) == "1,200 rows"
+    assert translated("a number") == "a number"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["build", "--colour", "--model", "1"], "認識できない引数があります: --colour"),
+        (["build"], "次の引数が必要です: --model"),
+        (["build", "--model"], "引数 --model: 値を 1 つ指定してください"),
+        (["build", "--model", "1", "--engine", "x"], "引数 --engine: 'x' は選べません"),
+        (["build", "--model", "1", "--k", "x"], "引数 --k: 'x' は整数ではありません"),
+        (["build", "--model", "1", "--near", "x"], "引数 --near: 'x' は数値ではありません"),
+        (["build", "--model", "1", "--instruction", "2"], "--instruction が曖昧です"),
+        (["build", "--model", "1", "--public=2"], "引数 --public: このオプションは値を取りません('2')"),
+        (["sing"], "'sing' は選べません"),
+        (["build", "--model", "7"], "モデル 7 はありません。1 から 6 の番号"),
+        (["build", "--model", "1", "--scale", "0"], "規模が 0 です"),
+        (["status", "nowhere"], "nowhere は存在しません。"),
+        ([], "端末ではないため"),
+    ],
+)
+@pytest.mark.parametrize("how", ["option", "locale"])
+def test_errors_are_in_japanese(
+    arguments: list[str], line: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if how == "locale":
+        monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    assert main([*(["--lang", "ja"] if how == "option" else []), *arguments]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.startswith("magpie-hf: ")
+    assert line in error
+    assert error.count("\n") == 1
+
+
+def test_the_language_is_the_options_or_the_locales() -> None:
+    assert wanted([], {}) == wanted([], {"LANG": "C.UTF-8"}) == wanted(["build", "--lang", "en"], {"LANG": "ja_JP.UTF-8"}) == "en"
+    assert wanted(["build", "--lang=ja"], {}) == wanted([], {"LANG": "ja_JP.UTF-8", "LC_ALL": ""}) == "ja"
+    assert wanted([], {"LANG": "ja_JP.UTF-8", "LC_ALL": "C"}) == "en"
+    with pytest.raises(BadInput, match="--lang is 'fr'; give one of en, ja"):
+        wanted(["--lang", "fr"], {})
+
+
+def test_help_is_japanese_and_fits_the_terminal(japanese: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    top = cli.parser()
+    (commands,) = (action.choices for action in top._actions if action.dest == "command")
+    assert isinstance(commands, dict)
+    for parser in (top, *commands.values()):
+        text = parser.format_help()
+        assert text.startswith("使い方: magpie-hf")
+        assert "\nオプション:\n" in text
+        assert not re.search(r"show this|default:|options:", text)
+        assert not [line for line in text.splitlines() if JAPANESE.search(line) and width(line) > 72 and "deepseek-ai" not in line]
+
+
+@pytest.mark.parametrize(("environment", "words"), [({}, "examples: 1 1.0 1"), ({"LANG": "ja_JP.UTF-8"}, "例: 1 1.0 1")])
+def test_hle_math_helps_in_both_languages(environment: dict[str, str], words: str, tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "builders" / "hle_math.py")]
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **environment}
+    said, failed = (
+        subprocess.run([*script, *more], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        for more in (["-h"], ["2", "0.5", "2"])
+    )
+    assert said.returncode == 0
+    assert words in said.stdout
+    assert failed.returncode == BAD_INPUT
+    assert failed.stderr.startswith("hle_math.py: mode 2 ")
+    assert bool(JAPANESE.search(failed.stderr)) == bool(JAPANESE.search(words))
+
+
+def test_english_reads_no_table() -> None:
+    script = (
+        "import sys\nfrom magpie_hf.cli import main\ntry: main(['build', '--help'])\nexcept SystemExit: assert 'yaml' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, timeout=60)
+    assert TABLE.is_file()
+
+
+def test_lines_end_where_japanese_lines_end() -> None:
+    text = "問題を書くモデルです(既定値: 1)。Hub のリポジトリ、フォルダー、または番号。"
+    for columns in range(12, 60):
+        lines = wrapped(text, columns, "  ", "    ")
+        assert "".join(line.strip() for line in lines).replace(" ", "") == text.replace(" ", "")
+        assert all(width(line) <= columns for line in lines)
+        assert not any(line.strip()[0] in "、。)ー" or line[-1] in "((" for line in lines)
+    assert wrapped("plain words, as they are", 12) == ["plain words,", "as they are"]
+    assert wrapped("", 12) == [""]
+    assert padded("解答", 6) == "解答  "

@@ -1,0 +1,125 @@
+"""The menu of `magpie-hf` without arguments, on a pseudo-terminal: answers, wrong answers, ways out, and no terminal at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from terminal import CTRL_C, CTRL_D, Terminal, magpie_hf
+
+from conftest import ROOT
+from magpie_hf.columns import width
+from magpie_hf.commands.exits import BAD_INPUT, OK
+from magpie_hf.stopping import INTERRUPTED
+
+# The questions of a build of some domains, and the answers that they take for given.
+QUESTIONS = ("model [1]: ", "scale [1.0]: ", "mode [1]: ", "domains, with commas between [1,2]: ", "Build it (y/n) [y]: ")
+ANSWERS = ("1", "0.1", "3", "1,5")
+
+# `magpie-hf` with a build that says what it was given, and what Ctrl-C would call it.
+TOLD = """
+import sys
+from magpie_hf.cli import main
+from magpie_hf.commands import build
+build.run = lambda options: print("built", options.model, options.domains, *sys.argv[1:]) or 3
+sys.argv[:] = ["magpie-hf"]
+sys.exit(main())
+"""
+
+
+def test_wrong_answers_are_asked_again_until_the_build_itself_refuses(tmp_path: Path) -> None:
+    with Terminal(magpie_hf(), tmp_path, columns=40, TERM="dumb", NO_COLOR="1") as terminal:
+        for question, wrong, hint, right in (
+            (QUESTIONS[0], "7", "model 7 is unknown", "\uff11"),
+            (QUESTIONS[1], "much", "scale is 'much'", ""),
+            (QUESTIONS[1], "-1", "scale is -1", "0.01"),
+            (QUESTIONS[2], "4", "mode is '4'", "2"),
+            ("domain [1]: ", "1,2", "domain is '1,2'", "number_theory"),
+            (QUESTIONS[4], "perhaps", "the answer is 'perhaps'", ""),
+        ):
+            terminal.expect(question)
+            terminal.type(f"{wrong}\n")
+            terminal.expect(hint)
+            if right or question == QUESTIONS[4]:
+                terminal.expect(question)
+                terminal.type(f"{right}\n")
+        terminal.expect("magpie-hf build --model 1 --scale 0.01 --domains number_theory")
+        terminal.expect("needs about 66 GB for its weights")
+        code, text = terminal.end()
+    assert code == BAD_INPUT
+    asked = text.split("The same without the menu:")[0]
+    assert "5  number_theory: 40\n" in asked
+    assert "Traceback" not in text
+    assert "\x1b" not in text
+    assert all(width(line) <= 40 or "DeepSeek-R1-Distill-Qwen-32B" in line for line in asked.splitlines())
+    assert not list(tmp_path.iterdir())
+
+
+def test_in_japanese(tmp_path: Path) -> None:
+    with Terminal(magpie_hf(), tmp_path, LANG="ja_JP.UTF-8", PYTHONUTF8="1") as terminal:
+        for question, answer in (
+            ("モデル [1]: ", "９"),
+            ("モデル 9 はありません。1 から 6 の番号", "４"),
+            ("規模 [1.0]: ", "０．５"),
+            ("モード [1]: ", "３"),
+            ("分野(コンマ区切り) [1,2]: ", "２、６"),
+            ("作成しますか (y/n) [y]: ", "いいえ"),
+        ):
+            terminal.expect(question)
+            terminal.type(f"{answer}\n")
+        code, text = terminal.end()
+    assert code == OK
+    for line in ("4  gemma-3-27b-it: 55 GB、Gemma 利用規約", "1.0: 六分野すべてで 44,000 問", "6  discrete 離散数学: 4,000", "2  1 つ"):
+        assert f"{line}\n" in text
+    assert "モデル   google/gemma-3-27b-it(モデル 4、Gemma 利用規約)" in text
+    assert "問題     9,000 問、候補は各 5 個" in text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("answered", "leave", "code"),
+    [
+        *((answered, CTRL_C, INTERRUPTED) for answered in range(len(QUESTIONS))),
+        (0, CTRL_D, OK),
+        (3, CTRL_D, OK),
+        (0, "q\n", OK),
+        (4, "Ｑ\n", OK),
+    ],
+)
+def test_every_question_can_be_left(answered: int, leave: str, code: int, tmp_path: Path) -> None:
+    with Terminal(magpie_hf(), tmp_path) as terminal:
+        for question, answer in zip(QUESTIONS, ANSWERS[:answered], strict=False):
+            terminal.expect(question)
+            terminal.type(f"{answer}\n")
+        terminal.expect(QUESTIONS[answered])
+        terminal.type(leave)
+        assert terminal.end()[0] == code
+    assert "Traceback" not in terminal.text
+    assert terminal.text.endswith("\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_answered_is_what_is_built(tmp_path: Path) -> None:
+    (tmp_path / "model 1").mkdir()
+    with Terminal([sys.executable, "-c", TOLD], tmp_path) as terminal:
+        for question, answer in zip((*QUESTIONS[:3], QUESTIONS[4]), ("model 1", "2", "1", "y"), strict=True):
+            terminal.expect(question)
+            terminal.type(f"{answer}\n")
+        terminal.expect("\nmagpie-hf build --model 'model 1' --scale 2.0\n")
+        terminal.expect("built model 1 algebra,calculus,geometry,statistics,number_theory,discrete build --model model 1 --scale 2.0\n")
+        assert terminal.end()[0] == 3
+
+
+@pytest.mark.parametrize("stream", ["pipe", "nothing", "closed"])
+def test_without_a_terminal_nothing_is_asked(stream: str, tmp_path: Path) -> None:
+    close = "<&-" if stream == "closed" else "</dev/null" if stream == "nothing" else ""
+    command = ["bash", "-c", f'exec "{sys.executable}" -m magpie_hf {close}']
+    done = subprocess.run(
+        command, input="1\n", env={"PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == BAD_INPUT
+    assert done.stdout == ""
+    assert done.stderr.startswith("magpie-hf: this is no terminal")
+    assert done.stderr.count("\n") == 1
