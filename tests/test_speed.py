@@ -124,6 +124,7 @@ def test_the_best_speed_is_a_sustained_one() -> None:
     quick = [interval(10, 5000), interval(20, 1000), interval(30, 3000), interval(40, 2000)]
     assert best(quick, "it") == 300
     assert best(quick, "another") is None
+    assert best([interval(10, 0), interval(20, 0), interval(30, 0)], "it") is None, "nothing has come to its end"
     assert best([interval(10, 900), interval(20, 900), interval(500, 900)], "it") is None, "there is a pause between"
 
 

@@ -173,12 +173,13 @@ def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, sho
     sft, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS)
     problems = sum(size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES)
     if with_rl:
-        show.result(
-            tr("{sft:,} SFT rows, {pairs:,} pairs and {problems:,} RL problems in {out}", sft=sft, pairs=pairs, problems=problems, out=out)
+        said = tr(
+            "{sft:,} SFT rows, {pairs:,} pairs and {problems:,} RL problems in {out}", sft=sft, pairs=pairs, problems=problems, out=out
         )
     else:
-        show.result(tr("{sft:,} SFT rows, {pairs:,} pairs in {out}", sft=sft, pairs=pairs, out=out))
+        said = tr("{sft:,} SFT rows, {pairs:,} pairs in {out}", sft=sft, pairs=pairs, out=out)
+    show.result(said)
     if empty:
-        said = tr("no row came of {splits}; draw more (--count) or raise --max-tokens", splits=", ".join(empty))
-        show.error(f"magpie-hf: {said}")
+        missing = tr("no row came of {splits}; draw more (--count) or raise --max-tokens", splits=", ".join(empty))
+        show.error(f"magpie-hf: {missing}")
     return INCOMPLETE if empty else OK

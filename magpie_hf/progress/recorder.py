@@ -37,9 +37,12 @@ class Recorder:
     def begin(self) -> None:
         self._file.build("began", 0.0)
 
+    def rest(self) -> None:
+        """Have `tick_until_the_end` come to its end."""
+        self._ending.set()
+
     def end(self, what: Literal["finished", "stopped"], error: str | None) -> None:
         """Write down what is not yet, and how the build ended."""
-        self._ending.set()
         for engine in self._gauges:
             self._cut(engine)
         seconds = time.monotonic() - self._began
@@ -121,24 +124,29 @@ def recording(folder: Path, engines: Iterable[str], tell: Callable[[Event], None
     ticking = threading.Thread(target=recorder.tick_until_the_end, name="magpie-recorder", daemon=True)
     recorder.begin()
     _recording.append(recorder)
+    what: Literal["finished", "stopped"] = "stopped"
+    why: str | None = None
     try:
         with meter.watched_by(recorder):
             ticking.start()
             yield
+        what = "finished"
     except BaseException as error:
-        recorder.end("stopped", f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
         raise
-    else:
-        recorder.end("finished", None)
     finally:
-        _recording.remove(recorder)
+        recorder.rest()
         ticking.join()
+        recorder.end(what, why)
+        _recording.remove(recorder)
         recorder.close()
 
 
 def stop(seconds: float = 1.0) -> None:
     """Record that all builds of this process stop. For the moment before it ends: in a thread, as this one may hold any lock."""
     stopping = [threading.Thread(target=recorder.end, args=("stopped", None), daemon=True) for recorder in _recording]
+    for recorder in _recording:
+        recorder.rest()
     for one in stopping:
         one.start()
     for one in stopping:

@@ -82,7 +82,7 @@ def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
             if seconds >= SUSTAINED_SECONDS:
                 rates.append(tokens / seconds)
                 break
-    return max(rates, default=None)
+    return max(rates, default=0.0) or None  # no request may have ended yet
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from magpie_hf.language import tr
 from magpie_hf.progress.events import Event, Said, ShardFinished
 
 LOG = logging.getLogger("magpie_hf")
@@ -32,6 +33,7 @@ class Teller:
                     self._watch = None
                     LOG.warning("what watches this build failed, and hears no more of it", exc_info=True)
             if isinstance(event, ShardFinished):
-                self._say(f"{event.domain:<14} {event.stage:<11} {event.rows:>7,} rows {event.seconds:9.1f} s")
+                values = {"domain": event.domain, "label": event.stage, "rows": event.rows, "seconds": event.seconds}
+                self._say(tr("{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s", **values))
             elif isinstance(event, Said):
                 self._say(event.line)
