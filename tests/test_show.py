@@ -23,7 +23,7 @@ from magpie_hf.heldout import HeldOut
 from magpie_hf.language import use
 from magpie_hf.models import resolve
 from magpie_hf.sampling import Sampling
-from magpie_hf.showing.finding import Place, Shown, read
+from magpie_hf.showing.finding import Finished, Place, Shown
 from magpie_hf.showing.layout import Layout
 from magpie_hf.terminal import console
 from magpie_hf.walk import build
@@ -104,6 +104,26 @@ def test_every_split_can_be_shown(folder: Path, capsys: pytest.CaptureFixture[st
     assert "=== algebra-" not in dropped
 
 
+def test_draws_can_be_seen_while_a_build_runs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = [json.loads(line) for line in shown(folder, "--split", "draws", "-n", "999", "--json", capsys=capsys).splitlines()]
+    published = {row["id"]: row["problem"] for row in rows_of(folder, "candidates/*.parquet")}
+    dropped = {row["id"]: row["reason"] for row in rows_of(folder, "run/dropped/*/*.parquet")}
+    assert set(published) | set(dropped) <= {row["id"] for row in drawn}
+    assert all(row["problem"] == published[row["id"]] and row["dropped"] is None for row in drawn if row["id"] in published)
+    assert {row["dropped"] for row in drawn if row["id"] in dropped} == set(dropped.values())
+    said = shown(folder, "--split", "draws", "--id", next(key for key, reason in dropped.items() if reason == "chat"), capsys=capsys)
+    assert "draw\n  Hello! How are you today?" in said
+    assert "dropped: chat\n" in said
+    shutil.copytree(folder / "run" / "algebra", tmp_path / "out" / "run" / "algebra")
+    record = json.loads((folder / "run" / "build.json").read_text())
+    (tmp_path / "out" / "run" / "build.json").write_text(json.dumps({**record, "finished": None}))
+    assert shown(tmp_path / "out", "--split", "draws", "-n", "2", capsys=capsys).count("=== algebra-") == 2
+    shard = next((tmp_path / "out" / "run" / "algebra").glob("clean-*/*.arrow"))
+    shard.write_bytes(shard.read_bytes()[:64])
+    assert main(["show", str(tmp_path / "out"), "--split", "draws"]) == BAD_INPUT
+    assert re.search(r"\.arrow cannot be read \(\w+\); run the build again, which writes it anew\n$", capsys.readouterr().err)
+
+
 def test_nothing_that_a_terminal_obeys_reaches_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["--thinking"], ["--raw"], ["--json"], ["--split", "candidates"], ["--split", "prefs"]):
         said = shown(folder, "-n", "99", *words, capsys=capsys)
@@ -147,7 +167,7 @@ def test_rows_of_a_large_file_are_found_wherever_they_lie(tmp_path: Path) -> Non
     file = tmp_path / "train_sft-00000-of-00001.parquet"
     pq.write_table(pa.table({"id": [f"id-{number}" for number in range(1000)], "messages": ["x"] * 1000}), file, row_group_size=150)
     wanted = [999, 0, 149, 150, 151, 431, 432, 300]
-    assert [shown.row for shown in read("sft", [Place(file, number) for number in wanted], whole=False)] == [
+    assert [shown.row for shown in Finished(tmp_path, {}, True).read("sft", [Place(file, number) for number in wanted], whole=False)] == [
         {"id": f"id-{number}"} for number in wanted
     ]
 
@@ -176,7 +196,7 @@ def test_bad_input_is_one_line(words: list[str], line: str, folder: Path, capsys
 def test_a_row_of_another_split_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dropped = json.loads(shown(folder, "--split", "dropped", "-n", "1", "--json", capsys=capsys))["id"]
     assert main(["show", str(folder), "--id", dropped]) == BAD_INPUT
-    assert f"no row in sft has the id '{dropped}'; it is in dropped: choose one with --split" in capsys.readouterr().err
+    assert f"no row in sft has the id '{dropped}'; it is in dropped, draws: choose one with --split" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["show", "status"])

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
         shards = {name: {"tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}} for name in names}
         (run / "algebra" / label / "stage.json").write_text(json.dumps({"shards": shards}))
     (run / "algebra" / "candidates" / "0000040-0000060.journal").write_bytes(b"one\ntwo\nthree\nfo")
-    halves = {"draws": {"instruct": "instruct"}, "answers": {label: label for label in list(stages)[1:]}}
+    halves = {"draws": {"instruct": "instruct", "clean": "clean"}, "answers": {label: label for label in list(stages)[1:]}}
     record = {"magpie_hf": "0.1.0", "name": "model", "seed": 7, "walk": {"algebra": {"count": 100, **halves}}}
     (run / "build.json").write_text(json.dumps(record))
     (run / "harvest.json").write_text(json.dumps({"algebra": {"judged": 100, "accepted": 50, "reasons": {"cut": 30, "twin": 20}}}))
@@ -124,6 +124,7 @@ def test_status_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert said["harvest"] == [{"domain": "algebra", "accepted": 50, "target": 100, "judged": 100, "reasons": {"cut": 30, "twin": 20}}]
     assert [(stage["label"], stage["rows"], stage["wanted"], stage["requests_under_way"]) for stage in said["stages"]] == [
         ("instruct", 100, None, 0),
+        ("clean", 0, None, 0),
         ("solutions", 80, 100, 0),
         ("candidates", 40, 100, 3),
         ("score", 0, 100, 0),

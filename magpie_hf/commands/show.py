@@ -13,7 +13,7 @@ from magpie_hf.commands.exits import OK
 from magpie_hf.commands.options import number
 from magpie_hf.errors import BadInput
 from magpie_hf.language import tr
-from magpie_hf.showing.finding import KINDS, chosen_domains, finished, nothing, read, some
+from magpie_hf.showing.finding import KINDS, chosen_domains, finished, nothing, some
 
 if TYPE_CHECKING:
     from magpie_hf.showing.finding import Finished, Place, Shown
@@ -26,7 +26,9 @@ def add(commands: Any) -> None:
     show.add_argument("folder", help="the --out folder of the build")
     show.add_argument("--domain", help="comma-separated (default: all, in turn)")
     show.add_argument("-n", type=number(int), default=3, metavar="N", help="how many rows (default: 3)")
-    splits = "sft, prefs (chosen beside rejected), candidates (all of them), rl, or dropped (draws with their reasons)"
+    splits = (
+        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (draws with their reasons), or draws (as they come)"
+    )
     show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
     show.add_argument("--id", help="the row with this id")
     show.add_argument("--random", action="store_true", help="rows at random, not the first ones")
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"-n is {options.n}; give at least 1 row")
     build = finished(Path(options.folder).expanduser())
     rows = _rows(options, build)
-    if not build.is_finished:
+    if not build.is_finished and options.split != "draws":
         said = tr("{folder} is not finished; these rows are of what it last came to", folder=options.folder)
         print(f"magpie-hf: {said}", file=sys.stderr)
     if options.json:
@@ -65,12 +67,12 @@ def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
     """The rows that the options want. Raises BadInput where there is none."""
     domains = chosen_domains(build, options.domain)
     if options.id is not None:
-        return read(options.split, [_place_of(options, build)], options.json)
+        return build.read(options.split, [_place_of(options, build)], options.json)
     places = build.places(options.split, domains)
     if not places:
         raise nothing(build, options.split, domains)
     seed = random.SystemRandom().getrandbits(32) if options.random and options.seed is None else options.seed
-    return read(options.split, some(places, options.n, seed), options.json)
+    return build.read(options.split, some(places, options.n, seed), options.json)
 
 
 def _place_of(options: argparse.Namespace, build: Finished) -> Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain, zip_longest
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from magpie_hf.errors import BadInput
-from magpie_hf.records import RUN, record_of
+from magpie_hf.records import RUN, UNREADABLE, record_of, unreadable
+from magpie_hf.showing.draws import Drawn, length
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-Kind = Literal["sft", "prefs", "candidates", "rl", "dropped"]
+Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "draws"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = ("train", "test")
 LEFT_OUT = {"sft": ("messages", "chosen", "rejected"), "prefs": ("messages",)}  # what repeats what other columns say
@@ -41,14 +43,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Finished:
-    """The rows of a build that are in parquet files: those of its last finished state, and dropped ones.
+    """The rows of a build: those of its last finished state in parquet files, and draws as far as they are made.
 
-    domains: the build's; is_finished: whether that state is what the last command was to make.
+    domains: the build's, each with its draws; is_finished: whether that state is what the last command was to make.
     """
 
     folder: Path
-    domains: tuple[str, ...]
+    draws: Mapping[str, Drawn]
     is_finished: bool
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(self.draws)
 
     def places(self, kind: Kind, domains: Sequence[str]) -> list[Place]:
         """All rows of a kind in these domains: of each domain in turn, to train on first."""
@@ -65,10 +71,13 @@ class Finished:
             return found
         for domain in domains:
             for file in self._files(kind, domain):
-                found[domain] += [Place(file, row) for row in range(_open(file).metadata.num_rows)]
+                count = length(file) if kind == "draws" else _open(file).metadata.num_rows
+                found[domain] += [Place(file, row) for row in range(count)]
         return found
 
     def _files(self, kind: Kind, domain: str) -> list[Path]:
+        if kind == "draws":
+            return self.draws[domain].files()
         if kind == "dropped":
             return sorted((self.folder / RUN / "dropped" / domain).glob("*.parquet"))
         return _sides(self.folder / f"{domain}_rl", "") if kind == "rl" else _sides(self.folder / domain, f"_{kind}")
@@ -77,17 +86,44 @@ class Finished:
         """Where the row with this id lies; None where there is none."""
         files = dict.fromkeys(place.file for place in self.places(kind, self.domains))
         for file in files:
-            for row, found in enumerate(_column(file, "id")):
+            for row, found in enumerate(self._ids(kind, file)):
                 if found == identifier:
                     return Place(file, row)
         return None
+
+    def _ids(self, kind: Kind, file: Path) -> list[str]:
+        if kind != "draws":
+            return _column(file, "id")
+        with _whole(file):
+            return self._drawn(file).ids(file)
+
+    def _drawn(self, file: Path) -> Drawn:
+        return next(drawn for drawn in self.draws.values() if drawn.clean == file.parent)
+
+    def read(self, kind: Kind, places: Sequence[Place], whole: bool = True) -> list[Shown]:
+        """The rows at these places, in this order, whole or without what is said twice. Raises BadInput where a file is torn."""
+        rows: dict[Place, Shown] = {}
+        for file in dict.fromkeys(place.file for place in places):
+            wanted = sorted(place.row for place in places if place.file == file)
+            split = kind if kind in ("dropped", "draws") else file.name.rsplit("-", 3)[0]
+            with _whole(file):
+                found = (
+                    self._drawn(file).rows(file, wanted)
+                    if kind == "draws"
+                    else _rows(file, wanted, LEFT_OUT.get(kind, ()) if not whole else ())
+                )
+                rows |= {Place(file, number): Shown(kind, split, row) for number, row in found}
+        return [rows[place] for place in places]
 
 
 def finished(folder: Path) -> Finished:
     """The rows of the build in `folder`. Raises BadInput where there is no build, or none that this version reads."""
     record = record_of(folder)
-    walk = record.get("walk")
-    return Finished(folder, tuple(walk) if isinstance(walk, Mapping) else (), bool(record.get("finished")))
+    try:
+        draws = {domain: Drawn.of(folder / RUN / domain, one["draws"]) for domain, one in record.get("walk", {}).items()}
+    except UNREADABLE as error:
+        raise unreadable(folder, error) from error
+    return Finished(folder, draws, bool(record.get("finished")))
 
 
 def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:
@@ -115,18 +151,6 @@ def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:
     return list(places[:count]) if seed is None else random.Random(seed).sample(places, min(count, len(places)))
 
 
-def read(kind: Kind, places: Sequence[Place], whole: bool = True) -> list[Shown]:
-    """The rows at these places, in this order, whole or without what is said twice. Raises BadInput where a file is torn."""
-    rows: dict[Place, Shown] = {}
-    for file in dict.fromkeys(place.file for place in places):
-        wanted = sorted(place.row for place in places if place.file == file)
-        split = "dropped" if kind == "dropped" else file.name.rsplit("-", 3)[0]
-        rows |= {
-            Place(file, number): Shown(kind, split, row) for number, row in _rows(file, wanted, () if whole else LEFT_OUT.get(kind, ()))
-        }
-    return [rows[place] for place in places]
-
-
 def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Those rows of a file, and of the row groups that hold them no more than what lies before the last."""
     parquet, begin = _open(file), 0
@@ -135,7 +159,7 @@ def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterato
         end = begin + parquet.metadata.row_group(group).num_rows
         inside = [number for number in wanted if begin <= number < end]
         at = begin
-        for batch in _batches(parquet, file, group, columns) if inside else ():
+        for batch in parquet.iter_batches(STEP, row_groups=[group], columns=columns) if inside else ():
             here = [number for number in inside if at <= number < at + len(batch)]
             yield from ((number, batch.slice(number - at, 1).to_pylist()[0]) for number in here)
             at += len(batch)
@@ -144,38 +168,29 @@ def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterato
         begin = end
 
 
-def _batches(parquet: ParquetFile, file: Path, group: int, columns: Sequence[str]) -> Iterator[Any]:
-    from pyarrow import ArrowException
-
-    try:
-        yield from parquet.iter_batches(STEP, row_groups=[group], columns=columns)
-    except (OSError, ArrowException) as error:
-        raise _torn(file, error) from error
-
-
 def _sides(folder: Path, text: str) -> list[Path]:
     """The files of a split, those to train on first."""
     return list(chain.from_iterable(sorted(folder.glob(f"{side}{text}-*.parquet")) for side in SIDES))
 
 
 def _column(file: Path, name: str) -> list[Any]:
-    from pyarrow import ArrowException
-
-    try:
+    with _whole(file):
         return list(_open(file).read([name])[name].to_pylist())
-    except (OSError, KeyError, ArrowException) as error:
-        raise _torn(file, error) from error
 
 
 def _open(file: Path) -> ParquetFile:
-    from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    try:
+    with _whole(file):
         return ParquetFile(file)
-    except (OSError, ArrowException) as error:
-        raise _torn(file, error) from error
 
 
-def _torn(file: Path, error: Exception) -> BadInput:
-    return BadInput(f"{file} cannot be read ({type(error).__name__}); run the build again, which writes it anew")
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Raises BadInput where reading shows that the file is torn, or another's."""
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (OSError, KeyError, ArrowException) as error:
+        raise BadInput(f"{file} cannot be read ({type(error).__name__}); run the build again, which writes it anew") from error

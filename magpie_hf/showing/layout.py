@@ -143,7 +143,12 @@ def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
     return [[(tr("draw"), text or tr("[empty]"))]], facts
 
 
-_PARTS = {"sft": _answered, "prefs": _paired, "candidates": _candidates, "rl": _rl, "dropped": _dropped}
+def _drawn(row: Row) -> tuple[list[list[Part]], list[str]]:
+    text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
+    return [[(tr("draw"), text or tr("[empty]"))]], [tr("dropped: {reason}", reason=row["dropped"])] if row["dropped"] else []
+
+
+_PARTS = {"sft": _answered, "prefs": _paired, "candidates": _candidates, "rl": _rl, "dropped": _dropped, "draws": _drawn}
 
 
 def _problem(row: Row) -> Part:
