@@ -30,6 +30,7 @@ from magpie_hf.sampling import Sampling
 from magpie_hf.scorers import RATINGS, Judge
 
 ROOT = Path(__file__).parent.parent
+os.environ["LC_ALL"] = "C.UTF-8"  # the tests read English, whatever their reader does
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,7 +7,7 @@ import ast
 import inspect
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ SPEAKERS = {
     "_limit": 2,
     "_check_room": 2,
 }
-TELLERS = ("shortage", "complaint", "_too_large", "refusal", "bos_note", "_warnings")  # functions that return such a text
+TELLERS = ("shortage", "complaint", "_too_large", "refusal", "bos_note", "_warnings", "_check")  # functions that return such a text
 FILES = [*sorted((ROOT / "magpie_hf").rglob("*.py")), ROOT / "builders" / "hle_math.py"]
 
 
@@ -62,7 +62,7 @@ def raised() -> tuple[Phrase, ...]:
     found = []
     for file, node in _told():
         scopes, where = _scopes(file, node), f"{file}:{node.lineno}"
-        for text in _texts(node):
+        for text in _texts(node, scopes):
             pieces = tuple(_pieces(text, scopes))
             found += [Phrase(_template(text), where, tuple((field, _template(piece)) for field, piece in pieces))]
             found += [Phrase(_template(piece), where) for _, piece in pieces]
@@ -80,6 +80,12 @@ def _told() -> Iterator[tuple[Path, ast.expr]]:
                 for node in ast.walk(teller):
                     if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
                         yield file, node.value
+
+
+def unread() -> list[str]:
+    """Errors whose text nothing here finds a literal for."""
+    calls = _calls("BadInput", "EngineError", "HubError", "NothingMade", "LowYield")
+    return [ast.unparse(call) for file, call in calls if call.args and not list(_texts(call.args[0], _scopes(file, call)))]
 
 
 @cache
@@ -144,24 +150,24 @@ def _name(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def _texts(node: ast.expr | None) -> Iterator[ast.expr]:
-    """The texts that an expression can be."""
+def _texts(node: ast.expr, scopes: Sequence[ast.AST] = ()) -> Iterator[ast.expr]:
+    """The literals that an expression can be; for a name, those that are assigned to it in the scopes."""
     if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
         yield node
     elif isinstance(node, ast.IfExp):
         yield from (*_texts(node.body), *_texts(node.orelse))
     elif isinstance(node, ast.BoolOp):
         yield from (text for value in node.values for text in _texts(value))
+    elif isinstance(node, ast.Name):
+        assigned = (one for scope in scopes for one in ast.walk(scope) if isinstance(one, ast.Assign) and _names(one, node.id))
+        yield from (text for one in assigned for text in _texts(one.value))
 
 
-def _pieces(text: ast.expr, scopes: list[ast.AST]) -> Iterator[tuple[int, ast.expr]]:
-    """The texts that can stand in a text's fields, where they are literals: there, or in what the name is that stands there."""
+def _pieces(text: ast.expr, scopes: Sequence[ast.AST]) -> Iterator[tuple[int, ast.expr]]:
+    """The words that can stand in a text's fields."""
     values = [part.value for part in text.values if isinstance(part, ast.FormattedValue)] if isinstance(text, ast.JoinedStr) else []
     for number, value in enumerate(values):
-        named = (node for scope in scopes for node in ast.walk(scope) if isinstance(node, ast.Assign))
-        assigned = [node.value for node in named if isinstance(value, ast.Name) and _names(node, value.id)]
-        for one in (value, *assigned):
-            yield from ((number, piece) for piece in _texts(one) if _has_words(_template(piece)))
+        yield from ((number, piece) for piece in _texts(value, scopes) if _has_words(_template(piece)))
 
 
 def _has_words(text: str) -> bool:

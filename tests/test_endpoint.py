@@ -311,7 +311,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
         server.script = lambda number, body: "401"
         with pytest.raises(EngineError) as caught:
             engine.complete(PROMPTS[:1], SAMPLING, [0])
-        assert str(caught.value) == f"{server.url[:-3]} answered 401: the words of 401, asked with Bearer (key)"
+        assert str(caught.value) == f"the server {server.url[:-3]} answered 401: the words of 401, asked with Bearer (key)"
         assert "sesame" not in caplog.text + repr(engine) + repr(endpoints._LIVE)
 
 
@@ -361,14 +361,14 @@ def test_retry_after_is_heeded(model: Model) -> None:
 def test_what_cannot_be_mended_is_one_line(model: Model, what: str, says: str) -> None:
     with FakeServer(script=lambda number, body: what) as server, pytest.raises(EngineError) as caught:
         engine_of(model, server).complete(PROMPTS[:1], SAMPLING, [0])
-    assert str(caught.value) == f"{server.url[:-3]} {says}"
+    assert str(caught.value) == f"the server {server.url[:-3]} {says}"
 
 
 def test_json_with_white_space_says_how_to_start_the_server(model: Model) -> None:
     with FakeServer(script=lambda number, body: "loose") as server, pytest.raises(EngineError) as caught:
         engine_of(model, server).complete(PROMPTS[:1], replace(SAMPLING, schema="{}"), [0])
     assert str(caught.value) == (
-        f"{server.url[:-3]} writes JSON with white space between its parts; start it with "
+        f"the server {server.url[:-3]} writes JSON with white space between its parts; start it with "
         """--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'"""
     )
 

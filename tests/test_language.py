@@ -56,6 +56,12 @@ def test_everything_that_can_be_said_is_in_the_table() -> None:
     assert not {text: where for text, where in own if text not in _table()}
 
 
+def test_no_error_hides_its_text() -> None:
+    """Those that tell what a function returned, which is among the phrases."""
+    told = {"_too_large(need, gpus, gpu, utilization, tensor, data)", "self.harvest.hopeless", "reason"}
+    assert {text[text.index("(") + 1 : -1] for text in phrases.unread()} == told
+
+
 def test_every_text_of_the_command_line_is_in_the_table() -> None:
     texts = [text for text in phrases.shown() if text]
     use("ja")
@@ -119,6 +125,7 @@ def test_english_passes_as_it_is() -> None:
         (["build", "--model", "7"], "モデル 7 はありません。1 から 6 の番号"),
         (["build", "--model", "1", "--scale", "0"], "規模が 0 です"),
         (["status", "nowhere"], "nowhere は存在しません。"),
+        (["status", "--lang", "ja", "nowhere"], "nowhere は存在しません。"),
         ([], "端末ではないため"),
     ],
 )

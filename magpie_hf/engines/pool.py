@@ -143,7 +143,11 @@ class Pool:
         server.garbled += 1
         server.failed(time.monotonic(), f"answered with {error}", sent)
         if server.garbled >= GARBLED_IN_A_ROW:
-            self._finish(EngineError(f"{server.url} answered {server.garbled} times in a row with what is no answer, at last with {error}"))
+            self._finish(
+                EngineError(
+                    f"the server {server.url} answered {server.garbled} times in a row with what is no answer, at last with {error}"
+                )
+            )
         self._again(request)
 
     def _turned_away(self, server: Server, request: Request, fault: Fault, sent: float) -> None:
@@ -154,7 +158,7 @@ class Pool:
         if isinstance(fault, Broken) and server.up:
             self._loop.job(self._look(server))
         if isinstance(fault, Broken) and request.breaks(sum(one.finished for one in self._servers)):
-            request.future.set_exception(EngineError(f"{server.url} {fault} ({request.broken} times for one request)"))
+            request.future.set_exception(EngineError(f"the server {server.url} {fault} ({request.broken} times for one request)"))
         else:
             self._again(request)
 
@@ -168,7 +172,7 @@ class Pool:
             return
         self._killers += 1
         if self._killers > KILLERS:
-            self._finish(EngineError(f"{server.url} {fault}, as servers did under {self._killers} requests again and again"))
+            self._finish(EngineError(f"the server {server.url} {fault}, as servers did under {self._killers} requests again and again"))
             self._again(request)
         else:
             LOG.warning("a request brought servers down %d times, at last %s; it is recorded as failed", request.cuts, server.url)
