@@ -26,7 +26,7 @@ async function openList() {
       (value) => (value === "" ? say("any") : name === "domain" ? domainName(value) : value))),
     choice("pair", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
     choice("answered", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
-    ...RANGES.map(range), make("button", { type: "reset", class: "plain" }, say("reset")));
+    ...RANGES.map(range));
   byId("heads").append(...ORDERS.map((by) => make("button", { type: "button", "data-by": by, onclick: () => sortBy(by) }, say(by))), make("span", {}, say("answer")));
   const form = byId("filters");
   form.addEventListener("submit", (event) => event.preventDefault());

@@ -20,7 +20,7 @@ function pieces(text) {
     const formula = formulaAt(text, at, next);
     if (formula) {
       const before = text.slice(plain, at);
-      if (before) found.push({ text: formula.display ? before.replace(/[ \t]*\n\s*$/, "") : before }); // it has a line of its own already
+      if (before) found.push({ text: formula.display ? before.trimEnd() : before }); // it has a line of its own already
       found.push({ ...formula, source: text.slice(at, formula.end) });
       at = plain = formula.end;
       if (formula.display) at = plain = afterDisplay(text, found.at(-1));
@@ -37,7 +37,7 @@ function afterDisplay(text, formula) {
   const sign = /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
   if (sign && !formula.tex.startsWith("\\begin")) formula.tex += sign.trim();
   const at = formula.end + (formula.tex.startsWith("\\begin") ? 0 : sign.length);
-  return at + (/^[ \t]*\n\s*/.exec(text.slice(at, at + 50))?.[0].length ?? 0);
+  return at + /^\s*/.exec(text.slice(at, at + 50))[0].length;
 }
 
 function special(text, from) {
