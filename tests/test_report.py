@@ -413,7 +413,8 @@ def test_speed_is_drawn_over_time(tmp_path: Path) -> None:
         {**interval, "at": 90_020.0, "tokens": 2000},
         {"event": "build", "at": 90_021.0, "what": "finished", "seconds": 21.0},
     ]
-    (tmp_path / "speed.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events) + '{"event": "inter')
+    lines = [json.dumps(event) for event in events]
+    (tmp_path / "speed.jsonl").write_text("\n".join([*lines[:3], '{"event": "inter' + lines[0], *lines[3:], '{"event": "inter']))
     found = speed(tmp_path)
     assert found is not None
     assert found["total"] == 12_500

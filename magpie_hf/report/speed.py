@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ Event = Mapping[str, Any]
 def speed(run: Path) -> dict[str, Any] | None:
     """The curve of all engines together, and when they were opened and builds began and ended; None where nothing was written down.
 
-    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks: by second. Raises KeyError,
-    TypeError or ValueError for what a build does not write.
+    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks: by second. Raises KeyError or
+    TypeError for what no build writes.
     """
     events = sorted(_events(run / FILE), key=lambda event: float(event["at"]))
     intervals = [event for event in events if event["event"] == "interval" and event["seconds"] > 0]
@@ -47,7 +48,7 @@ def _events(file: Path) -> Iterable[dict[str, Any]]:
         return
     with file.open("rb") as stream:
         for line in stream:
-            if line.endswith(b"\n"):  # a build that was killed while it wrote leaves a torn last one
+            with suppress(ValueError):  # a build that was killed while it wrote left a torn one, to which the next may have appended
                 yield json.loads(line)
 
 
