@@ -123,6 +123,7 @@ async function write(element, value, alive = () => true) {
   for (const text of [head, tail]) {
     if (text === tail && tail !== undefined) element.append(make("span", { class: "left-out" }, say("left_out", { n: count(left) })));
     for (const piece of pieces(text ?? "")) {
+      if (piece.text && /^[.,;:!?)]/.test(piece.text) && element.lastChild?.className === "inline") element.append("\u2060"); // no break here
       element.append(...(piece.tex === undefined ? plainText(piece.text) : [formula(piece)]));
       if (performance.now() - began > 20) {
         await pause();
