@@ -91,7 +91,7 @@ FORMULAS = {
     "Let $x$ be $5$ dollars": ["x", "5"],
     "so $ x^2 = 4 $ holds": ["x^2 = 4"],
     "an escaped \\$5 and $y_1$": ["y_1"],
-    "\\(a+b\\), \\[c\\] and $$d$$": ["a+b", "c", "d"],
+    "\\(a+b\\), \\[c\\] and $$d$$.": ["a+b,", "c", "d."],
     "\\begin{align*} e &= f \\end{align*}": ["\\begin{align*} e &= f \\end{align*}"],
     "open $x and\n\nanother paragraph$ here": [],
     "$\\text{if $n$ is odd}$": ["\\text{if $n$ is odd}"],

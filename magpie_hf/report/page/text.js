@@ -20,10 +20,9 @@ function pieces(text) {
     const formula = formulaAt(text, at, next);
     if (formula) {
       const before = text.slice(plain, at);
-      if (before) found.push({ text: formula.display ? before.trimEnd() : before }); // it has a line of its own already
+      if (before) found.push({ text: formula.display ? before.trimEnd() : before });
       found.push({ ...formula, source: text.slice(at, formula.end) });
-      at = plain = formula.end;
-      if (formula.display) at = plain = afterDisplay(text, found.at(-1));
+      at = plain = after(text, found.at(-1));
     } else {
       at += text[at] === "\\" ? 2 : text.startsWith("$$", at) ? 2 : 1;
     }
@@ -32,12 +31,12 @@ function pieces(text) {
   return found;
 }
 
-// Where the text goes on behind a formula on a line of its own; a full stop or comma there stands in its line.
-function afterDisplay(text, formula) {
-  const sign = /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
-  if (sign && !formula.tex.startsWith("\\begin")) formula.tex += sign.trim();
-  const at = formula.end + (formula.tex.startsWith("\\begin") ? 0 : sign.length);
-  return at + /^\s*/.exec(text.slice(at, at + 50))[0].length;
+// Where the text goes on behind a formula. A full stop or comma there is set with it, so that it does not begin a line.
+function after(text, formula) {
+  const sign = formula.tex.startsWith("\\begin") ? "" : /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
+  formula.tex += sign.trim();
+  const at = formula.end + sign.length;
+  return formula.display ? at + /^\s*/.exec(text.slice(at, at + 50))[0].length : at; // it has a line of its own already
 }
 
 function special(text, from) {
@@ -123,7 +122,6 @@ async function write(element, value, alive = () => true) {
   for (const text of [head, tail]) {
     if (text === tail && tail !== undefined) element.append(make("span", { class: "left-out" }, say("left_out", { n: count(left) })));
     for (const piece of pieces(text ?? "")) {
-      if (piece.text && /^[.,;:!?)]/.test(piece.text) && element.lastChild?.className === "inline") element.append("\u2060"); // no break here
       element.append(...(piece.tex === undefined ? plainText(piece.text) : [formula(piece)]));
       if (performance.now() - began > 20) {
         await pause();
