@@ -30,7 +30,7 @@ ARGPARSE = (
     "unrecognized arguments: {0}", "argument {0}: {1}", "invalid choice: {0} (choose from {1})", "expected one argument",
     "ambiguous option: {0} could match {1}", "ignored explicit argument {0}",
 )  # fmt: skip
-ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder")
+ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder", "draws", "tokens", "time")
 
 
 @pytest.fixture
