@@ -102,7 +102,7 @@ def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
         (["--model", "1", "--probe", "3", "--ray", "auto"], "--probe measures engines of this machine or of --endpoint"),
         ([], "neither --model nor --out is given"),
         (["--out", "nowhere"], "nowhere does not exist; give the --out folder of a build"),
-        (["--out", "empty"], "empty holds no build (no run/build.json)"),
+        (["--out", "empty"], "empty is empty; give the --out folder of a build"),
         (["--out", "unplanned"], "unplanned holds a build without a plan"),
         (["--out", "newer"], "plan.json was written by a newer magpie_hf (format 99, and this one reads 1); update it"),
         (["--out", "torn"], "plan.json cannot be read (JSONDecodeError); remove it, and it is made anew"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from magpie_hf.planning.probe import probe
 from magpie_hf.planning.projection import Work, seconds_by_phase
 from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.planning.simulation import Cutting, Lane, Step, seconds_of
+from magpie_hf.progress.events import Event
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
 from magpie_hf.scorers import Judge
@@ -173,11 +173,11 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
         "seconds": {"whole": None, "left": [1.0, 20.0, 30.0]},
     }
     for minute in (1, 2):
-        said: list[str] = []
-        keeping = Keeping(tmp_path, plan, {"count": 12}, said.append, time.monotonic() - 60 * minute)
-        build(recipe, tmp_path, say=keeping)
+        heard: list[Event] = []
+        keeping = Keeping(tmp_path, plan, {"count": 12}, heard.append, time.monotonic() - 60 * minute)
+        build(recipe, tmp_path, watch=keeping.take)
         keeping.keep()
-        assert said
+        assert heard
     outcome = outcome_of(tmp_path)
     assert (outcome.finished, outcome.sessions) == (True, 2)
     numbers = {one.what: one for one in outcome.numbers}
@@ -190,6 +190,3 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
     other = Keeping(tmp_path, {**plan, "stages": []}, {"count": 13}, print, time.monotonic())
     other.keep()
     assert outcome_of(tmp_path).sessions == 1, "another build has a plan of its own"
-    (tmp_path / "run" / "lock").write_text(f"pid {os.getpid() + 1} on another\n")
-    Keeping(tmp_path, plan, {"count": 14}, print, time.monotonic()).keep()
-    assert json.loads((tmp_path / "run" / "plan.json").read_text())["said"] == {"count": 13}, "another process builds there"
