@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from conftest import ROOT
 from magpie_hf.cli import main
 from magpie_hf.commands.exits import BAD_INPUT, OK
 from magpie_hf.domains import DOMAINS
@@ -125,7 +130,7 @@ def test_what_is_wrong_is_said_in_a_line(nowhere: Path, capsys: pytest.CaptureFi
     assert line in error
 
 
-def test_it_loads_nothing_heavy_and_fits_a_narrow_terminal(tmp_path: Path) -> None:
+def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = "{'torch', 'vllm', 'ray', 'transformers', 'datasets', 'huggingface_hub', 'numpy', 'pyarrow'}"
     script = (
         "import sys\nfrom magpie_hf.cli import main\n"
@@ -133,6 +138,25 @@ def test_it_loads_nothing_heavy_and_fits_a_narrow_terminal(tmp_path: Path) -> No
         f"assert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_it_fits_a_terminal_without_colours(tmp_path: Path, columns: int) -> None:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "magpie_hf", "plan", "--model", "1", "--gpu", "h200", "--out", str(tmp_path / "x")]
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": "40", "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=slave, stderr=slave, stdin=slave, env=environment, cwd=ROOT):
+        os.close(slave)
+        said = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while part := os.read(master, 4096):
+                said += part
+    os.close(master)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said.decode()).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "Traceback" not in said.decode()
+    assert "algebra" in said.decode()
+    assert not re.search(rb"\x1b\[(3|4|9)\d", said), "no colours"
 
 
 def test_a_pipe_that_is_closed_early_is_no_traceback(tmp_path: Path) -> None:

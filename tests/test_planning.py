@@ -15,9 +15,13 @@ from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput
+from magpie_hf.known import KNOWN_MODELS
+from magpie_hf.parallel import OVERHEAD
 from magpie_hf.planning.belief import believed
 from magpie_hf.planning.bursts import Burst, _fit, speed_of
 from magpie_hf.planning.engine import Clock, Request, Speed, replay
+from magpie_hf.planning.hardware import gpu_named
+from magpie_hf.planning.machines import Placing, cache_of
 from magpie_hf.planning.measured import read_probe
 from magpie_hf.planning.meter import metered
 from magpie_hf.planning.outcome import Keeping, outcome_of
@@ -26,6 +30,7 @@ from magpie_hf.planning.probe import probe
 from magpie_hf.planning.projection import Work, seconds_by_phase
 from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.planning.simulation import Cutting, Lane, Step, seconds_of
+from magpie_hf.planning.sizes import sized
 from magpie_hf.progress.events import Event
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
@@ -69,6 +74,15 @@ def test_a_large_build_takes_as_long_in_parts_as_the_whole_of_it() -> None:
     assert seconds_of([Lane(1300, 0.5, *steps, drawn=2600, answered=1300)], SPEED, Cutting()) == 0.0
     half = seconds_of([Lane(1300, 0.5, *steps, drawn=1300, answered=650)], SPEED, Cutting())
     assert half == pytest.approx(whole / 2, rel=0.15)
+
+
+def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
+    """A token of the small model keeps two vectors of 3 heads with 64 bfloat16 numbers in each of its 30 layers."""
+    assert cache_of(sized(str(demo_model), None), (), Placing()) == pytest.approx(2 * 2**30 / (30 * 2 * 3 * 64 * 2))
+    known = sized(KNOWN_MODELS[1].repository, None)
+    two, four = (cache_of(known, [gpu_named("h100")] * count, Placing()) for count in (2, 4))
+    assert two == pytest.approx(2 * (0.9 * 80 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01)
+    assert four == pytest.approx(2 * two), "two engines side by side"
 
 
 def test_bursts_are_fitted_with_nothing_below_zero() -> None:

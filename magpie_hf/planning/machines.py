@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,15 +18,18 @@ from magpie_hf.planning.sizes import Sized
 from magpie_hf.planning.workload import generated, loads_of
 from magpie_hf.shapes import GPUS, Gpu
 
+CPU_CACHE = 2.0  # GiB of cache of an engine on the CPU, as `engines.vllm` has it
+
 
 @dataclass(frozen=True)
 class Placing:
-    """How the engines are to be laid out: memory share and sequences of each, and sizes that the user gave."""
+    """How the engines are to be laid out: memory share and sequences of each, and what the user gave: sizes, and GiB of cache."""
 
     utilization: float = UTILIZATION
     sequences: int = MOST_SEQUENCES
     tensor: int | None = None
     data: int | None = None
+    cache: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,22 @@ def common(models: Sequence[Sized], how: Placing) -> list[tuple[Gpu, int]]:
         if rooms and all(rooms):
             found.append((gpu, max(max(room, key=lambda size, room=room: (room[size], -size)) for room in rooms)))  # type: ignore[misc]
     return found
+
+
+def cache_of(model: Sized, gpus: Sequence[Gpu], how: Placing) -> float:
+    """Tokens of context that the engines of a model have room for here, on these GPUs, or without any on the CPU; infinite where that is
+    not known."""
+    need = model.size.need if model.size else None
+    if need is None or need.shape is None:
+        return math.inf
+    if how.cache is not None or not gpus:
+        return (how.cache or CPU_CACHE) * 2**30 / (need.shape.cache_gigabytes(1, how.tensor or 1, need.value_bytes) * 1e9)
+    gpu = min(gpus, key=lambda one: one.gigabytes)
+    fit = _fit(model, gpu, len(gpus), how)
+    size = model.on(gpu)
+    if fit.layout is None or size is None:
+        return math.inf
+    return speed_on(size, gpu, fit.layout.tensor, EFFICIENCIES[1], how.utilization).cache * fit.layout.data
 
 
 def _fit(model: Sized, gpu: Gpu, count: int, how: Placing) -> Fit:

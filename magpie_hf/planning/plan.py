@@ -13,7 +13,7 @@ from magpie_hf.language import tr
 from magpie_hf.planning.belief import Belief, Range, assumed, believed
 from magpie_hf.planning.duties import Duty, duties_of
 from magpie_hf.planning.hardware import gpu_named, local_gpus
-from magpie_hf.planning.machines import Machine, Placing, common, machine_of
+from magpie_hf.planning.machines import Machine, Placing, cache_of, common, machine_of
 from magpie_hf.planning.measured import Measured, read_probe
 from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.projection import Done, Work, seconds_by_phase
@@ -85,7 +85,7 @@ def plan_of(
         belief = replace(belief, words=(*belief.words, words))
     reuse = reuse_of(outline, out)
     models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
-    known = measured if fits else None
+    known = _with_caches(options, measured, models) if measured is not None and fits else None
     return Plan(
         outline,
         out,
@@ -105,11 +105,31 @@ def plan_of(
     )
 
 
+def _placing(options: argparse.Namespace) -> Placing:
+    return Placing(
+        options.gpu_memory_utilization,
+        options.max_num_seqs,
+        options.tensor_parallel_size,
+        options.data_parallel_size,
+        options.kv_cache_gb,
+    )
+
+
+def _with_caches(options: argparse.Namespace, measured: Measured, models: tuple[Sized, ...]) -> Measured:
+    """What was measured, with the room that the engines here have: a probe is too small to meet its bound."""
+    if options.endpoint:
+        return measured
+    gpus = local_gpus()
+    rooms = {model.source: cache_of(model, gpus, _placing(options)) for model in models}
+    speeds = {source: replace(speed, cache=rooms.get(source, speed.cache)) for source, speed in measured.speeds.items()}
+    return replace(measured, speeds=speeds)
+
+
 def _machines(
     options: argparse.Namespace, models: tuple[Sized, ...], gpu: str | None, gpus: int | None
 ) -> Iterator[tuple[Gpu, int, Placing]]:
     """The GPUs that are named, else those of this machine, else the common ones, on which the user's sizes may make no sense."""
-    how = Placing(options.gpu_memory_utilization, options.max_num_seqs, options.tensor_parallel_size, options.data_parallel_size)
+    how = _placing(options)
     here = () if gpu or options.endpoint or options.ray else local_gpus()
     if gpu:
         named = gpu_named(gpu)

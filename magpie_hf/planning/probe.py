@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from magpie_hf.answers.equivalence import is_readable
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, LowYield, NothingMade
 from magpie_hf.planning.belief import each_of
 from magpie_hf.planning.bursts import speed_of
 from magpie_hf.planning.engine import Request, Speed, replay
@@ -45,11 +45,20 @@ class _Times:
     built: float
 
 
-def probe(recipe: Recipe, outline: Outline, said: Mapping[str, Any], out: Path, most: int, began: float, **how: Any) -> Measured:
+def probe(
+    recipe: Recipe,
+    outline: Outline,
+    said: Mapping[str, Any],
+    out: Path,
+    most: int,
+    began: float,
+    say: Callable[[str], None] = lambda line: None,
+    **how: Any,
+) -> Measured:
     """Build the recipe, whose counts are small, into `out`; measure it, and keep that in `run/probe.json`.
 
     outline: of the same build; said: the options that lengths and yields hang on; most: requests that the whole build has in flight at
-    most; began: when the command began (monotonic seconds); how: of `walk.build`. Raises as that does.
+    most; began: when the command began (monotonic seconds); say, how: of `walk.build`. Raises as that does, but not NothingMade.
     """
     recipe, engines = metered(recipe)
     recipe.check()
@@ -57,7 +66,13 @@ def probe(recipe: Recipe, outline: Outline, said: Mapping[str, Any], out: Path, 
     opening = time.monotonic()
     speeds = _speeds(outline, engines, recipe, most)
     burst = time.monotonic()
-    rows = build(recipe, out, **how)
+    rows: Mapping[str, Any] = {}
+    try:
+        rows = build(recipe, out, say=say, **how)
+    except LowYield:
+        raise
+    except NothingMade as error:  # of so few rows; what they took is measured all the same
+        say(str(error))
     measured = _measured(outline, said, engines, speeds, out / "run", _Times(began, opening, burst, time.monotonic()))
     answers, pairs = _came(outline, rows)
     measured = replace(measured, complete=answers, pairs=pairs)

@@ -45,8 +45,9 @@ def sized(source: str, revision: str | None) -> Sized:
     try:
         weights = _weights(model)
         config = json_of(model, "config.json") or {}
-    except (BadInput, OSError) as error:  # a plan goes on without it: OSError is huggingface_hub's for a Hub that says no
-        return Sized(source, None, " ".join(str(error).split()))
+    except (OSError, ValueError) as error:  # huggingface_hub's, of a Hub that says no, and of a name that it does not allow; BadInput
+        first = next(iter(str(error).splitlines()), "")
+        return Sized(source, None, first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}")
     if weights is None:
         return Sized(source, None, "it has no index of its weights")
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
