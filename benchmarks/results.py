@@ -89,6 +89,13 @@ def _verification(kept: dict[str, Any]) -> Iterator[Line]:
     )
 
 
+def _report(kept: dict[str, Any]) -> Iterator[Line]:
+    made, seen = f"{kept['problems']:,} problems x 6 long answers as a page: processor seconds, megabytes", kept["browser"]
+    yield made, f"{kept['processor_seconds']:.0f}, {kept['megabytes']:.0f}"
+    opened = f"{seen['interactive']:.1f}, {seen['last_row']:.1f}, {seen['search']:.1f}"
+    yield "seconds in Chromium until it works, to the last row, and to search all problems", opened
+
+
 Line = tuple[str, str]
 LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
@@ -101,6 +108,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "verification": _verification,
     "endpoints": _endpoints,
     "scaling": _scaling,
+    "report": _report,
 }
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, load_dataset
 
+from chromium import Opened, chromium
 from conftest import ROOT, outlived
 from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
 from magpie_hf.commands.exits import INCOMPLETE, OK
@@ -223,6 +224,13 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
         assert row["generation"]["problem_model"] == demo_model.name
         assert row["generation"]["response_model"] == "other"
     assert "finished" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
+    assert "report.html: " in run("-m", "magpie_hf", "report", "out", cwd=tmp_path)
+    with chromium() as browser:
+        opened = Opened.at(browser, tmp_path / "out" / "report.html")
+        assert opened.page.inner_text("#found").startswith("12 of ")
+        assert rows[0]["problem"].split()[0] in opened.open(rows[0]["id"])
+        assert opened.page.locator("#detail .candidate").count() == 2
+        opened.close()
     script = "import sys; from magpie_hf.cli import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
     again = run("-c", script, *arguments[2:], *small, cwd=tmp_path)
     assert "rows of finished shards were found" in again

@@ -14,7 +14,7 @@ from magpie_hf.language import in_use, tr
 
 _HERE = Path(__file__).parent
 _PAGE, _KATEX = _HERE / "page", _HERE / "katex"
-_SCRIPTS = ("blocks", "say", "text", "charts", "overview", "rows", "detail", "main")
+_SCRIPTS = ("blocks", "say", "text", "charts", "overview", "rows", "search", "detail", "main")
 _FACE = re.compile(r'src:url\(fonts/([\w-]+\.woff2)\) format\("woff2"\)[^}]*')
 
 

@@ -19,7 +19,7 @@ async function openRow(row, focus) {
     return element;
   };
   const parts = isDropped(row) ? dropped(row, told, spoken) : accepted(row, told, spoken);
-  article.replaceChildren(heading(row), make("section", { class: "problem" }, spoken(problem)), ...parts);
+  article.replaceChildren(heading(row), make("section", { class: "problem" }, spoken(problem)), ...parts.filter(Boolean));
   article.scrollTop = 0;
   byId("rows").classList.add("reading");
   byId("rows").dataset.drawn = "";

@@ -49,7 +49,7 @@ function reasonTable(show) {
   const domains = summary.funnels.map((funnel) => funnel.domain);
   const sum = (counts) => Object.values(counts).reduce((total, value) => total + value, 0);
   const most = {};
-  for (const { step, counts } of summary.reasons) most[step] = (most[step] ?? 0) + sum(counts);
+  for (const { step, counts } of summary.reasons) most[step] = Math.max(most[step] ?? 0, sum(counts));
   const head = [say("step"), say("reason"), say("meaning"), say("all"), ...domains.map(domainName)];
   const rows = summary.reasons.map(({ step, reason, counts }) => {
     const choose = step === "draws" || step === "pairs";

@@ -1,4 +1,4 @@
-// The list of rows: filters, search, order, and only as many elements as can be seen. Not here: what is told of one row.
+// The list of rows: filters, order, and only as many elements as can be seen. Not here: what is told of one row.
 
 const TALL = 62; // pixels of a row, as in page.css
 const CHOICES = ["domain", "kind", "reason", "difficulty", "quality", "side"];
@@ -26,7 +26,7 @@ async function openList() {
       (value) => (value === "" ? say("any") : name === "domain" ? domainName(value) : value))),
     choice("pair", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
     choice("answered", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
-    ...RANGES.map(range), make("button", { type: "reset", class: "plain" }, say("reset")));
+    ...RANGES.map(range));
   byId("heads").append(...ORDERS.map((by) => make("button", { type: "button", "data-by": by, onclick: () => sortBy(by) }, say(by))), make("span", {}, say("answer")));
   const form = byId("filters");
   form.addEventListener("submit", (event) => event.preventDefault());
@@ -158,54 +158,4 @@ function setFilters(values) {
   list.hits = null;
   for (const [name, value] of Object.entries(values)) byId(`by-${name}`).value = value;
   setTimeout(listAnew, 1); // after what the reset does
-}
-
-const search = {
-  text: "",
-  turn: 0,
-  waiting: null,
-  soon() {
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.now(), 200);
-  },
-  // Look through the problems, and through all that was said of them where that is asked for; the list follows as it goes.
-  async now() {
-    const turn = ++this.turn;
-    this.text = byId("search").value.trim().toLowerCase();
-    if (!this.text) {
-      list.hits = null;
-      return listAnew();
-    }
-    const { ids, hits } = { ids: list.index.columns.id, hits: new Uint8Array(list.index.columns.id.length) };
-    const kinds = [["texts", summary.blocks.texts, summary.blocks.texts_rows], ...(byId("everywhere").checked ? [["details", summary.blocks.details, summary.blocks.details_rows]] : [])];
-    const all = kinds.reduce((sum, [, blocks]) => sum + blocks, 0);
-    let done = 0;
-    let told = performance.now();
-    for (const [kind, blocks, size] of kinds) {
-      for (let number = 0; number < blocks; number++) {
-        const values = await (kind === "texts" ? block(`texts-${number}`) : inflate(`details-${number}`));
-        if (turn !== this.turn) return undefined;
-        values.forEach((value, at) => {
-          const row = number * size + at;
-          if (!hits[row] && (holds(value, this.text) || (kind === "texts" && ids[row].toLowerCase().includes(this.text)))) hits[row] = 1;
-        });
-        done += 1;
-        if (performance.now() - told > 100) {
-          byId("found").textContent = say("searching", { share: share(done / all) });
-          await pause();
-          told = performance.now();
-        }
-      }
-    }
-    list.hits = hits;
-    return listAnew();
-  },
-};
-
-const SPOKEN = ["text", "thinking", "answer", "raw", "majority_answer"];
-
-function holds(value, text) {
-  if (typeof value === "string") return value.toLowerCase().includes(text);
-  if (Array.isArray(value)) return value.some((part) => typeof part === "string" && part.toLowerCase().includes(text));
-  return SPOKEN.some((key) => value[key] && holds(value[key], text)) || (value.candidates ?? []).some((one) => holds(one, text));
 }

@@ -20,10 +20,9 @@ function pieces(text) {
     const formula = formulaAt(text, at, next);
     if (formula) {
       const before = text.slice(plain, at);
-      if (before) found.push({ text: formula.display ? before.replace(/[ \t]*\n\s*$/, "") : before }); // it has a line of its own already
+      if (before) found.push({ text: formula.display ? before.trimEnd() : before });
       found.push({ ...formula, source: text.slice(at, formula.end) });
-      at = plain = formula.end;
-      if (formula.display) at = plain = afterDisplay(text, found.at(-1));
+      at = plain = after(text, found.at(-1));
     } else {
       at += text[at] === "\\" ? 2 : text.startsWith("$$", at) ? 2 : 1;
     }
@@ -32,12 +31,12 @@ function pieces(text) {
   return found;
 }
 
-// Where the text goes on behind a formula on a line of its own; a full stop or comma there stands in its line.
-function afterDisplay(text, formula) {
-  const sign = /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
-  if (sign && !formula.tex.startsWith("\\begin")) formula.tex += sign.trim();
-  const at = formula.end + (formula.tex.startsWith("\\begin") ? 0 : sign.length);
-  return at + (/^[ \t]*\n\s*/.exec(text.slice(at, at + 50))?.[0].length ?? 0);
+// Where the text goes on behind a formula. A full stop or comma there is set with it, so that it does not begin a line.
+function after(text, formula) {
+  const sign = formula.tex.startsWith("\\begin") ? "" : /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
+  formula.tex += sign.trim();
+  const at = formula.end + sign.length;
+  return formula.display ? at + /^\s*/.exec(text.slice(at, at + 50))[0].length : at; // it has a line of its own already
 }
 
 function special(text, from) {
