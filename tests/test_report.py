@@ -416,8 +416,7 @@ def test_speed_is_drawn_over_time(tmp_path: Path) -> None:
     lines = [json.dumps(event) for event in events]
     (tmp_path / "run").mkdir()
     torn = '{"event": "inter'
-    (tmp_path / "run" / "speed.jsonl").write_text("
-".join([*lines[:3], torn + lines[0], *lines[3:], torn]))
+    (tmp_path / "run" / "speed.jsonl").write_text("\n".join([*lines[:3], torn + lines[0], *lines[3:], torn]))
     found = speed(tmp_path)
     assert found is not None
     assert found["total"] == 12_500
