@@ -16,7 +16,7 @@ demo: $(MODEL)
 
 test: $(MODEL) check chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not vllm"
-	$(BIN)/python -m pytest -m vllm
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m vllm
 
 # The browser in which the report page is tested: a look where it is there, Debian's package where it is not.
 chromium:

@@ -29,13 +29,15 @@ def record_of(folder: Path) -> dict[str, Any]:
         lack = _lack(folder)
         record = {} if lack else json.loads((folder / RUN / RECORD).read_text(encoding="utf-8"))
         made_by, mine = str(record.get("magpie_hf", "")), version("magpie-hf")
-        newer = _numbers(made_by) > _numbers(mine) or _format(folder) > FORMAT
+        facts = _format(folder)
+        newer = _numbers(made_by) > _numbers(mine) or facts > FORMAT
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
     if lack:
         raise BadInput(f"{folder} {lack}; give the --out folder of a build")
     if newer:
-        raise BadInput(f"{folder} was made by a newer version of magpie_hf ({made_by}; this is {mine}); update magpie_hf")
+        theirs, ours = f"{made_by}, format {facts}", f"{mine}, format {FORMAT}"
+        raise BadInput(f"{folder} was made by a newer version of magpie_hf ({theirs}; this is {ours}); update magpie_hf")
     return dict(record)
 
 

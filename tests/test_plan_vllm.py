@@ -30,7 +30,8 @@ def test_a_probe_foretells_a_real_build(demo_model: Path, tmp_path: Path) -> Non
     done = subprocess.run([*command, "build", *options], capture_output=True, text=True, timeout=500, check=False)
     took = time.monotonic() - began
     assert done.returncode in (OK, INCOMPLETE), done.stderr
-    assert 0.7 < took / likely < 1.43, (took, plan["seconds"], json.loads((out / "run" / "probe.json").read_text())["timing"])
+    # How close it comes is what benchmarks/planning.py measures on a quiet machine; other tests run beside this one.
+    assert 0.4 < took / likely < 2.5, (took, plan["seconds"], json.loads((out / "run" / "probe.json").read_text())["timing"])
     compared = subprocess.run([*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, timeout=60, check=True)
     numbers = {one["what"]: one for one in json.loads(compared.stdout)["numbers"]}
     assert numbers["problems algebra"]["ratio"] == 1.0

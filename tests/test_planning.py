@@ -31,6 +31,7 @@ from magpie_hf.planning.projection import Work, seconds_by_phase
 from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.planning.simulation import Cutting, Lane, Step, seconds_of
 from magpie_hf.planning.sizes import sized
+from magpie_hf.planning.workload import loads_of
 from magpie_hf.progress.events import Event, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
@@ -151,6 +152,25 @@ def test_a_probe_says_how_long_the_build_will_take(talking: Talking, tmp_path: P
     assert talking.asked(SOLUTIONS) == 34, "what the probe answered is not asked again"
     with pytest.raises(BadInput, match="all rows of this probe are there already"):
         probe(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
+
+
+def test_a_probe_of_which_nothing_can_be_published_is_measured(talking: Talking, tmp_path: Path) -> None:
+    """Its answers are all cut, so that none is scored."""
+    talking.cut_every = 0
+    recipe = paced_recipe(talking, 3)
+    (domain,) = recipe.domains
+    short = {name: replace(getattr(domain, name), max_tokens=9) for name in ("response", "candidate")}
+    talking.bounded = True
+    recipe = replace(recipe, domains=(replace(domain, **short),))
+    said: list[str] = []
+    measured = probe(recipe, outline_of(recipe), {}, tmp_path, 16, time.monotonic(), say=said.append)
+    assert any("no row can be published" in line for line in said)
+    assert measured.samples["score"] == ()
+    assert measured.complete == (0, 3)
+    belief = believed(outline_of(recipe), measured)
+    assert belief.each["score"] == 0
+    assert [load.requests.mid for load in loads_of(outline_of(recipe), belief) if load.stage == "score"] == [0]
+    assert read_probe(tmp_path) == measured
 
 
 def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from magpie_hf.folder import Folder
 from magpie_hf.heldout import HeldOut
 from magpie_hf.language import use
 from magpie_hf.models import resolve
+from magpie_hf.progress.speed import read
 from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
 from magpie_hf.report.speed import speed
 from magpie_hf.report.write import MEGABYTES, report
@@ -127,7 +128,8 @@ def test_the_numbers_are_those_of_the_card(built: Path, page_file: Path, opened:
     for tally in contents.tallies.values():
         for reason in (*tally.funnel.draws.dropped, *tally.funnel.cut_candidates, *tally.pairs.lost):
             assert reason in told
-    assert "The run holds no record of its speed" in page.inner_text("#overview")
+    made = sum(event["tokens"] for event in read(built) if event["event"] == "interval")
+    assert f"{made:,} tokens in" in page.inner_text("#overview")
     names = page.locator("figcaption strong").all_inner_texts()
     assert {"Tokens of a problem", "Scores of candidates", "Margins of pairs", "Agreement of final answers", "Kind of pair"} <= set(names)
     assert page.locator("figure svg[role=img][aria-label]").count() >= 6
@@ -413,10 +415,10 @@ def test_speed_is_drawn_over_time(tmp_path: Path) -> None:
         {**interval, "at": 90_020.0, "tokens": 2000},
         {"event": "build", "at": 90_021.0, "what": "finished", "seconds": 21.0},
     ]
-    (tmp_path / "run").mkdir()
     lines = [json.dumps(event) for event in events]
-    torn = [*lines[:3], '{"event": "inter' + lines[0], *lines[3:], '{"event": "inter']
-    (tmp_path / "run" / "speed.jsonl").write_text("\n".join(torn))
+    (tmp_path / "run").mkdir()
+    torn = '{"event": "inter'
+    (tmp_path / "run" / "speed.jsonl").write_text("\n".join([*lines[:3], torn + lines[0], *lines[3:], torn]))
     found = speed(tmp_path)
     assert found is not None
     assert found["total"] == 12_500
@@ -431,8 +433,8 @@ def test_speed_is_drawn_over_time(tmp_path: Path) -> None:
     ("harm", "words", "line"),
     [
         (None, ["nowhere"], "nowhere does not exist; give the --out folder of a build"),
-        (None, ["."], "holds no build (no run/build.json)"),
-        ("newer", ["run"], "is of another version of magpie_hf; run the build again"),
+        (None, ["."], "is empty; give the --out folder of a build"),
+        ("newer", ["run"], "run was made by a newer version of magpie_hf (0.1.0, format 99; this is 0.1.0, format 1); update magpie_hf"),
         ("gone", ["run"], "is missing; run the build again, then look at it"),
         ("begun", ["run"], "no row of the build in run went through every stage yet"),
         ("plain", ["run", "--out", "run"], "run cannot be written (Is a directory); choose another --out"),

@@ -209,8 +209,8 @@ def test_a_row_of_another_split_is_named(folder: Path, capsys: pytest.CaptureFix
         ("another's", "{folder} holds no build (no run/build.json); give the --out folder of a build"),
         ("torn", "the record in {folder}/run cannot be read (JSONDecodeError: "),
         ("no object", "the record in {folder}/run cannot be read (AttributeError: "),
-        ("newer", "{folder} was made by a newer version of magpie_hf (99.0.0; this is "),
-        ("newer facts", "{folder} was made by a newer version of magpie_hf (0.1.0; this is "),
+        ("newer", "{folder} was made by a newer version of magpie_hf (99.0.0, format "),
+        ("newer facts", "{folder} was made by a newer version of magpie_hf (0.1.0, format "),
     ],
 )
 def test_a_folder_that_is_no_build_of_this_version(

@@ -87,7 +87,7 @@ def assumed(outline: Outline) -> Belief:
 def believed(outline: Outline, measured: Measured) -> Belief:
     """What a probe says, as far as its few rows tell it. Stages that the probe did not have are assumed."""
     default = assumed(outline)
-    error = max((_relative_error([one.tokens for one in sample]) for sample in measured.samples.values()), default=0.0)
+    error = max((_relative_error([one.tokens for one in sample]) for sample in measured.samples.values() if sample), default=0.0)
     samples = tuple(
         {**default.samples[1], **{stage: _scaled(sample, factor) for stage, sample in measured.samples.items()}}
         for factor in (1 - error, 1.0, 1 + error)
@@ -109,7 +109,7 @@ def believed(outline: Outline, measured: Measured) -> Belief:
 def each_of(samples: Samples, outline: Outline) -> dict[str, float]:
     """Requests a row of each stage, by those that were made: not every draw is labelled, and a candidate that was cut is not scored."""
     rows = {"tag": "instruct", "embed": "instruct", "score": "candidates"}
-    found = {stage: len(samples[stage]) / len(samples[of]) for stage, of in rows.items() if stage in samples and of in samples}
+    found = {stage: len(samples[stage]) / len(samples[of]) for stage, of in rows.items() if stage in samples and samples.get(of)}
     return {stage: share * outline.each(stage) for stage, share in found.items()}
 
 

@@ -122,7 +122,7 @@ def _measured(
     by_stage: dict[str, list[Asked]] = defaultdict(list)
     for one in every:
         by_stage[one.label].append(one)
-    samples = {stage: _SAMPLES[stage](requests) for stage, requests in by_stage.items()}
+    samples = {stage: _SAMPLES[stage](asked_of) if (asked_of := by_stage[stage]) else () for stage in outline.stages}
     found = {
         source: _corrected(speeds[source], requests, samples) if source in speeds else _rating_speed(by_source[source], requests)
         for source, requests in asked.items()

@@ -45,7 +45,7 @@ def disk_of(outline: Outline, belief: Belief, out: Path, weights: dict[str, floa
     """What the build will take. weights: gigabytes of each model, None where nobody knows."""
     rows = rows_of(outline, belief)
     draws, problems = sum(one.draws.mid for one in rows), sum(one.problems for one in rows)
-    mean = {stage: sum(one.tokens for one in sample) / len(sample) * BYTES for stage, sample in belief.samples[1].items()}
+    mean = {stage: sum(one.tokens for one in sample) / max(1, len(sample)) * BYTES for stage, sample in belief.samples[1].items()}
     candidates = outline.k * mean["candidates"]
     answers = problems * (mean["solutions"] + candidates)
     run = draws * (2 * mean["instruct"] + KEPT) + COPIES * answers + problems * KEPT

@@ -71,4 +71,6 @@ def generated(loads: list[Load], source: str | None = None) -> float:
 
 def _means(belief: Belief, stage: str, at: int) -> tuple[float, float]:
     sample = belief.samples[at][stage]
+    if not sample:  # a probe asked nothing of the kind
+        return 0.0, 0.0
     return sum(one.prompt for one in sample) / len(sample), sum(one.tokens for one in sample) / len(sample)
