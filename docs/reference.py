@@ -25,8 +25,10 @@ from magpie_hf.engines.vllm import VLLM
 from magpie_hf.harvest import Acceptance
 from magpie_hf.heldout import HeldOut
 from magpie_hf.models import Model
-from magpie_hf.pace import SPEED
+from magpie_hf.planning.measured import PROBE
+from magpie_hf.planning.outcome import KEPT
 from magpie_hf.problems.benchmarks import Benchmark
+from magpie_hf.progress import noise, speed
 from magpie_hf.recipe import Recipe
 from magpie_hf.reward import RewardModel
 from magpie_hf.sampling import Sampling
@@ -61,7 +63,10 @@ FILES = (
     (records.FACTS, "what determined the rows, for the card"),
     (records.HARVESTED, "how many draws of each domain were judged and accepted, and the reasons of the others"),
     ("draws.json", "the same of the finished build, for the card"),
-    (SPEED, "what engines made while they ran, for `magpie-hf status`"),
+    (speed.NAME, "what engines made while they ran, for `magpie-hf status` and the report"),
+    (noise.NAME, "what engines and libraries wrote, run by run"),
+    (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),
+    (PROBE, "what `magpie-hf plan --probe` measured"),
     (records.LOCK, "held by the build that runs here, and naming its process and host"),
     ("<domain>/<stage>-<hash>/stage.json", "what the stage is, what it read, and rows, tokens, seconds and reasons of each shard"),
     ("<domain>/<stage>-<hash>/<from>-<to>.arrow", "a finished shard: rows from (included) to (excluded)"),

@@ -26,7 +26,16 @@ SPEAKERS = {
     "_limit": 2,
     "_check_room": 2,
 }
-TELLERS = ("shortage", "complaint", "_too_large", "refusal", "bos_note", "_warnings", "_check")  # functions that return such a text
+TELLERS = (
+    "shortage",
+    "complaint",
+    "_too_large",
+    "refusal",
+    "bos_note",
+    "_warnings",
+    "_check",
+    "_lack",
+)  # functions that return such a text
 FILES = [*sorted((ROOT / "magpie_hf").rglob("*.py")), ROOT / "builders" / "hle_math.py"]
 
 

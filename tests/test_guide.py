@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,15 @@ import magpie_hf
 from conftest import ROOT, Answers, problem
 from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.cli import main
-from magpie_hf.commands import build, making, probe
+from magpie_hf.commands import build, making, plan, probe
 from magpie_hf.commands.exits import OK
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models import Model, resolve
+from magpie_hf.planning import plan as planning
+from magpie_hf.planning import probe as measuring
+from magpie_hf.planning.engine import Speed
+from magpie_hf.planning.sizes import sized
 from magpie_hf.sampling import Sampling
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
@@ -32,6 +36,7 @@ SMALLER = {
     "--count 500": "--count 8",
     "--count 600": "--count 10",
     "--count 20": "--count 4",
+    "--probe\n": "--probe 4\n",
     "count=50": "count=6",
     "user/name": "ada/sums",
 }
@@ -59,7 +64,7 @@ def place(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with pytest.MonkeyPatch.context() as patch, loopback_hub({WRITER: ("ada", "write")}) as hub:
         patch.chdir(folder)
         (folder / "my-model").symlink_to(demo_model)
-        pretend(patch, resolve(str(demo_model)), hub)
+        pretend(patch, replace(resolve(str(demo_model)), name="Qwen/Qwen2.5-7B-Instruct"), hub)
         for kind, text in BLOCKS:
             for long, short in SMALLER.items():
                 text = text.replace(long, short)
@@ -83,8 +88,11 @@ def pretend(patch: pytest.MonkeyPatch, model: Model, hub: LoopbackHub) -> None:
     for module in (making, probe):
         patch.setattr(module, "resolve", found)
         patch.setattr(module, "engines_of", lambda _, specs: dict.fromkeys(specs, engine))
-    for module in (build, probe):
+    for module in (build, plan, probe):
         patch.setattr(module, "check_devices", nothing)
+    size, speed = sized(model.source, None), Speed(1.0, 0.01, 1e-5, 1e-8, 1e-5)
+    patch.setattr(planning, "sized", lambda source, _: replace(size, source=source))
+    patch.setattr(measuring, "speed_of", lambda *_: (speed, ()))  # an engine without a step has no speed to measure
     patch.setattr(magpie_hf, "VLLM", lambda model, **_: engine, raising=False)
     patch.setattr(magpie_hf, "resolve", found, raising=False)
     for name, value in {"ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}.items():
@@ -96,6 +104,8 @@ def test_the_guide_leads_where_it_says(place: Path) -> None:
     assert {folder.name for folder in (place / "data").iterdir()} == {"mine", "small", "logic", "copy"}
     walk = json.loads((place / "data" / "mine" / "run" / "build.json").read_text())["walk"]
     assert walk["algebra"]["count"] == 10, "the second build went on with the first one's folder"
+    assert json.loads((place / "data" / "mine" / "run" / "probe.json").read_text())["yields"]["algebra"][0] == 4
+    assert (place / "data" / "mine" / "report.html").is_file()
 
 
 @pytest.mark.trainers

@@ -16,8 +16,11 @@ from magpie_hf import cli
 from magpie_hf.cli import main
 from magpie_hf.columns import padded, width, wrapped
 from magpie_hf.commands.exits import BAD_INPUT
+from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
+from magpie_hf.known import KNOWN_SCORERS
 from magpie_hf.language import TABLE, _table, tr, translated, use, wanted
+from magpie_hf.planning.heading import heading
 
 sys.path.insert(0, str(ROOT / "builders"))
 
@@ -30,7 +33,7 @@ ARGPARSE = (
     "unrecognized arguments: {0}", "argument {0}: {1}", "invalid choice: {0} (choose from {1})", "expected one argument",
     "ambiguous option: {0} could match {1}", "ignored explicit argument {0}",
 )  # fmt: skip
-ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder")
+ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder", "draws", "tokens", "time")
 
 
 @pytest.fixture
@@ -72,6 +75,21 @@ def test_every_text_of_the_command_line_is_in_the_table() -> None:
 
 def test_the_table_holds_nothing_that_is_said_no_more() -> None:
     assert not set(_table()) - phrases.literals()
+
+
+def test_nothing_is_translated_twice() -> None:
+    keys = re.findall(r'^("(?:[^"\\]|\\.)*"): ', TABLE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(keys) == len(set(keys)) == len(_table())
+
+
+def test_labels_of_lines_are_of_one_width(japanese: None) -> None:
+    """What is said before a build begins: labels of eight columns and a space, as in English."""
+    scorer = next(one.repository for one in KNOWN_SCORERS.values() if one.forbids)
+    lines = heading(tuple(DOMAINS.values()), {"model": "a/b", "scorer": scorer, "embedder": "a/c"}, 5, "data/x")
+    label = re.compile(r"(?:work|disk|download|time|left|warning) +(?=[a-z{])")
+    lines += [japanese for english, japanese in _table().items() if (at := label.match(english)) and at.end() == 9]
+    assert len(lines) > 20
+    assert {width(found[0]) for line in lines if (found := re.match(r"\S+ +", line))} == {9}
 
 
 def test_a_translation_has_the_fields_of_its_english() -> None:

@@ -32,7 +32,7 @@ from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.planning.simulation import Cutting, Lane, Step, seconds_of
 from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.workload import loads_of
-from magpie_hf.progress.events import Event
+from magpie_hf.progress.events import Event, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
 from magpie_hf.scorers import Judge
@@ -224,3 +224,5 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
     other = Keeping(tmp_path, {**plan, "stages": []}, {"count": 13}, print, time.monotonic())
     other.keep()
     assert outcome_of(tmp_path).sessions == 1, "another build has a plan of its own"
+    Keeping(tmp_path, plan, {"count": 14}, print, time.monotonic()).take(Said("not begun"))
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["said"] == {"count": 13}, "the folder may be another process's"

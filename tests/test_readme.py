@@ -11,7 +11,7 @@ import yaml
 
 from conftest import ROOT
 from magpie_hf import cli, language, stopping
-from magpie_hf.commands import exits, options
+from magpie_hf.commands import exits, options, plan, report
 from magpie_hf.domains import DOMAINS
 from magpie_hf.known import KNOWN_MODELS, known
 from magpie_hf.problems.benchmarks import PRESETS
@@ -129,6 +129,17 @@ def test_every_build_command_parses_and_says_the_truth() -> None:
             name = facts.repository.split("/")[1]
             assert comment in (f"{count:,} problems by {name}", f"{name} による {count:,} 問")
             assert known(facts.repository) is facts
+
+
+def test_every_other_command_parses_and_does_what_is_said() -> None:
+    commands = re.findall(r"^magpie-hf ((?:plan|show|report|publish) .*?)(?:  +#.*)?$", README + JAPANESE, flags=re.MULTILINE)
+    given = [cli.parser().parse_args(shlex.split(command)) for command in commands]
+    assert {one.command for one in given} == {"plan", "show", "report", "publish"}
+    assert {one.probe for one in given if one.command == "plan"} == {None, plan.PROBE}
+    assert f"builds {plan.PROBE} problems a domain" in README
+    assert f"1 分野 {plan.PROBE} 問を作成" in JAPANESE
+    assert f"below {report.DEFAULT} MB (`--max-megabytes`)" in README
+    assert f"{report.DEFAULT} MB に収まります(`--max-megabytes`)" in JAPANESE
 
 
 def test_the_exit_codes_are_the_codes() -> None:

@@ -282,4 +282,4 @@ def test_japanese(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         use("en")
     said = capsys.readouterr().out
     assert "\n問題\n" in said
-    assert "\n最終解答: " in said
+    assert "\n最終的な答え: " in said

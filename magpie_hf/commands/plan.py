@@ -31,24 +31,21 @@ def add(commands: Any) -> None:
     """Add the command to the command line."""
     plan = commands.add_parser(
         "plan",
-        help=tr("what a build will take"),
-        description=tr(
-            "What a build will take: rows, requests, tokens, disk, memory, hours, cost and licences, and what is done already. Takes the "
-            "options of build. Loads and downloads nothing, but with --probe. With --out alone: a plan and what came of it."
-        ),
+        help="what a build will take",
+        description="What a build will take: rows, requests, tokens, disk, memory, hours, cost and licences, and what is done already. Takes "
+        "the options of build. Loads and downloads nothing, but with --probe. With --out alone: a plan and what came of it.",
     )
     build.add_options(plan, needs_model=False)
-    own = plan.add_argument_group(tr("the plan"))
+    own = plan.add_argument_group("the plan")
     whole, decimal = number(int), number(float)
-    measuring = tr(
-        "build N problems a domain (default: {count}) in --out and measure that; the build goes on from there, so nothing is wasted",
-        count=PROBE,
+    measuring = (
+        f"build N problems a domain (default: {PROBE}) in --out and measure that; the build goes on from there, so nothing is wasted"
     )
     own.add_argument("--probe", nargs="?", type=whole, const=PROBE, metavar="N", help=measuring)
-    own.add_argument("--gpu", help=tr('plan for this GPU, such as "H100 80 GB" (default: those here, else several common ones)'))
-    own.add_argument("--gpus", type=whole, help=tr("how many of them (default: those here, or as few as give a comfortable cache)"))
-    own.add_argument("--price", type=decimal, help=tr("US dollars an hour and GPU (default: a range of what clouds ask)"))
-    own.add_argument("--json", action="store_true", help=tr("print one JSON object in place of tables"))
+    own.add_argument("--gpu", help='plan for this GPU, such as "H100 80 GB" (default: those here, else several common ones)')
+    own.add_argument("--gpus", type=whole, help="how many of them (default: those here, or as few as give a comfortable cache)")
+    own.add_argument("--price", type=decimal, help="US dollars an hour and GPU (default: a range of what clouds ask)")
+    own.add_argument("--json", action="store_true", help="print one JSON object in place of tables")
     plan.set_defaults(run=run)
 
 

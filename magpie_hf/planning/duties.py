@@ -8,6 +8,7 @@ from pathlib import Path
 
 from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, known
+from magpie_hf.language import tr
 from magpie_hf.licences import licence_of, parse_model_licences
 from magpie_hf.models import Model
 from magpie_hf.planning.outline import Outline
@@ -40,7 +41,7 @@ def _duty(source: str, roles: tuple[str, ...], given: Sequence[str]) -> Duty:
     here = is_folder or known(source) is not None or said.of(model) is not None
     licence = licence_of(model, said) if here else None
     facts = facts_of(model) if here else None
-    title = f"{source} (model {facts.number})" if isinstance(facts, KnownModel) else source
+    title = tr("{model} (model {number})", model=source, number=facts.number) if isinstance(facts, KnownModel) else source
     if licence is None:
         return Duty(source, title, roles, None, None, False)
     return Duty(source, title, roles, licence.name, licence.duty, licence.forbids)

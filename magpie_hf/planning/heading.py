@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from magpie_hf.columns import padded
 from magpie_hf.domains import Domain
 from magpie_hf.heads import facts_of
 from magpie_hf.known import KnownModel, KnownScorer, known
-from magpie_hf.language import tr
+from magpie_hf.language import tr, translated
 from magpie_hf.models import Model
 
 
 def heading(domains: Sequence[Domain], sources: Mapping[str, str], k: int, out: str) -> list[str]:
     """Models with their licences, domains with their counts, and the folder. sources: of each role, a repository or a folder."""
-    lines = [f"model    {_title(sources['model'])}"]
-    lines += [f"{role:<8} {_title(source)}" for role, source in sources.items() if source != sources["model"]]
+    lines = [("model", _title(sources["model"]))]
+    lines += [(role, _title(source)) for role, source in sources.items() if source != sources["model"]]
     facts = _facts(sources.get("scorer", ""))
     if isinstance(facts, KnownScorer) and facts.forbids:
-        lines.append(tr("licence  {licence} of {model}: {duty}", licence=facts.licence, model=facts.repository, duty=facts.duty))
-    lines += [tr("domain   {domain} {count:,}", domain=domain.key, count=domain.count) for domain in domains]
-    lines.append(tr("problems {count:,}, {k} candidates each", count=sum(domain.count for domain in domains), k=k))
-    return [*lines, tr("folder   {folder}", folder=out)]
+        lines.append(("licence", tr("{licence} of {model}: {duty}", licence=facts.licence, model=facts.repository, duty=facts.duty)))
+    lines += [("domain", f"{domain.key} {domain.count:,}") for domain in domains]
+    count = sum(domain.count for domain in domains)
+    lines += [("problems", tr("{count:,}, {k} candidates each", count=count, k=k)), ("folder", out)]
+    return [f"{padded(translated(label), 8)} {text}" for label, text in lines]
 
 
 def _title(source: str) -> str:

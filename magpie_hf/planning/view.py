@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from magpie_hf.language import tr
+from magpie_hf.language import tr, translated
 from magpie_hf.planning.belief import Range
 from magpie_hf.planning.words import count, dollars, duration, gigabytes, million, span
 from magpie_hf.terminal import console, print_table
@@ -69,12 +69,18 @@ def show_outcome(outcome: Outcome) -> None:
     to = console()
     word = {"rows": count, "tokens": million, "seconds": duration}
     rows = [
-        [one.what, word[one.unit](one.planned), word[one.unit](one.came), "" if one.ratio is None else f"{one.ratio:.2f}"]
+        [_named(one.what), word[one.unit](one.planned), word[one.unit](one.came), "" if one.ratio is None else f"{one.ratio:.2f}"]
         for one in outcome.numbers
     ]
     print_table(to, [tr("what"), tr("planned"), tr("came"), tr("ratio")], rows, (1, 2, 3))
     if not outcome.finished:
         to.print(tr("the build has not come to its end"))
+
+
+def _named(what: str) -> str:
+    """What is compared, such as "draws algebra": its kind, and the domain or the stage."""
+    kind, _, of = what.partition(" ")
+    return f"{translated(kind)} {of}".rstrip()
 
 
 def outcome_line(outcome: Outcome) -> str:
@@ -144,7 +150,7 @@ def _why(why: str, under_way: int) -> str:
 def _models(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     head = [tr("model"), tr("GPU"), tr("GPUs"), tr("room"), tr("layout")]
     rows = [
-        [fit.source, machine.gpu.name, str(machine.count), str(fit.room) if fit.room else tr("none"), fit.why]
+        [fit.source, machine.gpu.name, str(machine.count), str(fit.room) if fit.room else tr("none"), translated(fit.why)]
         for machine in plan.machines
         for fit in machine.fits
     ]
@@ -171,7 +177,10 @@ def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
 def _duties(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     head = [tr("model"), tr("part"), tr("licence"), tr("what travels with the outputs")]
     unknown = tr("not known; see --model-license")
-    rows = [[one.title, ", ".join(one.roles), one.licence or unknown, one.duty or ""] for one in plan.duties]
+    rows = [
+        [one.title, ", ".join(map(translated, one.roles)), translated(one.licence or unknown), translated(one.duty or "")]
+        for one in plan.duties
+    ]
     return tr("Licences"), head, rows, ()
 
 

@@ -20,8 +20,8 @@ Event = Mapping[str, Any]
 def speed(folder: Path) -> dict[str, Any] | None:
     """The curve of all engines together, and when they were opened and builds began and ended; None where nothing was written down.
 
-    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks: by second. Raises KeyError or
-    TypeError for what no build writes.
+    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks: by second. Raises KeyError,
+    TypeError or ValueError for what a build does not write.
     """
     events = sorted(read(folder), key=lambda event: float(event["at"]))
     intervals = [event for event in events if event["event"] == "interval" and event["seconds"] > 0]

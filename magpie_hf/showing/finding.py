@@ -132,7 +132,8 @@ def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:
     for name in names:
         if name not in build.domains:
             near = get_close_matches(name, build.domains, 1)
-            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(build.domains) or 'none: it has not begun'}"
+            others = f"choose from {', '.join(build.domains)}" if build.domains else "it has none yet"
+            hint = f"did you mean {near[0]}?" if near else others
             raise BadInput(f"{name!r} is not a domain of the build in {build.folder}; {hint}")
     return names
 
@@ -141,9 +142,10 @@ def nothing(build: Finished, kind: Kind, domains: Sequence[str]) -> BadInput:
     """What to raise where there is no row of a kind."""
     counts = {other: len(build.places(other, build.domains)) for other in KINDS}
     there = ", ".join(f"{other} ({count:,})" for other, count in counts.items() if count) or "nothing yet"
-    where = f" of {', '.join(domains)}" if domains and tuple(domains) != build.domains else ""
-    state = "" if build.is_finished else " is not finished, and"
-    return BadInput(f"{build.folder}{state} has no rows in {kind}{where}; there is: {there}")
+    kinds = kind if tuple(domains) == build.domains else f"{kind} ({', '.join(domains)})"
+    if build.is_finished:
+        return BadInput(f"{build.folder} has no rows in {kinds}; there is: {there}")
+    return BadInput(f"{build.folder} is not finished, and has no rows in {kinds}; there is: {there}")
 
 
 def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:
