@@ -32,8 +32,8 @@ def add(commands: Any) -> None:
     plan = commands.add_parser(
         "plan",
         help="what a build will take",
-        description="What a build will take: rows, requests, tokens, disk, memory, hours, cost and licences, and what is done already. Takes "
-        "the options of build. Loads and downloads nothing, but with --probe. With --out alone: a plan and what came of it.",
+        description="What a build will take: rows, requests, tokens, disk, memory, hours, cost and licences, and what is done already. "
+        "Takes the options of build. Loads and downloads nothing, but with --probe. With --out alone: a plan and what came of it.",
     )
     build.add_options(plan, needs_model=False)
     own = plan.add_argument_group("the plan")
