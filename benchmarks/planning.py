@@ -1,0 +1,57 @@
+"""How well a probe foretells a build, on real vLLM. Run: planning.py MODEL (fifteen minutes on two CPU cores).
+
+Two builds of different shape: each is probed with a few problems (`magpie-hf plan --probe`), and then built to its end in the same folder.
+Prints the seconds that the build took by those that the plan had foreseen, the plan's range, and the same ratio of tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import results
+
+LENIENT = "--off-domain keep --unsolvable keep --min-quality 'very poor'"  # as the small model labels almost by chance
+SETTINGS = {
+    "2 domains, 24 problems, k 3": ("--domains algebra,geometry --count 24 --k 3 --instruction-max-tokens 96 --max-tokens 256", 6),
+    "1 domain, 40 problems, k 2": ("--domains statistics --count 40 --k 2 --instruction-max-tokens 96 --max-tokens 160", 8),
+}
+
+
+def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]:
+    """What was foreseen after a probe, and what came."""
+    options = ["--model", model, "--out", str(out), *shlex.split(words), *shlex.split(LENIENT)]
+    command = [sys.executable, "-m", "magpie_hf"]
+    said = subprocess.run([*command, "plan", *options, "--probe", str(problems), "--json"], capture_output=True, text=True, check=True)
+    low, likely, high = json.loads(said.stdout)["seconds"]["left"]
+    began = time.monotonic()
+    done = subprocess.run([*command, "build", *options, "--quiet"], stdout=subprocess.DEVNULL, check=False).returncode
+    took = time.monotonic() - began
+    if done not in (0, 3):  # 3: a split is empty, as a few rows of a small model may leave it
+        sys.exit(f"the build ended with {done}")
+    compared = subprocess.run([*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, check=True)
+    tokens = [one for one in json.loads(compared.stdout)["numbers"] if one["unit"] == "tokens"]
+    return {
+        "probe": problems,
+        "foreseen": [round(seconds, 1) for seconds in (low, likely, high)],
+        "seconds": round(took, 1),
+        "ratio": round(took / likely, 3),
+        "tokens": round(sum(one["came"] for one in tokens) / sum(one["planned"] for one in tokens), 3),
+    }
+
+
+def main(model: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = {name: measured(model, words, problems, Path(folder) / str(problems)) for name, (words, problems) in SETTINGS.items()}
+    results.record("planning", made)
+    print(json.dumps(made, indent=2))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
