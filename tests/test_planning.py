@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS
 from magpie_hf.parallel import OVERHEAD
+from magpie_hf.planning import sizes
 from magpie_hf.planning.belief import believed
 from magpie_hf.planning.bursts import Burst, _fit, speed_of
 from magpie_hf.planning.engine import Clock, Request, Speed, replay
@@ -226,3 +228,12 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
     assert outcome_of(tmp_path).sessions == 1, "another build has a plan of its own"
     Keeping(tmp_path, plan, {"count": 14}, print, time.monotonic()).take(Said("not begun"))
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["said"] == {"count": 13}, "the folder may be another process's"
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering = threading.Event()
+    monkeypatch.setattr(sizes, "PATIENCE", 0.05)
+    monkeypatch.setattr(sizes, "_weights", lambda model: answering.wait(30))
+    found = sized("somebody/something", None)
+    answering.set()
+    assert (found.size, found.why) == (None, "the Hub did not answer within 0 seconds")

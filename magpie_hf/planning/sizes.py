@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KnownModel, known
@@ -13,7 +15,7 @@ from magpie_hf.parallel import Need, need_of
 from magpie_hf.planning.roofline import ACTIVE, Size
 from magpie_hf.shapes import Gpu, shape_of
 
-PATIENCE = "3"  # seconds that the Hub is waited for
+PATIENCE = 5.0  # seconds that the Hub is waited for
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,11 @@ def sized(source: str, revision: str | None) -> Sized:
     if (facts := known(source)) is not None:
         number = facts.number if isinstance(facts, KnownModel) else 0
         return Sized(source, Size(ACTIVE.get(number, facts.parameters), need_of(facts, Gpu("", 0))))
-    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
-        os.environ.setdefault(name, PATIENCE)
     model = Model(source, revision or "main", path=source if Path(source).is_dir() else None)
     try:
-        weights = _weights(model)
-        config = json_of(model, "config.json") or {}
+        weights, config = _looked_up(model)
+    except TimeoutError:
+        return Sized(source, None, f"the Hub did not answer within {PATIENCE:.0f} seconds")
     except (OSError, ValueError) as error:  # huggingface_hub's, of a Hub that says no, and of a name that it does not allow; BadInput
         first = next(iter(str(error).splitlines()), "")
         return Sized(source, None, first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}")
@@ -53,6 +54,20 @@ def sized(source: str, revision: str | None) -> Sized:
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
     active = weights / stored  # a mixture of experts may need less than all of its parameters; that is not told by its config
     return Sized(source, Size(active, Need(model.short_name, weights, shape_of(config))))
+
+
+def _looked_up(model: Model) -> tuple[float | None, dict[str, Any]]:
+    """Gigabytes of a model's weights, and its config. Raises TimeoutError after `PATIENCE`: the Hub's client tries again for longer."""
+    found: Future[tuple[float | None, dict[str, Any]]] = Future()
+
+    def look() -> None:
+        try:
+            found.set_result((_weights(model), json_of(model, "config.json") or {}))
+        except BaseException as error:  # raised where it is waited for
+            found.set_exception(error)
+
+    threading.Thread(target=look, name="magpie-size", daemon=True).start()
+    return found.result(PATIENCE)
 
 
 def _weights(model: Model) -> float | None:
