@@ -5,6 +5,10 @@ class BadInput(ValueError):
     """A user's mistake, in one line: the state, the value, the remedy. The command line prints it and exits with 2."""
 
 
+class Torn(BadInput):
+    """A record in a build's folder that cannot be read, such as a power cut leaves it; a build writes it anew."""
+
+
 class EngineError(RuntimeError):
     """An engine could not be started, or died with requests in flight."""
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, Torn
 
 RUN = "run"
 RECORD = "build.json"
@@ -21,7 +21,7 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)  # what 
 def record_of(folder: Path) -> dict[str, Any]:
     """The record of the build in `folder`.
 
-    Raises BadInput where there is none, where it cannot be read, and where a newer version of magpie_hf wrote it.
+    Raises BadInput where there is none, and where a newer version of magpie_hf wrote it; Torn where it cannot be read.
     """
     from importlib.metadata import version  # slow to load, and build --help needs none of it
 
@@ -41,9 +41,9 @@ def record_of(folder: Path) -> dict[str, Any]:
     return dict(record)
 
 
-def unreadable(folder: Path, error: Exception) -> BadInput:
+def unreadable(folder: Path, error: Exception) -> Torn:
     """What to raise where the record turns out to be torn, or not what this version writes."""
-    return BadInput(
+    return Torn(
         f"the record in {folder / RUN} cannot be read ({type(error).__name__}: {error}); run the build again, with the version of "
         "magpie_hf that began it"
     )

@@ -76,7 +76,7 @@ class Status:
 
 
 def status(folder: Path) -> Status:
-    """The status of the build in `folder`. Raises BadInput where there is none, or its record cannot be read."""
+    """The status of the build in `folder`. Raises BadInput where there is none, Torn where its record cannot be read."""
     record = record_of(folder)
     run = folder / RUN
     try:

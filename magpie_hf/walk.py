@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from magpie_hf import plots
 from magpie_hf.decisions import Decisions
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
-from magpie_hf.errors import LowYield, NothingMade
+from magpie_hf.errors import LowYield, NothingMade, Torn
 from magpie_hf.facts import facts
 from magpie_hf.folder import Folder
 from magpie_hf.harvest import KEY, Harvest
@@ -110,8 +111,9 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
 def _found(recipe: Recipe, folder: Folder) -> Planned:
     """What is about to be built, and what of it lies in the folder."""
     found: dict[str, dict[str, Found]] = {domain.key: {} for domain in recipe.domains}
-    for stage in status(folder.path).stages:
-        found[stage.domain][stage.label] = Found(stage.rows, stage.tokens, stage.seconds)
+    with suppress(Torn):  # what is there all the same is found shard by shard
+        for stage in status(folder.path).stages:
+            found[stage.domain][stage.label] = Found(stage.rows, stage.tokens, stage.seconds)
     planned = []
     for domain in recipe.domains:
         halves = _keys(recipe, domain)

@@ -18,7 +18,9 @@ from magpie_hf.known import KNOWN_MODELS, KNOWN_SCORERS
 
 # Whose text comes to the user, and the place of it among the arguments.
 SPEAKERS = {
-    **dict.fromkeys(("BadInput", "EngineError", "HubError", "NothingMade", "LowYield", "ValueError", "OSError", "ArgumentTypeError"), 0),
+    **dict.fromkeys(
+        ("BadInput", "Torn", "EngineError", "HubError", "NothingMade", "LowYield", "ValueError", "OSError", "ArgumentTypeError"), 0
+    ),
     **dict.fromkeys(("Gone", "Garbled", "Busy", "Broken", "Refused", "retried", "_give_up"), 0),
     "NotChecked": 1,
     "_silent": 1,
@@ -93,7 +95,7 @@ def _told() -> Iterator[tuple[Path, ast.expr]]:
 
 def unread() -> list[str]:
     """Errors whose text nothing here finds a literal for."""
-    calls = _calls("BadInput", "EngineError", "HubError", "NothingMade", "LowYield")
+    calls = _calls("BadInput", "Torn", "EngineError", "HubError", "NothingMade", "LowYield")
     return [ast.unparse(call) for file, call in calls if call.args and not list(_texts(call.args[0], _scopes(file, call)))]
 
 

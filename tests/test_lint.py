@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from magpie_hf.lint.card import CARD_BYTES, front_matter, lint_card
@@ -486,7 +486,8 @@ NESTED = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 FIELDS = ["license", "language", "size_categories", "source_datasets", "tags", "configs", "dataset_info", "multilinguality"]
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(changes={"license": None, "dataset_info": {"config_name": "\r"}}, deep=None)
 @given(
     changes=st.dictionaries(st.sampled_from(FIELDS), NESTED, max_size=3),
     deep=st.none() | st.tuples(st.sampled_from(FIELDS[5:7]), KEYS, NESTED),

@@ -297,7 +297,7 @@ def test_long_texts_take_no_longer_for_their_length() -> None:
     for text in ("x^{" * 20_000, "$" * 20_000, r"\frac{" * 5_000, "a, " * 20_000, "* " * 20_000, "**a" * 10_000, " " * 50_000):
         began = time.perf_counter()
         signature_of(text)
-        assert time.perf_counter() - began < 5, text[:10]
+        assert time.perf_counter() - began < 30, text[:10]  # one that grows with the square of the length takes minutes
 
 
 def test_letters_may_be_renamed_one_to_one_only() -> None:

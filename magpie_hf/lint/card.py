@@ -50,7 +50,7 @@ def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
         lines.extend(_size_category_faults(front, list(splits.values())))
         lines.extend(config_faults(front, files))
         lines.extend(info_faults(front, files, rows))
-    return [f"README.md: {line}" for line in lines]
+    return [f"README.md: {' '.join(line.split())}" for line in lines]  # a name in the card may hold a line's end
 
 
 def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.domains import Domain
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, Torn
 from magpie_hf.language import tr
 from magpie_hf.planning.outline import ANSWERING, Outline
 from magpie_hf.planning.projection import Done
@@ -75,7 +75,10 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     file = folder / "run" / "build.json"
     if not file.is_file():
         return Reuse()
-    state = status(folder)
+    try:
+        state = status(folder)
+    except Torn:  # a build goes on from what it finds itself
+        return Reuse()
     if state.seed != outline.seed:
         raise BadInput(f"{folder} holds another build: its seed is {state.seed}, not {outline.seed}; choose another --out")
     if state.model not in (name := outline.sources["model"], Path(name).name):
