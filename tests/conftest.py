@@ -33,14 +33,6 @@ ROOT = Path(__file__).parent.parent
 os.environ["LC_ALL"] = "C.UTF-8"  # the tests read English, whatever their reader does
 
 
-def pytest_configure() -> None:
-    """Each of pytest-xdist's workers has a core of its own: two engines that compute on all cores mostly wait for each other."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if worker:
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--scale", action="store_true", help="run the tests marked scale, too")
 
