@@ -96,12 +96,6 @@ def _report(kept: dict[str, Any]) -> Iterator[Line]:
     yield "seconds in Chromium until it works, to the last row, and to search all problems", opened
 
 
-def _planning(kept: dict[str, Any]) -> Iterator[Line]:
-    for name, one in kept.items():
-        asked = f"{name}: seconds of a build by those that a probe of {one['probe']} problems a domain foresaw; tokens"
-        yield asked, f"{one['ratio']:.2f}, {one['tokens']:.2f}"
-
-
 Line = tuple[str, str]
 LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
@@ -114,7 +108,6 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "verification": _verification,
     "endpoints": _endpoints,
     "scaling": _scaling,
-    "planning": _planning,
     "report": _report,
 }
 
