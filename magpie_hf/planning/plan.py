@@ -31,8 +31,7 @@ MODEL_ERROR = 0.10  # of a simulation from what a probe measured, besides what t
 class Plan:
     """A build before it runs.
 
-    measured: seconds on this machine by a probe, of the whole build and of what is left of it; None without one. reality: where a build
-    of the folder has come to its end.
+    whole, left: seconds on this machine by a probe, of the whole build and of what is left of it; None without one.
     """
 
     outline: Outline
