@@ -17,7 +17,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS, KnownModel
 from magpie_hf.language import in_use, tr, translated
 from magpie_hf.models import repository_or_folder
-from magpie_hf.terminal import is_terminal
+from magpie_hf.terminal import encodable, is_terminal
 
 SCALES = (0.1, 0.5, 1.0, 2.0)
 LEAVE = ("q", "quit")
@@ -37,6 +37,7 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise BadInput("this is no terminal, so the menu cannot ask; give a command, such as build --model 1 (magpie-hf --help)")
+    encodable(sys.stdin)
     try:
         _say(tr("A dataset in four answers. Enter takes what stands in brackets; q leaves."))
         arguments = _arguments()

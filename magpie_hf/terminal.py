@@ -69,7 +69,7 @@ def unheard(stream: TextIO) -> Iterator[None]:
 
 
 def encodable(*streams: TextIO | None) -> None:
-    """Have streams write question marks for what their encoding lacks, in place of failing."""
+    """Have streams write question marks for what their encoding lacks, and read such for what is none of it, in place of failing."""
     for stream in streams:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
