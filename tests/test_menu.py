@@ -116,7 +116,7 @@ def test_what_was_answered_is_what_is_built(tmp_path: Path) -> None:
 
 
 def test_what_the_terminal_cannot_say_is_asked_again(tmp_path: Path) -> None:
-    with Terminal(magpie_hf(), tmp_path) as terminal:
+    with Terminal(magpie_hf(), tmp_path, PYTHONIOENCODING="utf-8:strict") as terminal:
         terminal.expect("model [1]: ")
         os.write(terminal.master, b"mod\xe8le\n")
         terminal.expect("is no model")
