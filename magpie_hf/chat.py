@@ -288,6 +288,12 @@ class Chat:
         return text.replace(THINK, "").replace(END_THINK, "")
 
 
+def parted(turn: str) -> tuple[str | None, str]:
+    """What was thought in a whole assistant turn, None where no thinking ended in it, and the rest."""
+    head, closed, tail = turn.partition(END_THINK)
+    return (head.strip().removeprefix(THINK).strip(), tail.strip()) if closed else (None, turn)
+
+
 def chat_of(model: Model) -> Chat:
     """The chat format of a model, from its tokenizer and its generation config (source: the model's own files, no remote code)."""
     with _LOADING:  # transformers' lazy imports do not bear two threads at once

@@ -16,7 +16,7 @@ from magpie_hf.commands.helping import Parser, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.language import LANGUAGES, translated, use, wanted
 from magpie_hf.stopping import INTERRUPTED
-from magpie_hf.terminal import encodable
+from magpie_hf.terminal import encodable, given
 
 COMMANDS = (build, plan, status, show, report, probe, publish)
 
@@ -38,6 +38,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130 interrupted)."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    given()
     encodable(sys.stdout, sys.stderr)
     try:
         use(wanted(arguments))
@@ -49,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.argv[1:] = asked  # what Ctrl-C says is to be run again
             options = words.parse_args(asked)
         code = int(options.run(options))
-        if sys.stdout is not None:  # it is None where standard output was closed before the start
-            sys.stdout.flush()  # a pipe whose reader has left says so here, and not while Python ends
+        sys.stdout.flush()  # a pipe whose reader has left says so here, and not while Python ends
         return code
     except KeyboardInterrupt:
         print(file=sys.stderr)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
-from magpie_hf.stage import seed_of
 
 _SEEDS = 1 << 48  # how many values `seed_of` has
 
@@ -28,4 +27,6 @@ class HeldOut:
 
     def __contains__(self, normal_hash: int) -> bool:
         """Whether the problem whose normal form has this hash (`Sign`) is held out."""
+        from magpie_hf.stage import seed_of  # which takes a second to load, and a plan wants the share alone
+
         return seed_of(self.seed, "held out", normal_hash) < self.share * _SEEDS

@@ -8,7 +8,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 from magpie_hf.columns import wrapped
 from magpie_hf.commands.preview import preview
@@ -17,6 +17,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_MODELS, KnownModel
 from magpie_hf.language import in_use, tr, translated
 from magpie_hf.models import repository_or_folder
+from magpie_hf.terminal import encodable, is_terminal
 
 SCALES = (0.1, 0.5, 1.0, 2.0)
 LEAVE = ("q", "quit")
@@ -34,8 +35,9 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
 
     parse: what the arguments come to, for the plan. Raises BadInput where there is no terminal; Ctrl-C is a KeyboardInterrupt.
     """
-    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise BadInput("this is no terminal, so the menu cannot ask; give a command, such as build --model 1 (magpie-hf --help)")
+    encodable(sys.stdin)
     try:
         _say(tr("A dataset in four answers. Enter takes what stands in brackets; q leaves."))
         arguments = _arguments()
@@ -149,7 +151,3 @@ def _say(text: str, later: str = "", first: str = "") -> None:
 def _plain(text: str) -> str:
     """In the letters that an English keyboard has: full-width figures and commas are what a Japanese one writes."""
     return unicodedata.normalize("NFKC", text).strip().lower()
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    return stream is not None and not stream.closed and stream.isatty()

@@ -90,7 +90,7 @@ class ParquetSplit:
             try:
                 for batch in self._open(file).iter_batches(BATCH_ROWS, columns=needed):
                     yield read(pa.Table.from_batches([batch]), columns)
-            except (OSError, pa.ArrowInvalid) as error:
+            except (OSError, KeyError, pa.ArrowInvalid) as error:  # KeyError: a column is not there
                 raise BadInput(f"{file} cannot be read ({type(error).__name__}); build it again") from error
 
     @staticmethod

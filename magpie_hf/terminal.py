@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -18,6 +20,7 @@ ANY_WIDTH = 1_000_000  # columns of what is no terminal: scripts read lines, so 
 HEIGHT = 25  # lines of one; rich believes no width without it
 GAP = 2  # columns between those of a table
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # Unicode's categories of what moves the cursor, turns the direction or breaks lines
+_GONE = errno.EPIPE, errno.EIO  # a pipe's reader has left; a terminal was closed
 _KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters, and do no harm
 
 
@@ -45,8 +48,28 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
+def given() -> None:
+    """Give a process that was started without stdin, stdout or stderr empty ones: files that it opens would take their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers, which `open` gives out
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (as long as the process lives)
+
+
+@contextmanager
+def unheard(stream: TextIO) -> Iterator[None]:
+    """Where whoever read a stream has left, go on, and have all that is still written to it go nowhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        handle = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(handle, stream.fileno())  # for what is in the stream's buffer, too
+        os.close(handle)
+
+
 def encodable(*streams: TextIO | None) -> None:
-    """Have streams write question marks for what their encoding lacks, in place of failing."""
+    """Have streams write question marks for what their encoding lacks, and read such for what is none of it, in place of failing."""
     for stream in streams:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")

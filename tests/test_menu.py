@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -112,6 +113,16 @@ def test_what_was_answered_is_what_is_built(tmp_path: Path) -> None:
         terminal.expect("\nmagpie-hf build --model 'model 1' --scale 2.0\n")
         terminal.expect("built model 1 algebra,calculus,geometry,statistics,number_theory,discrete build --model model 1 --scale 2.0\n")
         assert terminal.end()[0] == 3
+
+
+def test_what_the_terminal_cannot_say_is_asked_again(tmp_path: Path) -> None:
+    with Terminal(magpie_hf(), tmp_path, PYTHONIOENCODING="utf-8:strict") as terminal:
+        terminal.expect("model [1]: ")
+        os.write(terminal.master, b"mod\xe8le\n")
+        terminal.expect("is no model")
+        terminal.expect("model [1]: ")
+        terminal.type("q\n")
+        assert terminal.end()[0] == OK
 
 
 @pytest.mark.parametrize("stream", ["pipe", "nothing", "closed"])

@@ -102,6 +102,9 @@ def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
         (["--model", "1", "--price", "-1"], "--price is -1; give US dollars an hour and GPU"),
         (["--model", "1", "--price", "nan"], "--price is nan; give US dollars an hour and GPU"),
         (["--model", "1", "--price", "dear"], "argument --price: 'dear' is not a number"),
+        (["--model", "1", "--k", "1"], "k is 1, so no pairs are possible; give at least 2 candidates"),
+        (["--model", "1", "--scale", "1e9"], "10,000,000,000,000 problems a domain are too many; give at most 10,000,000"),
+        (["--model", "1", "--test-share", "2"], "the share of the test splits is 2.0; give one from 0"),
         (["--model", "1", "--probe", "0"], "--probe is 0; give at least 1 problem a domain"),
         (["--model", "1", "--probe", "3", "--push", "me/it"], "--probe measures a small build, and --push would publish it"),
         (["--model", "1", "--probe", "3", "--ray", "auto"], "--probe measures engines of this machine or of --endpoint"),
@@ -111,6 +114,7 @@ def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
         (["--out", "unplanned"], "unplanned holds a build without a plan"),
         (["--out", "newer"], "plan.json was written by a newer magpie_hf (format 99, and this one reads 1); update it"),
         (["--out", "torn"], "plan.json cannot be read (JSONDecodeError); remove it, and it is made anew"),
+        (["--model", "1", "--out", "torn"], "probe.json is no probe's record (AttributeError("),
         (["--model", "1", "--out", "newer"], "probe.json was written by a newer magpie_hf (format 99"),
         (["--model", "1", "--out", "unplanned", "--seed", "5"], "unplanned holds another build: its seed is 0, not 5"),
         (["--model", "2", "--out", "unplanned"], "unplanned holds another build: its model is deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"),
@@ -124,6 +128,7 @@ def test_what_is_wrong_is_said_in_a_line(nowhere: Path, capsys: pytest.CaptureFi
     for name in ("plan.json", "probe.json"):
         (nowhere / "newer" / "run" / name).write_text('{"format": 99}')
     (nowhere / "torn" / "run" / "plan.json").write_text('{"format": 1, "pl')
+    (nowhere / "torn" / "run" / "probe.json").write_text('{"format": 1, "date": "", "said": {}, "speeds": []}')
     assert main(["plan", *words]) == BAD_INPUT
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -180,7 +185,7 @@ def test_a_pipe_that_is_closed_early_is_no_traceback(tmp_path: Path) -> None:
 )
 def test_what_nvidia_smi_says_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int, known: str) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\necho '{name}, {mebibytes}'\necho '{name}, {mebibytes}'\n")
+    program.write_text(f"#!/bin/sh\necho '{name}, {mebibytes}'\necho '{name}, [N/A]'\necho '{name}, {mebibytes}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert [gpu.name for gpu in hardware.local_gpus()] == [known, known]

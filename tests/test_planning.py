@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -34,7 +35,7 @@ from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.planning.simulation import Cutting, Lane, Step, seconds_of
 from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.workload import loads_of
-from magpie_hf.progress.events import Event, Said
+from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.sampling import Sampling
 from magpie_hf.scorers import Judge
@@ -228,6 +229,25 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
     assert outcome_of(tmp_path).sessions == 1, "another build has a plan of its own"
     Keeping(tmp_path, plan, {"count": 14}, print, time.monotonic()).take(Said("not begun"))
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["said"] == {"count": 13}, "the folder may be another process's"
+
+
+def test_a_plan_that_cannot_be_written_harms_no_view(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(file: Path, value: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("magpie_hf.shards.write_json", full)
+    heard: list[Event] = []
+    keeping = Keeping(tmp_path, {}, {}, heard.append, time.monotonic())
+    for event in (Planned("", ()), Said("on it goes")):
+        keeping.take(event)
+    assert len(heard) == 2
+    assert [line.split(" ", 1)[1] for line in caplog.messages] == [
+        "cannot be written (No space left on device), so it is not before the end of this build"
+    ]
+    with pytest.raises(OSError, match="No space left"):
+        keeping.keep()
 
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

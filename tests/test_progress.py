@@ -152,6 +152,12 @@ def test_a_live_view_fits_its_terminal(columns: int, cell: str, tmp_path: Path) 
     assert (re.search(r"\x1b\[[0-9;]*3[1-7]m", text) is None) == (columns == 40), "NO_COLOR is heeded"
 
 
+def test_a_terminal_without_a_size_gets_a_picture(tmp_path: Path) -> None:
+    with Terminal(shown("live", tmp_path, 1.5), tmp_path, 0, TERM="xterm-256color") as terminal:
+        terminal.expect("instruct")
+        terminal.expect("1,234 SFT rows")
+
+
 def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     with Terminal(shown("live", tmp_path, 60), tmp_path, 80, TERM="xterm-256color") as terminal:
         terminal.expect("requests in flight")
@@ -185,6 +191,36 @@ def test_a_reader_that_leaves_ends_nothing(tmp_path: Path) -> None:
     done = subprocess.run(shown("plain", tmp_path), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (OK, "the engine died; it is started again\n")
+
+
+@pytest.mark.parametrize("how", ["plain", "live", "json"])
+def test_a_terminal_that_is_closed_ends_nothing(how: str, tmp_path: Path) -> None:
+    """As where a connection breaks, and the build was begun with nohup."""
+    command = ["/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *shown(how, tmp_path, 2)]
+    with Terminal(command, tmp_path, TERM="xterm-256color") as terminal, open(os.devnull) as nothing:
+        terminal.expect("what is planned")
+        os.dup2(nothing.fileno(), terminal.master)
+        assert terminal.process.wait(60) == OK
+    assert "noise of a child" in (tmp_path / "run" / noise.NAME).read_text()
+
+
+def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path) -> None:
+    command = shown("plain", tmp_path)
+    (tmp_path / "run" / noise.NAME).symlink_to("/dev/full")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    why = "log.txt cannot be written (No space left on device), so what libraries say of this build is not kept\n"
+    assert done.stderr.endswith(f"{why}the engine died; it is started again\n")
+    assert "1,234 SFT rows" in done.stdout.splitlines()[-1]
+
+
+def test_streams_that_were_closed_before_the_start_are_empty_ones() -> None:
+    script = (
+        "import os, magpie_hf.terminal as t; t.given(); from magpie_hf.commands.watching import watching\n"
+        "with watching('plain') as show: show.result('nobody reads this')\n"
+        "assert [os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)] == [os.devnull] * 3"
+    )
+    command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", script]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60, check=True)
 
 
 def test_a_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

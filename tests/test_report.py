@@ -442,6 +442,7 @@ def test_speed_is_drawn_over_time(tmp_path: Path) -> None:
         ("plain", ["run", "--out", "/proc/nowhere/x.html"], "cannot be written"),
         ("plain", ["run", "--max-megabytes", "0"], "--max-megabytes is 0; give a number above 0"),
         ("plain", ["run", "--max-megabytes", "nan"], "--max-megabytes is nan; give a number above 0"),
+        ("plain", ["run", "--max-megabytes", "inf"], "--max-megabytes is inf; give a number above 0"),
         ("plain", ["run", "--max-megabytes", "0.5"], "--max-megabytes is 0.5, which is too little for"),
         ("plain", ["run", "--max-megabytes", "much"], "argument --max-megabytes: 'much' is not a number"),
     ],

@@ -262,6 +262,18 @@ def test_a_torn_file_is_named(folder: Path, tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err == f"magpie-hf: {file} cannot be read (ArrowInvalid); run the build again, which writes it anew\n"
 
 
+def test_rows_of_another_version_are_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(folder, tmp_path / "out", ignore=shutil.ignore_patterns("*.arrow"))
+    for file in (tmp_path / "out").glob("*/*.parquet"):
+        rows = pq.read_table(file)
+        pq.write_table(rows.drop_columns("answer_agreement"), file)
+    for command, line in (("show", "lacks the column 'answer_agreement', so another version"), ("report", "cannot be read (KeyError)")):
+        assert main([command, str(tmp_path / "out")]) == BAD_INPUT
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert line in error
+
+
 def test_a_pipe_that_is_closed_early_is_no_error_of_ours(folder: Path) -> None:
     for words in (["show", str(folder), "-n", "99"], ["show", str(folder), "--json"], ["status", str(folder)]):
         command = [sys.executable, "-m", "magpie_hf", *words]

@@ -16,8 +16,7 @@ from magpie_hf.commands.options import domains as domains_of
 from magpie_hf.commands.preview import Preview, preview
 from magpie_hf.commands.pushing import check_push, interrupted_at_once, push_folder
 from magpie_hf.commands.watching import Show, add_watching, watching
-from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
-from magpie_hf.errors import BadInput
+from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.known import KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.language import tr
@@ -114,10 +113,6 @@ def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
     domains = domains_of(options)
     check_engine(options, "shard_size", "shards_in_flight")
-    if any(domain.count > MOST_ROWS for domain in domains):
-        raise BadInput(f"{max(domain.count for domain in domains):,} problems a domain are too many; give at most {MOST_ROWS:,}")
-    if options.k < 2:
-        raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
     made = preview(options)
     with watching(options.progress) as show:
         code = _build(options, domains, made, show, began)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from magpie_hf.domains import Domain, sampled, scaled, select
+from magpie_hf.domains import MOST_ROWS, Domain, sampled, scaled, select
 from magpie_hf.errors import BadInput
 from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL
 
@@ -81,7 +81,7 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
 
 
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
-    """The domains of a build, with the values that options override."""
+    """The domains of a build, with the values that options override. Raises BadInput for a count that is out of its range."""
     if options.count is not None and options.count < 1:
         raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
     chosen = []
@@ -89,6 +89,8 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
         domain = sampled(scaled(domain, options.scale), options.sampling)
         if options.count is not None:
             domain = replace(domain, count=options.count)
+        if domain.count > MOST_ROWS:
+            raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")
         domain = replace(
             domain,
             opening=domain.opening if options.instruction_opening is None else options.instruction_opening,

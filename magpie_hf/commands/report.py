@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.report.write import report
 
     folder = Path(options.folder).expanduser()
-    if not options.max_megabytes > 0:
+    if not 0 < options.max_megabytes < float("inf"):
         raise BadInput(f"--max-megabytes is {options.max_megabytes:g}; give a number above 0")
     out = Path(options.out).expanduser() if options.out else folder / "report.html"
     made = report(folder, out, options.max_megabytes)

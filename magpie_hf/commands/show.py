@@ -59,7 +59,12 @@ def run(options: argparse.Namespace) -> int:
     to = console()
     layout = Layout(to, options.raw or not to.encoding.startswith("utf"), options.thinking)  # LaTeX says more than question marks
     for shown in rows:
-        layout.show(shown)
+        try:
+            layout.show(shown)
+        except KeyError as error:
+            raise BadInput(
+                f"a row of {build.folder} lacks the column {error.args[0]!r}, so another version of magpie_hf made it; run the build again"
+            ) from error
     return OK
 
 

@@ -41,10 +41,16 @@ class Show:
     def take(self, event: Event) -> None:
         """Show an event of a build's; its folder, once it is the build's, gets the log."""
         if isinstance(event, Planned):
-            self._log.keep(Path(event.folder) / "run" / noise.NAME)
+            self._keep(Path(event.folder) / "run" / noise.NAME)
         elif isinstance(event, Speed):
             self._log.trim()
         self._view.take(event)
+
+    def _keep(self, file: Path) -> None:
+        try:
+            self._log.keep(file)
+        except OSError as error:
+            LOG.warning("%s cannot be written (%s), so what libraries say of this build is not kept", file, error.strerror)
 
     def say(self, line: str) -> None:
         self._view.take(Said(line))
@@ -123,4 +129,7 @@ class _Telling(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(Said(harmless(record.getMessage()), "warning"))
+        try:
+            self._tell(Said(harmless(record.getMessage()), "warning"))
+        except OSError:  # it cannot be shown, which is no matter of whoever warns
+            self.handleError(record)

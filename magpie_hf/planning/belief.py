@@ -27,6 +27,7 @@ TOLD = {"instruct": 110, "tag": 1500, "solutions": 70, "score": 140}  # tokens o
 TAGS = 40  # tokens of the tagger's answer
 FINAL = 600  # tokens of a thinking model's answer without its thinking
 BLOCK = 16  # tokens of a prompt that the cache of prompts keeps together
+TAIL = 96  # tokens that the tagger is told after the problem
 QUANTILES = 48
 
 
@@ -132,7 +133,7 @@ def _assumed_samples(outline: Outline, factor: float, thinks: bool) -> Samples:
     read = [length if outline.whole or not thinks else FINAL for length in candidates]
     return {
         "instruct": tuple(Request(TOLD["instruct"], 1, length) for length in problems),
-        "tag": tuple(Request(TOLD["tag"] + length, length + 96, TAGS) for length in problems),
+        "tag": tuple(Request(TOLD["tag"] + length, length + TAIL, TAGS) for length in problems),
         "embed": tuple(Request(length, length, 1) for length in problems),
         "solutions": tuple(Request(TOLD["solutions"] + mean, TOLD["solutions"] + mean, length) for length in answers),
         "candidates": tuple(Request(TOLD["solutions"] + mean, BLOCK, length) for length in candidates),

@@ -63,7 +63,9 @@ def local_gpus() -> tuple[Gpu, ...]:
 
 
 def _known(name: str, mebibytes: str) -> Gpu | None:
-    """The common GPU that nvidia-smi means: of those whose first words it names, the one whose memory is nearest."""
+    """The common GPU that nvidia-smi means: of those whose first words it names, the one whose memory is nearest; None of no memory."""
+    if not mebibytes.strip().isdecimal():  # [N/A]
+        return None
     alike = [gpu for gpu in GPUS if _plain(re.sub(r" \d+ GB$", "", gpu.name)) in _plain(name)]
     return min(alike, key=lambda gpu: abs(gpu.gigabytes - float(mebibytes) * 2**20 / 1e9), default=None)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
-from magpie_hf.parallel import SEQUENCES, UTILIZATION, Layout, choose, sizes
+from magpie_hf.parallel import UTILIZATION, Layout, choose, sizes
 from magpie_hf.planning.belief import Belief, Range
 from magpie_hf.planning.engine import MOST_SEQUENCES, Speed
 from magpie_hf.planning.hardware import figures_of
@@ -40,10 +40,6 @@ class Fit:
     layout: Layout | None
     room: int
     why: str
-
-    @property
-    def is_tight(self) -> bool:
-        return 0 < self.room < SEQUENCES
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def read_probe(folder: Path) -> Measured | None:
     facts = read_json(folder / "run" / PROBE, FORMAT)
     try:
         return None if facts is None else measured_of(facts)
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadInput(f"{folder / 'run' / PROBE} is no probe's record ({error!r}); remove it and probe again") from error
 
 

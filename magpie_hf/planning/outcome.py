@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from magpie_hf.planning.measured import read_json
 from magpie_hf.progress.events import Event, Planned
 from magpie_hf.status import Status, status
 
+LOG = logging.getLogger("magpie_hf")
 FORMAT = 1  # of run/plan.json; goes up when the file means something else
 KEPT = "plan.json"
 EVERY = 2.0  # seconds between two writings of how long a build has run
@@ -38,7 +40,11 @@ class Keeping:
         """Write down how long it has been, now and then, once the folder is this build's. Events come one at a time."""
         self._then(event)
         if isinstance(event, Planned) or (self._kept and time.monotonic() - self._kept > EVERY):
-            self.keep()
+            try:
+                self.keep()
+            except OSError as error:  # no reason to show nothing more, or to build nothing
+                self._kept = 0.0
+                LOG.warning("%s cannot be written (%s), so it is not before the end of this build", self._file, error.strerror)
 
     def keep(self) -> None:
         """Write it down."""

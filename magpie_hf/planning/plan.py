@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,7 @@ MODEL_ERROR = 0.10  # of a simulation from what a probe measured, besides what t
 class Plan:
     """A build before it runs.
 
-    measured: seconds on this machine by a probe, of the whole build and of what is left of it; None without one. reality: where a build
-    of the folder has come to its end.
+    whole, left: seconds on this machine by a probe, of the whole build and of what is left of it; None without one.
     """
 
     outline: Outline
@@ -49,20 +48,20 @@ class Plan:
     left: Range | None
 
     def facts(self) -> dict[str, Any]:
-        """As plain values, as they are printed with --json and kept in `run/plan.json`."""
+        """As values that JSON has, as they are printed with --json and kept in `run/plan.json`."""
         return {
             "made": int(time.time()),
             "folder": str(self.out),
             "sources": dict(self.outline.sources),
             "k": self.outline.k,
-            "rows": [_plain(one) for one in self.rows],
-            "stages": [_plain(one) for one in self.loads],
-            "disk": _plain(self.disk),
+            "rows": [asdict(one) for one in self.rows],
+            "stages": [asdict(one) for one in self.loads],
+            "disk": asdict(self.disk),
             "models": [{"source": one.source, "weights_gb": one.weights, "why": one.why} for one in self.models],
-            "machines": [_plain(one) for one in self.machines],
-            "duties": [_plain(one) for one in self.duties],
-            "done": [_plain(one) for one in self.reuse.stages],
-            "seconds": {"whole": _plain(self.whole), "left": _plain(self.left)},
+            "machines": [asdict(one) for one in self.machines],
+            "duties": [asdict(one) for one in self.duties],
+            "done": [asdict(one) for one in self.reuse.stages],
+            "seconds": {"whole": self.whole, "left": self.left},
             "assumptions": list(self.belief.words),
         }
 
@@ -153,16 +152,3 @@ def _seconds(outline: Outline, belief: Belief, measured: Measured | None, done: 
         asked = sum(seconds for _, seconds in seconds_by_phase(outline, work, measured.speeds, {}))
         found.append(timing.before + timing.beside + timing.after + asked * (1 + MODEL_ERROR * (at - 1)))
     return Range(*found)
-
-
-def _plain(thing: Any) -> Any:
-    """As JSON has it."""
-    if isinstance(thing, Range):
-        return list(thing)
-    if isinstance(thing, Path):
-        return str(thing)
-    if hasattr(thing, "__dataclass_fields__"):
-        return {name: _plain(getattr(thing, name)) for name in thing.__dataclass_fields__}
-    if isinstance(thing, (list, tuple)):
-        return [_plain(one) for one in thing]
-    return thing

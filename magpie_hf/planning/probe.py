@@ -14,7 +14,7 @@ from typing import Any
 
 from magpie_hf.answers.equivalence import is_readable
 from magpie_hf.errors import BadInput, LowYield, NothingMade
-from magpie_hf.planning.belief import each_of
+from magpie_hf.planning.belief import BLOCK, TAIL, each_of
 from magpie_hf.planning.bursts import speed_of
 from magpie_hf.planning.engine import Request, Speed, replay
 from magpie_hf.planning.measured import PROBE, Measured, Timing
@@ -29,10 +29,8 @@ from magpie_hf.stages.clean import Clean
 from magpie_hf.status import status
 from magpie_hf.walk import build
 
-BLOCK = 16  # tokens that the engine's cache of prompts keeps together
 CPU_STAGES = {label for labels in CPU_AFTER.values() for label in labels}
 ROUNDS = 4  # of the correction: a slower engine has more in flight at once
-TAIL = 96  # tokens that the tagger is told after the problem
 
 
 @dataclass(frozen=True)

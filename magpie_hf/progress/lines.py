@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Protocol, TextIO
 
@@ -11,6 +10,7 @@ from magpie_hf.language import tr
 from magpie_hf.progress import words
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, HarvestMoved, Planned, Said, ShardFinished, as_json
+from magpie_hf.terminal import unheard
 
 EVERY_SECONDS = 30.0
 
@@ -27,15 +27,10 @@ class Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        self._gone = False
 
     def put(self, line: str) -> None:
-        if not self._gone:
-            try:
-                print(line, file=self.stream, flush=True)
-            except BrokenPipeError:
-                self._gone = True
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # for what is still in the stream's buffer
+        with unheard(self.stream):
+            print(line, file=self.stream, flush=True)
 
 
 class Quiet:

@@ -13,7 +13,7 @@ from magpie_hf.progress import words
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Said
 from magpie_hf.progress.lines import Lines
-from magpie_hf.terminal import console
+from magpie_hf.terminal import console, unheard
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -53,6 +53,10 @@ class Live:
     def take(self, event: Event) -> None:
         with self._folding:
             self._board.take(event)
+        with unheard(self._stream):
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         if isinstance(event, Said):
             self._say(event)
         elif isinstance(event, EngineOpened | EngineClosed):
@@ -80,9 +84,10 @@ class Live:
                 os.write(self._stream.fileno(), SHOW_CURSOR)
 
     def _fit(self) -> None:
-        """Take on the size of the terminal, which rich would look for where the log lies now."""
+        """Take on the size of the terminal, which rich would look for where the log lies now; some say that they have none."""
         with contextlib.suppress(OSError):
-            self._console.size = os.get_terminal_size(self._stream.fileno())
+            columns, lines = os.get_terminal_size(self._stream.fileno())
+            self._console.size = columns or self._console.width, lines or self._console.height
 
     def _draw(self) -> Group:
         from rich.console import Group

@@ -34,12 +34,19 @@ class Log:
         self._catch()
 
     def keep(self, file: Path) -> None:
-        """From now on, append to this file, under a line with the date; what was held back goes there first."""
-        held = os.pread(self._handle, LONGEST, 0)
+        """From now on, append to this file, under a line with the date; what was held back goes there first.
+
+        Raises OSError where it cannot be written; noise then goes where it went before.
+        """
+        head = f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}, process {os.getpid()}\n".encode()
+        handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, head + os.pread(self._handle, LONGEST, 0))
+        except OSError:
+            os.close(handle)
+            raise
         os.close(self._handle)
-        self._handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        self.file = file
-        os.write(self._handle, f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}, process {os.getpid()}\n".encode() + held)
+        self._handle, self.file = handle, file
         self._catch()
         self.trim()
 

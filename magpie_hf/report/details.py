@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from magpie_hf.chat import END_THINK, THINK
+from magpie_hf.chat import parted
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_solutions
 from magpie_hf.schema import CANDIDATES
@@ -54,8 +54,8 @@ def _candidate(one: Mapping[str, Any]) -> Row:
 
 
 def _spoken(text: str | None) -> Row:
-    """A whole turn as what was thought in it and the rest, as `Chat.read` splits it."""
+    """A whole turn as what was thought in it and the rest."""
     if text is None:
         return {}
-    head, closed, tail = text.partition(END_THINK)
-    return {"thinking": head.strip().removeprefix(THINK).strip(), "text": tail.strip()} if closed else {"text": text}
+    thinking, rest = parted(text)
+    return {"text": rest} if thinking is None else {"thinking": thinking, "text": rest}

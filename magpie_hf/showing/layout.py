@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.chat import END_THINK, THINK
+from magpie_hf.chat import END_THINK, THINK, parted
 from magpie_hf.language import tr
 from magpie_hf.showing.finding import Shown
 from magpie_hf.showing.formulas import in_unicode
@@ -76,10 +76,9 @@ class Layout:
             yield from (part.plain for part in Text(line).wrap(self.to, max(1, self.to.width - len(INDENT)))) if line else ("",)
 
     def _readable(self, text: str) -> str:
-        thought, closed, answer = text.partition(END_THINK)
-        if not closed:
+        thought, answer = parted(text)
+        if thought is None:
             return self._plain(text)
-        thought = thought.strip().removeprefix(THINK).strip()
         if self.thinking:
             return "\n".join((THINK, self._plain(thought), END_THINK, self._plain(answer)))
         folded = tr("[{count} characters of thinking; --thinking shows them]", count=f"{len(thought):,}")
