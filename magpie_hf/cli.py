@@ -63,9 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
+        where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return _complain(BadInput(f"{where}; give the right to read and write there, or choose another folder"), BAD_INPUT)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
             raise
-        where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
         return _complain(OSError(f"{where}; what is finished is safe: mend the disk or make room, and run the same command again"), FAILED)
 
 

@@ -25,16 +25,14 @@ def record_of(folder: Path) -> dict[str, Any]:
     """
     from importlib.metadata import version  # slow to load, and build --help needs none of it
 
+    _check_there(folder)
     try:
-        lack = _lack(folder)
-        record = {} if lack else json.loads((folder / RUN / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((folder / RUN / RECORD).read_text(encoding="utf-8"))
         made_by, mine = str(record.get("magpie_hf", "")), version("magpie-hf")
         facts = _format(folder)
         newer = _numbers(made_by) > _numbers(mine) or facts > FORMAT
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
-    if lack:
-        raise BadInput(f"{folder} {lack}; give the --out folder of a build")
     if newer:
         theirs, ours = f"{made_by}, format {facts}", f"{mine}, format {FORMAT}"
         raise BadInput(f"{folder} was made by a newer version of magpie_hf ({theirs}; this is {ours}); update magpie_hf")
@@ -49,13 +47,17 @@ def unreadable(folder: Path, error: Exception) -> Torn:
     )
 
 
-def _lack(folder: Path) -> str | None:
-    """Why the folder holds no build; None where it holds one."""
+def _check_there(folder: Path) -> None:
+    """Raises BadInput where the folder holds no build."""
     if (folder / RUN / RECORD).is_file():
-        return None
+        return
+    if not folder.exists():
+        raise BadInput(f"{folder} does not exist; give the --out folder of a build")
     if not folder.is_dir():
-        return "is a file" if folder.exists() else "does not exist"
-    return "holds no build (no run/build.json)" if any(folder.iterdir()) else "is empty"
+        raise BadInput(f"{folder} is a file; give the --out folder of a build")
+    if not any(folder.iterdir()):
+        raise BadInput(f"{folder} is empty; give the --out folder of a build")
+    raise BadInput(f"{folder} holds no build (no run/build.json); give the --out folder of a build")
 
 
 def _numbers(text: str) -> list[int]:

@@ -36,7 +36,6 @@ TELLERS = (
     "bos_note",
     "_warnings",
     "_check",
-    "_lack",
 )  # functions that return such a text
 FILES = [*sorted((ROOT / "magpie_hf").rglob("*.py")), ROOT / "builders" / "hle_math.py"]
 

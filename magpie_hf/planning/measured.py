@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.engine import Request, Speed
 
 FORMAT = 1  # goes up when the file means something else
@@ -75,14 +75,14 @@ def read_probe(folder: Path) -> Measured | None:
 
 
 def read_json(file: Path, newest: int) -> dict[str, Any] | None:
-    """A record of a plan's; None where there is none. Raises BadInput where it is torn, or of a newer version."""
+    """A record of a plan's; None where there is none. Raises Torn where it cannot be read, BadInput where it is of a newer version."""
     if not file.is_file():
         return None
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
         written = facts["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file} cannot be read ({type(error).__name__}); remove it, and it is made anew") from error
+        raise Torn(f"{file} cannot be read ({type(error).__name__}); remove it, and it is made anew") from error
     if not isinstance(written, int) or written > newest:
         raise BadInput(f"{file} was written by a newer magpie_hf (format {written}, and this one reads {newest}); update it")
     return dict(facts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.measured import read_json
 from magpie_hf.progress.events import Event, Planned
 from magpie_hf.status import Status, status
@@ -25,15 +25,19 @@ class Keeping:
 
     The plan that a build began with stays, whatever is planned when it goes on; another build in the folder (other `said`) has its own.
     began: when the command began (monotonic seconds). Seconds are added up over commands; the last ones of one that was killed are lost.
-    Raises BadInput for a kept plan that cannot be read.
+    A kept plan that is torn is written anew. Raises BadInput for one of a newer version.
     """
 
     def __init__(self, out: Path, plan: Mapping[str, Any], said: Mapping[str, Any], then: Callable[[Event], None], began: float) -> None:
         self._file, self._then = out / "run" / KEPT, then
         self._began, self._kept = began, 0.0
         self._record: dict[str, Any] = {"format": FORMAT, "said": dict(said), "plan": dict(plan), "sessions": [0.0]}
-        before = read_json(self._file, FORMAT)
-        if before is not None and before.get("said") == self._record["said"]:
+        try:
+            before = read_json(self._file, FORMAT) or {}
+        except Torn:
+            before = {}
+            LOG.warning("%s is torn (the disk or the power failed while it was written); it is written again", self._file)
+        if before.get("said") == self._record["said"] and isinstance(before.get("sessions"), list):
             self._record = {**before, "sessions": [*before["sessions"], 0.0]}
 
     def take(self, event: Event) -> None:
