@@ -264,11 +264,11 @@ def test_search_filters_order_and_keys(built: Path, page_file: Path, opened: Cal
     page.keyboard.press("End")
     assert page.get_attribute(".item[aria-selected=true]", "aria-posinset") == "60"
     page.keyboard.press("Enter")
-    assert page.evaluate("() => document.activeElement.id") == "detail"
+    page.wait_for_function("() => document.activeElement.id === \'detail\'")
     page.keyboard.press("Escape")
-    assert page.evaluate("() => document.activeElement.id") == "scroll"
+    page.wait_for_function("() => document.activeElement.id === \'scroll\'")
     page.keyboard.press("/")
-    assert page.evaluate("() => document.activeElement.id") == "search"
+    page.wait_for_function("() => document.activeElement.id === \'search\'")
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     assert "Next and previous row" in page.inner_text("#help")
