@@ -371,7 +371,7 @@ class TestCommand:
         self, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        words = "--domains algebra --settings t0.8,t2.0 --draws 8 --instruction-max-tokens 64 --kv-cache-gb 1 --json"
+        words = "--domains algebra --settings t0.8,t2.0 --draws 8 --instruction-max-tokens 64 --kv-cache-gb 1 --json --dtype float32"
         code = main(["probe", str(demo_model), *words.split()])
         facts = json.loads(capsys.readouterr().out)
         cold, hot = (one["total"] for one in facts["settings"])

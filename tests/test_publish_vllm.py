@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from test_hub import REPO, WRITER, ended, expected, reloaded
 
-from conftest import ROOT
+from conftest import FAST, ROOT
 from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.commands.exits import INCOMPLETE, OK
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 
 # A model of this size labels by chance, and hardly ever agrees with itself.
-SMALL = ["--domains", "algebra,geometry", "--count", "6", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "256"]
+SMALL = ["--domains", "algebra,geometry", "--count", "6", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "256", *FAST]
 LENIENT = ["--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep", "--rl-agreement", "0.3", "--test-share", "0.3"]
 
 
@@ -25,7 +25,7 @@ def build(hub: LoopbackHub, home: Path, model: Path, out: Path, *words: str) -> 
     given = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "HF_TOKEN": WRITER}
     command = [sys.executable, "-m", "magpie_hf", "build", "--model", str(model), "--out", str(out), *SMALL, *LENIENT, *words]
     process = subprocess.Popen(command, env={**os.environ, **given}, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return ended(process, 300)
+    return ended(process, 550)
 
 
 def test_a_real_build_is_pushed_and_loads_again(demo_model: Path, tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ PROBLEMS = [
 
 @pytest.fixture(scope="module", params=["stepped", "async"])
 def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
-    engine = VLLM(resolve(str(demo_model)), form=request.param, context=2048, kv_cache_gigabytes=1, max_num_seqs=32)
+    engine = VLLM(resolve(str(demo_model), dtype="float32"), form=request.param, context=2048, kv_cache_gigabytes=1, max_num_seqs=32)
     yield engine
     engine.close()
 

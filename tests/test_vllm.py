@@ -22,7 +22,7 @@ import pytest
 from datasets import Dataset, load_dataset
 
 from chromium import Opened, chromium
-from conftest import ROOT, outlived
+from conftest import FAST, ROOT, outlived
 from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
 from magpie_hf.commands.exits import INCOMPLETE, OK
 from magpie_hf.domains import DOMAINS
@@ -39,7 +39,7 @@ CONTEXT = 512
 
 @pytest.fixture(scope="module", params=["stepped", "async"])
 def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
-    engine = VLLM(resolve(str(demo_model), max_length=CONTEXT), form=request.param, kv_cache_gigabytes=1, max_num_seqs=64)
+    engine = VLLM(resolve(str(demo_model), dtype="float32", max_length=CONTEXT), form=request.param, kv_cache_gigabytes=1, max_num_seqs=64)
     yield engine
     engine.close()
     assert not engines._LIVE
@@ -130,7 +130,7 @@ def test_an_engine_does_not_outlive_a_build_that_was_killed(demo_model: Path, tm
         import multiprocessing, sys, time
         from magpie_hf import VLLM, Sampling, resolve
         if __name__ == "__main__":
-            engine = VLLM(resolve({str(demo_model)!r}), form="async", context={CONTEXT}, kv_cache_gigabytes=1)
+            engine = VLLM(resolve({str(demo_model)!r}, dtype="float32"), form="async", context={CONTEXT}, kv_cache_gigabytes=1)
             engine.complete([[1, 2, 3]], Sampling(max_tokens=2), [0])
             print(*(child.pid for child in multiprocessing.active_children()), flush=True)
             time.sleep(60)
@@ -176,8 +176,13 @@ def run(*command: str, cwd: Path, codes: tuple[int, ...] = (0,)) -> str:
 
 
 def test_one_domain_end_to_end_and_again(demo_model: Path, tmp_path: Path) -> None:
-    """The builder to copy, as a user runs it: a build, then the same again, which loads no engine."""
-    command = [str(ROOT / "builders" / "one_domain.py"), str(demo_model), "out", "3"]
+    """The builder to copy, changed as a user would for a CPU: a build, then the same again, which loads no engine."""
+    text = (ROOT / "builders" / "one_domain.py").read_text()
+    assert "resolve(sys.argv[1])" in text
+    assert "max_tokens=1024" in text
+    text = text.replace("resolve(sys.argv[1])", 'resolve(sys.argv[1], dtype="float32")').replace("max_tokens=1024", "max_tokens=256")
+    (tmp_path / "one_domain.py").write_text(text)
+    command = ["one_domain.py", str(demo_model), "out", "3"]
     first = run(*command, cwd=tmp_path)
     assert "instruct" in first
     assert "train_prefs" in first
@@ -195,7 +200,7 @@ def test_the_readme_example_runs(demo_model: Path, tmp_path: Path) -> None:
     assert len(example.strip().splitlines()) <= 15
     model = "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert model in example
-    (tmp_path / "example.py").write_text(example.replace(model, str(demo_model)))
+    (tmp_path / "example.py").write_text(example.replace(f'"{model}"', f'{str(demo_model)!r}, dtype="float32"'))
     assert "train_prefs" in run("example.py", cwd=tmp_path)
 
 
@@ -208,7 +213,7 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     (other / "generation_config.json").unlink()
     arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--solver", str(other), "--domains", "algebra,calculus"]
     small = ["--count", "6", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "256", "--kv-cache-gb", "1", "--out", "out",
-             "--rl-agreement", "0.5", "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
+             "--rl-agreement", "0.5", "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep", *FAST]  # fmt: skip
     said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
     assert re.search(r"algebra +\d+ drawn -> 6 problems", said)
     assert "INFO" not in said
@@ -240,7 +245,7 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
 
 def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tmp_path: Path) -> None:
     """Ctrl-C, then SIGTERM, in the middle of a build by the command line."""
-    arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--domains", "algebra", "--count", "8", "--k", "2"]
+    arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--domains", "algebra", "--count", "8", "--k", "2", *FAST]
     small = ["--instruction-max-tokens", "64", "--max-tokens", "128", "--kv-cache-gb", "1", "--out", "out", "--shard-size", "4"]
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         process = subprocess.Popen([sys.executable, *arguments, *small], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
