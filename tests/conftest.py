@@ -23,6 +23,7 @@ from magpie_hf.chat import chat_of
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.errors import EngineError
 from magpie_hf.heldout import HeldOut
 from magpie_hf.models import Model, resolve
 from magpie_hf.recipe import Recipe
@@ -106,6 +107,20 @@ class Answers:
 @pytest.fixture
 def answers(demo_model: Path) -> Answers:
     return Answers(resolve(str(demo_model)))
+
+
+class Dying(Answers):
+    """Answers, until so many candidates were asked for."""
+
+    left = 200
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        if sampling.temperature == CANDIDATES:
+            with self.lock:
+                self.left -= 1
+            if self.left < 0:
+                raise EngineError("the engine died")
+        return super().__call__(prompt, sampling, seed)
 
 
 PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0  # the temperatures that tell the stages of `small_recipe` apart

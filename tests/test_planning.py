@@ -253,7 +253,7 @@ def test_a_plan_that_cannot_be_written_harms_no_view(
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answering = threading.Event()
     monkeypatch.setattr(sizes, "PATIENCE", 0.05)
-    monkeypatch.setattr(sizes, "_weights", lambda model: answering.wait(30))
+    monkeypatch.setattr(sizes, "weights_gigabytes", lambda model: answering.wait(30))
     found = sized("somebody/something", None)
     answering.set()
     assert (found.size, found.why) == (None, "the Hub did not answer within 0 seconds")

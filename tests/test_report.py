@@ -21,11 +21,10 @@ import pytest
 from playwright.sync_api import Browser
 
 from chromium import Opened, chromium
-from conftest import CANDIDATES, ROOT, Answers, small_recipe
+from conftest import ROOT, Answers, Dying, small_recipe
 from magpie_hf.cli import main
 from magpie_hf.commands import report as command
 from magpie_hf.commands.exits import BAD_INPUT, OK
-from magpie_hf.engines.base import Completion
 from magpie_hf.errors import EngineError
 from magpie_hf.folder import Folder
 from magpie_hf.heldout import HeldOut
@@ -35,7 +34,6 @@ from magpie_hf.progress.speed import read
 from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
 from magpie_hf.report.speed import speed
 from magpie_hf.report.write import MEGABYTES, report
-from magpie_hf.sampling import Sampling
 from magpie_hf.walk import build
 
 
@@ -326,24 +324,12 @@ def test_the_page_speaks_japanese(built: Path, tmp_path: Path, opened: Callable[
     assert "公開する解答" in page.inner_text("#detail") or "公開する解答がありません" in page.inner_text("#detail")
 
 
-class Dying(Answers):
-    """Answers, until so many candidates were asked for."""
-
-    left = 130
-
-    def __call__(self, prompt: list[int], sampling: Sampling, seed: int) -> Completion:
-        if sampling.temperature == CANDIDATES:
-            with self.lock:
-                self.left -= 1
-            if self.left < 0:
-                raise EngineError("the engine died")
-        return super().__call__(prompt, sampling, seed)
-
-
 def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(demo_model: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
     out = tmp_path / "out"
+    dying = Dying(resolve(str(demo_model)), answers=3)
+    dying.left = 130
     with pytest.raises(EngineError):
-        build(small_recipe(Dying(resolve(str(demo_model)), answers=3), count=40), out, shard_rows=8, shards_in_flight=3)
+        build(small_recipe(dying, count=40), out, shard_rows=8, shards_in_flight=3)
     before = sorted(out.rglob("*"))
     made = report(out, tmp_path / "stopped.html")
     assert sorted(out.rglob("*")) == before, "nothing is left in the build"

@@ -10,29 +10,13 @@ from pathlib import Path
 import pytest
 from datasets import DatasetDict, load_dataset
 
-from conftest import CANDIDATES, Answers, small_recipe
-from magpie_hf.engines.base import Completion
+from conftest import Answers, Dying, small_recipe
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.release import released
-from magpie_hf.sampling import Sampling
 from magpie_hf.unfinished import finished_part
 from magpie_hf.walk import build
-
-
-class Dying(Answers):
-    """Answers, until so many candidates were asked for."""
-
-    left = 200
-
-    def __call__(self, prompt: list[int], sampling: Sampling, seed: int) -> Completion:
-        if sampling.temperature == CANDIDATES:
-            with self.lock:
-                self.left -= 1
-            if self.left < 0:
-                raise EngineError("the engine died")
-        return super().__call__(prompt, sampling, seed)
 
 
 def recipe_of(answers: Answers) -> Recipe:

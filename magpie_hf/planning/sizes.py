@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from magpie_hf.engines.device import weights_gigabytes
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KnownModel, known
 from magpie_hf.models import Model, json_of
@@ -62,19 +63,9 @@ def _looked_up(model: Model) -> tuple[float | None, dict[str, Any]]:
 
     def look() -> None:
         try:
-            found.set_result((_weights(model), json_of(model, "config.json") or {}))
+            found.set_result((weights_gigabytes(model), json_of(model, "config.json") or {}))
         except BaseException as error:  # raised where it is waited for
             found.set_exception(error)
 
     threading.Thread(target=look, name="magpie-size", daemon=True).start()
     return found.result(PATIENCE)
-
-
-def _weights(model: Model) -> float | None:
-    """Gigabytes of its weights."""
-    if model.path:
-        files = [*Path(model.path).glob("*.safetensors")] or [*Path(model.path).glob("*.bin")]
-        return sum(file.stat().st_size for file in files) / 1e9
-    index = json_of(model, "model.safetensors.index.json") or json_of(model, "pytorch_model.bin.index.json")
-    size = (index or {}).get("metadata", {}).get("total_size")
-    return size / 1e9 if size else None
