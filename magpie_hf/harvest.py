@@ -19,7 +19,7 @@ from magpie_hf.domains import MOST_ROWS, Domain
 from magpie_hf.drawing import PROBE, draws_wanted
 from magpie_hf.errors import BadInput
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
-from magpie_hf.limits import MIN_YIELD
+from magpie_hf.limits import MIN_YIELD, check_min_yield
 from magpie_hf.problems.twins import Twins
 from magpie_hf.rows import Rows, in_memory
 from magpie_hf.schema import HARVEST
@@ -64,8 +64,7 @@ class Acceptance:
         for name, values in (("min_quality", QUALITIES), ("min_difficulty", DIFFICULTIES)):
             if getattr(self, name) not in values:
                 raise BadInput(f"{name} is {getattr(self, name)!r}; choose from {', '.join(values)}")
-        if not 0 <= self.min_yield < 1:
-            raise BadInput(f"min_yield is {self.min_yield:g}; give a share from 0 to below 1, such as 0.02")
+        check_min_yield(self.min_yield)
 
     def place(self, row: Row, drawn_for: str, domains: Sequence[str]) -> tuple[str, str | None]:
         """The domain that a draw would count for, and the reason why it does not, by its own columns."""

@@ -12,7 +12,7 @@ from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.harvest import Acceptance
 from magpie_hf.heldout import HeldOut
-from magpie_hf.limits import LANGUAGES, NEAR
+from magpie_hf.limits import LANGUAGES, NEAR, check_k, check_near, check_rl
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers import Scorer
@@ -69,18 +69,15 @@ class Recipe:
     held_out: HeldOut = field(default_factory=HeldOut)
 
     def __post_init__(self) -> None:
-        if self.k < 2:
-            raise BadInput(f"k is {self.k}, so no pairs are possible; give at least 2 candidates")
+        check_k(self.k)
         keys = [domain.key for domain in self.domains]
         if not keys or len({key.lower() for key in keys}) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
         names = [benchmark.name for benchmark in self.benchmarks]
         if twice := [name for name in names if names.count(name) > 1]:
             raise BadInput(f"two benchmarks are called {twice[0]}, so nobody could tell their rows apart; rename one")
-        if not 0 < self.near <= 1:
-            raise BadInput(f"near is {self.near}; give a share above 0 and at most 1, such as {NEAR}")
-        if self.rl_agreement is not None:
-            ExportRL("", self.held_out, "train", self.rl_agreement)  # which refuses what is no share
+        check_near(self.near)
+        check_rl(self.rl_agreement)
         for domain in self.domains:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in _TAKEN:
                 raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")

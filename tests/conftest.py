@@ -37,6 +37,15 @@ os.environ["LC_ALL"] = "C.UTF-8"  # the tests read English, whatever their reade
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--scale", action="store_true", help="run the tests marked scale, too")
+    parser.addoption("--own-cores", action="store_true", help="with -n: each worker keeps to its share of the cores; vLLM takes all")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if config.getoption("--own-cores") and worker:
+        cores, workers = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        number = int(worker.removeprefix("gw"))
+        os.sched_setaffinity(0, cores[number::workers] or {cores[number % len(cores)]})
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -39,7 +39,7 @@ def main(model: str, out: str, log: str) -> None:
     for key in ("algebra", "statistics"):
         steps = {"instruction": 64, "response": 160, "candidate": 128}
         samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in steps.items()}
-        domains.append(replace(DOMAINS[key], count=6, **samplings))
+        domains.append(replace(DOMAINS[key], count=5, **samplings))
     build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), Path(out), shard_rows=4, shards_in_flight=4)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_vllm import draws, results
+from test_builds_vllm import draws, results
 
 import reward_models as tiny
 from magpie_hf import VLLM, Engine, Judge, Model, Recipe, RewardModel, Sampling, build, chat_of, resolve
@@ -79,21 +79,21 @@ def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model
         }
     )
     asked = [
-        (turns * 4, Sampling(temperature=1.2, min_p=0.1, max_tokens=48, stop_token_ids=chat.turn_end_ids)),
+        (turns * 3, Sampling(temperature=1.2, min_p=0.1, max_tokens=32, stop_token_ids=chat.turn_end_ids)),
         (turns * 2, Sampling(temperature=0.8, top_p=0.9, repetition_penalty=1.1, max_tokens=32, logprobs=5)),
         (turns, Sampling(temperature=0.0, max_tokens=1, logprobs=20)),
         (turns, Sampling(temperature=1.0, max_tokens=64, schema=schema)),
         (turns, Sampling(temperature=1.0, max_tokens=4, allowed_token_ids=tuple(range(1000, 1100)))),
         (turns, Sampling(temperature=1.0, max_tokens=4, allowed_token_ids=tuple(range(1000, 4000)))),
-        ([[token] * CONTEXT, [token] * (CONTEXT - 3), [token] * 9], Sampling(temperature=0.0, max_tokens=300)),
-        ([chat.open_turn(None)] * 6, Sampling(temperature=2.0, max_tokens=100, stop_token_ids=chat.end_ids)),
+        ([[token] * CONTEXT, [token] * (CONTEXT - 3), [token] * 9], Sampling(temperature=0.0, max_tokens=40)),
+        ([chat.open_turn(None)] * 6, Sampling(temperature=2.0, max_tokens=48, stop_token_ids=chat.end_ids)),
     ]
     try:
         for prompts, sampling in asked:
             seeds = range(1000, 1000 + len(prompts))
             mine, theirs = (engine.complete(prompts, sampling, seeds) for engine in (here, there))
             same(mine, theirs)
-            assert sampling.max_tokens != 300 or mine[0].finish_reason == theirs[0].finish_reason == NO_ROOM
+            assert sampling.max_tokens != 40 or mine[0].finish_reason == theirs[0].finish_reason == NO_ROOM
     finally:
         here.close()
         there.close()

@@ -367,15 +367,13 @@ class TestCommand:
 
     @pytest.mark.vllm
     @pytest.mark.filterwarnings("ignore")
-    def test_on_real_vllm(
-        self, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
+    def test_on_real_vllm(self, demo_model: Path, tmp_path: Path) -> None:
         words = "--domains algebra --settings t0.8,t2.0 --draws 8 --instruction-max-tokens 64 --kv-cache-gb 1 --json --dtype float32"
-        code = main(["probe", str(demo_model), *words.split()])
-        facts = json.loads(capsys.readouterr().out)
+        command = [sys.executable, "-m", "magpie_hf", "probe", str(demo_model), *words.split()]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
+        facts = json.loads(done.stdout)
         cold, hot = (one["total"] for one in facts["settings"])
-        assert code == (INCOMPLETE if facts["recommended"]["refused"] else OK)
+        assert done.returncode == (INCOMPLETE if facts["recommended"]["refused"] else OK)
         assert (cold["draws"], hot["draws"], facts["asked"]) == (8, 8, 16)
         assert cold["ended"] > hot["ended"], "at T 2 nearly nothing comes to its end"
         assert facts["recommended"]["refused"] == (max(cold["usable_share"], hot["usable_share"]) < LEAST_YIELD)

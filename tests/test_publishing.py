@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from datasets import DatasetDict
+from datasets import DatasetDict, load_dataset
 from test_hub import READER, REPO, WRITER, ended, expected, reloaded, run
 
 import magpie_hf
@@ -23,7 +25,9 @@ from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.cli import main
 from magpie_hf.commands.exits import BAD_INPUT, OK
 from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.folder import Folder
 from magpie_hf.heldout import HeldOut
+from magpie_hf.metadata import metadata
 from magpie_hf.models import resolve
 from magpie_hf.walk import build
 from magpie_hf.wording import Wording
@@ -79,6 +83,24 @@ def test_every_configuration_and_split_loads_again(hub: LoopbackHub, built: Buil
         *(f"main {config} {side}" for config in ("algebra_rl", "geometry_rl", "candidates") for side in ("train", "test")),
     }
     assert reloaded(hub, tmp_path / "reader", "main") == wanted
+
+
+def test_a_folder_is_read_anew_where_but_a_score_differs(built: Build, tmp_path: Path) -> None:
+    """`datasets` knows a folder by its name and its card: two builds whose rows have the same sizes are two all the same."""
+    scores = []
+    for number, made in enumerate(("one", "other")):
+        folder = tmp_path / made / "out"
+        shutil.copytree(built[0], folder)
+        (file,) = (folder / "candidates").glob("train-*.parquet")
+        table = pq.read_table(file)
+        rows = table.to_pylist()
+        rows[0]["candidates"][0]["score"] = 3.25 + number / 4
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), file)
+        contents = Folder(folder).contents(folder.glob("*/*-of-*.parquet"))
+        (folder / "README.md").write_text(f"---\n{metadata(contents)}\n---\n")
+        loaded = load_dataset(str(folder), "candidates", split="train", cache_dir=str(tmp_path / "cache"))
+        scores.append(loaded[0]["candidates"][0]["score"])
+    assert scores == [3.25, 3.5]
 
 
 def test_the_library_publishes_too(client: LoopbackHub, built: Build, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from magpie_hf.known import KNOWN_MODELS
 from magpie_hf.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.language import tr
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
+from magpie_hf.models import DTYPES
 from magpie_hf.problems.benchmarks import PRESETS
 from magpie_hf.stopping import stopping_at_once
 
@@ -83,7 +84,7 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
         how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
     how.add_argument("--max-tokens", type=whole, help="bound of answers and candidates")
     how.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
-    how.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
+    how.add_argument("--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)")
 
     rules = build.add_argument_group("pairs and problems with an agreed answer")
     rules.add_argument("--min-agreement", type=decimal, default=0.5, help="share of the votes that makes an answer right (default: 0.5)")

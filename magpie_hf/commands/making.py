@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from magpie_hf.commands.options import roles
+from magpie_hf.commands.options import labelling, roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.known import known
 from magpie_hf.language import tr, translated
+from magpie_hf.limits import check_k, check_languages, check_min_yield, check_near, check_opening, check_pairs, check_rl
 from magpie_hf.models import Model, repository_or_folder, resolve
 from magpie_hf.problems.benchmarks import Benchmark, NotChecked, benchmarks_of
 
@@ -29,13 +30,30 @@ TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tok
 
 def check_engine(options: argparse.Namespace, *more: str) -> None:
     """Raises BadInput where an option that says how an engine runs, or one of `more`, is out of its range."""
-    for name in (*more, "max_num_seqs", "tensor_parallel_size", "data_parallel_size"):
+    for name in (*more, "max_num_seqs", "max_model_len", "tensor_parallel_size", "data_parallel_size"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
+    if options.kv_cache_gb is not None and not 0 < options.kv_cache_gb < float("inf"):
+        raise BadInput(f"--kv-cache-gb is {options.kv_cache_gb:g}; give a number of GB above 0")
     if not 0 < options.gpu_memory_utilization <= 1:
         raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
     if given := [name for name in ("tensor_parallel_size", "data_parallel_size") if options.endpoint and getattr(options, name)]:
         raise BadInput(f"--{given[0].replace('_', '-')} says how engines here are laid out, and --endpoint that none runs here; give one")
+
+
+def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
+    """Raises BadInput for rules of which no build comes, before anything is loaded for them."""
+    for domain in domains:
+        if domain.opening is not None:
+            check_opening(domain.opening)
+    check_languages(_languages(options))
+    check_near(options.near)
+    check_min_yield(options.min_yield)
+    check_k(options.k)
+    check_pairs(options.min_agreement, options.min_margin, options.min_correctness_margin, options.max_length_ratio)
+    check_rl(options.rl_agreement)
+    labelling(options)
+    benchmarks_named(options)
 
 
 def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
@@ -122,7 +140,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         options.k,
         options.seed,
         tagger=engines.get("tagger"),
-        languages=tuple(dict.fromkeys(code.strip() for code in options.languages.split(","))),
+        languages=_languages(options),
         benchmarks=benchmarks,
         not_checked=not_checked,
         embedder=engines.get("embedder"),
@@ -132,6 +150,10 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         rl_agreement=options.rl_agreement,
         held_out=HeldOut(options.test_share, options.test_seed),
     )
+
+
+def _languages(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code.strip() for code in options.languages.split(",")))
 
 
 def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
@@ -158,13 +180,21 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
     """Which draws are good enough, by the options. Raises BadInput for a rule on labels that nobody gives."""
     from magpie_hf.harvest import Acceptance
 
-    unsolvable = None if options.unsolvable is None else options.unsolvable == "drop"
-    rules = {"off_domain": options.off_domain, "min_quality": options.min_quality, "min_difficulty": options.min_difficulty}
-    given = {name: value for name, value in {**rules, "drop_unsolvable": unsolvable}.items() if value is not None}
-    if given and options.tagger == "none":
-        name = next(iter(given)).removeprefix("drop_").replace("_", "-")
-        raise BadInput(f"--{name} is given and --tagger is none, so nobody labels the problems; leave one of them out")
+    given = labelling(options)
+    if "unsolvable" in given:
+        given["drop_unsolvable"] = given.pop("unsolvable") == "drop"
     return Acceptance(min_yield=options.min_yield, **given)
+
+
+def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
+    """The benchmarks to look for, each once. Raises BadInput for a name that is none, and where there must be some and are none."""
+    named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
+    if options.decontaminate is not None and not named:
+        raise BadInput("--decontaminate names no benchmark; name some, such as all, or leave it out")
+    wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
+    if options.require_decontamination and not wanted:
+        raise BadInput("--require-decontamination is given and no benchmark; name some with --decontaminate, such as all")
+    return list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
 
 
 def _benchmarks(options: argparse.Namespace, say: Callable[[str], None]) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
@@ -172,13 +202,7 @@ def _benchmarks(options: argparse.Namespace, say: Callable[[str], None]) -> tupl
     from magpie_hf.problems.loading import load_benchmark
     from magpie_hf.session import no_progress_bars
 
-    named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
-    if options.decontaminate is not None and not named:
-        raise BadInput("--decontaminate names no benchmark; name some, such as all, or leave it out")
-    wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
-    wanted = list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
-    if options.require_decontamination and not wanted:
-        raise BadInput("--require-decontamination is given and no benchmark; name some with --decontaminate, such as all")
+    wanted = benchmarks_named(options)
     with no_progress_bars():
         found = [load_benchmark(benchmark) for benchmark in wanted]
     missing = tuple(one for one in found if isinstance(one, NotChecked))

@@ -80,6 +80,16 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
     return parts
 
 
+def labelling(options: argparse.Namespace) -> dict[str, Any]:
+    """The rules on labels that are given, by option. Raises BadInput where nobody labels."""
+    names = ("off_domain", "min_quality", "min_difficulty", "unsolvable")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if given and options.tagger == "none":
+        name = next(iter(given)).replace("_", "-")
+        raise BadInput(f"--{name} is given and --tagger is none, so nobody labels the problems; leave one of them out")
+    return given
+
+
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
     """The domains of a build, with the values that options override. Raises BadInput for a count that is out of its range."""
     if options.count is not None and options.count < 1:

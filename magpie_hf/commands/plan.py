@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from magpie_hf.commands import build
 from magpie_hf.commands.exits import OK
-from magpie_hf.commands.making import check_devices, check_engine, named, recipe_of
+from magpie_hf.commands.making import check_devices, check_engine, check_rules, named, recipe_of
 from magpie_hf.commands.options import domains as domains_of
 from magpie_hf.commands.options import number, roles
 from magpie_hf.errors import BadInput
@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.planning.wanted import out_of, outline_of
 
     domains = domains_of(options)
+    check_rules(options, domains)
     outline = outline_of(options, domains, roles(options))
     check_engine(options, "shard_size", "shards_in_flight")
     _check(options)

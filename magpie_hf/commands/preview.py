@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magpie_hf.commands.making import named
+from magpie_hf.commands.making import check_rules, named
 from magpie_hf.commands.options import domains as domains_of
 from magpie_hf.commands.options import roles
 
@@ -32,6 +32,7 @@ def preview(options: argparse.Namespace) -> Preview:
     from magpie_hf.planning.wanted import out_of, outline_of
 
     domains = domains_of(options)
+    check_rules(options, domains)
     outline = outline_of(options, domains, roles(options))
     out = out_of(options, outline, named(domains))
     plan = plan_of(options, outline, out)

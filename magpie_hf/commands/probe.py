@@ -13,7 +13,7 @@ from magpie_hf.commands.making import HEADROOM, Spec, check_devices, check_engin
 from magpie_hf.commands.options import add_engine, number
 from magpie_hf.commands.watching import naming
 from magpie_hf.domains import DOMAINS, select
-from magpie_hf.models import repository_or_folder, resolve
+from magpie_hf.models import DTYPES, repository_or_folder, resolve
 from magpie_hf.probing.settings import DEFAULT_SETTINGS, HOW_TO_NAME, select_settings
 from magpie_hf.progress.noise import caught
 from magpie_hf.stopping import stopping_at_once
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     probe.add_argument("--instruction-max-tokens", type=whole, help="max-tokens of the problems (default: the domain's own)")
     probe.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit)")
     probe.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
-    probe.add_argument("--dtype", default="auto", help="auto, bfloat16, float16 or float32")
+    probe.add_argument("--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)")
     probe.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
     add_engine(probe.add_argument_group("where and how fast"))
     probe.set_defaults(run=run)

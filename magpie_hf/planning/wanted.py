@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.domains import Domain
-from magpie_hf.errors import BadInput
 from magpie_hf.heldout import HeldOut
 from magpie_hf.models import repository_or_folder
 from magpie_hf.planning.outline import Outline
@@ -24,10 +23,8 @@ _TELLING = (
 def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
     """The outline of the build that the options describe. roles: which model has which part, as the user named it.
 
-    Raises BadInput for values of which no build comes.
+    Raises BadInput for a share of tests that is none.
     """
-    if options.k < 2:
-        raise BadInput(f"k is {options.k}, so no pairs are possible; give at least 2 candidates")
     return Outline(
         domains,
         {role: repository_or_folder(name) for role, name in roles.items()},

@@ -10,8 +10,7 @@ from typing import ClassVar
 from datasets import Features
 
 from magpie_hf.chat import chat_of
-from magpie_hf.errors import BadInput
-from magpie_hf.limits import LANGUAGES
+from magpie_hf.limits import LANGUAGES, check_languages
 from magpie_hf.models import Model
 from magpie_hf.problems.language import language_of
 from magpie_hf.problems.rules import reason_of, trim
@@ -40,8 +39,7 @@ class Clean(Stage):
     languages: tuple[str, ...] = LANGUAGES
 
     def __post_init__(self) -> None:
-        if not self.languages or not all(re.fullmatch(r"[a-z]{2,3}", language) for language in self.languages):
-            raise BadInput(f"the languages are {self.languages!r}; give codes of ISO 639-1, such as en and ja")
+        check_languages(self.languages)
 
     @property
     def adds(self) -> Features:

@@ -10,8 +10,8 @@ from datasets import Features
 
 from magpie_hf.answers.extraction import final_answer
 from magpie_hf.chat import SOLVING_INSTRUCTION
-from magpie_hf.errors import BadInput
 from magpie_hf.heldout import HeldOut
+from magpie_hf.limits import check_rl
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL, Side, Text
 from magpie_hf.stage import Batch
 
@@ -176,8 +176,7 @@ class ExportRL(_Divided):
         return self.side
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_agreement <= 1:
-            raise BadInput(f"the agreement of the RL problems is {self.min_agreement}; give a share from 0 to 1, such as 0.6")
+        check_rl(self.min_agreement)
         object.__setattr__(self, "min_agreement", float(self.min_agreement))
 
     def row(self, row: Row) -> Row | None:

@@ -13,6 +13,7 @@ from datasets import Features
 from magpie_hf.chat import Chat, chat_of
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import check_opening
 from magpie_hf.sampling import Sampling
 from magpie_hf.schema import INSTRUCTION
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
@@ -127,8 +128,7 @@ def _joined(opening: Completion, rest: Completion) -> Completion:
 
 
 def _temperature(opening: float) -> float:
-    if isinstance(opening, bool) or not isinstance(opening, (int, float)) or not 0 <= opening <= 2:
-        raise BadInput(f"opening is {opening!r}; give the first token's temperature, from 0 to 2, or None for a free draw")
+    check_opening(opening)
     return float(opening) + 0.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.errors import BadInput
+from magpie_hf.limits import check_pairs
 from magpie_hf.schema import PAIR
 from magpie_hf.stage import Batch, Stage
 
@@ -43,14 +42,7 @@ class Pair(Stage):
     max_length_ratio: float = 4.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.min_margin) and self.min_margin >= 0):
-            raise BadInput(f"min_margin is {self.min_margin}; give a finite number of at least 0")
-        if self.min_correctness_margin is not None and not math.isfinite(self.min_correctness_margin):
-            raise BadInput(f"min_correctness_margin is {self.min_correctness_margin}; give a finite number, or None for no floor")
-        if not self.max_length_ratio >= 1:
-            raise BadInput(f"max_length_ratio is {self.max_length_ratio}; give a number of at least 1")
-        if not 0 <= self.min_agreement <= 1:
-            raise BadInput(f"min_agreement is {self.min_agreement}; give a share from 0 to 1")
+        check_pairs(self.min_agreement, self.min_margin, self.min_correctness_margin, self.max_length_ratio)
         for name in ("min_agreement", "min_margin", "min_correctness_margin", "max_length_ratio"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, float(value))

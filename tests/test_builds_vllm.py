@@ -1,0 +1,204 @@
+"""Whole builds of the small model on real vLLM: by a script, by the command line, stopped, and killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, load_dataset
+
+from chromium import Opened, chromium
+from conftest import FAST, ROOT, outlived
+from magpie_hf import chat_of, resolve
+from magpie_hf.commands.exits import INCOMPLETE, OK
+from magpie_hf.engines import journal
+from magpie_hf.progress.noise import LEVEL
+from magpie_hf.progress.speed import read as read_speed
+
+pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
+
+
+def run(*command: str, cwd: Path, codes: tuple[int, ...] = (0,)) -> str:
+    given = {name: value for name, value in os.environ.items() if name != LEVEL}  # which an engine in this process has set
+    done = subprocess.run([sys.executable, *command], env=given, cwd=cwd, capture_output=True, text=True, timeout=540, check=False)
+    assert done.returncode in codes, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_one_domain_end_to_end_and_again(demo_model: Path, tmp_path: Path) -> None:
+    """The builder to copy, changed as a user would for a CPU: a build, then the same again, which loads no engine."""
+    text = (ROOT / "builders" / "one_domain.py").read_text()
+    assert "resolve(sys.argv[1])" in text
+    assert "max_tokens=1024" in text
+    text = text.replace("resolve(sys.argv[1])", 'resolve(sys.argv[1], dtype="float32")').replace("max_tokens=1024", "max_tokens=256")
+    (tmp_path / "one_domain.py").write_text(text)
+    command = ["one_domain.py", str(demo_model), "out", "3"]
+    first = run(*command, cwd=tmp_path)
+    assert "instruct" in first
+    assert "train_prefs" in first
+    rows = load_dataset(str(tmp_path / "out"), "logic", split="train_sft", cache_dir=str(tmp_path / "cache"))
+    assert len(rows) == len(set(rows["id"])) > 0
+    assert not any(chat_of(resolve(str(demo_model))).special_pattern.search(row["solution"]) for row in rows)
+    again = run(*command, cwd=tmp_path)
+    assert "instruct" not in again
+    assert again.splitlines()[-8:] == first.splitlines()[-8:]
+
+
+def test_the_readme_example_runs(demo_model: Path, tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(# A library.*?)```", text, flags=re.DOTALL)
+    assert len(example.strip().splitlines()) <= 15
+    model = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert model in example
+    (tmp_path / "example.py").write_text(example.replace(f'"{model}"', f'{str(demo_model)!r}, dtype="float32"'))
+    assert "train_prefs" in run("example.py", cwd=tmp_path)
+
+
+def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_path: Path) -> None:
+    """Problems by one model, answers by another: both are loaded, once each, and the rows say who said what."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in demo_model.iterdir():
+        (other / file.name).symlink_to(file)
+    (other / "generation_config.json").unlink()
+    arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--solver", str(other), "--domains", "algebra,calculus"]
+    small = ["--count", "4", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "1", "--out", "out",
+             "--rl-agreement", "0.5", "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep", *FAST]  # fmt: skip
+    said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
+    assert re.search(r"algebra +\d+ drawn -> 4 problems", said)
+    assert "INFO" not in said
+    assert "Initializing a V1 LLM engine" in (tmp_path / "out" / "run" / "log.txt").read_text(), "what vLLM says is in the log"
+    loaded = [event for event in read_speed(tmp_path / "out") if event["event"] in ("opened", "closed")]
+    names = {event["engine"] for event in loaded if event["event"] == "closed"}
+    assert names == {event["engine"] for event in loaded if event["event"] == "opened"} == {demo_model.name, "other"}
+    assert all(event["seconds"] > 0.1 for event in loaded if event["event"] == "opened")
+    files = [str(file) for file in (tmp_path / "out").glob("*/train_*.parquet")]
+    rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(rows) > 0
+    for row in rows:
+        assert row["generation"]["problem_model"] == demo_model.name
+        assert row["generation"]["response_model"] == "other"
+    assert "finished" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
+    assert "report.html: " in run("-m", "magpie_hf", "report", "out", cwd=tmp_path)
+    with chromium() as browser:
+        opened = Opened.at(browser, tmp_path / "out" / "report.html")
+        assert opened.page.inner_text("#found").startswith("8 of ")
+        assert rows[0]["id"] in opened.open(rows[0]["id"])
+        assert opened.page.locator("#detail .candidate").count() == 2
+        opened.close()
+    script = "import sys; from magpie_hf.cli import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
+    again = run("-c", script, *arguments[2:], *small, cwd=tmp_path)
+    assert "rows of finished shards were found" in again
+    assert "engine" not in again.split("drawn")[0], "nothing is made again"
+    assert again.splitlines()[-1] == "[]", "and nothing heavy is loaded"
+
+
+def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tmp_path: Path) -> None:
+    """Ctrl-C, then SIGTERM, in the middle of a build by the command line."""
+    arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--domains", "algebra", "--count", "8", "--k", "2", *FAST]
+    small = ["--instruction-max-tokens", "64", "--max-tokens", "128", "--kv-cache-gb", "1", "--out", "out", "--shard-size", "4"]
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = subprocess.Popen([sys.executable, *arguments, *small], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        before = results(tmp_path / "out")
+        until(lambda known=before: len(results(tmp_path / "out")) > len(known) + 1, process)
+        process.send_signal(number)
+        began = time.monotonic()
+        error = process.communicate(timeout=60)[1].decode()
+        assert time.monotonic() - began < 5
+        assert process.returncode == code
+        assert error.strip().count("\n") == 0, "the last words alone"
+        assert re.search(
+            r"stopped; [\d,]+ rows of finished shards and [\d,]+ requests of others are safe in out. Go on with: python ", error
+        )
+        after = results(tmp_path / "out")
+        assert before.items() <= after.items(), "what was finished is there as it was"
+    assert "stopped before its end" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
+
+
+def test_killed_at_random_moments_a_real_build_ends_like_others(demo_model: Path, tmp_path: Path) -> None:
+    """A build from start to end, and one that is killed (kill -9) twice: the engine counts what it finished, and when."""
+    rng = random.Random(3)
+    builds = {"whole": [], "killed": [rng.randint(1, 12), rng.randint(25, 40)]}
+    for name, moments in builds.items():
+        log = tmp_path / f"{name}.log"
+        command = [sys.executable, str(ROOT / "tests" / "real_build.py"), str(demo_model), str(tmp_path / name), str(log)]
+        safe: set[str] = set()
+        seen = 0
+        for moment in [*moments, None]:
+            with (tmp_path / "stderr").open("w") as stderr:
+                process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=stderr)
+            if moment is None:
+                assert process.wait(540) == 0, (tmp_path / "stderr").read_text()[-2000:]
+            else:
+                until(lambda file=log, size=moment: len(finished(file)) >= size, process)
+                process.kill()
+            ended = time.time()
+            process.wait()
+            new = [key for key, _ in finished(log)[seen:]]
+            assert len(new) == len(set(new))
+            assert not safe & set(new), "no finished request is asked again"
+            safe = {key for key, when in finished(log) if when < ended - 0.1}  # what came later was on its way to the disk
+            seen += len(new)
+    assert not [file for name in builds for file in outlived(tmp_path / name)], "no journal outlives its shard"
+    drawn, texts = {}, {}
+    for name in builds:
+        drawn[name], beyond = draws(tmp_path / name)
+        texts[name] = {key: text for key, text in results(tmp_path / name).items() if key not in beyond}
+    assert drawn["whole"] == drawn["killed"], "the same rows from the same prompts and seeds"
+    same = sum(texts["killed"].get(key) == text for key, text in texts["whole"].items())
+    assert same >= 0.9 * len(texts["whole"]), "and but for the last bits of a logit the same words"
+
+
+def until(reached: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Wait for something that the process does before it ends."""
+    deadline = time.monotonic() + seconds
+    while not reached() and time.monotonic() < deadline:
+        assert process.poll() is None, "it is stopped in the middle"
+        time.sleep(0.02)
+    assert reached()
+
+
+def finished(log: Path) -> list[tuple[str, float]]:
+    """The requests that the engine finished, and when."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(line.split()[0], float(line.split()[1])) for line in lines]
+
+
+def draws(out: Path) -> tuple[dict[str, str], set[str]]:
+    """The request that each draw came from, up to the last that was needed; and the requests of those beyond."""
+    judged = {key: lane["judged"] for key, lane in json.loads((out / "run" / "harvest.json").read_text()).items()}
+    needed, beyond = {}, set()
+    for file in out.glob("run/*/instruct-*/*-*.arrow"):
+        for number, row in enumerate(Dataset.from_file(str(file)), start=int(file.stem.split("-")[0])):
+            if number < judged[file.parent.parent.name]:
+                needed[row["id"]] = row["request"]
+            else:
+                beyond.add(row["request"])
+    return needed, beyond
+
+
+def results(out: Path) -> dict[str, str]:
+    """The texts of finished requests by key, in journals and shards."""
+    found = {}
+    for file in out.rglob("*.journal"):
+        with contextlib.suppress(FileNotFoundError):  # its shard was finished meanwhile
+            found |= {key: value[0].strip() for key, value in journal.read(file)[0].items()}
+    for file in out.glob("run/*/*/*-*.arrow"):
+        table = Dataset.from_file(str(file))
+        if "parent" not in table.column_names:  # published rows, made of others
+            continue
+        if "raw_instruction" in table.column_names:
+            found |= dict(zip(table["request"], (text.strip() for text in table["raw_instruction"]), strict=True))
+        for column in {"solutions", "candidates"} & set(table.column_names):
+            found |= {one["request"]: one["text"] for row in table[column] for one in row or ()}
+    return found
