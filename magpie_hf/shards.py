@@ -61,7 +61,7 @@ class ShardFolder:
             if begin < stop and start < end:
                 records, torn = journal.read(file)
                 if torn:
-                    LOG.warning("%s has %d torn record%s; the rest is used", file, torn, "s" if torn > 1 else "")
+                    LOG.warning("torn records in %s: %d; the rest is used", file, torn)
                 yield from records.items()
         for begin, end, file in self.spans("arrow"):
             rows = self.rows(begin, end, file) if begin < stop and start < end else None

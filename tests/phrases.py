@@ -92,6 +92,17 @@ def _told() -> Iterator[tuple[Path, ast.expr]]:
                         yield file, node.value
 
 
+@cache
+def warned() -> tuple[Phrase, ...]:
+    """The templates of the package's own warnings; those that are nothing but what another says, left out."""
+    found = []
+    for file, call in _calls("warning"):
+        text = call.args[0]
+        assert isinstance(text, ast.Constant), f"{file}:{call.lineno} warns of what is no literal"
+        found += [Phrase(template, f"{file}:{call.lineno}") for template in (list(_of_percent(text.value)) or [text.value])]
+    return tuple(found)
+
+
 def unread() -> list[str]:
     """Errors whose text nothing here finds a literal for."""
     calls = _calls("BadInput", "Torn", "EngineError", "HubError", "NothingMade", "LowYield")
@@ -122,8 +133,8 @@ def literals() -> frozenset[str]:
 
 
 def _of_percent(text: str) -> Iterator[str]:
-    """argparse's %(name)s and %s as numbered fields."""
-    parts = re.split(r"%(?:\(\w+\))?[sr]", text)
+    """%(name)s, %s, %r and %d, of argparse and logging, as numbered fields."""
+    parts = re.split(r"%(?:\(\w+\))?[srd]", text)
     if len(parts) > 1:
         yield "".join(part + f"{{{number}}}" for number, part in enumerate(parts[:-1])) + parts[-1]
 

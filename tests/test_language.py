@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 import subprocess
 import sys
@@ -16,11 +18,13 @@ from magpie_hf import cli
 from magpie_hf.cli import main
 from magpie_hf.columns import padded, width, wrapped
 from magpie_hf.commands.exits import BAD_INPUT
+from magpie_hf.commands.watching import _warnings
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
 from magpie_hf.known import KNOWN_SCORERS
 from magpie_hf.language import TABLE, _table, tr, translated, use, wanted
 from magpie_hf.planning.heading import heading
+from magpie_hf.progress.lines import Plain
 
 sys.path.insert(0, str(ROOT / "builders"))
 
@@ -52,7 +56,7 @@ def english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_everything_that_can_be_said_is_in_the_table() -> None:
-    said = [(phrase.text, phrase.where) for phrase in (*phrases.said(), *phrases.raised())]
+    said = [(phrase.text, phrase.where) for phrase in (*phrases.said(), *phrases.raised(), *phrases.warned())]
     said += [(text, "argparse, roles, models") for text in (*ARGPARSE, *ROLES, *phrases.known(), str(hle_math.__doc__))]
     own = [(text, where) for text, where in said if re.search("[a-zA-Z]{2}", re.sub(r"{[^}]*}", "", text))]
     assert len(own) > 400
@@ -159,6 +163,13 @@ def test_errors_are_in_japanese(
     assert error.startswith("magpie-hf: ")
     assert line in error
     assert error.count("\n") == 1
+
+
+def test_warnings_are_in_japanese(japanese: None) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    with _warnings(Plain(out, err).take):
+        logging.getLogger("magpie_hf").warning("torn records in %s: %d; the rest is used", "x.journal", 2)
+    assert err.getvalue() == "x.journal に壊れた記録が 2 件あります。残りを使います\n"
 
 
 def test_the_language_is_the_options_or_the_locales() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.language import translated
 from magpie_hf.progress import noise
 from magpie_hf.progress.events import Event, Planned, Said, Speed
 from magpie_hf.progress.lines import Json, Plain, Quiet, View
@@ -130,6 +131,6 @@ class _Telling(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._tell(Said(harmless(record.getMessage()), "warning"))
+            self._tell(Said(harmless(translated(record.getMessage())), "warning"))
         except OSError:  # it cannot be shown, which is no matter of whoever warns
             self.handleError(record)

@@ -68,6 +68,10 @@ class Compared:
     planned: float
     came: float
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.planned, int | float):
+            raise TypeError(self.planned)
+
     @property
     def ratio(self) -> float | None:
         """What came by what was planned."""
