@@ -217,7 +217,7 @@ def _front_matter(text: str) -> dict[str, Any]:
     if not lines or lines[0].strip() != "---" or "---" not in lines[1:]:
         return {}
     try:
-        front = yaml.safe_load("\n".join(lines[1 : lines.index("---", 1)]))
-    except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-13-45
+        front = yaml.load("\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader)  # for which every value is a text
+    except yaml.YAMLError:
         return {}
     return front if isinstance(front, dict) else {}

@@ -35,12 +35,10 @@ class Logged(VLLM):
 def main(model: str, out: str, log: str) -> None:
     # In float32 another batch changes a logit in its seventh digit, which almost never changes a word.
     engine = Logged(resolve(model, dtype="float32"), context=1024, kv_cache_gigabytes=1, max_num_seqs=32, log=log)
-    domains = []
-    for key in ("algebra", "statistics"):
-        steps = {"instruction": 64, "response": 160, "candidate": 128}
-        samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in steps.items()}
-        domains.append(replace(DOMAINS[key], count=5, **samplings))
-    build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), Path(out), shard_rows=4, shards_in_flight=4)
+    bounds = {"instruction": 64, "response": 160, "candidate": 128}
+    samplings = {step: replace(getattr(DOMAINS["algebra"], step), max_tokens=bound) for step, bound in bounds.items()}
+    domain = replace(DOMAINS["algebra"], count=6, **samplings)
+    build(Recipe(engine, engine, Judge(engine), (domain,), k=2), Path(out), shard_rows=3, shards_in_flight=4)
 
 
 if __name__ == "__main__":

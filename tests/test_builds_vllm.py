@@ -72,10 +72,10 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
         (other / file.name).symlink_to(file)
     (other / "generation_config.json").unlink()
     arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--solver", str(other), "--domains", "algebra,calculus"]
-    small = ["--count", "4", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "1", "--out", "out",
+    small = ["--count", "3", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "1", "--out", "out",
              "--rl-agreement", "0.5", "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep", *FAST]  # fmt: skip
     said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
-    assert re.search(r"algebra +\d+ drawn -> 4 problems", said)
+    assert re.search(r"algebra +\d+ drawn -> 3 problems", said)
     assert "INFO" not in said
     assert "Initializing a V1 LLM engine" in (tmp_path / "out" / "run" / "log.txt").read_text(), "what vLLM says is in the log"
     loaded = [event for event in read_speed(tmp_path / "out") if event["event"] in ("opened", "closed")]
@@ -92,7 +92,7 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     assert "report.html: " in run("-m", "magpie_hf", "report", "out", cwd=tmp_path)
     with chromium() as browser:
         opened = Opened.at(browser, tmp_path / "out" / "report.html")
-        assert opened.page.inner_text("#found").startswith("8 of ")
+        assert opened.page.inner_text("#found").startswith("6 of ")
         assert rows[0]["id"] in opened.open(rows[0]["id"])
         assert opened.page.locator("#detail .candidate").count() == 2
         opened.close()
@@ -128,7 +128,7 @@ def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tm
 def test_killed_at_random_moments_a_real_build_ends_like_others(demo_model: Path, tmp_path: Path) -> None:
     """A build from start to end, and one that is killed (kill -9) twice: the engine counts what it finished, and when."""
     rng = random.Random(3)
-    builds = {"whole": [], "killed": [rng.randint(1, 12), rng.randint(25, 40)]}
+    builds = {"whole": [], "killed": [rng.randint(1, 8), rng.randint(14, 22)]}
     for name, moments in builds.items():
         log = tmp_path / f"{name}.log"
         command = [sys.executable, str(ROOT / "tests" / "real_build.py"), str(demo_model), str(tmp_path / name), str(log)]

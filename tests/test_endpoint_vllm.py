@@ -79,8 +79,8 @@ def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model
         }
     )
     asked = [
-        (turns * 3, Sampling(temperature=1.2, min_p=0.1, max_tokens=32, stop_token_ids=chat.turn_end_ids)),
-        (turns * 2, Sampling(temperature=0.8, top_p=0.9, repetition_penalty=1.1, max_tokens=32, logprobs=5)),
+        (turns * 2, Sampling(temperature=1.2, min_p=0.1, max_tokens=32, stop_token_ids=chat.turn_end_ids)),
+        (turns, Sampling(temperature=0.8, top_p=0.9, repetition_penalty=1.1, max_tokens=32, logprobs=5)),
         (turns, Sampling(temperature=0.0, max_tokens=1, logprobs=20)),
         (turns, Sampling(temperature=1.0, max_tokens=64, schema=schema)),
         (turns, Sampling(temperature=1.0, max_tokens=4, allowed_token_ids=tuple(range(1000, 1100)))),

@@ -166,7 +166,7 @@ def test_what_is_given_belongs_to_the_models(tmp_path: Path) -> None:
         ("---\nlicense: [mit, gpl-3.0]\n---\n", None),
         ("---\nlicense: [mit]\n---\n", "mit"),
         ("---\nlicense: [mit\n---\n", None),
-        ("---\nlicense: mit\nreleased: 2026-13-45\n---\n", None),
+        ("---\nlicense: mit\nreleased: 2026-13-45\n---\n", "mit"),
         ("---\n- mit\n---\n", None),
         ("---\nlanguage: en\n---\n", None),
         ("---\nlicense: mit\n", None),

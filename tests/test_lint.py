@@ -463,11 +463,14 @@ def test_a_card_that_is_false(tmp_path: Path, name: str) -> None:
     assert all(line.startswith("README.md: ") and "\n" not in line for line in lines)
 
 
-def test_metadata_that_is_none(tmp_path: Path) -> None:
+def test_metadata_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one(lint_card("# A card\n", {}), "does not begin with metadata")
     one(lint_card("---\nlicense: mit\n", {}), "does not begin with metadata")
     one(lint_card("---\n- mit\n---\n", {}), "is no mapping")
     one(lint_card("---\nlicense: [mit\n---\n", {}), "is no YAML")
+    one(lint_card("---\nlicense: mit\ndate: 2026-13-45\n---\n", {}), "is no YAML")
+    known = yaml.SafeLoader.yaml_constructors
+    monkeypatch.setattr(yaml.SafeLoader, "yaml_constructors", known | {"tag:yaml.org,2002:timestamp": known["tag:yaml.org,2002:str"]})
     one(lint_card("---\nlicense: mit\ndate: 2026-13-45\n---\n", {}), "is no YAML")
     one(lint_card("---\n? [a, b]\n: c\n---\n", {}), "is no YAML")
     front, faults = front_matter("---\nlicense: mit\nconfigs:\n- a: 1\n  a: 2\nlicense: gpl\n---\n")

@@ -92,6 +92,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# A library of vLLM's has dates read as texts in every process that loads it, and those who read the card do not.
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_timestamp)
+
+
 def _size_faults(text: str) -> Iterator[str]:
     if (size := len(text.encode())) > CARD_BYTES:
         yield f"it has {size:,} bytes, and the Hub refuses large cards (413); keep it under {CARD_BYTES:,}"
