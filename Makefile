@@ -15,8 +15,7 @@ demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
 
 test: $(MODEL) check chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not vllm" --durations=15
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores -m vllm --durations=15
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=15
 
 # The browser in which the report page is tested: a look where it is there, Debian's package where it is not.
 chromium:

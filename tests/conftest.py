@@ -49,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    slow = {item.path for item in items if item.get_closest_marker("vllm")}
+    items.sort(key=lambda item: item.path not in slow)  # those first, so that no worker has the last of them to itself
     if not config.getoption("--scale"):
         left_out = [item for item in items if item.get_closest_marker("scale")]
         config.hook.pytest_deselected(items=left_out)

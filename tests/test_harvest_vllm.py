@@ -19,7 +19,7 @@ from magpie_hf import VLLM, resolve
 from magpie_hf.errors import LowYield
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]  # of what vLLM imports
-COUNT = 16
+COUNT = 8
 
 
 def lines(log: Path) -> list[tuple[str, float]]:
@@ -52,7 +52,7 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Pa
     exact = dict.fromkeys(whole, COUNT)
     assert {key: len(found) for key, found in whole.items()} == {key: len(found) for key, found in resumed.items()} == exact
     same = [len(whole[key] & resumed[key]) for key in whole]
-    assert min(same) >= 0.85 * COUNT, f"of {COUNT} problems a domain {same} are the same in both"
+    assert min(same) >= 0.8 * COUNT, f"of {COUNT} problems a domain {same} are the same in both"
     # Two draws may say the same words, and then their labels are asked for twice in any case.
     often = {key for key, times in Counter(key for key, _ in lines(whole_log)).items() if times > 1}
     for kill in kills:

@@ -20,7 +20,7 @@ SMALL = "--domains algebra --k 2 --instruction-max-tokens 80 --max-tokens 96 --o
 def test_a_probe_foretells_a_real_build(demo_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "magpie_hf"]
-    options = ["--model", str(demo_model), *SMALL, "--min-quality", "very poor", "--out", str(out), "--count", "10"]
+    options = ["--model", str(demo_model), *SMALL, "--min-quality", "very poor", "--out", str(out), "--count", "8"]
     said = subprocess.run([*command, "plan", *options, "--probe", "4", "--json"], capture_output=True, text=True, timeout=550, check=True)
     plan = json.loads(said.stdout)
     assert {one["stage"]: one["kept"] for one in plan["done"]}["candidates"] == 4

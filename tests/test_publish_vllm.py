@@ -17,7 +17,7 @@ from magpie_hf.commands.exits import INCOMPLETE, OK
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 
 # A model of this size labels by chance, and hardly ever agrees with itself.
-SMALL = ["--domains", "algebra,geometry", "--count", "6", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "192", *FAST]
+SMALL = ["--domains", "algebra,geometry", "--count", "5", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "192", *FAST]
 LENIENT = ["--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep", "--rl-agreement", "0.3", "--test-share", "0.3"]
 
 

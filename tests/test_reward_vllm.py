@@ -310,7 +310,8 @@ def test_the_command_line_with_a_reward_model_loads_each_model_once(demo_model: 
     """Two models that are never in memory together: the generator is closed before the scorer is opened."""
     rater = tiny.armorm(tmp_path / "rater", max_position_embeddings=4096)
     arguments = ["build", "--model", str(demo_model), "--scorer", str(rater), "--domains", "algebra", "--count", "4", "--k", "3", *FAST]
-    small = ["--instruction-max-tokens", "64", "--max-tokens", "256", "--kv-cache-gb", "0.5", "--shard-size", "2", "--out", "out"]
+    small = ["--instruction-max-tokens", "64", "--max-tokens", "256", "--kv-cache-gb", "0.5", "--shard-size", "2", "--out", "out",
+             "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", COUNTING, *arguments, *small], cwd=tmp_path, capture_output=True, text=True, timeout=550, check=False
     )

@@ -352,9 +352,9 @@ def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
 def test_a_real_model_can_only_answer_validly(engine: VLLM) -> None:
     stage = Tag(engine, PAIRS)
     stage.check()
-    problems = [f"{problem}{' ' * number}" for number in range(3) for problem in PROBLEMS]
+    problems = [f"{problem}{' ' * number}" for number in range(2) for problem in PROBLEMS]
     tags = stage({"problem": problems})["tags"]
-    assert [one["reason"] for one in tags] == [None] * 24
+    assert [one["reason"] for one in tags] == [None] * 16
     assert all(one[scale] in values for one in tags for scale, values in stage.scales.items())
     assert len({one["domain"] for one in tags}) > 2, "it repeats neither the first domain nor the last example"
     assert max(one["num_tokens"] for one in tags) < 60, "and writes no white space"
