@@ -96,6 +96,12 @@ def _report(kept: dict[str, Any]) -> Iterator[Line]:
     yield "seconds in Chromium until it works, to the last row, and to search all problems", opened
 
 
+def _planning(kept: dict[str, Any]) -> Iterator[Line]:
+    for name, one in kept.items():
+        what = f"{name}: seconds of a build by those that a probe of {one['probe']} problems a domain foresaw; tokens"
+        yield what, f"{one['ratio']:.2f}, {one['tokens']:.2f}"
+
+
 Line = tuple[str, str]
 LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
@@ -109,6 +115,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "endpoints": _endpoints,
     "scaling": _scaling,
     "report": _report,
+    "planning": _planning,
 }
 
 if __name__ == "__main__":
