@@ -5,7 +5,7 @@ import sys
 from magpie_hf.cli import main
 from magpie_hf.commands.exits import INCOMPLETE, OK
 
-SMALL = ["--count", "6", "--k", "3", "--instruction-max-tokens", "160", "--max-tokens", "384"]
+SMALL = ["--count", "6", "--k", "3", "--instruction-max-tokens", "160", "--max-tokens", "384", "--dtype", "float32"]
 # A model of this size labels problems by chance, so its labels are kept but nothing is dropped for them.
 LENIENT = ["--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
 

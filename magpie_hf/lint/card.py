@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -75,7 +75,15 @@ def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that notes keys which a mapping has twice."""
+    """A safe loader that notes keys which a mapping has twice.
+
+    A library of vLLM's makes SafeLoader read dates as texts in every process that loads it; those who read the card take them for dates.
+    """
+
+    yaml_constructors: ClassVar[dict[Any, Any]] = {
+        **yaml.SafeLoader.yaml_constructors,
+        "tag:yaml.org,2002:timestamp": yaml.SafeLoader.construct_yaml_timestamp,
+    }
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -90,10 +98,6 @@ class _Loader(yaml.SafeLoader):
                 self.repeated.append((key.value, key.start_mark.line))
             seen.add(key.value)
         return super().construct_mapping(node, deep)
-
-
-# A library of vLLM's has dates read as texts in every process that loads it, and those who read the card do not.
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_timestamp)
 
 
 def _size_faults(text: str) -> Iterator[str]:
