@@ -82,6 +82,13 @@ def test_what_a_licence_forbids_is_said(nowhere: Path, capsys: pytest.CaptureFix
     assert [(duty["source"], duty["forbids"]) for duty in plan["duties"]] == [(KNOWN_MODELS[6].repository, False), (ARMORM, True)]
 
 
+@pytest.mark.parametrize(("words", "cut"), [("1", "at 4,096"), ("1 --max-tokens 16384", ""), ("6", ""), ("6 --max-tokens 200", "at 200")])
+def test_a_bound_that_most_answers_would_meet_is_warned_of(words: str, cut: str, nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--model", *words.split()]) == OK
+    said = " ".join(capsys.readouterr().out.split())
+    assert (f"of the answers are likely to be cut {cut} tokens, and are lost; raise --max-tokens" in said) == bool(cut)
+
+
 def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
     nowhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from magpie_hf.planning.plan import Plan
 
 Cells = Sequence[Sequence[str]]
+LEAST_COMPLETE = 0.5  # the share of complete answers below which a plan warns
 
 
 def show(plan: Plan) -> None:
@@ -104,6 +105,13 @@ def warnings(plan: Plan) -> Iterator[str]:
         yield tr("warning  the disk is too small for that; make room, or choose another --out")
     if plan.disk.cache_is_short:
         yield tr("warning  the disk is too small for the weights; make room, or set HF_HOME to a larger one")
+    if (complete := plan.belief.complete.mid) < LEAST_COMPLETE:
+        bound = max(max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in plan.outline.domains)
+        yield tr(
+            "warning  {cut:.0%} of the answers are likely to be cut at {bound:,} tokens, and are lost; raise --max-tokens",
+            cut=1 - complete,
+            bound=bound,
+        )
     for model in plan.models:
         if model.why:
             yield tr("warning  the size of {model} is not known: {why}", model=model.source, why=model.why)
