@@ -37,7 +37,7 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Pa
     kills = []
     for _ in range(2):
         first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        until = len(lines(log)) + dice.randint(8, 25)
+        until = len(lines(log)) + dice.randint(5, 12)
         while len(lines(log)) < until:
             time.sleep(0.05)
             assert first.poll() is None, "the harvest ended before it was killed"
