@@ -99,6 +99,14 @@ def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
     assert "time     not known" in said
 
 
+def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
+    there = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-m", "magpie_hf", "plan", "--model", "somebody/something"]
+    done = subprocess.run(command, env={**os.environ, **there}, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    assert "the size of somebody/something is not known: " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

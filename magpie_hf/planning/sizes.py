@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from magpie_hf.planning.roofline import ACTIVE, Size
 from magpie_hf.shapes import Gpu, shape_of
 
 PATIENCE = 5.0  # seconds that the Hub is waited for
+LOOKING = "magpie-size"  # the thread that asks it
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,23 @@ def _looked_up(model: Model) -> tuple[float | None, dict[str, Any]]:
 
     def look() -> None:
         try:
+            _hush()
             found.set_result((weights_gigabytes(model), json_of(model, "config.json") or {}))
         except BaseException as error:  # raised where it is waited for
             found.set_exception(error)
 
-    threading.Thread(target=look, name="magpie-size", daemon=True).start()
+    threading.Thread(target=look, name=LOOKING, daemon=True).start()
     return found.result(PATIENCE)
+
+
+def _hush() -> None:
+    """Keep the Hub's client from telling each new try of a look-up; what came of it is said in one line."""
+    from huggingface_hub.utils.logging import get_logger
+
+    get_logger()  # which makes the handlers
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        handler.addFilter(_is_of_others)
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    return record.threadName != LOOKING
