@@ -128,7 +128,7 @@ def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tm
 def test_killed_at_random_moments_a_real_build_ends_like_others(demo_model: Path, tmp_path: Path) -> None:
     """A build from start to end, and one that is killed (kill -9) twice: the engine counts what it finished, and when."""
     rng = random.Random(3)
-    builds = {"whole": [], "killed": [rng.randint(1, 8), rng.randint(14, 22)]}
+    builds = {"whole": [], "killed": [rng.randint(1, 6), rng.randint(12, 17)]}
     for name, moments in builds.items():
         log = tmp_path / f"{name}.log"
         command = [sys.executable, str(ROOT / "tests" / "real_build.py"), str(demo_model), str(tmp_path / name), str(log)]
