@@ -94,7 +94,7 @@ def _told() -> Iterator[tuple[Path, ast.expr]]:
 
 @cache
 def warned() -> tuple[Phrase, ...]:
-    """The templates of the package's own warnings; those that are nothing but what another says, left out."""
+    """The templates of the package's own warnings."""
     found = []
     for file, call in _calls("warning"):
         text = call.args[0]

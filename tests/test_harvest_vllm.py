@@ -52,7 +52,7 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Pa
     exact = dict.fromkeys(whole, COUNT)
     assert {key: len(found) for key, found in whole.items()} == {key: len(found) for key, found in resumed.items()} == exact
     same = [len(whole[key] & resumed[key]) for key in whole]
-    assert min(same) >= 0.8 * COUNT, f"of {COUNT} problems a domain {same} are the same in both"
+    assert min(same) >= 0.9 * COUNT, f"of {COUNT} problems a domain {same} are the same in both"
     # Two draws may say the same words, and then their labels are asked for twice in any case.
     often = {key for key, times in Counter(key for key, _ in lines(whole_log)).items() if times > 1}
     for kill in kills:
