@@ -340,10 +340,9 @@ PROBLEMS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def engine(demo_model: Path) -> Iterator[VLLM]:
-    """In the form that GPUs get; whole builds on the CPU label in the other."""
-    engine = VLLM(resolve(str(demo_model), dtype="float32"), form="async", context=2048, kv_cache_gigabytes=1, max_num_seqs=32)
+@pytest.fixture(scope="module", params=["stepped", "async"])
+def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
+    engine = VLLM(resolve(str(demo_model), dtype="float32"), form=request.param, context=2048, kv_cache_gigabytes=1, max_num_seqs=32)
     yield engine
     engine.close()
 
