@@ -23,11 +23,11 @@ from typing import Any
 
 import results
 
-from magpie_hf.problems.benchmarks import Loaded, benchmarks_of
-from magpie_hf.problems.loading import load_benchmark
-from magpie_hf.problems.twins import Twins
+from magpie_hf.problems.benchmarks.loading import load_benchmark
+from magpie_hf.problems.benchmarks.names import Loaded, benchmarks_of
+from magpie_hf.problems.near_duplicates.index import Twins
 from magpie_hf.stages.decontaminate import Decontaminate
-from magpie_hf.stages.sign import Sign
+from magpie_hf.stages.signature import Sign
 
 # Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) words that ask.
 TEMPLATES = [

@@ -20,8 +20,8 @@ import aiohttp
 import results
 
 from magpie_hf import DOMAINS, Model, Sampling, chat_of, resolve
-from magpie_hf.engines.endpoint import Endpoint
-from magpie_hf.engines.wire import completion_body
+from magpie_hf.engines.served.endpoint import Endpoint
+from magpie_hf.engines.served.wire import completion_body
 from vllm_server import VLLMServer
 
 Asked = list[tuple[list[int], Sampling, int]]

@@ -25,11 +25,11 @@ import results
 from draws import junk, labels, problem
 
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, resolve
-from magpie_hf.folder import Folder
-from magpie_hf.harvest import Acceptance
-from magpie_hf.runners import Local
-from magpie_hf.session import no_progress_bars
-from magpie_hf.walk import Walk
+from magpie_hf.building import Walk
+from magpie_hf.dataset.folder import Folder
+from magpie_hf.run.local import Local
+from magpie_hf.run.session import no_progress_bars
+from magpie_hf.selection.selection import Acceptance
 
 KILLS = 5
 

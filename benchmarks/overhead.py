@@ -23,7 +23,7 @@ from draws import problem
 
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, build, chat_of, resolve
 from magpie_hf.engines.journal import Journal, current, keeping
-from magpie_hf.scorers import RATINGS
+from magpie_hf.scorers.judge import RATINGS
 
 PARAGRAPH = "Let $G$ be a finite group and let $H \\le G$ be a subgroup of index $n$; then $|G| = n\\,|H|$ by Lagrange's theorem. "
 

@@ -29,7 +29,7 @@ from draws import problem
 from playwright.sync_api import Page, sync_playwright
 
 from magpie_hf.domains import DOMAINS
-from magpie_hf.labels import CATEGORIES, DIFFICULTIES, QUALITIES
+from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES
 from magpie_hf.schema import CANDIDATES, DROPPED, PUBLISHED
 
 K = 5

@@ -30,8 +30,8 @@ from typing import Any
 import results
 
 from magpie_hf import DOMAINS, VLLM, Completion, Judge, Recipe, Sampling, build, resolve
-from magpie_hf.engines.vllm import _params
-from magpie_hf.status import status
+from magpie_hf.engines.vllm.engine import _params
+from magpie_hf.run.status import status
 
 BOUNDS = {"instruction": 96, "response": 160, "candidate": 160}
 STAGES = ("instruction", "response", "candidate", "judge")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import results
 
-from magpie_hf.engines.endpoint import Endpoint
-from magpie_hf.models import Model
-from magpie_hf.sampling import Sampling
+from magpie_hf.engines.served.endpoint import Endpoint
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 
 SLOTS, SECONDS, RUN_SECONDS = 8, 0.4, 30.0
 FAKE = Path(__file__).parent.parent / "tests" / "fake_server.py"

@@ -15,7 +15,7 @@ from typing import Any
 import results
 
 from magpie_hf import DOMAINS, VLLM, resolve
-from magpie_hf.probing.probe import Probe, probe
+from magpie_hf.planning.sweep.sweep import Probe, probe
 
 KEYS = ("statistics", "algebra", "geometry")
 MOST_TOKENS = 192

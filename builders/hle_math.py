@@ -6,10 +6,10 @@ Without arguments: model 1 at scale 1.0, all domains, 44,000 problems.
 
 import sys
 
-from magpie_hf.cli import main
-from magpie_hf.commands.exits import BAD_INPUT
+from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
-from magpie_hf.language import tr, translated, use, wanted
+from magpie_hf.text.language import tr, translated, use, wanted
 
 
 def build_arguments(words: list[str]) -> list[str]:

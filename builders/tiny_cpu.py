@@ -2,8 +2,8 @@
 
 import sys
 
-from magpie_hf.cli import main
-from magpie_hf.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.main import main
 
 SMALL = ["--count", "6", "--k", "3", "--instruction-max-tokens", "160", "--max-tokens", "384", "--dtype", "float32"]
 # A model of this size labels problems by chance, so its labels are kept but nothing is dropped for them.

@@ -13,28 +13,30 @@ from typing import Any
 import yaml
 from datasets import Features, Value
 
-from magpie_hf import records, schema, stopping
-from magpie_hf.card import FOLDER as CARDS
-from magpie_hf.cli import parser
-from magpie_hf.cluster import RayCluster
-from magpie_hf.commands import exits
+from magpie_hf import schema
+from magpie_hf.building import build
+from magpie_hf.card.card import FOLDER as CARDS
+from magpie_hf.cli.commands import exits
+from magpie_hf.cli.main import parser
 from magpie_hf.domains import Domain
-from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.engines.vllm import VLLM
-from magpie_hf.harvest import Acceptance
-from magpie_hf.heldout import HeldOut
-from magpie_hf.models import Model
+from magpie_hf.engines.served.endpoint import Endpoint
+from magpie_hf.engines.vllm.engine import VLLM
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.measured import PROBE
 from magpie_hf.planning.outcome import KEPT
-from magpie_hf.problems.benchmarks import Benchmark
+from magpie_hf.problems.benchmarks.names import Benchmark
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.progress import noise, speed
 from magpie_hf.recipe import Recipe
-from magpie_hf.reward import RewardModel
-from magpie_hf.sampling import Sampling
-from magpie_hf.scorers import Judge
+from magpie_hf.run import stopping
+from magpie_hf.run.ray.cluster import RayCluster
+from magpie_hf.scorers.judge import Judge
+from magpie_hf.scorers.reward import RewardModel
+from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stages.pair import Pair
-from magpie_hf.walk import build
+from magpie_hf.store import records
 
 FILE = Path(__file__).with_suffix(".md")
 CONFIGURATIONS = (

@@ -6,65 +6,65 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from magpie_hf.chat import Chat as Chat
-    from magpie_hf.chat import chat_of as chat_of
-    from magpie_hf.cluster import RayCluster as RayCluster
+    from magpie_hf.building import build as build
+    from magpie_hf.card.wording import Wording as Wording
     from magpie_hf.domains import DOMAINS as DOMAINS
     from magpie_hf.domains import Domain as Domain
     from magpie_hf.engines.base import Completion as Completion
     from magpie_hf.engines.base import Engine as Engine
     from magpie_hf.engines.fake import FakeEngine as FakeEngine
-    from magpie_hf.engines.vllm import VLLM as VLLM
+    from magpie_hf.engines.vllm.engine import VLLM as VLLM
     from magpie_hf.errors import BadInput as BadInput
     from magpie_hf.errors import EngineError as EngineError
     from magpie_hf.errors import HubError as HubError
     from magpie_hf.errors import LowYield as LowYield
     from magpie_hf.errors import NothingMade as NothingMade
-    from magpie_hf.harvest import Acceptance as Acceptance
-    from magpie_hf.heldout import HeldOut as HeldOut
-    from magpie_hf.hub import Pushed as Pushed
-    from magpie_hf.hub import push as push
-    from magpie_hf.known import DEFAULT_REWARD_MODEL as DEFAULT_REWARD_MODEL
-    from magpie_hf.known import KNOWN_MODELS as KNOWN_MODELS
-    from magpie_hf.models import Model as Model
-    from magpie_hf.models import resolve as resolve
-    from magpie_hf.problems.benchmarks import Benchmark as Benchmark
-    from magpie_hf.problems.loading import load_benchmark as load_benchmark
-    from magpie_hf.publishing import preview as preview
-    from magpie_hf.publishing import publish as publish
-    from magpie_hf.publishing import publish_to_folder as publish_to_folder
+    from magpie_hf.hub.publish import preview as preview
+    from magpie_hf.hub.publish import publish as publish
+    from magpie_hf.hub.publish import publish_to_folder as publish_to_folder
+    from magpie_hf.hub.push import Pushed as Pushed
+    from magpie_hf.hub.push import push as push
+    from magpie_hf.models.chat import Chat as Chat
+    from magpie_hf.models.chat import chat_of as chat_of
+    from magpie_hf.models.known import DEFAULT_REWARD_MODEL as DEFAULT_REWARD_MODEL
+    from magpie_hf.models.known import KNOWN_MODELS as KNOWN_MODELS
+    from magpie_hf.models.model import Model as Model
+    from magpie_hf.models.model import resolve as resolve
+    from magpie_hf.models.sampling import Sampling as Sampling
+    from magpie_hf.problems.benchmarks.loading import load_benchmark as load_benchmark
+    from magpie_hf.problems.benchmarks.names import Benchmark as Benchmark
+    from magpie_hf.problems.heldout import HeldOut as HeldOut
     from magpie_hf.recipe import Recipe as Recipe
-    from magpie_hf.reward import RewardModel as RewardModel
-    from magpie_hf.sampling import Sampling as Sampling
-    from magpie_hf.scorers import Judge as Judge
-    from magpie_hf.scorers import Score as Score
+    from magpie_hf.run.ray.cluster import RayCluster as RayCluster
+    from magpie_hf.scorers.judge import Judge as Judge
+    from magpie_hf.scorers.judge import Score as Score
+    from magpie_hf.scorers.reward import RewardModel as RewardModel
+    from magpie_hf.selection.selection import Acceptance as Acceptance
     from magpie_hf.stage import Stage as Stage
-    from magpie_hf.walk import build as build
-    from magpie_hf.wording import Wording as Wording
 
 _HOMES = {
-    "walk": ("build",),
-    "chat": ("Chat", "chat_of"),
-    "cluster": ("RayCluster",),
+    "building": ("build",),
+    "models.chat": ("Chat", "chat_of"),
+    "run.ray.cluster": ("RayCluster",),
     "domains": ("DOMAINS", "Domain"),
     "engines.base": ("Completion", "Engine"),
     "engines.fake": ("FakeEngine",),
-    "engines.vllm": ("VLLM",),
+    "engines.vllm.engine": ("VLLM",),
     "errors": ("BadInput", "EngineError", "HubError", "LowYield", "NothingMade"),
-    "harvest": ("Acceptance",),
-    "heldout": ("HeldOut",),
-    "hub": ("Pushed", "push"),
-    "known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),
-    "models": ("Model", "resolve"),
-    "problems.benchmarks": ("Benchmark",),
-    "problems.loading": ("load_benchmark",),
-    "publishing": ("preview", "publish", "publish_to_folder"),
+    "selection.selection": ("Acceptance",),
+    "problems.heldout": ("HeldOut",),
+    "hub.push": ("Pushed", "push"),
+    "models.known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),
+    "models.model": ("Model", "resolve"),
+    "problems.benchmarks.names": ("Benchmark",),
+    "problems.benchmarks.loading": ("load_benchmark",),
+    "hub.publish": ("preview", "publish", "publish_to_folder"),
     "recipe": ("Recipe",),
-    "reward": ("RewardModel",),
-    "sampling": ("Sampling",),
-    "scorers": ("Judge", "Score"),
+    "scorers.reward": ("RewardModel",),
+    "models.sampling": ("Sampling",),
+    "scorers.judge": ("Judge", "Score"),
     "stage": ("Stage",),
-    "wording": ("Wording",),
+    "card.wording": ("Wording",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from magpie_hf.cli import main
+from magpie_hf.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

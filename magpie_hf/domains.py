@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from magpie_hf.errors import BadInput
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.sampling import Sampling
 
 MAX_PROBLEM_TOKENS = 1024
 MAX_RESPONSE_TOKENS = 4096

@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from magpie_hf.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
-from magpie_hf.harvest import Acceptance
-from magpie_hf.heldout import HeldOut
 from magpie_hf.limits import LANGUAGES, NEAR, check_k, check_near, check_rl
-from magpie_hf.problems.benchmarks import Benchmark, NotChecked
+from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
+from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
-from magpie_hf.scorers import Scorer
+from magpie_hf.scorers.judge import Scorer
+from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.decontaminate import Decontaminate
@@ -25,7 +25,7 @@ from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
-from magpie_hf.stages.sign import Sign
+from magpie_hf.stages.signature import Sign
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import CheckSolution, Verify
 

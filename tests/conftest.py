@@ -19,16 +19,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # whose dr
 
 from draws import labels, problem
 
-from magpie_hf.chat import chat_of
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
-from magpie_hf.heldout import HeldOut
-from magpie_hf.models import Model, resolve
+from magpie_hf.models.chat import chat_of
+from magpie_hf.models.model import Model, resolve
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
-from magpie_hf.sampling import Sampling
-from magpie_hf.scorers import RATINGS, Judge
+from magpie_hf.scorers.judge import RATINGS, Judge
 
 ROOT = Path(__file__).parent.parent
 FAST = ["--dtype", "float32"]  # of a real model in a test: on a CPU without AVX-512, bfloat16 is a quarter as fast

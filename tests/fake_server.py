@@ -19,7 +19,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from magpie_hf.engines.base import Completion
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.sampling import Sampling
 
 Script = Callable[[int, dict[str, Any]], str | None]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.sampling import Sampling
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from conftest import ROOT
-from magpie_hf import cli
-from magpie_hf.known import KNOWN_MODELS, KNOWN_SCORERS
+from magpie_hf.cli import main as cli
+from magpie_hf.models.known import KNOWN_MODELS, KNOWN_SCORERS
 
 # Whose text comes to the user, and the place of it among the arguments.
 SPEAKERS = {

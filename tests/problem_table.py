@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from magpie_hf.problems.language import language_of
-from magpie_hf.problems.rules import RULES, reason_of, trim
+from magpie_hf.problems.cleaning.language import language_of
+from magpie_hf.problems.cleaning.rules import RULES, reason_of, trim
 
 LANGUAGES = ("en", "ja")
 REASONS = tuple(dict.fromkeys(rule.reason for rule in RULES))

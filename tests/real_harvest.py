@@ -10,11 +10,11 @@ from pathlib import Path
 from real_build import Logged
 
 from magpie_hf import DOMAINS, Judge, Recipe, resolve
-from magpie_hf.folder import Folder
-from magpie_hf.harvest import Acceptance
-from magpie_hf.runners import Local
-from magpie_hf.session import no_progress_bars
-from magpie_hf.walk import Walk
+from magpie_hf.building import Walk
+from magpie_hf.dataset.folder import Folder
+from magpie_hf.run.local import Local
+from magpie_hf.run.session import no_progress_bars
+from magpie_hf.selection.selection import Acceptance
 
 
 def recipe(model: str, log: str, count: int) -> Recipe:

@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from magpie_hf.commands.watching import watching
+from magpie_hf.cli.commands.watching import watching
 from magpie_hf.domains import DOMAINS
 from magpie_hf.progress.events import DomainPlanned, Ended, EngineOpened, Found, HarvestMoved, Planned, ShardFinished, Speed
-from magpie_hf.stopping import stopping_at_once
+from magpie_hf.run.stopping import stopping_at_once
 
 DRAWS, ANSWERS = ("instruct", "clean", "sign", "decontaminate", "tag"), ("solutions", "candidates", "verify", "check", "score", "pair")
 

@@ -11,15 +11,15 @@ import pytest
 from datasets import DatasetDict, load_dataset
 
 from conftest import CANDIDATES, JUDGE, PROBLEMS, SOLUTIONS, Answers, small_domain, small_recipe
+from magpie_hf.building import build
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput, NothingMade
-from magpie_hf.heldout import HeldOut
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.run.status import status
 from magpie_hf.schema import CANDIDATES as ALL_CANDIDATES
 from magpie_hf.schema import FORBIDDEN, PUBLISHED, RL, SPLITS, TEXT_SPLITS
-from magpie_hf.status import status
-from magpie_hf.walk import build
 
 
 def fingerprints(datasets: dict[str, DatasetDict]) -> list[str]:
@@ -408,7 +408,7 @@ def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> N
 
 
 def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magpie_hf.folder.SHARD_BYTES", 4000)
+    monkeypatch.setattr("magpie_hf.dataset.folder.SHARD_BYTES", 4000)
     out = tmp_path / "out"
     small, large = small_recipe(answers, "algebra", count=12), small_recipe(answers, "algebra", count=40)
     build(small, out)
@@ -450,6 +450,6 @@ def test_what_a_failed_write_hides_is_told(answers: Answers, tmp_path: Path, mon
         finally:
             raise ValueError("I/O operation on closed file")
 
-    monkeypatch.setattr("magpie_hf.runners.Dataset.map", failing)
+    monkeypatch.setattr("magpie_hf.run.local.Dataset.map", failing)
     with pytest.raises(OSError, match="No space left on device"):
         build(small_recipe(answers, "algebra"), tmp_path / "out")

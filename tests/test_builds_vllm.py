@@ -20,7 +20,7 @@ from datasets import Dataset, load_dataset
 from chromium import Opened, chromium
 from conftest import FAST, ROOT, outlived
 from magpie_hf import chat_of, resolve
-from magpie_hf.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exits import INCOMPLETE, OK
 from magpie_hf.engines import journal
 from magpie_hf.progress.noise import LEVEL
 from magpie_hf.progress.speed import read as read_speed
@@ -96,7 +96,7 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
         assert rows[0]["id"] in opened.open(rows[0]["id"])
         assert opened.page.locator("#detail .candidate").count() == 2
         opened.close()
-    script = "import sys; from magpie_hf.cli import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
+    script = "import sys; from magpie_hf.cli.main import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
     again = run("-c", script, *arguments[2:], *small, cwd=tmp_path)
     assert "rows of finished shards were found" in again
     assert "engine" not in again.split("drawn")[0], "nothing is made again"

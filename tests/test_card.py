@@ -27,16 +27,17 @@ from jinja2 import meta, nodes
 from markdown_it import MarkdownIt
 
 from conftest import ROOT, Answers, small_recipe
-from magpie_hf import card, plots, reasons
+from magpie_hf import reasons
+from magpie_hf.building import build
+from magpie_hf.card import card, plots
+from magpie_hf.card.markdown import code, escape, fence, final, link, quote, table
+from magpie_hf.card.stats import Draws
+from magpie_hf.dataset.folder import Folder, data_in
 from magpie_hf.errors import BadInput
-from magpie_hf.folder import Folder, data_in
-from magpie_hf.heldout import HeldOut
-from magpie_hf.lint.card import lint_card
-from magpie_hf.markdown import code, escape, fence, final, link, quote, table
-from magpie_hf.models import resolve
+from magpie_hf.hub.lint.card import lint_card
+from magpie_hf.models.model import resolve
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
-from magpie_hf.stats import Draws
-from magpie_hf.walk import build
 
 REPO = "ada/sums"
 Row = dict[str, Any]
@@ -701,7 +702,7 @@ def test_templates_are_strict() -> None:
 DRAW = """
 import hashlib, json, random, sys, warnings
 warnings.simplefilter("error")
-from magpie_hf import plots
+from magpie_hf.card import plots
 draw = random.Random(0)
 names = ["algebra", "calculus", "geometry", "statistics", "number_theory", "discrete"]
 many = {name: {"a": [int(draw.lognormvariate(7, 1)) for _ in range(5000)]} for name in names}

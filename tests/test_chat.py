@@ -24,9 +24,9 @@ from chat_formats import (
     ids_of,
     tokenizer_of,
 )
-from magpie_hf.chat import SOLVING_INSTRUCTION, Chat, Response, chat_of
 from magpie_hf.errors import BadInput
-from magpie_hf.models import Model
+from magpie_hf.models.chat import SOLVING_INSTRUCTION, Chat, Response, chat_of
+from magpie_hf.models.model import Model
 
 RATINGS = ("1", "2", "3", "4", "5")
 

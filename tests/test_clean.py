@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from problem_table import DOMAINS, REASONS, TRIMMED, bad, dropped, good, scores, table
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models import Model, resolve
-from magpie_hf.problems.language import is_mixture, language_of
-from magpie_hf.problems.leaks import without_label
-from magpie_hf.problems.prose import FORMULA, read, sentences, words
-from magpie_hf.problems.rules import MAX_CHARACTERS, RULES, reason_of, trim
+from magpie_hf.models.model import Model, resolve
+from magpie_hf.problems.cleaning.language import is_mixture, language_of
+from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences, words
+from magpie_hf.problems.cleaning.rules import MAX_CHARACTERS, RULES, reason_of, trim
+from magpie_hf.problems.cleaning.solutions import without_label
 from magpie_hf.stages.clean import Clean
 
 # --- the table ---------------------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_the_detector_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "socket", refuse)
     monkeypatch.setattr(socket, "create_connection", refuse)
-    from magpie_hf.problems import language
+    from magpie_hf.problems.cleaning import language
 
     language._detector.cache_clear()
     assert language_of("Find the greatest common divisor of these numbers.") == "en"

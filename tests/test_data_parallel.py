@@ -16,7 +16,7 @@ import pytest
 
 from magpie_hf import VLLM, BadInput, Sampling, chat_of, resolve
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines import plugin
+from magpie_hf.engines.vllm import plugin
 
 BALANCER = "exec -a VLLM::DPCoordinator sleep 60"
 

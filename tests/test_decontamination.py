@@ -19,10 +19,10 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from magpie_hf.errors import BadInput
-from magpie_hf.problems import loading
-from magpie_hf.problems.benchmarks import PRESETS, Benchmark, Loaded, benchmarks_of
-from magpie_hf.problems.loading import load_benchmark
-from magpie_hf.problems.overlap import Index
+from magpie_hf.problems.benchmarks import loading
+from magpie_hf.problems.benchmarks.loading import load_benchmark
+from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark, Loaded, benchmarks_of
+from magpie_hf.problems.benchmarks.overlap import Index
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.decontaminate import Decontaminate
 
@@ -366,8 +366,8 @@ def asked(specs: list[str], endpoint: str, home: Path, **more: str) -> list[list
     script = """
 import json, sys
 from magpie_hf.errors import BadInput
-from magpie_hf.problems.benchmarks import NotChecked, benchmarks_of
-from magpie_hf.problems.loading import load_benchmark
+from magpie_hf.problems.benchmarks.names import NotChecked, benchmarks_of
+from magpie_hf.problems.benchmarks.loading import load_benchmark
 for spec in sys.argv[1:]:
     try:
         found = load_benchmark(benchmarks_of(spec)[0])

@@ -22,20 +22,20 @@ import pytest
 
 from conftest import PROBLEMS, ROOT, Answers, small_recipe
 from fake_server import FakeServer
+from magpie_hf.building import build
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines import endpoint as endpoints
-from magpie_hf.engines import pool as pools
 from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Completion, Pooling
-from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
-from magpie_hf.engines.vllm import VLLM
-from magpie_hf.engines.window import FIRST, Window
+from magpie_hf.engines.served import endpoint as endpoints
+from magpie_hf.engines.served import pool as pools
+from magpie_hf.engines.served.endpoint import Endpoint
+from magpie_hf.engines.served.window import FIRST, Window
+from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.models import Model
-from magpie_hf.sampling import Sampling
-from magpie_hf.scorers import Judge
-from magpie_hf.walk import build
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.scorers.judge import Judge
 
 SAMPLING = Sampling(temperature=0.7, max_tokens=64)
 PROMPTS = [[1, 2, at] for at in range(40)]
@@ -560,7 +560,7 @@ def test_the_bound_halves_once_for_many_faults_at_once_and_grows_again() -> None
 
 
 def test_it_needs_neither_torch_nor_vllm_nor_transformers() -> None:
-    script = "import sys, magpie_hf.engines.endpoint; print(sorted({'torch', 'vllm', 'transformers'} & set(sys.modules)))"
+    script = "import sys, magpie_hf.engines.served.endpoint; print(sorted({'torch', 'vllm', 'transformers'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

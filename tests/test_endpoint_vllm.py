@@ -19,8 +19,8 @@ import reward_models as tiny
 from magpie_hf import VLLM, Engine, Judge, Model, Recipe, RewardModel, Sampling, build, chat_of, resolve
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import NO_ROOM, Completion
-from magpie_hf.engines.endpoint import Endpoint
 from magpie_hf.engines.journal import request_keys
+from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.errors import BadInput, EngineError
 from vllm_server import VLLMServer
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magpie_hf.showing.formulas import MOST, in_unicode
+from magpie_hf.report.showing.formulas import MOST, in_unicode
 
 
 @pytest.mark.parametrize(

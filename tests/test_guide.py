@@ -17,17 +17,18 @@ import pytest
 import magpie_hf
 from conftest import ROOT, Answers, problem
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.cli import main
-from magpie_hf.commands import build, making, plan, probe
-from magpie_hf.commands.exits import OK
+from magpie_hf.cli.commands import build, making, plan
+from magpie_hf.cli.commands import sweep as probe
+from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.models import Model, resolve
+from magpie_hf.models.model import Model, resolve
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import plan as planning
 from magpie_hf.planning import probe as measuring
 from magpie_hf.planning.engine import Speed
 from magpie_hf.planning.sizes import sized
-from magpie_hf.sampling import Sampling
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
-from magpie_hf.harvest import JUDGED, PROBE, SECOND_LOOK, WINDOW, Acceptance, Harvest
-from magpie_hf.problems.twins import Twins
-from magpie_hf.rows import Rows, in_memory, seed_rows
+from magpie_hf.problems.near_duplicates.index import Twins
 from magpie_hf.schema import CLEAN, CONTAMINATION, INSTRUCTION, SIGNATURE, TAGS
-from magpie_hf.stages.sign import Sign
+from magpie_hf.selection.selection import JUDGED, PROBE, SECOND_LOOK, WINDOW, Acceptance, Harvest
+from magpie_hf.stages.signature import Sign
+from magpie_hf.store.rows import Rows, in_memory, seed_rows
 
 GOOD = {"quality": "good", "difficulty": "hard", "solvability": "solvable", "category": "computation", "reason": None}
 COLUMNS = Features({**INSTRUCTION, **CLEAN, "tags": TAGS, **CONTAMINATION, **SIGNATURE})

@@ -14,18 +14,18 @@ from datasets import DatasetDict, load_dataset
 from draws import junk, labels, problem
 
 from conftest import JUDGE, PROBLEMS, SOLUTIONS, Answers, small_recipe
+from magpie_hf.building import build
 from magpie_hf.engines.base import Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput, LowYield
-from magpie_hf.harvest import Acceptance
-from magpie_hf.models import resolve
-from magpie_hf.problems.benchmarks import Benchmark, Loaded, NotChecked
-from magpie_hf.problems.loading import load_benchmark
+from magpie_hf.models.model import resolve
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.benchmarks.loading import load_benchmark
+from magpie_hf.problems.benchmarks.names import Benchmark, Loaded, NotChecked
 from magpie_hf.recipe import Recipe
-from magpie_hf.sampling import Sampling
+from magpie_hf.run.status import status
 from magpie_hf.schema import DROPPED, SPLITS
-from magpie_hf.status import status
-from magpie_hf.walk import build
+from magpie_hf.selection.selection import Acceptance
 
 
 class Mixed(Answers):

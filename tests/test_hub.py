@@ -21,17 +21,17 @@ from datasets import DatasetDict, load_dataset
 
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import Fault, File, LoopbackHub, loopback_hub
-from magpie_hf import retrying
-from magpie_hf.card import PLACEHOLDER
-from magpie_hf.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.building import build
+from magpie_hf.card.card import PLACEHOLDER
+from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError
-from magpie_hf.hub import preview, push
-from magpie_hf.manifest import MANIFEST, with_manifest
-from magpie_hf.models import resolve
-from magpie_hf.release import released, to_folder
-from magpie_hf.remote import check_names
-from magpie_hf.stopping import INTERRUPTED
-from magpie_hf.walk import build
+from magpie_hf.hub import retry as retrying
+from magpie_hf.hub.push import preview, push
+from magpie_hf.hub.release import released, to_folder
+from magpie_hf.hub.remote import check_names
+from magpie_hf.models.model import resolve
+from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.store.manifest import MANIFEST, with_manifest
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
 

@@ -15,13 +15,13 @@ import pytest
 from datasets import DatasetDict
 
 from conftest import Answers, outlived, small_recipe
+from magpie_hf.building import build
 from magpie_hf.engines import journal
 from magpie_hf.engines.base import NO_ROOM, Completion, record, within
 from magpie_hf.engines.journal import Journal, keeping, request_keys
-from magpie_hf.models import Model
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
-from magpie_hf.sampling import Sampling
-from magpie_hf.walk import build
 
 PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0
 MODEL = Model("m", "r")

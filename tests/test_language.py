@@ -14,17 +14,17 @@ import phrases
 import pytest
 
 from conftest import ROOT
-from magpie_hf import cli
-from magpie_hf.cli import main
-from magpie_hf.columns import padded, width, wrapped
-from magpie_hf.commands.exits import BAD_INPUT
-from magpie_hf.commands.watching import _warnings
+from magpie_hf.cli import main as cli
+from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.commands.watching import _warnings
+from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
-from magpie_hf.known import KNOWN_SCORERS
-from magpie_hf.language import TABLE, _table, tr, translated, use, wanted
+from magpie_hf.models.known import KNOWN_SCORERS
 from magpie_hf.planning.heading import heading
 from magpie_hf.progress.lines import Plain
+from magpie_hf.text.columns import padded, width, wrapped
+from magpie_hf.text.language import TABLE, _table, tr, translated, use, wanted
 
 sys.path.insert(0, str(ROOT / "builders"))
 
@@ -210,7 +210,8 @@ def test_hle_math_helps_in_both_languages(environment: dict[str, str], words: st
 
 def test_english_reads_no_table() -> None:
     script = (
-        "import sys\nfrom magpie_hf.cli import main\ntry: main(['build', '--help'])\nexcept SystemExit: assert 'yaml' not in sys.modules"
+        "import sys\nfrom magpie_hf.cli.main import main\n"
+        "try: main(['build', '--help'])\nexcept SystemExit: assert 'yaml' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, timeout=60)
     assert TABLE.is_file()

@@ -15,8 +15,8 @@ import pytest
 
 from conftest import ROOT
 from magpie_hf.errors import BadInput
-from magpie_hf.known import ARMORM, KNOWN_MODELS, KNOWN_SCORERS
-from magpie_hf.licences import (
+from magpie_hf.models.known import ARMORM, KNOWN_MODELS, KNOWN_SCORERS
+from magpie_hf.models.licences import (
     DUTIES,
     LICENCES,
     NAMED,
@@ -28,7 +28,7 @@ from magpie_hf.licences import (
     parse_model_licences,
     stated_licence,
 )
-from magpie_hf.models import Model, folder_digest
+from magpie_hf.models.model import Model, folder_digest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -239,6 +239,6 @@ def test_the_demo_models_card_says_what_its_file_says(demo_model: Path, tmp_path
 
 def test_licences_load_nothing_heavy() -> None:
     heavy = "{'torch', 'vllm', 'datasets', 'transformers', 'huggingface_hub'}"
-    code = f"import sys, magpie_hf.licences; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, magpie_hf.models.licences; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -18,11 +18,11 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from magpie_hf.lint.card import CARD_BYTES, front_matter, lint_card
-from magpie_hf.lint.complaints import LISTED
-from magpie_hf.lint.lists import SIZES, TASKS, languages, size_of
-from magpie_hf.lint.messages import conversation_faults, pair_faults
-from magpie_hf.lint.rows import RESERVED, lint_rows
+from magpie_hf.hub.lint.card import CARD_BYTES, front_matter, lint_card
+from magpie_hf.hub.lint.complaints import LISTED
+from magpie_hf.hub.lint.lists import SIZES, TASKS, languages, size_of
+from magpie_hf.hub.lint.messages import conversation_faults, pair_faults
+from magpie_hf.hub.lint.rows import RESERVED, lint_rows
 from magpie_hf.schema import FORBIDDEN, MESSAGE, PUBLISHED
 
 Row = dict[str, Any]
@@ -532,6 +532,6 @@ def test_the_lists() -> None:
 
 def test_lint_loads_nothing_heavy() -> None:
     heavy = "{'torch', 'vllm', 'datasets', 'transformers', 'huggingface_hub'}"
-    code = f"import sys, magpie_hf.lint.rows, magpie_hf.lint.card; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, magpie_hf.hub.lint.rows, magpie_hf.hub.lint.card; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -12,9 +12,9 @@ import pytest
 from terminal import CTRL_C, CTRL_D, Terminal, magpie_hf
 
 from conftest import ROOT
-from magpie_hf.columns import width
-from magpie_hf.commands.exits import BAD_INPUT, OK
-from magpie_hf.stopping import INTERRUPTED
+from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.text.columns import width
 
 # The questions of a build of some domains, and the answers that they take for given.
 QUESTIONS = ("model [1]: ", "scale [1.0]: ", "mode [1]: ", "domains, with commas between [1,2]: ", "Build it (y/n) [y]: ")
@@ -23,8 +23,8 @@ ANSWERS = ("1", "0.1", "3", "1,5")
 # `magpie-hf` with a build that says what it was given, and what Ctrl-C would call it.
 TOLD = """
 import sys
-from magpie_hf.cli import main
-from magpie_hf.commands import build
+from magpie_hf.cli.main import main
+from magpie_hf.cli.commands import build
 build.run = lambda options: print("built", options.model, options.domains, *sys.argv[1:]) or 3
 sys.argv[:] = ["magpie-hf"]
 sys.exit(main())

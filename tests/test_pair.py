@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magpie_hf.answers.votes import vote
+from magpie_hf.card.stats import Pairs
 from magpie_hf.errors import BadInput
-from magpie_hf.heldout import HeldOut
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import PAIR, RL
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.stages.pair import Pair
-from magpie_hf.stats import Pairs
 
 
 @dataclass(frozen=True)

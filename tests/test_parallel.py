@@ -18,11 +18,11 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 
 from conftest import ROOT
 from magpie_hf import BadInput, Model
-from magpie_hf.cli import parser
-from magpie_hf.engines import device
-from magpie_hf.known import KNOWN_MODELS, known
-from magpie_hf.parallel import GPUS, SEQUENCES, Layout, Need, choose, need_of, sizes, table
-from magpie_hf.shapes import SHAPES, Gpu, Shape, shape_of
+from magpie_hf.cli.main import parser
+from magpie_hf.engines.vllm import device
+from magpie_hf.models.known import KNOWN_MODELS, known
+from magpie_hf.models.parallel import GPUS, SEQUENCES, Layout, Need, choose, need_of, sizes, table
+from magpie_hf.models.shapes import SHAPES, Gpu, Shape, shape_of
 
 NAMED = {gpu.name: gpu for gpu in GPUS}
 H100 = NAMED["H100 80 GB"]
@@ -280,7 +280,7 @@ def test_gpus_are_read_from_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_page_holds_the_table_that_is_computed() -> None:
     page = (ROOT / "docs" / "scale-out.md").read_text()
-    _, _, rest = page.partition("<!-- sizes: computed by magpie_hf.parallel.table() -->\n")
+    _, _, rest = page.partition("<!-- sizes: computed by magpie_hf.models.parallel.table() -->\n")
     held, mark, _ = rest.partition("\n<!-- end of sizes -->")
     assert mark
     assert held == table()

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from magpie_hf.cli import main
-from magpie_hf.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
-from magpie_hf.known import ARMORM, KNOWN_MODELS
+from magpie_hf.models.known import ARMORM, KNOWN_MODELS
 from magpie_hf.planning import hardware
 
 
@@ -153,7 +153,7 @@ def test_what_is_wrong_is_said_in_a_line(nowhere: Path, capsys: pytest.CaptureFi
 def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = "{'torch', 'vllm', 'ray', 'transformers', 'datasets', 'huggingface_hub', 'numpy', 'pyarrow'}"
     script = (
-        "import sys\nfrom magpie_hf.cli import main\n"
+        "import sys\nfrom magpie_hf.cli.main import main\n"
         f"assert main(['plan', '--model', '1', '--out', {str(tmp_path / 'x')!r}]) == 0\n"
         f"assert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
     )

@@ -17,8 +17,9 @@ from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput
-from magpie_hf.known import KNOWN_MODELS
-from magpie_hf.parallel import OVERHEAD
+from magpie_hf.models.known import KNOWN_MODELS
+from magpie_hf.models.parallel import OVERHEAD
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import sizes
 from magpie_hf.planning.belief import believed
 from magpie_hf.planning.bursts import Burst, _fit, speed_of
@@ -37,8 +38,7 @@ from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.workload import loads_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
-from magpie_hf.sampling import Sampling
-from magpie_hf.scorers import Judge
+from magpie_hf.scorers.judge import Judge
 
 SPEED = Speed(load=0.0, step=0.01, sequence=0.001, context=0.0, prompt=0.0001)
 
@@ -242,7 +242,7 @@ def test_a_plan_that_cannot_be_written_harms_no_view(
     def full(file: Path, value: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("magpie_hf.shards.write_json", full)
+    monkeypatch.setattr("magpie_hf.store.shards.write_json", full)
     heard: list[Event] = []
     keeping = Keeping(tmp_path, {}, {}, heard.append, time.monotonic())
     for event in (Planned("", ()), Said("on it goes")):

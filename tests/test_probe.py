@@ -16,21 +16,21 @@ import pytest
 
 from chat_formats import BUILT, SMOL, byte_tokenizer, ids_of, tokenizer_of
 from conftest import ROOT
-from magpie_hf import cli
-from magpie_hf.chat import Chat, chat_of
-from magpie_hf.cli import main
-from magpie_hf.commands import options
-from magpie_hf.commands.exits import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli import main as cli
+from magpie_hf.cli.commands import options
+from magpie_hf.cli.commands.exits import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
-from magpie_hf.models import Model, resolve
-from magpie_hf.probing.probe import LEAST_YIELD, Example, Probe, probe
-from magpie_hf.probing.settings import DEFAULT_SETTINGS, select_settings, setting
-from magpie_hf.probing.turns import open_turn_of
-from magpie_hf.probing.yields import Yield, yield_of
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.chat import Chat, chat_of
+from magpie_hf.models.model import Model, resolve
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.planning.sweep.prefixes import open_turn_of
+from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, select_settings, setting
+from magpie_hf.planning.sweep.sweep import LEAST_YIELD, Example, Probe, probe
+from magpie_hf.planning.sweep.yields import Yield, yield_of
 from magpie_hf.stage import seed_of
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -357,10 +357,10 @@ class TestCommand:
         assert line in error
 
     def test_help_and_import_load_nothing_heavy(self) -> None:
-        helps = "from magpie_hf.cli import main\ntry: main(['probe', '--help'])\nexcept SystemExit: pass"
+        helps = "from magpie_hf.cli.main import main\ntry: main(['probe', '--help'])\nexcept SystemExit: pass"
         for code, heavy in (
             (helps, "{'torch', 'vllm', 'transformers', 'datasets', 'numpy'}"),
-            ("import magpie_hf.probing.probe", "{'torch', 'vllm'}"),
+            ("import magpie_hf.planning.sweep.sweep", "{'torch', 'vllm'}"),
         ):
             script = f"import sys\n{code}\nassert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
             subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)

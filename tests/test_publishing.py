@@ -22,15 +22,15 @@ from test_hub import READER, REPO, WRITER, ended, expected, reloaded, run
 import magpie_hf
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.cli import main
-from magpie_hf.commands.exits import BAD_INPUT, OK
+from magpie_hf.building import build
+from magpie_hf.card.metadata import metadata
+from magpie_hf.card.wording import Wording
+from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.main import main
+from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.folder import Folder
-from magpie_hf.heldout import HeldOut
-from magpie_hf.metadata import metadata
-from magpie_hf.models import resolve
-from magpie_hf.walk import build
-from magpie_hf.wording import Wording
+from magpie_hf.models.model import resolve
+from magpie_hf.problems.heldout import HeldOut
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
 LICENCE = ("--model-license", "apache-2.0")

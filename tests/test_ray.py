@@ -19,22 +19,22 @@ import pytest
 from datasets import DatasetDict
 
 from conftest import PROBLEMS, Answers, outlived, small_recipe
-from magpie_hf import cluster as clusters
-from magpie_hf.cluster import RayCluster
+from magpie_hf.building import build
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.journal import request_keys
-from magpie_hf.engines.vllm import VLLM
+from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.errors import BadInput, EngineError, NothingMade
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
-from magpie_hf.rows import open_table, seed_rows
-from magpie_hf.sampling import Sampling
-from magpie_hf.scorers import Judge
-from magpie_hf.session import Task, session
-from magpie_hf.walk import build
+from magpie_hf.run.ray import cluster as clusters
+from magpie_hf.run.ray.cluster import RayCluster
+from magpie_hf.run.session import Task, session
+from magpie_hf.scorers.judge import Judge
+from magpie_hf.store.rows import open_table, seed_rows
 
 pytest.importorskip("ray", reason="Ray is not installed; `make scale` installs it and runs these tests")
 
-from magpie_hf.pipeline import Size
+from magpie_hf.run.ray.pipeline import Size
 
 pytestmark = [
     pytest.mark.scale,

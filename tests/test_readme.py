@@ -10,13 +10,15 @@ import results
 import yaml
 
 from conftest import ROOT
-from magpie_hf import cli, language, stopping
-from magpie_hf.commands import exits, options, plan, report
+from magpie_hf.cli import main as cli
+from magpie_hf.cli.commands import exits, options, plan, report
 from magpie_hf.domains import DOMAINS
-from magpie_hf.known import KNOWN_MODELS, known
-from magpie_hf.problems.benchmarks import PRESETS
-from magpie_hf.problems.rules import RULES
+from magpie_hf.models.known import KNOWN_MODELS, known
+from magpie_hf.problems.benchmarks.names import PRESETS
+from magpie_hf.problems.cleaning.rules import RULES
 from magpie_hf.reasons import DRAWS
+from magpie_hf.run import stopping
+from magpie_hf.text import language
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 JAPANESE = (ROOT / "README.ja.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from magpie_hf.engines.recovery import BARREN_DEATHS, KILLERS, Recovering
+from magpie_hf.engines.vllm.recovery import BARREN_DEATHS, KILLERS, Recovering
 from magpie_hf.errors import EngineError
 
 

@@ -22,19 +22,19 @@ from playwright.sync_api import Browser
 
 from chromium import Opened, chromium
 from conftest import ROOT, Answers, Dying, small_recipe
-from magpie_hf.cli import main
-from magpie_hf.commands import report as command
-from magpie_hf.commands.exits import BAD_INPUT, OK
+from magpie_hf.building import build
+from magpie_hf.cli.commands import report as command
+from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.main import main
+from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import EngineError
-from magpie_hf.folder import Folder
-from magpie_hf.heldout import HeldOut
-from magpie_hf.language import use
-from magpie_hf.models import resolve
+from magpie_hf.models.model import resolve
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.progress.speed import read
 from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
 from magpie_hf.report.speed import speed
 from magpie_hf.report.write import MEGABYTES, report
-from magpie_hf.walk import build
+from magpie_hf.text.language import use
 
 
 @pytest.fixture(scope="module")
@@ -460,7 +460,7 @@ def test_bad_input_is_one_line(
 
 def test_nothing_heavy_is_imported(built: Path, tmp_path: Path) -> None:
     script = (
-        "import sys\nfrom magpie_hf.cli import main\n"
+        "import sys\nfrom magpie_hf.cli.main import main\n"
         f"assert main(['report', {str(built)!r}, '--out', {str(tmp_path / 'r.html')!r}]) == 0\n"
         "heavy = {'torch', 'vllm', 'transformers', 'ray', 'matplotlib'} & set(sys.modules)\nassert not heavy, heavy"
     )

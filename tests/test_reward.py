@@ -21,21 +21,21 @@ from safetensors.torch import load_file, save_file
 import reward_models as tiny
 from conftest import ROOT, Answers, small_recipe
 from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolve
-from magpie_hf.cli import main
-from magpie_hf.commands.exits import BAD_INPUT
-from magpie_hf.engines import plugin
+from magpie_hf.building import build
+from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.main import main
 from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping, read
-from magpie_hf.engines.vllm import VLLM
-from magpie_hf.heads import OBJECTIVES, check_tensors, facts_of, head_of
-from magpie_hf.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
+from magpie_hf.engines.vllm import plugin
+from magpie_hf.engines.vllm.engine import VLLM
+from magpie_hf.models.heads import OBJECTIVES, check_tensors, facts_of, head_of
+from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
 from magpie_hf.planning.heading import heading
-from magpie_hf.reward import EMPTY, NO_GATE, STEP_IN_TEXT, _steps
-from magpie_hf.scorers import Score
+from magpie_hf.scorers.judge import Score
+from magpie_hf.scorers.reward import EMPTY, NO_GATE, STEP_IN_TEXT, _steps
 from magpie_hf.stage import fingerprint, identity
 from magpie_hf.stages.score import ScoreCandidates
-from magpie_hf.walk import build
 
 
 @dataclass
@@ -310,7 +310,7 @@ def test_a_repository_is_looked_at_before_it_is_downloaded(monkeypatch: pytest.M
             raise answer
         return answer
 
-    monkeypatch.setattr("magpie_hf.heads.json_of", lambda _, name: files.get(name))
+    monkeypatch.setattr("magpie_hf.models.heads.json_of", lambda _, name: files.get(name))
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub.HfApi, "parse_safetensors_file_metadata", header)
     model = Model("acme/rm", "b" * 40)
@@ -328,7 +328,7 @@ def test_a_repository_is_looked_at_before_it_is_downloaded(monkeypatch: pytest.M
 
 def test_the_plug_in_is_installed_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["vllm.general_plugins"]
-    assert written == {plugin.NAME: "magpie_hf.engines.plugin:register"}
+    assert written == {plugin.NAME: "magpie_hf.engines.vllm.plugin:register"}
     assert callable(plugin.register)
     monkeypatch.setenv("VLLM_PLUGINS", "other")
     with monkeypatch.context() as patch:

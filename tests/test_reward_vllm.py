@@ -21,13 +21,13 @@ from datasets import Dataset
 import reward_models as tiny
 from conftest import FAST, Answers, small_recipe
 from magpie_hf import VLLM, EngineError, RewardModel, build, resolve
-from magpie_hf.commands.exits import INCOMPLETE, OK
-from magpie_hf.engines import vllm as engines
+from magpie_hf.cli.commands.exits import INCOMPLETE, OK
 from magpie_hf.engines.base import NAN, NO_ROOM, Pooling
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.engines.recovery import Live
-from magpie_hf.heads import OBJECTIVES
-from magpie_hf.scorers import Score
+from magpie_hf.engines.vllm import engine as engines
+from magpie_hf.engines.vllm.recovery import Live
+from magpie_hf.models.heads import OBJECTIVES
+from magpie_hf.scorers.judge import Score
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 
@@ -296,8 +296,8 @@ def test_a_whole_build_with_a_real_reward_model(answers: Answers, generator: Fak
 
 COUNTING = """
 import sys
-from magpie_hf import cli
-from magpie_hf.engines.vllm import VLLM
+from magpie_hf.cli import main as cli
+from magpie_hf.engines.vllm.engine import VLLM
 opened, open_engine = [], VLLM._open
 VLLM._open = lambda self: opened.append(self.model.name) or open_engine(self)
 code = cli.main(sys.argv[1:])

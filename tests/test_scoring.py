@@ -18,22 +18,22 @@ from hypothesis import strategies as st
 from test_stage import Script, byte_model, candidate, id_of
 
 from magpie_hf.answers.extraction import boxed_answer
+from magpie_hf.card.stats import COUNTED, Answers, Draws, Funnel, Pairs, Tally, Tokens, draws_of, tallies, tokens
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.engines.vllm import VLLM
+from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.errors import BadInput
-from magpie_hf.heldout import HeldOut
-from magpie_hf.models import Model
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
-from magpie_hf.sampling import Sampling
 from magpie_hf.schema import CANDIDATES, FORBIDDEN, PUBLISHED, SPLITS
-from magpie_hf.scorers import RUBRIC, Judge, Score
-from magpie_hf.splits import ParquetSplit, read, rows_of
+from magpie_hf.scorers.judge import RUBRIC, Judge, Score
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.pair import Pair
-from magpie_hf.stats import COUNTED, Answers, Draws, Funnel, Pairs, Tally, Tokens, draws_of, tallies, tokens
+from magpie_hf.store.splits import ParquetSplit, read, rows_of
 
 # --- the judge ---------------------------------------------------------------------------------------------------------------
 

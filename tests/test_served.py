@@ -12,14 +12,14 @@ import pytest
 
 from conftest import PROBLEMS, Answers
 from fake_server import FakeServer
-from magpie_hf.cli import main
-from magpie_hf.commands.exits import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli.commands.exits import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
-from magpie_hf.engines.endpoint import share_out
+from magpie_hf.engines.served.endpoint import share_out
 from magpie_hf.errors import BadInput
-from magpie_hf.models import Model
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 
 LENIENT = ["--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
 SMALL = ["--domains", "algebra", "--count", "6", "--k", "3", *LENIENT]

@@ -16,17 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
-from magpie_hf.cli import main
-from magpie_hf.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.building import build
+from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
-from magpie_hf.heldout import HeldOut
-from magpie_hf.language import use
-from magpie_hf.models import resolve
-from magpie_hf.sampling import Sampling
-from magpie_hf.showing.finding import Finished, Place, Shown
-from magpie_hf.showing.layout import Layout
-from magpie_hf.terminal import console
-from magpie_hf.walk import build
+from magpie_hf.models.model import resolve
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.report.showing.finding import Finished, Place, Shown
+from magpie_hf.report.showing.layout import Layout
+from magpie_hf.text.language import use
+from magpie_hf.text.terminal import console
 
 HOSTILE = "\x1b]0;mine\x07 \u202etxet $\\alpha \x9b31m$ [bold]x[/bold]"
 

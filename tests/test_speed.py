@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 
 from conftest import JUDGE, Answers, small_recipe
+from magpie_hf.building import build
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion, Engine
-from magpie_hf.engines.recovery import Recovering
+from magpie_hf.engines.vllm.recovery import Recovering
 from magpie_hf.errors import EngineError
-from magpie_hf.models import Model
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
-from magpie_hf.progress.gauge import Gauge
+from magpie_hf.progress.meter import Gauge
 from magpie_hf.progress.recorder import recording
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
-from magpie_hf.sampling import Sampling
-from magpie_hf.walk import build
 
 
 def of(folder: Path, event: str) -> list[dict[str, Any]]:

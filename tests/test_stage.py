@@ -22,16 +22,15 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from magpie_hf.chat import chat_of
 from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.engines.vllm import VLLM
-from magpie_hf.heldout import HeldOut
-from magpie_hf.models import Model
-from magpie_hf.rows import seed_rows
-from magpie_hf.sampling import Sampling
+from magpie_hf.engines.vllm.engine import VLLM
+from magpie_hf.models.chat import chat_of
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import PAIR, PUBLISHED, TEXT_SPLITS
-from magpie_hf.scorers import Judge
+from magpie_hf.scorers.judge import Judge
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, seed_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.export import ExportText
@@ -39,9 +38,10 @@ from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
-from magpie_hf.stages.sign import Sign
+from magpie_hf.stages.signature import Sign
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import CheckSolution, Verify
+from magpie_hf.store.rows import seed_rows
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -266,7 +266,7 @@ def test_every_comparing_field_of_a_stage_takes_part(change: dict[str, Any]) -> 
 
 def test_a_vllm_spec_needs_no_vllm() -> None:
     script = (
-        "import pickle, sys; from magpie_hf.engines.vllm import VLLM; from magpie_hf.models import Model\n"
+        "import pickle, sys; from magpie_hf.engines.vllm.engine import VLLM; from magpie_hf.models.model import Model\n"
         "spec = VLLM(Model('a/b', 'r'), tensor_parallel_size=2)\n"
         "assert pickle.loads(pickle.dumps(spec)).tensor_parallel_size == 2\n"
         "assert not {'vllm', 'torch'} & set(sys.modules)"

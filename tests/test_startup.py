@@ -65,7 +65,7 @@ def test_what_is_loaded(name: str, large: Path) -> None:
     forbidden = HEAVY | ({"numpy", "pyarrow", "rich", "yaml", "pylatexenc"} if "help" in name else set())
     forbidden |= {"pyarrow", "numpy"} if name == "status" else set()
     script = (
-        f"import sys\nfrom magpie_hf.cli import main\n"
+        f"import sys\nfrom magpie_hf.cli.main import main\n"
         f"try: code = main({command(name, large)!r})\nexcept SystemExit as end: code = end.code\n"
         f"assert code == 0\nassert not {forbidden} & set(sys.modules), sorted({forbidden} & set(sys.modules))"
     )

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from magpie_hf.cli import main
-from magpie_hf.pace import pace, tokens_left
-from magpie_hf.status import status
+from magpie_hf.cli.main import main
+from magpie_hf.run.pace import pace, tokens_left
+from magpie_hf.run.status import status
 
 TEXT = "A word, and $\\alpha \\leq \\frac{1}{2}$; " * 12
 

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from test_stage import Script, byte_model, id_of, text_of
 
-from magpie_hf.chat import chat_of
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines import journal
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
-from magpie_hf.engines.vllm import VLLM
+from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.errors import BadInput
-from magpie_hf.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
-from magpie_hf.models import Model, resolve
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.chat import chat_of
+from magpie_hf.models.model import Model, resolve
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.schema import TAGS
 from magpie_hf.stage import Stage, fingerprint, seed_of
 from magpie_hf.stages.instruct import Instruct, openers

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from magpie_hf.terminal import console, encodable, harmless, is_terminal, print_table
+from magpie_hf.text.terminal import console, encodable, harmless, is_terminal, print_table
 
 HEAD = ("domain", "rows", "reasons")
 ROWS = [("algebra", "1,234", "12 circular repetitions, 3 twins"), ("number_theory", "7", "")]

@@ -19,9 +19,9 @@ from transformers import AutoTokenizer
 
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.commands.exits import OK
-from magpie_hf.models import resolve
-from magpie_hf.walk import build
+from magpie_hf.building import build
+from magpie_hf.cli.commands.exits import OK
+from magpie_hf.models.model import resolve
 
 pytestmark = pytest.mark.trainers
 STEPS = 2

@@ -15,12 +15,12 @@ import pytest
 from datasets import Dataset, Features
 
 from magpie_hf.errors import BadInput
-from magpie_hf.problems.normal import normal_form, tokens
-from magpie_hf.problems.signature import PERMUTATIONS, signature_of
-from magpie_hf.problems.twins import Twins, neighbour_distances
+from magpie_hf.problems.near_duplicates.index import Twins, neighbour_distances
+from magpie_hf.problems.near_duplicates.normal import normal_form, tokens
+from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, signature_of
 from magpie_hf.schema import SIGNATURE
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.sign import Sign
+from magpie_hf.stages.signature import Sign
 
 # kind, one problem, another. Kinds in TWINS are the same problem said otherwise, the others are two problems.
 TWINS = ("typesetting", "renamed", "reordered", "synonyms")
@@ -311,7 +311,7 @@ def test_a_signature_is_the_same_everywhere() -> None:
     problems = [one for _, one, _ in PAIRS]
     here = [(s.normal_hash, s.words.tolist(), s.symbols_hash, s.num_symbols) for s in map(signature_of, problems)]
     script = (
-        "import json, sys; from magpie_hf.problems.signature import signature_of\n"
+        "import json, sys; from magpie_hf.problems.near_duplicates.signature import signature_of\n"
         "made = map(signature_of, json.load(sys.stdin))\n"
         "print(json.dumps([(s.normal_hash, s.words.tolist(), s.symbols_hash, s.num_symbols) for s in made]))"
     )

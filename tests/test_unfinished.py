@@ -11,12 +11,12 @@ import pytest
 from datasets import DatasetDict, load_dataset
 
 from conftest import Answers, Dying, small_recipe
+from magpie_hf.building import build
+from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.heldout import HeldOut
+from magpie_hf.hub.release import released
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
-from magpie_hf.release import released
-from magpie_hf.unfinished import finished_part
-from magpie_hf.walk import build
 
 
 def recipe_of(answers: Answers) -> Recipe:
@@ -30,7 +30,7 @@ def everything(datasets: dict[str, DatasetDict]) -> dict[str, dict[str, list[dic
 @pytest.fixture(scope="module")
 def stopped(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recipe, dict[str, DatasetDict]]:
     """A build whose engine died in the middle, its recipe with one that lives, and what comes of it then."""
-    from magpie_hf.models import resolve
+    from magpie_hf.models.model import resolve
 
     folder, model = tmp_path_factory.mktemp("stopped"), resolve(str(demo_model))
     with pytest.raises(EngineError, match="the engine died"):
@@ -99,7 +99,7 @@ def test_rows_that_were_made_from_something_else_are_left_out(stopped: tuple[Pat
 
 
 def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
-    from magpie_hf.models import resolve
+    from magpie_hf.models.model import resolve
 
     dying = Dying(resolve(str(demo_model)))
     dying.left = 0

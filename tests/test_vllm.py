@@ -17,9 +17,9 @@ import pytest
 
 from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines import vllm as engines
 from magpie_hf.engines.base import NO_ROOM
-from magpie_hf.scorers import Judge
+from magpie_hf.engines.vllm import engine as engines
+from magpie_hf.scorers.judge import Judge
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 

@@ -1,1 +1,4 @@
-"""Final answers: read out of a solution, compared in processes that may be killed, counted as votes. Not imported here: stays light."""
+"""Final answers: read out of a solution, compared with each other, counted as votes.
+
+Never here: columns of a dataset; this folder knows texts and verdicts only.
+"""

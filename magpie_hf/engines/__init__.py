@@ -1,1 +1,4 @@
-"""Engines: token ids in, text out. Not imported here, so that importing the package stays light."""
+"""What completes prompts and rates texts: token ids in, text and token counts out.
+
+Never here: chat templates, domains and datasets.
+"""

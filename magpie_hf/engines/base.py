@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 from magpie_hf.engines import meter
 from magpie_hf.engines.journal import Journal, current, rating_keys, request_keys
 from magpie_hf.errors import BadInput
-from magpie_hf.models import Model
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 
 NO_ROOM = "no_room"  # the finish reason of a prompt that leaves the model no room for a single token
 KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died, again

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from magpie_hf.engines.base import Completion, Engine, Pooling, Rating, finite
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.sampling import Sampling
 
 Reply = Callable[[Sequence[int], Sampling, int], str | Completion]
 Rate = Callable[[Sequence[int], Pooling], Sequence[float] | Rating]

@@ -21,8 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from magpie_hf.models import Model
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import canonical, identity
 
 SYNC_SECONDS = 0.5  # a finished request is on the disk within a second, power cut or not

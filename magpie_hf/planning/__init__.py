@@ -1,1 +1,4 @@
-"""What a build will take before it runs, and how that compares with what it took. Nothing here loads a model but `measure` and `probe`."""
+"""What a build will take before it starts: inputs, workload, speeds, plan.
+
+Never here: running a build, except the few problems that `plan --measure` builds.
+"""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import NamedTuple
 
-from magpie_hf.known import KNOWN_MODELS
-from magpie_hf.language import tr
+from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.planning.engine import Request
 from magpie_hf.planning.measured import Measured
 from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.simulation import share_of
+from magpie_hf.text.language import tr
 
 Samples = Mapping[str, tuple[Request, ...]]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from magpie_hf.chat import chat_of
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
+from magpie_hf.models.chat import chat_of
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.engine import Speed
-from magpie_hf.sampling import Sampling
 
 STEPS = 10  # tokens a request of a burst decodes
 LONG = 384  # tokens of context of the burst that tells what context costs

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from magpie_hf.heads import facts_of
-from magpie_hf.known import KnownModel, known
-from magpie_hf.language import tr
-from magpie_hf.licences import licence_of, parse_model_licences
-from magpie_hf.models import Model
+from magpie_hf.models.heads import facts_of
+from magpie_hf.models.known import KnownModel, known
+from magpie_hf.models.licences import licence_of, parse_model_licences
+from magpie_hf.models.model import Model
 from magpie_hf.planning.outline import Outline
+from magpie_hf.text.language import tr
 
 
 @dataclass(frozen=True)

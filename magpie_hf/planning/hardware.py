@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
-from magpie_hf.shapes import GPUS, Gpu
+from magpie_hf.models.shapes import GPUS, Gpu
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from magpie_hf.columns import padded
 from magpie_hf.domains import Domain
-from magpie_hf.heads import facts_of
-from magpie_hf.known import KnownModel, KnownScorer, known
-from magpie_hf.language import tr, translated
-from magpie_hf.models import Model
+from magpie_hf.models.heads import facts_of
+from magpie_hf.models.known import KnownModel, KnownScorer, known
+from magpie_hf.models.model import Model
+from magpie_hf.text.columns import padded
+from magpie_hf.text.language import tr, translated
 
 
 def heading(domains: Sequence[Domain], sources: Mapping[str, str], k: int, out: str) -> list[str]:

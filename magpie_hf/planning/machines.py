@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
-from magpie_hf.parallel import UTILIZATION, Layout, choose, sizes
+from magpie_hf.models.parallel import UTILIZATION, Layout, choose, sizes
+from magpie_hf.models.shapes import GPUS, Gpu
 from magpie_hf.planning.belief import Belief, Range
 from magpie_hf.planning.engine import MOST_SEQUENCES, Speed
 from magpie_hf.planning.hardware import figures_of
@@ -16,7 +17,6 @@ from magpie_hf.planning.projection import Done, Work, seconds_by_phase
 from magpie_hf.planning.roofline import EFFICIENCIES, bare_hours, speed_on
 from magpie_hf.planning.sizes import Sized
 from magpie_hf.planning.workload import generated, loads_of
-from magpie_hf.shapes import GPUS, Gpu
 
 CPU_CACHE = 2.0  # GiB of cache of an engine on the CPU, as `engines.vllm` has it
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from magpie_hf.engines.base import Completion, Engine, Pooling, Rating
 from magpie_hf.engines.journal import current
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
-from magpie_hf.sampling import Sampling
 
 
 @dataclass(frozen=True)

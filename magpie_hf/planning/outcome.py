@@ -12,7 +12,7 @@ from typing import Any
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.measured import read_json
 from magpie_hf.progress.events import Event, Planned
-from magpie_hf.status import Status, status
+from magpie_hf.run.status import Status, status
 
 LOG = logging.getLogger("magpie_hf")
 FORMAT = 1  # of run/plan.json; goes up when the file means something else
@@ -52,7 +52,7 @@ class Keeping:
 
     def keep(self) -> None:
         """Write it down."""
-        from magpie_hf.shards import write_json
+        from magpie_hf.store.shards import write_json
 
         self._record["sessions"][-1] = round(time.monotonic() - self._began, 1)
         write_json(self._file, self._record)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.language import tr
+from magpie_hf.models.shapes import Gpu
 from magpie_hf.planning.belief import Belief, Range, assumed, believed
 from magpie_hf.planning.duties import Duty, duties_of
 from magpie_hf.planning.hardware import gpu_named, local_gpus
@@ -22,7 +22,7 @@ from magpie_hf.planning.sizes import Sized, sized
 from magpie_hf.planning.storage import Disk, disk_of
 from magpie_hf.planning.wanted import said_of
 from magpie_hf.planning.workload import Load, Rows, loads_of, rows_of
-from magpie_hf.shapes import Gpu
+from magpie_hf.text.language import tr
 
 MODEL_ERROR = 0.10  # of a simulation from what a probe measured, besides what the few rows of the probe leave open
 

@@ -13,7 +13,9 @@ from statistics import median
 from typing import Any
 
 from magpie_hf.answers.equivalence import is_readable
+from magpie_hf.building import build
 from magpie_hf.errors import BadInput, LowYield, NothingMade
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.belief import BLOCK, TAIL, each_of
 from magpie_hf.planning.bursts import speed_of
 from magpie_hf.planning.engine import Request, Speed, replay
@@ -23,11 +25,9 @@ from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.projection import CPU_AFTER, Work, seconds_by_phase
 from magpie_hf.planning.simulation import share_of
 from magpie_hf.recipe import Recipe
-from magpie_hf.sampling import Sampling
-from magpie_hf.shards import write_json
+from magpie_hf.run.status import status
 from magpie_hf.stages.clean import Clean
-from magpie_hf.status import status
-from magpie_hf.walk import build
+from magpie_hf.store.shards import write_json
 
 CPU_STAGES = {label for labels in CPU_AFTER.values() for label in labels}
 ROUNDS = 4  # of the correction: a slower engine has more in flight at once

@@ -11,10 +11,10 @@ from typing import Any
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.language import tr
 from magpie_hf.planning.outline import ANSWERING, Outline
 from magpie_hf.planning.projection import Done
-from magpie_hf.status import StageStatus, status
+from magpie_hf.run.status import StageStatus, status
+from magpie_hf.text.language import tr
 
 _BEFORE = {  # what each stage is made from
     "instruct": (),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from magpie_hf.parallel import OVERHEAD, UTILIZATION, Need
+from magpie_hf.models.parallel import OVERHEAD, UTILIZATION, Need
+from magpie_hf.models.shapes import Gpu
 from magpie_hf.planning.engine import MOST_SEQUENCES, Speed
 from magpie_hf.planning.hardware import figures_of
-from magpie_hf.shapes import Gpu
 
 
 class Efficiency(NamedTuple):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from magpie_hf.domains import MOST_ROWS
-from magpie_hf.drawing import draws_wanted
 from magpie_hf.planning.engine import Clock, Request, Speed
+from magpie_hf.selection.demand import draws_wanted
 
 MOST_REQUESTS = 4_000  # that are simulated one by one; of a larger build, the rest goes on as the second half of these did
 

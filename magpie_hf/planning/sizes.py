@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.engines.device import weights_gigabytes
+from magpie_hf.engines.vllm.device import weights_gigabytes
 from magpie_hf.errors import BadInput
-from magpie_hf.known import KnownModel, known
-from magpie_hf.models import Model, json_of
-from magpie_hf.parallel import Need, need_of
+from magpie_hf.models.known import KnownModel, known
+from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.parallel import Need, need_of
+from magpie_hf.models.shapes import Gpu, shape_of
 from magpie_hf.planning.roofline import ACTIVE, Size
-from magpie_hf.shapes import Gpu, shape_of
 
 PATIENCE = 5.0  # seconds that the Hub is waited for
 LOOKING = "magpie-size"  # the thread that asks it

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from magpie_hf.language import tr, translated
 from magpie_hf.planning.belief import Range
 from magpie_hf.planning.words import count, dollars, duration, gigabytes, million, span
-from magpie_hf.terminal import console, print_table
+from magpie_hf.text.language import tr, translated
+from magpie_hf.text.terminal import console, print_table
 
 if TYPE_CHECKING:
     from magpie_hf.planning.machines import Machine

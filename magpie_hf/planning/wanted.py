@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.domains import Domain
-from magpie_hf.heldout import HeldOut
-from magpie_hf.models import repository_or_folder
+from magpie_hf.models.model import repository_or_folder
 from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.simulation import Cutting
+from magpie_hf.problems.heldout import HeldOut
 
 _TELLING = (
     "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p", "instruction_max_tokens",

@@ -1,1 +1,4 @@
-"""What can be told of a problem from its text: rules, language, twins, benchmarks. Not here: stages and models."""
+"""What can be said of a problem's text alone, or beside other texts: rules, near-duplicates, benchmarks.
+
+Never here: asking a model, and deciding which problems are accepted.
+"""

@@ -1,1 +1,4 @@
-"""How a build is watched: events, the speed of its engines, and what is shown of them while it runs."""
+"""What happens in a build, as events; who measures it, and the views that show it.
+
+Never here: deciding anything.
+"""

@@ -6,11 +6,11 @@ import json
 import time
 from typing import Protocol, TextIO
 
-from magpie_hf.language import tr
 from magpie_hf.progress import words
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, HarvestMoved, Planned, Said, ShardFinished, as_json
-from magpie_hf.terminal import unheard
+from magpie_hf.text.language import tr
+from magpie_hf.text.terminal import unheard
 
 EVERY_SECONDS = 30.0
 

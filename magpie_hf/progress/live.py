@@ -8,12 +8,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from magpie_hf.language import tr
 from magpie_hf.progress import words
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Said
 from magpie_hf.progress.lines import Lines
-from magpie_hf.terminal import console, unheard
+from magpie_hf.text.language import tr
+from magpie_hf.text.terminal import console, unheard
 
 if TYPE_CHECKING:
     from rich.console import Group

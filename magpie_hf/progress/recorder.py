@@ -12,7 +12,7 @@ from typing import Literal
 
 from magpie_hf.engines import meter
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
-from magpie_hf.progress.gauge import Gauge
+from magpie_hf.progress.meter import Gauge
 from magpie_hf.progress.speed import SpeedFile, best, read
 
 INTERVAL_SECONDS = 10.0  # of a line in the file

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.progress.gauge import Interval
+from magpie_hf.progress.meter import Interval
 
 LOG = logging.getLogger("magpie_hf")
 NAME = "speed.jsonl"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from magpie_hf.language import tr
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import EngineClosed, EngineOpened
+from magpie_hf.text.language import tr
 
 UNKNOWN = "–"
 TOP_REASONS = 4

@@ -1,1 +1,4 @@
-"""The report: one HTML file for judging a build whose rows nobody can read in full. Not here: the card, which is published."""
+"""A finished or running build as one HTML page.
+
+Never here: numbers that are not counted in the build's own files.
+"""

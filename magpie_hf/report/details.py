@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from magpie_hf.chat import parted
+from magpie_hf.models.chat import parted
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_solutions
 from magpie_hf.schema import CANDIDATES
-from magpie_hf.splits import rows_of
+from magpie_hf.store.splits import rows_of
 
 ROWS_A_BLOCK = 48  # a few milliseconds to unpack, where one of them is opened
 _LONG = ("thinking", "text", "raw")

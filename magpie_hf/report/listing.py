@@ -7,7 +7,7 @@ from typing import Any
 
 from magpie_hf.report.packing import MOST, cut, deflated
 from magpie_hf.report.source import Row, Source, accepted, with_solutions
-from magpie_hf.splits import rows_of
+from magpie_hf.store.splits import rows_of
 
 TEXTS_A_BLOCK = 1_000  # problems, which are searched together
 FIRST = 140  # characters of a problem that the list shows

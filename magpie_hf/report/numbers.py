@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from magpie_hf.contents import Contents
-from magpie_hf.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
-from magpie_hf.stats import Tally
+from magpie_hf.card.contents import Contents
+from magpie_hf.card.stats import Tally
+from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 
 BINS = 24
 _TENTHS = np.linspace(-0.05, 1.05, 12)  # about each tenth, as shares of few votes are fractions that fall between others' edges

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from magpie_hf.language import in_use, tr
+from magpie_hf.text.language import in_use, tr
 
 _HERE = Path(__file__).parent
 _PAGE, _KATEX = _HERE / "page", _HERE / "katex"

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.contents import Contents
+from magpie_hf.card.contents import Contents
+from magpie_hf.card.stats import with_rows
+from magpie_hf.dataset.folder import DROPPED, Folder, data_in, write_data
+from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
-from magpie_hf.folder import DROPPED, Folder, data_in, write_data
-from magpie_hf.records import RECORD
+from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
-from magpie_hf.splits import ParquetSplit, Split, rows_of
-from magpie_hf.stats import with_rows
-from magpie_hf.status import Status, status
-from magpie_hf.unfinished import finished_part
+from magpie_hf.store.records import RECORD
+from magpie_hf.store.splits import ParquetSplit, Split, rows_of
 
 Row = dict[str, Any]
 

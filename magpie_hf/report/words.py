@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from magpie_hf.language import tr
+from magpie_hf.text.language import tr
 
 
 def words() -> dict[str, str]:

@@ -18,7 +18,7 @@ from magpie_hf.report.packing import Room, block, deflated
 from magpie_hf.report.page import write_page
 from magpie_hf.report.source import Source, opened
 from magpie_hf.report.summary import summary, title
-from magpie_hf.status import status
+from magpie_hf.run.status import status
 
 # GitHub takes no file that is larger; a browser opens one in two seconds or so (benchmarks/report.py).
 MEGABYTES = 100

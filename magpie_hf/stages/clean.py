@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from datasets import Features
 
-from magpie_hf.chat import chat_of
 from magpie_hf.limits import LANGUAGES, check_languages
-from magpie_hf.models import Model
-from magpie_hf.problems.language import language_of
-from magpie_hf.problems.rules import reason_of, trim
+from magpie_hf.models.chat import chat_of
+from magpie_hf.models.model import Model
+from magpie_hf.problems.cleaning.language import language_of
+from magpie_hf.problems.cleaning.rules import reason_of, trim
 from magpie_hf.schema import CLEAN
 from magpie_hf.stage import Batch, Stage
 
@@ -25,7 +25,7 @@ class Clean(Stage):
     """Raw instruction -> problem, its language and what was trimmed, or a reason in `dropped`.
 
     Reasons: the finish reason of a draw that did not end by itself ("length", "no_room", "killed_engine"), "empty", "special_tokens",
-    those of magpie_hf.problems.rules.RULES in their order, and "language" for one that is not wanted.
+    those of magpie_hf.problems.cleaning.rules.RULES in their order, and "language" for one that is not wanted.
 
     models: those whose special tokens must not stand in a problem (the one that wrote it and the one that will read it).
     languages: those that are kept, by ISO 639-1; a problem that is all but mathematics has none, and is kept.

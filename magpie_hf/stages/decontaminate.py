@@ -9,9 +9,9 @@ from typing import ClassVar
 from datasets import Features
 
 from magpie_hf.errors import BadInput
-from magpie_hf.problems.benchmarks import Benchmark, Loaded
-from magpie_hf.problems.loading import load_benchmark
-from magpie_hf.problems.overlap import COVERAGE, NEAR, Index
+from magpie_hf.problems.benchmarks.loading import load_benchmark
+from magpie_hf.problems.benchmarks.names import Benchmark, Loaded
+from magpie_hf.problems.benchmarks.overlap import COVERAGE, NEAR, Index
 from magpie_hf.schema import CONTAMINATION
 from magpie_hf.stage import Batch, Stage
 

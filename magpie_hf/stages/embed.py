@@ -13,8 +13,8 @@ from datasets import Features
 
 from magpie_hf.engines.base import Engine, Pooling
 from magpie_hf.errors import BadInput
-from magpie_hf.heads import architecture
-from magpie_hf.models import Model, json_of
+from magpie_hf.models.heads import architecture
+from magpie_hf.models.model import Model, json_of
 from magpie_hf.schema import EMBEDDING
 from magpie_hf.stage import Batch, Stage, fingerprint
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from magpie_hf.answers.extraction import final_answer
-from magpie_hf.chat import SOLVING_INSTRUCTION
-from magpie_hf.heldout import HeldOut
 from magpie_hf.limits import check_rl
+from magpie_hf.models.chat import SOLVING_INSTRUCTION
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL, Side, Text
 from magpie_hf.stage import Batch
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.chat import Chat, chat_of
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import check_opening
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.chat import Chat, chat_of
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import INSTRUCTION
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.chat import SOLVING_INSTRUCTION, Chat, chat_of
 from magpie_hf.engines.base import NO_ROOM, Completion, Engine, record
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.chat import SOLVING_INSTRUCTION, Chat, chat_of
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import RESPONSE
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 

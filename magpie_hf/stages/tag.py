@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.chat import Message, chat_of
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
 from magpie_hf.errors import BadInput
-from magpie_hf.labels import CATEGORY, DIFFICULTY, QUALITY, SOLVABILITY
-from magpie_hf.sampling import Sampling
+from magpie_hf.models.chat import Message, chat_of
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.labels import CATEGORY, DIFFICULTY, QUALITY, SOLVABILITY
 from magpie_hf.schema import TAGS
 from magpie_hf.stage import Batch, Stage, fingerprint
 

@@ -1,0 +1,255 @@
+"""The dataset card, rendered from a template under cards/ with what is counted in the rows that are published. Not here: counting."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from jinja2 import meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from magpie_hf.card import markdown, plots
+from magpie_hf.card.contents import Contents
+from magpie_hf.card.metadata import metadata, paths
+from magpie_hf.card.tables import tables
+from magpie_hf.errors import BadInput
+from magpie_hf.reasons import REASONS
+from magpie_hf.schema import CANDIDATES_CONFIG
+from magpie_hf.stage import fingerprint
+from magpie_hf.stages.export import ExportRL
+
+__all__ = ["LANGUAGES", "PLACEHOLDER", "VERSION", "Contents", "files"]
+
+_PACKAGE = Path(__file__).parent.parent
+FOLDER = _PACKAGE / "cards" if (_PACKAGE / "cards").is_dir() else _PACKAGE.parent / "cards"  # inside the wheel, or beside it in a checkout
+LANGUAGES = ("en", "ja")
+PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
+README, PLOTS = "README.md", "plots"
+_CODE = 1  # goes up when the same templates come to another card
+
+
+def version(folder: Path) -> str:
+    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and whether they can be drawn."""
+    templates = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()) if file.is_file()]
+    return fingerprint(_CODE, plots.VERSION, plots.missing() is None, templates)
+
+
+VERSION = version(FOLDER)  # a build's card is written anew when it changes
+NAMES = (  # what a template is given
+    "data", "domains", "embedder", "examples", "facts", "generator", "languages", "metadata", "models", "plots", "problems", "repo",
+    "scorer", "shown_splits", "solver", "tables", "tagger", "thinking", "unfinished", "uses", "words",
+)  # fmt: skip
+MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
+
+
+def files(
+    contents: Contents,
+    repo: str,
+    *,
+    language: str = "en",
+    template: Path | None = None,
+    licences: Mapping[str, Mapping[str, str]] = {},
+    unfinished: Mapping[str, tuple[int, int]] | None = None,
+) -> dict[str, bytes]:
+    """The card and its plots, by path: "README.md" and "plots/<name>.svg".
+
+    repo: what the examples load; template: a template that takes the place of ours; licences: of models by name, each {"name",
+    "duty"}, in place of what this package knows; unfinished: of a build of which a part is published, (problems, target) by domain.
+
+    Raises BadInput for a language that there is no template in, and for a template that cannot be read or rendered.
+    """
+    if language not in LANGUAGES:
+        raise BadInput(f"there is no card in the language {language!r}; choose one of {', '.join(LANGUAGES)}")
+    drawn = {} if plots.missing() else {f"{PLOTS}/{name}.svg": svg for name, svg in plots.draw(_plots(contents)).items()}
+    variables = {**_variables(contents, repo, language, licences, unfinished or {}), "plots": [_plot(path) for path in drawn]}
+    text = _theirs(template, variables) if template else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
+    return {README: f"{text.rstrip()}\n".encode(), **drawn}
+
+
+def _environment() -> jinja2.Environment:
+    """Strict: an unknown variable is an error. In a sandbox: a template can read what it is given, and do nothing."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "escape": markdown.escape,
+        "code": markdown.code,
+        "fence": markdown.fence,
+        "n": lambda count: f"{count:,}",
+        "quoted": lambda path, prefix: f'"{prefix}{path}"',
+    }
+    return environment
+
+
+def check_template(template: Path) -> None:
+    """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there is none of."""
+    environment = _environment()
+    try:
+        tree = environment.parse(_text_of(template))
+        environment.compile(tree)  # which alone looks at filters and tests
+    except jinja2.TemplateSyntaxError as error:
+        raise _refusal(template, error.lineno, error) from error
+    except RecursionError as error:
+        raise _refusal(template, 1, error) from error
+    unknown = meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)
+    for name in tree.find_all(nodes.Name):
+        if name.name in unknown:
+            raise _refusal(template, name.lineno, jinja2.UndefinedError(f"{name.name!r} is undefined"))
+
+
+def _refusal(template: Path, line: int, error: Exception) -> BadInput:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return BadInput(
+        f"line {line} of the template {template} cannot be rendered ({reason}); mend it: the names there are {', '.join(NAMES)}"
+    )
+
+
+def _text_of(template: Path) -> str:
+    try:
+        return template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the template {template} cannot be read ({error}); give a text file") from error
+
+
+def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
+    """A user's template, rendered. Raises BadInput, with the line, where that is not possible."""
+    check_template(template)
+    try:
+        rendered: str = _environment().from_string(_text_of(template)).render(variables)
+        rendered.encode()  # a lone surrogate cannot be
+    except Exception as error:  # a template can raise whatever an expression of it can
+        raise _refusal(template, _line(error), error) from error
+    if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
+        raise BadInput(
+            f"the template {template} does not begin with the metadata (the front matter), without which nobody can load the dataset; "
+            "begin it with a line ---, a line {{ metadata }} and a line ---"
+        )
+    return rendered
+
+
+def _line(error: BaseException) -> int:
+    """The last line of a user's template that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == "<template>"), 0)
+
+
+@lru_cache
+def words(language: str) -> dict[str, Any]:
+    """What stands in the tables of a card in this language."""
+    found: dict[str, Any] = yaml.safe_load((FOLDER / f"words.{language}.yaml").read_text(encoding="utf-8"))
+    return {"reasons": REASONS, **found}
+
+
+def _variables(
+    contents: Contents, repo: str, language: str, licences: Mapping[str, Mapping[str, str]], unfinished: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
+    """What a template is given, a user's too; besides, `plots`: name and path of each.
+
+    repo: what the examples load; metadata: the YAML between the lines ---; facts: those of `facts.facts`; domains: of these, the domains;
+    problems: how many; languages: ISO 639-1; unfinished: (domain, problems, target), empty for a whole build; models: those of the facts,
+    with licences; generator, solver, tagger, embedder: of these, the one of each step, or none; scorer: its title, and what it reads; data:
+    splits by configuration; shown_splits: (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
+    configuration and its splits to train and to test with, or none; thinking: whether a text holds some; tables: each as Markdown, by
+    name; examples: a row of each domain, quoted; words: what stands in the tables, and alternative texts.
+
+    Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
+    """
+    facts = contents.facts
+    models = [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in facts["models"]]
+    by_step = {step: model for model in models for step in model["steps"]}
+    return {
+        "repo": repo,
+        "metadata": metadata(contents),
+        "facts": facts,
+        "domains": [domain for domain in facts["domains"] if domain["key"] in contents.draws],
+        "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),
+        "languages": sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages}) or facts["languages"],
+        "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
+        "models": models,
+        "generator": by_step["problems"],
+        "solver": by_step["answers"],
+        "tagger": by_step.get("labels"),
+        "embedder": by_step.get("embeddings"),
+        "scorer": facts["scorer"],
+        "data": {config: list(splits) for config, splits in contents.data.items()},
+        "shown_splits": _shown_splits(contents),
+        "uses": _uses(contents),
+        "thinking": contents.thinks,
+        "tables": tables(contents, words(language), models),
+        "examples": [example for domain in contents.domains if (example := _example(contents, domain)) is not None],
+        "words": words(language),
+    }
+
+
+def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
+    """The splits of one config of each kind."""
+    domain = next(iter(contents.data))
+    kinds = dict.fromkeys((domain, domain + ExportRL.suffix, CANDIDATES_CONFIG))
+    shown = [config for config in kinds if config in contents.data]
+    return [(config, split) for config in shown for split in contents.data[config]]
+
+
+def _uses(contents: Contents) -> dict[str, Any]:
+    """For each kind of training the first config that has rows for it, with its splits and their files; None without one."""
+    uses: dict[str, Any] = dict.fromkeys(("sft", "prefs", "rl"))
+    for domain in reversed(contents.domains):
+        for kind, config, ending in (("sft", domain, "_sft"), ("prefs", domain, "_prefs"), ("rl", domain + ExportRL.suffix, "")):
+            splits = contents.data.get(config, {})
+            train, test = f"train{ending}", f"test{ending}"
+            if train in splits:
+                uses[kind] = {
+                    "config": config,
+                    "train": train,
+                    "test": test if test in splits else None,
+                    "train_files": paths(splits[train]),
+                    "test_files": paths(splits[test]) if test in splits else [],
+                }
+    return uses
+
+
+def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
+    if (row := contents.example(domain)) is None:
+        return None
+    majority = row["majority_answer"]
+    return {
+        "domain": domain,
+        "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
+        "solution": _quoted(row["solution"], MOST_OF_ANSWER),
+        "majority": None if majority is None else markdown.final(majority, MOST_OF_FINAL),
+        "agreement": row["answer_agreement"],
+        "votes": row["answer_votes"],
+    }
+
+
+def _quoted(text: str, most: int) -> dict[str, Any]:
+    quoted, shown = markdown.quote(text, most)
+    length = len(text.strip())
+    return {"text": quoted, "shown": shown, "length": length, "cut": shown < length}
+
+
+def _plots(contents: Contents) -> list[plots.Plot]:
+    """The values of all plots, by domain."""
+    lengths, seen = contents.lengths, contents.seen
+
+    def of_answers(column: str) -> dict[str, plots.Series]:
+        texts = {domain: [lengths.get(domain, {}).get(f"{side}_sft", {}).get(column, []) for side in ("train", "test")] for domain in seen}
+        return {domain: {column: train + test} for domain, (train, test) in texts.items()}
+
+    return [
+        plots.Plot("problem_tokens", "tokens of a problem", of_answers("problem_tokens"), logarithmic=True),
+        plots.Plot("answer_tokens", "tokens of an answer", of_answers("solution_tokens"), logarithmic=True),
+        plots.Plot("scores", "score of a candidate", {domain: {"scores": one.scores} for domain, one in seen.items()}),
+        plots.Plot(
+            "margins", "score of chosen, less that of rejected", {domain: dict(sorted(one.margins.items())) for domain, one in seen.items()}
+        ),
+        plots.Plot("agreement", "share of the votes", {domain: {"votes": one.agreements} for domain, one in seen.items()}, bounds=(0, 1)),
+    ]
+
+
+def _plot(path: str) -> dict[str, str]:
+    return {"name": Path(path).stem, "path": path}

@@ -1,0 +1,102 @@
+"""What a card tells of, and what is counted in it: tokens, labels, scores and examples of what is published. Not here: how it is shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from magpie_hf.card.stats import Draws, Tally, Tokens, tallies, tokens
+from magpie_hf.schema import CANDIDATES_CONFIG
+from magpie_hf.store.splits import ParquetSplit, rows_of
+
+TEXTS = ("problem_tokens", "solution_tokens", "chosen_tokens", "rejected_tokens")
+LABELS = ("difficulty", "quality", "solvability", "category")
+
+
+@dataclass
+class Seen:
+    """What stands in one domain's problems and candidates: labels by kind and value, problems by split, and values for the plots.
+
+    scores: of all candidates that have one; agreements: of the problems that have one; margins: of pairs, by their kind.
+    """
+
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: {label: Counter() for label in LABELS})
+    sides: Counter[str] = field(default_factory=Counter)
+    scores: list[float] = field(default_factory=list)
+    agreements: list[float] = field(default_factory=list)
+    margins: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a card tells of.
+
+    facts: how the rows were made (`facts.facts`); draws: what each domain's draws were judged to be; data: the published parquet files by
+    configuration and split, in which all other numbers are counted.
+    """
+
+    facts: Mapping[str, Any]
+    draws: Mapping[str, Draws]
+    data: Mapping[str, Mapping[str, ParquetSplit]]
+
+    @cached_property
+    def domains(self) -> list[str]:
+        return [domain["key"] for domain in self.facts["domains"] if domain["key"] in self.draws]
+
+    @cached_property
+    def tallies(self) -> dict[str, Tally]:
+        return tallies(self.data, self.draws)
+
+    @cached_property
+    def seen(self) -> dict[str, Seen]:
+        """By domain."""
+        seen = {domain: Seen() for domain in self.domains}
+        columns = ("domain", "tags", "answer_agreement", "candidates.score", "chosen_index", "rejected_index", "pair_kind")
+        for side, split in self.data.get(CANDIDATES_CONFIG, {}).items():
+            for row in rows_of(split, columns):
+                one, scores = seen[row["domain"]], row["candidates.score"]
+                one.sides[side] += 1
+                for label in LABELS:
+                    one.labels[label].update([row["tags"][label]] if row["tags"] and row["tags"][label] else [])
+                one.scores += [score for score in scores if score is not None]
+                one.agreements += [row["answer_agreement"]] if row["answer_agreement"] is not None else []
+                if row["pair_kind"] is not None:
+                    margin = scores[row["chosen_index"]] - scores[row["rejected_index"]]
+                    one.margins.setdefault(row["pair_kind"], []).append(margin)
+        return seen
+
+    @cached_property
+    def lengths(self) -> dict[str, dict[str, dict[str, list[int]]]]:
+        """Token counts by configuration, split and column: those of a domain's texts, and of all candidates."""
+        found: dict[str, dict[str, dict[str, list[int]]]] = {}
+        for config, splits in self.data.items():
+            columns = TEXTS if config in self.draws else ("candidates.num_tokens",) if config == CANDIDATES_CONFIG else ()
+            for split, rows in splits.items() if columns else ():
+                counts: dict[str, list[int]] = {column: [] for column in columns}
+                for batch in rows.batches(columns):
+                    for column, values in batch.items():
+                        flat = values if config in self.draws else [count for counts in values for count in counts]
+                        counts[column] += [count for count in flat if count is not None]
+                found.setdefault(config, {})[split] = counts
+        return found
+
+    def tokens(self, config: str, split: str, column: str) -> Tokens | None:
+        """Of one column; None where it holds none."""
+        counts = self.lengths.get(config, {}).get(split, {}).get(column)
+        return tokens(counts) if counts else None
+
+    @cached_property
+    def thinks(self) -> bool:
+        """Whether a published text holds thinking. Reads no further than the first."""
+        splits = (split for domain in self.domains for split in self.data.get(domain, {}).values())
+        return any(text is not None for split in splits for batch in split.batches(["thinking"]) for text in batch["thinking"])
+
+    def example(self, domain: str) -> dict[str, Any] | None:
+        """The first row of the domain's first split; None where it has no split."""
+        columns = ("problem", "solution", "majority_answer", "answer_agreement", "answer_votes")
+        for split in self.data.get(domain, {}).values():
+            return next(rows_of(split, columns))
+        return None

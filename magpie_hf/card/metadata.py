@@ -1,0 +1,70 @@
+"""The card's metadata: what the Hub and `load_dataset` read at its top. Not here: its text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from magpie_hf.card.contents import Contents
+from magpie_hf.store.manifest import sum_of
+from magpie_hf.store.splits import ParquetSplit
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+_LARGEST = "10M<n<100M"
+
+
+def metadata(contents: Contents) -> str:
+    """The metadata as YAML. Sizes are counted in the files; data files are named one by one, as a pattern would take in whatever else
+    came to lie beside them."""
+    rows = sum(len(split) for splits in contents.data.values() for split in splits.values())
+    found = {code for tally in contents.tallies.values() for code in tally.funnel.languages}
+    languages = sorted(found) or list(contents.facts["languages"])  # of formulas alone: in any that was accepted
+    facts = {
+        "language": languages,
+        "license": "cc-by-nc-4.0",
+        "pretty_name": "Synthetic mathematics problems (Magpie)",
+        "size_categories": [next((name for bound, name in _SIZES if rows < bound), _LARGEST)],
+        "task_categories": ["text-generation", "question-answering"],
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["machine-generated"],
+        "multilinguality": ["multilingual" if len(languages) > 1 else "monolingual"],
+        "source_datasets": ["original"],
+        "tags": ["synthetic", "magpie", "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
+        "configs": [
+            {
+                "config_name": config,
+                "description": _identity(splits),
+                "data_files": [{"split": split, "path": paths(rows)} for split, rows in splits.items()],
+                **({"default": True} if number == 0 else {}),
+            }
+            for number, (config, splits) in enumerate(contents.data.items())
+        ],
+        "dataset_info": [_info(config, splits) for config, splits in contents.data.items()],
+    }
+    return str(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120)).strip()
+
+
+def paths(split: ParquetSplit) -> list[str]:
+    """The split's files, as they are named in the repository: "<config>/<file>"."""
+    return [f"{file.parent.name}/{file.name}" for file in split.files]
+
+
+def _identity(splits: Mapping[str, ParquetSplit]) -> str:
+    """What tells these rows from all others. `datasets` reads a folder on the disk once and then goes by its name and this metadata, in
+    which another build's rows may well have the same sizes: without this it would hand out those."""
+    sums = [sum_of(file).sha256 for split in splits.values() for file in split.files]
+    return f"rows {hashlib.sha256(' '.join(sums).encode()).hexdigest()}"
+
+
+def _info(config: str, splits: Mapping[str, ParquetSplit]) -> dict[str, Any]:
+    sizes = [{"name": split, "num_bytes": rows.nbytes, "num_examples": len(rows)} for split, rows in splits.items()]
+    return {
+        "config_name": config,
+        "features": next(iter(splits.values())).features._to_yaml_list(),
+        "splits": sizes,
+        "download_size": sum(file.stat().st_size for split in splits.values() for file in split.files),
+        "dataset_size": sum(size["num_bytes"] for size in sizes),
+    }

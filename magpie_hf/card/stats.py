@@ -1,0 +1,309 @@
+"""Numbers of a build, computed from its rows: a domain's funnel, votes and pairs, and tokens. Not here: how they are shown."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from magpie_hf.domains import Domain
+from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
+from magpie_hf.store.rows import Published, Rows
+from magpie_hf.store.splits import Data, Readable, Split, rows_of
+from magpie_hf.text.language import tr
+
+T = TypeVar("T", bound=Split)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What one domain's draws were judged to be. They are not published, so this is counted when they are judged, and kept.
+
+    drawn: user turns drawn, up to the last that was needed; dropped: those that were not accepted, by reason; contaminated: those of them
+    that repeat a benchmark, by benchmark; moved_away: those that count for another domain; moved_here: other domains' draws that count for
+    this one; tagged, on_domain: draws that the tagger could label, and those of them that it put into this domain.
+    """
+
+    drawn: int
+    dropped: dict[str, int]
+    contaminated: dict[str, int]
+    moved_away: int
+    moved_here: int
+    tagged: int
+    on_domain: int
+
+    @property
+    def accepted(self) -> int:
+        return self.drawn - sum(self.dropped.values()) - self.moved_away + self.moved_here
+
+    @property
+    def on_domain_share(self) -> float | None:
+        """The share of the tagged draws that are in the domain; None without a tagger."""
+        return self.on_domain / self.tagged if self.tagged else None
+
+    @property
+    def moved(self) -> dict[str, int]:
+        moved = {"moved to other domains": self.moved_away, "moved here": self.moved_here}
+        return {what: count for what, count in moved.items() if count}
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """What became of one domain's draws.
+
+    problems: accepted ones that are published; languages: these by language, where one could be told; candidates: all that were asked
+    for; cut_solutions and cut_candidates: incomplete answers, by reason; unscored: complete candidates without a score, by reason; sft,
+    pairs: rows of the splits of either kind, train and test together.
+    """
+
+    domain: str
+    draws: Draws
+    problems: int
+    languages: dict[str, int]
+    candidates: int
+    cut_solutions: dict[str, int]
+    cut_candidates: dict[str, int]
+    unscored: dict[str, int]
+    sft: int
+    pairs: int
+
+    def line(self) -> str:
+        """The funnel in one line of text."""
+        draws = self.draws
+        parts = [tr("{count:,} drawn", count=draws.drawn)]
+        parts += [tr("{count:,} problems", count=self.problems) + _reasons(draws.dropped | draws.moved)]
+        parts += [tr("{count:,} answered", count=self.sft) + _reasons(self.cut_solutions)]
+        unfit = _sorted(Counter(self.cut_candidates) + Counter(self.unscored))
+        parts += [tr("{count:,} candidates", count=self.candidates) + _reasons(unfit)]
+        line = " -> ".join([*parts, tr("{count:,} pairs", count=self.pairs)])
+        if draws.on_domain_share is None:
+            return line
+        return f"{line}; " + tr("{share:.0%} of {count:,} tagged draws on the domain", share=draws.on_domain_share, count=draws.tagged)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How the candidates of one domain's problems agree on final answers.
+
+    kinds: problems by `answer_kind`; majorities: those with a majority answer; agreement: its mean over problems with voters, None
+    without any; unknown_pairs: pairs of answers that nothing shows to be equal or different; solutions: published answers by whether
+    they are the majority's ("agree", "differ", "unknown").
+    """
+
+    kinds: dict[str, int]
+    majorities: int
+    agreement: float | None
+    unknown_pairs: int
+    solutions: dict[str, int]
+
+    def line(self) -> str:
+        """The votes in one line of text."""
+        problems = sum(self.kinds.values())
+        parts = [tr("{count:,} of {problems:,} problems have a majority answer", count=self.majorities, problems=problems)]
+        parts[0] += _reasons(self.kinds)
+        if self.agreement is not None:
+            parts.append(
+                tr(
+                    "mean agreement {agreement:.2f}, {pairs:,} undecided pairs of answers",
+                    agreement=self.agreement,
+                    pairs=self.unknown_pairs,
+                )
+            )
+        if self.solutions:
+            parts.append(tr("answers that are the majority's: {counts}", counts=_counts(self.solutions)))
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pair report of one domain.
+
+    margins: the score margins of its pairs by kind, sorted; longer: pairs whose chosen answer has more tokens; lost: problems without
+    a pair, by reason.
+    """
+
+    margins: dict[str, tuple[float, ...]]
+    longer: int
+    lost: dict[str, int]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.margins.values()))
+
+    @property
+    def longer_share(self) -> float | None:
+        """The share of pairs whose chosen answer is the longer one: 0.5 is no bias. None without pairs."""
+        return self.longer / self.count if self.count else None
+
+    def median_margin(self, kind: str) -> float:
+        return statistics.median(self.margins[kind])
+
+    def line(self) -> str:
+        """The report in one line of text."""
+        kinds = [
+            tr("{count:,} {kind} (median margin {margin:.3f})", count=len(margins), kind=kind, margin=self.median_margin(kind))
+            for kind, margins in self.margins.items()
+        ]
+        parts = [tr("{count:,} pairs", count=self.count) + (": " if kinds else "") + ", ".join(kinds)]
+        if self.longer_share is not None:
+            parts.append(tr("chosen is longer in {share:.0%}", share=self.longer_share))
+        return "; ".join([*parts, tr("no pair: {count:,} problems", count=sum(self.lost.values())) + _reasons(self.lost)])
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All that is counted of one domain's rows."""
+
+    funnel: Funnel
+    answers: Answers
+    pairs: Pairs
+
+    def lines(self) -> list[str]:
+        return [self.funnel.line(), self.answers.line(), self.pairs.line()]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A domain's finished rows: all stage columns by the domain that they were drawn for (`sources`), what is published of them by
+    configuration and split, the draws that were dropped (None without draws), and what all its draws were judged to be."""
+
+    domain: Domain
+    sources: Mapping[str, Sequence[Rows]]
+    published: Mapping[str, Mapping[str, Published]]
+    dropped: Published | None
+    draws: Draws
+
+    def problems(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The accepted problems, with these columns."""
+        for part in (part for parts in self.sources.values() for part in parts):
+            yield from (row for row in rows_of(part, [*columns, "accepted_as"]) if row["accepted_as"] == self.domain.key)
+
+
+def published(built: Sequence[Built]) -> dict[str, dict[str, Published]]:
+    """What is published of all domains, by configuration and split: those of the domains first, in order, then `candidates`."""
+    parts: dict[str, dict[str, list[Published]]] = {}
+    for one in built:
+        for config, splits in one.published.items():
+            for split, rows in splits.items():
+                parts.setdefault(config, {}).setdefault(split, []).append(rows)
+    parts[CANDIDATES_CONFIG] = parts.pop(CANDIDATES_CONFIG)
+    return {config: {split: Published.joined(rows) for split, rows in splits.items()} for config, splits in parts.items()}
+
+
+def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
+    """The configurations and splits that hold rows: `load_dataset` refuses an empty split, so none is written."""
+    held = {config: {split: rows for split, rows in splits.items() if len(rows)} for config, splits in data.items()}
+    return {config: splits for config, splits in held.items() if splits}
+
+
+AGREES = {True: "agree", False: "differ", None: "unknown"}
+# The columns that a domain's numbers are counted from: of all draws, and of the configuration of candidates.
+JUDGED = ("accepted_as", "dropped", "tags", "contaminated_by")
+COUNTED = (
+    "domain", "language", "solution_reason", "candidates.reason", "candidates.score", "candidates.score_reason", "candidates.num_tokens",
+    "answer_kind", "majority_answer", "answer_agreement", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
+)  # fmt: skip
+
+
+def tallies(data: Data, draws: Mapping[str, Draws]) -> dict[str, Tally]:
+    """The numbers of each domain, counted in the rows that are published; only what its draws were judged to be is told."""
+    counts = {domain: _Counts() for domain in draws}
+    for split in data.get(CANDIDATES_CONFIG, {}).values():
+        for row in rows_of(split, COUNTED):
+            counts[row["domain"]].add(row)
+    return {domain: _tally(domain, draws[domain], count, data.get(domain, {})) for domain, count in counts.items()}
+
+
+class _Counts:
+    """What is counted of one domain's problems."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Counter[str]] = defaultdict(Counter)
+        self.agreements: list[float] = []
+        self.margins: dict[str, list[float]] = defaultdict(list)
+        self.problems = self.candidates = self.majorities = self.unknown = self.longer = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        cut, scores, tokens = row["candidates.reason"], row["candidates.score"], row["candidates.num_tokens"]
+        self.problems += 1
+        self.candidates += len(cut)
+        self.of["languages"].update([row["language"]] if row["language"] else [])
+        self.of["solutions"].update([row["solution_reason"]] if row["solution_reason"] else [])
+        self.of["cut"].update(filter(None, cut))
+        self.of["unscored"].update(why for gone, why in zip(cut, row["candidates.score_reason"], strict=True) if gone is None and why)
+        self.of["kinds"][row["answer_kind"]] += 1
+        self.agreements += [row["answer_agreement"]] if row["answer_agreement"] is not None else []
+        self.unknown += row["unknown_pairs"]
+        self.majorities += row["majority_answer"] is not None
+        if row["pair_kind"] is None:
+            self.of["lost"][row["pair_reason"]] += 1
+        else:
+            chosen, rejected = row["chosen_index"], row["rejected_index"]
+            self.margins[row["pair_kind"]].append(scores[chosen] - scores[rejected])
+            self.longer += tokens[chosen] > tokens[rejected]
+
+
+def _tally(domain: str, draws: Draws, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
+    of = {name: _sorted(count) for name, count in counts.of.items()}
+    agrees = Counter[str]()
+    for name in ("train_sft", "test_sft"):
+        agrees.update(AGREES[row["solution_agrees"]] for row in (rows_of(splits[name], ["solution_agrees"]) if name in splits else ()))
+    rows = {text: sum(len(split) for name, split in splits.items() if name.endswith(text)) for text in TEXT_SPLITS}
+    funnel = Funnel(
+        domain, draws, counts.problems, of.get("languages", {}), counts.candidates, of.get("solutions", {}), of.get("cut", {}),
+        of.get("unscored", {}), rows["sft"], rows["prefs"],
+    )  # fmt: skip
+    mean = statistics.fmean(counts.agreements) if counts.agreements else None
+    answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, _sorted(agrees))
+    pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(counts.margins.items())}, counts.longer, of.get("lost", {}))
+    return Tally(funnel, answers, pairs)
+
+
+def draws_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Draws:
+    """What the draws of a domain, and those of other domains that may count for it, were judged to be."""
+    drawn = moved_away = moved_here = tagged = on_domain = 0
+    dropped, contaminated = Counter[str](), Counter[str]()
+    for source, parts in sources.items():
+        for row in (row for part in parts for row in rows_of(part, JUDGED)):
+            if source != domain:
+                moved_here += row["accepted_as"] == domain
+                continue
+            drawn += 1
+            dropped.update([row["dropped"]] if row["dropped"] else [])
+            if row["dropped"] == "contaminated":  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
+                contaminated[row["contaminated_by"].partition("/")[0]] += 1
+            moved_away += row["accepted_as"] not in (None, domain)
+            label = (row["tags"] or {}).get("domain")
+            tagged += label is not None
+            on_domain += label == domain
+    return Draws(drawn, _sorted(dropped), _sorted(contaminated), moved_away, moved_here, tagged, on_domain)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sum, mean, median and 95th percentile (nearest rank) of token counts; zeros for none."""
+
+    sum: int
+    mean: float
+    median: float
+    p95: int
+
+
+def tokens(counts: Iterable[int]) -> Tokens:
+    values = sorted(counts) or [0]
+    return Tokens(sum(values), sum(values) / len(values), statistics.median(values), values[math.ceil(len(values) * 0.95) - 1])
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return f" ({_counts(counts)})" if counts else ""
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())

@@ -1,0 +1,225 @@
+"""The card's tables: what was counted, and how the rows were made, a cell at a time. Not here: counting, and the prose around them."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from datasets import Features
+
+from magpie_hf.card.contents import LABELS, TEXTS, Contents
+from magpie_hf.card.markdown import code, escape, link, table
+from magpie_hf.card.stats import AGREES, Tokens
+from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
+from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL
+
+NONE = "—"
+_SCALES = dict(zip(LABELS, (DIFFICULTIES, QUALITIES, SOLVABILITIES, CATEGORIES), strict=True))
+_KINDS = ("answer", "proof", "none")
+_SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+
+
+NAMES = (
+    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "pairs", "steps", "licences", "sampling",
+    "versions", "columns", "candidate_columns", "rl_columns",
+)  # fmt: skip
+
+
+def tables(contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Every table as Markdown, by name; "" where there is nothing to show. words: the heads and meanings in the card's language; models:
+    as in `facts.facts`, with their licences where those are known."""
+    made = _Tables(contents, words, models)
+    return {name: getattr(made, name) for name in NAMES}
+
+
+class _Tables:
+    """Each property is one table."""
+
+    def __init__(self, contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> None:
+        self.contents, self.words, self.models = contents, words, models
+        self.facts = contents.facts
+        self.numbers = contents.tallies
+
+    def _table(self, name: str, rows: Iterable[Sequence[str]], more: Sequence[str] = ()) -> str:
+        return table([*self.words["heads"][name], *more], list(rows))
+
+    @property
+    def rows(self) -> str:
+        """Rows and tokens of every split."""
+        return self._table("rows", (self._row(config, split) for config, splits in self.contents.data.items() for split in splits))
+
+    def _row(self, config: str, split: str) -> list[str]:
+        columns = TEXTS if config != CANDIDATES_CONFIG else ("", "candidates.num_tokens", "", "")
+        counts = [_tokens(self.contents.tokens(config, split, column)) for column in columns]
+        return [code(config), code(split), _n(len(self.contents.data[config][split])), *counts]
+
+    @property
+    def sides(self) -> str:
+        """Problems to train on, and those that are held out."""
+        seen = self.contents.seen
+        return self._table("sides", ([code(key), _n(seen[key].sides["train"]), _n(seen[key].sides["test"])] for key in self.numbers))
+
+    @property
+    def funnel(self) -> str:
+        return self._table("funnel", map(self._funnel, self.numbers))
+
+    def _funnel(self, key: str) -> list[str]:
+        funnel = self.numbers[key].funnel
+        draws, complete = funnel.draws, funnel.candidates - sum(funnel.cut_candidates.values())
+        counts = [draws.drawn, sum(draws.dropped.values()), draws.moved_away, draws.moved_here, funnel.problems, funnel.sft]
+        counts += [funnel.candidates, complete, complete - sum(funnel.unscored.values()), self.numbers[key].pairs.count]
+        on_domain = NONE if draws.on_domain_share is None else f"{draws.on_domain_share:.1%} of {draws.tagged:,}"
+        return [code(key), on_domain, *map(_n, counts)]
+
+    @property
+    def reasons(self) -> str:
+        """Every reason that occurs, with its meaning and how often it does, by domain."""
+        steps = {
+            "draws": {key: one.funnel.draws.dropped for key, one in self.numbers.items()},
+            "answers": {key: one.funnel.cut_solutions for key, one in self.numbers.items()},
+            "candidates": {key: one.funnel.cut_candidates for key, one in self.numbers.items()},
+            "scores": {key: one.funnel.unscored for key, one in self.numbers.items()},
+            "pairs": {key: one.pairs.lost for key, one in self.numbers.items()},
+        }
+        rows = [
+            [self.words["left_out"][step], code(reason), self.words["reasons"].get(reason, NONE), *counts]
+            for step, by_domain in steps.items()
+            for reason, counts in _by_value(by_domain)
+        ]
+        return self._table("reasons", rows, [code(key) for key in self.numbers]) if rows else ""
+
+    @property
+    def languages(self) -> str:
+        counted = _by_value({key: one.funnel.languages for key, one in self.numbers.items()})
+        untold = [_n(one.funnel.problems - sum(one.funnel.languages.values())) for one in self.numbers.values()]
+        rows = [*([code(language), *counts] for language, counts in counted), [self.words["formulas_alone"], *untold]]
+        return self._table("languages", rows, [code(key) for key in self.numbers])
+
+    @property
+    def labels(self) -> str:
+        """How the accepted problems are labelled; "" without labels."""
+        seen = self.contents.seen
+        rows = [
+            [self.words["labels"][label], code(value), *counts]
+            for label, scale in _SCALES.items()
+            for value, counts in _by_value({key: one.labels[label] for key, one in seen.items()}, scale)
+        ]
+        return self._table("labels", rows, [code(key) for key in seen]) if rows else ""
+
+    @property
+    def benchmarks(self) -> str:
+        rows = []
+        for one in self.facts["benchmarks"]:
+            hits = sum(draws.contaminated.get(one["name"], 0) for draws in self.contents.draws.values())
+            rows.append([escape(one["name"]), code(one["revision"]), _n(one["rows"]), _n(hits)])
+        return self._table("benchmarks", rows) if rows else ""
+
+    @property
+    def answers(self) -> str:
+        return self._table("answers", map(self._answers, self.numbers))
+
+    def _answers(self, key: str) -> list[str]:
+        one = self.numbers[key].answers
+        kinds = [one.kinds.get(kind, 0) for kind in _KINDS]
+        agrees = [one.solutions.get(word, 0) for word in AGREES.values()]
+        mean = NONE if one.agreement is None else f"{one.agreement:.2f}"
+        return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, agrees)]
+
+    @property
+    def pairs(self) -> str:
+        return self._table("pairs", map(self._pairs, self.numbers))
+
+    def _pairs(self, key: str) -> list[str]:
+        one = self.numbers[key].pairs
+        kinds = [cell for kind in ("correctness", "style") for cell in _margins(one.margins.get(kind, ()))]
+        return [code(key), _n(one.count), *kinds, _share(one.longer_share)]
+
+    @property
+    def steps(self) -> str:
+        """Which model did what."""
+        rows = [
+            [self.words["steps"][step], _model(model), code(model["revision"]), code(str(model["dtype"]))]
+            for step in self.words["steps"]
+            for model in self.models
+            if step in model["steps"]
+        ]
+        return self._table("steps", rows)
+
+    @property
+    def licences(self) -> str:
+        return self._table("licences", ([escape(one["name"]), *self._licence(one["licence"])] for one in self.models))
+
+    def _licence(self, licence: Mapping[str, str] | None) -> list[str]:
+        if licence is None:
+            return [self.words["not_stated"], NONE, NONE]
+        source = self.words["sources"][licence.get("source", "given")]
+        return [link(licence["name"], licence.get("link")), escape(licence["duty"]) or NONE, source]
+
+    @property
+    def sampling(self) -> str:
+        rows = [
+            [code(domain["key"]), self.words["sampled"][step], *(str(sampling[name]) for name in _SAMPLING)]
+            for domain in self.facts["domains"]
+            for step, sampling in domain["sampling"].items()
+        ]
+        return self._table("sampling", rows)
+
+    @property
+    def versions(self) -> str:
+        return self._table("versions", ([code(name), code(version)] for name, version in self.facts["versions"].items()))
+
+    @property
+    def columns(self) -> str:
+        return self._columns("domain", PUBLISHED)
+
+    @property
+    def candidate_columns(self) -> str:
+        return self._columns("candidates", CANDIDATES)
+
+    @property
+    def rl_columns(self) -> str:
+        return self._columns("rl", RL)
+
+    def _columns(self, kind: str, features: Features) -> str:
+        meanings = self.words["columns"][kind]
+        return self._table("columns", ([code(name), code(_type(feature)), meanings[name]] for name, feature in features.items()))
+
+
+def _model(model: Mapping[str, Any]) -> str:
+    """A model of the Hub, whose revision is a commit, as a link."""
+    on_hub = re.fullmatch(r"[0-9a-f]{40}", model["revision"]) and re.fullmatch(r"[\w.-]+/[\w.-]+", model["name"])
+    return link(model["name"], f"https://huggingface.co/{model['name']}" if on_hub else None)
+
+
+def _by_value(counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
+    """Each value that occurs with how often it does in every domain; in `order`, and others behind."""
+    values = {value for one in counts.values() for value in one}
+    known = [value for value in order if value in values]
+    return [(value, [_n(one.get(value, 0)) for one in counts.values()]) for value in [*known, *sorted(values - set(known))]]
+
+
+def _margins(margins: Sequence[float]) -> list[str]:
+    """How many, and their quartiles."""
+    quartiles = statistics.quantiles(margins, n=4, method="inclusive") if len(margins) > 1 else [*margins] * 3
+    return [_n(len(margins)), " / ".join(f"{value:.3f}" for value in quartiles) or NONE]
+
+
+def _tokens(count: Tokens | None) -> str:
+    return NONE if count is None else f"{count.sum:,} / {count.mean:,.1f} / {count.median:,.1f} / {count.p95:,}"
+
+
+def _share(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1%}"
+
+
+def _n(count: int) -> str:
+    return f"{count:,}"
+
+
+def _type(feature: Any) -> str:
+    if isinstance(feature, dict):
+        return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in feature.items()) + "}"
+    inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
+    return f"list of {_type(inner)}" if inner is not None else str(feature.dtype)

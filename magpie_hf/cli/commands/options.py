@@ -1,0 +1,119 @@
+"""Options that several commands share, and the models and domains that they name. Not here: what is done with them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from magpie_hf.domains import MOST_ROWS, Domain, sampled, scaled, select
+from magpie_hf.errors import BadInput
+from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
+
+
+def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
+    def parse(text: str) -> int | float:
+        try:
+            return kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+
+    return parse
+
+
+def add_engine(where: argparse._ArgumentGroup) -> None:
+    whole, decimal = number(int), number(float)
+    where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
+    where.add_argument("--tensor-parallel-size", type=whole, help="GPUs a model is spread over (default: as few as its weights need)")
+    where.add_argument("--data-parallel-size", type=whole, help="engines side by side (default: as many as the GPUs have room for)")
+    where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
+    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
+    where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+    where.add_argument(
+        "--endpoint",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a running vLLM server, such as http://host:8000/v1, in place of engines here; repeatable: each server takes the part of "
+        "the model that it serves (a key for them: VLLM_API_KEY)",
+    )
+    where.add_argument("--patience", type=decimal, default=300.0, help="seconds for which no server may answer before a build fails")
+
+
+def add_publishing(where: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    where.add_argument("--public", action="store_true", help="make it public (default: private; a public one is refused)")
+    where.add_argument("--overwrite", action="store_true", help="replace files there that magpie_hf did not write; others are left alone")
+    where.add_argument("--tag", help="name this version, such as v1: load_dataset(..., revision='v1') goes on to load it")
+
+
+def add_card(where: argparse._ArgumentGroup) -> None:
+    where.add_argument("--card-lang", choices=("en", "ja"), default="en", help="language of the card's prose (default: en)")
+    where.add_argument("--card-template", metavar="FILE", help="a Jinja template in place of the card's own")
+    where.add_argument(
+        "--model-license",
+        action="append",
+        default=[],
+        metavar="[MODEL=]ID",
+        help="licence of a model that is not known: an id of the Hub's list, such as apache-2.0; for one model MODEL=ID, repeatable",
+    )
+
+
+SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, any reward model's repository or folder
+
+
+def roles(options: argparse.Namespace) -> dict[str, str]:
+    """Which model has which part in a build: model, solver, judge or scorer, and tagger and embedder where there are such."""
+    solver = options.solver or options.model
+    parts = {"model": options.model, "solver": solver}
+    if options.scorer == "judge":
+        parts["judge"] = options.judge or solver
+    elif options.judge:
+        raise BadInput(f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing orders the candidates")
+    else:
+        parts["scorer"] = SCORERS.get(options.scorer, options.scorer)
+    if options.tagger != "none":
+        parts["tagger"] = options.tagger or options.model
+    if options.embedder:
+        parts["embedder"] = options.embedder
+    return parts
+
+
+def labelling(options: argparse.Namespace) -> dict[str, Any]:
+    """The rules on labels that are given, by option. Raises BadInput where nobody labels."""
+    names = ("off_domain", "min_quality", "min_difficulty", "unsolvable")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if given and options.tagger == "none":
+        name = next(iter(given)).replace("_", "-")
+        raise BadInput(f"--{name} is given and --tagger is none, so nobody labels the problems; leave one of them out")
+    return given
+
+
+def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
+    """The domains of a build, with the values that options override. Raises BadInput for a count that is out of its range."""
+    if options.count is not None and options.count < 1:
+        raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
+    chosen = []
+    for domain in select(options.domains.split(",")):
+        domain = sampled(scaled(domain, options.scale), options.sampling)
+        if options.count is not None:
+            domain = replace(domain, count=options.count)
+        if domain.count > MOST_ROWS:
+            raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")
+        domain = replace(
+            domain,
+            opening=domain.opening if options.instruction_opening is None else options.instruction_opening,
+            instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
+            response=replace(domain.response, **_given(options, "", ("max_tokens",))),
+            candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),
+        )
+        chosen.append(domain)
+    return tuple(chosen)
+
+
+def _given(
+    options: argparse.Namespace, prefix: str, more: tuple[str, ...] = (), names: tuple[str, ...] = ("temperature", "top_p", "min_p")
+) -> dict[str, Any]:
+    values = {name: getattr(options, prefix + name) for name in (*names, *more)}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,40 @@
+"""The plan in short, as a build and the menu say it before anything begins. Not here: the whole plan (commands/plan.py)."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from magpie_hf.cli.commands.making import check_rules, named
+from magpie_hf.cli.commands.options import domains as domains_of
+from magpie_hf.cli.commands.options import roles
+
+if TYPE_CHECKING:
+    from magpie_hf.planning.outline import Outline
+    from magpie_hf.planning.plan import Plan
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A build's outline and plan, and what is said of them."""
+
+    outline: Outline
+    plan: Plan
+    lines: tuple[str, ...]
+
+
+def preview(options: argparse.Namespace) -> Preview:
+    """What the options of a build come to. Raises BadInput as `plan_of` does."""
+    from magpie_hf.planning.heading import heading
+    from magpie_hf.planning.plan import plan_of
+    from magpie_hf.planning.view import short, warnings
+    from magpie_hf.planning.wanted import out_of, outline_of
+
+    domains = domains_of(options)
+    check_rules(options, domains)
+    outline = outline_of(options, domains, roles(options))
+    out = out_of(options, outline, named(domains))
+    plan = plan_of(options, outline, out)
+    head = heading(domains, outline.sources, outline.k, options.out or str(out))
+    return Preview(outline, plan, (*head, *short(plan), *warnings(plan)))

@@ -1,0 +1,71 @@
+"""What `publish` and `build --push` share: checks, the upload, and what Ctrl-C says. Not here: the publishing itself."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magpie_hf.errors import BadInput
+from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.text.language import tr
+
+if TYPE_CHECKING:
+    from magpie_hf.card.wording import Wording
+
+_OF_PUSH = ("public", "overwrite", "tag", "card_lang", "card_template", "model_license")  # options of a build that say how it is published
+
+
+def check_push(options: argparse.Namespace) -> None:
+    """Raises BadInput where what is about to be built could not be published as the options say."""
+    if options.push is not None:
+        from magpie_hf.card.card import check_template
+        from magpie_hf.hub.push import check_target
+        from magpie_hf.models.licences import parse_model_licences
+
+        parse_model_licences(options.model_license)
+        if options.card_template is not None:
+            check_template(Path(options.card_template).expanduser())
+        check_target(options.push, **where(options))
+    elif given := [name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"]:
+        raise BadInput(f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too")
+
+
+def push_folder(options: argparse.Namespace, folder: Path, repo: str, partial: bool = False) -> None:
+    from magpie_hf.hub.publish import publish
+
+    pushed = publish(folder, repo, **where(options), wording=wording(options), partial=partial)
+    said = tr("published") if pushed.committed else tr("unchanged")
+    line = tr("{said}: {url} at commit {commit}", said=said, url=pushed.url, commit=pushed.commit)
+    print(line + (tr(", tag {tag}", tag=pushed.tag) if pushed.tag else ""), flush=True)
+
+
+@contextlib.contextmanager
+def interrupted_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process at once, whatever its threads upload."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        said = tr("stopped; what was published before is still there, or the new version whole. Run the command again")
+        print(f"\nmagpie-hf: {said}", file=sys.stderr, flush=True)
+        os._exit(INTERRUPTED)
+
+
+def where(options: argparse.Namespace) -> dict[str, Any]:
+    return {"private": not options.public, "overwrite": options.overwrite, "tag": options.tag, "say": say}
+
+
+def wording(options: argparse.Namespace) -> Wording:
+    from magpie_hf.card.wording import Wording
+
+    template = Path(options.card_template).expanduser() if options.card_template is not None else None
+    return Wording(options.card_lang, template, tuple(options.model_license))
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)

@@ -1,0 +1,90 @@
+"""magpie-hf show: rows of a build, readably."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.options import number
+from magpie_hf.errors import BadInput
+from magpie_hf.report.showing.finding import KINDS, chosen_domains, finished, nothing, some
+from magpie_hf.text.language import tr
+
+if TYPE_CHECKING:
+    from magpie_hf.report.showing.finding import Finished, Place, Shown
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    what = "Print rows of a build: problem, answer, final answer, agreement and pair, with formulas in Unicode."
+    show = commands.add_parser("show", help="print rows of a build", description=what)
+    show.add_argument("folder", help="the --out folder of the build")
+    show.add_argument("--domain", help="comma-separated (default: all, in turn)")
+    show.add_argument("-n", type=number(int), default=3, metavar="N", help="how many rows (default: 3)")
+    splits = (
+        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (draws with their reasons), or draws (as they come)"
+    )
+    show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
+    show.add_argument("--id", help="the row with this id")
+    show.add_argument("--random", action="store_true", help="rows at random, not the first ones")
+    show.add_argument("--seed", type=number(int), help="at random, and the same ones for the same seed")
+    show.add_argument("--thinking", action="store_true", help="show what the model thought, too (default: its length)")
+    show.add_argument("--raw", action="store_true", help="show LaTeX as it stands")
+    show.add_argument("--json", action="store_true", help="print one JSON object a row, in one line of ASCII")
+    show.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints rows; what is said of the build beside them goes to standard error."""
+    if options.n < 1:
+        raise BadInput(f"-n is {options.n}; give at least 1 row")
+    build = finished(Path(options.folder).expanduser())
+    rows = _rows(options, build)
+    if not build.is_finished and options.split != "draws":
+        said = tr("{folder} is not finished; these rows are of what it last came to", folder=options.folder)
+        print(f"magpie-hf: {said}", file=sys.stderr)
+    if options.json:
+        for shown in rows:
+            print(json.dumps({"split": shown.split, **shown.row}))
+        return OK
+
+    from magpie_hf.report.showing.layout import Layout
+    from magpie_hf.text.terminal import console
+
+    to = console()
+    layout = Layout(to, options.raw or not to.encoding.startswith("utf"), options.thinking)  # LaTeX says more than question marks
+    for shown in rows:
+        try:
+            layout.show(shown)
+        except KeyError as error:
+            raise BadInput(
+                f"a row of {build.folder} lacks the column {error.args[0]!r}, so another version of magpie_hf made it; run the build again"
+            ) from error
+    return OK
+
+
+def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
+    """The rows that the options want. Raises BadInput where there is none."""
+    domains = chosen_domains(build, options.domain)
+    if options.id is not None:
+        return build.read(options.split, [_place_of(options, build)], options.json)
+    places = build.places(options.split, domains)
+    if not places:
+        raise nothing(build, options.split, domains)
+    seed = random.SystemRandom().getrandbits(32) if options.random and options.seed is None else options.seed
+    return build.read(options.split, some(places, options.n, seed), options.json)
+
+
+def _place_of(options: argparse.Namespace, build: Finished) -> Place:
+    """Where the row lies that is asked for by its id."""
+    place = build.place_of(options.split, options.id)
+    if place is None:
+        elsewhere = [kind for kind in KINDS if build.place_of(kind, options.id)]
+        remedy = f"it is in {', '.join(elsewhere)}: choose one with --split" if elsewhere else "leave --id out to see some with their ids"
+        raise BadInput(f"no row in {options.split} has the id {options.id!r}; {remedy}")
+    return place

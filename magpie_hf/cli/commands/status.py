@@ -1,0 +1,70 @@
+"""magpie-hf status: how far a build is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.cli.commands.exits import OK
+from magpie_hf.run.pace import Pace, pace
+from magpie_hf.run.status import HarvestStatus, StageStatus, Status, status
+from magpie_hf.text.language import tr
+from magpie_hf.text.terminal import console, is_terminal, print_table
+
+
+def add(commands: Any) -> None:
+    """Add the command to the command line."""
+    state = commands.add_parser("status", help="how far a build is", description="How far a build is; works while it runs.")
+    state.add_argument("folder", help="the --out folder of the build")
+    state.add_argument("--json", action="store_true", help="print one JSON object")
+    state.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """A table on a terminal, one line a stage elsewhere."""
+    folder = Path(options.folder).expanduser()
+    found = status(folder)
+    speed = pace(folder, found)
+    if options.json:
+        print(json.dumps({**asdict(found), "pace": asdict(speed) if speed else None}, indent=2))
+    elif is_terminal(sys.stdout):
+        _print(found, speed)
+    else:
+        print("\n".join([*found.lines(), *([_said(speed)] if speed else [])]))
+    return OK
+
+
+def _print(found: Status, speed: Pace | None) -> None:
+    to = console()
+    to.print(found.lines()[0], style="bold")
+    head = (tr("domain"), tr("stage"), tr("rows"), tr("tokens"), tr("seconds"), tr("kept"), tr("reasons"))
+    print_table(to, head, [*map(_harvest, found.harvest), *map(_stage, found.stages)], right=(2, 3, 4, 5))
+    if speed:
+        to.print(_said(speed))
+
+
+def _harvest(lane: HarvestStatus) -> tuple[str, ...]:
+    share = f"{lane.accepted / lane.judged:.0%}" if lane.judged else "–"
+    judged = tr("{judged} draws judged, {share} accepted", judged=f"{lane.judged:,}", share=share)
+    reasons = [judged, *(f"{count:,} {reason}" for reason, count in lane.reasons.items())]
+    return lane.domain, tr("harvest"), f"{lane.accepted:,}/{lane.target:,}", "", "", "", ", ".join(reasons)
+
+
+def _stage(stage: StageStatus) -> tuple[str, ...]:
+    rows = f"{stage.rows:,}" if stage.wanted is None else f"{stage.rows:,}/{stage.wanted:,}"
+    kept = f"{stage.requests_under_way:,}" if stage.requests_under_way else ""
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in stage.reasons.items())
+    return stage.domain, stage.label, rows, f"{stage.tokens:,}", f"{stage.seconds:,.1f}", kept, reasons
+
+
+def _said(speed: Pace) -> str:
+    now = "–" if speed.tokens_per_second is None else f"{speed.tokens_per_second:,.0f}"
+    average = f"{speed.average_tokens_per_second:,.0f}"
+    if speed.seconds_left is None:
+        return tr("tokens/s: {now} now, {average} on average", now=now, average=average)
+    left = f"{speed.seconds_left / 3600:,.1f}"
+    return tr("tokens/s: {now} now, {average} on average; about {hours} h left of what has begun", now=now, average=average, hours=left)

@@ -1,0 +1,136 @@
+"""What a command shows while it works: the view that the options name, warnings, and a log for everything else. Not here: the views."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.progress import noise
+from magpie_hf.progress.events import Event, Planned, Said, Speed
+from magpie_hf.progress.lines import Json, Plain, Quiet, View
+from magpie_hf.progress.noise import Log, caught
+from magpie_hf.text.language import translated
+from magpie_hf.text.terminal import harmless, is_terminal
+
+LOG = logging.getLogger("magpie_hf")
+VIEWS = ("auto", "live", "plain", "json", "quiet")
+
+
+def add_watching(command: argparse.ArgumentParser) -> None:
+    """Add the options that say what is shown."""
+    shown = command.add_argument_group("what is shown meanwhile")
+    how = "live (a picture on a terminal), plain (lines), json (events, an object a line), quiet (errors and the last line), or auto"
+    shown.add_argument("--progress", choices=VIEWS, default="auto", help=f"{how}: live on a terminal, else plain (default)")
+    for name in ("json", "quiet"):
+        shown.add_argument(f"--{name}", dest="progress", action="store_const", const=name, help=f"short for --progress {name}")
+
+
+class Show:
+    """What a build shows, and its log."""
+
+    def __init__(self, view: View, log: Log) -> None:
+        self._view, self._log = view, log
+
+    def take(self, event: Event) -> None:
+        """Show an event of a build's; its folder, once it is the build's, gets the log."""
+        if isinstance(event, Planned):
+            self._keep(Path(event.folder) / "run" / noise.NAME)
+        elif isinstance(event, Speed):
+            self._log.trim()
+        self._view.take(event)
+
+    def _keep(self, file: Path) -> None:
+        try:
+            self._log.keep(file)
+        except OSError as error:
+            LOG.warning("%s cannot be written (%s), so what libraries say of this build is not kept", file, error.strerror)
+
+    def say(self, line: str) -> None:
+        self._view.take(Said(line))
+
+    def result(self, line: str) -> None:
+        """Say the last line."""
+        self._view.take(Said(line, "result"))
+
+    def error(self, line: str) -> None:
+        """Say what went wrong, and does not end the command."""
+        self._view.take(Said(line, "error"))
+
+    def leave(self) -> TextIO:
+        """End the view in the middle; returns the stream for the last words."""
+        self._view.close()
+        return self._log.err
+
+
+@contextmanager
+def watching(how: str) -> Iterator[Show]:
+    """Show what is going on in the way that `--progress` names. Raises BadInput for a live view where there is no terminal."""
+    with caught() as log, naming(log):
+        view = _view(how, log)
+        try:
+            with _warnings(view.take):
+                yield Show(view, log)
+        finally:
+            view.close()
+
+
+@contextmanager
+def naming(log: Log) -> Iterator[None]:
+    """Have an engine's error name the log; one that has no place yet gets one among the temporary files."""
+    try:
+        yield
+    except EngineError as error:
+        if log.file is None:
+            handle, name = tempfile.mkstemp(prefix="magpie-hf-", suffix=".txt")
+            os.close(handle)
+            log.keep(Path(name))
+        raise EngineError(f"{error}; the log of it is {log.file}") from error
+
+
+def _view(how: str, log: Log) -> View:
+    terminal = next((stream for stream in (log.out, log.err) if is_terminal(stream)), None)
+    if how == "json":
+        return Json(log.out)
+    if how == "quiet":
+        return Quiet(log.out, log.err)
+    if how == "live" and terminal is None:
+        raise BadInput("--progress is live, and neither stdout nor stderr is a terminal; give plain, or leave it out")
+    if how == "plain" or terminal is None or (how == "auto" and os.environ.get("TERM", "dumb") == "dumb"):
+        return Plain(log.out, log.err)
+    from magpie_hf.progress.live import Live
+
+    return Live(terminal, log.out)
+
+
+@contextmanager
+def _warnings(tell: Callable[[Event], None]) -> Iterator[None]:
+    """Tell the package's own warnings, which go to the log, too."""
+    handlers = _Telling(tell), logging.StreamHandler(sys.stderr)
+    for handler in handlers:
+        handler.setLevel(logging.WARNING)
+        LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            LOG.removeHandler(handler)
+
+
+class _Telling(logging.Handler):
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._tell(Said(harmless(translated(record.getMessage())), "warning"))
+        except OSError:  # it cannot be shown, which is no matter of whoever warns
+            self.handleError(record)

@@ -1,0 +1,81 @@
+"""magpie-hf: the command line, thin over the public functions. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from magpie_hf.cli import menu
+from magpie_hf.cli.commands import build, plan, publish, report, show, status
+from magpie_hf.cli.commands import sweep as probe
+from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.cli.commands.helping import Parser, translate
+from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
+from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.text.language import LANGUAGES, translated, use, wanted
+from magpie_hf.text.terminal import encodable, given
+
+COMMANDS = (build, plan, status, show, report, probe, publish)
+
+
+def parser() -> Parser:
+    """The command line of `magpie-hf`."""
+    language: dict[str, Any] = {"choices": LANGUAGES, "help": "language of what is said here (default: the locale's)"}
+    top = Parser(prog="magpie-hf", description="Builds synthetic mathematics datasets from an open aligned model (Magpie).")
+    top.add_argument("--lang", **language)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help="without one, a menu asks")
+    for command in COMMANDS:
+        command.add(commands)
+    for one in commands.choices.values():
+        one.add_argument("--lang", default=argparse.SUPPRESS, **language)
+    translate(top)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130 interrupted)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given()
+    encodable(sys.stdout, sys.stderr)
+    try:
+        use(wanted(arguments))
+        words = parser()
+        options = words.parse_args(arguments)
+        if options.command is None:
+            if (asked := menu.ask(words.parse_args)) is None:
+                return OK
+            sys.argv[1:] = asked  # what Ctrl-C says is to be run again
+            options = words.parse_args(asked)
+        code = int(options.run(options))
+        sys.stdout.flush()  # a pipe whose reader has left says so here, and not while Python ends
+        return code
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
+    except BadInput as error:
+        return _complain(error, BAD_INPUT)
+    except (EngineError, HubError, NothingMade) as error:
+        return _complain(error, FAILED)
+    except BrokenPipeError:  # whoever read the lines has left; Python would complain once more while it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return _complain(BadInput(f"{where}; give the right to read and write there, or choose another folder"), BAD_INPUT)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            raise
+        return _complain(OSError(f"{where}; what is finished is safe: mend the disk or make room, and run the same command again"), FAILED)
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"magpie-hf: {translated(' '.join(str(error).split()))}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The menu of `magpie-hf` without arguments: model, scale, mode and domains, asked one by one. Not here: what is built of them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from magpie_hf.cli.commands.preview import preview
+from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
+from magpie_hf.errors import BadInput
+from magpie_hf.models.known import KNOWN_MODELS, KnownModel
+from magpie_hf.models.model import repository_or_folder
+from magpie_hf.text.columns import wrapped
+from magpie_hf.text.language import in_use, tr, translated
+from magpie_hf.text.terminal import encodable, is_terminal
+
+SCALES = (0.1, 0.5, 1.0, 2.0)
+LEAVE = ("q", "quit")
+YES, NO = ("y", "yes", "はい"), ("n", "no", "いいえ")
+
+T = TypeVar("T")
+
+
+class Left(Exception):
+    """The user wants no build."""
+
+
+def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
+    """The arguments of a build, asked for on this terminal; None where the user leaves (q, Ctrl-D, or no to the plan).
+
+    parse: what the arguments come to, for the plan. Raises BadInput where there is no terminal; Ctrl-C is a KeyboardInterrupt.
+    """
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        raise BadInput("this is no terminal, so the menu cannot ask; give a command, such as build --model 1 (magpie-hf --help)")
+    encodable(sys.stdin)
+    try:
+        _say(tr("A dataset in four answers. Enter takes what stands in brackets; q leaves."))
+        arguments = _arguments()
+        _say("")
+        for line in preview(parse(arguments)).lines:
+            _say(line, " " * 9)
+        if not _answer(tr("Build it (y/n)"), "y", _yes):
+            raise Left
+    except EOFError:
+        print()
+        return None
+    except Left:
+        return None
+    _say(tr("The same without the menu:"))
+    print(f"magpie-hf {shlex.join(arguments)}\n", flush=True)  # in one piece, to be copied
+    return arguments
+
+
+def _arguments() -> list[str]:
+    """The four questions."""
+    models = [_told(model) for model in KNOWN_MODELS.values()]
+    _list(tr("Who writes the problems?"), models, tr("or a Hub repository (owner/name), or a folder"))
+    model = _answer(tr("model"), "1", _model)
+
+    sizes = [(scale, sum(scaled(domain, scale).count for domain in DOMAINS.values())) for scale in SCALES]
+    _list(tr("How many of them?"), [], *(tr("{scale}: {count:,} in all six domains", scale=scale, count=count) for scale, count in sizes))
+    scale = _answer(tr("scale"), "1.0", _scale)
+
+    _list(tr("Of which domains?"), [tr("all six"), tr("one"), tr("several")])
+    mode = _answer(tr("mode"), "1", _mode)
+    arguments = ["build", "--model", model, "--scale", scale]
+    if mode == "1":
+        return arguments
+    counts = [(domain, scaled(domain, float(scale)).count) for domain in DOMAINS.values()]
+    _list("", [f"{domain.key}{f' {domain.japanese}' if in_use() == 'ja' else ''}: {count:,}" for domain, count in counts])
+    if mode == "2":
+        return [*arguments, "--domains", _answer(tr("domain"), "1", lambda text: _domains(text, 1))]
+    return [*arguments, "--domains", _answer(tr("domains, with commas between"), "1,2", lambda text: _domains(text, len(DOMAINS)))]
+
+
+def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
+    """What `read` makes of an answer; asked again for as long as it raises BadInput, which is the hint."""
+    while True:
+        text = input(f"{question} [{default}]: ").strip() or default
+        if _plain(text) in LEAVE:
+            raise Left
+        try:
+            return read(text)
+        except BadInput as error:
+            _say(translated(str(error)))
+
+
+def _told(model: KnownModel) -> str:
+    name = model.repository.split("/")[1]
+    return tr("{name}: {size:.0f} GB, {licence}", name=name, size=model.weight_gigabytes, licence=model.licence)
+
+
+def _model(text: str) -> str:
+    text = _plain(text) if _plain(text).isdecimal() else text  # a path is left as it is
+    repository_or_folder(text)
+    return text
+
+
+def _scale(text: str) -> str:
+    try:
+        scale = float(_plain(text))
+    except ValueError:
+        raise BadInput(f"scale is {text!r}; give a positive number such as 0.1, 0.5, 1.0 or 2.0") from None
+    most = max(scaled(domain, scale).count for domain in DOMAINS.values())
+    if most > MOST_ROWS:
+        raise BadInput(f"{most:,} problems a domain are too many; give at most {MOST_ROWS:,}")
+    return str(scale)
+
+
+def _mode(text: str) -> str:
+    if _plain(text) not in ("1", "2", "3"):
+        raise BadInput(f"mode is {text!r}; choose 1 (all domains), 2 (one) or 3 (several)")
+    return _plain(text)
+
+
+def _domains(text: str, most: int) -> str:
+    """The keys of some domains, from numbers or keys."""
+    keys = list(DOMAINS)
+    words = [word for word in _plain(text).replace("、", ",").replace(" ", ",").split(",") if word]
+    chosen = [keys[int(word) - 1] if word in map(str, range(1, len(keys) + 1)) else word for word in words]
+    if not chosen or len(chosen) > most or len(set(chosen)) < len(chosen) or not set(chosen) <= set(keys):
+        what = "one" if most == 1 else "some"
+        raise BadInput(f"domain is {text!r}; choose {what} of 1 to {len(keys)}")
+    return ",".join(chosen)
+
+
+def _yes(text: str) -> bool:
+    if _plain(text) not in (*YES, *NO):
+        raise BadInput(f"the answer is {text!r}; give y (yes) or n (no)")
+    return _plain(text) in YES
+
+
+def _list(title: str, numbered: Iterable[str], *more: str) -> None:
+    _say(f"\n{title}" if title else "")
+    for number, line in enumerate(numbered, start=1):
+        _say(f"{number}  {line}", "     ", "  ")
+    for line in more:
+        _say(line, "     ", "  ")
+
+
+def _say(text: str, later: str = "", first: str = "") -> None:
+    for paragraph in text.split("\n"):
+        print("\n".join(wrapped(paragraph, shutil.get_terminal_size().columns - 1, first, later)))
+
+
+def _plain(text: str) -> str:
+    """In the letters that an English keyboard has: full-width figures and commas are what a Japanese one writes."""
+    return unicodedata.normalize("NFKC", text).strip().lower()

@@ -1,0 +1,324 @@
+"""A build's folder: whose it is, and its published files, each written whole or not at all. Not here: the Hub."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets.config import DEFAULT_CDC_OPTIONS
+
+from magpie_hf.card import card
+from magpie_hf.card.stats import Built, Draws, Tally, published, with_rows
+from magpie_hf.dataset import legacy
+from magpie_hf.errors import BadInput
+from magpie_hf.recipe import Recipe
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.selection.selection import Harvest
+from magpie_hf.stage import fingerprint
+from magpie_hf.stages.export import ExportRL
+from magpie_hf.store.manifest import sum_of
+from magpie_hf.store.records import FACTS, FORMAT, HARVESTED, LOCK, RECORD
+from magpie_hf.store.rows import Published, open_table
+from magpie_hf.store.shards import sync, write_json
+from magpie_hf.store.splits import ParquetSplit
+
+LOG = logging.getLogger("magpie_hf")
+README = "README.md"
+DRAWS = "draws.json"
+DROPPED = "dropped"
+PARTIAL = "partial-"  # begins the names of folders in which a part of a build is written, to be published
+UNDER_WAY = """---
+configs:
+- config_name: default
+  data_files: this-dataset-is-being-written/run-the-build-again.parquet
+---
+This dataset is being written. If no build is running, run it again to finish it.
+"""
+GROUP_ROWS = 1_000  # of a row group, as datasets writes them
+SHARD_BYTES = 500_000_000  # what the Hub's own clients write at most into one parquet file
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder of one build: `run/` holds the stages' shards and the record, the rest is what is published."""
+
+    path: Path
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    @property
+    def _record_file(self) -> Path:
+        return self.run / RECORD
+
+    def check(self, recipe: Recipe) -> None:
+        """Raises BadInput where the folder holds something else, another build, or cannot be written. Leaves nothing behind."""
+        try:
+            ground = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists() or path.is_symlink())
+            if not ground.is_dir():
+                raise BadInput(f"{ground} is no folder, so {self.path} cannot be one; choose another --out")
+            probe = Path(tempfile.mkdtemp(prefix=".magpie-", dir=ground))
+            try:
+                (probe / self.path.name).is_dir()  # a name that is too long fails here
+            finally:
+                probe.rmdir()
+            others = [] if not self.path.is_dir() else [file.name for file in self.path.iterdir() if file != self.run]
+        except OSError as error:
+            raise BadInput(f"{self.path} cannot be written ({error.strerror}); choose another --out") from error
+        if not self._record_file.exists():
+            if others or (self.run.is_dir() and any(file.name != LOCK and file.suffix != ".tmp" for file in self.run.iterdir())):
+                raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
+            return
+        record = self._record()
+        mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
+        for what, value in mine.items():
+            if value != record.get(what, value):
+                name = f" ({record['name']})" if what == "model" else ""
+                raise BadInput(f"{self.path} holds another build: its {what} is {record[what]}{name}, not {value}; choose another --out")
+
+    @contextmanager
+    def claimed(self, recipe: Recipe) -> Iterator[None]:
+        """Make the folder this build's, and keep other builds out of it while this one runs.
+
+        Raises BadInput where another runs: the lock is the operating system's, so one that died has left none behind.
+        """
+        self.run.mkdir(parents=True, exist_ok=True)
+        with (self.run / LOCK).open("a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise BadInput(
+                    f"another build runs in {self.path}, or is being published ({lock.read().strip()}); wait for it or choose another --out"
+                ) from error
+            lock.truncate(0)
+            lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+            lock.flush()
+            for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):  # of a process that was killed while it wrote them
+                leftover.unlink()
+            for leftover in self.run.glob(f"{PARTIAL}*"):
+                shutil.rmtree(leftover)
+            if not self._record_file.exists() or not self._record():
+                model, files = recipe.generator.model, self._published_files()
+                record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
+                write_json(self._record_file, {**record, "seed": recipe.seed, "files": files})
+            yield
+
+    def is_finished(self, recipe: Recipe) -> bool:
+        """Whether the last build here was this one, to the end."""
+        return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
+
+    def plan(self, recipe: Recipe, walk: dict[str, Any], decisions: str) -> None:
+        """Record what is about to be built, for whoever asks meanwhile.
+
+        walk: for each domain its count, the folder of each stage, and how its splits are made, by the domain that rows were drawn for;
+        decisions: the folder of what was decided of the draws.
+        """
+        record = self._record()
+        planned = {"walk": json.loads(json.dumps(walk)), "harvest": decisions}
+        if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (None, fingerprint(recipe)):
+            kept = {key: value for key, value in record.items() if key not in ("finished", "content")}
+            write_json(self._record_file, {**kept, **planned})
+
+    def keep_facts(self, facts: dict[str, Any]) -> None:
+        """Keep what a card says of how the rows were made."""
+        write_json(self.run / FACTS, {"format": FORMAT, **facts})
+
+    def record_harvest(self, harvest: Harvest) -> None:
+        """Record how far the harvest is, for `status`."""
+        lanes = {
+            key: {"judged": lane.judged, "accepted": lane.accepted, "reasons": dict(sorted(lane.reasons.items()))}
+            for key, lane in harvest.lanes.items()
+        }
+        if self._harvested() != lanes:
+            write_json(self.run / HARVESTED, lanes)
+
+    def _harvested(self) -> Any:
+        try:
+            return json.loads((self.run / HARVESTED).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # not yet there, or torn by a power cut
+            return None
+
+    def keep_dropped(self, domain: str, dropped: Published) -> None:
+        """Keep what was dropped of a domain whose build gives up; the next build that comes to its end writes it anew."""
+        folder = self.run / DROPPED / domain
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _write_parquet(folder, "train", dropped)
+
+    def write(self, recipe: Recipe, built: list[Built], numbers: dict[str, Tally]) -> None:
+        """Write what is published of the build; nothing where it is there already.
+
+        Files are made aside and moved. While they are, README.md names no data, so that no reader takes old and new files for one
+        dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
+        """
+        record = self._record()
+        data = with_rows(published(built))
+        rows = [rows.content for splits in data.values() for rows in splits.values()]
+        content = fingerprint(recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION)
+        files: dict[str, int] = record.get("files", {})
+        same = record.get("content") == content and "sums" in record and self.knows_facts
+        if same and all(_size(self.path / file) == size for file, size in files.items()):
+            return
+        draws = {one.domain.key: asdict(one.draws) for one in built}
+        write_json(self.run / DRAWS, draws)
+        staging = self.run / "publishing"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        write_data(data, staging)
+        for one in built:
+            self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
+        legacy.write_combined(recipe, numbers, staging, record["created"])
+        for file, text in card.files(self.contents(staging.glob("*/*")), card.PLACEHOLDER).items():
+            (staging / file).parent.mkdir(exist_ok=True)
+            (staging / file).write_bytes(text)
+        new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
+        sums = {path: sum_of(staging / path).sha256 for path in new if path.endswith(".parquet")}
+        unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
+        write_json(self._record_file, {**unfinished, "files": {**files, **new}})
+        (self.path / README).write_text(UNDER_WAY, encoding="utf-8")
+        shutil.rmtree(self.run / DROPPED, ignore_errors=True)
+        for file in sorted(set(files) - set(new)):
+            (self.path / file).unlink(missing_ok=True)
+        for file in sorted(new, key=lambda file: (file == README, file)):
+            (self.path / file).parent.mkdir(parents=True, exist_ok=True)
+            sync(staging / file)
+            (staging / file).replace(self.path / file)
+        shutil.rmtree(staging)
+        for folder in {(self.path / file).parent for file in set(files) - set(new)}:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        write_json(self._record_file, {**unfinished, "files": new, "sums": sums, "content": content, "finished": fingerprint(recipe)})
+
+    def contents(self, files: Iterable[Path]) -> card.Contents:
+        """What a card tells of: those of the files that are data, which `write_data` wrote, and the facts and draws in the run."""
+        facts = self.facts
+        try:
+            draws = {domain["key"]: Draws(**self._kept(DRAWS)[domain["key"]]) for domain in facts["domains"]}
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"{self.run / DRAWS} is not what this version writes; run the build again") from error
+        return card.Contents(facts, draws, data_in(files, facts))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How the rows were made. Raises BadInput where another version wrote that down."""
+        facts = self._kept(FACTS)
+        if facts.get("format") != FORMAT:
+            raise BadInput(f"{self.run / FACTS} is of another version of magpie_hf; run the build again")
+        return facts
+
+    @property
+    def knows_facts(self) -> bool:
+        """Whether the facts and the draws are there, and not torn by a power cut."""
+        try:
+            return bool(self.facts and self._kept(DRAWS))
+        except BadInput:
+            return False
+
+    def _kept(self, name: str) -> dict[str, Any]:
+        try:
+            kept = json.loads((self.run / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{self.run / name} cannot be read ({type(error).__name__}); run the build again") from error
+        if not isinstance(kept, dict):
+            raise BadInput(f"{self.run / name} holds no JSON object; run the build again")
+        return kept
+
+    def _stage(self, recipe: Recipe, one: Built, numbers: Tally, staging: Path, created: int) -> None:
+        (staging / one.domain.key).mkdir(parents=True, exist_ok=True)
+        legacy.write_domain(recipe, one, numbers, staging, created)
+        if one.dropped is not None and len(one.dropped):
+            folder = staging / self.run.name / DROPPED / one.domain.key
+            folder.mkdir(parents=True)
+            _write_parquet(folder, "train", one.dropped)
+
+    def _record(self) -> dict[str, Any]:
+        """The record, or an empty one where a power cut tore it: the stages' folders name themselves by what they hold."""
+        try:
+            record = json.loads(self._record_file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(f"{self._record_file} cannot be read ({error.strerror}); mend it or choose another --out") from error
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
+            LOG.warning("%s is torn (the disk or the power failed while it was written); it is written again", self._record_file)
+            return {}
+        return record
+
+    def _published_files(self) -> dict[str, int]:
+        """What lies in the folder that a build may have written, with sizes."""
+        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet", "plots/*.svg")
+        files = [file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents]
+        return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files)}
+
+
+def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> None:
+    """Write the parquet files of all configurations and splits, as `DatasetDict.push_to_hub` names them."""
+    for config, splits in data.items():
+        (folder / config).mkdir(exist_ok=True)
+        for split, rows in splits.items():
+            _write_parquet(folder / config, split, rows)
+
+
+def data_in(files: Iterable[Path], facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
+    """The splits that are made of files, by configuration: the domains in the recipe's order, then what is over all."""
+    found: dict[str, dict[str, list[Path]]] = {}
+    for file in sorted(file for file in files if file.suffix == ".parquet"):
+        found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
+    domains = [domain["key"] for domain in facts["domains"]]
+    order = [*(config for domain in domains for config in (domain, domain + ExportRL.suffix)), CANDIDATES_CONFIG]
+    splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
+    return {
+        config: {split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]}
+        for config in order
+        if config in found
+    }
+
+
+def _write_parquet(folder: Path, split: str, rows: Published) -> None:
+    """Write a split, streaming: no more than a shard is in memory."""
+    tables = [file for file in rows.files if len(open_table(file))]
+    files = min(len(tables), max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES)))
+    for number in range(files):
+        first, last = number * len(tables) // files, (number + 1) * len(tables) // files
+        file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
+        # As Dataset.to_parquet writes it: chunks that follow the content, so that the Hub stores an unchanged part once.
+        with pq.ParquetWriter(
+            file, rows.features.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
+        ) as writer:
+            for table in _row_groups(map(open_table, tables[first:last])):
+                writer.write_table(table)
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows again, in tables of at least so many where there are as many, and of none that is empty.
+
+    `datasets` reads as many rows at once as the first of a file's row groups holds, so it must hold some.
+    """
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting += [table] if len(table) else []
+        if sum(map(len, waiting)) >= GROUP_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None

@@ -1,0 +1,156 @@
+"""The original Magpie scripts' JSON files, with their names and record fields. Not here: what trainers load."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.card.stats import Built, Tally
+from magpie_hf.models.chat import chat_of
+from magpie_hf.recipe import Recipe
+from magpie_hf.store.shards import write_json
+
+Record = dict[str, Any]
+
+
+def file_names(recipe: Recipe, domain: str) -> list[str]:
+    """Names of a domain's record files: instructions, answers, k candidates, scored candidates."""
+    stem = f"{recipe.generator.model.short_name}_{domain}_ins"
+    candidates = f"{stem}_{recipe.k}res"
+    return [f"{stem}.json", f"{stem}_res.json", f"{candidates}.json", f"{candidates}_{recipe.scorer.suffix}.json"]
+
+
+def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, created: int) -> None:
+    """Write a domain's four record files and its dataset_info.json, whose numbers are counted while writing.
+
+    A cut answer is in none of them: the third and fourth hold the problems with all k candidates complete, the fourth those with all k
+    scored.
+    """
+    records = _Records(recipe, one, created)
+    streams = (records.instructions(), records.answered(), records.candidates(), records.scored())
+    names = file_names(recipe, one.domain.key)
+    counts = {name: _write_array(folder / name, stream) for name, stream in zip(names, streams, strict=True)}
+    info = {
+        "dataset_name": f"{recipe.generator.model.short_name}_{one.domain.key}",
+        "model": recipe.generator.model.name,
+        "domain": one.domain.key,
+        "description": one.domain.subject,
+        "total_problems": counts[names[0]],
+        "generation_date": _date(created),
+        **{name: getattr(numbers.funnel.draws, name) for name in ("drawn", "dropped", "moved_away", "moved_here")},
+        "files": counts,
+    }
+    write_json(folder / one.domain.key / "dataset_info.json", info)
+
+
+def write_combined(recipe: Recipe, numbers: Mapping[str, Tally], folder: Path, created: int) -> None:
+    """Write combined_dataset_info.json over all domains."""
+    domains = recipe.domains
+    combined = {
+        "dataset_name": f"{recipe.generator.model.short_name}_{'-'.join(domain.key for domain in domains)}",
+        "model": recipe.generator.model.name,
+        "total_problems": sum(one.funnel.problems for one in numbers.values()),
+        "generation_date": _date(created),
+        "domains": {
+            domain.key: {
+                "problems": numbers[domain.key].funnel.problems,
+                "description": domain.subject,
+                "directory": domain.key,
+            }
+            for domain in domains
+        },
+        "files_per_domain": {domain.key: file_names(recipe, domain.key) for domain in domains},
+    }
+    write_json(folder / "combined_dataset_info.json", combined)
+
+
+class _Records:
+    """The four kinds of records of one domain, streamed."""
+
+    def __init__(self, recipe: Recipe, one: Built, created: int) -> None:
+        self.recipe, self.one, self.created = recipe, one, created
+        chat = chat_of(recipe.generator.model)
+        self.drawn_for = {domain.key: domain for domain in recipe.domains}
+        self.templates = {domain.key: chat.open_text(domain.system) for domain in recipe.domains}
+
+    def instructions(self) -> Iterator[Record]:
+        for row in self._problems():
+            yield self._record(row)
+
+    def answered(self) -> Iterator[Record]:
+        for row in self._problems():
+            answer = row["solutions"][0]
+            if answer["reason"] is None:
+                yield {**self._record(row, self.drawn_for[row["domain"]].response, answer), "response": answer["text"]}
+
+    def candidates(self) -> Iterator[Record]:
+        for _, record in self._complete():
+            yield record
+
+    def scored(self) -> Iterator[Record]:
+        for row, record in self._complete():
+            scores = [score["score"] for score in row["scores"]]
+            if None not in scores:
+                yield {**record, f"rewards_{self.recipe.scorer.suffix}": [{"score": score} for score in scores]}
+
+    def _complete(self) -> Iterator[tuple[Record, Record]]:
+        for row in self._problems():
+            tries = row["candidates"]
+            if all(one["reason"] is None for one in tries):
+                record = self._record(row, self.drawn_for[row["domain"]].candidate, tries[0])
+                yield row, {**record, "responses": [one["text"] for one in tries]}
+
+    def _problems(self) -> Iterator[Record]:
+        return self.one.problems(["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores"])
+
+    def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
+        domain, recipe = self.drawn_for[row["domain"]], self.recipe
+        answered = None
+        if response is not None:
+            answered = {
+                "prompt": response["asked_with"],
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "repetition_penalty": sampling.repetition_penalty,
+                "max_tokens": sampling.max_tokens,
+                "stop_tokens": list(chat_of(recipe.solver.model).end_ids),
+                "output_generator": recipe.solver.model.name,
+                "engine": "vllm",
+            }
+        return {
+            "id": row["id"],
+            "pre_query_template": self.templates[domain.key],
+            "raw_instruction": row["raw_instruction"],
+            "instruction": row["problem"],
+            "response": None,
+            "created": self.created,
+            "gen_input_configs": {
+                "temperature": domain.instruction.temperature,
+                "top_p": domain.instruction.top_p,
+                "min_p": domain.instruction.min_p,
+                "input_generator": recipe.generator.model.name,
+                "seed": row["seed"],
+                "domain": self.one.domain.key,
+            },
+            "gen_response_configs": answered,
+        }
+
+
+def _write_array(file: Path, records: Iterable[Record]) -> int:
+    """Write records as one JSON array, one record a line, as they come; returns how many."""
+    count = 0
+    with file.open("w", encoding="utf-8") as stream:
+        stream.write("[")
+        for record in records:
+            stream.write(",\n" if count else "\n")
+            json.dump(record, stream, ensure_ascii=False, allow_nan=False)
+            count += 1
+        stream.write("\n]\n")
+    return count
+
+
+def _date(created: int) -> str:
+    return datetime.datetime.fromtimestamp(created, datetime.UTC).date().isoformat()

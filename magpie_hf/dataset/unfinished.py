@@ -1,0 +1,125 @@
+"""What of a build that is not finished went through every stage already: rows as they will be published. Not here: the card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from magpie_hf.card.stats import Draws, draws_of
+from magpie_hf.errors import BadInput
+from magpie_hf.run.local import DIGESTS, finished
+from magpie_hf.run.selection_log import decided
+from magpie_hf.stages.export import Export, ExportDropped, export_of
+from magpie_hf.store.records import RECORD
+from magpie_hf.store.rows import Made, Published, Rows, seed_rows
+from magpie_hf.store.shards import ShardFolder
+
+
+@dataclass(frozen=True)
+class Part:
+    """The finished part of a build: its splits, what the draws in it were judged to be, and the targets of all domains.
+
+    A draw is in it that was judged and, where it was accepted, went through every stage. min_neighbor_distance is null throughout, as it
+    is of all accepted problems together. dropped: by domain, those of these draws that were not accepted.
+    """
+
+    splits: dict[str, dict[str, Published]]
+    dropped: dict[str, Published]
+    draws: dict[str, Draws]
+    targets: dict[str, int]
+
+
+def finished_part(run: Path, scratch: Path) -> Part:
+    """The finished part of the build whose record is in `run`; its rows lie in `scratch` as Arrow files.
+
+    Asks no engine, and needs no model. Raises BadInput where the record cannot be read, or is of an earlier version.
+    """
+    try:
+        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
+        walk, decisions = record["walk"], run / "harvest" / record["harvest"]
+        exports = {
+            domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()} for domain, one in walk.items()
+        }
+        rows = {domain: _rows(run, decisions, record["seed"], domain, one) for domain, one in walk.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"the record of the build in {run} cannot be read ({type(error).__name__}: {error}); run the build again with this version"
+        ) from error
+    splits: dict[str, dict[str, list[Path]]] = {}
+    features = {}
+    draws = {}
+    for domain, sources in exports.items():
+        used = {source: rows[source] for source in sources if rows[source]}
+        draws[domain] = draws_of(domain, used)
+        for source, pieces in used.items():
+            for export in sources[source]:
+                features[export.config] = export.features
+                files = splits.setdefault(export.config, {}).setdefault(export.split, [])
+                files += [_write(export, piece, scratch / f"{source}-{export.label}-{piece.start}.arrow") for piece in pieces]
+    published = {
+        config: {split: Published(features[config], tuple(files), "") for split, files in named.items()} for config, named in splits.items()
+    }
+    return Part(published, _dropped(rows, scratch), draws, {domain: one["count"] for domain, one in walk.items()})
+
+
+def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Published]:
+    exports = {domain: ExportDropped(domain) for domain, pieces in rows.items() if pieces}
+    files = {
+        domain: tuple(_write(export, piece, scratch / f"{domain}-{export.label}-{piece.start}.arrow") for piece in rows[domain])
+        for domain, export in exports.items()
+    }
+    return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
+
+
+def _rows(run: Path, decisions: Path, seed: int, domain: str, walk: Mapping[str, Any]) -> list[Rows]:
+    """The rows of a domain with all columns, piece by piece, as far as they are finished."""
+    before, after = ([ShardFolder(run / domain / key, read_only=True) for key in walk[half].values()] for half in ("draws", "answers"))
+    pieces = []
+    for start, stop, judge in decided(decisions, domain):
+        at = start
+        for begin, end, _ in after[-1].spans("arrow"):
+            if (first := max(begin, at)) < (last := min(end, stop)):
+                rows = _extended(seed_rows(domain, seed, first, last), before)
+                rows = None if rows is None else judge(rows)
+                rows = None if rows is None else _extended(rows, after)
+                pieces += [] if rows is None else [rows]
+                at = last
+    return pieces
+
+
+def _extended(rows: Rows, stages: list[ShardFolder]) -> Rows | None:
+    """The rows with the columns of finished shards; None where one is missing, or was made from something else."""
+    extended: Rows | None = rows
+    for folder in stages:
+        extended = None if extended is None else _with(extended, folder)
+    return extended
+
+
+def _with(rows: Rows, folder: ShardFolder) -> Rows | None:
+    record = folder.record()
+    if record is None:
+        return None
+    parents, found, at = rows.digests(record["reads"]), [], rows.start
+    while at < rows.stop:
+        piece, at_next = finished(folder, at, rows.stop, parents[at - rows.start :])
+        if piece is None:
+            return None
+        found.append(piece)
+        at = at_next
+    made = Made(folder.path.name, tuple(piece[:3] for piece in found), np.concatenate([piece[3] for piece in found]))
+    columns = [column for column in made.columns if column not in DIGESTS]
+    return rows.joined(columns, made)
+
+
+def _write(export: Export, rows: Rows, file: Path) -> Path:
+    made = export(rows.read(export.reads).to_pydict())
+    table = pa.table(made, schema=export.features.arrow_schema)
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return file

@@ -1,0 +1,268 @@
+"""Many servers of one model behind one queue, on one event loop in a background thread. Not here: a server's answers and its bound.
+
+A request goes to the server with room whose load, by its bound, is the least; a server that answers much later than the quickest gets
+less than its bound, so that all come to the end together. What comes to nothing by a server's fault goes back to the
+head of the queue, so nothing is lost, and what was answered is never asked again. A server whose connection failed gets nothing until its
+/health answers and it is known to serve the same model still; one that answers that it cannot pauses. One that has been silent is asked
+for its health, since a machine that loses its power closes no connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from magpie_hf.engines.served.event_loop import LoopThread
+from magpie_hf.engines.served.servers import Broken, Busy, Fault, Gone, Refused, Server, most_connections
+from magpie_hf.engines.served.waiting import Request, Waiting
+from magpie_hf.engines.served.wire import Garbled
+from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.models.model import Model
+from magpie_hf.text.language import translated
+
+LOG = logging.getLogger("magpie_hf")
+TICK_SECONDS = 0.2
+QUIET_SECONDS = 10.0  # without an answer, after which a server with work is asked for its health
+UNWELL_IN_A_ROW = 3  # such questions that a server may leave open
+GARBLED_IN_A_ROW = 3
+KILLERS = 3  # requests that may be found to bring servers down, after which it is not the requests
+
+
+class Pool:
+    """The open servers of one model. Opening checks every one of them, and raises BadInput for one that will not do.
+
+    max_length: tokens of prompt and completion together that every server has room for.
+    """
+
+    def __init__(self, model: Model, urls: Sequence[str], need: int | None, most: int, timeout: float, patience: float) -> None:
+        self._model, self._patience = model, patience
+        self._inbox: deque[Request] = deque()
+        self._waiting = Waiting()
+        self._woken = False
+        self._killers = 0
+        self._end: EngineError | None = None
+        self._lock = threading.Lock()  # of the inbox, and between a submission and the end
+        self._servers: list[Server] = []
+        self._loop = LoopThread("magpie-endpoint", self._broken)
+        try:
+            self._loop.run(self._open(urls, need, most, timeout))
+        except BaseException:
+            self.close()
+            raise
+        self.max_length = min(server.max_length for server in self._servers)
+
+    def submit(self, request: Request) -> Future[Any]:
+        """Queue a request from any thread, and return at once. Raises EngineError where the pool has come to its end."""
+        request.future.set_running_or_notify_cancel()
+        with self._lock:
+            if self._end is not None:
+                raise self._end
+            self._inbox.append(request)
+            if not self._woken:
+                self._woken = True
+                self._loop.loop.call_soon_threadsafe(self._accept)
+        return request.future
+
+    def close(self) -> None:
+        """Fail what is in flight, and close every connection."""
+        self._loop.run(self._close())
+        self._loop.stop()
+
+    async def _open(self, urls: Sequence[str], need: int | None, most: int, timeout: float) -> None:
+        share = max(1, most_connections() // len(urls))
+        if share < most:
+            LOG.warning("this process may open few files, so each server gets %d requests at a time at most; raise ulimit -n", share)
+        self._servers.extend(Server(url, min(most, share), timeout) for url in urls)
+        known = await asyncio.gather(*(server.identify(self._model, need) for server in self._servers), return_exceptions=True)
+        for server, error in zip(self._servers, known, strict=True):
+            if isinstance(error, Fault):
+                raise BadInput(f"{server.url} {error}; start it, wait until it is ready, or leave it out")
+            if error is not None:
+                raise error
+        self._loop.job(self._watch())
+
+    def _accept(self) -> None:
+        with self._lock:
+            self._woken = False
+            self._waiting.add(self._inbox)
+            self._inbox.clear()
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Hand out what waits, as far as there is room."""
+        now = time.monotonic()
+        quickest = min((server.latency for server in self._servers if server.up and server.latency), default=0.0)
+        rooms = {server: server.room(now, quickest) for server in self._servers}
+        while self._end is None and self._waiting and (free := [one for one, room in rooms.items() if len(one.tasks) < room]):
+            server = min(free, key=lambda one: len(one.tasks) / rooms[one])
+            if not server.tasks:
+                server.heard = now
+            server.tasks.add(self._loop.loop.create_task(self._ask(server, self._waiting.take())))
+
+    async def _ask(self, server: Server, request: Request) -> None:
+        """One request at one server, once."""
+        sent = time.monotonic()
+        try:
+            result = request.read(await server.ask(request.path, request.body))
+        except Refused as error:
+            request.future.set_exception(EngineError(f"the server {server.url} {error}"))
+        except EngineError as error:  # of the server, so of all that it would answer
+            self._finish(EngineError(f"the server {server.url} {error}"))
+            self._again(request)
+        except Garbled as error:
+            self._garbled(server, request, error, sent)
+        except Gone as fault:
+            self._lost(server, request, fault, sent)
+        except Fault as fault:
+            self._turned_away(server, request, fault, sent)
+        except asyncio.CancelledError:
+            self._again(request)
+        except Exception as error:  # a fault of this program, which must not leave its caller waiting
+            request.future.set_exception(error)
+        else:
+            request.future.set_result(result)
+            server.answered(time.monotonic(), sent, request.work(result), bool(self._waiting))
+        finally:
+            self._waiting.ended(request)
+            server.tasks.difference_update({asyncio.current_task()})
+            self._dispatch()
+
+    def _again(self, request: Request) -> None:
+        if self._end is not None:
+            request.future.set_exception(self._end)
+        else:
+            self._waiting.back(request)
+
+    def _garbled(self, server: Server, request: Request, error: Garbled, sent: float) -> None:
+        server.garbled += 1
+        server.failed(time.monotonic(), f"answered with {error}", sent)
+        if server.garbled >= GARBLED_IN_A_ROW:
+            self._finish(
+                EngineError(
+                    f"the server {server.url} answered {server.garbled} times in a row with what is no answer, at last with {error}"
+                )
+            )
+        self._again(request)
+
+    def _turned_away(self, server: Server, request: Request, fault: Fault, sent: float) -> None:
+        """A server answered that it cannot answer."""
+        now = time.monotonic()
+        server.failed(now, str(fault), sent, fault.wait)
+        server.window.too_much(now, sent)
+        if isinstance(fault, Broken) and server.up:
+            self._loop.job(self._look(server))
+        if isinstance(fault, Broken) and request.breaks(sum(one.finished for one in self._servers)):
+            request.future.set_exception(EngineError(f"the server {server.url} {fault} ({request.broken} times for one request)"))
+        else:
+            self._again(request)
+
+    def _lost(self, server: Server, request: Request, fault: Gone, sent: float) -> None:
+        """The connection failed under a request."""
+        server.failed(time.monotonic(), str(fault), sent)
+        self._lose(server)
+        request.cuts += fault.sent
+        if not request.kills:
+            self._again(request)
+            return
+        self._killers += 1
+        if self._killers > KILLERS:
+            self._finish(EngineError(f"the server {server.url} {fault}, as servers did under {self._killers} requests again and again"))
+            self._again(request)
+        else:
+            LOG.warning("a request brought servers down %d times, at last %s; it is recorded as failed", request.cuts, server.url)
+            request.future.set_result(None)
+
+    def _lose(self, server: Server) -> None:
+        """Give a server nothing more until it is well."""
+        if self._end is None and server.up:
+            server.up = False
+            LOG.warning("%s %s; its requests go to others", server.url, server.words)
+            self._loop.job(self._revive(server))
+
+    async def _revive(self, server: Server) -> None:
+        """Ask a lost server for its health, with growing pauses, until it is well and known again."""
+        while not server.up:
+            await asyncio.sleep(server.pause())
+            try:
+                await server.healthy()
+                await server.identify(self._model, self.max_length)
+            except Fault as fault:
+                server.faults += 1
+                server.words = str(fault)
+            except BadInput as error:
+                self._finish(EngineError(f"{error} (another server was there before)"))
+                return
+            else:
+                server.up, server.paused_until, server.unwell = True, 0.0, 0
+        LOG.warning("%s is back", server.url)
+        server.window.restart()
+        self._dispatch()
+
+    async def _look(self, server: Server, quiet: bool = False) -> None:
+        """Ask a server that has been silent or broken for its health, and take back what one has that is not well."""
+        began = time.monotonic()
+        try:
+            await server.healthy()
+        except Fault as fault:
+            server.unwell += 1
+            if server.up and (isinstance(fault, Busy) or not fault.sent or server.unwell >= UNWELL_IN_A_ROW):
+                server.failed(time.monotonic(), str(fault), began)
+                self._lose(server)
+                for task in server.tasks:
+                    task.cancel()
+        else:
+            server.unwell = 0
+            if quiet:  # it works, however long that takes
+                server.failing_since = None
+        server.heard = time.monotonic()
+
+    async def _watch(self) -> None:
+        """What only time brings: pauses that end, servers that fall silent, patience that does."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            for server in self._servers:
+                if server.up and server.tasks and now - server.heard > QUIET_SECONDS:
+                    server.heard = now
+                    self._loop.job(self._look(server, quiet=True))
+            self._check_patience(now)
+            self._dispatch()
+
+    def _check_patience(self, now: float) -> None:
+        """The end, where something waits and for too long no server has answered. One that is being asked right now may yet."""
+        idle = [server.failing_since for server in self._servers if not server.up or (now < server.paused_until and not server.tasks)]
+        since = [at for at in idle if at is not None]
+        if self._waiting and len(since) == len(self._servers) and now - max(since) > self._patience:
+            each = "; ".join(f"{server.url} {translated(server.words)}" for server in self._servers)
+            self._finish(EngineError(f"no server of {self._model.name} has answered a request for {now - max(since):.0f} s: {each}"))
+
+    def _finish(self, end: EngineError) -> None:
+        """Fail everything, now and from now on."""
+        with self._lock:
+            if self._end is not None:
+                return
+            self._end = end
+            waiting = [*self._inbox, *self._waiting.drain()]
+            self._inbox.clear()
+        for request in waiting:
+            request.future.set_exception(end)
+        for server in self._servers:
+            for task in server.tasks - {asyncio.current_task()}:
+                task.cancel()
+
+    def _broken(self, error: BaseException) -> None:
+        """A fault of this program must not leave callers waiting."""
+        end = EngineError(f"the endpoints of {self._model.name} cannot go on: {type(error).__name__}: {error}")
+        end.__cause__ = error
+        self._finish(end)
+
+    async def _close(self) -> None:
+        self._finish(EngineError(f"the endpoints of {self._model.name} were closed with requests in flight"))
+        await self._loop.cancel(*(task for server in self._servers for task in server.tasks))
+        await asyncio.gather(*(server.close() for server in self._servers))

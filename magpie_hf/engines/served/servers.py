@@ -1,0 +1,244 @@
+"""One vLLM server: its address, its answers and faults, and whether it serves the right model. Not here: which request goes where.
+
+The key for servers that ask for one is in the environment variable VLLM_API_KEY, where `vllm serve` itself looks for it. It goes into one
+header and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from magpie_hf.engines.served.serving import card_of
+from magpie_hf.engines.served.window import Window
+from magpie_hf.engines.served.wire import Garbled
+from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.models.model import Model
+
+API_KEY = "VLLM_API_KEY"
+CONNECT_SECONDS = 10.0  # for a connection, and for an answer to a question about the server itself
+OTHER_FILES = 256  # shards, journals and whatever else a build has open
+KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5, and a request that is on its way then is lost
+SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
+LONGEST_WAIT = 60.0  # seconds that Retry-After may ask for
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault; doubled with every further one in a row
+
+
+class Fault(Exception):
+    """A request came to nothing by the server's fault, or the network's; it is asked again. The message says what happened.
+
+    wait: the seconds that the server asked for, if it did. sent: whether the request had reached the server.
+    """
+
+    def __init__(self, words: str, wait: float | None = None, sent: bool = True) -> None:
+        super().__init__(words)
+        self.wait = wait
+        self.sent = sent
+
+
+class Gone(Fault):
+    """The server cannot be reached, or cut the connection."""
+
+
+class Busy(Fault):
+    """The server answered that it cannot answer now (408, 429, 5xx)."""
+
+
+class Broken(Fault):
+    """The server answered 500, which can be the request's doing."""
+
+
+class Refused(Exception):
+    """The server answered that the request is wrong (other 4xx, a redirect); asking again would not help."""
+
+
+def address(url: str) -> str:
+    """The address that a server's other addresses begin with: http://host:8000 for http://host:8000/v1/. Raises BadInput."""
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        raise BadInput("the address of a server cannot be read; give one such as http://host:8000/v1") from None
+    if "@" in parts.netloc:
+        raise BadInput(f"the address of the server {parts.hostname} holds a user or a password; leave them out, and set {API_KEY}")
+    if not named or parts.query or parts.fragment or re.search(r"\s", url):
+        raise BadInput(f"{url!r} is no address of a server; give one such as http://host:8000/v1")
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+class Server:
+    """The client of one server, to be used on one event loop. `close` it there.
+
+    `window` bounds what it has in flight, `tasks`; `faults` counts those in a row, and `failing_since` is the time of the first of them,
+    `words` what the last one was. Before `identify` it knows neither the server's name for the model nor its `max_length`.
+    """
+
+    def __init__(self, url: str, most: int, timeout: float) -> None:
+        self.url = address(url)
+        self.window = Window(most)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.up = True
+        self.paused_until = self._failed_at = 0.0
+        self.faults = self.garbled = self.finished = self.unwell = 0
+        self.failing_since: float | None = None
+        self.held = False
+        self.latency = 0.0  # mean seconds of its answers of late
+        self.heard = 0.0  # when it last answered anything, or was given work after having had none
+        self.words = ""
+        self.served = ""
+        self.max_length = 0
+        key = os.environ.get(API_KEY, "").strip()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS),
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self._key = key
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def ask(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON that the server answers a request with. Raises Fault, Refused, Garbled, and EngineError for another model's answer."""
+        content = json.dumps({**body, "model": self.served}, separators=(",", ":")).encode()
+        status, headers, raw = await self._send("POST", path, content)
+        if status != 200:
+            raise self._failure(status, headers, raw)
+        answer = self._json(raw)
+        model = answer.get("model") if isinstance(answer, dict) else None
+        if isinstance(model, str) and model != self.served:
+            raise EngineError(f"answers as the model {model!r}, and was asked for {self.served!r}; give servers of one model each")
+        return answer
+
+    async def healthy(self) -> None:
+        """Raises Fault unless the server says that its engine runs."""
+        status, _, _ = await self._send("GET", "/health", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS))
+        if status != 200:
+            raise Busy(f"answered {status} when it was asked for its health")
+
+    async def identify(self, model: Model, need: int | None) -> None:
+        """Learn the server's name and room for the model. Raises BadInput unless it is vLLM, serves this model and has room, and Fault.
+
+        need: tokens of prompt and completion together; None leaves it to the server.
+        """
+        status, headers, raw = await self._send("GET", "/v1/models", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS))
+        if status in (401, 403):
+            state = f"does not accept the key in {API_KEY}" if self._key else f"asks for a key and {API_KEY} is not set"
+            raise BadInput(f"{self.url} {state} ({status}: {self._said(raw)}); set {API_KEY} to the server's key")
+        if status in (408, 429) or (status >= 500 and status != 501):
+            raise self._failure(status, headers, raw)
+        try:
+            card = card_of(self.url, self._json(raw), model, need) if status == 200 else None
+        except Garbled:
+            card = None
+        if card is None:
+            raise BadInput(
+                f"{self.url} is no vLLM server: it answered /v1/models with {status} and {self._said(raw)[:80]!r}; give the address of "
+                f"one that was started with vllm serve {model.source}"
+            )
+        self.served, self.max_length = str(card["id"]), int(card["max_model_len"])
+
+    def answered(self, now: float, sent: float, work: float, wanted: bool) -> None:
+        """A request that was sent at `sent` was answered as it should be."""
+        self.faults = self.garbled = self.unwell = 0
+        self.failing_since = None
+        self.finished += 1
+        self.latency += (now - sent - self.latency) * (LATENCY_WEIGHT if self.latency else 1.0)
+        self.heard = now
+        self.window.finished(now, sent, work, wanted and not self.held)
+
+    def failed(self, now: float, words: str, sent: float, wait: float | None = None) -> None:
+        """A request came to nothing: nothing more is sent for the seconds that the server asks for, or that its row of faults deserves.
+
+        Of many that were on their way at once, one counts.
+        """
+        if sent >= self._failed_at:
+            self.faults += 1
+            self._failed_at = now
+        self.failing_since = now if self.failing_since is None else self.failing_since
+        self.words = words
+        self.paused_until = max(self.paused_until, now + (self.pause() if wait is None else wait))
+
+    def pause(self) -> float:
+        """Seconds after this many faults in a row."""
+        return float(min(FIRST_PAUSE * 2 ** min(max(self.faults - 1, 0), 20), LONGEST_PAUSE))
+
+    def room(self, now: float, quickest: float) -> int:
+        """How many requests it may have: none while it is lost or pauses, else what its bound says, or less where its answers take
+        more than `SLOWEST` times as long as those of the quickest server, since at the end everybody would wait for it."""
+        if not self.up or now < self.paused_until:
+            return 0
+        share = SLOWEST * quickest / self.latency if self.latency else 1.0
+        self.held = share < 1  # by others, so that nothing can be learned of its bound
+        return max(1, int(self.window.size * min(1.0, share)))
+
+    async def _send(
+        self, method: str, path: str, content: bytes | None = None, timeout: aiohttp.ClientTimeout | None = None
+    ) -> tuple[int, Any, bytes]:
+        began = time.monotonic()
+        more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        headers = {"Content-Type": "application/json"} if content is not None else {}
+        try:
+            async with self._session.request(
+                method, self.url + path, data=content, headers=headers, allow_redirects=False, **more
+            ) as response:
+                return response.status, response.headers, await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Gone(f"cannot be reached ({_reason(error)}) after {time.monotonic() - began:.1f} s", sent=False) from None
+        except TimeoutError:
+            raise Gone(f"did not answer within {time.monotonic() - began:.1f} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Gone(f"cut the connection ({_reason(error)}) after {time.monotonic() - began:.1f} s") from None
+
+    def _failure(self, status: int, headers: Any, raw: bytes) -> Exception:
+        words = f"answered {status}: {self._said(raw)}"
+        if status == 500:
+            return Broken(words)
+        if status in (408, 429) or (status > 500 and status != 501):
+            asked = headers.get("Retry-After", "")
+            return Busy(words, min(float(asked), LONGEST_WAIT) if asked.isdecimal() else None)
+        return Refused(words)
+
+    def _json(self, raw: bytes) -> Any:
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            raise Garbled(f"no JSON: {self._said(raw)!r}") from None
+
+    def _said(self, raw: bytes) -> str:
+        """The server's words: the message of its error, or else the beginning of its answer; in one line and without the key."""
+        text = raw.decode("utf-8", "replace")
+        try:
+            error = json.loads(text).get("error")
+            text = str(error["message"] if isinstance(error, dict) else error or text)
+        except (ValueError, RecursionError, AttributeError, KeyError):
+            text = text[:200]
+        text = " ".join(text.split())
+        if self._key:
+            text = text.replace(self._key, "(key)")
+        return text if len(text) <= 400 else text[:400] + "..."
+
+
+def most_connections() -> int:
+    """How many connections this process can have at a time: its files, but for some that others need."""
+    try:
+        import resource
+    except ImportError:  # only Unix counts them
+        return 1 << 16
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 16 if soft == resource.RLIM_INFINITY else max(1, soft - OTHER_FILES)
+
+
+def _reason(error: BaseException) -> str:
+    """What an error of the connection is, without the address, which may be long."""
+    cause = getattr(error, "os_error", None) or error
+    words = getattr(cause, "strerror", None) or type(cause).__name__
+    return "connection refused" if isinstance(cause, ConnectionRefusedError) else " ".join(str(words).split())

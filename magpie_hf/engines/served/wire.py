@@ -1,0 +1,150 @@
+"""What a vLLM server is sent, and what its answers say. Not here: connections, and what becomes of an answer that is none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from magpie_hf.engines.base import Completion, Pooling, Rating, finite
+from magpie_hf.engines.vllm.engine import MOST_ALLOWED, token_grammar
+from magpie_hf.errors import EngineError
+from magpie_hf.models.sampling import Sampling
+
+COMPLETIONS, RATINGS = "/v1/completions", "/pooling"
+COMPACT = """--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'"""
+LEAST_LOGPROB = -9999.0  # what a server writes for minus infinity, which JSON lacks
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*("|$)', re.DOTALL)
+# xgrammar 0.2.8 writes a space after some commas in compact JSON too (its issue 945)
+_LOOSE = re.compile(r"[\n\r\t]|(?<!,) |  ")
+
+
+class Garbled(ValueError):
+    """An answer that cannot be one to this request; the message says what it says."""
+
+
+def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_tokens: int) -> dict[str, Any]:
+    """The request for one completion of at most `max_tokens` tokens, but for the model's name.
+
+    Whatever a server would take from the model's generation_config is named, so that none of its defaults counts.
+    """
+    body: dict[str, Any] = {
+        "prompt": list(prompt),
+        "n": 1,
+        "seed": seed,
+        "max_tokens": max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": 0,
+        "min_p": sampling.min_p,
+        "repetition_penalty": sampling.repetition_penalty,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "stop_token_ids": list(sampling.stop_token_ids),
+        "skip_special_tokens": False,
+    }
+    if sampling.logprobs:
+        body |= {"logprobs": sampling.logprobs, "return_tokens_as_token_ids": True}
+    if sampling.schema:
+        body["structured_outputs"] = {"json": sampling.schema}
+    elif len(sampling.allowed_token_ids) > MOST_ALLOWED:
+        body["structured_outputs"] = {"grammar": token_grammar(sampling.allowed_token_ids, sampling.max_tokens)}
+    elif sampling.allowed_token_ids:
+        body["allowed_token_ids"] = list(sampling.allowed_token_ids)
+    return body
+
+
+def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
+    """The request for one rating, but for the model's name.
+
+    Values come as float32 in base64: JSON has no NaN, which would make the server fail. A request cannot name a step token, so that
+    the values of all tokens are asked for, and `read_rating` picks.
+    """
+    task = {"embedding": "embed", "sequence": "classify"}.get(pooling.of, "token_classify")
+    form = {"encoding_format": "base64", "embed_dtype": "float32", "endianness": "little"}
+    return {"input": list(prompt), "task": task, "use_activation": pooling.of == "embedding", **form}
+
+
+def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tokens: int) -> Completion:
+    """The completion that an answer holds. Raises Garbled, and EngineError for JSON that the server should not write."""
+    (choice,) = _list_of_one(answer, "choices")
+    text, reason = choice.get("text"), choice.get("finish_reason")
+    tokens = _usage(answer, prompt_tokens, "completion_tokens")
+    if not isinstance(text, str) or reason not in ("stop", "length"):
+        raise Garbled(f"a choice with the text {_shown(text)} and the finish_reason {_shown(reason)}")
+    if tokens > max_tokens or (reason == "length" and tokens < max_tokens):
+        raise Garbled(f"{tokens} tokens that ended by {reason!r}, of {max_tokens} asked for; it must not override max_new_tokens")
+    if sampling.schema and _LOOSE.search(_STRING.sub('""', text)):
+        raise EngineError(f"writes JSON with white space between its parts; start it with {COMPACT}")
+    return Completion(text, reason, prompt_tokens, tokens, _first(choice) if sampling.logprobs else ())
+
+
+def read_rating(answer: Any, prompt: Sequence[int], pooling: Pooling) -> Rating:
+    """The rating that an answer holds. Raises Garbled."""
+    (one,) = _list_of_one(answer, "data")
+    _usage(answer, len(prompt), "total_tokens")
+    try:
+        raw = base64.b64decode(one["data"], validate=True)
+        values = struct.unpack(f"<{len(raw) // 4}f", raw)
+    except (KeyError, TypeError, ValueError, binascii.Error, struct.error) as error:
+        raise Garbled(f"data that is no float32 in base64: {_shown(one.get('data'))}") from error
+    return finite(values if pooling.of in ("sequence", "embedding") else _of_tokens(values, prompt, pooling))
+
+
+def _of_tokens(values: Sequence[float], prompt: Sequence[int], pooling: Pooling) -> list[float]:
+    """The values of the last token, or of every step token, out of those of all tokens.
+
+    A server that knows the step token (for Qwen2ForProcessRewardModel that of the published model, if none is given) answers with the
+    steps alone. No prompt is half steps, so the count tells.
+    """
+    width, rest = divmod(len(values), len(prompt))
+    places = [at for at, token in enumerate(prompt) if token == pooling.step_token]
+    if pooling.of == "steps" and (rest or not width):
+        if not values or not places or len(values) % len(places):
+            start = f"""--pooler-config '{{"step_tag_id": {pooling.step_token}}}'"""
+            raise Garbled(f"{len(values)} values for {len(places)} steps of {len(prompt)} tokens; it may have to be started with {start}")
+        return list(values)
+    if rest or not width:
+        raise Garbled(f"{len(values)} values for {len(prompt)} tokens")
+    if pooling.of == "last_token":
+        return list(values[-width:])
+    return [value for at in places for value in values[at * width : (at + 1) * width]]
+
+
+def _list_of_one(answer: Any, name: str) -> list[dict[str, Any]]:
+    found = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise Garbled(f"no list of {name}: {_shown(answer)}")
+    if len(found) != 1:
+        raise Garbled(f"{len(found)} {name} in place of 1")
+    return found
+
+
+def _usage(answer: dict[str, Any], prompt_tokens: int, name: str) -> int:
+    """A count of the answer's; its count of the prompt's tokens must be the prompt's."""
+    usage = answer.get("usage")
+    prompt, count = (usage.get("prompt_tokens"), usage.get(name)) if isinstance(usage, dict) else (None, None)
+    if not isinstance(prompt, int) or not isinstance(count, int):
+        raise Garbled(f"no usage with its counts: {_shown(usage)}")
+    if prompt != prompt_tokens:
+        raise Garbled(f"a prompt of {prompt} tokens in place of {prompt_tokens}")
+    return count
+
+
+def _first(choice: dict[str, Any]) -> tuple[tuple[int, float], ...]:
+    try:
+        top = choice["logprobs"]["top_logprobs"][0]
+        named = [(int(token.removeprefix("token_id:")), float(value)) for token, value in top.items()]
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+        raise Garbled(f"no log-probabilities by token id: {_shown(choice.get('logprobs'))}") from error
+    ranked = sorted(named, key=lambda item: -item[1])
+    return tuple((token, value if value > LEAST_LOGPROB else -float("inf")) for token, value in ranked)
+
+
+def _shown(value: Any) -> str:
+    """The beginning of what stands there, in one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else text[:80] + "..."

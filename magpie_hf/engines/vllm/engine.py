@@ -1,0 +1,259 @@
+"""VLLM: the spec of a vLLM engine, and the live one behind `complete()` and `rate()`. Not here: prompts, what happens when one dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any, Literal
+
+from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating, finite
+from magpie_hf.engines.vllm.device import check_device, place
+from magpie_hf.engines.vllm.forms import Async, Stepped
+from magpie_hf.engines.vllm.plugin import check_plugin
+from magpie_hf.engines.vllm.recovery import Live, Recovering
+from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.models.heads import ARMORM_ARCHITECTURE, architecture
+from magpie_hf.models.model import longest
+from magpie_hf.models.parallel import Layout
+from magpie_hf.models.sampling import Sampling
+
+MOST_ALLOWED = 1024  # ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a grammar
+CPU_CACHE_GIGABYTES = 2.0  # vLLM would take nine tenths of the machine's memory, and fail where something else holds more than a tenth
+
+
+@dataclass(frozen=True)
+class VLLM(Engine):
+    """A vLLM engine for one model. Every field but the model and the runner says only where and how fast it runs.
+
+    runner: "generate" completes prompts, "pooling" rates them with a reward model, or embeds them. Engines of the two kinds differ, and
+    are opened apart; what a row was made from is the model alone.
+    form: "stepped" (LLMEngine in this process), "async" (AsyncLLM) or "auto" (stepped on the CPU, async elsewhere).
+    context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
+    that needs more is an error, so that a small context never makes a cut row.
+    tensor_parallel_size, data_parallel_size: GPUs that one engine is spread over, and engines side by side, each of the whole model, among
+    which vLLM shares out the requests; None for what is chosen by the machine's GPUs. They live and die together: where one dies, all are
+    opened again.
+    kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs. It counts for
+    each engine, as does max_num_seqs.
+    """
+
+    runner: Literal["generate", "pooling"] = "generate"
+    form: Literal["auto", "stepped", "async"] = field(default="auto", compare=False)
+    context: int | None = field(default=None, compare=False)
+    tensor_parallel_size: int | None = field(default=1, compare=False)
+    data_parallel_size: int | None = field(default=1, compare=False)
+    gpu_memory_utilization: float = field(default=0.9, compare=False)
+    kv_cache_gigabytes: float | None = field(default=None, compare=False)
+    max_num_seqs: int = field(default=256, compare=False)
+
+    @property
+    def max_length(self) -> int | None:
+        return longest(self.model)
+
+    @property
+    def rates(self) -> bool:
+        return self.runner == "pooling"
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
+        if self.runner == "pooling":
+            raise BadInput(f"the engine of {self.model.name} rates prompts and completes none; leave its runner at generate")
+        live = self._live()
+        future: Future[Completion] = Future()
+        self._check_room(live, len(prompt) + sampling.max_tokens, f"{len(prompt)} prompt tokens and {sampling.max_tokens} more exceed")
+        if len(prompt) < live.max_length:
+            live.submit(list(prompt), _params(sampling, seed)).add_done_callback(partial(_deliver, future, len(prompt)))
+        else:  # vLLM refuses a prompt that leaves no room for one token
+            future.set_result(Completion("", NO_ROOM, len(prompt), 0))
+        return future
+
+    def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
+        if self.runner != "pooling":
+            raise BadInput(f"the engine of {self.model.name} completes prompts and rates none; give it the runner pooling")
+        live = self._live()
+        future: Future[Rating] = Future()
+        self._check_room(live, len(prompt), f"{len(prompt)} tokens exceed")
+        if len(prompt) <= live.max_length:
+            live.submit(list(prompt), _pooling_params(pooling)).add_done_callback(partial(_deliver_rating, future, pooling))
+        else:
+            future.set_result(Rating((), NO_ROOM))
+        return future
+
+    def _check_room(self, live: Live, tokens: int, what: str) -> None:
+        """Raises EngineError for a request that the model itself would have room for, but not this engine."""
+        if tokens > live.max_length and live.max_length != self.max_length:
+            raise EngineError(
+                f"{what} the context of {live.max_length} tokens that the engine of {self.model.name} was given, which would cut rows; "
+                "raise its context, or leave it out"
+            )
+
+    def check(self) -> None:
+        for name in (
+            "kv_cache_gigabytes",
+            "gpu_memory_utilization",
+            "max_num_seqs",
+            "tensor_parallel_size",
+            "data_parallel_size",
+            "context",
+        ):
+            value = getattr(self, name)
+            if value is not None and not value > 0:  # also true of a NaN
+                raise BadInput(f"{name} is {value}; give a number above 0")
+        if self.form == "stepped" and (self.data_parallel_size or 1) > 1:
+            raise BadInput(f"data parallel size {self.data_parallel_size} needs the form async, and the form is stepped; leave it at auto")
+        self._layout()
+        if self.runner == "pooling" and architecture(self.model) == ARMORM_ARCHITECTURE:
+            check_plugin()
+
+    def describe(self) -> str:
+        return f"{self.model.name}: {self._layout()}"
+
+    def close(self) -> None:
+        with _OPENING:
+            live = _LIVE.pop(self, None)
+        if live is not None:
+            live.close()
+
+    def _live(self) -> Recovering:
+        with _OPENING:
+            if self not in _LIVE:
+                _LIVE[self] = Recovering(self._open, self.model.name)
+            return _LIVE[self]
+
+    def _on_cpu(self) -> bool:
+        return check_device(self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization)
+
+    def _layout(self) -> Layout:
+        return place(self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size)
+
+    def _open(self) -> Live:
+        on_cpu = self._on_cpu()
+        form = ("stepped" if on_cpu and self._layout().data == 1 else "async") if self.form == "auto" else self.form
+        try:
+            return (Stepped if form == "stepped" else Async)(self.model.name, self.arguments(on_cpu))
+        except Exception as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise EngineError(f"vLLM cannot start {self.model.name}: {reason}") from error
+
+    def arguments(self, on_cpu: bool) -> dict[str, Any]:
+        """The keyword arguments of vLLM's EngineArgs."""
+        from vllm.config import StructuredOutputsConfig
+
+        layout = self._layout()
+        length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
+        arguments: dict[str, Any] = {
+            "model": self.model.source,
+            "runner": self.runner,
+            "revision": self.model.hub_revision,
+            "tokenizer_revision": self.model.hub_revision,
+            "dtype": self.model.dtype,
+            "max_model_len": length,
+            "max_num_seqs": self.max_num_seqs,
+            "tensor_parallel_size": layout.tensor,
+            "gpu_memory_utilization": self.gpu_memory_utilization,
+            "trust_remote_code": False,
+            "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+        }
+        if layout.data > 1:
+            arguments["data_parallel_size"] = layout.data
+        if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
+            arguments["enable_prefix_caching"] = True
+            # JSON without white space between its parts, of which a model can write without end. vLLM heeds this of an engine alone,
+            # not of a request, and only where the backend is named; of what it would choose by itself, it is the first.
+            arguments["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)
+        gigabytes = CPU_CACHE_GIGABYTES if self.kv_cache_gigabytes is None and on_cpu else self.kv_cache_gigabytes
+        if gigabytes is not None:
+            arguments["kv_cache_memory_bytes"] = int(gigabytes * 2**30)
+        if on_cpu:
+            # torch.compile costs a minute at every start here. A seeded request whose prefill is cut in chunks kills the CPU engine
+            # ("CPU Generator does not use offset"), so prompts are prefilled whole.
+            arguments |= {"enforce_eager": True, "enable_chunked_prefill": False}
+            arguments["max_num_batched_tokens"] = max(length or 0, 4096)
+            if self.rates:  # rivals share a problem's tokens in whole blocks, and vLLM's 128 here is as long as a problem
+                arguments["block_size"] = 32
+        return arguments
+
+
+_LIVE: dict[VLLM, Recovering] = {}
+_OPENING = threading.Lock()
+
+
+def _params(sampling: Sampling, seed: int) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        min_p=sampling.min_p,
+        max_tokens=sampling.max_tokens,
+        repetition_penalty=sampling.repetition_penalty,
+        stop_token_ids=list(sampling.stop_token_ids),
+        structured_outputs=_constraint(sampling),
+        allowed_token_ids=list(allowed) if 0 < len(allowed := sampling.allowed_token_ids) <= MOST_ALLOWED else None,
+        logprobs=sampling.logprobs or None,
+        seed=seed,
+        skip_special_tokens=False,  # a special token inside a text must be seen, so that the row can be dropped for it
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _constraint(sampling: Sampling) -> Any:
+    """What vLLM's structured outputs are to hold a request to; None for nothing."""
+    from vllm.sampling_params import StructuredOutputsParams
+
+    if sampling.schema:
+        return StructuredOutputsParams(json=sampling.schema)
+    if len(sampling.allowed_token_ids) > MOST_ALLOWED:
+        return StructuredOutputsParams(grammar=token_grammar(sampling.allowed_token_ids, sampling.max_tokens))
+    return None
+
+
+@lru_cache(maxsize=8)
+def token_grammar(ids: tuple[int, ...], count: int) -> str:
+    """A grammar of xgrammar's: `count` tokens, each one of these."""
+    return f"root ::= Token({','.join(map(str, ids))})" + (f"{{{count}}}" if count > 1 else "")
+
+
+def _pooling_params(pooling: Pooling) -> Any:
+    from vllm import PoolingParams
+
+    if pooling.of == "embedding":
+        return PoolingParams(task="embed", use_activation=True)  # which makes its length 1
+    # Without the activation: vLLM's default puts a reward through a sigmoid, in which high rewards become equal.
+    if pooling.of == "sequence":
+        return PoolingParams(task="classify", use_activation=False)
+    return PoolingParams(task="token_classify", use_activation=False, step_tag_id=pooling.step_token)
+
+
+def _deliver_rating(future: Future[Rating], pooling: Pooling, raw: Future[Any]) -> None:
+    """Hand the result of a pooling request of vLLM's on as a Rating."""
+    if (error := raw.exception()) is not None:
+        future.set_exception(error)
+    elif raw.result() is None:
+        future.set_result(Rating((), KILLED_ENGINE))
+    else:
+        data = raw.result().outputs.data
+        future.set_result(finite((data[-1] if pooling.of == "last_token" else data).flatten().tolist()))
+
+
+def _deliver(future: Future[Completion], prompt_tokens: int, raw: Future[Any]) -> None:
+    """Hand the result of a request of vLLM's on as a Completion."""
+    if (error := raw.exception()) is not None:
+        future.set_exception(error)
+    elif raw.result() is None:
+        future.set_result(Completion("", KILLED_ENGINE, prompt_tokens, 0))
+    else:
+        future.set_result(_completion(raw.result()))
+
+
+def _completion(output: Any) -> Completion:
+    result = output.outputs[0]
+    first: tuple[tuple[int, float], ...] = ()
+    if result.logprobs:
+        ranked = sorted(result.logprobs[0].items(), key=lambda item: -item[1].logprob)
+        first = tuple((int(token), float(one.logprob)) for token, one in ranked)
+    return Completion(result.text, str(result.finish_reason), len(output.prompt_token_ids), len(result.token_ids), first)

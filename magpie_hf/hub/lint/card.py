@@ -1,0 +1,167 @@
+"""What the Hub checks of a dataset card, and what nobody checks there: whether it is true of the files. Not here: their rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from magpie_hf.hub.lint.facts import config_faults, info_faults, rows_of
+from magpie_hf.hub.lint.lists import (
+    ANNOTATIONS_CREATORS,
+    LANGUAGE_CREATORS,
+    MULTILINGUALITY,
+    SIZES,
+    SOURCES,
+    TASKS,
+    languages,
+    size_of,
+)
+from magpie_hf.models.licences import LICENCES
+
+# A bound of the house: the Hub states none for a card and has answered 413 to large ones (those of MTEB with all their statistics).
+# This project's card of six domains has 40 kB.
+CARD_BYTES = 500_000
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.parquet$")
+_TOKEN = re.compile(rb"hf_[A-Za-z0-9]{30,}")
+
+
+def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
+    """Complaints of a card, a line each; [] where there are none.
+
+    text: the card, README.md; files: everything else that is published, path in the repository -> file or bytes. Parquet files must be
+    on the disk and whole (pyarrow.ArrowInvalid where one is not). A size category fits where it fits any number from the rows of the
+    largest split (a reader's "how many problems") to those of all files (the Hub's own count).
+    """
+    lines = [*_size_faults(text), *_token_faults(text, files)]
+    front, faults = front_matter(text)
+    lines.extend(faults)
+    if front is not None:
+        rows = rows_of(files)
+        splits: Counter[str] = Counter()
+        for path, count in rows.items():
+            splits[_SHARD.sub("", path)] += count
+        lines.extend(_label_faults(front))
+        lines.extend(_size_category_faults(front, list(splits.values())))
+        lines.extend(config_faults(front, files))
+        lines.extend(info_faults(front, files, rows))
+    return [f"README.md: {' '.join(line.split())}" for line in lines]  # a name in the card may hold a line's end
+
+
+def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
+    """A card's metadata, or None where it has none that can be read; and what is wrong with it as YAML."""
+    lines = text.splitlines()
+    if not lines or lines[0] != "---" or "---" not in lines[1:]:
+        return None, ["it does not begin with metadata between two lines of ---, so the Hub knows no configuration"]
+    block = "\n".join(lines[1 : lines.index("---", 1)])
+    loader = _Loader(block)
+    try:
+        data = loader.get_single_data()
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
+        return None, [f"its metadata is no YAML ({' '.join(str(error).split())})"]
+    finally:
+        loader.dispose()
+    repeated = [
+        f"its metadata has the key {key!r} twice (line {line + 2}), and readers take the last silently" for key, line in loader.repeated
+    ]
+    if not isinstance(data, dict):
+        return None, [*repeated, "its metadata is no mapping of names to values"]
+    return data, repeated
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that notes keys which a mapping has twice.
+
+    A library of vLLM's makes SafeLoader read dates as texts in every process that loads it; those who read the card take them for dates.
+    """
+
+    yaml_constructors: ClassVar[dict[Any, Any]] = {
+        **yaml.SafeLoader.yaml_constructors,
+        "tag:yaml.org,2002:timestamp": yaml.SafeLoader.construct_yaml_timestamp,
+    }
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.repeated: list[tuple[str, int]] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                self.repeated.append((key.value, key.start_mark.line))
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _size_faults(text: str) -> Iterator[str]:
+    if (size := len(text.encode())) > CARD_BYTES:
+        yield f"it has {size:,} bytes, and the Hub refuses large cards (413); keep it under {CARD_BYTES:,}"
+
+
+def _token_faults(text: str, files: Mapping[str, Path | bytes]) -> Iterator[str]:
+    """Never says the token itself."""
+    says = "holds what looks like a token of the Hub (hf_...); take it out, and revoke it if it is one"
+    if _TOKEN.search(text.encode()):
+        yield f"the text {says}"
+    for path, content in files.items():
+        if isinstance(content, bytes) and _TOKEN.search(content):
+            yield f"{path}, published with it, {says}"
+
+
+def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
+    yield from _listed(front, "license", frozenset(LICENCES), required=True)
+    yield from _listed(front, "language", languages(), required=True)
+    yield from _listed(front, "size_categories", frozenset(name for _, name in SIZES), required=True)
+    yield from _listed(front, "task_categories", TASKS)
+    yield from _listed(front, "annotations_creators", frozenset(ANNOTATIONS_CREATORS))
+    yield from _listed(front, "language_creators", frozenset(LANGUAGE_CREATORS))
+    yield from _listed(front, "multilinguality", frozenset(MULTILINGUALITY))
+    extended = [
+        value for value in _values(front, "source_datasets") if isinstance(value, str) and re.fullmatch(r"extended\|[\w./-]+", value)
+    ]
+    yield from _listed(front, "source_datasets", frozenset([*SOURCES, *extended]))
+    for tag in _values(front, "tags"):
+        if not isinstance(tag, str) or not tag.strip():
+            yield f"tags holds {tag!r}, which is no text"
+    if front.get("license") == "other" and not front.get("license_name"):
+        yield "license is other, but license_name does not name it"
+
+
+def _listed(front: Mapping[str, Any], key: str, allowed: frozenset[str], *, required: bool = False) -> Iterator[str]:
+    """Complaints of values of a key that are not allowed, and of a key that is empty, or missing where it is required."""
+    values = _values(front, key)
+    if not values and (required or key in front):
+        yield f"{key} is {'empty' if key in front else 'missing'}"
+    for value in values:
+        if not isinstance(value, str):
+            yield f"{key} holds {value!r}, which YAML does not take for a text; put it in quotes"
+        elif value not in allowed:
+            near = get_close_matches(value, sorted(allowed), n=1, cutoff=0.7)
+            yield f"{key} holds {value!r}, which is not on the Hub's list" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _values(front: Mapping[str, Any], key: str) -> list[Any]:
+    value = front.get(key)
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _size_category_faults(front: Mapping[str, Any], rows: list[int]) -> Iterator[str]:
+    """`rows`: of every split. Says nothing of a category that is on no list, which `_label_faults` does."""
+    names = [name for _, name in SIZES]
+    stated = [value for value in _values(front, "size_categories") if value in names]
+    if not rows or not stated:
+        return
+    least, most = size_of(max(rows)), size_of(sum(rows))
+    fit = names[names.index(least) : names.index(most) + 1]
+    if len(stated) > 1 or stated[0] not in fit:
+        yield (
+            f"size_categories is {', '.join(stated)}, but the largest split has {max(rows):,} rows and all files together {sum(rows):,}: "
+            f"{' or '.join(fit)}"
+        )

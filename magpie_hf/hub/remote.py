@@ -1,0 +1,86 @@
+"""What lies on the Hub: who may write, a repository's newest commit, its tags. Not here: changing any of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from magpie_hf.errors import BadInput
+from magpie_hf.hub.retry import retried
+from magpie_hf.store.manifest import MANIFEST, Sum, There, read_manifest
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+Say = Callable[[str], None]
+KIND = "dataset"
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+_REPO = re.compile(f"{_PART}/{_PART}")
+_TAG = re.compile(_PART)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A repository's newest commit: its files, and the checksums in its manifest (None where no manifest of ours is)."""
+
+    commit: str
+    private: bool
+    files: dict[str, There]
+    before: dict[str, Sum] | None
+
+
+def check_names(repo: str, tag: str | None) -> None:
+    """Raises BadInput for names that the Hub does not allow, before it is asked for anything."""
+    if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo or repo.endswith(".git") or len(repo) > 96:
+        raise BadInput(f"{repo!r} is no name that the Hub allows; give user/name, of letters, digits, '-', '_' and '.'")
+    if tag is not None and (not _TAG.fullmatch(tag) or ".." in tag or tag.endswith(".lock") or tag == "main"):
+        raise BadInput(f"tag {tag!r} is no name for a tag; give letters, digits, '.', '-' and '_', such as v1")
+
+
+def login(say: Say) -> HfApi:
+    """The Hub for a user who may write. Raises BadInput where there is none."""
+    from huggingface_hub import HfApi, get_token
+
+    if get_token() is None:
+        raise BadInput("no token of the Hub is on this machine; log in with `hf auth login`")
+    api = HfApi()
+    who: dict[str, Any] = retried("asking the Hub who you are", api.whoami, say)
+    if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
+        raise BadInput(f"the token of {who['name']} may only read; log in with `hf auth login` and a token that may write")
+    return api
+
+
+def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
+    """What the repository holds now, all from one commit; None where it is not there."""
+    from huggingface_hub import RepoFile, get_session, get_token, hf_raise_for_status
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    def info() -> Any:
+        try:
+            return api.repo_info(repo, repo_type=KIND)
+        except RepositoryNotFoundError:
+            return None
+
+    def listed(commit: str) -> dict[str, There]:
+        tree = api.list_repo_tree(repo, recursive=True, revision=commit, repo_type=KIND)
+        return {one.path: There(one.size, one.lfs.sha256 if one.lfs else one.blob_id) for one in tree if isinstance(one, RepoFile)}
+
+    def manifest(commit: str) -> bytes:
+        url = f"{api.endpoint}/datasets/{repo}/resolve/{commit}/{MANIFEST}"
+        response = get_session().get(url, headers={"Authorization": f"Bearer {get_token()}"})
+        hf_raise_for_status(response)
+        return response.content
+
+    found = retried(f"reading {repo}", info, say)
+    if found is None:
+        return None
+    commit = str(found.sha)
+    files = retried(f"listing {repo}", lambda: listed(commit), say)
+    before = read_manifest(retried(f"reading the manifest of {repo}", lambda: manifest(commit), say)) if MANIFEST in files else None
+    return Head(commit, bool(found.private), files, before)
+
+
+def tags_of(api: HfApi, repo: str) -> dict[str, str]:
+    return {one.name: one.target_commit for one in api.list_repo_refs(repo, repo_type=KIND).tags}

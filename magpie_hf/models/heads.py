@@ -1,0 +1,154 @@
+"""What kind of reward head a checkpoint has, and whether its tensors are all there: from config.json and the headers of its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from magpie_hf.errors import BadInput
+from magpie_hf.models.known import ARMORM, KNOWN_SCORERS, KnownModel, KnownScorer, known
+from magpie_hf.models.model import Model, json_of
+
+# gated: ArmoRM; sequence: one value of a whole text; last_token: the last of one value a token; steps: two logits at every step token.
+Head = Literal["gated", "sequence", "last_token", "steps"]
+
+ARMORM_ARCHITECTURE = "LlamaForRewardModelWithGating"
+_HEADS: dict[str, Head] = {
+    ARMORM_ARCHITECTURE: "gated",
+    "Qwen2ForRewardModel": "last_token",
+    "Qwen2ForProcessRewardModel": "steps",
+}
+
+# The 19 objectives of ArmoRM, in the order of its regression layer (the model's card and arXiv:2406.12845).
+OBJECTIVES = (
+    "helpsteer-helpfulness", "helpsteer-correctness", "helpsteer-coherence", "helpsteer-complexity", "helpsteer-verbosity",
+    "ultrafeedback-overall_score", "ultrafeedback-instruction_following", "ultrafeedback-truthfulness", "ultrafeedback-honesty",
+    "ultrafeedback-helpfulness", "beavertails-is_safe", "prometheus-score", "argilla-overall_quality", "argilla-judge_lm",
+    "code-complexity", "code-style", "code-explanation", "code-instruction-following", "code-readability",
+)  # fmt: skip
+GATE_LAYERS = 3  # hidden layers of ArmoRM's gating network where its config does not say
+
+_LISTED = 12  # missing tensors that a message names
+
+
+@lru_cache(maxsize=32)
+def head_of(model: Model) -> Head:
+    """The kind of a reward model's head. Raises BadInput for what is none that vLLM can score with."""
+    config = json_of(model, "config.json") or {}
+    named = architecture(model)
+    if named in _HEADS:
+        return _HEADS[named]
+    if not named.endswith("ForSequenceClassification"):
+        raise BadInput(
+            f"{model.name} is no reward model that vLLM can score with (its architecture is {named or 'not named'}); give ArmoRM, a "
+            "*ForSequenceClassification with one label, or one of Qwen2.5-Math's reward models"
+        )
+    labels = config.get("num_labels") or len(config.get("id2label") or (0, 1))  # transformers' default is two
+    if labels != 1:
+        raise BadInput(f"{model.name} is a classifier with {labels} labels, so no reward model; give one with one label")
+    return "sequence"
+
+
+def architecture(model: Model) -> str:
+    """The first architecture that the model's config names; "" where it names none."""
+    named = (json_of(model, "config.json") or {}).get("architectures")
+    return str(named[0]) if isinstance(named, list) and named else ""
+
+
+def facts_of(model: Model) -> KnownModel | KnownScorer | None:
+    """What is known of a model by its name, or, as with a folder of one's own, by an architecture that one model alone has."""
+    return known(model.name) or (KNOWN_SCORERS[ARMORM] if architecture(model) == ARMORM_ARCHITECTURE else None)
+
+
+def check_tensors(model: Model) -> None:
+    """Raises BadInput, with the names, where the checkpoint lacks tensors that its architecture needs, or a file of it is torn.
+
+    Reads headers alone. vLLM itself is silent where one of the tensors is missing that it joins to one (such as mlp.up_proj): it would
+    score with whatever the memory held.
+    """
+    if (present := _tensor_names(model)) is None:
+        return
+    if missing := sorted(set(_needed(head_of(model), json_of(model, "config.json") or {})) - present):
+        some = ", ".join(missing[:_LISTED])
+        listed = f"{some} and {len(missing) - _LISTED} more" if len(missing) > _LISTED else some
+        raise BadInput(
+            f"the weights of {model.name} lack {len(missing)} tensors that {architecture(model)} needs: "
+            f"{listed}; download it again, or save it with its head"
+        )
+
+
+def _needed(head: Head, config: dict[str, Any]) -> Iterator[str]:
+    """The tensors of the head; and those under it, where the family is one whose layout is known here."""
+    if head == "sequence":
+        yield "score.weight"
+    elif head == "gated":
+        yield from ("regression_layer.weight", "reward_transform_matrix", "gating.logit_scale")
+        for layer in range(int(config.get("gating_n_hidden", GATE_LAYERS)) + 1):
+            yield from (f"gating.layers.{layer}.weight", f"gating.layers.{layer}.bias")
+    else:
+        yield from ("score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias")
+    if (more := _FAMILIES.get(str(config.get("model_type")))) is not None:
+        yield from ("model.embed_tokens.weight", "model.norm.weight")
+        for layer in range(int(config.get("num_hidden_layers", 0))):
+            yield from (f"model.layers.{layer}.{name}" for name in (*_LAYER, *more))
+
+
+_LAYER = (
+    "input_layernorm.weight", "post_attention_layernorm.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight",
+    "self_attn.v_proj.weight", "self_attn.o_proj.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight",
+)  # fmt: skip
+_FAMILIES = {  # what a layer has besides, by model_type
+    "llama": (),
+    "mistral": (),
+    "qwen2": ("self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"),
+    "qwen3": ("self_attn.q_norm.weight", "self_attn.k_norm.weight"),
+}
+
+
+def _tensor_names(model: Model) -> set[str] | None:
+    """The names of all tensors of a checkpoint; None where they cannot be told without downloading or unpickling the weights."""
+    index = (json_of(model, "model.safetensors.index.json") or {}).get("weight_map")
+    if model.path is None:
+        return set(index) if index else _hub_tensor_names(model)
+    folder = Path(model.path)
+    if gone := sorted({name for name in (index or {}).values() if not (folder / name).is_file()}):
+        raise BadInput(f"{folder} lacks {', '.join(gone)}, which its index of weights names; download it again")
+    files = sorted(folder.glob("*.safetensors"))
+    return {name for file in files for name in _header(file)} if files else None
+
+
+def _hub_tensor_names(model: Model) -> set[str] | None:
+    """The same for a repository without an index: from the header of its one file of weights, which alone is fetched."""
+    import httpx2
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RemoteEntryNotFoundError, SafetensorsParsingError
+
+    name = "model.safetensors"
+    if isinstance(cached := try_to_load_from_cache(model.name, name, revision=model.revision), str):
+        return set(_header(Path(cached)))
+    try:
+        return set(HfApi().parse_safetensors_file_metadata(model.name, name, revision=model.revision).tensors)
+    except RemoteEntryNotFoundError:
+        return None
+    except (HfHubHTTPError, OfflineModeIsEnabled, SafetensorsParsingError, httpx2.TransportError) as error:
+        raise BadInput(
+            f"the header of {name} of {model.name} cannot be read from the Hub ({type(error).__name__}); go online, or give a local folder"
+        ) from error
+
+
+def _header(file: Path) -> list[str]:
+    """Names of the tensors of a safetensors file: eight bytes with the length of a JSON object, the object, the numbers."""
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            size = file.stat().st_size - 8 - length
+            entries = json.loads(stream.read(length) if size >= 0 else b"")
+            tensors = {name: entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{file} is torn, or no safetensors file ({type(error).__name__} in its header); download it again") from error
+    if size < max(tensors.values(), default=0):
+        raise BadInput(f"{file} is torn: it is shorter than its header says; download it again")
+    return list(tensors)

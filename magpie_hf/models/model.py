@@ -1,0 +1,236 @@
+"""What a model is: its identity, and what its folder or repository holds. Not here: chat templates (chat.py) or where a model runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.errors import BadInput
+from magpie_hf.models.known import KNOWN_MODELS
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as data: two equal models say the same words to the same prompt.
+
+    `revision` is a commit of the Hub repository, or `sha256:...` over the contents of a local folder. `max_length` bounds prompt and
+    completion together where it is set below the model's own limit. `path` is where a local folder lies, which makes no difference.
+    """
+
+    name: str
+    revision: str
+    dtype: str = "auto"
+    max_length: int | None = None
+    path: str | None = field(default=None, compare=False)
+
+    @property
+    def short_name(self) -> str:
+        return self.name.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def source(self) -> str:
+        """What `from_pretrained` and vLLM take as the model."""
+        return self.path or self.name
+
+    @property
+    def hub_revision(self) -> str | None:
+        return None if self.path else self.revision
+
+
+def repository_or_folder(text: str) -> str:
+    """What a user's model argument names: a number becomes its repository, anything else must be a folder or look like a repository.
+
+    Looks at the disk, never at the network. Raises BadInput otherwise.
+    """
+    if re.fullmatch(r"[+-]?\d{1,9}", text):
+        if int(text) not in KNOWN_MODELS:
+            raise BadInput(f"model {text} is unknown; choose 1 to {max(KNOWN_MODELS)}, a Hub repository or a local folder")
+        return KNOWN_MODELS[int(text)].repository
+    folder = Path(os.path.expanduser(text))
+    if text and os.path.isdir(folder):
+        return str(folder.resolve())
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", text) and text[0] not in "./~":
+        return text
+    raise BadInput(
+        f"{text!r} is no model: not a number from 1 to {max(KNOWN_MODELS)}, not an existing folder, not a Hub repository (owner/name)"
+    )
+
+
+def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_length: int | None = None, chat: bool = True) -> Model:
+    """The model that a number, a Hub repository or a local folder names, with its revision pinned.
+
+    A Hub repository's revision is resolved to a commit (from the Hub, or from the local cache when offline); a folder's is a hash of
+    its contents. chat: whether a folder must hold a chat template, which a model of embeddings has not. Raises BadInput for what is no
+    model, for an unknown dtype, and for a max_length above the model's own.
+    """
+    if dtype not in DTYPES:
+        raise BadInput(f"dtype is {dtype!r}; choose from {', '.join(DTYPES)}")
+    source = repository_or_folder(text)
+    if Path(source).is_dir():
+        if revision:
+            raise BadInput(f"revision {revision!r} was given for the folder {source}; a revision belongs to a Hub repository")
+        check_model_folder(Path(source), chat)
+        model = Model(Path(source).name, folder_digest(Path(source)), dtype, max_length, path=source)
+    else:
+        model = Model(source, _commit(source, revision), dtype, max_length)
+    if max_length is not None:
+        if max_length < 1:
+            raise BadInput(f"max length is {max_length}; give a number of tokens above 0")
+        own = own_max_length(model)
+        if own is not None and max_length > own:
+            raise BadInput(f"max length {max_length} is larger than the {own} tokens of {model.name}; give at most {own}")
+    return model
+
+
+def json_of(model: Model, name: str) -> dict[str, Any] | None:
+    """A JSON file of the model, from its folder or from the Hub; None where it has none. Raises BadInput where it cannot be read."""
+    if model.path:
+        file = Path(model.path) / name
+        return _json(file) if file.is_file() else None
+    from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+
+    try:
+        return _json(Path(hf_hub_download(model.name, name, revision=model.revision)))
+    except RemoteEntryNotFoundError:
+        return None
+    except LocalEntryNotFoundError as error:
+        if try_to_load_from_cache(model.name, name, revision=model.revision) is _CACHED_NO_EXIST:
+            return None
+        raise BadInput(
+            f"{name} of {model.name} is not in the cache and the Hub cannot be reached; go online, or give a local folder"
+        ) from error
+
+
+def card_of(model: Model) -> str | None:
+    """The text of the model's own README.md; None where it has none, or where the Hub does not give it now and the cache holds none."""
+    if model.path:
+        file = Path(model.path) / "README.md"
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        file = Path(hf_hub_download(model.name, "README.md", revision=model.revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError):
+        return None
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def longest(model: Model) -> int | None:
+    """The longest prompt and completion together, in tokens: the bound that is set, where the model's own is not below; None without."""
+    return min((limit for limit in (model.max_length, own_max_length(model)) if limit is not None), default=None)
+
+
+@lru_cache(maxsize=32)
+def own_max_length(model: Model) -> int | None:
+    """The longest context that the model's config states, in tokens; None where it states none.
+
+    For an encoder, whose architecture names no head, sentence-transformers' bound comes first: vLLM takes no longer text.
+    """
+    config = json_of(model, "config.json") or {}
+    if any(str(name).endswith("Model") for name in config.get("architectures") or ()):
+        bound = (json_of(model, "sentence_bert_config.json") or {}).get("max_seq_length")
+        if isinstance(bound, int):
+            return bound
+    for part in (config, config.get("text_config") or {}):
+        for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+            if isinstance(part.get(key), int):
+                return int(part[key])
+    return None
+
+
+def check_model_folder(folder: Path, chat: bool = True) -> None:
+    """Raises BadInput unless the folder holds a config, weights and a tokenizer, with a chat template where `chat` says so."""
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote")
+    config = _json(folder / "config.json")
+    if not config.get("model_type") and not config.get("architectures"):
+        raise BadInput(f"{folder} is not a model: its config.json names no model_type; give a folder that save_pretrained wrote")
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        raise BadInput(f"{folder} is not a model: it holds no weights (*.safetensors or *.bin)")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
+        raise BadInput(f"{folder} has no tokenizer; save the tokenizer beside the weights with save_pretrained")
+    tokenizer = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    in_files = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
+    if chat and not (in_files or (folder / "additional_chat_templates").is_dir() or tokenizer.get("chat_template")):
+        raise BadInput(f"{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
+
+
+# What a model is made of. Other files in its folder (training states, notes) make no difference to what it says.
+_MODEL_FILES = re.compile(
+    r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json|.*\.model|.*\.jinja|.*\.tiktoken"
+)
+_MEBIBYTE = 1 << 20
+
+
+def folder_digest(folder: Path) -> str:
+    """A hash of what a model folder says: small files whole, of larger ones the size and 64 KiB of every MiB.
+
+    So a change of any tensor of a MiB or more is seen, and 70 GB of weights cost 4 GB of reading.
+    """
+    digest = hashlib.sha256()
+    files = [*folder.glob("*"), *folder.glob("additional_chat_templates/*"), *folder.glob("[0-9]_*/*")]  # 1_Pooling
+    for file in sorted(file for file in files if file.is_file() and _MODEL_FILES.fullmatch(file.name)):
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            if size <= 16 * _MEBIBYTE:
+                digest.update(stream.read())
+            else:
+                for start in range(0, size, _MEBIBYTE):
+                    stream.seek(start)
+                    digest.update(stream.read(1 << 16))
+    return f"sha256:{digest.hexdigest()[:40]}"
+
+
+def _commit(repository: str, revision: str | None) -> str:
+    if revision and re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    import httpx2
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        sha = HfApi().model_info(repository, revision=revision).sha
+    except HFValidationError as error:
+        raise BadInput(f"{repository!r} is no name that the Hub allows ({str(error).splitlines()[0]})") from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        what = f"revision {revision!r} of {repository}" if isinstance(error, RevisionNotFoundError) else repository
+        raise BadInput(f"the Hub has no {what}, or your token may not see it; check the name and `hf auth whoami`") from error
+    except (OfflineModeIsEnabled, HfHubHTTPError, httpx2.TransportError) as error:
+        cached = try_to_load_from_cache(repository, "config.json", revision=revision)
+        if not isinstance(cached, str):
+            raise BadInput(
+                f"cannot reach the Hub to pin the revision of {repository}, and it is not in the cache ({type(error).__name__}); "
+                "go online, or give a local folder"
+            ) from error
+        sha = Path(cached).parent.name
+    if not sha:
+        raise BadInput(f"the Hub names no commit for {repository}; give --revision with a full commit")
+    return sha
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadInput(f"{file} cannot be read as JSON ({error}); mend or replace the file") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{file} holds no JSON object; mend or replace the file")
+    return content

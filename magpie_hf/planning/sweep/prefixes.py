@@ -1,0 +1,62 @@
+"""The open user turn, checked: what a model is shown before it writes, its BOS and its ends. Not here: how it is cut from the template."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from magpie_hf.domains import Domain
+from magpie_hf.models.chat import Chat
+from magpie_hf.text.language import tr, translated
+
+
+@dataclass(frozen=True)
+class OpenTurn:
+    """What the model is shown before it writes, in one domain.
+
+    text: the whole prefix; tokens: its length; bos: the tokenizer's BOS token, None where it has none; bos_count: how often that stands in
+    the prefix; bos_opens_turns: whether that is twice because it opens every turn, the system's and the user's; ends: the tokens that
+    end the user's turn.
+    """
+
+    domain: str
+    text: str
+    tokens: int
+    bos: str | None
+    bos_count: int
+    bos_opens_turns: bool
+    ends: dict[int, str]
+
+    @property
+    def bos_note(self) -> str:
+        """How many BOS tokens there are, and whether that is as it should be."""
+        if self.bos is None:
+            return "none; the tokenizer has none"
+        if self.bos_opens_turns:
+            return f"{self.bos}, once a turn: it opens the system's and the user's"
+        notes = {0: f"none; the template writes no {self.bos}", 1: f"{self.bos}, once"}
+        return notes.get(self.bos_count, f"{self.bos}, {self.bos_count} times where once is right; mend the chat template")
+
+    @property
+    def bos_is_right(self) -> bool:
+        """Whether there is no BOS token, one, or one a turn."""
+        return self.bos_count <= 1 or self.bos_opens_turns
+
+    def lines(self, width: int) -> Iterator[str]:
+        """The prefix as it stands, and its BOS token."""
+        yield tr("open turn of {domain}, {tokens} tokens", domain=self.domain, tokens=self.tokens)
+        for line in self.text.split("\n"):
+            yield from textwrap.wrap(line, width, initial_indent="| ", subsequent_indent="| ") or ["|"]
+        yield f"BOS     {translated(self.bos_note)}"
+
+
+def open_turn_of(chat: Chat, domain: Domain) -> OpenTurn:
+    """The open turn of a domain. Raises BadInput where the chat's template cannot be cut there."""
+    text, ids = chat.open_text(domain.system), chat.open_turn(domain.system)
+    bos = chat.tokenizer.bos_token
+    count = 0 if bos is None else ids.count(chat.tokenizer.bos_token_id)
+    around = text.split(domain.system)  # two parts, as `open_text` makes sure
+    opens_turns = count == 2 and all(part.count(bos) == 1 for part in around)
+    ends = {token: str(chat.tokenizer.convert_ids_to_tokens(token)) for token in chat.turn_end_ids}
+    return OpenTurn(domain.key, text, len(ids), bos, count, opens_turns, ends)

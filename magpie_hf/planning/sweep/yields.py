@@ -1,0 +1,124 @@
+"""Yields: what came of draws of problems, counted, and the table of it. Not here: who draws, and which setting is best."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from magpie_hf.planning.sweep.settings import Setting
+from magpie_hf.stage import Batch
+from magpie_hf.text.columns import padded
+from magpie_hf.text.language import tr
+
+REASONS = 3  # that a line of the table names
+
+# A word is what stands between white space; Japanese and Chinese put none between words, so there each character is one.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
+
+
+@dataclass(frozen=True)
+class Yield:
+    """What came of some draws, counted.
+
+    draws: how many; ended: those that ended by themselves; usable: those that Clean keeps; tokens: generated for all of them; trigrams,
+    distinct_trigrams: word 3-grams of the usable problems, and how many different ones; openings: different first three words of the
+    usable problems; reasons: why the others were dropped, by count, the most frequent first.
+    """
+
+    draws: int
+    ended: int
+    usable: int
+    tokens: int
+    trigrams: int
+    distinct_trigrams: int
+    openings: int
+    reasons: dict[str, int]
+
+    @property
+    def ended_share(self) -> float:
+        """Those that ended by themselves, by the draws."""
+        return self.ended / self.draws
+
+    @property
+    def usable_share(self) -> float:
+        """The usable ones, by the draws."""
+        return self.usable / self.draws
+
+    @property
+    def diversity(self) -> float:
+        """Different 3-grams by all 3-grams; 0 where there is none."""
+        return self.distinct_trigrams / self.trigrams if self.trigrams else 0.0
+
+    @property
+    def score(self) -> float:
+        """Usable share x diversity, by which settings are compared."""
+        return self.usable_share * self.diversity
+
+    def facts(self) -> dict[str, Any]:
+        """The counts, and what they come to, as plain JSON values."""
+        shares = {name: getattr(self, name) for name in ("ended_share", "usable_share", "diversity", "score")}
+        return {**asdict(self), **shares}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one setting yields: over all domains, and in each by its key. seconds: the probe's own, shared out by generated tokens."""
+
+    setting: Setting
+    total: Yield
+    domains: dict[str, Yield]
+    seconds: float
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        by_domain = {key: one.facts() for key, one in self.domains.items()}
+        setting = {"setting": self.setting.name, "options": self.setting.options}
+        return {**setting, "seconds": self.seconds, "total": self.total.facts(), "domains": by_domain}
+
+
+def yield_of(*batches: Batch) -> Yield:
+    """What came of batches that went through Instruct and Clean, taken together. Needs at least one row."""
+    rows = [row for batch in batches for row in zip(*(batch[column] for column in _READ), strict=True)]
+    words = [_WORD.findall(problem.lower()) for _, _, problem, dropped in rows if dropped is None]
+    trigrams = Counter(gram for text in words for gram in zip(text, text[1:], text[2:], strict=False))
+    return Yield(
+        draws=len(rows),
+        ended=sum(finish == "stop" for finish, *_ in rows),
+        usable=len(words),
+        tokens=sum(tokens for _, tokens, *_ in rows),
+        trigrams=trigrams.total(),
+        distinct_trigrams=len(trigrams),
+        openings=len({tuple(text[:3]) for text in words}),
+        reasons=dict(Counter(sorted(dropped for *_, dropped in rows if dropped is not None)).most_common()),
+    )
+
+
+_READ = ("raw_finish_reason", "raw_num_tokens", "problem", "dropped")
+
+
+def table(trials: Sequence[Trial]) -> Iterator[str]:
+    """A line a setting over all domains, and what the columns mean."""
+    wide = max(len(trial.setting.name) for trial in trials)
+    yield padded(tr("setting"), wide) + "  " + tr("ended usable 3-grams openings score tokens seconds  mostly dropped for")
+    for trial in trials:
+        one = trial.total
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(one.reasons.items())[:REASONS])
+        yield (
+            f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%} {one.diversity:>7.2f} {one.openings:>8,} "
+            f"{one.score:>5.2f} {one.tokens / one.draws:>6.0f} {trial.seconds:>7.1f}  {reasons}"
+        ).rstrip()
+    yield tr("ended: by itself. usable: Clean keeps it. 3-grams: different word 3-grams of the usable draws by all")
+    yield tr("of them. openings: different first three words. score: usable x 3-grams. tokens: a draw. seconds:")
+    yield tr("the whole time, shared out by tokens.")
+
+
+def table_by_domain(trials: Sequence[Trial]) -> Iterator[str]:
+    """The usable shares, a line a setting and a column a domain."""
+    wide = max(len(trial.setting.name) for trial in trials)
+    yield padded(tr("usable"), wide) + "  " + " ".join(f"{key:>{max(6, len(key))}}" for key in trials[0].domains)
+    for trial in trials:
+        shares = (f"{one.usable_share:>{max(6, len(key))}.0%}" for key, one in trial.domains.items())
+        yield f"{trial.setting.name:<{wide}}  " + " ".join(shares)

@@ -1,0 +1,134 @@
+"""The texts of benchmarks, read by `datasets` and pinned to a revision. Not here: comparing (overlap.py)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.errors import BadInput
+from magpie_hf.problems.benchmarks.hub import failed, pin, unavailable
+from magpie_hf.problems.benchmarks.names import READERS, Benchmark, Loaded, NotChecked
+
+
+def load_benchmark(benchmark: Benchmark) -> Loaded | NotChecked:
+    """The texts of a benchmark, pinned to the revision that was read.
+
+    Raises BadInput for one that does not exist or has no column of texts. One that is gated or out of reach is NotChecked, and so is a
+    preset that the Hub no longer has. What was loaded once is kept for the life of the process.
+    """
+    with _LOADING:
+        if (kept := _LOADED.get(benchmark)) is not None:
+            return kept
+        if benchmark.is_local:
+            pinned: Benchmark | NotChecked = _pinned_folder(benchmark)
+        else:
+            pinned = pin(benchmark)
+        if isinstance(pinned, NotChecked):
+            return pinned
+        if (kept := _LOADED.get(pinned)) is not None:
+            return kept
+        splits = _local_splits(pinned) if pinned.is_local else _hub_splits(pinned)
+        if isinstance(splits, NotChecked):
+            return splits
+        loaded = _read(pinned, splits)
+        _LOADED[pinned] = loaded
+        return loaded
+
+
+TEXT_COLUMNS = ("problem", "question", "prompt", "informal_statement", "query", "instruction", "input", "text")
+_LOADED: dict[Benchmark, Loaded] = {}  # by pinned benchmark
+_LOADING = threading.Lock()
+
+
+def _pinned_folder(benchmark: Benchmark) -> Benchmark:
+    place = Path(benchmark.source)
+    if not place.exists():
+        raise BadInput(f"the benchmark {benchmark.source} does not exist any more; put it back, or leave it out")
+    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file() and not file.name.startswith("."))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(place).as_posix() if file != place else file.suffix}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    revision = f"sha256:{digest.hexdigest()[:40]}"
+    if benchmark.revision not in (None, revision):
+        raise BadInput(f"the benchmark {benchmark.source} has changed since the build began; put it back, or begin anew")
+    return replace(benchmark, revision=revision)
+
+
+def _local_splits(benchmark: Benchmark) -> Mapping[str, Any]:
+    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+    from datasets.exceptions import DatasetGenerationError
+
+    place = Path(benchmark.source)
+    try:
+        if place.is_file():
+            found = load_dataset(READERS[place.suffix], data_files={"test": str(place)})
+        elif (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
+            found = load_from_disk(str(place))
+        else:
+            found = load_dataset(str(place), benchmark.config)
+    except (ValueError, OSError, RuntimeError, StopIteration, DatasetGenerationError) as error:  # StopIteration: an empty file
+        raise BadInput(
+            f"the benchmark {benchmark.source} cannot be read ({_line(error)}); give a folder that load_dataset reads"
+        ) from error
+    splits: Mapping[str, Any] = DatasetDict({"test": found}) if isinstance(found, Dataset) else found
+    return splits
+
+
+def _hub_splits(benchmark: Benchmark) -> Mapping[str, Any] | NotChecked:
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    try:
+        splits: Mapping[str, Any] = load_dataset(benchmark.source, benchmark.config, revision=benchmark.revision)
+    except unavailable() as error:
+        return failed(benchmark, error)
+    except (ValueError, OSError, RuntimeError, DatasetGenerationError) as error:
+        remedy = f"name a configuration, as in {benchmark.source}:CONFIG, or leave the benchmark out"
+        raise BadInput(f"the benchmark {benchmark.source} cannot be read ({_line(error)}); {remedy}") from error
+    return splits
+
+
+def _read(benchmark: Benchmark, splits: Mapping[str, Any]) -> Loaded:
+    if missing := [name for name in benchmark.splits if name not in splits]:
+        raise BadInput(f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(splits)}; leave it out")
+    chosen = benchmark.splits or tuple(splits)
+    texts: list[str] = []
+    rows: list[str] = []
+    for split in chosen:
+        column = _text_column(benchmark, splits[split])
+        for number, text in enumerate(splits[split].select_columns([column])[column]):
+            if text and text.strip():
+                texts.append(text)
+                rows.append(str(number) if len(chosen) == 1 else f"{split}/{number}")
+    if not texts:
+        raise BadInput(f"the benchmark {benchmark.name} holds no text; give another, or leave it out")
+    return Loaded(benchmark, tuple(texts), tuple(rows))
+
+
+def _text_column(benchmark: Benchmark, rows: Any) -> str:
+    """The column of texts: the one that was named, or the first known name. Raises BadInput where there is none."""
+    texts = {name for name, feature in rows.features.items() if getattr(feature, "dtype", None) in ("string", "large_string")}
+    known = {name.lower(): name for name in sorted(texts, reverse=True)}
+    found = benchmark.column if benchmark.column in texts else None
+    if benchmark.column is None:
+        found = next((known[name] for name in TEXT_COLUMNS if name in known), None)
+    if found is None:
+        wanted = f"column {benchmark.column!r} of texts" if benchmark.column else "column of texts that is known by its name"
+        raise BadInput(
+            f"the benchmark {benchmark.name} has no {wanted}; its columns are {', '.join(rows.column_names)}: "
+            f"name one of them, as in {benchmark.source if not benchmark.is_local else 'PATH'}#COLUMN"
+        )
+    return found
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error's text, not too long."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__

@@ -1,0 +1,126 @@
+"""Whether a problem repeats a row of a benchmark: whole, in runs of eight words, or in its words at large. Not here: loading benchmarks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from datasketch import LeanMinHash, MinHashLSH
+from xxhash import xxh3_64_intdigest
+
+from magpie_hf.problems.benchmarks.names import Loaded
+from magpie_hf.problems.near_duplicates.normal import Token, normal_form, tokens
+from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, SCHEME, Hashes, minhash
+from magpie_hf.problems.near_duplicates.words import content, shingles
+
+COVERAGE = 0.8
+NEAR = 0.8
+_GRAM = 8  # words, after s1 and open-r1's decontaminate.py, where a single run in common is a hit; here it makes a candidate
+_SHORT = 4  # words of the runs that count then: one changed word in a problem of twenty leaves too few runs of eight
+_PHRASE = 16  # words: a row this short is no evidence where it stands in a longer problem
+_PLENTY = 24  # words in common that are evidence even where they are a small part of a long row
+_LEAST_WORDS = 12  # content words of a problem whose words at large say which it is
+_BANDS, _ROWS = 16, 6  # 99 % of the pairs at a Jaccard index of 0.8 share a band
+
+
+class Index:
+    """The rows of benchmarks, and which of them a problem repeats.
+
+    A problem repeats a row if its normal form is the same; if they have a run of eight words, numbers and symbols in common, and at least
+    `coverage` of the problem's, or of the row's, stand in common runs of four; or if MinHash estimates that at least `near` of the words
+    of both, without formulas and numbers, are common to both. So a changed number or word does not hide a benchmark's problem, and a
+    common opening such as "Find the number of ordered pairs of positive integers such that" makes none. Below eight words only the normal
+    form counts.
+    """
+
+    def __init__(self, benchmarks: Sequence[Loaded], coverage: float = COVERAGE, near: float = NEAR) -> None:
+        self.coverage = coverage
+        self.near = near
+        self._labels: list[str] = []
+        self._whole: dict[int, int] = {}  # rows by hash
+        self._runs: dict[int, list[int]] = defaultdict(list)
+        self._short: list[frozenset[int]] = []  # a row's runs of four
+        self._length: list[int] = []  # of a row, in words
+        self._words: dict[int, Hashes] = {}
+        self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
+        for loaded in benchmarks:
+            for text, row in zip(loaded.texts, loaded.rows, strict=True):
+                self._add(f"{loaded.benchmark.name}/{row}", text)
+
+    def find(self, problem: str) -> str | None:
+        """The row that the problem repeats and by which measure, as "aime_2024/17 (8-grams 0.83)"; None for a clean one.
+
+        The strictest measure that hits is named, and of several rows the one with the highest share, then the first.
+        """
+        found = tokens(problem)
+        if (row := self._whole.get(_hash(normal_form(found)))) is not None:
+            return f"{self._labels[row]} (whole)"
+        for name, hit in (("8-grams", self._by_runs(_texts(found))), ("MinHash", self._by_words(found))):
+            if hit is not None:
+                return f"{self._labels[hit[0]]} ({name} {hit[1]:.2f})"
+        return None
+
+    def _add(self, label: str, text: str) -> None:
+        found, row = tokens(text), len(self._labels)
+        self._labels.append(label)
+        self._whole.setdefault(_hash(normal_form(found)), row)
+        texts = _texts(found)
+        for run in set(_runs(texts, _GRAM)):
+            self._runs[run].append(row)
+        self._short.append(frozenset(_runs(texts, _SHORT)))
+        self._length.append(len(texts))
+        if (words := _words(found)) is not None:
+            self._words[row] = words
+            self._near.insert(row, _lean(words))
+
+    def _by_runs(self, texts: list[str]) -> tuple[int, float] | None:
+        short = _runs(texts, _SHORT)
+        hits = []
+        for row in {row for run in _runs(texts, _GRAM) for row in self._runs.get(run, ())}:
+            words, length = _covered(short, self._short[row]), self._length[row]
+            repeats = words / len(texts) >= self.coverage and words >= min(length / 2, _PLENTY)
+            if repeats or (words / length >= self.coverage and length >= _PHRASE):
+                hits.append((-min(1.0, words / min(length, len(texts))), row))
+        return (min(hits)[1], -min(hits)[0]) if hits else None
+
+    def _by_words(self, found: list[Token]) -> tuple[int, float] | None:
+        if (words := _words(found)) is None:
+            return None
+        shares = ((-float(np.mean(self._words[row] == words)), row) for row in self._near.query(_lean(words)))
+        best = min((hit for hit in shares if -hit[0] >= self.near), default=None)
+        return None if best is None else (best[1], -best[0])
+
+
+def _hash(text: str) -> int:
+    return xxh3_64_intdigest(text.encode())
+
+
+def _texts(found: list[Token]) -> list[str]:
+    return normal_form(found).split(" ")
+
+
+def _runs(texts: list[str], length: int) -> list[int]:
+    """Hashes of all runs of so many words, in order; none of fewer words."""
+    return [_hash(" ".join(texts[at : at + length])) for at in range(len(texts) - length + 1)]
+
+
+def _covered(runs: list[int], common: frozenset[int]) -> int:
+    """How many words of a problem stand in those of its runs of four that a row has, too."""
+    words, end = 0, 0
+    for at, run in enumerate(runs):
+        if run in common:
+            words += min(_SHORT, at + _SHORT - end)
+            end = at + _SHORT
+    return words
+
+
+def _words(found: list[Token]) -> Hashes | None:
+    """The MinHash of the content words; None where they are too few."""
+    clauses = content(found)
+    return minhash(shingles(clauses)) if len({word for clause in clauses for word in clause}) >= _LEAST_WORDS else None
+
+
+def _lean(words: Hashes) -> Any:
+    return LeanMinHash(seed=1, hashvalues=words, scheme=SCHEME)

@@ -1,0 +1,183 @@
+"""Leaks: where a problem stops and its label, or its own solution, starts. Not here: what else may be wrong with a problem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from magpie_hf.problems.cleaning.lexicon import asks
+
+_MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
+_NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
+_NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4}\b|\s[A-D]\b)?"
+# Labels that a problem starts with. Each is cut off, again and again.
+_LABELS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # "Problem:", "**Problem 1.**", "### Question 3 (Algebra)\n", "Challenging Problem:"
+        rf"{_MARK}(?:[a-z]{{3,14}} ){{0,2}}{_NAMES}{_NUMBER}(?:\s?\([^()\n]{{1,60}}\))?[*_]{{0,3}}\s{{0,2}}"
+        rf"(?:[:：]|[.)](?=[\s*_])|(?<=[*_])|(?=\n))[*_]{{0,3}}\s*",
+        rf"\s*\\(?:text|math)bf\{{\s?{_NAMES}[^{{}}\n]{{0,40}}\}}\s*[:.]?\s*",
+        r"\s*[【\[（(〔]\s?(?:問題|問|設問|例題|課題)\s?[\d０-９一二三四五]{0,3}\s?[】\]）)〕]\s*[:：]?\s*",
+        r"[#*_\s]{0,8}(?:問題|問|設問|例題|課題)\s?[\d０-９一二三四五]{0,3}[*_]{0,3}\s?(?:[:：.．]|(?<=\d)\s|\n)[*_]{0,3}\s*",
+        # "Sure! Here is a challenging problem for you:"
+        r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely|alright)\b[^\n:]{0,40}?[!.,]\s{0,2})?"
+        r"(?:here(?:'s|’s| is)|below is|the following is|you have the following)\b[^\n:.?$\\]{0,160}?"
+        r"(?:problem|question|exercise|one)\b[^\n:.?$\\]{0,120}:\s*",
+    )
+)
+_FIRST_ITEM = re.compile(r"\s*(?:\*\*)?(?:1[.)]|\(1\))(?:\*\*)?\s+(?=\S)")
+_SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s", re.MULTILINE)
+_ASKER = re.compile(r"[#*_\s]{0,8}(?:q|question)\b", re.IGNORECASE)
+
+_KIND = r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggested|complete|possible|official|expected|step-by-step|my) )?"
+# Marks on a line of their own, or at its start, that only a solution has.
+_HEADINGS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        rf"^{_MARK}{_KIND}(?:solution|answer|ans|sol|explanation|solution outline|answer key)(?: \d)?[*_]{{0,3}}\s?[:：]",
+        rf"^(?:#{{1,6}}\s?[*_]{{0,3}}|[*_]{{1,3}}){_KIND}(?:solution|answer|explanation|proof)(?: \d)?\.?[*_]{{0,3}}[ \t]*$",
+        rf"^[ \t]*{_KIND}(?:solution|answer|proof)\.?[ \t]*$",
+        rf"^{_MARK}(?:solution|sol|ans|proof)\.[*_]{{0,3}}(?=\s|$)",
+        rf"^{_MARK}proof[*_]{{0,3}}\s?:",
+        r"^[ \t]*\\begin\{(?:solution|proof|answer)\}",
+        r"^[#*_\s]{0,8}[【\[（(]?(?:解答|解説|解答例|解法|略解|模範解答|答え|解き方|正解)[】\]）)]?[*_]{0,3}\s?(?:[:：]|$)",
+        r"^[#*_\s]{0,8}【(?:解|答|証明|解答|解説|解答例|解法|略解|模範解答|答え)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
+        r"\s[(\[](?:answer|ans|答)\s?[:.：][^()\[\]\n]{0,120}[)\]][ \t]*\.?[ \t]*$",
+    )
+)
+_ANSWER_MARK = re.compile(r"^[ \t*_]{0,6}a[*_]{0,3}\s?:", re.IGNORECASE | re.MULTILINE)
+_OTHER_OPTION = re.compile(r"^[ \t*_]{0,6}b[*_]{0,3}\s?[:.)]", re.IGNORECASE | re.MULTILINE)
+_STEP = re.compile(rf"^{_MARK}step (?:1|one)\b[*_]{{0,3}}\s?[:.\-–—]?", re.IGNORECASE | re.MULTILINE)
+_PROCEDURE = re.compile(r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE)
+
+_START = r"(?:^|(?<=[.?!:。？！]\s)|(?<=[.?!:。？！]\*\*\s)|(?<=\n)|(?<=\$\$ )|(?<=\\\] ))[ \t>*_]{0,6}"
+# Ways in which somebody starts to solve: a leak where they come first, or after a task.
+_PHRASES = re.compile(
+    _START
+    + r"""(?:
+      to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation|integral))\b(?![^.\n]{0,80}\b(?:must
+        |you)\b)
+    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
+    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate|use|apply|look
+      |consider\ the\ given|denote\ the\ answer|see)\b
+    | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
+    | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check|solve)\b
+    | we\ (?:see|note|observe|claim|first|apply|get|obtain)\b
+    | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express|simplify|apply|show|prove
+      |compute)\b
+    | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
+      (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
+    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding|factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
+    | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
+    | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
+    | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
+    | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
+    | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is
+      |equals)\b
+    | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question|equation)\ )?is\b
+      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)|of\ the\ form|to\ be|given|required
+        |unique|not))
+    | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
+    | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation|approach)\b
+    | (?:using|applying|substituting|simplifying|given\ that|since)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|it\ follows\ that\ we)\ (?:have
+      |get|obtain|can|need|find|see)\b
+    )""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+# Ways in which somebody ends: a leak after a task.
+_ENDINGS = re.compile(
+    r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
+    r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
+    r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
+    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|it['’]s|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
+    re.IGNORECASE,
+)
+# A problem that shows an argument to be judged.
+_ABOUT_A_PROOF = re.compile(
+    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b", re.IGNORECASE
+)
+_MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
+_INLINE = re.compile(
+    r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、?(?:求める)?答えは"
+    r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
+    r"|が成り立つ)。"
+    r"|^(?:解く|証明する)ために、",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LEADS_TO_INLINE = re.compile(
+    r"(?:your|the|final|each|an|write|give|format|best|correct|right|one|short)\s{1,2}[*_\"]{0,2}$", re.IGNORECASE
+)
+_BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
+_ASKS_FOR_BOX = re.compile(
+    r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$", re.IGNORECASE
+)
+
+
+def without_label(text: str) -> str:
+    """The problem without the label before it ("Problem 3.", "問題：", "Sure! Here is a problem:"), unless nothing else is left."""
+    for _ in range(3):
+        for label in _LABELS:
+            if (found := label.match(text)) and text[found.end() :].strip():
+                text = text[found.end() :].strip()
+                break
+        else:
+            break
+    if (found := _FIRST_ITEM.match(text)) and not _SECOND_ITEM.search(text):
+        text = text[found.end() :].strip()
+    return text
+
+
+def heading_of_solution(text: str, raw: str) -> int | None:
+    """Where a mark that only a solution has ends the problem; None without one. raw: the text with its label."""
+    places = [found.start() for heading in _HEADINGS if (found := heading.search(text))]
+    if _ASKER.match(raw) and not _OTHER_OPTION.search(text) and (found := _ANSWER_MARK.search(text)):
+        places.append(found.start())
+    if (found := _STEP.search(text)) and not _PROCEDURE.search(text, 0, found.start()):
+        places.append(found.start())
+    return min(places, default=None)
+
+
+def is_leak(text: str) -> bool:
+    """Whether somebody starts to solve the problem in its own text, or says its answer."""
+    if heading_of_solution(text, text) is not None or _states_a_box(text):
+        return True
+    for found in _INLINE.finditer(text):
+        if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
+            return True
+    if _ABOUT_A_PROOF.search(text):
+        return False
+    return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
+
+
+def _begins_to_solve(text: str) -> bool:
+    first = _PHRASES.match(text)
+    if first and not (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(text[first.end() :])):
+        return True  # "We start by placing a ball in an urn. What is" is a process, and then the task
+    return any(True for _ in _after_task(_PHRASES, text))
+
+
+def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The places where the pattern is found behind something that asks."""
+    read_to, asked = 0, False
+    for found in pattern.finditer(text):
+        end = found.start() + found.group().startswith("?")
+        asked = asked or asks(text[read_to:end])
+        read_to = end
+        if asked:
+            yield found
+
+
+def _states_a_box(text: str) -> bool:
+    """Whether an answer stands in a box; that the answer is to be put into one is no leak."""
+    for found in _BOXED.finditer(text):
+        held = found[1].strip(" .…")
+        line = max(text.rfind("\n", 0, found.start()) + 1, found.start() - 160)
+        if (
+            held
+            and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans")
+            and not _ASKS_FOR_BOX.search(text, line, found.start())
+        ):
+            return True
+    return False

@@ -1,0 +1,149 @@
+"""Which accepted problem a new one repeats. Not here: signatures (signature.py), embeddings, the order in which problems are offered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from datasketch import LeanMinHash, MinHashLSH
+
+from magpie_hf.errors import BadInput
+from magpie_hf.limits import NEAR, SIMILAR
+from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, SCHEME, Hashes
+
+_BANDS, _ROWS = 20, 4  # 98 % of the pairs at a Jaccard index of 0.65 share a band, 99.997 % at 0.8
+_LEAST_SYMBOLS = 4  # fewer say too little for an embedding to lean on: "Let G be a group" stands before very different problems
+
+Embeddings = npt.NDArray[np.float32]
+
+
+class Twins:
+    """The accepted problems, in the order in which they were added, and what repeats one of them.
+
+    A problem repeats an accepted one whose normal form is the same, or whose numbers, symbols and deciding words are the same up to the
+    names of variables and the order of formulas, where also the words are near (MinHash estimates a Jaccard index of at least `near`) or
+    the embeddings are (a cosine of at least `similar`; only for problems with at least four symbols). Neither words nor embeddings
+    alone ever make a twin: x^2 and x^3 lie 0.8 apart. Of several the earliest is named, so that the outcome depends on the order alone.
+
+    A row has normal_hash, signature, symbols_hash and num_symbols (see schema.SIGNATURE), and may have an embedding of length 1.
+    """
+
+    def __init__(self, near: float = NEAR, similar: float = SIMILAR) -> None:
+        for name, value in (("near", near), ("similar", similar)):
+            if not 0 < value <= 1:
+                raise BadInput(f"{name} is {value}; give a share above 0 and at most 1")
+        self.near = near
+        self.similar = similar
+        self._ids: list[str] = []
+        self._normal: dict[int, int] = {}  # positions by hash
+        self._symbols: list[int] = []
+        self._words = _Rows(np.uint32, PERMUTATIONS)
+        self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
+        self._embeddings: _Rows | None = None
+        self._embedded: dict[int, list[tuple[int, int]]] = defaultdict(list)  # positions here and in _embeddings, by symbols' hash
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def find(self, row: Mapping[str, Any]) -> str | None:
+        """The id of the earliest accepted problem that this one repeats; None for a new one."""
+        at = min(self._repeated(row), default=None)
+        return None if at is None else self._ids[at]
+
+    def add(self, id: str, row: Mapping[str, Any]) -> None:  # noqa: A002 (the column's name)
+        """Accept a problem."""
+        at = len(self._ids)
+        words = _marked(row)
+        self._ids.append(id)
+        self._normal.setdefault(row["normal_hash"], at)
+        self._symbols.append(row["symbols_hash"])
+        self._words.append(words)
+        self._near.insert(at, _lean(words), check_duplication=False)
+        if _counts(row):
+            embedding = np.asarray(row["embedding"], np.float32)
+            if self._embeddings is None:
+                self._embeddings = _Rows(np.float32, len(embedding))
+            self._embedded[row["symbols_hash"]].append((at, len(self._embeddings)))
+            self._embeddings.append(embedding)
+
+    def _repeated(self, row: Mapping[str, Any]) -> Iterator[int]:
+        if (same := self._normal.get(row["normal_hash"])) is not None:
+            yield same
+        words = _marked(row)
+        for at in self._near.query(_lean(words)):
+            if self._symbols[at] == row["symbols_hash"] and np.mean(self._words[at] == words) >= self.near:
+                yield at
+        if self._embeddings is not None and _counts(row):
+            embedding = np.asarray(row["embedding"], np.float64)
+            for at, place in self._embedded.get(row["symbols_hash"], ()):
+                # In float64, one by one: a product of matrices rounds differently for different numbers of rows.
+                if float(np.sum(self._embeddings[place] * embedding)) >= self.similar:
+                    yield at
+
+
+class _Rows:
+    """A matrix that grows by rows."""
+
+    def __init__(self, dtype: Any, width: int) -> None:
+        self._values = np.empty((64, width), dtype)
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, at: int) -> Any:
+        return self._values[at]
+
+    def append(self, row: npt.NDArray[Any]) -> None:
+        if row.shape != self._values.shape[1:]:
+            raise ValueError(f"a row of shape {row.shape} among rows of {self._values.shape[1:]}")
+        if self._size == len(self._values):
+            self._values = np.concatenate([self._values, np.empty_like(self._values)])
+        self._values[self._size] = row
+        self._size += 1
+
+
+def _marked(row: Mapping[str, Any]) -> Hashes:
+    """The words' MinHash, marked by the symbols' hash: values agree where word and symbols do, so that the index yields no others.
+
+    Without the mark all problems "Evaluate $...$" would be candidates of each other.
+    """
+    words: Hashes = np.asarray(row["signature"], np.uint32) ^ np.uint32(row["symbols_hash"] & 0xFFFFFFFF)
+    return words
+
+
+def _lean(words: Hashes) -> LeanMinHash:
+    return LeanMinHash(seed=1, hashvalues=words, scheme=SCHEME)
+
+
+def _counts(row: Mapping[str, Any]) -> bool:
+    return row.get("embedding") is not None and row["num_symbols"] >= _LEAST_SYMBOLS
+
+
+def neighbour_distances(embeddings: Embeddings) -> npt.NDArray[np.float32]:
+    """The cosine distance of each of N embeddings of length 1 (float32, N x width) to the nearest other: N values in 0..2, exact.
+
+    A lone embedding has no neighbour: its distance is NaN. Needs faiss (the extra `embeddings`).
+    """
+    import faiss
+
+    vectors = np.ascontiguousarray(embeddings, np.float32)
+    distances = np.full(len(vectors), np.nan, np.float32)
+    if len(vectors) < 2:
+        return distances
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK]
+        cosines, places = index.search(block, 2)
+        # The nearest is mostly the vector itself; of two equal vectors faiss may name the other first.
+        itself = places[:, 0] == np.arange(start, start + len(block))
+        nearest = np.where(itself, cosines[:, 1], cosines[:, 0])
+        distances[start : start + len(block)] = np.clip(1 - nearest, 0, 2)
+    return distances
+
+
+_BLOCK = 1024

@@ -1,0 +1,67 @@
+"""What a problem is known by: hashes of its normal form and of its symbols, and the MinHash of its words. Not here: comparing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from datasketch import MinHash
+from xxhash import xxh3_64_intdigest
+
+from magpie_hf.problems.near_duplicates.normal import Token, normal_form, tokens
+from magpie_hf.problems.near_duplicates.symbols import symbols_of
+from magpie_hf.problems.near_duplicates.words import content, deciding, shingles
+
+PERMUTATIONS = 128  # the estimate of a Jaccard index of 0.7 then has a standard error of 0.04
+SCHEME = "affine32"  # datasketch's own of values with 32 bits
+_SEED = 1
+
+Hashes = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """normal_hash, symbols_hash: 64 bits, signed; words: MinHash values, 32 bits each; num_symbols: numbers and symbols in formulas."""
+
+    normal_hash: int
+    words: Hashes
+    symbols_hash: int
+    num_symbols: int
+
+
+def signature_of(problem: str) -> Signature:
+    """The signature of a problem: the same in every process and on every machine."""
+    found = tokens(problem)
+    clauses = content(found)
+    symbols, count = symbols_of(found)
+    decided = " ".join(deciding(found, clauses))
+    words = minhash(shingles(clauses) if clauses or count else _all_words(found))
+    return Signature(signed_hash(normal_form(found)), words, signed_hash(f"{symbols}|{decided}"), count)
+
+
+def minhash(texts: set[str]) -> Hashes:
+    """MinHash values of a set of texts, of `PERMUTATIONS` elements; those of the empty set are all the largest."""
+    made = MinHash(num_perm=PERMUTATIONS, seed=_SEED, permutations=_permutations(), scheme=SCHEME)
+    if texts:
+        made.update_batch([text.encode() for text in sorted(texts)])
+    hashes: Hashes = made.hashvalues.astype(np.uint32)
+    return hashes
+
+
+def signed_hash(text: str) -> int:
+    """64 bits of a text as Arrow's int64 holds them."""
+    return int(np.uint64(xxh3_64_intdigest(text.encode())).astype(np.int64))
+
+
+def _all_words(found: list[Token]) -> set[str]:
+    """Of a problem that is made of linking words alone, such as "What is it?"."""
+    return {token.text for token in found if token.kind == "word"}
+
+
+@cache
+def _permutations() -> Any:
+    """The permutations that all signatures share: datasketch would draw them, from a seed that stands still, for every problem anew."""
+    return MinHash(num_perm=PERMUTATIONS, seed=_SEED, scheme=SCHEME).permutations

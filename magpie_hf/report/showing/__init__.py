@@ -1,0 +1,4 @@
+"""Rows of a build on the terminal.
+
+Never here: the HTML page.
+"""

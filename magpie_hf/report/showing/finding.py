@@ -1,0 +1,198 @@
+"""Rows of a build found in its parquet files, as few of them read as can be. Not here: what is made of them on the terminal."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from magpie_hf.errors import BadInput
+from magpie_hf.report.showing.samples import Drawn, length
+from magpie_hf.store.records import RUN, UNREADABLE, record_of, unreadable
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "draws"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SIDES = ("train", "test")
+LEFT_OUT = {"sft": ("messages", "chosen", "rejected"), "prefs": ("messages",)}  # what repeats what other columns say
+STEP = 32  # rows that are decoded at once
+
+
+class Place(NamedTuple):
+    """Where a row lies: its file and its number there."""
+
+    file: Path
+    row: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row to be shown: what kind it is, its split's name, and its columns."""
+
+    kind: Kind
+    split: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The rows of a build: those of its last finished state in parquet files, and draws as far as they are made.
+
+    domains: the build's, each with its draws; is_finished: whether that state is what the last command was to make.
+    """
+
+    folder: Path
+    draws: Mapping[str, Drawn]
+    is_finished: bool
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(self.draws)
+
+    def places(self, kind: Kind, domains: Sequence[str]) -> list[Place]:
+        """All rows of a kind in these domains: of each domain in turn, to train on first."""
+        by_domain = self._by_domain(kind, domains)
+        return [place for turn in zip_longest(*by_domain.values()) for place in turn if place is not None]
+
+    def _by_domain(self, kind: Kind, domains: Sequence[str]) -> dict[str, list[Place]]:
+        found: dict[str, list[Place]] = {domain: [] for domain in domains}
+        if kind == "candidates":  # one configuration over all domains
+            for file in _sides(self.folder / "candidates", ""):
+                for row, domain in enumerate(_column(file, "domain")):
+                    if domain in found:
+                        found[domain].append(Place(file, row))
+            return found
+        for domain in domains:
+            for file in self._files(kind, domain):
+                count = length(file) if kind == "draws" else _open(file).metadata.num_rows
+                found[domain] += [Place(file, row) for row in range(count)]
+        return found
+
+    def _files(self, kind: Kind, domain: str) -> list[Path]:
+        if kind == "draws":
+            return self.draws[domain].files()
+        if kind == "dropped":
+            return sorted((self.folder / RUN / "dropped" / domain).glob("*.parquet"))
+        return _sides(self.folder / f"{domain}_rl", "") if kind == "rl" else _sides(self.folder / domain, f"_{kind}")
+
+    def place_of(self, kind: Kind, identifier: str) -> Place | None:
+        """Where the row with this id lies; None where there is none."""
+        files = dict.fromkeys(place.file for place in self.places(kind, self.domains))
+        for file in files:
+            for row, found in enumerate(self._ids(kind, file)):
+                if found == identifier:
+                    return Place(file, row)
+        return None
+
+    def _ids(self, kind: Kind, file: Path) -> list[str]:
+        if kind != "draws":
+            return _column(file, "id")
+        with _whole(file):
+            return self._drawn(file).ids(file)
+
+    def _drawn(self, file: Path) -> Drawn:
+        return next(drawn for drawn in self.draws.values() if drawn.clean == file.parent)
+
+    def read(self, kind: Kind, places: Sequence[Place], whole: bool = True) -> list[Shown]:
+        """The rows at these places, in this order, whole or without what is said twice. Raises BadInput where a file is torn."""
+        rows: dict[Place, Shown] = {}
+        for file in dict.fromkeys(place.file for place in places):
+            wanted = sorted(place.row for place in places if place.file == file)
+            split = kind if kind in ("dropped", "draws") else file.name.rsplit("-", 3)[0]
+            with _whole(file):
+                found = (
+                    self._drawn(file).rows(file, wanted)
+                    if kind == "draws"
+                    else _rows(file, wanted, LEFT_OUT.get(kind, ()) if not whole else ())
+                )
+                rows |= {Place(file, number): Shown(kind, split, row) for number, row in found}
+        return [rows[place] for place in places]
+
+
+def finished(folder: Path) -> Finished:
+    """The rows of the build in `folder`. Raises BadInput where there is no build, or none that this version reads."""
+    record = record_of(folder)
+    try:
+        draws = {domain: Drawn.of(folder / RUN / domain, one["draws"]) for domain, one in record.get("walk", {}).items()}
+    except UNREADABLE as error:
+        raise unreadable(folder, error) from error
+    return Finished(folder, draws, bool(record.get("finished")))
+
+
+def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:
+    """The domains that are named, separated by commas; all where none is. Raises BadInput for one that the build has not."""
+    names = build.domains if text is None else tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in build.domains:
+            near = get_close_matches(name, build.domains, 1)
+            others = f"choose from {', '.join(build.domains)}" if build.domains else "it has none yet"
+            hint = f"did you mean {near[0]}?" if near else others
+            raise BadInput(f"{name!r} is not a domain of the build in {build.folder}; {hint}")
+    return names
+
+
+def nothing(build: Finished, kind: Kind, domains: Sequence[str]) -> BadInput:
+    """What to raise where there is no row of a kind."""
+    counts = {other: len(build.places(other, build.domains)) for other in KINDS}
+    there = ", ".join(f"{other} ({count:,})" for other, count in counts.items() if count) or "nothing yet"
+    kinds = kind if tuple(domains) == build.domains else f"{kind} ({', '.join(domains)})"
+    if build.is_finished:
+        return BadInput(f"{build.folder} has no rows in {kinds}; there is: {there}")
+    return BadInput(f"{build.folder} is not finished, and has no rows in {kinds}; there is: {there}")
+
+
+def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:
+    """The first `count`, or so many at random: the same ones for the same seed."""
+    return list(places[:count]) if seed is None else random.Random(seed).sample(places, min(count, len(places)))
+
+
+def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Those rows of a file, and of the row groups that hold them no more than what lies before the last."""
+    parquet, begin = _open(file), 0
+    columns = [name for name in parquet.schema_arrow.names if name not in left_out]
+    for group in range(parquet.num_row_groups):
+        end = begin + parquet.metadata.row_group(group).num_rows
+        inside = [number for number in wanted if begin <= number < end]
+        at = begin
+        for batch in parquet.iter_batches(STEP, row_groups=[group], columns=columns) if inside else ():
+            here = [number for number in inside if at <= number < at + len(batch)]
+            yield from ((number, batch.slice(number - at, 1).to_pylist()[0]) for number in here)
+            at += len(batch)
+            if at > inside[-1]:
+                break
+        begin = end
+
+
+def _sides(folder: Path, text: str) -> list[Path]:
+    """The files of a split, those to train on first."""
+    return list(chain.from_iterable(sorted(folder.glob(f"{side}{text}-*.parquet")) for side in SIDES))
+
+
+def _column(file: Path, name: str) -> list[Any]:
+    with _whole(file):
+        return list(_open(file).read([name])[name].to_pylist())
+
+
+def _open(file: Path) -> ParquetFile:
+    from pyarrow.parquet import ParquetFile
+
+    with _whole(file):
+        return ParquetFile(file)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Raises BadInput where reading shows that the file is torn, or another's."""
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (OSError, KeyError, ArrowException) as error:
+        raise BadInput(f"{file} cannot be read ({type(error).__name__}); run the build again, which writes it anew") from error

@@ -1,0 +1,195 @@
+"""Rows laid out for a person: texts in blocks or side by side, and what was found out of them in a line each. Not here: which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from magpie_hf.models.chat import END_THINK, THINK, parted
+from magpie_hf.report.showing.finding import Shown
+from magpie_hf.report.showing.formulas import in_unicode
+from magpie_hf.text.language import tr
+from magpie_hf.text.terminal import ANY_WIDTH, GAP, harmless
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INDENT = "  "
+NARROWEST = 38  # columns of texts that stand side by side
+LABELS = ("difficulty", "quality", "solvability", "category")
+
+Row = dict[str, Any]
+Part = tuple[str, str]  # what a text is, and the text
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows are laid out on a console.
+
+    raw: with their LaTeX as it stands; thinking: with what the model thought before it answered, which is folded otherwise.
+    """
+
+    to: Console
+    raw: bool = False
+    thinking: bool = False
+
+    def show(self, shown: Shown) -> None:
+        """Print a row."""
+        row = shown.row
+        self.to.print(f"=== {harmless(row['id'])}  {shown.split}", style="bold")
+        blocks, facts = _PARTS[shown.kind](row)
+        for line in _tags(row):
+            self.to.print(_line(line))
+        for block in blocks:
+            self._blocks([(_line(label), text) for label, text in block])
+        for line in facts:
+            self.to.print(_line(line))
+        self.to.print()
+
+    def _blocks(self, parts: Sequence[Part]) -> None:
+        """Texts side by side where there is room for at least two, else one below the other."""
+        abreast = 1 if self.to.width == ANY_WIDTH else min(len(parts), (self.to.width + GAP) // (NARROWEST + GAP))
+        if abreast < 2:
+            for label, text in parts:
+                self.to.print(label, style="cyan")
+                for line in self._wrapped(self._readable(text)):
+                    self.to.print(f"{INDENT}{line}".rstrip())
+            return
+        for at in range(0, len(parts), abreast):
+            self._abreast(parts[at : at + abreast], (self.to.width + GAP) // abreast - GAP)
+
+    def _abreast(self, parts: Sequence[Part], width: int) -> None:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="cyan")
+        for label, _ in parts:
+            table.add_column(label, width=width, overflow="fold")
+        table.add_row(*(self._readable(text) for _, text in parts))
+        self.to.print(table)
+        self.to.print()
+
+    def _wrapped(self, text: str) -> Iterator[str]:
+        from rich.text import Text
+
+        for line in text.split("\n"):
+            yield from (part.plain for part in Text(line).wrap(self.to, max(1, self.to.width - len(INDENT)))) if line else ("",)
+
+    def _readable(self, text: str) -> str:
+        thought, answer = parted(text)
+        if thought is None:
+            return self._plain(text)
+        if self.thinking:
+            return "\n".join((THINK, self._plain(thought), END_THINK, self._plain(answer)))
+        folded = tr("[{count} characters of thinking; --thinking shows them]", count=f"{len(thought):,}")
+        return f"{folded}\n{self._plain(answer)}" if thought else self._plain(answer)
+
+    def _plain(self, text: str) -> str:
+        return harmless(text if self.raw else in_unicode(text)).strip("\n")
+
+
+def _line(text: str) -> str:
+    """What a model wrote may begin a line of its own in a text alone."""
+    return " ".join(harmless(text).split())
+
+
+def _answered(row: Row) -> tuple[list[list[Part]], list[str]]:
+    answer = tr("answer ({tokens} tokens)", tokens=_count(row["solution_tokens"]))
+    return [[_problem(row)], [(answer, row["solution"])]], [*_final(row["answer"], row), *_agreement(row), *_agrees(row), *_pair(row)]
+
+
+def _paired(row: Row) -> tuple[list[list[Part]], list[str]]:
+    texts = [
+        (tr("chosen: score {score}, {tokens} tokens", score=_score(row["score_chosen"]), tokens=_count(row["chosen_tokens"])), "chosen"),
+        (
+            tr("rejected: score {score}, {tokens} tokens", score=_score(row["score_rejected"]), tokens=_count(row["rejected_tokens"])),
+            "rejected",
+        ),
+    ]
+    sides = [(label, row[column][-1]["content"]) for label, column in texts]
+    return [[_problem(row)], sides], [*_agreement(row), *_pair(row)]
+
+
+def _candidates(row: Row) -> tuple[list[list[Part]], list[str]]:
+    places = {row["chosen_index"]: tr("chosen"), row["rejected_index"]: tr("rejected")}
+    texts = [_candidate(number, one, places.get(number)) for number, one in enumerate(row["candidates"])]
+    kind, reason = row["pair_kind"], row["pair_reason"]
+    pair = tr("pair: {kind}", kind=kind) if kind else tr("pair: none ({reason})", reason=reason)
+    return [[_problem(row)], texts], [*_agreement(row), pair]
+
+
+def _candidate(number: int, one: Row, place: str | None) -> Part:
+    marks = [place] if place else []
+    marks += [tr("score {score}", score=_score(one["score"]))] if one["score"] is not None else []
+    marks += [tr("{tokens} tokens", tokens=_count(one["num_tokens"]))]
+    marks += [tr("answer {answer}", answer=one["answer"])] if one["answer"] is not None else []
+    marks += [tr("of the majority") if one["in_majority"] else tr("not of the majority")] if one["in_majority"] is not None else []
+    label = tr("candidate {number}: {marks}", number=number + 1, marks=", ".join(marks))
+    return label, one["response"] if one["response"] is not None else tr("[incomplete: {reason}]", reason=one["reason"])
+
+
+def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
+    return [[_problem(row)]], [tr("ground truth: {answer}", answer=row["solution"]), *_agreement(row)]
+
+
+def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
+    facts = [tr("dropped: {reason}", reason=row["reason"])]
+    facts += [tr("it repeats: {what}", what=what) for what in (row["twin"], row["contaminated_by"]) if what]
+    facts += [tr("ended by: {reason}", reason=row["raw_finish_reason"])] if row["raw_finish_reason"] != "stop" else []
+    facts += [tr("language: {code}", code=row["language"])] if row["reason"] == "language" else []
+    facts += [tr("domain by the tagger: {domain}", domain=row["tags"]["domain"])] if row["reason"] == "off_domain" else []
+    text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
+    return [[(tr("draw"), text or tr("[empty]"))]], facts
+
+
+def _drawn(row: Row) -> tuple[list[list[Part]], list[str]]:
+    text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
+    return [[(tr("draw"), text or tr("[empty]"))]], [tr("dropped: {reason}", reason=row["dropped"])] if row["dropped"] else []
+
+
+_PARTS = {"sft": _answered, "prefs": _paired, "candidates": _candidates, "rl": _rl, "dropped": _dropped, "draws": _drawn}
+
+
+def _problem(row: Row) -> Part:
+    return tr("problem"), row["problem"]
+
+
+def _tags(row: Row) -> list[str]:
+    tags = [value for name in LABELS if (value := (row.get("tags") or {}).get(name))]
+    return [tr("tags: {tags}", tags=", ".join(tags))] if tags else []
+
+
+def _final(answer: str | None, row: Row) -> list[str]:
+    if answer is not None:
+        return [tr("final answer: {answer}", answer=answer)]
+    return [tr("final answer: none is asked for (a proof)") if row["answer_kind"] == "proof" else tr("final answer: none was found")]
+
+
+def _agreement(row: Row) -> list[str]:
+    share, votes, answer = row["answer_agreement"], row["answer_votes"], row.get("majority_answer")
+    if share is None:
+        return [tr("agreement: fewer than two candidates vote")]
+    if answer is None:
+        return [tr("agreement: {share} of {votes} votes", share=f"{share:.0%}", votes=votes)]
+    return [tr("agreement: {share} of {votes} votes, for {answer}", share=f"{share:.0%}", votes=votes, answer=answer)]
+
+
+def _agrees(row: Row) -> list[str]:
+    if row["solution_agrees"] is None:
+        return []
+    return [tr("the answer agrees with the majority") if row["solution_agrees"] else tr("the answer differs from the majority")]
+
+
+def _pair(row: Row) -> list[str]:
+    if not row["has_pair"]:
+        return [tr("pair: none")]
+    scores = {"chosen": _score(row["score_chosen"]), "rejected": _score(row["score_rejected"]), "margin": _score(row["score_margin"])}
+    return [tr("pair: {kind}, chosen {chosen}, rejected {rejected}, margin {margin}", kind=row["pair_kind"], **scores)]
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"

@@ -1,0 +1,228 @@
+"""Where stages run: here, over shards of rows on disk. Not here: which stages there are, and engines."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+from datasets import Dataset, Features, Value
+from datasets.table import InMemoryTable
+
+from magpie_hf.engines.base import Engine
+from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.progress.events import ShardFinished
+from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity
+from magpie_hf.stages.export import Export
+from magpie_hf.store.rows import Made, Published, Rows, digest, is_whole, open_table
+from magpie_hf.store.shards import ShardFolder
+from magpie_hf.text.columns import padded
+from magpie_hf.text.language import tr
+
+if TYPE_CHECKING:
+    from magpie_hf.recipe import Recipe
+
+DIGESTS = {"parent": Value("int64"), "digest": Value("int64")}
+Report = Callable[[ShardFinished], None]  # called as each shard is finished
+
+
+class Closing(Protocol):
+    """Whatever holds live engines until it is closed."""
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Local:
+    """Runs stages in this process, over Arrow shards under `folder/<domain>/<stage>-<hash>/<from>-<to>.arrow`.
+
+    A shard holds the columns that its stage added, and for each row the digest of what it was made from. A row whose digest still fits
+    is never made again, however the rows are cut: a shard is found by what went into it.
+
+    shard_rows: rows of a new shard; shards_in_flight: how many are worked on at once, so that the engine always has more to do.
+    """
+
+    folder: Path
+    shard_rows: int = 256
+    shards_in_flight: int = 8
+    report: Report = field(default=lambda *_: None)
+
+    @property
+    def width(self) -> int:
+        """How many shards are worked on at once, over all engines."""
+        return self.shards_in_flight
+
+    def check(self, recipe: Recipe) -> list[str]:
+        """How the recipe's engines will run, a line each. Raises BadInput where its stages cannot run here."""
+        recipe.check()
+        lines = [engine.describe() for engine in dict.fromkeys(recipe.engines)]
+        return [f"{padded(tr('engine'), 8)} {line}" for line in lines if line]
+
+    def open(self, engine: Engine) -> Closing:
+        """What the stages of a session ask, and its end closes: here, the engine itself, which its first request opens."""
+        return engine
+
+    def apply(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
+        """What a stage makes of rows [start, stop) of its folder."""
+        return apply(stage, batch, folder, start, stop)
+
+    def pieces(self, count: int) -> list[tuple[int, int]]:
+        """[0, count) cut into shards."""
+        return [(start, min(start + self.shard_rows, count)) for start in range(0, count, self.shard_rows)]
+
+    def extend(self, rows: Rows, stages: Sequence[Stage]) -> Rows:
+        """The rows with the columns of these stages, which depend on `rows` alone and run side by side."""
+        if len(stages) == 1:
+            made = [self._make(rows, stages[0])]
+        else:
+            with ThreadPoolExecutor(len(stages)) as pool:
+                made = list(pool.map(lambda stage: self._make(rows, stage), stages))
+        extended = rows
+        for stage, one in zip(stages, made, strict=True):
+            extended = extended.extended(stage, one)
+        return extended
+
+    def publish(self, parts: Sequence[Rows], export: Export) -> Published:
+        """The published rows of one split, made anew only where a row or the export itself changed."""
+        columns = list(export.reads)
+        made_from = sorted({parts[0].made[column].key for column in columns})
+        folder = self.folder / parts[0].domain / f"{export.label}-{fingerprint(export, made_from)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        files, content = [], xxhash.xxh64()
+        for rows in parts:
+            digests = rows.digests(columns).tobytes()
+            file = folder / f"{rows.start:07d}-{rows.stop:07d}-{xxhash.xxh64_hexdigest(digests)}.arrow"
+            if not is_whole(file):
+                _map(rows.read(columns), export, export.features, file)
+            files.append(file)
+            content.update(digests)
+        for stale in folder.parent.glob(f"{export.label}-*/*.arrow"):
+            if stale not in files:
+                stale.unlink()
+        return Published(export.features, tuple(files), fingerprint(export, made_from, content.hexdigest()))
+
+    def sweep(self, parts: Sequence[Rows]) -> None:
+        """Remove the journals of rows of one domain that are all finished, however the rows were cut when they were begun."""
+        for key in {made.key for made in parts[-1].made.values()}:
+            ShardFolder(self.folder / parts[0].domain / key).sweep(parts[0].start, parts[-1].stop)
+
+    def _make(self, rows: Rows, stage: Stage) -> Made:
+        """What the stage makes of the rows, from finished shards where they fit and made anew where none does."""
+        key = rows.key(stage)
+        folder = ShardFolder(self.folder / rows.domain / key)
+        parents = rows.digests(rows.needs(stage))
+        found: list[tuple[Path, int, int, np.ndarray]] = []
+        at = rows.start
+        while at < rows.stop:
+            piece, end = finished(folder, at, rows.stop, parents[at - rows.start :])
+            if piece is None:
+                file = self._run(rows, stage, folder, at, end, parents[at - rows.start : end - rows.start])
+                piece = file, 0, end - at, _integers(open_table(file), "digest")
+            found.append(piece)
+            at = end
+        folder.sweep(rows.start, rows.stop)
+        digests = [piece[3] for piece in found]
+        return Made(key, tuple(piece[:3] for piece in found), digests[0] if len(digests) == 1 else np.concatenate(digests))
+
+    def _run(self, rows: Rows, stage: Stage, folder: ShardFolder, start: int, stop: int, parents: np.ndarray) -> Path:
+        began = time.monotonic()
+        folder.path.mkdir(parents=True, exist_ok=True)
+        facts: dict[str, Any] = {}
+
+        def function(batch: Batch) -> Batch:
+            out = self.apply(stage, batch, folder, start, stop)
+            added = {column: out[column] for column in stage.adds}
+            facts.update(shard_facts(added))
+            values = zip(parents.tolist(), *added.values(), strict=True)
+            return {**added, "parent": parents.tolist(), "digest": [digest(canonical(row).encode()) for row in values]}
+
+        file = folder.file(start, stop, "arrow")
+        _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
+        seconds = time.monotonic() - began
+        shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
+        record = {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "reads": rows.needs(stage)}
+        folder.finish(file, {**record, "shard": shard})
+        self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **facts))
+        return file
+
+
+def apply(stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int, writer: int | None = None) -> Batch:
+    """What a stage makes of rows [start, stop) of its folder; what a journal or a kindred stage's finished rows hold is not asked again.
+
+    What the stage's engine finishes is kept in the journal of these rows. No two may write one journal: `writer` names one of several.
+    """
+    file = folder.file(start, stop, "journal")
+    file = file if writer is None else file.with_stem(f"{file.stem}-{writer}")
+    with keeping(Journal(file if stage.kin else None, _known(stage, folder, start, stop))):
+        return stage(batch)
+
+
+def _known(stage: Stage, folder: ShardFolder, start: int, stop: int) -> Iterator[tuple[str, Any]]:
+    """Results that earlier builds left for these rows, under this stage or one of its kin."""
+    for path in sorted(folder.path.parent.glob(f"{stage.label}-*/")) if stage.kin else ():
+        other = ShardFolder(path)
+        if (other.record() or {}).get("kin", stage.kin) == stage.kin:
+            yield from other.known(start, stop, stage)
+
+
+def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features, file: Path) -> None:
+    """`Dataset.map` of the whole table as one batch, into a file that is there whole or not at all."""
+    try:
+        Dataset(InMemoryTable(table), fingerprint=file.stem).map(
+            function,
+            batched=True,
+            batch_size=len(table),
+            remove_columns=table.column_names,
+            features=features,
+            cache_file_name=str(file),
+            load_from_cache_file=False,
+            new_fingerprint=file.stem,
+        )
+    except ValueError as error:  # the writer of datasets, closing after a write that failed, hides what failed behind "closed file"
+        hidden: BaseException | None = error
+        while hidden is not None and not isinstance(hidden, OSError):
+            hidden = hidden.__context__
+        raise (hidden or error) from None
+
+
+def finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
+    """A finished piece of the rows from `at` up to some end, with its digests; or None, and the row up to which none are finished.
+
+    parents: what the rows from `at` up to `last` must have been made from.
+    """
+    ends = [last]
+    for start, stop, file in folder.spans("arrow"):
+        if start > at:
+            ends.append(start)
+        elif stop > at and (table := folder.rows(start, stop, file)) is not None:
+            end = min(stop, last)
+            if np.array_equal(_integers(table, "parent")[at - start : end - start], parents[: end - at]):
+                return (file, at - start, end - start, _integers(table, "digest")[at - start : end - start]), end
+    return None, min(ends)
+
+
+def _integers(table: pa.Table, column: str) -> np.ndarray:
+    """A column of whole numbers, copied, so that the file need not stay open."""
+    return np.array(table[column].to_numpy(), dtype=np.int64)
+
+
+def shard_facts(added: Batch) -> dict[str, Any]:
+    """What status shows of a shard without reading it: tokens, and reasons by count."""
+    tokens, reasons = 0, Counter[str]()
+    for column, values in added.items():
+        if column == "dropped":
+            reasons.update(value for value in values if value)
+        elif column == "raw_num_tokens":
+            tokens += sum(value or 0 for value in values)
+        for item in (item for value in values for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)):
+            tokens += item.get("num_tokens") or 0
+            if item.get("reason"):
+                reasons[item["reason"]] += 1
+    return {"tokens": tokens, "reasons": dict(sorted(reasons.items()))}

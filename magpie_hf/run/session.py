@@ -1,0 +1,81 @@
+"""Many shards at once on one engine, until nothing is left to do. Not here: what a shard's stages are, and where its rows lie."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+
+from magpie_hf.engines.base import Engine
+from magpie_hf.errors import EngineError
+from magpie_hf.run.local import Local
+from magpie_hf.stage import Stage
+from magpie_hf.store.rows import Rows
+
+
+@dataclass
+class Task:
+    """Some rows and the steps that they go through.
+
+    then: given what comes of it, the tasks that follow; skip: whether nobody needs it any more; ahead: whether others wait for it, so that
+    it does not queue behind those that nobody waits for.
+    """
+
+    steps: Sequence[Sequence[Stage]]
+    rows: Rows
+    then: Callable[[Rows], Iterable[Task]]
+    skip: Callable[[], bool] = lambda: False
+    ahead: bool = False
+
+
+def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
+    """The tasks and what follows from them, several of each kind at once on one engine, which is closed at the end whatever happens."""
+    stopping = threading.Event()
+    live = None if engine is None else local.open(engine)
+
+    def chain(task: Task) -> Rows | None:
+        rows = task.rows
+        for stages in task.steps:
+            if stopping.is_set():
+                raise EngineError("the build is stopping")
+            if task.skip():
+                return None
+            rows = local.extend(rows, stages)
+        return rows
+
+    pools = {ahead: ThreadPoolExecutor(local.width, thread_name_prefix="magpie-shard") for ahead in (True, False)}
+    running: dict[Future[Rows | None], Task] = {pools[task.ahead].submit(chain, task): task for task in tasks}
+    try:
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                task = running.pop(future)
+                if (rows := future.result()) is not None:
+                    running |= {pools[more.ahead].submit(chain, more): more for more in task.then(rows)}
+    finally:
+        stopping.set()
+        for pool in pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        while True:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
+            if live is not None:
+                live.close()
+            waiting = [future for future in running if not future.done()]
+            if not waiting:
+                break
+            wait(waiting, timeout=0.2)
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """A bar of `datasets` for every shard would bury a build's own lines."""
+    bars = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            enable_progress_bar()

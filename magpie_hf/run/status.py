@@ -1,0 +1,138 @@
+"""How far a build is, from the records in its folder: during a run, after a crash, without loading anything. Not here: the rows."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.store.records import HARVESTED, LOCK, RUN, UNREADABLE, record_of, unreadable
+from magpie_hf.text.language import tr
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens, seconds, reasons by count.
+
+    wanted: None for draws, which go on until enough of them are accepted.
+    """
+
+    domain: str
+    label: str
+    rows: int
+    wanted: int | None
+    requests_under_way: int
+    tokens: int
+    seconds: float
+    reasons: dict[str, int]
+
+    def line(self) -> str:
+        wanted = "" if self.wanted is None else f"/{self.wanted:,}"
+        done = tr("{tokens:>11,} tokens {seconds:>9,.1f} s", tokens=self.tokens, seconds=self.seconds)
+        parts = [f"{self.domain:<14} {self.label:<12} {f'{self.rows:,}{wanted}':>15} {done}"]
+        if self.requests_under_way:
+            parts.append(tr("{count:,} requests kept of shards under way", count=self.requests_under_way))
+        if self.reasons:
+            parts.append(", ".join(f"{count:,} {reason}" for reason, count in self.reasons.items()))
+        return "  ".join(parts)
+
+
+@dataclass(frozen=True)
+class HarvestStatus:
+    """The harvest of one domain: accepted problems of those that it is to have, draws judged so far, reasons of the others by count."""
+
+    domain: str
+    accepted: int
+    target: int
+    judged: int
+    reasons: dict[str, int]
+
+    def line(self) -> str:
+        reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
+        share = f" ({self.accepted / self.judged:.0%})" if self.judged else ""
+        judged = tr("of {count:,} draws judged", count=self.judged)
+        return f"{self.domain:<14} {'harvest':<12} {f'{self.accepted:,}/{self.target:,}':>15} {judged}{share}{reasons}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A build: its model, whether it runs (and where), whether its last command came to its end, its harvest and its stages."""
+
+    model: str
+    seed: int
+    running: str | None
+    finished: bool
+    harvest: tuple[HarvestStatus, ...]
+    stages: tuple[StageStatus, ...]
+
+    def lines(self) -> list[str]:
+        state = tr("finished") if self.finished else tr("stopped before its end")
+        state = tr("running ({where})", where=self.running) if self.running else state
+        parts = [part.line() for part in self.harvest] + [stage.line() for stage in self.stages]
+        return [tr("model {model}, seed {seed}, {state}", model=self.model, seed=self.seed, state=state), *parts]
+
+
+def status(folder: Path) -> Status:
+    """The status of the build in `folder`. Raises BadInput where there is none, Torn where its record cannot be read."""
+    record = record_of(folder)
+    run = folder / RUN
+    try:
+        walk = record.get("walk", {})
+        harvest = {domain: _harvest(run / HARVESTED, domain, facts["count"]) for domain, facts in walk.items()}
+        stages = [
+            _stage(run / domain / key, domain, label, harvest[domain].judged if half == "answers" else None)
+            for domain, facts in walk.items()
+            for half in ("draws", "answers")
+            for label, key in facts[half].items()
+        ]
+        running, finished = _running(run / LOCK), bool(record.get("finished"))
+        return Status(record["name"], record["seed"], running, finished, tuple(harvest.values()), tuple(stages))
+    except UNREADABLE as error:
+        raise unreadable(folder, error) from error
+
+
+def _harvest(file: Path, domain: str, target: int) -> HarvestStatus:
+    lanes: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    lane = lanes.get(domain, {"judged": 0, "accepted": 0, "reasons": {}})
+    return HarvestStatus(domain, lane["accepted"], target, lane["judged"], lane["reasons"])
+
+
+def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:
+    file = folder / "stage.json"
+    shards: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
+    names = sorted(shard.stem for shard in folder.glob("*-*.arrow") if shard.stem.replace("-", "").isdigit())
+    unrecorded = {"tokens": 0, "seconds": 0.0, "reasons": {}}  # a build that was killed just then made the shard safe and no more
+    rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
+    for name in names:
+        (start, stop), facts = map(int, name.split("-")), shards.get(name, unrecorded)
+        if stop > at and (wanted is None or start < wanted):
+            rows += (stop if wanted is None else min(stop, wanted)) - max(start, at)
+            at = stop
+            tokens, seconds = tokens + facts["tokens"], seconds + facts["seconds"]
+            reasons.update(facts["reasons"])
+    kept = sum(map(_lines, folder.glob("*.journal")))
+    return StageStatus(domain, label, rows, wanted, kept, tokens, seconds, dict(sorted(reasons.items())))
+
+
+def _lines(file: Path) -> int:
+    """How many lines a file has, read a megabyte at a time (120 MB of journals in flight: 0.07 s)."""
+    lines, piece = 0, bytearray(1 << 20)
+    with file.open("rb", buffering=0) as stream:
+        while size := stream.readinto(piece):
+            lines += piece.count(b"\n", 0, size)
+    return lines
+
+
+def _running(lock: Path) -> str | None:
+    """What the lock of a running build says; None where none runs."""
+    if not lock.is_file():
+        return None
+    with lock.open(encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return stream.read().strip()
+    return None

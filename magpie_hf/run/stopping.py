@@ -1,0 +1,71 @@
+"""What Ctrl-C and SIGTERM do to a command: end it at once, and say what is safe and how to go on. Not here: the commands."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from magpie_hf.errors import BadInput
+from magpie_hf.progress import recorder
+from magpie_hf.run.status import status
+from magpie_hf.text.language import tr
+
+INTERRUPTED, TERMINATED = 130, 143
+_STOPPED: dict[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+
+
+@contextlib.contextmanager
+def stopping_at_once(out: Path | None, leave: Callable[[], TextIO] = lambda: sys.stderr) -> Iterator[None]:
+    """Answer Ctrl-C and SIGTERM with `_stop` for a while; signals reach the main thread only.
+
+    leave: ends what is shown, and returns the stream for the last words.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda number, _: _stop(number, out, leave)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoReturn:
+    """Ctrl-C or SIGTERM: end at once. Every finished request of a build is in its journal, so there is nothing to wait for."""
+    import multiprocessing
+
+    from magpie_hf.engines.journal import flush
+
+    signal.signal(number, lambda number, _: os._exit(_STOPPED[number]))  # a second one does not even wait for the words
+    for child in multiprocessing.active_children():  # vLLM's processes, which hold nothing that is not on the disk
+        child.kill()
+    flush()
+    recorder.stop()
+    program = ["magpie-hf"] if sys.argv[0].endswith("magpie-hf") else ["python", sys.argv[0]]
+    command = shlex.join([*program, *sys.argv[1:]])
+    if out is None:
+        said = tr("stopped; a probe keeps nothing. Begin again with: {command}", command=command)
+    else:
+        said = tr("stopped; {safe}. Go on with: {command}", safe=_safe(out), command=command)
+    print(f"\nmagpie-hf: {said}", file=leave(), flush=True)
+    os._exit(_STOPPED[number])
+
+
+def _safe(out: Path) -> str:
+    """What is on the disk of a build, in a few words."""
+    try:
+        stages = status(out).stages
+    except BadInput:  # it had not begun
+        return tr("nothing was begun")
+    rows, requests = sum(stage.rows for stage in stages), sum(stage.requests_under_way for stage in stages)
+    return tr(
+        "{rows:,} rows of finished shards and {requests:,} requests of others are safe in {out}", rows=rows, requests=requests, out=out
+    )

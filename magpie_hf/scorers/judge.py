@@ -1,0 +1,134 @@
+"""What orders candidates: the shape of every scorer, (problems, responses) -> scores or None, and the judge. Not here: reward models."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from magpie_hf.engines.base import NO_ROOM, Completion, Engine
+from magpie_hf.errors import BadInput
+from magpie_hf.models.chat import chat_of
+from magpie_hf.models.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score, or None with the reason why there is none. Numbers are rounded to single precision, as the shards keep them, so that one
+    that was just made and one that is read again are the same.
+
+    objectives: the values that it was made of, where the scorer has such (ArmoRM's 19 objectives, a process reward model's steps);
+    gate: the weights of the objectives, where they have some.
+    """
+
+    score: float | None
+    reason: str | None = None
+    objectives: tuple[float, ...] | None = None
+    gate: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.score is not None:
+            object.__setattr__(self, "score", array("f", [self.score])[0])
+        for name in ("objectives", "gate"):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(array("f", values)))
+
+
+class Scorer(Protocol):
+    """Scores one response to one problem each, in order; higher is better."""
+
+    @property
+    def suffix(self) -> str:
+        """What names its scores in file names and fields, such as "judge"."""
+
+    @property
+    def title(self) -> str:
+        """What the card calls it: kind and model."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that it needs."""
+
+    @property
+    def read(self) -> Literal["answer", "whole"]:
+        """What it reads of a candidate: the answer without a reasoning model's thinking, or the whole text."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of a score's objectives, in order; none where a score has no named parts."""
+
+    @property
+    def least_margin(self) -> float:
+        """The least difference of two scores that says something, on this scorer's scale: the default floor of style pairs."""
+
+    def check(self) -> None:
+        """Raises BadInput where the scorer's model cannot be used as a scorer."""
+
+    def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]: ...
+
+
+RUBRIC = (
+    "You grade solutions of mathematics problems. Below are a problem and a solution. Check every step of the solution, then rate it "
+    "from 1 to 5: 1 is wrong or off the problem, 2 has serious errors, 3 is partly right, 4 is right with gaps, 5 is right, complete "
+    'and clear.\n\nProblem:\n{problem}\n\nSolution:\n{response}\n\nAnswer with the rating alone, in the form "Rating: 1" to "Rating: 5".'
+)
+RATINGS = ("1", "2", "3", "4", "5")
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A chat model that rates a response from 1 to 5.
+
+    The score is the mean rating under the model's own probabilities of the five rating tokens (after G-Eval, arXiv:2303.16634), not a
+    parsed text, so it is fine-grained and deterministic up to the engine. Where the ratings hold less than `min_mass` of the
+    probability among the top tokens, there is no score ("not_rated"); a prompt that is too long gives "no_room".
+    """
+
+    version: ClassVar[int] = 1
+    suffix: ClassVar[str] = "judge"
+    names: ClassVar[tuple[str, ...]] = ()
+    least_margin: ClassVar[float] = 0.1  # a tenth of one step of its scale
+
+    engine: Engine
+    rubric: str = RUBRIC
+    min_mass: float = 0.05
+    read: Literal["answer", "whole"] = "answer"
+
+    @property
+    def title(self) -> str:
+        return f"judge {self.engine.model.name}"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "min_mass", float(self.min_mass))
+        if self.read not in ("answer", "whole"):
+            raise BadInput(f"read is {self.read!r}; choose answer or whole")
+        if self.rubric.count("{problem}") != 1 or "{response}" not in self.rubric.partition("{problem}")[2]:
+            raise BadInput("the rubric lacks {problem} and after it {response}; give a text with both, in this order")
+
+    def check(self) -> None:
+        self._prompts(["problem"], ["response"])
+
+    def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]:
+        prompts, tokens = self._prompts(problems, responses)
+        completions = self.engine.complete(prompts, Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0] * len(prompts))
+        return [self._score(completion, tokens) for completion in completions]
+
+    def _prompts(self, problems: Sequence[str], responses: Sequence[str]) -> tuple[list[array[int]], list[int]]:
+        # The texts are put in one after the other, so that braces in them are left alone.
+        head, tail = self.rubric.split("{problem}")
+        middle, _, end = tail.partition("{response}")
+        questions = ("".join((head, problem, middle, response, end)) for problem, response in zip(problems, responses, strict=True))
+        conversations = ([{"role": "user", "content": question}] for question in questions)
+        return chat_of(self.engine.model).choice_prompts(conversations, "Rating: ", RATINGS)
+
+    def _score(self, completion: Completion, tokens: Sequence[int]) -> Score:
+        if completion.finish_reason == NO_ROOM:
+            return Score(None, NO_ROOM)
+        probability = {token: math.exp(log) for token, log in completion.first}
+        masses = [probability.get(token, 0.0) for token in tokens]
+        mass = sum(masses)
+        if not mass >= self.min_mass or mass == 0:  # also true of a NaN
+            return Score(None, "not_rated")
+        return Score(sum(rating * part for rating, part in enumerate(masses, start=1)) / mass)

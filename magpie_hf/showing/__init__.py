@@ -1,1 +1,0 @@
-"""Rows of a build on the terminal: found in its files, their formulas in Unicode, laid out for a person."""

@@ -1,0 +1,33 @@
+"""Sign: what a problem is known by among others. Not here: who repeats whom (problems/twins.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from datasets import Features
+
+from magpie_hf.problems.near_duplicates.signature import signature_of
+from magpie_hf.schema import SIGNATURE
+from magpie_hf.stage import Batch, Stage
+
+
+@dataclass(frozen=True)
+class Sign(Stage):
+    """A problem's hash in its normal form, the MinHash of its words, and the hash of its numbers and symbols. No model is asked."""
+
+    name: ClassVar[str] = "sign"
+    reads: ClassVar[tuple[str, ...]] = ("problem",)
+
+    @property
+    def adds(self) -> Features:
+        return Features(SIGNATURE)
+
+    def run(self, batch: Batch) -> Batch:
+        signed = [signature_of(problem) for problem in batch["problem"]]
+        return {
+            "normal_hash": [one.normal_hash for one in signed],
+            "signature": [one.words.tolist() for one in signed],
+            "symbols_hash": [one.symbols_hash for one in signed],
+            "num_symbols": [one.num_symbols for one in signed],
+        }

@@ -1,0 +1,137 @@
+"""What a published dataset consists of, by checksum, and what would change where some of it lies already. Not here: the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.errors import BadInput
+from magpie_hf.text.columns import padded
+from magpie_hf.text.language import tr
+
+MANIFEST = "magpie_hf.json"
+GIVEN = ".gitattributes"  # which the Hub itself puts into a new repository
+
+Content = Path | bytes
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A file's size in bytes and its checksums: SHA-256 of the bytes, and SHA-1 as git names them."""
+
+    size: int
+    sha256: str
+    blob: str
+
+    def is_at(self, there: There) -> bool:
+        """Whether what lies in a repository is this file: the Hub names a file in LFS by SHA-256 and any other as git does."""
+        return there.name in (self.sha256, self.blob)
+
+
+@dataclass(frozen=True)
+class There:
+    """A file that lies somewhere already: its size in bytes, and its name by content."""
+
+    size: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Paths with sizes in bytes: what is new, what is replaced, what goes, and what is the same already."""
+
+    added: dict[str, int]
+    changed: dict[str, int]
+    deleted: dict[str, int]
+    same: dict[str, int]
+
+    @property
+    def none(self) -> bool:
+        return not (self.added or self.changed or self.deleted)
+
+    def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
+        """A line a file that changes, and the sums. rows: of those files that hold any, by path."""
+        parts = ((tr("add"), self.added), (tr("change"), self.changed), (tr("delete"), self.deleted))
+        counts = {path: tr("{count:,} rows", count=number) for path, number in (rows or {}).items() if path not in self.deleted}
+        files = [
+            f"{padded(word, 7)} {tr('{size:>15,} bytes', size=size)}  {counts.get(path, ''):>14}  {path}"
+            for word, paths in parts
+            for path, size in sorted(paths.items())
+        ]
+        added, changed, deleted, same = map(len, (self.added, self.changed, self.deleted, self.same))
+        sums = tr(
+            "{added:,} to add, {changed:,} to change, {deleted:,} to delete, {same:,} the same",
+            added=added,
+            changed=changed,
+            deleted=deleted,
+            same=same,
+        )
+        sums += "; " + tr("{size:,} bytes to send", size=sum(self.added.values()) + sum(self.changed.values()))
+        return [*files, sums + ("; " + tr("{count:,} rows in all", count=sum(rows.values())) if rows else "")]
+
+
+def size_of(content: Content) -> int:
+    return content.stat().st_size if isinstance(content, Path) else len(content)
+
+
+def sum_of(content: Content) -> Sum:
+    """The checksums of a file or of some bytes. Raises BadInput for a file that cannot be read."""
+    try:
+        size = size_of(content)
+        sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        if isinstance(content, bytes):
+            sha256.update(content)
+            blob.update(content)
+        else:
+            with content.open("rb") as stream:
+                while part := stream.read(1 << 20):
+                    sha256.update(part)
+                    blob.update(part)
+    except OSError as error:
+        raise BadInput(f"{content!s} cannot be read ({error.strerror}); build it again") from error
+    return Sum(size, sha256.hexdigest(), blob.hexdigest())
+
+
+def with_manifest(files: Mapping[str, Content]) -> tuple[dict[str, Content], dict[str, Sum]]:
+    """The files and, last, the manifest that names them all, with the checksums of each. The same files make the same manifest."""
+    if MANIFEST in files or GIVEN in files or not files:
+        raise BadInput(f"{', '.join(files) or 'no file'} cannot be published: give files besides {MANIFEST} and {GIVEN}")
+    sums = {path: sum_of(content) for path, content in sorted(files.items())}
+    listed = {path: {"size": one.size, "sha256": one.sha256, "blob": one.blob} for path, one in sums.items()}
+    content = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+    facts = {"magpie_hf": version("magpie-hf"), "content": content, "files": listed}
+    manifest = (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+    return {**files, MANIFEST: manifest}, {**sums, MANIFEST: sum_of(manifest)}
+
+
+def read_manifest(text: bytes) -> dict[str, Sum] | None:
+    """The checksums that a manifest names; None where this is no manifest of magpie_hf's."""
+    try:
+        facts: dict[str, Any] = json.loads(text)
+        return {path: Sum(int(one["size"]), str(one["sha256"]), str(one["blob"])) for path, one in facts["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def changes(wanted: Mapping[str, Sum], there: Mapping[str, There], before: Mapping[str, Sum] | None) -> Changes:
+    """What publishing `wanted` changes where `there` lies and the manifest `before`: files that it named and that are gone go."""
+    new = {path: one.size for path, one in wanted.items() if path not in there}
+    same = {path: one.size for path, one in wanted.items() if path in there and one.is_at(there[path])}
+    if MANIFEST in there and before == {path: one for path, one in wanted.items() if path != MANIFEST}:
+        same[MANIFEST] = there[MANIFEST].size  # another version of magpie_hf wrote it, of the same files
+    changed = {path: one.size for path, one in wanted.items() if path not in new and path not in same}
+    stale = {path: there[path].size for path in before or {} if path in there and path not in wanted}
+    return Changes(new, changed, stale, same)
+
+
+def foreign(change: Changes, there: Mapping[str, There], before: Mapping[str, Sum] | None) -> list[str]:
+    """Which files of another's stand in the way: all where no manifest is, else those that would go and are not as it says."""
+    if before is None:
+        return [] if change.none else sorted(set(there) - {GIVEN})
+    touched = {*change.changed, *change.deleted} - {MANIFEST}
+    return sorted(path for path in touched if path not in before or not before[path].is_at(there[path]))

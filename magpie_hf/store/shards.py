@@ -1,0 +1,121 @@
+"""A stage's folder: finished shards, journals of unfinished ones, and the record. Not here: what makes a row, and in which order.
+
+`<from>-<to>.arrow` is a finished shard of rows [from, to); `<from>-<to>.journal` holds the finished requests of one under way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from magpie_hf.engines import journal
+from magpie_hf.stage import Batch, Stage
+from magpie_hf.store.rows import open_table
+
+LOG = logging.getLogger("magpie_hf")
+_WRITING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ShardFolder:
+    """The folder `<domain>/<label>-<hash>` of one stage."""
+
+    path: Path
+    read_only: bool = False  # leaves a torn shard where it is
+
+    def file(self, start: int, stop: int, kind: str) -> Path:
+        return self.path / f"{start:07d}-{stop:07d}.{kind}"
+
+    def spans(self, kind: str) -> list[tuple[int, int, Path]]:
+        """(start, stop, file) of all shards ("arrow") or journals ("journal"), in order."""
+        names = [(file.stem.split("-"), file) for file in self.path.glob(f"*-*.{kind}") if file.stem.replace("-", "").isdigit()]
+        return sorted((int(name[0]), int(name[1]), file) for name, file in names)
+
+    def rows(self, start: int, stop: int, file: Path) -> pa.Table | None:
+        """The rows of a finished shard; None where the file is torn, which is said, and the file set aside."""
+        try:
+            rows = open_table(file)
+            torn = len(rows) != stop - start
+        except (pa.ArrowInvalid, OSError) as error:
+            LOG.debug("%s: %s", file, error)
+            torn = True
+        if torn and self.read_only:
+            return None
+        if torn:
+            LOG.warning("%s is torn (the disk or the power failed while it was written); its rows are made again", file)
+            file.unlink(missing_ok=True)
+            return None
+        return rows
+
+    def known(self, start: int, stop: int, stage: Stage) -> Iterator[tuple[str, Any]]:
+        """What unfinished and finished shards here know of the stage's requests in rows [start, stop)."""
+        for begin, end, file in self.spans("journal"):
+            if begin < stop and start < end:
+                records, torn = journal.read(file)
+                if torn:
+                    LOG.warning("torn records in %s: %d; the rest is used", file, torn)
+                yield from records.items()
+        for begin, end, file in self.spans("arrow"):
+            rows = self.rows(begin, end, file) if begin < stop and start < end else None
+            if rows is not None:
+                part = rows.select([column for column in rows.column_names if column in stage.adds])
+                for first in range(max(begin, start) - begin, min(end, stop) - begin, 256):
+                    size = min(256, min(end, stop) - begin - first)
+                    yield from stage.recall(_alive(part.slice(first, size).to_pydict()))
+
+    def finish(self, file: Path, record: dict[str, Any]) -> None:
+        """Make a shard safe: on the disk and in the record."""
+        sync(file)
+        sync(self.path)
+        with _WRITING:
+            shards = {**(self.record() or {}).get("shards", {}), file.stem: record.pop("shard")}
+            write_json(self.path / "stage.json", {**record, "shards": shards})
+
+    def sweep(self, start: int, stop: int) -> None:
+        """Remove the journals of rows in [start, stop), whose shards are safe."""
+        for begin, end, file in self.spans("journal"):
+            if start <= begin and end <= stop:
+                file.unlink(missing_ok=True)
+
+    def record(self) -> dict[str, Any] | None:
+        """The stage's record (stage.json), if there is one."""
+        try:
+            record: dict[str, Any] = json.loads((self.path / "stage.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except json.JSONDecodeError:  # torn by a power cut; the shards themselves say what is finished
+            LOG.warning("%s is torn; it is written again", self.path / "stage.json")
+            return None
+        return record
+
+
+def _alive(batch: Batch) -> Batch:
+    """The rows of a batch on which the stage ran: its first column is null on dropped ones."""
+    first = next(iter(batch.values()))
+    rows = [row for row, value in enumerate(first) if value is not None]
+    return {column: [values[row] for row in rows] for column, values in batch.items()}
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    sync(partial)
+    partial.replace(file)
