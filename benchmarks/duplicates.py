@@ -25,9 +25,9 @@ import results
 
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Loaded, benchmarks_of
-from magpie_hf.problems.near_duplicates.index import Twins
+from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.stages.decontaminate import Decontaminate
-from magpie_hf.stages.signature import Sign
+from magpie_hf.stages.signature import Signature
 
 # Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) words that ask.
 TEMPLATES = [
@@ -60,7 +60,7 @@ A farmer divides a rectangular meadow into #1 strips for sheep, goats and cows
 The keeper of a lighthouse records #1 flashes of two neighbouring beacons in one night
 An engineer stretches a cable over #1 pylons along a straight mountain railway
 A teacher hands out #1 coloured cards to the pupils who sit around a circular table
-The owner of a vineyard fills #1 barrels of two different sizes after the harvest
+The owner of a vineyard fills #1 barrels of two different sizes after the selection
 A clockmaker compares #1 antique clocks that run at slightly different speeds""".splitlines()
 MIDDLES = """of these exactly #2 turn out to be damaged, and the others are sorted into piles of equal height
 each of them is connected with #2 others, and no two connections cross one another
@@ -160,7 +160,7 @@ def problems_of(count: int, rows: list[str], dice: random.Random) -> list[tuple[
             made.append((text, text, "begins like a row"))
         elif kind < 0.14 and contents:
             one = dice.choice(contents)
-            made.append((said(one, dice), one, "twin"))
+            made.append((said(one, dice), one, "near_duplicate"))
         else:
             one = changed(dice.choice(contents), dice) if kind < 0.24 and contents else content(dice)
             if one not in known:
@@ -176,9 +176,9 @@ def main(count: int) -> None:
     made = problems_of(count, rows, dice)
     batches = [{"problem": [text for text, _, _ in made[start : start + 1000]]} for start in range(0, count, 1000)]
     marks = [(time.perf_counter(), peak())]
-    signed = [Sign()(batch) for batch in batches]
+    signed = [Signature()(batch) for batch in batches]
     marks.append((time.perf_counter(), peak()))
-    twins, finds = fold(made, signed)
+    near_duplicates, finds = fold(made, signed)
     marks.append((time.perf_counter(), peak()))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.jsonl"
@@ -188,27 +188,27 @@ def main(count: int) -> None:
         stage = Decontaminate((loaded.benchmark,))
         hits = [hit for batch in batches for hit in stage(batch)["contaminated_by"]]
     marks.append((time.perf_counter(), peak()))
-    (sign, fold_, clean), (_, folded, cleaned) = zip(*((b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)), strict=True)
+    (signature, fold_, clean), (_, folded, cleaned) = zip(*((b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)), strict=True)
     contaminated = judged_hits(made, hits)
     kept = {
-        "problems": count, "rows": len(rows), "seconds": {"sign": sign, "twins": fold_, "decontaminate": clean},
-        "megabytes": {"twins": folded, "decontaminate": cleaned, "peak": marks[-1][1]}, "find_milliseconds": finds,
-        "twins": twins, "contaminated": contaminated,
+        "problems": count, "rows": len(rows), "seconds": {"signature": signature, "near_duplicates": fold_, "decontaminate": clean},
+        "megabytes": {"near_duplicates": folded, "decontaminate": cleaned, "peak": marks[-1][1]}, "find_milliseconds": finds,
+        "near_duplicates": near_duplicates, "contaminated": contaminated,
     }  # fmt: skip
     took = f"a find takes {finds['mean']:.2f} ms in the mean, 999 of 1,000 at most {finds['most']:.2f}, the slowest {finds['slowest']:.1f}"
-    print(f"{count:,} problems: signed in {sign:.1f} s, twins in {fold_:.1f} s ({folded:.0f} MB; {took})")
+    print(f"{count:,} problems: signed in {signature:.1f} s, near-duplicates in {fold_:.1f} s ({folded:.0f} MB; {took})")
     print(f"decontaminated against {len(rows):,} rows in {clean:.1f} s ({cleaned:.0f} MB); peak {marks[-1][1]:.0f} MB")
-    print(f"twins {twins}\nbenchmark rows {contaminated}")
+    print(f"near-duplicates {near_duplicates}\nbenchmark rows {contaminated}")
     results.record("duplicates", kept)
 
 
 def fold(made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]) -> tuple[dict[str, int], dict[str, float]]:
-    """The harvest's fold: what was found, missed and wrong, and how long a find takes, in milliseconds."""
-    twins, first, counts, times = Twins(), dict[Any, str](), Counter[str](), list[float]()
+    """The selection's fold: what was found, missed and wrong, and how long a find takes, in milliseconds."""
+    near_duplicates, first, counts, times = NearDuplicates(), dict[Any, str](), Counter[str](), list[float]()
     rows = ({name: values[row] for name, values in batch.items()} for batch in signed for row in range(len(batch["problem"])))
     for number, (row, (text, says, _)) in enumerate(zip(rows, made, strict=True)):
         began = time.perf_counter()
-        found = twins.find(row)
+        found = near_duplicates.find(row)
         times.append((time.perf_counter() - began) * 1000)
         expected = first.get(says)
         if expected is not None and not isinstance(says, str):
@@ -219,7 +219,7 @@ def fold(made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]) -
             if counts["wrong"] <= 5:
                 print(f"  wrong: {text!r} is no {made[int(found)][0]!r}")
         if found is None:
-            twins.add(str(number), row)
+            near_duplicates.add(str(number), row)
             first.setdefault(says, str(number))
     times.sort()
     finds = {"mean": sum(times) / len(times), "most": times[len(times) * 999 // 1000], "slowest": times[-1]}

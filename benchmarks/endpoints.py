@@ -30,7 +30,7 @@ Asked = list[tuple[list[int], Sampling, int]]
 def requests(model: Model, count: int) -> Asked:
     """Openings of all domains, cut at 8 to 32 tokens."""
     dice, chat = random.Random(4), chat_of(model)
-    turns = [list(chat.open_turn(domain.system)) for domain in DOMAINS.values()]
+    turns = [list(chat.pre_query_prefix(domain.system)) for domain in DOMAINS.values()]
     bounds = [int(8 * 4 ** dice.random()) for _ in range(count)]
     return [(turns[at % len(turns)], Sampling(temperature=1.0, min_p=0.1, max_tokens=bound), at) for at, bound in enumerate(bounds)]
 

@@ -1,4 +1,4 @@
-"""What the house itself costs: a whole walk over an engine that answers at once. Run: overhead.py MODEL [ROWS ...] (default 5000 44000).
+"""What this package itself costs: a whole build over an engine that answers at once. Run: overhead.py MODEL [ROWS ...] (default 5000 44000).
 
 k = 5, answers of about 4 kB, six domains in the original's proportions. Prints rows a second and peak memory for each size, each measured
 in a process of its own, and where the time goes. MODEL gives the tokenizer; it is not loaded.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import results
 from datasets import Dataset
-from draws import problem
+from samples import problem
 
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, build, chat_of, resolve
 from magpie_hf.engines.journal import Journal, current, keeping
@@ -29,7 +29,7 @@ PARAGRAPH = "Let $G$ be a finite group and let $H \\le G$ be a subgroup of index
 
 
 def recipe(model_folder: str, rows: int) -> Recipe:
-    """The recipe of a walk of `rows` problems over an engine that answers at once."""
+    """The recipe of a build of `rows` problems over an engine that answers at once."""
     model = resolve(model_folder)
     ratings = chat_of(model).choice_prompts([[{"role": "user", "content": "x"}]], "Rating: ", RATINGS)[1]
 

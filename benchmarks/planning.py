@@ -1,6 +1,6 @@
-"""How well a probe foretells a build, on real vLLM. Run: planning.py MODEL (fifteen minutes on two CPU cores).
+"""How well a measurement foretells a build, on real vLLM. Run: planning.py MODEL (fifteen minutes on two CPU cores).
 
-Two builds of different shape: each is probed with a few problems (`magpie-hf plan --probe`), and then built to its end in the same folder.
+Two builds of different shape: each is measured with a few problems (`magpie-hf plan --measure`), and then built to its end in the same folder.
 Prints the seconds that the build took by those that the plan had foreseen, the plan's range, and the same ratio of tokens.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import results
 
 # The small model labels almost by chance; and bfloat16 takes four times as long on CPUs without AVX-512.
-ALL = "--off-domain keep --unsolvable keep --min-quality 'very poor' --dtype float32"
+ALL = "--off-topic keep --unsolvable keep --min-quality 'very poor' --dtype float32"
 SETTINGS = {
     "2 domains, 24 problems, k 3": ("--domains algebra,geometry --count 24 --k 3 --instruction-max-tokens 96 --max-tokens 256", 6),
     "1 domain, 40 problems, k 2": ("--domains statistics --count 40 --k 2 --instruction-max-tokens 96 --max-tokens 160", 8),
@@ -26,10 +26,10 @@ SETTINGS = {
 
 
 def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]:
-    """What was foreseen after a probe, and what came."""
+    """What was foreseen after a measurement, and what came."""
     options = ["--model", model, "--out", str(out), *shlex.split(words), *shlex.split(ALL)]
     command = [sys.executable, "-m", "magpie_hf"]
-    said = subprocess.run([*command, "plan", *options, "--probe", str(problems), "--json"], capture_output=True, text=True, check=True)
+    said = subprocess.run([*command, "plan", *options, "--measure", str(problems), "--json"], capture_output=True, text=True, check=True)
     low, likely, high = json.loads(said.stdout)["seconds"]["left"]
     began = time.monotonic()
     done = subprocess.run([*command, "build", *options, "--quiet"], stdout=subprocess.DEVNULL, check=False).returncode
@@ -39,7 +39,7 @@ def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]
     compared = subprocess.run([*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, check=True)
     tokens = [one for one in json.loads(compared.stdout)["numbers"] if one["unit"] == "tokens"]
     return {
-        "probe": problems,
+        "measured": problems,
         "foreseen": [round(seconds, 1) for seconds in (low, likely, high)],
         "seconds": round(took, 1),
         "ratio": round(took / likely, 3),

@@ -24,7 +24,7 @@ def cores() -> set[int]:
 
 
 def main(model: str, deaths: int) -> None:
-    engine = VLLM(resolve(model), form="async", context=512, max_num_seqs=64)
+    engine = VLLM(resolve(model), form="async_llm", context=512, max_num_seqs=64)
     began = time.perf_counter()
     engine.complete([[1, 2, 3]], Sampling(max_tokens=1), [0])
     start = time.perf_counter() - began

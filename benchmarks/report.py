@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import results
 from datasets import Features
-from draws import problem
 from playwright.sync_api import Page, sync_playwright
+from samples import problem
 
 from magpie_hf.domains import DOMAINS
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES
@@ -88,10 +88,10 @@ class Maker:
         answers = self.dice.choices((number, number + 1, number * 2), (6, 2, 1), k=K)
         classes = [sorted(set(answers), key=lambda one: (-answers.count(one), one)).index(one) for one in answers]
         scores = [round(self.dice.gauss(2.0 if one == 0 else 1.2, 0.8), 4) for one in classes]
-        agreement = classes.count(0) / K
+        majority_share = classes.count(0) / K
         high, low = max(range(K), key=scores.__getitem__), min(range(K), key=scores.__getitem__)
         pair = (high, low) if scores[high] - scores[low] > 1 else (None, None)
-        kind = None if pair[0] is None else "correctness" if classes[high] == 0 and classes[low] else "style"
+        kind = None if pair[0] is None else "correctness" if classes[high] == 0 and classes[low] else "score"
         return {
             "id": identity,
             "domain": domain,
@@ -105,20 +105,20 @@ class Maker:
                     "num_tokens": int(self.dice.lognormvariate(7.3, 0.6)),
                     "score": score,
                     "answer": str(answer),
-                    "answer_class": one,
+                    "answer_cluster": one,
                     "in_majority": one == 0,
                 }
                 for answer, one, score in zip(answers, classes, scores, strict=True)
             ],
             "answer_kind": "answer",
-            "majority_answer": str(answers[classes.index(0)]) if agreement > 0.5 else None,
-            "answer_agreement": agreement,
+            "majority_answer": str(answers[classes.index(0)]) if majority_share > 0.5 else None,
+            "majority_share": majority_share,
             "answer_votes": K,
             "unknown_pairs": 0,
             "chosen_index": pair[0],
             "rejected_index": pair[1],
             "pair_kind": kind,
-            "pair_reason": None if kind else "margin",
+            "pair_reason": None if kind else "score_gap",
         }
 
     def solved(self, row: dict[str, Any], number: int) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def build_folder(folder: Path, problems: int) -> None:
     counts = {key: problems * domain.count // whole for key, domain in DOMAINS.items()}
     (folder / "run").mkdir(parents=True)
     files: list[str] = []
-    draws = {}
+    samples = {}
 
     def candidates() -> Iterator[dict[str, Any]]:
         for key, count in counts.items():
@@ -167,21 +167,21 @@ def build_folder(folder: Path, problems: int) -> None:
         dropped = list(_dropped(make, key, count))
         _write(folder / "run" / "dropped" / key / "train-00000-of-00001.parquet", DROPPED, iter(dropped))
         reasons = Counter(row["reason"] for row in dropped)
-        draws[key] = {
-            "drawn": count + len(dropped), "dropped": dict(sorted(reasons.items())), "contaminated": {}, "moved_away": 0, "moved_here": 0,
+        samples[key] = {
+            "sampled": count + len(dropped), "dropped": dict(sorted(reasons.items())), "contaminated": {}, "moved_away": 0, "moved_here": 0,
             "tagged": count + len(dropped) // 2, "on_domain": count + len(dropped) // 3,
         }  # fmt: skip
-    _records(folder, counts, draws, [str(Path(file).relative_to(folder)) for file in files])
+    _records(folder, counts, samples, [str(Path(file).relative_to(folder)) for file in files])
 
 
 def _dropped(make: Maker, key: str, count: int) -> Iterator[dict[str, Any]]:
-    reasons = ("twin", "off_domain", "difficulty", "quality", "length", "unsolvable", "leak", "contaminated")
+    reasons = ("near_duplicate", "off_topic", "difficulty", "quality", "length", "unsolvable", "contains_solution", "contaminated")
     for number in range(int(count * 1.7)):
         (reason,) = make.dice.choices(reasons, (30, 20, 15, 12, 9, 7, 5, 2))
         text = f"{problem(10**6 + number)} {make.slice(200)}"
         yield {
             "id": f"{key}-d{number:015x}", "domain": key, "reason": reason, "language": "en", "problem": text, "raw_instruction": text,
-            "twin": f"{key}-{make.dice.randrange(count):016x}" if reason == "twin" else None, "raw_finish_reason": "stop",
+            "near_duplicate": f"{key}-{make.dice.randrange(count):016x}" if reason == "near_duplicate" else None, "raw_finish_reason": "stop",
             "contaminated_by": f"gsm8k/test/{number} (all words)" if reason == "contaminated" else None, "tags": make.tags(key),
         }  # fmt: skip
 
@@ -201,10 +201,10 @@ def _write(file: Path, features: Features, rows: Iterator[dict[str, Any]]) -> st
     return str(file)
 
 
-def _records(folder: Path, counts: dict[str, int], draws: dict[str, Any], files: list[str]) -> None:
+def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], files: list[str]) -> None:
     sampling = {"temperature": 0.6, "top_p": 0.95, "min_p": 0.1, "max_tokens": 8192, "repetition_penalty": 1.0}
     model = {"name": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "revision": "711ad2ea", "dtype": "bfloat16", "licence": None}
-    facts = {
+    provenance = {
         "format": 1,
         "models": [{**model, "steps": ["problems", "answers", "labels", "scores"]}],
         "scorer": {"title": "judge", "reads": "answer", "objectives": []},
@@ -212,13 +212,13 @@ def _records(folder: Path, counts: dict[str, int], draws: dict[str, Any], files:
             {"key": key, "japanese": DOMAINS[key].japanese, "count": count, "sampling": dict.fromkeys(("problem", "answer"), sampling)}
             for key, count in counts.items()
         ],
-        "k": K, "asked_with": None, "rl_agreement": None, "languages": ["en"], "near": 0.8,
-        "acceptance": {"min_quality": "average"}, "pairing": {"min_agreement": 0.5}, "held_out": {"share": 0.0, "seed": 0},
+        "k": K, "asked_with": None, "rl_majority_share": None, "languages": ["en"], "near": 0.8,
+        "acceptance": {"min_quality": "average"}, "pairing": {"min_majority_share": 0.5}, "held_out": {"share": 0.0, "seed": 0},
         "benchmarks": [], "not_checked": [], "versions": {"magpie-hf": "0.1.0"},
     }  # fmt: skip
-    walk = {key: {"count": count, "draws": {}, "answers": {}} for key, count in counts.items()}
-    record = {"created": 0, "name": model["name"], "model": model["revision"], "seed": 0, "walk": walk, "finished": "yes"}
-    kept = {"facts": facts, "draws": draws, "build": {**record, "sums": dict.fromkeys(files, "")}}
+    pipeline = {key: {"count": count, "samples": {}, "answers": {}} for key, count in counts.items()}
+    record = {"created": 0, "name": model["name"], "model": model["revision"], "seed": 0, "pipeline": pipeline, "finished": "yes"}
+    kept = {"provenance": provenance, "samples": samples, "build": {**record, "sums": dict.fromkeys(files, "")}}
     for name, values in kept.items():
         (folder / "run" / f"{name}.json").write_text(json.dumps(values))
     (folder / "run" / "speed.jsonl").write_text("".join(json.dumps(event) + "\n" for event in _speed()))
@@ -269,7 +269,7 @@ def opened(file: Path) -> dict[str, float]:
         page.wait_for_load_state("load")
         seen["whole"] = page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart") / 1000
         page.keyboard.press("2")
-        seen["last_row"] = _timed(page, lambda: page.keyboard.press("End"), "#rows[data-drawn]:not([data-drawn=''])")
+        seen["last_row"] = _timed(page, lambda: page.keyboard.press("End"), "#rows[data-rendered]:not([data-rendered=''])")
         seen["search"] = _searched(page, "hilbert space of rank")
         page.check("#everywhere")
         seen["search_everything"] = _searched(page, "comparing coefficients implies")

@@ -27,7 +27,7 @@ def table() -> str:
 
 def _saturation(kept: dict[str, Any]) -> Iterator[Line]:
     ratio = kept["ratios"]
-    yield f"generated tokens a second of a whole build of {kept['rows']} draws, by the best use of the machine", f"{ratio['build']:.2f}"
+    yield f"generated tokens a second of a whole build of {kept['rows']} samples, by the best use of the machine", f"{ratio['build']:.2f}"
     yield "the same for a build that is killed half-way and resumed", f"{ratio['killed_and_resumed']:.2f}"
     yield "the original's loop: batches of 128, k calls; its models' loading not counted", f"{ratio['batches_of_128']:.2f}"
     yield "the same with loading", f"{ratio['batches_of_128_with_loading']:.2f}"
@@ -47,20 +47,26 @@ def _resume(kept: dict[str, Any]) -> Iterator[Line]:
         yield asked, f"{kill['twice']}, {kill['old']}"
 
 
-def _harvest(kept: dict[str, Any]) -> Iterator[Line]:
-    made = f"{kept['problems']:,} accepted problems of {kept['draws']:,} draws ({kept['problems'] / kept['draws']:.0%})"
+def _selection(kept: dict[str, Any]) -> Iterator[Line]:
+    made = f"{kept['problems']:,} accepted problems of {kept['samples']:,} samples ({kept['problems'] / kept['samples']:.0%})"
     yield f"{made} by an engine that answers at once: seconds, and again", f"{kept['seconds']:.0f}, {kept['again_seconds']:.0f}"
     yield f"the same, killed {kept['kills']} times and cut otherwise", "the same set" if kept["same"] else "another set"
 
 
 def _duplicates(kept: dict[str, Any]) -> Iterator[Line]:
-    seconds, twins, contaminated = kept["seconds"], kept["twins"], kept["contaminated"]
-    steps = f"{seconds['sign']:.0f}, {seconds['twins']:.0f}, {seconds['decontaminate']:.0f}"
-    yield f"{kept['problems']:,} constructed problems signed, twins found, {kept['rows']:,} benchmark rows looked for: seconds", steps
-    yield "planted twins, said in another way: found, missed, wrong", f"{twins['found']:,}, {twins['missed']}, {twins['wrong']}"
+    seconds, near_duplicates, contaminated = kept["seconds"], kept["near_duplicates"], kept["contaminated"]
+    steps = f"{seconds['signature']:.0f}, {seconds['near_duplicates']:.0f}, {seconds['decontaminate']:.0f}"
+    yield (
+        f"{kept['problems']:,} constructed problems signed, near-duplicates found, {kept['rows']:,} benchmark rows looked for: seconds",
+        steps,
+    )
+    yield (
+        "planted near-duplicates, said in another way: found, missed, wrong",
+        f"{near_duplicates['found']:,}, {near_duplicates['missed']}, {near_duplicates['wrong']}",
+    )
     hits = f"{contaminated['found']:,}, {contaminated['missed']}, {contaminated['wrong']}"
     yield "planted repeats of a benchmark: found, missed, wrong", hits
-    yield "memory of the accepted problems", f"{kept['megabytes']['twins']:.0f} MB"
+    yield "memory of the accepted problems", f"{kept['megabytes']['near_duplicates']:.0f} MB"
 
 
 def _recovery(kept: dict[str, Any]) -> Iterator[Line]:
@@ -98,7 +104,7 @@ def _report(kept: dict[str, Any]) -> Iterator[Line]:
 
 def _planning(kept: dict[str, Any]) -> Iterator[Line]:
     for name, one in kept.items():
-        what = f"{name}: seconds of a build by those that a probe of {one['probe']} problems a domain foresaw; tokens"
+        what = f"{name}: seconds of a build by those that a measurement of {one['measured']} problems a domain foresaw; tokens"
         yield what, f"{one['ratio']:.2f}, {one['tokens']:.2f}"
 
 
@@ -106,7 +112,7 @@ Line = tuple[str, str]
 LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
     "overhead": _overhead,
-    "harvest": _harvest,
+    "selection": _selection,
     "duplicates": _duplicates,
     "resume": _resume,
     "recovery": _recovery,

@@ -52,10 +52,10 @@ class Recorded(VLLM):
 
 
 def engine_of(model: str) -> Recorded:
-    return Recorded(resolve(model), form="stepped", context=1024, max_num_seqs=64)
+    return Recorded(resolve(model), form="llm_engine", context=1024, max_num_seqs=64)
 
 
-def walk(model: str, rows: int, folder: Path) -> dict[str, float]:
+def pipeline(model: str, rows: int, folder: Path) -> dict[str, float]:
     """A build in `folder`; what it asked lies in `folder/requests` afterwards, and the moment it began in `folder/began`."""
     engine = engine_of(model)
     engine.complete([[1, 2, 3]], Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0])  # the first one costs seconds
@@ -77,14 +77,14 @@ def walk(model: str, rows: int, folder: Path) -> dict[str, float]:
 def resumed(model: str, rows: int, folder: Path, tokens: float) -> dict[str, float]:
     """A build that is killed when half of its tokens are on the disk, and the same build again."""
     folder.mkdir()
-    first = child("walk", model, rows, folder)
+    first = child("pipeline", model, rows, folder)
     while not (folder / "out" / "run" / "build.json").exists() or kept(folder) < tokens / 2:
         time.sleep(0.2)
         assert first.poll() is None, "the build ended before it was killed"
     first.send_signal(signal.SIGKILL)
     before = time.time() - float((folder / "began").read_text())
     first.communicate()
-    again = finished(child("walk", model, rows, folder))
+    again = finished(child("pipeline", model, rows, folder))
     return {"tokens": again["tokens"], "seconds": before + again["seconds"], "kept": kept(folder)}
 
 
@@ -198,7 +198,7 @@ def finished(process: subprocess.Popen[str]) -> dict[str, float]:
 def one_round(model: str, rows: int, folder: Path) -> dict[str, float]:
     """Tokens a second of every way, and of the loop also with its loading."""
     (folder / "whole").mkdir()
-    whole = finished(child("walk", model, rows, folder / "whole"))
+    whole = finished(child("pipeline", model, rows, folder / "whole"))
     speeds = {"build": whole["tokens"] / whole["seconds"]}
     ceiling = [finished(child("step_loop", model, folder / "whole"))]
     ran = resumed(model, rows, folder / "killed", whole["tokens"])
@@ -233,7 +233,7 @@ def main(model: str, rows: int, rounds: int) -> None:
 
 
 ONE = {
-    "walk": lambda model, rows, folder: walk(model, int(rows), Path(folder)),
+    "pipeline": lambda model, rows, folder: pipeline(model, int(rows), Path(folder)),
     "step_loop": lambda model, folder: step_loop(model, Path(folder)),
     "asyncllm": lambda model, folder: asyncllm(model, Path(folder)),
     "loop": lambda model, folder, stage, batch: loop(model, Path(folder), stage, int(batch)),

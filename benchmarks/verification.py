@@ -23,74 +23,74 @@ from magpie_hf.stages.verify import Verify
 Spelled = tuple[object, list[str]]  # a value, equal only to itself, and ways to write it
 
 
-def integer(draw: random.Random) -> Spelled:
-    n = draw.choice([draw.randint(-20, 200), draw.randint(1000, 99_999)])
+def integer(sample: random.Random) -> Spelled:
+    n = sample.choice([sample.randint(-20, 200), sample.randint(1000, 99_999)])
     return n, [f"{n}", f"x = {n}", f"{n}.0", f"{n:,}", f"{n}\\text{{ ways}}"]
 
 
-def fraction(draw: random.Random) -> Spelled:
-    p, q = draw.randint(1, 40), draw.choice([2, 4, 5, 8, 20, 25])
+def fraction(sample: random.Random) -> Spelled:
+    p, q = sample.randint(1, 40), sample.choice([2, 4, 5, 8, 20, 25])
     spellings = [f"\\frac{{{p}}}{{{q}}}", f"\\dfrac{{{2 * p}}}{{{2 * q}}}", f"{p}/{q}", f"{p / q}", f"{100 * p / q:g}\\%"]
     return p / q, [*spellings, f"p = \\frac{{{p}}}{{{q}}}"]
 
 
-def radical(draw: random.Random) -> Spelled:
-    a, b = draw.randint(2, 9), draw.choice([2, 3, 5, 7])
+def radical(sample: random.Random) -> Spelled:
+    a, b = sample.randint(2, 9), sample.choice([2, 3, 5, 7])
     return a * a * b, [f"{a}\\sqrt{{{b}}}", f"\\sqrt{{{a * a * b}}}", f"\\frac{{{a * b}}}{{\\sqrt{{{b}}}}}", f"{a} \\cdot {b}^{{1/2}}"]
 
 
-def angle(draw: random.Random) -> Spelled:
-    p, q = draw.randint(1, 11), draw.choice([2, 3, 4, 6, 12])
+def angle(sample: random.Random) -> Spelled:
+    p, q = sample.randint(1, 11), sample.choice([2, 3, 4, 6, 12])
     return p / q, [f"\\frac{{{p}\\pi}}{{{q}}}", f"\\frac{{{p}}}{{{q}}}\\pi", f"{p}\\pi/{q}", f"{180 * p // q}^\\circ"]
 
 
-def polynomial(draw: random.Random) -> Spelled:
-    a, b = sorted((draw.randint(1, 9), draw.randint(1, 9)))
+def polynomial(sample: random.Random) -> Spelled:
+    a, b = sorted((sample.randint(1, 9), sample.randint(1, 9)))
     expanded = f"x^2 + {a + b}x + {a * b}"
     return (a, b), [expanded, f"(x+{a})(x+{b})", f"f(x) = {expanded}", f"x(x+{a + b}) + {a * b}"]
 
 
-def logarithm(draw: random.Random) -> Spelled:
-    a, n = draw.choice([2, 3, 5]), draw.randint(2, 6)
+def logarithm(sample: random.Random) -> Spelled:
+    a, n = sample.choice([2, 3, 5]), sample.randint(2, 6)
     return a**n, [f"\\ln {a**n}", f"{n}\\ln {a}", f"\\ln({a**n})", f"{n} \\log({a})"]
 
 
-def power(draw: random.Random) -> Spelled:
-    c = draw.randint(-3, 3)
+def power(sample: random.Random) -> Spelled:
+    c = sample.randint(-3, 3)
     return c, [f"2^{{n{c:+d}}}", f"2^n \\cdot 2^{{{c}}}", f"{2.0**c:g} \\cdot 2^{{n}}", f"a_n = 2^{{n{c:+d}}}"]
 
 
-def interval(draw: random.Random) -> Spelled:
-    a = draw.randint(-9, 9)
-    b = a + draw.randint(1, 9)
+def interval(sample: random.Random) -> Spelled:
+    a = sample.randint(-9, 9)
+    b = a + sample.randint(1, 9)
     return (a, b), [f"[{a}, {b})", f"{a} \\le x < {b}", f"x \\in [{a},{b})", f"\\left[{a}, {b}\\right)"]
 
 
-def roots(draw: random.Random) -> Spelled:
-    a, b = sorted(draw.sample(range(-9, 10), 2))
+def roots(sample: random.Random) -> Spelled:
+    a, b = sorted(sample.sample(range(-9, 10), 2))
     return (a, b), [f"\\{{{a}, {b}\\}}", f"{b}, {a}", f"x = {a} \\text{{ or }} x = {b}", f"x={b}, x={a}"]
 
 
-def matrix(draw: random.Random) -> Spelled:
-    a, b, c, d = (draw.randint(-5, 5) for _ in range(4))
+def matrix(sample: random.Random) -> Spelled:
+    a, b, c, d = (sample.randint(-5, 5) for _ in range(4))
     inside = f"{a} & {b} \\\\ {c} & {d}"
     return (a, b, c, d), [f"\\begin{{{kind}matrix}} {inside} \\end{{{kind}matrix}}" for kind in "pb"]
 
 
-def said(draw: random.Random) -> Spelled:
-    word = draw.choice(["yes", "no"])
+def said(sample: random.Random) -> Spelled:
+    word = sample.choice(["yes", "no"])
     return word, [f"\\text{{{word.title()}}}", word, f"\\textbf{{{word}}}", word.title() + "."]
 
 
-def group(draw: random.Random) -> Spelled:
+def group(sample: random.Random) -> Spelled:
     """What math-verify does not read."""
-    n = draw.randint(2, 12)
+    n = sample.randint(2, 12)
     return n, [f"\\mathbb{{Z}}_{{{n}}}", f"\\mathbb{{Z}}/{n}\\mathbb{{Z}}", f"C_{{{n}}}", f"\\text{{cyclic of order }} {n}"]
 
 
-def family(draw: random.Random) -> Spelled:
+def family(sample: random.Random) -> Spelled:
     """Nor this."""
-    n = draw.randint(2, 6)
+    n = sample.randint(2, 6)
     return n, [
         f"x = \\frac{{k\\pi}}{{{n}}}, k \\in \\mathbb{{Z}}",
         f"\\frac{{n\\pi}}{{{n}}}, n \\in \\mathbb{{Z}}",
@@ -104,13 +104,13 @@ KINDS: list[Callable[[random.Random], Spelled]] = [
 ]  # fmt: skip
 
 
-def problem(draw: random.Random, k: int = 5) -> tuple[list[object], list[str]]:
+def problem(sample: random.Random, k: int = 5) -> tuple[list[object], list[str]]:
     """The values and the spellings of one problem's candidates."""
-    kind = draw.choice(KINDS)
-    right = kind(draw)
-    wrong = [kind(draw) for _ in range(2)]
-    chosen = [draw.choice(wrong) if draw.random() < 1 / 3 else right for _ in range(k)]
-    return [value for value, _ in chosen], [draw.choice(spellings) for _, spellings in chosen]
+    kind = sample.choice(KINDS)
+    right = kind(sample)
+    wrong = [kind(sample) for _ in range(2)]
+    chosen = [sample.choice(wrong) if sample.random() < 1 / 3 else right for _ in range(k)]
+    return [value for value, _ in chosen], [sample.choice(spellings) for _, spellings in chosen]
 
 
 def wrong_verdicts(values: list[object], spellings: list[str]) -> Counter[str]:
@@ -124,14 +124,14 @@ def wrong_verdicts(values: list[object], spellings: list[str]) -> Counter[str]:
 
 
 def main(problems: int) -> None:
-    draw = random.Random(0)
-    drawn = [problem(draw) for _ in range(problems)]
-    answers = [[response(spelling) for spelling in spellings] for _, spellings in drawn]
+    sample = random.Random(0)
+    sampled = [problem(sample) for _ in range(problems)]
+    answers = [[response(spelling) for spelling in spellings] for _, spellings in sampled]
     began = time.perf_counter()
     out = Verify()({"problem": ["Find it."] * problems, "candidates": answers})
     seconds = time.perf_counter() - began
     asked = len(equivalence._CACHE)
-    counted = sum((wrong_verdicts(*one) for one in drawn), Counter[str]())
+    counted = sum((wrong_verdicts(*one) for one in sampled), Counter[str]())
     pairs = counted["equal"] + counted["different"] + counted["unknown"]
     sure = sum(unknown == 0 for unknown in out["unknown_pairs"]) / problems
     whole = seconds * 44_000 / problems

@@ -7,7 +7,7 @@ from magpie_hf.cli.main import main
 
 SMALL = ["--count", "6", "--k", "3", "--instruction-max-tokens", "160", "--max-tokens", "384", "--dtype", "float32"]
 # A model of this size labels problems by chance, so its labels are kept but nothing is dropped for them.
-LENIENT = ["--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
+LENIENT = ["--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:

@@ -24,7 +24,7 @@ from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning.measured import PROBE
+from magpie_hf.planning.measured import MEASURED
 from magpie_hf.planning.outcome import KEPT
 from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.problems.heldout import HeldOut
@@ -62,19 +62,19 @@ COLUMNS = (
 )
 FILES = (
     (records.RECORD, "whose build this is, its stages' folders, the published files with their checksums, and whether it is finished"),
-    (records.FACTS, "what determined the rows, for the card"),
-    (records.HARVESTED, "how many draws of each domain were judged and accepted, and the reasons of the others"),
-    ("draws.json", "the same of the finished build, for the card"),
+    (records.PROVENANCE, "what determined the rows, for the card"),
+    (records.SELECTED, "how many samples of each domain were filtered and accepted, and the reasons of the others"),
+    ("samples.json", "the same of the finished build, for the card"),
     (speed.NAME, "what engines made while they ran, for `magpie-hf status` and the report"),
     (noise.NAME, "what engines and libraries wrote, run by run"),
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),
-    (PROBE, "what `magpie-hf plan --probe` measured"),
+    (MEASURED, "what `magpie-hf plan --measure` measured"),
     (records.LOCK, "held by the build that runs here, and naming its process and host"),
     ("<domain>/<stage>-<hash>/stage.json", "what the stage is, what it read, and rows, tokens, seconds and reasons of each shard"),
     ("<domain>/<stage>-<hash>/<from>-<to>.arrow", "a finished shard: rows from (included) to (excluded)"),
     ("<domain>/<stage>-<hash>/<from>-<to>.journal", "finished requests of a shard that is under way"),
-    ("harvest/<hash>/<domain>.arrow", "what was decided of each draw"),
-    ("dropped/<domain>/train-*.parquet", "draws that were not accepted, with their reasons"),
+    ("selection/<hash>/<domain>.arrow", "what was decided of each sample"),
+    ("dropped/<domain>/train-*.parquet", "samples that were not accepted, with their reasons"),
 )
 
 
@@ -95,7 +95,7 @@ def reference() -> str:
         *(part for one in CONFIGURATIONS for part in _configuration(one)),
         "## Columns",
         *(part for one in COLUMNS for part in _columns(*one)),
-        "### Dropped draws",
+        "### Dropped samples",
         "`run/dropped/<domain>/*.parquet`, which are not published.",
         _table(("column", "type"), [(f"`{name}`", _type(kind)) for name, kind in schema.DROPPED.items()]),
         "## Files of a run",

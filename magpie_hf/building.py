@@ -1,4 +1,4 @@
-"""The walk of the data: from seeds to a DatasetDict per domain. Not here: what a stage does, how it is cached, what files look like."""
+"""The way of the data: from seeds to a DatasetDict per domain. Not here: what a stage does, how it is cached, what files look like."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import pyarrow.compute as pc
 from datasets import DatasetDict, Features
 
 from magpie_hf.card import plots
-from magpie_hf.card.provenance import facts
-from magpie_hf.card.stats import Built, draws_of, published, tallies, with_rows
+from magpie_hf.card.provenance import provenance
+from magpie_hf.card.stats import Built, published, samples_of, tallies, with_rows
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import LowYield, NothingMade, Torn
-from magpie_hf.problems.near_duplicates.index import Twins, neighbour_distances
-from magpie_hf.progress.events import DomainPlanned, Found, HarvestMoved, Planned, Said
-from magpie_hf.progress.observer import Teller, Watch
+from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
+from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
+from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
 from magpie_hf.recipe import Passes, Recipe
 from magpie_hf.run.local import Local, Report
-from magpie_hf.run.selection_log import Decisions
+from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
-from magpie_hf.schema import HARVEST, NEIGHBOUR
-from magpie_hf.selection.selection import KEY, Harvest
+from magpie_hf.schema import NEIGHBOUR, SELECTION
+from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.store.rows import Made, Published, Rows, in_memory, seed_rows
@@ -46,56 +46,56 @@ def build(
     shards_in_flight: int = 8,
     runner: Callable[[Path, int, int, Report], Local] = Local,
     say: Callable[[str], None] = lambda line: None,
-    watch: Watch | None = None,
+    observer: Observer | None = None,
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
     That is one a domain (train_sft, train_prefs, and test_sft, test_prefs of the problems that are held out), `<domain>_rl` (train, test)
-    where the recipe asks for it, and `candidates` (train, test) over all domains. Problems are drawn until each domain has as many accepted
+    where the recipe asks for it, and `candidates` (train, test) over all domains. Problems are sampled until each domain has as many accepted
     ones as its count says.
 
     What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
     asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
     difference to the rows, and nor does runner, which says where stages run: in this process, or on a cluster (`RayCluster`). `say` gets
-    a line of text for each finished piece of work; `watch` gets all that happens, as the values in `progress.events`, one at a time, in
+    a line of text for each finished piece of work; `observer` gets all that happens, as the values in `progress.events`, one at a time, in
     whatever thread it happens.
 
     Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; LowYield where so few
-    draws of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
+    samples of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
     """
     folder = Folder(Path(out).expanduser())
     folder.check(recipe)
     finished = folder.is_finished(recipe)
-    tell = Teller(say, watch)
-    local = runner(folder.run, shard_rows, shards_in_flight, tell)
+    notify = Broadcast(say, observer)
+    local = runner(folder.run, shard_rows, shards_in_flight, notify)
     if not finished:
         for line in local.check(recipe):
-            tell(Said(line))
+            notify(Said(line))
     names = [engine.model.name for engine in recipe.engines]
-    with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, tell):
-        walk = Walk(recipe, local, folder, tell)
-        folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, walk.decisions.folder.name)
-        tell(_found(recipe, folder))
-        if not (finished and folder.knows_facts):
-            folder.keep_facts(facts(recipe))
-        rows = walk.run()
+    with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, notify):
+        pipeline = Pipeline(recipe, local, folder, notify)
+        folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, pipeline.selection_log.folder.name)
+        notify(_found(recipe, folder))
+        if not (finished and folder.knows_provenance):
+            folder.keep_provenance(provenance(recipe))
+        rows = pipeline.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)
-        numbers = tallies(data, {one.domain.key: one.draws for one in built})
+        numbers = tallies(data, {one.domain.key: one.samples for one in built})
         if not any(domain.key in with_rows(data) for domain in recipe.domains):
             lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built, numbers)
         for domain, one in numbers.items():
             for line in one.lines():
-                tell(Said(f"{domain:<14} {line}"))
+                notify(Said(f"{domain:<14} {line}"))
         if (reason := plots.missing()) is not None:
-            tell(Said(reason))
+            notify(Said(reason))
     return {config: DatasetDict({split: rows.dataset for split, rows in splits.items()}) for config, splits in data.items()}
 
 
 def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
-    """What is published of one domain, made of its own draws and of those that were moved to it."""
+    """What is published of one domain, made of its own samples and of those that were moved to it."""
     sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
     parts: dict[str, dict[str, list[Published]]] = {}
     for source in (one for one in recipe.sources(domain) if one.key in sources):
@@ -105,7 +105,7 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
             parts.setdefault(export.config, {}).setdefault(export.split, []).append(made)
     joined = {config: {split: Published.joined(pieces) for split, pieces in splits.items()} for config, splits in parts.items()}
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
-    return Built(domain, sources, joined, dropped, draws_of(domain.key, sources))
+    return Built(domain, sources, joined, dropped, samples_of(domain.key, sources))
 
 
 def _found(recipe: Recipe, folder: Folder) -> Planned:
@@ -117,7 +117,7 @@ def _found(recipe: Recipe, folder: Folder) -> Planned:
     planned = []
     for domain in recipe.domains:
         halves = _keys(recipe, domain)
-        planned.append(DomainPlanned(domain.key, domain.count, tuple(halves["draws"]), tuple(halves["answers"]), found[domain.key]))
+        planned.append(DomainPlanned(domain.key, domain.count, tuple(halves["samples"]), tuple(halves["answers"]), found[domain.key]))
     return Planned(str(folder.path), tuple(planned))
 
 
@@ -128,111 +128,111 @@ def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
 
 
 def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
-    """The folder of each stage of a domain's walk, before ("draws") and after ("answers") the draws are judged."""
+    """The folder of each stage of a domain's pipeline, before ("samples") and after ("answers") the samples are filtered."""
     rows = seed_rows(domain.key, recipe.seed, 0, 0)
-    keys: dict[str, dict[str, str]] = {"draws": {}, "answers": {}}
-    for half, passes in (("draws", recipe.draws(domain)), ("answers", recipe.answers(domain))):
+    keys: dict[str, dict[str, str]] = {"samples": {}, "answers": {}}
+    for half, passes in (("samples", recipe.samples(domain)), ("answers", recipe.answers(domain))):
         for stages in (stages for _, steps in passes for stages in steps):
             made = {stage: rows.key(stage) for stage in stages}
             keys[half] |= {stage.label: key for stage, key in made.items()}
             for stage, key in made.items():
                 rows = rows.extended(stage, Made(key, (), rows.digests(["seed"])))
-        rows = rows.joined(HARVEST, Made(KEY, (), rows.digests(["seed"])))
+        rows = rows.joined(SELECTION, Made(KEY, (), rows.digests(["seed"])))
     return keys
 
 
-class Walk:
+class Pipeline:
     """All stages over all domains, engine by engine; shards of all domains side by side.
 
-    Where one engine draws the problems and labels and answers them, it is opened once, and a problem is answered as soon as it is accepted,
-    while others are drawn. Where several engines have a part in the drawing, they take turns, round by round.
+    Where one engine samples the problems and labels and answers them, it is opened once, and a problem is answered as soon as it is accepted,
+    while others are sampled. Where several engines have a part in the sampling, they take turns, round by round.
     """
 
-    def __init__(self, recipe: Recipe, local: Local, folder: Folder, tell: Watch = lambda event: None) -> None:
-        self.recipe, self.local, self.folder, self.tell = recipe, local, folder, tell
-        self.draws = _by_engine({domain.key: recipe.draws(domain) for domain in recipe.domains})
+    def __init__(self, recipe: Recipe, local: Local, folder: Folder, notify: Observer = lambda event: None) -> None:
+        self.recipe, self.local, self.folder, self.notify = recipe, local, folder, notify
+        self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
-        self.harvest = Harvest(recipe.domains, recipe.acceptance, Twins(recipe.near))
-        self.decisions = Decisions(folder.run, recipe, {domain.key: _keys(recipe, domain)["draws"] for domain in recipe.domains})
-        self.judged: list[Rows] = []
+        self.selection = Selection(recipe.domains, recipe.acceptance, NearDuplicates(recipe.near))
+        self.selection_log = SelectionLog(folder.run, recipe, {domain.key: _keys(recipe, domain)["samples"] for domain in recipe.domains})
+        self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
-        self._told: dict[str, HarvestMoved] = {}
+        self._told: dict[str, SelectionMoved] = {}
 
     def problems(self) -> list[Rows]:
-        """The judged draws of all domains, none of them answered yet."""
-        if not self._recall():
-            self._draw(answering=False)
-        return self.judged
+        """The filtered samples of all domains, none of them answered yet."""
+        if not self._reuse():
+            self._sample(answering=False)
+        return self.filtered
 
     def run(self) -> dict[str, list[Rows]]:
-        """The rows of each domain with all columns, up to the last draw that it needed."""
-        passes = self.answers if self._recall() else self._draw(answering=True)
+        """The rows of each domain with all columns, up to the last sample that it needed."""
+        passes = self.answers if self._reuse() else self._sample(answering=True)
         for engine, steps in passes:
-            waiting, self.answered = self.judged or self.answered, []
-            self.judged = []
+            waiting, self.answered = self.filtered or self.answered, []
+            self.filtered = []
             session(self.local, engine, [Task(steps[rows.domain], rows, self._finish) for rows in waiting])
         rows: dict[str, list[Rows]] = {domain.key: [] for domain in self.recipe.domains}
         for part in sorted(self.answered, key=lambda part: part.start):
             rows[part.domain].append(part)
         return self._with_distances(rows) if self.recipe.embedder else rows
 
-    def _draw(self, answering: bool) -> list[tuple[Engine | None, dict[str, Steps]]]:
-        """Draw and judge until every domain is full; returns the passes over the accepted draws that are still to come."""
+    def _sample(self, answering: bool) -> list[tuple[Engine | None, dict[str, Steps]]]:
+        """Sample and judge until every domain is full; returns the passes over the accepted samples that are still to come."""
         first, *later = self.answers
-        alone = len(self.draws) == 1
-        together = answering and alone and self.draws[0][0] == first[0]
+        alone = len(self.samples) == 1
+        together = answering and alone and self.samples[0][0] == first[0]
 
         def judge(rows: Rows) -> list[Task]:
-            settled = self.harvest.offer(rows)
-            self._record_harvest()
-            self.decisions.keep(settled, self.harvest)
-            if self.harvest.hopeless is not None:
+            settled = self.selection.offer(rows)
+            self._record_selection()
+            self.selection_log.keep(settled, self.selection)
+            if self.selection.hopeless is not None:
                 self._show_dropped()
-                raise LowYield(self.harvest.hopeless)
+                raise LowYield(self.selection.hopeless)
             if together:
                 tasks = [Task(first[1][piece.domain], piece, self._finish) for piece in settled]
             else:
-                self.judged += settled
+                self.filtered += settled
                 tasks = []
             return tasks + (wanted() if alone else [])
 
         def wanted() -> list[Task]:
-            steps, lanes = self.draws[0][1], self.harvest.lanes
+            steps, quotas = self.samples[0][1], self.selection.quotas
             return [
-                Task(steps[key], seed_rows(key, self.recipe.seed, start, stop), judge, partial(getattr, lanes[key], "is_full"), ahead=True)
-                for key, start, stop in self.harvest.wanted(self.local.shard_rows)
+                Task(steps[key], seed_rows(key, self.recipe.seed, start, stop), judge, partial(getattr, quotas[key], "is_full"), ahead=True)
+                for key, start, stop in self.selection.wanted(self.local.shard_rows)
             ]
 
         if alone:
-            session(self.local, self.draws[0][0], wanted())
-        while drawn := [task.rows for task in wanted()]:
-            for engine, steps in self.draws:
-                drawn = self._all(engine, steps, drawn)
-            for rows in drawn:
+            session(self.local, self.samples[0][0], wanted())
+        while sampled := [task.rows for task in wanted()]:
+            for engine, steps in self.samples:
+                sampled = self._all(engine, steps, sampled)
+            for rows in sampled:
                 judge(rows)
         return later if together else self.answers
 
-    def _recall(self) -> bool:
-        """Take the draws as judged where they were judged before, and are still the same."""
-        if (counts := self.decisions.counts()) is None:
+    def _reuse(self) -> bool:
+        """Take the samples as filtered where they were filtered before, and are still the same."""
+        if (counts := self.selection_log.counts()) is None:
             return False
         rows = [seed_rows(key, self.recipe.seed, *piece) for key, count in counts.items() for piece in self.local.pieces(count)]
-        for engine, steps in self.draws:
+        for engine, steps in self.samples:
             rows = self._all(engine, steps, rows)
-        if (judged := self.decisions.recall(rows)) is None:
+        if (filtered := self.selection_log.restore(rows)) is None:
             return False
-        self.judged = judged
-        self.harvest.recall(judged)
-        self._record_harvest()
+        self.filtered = filtered
+        self.selection.restore(filtered)
+        self._record_selection()
         return True
 
-    def _record_harvest(self) -> None:
-        self.folder.record_harvest(self.harvest)
-        for key, lane in self.harvest.lanes.items():
-            moved = HarvestMoved(key, lane.judged, lane.accepted, lane.target, dict(lane.reasons))
-            if moved.judged and self._told.get(key) != moved:
+    def _record_selection(self) -> None:
+        self.folder.record_selection(self.selection)
+        for key, quota in self.selection.quotas.items():
+            moved = SelectionMoved(key, quota.filtered, quota.accepted, quota.target, dict(quota.reasons))
+            if moved.filtered and self._told.get(key) != moved:
                 self._told[key] = moved
-                self.tell(moved)
+                self.notify(moved)
 
     def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:
         done: list[Rows] = []
@@ -245,8 +245,8 @@ class Walk:
         return done
 
     def _show_dropped(self) -> None:
-        """Of a harvest that gives up, keep what was dropped where users look for it."""
-        for key, pieces in self.decisions.pieces.items():
+        """Of a selection that gives up, keep what was dropped where users look for it."""
+        for key, pieces in self.selection_log.pieces.items():
             if pieces:
                 parts = sorted(pieces, key=lambda part: part.start)
                 self.folder.keep_dropped(key, self.local.publish(parts, ExportDropped(key)))

@@ -14,14 +14,15 @@ MAX_PROBLEM_TOKENS = 1024
 MAX_RESPONSE_TOKENS = 4096
 MOST_ROWS = 10_000_000  # of a domain, in one build
 CANDIDATE = Sampling(temperature=0.8, top_p=0.95, max_tokens=MAX_RESPONSE_TOKENS)
-TAIL_CUT = 0.1  # min_p of the house: at T 1.1-1.35 the bare tail is noise (usable draws of a small model: 4 % without, 52 % with)
+# min_p of the default sampling: at T 1.1-1.35 the bare tail is noise (usable samples of a small model: 4 % without, 52 % with).
+TAIL_CUT = 0.1
 
 
 @dataclass(frozen=True)
 class Domain:
     """One field of mathematics. `system` describes the user who is about to ask; it orders nothing, since an order lowers the quality.
 
-    opening: the temperature at which the first token of an instruction is drawn apart, from those that may open a sentence; None draws
+    first_token: the temperature at which the first token of an instruction is sampled apart, from those that may open a sentence; None samples
     it like all the others.
     """
 
@@ -33,7 +34,7 @@ class Domain:
     instruction: Sampling
     response: Sampling
     candidate: Sampling = CANDIDATE
-    opening: float | None = None
+    first_token: float | None = None
 
 
 def _domain(key: str, japanese: str, count: int, instruction_t: float, response_t: float, subject: str, user: str) -> Domain:
@@ -110,10 +111,10 @@ def scaled(domain: Domain, scale: float) -> Domain:
     return replace(domain, count=max(10, math.floor(domain.count * scale / 10 + 0.5) * 10))
 
 
-def sampled(domain: Domain, sampling: Literal["house", "original"]) -> Domain:
-    """The domain with the house's sampling (its own), or with the original's exact values (no tail cut)."""
-    if sampling == "house":
+def with_sampling(domain: Domain, sampling: Literal["default", "original"]) -> Domain:
+    """The domain with its own sampling, or with the original's exact values (no tail cut)."""
+    if sampling == "default":
         return domain
     if sampling == "original":
         return replace(domain, instruction=replace(domain.instruction, min_p=0.0))
-    raise BadInput(f"sampling is {sampling!r}; choose house or original")
+    raise BadInput(f"sampling is {sampling!r}; choose default or original")

@@ -18,7 +18,7 @@ class NothingMade(RuntimeError):
 
 
 class LowYield(NothingMade):
-    """So few draws of a domain are accepted that a build would be hopeless; the message says why they are not, with a sample."""
+    """So few samples of a domain are accepted that a build would be hopeless; the message says why they are not, with examples."""
 
 
 class HubError(RuntimeError):

@@ -1,4 +1,4 @@
-"""What the house takes for a good problem or pair unless it is told otherwise, and which values make sense. Not here: the rules themselves.
+"""What this package takes for a good problem or pair unless it is told otherwise, and which values make sense. Not here: the rules themselves.
 
 The checks raise BadInput. They stand apart from the rules, so that a plan refuses what a build would, without loading what that needs.
 """
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from magpie_hf.errors import BadInput
 
 LANGUAGES = ("en", "ja")  # ISO 639-1
-NEAR = 0.6  # the share of common words from which two problems with the same symbols are twins; see tests/test_twins.py
+NEAR = 0.6  # the share of common words from which two problems with the same symbols are near-duplicates; see tests/test_near-duplicates.py
 SIMILAR = 0.92  # the cosine of two embeddings that says the same
-MIN_YIELD = 0.02  # the share of accepted draws below which a build gives up
+MIN_YIELD = 0.02  # the share of accepted samples below which a build gives up
 
 
 def check_near(near: float) -> None:
@@ -27,10 +27,12 @@ def check_min_yield(min_yield: float) -> None:
         raise BadInput(f"min_yield is {min_yield:g}; give a share from 0 to below 1, such as {MIN_YIELD}")
 
 
-def check_opening(opening: float) -> None:
-    """opening: the temperature at which a problem's first token is drawn."""
-    if isinstance(opening, bool) or not isinstance(opening, (int, float)) or not 0 <= opening <= 2:
-        raise BadInput(f"opening is {opening!r}; give the first token's temperature, from 0 to 2, or None for a free draw")
+def check_first_token(first_token: float) -> None:
+    """first_token: the temperature at which a problem's first token is sampled."""
+    if isinstance(first_token, bool) or not isinstance(first_token, (int, float)) or not 0 <= first_token <= 2:
+        raise BadInput(
+            f"first_token is {first_token!r}; give the first token's temperature, from 0 to 2, or None to sample it like the others"
+        )
 
 
 def check_languages(languages: Sequence[str]) -> None:
@@ -45,19 +47,21 @@ def check_k(k: int) -> None:
         raise BadInput(f"k is {k}, so no pairs are possible; give at least 2 candidates")
 
 
-def check_pairs(min_agreement: float, min_margin: float | None, min_correctness_margin: float | None, max_length_ratio: float) -> None:
-    """Of the pairs: what stages.pair.Pair takes; a min_margin of None is the scorer's own."""
-    if min_margin is not None and not (math.isfinite(min_margin) and min_margin >= 0):
-        raise BadInput(f"min_margin is {min_margin}; give a finite number of at least 0")
-    if min_correctness_margin is not None and not math.isfinite(min_correctness_margin):
-        raise BadInput(f"min_correctness_margin is {min_correctness_margin}; give a finite number, or None for no floor")
+def check_pairs(
+    min_majority_share: float, min_score_gap: float | None, min_correctness_score_gap: float | None, max_length_ratio: float
+) -> None:
+    """Of the pairs: what stages.pair.Pair takes; a min_score_gap of None is the scorer's own."""
+    if min_score_gap is not None and not (math.isfinite(min_score_gap) and min_score_gap >= 0):
+        raise BadInput(f"min_score_gap is {min_score_gap}; give a finite number of at least 0")
+    if min_correctness_score_gap is not None and not math.isfinite(min_correctness_score_gap):
+        raise BadInput(f"min_correctness_score_gap is {min_correctness_score_gap}; give a finite number, or None for no floor")
     if not max_length_ratio >= 1:
         raise BadInput(f"max_length_ratio is {max_length_ratio}; give a number of at least 1")
-    if not 0 <= min_agreement <= 1:
-        raise BadInput(f"min_agreement is {min_agreement}; give a share from 0 to 1")
+    if not 0 <= min_majority_share <= 1:
+        raise BadInput(f"min_majority_share is {min_majority_share}; give a share from 0 to 1")
 
 
-def check_rl(agreement: float | None) -> None:
-    """Of the RL problems: the least agreement of the votes; None where none are made."""
-    if agreement is not None and not 0 <= agreement <= 1:
-        raise BadInput(f"the agreement of the RL problems is {agreement}; give a share from 0 to 1, such as 0.6")
+def check_rl(majority_share: float | None) -> None:
+    """Of the RL problems: the least majority share of the votes; None where none are made."""
+    if majority_share is not None and not 0 <= majority_share <= 1:
+        raise BadInput(f"the majority share of the RL problems is {majority_share}; give a share from 0 to 1, such as 0.6")

@@ -1,11 +1,11 @@
-"""Why a draw, an answer or a pair is not there: every reason code, and what it means. Not here: who finds it."""
+"""Why a sample, an answer or a pair is not there: every reason code, and what it means. Not here: who finds it."""
 
 from __future__ import annotations
 
-# Of draws: by their text, by the tagger, and by what was accepted before them.
-DRAWS: dict[str, str] = {
+# Of samples: by their text, by the tagger, and by what was accepted before them.
+SAMPLES: dict[str, str] = {
     "length": "was cut at the token limit",
-    "no_room": "filled the model's context",
+    "context_full": "filled the model's context",
     "killed_engine": "ended the engine",
     "empty": "says nothing",
     "special_tokens": "holds a token of a chat format",
@@ -15,19 +15,19 @@ DRAWS: dict[str, str] = {
     "multiple_choice": "asks to choose among options that are not there",
     "missing": "refers to a figure, a table or a text that is not there",
     "chat": "is talk and no problem",
-    "leak": "goes on into its own solution, and where that begins is not certain",
+    "contains_solution": "goes on into its own solution, and where that begins is not certain",
     "several": "holds several problems",
     "too_short": "has too few words",
     "fragment": "begins in the middle of a sentence",
-    "cut": "ends in the middle of a sentence or a formula",
+    "truncated": "ends in the middle of a sentence or a formula",
     "no_task": "asks for nothing",
     "contaminated": "repeats a benchmark's problem",
     "not_tagged": "got no valid labels from the tagger",
     "unsolvable": "cannot be solved, by the tagger",
     "quality": "is of low quality, by the tagger",
     "difficulty": "is too easy, by the tagger",
-    "off_domain": "is in another domain, by the tagger",
-    "twin": "repeats a problem that was accepted before",
+    "off_topic": "is in another domain, by the tagger",
+    "near_duplicate": "repeats a problem that was accepted before",
 }
 
 ANSWERS: dict[str, str] = {
@@ -43,7 +43,7 @@ PAIRS: dict[str, str] = {
     "unscored": "fewer than two scored ones",
     "same_text": "no two different texts",
     "length_ratio": "no two of similar length",
-    "margin": "no two whose scores differ enough",
+    "score_gap": "no two whose scores differ enough",
 }
 
-REASONS = {**DRAWS, **ANSWERS, **PAIRS}
+REASONS = {**SAMPLES, **ANSWERS, **PAIRS}

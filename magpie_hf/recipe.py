@@ -25,11 +25,11 @@ from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
-from magpie_hf.stages.signature import Sign
+from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
-from magpie_hf.stages.verify import CheckSolution, Verify
+from magpie_hf.stages.verify import Verify, VerifySolution
 
-_TAKEN = ("run", "publishing", "dropped", "harvest", "lock", "plots", CANDIDATES_CONFIG)  # names of other things in a build's folders
+_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG)  # names of other things in a build's folders
 
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
@@ -38,12 +38,12 @@ Passes = list[tuple[Engine | None, list[list[Stage]]]]
 class Recipe:
     """All that determines a build's datasets.
 
-    generator writes the problems, solver answers them, scorer orders the k candidates of each. Of a domain's draws, as many are accepted
+    generator writes the problems, solver answers them, scorer orders the k candidates of each. Of a domain's samples, as many are accepted
     as its count says: tagger, where there is one, says what a problem is worth; languages are those that it may be written in;
     benchmarks, pinned by `load_benchmark`, are those that it must not repeat, and not_checked names those that could not be had;
-    embedder, where there is one, flags twins by their meaning; acceptance and near (the least share of common words of twins) are the
-    rules. verify and pair hold the rules by which answers are compared and pairs are made (by default the scorer's own least margin);
-    rl_agreement, where it is given, is the least agreement of the problems in `<domain>_rl`. held_out says which problems are kept for
+    embedder, where there is one, flags near-duplicates by their meaning; acceptance and near (the least share of common words of near-duplicates) are the
+    rules. verify and pair hold the rules by which answers are compared and pairs are made (by default the scorer's own least score gap);
+    rl_majority_share, where it is given, is the least majority share of the problems in `<domain>_rl`. held_out says which problems are kept for
     tests.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named twice.
@@ -65,7 +65,7 @@ class Recipe:
     near: float = NEAR
     verify: Verify = field(default_factory=Verify)
     pair: Pair | None = None
-    rl_agreement: float | None = None
+    rl_majority_share: float | None = None
     held_out: HeldOut = field(default_factory=HeldOut)
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class Recipe:
         if twice := [name for name in names if names.count(name) > 1]:
             raise BadInput(f"two benchmarks are called {twice[0]}, so nobody could tell their rows apart; rename one")
         check_near(self.near)
-        check_rl(self.rl_agreement)
+        check_rl(self.rl_majority_share)
         for domain in self.domains:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in _TAKEN:
                 raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
@@ -95,13 +95,13 @@ class Recipe:
     @property
     def pairing(self) -> Pair:
         """The rules by which pairs are made."""
-        return self.pair or Pair(min_margin=self.scorer.least_margin)
+        return self.pair or Pair(min_score_gap=self.scorer.least_score_gap)
 
-    def draws(self, domain: Domain) -> Passes:
-        """What is made of a domain's draws before they are judged: engine by engine, steps in order, a step's stages side by side."""
+    def samples(self, domain: Domain) -> Passes:
+        """What is made of a domain's samples before they are filtered: engine by engine, steps in order, a step's stages side by side."""
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
-        instruct = Instruct(self.generator, domain.system, domain.instruction, domain.opening)
-        text: list[Stage] = [Sign(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
+        instruct = Instruct(self.generator, domain.system, domain.instruction, domain.first_token)
+        text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
         passes: Passes = [(self.generator, [[instruct], [Clean(models, self.languages)], text])]
         if self.tagger is not None:
             passes.append((self.tagger, [[Tag(self.tagger, self._choices)]]))
@@ -110,11 +110,11 @@ class Recipe:
         return passes
 
     def answers(self, domain: Domain) -> Passes:
-        """What is made of the accepted draws of a domain."""
+        """What is made of the accepted samples of a domain."""
         answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
         candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
         return [
-            (self.solver, [[answer, candidates], [self.verify], [CheckSolution(self.verify.limits, self.verify.processes)]]),
+            (self.solver, [[answer, candidates], [self.verify], [VerifySolution(self.verify.limits, self.verify.processes)]]),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             (None, [[self.pairing]]),
         ]
@@ -125,20 +125,20 @@ class Recipe:
         return tuple({**{key: domain.subject for key, domain in DOMAINS.items()}, **{one.key: one.subject for one in self.domains}}.items())
 
     def sources(self, domain: Domain) -> list[Domain]:
-        """The domains whose draws may count for this one."""
-        moving = self.acceptance.off_domain == "move" and self.tagger is not None
+        """The domains whose samples may count for this one."""
+        moving = self.acceptance.off_topic == "move" and self.tagger is not None
         return [other for other in self.domains if moving or other.key == domain.key]
 
     def exports(self, domain: Domain, source: Domain) -> list[Export]:
-        """The splits that are published of a domain, made of one source's draws."""
+        """The splits that are published of a domain, made of one source's samples."""
         generation = tuple(self.provenance(source).items())
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
         exports: list[Export] = []
         for side in SIDES if self.held_out.share else SIDES[:1]:
             exports += [ExportText(domain.key, self.held_out, side, text, generation, moved) for text in TEXT_SPLITS]
-            if self.rl_agreement is not None:
-                exports.append(ExportRL(domain.key, self.held_out, side, self.rl_agreement, self.instruction, moved, first))
+            if self.rl_majority_share is not None:
+                exports.append(ExportRL(domain.key, self.held_out, side, self.rl_majority_share, self.instruction, moved, first))
             exports.append(ExportCandidates(domain.key, self.held_out, side, moved))
         return exports
 
@@ -147,11 +147,11 @@ class Recipe:
         for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))):
             engine.check()
             chat_of(engine.model)
-        for stage in (stage for _, steps in self.draws(self.domains[0]) for stages in steps for stage in stages):
+        for stage in (stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages):
             if isinstance(stage, Tag | Embed):
                 stage.check()
         for domain in self.domains:
-            chat_of(self.generator.model).open_turn(domain.system)
+            chat_of(self.generator.model).pre_query_prefix(domain.system)
         self.scorer.check()
 
     def provenance(self, domain: Domain) -> dict[str, Any]:

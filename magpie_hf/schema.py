@@ -59,8 +59,8 @@ NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
 # What a recipe may leave out.
 OPTIONAL: dict[str, Any] = {"tags": TAGS, **CONTAMINATION, **EMBEDDING, **NEIGHBOUR}
 
-# accepted_as: the domain that a draw counts for, null where it is dropped; twin: the id of the accepted problem that a duplicate repeats.
-HARVEST: dict[str, Any] = {"accepted_as": Value("string"), "twin": Value("string"), "dropped": Value("string")}
+# accepted_as: the domain that a sample counts for, null where it is dropped; near-duplicate: the id of the accepted problem that a duplicate repeats.
+SELECTION: dict[str, Any] = {"accepted_as": Value("string"), "near_duplicate": Value("string"), "dropped": Value("string")}
 
 # One completion of a closed prompt. text: the whole turn, thinking inline; reason: null where it is complete (ended by itself, thinking
 # closed), else why it is not; asked_with: what the model was told besides the problem, and in which role.
@@ -76,18 +76,18 @@ RESPONSE: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# answers, answer_classes: aligned with `candidates`; null for a cut candidate and one without a final answer. Class 0 is the largest, and
+# answers, answer_clusters: aligned with `candidates`; null for a cut candidate and one without a final answer. Cluster 0 is the largest, and
 # of equals the one whose first candidate comes first. answer_kind: "answer", "proof" (none is asked for, so nobody votes) or "none" (no
-# candidate has one). majority_answer: where one class is larger than all others and more than one voter's. agreement: the largest
-# class's share of the voters; null for fewer than two. in_majority: aligned, true for the majority's voters, false for those shown to
-# differ from it, else null. unknown_pairs: pairs of classes that nothing shows to be different. mean_num_tokens: of the complete ones.
+# candidate has one). majority_answer: where one cluster is larger than all others and more than one voter's. majority share: the largest
+# cluster's share of the voters; null for fewer than two. in_majority: aligned, true for the majority's voters, false for those shown to
+# differ from it, else null. unknown_pairs: pairs of clusters that nothing shows to be different. mean_num_tokens: of the complete ones.
 VERIFY: dict[str, Any] = {
     "answers": [Value("string")],
-    "answer_classes": [Value("int32")],
-    "class_sizes": [Value("int32")],
+    "answer_clusters": [Value("int32")],
+    "cluster_sizes": [Value("int32")],
     "answer_kind": Value("string"),
     "majority_answer": Value("string"),
-    "agreement": Value("float64"),
+    "majority_share": Value("float64"),
     "in_majority": [Value("bool")],
     "unknown_pairs": Value("int32"),
     "mean_num_tokens": Value("float32"),
@@ -138,13 +138,13 @@ PUBLISHED = Features(
         "answer": Value("string"),
         "answer_kind": Value("string"),
         "majority_answer": Value("string"),
-        "answer_agreement": Value("float64"),
+        "majority_share": Value("float64"),
         "answer_votes": Value("int32"),
         "solution_agrees": Value("bool"),
         "candidate_tokens": Value("float32"),
         "score_chosen": Value("float32"),
         "score_rejected": Value("float32"),
-        "score_margin": Value("float32"),
+        "score_gap": Value("float32"),
         "chosen_tokens": Value("int32"),
         "rejected_tokens": Value("int32"),
         "problem_tokens": Value("int32"),
@@ -171,7 +171,7 @@ SIDES: tuple[Side, ...] = ("train", "test")
 TEXT_SPLITS: tuple[Text, ...] = ("sft", "prefs")
 SPLITS = ("train_sft", "train_prefs")  # what is trained on; beside them lie test_sft and test_prefs, of the problems that are held out
 
-# All that was made of a problem, one row a problem: every candidate with its score, its answer and its class, and what became of it. A
+# All that was made of a problem, one row a problem: every candidate with its score, its answer and its cluster, and what became of it. A
 # configuration of its own, `candidates`, over all domains. response: null where the candidate is incomplete, and then reason says why;
 # score: null where score_reason says why; chosen_index, rejected_index: positions in candidates, null where pair_reason says why.
 CANDIDATES = Features(
@@ -193,13 +193,13 @@ CANDIDATES = Features(
                 "objectives": [Value("float32")],
                 "gate": [Value("float32")],
                 "answer": Value("string"),
-                "answer_class": Value("int32"),
+                "answer_cluster": Value("int32"),
                 "in_majority": Value("bool"),
             }
         ],
         "answer_kind": Value("string"),
         "majority_answer": Value("string"),
-        "answer_agreement": Value("float64"),
+        "majority_share": Value("float64"),
         "answer_votes": Value("int32"),
         "unknown_pairs": Value("int32"),
         "chosen_index": Value("int32"),
@@ -210,13 +210,13 @@ CANDIDATES = Features(
 )
 CANDIDATES_CONFIG = "candidates"
 
-# Draws that were not accepted.
+# Samples that were not accepted.
 DROPPED = Features(
     {
         "id": Value("string"),
         "domain": Value("string"),
         "reason": Value("string"),
-        "twin": Value("string"),
+        "near_duplicate": Value("string"),
         "contaminated_by": Value("string"),
         "language": Value("string"),
         "problem": Value("string"),
@@ -238,7 +238,7 @@ RL = Features(
         "ability": Value("string"),
         "reward_model": {"style": Value("string"), "ground_truth": Value("string")},
         "extra_info": {"index": Value("int64"), "split": Value("string")},
-        "answer_agreement": Value("float64"),
+        "majority_share": Value("float64"),
         "answer_votes": Value("int32"),
         "candidate_tokens": Value("float32"),
     }

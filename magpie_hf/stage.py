@@ -40,12 +40,12 @@ class Stage(ABC):
         """The columns that the stage makes, with their types."""
 
     @property
-    def kin(self) -> str:
+    def reuse_key(self) -> str:
         """Names the stages whose finished rows may hold results of this one's: the same but for bounds and numbers. "" for none."""
         return ""
 
-    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
-        """What finished rows of a kindred stage know, as the journal keeps it: results by request key."""
+    def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+        """What finished rows of a stage of the same reuse key know, as the journal keeps it: results by request key."""
         return iter(())
 
     @abstractmethod

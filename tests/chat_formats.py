@@ -55,7 +55,7 @@ _R1 = """\
 class Format:
     """One family. `special` and `plain` are its added tokens, by the flag that the real tokenizer gives them.
 
-    bare, steered: the open turn without and with SYSTEM; asked: PROBLEM with INSTRUCTION, closed; ends, turn_ends: the tokens whose
+    bare, steered: the pre-query prefix without and with SYSTEM; asked: PROBLEM with INSTRUCTION, closed; ends, turn_ends: the tokens whose
     ids end an answer and a problem; config_ends: those of them that only the generation config names. A format without a template
     is that of the demo model.
     """

@@ -48,13 +48,13 @@ class Opened:
         return one
 
     def open(self, row: str) -> str:
-        """Open the row of an id, and wait until all of it is drawn; its text."""
+        """Open the row of an id, and wait until all of it is sampled; its text."""
         self.page.fill("#search", row)
         self.page.press("#search", "Enter")
         self.page.wait_for_function("() => document.querySelectorAll('.item').length === 1")
         self.page.click(".item")
         number = self.page.get_attribute(".item", "data-row")
-        self.page.wait_for_selector(f"#rows[data-drawn='{number}']")
+        self.page.wait_for_selector(f"#rows[data-sampled='{number}']")
         return self.page.text_content("#detail") or ""
 
     def close(self) -> None:

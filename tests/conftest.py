@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # whose draws the tests share
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # whose samples the tests share
 
-from draws import labels, problem
+from samples import labels, problem
 
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.engines.base import Completion
@@ -138,10 +138,10 @@ PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0  # the temperatures
 
 
 def outlived(out: Path) -> list[Path]:
-    """Journals in a build's folder that its shards should have outlived: all but those of draws beyond the last that was needed."""
-    judged = {key: lane["judged"] for key, lane in json.loads((out / "run" / "harvest.json").read_text()).items()}
+    """Journals in a build's folder that its shards should have outlived: all but those of samples beyond the last that was needed."""
+    filtered = {key: quota["filtered"] for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()}
     journals = [file for file in out.rglob("*.journal") if file.stat().st_size]
-    return [file for file in journals if int(file.stem.split("-")[1]) <= judged[file.parent.parent.name]]
+    return [file for file in journals if int(file.stem.split("-")[1]) <= filtered[file.parent.parent.name]]
 
 
 def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed: int = 0) -> Recipe:

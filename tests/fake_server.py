@@ -192,7 +192,7 @@ class FakeServer:
         if status.isdecimal() and len(status) == 3:
             words = {"error": {"message": f"the words of {status}, asked with {request.headers.get('Authorization')}", "code": int(status)}}
             return web.json_response(words, status=int(status), headers={"Retry-After": wait} if wait else {})
-        if what == "cut":
+        if what == "truncated":
             assert request.transport is not None
             request.transport.abort()
             return web.Response()

@@ -213,7 +213,7 @@ BAD: dict[str, tuple[str, ...]] = {
         "こんにちは。数学の宿題を手伝ってください。",
         "数学の問題を出してください。",
     ),
-    "leak": (
+    "contains_solution": (
         "Find all $x$ with $x^2 = 4$. We have $x = 2$ or $x = -2$, thus the solutions are complete. Therefore, the answer is $\\pm 2$.",
         "To solve this problem, we need to find the roots of the quadratic equation $x^2 - 5x + 6 = 0$.",
         "What is the derivative of $x^2$? The answer is $2x$.",
@@ -302,7 +302,7 @@ BAD: dict[str, tuple[str, ...]] = {
         "、$n$ を自然数とする。$2^n > n$ を示せ。",
         "which is continuous on the real line. Prove that it attains its maximum on $[0,1]$.",
     ),
-    "cut": (
+    "truncated": (
         "Let $G$ be a finite group and let",
         "Find all integers $n$ such that",
         "Compute the following integral:",
@@ -493,7 +493,7 @@ UNSEEN = (
     "Let $p$ be prime. Is it true that $\\mathbb{F}_p^\\times$ is cyclic? If so, prove it. If not, give a counterexample.",
 )
 UNSEEN_BAD: dict[str, tuple[str, ...]] = {
-    "cut": (
+    "truncated": (
         "Let $p$ be an odd prime and let $g$ be a primitive root modulo $p$. Prove that the",
         "Consider the differential equation $y'' + y = \\sin x$ with the initial conditions",
         "Find the sum of the following series:\n",
@@ -512,7 +512,7 @@ UNSEEN_BAD: dict[str, tuple[str, ...]] = {
         "Find the maximum value of the function on the",
         "Suppose there are $n$ boxes, of which $k$ are empty; the others contain",
     ),
-    "leak": (
+    "contains_solution": (
         "What is the value of $\\cos(\\pi/3)$? It is $\\frac{1}{2}$, so the answer is $\\boxed{\\frac12}$.",
         "Find the limit of $(1+1/n)^n$. We will use the logarithm to compute the limit.",
         "How many permutations of 5 letters are there?\n\nThere are $5! = 120$ permutations.\n\nThus, the answer is 120.",
@@ -633,34 +633,34 @@ TRIMMED = (
         "Find all integers $n$ with $n^2 + n + 1$ divisible by $7$.",
         "label",
     ),
-    ("Find $x$ if $2x = 6$.\n\nSolution:\nDivide by 2: $x = 3$.", "Find $x$ if $2x = 6$.", "leak"),
-    ("How many edges has $K_5$?\n\n**Solution**\n\nIt has $\\binom52 = 10$ edges.", "How many edges has $K_5$?", "leak"),
-    ("What is $3 \\cdot 7$ modulo $5$?\nAnswer: $1$", "What is $3 \\cdot 7$ modulo $5$?", "leak"),
+    ("Find $x$ if $2x = 6$.\n\nSolution:\nDivide by 2: $x = 3$.", "Find $x$ if $2x = 6$.", "contains_solution"),
+    ("How many edges has $K_5$?\n\n**Solution**\n\nIt has $\\binom52 = 10$ edges.", "How many edges has $K_5$?", "contains_solution"),
+    ("What is $3 \\cdot 7$ modulo $5$?\nAnswer: $1$", "What is $3 \\cdot 7$ modulo $5$?", "contains_solution"),
     ("Compute the determinant of $A^{-1}$ if $\\det A = 4$.\n\n## Step 1: Recall\nThe determinant is multiplicative.",
-     "Compute the determinant of $A^{-1}$ if $\\det A = 4$.", "leak"),
+     "Compute the determinant of $A^{-1}$ if $\\det A = 4$.", "contains_solution"),
     ("Prove that there are infinitely many primes.\n\nProof. Suppose there are only finitely many.",
-     "Prove that there are infinitely many primes.", "leak"),
-    ("$2^{10}$ の桁数を求めよ。\n\n解答：$4$ 桁", "$2^{10}$ の桁数を求めよ。", "leak"),
-    ("Find the mean of 3, 4 and 8. (Answer: 5)", "Find the mean of 3, 4 and 8.", "leak"),
-    ("Q: What is the sum of the angles of a triangle?\nA: 180 degrees", "What is the sum of the angles of a triangle?", "label+leak"),
+     "Prove that there are infinitely many primes.", "contains_solution"),
+    ("$2^{10}$ の桁数を求めよ。\n\n解答：$4$ 桁", "$2^{10}$ の桁数を求めよ。", "contains_solution"),
+    ("Find the mean of 3, 4 and 8. (Answer: 5)", "Find the mean of 3, 4 and 8.", "contains_solution"),
+    ("Q: What is the sum of the angles of a triangle?\nA: 180 degrees", "What is the sum of the angles of a triangle?", "label+contains_solution"),
     ("Problem 7: Evaluate $\\sum_{n \\ge 1} 2^{-n}$.\n\n---\n\n### Solution\nIt is a geometric series.",
-     "Evaluate $\\sum_{n \\ge 1} 2^{-n}$.", "label+leak"),
-    ("Which of the following is prime?\nA) 21\nB) 23\nC) 25\nAnswer: B", "Which of the following is prime?\nA) 21\nB) 23\nC) 25", "leak"),
+     "Evaluate $\\sum_{n \\ge 1} 2^{-n}$.", "label+contains_solution"),
+    ("Which of the following is prime?\nA) 21\nB) 23\nC) 25\nAnswer: B", "Which of the following is prime?\nA) 21\nB) 23\nC) 25", "contains_solution"),
     (
         "Prove that the harmonic series diverges.\n\n**Proof:** Group the terms in blocks of powers of two",
-        "Prove that the harmonic series diverges.", "leak",
+        "Prove that the harmonic series diverges.", "contains_solution",
     ),
     (
         "What is the sum of the first 100 positive integers?\n\n### Step 1: Use the formula\nThe sum is $n(n+1)/2$.\n\n### Step 2",
-        "What is the sum of the first 100 positive integers?", "leak",
+        "What is the sum of the first 100 positive integers?", "contains_solution",
     ),
     (
         "関数 $f(x)=x^2-4x$ の最小値を求めよ。\n解答\n$f(x)=(x-2)^2-4$",
-        "関数 $f(x)=x^2-4x$ の最小値を求めよ。", "leak",
+        "関数 $f(x)=x^2-4x$ の最小値を求めよ。", "contains_solution",
     ),
     (
         "Let $G$ be abelian. Prove that every subgroup is normal.\n\nProof: Let $H \\le G$ and compute $ghg^{-1} = h$. QED",
-        "Let $G$ be abelian. Prove that every subgroup is normal.", "leak",
+        "Let $G$ be abelian. Prove that every subgroup is normal.", "contains_solution",
     ),
 )  # fmt: skip
 

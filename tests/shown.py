@@ -11,14 +11,17 @@ from pathlib import Path
 
 from magpie_hf.cli.commands.watching import watching
 from magpie_hf.domains import DOMAINS
-from magpie_hf.progress.events import DomainPlanned, Ended, EngineOpened, Found, HarvestMoved, Planned, ShardFinished, Speed
+from magpie_hf.progress.events import DomainPlanned, Ended, EngineOpened, Found, Planned, SelectionMoved, ShardFinished, Speed
 from magpie_hf.run.stopping import stopping_at_once
 
-DRAWS, ANSWERS = ("instruct", "clean", "sign", "decontaminate", "tag"), ("solutions", "candidates", "verify", "check", "score", "pair")
+SAMPLES, ANSWERS = (
+    ("instruct", "clean", "signature", "decontaminate", "tag"),
+    ("solutions", "candidates", "verify", "check", "score", "pair"),
+)
 
 
 def main(how: str, folder: Path, seconds: float) -> None:
-    planned = tuple(DomainPlanned(key, domain.count, DRAWS, ANSWERS, {"instruct": Found(5, 50, 1.0)}) for key, domain in DOMAINS.items())
+    planned = tuple(DomainPlanned(key, domain.count, SAMPLES, ANSWERS, {"instruct": Found(5, 50, 1.0)}) for key, domain in DOMAINS.items())
     with watching(how) as show, stopping_at_once(folder, show.leave):
         show.say("what is planned")
         show.take(Planned(str(folder), planned))
@@ -29,7 +32,7 @@ def main(how: str, folder: Path, seconds: float) -> None:
         show.take(EngineOpened("it", 12.3, True))
         for one in planned:
             show.take(ShardFinished(one.domain, "instruct", 100, 2.0, 900, {}))
-            show.take(HarvestMoved(one.domain, 80, 50, one.target, {"twin": 20, "language": 10}))
+            show.take(SelectionMoved(one.domain, 80, 50, one.target, {"near_duplicate": 20, "language": 10}))
         show.take(Speed("it", 256, 12345, 4200.0, 4000.0, 5000.0))
         time.sleep(seconds)
         show.take(Ended("finished", 9.0, None))

@@ -398,8 +398,8 @@ V = \pi r^2 h                        == \pi r^2h
 def _cases(table: str) -> list[tuple[str, str, str]]:
     cases = []
     for line in table.strip().splitlines():
-        one, sign, other = re.fullmatch(r"(.+?) +(==|!=|\?\?) (.+)", line).groups()  # type: ignore[union-attr]
-        cases.append((one, sign, other))
+        one, signature, other = re.fullmatch(r"(.+?) +(==|!=|\?\?) (.+)", line).groups()  # type: ignore[union-attr]
+        cases.append((one, signature, other))
     return cases
 
 
@@ -418,13 +418,13 @@ def verdicts() -> dict[tuple[str, str], Verdict]:
 
 def test_the_table_is_large() -> None:
     assert len(CASES) >= 110
-    assert min(sum(sign == kind for _, sign, _ in CASES) for kind in ALLOWED) >= 20
+    assert min(sum(signature == kind for _, signature, _ in CASES) for kind in ALLOWED) >= 20
 
 
-@pytest.mark.parametrize(("one", "sign", "other"), CASES)
-def test_no_verdict_is_wrong(one: str, sign: str, other: str, verdicts: dict[tuple[str, str], Verdict]) -> None:
+@pytest.mark.parametrize(("one", "signature", "other"), CASES)
+def test_no_verdict_is_wrong(one: str, signature: str, other: str, verdicts: dict[tuple[str, str], Verdict]) -> None:
     verdict = verdicts[one, other]
-    assert verdict.relation in ALLOWED[sign], verdict
+    assert verdict.relation in ALLOWED[signature], verdict
     assert (verdict.reason is None) == (verdict.relation != "unknown")
 
 
@@ -444,9 +444,11 @@ def test_a_worker_itself_is_symmetric() -> None:
 
 def test_most_verdicts_are_given(verdicts: dict[tuple[str, str], Verdict]) -> None:
     """To call everything unknown would be no mistake, and of no use. The table is harder than what models write (see the benchmark)."""
-    for sign, relation in (("==", "equal"), ("!=", "different")):
-        given = [verdicts[one, other].relation == relation for one, kind, other in FIRST if kind == sign]
-        assert sum(given) >= 0.8 * len(given), [(one, other) for one, kind, other in FIRST if kind == sign and verdicts[one, other].reason]
+    for signature, relation in (("==", "equal"), ("!=", "different")):
+        given = [verdicts[one, other].relation == relation for one, kind, other in FIRST if kind == signature]
+        assert sum(given) >= 0.8 * len(given), [
+            (one, other) for one, kind, other in FIRST if kind == signature and verdicts[one, other].reason
+        ]
 
 
 # --- hostile answers and workers ---------------------------------------------------------------------------------------------

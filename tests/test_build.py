@@ -32,15 +32,15 @@ def same_rows(one: dict[str, DatasetDict], other: dict[str, DatasetDict]) -> boo
     }
 
 
-def judged(out: Path, domain: str) -> int:
-    """How many draws of a domain were judged, up to the last that it needed."""
-    return int(json.loads((out / "run" / "harvest.json").read_text())[domain]["judged"])
+def filtered(out: Path, domain: str) -> int:
+    """How many samples of a domain were filtered, up to the last that it needed."""
+    return int(json.loads((out / "run" / "selection.json").read_text())[domain]["filtered"])
 
 
 def test_every_request_is_asked_once_and_a_second_build_asks_nothing(answers: Answers, tmp_path: Path) -> None:
     recipe = small_recipe(answers)
     first = build(recipe, tmp_path / "out")
-    assert judged(tmp_path / "out", "algebra") + judged(tmp_path / "out", "geometry") <= answers.asked(PROBLEMS)
+    assert filtered(tmp_path / "out", "algebra") + filtered(tmp_path / "out", "geometry") <= answers.asked(PROBLEMS)
     assert answers.asked(SOLUTIONS) == 24, "exactly as many problems as asked for"
     assert answers.asked(CANDIDATES) == 3 * 24
     asked = [seed for sampling, seed in answers.requests if sampling.temperature != JUDGE]
@@ -99,10 +99,10 @@ def test_another_candidate_temperature_recomputes_candidates_and_scores(answers:
 def test_more_rows_and_more_domains_ask_for_the_new_ones_alone(answers: Answers, tmp_path: Path) -> None:
     recipe = small_recipe(answers, "algebra", count=12)
     first = build(recipe, tmp_path / "out", shard_rows=5)
-    drawn = answers.asked(PROBLEMS)
+    sampled = answers.asked(PROBLEMS)
     answers.requests.clear()
     second = build(small_recipe(answers, "algebra", count=20), tmp_path / "out", shard_rows=5)
-    assert judged(tmp_path / "out", "algebra") <= drawn + answers.asked(PROBLEMS)
+    assert filtered(tmp_path / "out", "algebra") <= sampled + answers.asked(PROBLEMS)
     assert answers.asked(SOLUTIONS) == 8, "of twenty problems twelve were answered before"
     small, large = first["algebra"]["train_sft"].to_list(), second["algebra"]["train_sft"].to_list()
     assert large[: len(small)] == small
@@ -129,7 +129,7 @@ def test_a_lost_shard_is_made_again_and_nothing_else(answers: Answers, tmp_path:
 
 
 def test_rows_that_came_out_differently_take_nothing_from_the_old_ones(answers: Answers, tmp_path: Path) -> None:
-    """An engine that is not deterministic draws other problems when a shard is lost; the old answers must not be put beside them."""
+    """An engine that is not deterministic samples other problems when a shard is lost; the old answers must not be put beside them."""
     recipe = small_recipe(answers, "algebra")
     build(recipe, tmp_path / "out", shard_rows=4)
     answers.salt = "another day"
@@ -164,7 +164,7 @@ def test_a_failing_engine_loses_no_finished_shard(answers: Answers, tmp_path: Pa
     together = finished + answers.asked(PROBLEMS)
     answers.requests.clear()
     assert same_rows(resumed, build(recipe, tmp_path / "whole", shard_rows=3))
-    assert together <= answers.asked(PROBLEMS) + 3, "only the shard that was under way is drawn again"
+    assert together <= answers.asked(PROBLEMS) + 3, "only the shard that was under way is sampled again"
 
 
 def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path)
 
 def test_held_out_problems_are_in_no_training_split(answers: Answers, tmp_path: Path) -> None:
     answers.answers = 3
-    recipe = replace(small_recipe(answers, count=60), rl_agreement=0.3, held_out=HeldOut(0.3))
+    recipe = replace(small_recipe(answers, count=60), rl_majority_share=0.3, held_out=HeldOut(0.3))
     built = build(recipe, tmp_path / "out")
     sides: dict[str, set[str]] = {"train": set(), "test": set()}
     for config, splits in built.items():
@@ -241,21 +241,21 @@ def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answer
     """The fake engine gives every candidate another answer; with three answers to choose from, some problems have a majority."""
     out = tmp_path / "out"
     answers.answers = 3
-    recipe = replace(small_recipe(answers, "algebra", count=20), rl_agreement=0.6)
+    recipe = replace(small_recipe(answers, "algebra", count=20), rl_majority_share=0.6)
     built = build(recipe, out)
     assert list(built) == ["algebra", "algebra_rl", "candidates"]
     problems = load_dataset(str(out), "algebra_rl", split="train", cache_dir=str(tmp_path / "cache"))
     assert problems.features == RL
     assert problems.to_list() == built["algebra_rl"]["train"].to_list()
     text = {row["id"]: row for row in built["algebra"]["train_sft"]}
-    agreed = {key for key, row in text.items() if row["majority_answer"] is not None and row["answer_agreement"] >= 0.6}
+    agreed = {key for key, row in text.items() if row["majority_answer"] is not None and row["majority_share"] >= 0.6}
     assert 0 < len(agreed) < len(text)
     assert agreed <= set(problems["id"])
     for row in problems:
-        assert row["answer_agreement"] >= 0.6
+        assert row["majority_share"] >= 0.6
         assert row["solution"] == f"$\\boxed{{{row['reward_model']['ground_truth']}}}$"
     kinds = {row["pair_kind"] for row in built["algebra"]["train_prefs"]}
-    assert kinds == {"correctness", "style"}
+    assert kinds == {"correctness", "score"}
     tried = {row["id"]: row["candidates"] for row in built["candidates"]["train"]}
     for row in built["algebra"]["train_prefs"]:
         classes = {one["response"]: one["in_majority"] for one in tried[row["id"]]}
@@ -264,7 +264,7 @@ def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answer
             assert classes[row["rejected"][1]["content"]] is False
     assert "config_name: algebra_rl" in (out / "README.md").read_text()
     before = answers.asked()
-    again = build(replace(recipe, rl_agreement=None), out)
+    again = build(replace(recipe, rl_majority_share=None), out)
     assert list(again) == ["algebra", "candidates"]
     assert answers.asked() == before
     assert not (out / "algebra_rl").exists(), "what is no longer part of the build is removed"
@@ -277,15 +277,15 @@ def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path
     model = answers.model.short_name
     combined = json.loads((out / "combined_dataset_info.json").read_text())
     assert set(combined["domains"]) == {"algebra", "geometry"}
-    for key, facts in combined["domains"].items():
-        info = json.loads((out / facts["directory"] / "dataset_info.json").read_text())
+    for key, provenance in combined["domains"].items():
+        info = json.loads((out / provenance["directory"] / "dataset_info.json").read_text())
         names = [f"{model}_{key}_ins{suffix}.json" for suffix in ("", "_res", "_4res", "_4res_judge")]
         assert combined["files_per_domain"][key] == names
         plain, answered, tried, scored = (json.loads((out / name).read_text()) for name in names)
         assert info["files"] == {name: len(records) for name, records in zip(names, (plain, answered, tried, scored), strict=True)}
-        assert facts["problems"] == info["total_problems"] == len(plain)
+        assert provenance["problems"] == info["total_problems"] == len(plain)
         assert len(plain) == 12
-        assert info["drawn"] == judged(out, key) == 12 + sum(info["dropped"].values())
+        assert info["sampled"] == filtered(out, key) == 12 + sum(info["dropped"].values())
         assert list(plain[0]) == [
             "id", "pre_query_template", "raw_instruction", "instruction", "response", "created",
             "gen_input_configs", "gen_response_configs",
@@ -298,7 +298,7 @@ def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path
         assert all(len(record["responses"]) == 4 for record in tried)
         assert all(len(record["rewards_judge"]) == 4 for record in scored)
         assert all(isinstance(reward["score"], float) for record in scored for reward in record["rewards_judge"])
-    assert combined["total_problems"] == sum(facts["problems"] for facts in combined["domains"].values())
+    assert combined["total_problems"] == sum(provenance["problems"] for provenance in combined["domains"].values())
 
 
 def test_a_folder_of_something_else_is_left_alone(answers: Answers, tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_build_that_makes_nothing_says_where_the_rows_went(answers: Answers, t
         return answers(prompt, sampling, seed) if sampling.temperature == PROBLEMS else Completion("", "length", len(prompt), 1)
 
     solver = replace(recipe.solver, model=replace(answers.model, revision="sha256:another"), reply=short)
-    with pytest.raises(NothingMade, match=r"algebra: \d+ drawn -> 12 problems \(\d length\) -> 0 answered \(12 length\)"):
+    with pytest.raises(NothingMade, match=r"algebra: \d+ sampled -> 12 problems \(\d length\) -> 0 answered \(12 length\)"):
         build(replace(recipe, solver=solver), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
 
@@ -371,7 +371,7 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     with pytest.raises(RuntimeError, match="no power"):
         build(broken, out, shard_rows=4, shards_in_flight=1)
     stages = {stage.label: stage for stage in status(out).stages}
-    assert list(stages) == ["instruct", "clean", "sign", "solutions", "candidates", "verify", "check", "score", "pair"]
+    assert list(stages) == ["instruct", "clean", "signature", "solutions", "candidates", "verify", "check", "score", "pair"]
     assert not status(out).finished
     assert status(out).running is None
     candidates = stages["candidates"]
@@ -381,12 +381,12 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     build(recipe, out, shard_rows=5)
     done = status(out)
     assert done.finished
-    (harvest,) = done.harvest
-    assert (harvest.accepted, harvest.target, harvest.judged) == (12, 12, judged(out, "algebra"))
-    assert all(stage.rows == stage.wanted == harvest.judged for stage in done.stages if stage.wanted is not None)
+    (selection,) = done.selection
+    assert (selection.accepted, selection.target, selection.filtered) == (12, 12, filtered(out, "algebra"))
+    assert all(stage.rows == stage.wanted == selection.filtered for stage in done.stages if stage.wanted is not None)
     assert all(stage.requests_under_way == 0 for stage in done.stages)
     dropped = json.loads((out / "algebra" / "dataset_info.json").read_text())["dropped"]
-    assert harvest.reasons == dropped
+    assert selection.reasons == dropped
     assert len(done.lines()) == 11
 
 

@@ -73,9 +73,9 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     (other / "generation_config.json").unlink()
     arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--solver", str(other), "--domains", "algebra,calculus"]
     small = ["--count", "3", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "1", "--out", "out",
-             "--rl-agreement", "0.5", "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep", *FAST]  # fmt: skip
+             "--rl-majority-share", "0.5", "--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep", *FAST]  # fmt: skip
     said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
-    assert re.search(r"algebra +\d+ drawn -> 3 problems", said)
+    assert re.search(r"algebra +\d+ sampled -> 3 problems", said)
     assert "INFO" not in said
     assert "Initializing a V1 LLM engine" in (tmp_path / "out" / "run" / "log.txt").read_text(), "what vLLM says is in the log"
     loaded = [event for event in read_speed(tmp_path / "out") if event["event"] in ("opened", "closed")]
@@ -99,7 +99,7 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     script = "import sys; from magpie_hf.cli.main import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
     again = run("-c", script, *arguments[2:], *small, cwd=tmp_path)
     assert "rows of finished shards were found" in again
-    assert "engine" not in again.split("drawn")[0], "nothing is made again"
+    assert "engine" not in again.split("sampled")[0], "nothing is made again"
     assert again.splitlines()[-1] == "[]", "and nothing heavy is loaded"
 
 
@@ -150,11 +150,11 @@ def test_killed_at_random_moments_a_real_build_ends_like_others(demo_model: Path
             safe = {key for key, when in finished(log) if when < ended - 0.1}  # what came later was on its way to the disk
             seen += len(new)
     assert not [file for name in builds for file in outlived(tmp_path / name)], "no journal outlives its shard"
-    drawn, texts = {}, {}
+    sampled, texts = {}, {}
     for name in builds:
-        drawn[name], beyond = draws(tmp_path / name)
+        sampled[name], beyond = samples(tmp_path / name)
         texts[name] = {key: text for key, text in results(tmp_path / name).items() if key not in beyond}
-    assert drawn["whole"] == drawn["killed"], "the same rows from the same prompts and seeds"
+    assert sampled["whole"] == sampled["killed"], "the same rows from the same prompts and seeds"
     same = sum(texts["killed"].get(key) == text for key, text in texts["whole"].items())
     assert same >= 0.9 * len(texts["whole"]), "and but for the last bits of a logit the same words"
 
@@ -174,13 +174,13 @@ def finished(log: Path) -> list[tuple[str, float]]:
     return [(line.split()[0], float(line.split()[1])) for line in lines]
 
 
-def draws(out: Path) -> tuple[dict[str, str], set[str]]:
-    """The request that each draw came from, up to the last that was needed; and the requests of those beyond."""
-    judged = {key: lane["judged"] for key, lane in json.loads((out / "run" / "harvest.json").read_text()).items()}
+def samples(out: Path) -> tuple[dict[str, str], set[str]]:
+    """The request that each sample came from, up to the last that was needed; and the requests of those beyond."""
+    filtered = {key: quota["filtered"] for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()}
     needed, beyond = {}, set()
     for file in out.glob("run/*/instruct-*/*-*.arrow"):
         for number, row in enumerate(Dataset.from_file(str(file)), start=int(file.stem.split("-")[0])):
-            if number < judged[file.parent.parent.name]:
+            if number < filtered[file.parent.parent.name]:
                 needed[row["id"]] = row["request"]
             else:
                 beyond.add(row["request"])

@@ -31,7 +31,7 @@ from magpie_hf import reasons
 from magpie_hf.building import build
 from magpie_hf.card import card, plots
 from magpie_hf.card.markdown import code, escape, fence, final, link, quote, table
-from magpie_hf.card.stats import Draws
+from magpie_hf.card.stats import Samples
 from magpie_hf.dataset.folder import Folder, data_in
 from magpie_hf.errors import BadInput
 from magpie_hf.hub.lint.card import lint_card
@@ -49,7 +49,7 @@ def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build of two domains with test splits and RL problems."""
     out = tmp_path_factory.mktemp("built")
     recipe = small_recipe(Answers(resolve(str(demo_model)), answers=3), count=24, k=5)
-    build(replace(recipe, held_out=HeldOut(0.2), rl_agreement=0.3), out)
+    build(replace(recipe, held_out=HeldOut(0.2), rl_majority_share=0.3), out)
     return out
 
 
@@ -68,8 +68,8 @@ def text_of(contents: card.Contents, **options: Any) -> str:
     return card.files(contents, REPO, **options)["README.md"].decode()
 
 
-def with_facts(contents: card.Contents, **facts: Any) -> card.Contents:
-    return card.Contents({**contents.facts, **facts}, contents.draws, contents.data)
+def with_provenance(contents: card.Contents, **provenance: Any) -> card.Contents:
+    return card.Contents({**contents.provenance, **provenance}, contents.samples, contents.data)
 
 
 # --- what a card holds ---------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_a_card_in_full(contents: card.Contents) -> None:
         "h2 How to load", "h3 TRL", "h3 axolotl", "h3 verl",
         "h2 Rows and tokens", "h2 Columns",
         "h2 One example per domain", "h3 algebra", "h3 geometry",
-        "h2 From draws to pairs",
+        "h2 From samples to pairs",
         "h2 Problems", "h3 Decontamination",
         "h2 Answers and pairs", "h2 Plots", "h2 How it was made", "h2 Limits", "h2 Licence", "h2 Files", "h2 Citation",
     ]  # fmt: skip
@@ -171,9 +171,9 @@ def test_code_names_only_what_is_there(contents: card.Contents) -> None:
 @pytest.mark.usefixtures("plotless")
 def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) -> None:
     data = {"geometry": {"train_sft": contents.data["geometry"]["train_sft"]}, "candidates": contents.data["candidates"]}
-    facts = {**contents.facts, "held_out": {"share": 0.0, "seed": 0}}
+    provenance = {**contents.provenance, "held_out": {"share": 0.0, "seed": 0}}
     for language in card.LANGUAGES:
-        text = text_of(card.Contents(facts, contents.draws, data), language=language)
+        text = text_of(card.Contents(provenance, contents.samples, data), language=language)
         assert "SFTTrainer" in text
         for word in ("DPOTrainer", "GRPOTrainer", "verl", "argilla", "test_sft", "_rl", "eval_dataset"):
             assert word not in text
@@ -181,11 +181,11 @@ def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) 
 
 
 def test_a_domain_without_a_row(contents: card.Contents) -> None:
-    empty = {**contents.facts["domains"][0], "key": "discrete"}
-    draws = {**contents.draws, "discrete": Draws(7, {"length": 7}, {}, 0, 0, 0, 0)}
-    facts = {**contents.facts, "domains": [empty, *contents.facts["domains"]]}
+    empty = {**contents.provenance["domains"][0], "key": "discrete"}
+    samples = {**contents.samples, "discrete": Samples(7, {"length": 7}, {}, 0, 0, 0, 0)}
+    provenance = {**contents.provenance, "domains": [empty, *contents.provenance["domains"]]}
     for language in card.LANGUAGES:
-        files = card.files(card.Contents(facts, draws, contents.data), REPO, language=language)
+        files = card.files(card.Contents(provenance, samples, contents.data), REPO, language=language)
         text = files["README.md"].decode()
         assert "| `discrete` | — | 7 | 7 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
         assert "### discrete" not in text
@@ -207,10 +207,10 @@ def test_numbers_are_those_of_the_files(contents: card.Contents) -> None:
     rows = [row for split in contents.data["candidates"].values() for row in pq.read_table(split.files[0]).to_pylist()]
     mine = [row for row in rows if row["domain"] == "algebra"]
     tries = [one for row in mine for one in row["candidates"]]
-    assert found["From draws to pairs", "`algebra`", "problems 6"] == str(len(mine)) == "24"
-    assert found["From draws to pairs", "`algebra`", "complete 9"] == str(sum(one["reason"] is None for one in tries))
-    agreements = [row["answer_agreement"] for row in mine if row["answer_agreement"] is not None]
-    assert found["Answers and pairs", "`algebra`", "mean agreement 5"] == f"{statistics.fmean(agreements):.2f}"
+    assert found["From samples to pairs", "`algebra`", "problems 6"] == str(len(mine)) == "24"
+    assert found["From samples to pairs", "`algebra`", "complete 9"] == str(sum(one["reason"] is None for one in tries))
+    majority_shares = [row["majority_share"] for row in mine if row["majority_share"] is not None]
+    assert found["Answers and pairs", "`algebra`", "mean majority share 5"] == f"{statistics.fmean(majority_shares):.2f}"
 
 
 # --- one row changed -----------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def edited(
                 edit(values[index])
             (to / name).mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.Table.from_pylist(values, old.schema), to / name / rows.files[0].name)
-    return card.Contents(contents.facts, contents.draws, data_in(to.glob("*/*"), contents.facts))
+    return card.Contents(contents.provenance, contents.samples, data_in(to.glob("*/*"), contents.provenance))
 
 
 def index_of(contents: card.Contents, config: str, split: str, where: Callable[[Row], bool]) -> int:
@@ -260,18 +260,18 @@ def _loser(row: Row) -> int:
 
 
 def _pairless(row: Row) -> None:
-    row.update(chosen_index=None, rejected_index=None, pair_kind=None, pair_reason="margin")
+    row.update(chosen_index=None, rejected_index=None, pair_kind=None, pair_reason="score_gap")
 
 
 def is_style(row: Row) -> bool:
-    return bool(row["domain"] == "algebra" and row["pair_kind"] == "style")
+    return bool(row["domain"] == "algebra" and row["pair_kind"] == "score")
 
 
 def has_loser(row: Row) -> bool:
     return bool(row["domain"] == "algebra" and row["pair_kind"] is not None and _loser(row) >= 0)
 
 
-ROWS, FUNNEL, ANSWERS = "Rows and tokens: `algebra` `{}`: {}", "From draws to pairs: `algebra`: {}", "Answers and pairs: `algebra`: {}"
+ROWS, FUNNEL, ANSWERS = "Rows and tokens: `algebra` `{}`: {}", "From samples to pairs: `algebra`: {}", "Answers and pairs: `algebra`: {}"
 SFT_TOKENS = "Rows and tokens: `algebra` `train_sft`: answer tokens 4"
 CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None], set[str]]] = {
     "tokens of an answer": (
@@ -290,11 +290,11 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
     "score of a candidate in no pair": ("candidates", "train", has_loser, _candidate(_loser, score=3.25), {"plots/scores.svg"}),
     "score of a chosen one": (
         "candidates", "train", is_style, _candidate(lambda row: row["chosen_index"], score=50.0),
-        {ANSWERS.format("their margins (quartiles) 5"), "plots/scores.svg", "plots/margins.svg"},
+        {ANSWERS.format("their score gaps (quartiles) 5"), "plots/scores.svg", "plots/score_gaps.svg"},
     ),
-    "agreement": (
-        "candidates", "test", lambda row: row["domain"] == "algebra" and row["answer_agreement"] == 0.5, _put(answer_agreement=1.0),
-        {ANSWERS.format("mean agreement 5"), "plots/agreement.svg"},
+    "majority_share": (
+        "candidates", "test", lambda row: row["domain"] == "algebra" and row["majority_share"] == 0.5, _put(majority_share=1.0),
+        {ANSWERS.format("mean majority share 5"), "plots/majority_share.svg"},
     ),
     "majority": (
         "candidates", "test", lambda row: row["domain"] == "algebra" and row["majority_answer"] is not None, _put(majority_answer=None),
@@ -314,17 +314,17 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
     "pair": (
         "candidates", "train", is_style, _pairless,
         {
-            FUNNEL.format("pairs 11"), *(f"From draws to pairs: pairs `margin` no two whose scores differ enough: {column}" for column in (
+            FUNNEL.format("pairs 11"), *(f"From samples to pairs: pairs `score_gap` no two whose scores differ enough: {column}" for column in (
                 "left out 0", "reason 1", "meaning 2", "`algebra` 3", "`geometry` 4",
             )),
-            *(ANSWERS.format(column) for column in ("pairs 1", "style 4", "their margins (quartiles) 5", "chosen is longer 6")),
-            "plots/margins.svg",
+            *(ANSWERS.format(column) for column in ("pairs 1", "score 4", "their score gaps (quartiles) 5", "chosen is longer 6")),
+            "plots/score_gaps.svg",
         },
     ),
     "a candidate that is cut": (
         "candidates", "train", has_loser, _candidate(_loser, reason="length"),
         {FUNNEL.format("complete 9"), FUNNEL.format("scored 10"),
-         "From draws to pairs: candidates `length` was cut at the token limit: `algebra` 3"},
+         "From samples to pairs: candidates `length` was cut at the token limit: `algebra` 3"},
     ),
     "a label": (
         "candidates", "train", lambda row: True,
@@ -352,11 +352,11 @@ def test_a_row_of_another_domain(contents: card.Contents, tmp_path: Path) -> Non
     after = card.files(edited(contents, tmp_path / "new", "candidates", "train", index, _put(domain="geometry")), REPO)
     places = changed(before, after)
     for domain in ("algebra", "geometry"):
-        assert {f"Rows and tokens: `{domain}`: problems to train on 1", f"From draws to pairs: `{domain}`: problems 6"} <= places
-        assert {f"Answers and pairs: `{domain}`: pairs 1", f"Answers and pairs: `{domain}`: style 4"} <= places
+        assert {f"Rows and tokens: `{domain}`: problems to train on 1", f"From samples to pairs: `{domain}`: problems 6"} <= places
+        assert {f"Answers and pairs: `{domain}`: pairs 1", f"Answers and pairs: `{domain}`: score 4"} <= places
     assert {"Problems: `en`: `algebra` 1", "Problems: `en`: `geometry` 2"} <= places
     one, two = (cells(files["README.md"].decode()) for files in (before, after))
-    assert int(one["From draws to pairs", "`algebra`", "problems 6"]) - 1 == int(two["From draws to pairs", "`algebra`", "problems 6"])
+    assert int(one["From samples to pairs", "`algebra`", "problems 6"]) - 1 == int(two["From samples to pairs", "`algebra`", "problems 6"])
 
 
 @pytest.mark.usefixtures("plotless")
@@ -476,11 +476,11 @@ def test_hostile_names(contents: card.Contents) -> None:
     bad = "a | b <script> `x` [y](z)\n# h"
     models = [
         {**model, "name": bad, "revision": bad, "licence": {"name": bad, "duty": bad, "link": "javascript:x"}}
-        for model in contents.facts["models"]
+        for model in contents.provenance["models"]
     ]
-    domains = [{**domain, "subject": bad, "japanese": bad, "open_turn": f"```\n{bad}"} for domain in contents.facts["domains"]]
+    domains = [{**domain, "subject": bad, "japanese": bad, "pre_query_prefix": f"```\n{bad}"} for domain in contents.provenance["domains"]]
     same = {
-        "models": contents.facts["models"],
+        "models": contents.provenance["models"],
         "benchmarks": [{"name": "x", "revision": "y", "rows": 1}],
         "not_checked": [{"name": "x", "reason": "y"}],
     }
@@ -490,8 +490,8 @@ def test_hostile_names(contents: card.Contents) -> None:
         "asked_with": f"````\n{bad}",
     }
     for language in card.LANGUAGES:
-        calm = kinds(text_of(with_facts(contents, **same), language=language))
-        text = text_of(with_facts(contents, models=models, domains=domains, **hostile), language=language)
+        calm = kinds(text_of(with_provenance(contents, **same), language=language))
+        text = text_of(with_provenance(contents, models=models, domains=domains, **hostile), language=language)
         after = kinds(text)
         assert calm.pop("code_inline") > after.pop("code_inline")  # what is no plain name is text
         assert after == calm
@@ -568,23 +568,23 @@ def test_an_unknown_language(contents: card.Contents) -> None:
         card.files(contents, REPO, language="fr")
 
 
-# --- licences, parts of builds, other facts ------------------------------------------------------------------------------------
+# --- licences, parts of builds, other provenance ------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("plotless")
 def test_licences(contents: card.Contents) -> None:
     name = "mine"
-    nobodys = with_facts(contents, models=[{**model, "name": name, "licence": None} for model in contents.facts["models"]])
+    nobodys = with_provenance(contents, models=[{**model, "name": name, "licence": None} for model in contents.provenance["models"]])
     assert f"| {name} | not stated | — | — |" in text_of(nobodys)
     assert f"| {name} | 記載なし | — | — |" in text_of(nobodys, language="ja")
     given = {name: {"name": "Apache-2.0", "duty": "attribution"}}
     assert f"| {name} | Apache-2.0 | attribution | who built it |" in text_of(nobodys, licences=given)
     known = {"name": "MIT", "duty": "attribution", "link": "https://opensource.org/license/mit", "source": "known"}
-    models = [{**model, "name": "org/model", "revision": "a" * 40, "licence": known} for model in contents.facts["models"]]
-    text = text_of(with_facts(contents, models=models))
+    models = [{**model, "name": "org/model", "revision": "a" * 40, "licence": known} for model in contents.provenance["models"]]
+    text = text_of(with_provenance(contents, models=models))
     assert "| org/model | [MIT](https://opensource.org/license/mit) | attribution | magpie_hf |" in text
     given = {"org/model": {"name": "other", "duty": ""}}
-    assert "| org/model | other | — | who built it |" in text_of(with_facts(contents, models=models), licences=given)
+    assert "| org/model | other | — | who built it |" in text_of(with_provenance(contents, models=models), licences=given)
     assert f"| [org/model](https://huggingface.co/org/model) | `{'a' * 40}` |" in text
 
 
@@ -600,17 +600,17 @@ def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
 
 @pytest.mark.usefixtures("plotless")
 def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> None:
-    (model,) = contents.facts["models"]
+    (model,) = contents.provenance["models"]
     steps = ["problems", "answers", "labels", "embeddings", "scores"]
-    facts = {
+    provenance = {
         "models": [{**model, "steps": steps}],
-        "domains": [{**domain, "opening": 1.2} for domain in contents.facts["domains"]],
+        "domains": [{**domain, "first_token": 1.2} for domain in contents.provenance["domains"]],
         "benchmarks": [{"name": "exam", "revision": "b" * 40, "rows": 1234}],
         "not_checked": [{"name": "hle", "reason": "it is gated"}],
-        "scorer": {**contents.facts["scorer"], "objectives": ["one", "two"]},
+        "scorer": {**contents.provenance["scorer"], "objectives": ["one", "two"]},
     }
-    draws = {key: replace(one, contaminated={"exam": 2}, tagged=30, on_domain=15) for key, one in contents.draws.items()}
-    full = card.Contents({**contents.facts, **facts}, draws, contents.data)
+    samples = {key: replace(one, contaminated={"exam": 2}, tagged=30, on_domain=15) for key, one in contents.samples.items()}
+    full = card.Contents({**contents.provenance, **provenance}, samples, contents.data)
     text = text_of(full)
     assert f"| exam | `{'b' * 40}` | 1,234 | 4 |" in text
     assert "- hle: **not checked**, it is gated." in text
@@ -618,10 +618,10 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     assert "at a temperature of its own: `algebra` 1.2, `geometry` 1.2." in text
     assert "hold, in this order: one, two." in text
     assert "close in the embeddings of" in text
-    for off_domain in ("drop", "move", "keep"):
-        acceptance = {**contents.facts["acceptance"], "off_domain": off_domain}
+    for off_topic in ("drop", "move", "keep"):
+        acceptance = {**contents.provenance["acceptance"], "off_topic": off_topic}
         for language in card.LANGUAGES:
-            assert "`average`" in text_of(with_facts(full, acceptance=acceptance), language=language)
+            assert "`average`" in text_of(with_provenance(full, acceptance=acceptance), language=language)
 
 
 # --- a user's template ---------------------------------------------------------------------------------------------------------
@@ -699,16 +699,16 @@ def test_templates_are_strict() -> None:
 
 # --- plots ---------------------------------------------------------------------------------------------------------------------
 
-DRAW = """
+SAMPLE = """
 import hashlib, json, random, sys, warnings
 warnings.simplefilter("error")
 from magpie_hf.card import plots
-draw = random.Random(0)
+sample = random.Random(0)
 names = ["algebra", "calculus", "geometry", "statistics", "number_theory", "discrete"]
-many = {name: {"a": [int(draw.lognormvariate(7, 1)) for _ in range(5000)]} for name in names}
-two = {name: {kind: [draw.gauss(1, 1) for _ in range(2000)] for kind in ("correctness", "style")} for name in names}
-made = plots.draw([
-    plots.Plot("many", "tokens", many, logarithmic=True), plots.Plot("two", "margin", two), plots.Plot("none", "nothing", {"x": {"a": []}}),
+many = {name: {"a": [int(sample.lognormvariate(7, 1)) for _ in range(5000)]} for name in names}
+two = {name: {kind: [sample.gauss(1, 1) for _ in range(2000)] for kind in ("correctness", "score")} for name in names}
+made = plots.render([
+    plots.Plot("many", "tokens", many, logarithmic=True), plots.Plot("two", "score gap", two), plots.Plot("none", "nothing", {"x": {"a": []}}),
     plots.Plot("one", "one", {"x": {"a": [1]}, "y": {}}), plots.Plot("zero", "zero", {"x": {"a": [0, 0, 9]}}, True, (0, 9)),
 ])
 print(json.dumps({name: [len(svg), hashlib.sha256(svg).hexdigest()] for name, svg in made.items()}))
@@ -721,7 +721,7 @@ def test_the_same_plots_in_two_processes(tmp_path: Path) -> None:
     for seed, folder in (("1", ROOT), ("2", tmp_path)):
         environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "none")}
         done = subprocess.run(
-            [sys.executable, "-c", DRAW], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True
+            [sys.executable, "-c", SAMPLE], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True
         )
         outputs.append(json.loads(done.stdout))
     assert outputs[0] == outputs[1]
@@ -735,7 +735,7 @@ def test_plots_of_a_build(contents: card.Contents) -> None:
     before = dict(matplotlib.rcParams)
     files = card.files(contents, REPO)
     assert dict(matplotlib.rcParams) == before
-    names = ["problem_tokens", "answer_tokens", "scores", "margins", "agreement"]
+    names = ["problem_tokens", "answer_tokens", "scores", "score_gaps", "majority_share"]
     assert [path for path in files if path != "README.md"] == [f"plots/{name}.svg" for name in names]
     for path, svg in files.items():
         if path != "README.md":

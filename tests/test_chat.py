@@ -64,14 +64,14 @@ class TestOpenTurn:
 
     @pytest.mark.parametrize("system", [None, SYSTEM])
     def test_ids_encode_the_text_once(self, chat: Chat, form: Format, system: str | None) -> None:
-        ids = chat.open_turn(system)
+        ids = chat.pre_query_prefix(system)
         text = form.bare if system is None else form.steered
         assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False) == text
         assert ids == chat.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     @pytest.mark.parametrize("system", [None, SYSTEM])
     def test_one_bos_opens_it(self, chat: Chat, form: Format, system: str | None) -> None:
-        ids, bos = chat.open_turn(system), chat.tokenizer.bos_token_id
+        ids, bos = chat.pre_query_prefix(system), chat.tokenizer.bos_token_id
         if form.bos is None:
             assert bos is None
         else:
@@ -88,16 +88,16 @@ class TestOpenTurn:
 
     def test_ids_are_the_markers(self, r1: Chat) -> None:
         ids = r1.tokenizer.convert_tokens_to_ids
-        assert r1.open_turn(None) == ids(["<｜begin▁of▁sentence｜>", "<｜User｜>"])
+        assert r1.pre_query_prefix(None) == ids(["<｜begin▁of▁sentence｜>", "<｜User｜>"])
         gemma = built(GEMMA)
         ids = gemma.tokenizer.convert_tokens_to_ids
-        assert gemma.open_turn(None) == ids(["<bos>", "<start_of_turn>", *"user", "\n"])
+        assert gemma.pre_query_prefix(None) == ids(["<bos>", "<start_of_turn>", *"user", "\n"])
 
     def test_user_text_follows_it(self, chat: Chat, form: Format) -> None:
-        """A closed prompt begins with the very ids of the open turn, whatever the user's text begins with."""
+        """A closed prompt begins with the very ids of the pre-query prefix, whatever the user's text begins with."""
         for text in (PROBLEM, r"\[x^2\]", "1", "数"):
             ids = chat.closed_prompt([{"role": "user", "content": text}])
-            opened = chat.open_turn(None)
+            opened = chat.pre_query_prefix(None)
             assert ids[: len(opened)] == opened
             assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False).startswith(form.bare + text)
 
@@ -357,7 +357,7 @@ class TestRefusals:
     def test_system_text(self, template: str, message: str) -> None:
         chat = toy(template)
         assert chat.open_text(None) == "<s><user>"
-        for opening in (chat.open_text, chat.open_turn):
+        for opening in (chat.open_text, chat.pre_query_prefix):
             with pytest.raises(BadInput) as refusal:
                 opening(SYSTEM)
             assert message in str(refusal.value)
@@ -392,7 +392,7 @@ class TestChatOf:
             (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
         chat = chat_of(Model("gemma", f"sha256:{tmp_path}", path=str(tmp_path)))
         assert chat.end_ids == (*named, *ids_of(tokenizer, GEMMA.ends))
-        assert chat.open_turn(SYSTEM) == built(GEMMA).open_turn(SYSTEM)
+        assert chat.pre_query_prefix(SYSTEM) == built(GEMMA).pre_query_prefix(SYSTEM)
 
     def test_folder_without_a_tokenizer(self, tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=r"^the tokenizer of nothing cannot be loaded: "):

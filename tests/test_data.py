@@ -17,7 +17,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magpie_hf.domains import DOMAINS, sampled, scaled, select
+from magpie_hf.domains import DOMAINS, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS, known
 from magpie_hf.models.model import Model, check_model_folder, folder_digest, own_max_length, repository_or_folder, resolve
@@ -49,7 +49,7 @@ def test_the_samplings_of_a_domain(key: str, _name: str, _count: int, instructio
     assert domain.instruction == Sampling(temperature=instruction_t, top_p=1.0, min_p=0.1, max_tokens=1024)
     assert domain.response == Sampling(temperature=response_t, top_p=1.0, min_p=0.0, max_tokens=4096)
     assert domain.candidate == Sampling(temperature=0.8, top_p=0.95, min_p=0.0, max_tokens=4096)
-    assert domain.opening is None
+    assert domain.first_token is None
 
 
 def test_a_system_text_describes_a_user_of_its_own_field() -> None:
@@ -133,21 +133,21 @@ def test_a_selection_that_is_none_is_refused(keys: list[str], line: str) -> None
 
 @pytest.mark.parametrize(("key", "_name", "count", "instruction_t", "response_t"), TABLE)
 def test_the_original_sampling_has_the_exact_values(key: str, _name: str, count: int, instruction_t: float, response_t: float) -> None:
-    domain = sampled(DOMAINS[key], "original")
+    domain = with_sampling(DOMAINS[key], "original")
     assert domain.instruction == Sampling(temperature=instruction_t, top_p=1.0, min_p=0.0, max_tokens=1024)
     assert domain.response == Sampling(temperature=response_t, top_p=1.0, min_p=0.0, max_tokens=4096)
     assert domain.candidate == Sampling(temperature=0.8, top_p=0.95, min_p=0.0, max_tokens=4096)
-    assert domain.opening is None
+    assert domain.first_token is None
     assert replace(domain, instruction=DOMAINS[key].instruction) == DOMAINS[key], "nothing else differs"
     assert domain.count == count
 
 
-def test_the_house_sampling_is_the_domains_own() -> None:
+def test_the_default_sampling_is_the_domains_own() -> None:
     for domain in DOMAINS.values():
-        assert sampled(domain, "house") == domain
-        assert sampled(domain, "house").instruction.min_p == 0.1
-    with pytest.raises(BadInput, match=r"^sampling is 'wild'; choose house or original$"):
-        sampled(DOMAINS["algebra"], "wild")  # type: ignore[arg-type]
+        assert with_sampling(domain, "default") == domain
+        assert with_sampling(domain, "default").instruction.min_p == 0.1
+    with pytest.raises(BadInput, match=r"^sampling is 'wild'; choose default or original$"):
+        with_sampling(DOMAINS["algebra"], "wild")  # type: ignore[arg-type]
 
 
 # --- sampling ----------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_two_engines_say_what_one_says_though_one_of_them_is_killed(demo_model: 
     alone = VLLM(resolve(str(demo_model), max_length=512, dtype="float32"), kv_cache_gigabytes=0.5, max_num_seqs=32)
     pair = replace(alone, data_parallel_size=2)
     chat = chat_of(alone.model)
-    prompts = [chat.open_turn(domain.system) for domain in DOMAINS.values()] * 8
+    prompts = [chat.pre_query_prefix(domain.system) for domain in DOMAINS.values()] * 8
     sampling = Sampling(temperature=1.2, min_p=0.1, max_tokens=64, stop_token_ids=chat.turn_end_ids)
     expected = alone.complete(prompts, sampling, range(len(prompts)))
     alone.close()
@@ -95,7 +95,7 @@ def test_two_engines_say_what_one_says_though_one_of_them_is_killed(demo_model: 
 @pytest.mark.vllm
 @pytest.mark.filterwarnings("ignore")
 def test_a_layout_that_a_cpu_does_not_have_is_bad_input(demo_model: Path) -> None:
-    engine = VLLM(resolve(str(demo_model)), form="stepped", data_parallel_size=2)
+    engine = VLLM(resolve(str(demo_model)), form="llm_engine", data_parallel_size=2)
     with pytest.raises(BadInput, match="data parallel size 2 needs the form async"):
         engine.check()
     with pytest.raises(BadInput, match="data parallel size 4096 needs as many CPU cores"):

@@ -34,8 +34,8 @@ FAKE = [
     r"In a triangle with sides of length 13, 20 and 21 a circle touches the longest side and passes through the opposite vertex; its "
     r"centre lies on the altitude to the longest side. Find the radius of the circle.",
     r"Evaluate $\int_0^1 x^2 \, dx$.",
-    "Let $S$ be a set of 12 points in the plane, no three on a line. Some of the segments between them are drawn so that every point is "
-    "an end of exactly five segments. Prove that some triangle has exactly one or exactly two of its sides drawn.",
+    "Let $S$ be a set of 12 points in the plane, no three on a line. Some of the segments between them are sampled so that every point is "
+    "an end of exactly five segments. Prove that some triangle has exactly one or exactly two of its sides sampled.",
     "A frog sits at the bottom of a well that is 30 metres deep. Each day it climbs 5 metres, and each night it slides back 3 metres "
     "while it sleeps. On which day does the frog first reach the top of the well?",
     "Find the largest prime below 50.",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset, Features
-from test_twins import HELD_OUT, PAIRS, TWINS
+from test_near_duplicates import HELD_OUT, NEAR_DUPLICATES, PAIRS
 
 from magpie_hf import VLLM, resolve
 from magpie_hf.engines.base import NAN, Pooling, Rating
@@ -20,11 +20,11 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, own_max_length
-from magpie_hf.problems.near_duplicates.index import SIMILAR, Twins, neighbour_distances
+from magpie_hf.problems.near_duplicates.index import SIMILAR, NearDuplicates, neighbour_distances
 from magpie_hf.schema import EMBEDDING
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.embed import Embed
-from magpie_hf.stages.signature import Sign
+from magpie_hf.stages.signature import Signature
 
 PROBLEMS = [
     "Find all real $x$ with $x^2 = 4$.",
@@ -79,11 +79,11 @@ def test_what_was_embedded_is_not_asked_again(model: Model, tmp_path: Path) -> N
     rows = {"problem": PROBLEMS[:3]}
     made = stage(dict(rows))
     assert len(asked) == 3
-    with keeping(Journal(tmp_path / "journal", stage.recall(made))):
+    with keeping(Journal(tmp_path / "journal", stage.reusable(made))):
         again = stage(dict(rows))
     assert len(asked) == 4  # the one that had none
     assert again["embedding"][1:] == made["embedding"][1:]
-    assert stage.kin == fingerprint(Embed(fake(model, [])))
+    assert stage.reuse_key == fingerprint(Embed(fake(model, [])))
 
 
 def test_check(model: Model, minilm: Path, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +124,8 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
             "Calculate the area of the region bounded by $y = x^2$ and $y = 2x$.",
             "Find the area bounded by the curves $y = x^2$ and $y = 2x$.",
         ]
-        pair = Sign()(stage({"problem": area}))
-        tables = [Sign()(stage({"problem": [text for _, *both in table for text in both]})) for table in (PAIRS, HELD_OUT)]
+        pair = Signature()(stage({"problem": area}))
+        tables = [Signature()(stage({"problem": [text for _, *both in table for text in both]})) for table in (PAIRS, HELD_OUT)]
     finally:
         stage.engine.close()
     assert rows["embedding_reason"] == [None] * len(PROBLEMS)
@@ -138,28 +138,28 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
     assert neighbour_distances(found.astype(np.float32))[0] == pytest.approx(1 - found[0] @ found[1], abs=1e-5)  # x^2 and x^3
     one, other = ({column: values[row] for column, values in pair.items()} for row in (0, 1))
     assert np.dot(one["embedding"], other["embedding"]) > SIMILAR
-    twins = Twins()
-    twins.add("area", one)
-    assert twins.find(other) == "area"  # which words alone do not find
-    assert twins.find({**other, "embedding": None}) is None
+    near_duplicates = NearDuplicates()
+    near_duplicates.add("area", one)
+    assert near_duplicates.find(other) == "area"  # which words alone do not find
+    assert near_duplicates.find({**other, "embedding": None}) is None
     for table, columns in zip((PAIRS, HELD_OUT), tables, strict=True):
-        precision, recall = quality(table, columns)
-        print(f"{len(table)} pairs with embeddings: precision {precision:.2f}, recall {recall:.2f}")
+        precision, reusable = quality(table, columns)
+        print(f"{len(table)} pairs with embeddings: precision {precision:.2f}, reusable {reusable:.2f}")
         assert precision >= 0.95
-        assert recall >= 0.95
+        assert reusable >= 0.95
 
 
 def quality(table: list[tuple[str, str, str]], columns: dict[str, list[Any]]) -> tuple[float, float]:
-    """Precision and recall over pairs whose problems stand one after the other in the columns."""
+    """Precision and reusable over pairs whose problems stand one after the other in the columns."""
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     found, hits = 0, 0
     for (kind, one, _), first, second in zip(table, rows[::2], rows[1::2], strict=True):
-        twins = Twins()
-        twins.add(one, first)
-        if twins.find(second) is not None:
+        near_duplicates = NearDuplicates()
+        near_duplicates.add(one, first)
+        if near_duplicates.find(second) is not None:
             found += 1
-            hits += kind in TWINS
-    return hits / found, hits / sum(kind in TWINS for kind, _, _ in table)
+            hits += kind in NEAR_DUPLICATES
+    return hits / found, hits / sum(kind in NEAR_DUPLICATES for kind, _, _ in table)
 
 
 @pytest.fixture

@@ -315,7 +315,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
         assert "sesame" not in caplog.text + repr(engine) + repr(endpoints._LIVE)
 
 
-FAULTS = ["0.3", "429", "429:1", "500", "503", "408", "cut", "half", "garbage", "html", "two", "none", "long"]
+FAULTS = ["0.3", "429", "429:1", "500", "503", "408", "truncated", "half", "garbage", "html", "two", "none", "long"]
 
 
 @pytest.mark.parametrize("what", FAULTS)

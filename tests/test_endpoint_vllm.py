@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_builds_vllm import draws, results
+from test_builds_vllm import results, samples
 
 import reward_models as tiny
 from magpie_hf import VLLM, Engine, Judge, Model, Recipe, RewardModel, Sampling, build, chat_of, resolve
@@ -64,11 +64,11 @@ def rates(rater: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLL
 
 
 def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model: Model) -> None:
-    here = VLLM(model, form="stepped", kv_cache_gigabytes=1, max_num_seqs=32)
+    here = VLLM(model, form="llm_engine", kv_cache_gigabytes=1, max_num_seqs=32)
     there = Endpoint(model, urls=(server.url,))
     there.check()
     chat = chat_of(model)
-    turns = [chat.open_turn(domain.system) for domain in DOMAINS.values()]
+    turns = [chat.pre_query_prefix(domain.system) for domain in DOMAINS.values()]
     token = turns[0][-1]
     schema = json.dumps(
         {
@@ -86,7 +86,7 @@ def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model
         (turns, Sampling(temperature=1.0, max_tokens=4, allowed_token_ids=tuple(range(1000, 1100)))),
         (turns, Sampling(temperature=1.0, max_tokens=4, allowed_token_ids=tuple(range(1000, 4000)))),
         ([[token] * CONTEXT, [token] * (CONTEXT - 3), [token] * 9], Sampling(temperature=0.0, max_tokens=40)),
-        ([chat.open_turn(None)] * 6, Sampling(temperature=2.0, max_tokens=48, stop_token_ids=chat.end_ids)),
+        ([chat.pre_query_prefix(None)] * 6, Sampling(temperature=2.0, max_tokens=48, stop_token_ids=chat.end_ids)),
     ]
     try:
         for prompts, sampling in asked:
@@ -158,7 +158,7 @@ class Logged(Endpoint):
 def test_a_build_over_two_servers(server: VLLMServer, model: Model, tmp_path: Path) -> None:
     """One of them is killed (SIGKILL) in the middle and started again: the build is that of one process, and nothing is asked twice."""
     with VLLMServer(Path(model.source), tmp_path / "second", length=CONTEXT) as second:
-        build_of(VLLM(model, form="stepped", kv_cache_gigabytes=1, max_num_seqs=32), tmp_path / "here")
+        build_of(VLLM(model, form="llm_engine", kv_cache_gigabytes=1, max_num_seqs=32), tmp_path / "here")
         engine = Logged(model, urls=(server.url, second.ready().url), context=CONTEXT)
         engine.check()
 
@@ -178,8 +178,8 @@ def test_a_build_over_two_servers(server: VLLMServer, model: Model, tmp_path: Pa
         assert killed[0] < len(engine.log) - 10, "it was in the middle"
         assert len(engine.log) == len(set(engine.log)), "nothing that was finished is asked again"
         second.ready()
-    mine, beyond = draws(tmp_path / "here")
-    theirs, more = draws(tmp_path / "there")
+    mine, beyond = samples(tmp_path / "here")
+    theirs, more = samples(tmp_path / "there")
     assert mine == theirs, "the same rows from the same prompts and seeds"
     here, there = results(tmp_path / "here"), results(tmp_path / "there")
     needed = set(here) - beyond - more

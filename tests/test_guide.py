@@ -18,7 +18,7 @@ import magpie_hf
 from conftest import ROOT, Answers, problem
 from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.cli.commands import build, making, plan
-from magpie_hf.cli.commands import sweep as probe
+from magpie_hf.cli.commands import sweep
 from magpie_hf.cli.commands.exits import OK
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
@@ -26,7 +26,7 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import plan as planning
-from magpie_hf.planning import probe as measuring
+from magpie_hf.planning import measure as measuring
 from magpie_hf.planning.engine import Speed
 from magpie_hf.planning.sizes import sized
 
@@ -37,7 +37,7 @@ SMALLER = {
     "--count 500": "--count 8",
     "--count 600": "--count 10",
     "--count 20": "--count 4",
-    "--probe\n": "--probe 4\n",
+    "--measure\n": "--measure 4\n",
     "count=50": "count=6",
     "user/name": "ada/sums",
 }
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 @dataclass
 class Guided(Answers):
-    """Answers by the temperatures of the house: problems are drawn above 1."""
+    """Answers by the default temperatures: problems are sampled above 1."""
 
     answers: int = 2
 
@@ -86,10 +86,10 @@ def pretend(patch: pytest.MonkeyPatch, model: Model, hub: LoopbackHub) -> None:
 
     engine = FakeEngine(model, Guided(model))
     nothing: Callable[..., None] = lambda *_: None  # noqa: E731
-    for module in (making, probe):
+    for module in (making, sweep):
         patch.setattr(module, "resolve", found)
         patch.setattr(module, "engines_of", lambda _, specs: dict.fromkeys(specs, engine))
-    for module in (build, plan, probe):
+    for module in (build, plan, sweep):
         patch.setattr(module, "check_devices", nothing)
     size, speed = sized(model.source, None), Speed(1.0, 0.01, 1e-5, 1e-8, 1e-5)
     patch.setattr(planning, "sized", lambda source, _: replace(size, source=source))
@@ -103,9 +103,9 @@ def pretend(patch: pytest.MonkeyPatch, model: Model, hub: LoopbackHub) -> None:
 
 def test_the_guide_leads_where_it_says(place: Path) -> None:
     assert {folder.name for folder in (place / "data").iterdir()} == {"mine", "small", "logic", "copy"}
-    walk = json.loads((place / "data" / "mine" / "run" / "build.json").read_text())["walk"]
-    assert walk["algebra"]["count"] == 10, "the second build went on with the first one's folder"
-    assert json.loads((place / "data" / "mine" / "run" / "probe.json").read_text())["yields"]["algebra"][0] == 4
+    pipeline = json.loads((place / "data" / "mine" / "run" / "build.json").read_text())["pipeline"]
+    assert pipeline["algebra"]["count"] == 10, "the second build went on with the first one's folder"
+    assert json.loads((place / "data" / "mine" / "run" / "measured.json").read_text())["yields"]["algebra"][0] == 4
     assert (place / "data" / "mine" / "report.html").is_file()
 
 

@@ -66,7 +66,7 @@ def builds(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     for name, salt, keys in (("first", "", ("algebra", "geometry")), ("second", "other", ("algebra",))):
         out = tmp_path_factory.mktemp("builds") / name
         answers = Answers(resolve(str(demo_model)), salt=salt, answers=3)
-        made[name] = out, build(replace(small_recipe(answers, *keys, k=5), rl_agreement=0.3), out)
+        made[name] = out, build(replace(small_recipe(answers, *keys, k=5), rl_majority_share=0.3), out)
     return made
 
 
@@ -496,9 +496,9 @@ def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, Da
         released(out, REPO),
     ):
         pass
-    harvest = json.loads((out / "run" / "harvest.json").read_text())
-    harvest["geometry"]["accepted"] = 5
-    (out / "run" / "harvest.json").write_text(json.dumps(harvest))
+    selection = json.loads((out / "run" / "selection.json").read_text())
+    selection["geometry"]["accepted"] = 5
+    (out / "run" / "selection.json").write_text(json.dumps(selection))
     with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO):
         pass
     (out / "run" / "build.json").write_text(json.dumps(record))
@@ -534,10 +534,10 @@ def test_the_same_as_a_folder(builds: dict[str, tuple[Path, dict[str, DatasetDic
 
 def test_the_manifest_says_what_is_there(client: LoopbackHub) -> None:
     push(shards(1), REPO)
-    facts = json.loads(client.repositories[REPO].head.files[MANIFEST].content)
-    assert {path: one["sha256"] for path, one in facts["files"].items()} == {
+    provenance = json.loads(client.repositories[REPO].head.files[MANIFEST].content)
+    assert {path: one["sha256"] for path, one in provenance["files"].items()} == {
         path: hashlib.sha256(bytes(content)).hexdigest() for path, content in shards(1).items() if isinstance(content, bytes)
     }
-    assert WRITER not in json.dumps(facts)
+    assert WRITER not in json.dumps(provenance)
     with pytest.raises(BadInput, match="cannot be published"):
         push({MANIFEST: b"{}"}, REPO)

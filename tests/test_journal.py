@@ -258,7 +258,7 @@ def test_killed_at_twenty_random_moments_it_ends_in_the_same_dataset(answers: An
     asked = log.read_text().splitlines()
     expected = rows(build(small_recipe(answers, "algebra", "geometry", count=40), tmp_path / "whole"))
     answered = {line for line in asked if not line.endswith(f" {PROBLEMS:.2f}")}
-    assert len(answered) == answers.asked() - answers.asked(PROBLEMS), "the same requests in all but draws beyond need"
+    assert len(answered) == answers.asked() - answers.asked(PROBLEMS), "the same requests in all but samples beyond need"
     twice = len(asked) - len(set(asked))
     assert twice <= 20 * 8, "beyond what was on its way from the engine to the journal, nothing is asked again"
     before = answers.asked()

@@ -37,7 +37,7 @@ ARGPARSE = (
     "unrecognized arguments: {0}", "argument {0}: {1}", "invalid choice: {0} (choose from {1})", "expected one argument",
     "ambiguous option: {0} could match {1}", "ignored explicit argument {0}",
 )  # fmt: skip
-ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder", "draws", "tokens", "time")
+ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder", "samples", "tokens", "time")
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_everything_that_can_be_said_is_in_the_table() -> None:
 
 def test_no_error_hides_its_text() -> None:
     """Those that tell what a function returned, which is among the phrases."""
-    told = {"_too_large(need, gpus, gpu, utilization, tensor, data)", "self.harvest.hopeless", "reason"}
+    told = {"_too_large(need, gpus, gpu, utilization, tensor, data)", "self.selection.hopeless", "reason"}
     assert {text[text.index("(") + 1 : -1] for text in phrases.unread()} == told
 
 

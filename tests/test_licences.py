@@ -69,9 +69,9 @@ def test_the_lists() -> None:
 
 
 def test_known_models_have_ids_of_the_list() -> None:
-    for facts in (*KNOWN_MODELS.values(), *KNOWN_SCORERS.values()):
-        assert facts.licence_id in DUTIES
-        assert facts.link.startswith("https://")
+    for provenance in (*KNOWN_MODELS.values(), *KNOWN_SCORERS.values()):
+        assert provenance.licence_id in DUTIES
+        assert provenance.link.startswith("https://")
 
 
 def test_an_id_of_the_hub() -> None:
@@ -129,7 +129,7 @@ def test_what_the_command_line_may_not_give(texts: list[str], says: str) -> None
 
 
 def described(model: Model) -> dict[str, Any]:
-    """A model as the facts of a build describe it."""
+    """A model as the provenance of a build describe it."""
     licence = licence_of(model, Given())
     return {"name": model.name, "revision": model.revision, "licence": asdict(licence) if licence else None}
 
@@ -193,9 +193,9 @@ def test_the_card_of_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_known_before_given_before_the_card(tmp_path: Path) -> None:
-    facts = KNOWN_MODELS[2]
-    known = licence_of(Model(facts.repository, COMMIT), Given(others="mit"))
-    assert known == Licence("llama3.3", "MIT on top of the Llama 3.3 licence", facts.duty, "known", facts.link)
+    provenance = KNOWN_MODELS[2]
+    known = licence_of(Model(provenance.repository, COMMIT), Given(others="mit"))
+    assert known == Licence("llama3.3", "MIT on top of the Llama 3.3 licence", provenance.duty, "known", provenance.link)
     own = folder(tmp_path / "own", "---\nlicense: llama3.1\n---\n")
     assert licence_of(own, Given({"own": "mit"}, "gpl-3.0")) == Licence("mit", "mit", "attribution", "given")
     assert licence_of(own, Given(others="gpl-3.0")) == Licence(
@@ -214,8 +214,8 @@ def test_licences_that_forbid(tmp_path: Path) -> None:
     assert stated.forbids
     assert "other than Llama 3" in stated.duty
     armorm = licence_of(folder(tmp_path / "armorm", architecture="LlamaForRewardModelWithGating"), Given(others="mit"))
-    facts = KNOWN_SCORERS[ARMORM]
-    assert armorm == Licence("llama3", "llama3", facts.duty, "known", facts.link, forbids=True)
+    provenance = KNOWN_SCORERS[ARMORM]
+    assert armorm == Licence("llama3", "llama3", provenance.duty, "known", provenance.link, forbids=True)
 
 
 # --- the demo model ----------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ FEATURES = datasets.Features(
         "chosen": [MESSAGE],
         "rejected": [MESSAGE],
         "has_pair": datasets.Value("bool"),
-        "score_margin": datasets.Value("float32"),
+        "score_gap": datasets.Value("float32"),
         "candidates": [{"response": datasets.Value("string"), "score": datasets.Value("float32")}],
     }
 )
@@ -55,7 +55,7 @@ def row(number: int, pair: bool = True, **changes: Any) -> Row:
         "chosen": good,
         "rejected": bad if pair else good,
         "has_pair": pair,
-        "score_margin": 0.5 if pair else None,
+        "score_gap": 0.5 if pair else None,
         "candidates": [{"response": "1", "score": 1.5}, {"response": "2", "score": None}],
     } | changes
 
@@ -152,8 +152,8 @@ BROKEN: dict[str, tuple[Callable[[], Row], str]] = {
     "not repeated": (lambda: row(1, False, messages=talk("a", "b")), "has_pair is false, but chosen and rejected do not repeat messages"),
     "unknown pair": (lambda: row(1, has_pair=None), "has_pair is null"),
     "no id": (lambda: row(1, id=None), "its id is null"),
-    "not a number": (lambda: row(1, score_margin=float("nan")), "score_margin is NaN or infinite"),
-    "infinite": (lambda: row(1, score_margin=float("-inf")), "score_margin is NaN or infinite"),
+    "not a number": (lambda: row(1, score_gap=float("nan")), "score_gap is NaN or infinite"),
+    "infinite": (lambda: row(1, score_gap=float("-inf")), "score_gap is NaN or infinite"),
     "deep inside": (lambda: row(1, candidates=[{"response": "", "score": float("inf")}]), "candidates[].score is NaN or infinite"),
 }
 
@@ -244,7 +244,7 @@ def test_features_of_a_configuration_are_one(tmp_path: Path) -> None:
     files = good(tmp_path)
     path = "algebra/train_prefs-00000-of-00001.parquet"
     reordered = datasets.Features({name: FEATURES[name] for name in [*list(FEATURES)[1:], "id"]})
-    wider = datasets.Features({**FEATURES, "score_margin": datasets.Value("float64")})
+    wider = datasets.Features({**FEATURES, "score_gap": datasets.Value("float64")})
     more = datasets.Features({**FEATURES, "extra": datasets.Value("string")})
     for features, says in ((reordered, "the order of the columns"), (wider, "instead of"), (more, "extra is there besides")):
         write(tmp_path, path, [row(1)], features)

@@ -21,14 +21,14 @@ from magpie_hf import BadInput, Model
 from magpie_hf.cli.main import parser
 from magpie_hf.engines.vllm import device
 from magpie_hf.models.known import KNOWN_MODELS, known
-from magpie_hf.models.parallel import GPUS, SEQUENCES, Layout, Need, choose, need_of, sizes, table
+from magpie_hf.models.parallel import GPUS, SEQUENCES, Need, Parallelism, choose, need_of, sizes, table
 from magpie_hf.models.shapes import SHAPES, Gpu, Shape, shape_of
 
 NAMED = {gpu.name: gpu for gpu in GPUS}
 H100 = NAMED["H100 80 GB"]
 
 
-def laid_out(number: int, name: str, count: int, **given: int) -> Layout:
+def laid_out(number: int, name: str, count: int, **given: int) -> Parallelism:
     return choose(need_of(KNOWN_MODELS[number], NAMED[name]), [NAMED[name]] * count, **given)
 
 
@@ -61,13 +61,13 @@ def test_sizes_that_vllm_can_split_a_model_into(shape: Shape, good: list[int]) -
 def test_room_is_what_weights_and_overhead_leave() -> None:
     need = Need("m", 60, Shape(10, 8, 8, 100, longest=1000))  # 32 MB of cache a request
     assert need.cache(1) == pytest.approx(0.032)
-    assert need.room(1, Gpu("g", 70)) == 0
-    assert need.room(1, Gpu("g", 70.1)) == 2  # 63.09 - 60 - 3 = 0.09
-    assert need.room(1, Gpu("g", 70), utilization=0.91) == 21  # 63.7 - 63 = 0.7
-    assert need.room(1, Gpu("g", 80)) == SEQUENCES
-    assert need.room(2, Gpu("g", 36.9)) == 13  # 33.21 - 30 - 3 = 0.21, at 0.016 a request
-    assert Need("m", 60).room(1, Gpu("g", 70)) == 0
-    assert Need("m", 60).room(1, Gpu("g", 71)) == SEQUENCES, "without a shape the weights alone are counted"
+    assert need.sequences(1, Gpu("g", 70)) == 0
+    assert need.sequences(1, Gpu("g", 70.1)) == 2  # 63.09 - 60 - 3 = 0.09
+    assert need.sequences(1, Gpu("g", 70), utilization=0.91) == 21  # 63.7 - 63 = 0.7
+    assert need.sequences(1, Gpu("g", 80)) == SEQUENCES
+    assert need.sequences(2, Gpu("g", 36.9)) == 13  # 33.21 - 30 - 3 = 0.21, at 0.016 a request
+    assert Need("m", 60).sequences(1, Gpu("g", 70)) == 0
+    assert Need("m", 60).sequences(1, Gpu("g", 71)) == SEQUENCES, "without a shape the weights alone are counted"
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_room_is_what_weights_and_overhead_leave() -> None:
     ],
 )
 def test_the_smallest_comfortable_size_as_often_as_it_goes(number: int, name: str, count: int, expected: tuple[int, int]) -> None:
-    layout = laid_out(number, name, count)
-    assert (layout.tensor, layout.data) == expected
+    parallelism = laid_out(number, name, count)
+    assert (parallelism.tensor, parallelism.data) == expected
 
 
 def test_the_line_says_what_was_chosen_and_why() -> None:
@@ -99,7 +99,7 @@ def test_the_line_says_what_was_chosen_and_why() -> None:
     assert "do not fit fewer" in str(laid_out(2, "H100 80 GB", 4))
     assert str(laid_out(4, "H200 141 GB", 3)).startswith("3 x H200 141 GB: one GPU an engine, 3 engines side by side, because 55 GB")
     assert str(laid_out(1, "H100 80 GB", 1)) == (
-        "1 x H100 80 GB: one GPU an engine, with room for only 2 whole requests at once beside 66 GB of weights"
+        "1 x H100 80 GB: one GPU an engine, with room for only 2 full-length sequences at once beside 66 GB of weights"
     )
     assert str(laid_out(2, "H100 80 GB", 5)).endswith("; 1 GPU stays idle")
     assert str(laid_out(2, "H100 80 GB", 6)).endswith("; 2 GPUs stay idle")
@@ -111,8 +111,8 @@ def test_the_line_says_what_was_chosen_and_why() -> None:
 
 def test_sizes_that_are_given_are_kept() -> None:
     for given, expected in (({"tensor": 1}, (1, 8)), ({"data": 1}, (2, 1)), ({"data": 2}, (2, 2)), ({"tensor": 8, "data": 1}, (8, 1))):
-        layout = laid_out(1, "H100 80 GB", 8, **given)
-        assert (layout.tensor, layout.data) == expected, given
+        parallelism = laid_out(1, "H100 80 GB", 8, **given)
+        assert (parallelism.tensor, parallelism.data) == expected, given
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_the_page_holds_the_table_that_is_computed() -> None:
         row = next(line for line in held.splitlines() if line.startswith(f"| {name} "))
         cell = row.split("|")[number + 1].strip()
         found = sizes(need_of(KNOWN_MODELS[number], NAMED[name]), NAMED[name])
-        assert cell == (", ".join(f"{size}" if room == SEQUENCES else f"({size})" for size, room in found.items()) or "none")
+        assert cell == (", ".join(f"{size}" if sequences == SEQUENCES else f"({size})" for size, sequences in found.items()) or "none")
 
 
 def test_the_page_gives_as_an_example_what_is_chosen() -> None:

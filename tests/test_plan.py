@@ -120,17 +120,17 @@ def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
         (["--model", "1", "--k", "1"], "k is 1, so no pairs are possible; give at least 2 candidates"),
         (["--model", "1", "--scale", "1e9"], "10,000,000,000,000 problems a domain are too many; give at most 10,000,000"),
         (["--model", "1", "--test-share", "2"], "the share of the test splits is 2.0; give one from 0"),
-        (["--model", "1", "--probe", "0"], "--probe is 0; give at least 1 problem a domain"),
-        (["--model", "1", "--probe", "3", "--push", "me/it"], "--probe measures a small build, and --push would publish it"),
-        (["--model", "1", "--probe", "3", "--ray", "auto"], "--probe measures engines of this machine or of --endpoint"),
+        (["--model", "1", "--measure", "0"], "--measure is 0; give at least 1 problem a domain"),
+        (["--model", "1", "--measure", "3", "--push", "me/it"], "--measure measures a small build, and --push would publish it"),
+        (["--model", "1", "--measure", "3", "--ray", "auto"], "--measure measures engines of this machine or of --endpoint"),
         ([], "neither --model nor --out is given"),
         (["--out", "nowhere"], "nowhere does not exist; give the --out folder of a build"),
         (["--out", "empty"], "empty is empty; give the --out folder of a build"),
         (["--out", "unplanned"], "unplanned holds a build without a plan"),
         (["--out", "newer"], "plan.json was written by a newer magpie_hf (format 99, and this one reads 1); update it"),
         (["--out", "torn"], "plan.json cannot be read (JSONDecodeError); remove it, and it is made anew"),
-        (["--model", "1", "--out", "torn"], "probe.json is no probe's record (AttributeError("),
-        (["--model", "1", "--out", "newer"], "probe.json was written by a newer magpie_hf (format 99"),
+        (["--model", "1", "--out", "torn"], "measured.json is no measurement's record (AttributeError("),
+        (["--model", "1", "--out", "newer"], "measured.json was written by a newer magpie_hf (format 99"),
         (["--model", "1", "--out", "unplanned", "--seed", "5"], "unplanned holds another build: its seed is 0, not 5"),
         (["--model", "2", "--out", "unplanned"], "unplanned holds another build: its model is deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"),
     ],
@@ -139,11 +139,11 @@ def test_what_is_wrong_is_said_in_a_line(nowhere: Path, capsys: pytest.CaptureFi
     (nowhere / "empty").mkdir()
     for name in ("unplanned", "newer", "torn"):
         (nowhere / name / "run").mkdir(parents=True)
-        (nowhere / name / "run" / "build.json").write_text(json.dumps({"name": KNOWN_MODELS[1].repository, "seed": 0, "walk": {}}))
-    for name in ("plan.json", "probe.json"):
+        (nowhere / name / "run" / "build.json").write_text(json.dumps({"name": KNOWN_MODELS[1].repository, "seed": 0, "pipeline": {}}))
+    for name in ("plan.json", "measured.json"):
         (nowhere / "newer" / "run" / name).write_text('{"format": 99}')
     (nowhere / "torn" / "run" / "plan.json").write_text('{"format": 1, "pl')
-    (nowhere / "torn" / "run" / "probe.json").write_text('{"format": 1, "date": "", "said": {}, "speeds": []}')
+    (nowhere / "torn" / "run" / "measured.json").write_text('{"format": 1, "date": "", "said": {}, "speeds": []}')
     assert main(["plan", *words]) == BAD_INPUT
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""A probe of the small model on real vLLM, the build that goes on from it, and how well the one foretold the other."""
+"""A measurement of the small model on real vLLM, the build that goes on from it, and how well the one foretold the other."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from magpie_hf.cli.commands.exits import INCOMPLETE, OK
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
 
-SMALL = "--domains algebra --k 2 --instruction-max-tokens 80 --max-tokens 96 --off-domain keep --unsolvable keep --dtype float32".split()
+SMALL = "--domains algebra --k 2 --instruction-max-tokens 80 --max-tokens 96 --off-topic keep --unsolvable keep --dtype float32".split()
 
 
 def test_a_probe_foretells_a_real_build(demo_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "magpie_hf"]
     options = ["--model", str(demo_model), *SMALL, "--min-quality", "very poor", "--out", str(out), "--count", "8"]
-    said = subprocess.run([*command, "plan", *options, "--probe", "4", "--json"], capture_output=True, text=True, timeout=550, check=True)
+    said = subprocess.run([*command, "plan", *options, "--measure", "4", "--json"], capture_output=True, text=True, timeout=550, check=True)
     plan = json.loads(said.stdout)
     assert {one["stage"]: one["kept"] for one in plan["done"]}["candidates"] == 4
     low, likely, high = plan["seconds"]["left"]
@@ -31,7 +31,7 @@ def test_a_probe_foretells_a_real_build(demo_model: Path, tmp_path: Path) -> Non
     took = time.monotonic() - began
     assert done.returncode in (OK, INCOMPLETE), done.stderr
     # How close it comes is what benchmarks/planning.py measures on a quiet machine; other tests run beside this one.
-    assert 0.4 < took / likely < 2.5, (took, plan["seconds"], json.loads((out / "run" / "probe.json").read_text())["timing"])
+    assert 0.4 < took / likely < 2.5, (took, plan["seconds"], json.loads((out / "run" / "measured.json").read_text())["timing"])
     compared = subprocess.run([*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, timeout=60, check=True)
     numbers = {one["what"]: one for one in json.loads(compared.stdout)["numbers"]}
     assert numbers["problems algebra"]["ratio"] == 1.0

@@ -1,4 +1,4 @@
-"""What a plan is made of: an engine in virtual time, what bursts tell of one, what a folder would keep, a probe, and a plan's outcome."""
+"""What a plan is made of: an engine in virtual time, what bursts tell of one, what a folder would keep, a measurement, and a plan's outcome."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from magpie_hf.planning.bursts import Burst, _fit, speed_of
 from magpie_hf.planning.engine import Clock, Request, Speed, replay
 from magpie_hf.planning.hardware import gpu_named
 from magpie_hf.planning.machines import Placing, cache_of
-from magpie_hf.planning.measured import read_probe
+from magpie_hf.planning.measure import measure
+from magpie_hf.planning.measured import read_measured
 from magpie_hf.planning.meter import metered
 from magpie_hf.planning.outcome import Keeping, outcome_of
 from magpie_hf.planning.outline import Outline
-from magpie_hf.planning.probe import probe
 from magpie_hf.planning.projection import Work, seconds_by_phase
 from magpie_hf.planning.reuse import reuse_of
-from magpie_hf.planning.simulation import Cutting, Lane, Step, seconds_of
+from magpie_hf.planning.simulation import Cutting, Quota, Step, seconds_of
 from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.workload import loads_of
 from magpie_hf.progress.events import Event, Planned, Said
@@ -72,11 +72,11 @@ def test_timers_and_requests_wait_for_each_other() -> None:
 def test_a_large_build_takes_as_long_in_parts_as_the_whole_of_it() -> None:
     sample = tuple(Request(50, 10, length) for length in range(20, 220, 10))
     steps = (Step((sample,), (1,)),), (Step((sample, sample), (1, 2)),)
-    whole = seconds_of([Lane(1300, 0.5, *steps)], SPEED, Cutting())  # 6,500 requests, of which 4,000 are simulated
+    whole = seconds_of([Quota(1300, 0.5, *steps)], SPEED, Cutting())  # 6,500 requests, of which 4,000 are simulated
     by_hand = 6500 * (115 * (0.01 / 256 + 0.001) + 10 * 0.0001)
     assert whole == pytest.approx(by_hand, rel=0.15)
-    assert seconds_of([Lane(1300, 0.5, *steps, drawn=2600, answered=1300)], SPEED, Cutting()) == 0.0
-    half = seconds_of([Lane(1300, 0.5, *steps, drawn=1300, answered=650)], SPEED, Cutting())
+    assert seconds_of([Quota(1300, 0.5, *steps, sampled=2600, answered=1300)], SPEED, Cutting()) == 0.0
+    half = seconds_of([Quota(1300, 0.5, *steps, sampled=1300, answered=650)], SPEED, Cutting())
     assert half == pytest.approx(whole / 2, rel=0.15)
 
 
@@ -134,27 +134,29 @@ def test_bursts_find_the_pace_of_an_engine(talking: Talking) -> None:
 
 
 def test_a_probe_says_how_long_the_build_will_take(talking: Talking, tmp_path: Path) -> None:
-    """The build goes on from the probe's rows; the engine's pace is known, so the time that is foretold must be the time that it takes."""
+    """The build goes on from the measurement's rows; the engine's pace is known, so the time that is foretold must be the time that it takes."""
     small, whole = paced_recipe(talking, 6), paced_recipe(talking, 40)
-    measured = probe(small, outline_of(small), {"of": "this"}, tmp_path, 64, time.monotonic())
-    assert read_probe(tmp_path) == measured
+    measured = measure(small, outline_of(small), {"of": "this"}, tmp_path, 64, time.monotonic())
+    assert read_measured(tmp_path) == measured
     assert 0.25 < measured.speeds[talking.model.name].load < 3
     assert measured.yields["algebra"][0] == 6
     kept = reuse_of(outline_of(whole), tmp_path)
     belief = believed(outline_of(whole), measured)
     shares = {key: share.mid for key, share in belief.shares.items()}
-    work = Work(belief.samples[1], belief.each, shares, measured.timing.cpu, kept.done)
+    work = Work(belief.examples[1], belief.each, shares, measured.timing.cpu, kept.done)
     foretold = sum(seconds for _, seconds in seconds_by_phase(outline_of(whole), work, measured.speeds, {}))
     foretold += measured.timing.beside
     talking.requests.clear()
     watched, engines = metered(whole)
     began = time.monotonic()
     build(watched, tmp_path)
-    took = max(one.ended for one in engines["model"].asked) - began  # what is written afterwards is loaded already, unlike in the probe
+    took = (
+        max(one.ended for one in engines["model"].asked) - began
+    )  # what is written afterwards is loaded already, unlike in the measurement
     assert 0.4 < foretold / took < 2.5, (foretold, took, measured.timing)  # other tests run beside this one
-    assert talking.asked(SOLUTIONS) == 34, "what the probe answered is not asked again"
-    with pytest.raises(BadInput, match="all rows of this probe are there already"):
-        probe(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
+    assert talking.asked(SOLUTIONS) == 34, "what the measurement answered is not asked again"
+    with pytest.raises(BadInput, match="all rows of this measurement are there already"):
+        measure(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
 
 
 def test_a_probe_of_which_nothing_can_be_published_is_measured(talking: Talking, tmp_path: Path) -> None:
@@ -166,14 +168,14 @@ def test_a_probe_of_which_nothing_can_be_published_is_measured(talking: Talking,
     talking.bounded = True
     recipe = replace(recipe, domains=(replace(domain, **short),))
     said: list[str] = []
-    measured = probe(recipe, outline_of(recipe), {}, tmp_path, 16, time.monotonic(), say=said.append)
+    measured = measure(recipe, outline_of(recipe), {}, tmp_path, 16, time.monotonic(), say=said.append)
     assert any("no row can be published" in line for line in said)
-    assert measured.samples["score"] == ()
+    assert measured.examples["score"] == ()
     assert measured.complete == (0, 3)
     belief = believed(outline_of(recipe), measured)
     assert belief.each["score"] == 0
     assert [load.requests.mid for load in loads_of(outline_of(recipe), belief) if load.stage == "score"] == [0]
-    assert read_probe(tmp_path) == measured
+    assert read_measured(tmp_path) == measured
 
 
 def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: Path) -> None:
@@ -205,7 +207,7 @@ def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: P
 def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, tmp_path: Path) -> None:
     recipe = small_recipe(answers, "algebra")
     plan = {
-        "rows": [{"domain": "algebra", "problems": 12, "draws": [10, 20, 30]}],
+        "rows": [{"domain": "algebra", "problems": 12, "samples": [10, 20, 30]}],
         "stages": [{"stage": "candidates", "tokens": [1, 1000, 2000]}],
         "seconds": {"whole": None, "left": [1.0, 20.0, 30.0]},
     }
@@ -213,7 +215,7 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
     for minute in (1, 2):
         heard: list[Event] = []
         keeping = Keeping(tmp_path, plan, {"count": 12}, heard.append, time.monotonic() - 60 * minute)
-        build(recipe, tmp_path, watch=keeping.take)
+        build(recipe, tmp_path, observer=keeping.take)
         keeping.keep()
         assert heard
     outcome = outcome_of(tmp_path)

@@ -31,7 +31,7 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
 from magpie_hf.progress import lines, noise
 from magpie_hf.progress.board import Board
-from magpie_hf.progress.events import DomainPlanned, Ended, Event, HarvestMoved, Planned, Said, ShardFinished, Speed, as_json, name_of
+from magpie_hf.progress.events import DomainPlanned, Ended, Event, Planned, Said, SelectionMoved, ShardFinished, Speed, as_json, name_of
 from magpie_hf.progress.noise import Log
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}
@@ -39,21 +39,21 @@ FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} 
 
 def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> None:
     told, said = list[Event](), list[str]()
-    build(small_recipe(answers), tmp_path, say=said.append, watch=told.append)
+    build(small_recipe(answers), tmp_path, say=said.append, observer=told.append)
     planned = next(one for one in told if not isinstance(one, Said))
     assert isinstance(planned, Planned)
     assert [(one.domain, one.target) for one in planned.domains] == [("algebra", 12), ("geometry", 12)]
-    assert planned.domains[0].draws + planned.domains[0].answers == (
-        *("instruct", "clean", "sign"),
+    assert planned.domains[0].samples + planned.domains[0].answers == (
+        *("instruct", "clean", "signature"),
         *("solutions", "candidates", "verify", "check", "score", "pair"),
     )
     shards = [one for one in told if isinstance(one, ShardFinished)]
     for domain in ("algebra", "geometry"):
-        last = [one for one in told if isinstance(one, HarvestMoved) and one.domain == domain][-1]
+        last = [one for one in told if isinstance(one, SelectionMoved) and one.domain == domain][-1]
         assert (last.accepted, last.target) == (12, 12)
-        assert last.judged == 12 + sum(last.reasons.values())
+        assert last.filtered == 12 + sum(last.reasons.values())
         for stage in planned.domains[0].answers:
-            assert sum(one.rows for one in shards if (one.domain, one.stage) == (domain, stage)) == last.judged
+            assert sum(one.rows for one in shards if (one.domain, one.stage) == (domain, stage)) == last.filtered
     spoken = [one for one in told if isinstance(one, Said | ShardFinished)]
     assert len(said) == len(spoken)
     assert all(line == one.line if isinstance(one, Said) else one.stage in line for line, one in zip(said, spoken, strict=True))
@@ -61,10 +61,10 @@ def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> N
     assert (told[-1].what, told[-1].error) == ("finished", None)
 
     again = list[Event]()
-    build(replace(small_recipe(answers), k=4), tmp_path, watch=again.append)
+    build(replace(small_recipe(answers), k=4), tmp_path, observer=again.append)
     assert isinstance(again[0], Planned)
     found = {stage for stage, found in again[0].domains[0].found.items() if found.rows}
-    assert found == {"instruct", "clean", "sign", "solutions"}
+    assert found == {"instruct", "clean", "signature", "solutions"}
     assert {one.stage for one in again if isinstance(one, ShardFinished)} == {"candidates", "verify", "score", "pair", "check"}
 
 
@@ -76,7 +76,7 @@ def test_a_watcher_that_fails_hears_no_more_and_harms_nothing(answers: Answers, 
         heard += 1
         raise RuntimeError("no")
 
-    watched = build(small_recipe(answers), tmp_path / "watched", watch=fails)
+    watched = build(small_recipe(answers), tmp_path / "watched", observer=fails)
     alone = build(small_recipe(answers), tmp_path / "alone")
     assert heard == 1
     assert "what watches this build failed" in caplog.text
@@ -88,13 +88,13 @@ def test_a_board_knows_what_is_left() -> None:
     board.take(Planned("out", (DomainPlanned("algebra", 100, ("instruct",), ("pair",), {}),)))
     assert (board.needed("algebra"), board.left(board.began + 10)) == (None, None)
     board.take(ShardFinished("algebra", "instruct", 60, 40.0, 600, {}))
-    board.take(HarvestMoved("algebra", 60, 50, 100, {"twin": 10}))
+    board.take(SelectionMoved("algebra", 60, 50, 100, {"near_duplicate": 10}))
     assert board.needed("algebra") == 120
     assert board.left(board.began + 10) is None, "no pair was made, so nobody knows how long that takes"
     board.take(ShardFinished("algebra", "pair", 60, 20.0, 0, {}))
     assert board.left(board.began + 10) == pytest.approx(10), "half of the work in as much time"
     board.take(ShardFinished("algebra", "instruct", 70, 40.0, 700, {}))
-    board.take(HarvestMoved("algebra", 125, 100, 100, {"twin": 25}))
+    board.take(SelectionMoved("algebra", 125, 100, 100, {"near_duplicate": 25}))
     assert (board.done("instruct", "algebra"), board.needed("algebra"), board.is_finished("instruct")) == (125, 125, True)
     board.take(ShardFinished("algebra", "pair", 65, 20.0, 0, {}))
     assert board.left(board.began + 30) == 0
@@ -112,17 +112,17 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
         clock[0] += 0.5
         view.take(ShardFinished("algebra", "instruct", 20, 1.0, 10, {}))
         view.take(ShardFinished("algebra", "pair", 20, 1.0, 10, {}))
-        view.take(HarvestMoved("algebra", 20 * number, min(3000, 16 * number), 3000, {"twin": 4 * number}))
+        view.take(SelectionMoved("algebra", 20 * number, min(3000, 16 * number), 3000, {"near_duplicate": 4 * number}))
         view.take(Speed("it", 256, 10, 4200.0, 4000.0, 5000.0))
     view.take(Said("a warning", "warning"))
     assert err.getvalue() == "a warning\n"
     said = out.getvalue().splitlines()
     assert said[0] == (
         "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, best half minute here 5,000 (now 84% of it); "
-        "256 requests in flight; 0:01:05 left; dropped: 236 twin"
+        "256 requests in flight; 0:01:05 left; dropped: 236 near-duplicate"
     )
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [
-        "algebra: 3,000 problems of 3,760 draws",
+        "algebra: 3,000 problems of 3,760 samples",
         "instruct finished: 3,760 rows",
         "pair finished: 3,760 rows",
     ]
@@ -144,11 +144,11 @@ def test_a_live_view_fits_its_terminal(columns: int, cell: str, tmp_path: Path) 
     assert "noise" not in text
     assert text.index("what is planned") < text.index("the engine died; it is started again") < text.index("engine restarts: 1")
     assert text.rindex("\x1b[?25l") < text.rindex("\x1b[?25h"), "the cursor is there again"
-    drawn = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines()
-    last = drawn[max(at for at, line in enumerate(drawn) if line.startswith("stage")) :]
+    sampled = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines()
+    last = sampled[max(at for at, line in enumerate(sampled) if line.startswith("stage")) :]
     assert any(line.startswith("instruct") and cell in line for line in last), last
     assert any(line.startswith("accepted") for line in last)
-    assert max(map(len, drawn)) <= columns
+    assert max(map(len, sampled)) <= columns
     assert (re.search(r"\x1b\[[0-9;]*3[1-7]m", text) is None) == (columns == 40), "NO_COLOR is heeded"
 
 
@@ -162,7 +162,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     with Terminal(shown("live", tmp_path, 60), tmp_path, 80, TERM="xterm-256color") as terminal:
         terminal.expect("requests in flight")
         fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-        terminal.expect("all domains")  # drawn for the new size
+        terminal.expect("all domains")  # sampled for the new size
         terminal.type(CTRL_C)
         terminal.expect("magpie-hf: stopped; nothing was begun. Go on with: ")
         code, text = terminal.end()
@@ -272,7 +272,7 @@ def test_events_are_json_on_stdout_and_nothing_else(
         assert set(event) == FIELDS[event["event"]]
     names = [event["event"] for event in events]
     assert names[0] == "said"
-    assert set(names) >= {"said", "planned", "shard_finished", "harvest_moved", "ended"}
+    assert set(names) >= {"said", "planned", "shard_finished", "selection_moved", "ended"}
     assert [event["kind"] for event in events if event["event"] == "said"][-1] == "result"
     assert "noise of an engine" in (tmp_path / "out" / "run" / noise.NAME).read_text()
 
@@ -310,5 +310,5 @@ def test_every_event_comes_to_plain_values() -> None:
     assert as_json(planned) == {
         "event": "planned",
         "folder": "out",
-        "domains": [{"domain": "algebra", "target": 10, "draws": ["instruct"], "answers": ["pair"], "found": {}}],
+        "domains": [{"domain": "algebra", "target": 10, "samples": ["instruct"], "answers": ["pair"], "found": {}}],
     }

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM an
 
 # A model of this size labels by chance, and hardly ever agrees with itself.
 SMALL = ["--domains", "algebra,geometry", "--count", "5", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "192", *FAST]
-LENIENT = ["--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep", "--rl-agreement", "0.3", "--test-share", "0.3"]
+LENIENT = ["--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep", "--rl-majority-share", "0.3", "--test-share", "0.3"]
 
 
 def build(hub: LoopbackHub, home: Path, model: Path, out: Path, *words: str) -> tuple[int, str]:

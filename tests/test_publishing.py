@@ -70,7 +70,7 @@ def built(unlicensed: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """A build of two domains with every kind of configuration and split."""
     out = tmp_path_factory.mktemp("built") / "out"
     recipe = small_recipe(Answers(resolve(str(unlicensed)), answers=3), count=40, k=5)
-    return out, build(replace(recipe, rl_agreement=0.3, held_out=HeldOut(0.3)), out)
+    return out, build(replace(recipe, rl_majority_share=0.3, held_out=HeldOut(0.3)), out)
 
 
 def test_every_configuration_and_split_loads_again(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Bui
     assert code == OK, said
     assert "です" in (tmp_path / "ja" / "README.md").read_text()
     mine = tmp_path / "mine.jinja"
-    mine.write_text("---\n{{ metadata }}\n---\n# Mine: {{ facts.k }} candidates\n")
+    mine.write_text("---\n{{ metadata }}\n---\n# Mine: {{ provenance.k }} candidates\n")
     own = [*LICENCE, "--card-template", str(mine)]
     code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *own, "--to", str(tmp_path / "own")))
     assert code == OK, said
@@ -275,11 +275,11 @@ def test_a_record_of_another_version_is_said(built: Build, tmp_path: Path) -> No
     copy = tmp_path / "copy"
     shutil.copytree(built[0], copy)
     for name, content, message in (
-        ("facts.json", "{}", "facts.json is of another version"),
-        ("facts.json", "[]", "holds no JSON object"),
-        ("draws.json", "{}", "draws.json is not what this version writes"),
+        ("provenance.json", "{}", "provenance.json is of another version"),
+        ("provenance.json", "[]", "holds no JSON object"),
+        ("samples.json", "{}", "samples.json is not what this version writes"),
         ("build.json", "[]", "the record in .* cannot be read"),
-        ("harvest.json", "[]", "the record in .* cannot be read"),
+        ("selection.json", "[]", "the record in .* cannot be read"),
     ):
         before = (copy / "run" / name).read_text()
         (copy / "run" / name).write_text(content)

@@ -237,7 +237,7 @@ def test_what_does_not_fit_is_refused(two: RayCluster, engine: Logged, answers: 
     assert "Ray placed no worker within 2 s; one needs 64 CPUs" in refusal(lambda: build(recipe, tmp_path / "out", runner=large))
     assert "context is -1" in refusal(lambda: build(recipe_of(Picky(answers.model), answers), tmp_path / "out", runner=two))
     assert list(tmp_path.iterdir()) == [], "nothing is written"
-    runner, steps = large(tmp_path / "run"), recipe.draws(recipe.domains[0])[0][1]
+    runner, steps = large(tmp_path / "run"), recipe.samples(recipe.domains[0])[0][1]
     with pytest.raises(EngineError, match=r"for 2 s no worker has lived on Ray; one needs 64 CPUs"):
         session(runner, engine, [Task(steps, seed_rows("algebra", 0, 0, 4), lambda rows: [])])
 
@@ -327,5 +327,5 @@ def test_a_build_on_vllm_on_ray_equals_one_in_this_process(nodes: Any, demo_mode
     assert {"instruct", "solutions", "candidates"} <= {Path(file).parent.name.rpartition("-")[0] for file in both}
     assert {file: made["ray"][file] for file in both} == {file: made["local"][file] for file in both}
     ahead = made["ray"].keys() ^ made["local"].keys()
-    assert all("instruct-" in file or "clean-" in file or "sign-" in file for file in ahead), "only draws that nobody needed differ"
+    assert all("instruct-" in file or "clean-" in file or "sign-" in file for file in ahead), "only samples that nobody needed differ"
     assert len(asked["ray"] & asked["local"]) > 20

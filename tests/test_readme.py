@@ -16,7 +16,7 @@ from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS, known
 from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.cleaning.rules import RULES
-from magpie_hf.reasons import DRAWS
+from magpie_hf.reasons import SAMPLES
 from magpie_hf.run import stopping
 from magpie_hf.text import language
 
@@ -44,7 +44,7 @@ def model_table() -> str:
 
 
 def reason_table() -> str:
-    return "\n".join(f"| `{code}` | {meaning} |" for code, meaning in DRAWS.items())
+    return "\n".join(f"| `{code}` | {meaning} |" for code, meaning in SAMPLES.items())
 
 
 def japanese_domain_table() -> str:
@@ -70,14 +70,14 @@ def japanese_model_table() -> str:
 
 def japanese_reason_table() -> str:
     meanings = yaml.safe_load((ROOT / "cards" / "words.ja.yaml").read_text(encoding="utf-8"))["reasons"]
-    return "\n".join(f"| `{code}` | {meanings[code]} |" for code in DRAWS)
+    return "\n".join(f"| `{code}` | {meanings[code]} |" for code in SAMPLES)
 
 
 def test_every_reason_has_its_meaning() -> None:
-    judged = {"contaminated", "not_tagged", "unsolvable", "quality", "difficulty", "off_domain", "twin"}
+    filtered = {"contaminated", "not_tagged", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate"}
     assert (
-        set(DRAWS)
-        == {rule.reason for rule in RULES} | {"length", "no_room", "killed_engine", "empty", "special_tokens", "language"} | judged
+        set(SAMPLES)
+        == {rule.reason for rule in RULES} | {"length", "context_full", "killed_engine", "empty", "special_tokens", "language"} | filtered
     )
     assert all(f"`{name}`" in README for name in PRESETS)
 
@@ -137,9 +137,9 @@ def test_every_other_command_parses_and_does_what_is_said() -> None:
     commands = re.findall(r"^magpie-hf ((?:plan|show|report|publish) .*?)(?:  +#.*)?$", README + JAPANESE, flags=re.MULTILINE)
     given = [cli.parser().parse_args(shlex.split(command)) for command in commands]
     assert {one.command for one in given} == {"plan", "show", "report", "publish"}
-    assert {one.probe for one in given if one.command == "plan"} == {None, plan.PROBE}
-    assert f"builds {plan.PROBE} problems a domain" in README
-    assert f"1 分野 {plan.PROBE} 問を作成" in JAPANESE
+    assert {one.measure for one in given if one.command == "plan"} == {None, plan.MEASURED}
+    assert f"builds {plan.MEASURED} problems a domain" in README
+    assert f"1 分野 {plan.MEASURED} 問を作成" in JAPANESE
     assert f"below {report.DEFAULT} MB (`--max-megabytes`)" in README
     assert f"{report.DEFAULT} MB に収まります(`--max-megabytes`)" in JAPANESE
 

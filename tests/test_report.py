@@ -119,17 +119,19 @@ def test_the_numbers_are_those_of_the_card(built: Path, page_file: Path, opened:
     for text, (domain, tally) in zip(rows, contents.tallies.items(), strict=True):
         funnel = tally.funnel
         shown = [cell.replace(",", "") for cell in text.split("\t")]
-        expected = [domain, funnel.draws.drawn, sum(funnel.draws.dropped.values()), funnel.problems, funnel.sft, funnel.candidates]
+        expected = [domain, funnel.samples.sampled, sum(funnel.samples.dropped.values()), funnel.problems, funnel.sft, funnel.candidates]
         assert shown[:6] == list(map(str, expected))
         assert str(tally.pairs.count) in shown
     told = page.locator("#overview section").nth(1).inner_text()
     for tally in contents.tallies.values():
-        for reason in (*tally.funnel.draws.dropped, *tally.funnel.cut_candidates, *tally.pairs.lost):
+        for reason in (*tally.funnel.samples.dropped, *tally.funnel.cut_candidates, *tally.pairs.lost):
             assert reason in told
     made = sum(event["tokens"] for event in read(built) if event["event"] == "interval")
     assert f"{made:,} tokens in" in page.inner_text("#overview")
     names = page.locator("figcaption strong").all_inner_texts()
-    assert {"Tokens of a problem", "Scores of candidates", "Margins of pairs", "Agreement of final answers", "Kind of pair"} <= set(names)
+    assert {"Tokens of a problem", "Scores of candidates", "Score gaps of pairs", "Majority share of final answers", "Kind of pair"} <= set(
+        names
+    )
     assert page.locator("figure svg[role=img][aria-label]").count() >= 6
     assert page.locator("figure details table").count() >= 6, "each has its numbers as a table"
 
@@ -151,7 +153,7 @@ def test_a_row_shows_all_that_was_made_of_it(built: Path, page_file: Path, opene
     assert "problem_temperature" in text
 
 
-def test_dropped_draws_say_why(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+def test_dropped_samples_say_why(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
     rows = [row for file in built.glob("run/dropped/*/*.parquet") for row in pq.read_table(file).to_pylist()]
     one = opened(page_file, "overview")
     one.page.click("text=length")
@@ -231,13 +233,13 @@ def test_search_filters_order_and_keys(built: Path, page_file: Path, opened: Cal
     assert 8 < page.locator(".item").count() < 40, "only what can be seen is there"
     page.select_option("#by-domain", "geometry")
     assert found() == 30
-    page.select_option("#by-kind", "style")
-    assert found() == sum(row["domain"] == "geometry" and row["pair_kind"] == "style" for row in pq_rows(built))
+    page.select_option("#by-kind", "score")
+    assert found() == sum(row["domain"] == "geometry" and row["pair_kind"] == "score" for row in pq_rows(built))
     page.click("text=Reset")
     page.wait_for_function("() => document.getElementById('found').textContent.startsWith('60 ')")
-    page.fill("#least-agreement", "0.9")
-    assert found() == sum((row["answer_agreement"] or 0) >= 0.9 for row in pq_rows(built)) > 0
-    page.fill("#least-agreement", "")
+    page.fill("#least-majority_share", "0.9")
+    assert found() == sum((row["majority_share"] or 0) >= 0.9 for row in pq_rows(built)) > 0
+    page.fill("#least-majority_share", "")
     word = rows[0]["problem"].split("rank ")[1].split()[0]
     page.fill("#search", f"RANK {word}")
     page.wait_for_function("() => document.getElementById('found').textContent.startsWith('1 ')")
@@ -247,9 +249,9 @@ def test_search_filters_order_and_keys(built: Path, page_file: Path, opened: Cal
     page.wait_for_function("() => /^[3-6]\\d /.test(document.getElementById('found').textContent)")
     page.fill("#search", "")
     page.wait_for_function("() => document.getElementById('found').textContent.startsWith('60 ')")
-    page.click("#heads [data-by=margin]")
-    margins = [text.split("\n")[4] for text in page.locator(".item").all_inner_texts()]
-    numbers = [float(text) for text in margins if text != "–"]
+    page.click("#heads [data-by=score_gap]")
+    score_gaps = [text.split("\n")[4] for text in page.locator(".item").all_inner_texts()]
+    numbers = [float(text) for text in score_gaps if text != "–"]
     assert numbers == sorted(numbers, reverse=True)
     assert numbers
     page.focus("#scroll")
@@ -389,7 +391,7 @@ def test_room_is_divided_and_kept_to() -> None:
     assert zlib.decompress(deflated(["\ud800"])).decode("utf-8", "surrogatepass") == '["\ud800"]'
 
 
-def test_speed_is_drawn_over_time(tmp_path: Path) -> None:
+def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
     interval = {"event": "interval", "engine": "m", "seconds": 10.0, "running": 8.0, "requests": 3, "prompt_tokens": 5}
     events = [
         {"event": "build", "at": 1000.0, "what": "began", "seconds": 0.0},
@@ -441,13 +443,13 @@ def test_bad_input_is_one_line(
     if harm:
         shutil.copytree(built, "run")
     if harm == "newer":
-        facts = json.loads(Path("run/run/facts.json").read_text())
-        Path("run/run/facts.json").write_text(json.dumps({**facts, "format": 99}))
+        provenance = json.loads(Path("run/run/provenance.json").read_text())
+        Path("run/run/provenance.json").write_text(json.dumps({**provenance, "format": 99}))
     if harm == "gone":
         next(Path("run/algebra").glob("*.parquet")).unlink()
     if harm == "begun":
         record = json.loads(Path("run/run/build.json").read_text())
-        for folder in ("dropped", *record["walk"], "harvest"):
+        for folder in ("dropped", *record["pipeline"], "selection"):
             shutil.rmtree(Path("run/run") / folder)
         Path("run/run/build.json").write_text(json.dumps({**record, "finished": None}))
     before = sorted(tmp_path.rglob("*"))

@@ -397,8 +397,8 @@ def test_the_stage_keeps_the_parts_of_a_score_and_reads_what_it_is_told(armorm: 
     assert said(armorm, rating.asked[1][0]) == ANSWERED.format("A?", "4")
     assert len(first["objectives"]) == len(first["gate"]) == 19
     assert cut == {"score": None, "reason": "length", "objectives": None, "gate": None, "request": None}
-    known_to_a_kin = Journal(None, stage.recall({"scores": [[first, cut]]}))
-    with keeping(known_to_a_kin):
+    known_to_an_earlier_stage = Journal(None, stage.reusable({"scores": [[first, cut]]}))
+    with keeping(known_to_an_earlier_stage):
         assert stage(batch)["scores"] == [[first, cut]]
     assert len(rating.asked) == 2, "a finished score is found again, with its parts"
     whole = replace(scorer, read="whole")
@@ -409,7 +409,7 @@ def test_the_stage_keeps_the_parts_of_a_score_and_reads_what_it_is_told(armorm: 
 
 def test_what_a_scorer_is(armorm: Model) -> None:
     scorer = RewardModel(VLLM(armorm, runner="pooling"))
-    assert fingerprint(RewardModel(VLLM(armorm, runner="pooling", form="async"), most_faults=1.0)) == fingerprint(scorer)
+    assert fingerprint(RewardModel(VLLM(armorm, runner="pooling", form="async_llm"), most_faults=1.0)) == fingerprint(scorer)
     assert len({fingerprint(one) for one in (scorer, replace(scorer, read="whole"), replace(scorer, over_steps="product"))}) == 3
     assert VLLM(armorm, runner="pooling") != VLLM(armorm), "two live engines"
     assert identity(VLLM(armorm, runner="pooling")) == identity(VLLM(armorm)), "one model"
@@ -453,18 +453,18 @@ def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(answers
     assert told.count("rated") == len([line for line in told[:before] if line == "rated"]), "nothing is asked again"
 
 
-# --- facts and the command line ----------------------------------------------------------------------------------------------
+# --- provenance and the command line ----------------------------------------------------------------------------------------------
 
 
 def test_licences_travel_with_the_scorer() -> None:
-    assert {name for name, facts in KNOWN_SCORERS.items() if facts.forbids} == {ARMORM}
+    assert {name for name, provenance in KNOWN_SCORERS.items() if provenance.forbids} == {ARMORM}
     assert KNOWN_SCORERS[ARMORM].context == 8192
     default = known(DEFAULT_REWARD_MODEL)
     assert default is not None
     assert (default.licence, default.duty) == ("Apache-2.0", "attribution")
-    for facts in KNOWN_SCORERS.values():
-        assert known(facts.repository) is facts
-        assert facts.architecture.endswith(("ForSequenceClassification", "RewardModel", "WithGating"))
+    for provenance in KNOWN_SCORERS.values():
+        assert known(provenance.repository) is provenance
+        assert provenance.architecture.endswith(("ForSequenceClassification", "RewardModel", "WithGating"))
 
 
 @pytest.mark.parametrize(
@@ -500,19 +500,19 @@ def test_the_plan_tells_what_a_licence_forbids(
     monkeypatch.chdir(tmp_path)
     assert main(["build", "--model", str(demo_model), "--scorer", scorer]) == BAD_INPUT, "it needs a GPU"
     out, error = capsys.readouterr()
-    facts = KNOWN_SCORERS[repository]
-    assert f"scorer   {repository} ({facts.licence}; reads up to {facts.context:,} tokens)" in out
-    assert (f"licence  {facts.licence} of {repository}: its clause 1.b.v forbids using outputs" in out) == warned
-    assert f"reward model {repository} needs about {facts.weight_gigabytes:.0f} GB for its weights, so a GPU" in error
+    provenance = KNOWN_SCORERS[repository]
+    assert f"scorer   {repository} ({provenance.licence}; reads up to {provenance.context:,} tokens)" in out
+    assert (f"licence  {provenance.licence} of {repository}: its clause 1.b.v forbids using outputs" in out) == warned
+    assert f"reward model {repository} needs about {provenance.weight_gigabytes:.0f} GB for its weights, so a GPU" in error
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_of_ones_own_is_known_by_its_architecture(armorm: Model, demo_model: Path) -> None:
-    facts = KNOWN_SCORERS[ARMORM]
-    assert facts_of(armorm) is facts
+    provenance = KNOWN_SCORERS[ARMORM]
+    assert facts_of(armorm) is provenance
     assert armorm.path is not None
     lines = heading((), {"model": str(demo_model), "scorer": armorm.path}, 3, "out")
-    assert f"licence  {facts.licence} of {ARMORM}: {facts.duty}" in lines
+    assert f"licence  {provenance.licence} of {ARMORM}: {provenance.duty}" in lines
     assert facts_of(resolve(str(demo_model))) is None
 
 

@@ -122,7 +122,7 @@ CHUNKED = (("enable_chunked_prefill", True), ("max_num_batched_tokens", 96), ("m
 )
 def test_armorm_says_what_plain_torch_says(more: tuple[tuple[str, Any], ...], case: Case) -> None:
     """Scores, objectives and gates of 64 problems with 4 answers each, at once, in order; with the cache cold and warm."""
-    engine = engine_of(case.folder, form="stepped", more=more)
+    engine = engine_of(case.folder, form="llm_engine", more=more)
     scorer = RewardModel(engine)
     engine.check()
     scorer.check()
@@ -173,7 +173,7 @@ def test_long_texts_are_scored_whole_or_not_at_all(case: Case) -> None:
 
 def test_an_engine_that_is_killed_while_it_rates_is_opened_again(case: Case) -> None:
     """In the async form, whose scores are held to plain torch here: with a cold cache before and after the kill, then with a warm one."""
-    engine = engine_of(case.folder, form="async")
+    engine = engine_of(case.folder, form="async_llm")
     scorer = RewardModel(engine)
     others = set(multiprocessing.active_children())
     scorer(case.problems[:1], case.answers[:1])
@@ -311,7 +311,7 @@ def test_the_command_line_with_a_reward_model_loads_each_model_once(demo_model: 
     rater = tiny.armorm(tmp_path / "rater", max_position_embeddings=4096)
     arguments = ["build", "--model", str(demo_model), "--scorer", str(rater), "--domains", "algebra", "--count", "4", "--k", "3", *FAST]
     small = ["--instruction-max-tokens", "64", "--max-tokens", "256", "--kv-cache-gb", "0.5", "--shard-size", "2", "--out", "out",
-             "--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
+             "--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", COUNTING, *arguments, *small], cwd=tmp_path, capture_output=True, text=True, timeout=550, check=False
     )

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from test_stage import Script, byte_model, candidate, id_of
 
 from magpie_hf.answers.extraction import boxed_answer
-from magpie_hf.card.stats import COUNTED, Answers, Draws, Funnel, Pairs, Tally, Tokens, draws_of, tallies, tokens
+from magpie_hf.card.stats import COUNTED, Answers, Funnel, Pairs, Samples, Tally, Tokens, samples_of, tallies, tokens
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import NO_ROOM, Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -44,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def rated(model: Model, masses: dict[str, float]) -> Completion:
-    """The completion whose first token is drawn with these probabilities."""
+    """The completion whose first token is sampled with these probabilities."""
     first = sorted(((id_of(model, token), math.log(mass)) for token, mass in masses.items()), key=lambda one: -one[1])
     return Completion("", "length", 30, 1, tuple(first))
 
@@ -74,7 +74,7 @@ def test_the_score_is_the_mean_rating_under_the_models_probabilities(masses: dic
 
 def test_each_response_has_its_own_score_in_order(model: Model) -> None:
     completions = [rated(model, {"2": 1.0}), rated(model, {"x": 1.0}), Completion("", NO_ROOM, 9000, 0), rated(model, {"4": 1.0})]
-    assert judged(model, *completions) == [Score(2.0), Score(None, "not_rated"), Score(None, "no_room"), Score(4.0)]
+    assert judged(model, *completions) == [Score(2.0), Score(None, "not_rated"), Score(None, "context_full"), Score(4.0)]
     assert judged(model) == []
 
 
@@ -105,7 +105,7 @@ def test_no_mass_at_all_is_no_rating_whatever_the_bound(model: Model) -> None:
 
 
 def test_no_room_is_its_own_reason(model: Model) -> None:
-    assert judged(model, Completion("", NO_ROOM, 9000, 0)) == [Score(None, "no_room")]
+    assert judged(model, Completion("", NO_ROOM, 9000, 0)) == [Score(None, "context_full")]
 
 
 PROBLEM = r"Let $S=\{x\in\mathbb{R}\}$, {response}, {problem}, {0}, {}, %s and $\frac{1}{2}$."
@@ -137,7 +137,7 @@ def test_a_judge_that_thinks_is_given_an_empty_thought(tmp_path: Path) -> None:
 def test_a_judge_is_what_it_asks_and_not_where_it_runs(model: Model) -> None:
     judge = Judge(VLLM(model))
     assert (judge.suffix, judge.title) == ("judge", "judge byte/chatml")
-    assert fingerprint(Judge(VLLM(model, tensor_parallel_size=4, form="async"))) == fingerprint(judge)
+    assert fingerprint(Judge(VLLM(model, tensor_parallel_size=4, form="async_llm"))) == fingerprint(judge)
     others = [replace(judge, rubric="{problem}{response}"), replace(judge, min_mass=0.5), Judge(VLLM(replace(model, revision="r")))]
     assert len({fingerprint(one) for one in [judge, *others]}) == 4
     judge.check()
@@ -230,20 +230,20 @@ def row(**changed: Any) -> dict[str, Any]:
         "min_neighbor_distance": 0.25,
         "raw_num_tokens": 12,
         "solutions": [candidate("solution", answer_text=r"\boxed{1}")],
-        "candidates": [candidate("good", answer_text=r"\boxed{2}"), candidate("cut", "length"), candidate("bad", answer_text="none")],
+        "candidates": [candidate("good", answer_text=r"\boxed{2}"), candidate("truncated", "length"), candidate("bad", answer_text="none")],
         "scores": [one_score(4.0), no_score("length"), one_score(1.5)],
         "answers": ["2", None, None],
-        "answer_classes": [0, None, None],
-        "class_sizes": [1],
+        "answer_clusters": [0, None, None],
+        "cluster_sizes": [1],
         "in_majority": [None, None, None],
         "answer_kind": "answer",
         "majority_answer": None,
-        "agreement": 1.0,
+        "majority_share": 1.0,
         "mean_num_tokens": 7.0,
         "solution_agrees": None,
         "chosen_index": 0,
         "rejected_index": 2,
-        "pair_kind": "style",
+        "pair_kind": "score",
         "pair_reason": None,
         "unknown_pairs": 0,
         "accepted_as": "algebra",
@@ -253,7 +253,7 @@ def row(**changed: Any) -> dict[str, Any]:
 
 
 CUT = {"solutions": [candidate("torn", "length")]}
-UNPAIRED = {"chosen_index": None, "rejected_index": None, "pair_kind": None, "pair_reason": "margin"}
+UNPAIRED = {"chosen_index": None, "rejected_index": None, "pair_kind": None, "pair_reason": "score_gap"}
 DROPPED = {
     **UNPAIRED, "accepted_as": None, "problem": None, "solutions": None, "candidates": None, "scores": None,
 }  # fmt: skip
@@ -301,21 +301,21 @@ def test_a_row_with_everything() -> None:
     for split in SPLITS:
         (one,) = export(split, row())
         assert (said(one["messages"]), said(one["chosen"]), said(one["rejected"])) == ("solution", "good", "bad")
-        assert (one["has_pair"], one["score_chosen"], one["score_rejected"], one["score_margin"]) == (True, 4.0, 1.5, 2.5)
+        assert (one["has_pair"], one["score_chosen"], one["score_rejected"], one["score_gap"]) == (True, 4.0, 1.5, 2.5)
         assert (one["problem"], one["solution"], one["answer"]) == ("P", "solution", "1")
         assert (one["problem_tokens"], one["solution_tokens"], one["finish_reason"]) == (12, 7, "stop")
         assert (one["chosen_tokens"], one["rejected_tokens"]) == (7, 7)
-        columns = ("pair_kind", "answer_kind", "majority_answer", "answer_agreement", "answer_votes", "solution_agrees", "candidate_tokens")
-        assert [one[column] for column in columns] == ["style", "answer", None, 1.0, 1, None, 7.0]
+        columns = ("pair_kind", "answer_kind", "majority_answer", "majority_share", "answer_votes", "solution_agrees", "candidate_tokens")
+        assert [one[column] for column in columns] == ["score", "answer", None, 1.0, 1, None, 7.0]
         assert one["generation"] == {**dict(GENERATION), "seed": 11, "asked_with": "user: Solve it."}
 
 
 def test_all_candidates_of_a_problem() -> None:
     (one,) = exported(ExportCandidates("algebra", HeldOut(0), "train"), row())
-    nothing = {"score": None, "score_reason": None, "objectives": None, "gate": None, "answer": None, "answer_class": None}
+    nothing = {"score": None, "score_reason": None, "objectives": None, "gate": None, "answer": None, "answer_cluster": None}
     whole = {**nothing, "reason": None, "in_majority": None, "finish_reason": "stop", "num_tokens": 7}
     cut = {**whole, "response": None, "reason": "length", "finish_reason": "length", "score_reason": "length"}
-    good, bad = {**whole, "response": "good", "score": 4.0, "answer": "2", "answer_class": 0}, {**whole, "response": "bad", "score": 1.5}
+    good, bad = {**whole, "response": "good", "score": 4.0, "answer": "2", "answer_cluster": 0}, {**whole, "response": "bad", "score": 1.5}
     assert [{key: tried[key] for key in sorted(tried)} for tried in one["candidates"]] == [
         {key: tried[key] for key in sorted(tried)} for tried in (good, {**cut, "num_tokens": one["candidates"][1]["num_tokens"]}, bad)
     ]
@@ -323,15 +323,15 @@ def test_all_candidates_of_a_problem() -> None:
         "problem",
         "solution_reason",
         "answer_kind",
-        "answer_agreement",
+        "majority_share",
         "answer_votes",
         "chosen_index",
         "rejected_index",
         "pair_kind",
     )
-    assert [one[column] for column in columns] == ["P", None, "answer", 1.0, 1, 0, 2, "style"]
+    assert [one[column] for column in columns] == ["P", None, "answer", 1.0, 1, 0, 2, "score"]
     (lost,) = exported(ExportCandidates("algebra", HeldOut(0), "train"), row(**UNPAIRED, **CUT))
-    assert (lost["pair_reason"], lost["solution_reason"], lost["chosen_index"]) == ("margin", "length", None)
+    assert (lost["pair_reason"], lost["solution_reason"], lost["chosen_index"]) == ("score_gap", "length", None)
     assert list(one["candidates"][0]) == list(CANDIDATES["candidates"].feature)
     assert Dataset.from_list([one], features=CANDIDATES)[0] == one
     assert exported(ExportCandidates("geometry", HeldOut(0), "train"), row()) == []
@@ -345,7 +345,7 @@ def test_a_problem_is_on_one_side_in_every_export() -> None:
     for stage in (
         partial(ExportText, text="sft", generation=GENERATION),
         partial(ExportText, text="prefs", generation=GENERATION),
-        partial(ExportRL, min_agreement=0.5),
+        partial(ExportRL, min_majority_share=0.5),
         ExportCandidates,
     ):
         train, test = ([one["id"] for one in exported(stage("algebra", held_out, side), *rows)] for side in ("train", "test"))
@@ -358,7 +358,7 @@ def test_a_row_without_a_pair_says_the_same_three_times() -> None:
     assert one["messages"] == one["chosen"] == one["rejected"]
     assert said(one["messages"]) == "solution"
     assert one["has_pair"] is False
-    assert (one["score_chosen"], one["score_rejected"], one["score_margin"]) == (None, None, None)
+    assert (one["score_chosen"], one["score_rejected"], one["score_gap"]) == (None, None, None)
 
 
 def test_a_pair_without_a_complete_answer_publishes_the_chosen_one() -> None:
@@ -391,8 +391,8 @@ def test_no_cut_answer_is_ever_published(split: str, solution: str, tries: list[
         no_score(tried["reason"]) if tried["reason"] else one_score(score) for tried, (_, score) in zip(candidates, tries, strict=True)
     ]
     silent: list[None] = [None] * len(tries)
-    paired = Pair()({"candidates": [candidates], "scores": [scores], "in_majority": [silent], "agreement": [None]})
-    votes = {"class_sizes": [], "answers": silent, "answer_classes": silent, "in_majority": silent, "agreement": None}
+    paired = Pair()({"candidates": [candidates], "scores": [scores], "in_majority": [silent], "majority_share": [None]})
+    votes = {"cluster_sizes": [], "answers": silent, "answer_clusters": silent, "in_majority": silent, "majority_share": None}
     indexes = {column: paired[column][0] for column in ("chosen_index", "rejected_index", "pair_kind")}
     rows = export(split, row(solutions=[answer(solution)], candidates=candidates, scores=scores, **votes, **indexes))
     assert (split == "train_sft" and solution.startswith("cut")) <= (not rows)
@@ -403,7 +403,7 @@ def test_no_cut_answer_is_ever_published(split: str, solution: str, tries: list[
         assert one["finish_reason"] == "stop"
         assert (one["chosen"] != one["rejected"]) == one["has_pair"]
         assert one["has_pair"] or one["messages"] == one["chosen"] == one["rejected"]
-        assert not one["has_pair"] or one["score_margin"] > 0
+        assert not one["has_pair"] or one["score_gap"] > 0
         assert None not in (one["messages"], one["chosen"], one["rejected"])
 
 
@@ -457,8 +457,8 @@ class Part:
         yield {column: self.columns[column] for column in columns}
 
 
-def draws(**changed: Any) -> dict[str, list[Any]]:
-    """Six draws, of which two were dropped."""
+def samples(**changed: Any) -> dict[str, list[Any]]:
+    """Six samples, of which two were dropped."""
     accepted = ["algebra", None, "algebra", "algebra", None, "algebra"]
     dropped = [None, "length", None, None, "empty", None]
     return {"accepted_as": accepted, "dropped": dropped, "tags": [None] * 6, "contaminated_by": [None] * 6, **changed}
@@ -466,23 +466,23 @@ def draws(**changed: Any) -> dict[str, list[Any]]:
 
 def answered() -> dict[str, list[Any]]:
     """The four others with eight candidates, of which two are cut and two have no score; one pair."""
-    votes = {"majority_answer": None, "answer_agreement": None, "unknown_pairs": 0}
+    votes = {"majority_answer": None, "majority_share": None, "unknown_pairs": 0}
     lost = {"domain": "algebra", "language": "en", "solution_reason": None, **votes, **UNPAIRED}
     rows = [
         {
-            **lost, "answer_kind": "answer", "majority_answer": "1", "answer_agreement": 1.0, "unknown_pairs": 2,
-            "candidates": [(None, 1.0, None, 7), (None, 2.5, None, 9)], "chosen_index": 1, "rejected_index": 0, "pair_kind": "style",
+            **lost, "answer_kind": "answer", "majority_answer": "1", "majority_share": 1.0, "unknown_pairs": 2,
+            "candidates": [(None, 1.0, None, 7), (None, 2.5, None, 9)], "chosen_index": 1, "rejected_index": 0, "pair_kind": "score",
         },
         {
             **lost, "answer_kind": "none", "candidates": [(None, 1.0, None, 7), ("length", None, "length", 7)],
             "pair_reason": "incomplete",
         },
         {
-            **lost, "answer_kind": "answer", "answer_agreement": 0.5, "solution_reason": "length",
+            **lost, "answer_kind": "answer", "majority_share": 0.5, "solution_reason": "length",
             "candidates": [(None, None, "not_rated", 7), (None, 3.0, None, 7)], "pair_reason": "unscored",
         },
         {
-            **lost, "answer_kind": "proof", "candidates": [("no_room", None, "no_room", 0), (None, None, "no_room", 7)],
+            **lost, "answer_kind": "proof", "candidates": [("context_full", None, "context_full", 0), (None, None, "context_full", 7)],
             "pair_reason": "incomplete",
         },
     ]  # fmt: skip
@@ -498,76 +498,78 @@ def counted(times: int = 1) -> Tally:
     splits = {"train_sft": sft, "train_prefs": Part({"id": ["a"] * times})}
     candidates = {column: values * times for column, values in answered().items()}
     data = {"algebra": splits, "candidates": {"train": Part(candidates)}}
-    return tallies(data, {"algebra": draws_of("algebra", {"algebra": [Part(draws())] * times})})["algebra"]
+    return tallies(data, {"algebra": samples_of("algebra", {"algebra": [Part(samples())] * times})})["algebra"]
 
 
-def test_the_funnel_says_what_became_of_the_draws() -> None:
+def test_the_funnel_says_what_became_of_the_samples() -> None:
     tally = counted()
     assert tally.funnel == Funnel(
         domain="algebra",
-        draws=Draws(6, {"empty": 1, "length": 1}, {}, 0, 0, 0, 0),
+        samples=Samples(6, {"empty": 1, "length": 1}, {}, 0, 0, 0, 0),
         problems=4,
         languages={"en": 4},
         candidates=8,
         cut_solutions={"length": 1},
-        cut_candidates={"length": 1, "no_room": 1},
-        unscored={"no_room": 1, "not_rated": 1},
+        cut_candidates={"length": 1, "context_full": 1},
+        unscored={"context_full": 1, "not_rated": 1},
         sft=3,
         pairs=1,
     )
-    assert tally.funnel.draws.accepted == 4
-    assert list(tally.funnel.draws.dropped) == ["empty", "length"], "reasons are sorted"
+    assert tally.funnel.samples.accepted == 4
+    assert list(tally.funnel.samples.dropped) == ["empty", "length"], "reasons are sorted"
     assert tally.answers == Answers({"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"agree": 1, "unknown": 2})
-    assert tally.pairs == Pairs({"style": (1.5,)}, 1, {"incomplete": 2, "unscored": 1})
+    assert tally.pairs == Pairs({"score": (1.5,)}, 1, {"incomplete": 2, "unscored": 1})
     assert [line.split(";")[0] for line in tally.lines()] == [
         tally.funnel.line(),
         "1 of 4 problems have a majority answer (2 answer, 1 none, 1 proof)",
-        "1 pairs: 1 style (median margin 1.500)",
+        "1 pairs: 1 score (median score gap 1.500)",
     ]
     assert tally.funnel.line() == (
-        "6 drawn -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (1 length, 2 no_room, 1 not_rated) -> 1 pairs"
+        "6 sampled -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (2 context_full, 1 length, 1 not_rated) -> 1 pairs"
     )
 
 
 def test_the_funnel_in_a_line() -> None:
-    judged = Draws(10_000, {"empty": 1_200, "length": 3}, {}, 0, 0, 0, 0)
+    judged = Samples(10_000, {"empty": 1_200, "length": 3}, {}, 0, 0, 0, 0)
     funnel = Funnel("algebra", judged, 8_797, {}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500)
     assert judged.accepted == 8_797
     assert funnel.line() == (
-        "10,000 drawn -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
+        "10,000 sampled -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
         "-> 5,000 candidates (9 length, 2 not_rated) -> 1,500 pairs"
     )
-    plain = Funnel("algebra", Draws(2, {}, {}, 0, 0, 0, 0), 2, {}, 4, {}, {}, {}, 2, 2)
-    assert plain.line() == "2 drawn -> 2 problems -> 2 answered -> 4 candidates -> 2 pairs"
+    plain = Funnel("algebra", Samples(2, {}, {}, 0, 0, 0, 0), 2, {}, 4, {}, {}, {}, 2, 2)
+    assert plain.line() == "2 sampled -> 2 problems -> 2 answered -> 4 candidates -> 2 pairs"
 
 
-def test_draws_that_were_labelled_and_moved() -> None:
+def test_samples_that_were_labelled_and_moved() -> None:
     labels = [{"domain": domain} for domain in ("algebra", None, "geometry", "algebra", "geometry", "geometry")]
-    mine = draws(accepted_as=["algebra", None, "geometry", "algebra", None, "algebra"], tags=labels)
-    others = draws(accepted_as=[None, None, "algebra", None, None, "geometry"])
-    judged = draws_of("algebra", {"algebra": [Part(mine)], "geometry": [Part(others)]})
-    assert judged == Draws(6, {"empty": 1, "length": 1}, {}, 1, 1, 5, 2)
+    mine = samples(accepted_as=["algebra", None, "geometry", "algebra", None, "algebra"], tags=labels)
+    others = samples(accepted_as=[None, None, "algebra", None, None, "geometry"])
+    judged = samples_of("algebra", {"algebra": [Part(mine)], "geometry": [Part(others)]})
+    assert judged == Samples(6, {"empty": 1, "length": 1}, {}, 1, 1, 5, 2)
     assert (judged.accepted, judged.on_domain_share) == (4, 0.4)
     line = Funnel("algebra", judged, 4, {}, 8, {}, {}, {}, 3, 1).line()
     assert "4 problems (1 empty, 1 length, 1 moved to other domains, 1 moved here)" in line
-    assert line.endswith("; 40% of 5 tagged draws on the domain")
+    assert line.endswith("; 40% of 5 tagged samples on the domain")
 
 
-def test_draws_that_repeat_a_benchmark_are_counted_by_it() -> None:
-    repeats = draws(dropped=[None, "contaminated", None, None, "twin", None], contaminated_by=[None, "gsm8k/test/7 (8-grams)", *"abcd"])
-    assert draws_of("algebra", {"algebra": [Part(repeats)]}).contaminated == {"gsm8k": 1}
+def test_samples_that_repeat_a_benchmark_are_counted_by_it() -> None:
+    repeats = samples(
+        dropped=[None, "contaminated", None, None, "near_duplicate", None], contaminated_by=[None, "gsm8k/test/7 (8-grams)", *"abcd"]
+    )
+    assert samples_of("algebra", {"algebra": [Part(repeats)]}).contaminated == {"gsm8k": 1}
 
 
 def test_numbers_are_counted_beyond_one_batch() -> None:
     tally = counted(100)
-    assert (tally.funnel.draws.drawn, tally.funnel.problems, tally.funnel.candidates) == (600, 400, 800)
-    assert tally.funnel.draws.dropped == {"empty": 100, "length": 100}
-    assert tally.funnel.unscored == {"no_room": 100, "not_rated": 100}
-    assert (tally.answers.majorities, tally.answers.agreement, tally.pairs.count) == (100, 0.75, 100)
+    assert (tally.funnel.samples.sampled, tally.funnel.problems, tally.funnel.candidates) == (600, 400, 800)
+    assert tally.funnel.samples.dropped == {"empty": 100, "length": 100}
+    assert tally.funnel.unscored == {"context_full": 100, "not_rated": 100}
+    assert (tally.answers.majorities, tally.answers.majority_share, tally.pairs.count) == (100, 0.75, 100)
 
 
 def test_numbers_of_rows_that_were_all_dropped() -> None:
-    nothing = Draws(2, {"length": 2}, {}, 0, 0, 0, 0)
+    nothing = Samples(2, {"length": 2}, {}, 0, 0, 0, 0)
     tally = tallies({}, {"algebra": nothing})["algebra"]
     assert tally.funnel == Funnel("algebra", nothing, 0, {}, 0, {}, {}, {}, 0, 0)
     assert tally.answers == Answers({}, 0, None, 0, {})

@@ -21,7 +21,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 
-LENIENT = ["--off-domain", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
+LENIENT = ["--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
 SMALL = ["--domains", "algebra", "--count", "6", "--k", "3", *LENIENT]
 
 

@@ -33,7 +33,7 @@ HOSTILE = "\x1b]0;mine\x07 \u202etxet $\\alpha \x9b31m$ [bold]x[/bold]"
 
 @dataclass
 class Thinking(Answers):
-    """Answers that think first, with formulas, and some draws that are no problems."""
+    """Answers that think first, with formulas, and some samples that are no problems."""
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         completion = super().__call__(prompt, sampling, seed)
@@ -50,7 +50,7 @@ def folder(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build of two domains, with test splits and problems for reinforcement learning."""
     out = tmp_path_factory.mktemp("show") / "out"
     recipe = small_recipe(Thinking(resolve(str(demo_model)), answers=2), count=8)
-    build(replace(recipe, rl_agreement=0.1, held_out=HeldOut(0.3)), out)
+    build(replace(recipe, rl_majority_share=0.1, held_out=HeldOut(0.3)), out)
     return out
 
 
@@ -79,8 +79,8 @@ def test_a_row_says_what_is_in_it(folder: Path, capsys: pytest.CaptureFixture[st
     assert "  First x¹⁰ ≤ ¹⁄₂. " in said
     assert "Let us see" not in said
     assert f"final answer: {row['answer']}\n" in said
-    assert f"agreement: {row['answer_agreement']:.0%} of {row['answer_votes']} votes" in said
-    assert f"pair: {row['pair_kind']}, chosen {row['score_chosen']:.2f}, rejected {row['score_rejected']:.2f}, margin " in said
+    assert f"majority share: {row['majority_share']:.0%} of {row['answer_votes']} votes" in said
+    assert f"pair: {row['pair_kind']}, chosen {row['score_chosen']:.2f}, rejected {row['score_rejected']:.2f}, score gap " in said
     thought = shown(folder, "--id", str(row["id"]), "--thinking", "--raw", capsys=capsys)
     assert "Let us see" in thought
     assert "First $x^{10} \\leq \\frac{1}{2}$." in thought
@@ -100,27 +100,27 @@ def test_every_split_can_be_shown(folder: Path, capsys: pytest.CaptureFixture[st
     assert "ground truth: $\\boxed{" in shown(folder, "--split", "rl", "-n", "1", capsys=capsys)
     dropped = shown(folder, "--split", "dropped", "-n", "999", "--domain", "geometry", capsys=capsys)
     assert "dropped: chat\n" in dropped
-    assert "draw\n  Hello! How are you today?" in dropped
+    assert "sample\n  Hello! How are you today?" in dropped
     assert "=== algebra-" not in dropped
 
 
-def test_draws_can_be_seen_while_a_build_runs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    drawn = [json.loads(line) for line in shown(folder, "--split", "draws", "-n", "999", "--json", capsys=capsys).splitlines()]
+def test_samples_can_be_seen_while_a_build_runs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sampled = [json.loads(line) for line in shown(folder, "--split", "samples", "-n", "999", "--json", capsys=capsys).splitlines()]
     published = {row["id"]: row["problem"] for row in rows_of(folder, "candidates/*.parquet")}
     dropped = {row["id"]: row["reason"] for row in rows_of(folder, "run/dropped/*/*.parquet")}
-    assert set(published) | set(dropped) <= {row["id"] for row in drawn}
-    assert all(row["problem"] == published[row["id"]] and row["dropped"] is None for row in drawn if row["id"] in published)
-    assert {row["dropped"] for row in drawn if row["id"] in dropped} == set(dropped.values())
-    said = shown(folder, "--split", "draws", "--id", next(key for key, reason in dropped.items() if reason == "chat"), capsys=capsys)
-    assert "draw\n  Hello! How are you today?" in said
+    assert set(published) | set(dropped) <= {row["id"] for row in sampled}
+    assert all(row["problem"] == published[row["id"]] and row["dropped"] is None for row in sampled if row["id"] in published)
+    assert {row["dropped"] for row in sampled if row["id"] in dropped} == set(dropped.values())
+    said = shown(folder, "--split", "samples", "--id", next(key for key, reason in dropped.items() if reason == "chat"), capsys=capsys)
+    assert "sample\n  Hello! How are you today?" in said
     assert "dropped: chat\n" in said
     shutil.copytree(folder / "run" / "algebra", tmp_path / "out" / "run" / "algebra")
     record = json.loads((folder / "run" / "build.json").read_text())
     (tmp_path / "out" / "run" / "build.json").write_text(json.dumps({**record, "finished": None}))
-    assert shown(tmp_path / "out", "--split", "draws", "-n", "2", capsys=capsys).count("=== algebra-") == 2
+    assert shown(tmp_path / "out", "--split", "samples", "-n", "2", capsys=capsys).count("=== algebra-") == 2
     shard = next((tmp_path / "out" / "run" / "algebra").glob("clean-*/*.arrow"))
     shard.write_bytes(shard.read_bytes()[:64])
-    assert main(["show", str(tmp_path / "out"), "--split", "draws"]) == BAD_INPUT
+    assert main(["show", str(tmp_path / "out"), "--split", "samples"]) == BAD_INPUT
     assert re.search(r"\.arrow cannot be read \(\w+\); run the build again, which writes it anew\n$", capsys.readouterr().err)
 
 
@@ -140,10 +140,10 @@ def test_a_terminal_that_knows_no_unicode_gets_latex(folder: Path, monkeypatch: 
 
 
 def test_a_model_cannot_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"id": "x", "problem": "p", "tags": {}, "solution": "$1$\n=== y  test", "answer_agreement": None, "answer_votes": 0}
+    row = {"id": "x", "problem": "p", "tags": {}, "solution": "$1$\n=== y  test", "majority_share": None, "answer_votes": 0}
     Layout(console()).show(Shown("rl", "train", row))
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["=== x  train", "problem", "  p", "ground truth: $1$ === y test", "agreement: fewer than two candidates vote", ""]
+    assert lines == ["=== x  train", "problem", "  p", "ground truth: $1$ === y test", "majority share: fewer than two candidates vote", ""]
 
 
 def test_random_rows_are_the_same_for_a_seed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,7 +196,7 @@ def test_bad_input_is_one_line(words: list[str], line: str, folder: Path, capsys
 def test_a_row_of_another_split_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dropped = json.loads(shown(folder, "--split", "dropped", "-n", "1", "--json", capsys=capsys))["id"]
     assert main(["show", str(folder), "--id", dropped]) == BAD_INPUT
-    assert f"no row in sft has the id '{dropped}'; it is in dropped, draws: choose one with --split" in capsys.readouterr().err
+    assert f"no row in sft has the id '{dropped}'; it is in dropped, samples: choose one with --split" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["show", "status"])
@@ -210,7 +210,7 @@ def test_a_row_of_another_split_is_named(folder: Path, capsys: pytest.CaptureFix
         ("torn", "the record in {folder}/run cannot be read (JSONDecodeError: "),
         ("no object", "the record in {folder}/run cannot be read (AttributeError: "),
         ("newer", "{folder} was made by a newer version of magpie_hf (99.0.0, format "),
-        ("newer facts", "{folder} was made by a newer version of magpie_hf (0.1.0, format "),
+        ("newer provenance", "{folder} was made by a newer version of magpie_hf (0.1.0, format "),
     ],
 )
 def test_a_folder_that_is_no_build_of_this_version(
@@ -224,14 +224,14 @@ def test_a_folder_that_is_no_build_of_this_version(
         out.mkdir()
     if harm == "another's":
         (out / "thesis.tex").write_text("text")
-    if harm in ("torn", "no object", "newer", "newer facts"):
+    if harm in ("torn", "no object", "newer", "newer provenance"):
         shutil.copytree(folder / "run", out / "run", ignore=shutil.ignore_patterns("*.arrow"))
         text = record.read_text()
         new = {"torn": text[:200], "no object": "[1]", "newer": text.replace('"magpie_hf": "0.1.0"', '"magpie_hf": "99.0.0"')}
         record.write_text(new.get(harm, text))
-    if harm == "newer facts":
-        facts = json.loads((out / "run" / "facts.json").read_text())
-        (out / "run" / "facts.json").write_text(json.dumps({**facts, "format": facts["format"] + 1}))
+    if harm == "newer provenance":
+        provenance = json.loads((out / "run" / "provenance.json").read_text())
+        (out / "run" / "provenance.json").write_text(json.dumps({**provenance, "format": provenance["format"] + 1}))
     assert main([command, str(out)]) == BAD_INPUT
     said = capsys.readouterr()
     assert said.err.startswith(f"magpie-hf: {line.format(folder=out)}")
@@ -266,8 +266,8 @@ def test_rows_of_another_version_are_named(folder: Path, tmp_path: Path, capsys:
     shutil.copytree(folder, tmp_path / "out", ignore=shutil.ignore_patterns("*.arrow"))
     for file in (tmp_path / "out").glob("*/*.parquet"):
         rows = pq.read_table(file)
-        pq.write_table(rows.drop_columns("answer_agreement"), file)
-    for command, line in (("show", "lacks the column 'answer_agreement', so another version"), ("report", "cannot be read (KeyError)")):
+        pq.write_table(rows.drop_columns("majority_share"), file)
+    for command, line in (("show", "lacks the column 'majority_share', so another version"), ("report", "cannot be read (KeyError)")):
         assert main([command, str(tmp_path / "out")]) == BAD_INPUT
         error = capsys.readouterr().err
         assert error.count("\n") == 1

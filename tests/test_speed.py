@@ -24,7 +24,7 @@ from magpie_hf.errors import EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
-from magpie_hf.progress.meter import Gauge
+from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.recorder import recording
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
 
@@ -34,17 +34,17 @@ def of(folder: Path, event: str) -> list[dict[str, Any]]:
 
 
 def test_tokens_belong_to_the_whole_life_of_a_request(tmp_path: Path) -> None:
-    gauge = Gauge()
-    gauge.start(100.0, 1)  # lives for 35 s, 7 of them in the last interval
-    gauge.start(104.0, 1)
-    gauge.end(104.0, 108.0, 1, 5, 40)
-    first = gauge.cut(110.0)
-    gauge.start(119.0, 1)
-    second = gauge.cut(120.0)
-    third = gauge.cut(128.0)
-    gauge.end(119.0, 129.0, 1, 3, 11)
-    gauge.end(100.0, 135.0, 1, 7, 1000)
-    last = gauge.cut(150.0)
+    meter = Meter()
+    meter.start(100.0, 1)  # lives for 35 s, 7 of them in the last interval
+    meter.start(104.0, 1)
+    meter.end(104.0, 108.0, 1, 5, 40)
+    first = meter.cut(110.0)
+    meter.start(119.0, 1)
+    second = meter.cut(120.0)
+    third = meter.cut(128.0)
+    meter.end(119.0, 129.0, 1, 3, 11)
+    meter.end(100.0, 135.0, 1, 7, 1000)
+    last = meter.cut(150.0)
     assert first
     assert second
     assert third
@@ -59,11 +59,11 @@ def test_tokens_belong_to_the_whole_life_of_a_request(tmp_path: Path) -> None:
         file.interval("it", made)
     file.close()
     assert [one["tokens"] for one in read(tmp_path)] == [40 + 286, 286, 238, 201]
-    assert gauge.tokens == 1051
-    assert gauge.cut(151.0) is None
-    gauge.start(300.0, 1)
-    gauge.end(300.0, 310.0, 1, 1, 5)
-    assert gauge.cut(400.0) == replace(last, end=310, seconds=10, running=1, requests=1, prompt_tokens=1, tokens=5, earlier=())
+    assert meter.tokens == 1051
+    assert meter.cut(151.0) is None
+    meter.start(300.0, 1)
+    meter.end(300.0, 310.0, 1, 1, 5)
+    assert meter.cut(400.0) == replace(last, end=310, seconds=10, running=1, requests=1, prompt_tokens=1, tokens=5, earlier=())
 
 
 def test_a_build_keeps_what_its_engine_did(answers: Answers, tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_a_build_keeps_what_its_engine_did(answers: Answers, tmp_path: Path) -> 
     done = of(tmp_path, "interval")
     assert sum(one["requests"] for one in done) == answers.asked()
     stages = [json.loads(file.read_text())["shards"].values() for file in tmp_path.glob("run/*/*/stage.json")]
-    judged = answers.asked(JUDGE)  # a token each, which no column holds
-    assert sum(one["tokens"] for one in done) == sum(shard["tokens"] for shards in stages for shard in shards) + judged
+    filtered = answers.asked(JUDGE)  # a token each, which no column holds
+    assert sum(one["tokens"] for one in done) == sum(shard["tokens"] for shards in stages for shard in shards) + filtered
     assert [one["what"] for one in of(tmp_path, "build")] == ["began", "finished"]
     build(small_recipe(answers, "algebra"), tmp_path)
     assert of(tmp_path, "interval") == done, "what is known is not asked"

@@ -38,9 +38,9 @@ from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
-from magpie_hf.stages.signature import Sign
+from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
-from magpie_hf.stages.verify import CheckSolution, Verify
+from magpie_hf.stages.verify import Verify, VerifySolution
 from magpie_hf.store.rows import seed_rows
 
 CHATML = (
@@ -223,8 +223,8 @@ MODEL = Model("acme/model", "f" * 40)
 @pytest.mark.parametrize(
     "placement",
     [
-        {"form": "stepped"},
-        {"form": "async"},
+        {"form": "llm_engine"},
+        {"form": "async_llm"},
         {"context": 4096},
         {"tensor_parallel_size": 8},
         {"gpu_memory_utilization": 0.5},
@@ -320,7 +320,7 @@ def test_a_higher_k_keeps_the_first_candidates(chatml: Model) -> None:
     assert [row[:2] for row in many] == few
 
 
-def test_ids_keep_when_the_bound_is_raised_and_change_with_the_draw(chatml: Model, thinker: Model) -> None:
+def test_ids_keep_when_the_bound_is_raised_and_change_with_the_sample(chatml: Model, thinker: Model) -> None:
     def ids(model: Model = chatml, system: str = "A geometer asks.", seeds: Sequence[int] = (11, 12), **sampling: Any) -> list[str]:
         stage = Instruct(FakeEngine(model, from_seed), system, Sampling(**{"temperature": 1.0, "max_tokens": 64, **sampling}))
         return stage({"domain": ["algebra", "algebra"], "seed": list(seeds)})["id"]
@@ -352,7 +352,7 @@ def unkeyed(batch: dict[str, list[Any]], size: int = 32) -> dict[str, list[Any]]
     return batch
 
 
-def test_instruct_draws_a_user_turn(chatml: Model) -> None:
+def test_instruct_samples_a_user_turn(chatml: Model) -> None:
     script = Script(chatml, ["Find $x$ with $x^2=4$.", Completion("\nLet $G$ be", "length", 40, 64)])
     stage = Instruct(FakeEngine(chatml, script), "An algebraist asks.", Sampling(temperature=1.3, min_p=0.1, max_tokens=64))
     batch = {"index": [0, 1], "domain": ["algebra", "algebra"], "seed": [11, 12]}
@@ -393,8 +393,8 @@ def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
         **batch,
         "problem": ["Find $x$.", *[None] * 6, "Is [USER] a set if |x|<|y|>0?", "Find all primes that are smaller than 10.", None, None],
         "language": [None] * 8 + ["en", None, None],
-        "trimmed": [None] * 8 + ["label+leak", None, None],
-        "dropped": [None, "length", "no_room", "empty", *["special_tokens"] * 3, None, None, "cut", "language"],
+        "trimmed": [None] * 8 + ["label+contains_solution", None, None],
+        "dropped": [None, "length", "context_full", "empty", *["special_tokens"] * 3, None, None, "truncated", "language"],
     }
 
 
@@ -436,7 +436,7 @@ def test_respond_asks_k_times_and_reads_the_answers(chatml: Model) -> None:
             [response("It is $4$.", 70, 6), response("First we", 70, 8, "length", reason="length")],
             [response("", 71, 2, reason="empty"), response("A<|im_start|>user", 71, 4, reason="special_tokens")],
             [
-                response("", 9000, 0, "no_room", reason="no_room"),
+                response("", 9000, 0, "context_full", reason="context_full"),
                 response("<think>hm</think>Ten", 72, 5, thinking="hm", answer_text="Ten"),
             ],
         ],
@@ -480,7 +480,7 @@ def test_a_prompt_without_room_is_no_open_thought(thinker: Model) -> None:
     """Nothing was ever asked, so the reason is the room, and not a thought that the model did not close."""
     script = Script(thinker, [Completion("", NO_ROOM, 9000, 0)])
     out = Respond(FakeEngine(thinker, script), "solutions", Sampling())({"problem": ["P"], "seed": [11]})
-    assert out["solutions"][0][0]["reason"] == "no_room"
+    assert out["solutions"][0][0]["reason"] == "context_full"
 
 
 def candidate(text: str, reason: str | None = None, **changed: Any) -> dict[str, Any]:
@@ -500,14 +500,14 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
         "problem": ["One?", "Two?"],
         "candidates": [
             [candidate("a"), candidate("b", "length"), candidate("c")],
-            [candidate("<think>t</think>d", thinking="t", answer_text="d"), candidate("e", "empty"), candidate("f", "no_room")],
+            [candidate("<think>t</think>d", thinking="t", answer_text="d"), candidate("e", "empty"), candidate("f", "context_full")],
         ],
     }
     assert unkeyed(stage(batch), 16) == {
         **batch,
         "scores": [
             [{"score": score, "reason": reason, "objectives": None, "gate": None} for score, reason in scores]
-            for scores in (((5.0, None), (None, "length"), (None, "not_rated")), ((2.0, None), (None, "empty"), (None, "no_room")))
+            for scores in (((5.0, None), (None, "length"), (None, "not_rated")), ((2.0, None), (None, "empty"), (None, "context_full")))
         ],
     }
     assert [prompt for prompt, _, _ in script.asked] == [
@@ -531,15 +531,15 @@ def test_check_compares_the_answer_with_the_majority() -> None:
         "majority_answer": [r"\frac12", r"\frac12", "2", None, r"\frac12"],
     }
     readable = [True, True, True, None, True]
-    assert CheckSolution()(batch) == {**batch, "solution_agrees": [True, False, None, None, None], "is_readable": readable}
+    assert VerifySolution()(batch) == {**batch, "solution_agrees": [True, False, None, None, None], "is_readable": readable}
 
 
 def test_pair_puts_right_before_liked() -> None:
     rows: list[tuple[list[str], list[float | None], list[bool | None], tuple[int | None, int | None, str | None, str | None]]] = [
-        (["a", "b", "c"], [3.0, 1.5, 4.5], [None] * 3, (2, 1, "style", None)),
-        (["a", "b", "c", "d"], [2.0, 5.0, 5.0, 2.0], [None] * 4, (1, 0, "style", None)),  # the first of equals
+        (["a", "b", "c"], [3.0, 1.5, 4.5], [None] * 3, (2, 1, "score", None)),
+        (["a", "b", "c", "d"], [2.0, 5.0, 5.0, 2.0], [None] * 4, (1, 0, "score", None)),  # the first of equals
         (["a", "b", "c"], [2.0, 1.0, 4.0], [True, True, False], (0, 2, "correctness", None)),
-        (["a", "b"], [3.0, 3.0], [None] * 2, (None, None, None, "margin")),
+        (["a", "b"], [3.0, 3.0], [None] * 2, (None, None, None, "score_gap")),
         (["a", "a"], [1.0, 3.0], [None] * 2, (None, None, None, "same_text")),
         (["a", "b"], [None, 3.0], [None] * 2, (None, None, None, "unscored")),
     ]
@@ -547,7 +547,7 @@ def test_pair_puts_right_before_liked() -> None:
         "candidates": [[candidate(text) for text in texts] for texts, _, _, _ in rows],
         "scores": [[{"score": score, "reason": None} for score in scores] for _, scores, _, _ in rows],
         "in_majority": [in_majority for _, _, in_majority, _ in rows],
-        "agreement": [1.0 if True in in_majority else None for _, _, in_majority, _ in rows],
+        "majority_share": [1.0 if True in in_majority else None for _, _, in_majority, _ in rows],
     }
     assert Pair()(batch) == {**batch, **{column: [row[3][place] for row in rows] for place, column in enumerate(PAIR)}}
 
@@ -568,12 +568,12 @@ def test_export_publishes_a_row() -> None:
         "candidates": [[candidate("Is \\boxed{3}", num_tokens=8), candidate("It is", "length"), candidate("Is \\boxed{2}")]],
         "scores": [[{"score": score, "objectives": [0.5], "gate": None} for score in (1.5, None, 4.0)]],
         "answers": [["3", None, "2"]],
-        "answer_classes": [[1, None, 0]],
-        "class_sizes": [[1, 1]],
+        "answer_clusters": [[1, None, 0]],
+        "cluster_sizes": [[1, 1]],
         "in_majority": [[False, None, True]],
         "answer_kind": ["answer"],
         "majority_answer": ["2"],
-        "agreement": [0.5],
+        "majority_share": [0.5],
         "mean_num_tokens": [7.5],
         "solution_agrees": [True],
         "chosen_index": [2],
@@ -599,13 +599,13 @@ def test_export_publishes_a_row() -> None:
         "answer": ["2"],
         "answer_kind": ["answer"],
         "majority_answer": ["2"],
-        "answer_agreement": [0.5],
+        "majority_share": [0.5],
         "answer_votes": [2],
         "solution_agrees": [True],
         "candidate_tokens": [7.5],
         "score_chosen": [4.0],
         "score_rejected": [1.5],
-        "score_margin": [2.5],
+        "score_gap": [2.5],
         "chosen_tokens": [7],
         "rejected_tokens": [8],
         "problem_tokens": [12],
@@ -624,7 +624,7 @@ def test_export_publishes_a_row() -> None:
 SEEN = {
     "domain": ["algebra"] * 4,
     "seed": [11, 12, 13, 14],
-    "raw_instruction": ["cut", " Find $x$.", "Find $y$. ", " "],
+    "raw_instruction": ["truncated", " Find $x$.", "Find $y$. ", " "],
     "raw_finish_reason": ["length", "stop", "stop", "stop"],
     "problem": [None, "Find $x$.", "Find $y$.", None],
     "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
@@ -632,7 +632,7 @@ SEEN = {
     "solutions": [None, [candidate("a")], [candidate("b")], None],
     "majority_answer": [None, "1", "2", None],
     "in_majority": [None, [True, False], [None, None], None],
-    "agreement": [None, 0.5, 1.0, None],
+    "majority_share": [None, 0.5, 1.0, None],
 }
 NULLABLE = {
     "dropped",
@@ -641,7 +641,7 @@ NULLABLE = {
     "pair_reason",
     "pair_kind",
     "majority_answer",
-    "agreement",
+    "majority_share",
     "solution_agrees",
     "is_readable",
     "mean_num_tokens",
@@ -653,11 +653,11 @@ def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> 
     return [
         Instruct(engine, "S", Sampling()),
         Clean((model,)),
-        Sign(),
+        Signature(),
         Respond(engine, "solutions", Sampling()),
         Respond(engine, "candidates", Sampling(), 2),
         Verify(),
-        CheckSolution(),
+        VerifySolution(),
         ScoreCandidates(Judge(engine)),
         Pair(),
         Tag(engine, (("algebra", "groups and rings"),)),
@@ -728,7 +728,7 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    labels = ["instruct", "clean", "sign", "solutions", "candidates", "verify", "check", "score", "pair", "tag"]
+    labels = ["instruct", "clean", "signature", "solutions", "candidates", "verify", "check", "score", "pair", "tag"]
     assert [stage.label for stage in made] == labels
     assert len({fingerprint(stage) for stage in made}) == len(made)
 
@@ -748,16 +748,16 @@ def test_export_is_a_function_for_map() -> None:
         "solutions": [[candidate("s")], None],
         "candidates": [[candidate("c"), candidate("d")], None],
         "scores": [[{"score": score, "objectives": None, "gate": None} for score in (1.0, 2.0)], None],
-        "class_sizes": [[1, 1], None],
+        "cluster_sizes": [[1, 1], None],
         "in_majority": [[None, None], None],
         "answer_kind": ["answer", None],
         "majority_answer": [None, None],
-        "agreement": [0.5, None],
+        "majority_share": [0.5, None],
         "mean_num_tokens": [7.0, None],
         "solution_agrees": [None, None],
         "chosen_index": [1, None],
         "rejected_index": [0, None],
-        "pair_kind": ["style", None],
+        "pair_kind": ["score", None],
         "normal_hash": [5, None],
     }
     names = [n for n in PUBLISHED["generation"] if n not in ("seed", "asked_with")]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"torch", "vllm", "ray", "transformers", "datasets", "huggingface_hub", "pandas"}
-PARTS = {"instruct": "draws", "clean": "draws", "tag": "draws", "solutions": "answers", "candidates": "answers", "score": "answers"}
-LANES = {"algebra": 10_000, "calculus": 10_000, "geometry": 6_000, "statistics": 6_000, "number_theory": 4_000, "discrete": 8_000}
+PARTS = {"instruct": "samples", "clean": "samples", "tag": "samples", "solutions": "answers", "candidates": "answers", "score": "answers"}
+QUOTAS = {"algebra": 10_000, "calculus": 10_000, "geometry": 6_000, "statistics": 6_000, "number_theory": 4_000, "discrete": 8_000}
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import pyarrow.parquet as pq
 
     folder = tmp_path_factory.mktemp("large")
-    walk = {key: {"count": count, "draws": {}, "answers": {}} for key, count in LANES.items()}
-    for key, count in LANES.items():
+    pipeline = {key: {"count": count, "samples": {}, "answers": {}} for key, count in QUOTAS.items()}
+    for key, count in QUOTAS.items():
         for label, half in PARTS.items():
-            walk[key][half][label] = label  # type: ignore[index]
+            pipeline[key][half][label] = label  # type: ignore[index]
             (stage := folder / "run" / key / label).mkdir(parents=True)
             names = [f"{start:07d}-{start + 64:07d}" for start in range(0, count * 8 // 5, 64)]
             for name in names:
@@ -34,12 +34,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             facts = {"rows": 64, "tokens": 640, "seconds": 1.5, "reasons": {"length": 2}}
             (stage / "stage.json").write_text(json.dumps({"shards": dict.fromkeys(names, facts)}, indent=2))
         (folder / "run" / key / "candidates" / "9000000-9000064.journal").write_bytes((b"x" * 16_000 + b"\n") * 200)
-    lanes = {key: {"judged": count * 8 // 5, "accepted": count, "reasons": {"cut": count // 2}} for key, count in LANES.items()}
-    record = {"magpie_hf": "0.1.0", "name": "model", "seed": 0, "walk": walk, "finished": "x"}
+    quotas = {key: {"filtered": count * 8 // 5, "accepted": count, "reasons": {"truncated": count // 2}} for key, count in QUOTAS.items()}
+    record = {"magpie_hf": "0.1.0", "name": "model", "seed": 0, "pipeline": pipeline, "finished": "x"}
     (folder / "run" / "build.json").write_text(json.dumps(record))
-    (folder / "run" / "harvest.json").write_text(json.dumps(lanes))
+    (folder / "run" / "selection.json").write_text(json.dumps(quotas))
     row = {"tags": None, "problem": "x" * 500, "solution": "y" * 4000, "solution_tokens": 5, "answer": "3", "answer_kind": "answer"}
-    row |= {"answer_agreement": None, "answer_votes": 0, "majority_answer": None, "solution_agrees": None, "has_pair": False}
+    row |= {"majority_share": None, "answer_votes": 0, "majority_answer": None, "solution_agrees": None, "has_pair": False}
     (folder / "algebra").mkdir()
     table = pa.Table.from_pylist([{"id": f"algebra-{number}", **row} for number in range(10_000)])
     pq.write_table(table, folder / "algebra" / "train_sft-00000-of-00001.parquet", row_group_size=1000)

@@ -26,7 +26,7 @@ TEXT = "A word, and $\\alpha \\leq \\frac{1}{2}$; " * 12
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A build under way: 50 of 100 problems accepted out of 100 draws, solutions of 80 of them, one candidate shard in flight."""
+    """A build under way: 50 of 100 problems accepted out of 100 samples, solutions of 80 of them, one candidate shard in flight."""
     run = tmp_path / "out" / "run"
     stages = {"instruct": (100, 1_000), "solutions": (80, 8_000), "candidates": (40, 12_000), "score": (0, 0)}
     for label, (rows, tokens) in stages.items():
@@ -37,10 +37,12 @@ def folder(tmp_path: Path) -> Path:
         shards = {name: {"tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}} for name in names}
         (run / "algebra" / label / "stage.json").write_text(json.dumps({"shards": shards}))
     (run / "algebra" / "candidates" / "0000040-0000060.journal").write_bytes(b"one\ntwo\nthree\nfo")
-    halves = {"draws": {"instruct": "instruct", "clean": "clean"}, "answers": {label: label for label in list(stages)[1:]}}
-    record = {"magpie_hf": "0.1.0", "name": "model", "seed": 7, "walk": {"algebra": {"count": 100, **halves}}}
+    halves = {"samples": {"instruct": "instruct", "clean": "clean"}, "answers": {label: label for label in list(stages)[1:]}}
+    record = {"magpie_hf": "0.1.0", "name": "model", "seed": 7, "pipeline": {"algebra": {"count": 100, **halves}}}
     (run / "build.json").write_text(json.dumps(record))
-    (run / "harvest.json").write_text(json.dumps({"algebra": {"judged": 100, "accepted": 50, "reasons": {"cut": 30, "twin": 20}}}))
+    (run / "selection.json").write_text(
+        json.dumps({"algebra": {"filtered": 100, "accepted": 50, "reasons": {"truncated": 30, "near_duplicate": 20}}})
+    )
     return tmp_path / "out"
 
 
@@ -92,7 +94,7 @@ def test_status_on_a_terminal_is_a_table_that_fits(folder: Path) -> None:
     assert "\x1b[" in wide
     lines = [line.rstrip() for line in bare(wide).splitlines()]
     assert lines[1].split() == ["domain", "stage", "rows", "tokens", "seconds", "kept", "reasons"]
-    assert lines[2].split(maxsplit=3) == ["algebra", "harvest", "50/100", "100 draws judged, 50% accepted, 30 cut, 20 twin"]
+    assert lines[2].split(maxsplit=3) == ["algebra", "selection", "50/100", "100 samples filtered, 50% accepted, 30 cut, 20 near-duplicate"]
     assert next(line for line in lines if " candidates " in line).split()[2:6] == ["40/100", "12,000", "3.0", "3"]
     assert lines[-1].startswith("tokens/s: – now, 500 on average; about ")
     narrow = bare(on_terminal(40, "status", str(folder))).splitlines()
@@ -105,7 +107,7 @@ def test_status_on_a_terminal_is_a_table_that_fits(folder: Path) -> None:
 def test_candidates_stand_side_by_side_where_there_is_room(folder: Path) -> None:
     candidate = {"response": f"<think>x</think>{TEXT}", "score": 4.25, "num_tokens": 7, "answer": "3", "in_majority": True, "reason": None}
     row = {"id": "algebra-1", "domain": "algebra", "tags": None, "problem": TEXT, "candidates": [candidate] * 3, "chosen_index": 0}
-    row |= {"rejected_index": None, "pair_kind": None, "pair_reason": "margin", "answer_agreement": 1.0, "answer_votes": 3}
+    row |= {"rejected_index": None, "pair_kind": None, "pair_reason": "score_gap", "majority_share": 1.0, "answer_votes": 3}
     (folder / "candidates").mkdir()
     pq.write_table(pa.Table.from_pylist([{**row, "majority_answer": "3"}]), folder / "candidates" / "train-00000-of-00001.parquet")
     record = folder / "run" / "build.json"
@@ -121,7 +123,9 @@ def test_candidates_stand_side_by_side_where_there_is_room(folder: Path) -> None
 def test_status_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(folder), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["harvest"] == [{"domain": "algebra", "accepted": 50, "target": 100, "judged": 100, "reasons": {"cut": 30, "twin": 20}}]
+    assert said["selection"] == [
+        {"domain": "algebra", "accepted": 50, "target": 100, "filtered": 100, "reasons": {"truncated": 30, "near_duplicate": 20}}
+    ]
     assert [(stage["label"], stage["rows"], stage["wanted"], stage["requests_under_way"]) for stage in said["stages"]] == [
         ("instruct", 100, None, 0),
         ("clean", 0, None, 0),
@@ -134,7 +138,7 @@ def test_status_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
     found = status(folder)
-    # 100 more draws at 10 tokens, 120 more solutions at 100, 160 more candidates at 300; scores have not begun
+    # 100 more samples at 10 tokens, 120 more solutions at 100, 160 more candidates at 300; scores have not begun
     assert tokens_left(found) == 100 * 10 + 120 * 100 + 160 * 300
     speed = folder / "run" / "speed.jsonl"
     assert pace(folder, found) is None
@@ -158,5 +162,5 @@ def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
 
 
 def test_nothing_is_promised_before_a_problem_is_accepted(folder: Path) -> None:
-    (folder / "run" / "harvest.json").write_text(json.dumps({"algebra": {"judged": 64, "accepted": 0, "reasons": {}}}))
+    (folder / "run" / "selection.json").write_text(json.dumps({"algebra": {"filtered": 64, "accepted": 0, "reasons": {}}}))
     assert tokens_left(status(folder)) is None

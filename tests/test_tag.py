@@ -1,4 +1,4 @@
-"""Constraints: what the tagger says of problems, and turns whose first token is drawn apart. With a fake engine, and on real vLLM."""
+"""Constraints: what the tagger says of problems, and turns whose first token is sampled apart. With a fake engine, and on real vLLM."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def never(*_: Any) -> str:
     raise AssertionError("nothing is asked")
 
 
-def recalled(stage: Stage, out: dict[str, list[Any]]) -> Journal:
+def reused(stage: Stage, out: dict[str, list[Any]]) -> Journal:
     """A journal of what the finished rows know."""
-    return Journal(known=stage.recall({column: out[column] for column in stage.adds}))
+    return Journal(known=stage.reusable({column: out[column] for column in stage.adds}))
 
 
 # --- the tagger --------------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_what_finished_rows_know_is_not_asked_again(chatml: Model) -> None:
     out = stage(batch)
     again = Script(chatml, [lines[3]])
     stage = Tag(FakeEngine(chatml, again), PAIRS)
-    with keeping(recalled(stage, out)):
+    with keeping(reused(stage, out)):
         assert stage({"problem": batch["problem"][::-1]})["tags"] == out["tags"][::-1]
     assert len(again.asked) == 1, "only what had no room, and costs nothing"
 
@@ -175,7 +175,7 @@ def test_all_that_is_asked_takes_part_in_the_identity(chatml: Model, thinker: Mo
         Tag(FakeEngine(thinker, never), PAIRS),
     ]  # fmt: skip
     assert len({fingerprint(one) for one in (stage, *others)}) == len(others) + 1
-    assert stage.kin == Tag(FakeEngine(chatml, lambda *_: ""), PAIRS).kin
+    assert stage.reuse_key == Tag(FakeEngine(chatml, lambda *_: ""), PAIRS).reuse_key
 
 
 @pytest.mark.parametrize("domains", [(), (("a", "x"), ("a", "y")), (("no_math", "x"),), (("a", "x"), ("other_math", "y"))])
@@ -193,7 +193,7 @@ def test_a_tagger_whose_template_cannot_be_used_is_refused(chatml: Model, tmp_pa
         Tag(FakeEngine(replace(model, revision="sha256:strict"), never), PAIRS).check()
 
 
-# --- the first token, drawn apart --------------------------------------------------------------------------------------------
+# --- the first token, sampled apart --------------------------------------------------------------------------------------------
 
 
 class Turns:
@@ -224,33 +224,33 @@ OPEN = "<|im_start|>system\nA geometer asks.<|im_end|>\n<|im_start|>user\n"
 def test_a_turn_is_its_first_token_and_the_rest(chatml: Model) -> None:
     turns = Turns(chatml)
     out = opened(chatml, turns)(ROWS)
-    letters = ["ABCDEFGH"[seed_of(seed, "opening") % 8] for seed in ROWS["seed"]]
+    letters = ["ABCDEFGH"[seed_of(seed, "first_token") % 8] for seed in ROWS["seed"]]
     assert out["raw_instruction"] == [f"{one}et {seed_of(s, 'instruct')}." for one, s in zip(letters, ROWS["seed"], strict=True)]
     assert out["raw_finish_reason"] == ["stop"] * 4
     assert out["raw_num_tokens"] == [6] * 4
-    length = len(chat_of(chatml).open_turn("A geometer asks."))
+    length = len(chat_of(chatml).pre_query_prefix("A geometer asks."))
     assert out["raw_prompt_tokens"] == [length] * 4
     allowed = tuple(sorted(openers(chat_of(chatml)).values()))
     first = Sampling(temperature=1.0, min_p=0.1, max_tokens=1, allowed_token_ids=allowed)
     rest = Sampling(temperature=1.3, min_p=0.1, max_tokens=63, stop_token_ids=(id_of(chatml, "<|im_end|>"),))
-    assert turns.asked[:4] == [(OPEN, first, seed_of(seed, "opening")) for seed in ROWS["seed"]]
+    assert turns.asked[:4] == [(OPEN, first, seed_of(seed, "first_token")) for seed in ROWS["seed"]]
     assert turns.asked[4:] == [(OPEN + one, rest, seed_of(s, "instruct")) for one, s in zip(letters, ROWS["seed"], strict=True)]
 
 
 def test_without_an_opening_requests_and_ids_are_what_they_were(chatml: Model) -> None:
-    free = opened(chatml, Turns(chatml), opening=None)
+    free = opened(chatml, Turns(chatml), first_token=None)
     out = free({"domain": ["geometry"], "seed": [11]})
     assert (out["id"], out["request"]) == (["geometry-99c13af86810ce3d"], ["398754e6aac61953a60951610e4a551f"])
-    assert free.kin == "dcef19ae25b86e25", "builds from before there were openings are still found"
+    assert free.reuse_key == "dcef19ae25b86e25", "builds from from before there was first-token sampling are still found"
 
 
 def test_openings_are_told_apart(chatml: Model) -> None:
-    stages = [opened(chatml, Turns(chatml), opening=opening) for opening in (None, 0.0, 1.0, 1.5)]
-    assert len({fingerprint(stage) for stage in stages}) == len({stage.kin for stage in stages}) == 4
+    stages = [opened(chatml, Turns(chatml), first_token=first_token) for first_token in (None, 0.0, 1.0, 1.5)]
+    assert len({fingerprint(stage) for stage in stages}) == len({stage.reuse_key for stage in stages}) == 4
     assert len({one for stage in stages for one in stage(ROWS)["id"]}) == 16
-    assert opened(chatml, Turns(chatml), opening=1) == opened(chatml, Turns(chatml), opening=1.0)
+    assert opened(chatml, Turns(chatml), first_token=1) == opened(chatml, Turns(chatml), first_token=1.0)
     longer = opened(chatml, Turns(chatml), sampling=Sampling(temperature=1.3, min_p=0.1, max_tokens=512))
-    assert longer.kin == stages[2].kin
+    assert longer.reuse_key == stages[2].reuse_key
     assert longer(ROWS)["id"] == stages[2](ROWS)["id"], "a raised bound keeps the ids"
 
 
@@ -262,14 +262,14 @@ def test_what_ends_with_its_first_token_is_cut(chatml: Model) -> None:
     assert out["raw_instruction"] == ["", "#", "", ""]
     assert len(turns.asked) == 4, "and nothing follows it"
     again = Turns(chatml, [odd[0], odd[2]])
-    with keeping(recalled(opened(chatml, again), out)):
+    with keeping(reused(opened(chatml, again), out)):
         assert opened(chatml, again)(ROWS) == out
     assert len(again.asked) == 2, "only what is no text, and costs next to nothing"
 
 
-def test_finished_turns_are_recalled_whole_and_a_raised_bound_asks_for_the_cut_rest(chatml: Model) -> None:
+def test_finished_turns_are_reused_whole_and_a_raised_bound_asks_for_the_cut_rest(chatml: Model) -> None:
     out = opened(chatml, Turns(chatml))(ROWS)
-    with keeping(recalled(opened(chatml, Turns(chatml)), out)):
+    with keeping(reused(opened(chatml, Turns(chatml)), out)):
         assert replace(opened(chatml, Turns(chatml)), engine=FakeEngine(chatml, never))(ROWS) == out
     short, long = (Sampling(temperature=1.3, min_p=0.1, max_tokens=bound) for bound in (8, 64))
     cut = opened(chatml, Turns(chatml, tokens=20), sampling=short)(ROWS)
@@ -277,7 +277,7 @@ def test_finished_turns_are_recalled_whole_and_a_raised_bound_asks_for_the_cut_r
     assert cut["raw_num_tokens"] == [8] * 4
     turns = Turns(chatml, tokens=20)
     stage = opened(chatml, turns, sampling=long)
-    with keeping(recalled(stage, cut)):
+    with keeping(reused(stage, cut)):
         assert stage(ROWS)["raw_num_tokens"] == [21] * 4
     assert [bool(sampling.allowed_token_ids) for _, sampling, _ in turns.asked] == [False] * 4, "the first tokens are known"
 
@@ -301,14 +301,16 @@ def test_killed_in_the_middle_what_was_finished_is_not_asked_again(chatml: Model
         assert len(turns.asked) == 8
 
 
-@pytest.mark.parametrize("opening", [-0.1, 2.5, float("nan"), True, "hot"])
-def test_an_opening_that_is_no_temperature_is_refused(opening: Any, chatml: Model) -> None:
-    with pytest.raises(BadInput, match=r"opening is .*; give the first token's temperature, from 0 to 2, or None for a free draw"):
-        opened(chatml, Turns(chatml), opening=opening)
+@pytest.mark.parametrize("first_token", [-0.1, 2.5, float("nan"), True, "hot"])
+def test_a_first_token_that_is_no_temperature_is_refused(first_token: Any, chatml: Model) -> None:
+    with pytest.raises(
+        BadInput, match=r"first_token is .*; give the first token's temperature, from 0 to 2, or None to sample it like the others"
+    ):
+        opened(chatml, Turns(chatml), first_token=first_token)
 
 
 def test_a_turn_of_one_token_has_no_rest(chatml: Model) -> None:
-    with pytest.raises(BadInput, match="max_tokens is 1, and the first token is drawn apart; give at least 2, or no opening"):
+    with pytest.raises(BadInput, match="max_tokens is 1, and the first token is sampled apart; give at least 2, or no first_token"):
         opened(chatml, Turns(chatml), sampling=Sampling(max_tokens=1))(ROWS)
 
 
@@ -321,7 +323,7 @@ def test_openers_are_what_a_sentence_begins_with(chatml: Model, demo_model: Path
         assert text not in found
     assert not set(found.values()) & set(chat.tokenizer.added_tokens_decoder)
     assert len(set(found.values())) == len(found) > 10_000
-    tail = chat.open_turn(None)[-1:]
+    tail = chat.pre_query_prefix(None)[-1:]
     for text, one in random.Random(0).sample(list(found.items()), 200):
         assert chat.tokenizer.decode([*tail, one], clean_up_tokenization_spaces=False).endswith(text)
 
@@ -340,7 +342,7 @@ PROBLEMS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["stepped", "async"])
+@pytest.fixture(scope="module", params=["llm_engine", "async_llm"])
 def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
     engine = VLLM(resolve(str(demo_model), dtype="float32"), form=request.param, context=2048, kv_cache_gigabytes=1, max_num_seqs=32)
     yield engine
@@ -374,8 +376,8 @@ def test_a_real_model_opens_a_turn_with_what_it_may(engine: VLLM) -> None:
     assert all(finish == "stop" or tokens == 12 for finish, tokens in zip(out["raw_finish_reason"], out["raw_num_tokens"], strict=True))
     again = stage(batch)
     assert again["id"] == out["id"]
-    assert sum(a == b for a, b in zip(again["raw_instruction"], texts, strict=True)) >= 20, "the same seeds draw the same"
-    free = replace(stage, opening=None)
+    assert sum(a == b for a, b in zip(again["raw_instruction"], texts, strict=True)) >= 20, "the same seeds sample the same"
+    free = replace(stage, first_token=None)
     assert "+" not in free(batch)["request"][0]
 
 
@@ -387,7 +389,7 @@ def test_two_requests_join_without_a_seam(engine: VLLM) -> None:
     same = 0
     for key, domain in DOMAINS.items():
         batch = {"domain": [key], "seed": [1]}
-        free, apart = (Instruct(engine, domain.system, sampling, opening)(batch) for opening in (None, 0.0))
+        free, apart = (Instruct(engine, domain.system, sampling, first_token)(batch) for first_token in (None, 0.0))
         (one,), (other,) = free["raw_instruction"], apart["raw_instruction"]
         assert one.split()[0] == other.split()[0]
         for column in ("raw_num_tokens", "raw_prompt_tokens", "raw_finish_reason"):
@@ -399,13 +401,13 @@ def test_two_requests_join_without_a_seam(engine: VLLM) -> None:
 @pytest.mark.vllm
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("many", [26, 2000])
-def test_only_allowed_tokens_are_drawn_however_many(many: int, engine: VLLM) -> None:
+def test_only_allowed_tokens_are_sampled_however_many(many: int, engine: VLLM) -> None:
     """Up to 1,024 ids go as ids, more as a grammar; both allow all of the completion's tokens, and neither an end."""
     chat = chat_of(engine.model)
     texts = {one: text for text, one in openers(chat).items()}
     allowed = tuple(sorted(texts))[:many]
     sampling = Sampling(temperature=1.0, max_tokens=6, stop_token_ids=chat.end_ids, allowed_token_ids=allowed)
     pieces = re.compile(f"(?:{'|'.join(re.escape(texts[one]) for one in allowed)}){{6}}")
-    for completion in engine.complete([chat.open_turn(None)] * 8, sampling, range(8)):
+    for completion in engine.complete([chat.pre_query_prefix(None)] * 8, sampling, range(8)):
         assert (completion.finish_reason, completion.num_tokens) == ("length", 6)
         assert pieces.fullmatch(completion.text)

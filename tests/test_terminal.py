@@ -9,7 +9,7 @@ import pytest
 from magpie_hf.text.terminal import console, encodable, harmless, is_terminal, print_table
 
 HEAD = ("domain", "rows", "reasons")
-ROWS = [("algebra", "1,234", "12 circular repetitions, 3 twins"), ("number_theory", "7", "")]
+ROWS = [("algebra", "1,234", "12 circular repetitions, 3 near-duplicates"), ("number_theory", "7", "")]
 
 
 class Terminal(io.StringIO):
@@ -65,7 +65,7 @@ def test_a_pipe_gets_whole_lines_without_colour(monkeypatch: pytest.MonkeyPatch)
     print_table(console(pipe), HEAD, [*ROWS, ("geometry", "8", "word " * 100)], right=(1,))
     lines = pipe.getvalue().splitlines()
     assert len(lines) == 4
-    assert lines[1].rstrip() == "algebra        1,234  12 circular repetitions, 3 twins"
+    assert lines[1].rstrip() == "algebra        1,234  12 circular repetitions, 3 near-duplicates"
 
 
 def test_what_an_encoding_lacks_becomes_question_marks() -> None:

@@ -34,7 +34,7 @@ def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """A build of a domain with RL problems: its folder, and its datasets."""
     out = tmp_path_factory.mktemp("built") / "out"
     answers = Answers(resolve(str(demo_model)), answers=3)
-    return out, build(replace(small_recipe(answers, "algebra", count=40, k=5), rl_agreement=0.3), out)
+    return out, build(replace(small_recipe(answers, "algebra", count=40, k=5), rl_majority_share=0.3), out)
 
 
 @pytest.fixture(scope="module")

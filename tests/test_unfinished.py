@@ -20,7 +20,7 @@ from magpie_hf.recipe import Recipe
 
 
 def recipe_of(answers: Answers) -> Recipe:
-    return replace(small_recipe(answers, count=60), rl_agreement=0.3, held_out=HeldOut(0.2))
+    return replace(small_recipe(answers, count=60), rl_majority_share=0.3, held_out=HeldOut(0.2))
 
 
 def everything(datasets: dict[str, DatasetDict]) -> dict[str, dict[str, list[dict[str, object]]]]:
@@ -67,9 +67,9 @@ def test_numbers_of_the_finished_part_fit_its_rows(stopped: tuple[Path, Recipe, 
     rows = {
         key: [row for split in part.splits["candidates"].values() for row in split.dataset if row["domain"] == key] for key in part.targets
     }
-    for key, judged in part.draws.items():
-        assert judged.accepted == len(rows[key]) < 60
-        assert judged.drawn >= judged.accepted
+    for key, filtered in part.samples.items():
+        assert filtered.accepted == len(rows[key]) < 60
+        assert filtered.sampled >= filtered.accepted
 
 
 def test_a_finished_build_is_its_own_part(stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_finished_build_is_its_own_part(stopped: tuple[Path, Recipe, dict[str,
 
 
 def test_rows_that_were_made_from_something_else_are_left_out(stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path) -> None:
-    """A shard whose draws were lost and are not known to be the same is not published."""
+    """A shard whose samples were lost and are not known to be the same is not published."""
     copy = tmp_path / "copy"
     shutil.copytree(stopped[0], copy)
     (tmp_path / "scratch").mkdir()
@@ -114,9 +114,9 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "run" / "partial-killed").mkdir()
     assert list((tmp_path / "out" / "run").glob("partial-*"))
     record = tmp_path / "out" / "run" / "build.json"
-    record.write_text(json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "harvest"}))
+    record.write_text(json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "selection"}))
     with (
-        pytest.raises(BadInput, match=r"the record of the build in .* cannot be read \(KeyError: 'harvest'\); run the build again"),
+        pytest.raises(BadInput, match=r"the record of the build in .* cannot be read \(KeyError: 'selection'\); run the build again"),
         released(tmp_path / "out", "ada/sums", partial=True),
     ):
         pass

@@ -1,4 +1,4 @@
-"""Votes over classes of equal answers, and the stage Verify."""
+"""Votes over clusters of equal answers, and the stage Verify."""
 
 from __future__ import annotations
 
@@ -46,34 +46,34 @@ def counting(calls: list[tuple[str, str]], relation: Callable[[str, str], str] =
 def partition(answers: Sequence[str | None], votes: Votes) -> dict[str, frozenset[str]]:
     """Which answers share a class with each answer."""
     members: dict[int, set[str]] = {}
-    for answer, number in zip(answers, votes.classes, strict=True):
+    for answer, number in zip(answers, votes.clusters, strict=True):
         if answer is not None and number is not None:
             members.setdefault(number, set()).add(answer)
     return {answer: frozenset(group) for group in members.values() for answer in group}
 
 
 @given(ANSWERS)
-def test_every_answer_is_in_one_class_and_counted_once(answers: list[str | None]) -> None:
+def test_every_answer_is_in_one_cluster_and_counted_once(answers: list[str | None]) -> None:
     votes = vote(answers, by_letter)
     voters = [answer for answer in answers if answer is not None]
     assert sum(votes.sizes) == len(voters)
-    assert [number is None for number in votes.classes] == [answer is None for answer in answers]
-    assert dict(Counter(number for number in votes.classes if number is not None)) == dict(enumerate(votes.sizes))
+    assert [number is None for number in votes.clusters] == [answer is None for answer in answers]
+    assert dict(Counter(number for number in votes.clusters if number is not None)) == dict(enumerate(votes.sizes))
     read = Counter(answer[0] for answer in voters if answer[0] != "?")
     unread = Counter(answer for answer in voters if answer[0] == "?")
     assert sorted(votes.sizes) == sorted([*read.values(), *unread.values()])
 
 
 @given(ANSWERS)
-def test_classes_are_numbered_by_size_and_then_by_their_first_answer(answers: list[str | None]) -> None:
+def test_clusters_are_numbered_by_size_and_then_by_their_first_answer(answers: list[str | None]) -> None:
     votes = vote(answers, by_letter)
-    firsts = [votes.classes.index(number) for number in range(len(votes.sizes))]
+    firsts = [votes.clusters.index(number) for number in range(len(votes.sizes))]
     order = list(zip([-size for size in votes.sizes], firsts, strict=True))
     assert order == sorted(order)
 
 
 @given(ANSWERS, st.randoms(use_true_random=False))
-def test_the_order_of_candidates_makes_no_other_classes(answers: list[str | None], random: Any) -> None:
+def test_the_order_of_candidates_makes_no_other_clusters(answers: list[str | None], random: Any) -> None:
     shuffled = list(answers)
     random.shuffle(shuffled)
     one, other = vote(answers, by_letter), vote(shuffled, by_letter)
@@ -82,7 +82,7 @@ def test_the_order_of_candidates_makes_no_other_classes(answers: list[str | None
 
 
 @given(ANSWERS)
-def test_unknown_pairs_are_pairs_of_classes_that_nothing_tells_apart(answers: list[str | None]) -> None:
+def test_unknown_pairs_are_pairs_of_clusters_that_nothing_tells_apart(answers: list[str | None]) -> None:
     read = len({answer[0] for answer in answers if answer and answer[0] != "?"})
     unread = len({answer for answer in answers if answer and answer[0] == "?"})
     assert vote(answers, by_letter).unknown == read * unread + unread * (unread - 1) // 2
@@ -118,14 +118,14 @@ def test_answers_are_compared_as_they_are_written() -> None:
     assert shown("(mod" + " " * 90_000 + "x", "5", "123," * 20_000) == Votes((0, 1, 2), (1, 1, 1), 3, (False, False, False))
 
 
-def test_an_answer_that_is_equal_to_two_classes_joins_them() -> None:
+def test_an_answer_that_is_equal_to_two_clusters_joins_them() -> None:
     """a and bb cannot be compared, but both equal ccc."""
     relation = {frozenset(("a", "bb")): "unknown", frozenset(("a", "ccc")): "equal", frozenset(("bb", "ccc")): "equal"}
     votes = vote(["bb", "a", "ccc"], lambda one, other: relation[frozenset((one, other))])
     assert votes == Votes((0, 0, 0), (3,), 0, (False,))
 
 
-def test_a_class_that_differs_from_one_joined_is_not_asked_again() -> None:
+def test_a_cluster_that_differs_from_one_joined_is_not_asked_again() -> None:
     calls: list[tuple[str, str]] = []
     votes = vote(["a_{10}", "b_{10}", "a_{11}", "b_{11}"], counting(calls))
     assert votes == Votes((0, 1, 0, 1), (2, 2), 0, (False, True))
@@ -174,7 +174,7 @@ BATCH: dict[str, list[Any]] = {
     "candidates": [
         [box("2"), box(r"\frac{1}{2}", num_tokens=9), box("0.5", num_tokens=2), candidate("It is", "length"), box(r"50\%", num_tokens=4)],
         [box("abelian"), candidate("As wanted."), candidate("We see", "length"), candidate("Clear."), candidate("Thus so.")],
-        [candidate("a"), candidate("b", "length"), candidate("c"), candidate("d", "empty"), candidate("e", "no_room")],
+        [candidate("a"), candidate("b", "length"), candidate("c"), candidate("d", "empty"), candidate("e", "context_full")],
         [candidate("a", "length") for _ in range(5)],
         [box("1"), box("2"), candidate("The answer is $1.0$."), box("4/2"), candidate("I do not know.")],
         [
@@ -195,11 +195,11 @@ ADDED: dict[str, list[Any]] = {
         ["1", "2", "1.0", "4/2", None],
         [r"\mathbb{Z}_2", r"\mathbb{Z}/2\mathbb{Z}", "3", "7", "3.5"],
     ],
-    "answer_classes": [[1, 0, 0, None, 0], [None] * 5, [None] * 5, [None] * 5, [0, 1, 0, 1, None], [0, 1, 2, 3, 4]],
-    "class_sizes": [[3, 1], [], [], [], [2, 2], [1, 1, 1, 1, 1]],
+    "answer_clusters": [[1, 0, 0, None, 0], [None] * 5, [None] * 5, [None] * 5, [0, 1, 0, 1, None], [0, 1, 2, 3, 4]],
+    "cluster_sizes": [[3, 1], [], [], [], [2, 2], [1, 1, 1, 1, 1]],
     "answer_kind": ["answer", "proof", "none", "none", "answer", "answer"],
     "majority_answer": ["0.5", None, None, None, None, None],
-    "agreement": [0.75, None, None, None, 0.5, 0.2],
+    "majority_share": [0.75, None, None, None, 0.5, 0.2],
     "in_majority": [[False, True, True, None, True], *([None] * 5 for _ in range(5))],
     "unknown_pairs": [0, 0, 0, 0, 0, 7],
     "mean_num_tokens": [5.5, 7.0, 7.0, None, 7.0, 7.0],
@@ -234,7 +234,7 @@ def test_verify_is_a_function_for_map() -> None:
     typed = rows.map(stage, batched=True, batch_size=4, features=Features({**rows.features, **stage.adds}))
     assert {column: typed.features[column] for column in stage.adds} == stage.adds
     for column, values in ADDED.items():
-        assert list(typed[column]) == (pytest.approx(values, abs=1e-6) if column == "agreement" else values)
+        assert list(typed[column]) == (pytest.approx(values, abs=1e-6) if column == "majority_share" else values)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -244,7 +244,7 @@ def test_verify_runs_in_forked_processes() -> None:
     pids = POOL.pids
     rows, stage = Dataset.from_dict(BATCH), Verify()
     made = rows.map(stage, batched=True, batch_size=1, num_proc=2, features=Features({**rows.features, **stage.adds}))
-    assert list(made["answer_classes"]) == ADDED["answer_classes"]
+    assert list(made["answer_clusters"]) == ADDED["answer_clusters"]
     assert POOL.pids == pids
     assert compare("1/7", "3/21").relation == "equal"
 
@@ -261,11 +261,11 @@ def test_what_changes_rows_is_in_the_identity() -> None:
     others = [Verify(Limits(seconds=1)), Verify(Limits(megabytes=512)), Verify(Limits(characters=500))]
     assert len({fingerprint(one) for one in [stage, *others]}) == 4
     assert pickle.loads(pickle.dumps(stage)) == stage
-    assert stage.kin == ""
+    assert stage.reuse_key == ""
 
 
 def test_a_hostile_candidate_costs_its_row_one_class() -> None:
     batch = {"problem": ["Find $x$."], "candidates": [[box("5"), box("9^{9^{9^{9}}}"), box("10/2"), box("1+" * 5000 + "1")]]}
     out = Verify(Limits(seconds=1))(batch)
-    assert out["answer_classes"] == [[0, 1, 0, 2]]
+    assert out["answer_clusters"] == [[0, 1, 0, 2]]
     assert (out["majority_answer"], out["unknown_pairs"]) == (["5"], [3])

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM an
 CONTEXT = 512
 
 
-@pytest.fixture(scope="module", params=["stepped", "async"])
+@pytest.fixture(scope="module", params=["llm_engine", "async_llm"])
 def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
     engine = VLLM(resolve(str(demo_model), dtype="float32", max_length=CONTEXT), form=request.param, kv_cache_gigabytes=1, max_num_seqs=64)
     yield engine
@@ -36,7 +36,7 @@ def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
 
 def test_completions_keep_order_seeds_ends_and_counts(engine: VLLM) -> None:
     chat = chat_of(engine.model)
-    prompts = [chat.open_turn(domain.system) for domain in DOMAINS.values()] * 4
+    prompts = [chat.pre_query_prefix(domain.system) for domain in DOMAINS.values()] * 4
     sampling = Sampling(temperature=1.2, min_p=0.1, max_tokens=48, stop_token_ids=chat.turn_end_ids)
     seeds = list(range(1000, 1000 + len(prompts)))
     first = engine.complete(prompts, sampling, seeds)
@@ -53,7 +53,7 @@ def test_completions_keep_order_seeds_ends_and_counts(engine: VLLM) -> None:
 
 
 def test_a_prompt_without_room_is_a_reason_and_a_full_context_is_a_cut(engine: VLLM) -> None:
-    token = chat_of(engine.model).open_turn(None)[-1]
+    token = chat_of(engine.model).pre_query_prefix(None)[-1]
     sampling = Sampling(temperature=0.0, max_tokens=40)
     full, over, nearly, fine = engine.complete([[token] * CONTEXT, [token] * 9999, [token] * (CONTEXT - 3), [token] * 9], sampling, [1] * 4)
     assert (full.finish_reason, over.finish_reason) == (NO_ROOM, NO_ROOM)
@@ -85,10 +85,10 @@ def test_the_judge_tells_a_right_answer_from_nonsense(engine: VLLM) -> None:
 
 def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost(engine: VLLM) -> None:
     """The core of the async form is a process, and is killed with requests in flight; the stepped form has none, and is closed."""
-    prompt = chat_of(engine.model).open_turn(None)
+    prompt = chat_of(engine.model).pre_query_prefix(None)
     sampling = Sampling(temperature=0.0, max_tokens=8)
     before = engine.complete([prompt] * 2, sampling, [1, 1])
-    if engine.form == "async":
+    if engine.form == "async_llm":
         (core,) = multiprocessing.active_children()
         killer = threading.Timer(1.0, core.kill)
         killer.start()
@@ -105,7 +105,7 @@ def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost
 
 def test_closing_with_requests_in_flight_fails_them_at_once(engine: VLLM) -> None:
     """The last of the tests that share an engine."""
-    prompt = chat_of(engine.model).open_turn(None)
+    prompt = chat_of(engine.model).pre_query_prefix(None)
     engine.complete([prompt], Sampling(max_tokens=2), [0])
     futures = [engine.submit(prompt, Sampling(temperature=2.0, max_tokens=400), seed) for seed in range(16)]
     engine.close()
@@ -120,7 +120,7 @@ def test_an_engine_does_not_outlive_a_build_that_was_killed(demo_model: Path, tm
         import multiprocessing, sys, time
         from magpie_hf import VLLM, Sampling, resolve
         if __name__ == "__main__":
-            engine = VLLM(resolve({str(demo_model)!r}, dtype="float32"), form="async", context={CONTEXT}, kv_cache_gigabytes=1)
+            engine = VLLM(resolve({str(demo_model)!r}, dtype="float32"), form="async_llm", context={CONTEXT}, kv_cache_gigabytes=1)
             engine.complete([[1, 2, 3]], Sampling(max_tokens=2), [0])
             print(*(child.pid for child in multiprocessing.active_children()), flush=True)
             time.sleep(60)
@@ -161,5 +161,5 @@ def test_weights_that_cannot_be_loaded_are_one_clear_error(demo_model: Path, tmp
 
 def test_placement_is_no_part_of_an_engine(demo_model: Path) -> None:
     engine = VLLM(resolve(str(demo_model)))
-    assert replace(engine, form="async", max_num_seqs=3, tensor_parallel_size=8) == engine
-    assert os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") is None, "the stepped engine leaves the environment as it found it"
+    assert replace(engine, form="async_llm", max_num_seqs=3, tensor_parallel_size=8) == engine
+    assert os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") is None, "the llm_engine engine leaves the environment as it found it"

@@ -1,6 +1,6 @@
 r"""Final answers of solutions: the last \boxed{}, else what the solution says its answer is. Not here: equivalence of answers.
 
-What is not plainly stated is no answer: None costs a vote, a wrong extraction makes a wrong class.
+What is not plainly stated is no answer: None costs a vote, a wrong extraction makes a wrong cluster.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def _with_unit(line: str) -> str | None:
 
 
 def _concluded(text: str) -> str | None:
-    """The last formula of the last sentence, where that sentence draws a conclusion and ends in the formula, or is nothing else."""
+    """The last formula of the last sentence, where that sentence samples a conclusion and ends in the formula, or is nothing else."""
     last = re.split(r"\n\s*\n", text)[-1].strip()
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", last)[-1]
     formulas = list(_MATHS.finditer(sentence))

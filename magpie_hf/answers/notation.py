@@ -11,7 +11,7 @@ _UNICODE = {
     "±": r"\pm ", "√": r"\sqrt ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}",
     "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ", "φ": r"\phi ", "μ": r"\mu ", "σ": r"\sigma ", "ω": r"\omega ",
     "\u3001": ",", "′": "'",
-    **{sign: rf"\frac{{{over}}}{{{under}}}" for sign, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")},
+    **{signature: rf"\frac{{{over}}}{{{under}}}" for signature, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")},
 }  # fmt: skip
 _WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # letters and digits of full width
 _SIGNS = str.maketrans({**_UNICODE, **_WIDE})

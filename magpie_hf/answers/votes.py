@@ -1,4 +1,4 @@
-"""Votes of the candidates of one problem, over classes of equal answers. Not here: how two answers are compared."""
+"""Votes of the candidates of one problem, over clusters of equal answers. Not here: how two answers are compared."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ _LONGEST = 4000  # characters of an answer that is worth a spelling; a longer on
 
 @dataclass(frozen=True)
 class Votes:
-    """classes: the class of each answer, null for none; class 0 is the largest, and of equals the one whose first answer comes first.
+    """clusters: the cluster of each answer, null for none; cluster 0 is the largest, and of equals the one whose first answer comes first.
 
-    sizes: voters of each class. unknown: pairs of classes that nothing shows to be different, so they may be one. apart: of each class,
-    whether something shows it to be different from class 0.
+    sizes: voters of each cluster. unknown: pairs of clusters that nothing shows to be different, so they may be one. apart: of each cluster,
+    whether something shows it to be different from cluster 0.
     """
 
-    classes: tuple[int | None, ...]
+    clusters: tuple[int | None, ...]
     sizes: tuple[int, ...]
     unknown: int
     apart: tuple[bool, ...] = ()
 
     @property
     def has_majority(self) -> bool:
-        """Whether one class is larger than all others, and more than one voter's."""
+        """Whether one cluster is larger than all others, and more than one voter's."""
         return len(self.sizes) > 0 and self.sizes[0] > max(1, *self.sizes[1:], 1)
 
     @property
     def in_majority(self) -> tuple[bool | None, ...]:
         """Whether each answer is the majority's; null where nothing tells, and for all where there is no majority."""
         if not self.has_majority:
-            return (None,) * len(self.classes)
-        return tuple(None if n is None else True if n == 0 else False if self.apart[n] else None for n in self.classes)
+            return (None,) * len(self.clusters)
+        return tuple(None if n is None else True if n == 0 else False if self.apart[n] else None for n in self.clusters)
 
 
 def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
-    """Classes of equal answers. compare: "equal", "different" or "unknown", in either order; of a spelling it gets the shortest answer.
+    """Clusters of equal answers. compare: "equal", "different" or "unknown", in either order; of a spelling it gets the shortest answer.
 
-    Each spelling is compared once with each class at most, but for those that it may yet join: spellings come shortest first, so that the
-    classes do not depend on the order of the candidates.
+    Each spelling is compared once with each cluster at most, but for those that it may yet join: spellings come shortest first, so that the
+    clusters do not depend on the order of the candidates.
     """
     spellings = [None if answer is None else _spelling(answer) for answer in answers]
     written: dict[str, str] = {}
@@ -69,7 +69,9 @@ def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> V
                 apart.append(group)
         groups = [*apart, joined]
     votes = _numbered(spellings, groups, sum(not differ(first, second) for first, second in combinations(groups, 2)))
-    members = [[s for s, n in zip(spellings, votes.classes, strict=True) if s is not None and n == number] for number in range(len(groups))]
+    members = [
+        [s for s, n in zip(spellings, votes.clusters, strict=True) if s is not None and n == number] for number in range(len(groups))
+    ]
     return replace(votes, apart=tuple(differ(members[0], other) for other in members))
 
 
@@ -78,7 +80,7 @@ def _spelling(answer: str) -> str | None:
 
 
 def _relation(spelling: str, group: Sequence[str], verdict: Callable[[str, str], str]) -> str:
-    """How a spelling stands to a class: by the first of its members that decides it."""
+    """How a spelling stands to a cluster: by the first of its members that decides it."""
     for member in group:
         if (relation := verdict(member, spelling)) != "unknown":
             return relation
@@ -92,5 +94,5 @@ def _numbered(spellings: Sequence[str | None], groups: Sequence[Sequence[str]], 
         if spelling is not None:
             voters.setdefault(group_of[spelling], []).append(place)
     ordered = sorted(voters.values(), key=lambda places: (-len(places), places[0]))
-    class_of = {place: number for number, places in enumerate(ordered) for place in places}
-    return Votes(tuple(class_of.get(place) for place in range(len(spellings))), tuple(map(len, ordered)), unknown)
+    cluster_of = {place: number for number, places in enumerate(ordered) for place in places}
+    return Votes(tuple(cluster_of.get(place) for place in range(len(spellings))), tuple(map(len, ordered)), unknown)

@@ -34,14 +34,14 @@ _CODE = 1  # goes up when the same templates come to another card
 
 
 def version(folder: Path) -> str:
-    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and whether they can be drawn."""
+    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and whether they can be rendered."""
     templates = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()) if file.is_file()]
     return fingerprint(_CODE, plots.VERSION, plots.missing() is None, templates)
 
 
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # what a template is given
-    "data", "domains", "embedder", "examples", "facts", "generator", "languages", "metadata", "models", "plots", "problems", "repo",
+    "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "metadata", "models", "plots", "problems", "repo",
     "scorer", "shown_splits", "solver", "tables", "tagger", "thinking", "unfinished", "uses", "words",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
@@ -65,10 +65,10 @@ def files(
     """
     if language not in LANGUAGES:
         raise BadInput(f"there is no card in the language {language!r}; choose one of {', '.join(LANGUAGES)}")
-    drawn = {} if plots.missing() else {f"{PLOTS}/{name}.svg": svg for name, svg in plots.draw(_plots(contents)).items()}
-    variables = {**_variables(contents, repo, language, licences, unfinished or {}), "plots": [_plot(path) for path in drawn]}
+    rendered = {} if plots.missing() else {f"{PLOTS}/{name}.svg": svg for name, svg in plots.render(_plots(contents)).items()}
+    variables = {**_variables(contents, repo, language, licences, unfinished or {}), "plots": [_plot(path) for path in rendered]}
     text = _theirs(template, variables) if template else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
-    return {README: f"{text.rstrip()}\n".encode(), **drawn}
+    return {README: f"{text.rstrip()}\n".encode(), **rendered}
 
 
 def _environment() -> jinja2.Environment:
@@ -150,8 +150,8 @@ def _variables(
 ) -> dict[str, Any]:
     """What a template is given, a user's too; besides, `plots`: name and path of each.
 
-    repo: what the examples load; metadata: the YAML between the lines ---; facts: those of `facts.facts`; domains: of these, the domains;
-    problems: how many; languages: ISO 639-1; unfinished: (domain, problems, target), empty for a whole build; models: those of the facts,
+    repo: what the examples load; metadata: the YAML between the lines ---; provenance: those of `provenance.provenance`; domains: of these, the domains;
+    problems: how many; languages: ISO 639-1; unfinished: (domain, problems, target), empty for a whole build; models: those of the provenance,
     with licences; generator, solver, tagger, embedder: of these, the one of each step, or none; scorer: its title, and what it reads; data:
     splits by configuration; shown_splits: (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
     configuration and its splits to train and to test with, or none; thinking: whether a text holds some; tables: each as Markdown, by
@@ -159,23 +159,23 @@ def _variables(
 
     Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
     """
-    facts = contents.facts
-    models = [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in facts["models"]]
+    provenance = contents.provenance
+    models = [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in provenance["models"]]
     by_step = {step: model for model in models for step in model["steps"]}
     return {
         "repo": repo,
         "metadata": metadata(contents),
-        "facts": facts,
-        "domains": [domain for domain in facts["domains"] if domain["key"] in contents.draws],
+        "provenance": provenance,
+        "domains": [domain for domain in provenance["domains"] if domain["key"] in contents.samples],
         "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),
-        "languages": sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages}) or facts["languages"],
+        "languages": sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages}) or provenance["languages"],
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
         "generator": by_step["problems"],
         "solver": by_step["answers"],
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),
-        "scorer": facts["scorer"],
+        "scorer": provenance["scorer"],
         "data": {config: list(splits) for config, splits in contents.data.items()},
         "shown_splits": _shown_splits(contents),
         "uses": _uses(contents),
@@ -221,7 +221,7 @@ def _example(contents: Contents, domain: str) -> dict[str, Any] | None:
         "problem": _quoted(row["problem"], MOST_OF_PROBLEM),
         "solution": _quoted(row["solution"], MOST_OF_ANSWER),
         "majority": None if majority is None else markdown.final(majority, MOST_OF_FINAL),
-        "agreement": row["answer_agreement"],
+        "majority_share": row["majority_share"],
         "votes": row["answer_votes"],
     }
 
@@ -245,9 +245,13 @@ def _plots(contents: Contents) -> list[plots.Plot]:
         plots.Plot("answer_tokens", "tokens of an answer", of_answers("solution_tokens"), logarithmic=True),
         plots.Plot("scores", "score of a candidate", {domain: {"scores": one.scores} for domain, one in seen.items()}),
         plots.Plot(
-            "margins", "score of chosen, less that of rejected", {domain: dict(sorted(one.margins.items())) for domain, one in seen.items()}
+            "score_gaps",
+            "score of chosen, less that of rejected",
+            {domain: dict(sorted(one.score_gaps.items())) for domain, one in seen.items()},
         ),
-        plots.Plot("agreement", "share of the votes", {domain: {"votes": one.agreements} for domain, one in seen.items()}, bounds=(0, 1)),
+        plots.Plot(
+            "majority_share", "share of the votes", {domain: {"votes": one.majority_shares} for domain, one in seen.items()}, bounds=(0, 1)
+        ),
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from magpie_hf.card.stats import Draws, Tally, Tokens, tallies, tokens
+from magpie_hf.card.stats import Samples, Tally, Tokens, tallies, tokens
 from magpie_hf.schema import CANDIDATES_CONFIG
 from magpie_hf.store.splits import ParquetSplit, rows_of
 
@@ -20,41 +20,41 @@ LABELS = ("difficulty", "quality", "solvability", "category")
 class Seen:
     """What stands in one domain's problems and candidates: labels by kind and value, problems by split, and values for the plots.
 
-    scores: of all candidates that have one; agreements: of the problems that have one; margins: of pairs, by their kind.
+    scores: of all candidates that have one; majority shares: of the problems that have one; score gaps: of pairs, by their kind.
     """
 
     labels: dict[str, Counter[str]] = field(default_factory=lambda: {label: Counter() for label in LABELS})
     sides: Counter[str] = field(default_factory=Counter)
     scores: list[float] = field(default_factory=list)
-    agreements: list[float] = field(default_factory=list)
-    margins: dict[str, list[float]] = field(default_factory=dict)
+    majority_shares: list[float] = field(default_factory=list)
+    score_gaps: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Contents:
     """What a card tells of.
 
-    facts: how the rows were made (`facts.facts`); draws: what each domain's draws were judged to be; data: the published parquet files by
+    provenance: how the rows were made (`provenance.provenance`); samples: what each domain's samples were filtered to be; data: the published parquet files by
     configuration and split, in which all other numbers are counted.
     """
 
-    facts: Mapping[str, Any]
-    draws: Mapping[str, Draws]
+    provenance: Mapping[str, Any]
+    samples: Mapping[str, Samples]
     data: Mapping[str, Mapping[str, ParquetSplit]]
 
     @cached_property
     def domains(self) -> list[str]:
-        return [domain["key"] for domain in self.facts["domains"] if domain["key"] in self.draws]
+        return [domain["key"] for domain in self.provenance["domains"] if domain["key"] in self.samples]
 
     @cached_property
     def tallies(self) -> dict[str, Tally]:
-        return tallies(self.data, self.draws)
+        return tallies(self.data, self.samples)
 
     @cached_property
     def seen(self) -> dict[str, Seen]:
         """By domain."""
         seen = {domain: Seen() for domain in self.domains}
-        columns = ("domain", "tags", "answer_agreement", "candidates.score", "chosen_index", "rejected_index", "pair_kind")
+        columns = ("domain", "tags", "majority_share", "candidates.score", "chosen_index", "rejected_index", "pair_kind")
         for side, split in self.data.get(CANDIDATES_CONFIG, {}).items():
             for row in rows_of(split, columns):
                 one, scores = seen[row["domain"]], row["candidates.score"]
@@ -62,10 +62,10 @@ class Contents:
                 for label in LABELS:
                     one.labels[label].update([row["tags"][label]] if row["tags"] and row["tags"][label] else [])
                 one.scores += [score for score in scores if score is not None]
-                one.agreements += [row["answer_agreement"]] if row["answer_agreement"] is not None else []
+                one.majority_shares += [row["majority_share"]] if row["majority_share"] is not None else []
                 if row["pair_kind"] is not None:
-                    margin = scores[row["chosen_index"]] - scores[row["rejected_index"]]
-                    one.margins.setdefault(row["pair_kind"], []).append(margin)
+                    score_gap = scores[row["chosen_index"]] - scores[row["rejected_index"]]
+                    one.score_gaps.setdefault(row["pair_kind"], []).append(score_gap)
         return seen
 
     @cached_property
@@ -73,12 +73,12 @@ class Contents:
         """Token counts by configuration, split and column: those of a domain's texts, and of all candidates."""
         found: dict[str, dict[str, dict[str, list[int]]]] = {}
         for config, splits in self.data.items():
-            columns = TEXTS if config in self.draws else ("candidates.num_tokens",) if config == CANDIDATES_CONFIG else ()
+            columns = TEXTS if config in self.samples else ("candidates.num_tokens",) if config == CANDIDATES_CONFIG else ()
             for split, rows in splits.items() if columns else ():
                 counts: dict[str, list[int]] = {column: [] for column in columns}
                 for batch in rows.batches(columns):
                     for column, values in batch.items():
-                        flat = values if config in self.draws else [count for counts in values for count in counts]
+                        flat = values if config in self.samples else [count for counts in values for count in counts]
                         counts[column] += [count for count in flat if count is not None]
                 found.setdefault(config, {})[split] = counts
         return found
@@ -96,7 +96,7 @@ class Contents:
 
     def example(self, domain: str) -> dict[str, Any] | None:
         """The first row of the domain's first split; None where it has no split."""
-        columns = ("problem", "solution", "majority_answer", "answer_agreement", "answer_votes")
+        columns = ("problem", "solution", "majority_answer", "majority_share", "answer_votes")
         for split in self.data.get(domain, {}).values():
             return next(rows_of(split, columns))
         return None

@@ -21,8 +21,8 @@ def metadata(contents: Contents) -> str:
     came to lie beside them."""
     rows = sum(len(split) for splits in contents.data.values() for split in splits.values())
     found = {code for tally in contents.tallies.values() for code in tally.funnel.languages}
-    languages = sorted(found) or list(contents.facts["languages"])  # of formulas alone: in any that was accepted
-    facts = {
+    languages = sorted(found) or list(contents.provenance["languages"])  # of formulas alone: in any that was accepted
+    provenance = {
         "language": languages,
         "license": "cc-by-nc-4.0",
         "pretty_name": "Synthetic mathematics problems (Magpie)",
@@ -44,7 +44,7 @@ def metadata(contents: Contents) -> str:
         ],
         "dataset_info": [_info(config, splits) for config, splits in contents.data.items()],
     }
-    return str(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=120)).strip()
+    return str(yaml.safe_dump(provenance, sort_keys=False, allow_unicode=True, width=120)).strip()
 
 
 def paths(split: ParquetSplit) -> list[str]:

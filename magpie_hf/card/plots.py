@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 VERSION = 1
-Series = Mapping[str, Sequence[float]]  # values by what they are, drawn in one panel
+Series = Mapping[str, Sequence[float]]  # values by what they are, rendered in one panel
 _COLOURS = ("#2b6cb0", "#dd6b20")
 _BINS = 20
 _COLUMNS, _WIDTH, _HEIGHT = 3, 2.9, 1.9  # panels side by side, and the inches of one
@@ -48,13 +48,13 @@ class Plot:
 
 
 def missing() -> str | None:
-    """What to tell the user where plots cannot be drawn, in one line; None where they can."""
+    """What to tell the user where plots cannot be rendered, in one line; None where they can."""
     if find_spec("matplotlib") is not None:
         return None
-    return tr("the card gets no plots, as matplotlib is not installed; pip install 'magpie-hf[plots]' draws them")
+    return tr("the card gets no plots, as matplotlib is not installed; pip install 'magpie-hf[plots]' renders them")
 
 
-def draw(plots: Sequence[Plot]) -> dict[str, bytes]:
+def render(plots: Sequence[Plot]) -> dict[str, bytes]:
     """Each plot that has values as an SVG file, by its name. matplotlib must be there; see `missing`."""
     import matplotlib
 

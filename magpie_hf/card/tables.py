@@ -29,7 +29,7 @@ NAMES = (
 
 def tables(contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Every table as Markdown, by name; "" where there is nothing to show. words: the heads and meanings in the card's language; models:
-    as in `facts.facts`, with their licences where those are known."""
+    as in `provenance.provenance`, with their licences where those are known."""
     made = _Tables(contents, words, models)
     return {name: getattr(made, name) for name in NAMES}
 
@@ -39,7 +39,7 @@ class _Tables:
 
     def __init__(self, contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> None:
         self.contents, self.words, self.models = contents, words, models
-        self.facts = contents.facts
+        self.provenance = contents.provenance
         self.numbers = contents.tallies
 
     def _table(self, name: str, rows: Iterable[Sequence[str]], more: Sequence[str] = ()) -> str:
@@ -67,17 +67,17 @@ class _Tables:
 
     def _funnel(self, key: str) -> list[str]:
         funnel = self.numbers[key].funnel
-        draws, complete = funnel.draws, funnel.candidates - sum(funnel.cut_candidates.values())
-        counts = [draws.drawn, sum(draws.dropped.values()), draws.moved_away, draws.moved_here, funnel.problems, funnel.sft]
+        samples, complete = funnel.samples, funnel.candidates - sum(funnel.cut_candidates.values())
+        counts = [samples.sampled, sum(samples.dropped.values()), samples.moved_away, samples.moved_here, funnel.problems, funnel.sft]
         counts += [funnel.candidates, complete, complete - sum(funnel.unscored.values()), self.numbers[key].pairs.count]
-        on_domain = NONE if draws.on_domain_share is None else f"{draws.on_domain_share:.1%} of {draws.tagged:,}"
+        on_domain = NONE if samples.on_domain_share is None else f"{samples.on_domain_share:.1%} of {samples.tagged:,}"
         return [code(key), on_domain, *map(_n, counts)]
 
     @property
     def reasons(self) -> str:
         """Every reason that occurs, with its meaning and how often it does, by domain."""
         steps = {
-            "draws": {key: one.funnel.draws.dropped for key, one in self.numbers.items()},
+            "samples": {key: one.funnel.samples.dropped for key, one in self.numbers.items()},
             "answers": {key: one.funnel.cut_solutions for key, one in self.numbers.items()},
             "candidates": {key: one.funnel.cut_candidates for key, one in self.numbers.items()},
             "scores": {key: one.funnel.unscored for key, one in self.numbers.items()},
@@ -111,8 +111,8 @@ class _Tables:
     @property
     def benchmarks(self) -> str:
         rows = []
-        for one in self.facts["benchmarks"]:
-            hits = sum(draws.contaminated.get(one["name"], 0) for draws in self.contents.draws.values())
+        for one in self.provenance["benchmarks"]:
+            hits = sum(samples.contaminated.get(one["name"], 0) for samples in self.contents.samples.values())
             rows.append([escape(one["name"]), code(one["revision"]), _n(one["rows"]), _n(hits)])
         return self._table("benchmarks", rows) if rows else ""
 
@@ -124,7 +124,7 @@ class _Tables:
         one = self.numbers[key].answers
         kinds = [one.kinds.get(kind, 0) for kind in _KINDS]
         agrees = [one.solutions.get(word, 0) for word in AGREES.values()]
-        mean = NONE if one.agreement is None else f"{one.agreement:.2f}"
+        mean = NONE if one.majority_share is None else f"{one.majority_share:.2f}"
         return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, agrees)]
 
     @property
@@ -133,7 +133,7 @@ class _Tables:
 
     def _pairs(self, key: str) -> list[str]:
         one = self.numbers[key].pairs
-        kinds = [cell for kind in ("correctness", "style") for cell in _margins(one.margins.get(kind, ()))]
+        kinds = [cell for kind in ("correctness", "score") for cell in _score_gaps(one.score_gaps.get(kind, ()))]
         return [code(key), _n(one.count), *kinds, _share(one.longer_share)]
 
     @property
@@ -160,15 +160,15 @@ class _Tables:
     @property
     def sampling(self) -> str:
         rows = [
-            [code(domain["key"]), self.words["sampled"][step], *(str(sampling[name]) for name in _SAMPLING)]
-            for domain in self.facts["domains"]
+            [code(domain["key"]), self.words["sampling_steps"][step], *(str(sampling[name]) for name in _SAMPLING)]
+            for domain in self.provenance["domains"]
             for step, sampling in domain["sampling"].items()
         ]
         return self._table("sampling", rows)
 
     @property
     def versions(self) -> str:
-        return self._table("versions", ([code(name), code(version)] for name, version in self.facts["versions"].items()))
+        return self._table("versions", ([code(name), code(version)] for name, version in self.provenance["versions"].items()))
 
     @property
     def columns(self) -> str:
@@ -200,10 +200,10 @@ def _by_value(counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()
     return [(value, [_n(one.get(value, 0)) for one in counts.values()]) for value in [*known, *sorted(values - set(known))]]
 
 
-def _margins(margins: Sequence[float]) -> list[str]:
+def _score_gaps(score_gaps: Sequence[float]) -> list[str]:
     """How many, and their quartiles."""
-    quartiles = statistics.quantiles(margins, n=4, method="inclusive") if len(margins) > 1 else [*margins] * 3
-    return [_n(len(margins)), " / ".join(f"{value:.3f}" for value in quartiles) or NONE]
+    quartiles = statistics.quantiles(score_gaps, n=4, method="inclusive") if len(score_gaps) > 1 else [*score_gaps] * 3
+    return [_n(len(score_gaps)), " / ".join(f"{value:.3f}" for value in quartiles) or NONE]
 
 
 def _tokens(count: Tokens | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from magpie_hf.cli import menu
 from magpie_hf.cli.commands import build, plan, publish, report, show, status
-from magpie_hf.cli.commands import sweep as probe
+from magpie_hf.cli.commands import sweep as sweep
 from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.commands.helping import Parser, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
@@ -19,7 +19,7 @@ from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
 from magpie_hf.text.terminal import encodable, given
 
-COMMANDS = (build, plan, status, show, report, probe, publish)
+COMMANDS = (build, plan, status, show, report, sweep, publish)
 
 
 def parser() -> Parser:

@@ -22,23 +22,23 @@ import pyarrow.parquet as pq
 from datasets.config import DEFAULT_CDC_OPTIONS
 
 from magpie_hf.card import card
-from magpie_hf.card.stats import Built, Draws, Tally, published, with_rows
+from magpie_hf.card.stats import Built, Samples, Tally, published, with_rows
 from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput
 from magpie_hf.recipe import Recipe
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
-from magpie_hf.selection.selection import Harvest
+from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.store.manifest import sum_of
-from magpie_hf.store.records import FACTS, FORMAT, HARVESTED, LOCK, RECORD
+from magpie_hf.store.records import FORMAT, LOCK, PROVENANCE, RECORD, SELECTED
 from magpie_hf.store.rows import Published, open_table
 from magpie_hf.store.shards import sync, write_json
 from magpie_hf.store.splits import ParquetSplit
 
 LOG = logging.getLogger("magpie_hf")
 README = "README.md"
-DRAWS = "draws.json"
+SAMPLES = "samples.json"
 DROPPED = "dropped"
 PARTIAL = "partial-"  # begins the names of folders in which a part of a build is written, to be published
 UNDER_WAY = """---
@@ -123,34 +123,34 @@ class Folder:
         """Whether the last build here was this one, to the end."""
         return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
 
-    def plan(self, recipe: Recipe, walk: dict[str, Any], decisions: str) -> None:
+    def plan(self, recipe: Recipe, pipeline: dict[str, Any], decisions: str) -> None:
         """Record what is about to be built, for whoever asks meanwhile.
 
-        walk: for each domain its count, the folder of each stage, and how its splits are made, by the domain that rows were drawn for;
-        decisions: the folder of what was decided of the draws.
+        stages: for each domain its count, the folder of each stage, and how its splits are made, by the domain that rows were sampled for;
+        decisions: the folder of what was decided of the samples.
         """
         record = self._record()
-        planned = {"walk": json.loads(json.dumps(walk)), "harvest": decisions}
+        planned = {"pipeline": json.loads(json.dumps(pipeline)), "selection": decisions}
         if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (None, fingerprint(recipe)):
             kept = {key: value for key, value in record.items() if key not in ("finished", "content")}
             write_json(self._record_file, {**kept, **planned})
 
-    def keep_facts(self, facts: dict[str, Any]) -> None:
+    def keep_provenance(self, provenance: dict[str, Any]) -> None:
         """Keep what a card says of how the rows were made."""
-        write_json(self.run / FACTS, {"format": FORMAT, **facts})
+        write_json(self.run / PROVENANCE, {"format": FORMAT, **provenance})
 
-    def record_harvest(self, harvest: Harvest) -> None:
-        """Record how far the harvest is, for `status`."""
-        lanes = {
-            key: {"judged": lane.judged, "accepted": lane.accepted, "reasons": dict(sorted(lane.reasons.items()))}
-            for key, lane in harvest.lanes.items()
+    def record_selection(self, selection: Selection) -> None:
+        """Record how far the selection is, for `status`."""
+        quotas = {
+            key: {"filtered": quota.filtered, "accepted": quota.accepted, "reasons": dict(sorted(quota.reasons.items()))}
+            for key, quota in selection.quotas.items()
         }
-        if self._harvested() != lanes:
-            write_json(self.run / HARVESTED, lanes)
+        if self._selected() != quotas:
+            write_json(self.run / SELECTED, quotas)
 
-    def _harvested(self) -> Any:
+    def _selected(self) -> Any:
         try:
-            return json.loads((self.run / HARVESTED).read_text(encoding="utf-8"))
+            return json.loads((self.run / SELECTED).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):  # not yet there, or torn by a power cut
             return None
 
@@ -172,11 +172,11 @@ class Folder:
         rows = [rows.content for splits in data.values() for rows in splits.values()]
         content = fingerprint(recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION)
         files: dict[str, int] = record.get("files", {})
-        same = record.get("content") == content and "sums" in record and self.knows_facts
+        same = record.get("content") == content and "sums" in record and self.knows_provenance
         if same and all(_size(self.path / file) == size for file, size in files.items()):
             return
-        draws = {one.domain.key: asdict(one.draws) for one in built}
-        write_json(self.run / DRAWS, draws)
+        samples = {one.domain.key: asdict(one.samples) for one in built}
+        write_json(self.run / SAMPLES, samples)
         staging = self.run / "publishing"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
@@ -206,27 +206,27 @@ class Folder:
         write_json(self._record_file, {**unfinished, "files": new, "sums": sums, "content": content, "finished": fingerprint(recipe)})
 
     def contents(self, files: Iterable[Path]) -> card.Contents:
-        """What a card tells of: those of the files that are data, which `write_data` wrote, and the facts and draws in the run."""
-        facts = self.facts
+        """What a card tells of: those of the files that are data, which `write_data` wrote, and the provenance and samples in the run."""
+        provenance = self.provenance
         try:
-            draws = {domain["key"]: Draws(**self._kept(DRAWS)[domain["key"]]) for domain in facts["domains"]}
+            samples = {domain["key"]: Samples(**self._kept(SAMPLES)[domain["key"]]) for domain in provenance["domains"]}
         except (KeyError, TypeError) as error:
-            raise BadInput(f"{self.run / DRAWS} is not what this version writes; run the build again") from error
-        return card.Contents(facts, draws, data_in(files, facts))
+            raise BadInput(f"{self.run / SAMPLES} is not what this version writes; run the build again") from error
+        return card.Contents(provenance, samples, data_in(files, provenance))
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """How the rows were made. Raises BadInput where another version wrote that down."""
-        facts = self._kept(FACTS)
-        if facts.get("format") != FORMAT:
-            raise BadInput(f"{self.run / FACTS} is of another version of magpie_hf; run the build again")
-        return facts
+        provenance = self._kept(PROVENANCE)
+        if provenance.get("format") != FORMAT:
+            raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
+        return provenance
 
     @property
-    def knows_facts(self) -> bool:
-        """Whether the facts and the draws are there, and not torn by a power cut."""
+    def knows_provenance(self) -> bool:
+        """Whether the provenance and the samples are there, and not torn by a power cut."""
         try:
-            return bool(self.facts and self._kept(DRAWS))
+            return bool(self.provenance and self._kept(SAMPLES))
         except BadInput:
             return False
 
@@ -275,12 +275,12 @@ def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> Non
             _write_parquet(folder / config, split, rows)
 
 
-def data_in(files: Iterable[Path], facts: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
+def data_in(files: Iterable[Path], provenance: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
     """The splits that are made of files, by configuration: the domains in the recipe's order, then what is over all."""
     found: dict[str, dict[str, list[Path]]] = {}
     for file in sorted(file for file in files if file.suffix == ".parquet"):
         found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
-    domains = [domain["key"] for domain in facts["domains"]]
+    domains = [domain["key"] for domain in provenance["domains"]]
     order = [*(config for domain in domains for config in (domain, domain + ExportRL.suffix)), CANDIDATES_CONFIG]
     splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
     return {

@@ -40,7 +40,7 @@ def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, creat
         "description": one.domain.subject,
         "total_problems": counts[names[0]],
         "generation_date": _date(created),
-        **{name: getattr(numbers.funnel.draws, name) for name in ("drawn", "dropped", "moved_away", "moved_here")},
+        **{name: getattr(numbers.funnel.samples, name) for name in ("sampled", "dropped", "moved_away", "moved_here")},
         "files": counts,
     }
     write_json(folder / one.domain.key / "dataset_info.json", info)
@@ -73,7 +73,7 @@ class _Records:
     def __init__(self, recipe: Recipe, one: Built, created: int) -> None:
         self.recipe, self.one, self.created = recipe, one, created
         chat = chat_of(recipe.generator.model)
-        self.drawn_for = {domain.key: domain for domain in recipe.domains}
+        self.sampled_for = {domain.key: domain for domain in recipe.domains}
         self.templates = {domain.key: chat.open_text(domain.system) for domain in recipe.domains}
 
     def instructions(self) -> Iterator[Record]:
@@ -84,7 +84,7 @@ class _Records:
         for row in self._problems():
             answer = row["solutions"][0]
             if answer["reason"] is None:
-                yield {**self._record(row, self.drawn_for[row["domain"]].response, answer), "response": answer["text"]}
+                yield {**self._record(row, self.sampled_for[row["domain"]].response, answer), "response": answer["text"]}
 
     def candidates(self) -> Iterator[Record]:
         for _, record in self._complete():
@@ -100,14 +100,14 @@ class _Records:
         for row in self._problems():
             tries = row["candidates"]
             if all(one["reason"] is None for one in tries):
-                record = self._record(row, self.drawn_for[row["domain"]].candidate, tries[0])
+                record = self._record(row, self.sampled_for[row["domain"]].candidate, tries[0])
                 yield row, {**record, "responses": [one["text"] for one in tries]}
 
     def _problems(self) -> Iterator[Record]:
         return self.one.problems(["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores"])
 
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
-        domain, recipe = self.drawn_for[row["domain"]], self.recipe
+        domain, recipe = self.sampled_for[row["domain"]], self.recipe
         answered = None
         if response is not None:
             answered = {

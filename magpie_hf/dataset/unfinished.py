@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from magpie_hf.card.stats import Draws, draws_of
+from magpie_hf.card.stats import Samples, samples_of
 from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
 from magpie_hf.run.selection_log import decided
@@ -23,15 +23,15 @@ from magpie_hf.store.shards import ShardFolder
 
 @dataclass(frozen=True)
 class Part:
-    """The finished part of a build: its splits, what the draws in it were judged to be, and the targets of all domains.
+    """The finished part of a build: its splits, what the samples in it were filtered to be, and the targets of all domains.
 
-    A draw is in it that was judged and, where it was accepted, went through every stage. min_neighbor_distance is null throughout, as it
-    is of all accepted problems together. dropped: by domain, those of these draws that were not accepted.
+    A sample is in it that was filtered and, where it was accepted, went through every stage. min_neighbor_distance is null throughout, as it
+    is of all accepted problems together. dropped: by domain, those of these samples that were not accepted.
     """
 
     splits: dict[str, dict[str, Published]]
     dropped: dict[str, Published]
-    draws: dict[str, Draws]
+    samples: dict[str, Samples]
     targets: dict[str, int]
 
 
@@ -42,21 +42,21 @@ def finished_part(run: Path, scratch: Path) -> Part:
     """
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-        walk, decisions = record["walk"], run / "harvest" / record["harvest"]
+        pipeline, decisions = record["pipeline"], run / "selection" / record["selection"]
         exports = {
-            domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()} for domain, one in walk.items()
+            domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()} for domain, one in pipeline.items()
         }
-        rows = {domain: _rows(run, decisions, record["seed"], domain, one) for domain, one in walk.items()}
+        rows = {domain: _rows(run, decisions, record["seed"], domain, one) for domain, one in pipeline.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"the record of the build in {run} cannot be read ({type(error).__name__}: {error}); run the build again with this version"
         ) from error
     splits: dict[str, dict[str, list[Path]]] = {}
     features = {}
-    draws = {}
+    samples = {}
     for domain, sources in exports.items():
         used = {source: rows[source] for source in sources if rows[source]}
-        draws[domain] = draws_of(domain, used)
+        samples[domain] = samples_of(domain, used)
         for source, pieces in used.items():
             for export in sources[source]:
                 features[export.config] = export.features
@@ -65,7 +65,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
     published = {
         config: {split: Published(features[config], tuple(files), "") for split, files in named.items()} for config, named in splits.items()
     }
-    return Part(published, _dropped(rows, scratch), draws, {domain: one["count"] for domain, one in walk.items()})
+    return Part(published, _dropped(rows, scratch), samples, {domain: one["count"] for domain, one in pipeline.items()})
 
 
 def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Published]:
@@ -77,9 +77,11 @@ def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Publish
     return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
 
 
-def _rows(run: Path, decisions: Path, seed: int, domain: str, walk: Mapping[str, Any]) -> list[Rows]:
+def _rows(run: Path, decisions: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
     """The rows of a domain with all columns, piece by piece, as far as they are finished."""
-    before, after = ([ShardFolder(run / domain / key, read_only=True) for key in walk[half].values()] for half in ("draws", "answers"))
+    before, after = (
+        [ShardFolder(run / domain / key, read_only=True) for key in pipeline[half].values()] for half in ("samples", "answers")
+    )
     pieces = []
     for start, stop, judge in decided(decisions, domain):
         at = start

@@ -16,7 +16,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 
-NO_ROOM = "no_room"  # the finish reason of a prompt that leaves the model no room for a single token
+NO_ROOM = "context_full"  # the finish reason of a prompt that leaves the model no room for a single token
 KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died, again
 NAN = "nan"  # the reason of a rating that is no finite number
 
@@ -25,7 +25,7 @@ NAN = "nan"  # the reason of a rating that is no finite number
 class Completion:
     """What came of one request.
 
-    finish_reason: "stop" (ended by itself), "length" (cut at max_tokens or at the model's limit), "no_room" (never sent: the prompt
+    finish_reason: "stop" (ended by itself), "length" (cut at max_tokens or at the model's limit), "context_full" (never sent: the prompt
     fills the model's whole context) or "killed_engine" (the engine died of it). num_tokens counts the completion, with its end token.
     first: top log-probabilities of the first token as (token id, log-probability), likeliest first, where the sampling asked for them.
     request: the key of the request in the journal.
@@ -53,7 +53,7 @@ class Pooling:
 
 @dataclass(frozen=True)
 class Rating:
-    """What came of one prompt: values, or none with the reason ("no_room", "killed_engine", "nan"). request: its key in the journal."""
+    """What came of one prompt: values, or none with the reason ("context_full", "killed_engine", "nan"). request: its key in the journal."""
 
     values: tuple[float, ...]
     reason: str | None = None

@@ -53,7 +53,7 @@ def released(folder: Path, repo: str, wording: Wording | None = None, partial: b
             f"{config}/{file.name}": file for config, splits in contents.data.items() for split in splits.values() for file in split.files
         }
         wording = wording or Wording()
-        licences = {name: asdict(one) for name, one in licences_for(contents.facts["models"], wording.licences).items()}
+        licences = {name: asdict(one) for name, one in licences_for(contents.provenance["models"], wording.licences).items()}
         files |= card.files(contents, repo, language=wording.language, template=wording.template, licences=licences, unfinished=unfinished)
         _check(files)
         yield files
@@ -80,9 +80,9 @@ def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[i
     to = scratch / "data"
     to.mkdir()
     write_data(data, to)
-    facts = Folder(folder).facts
-    done = {domain: (part.draws[domain].accepted, target) for domain, target in part.targets.items()}
-    return card.Contents(facts, part.draws, data_in(to.glob("*/*"), facts)), done
+    provenance = Folder(folder).provenance
+    done = {domain: (part.samples[domain].accepted, target) for domain, target in part.targets.items()}
+    return card.Contents(provenance, part.samples, data_in(to.glob("*/*"), provenance)), done
 
 
 def _check(files: Mapping[str, Content]) -> None:
@@ -128,7 +128,7 @@ def _missing(state: Status) -> str:
     """What a build lacks, in a few words."""
     short = [
         tr("{domain}: {count:,} of {target:,} problems accepted", domain=one.domain, count=one.accepted, target=one.target)
-        for one in state.harvest
+        for one in state.selection
         if one.accepted < one.target
     ]
     rows = [

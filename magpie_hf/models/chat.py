@@ -58,11 +58,11 @@ class Chat:
             raise BadInput(f"{name} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
         self._model_end_ids = tuple(end_ids)
         self._known_choices: dict[tuple[str, tuple[str, ...]], tuple[int, tuple[int, ...]]] = {}
-        self.open_turn(None)
+        self.pre_query_prefix(None)
         if not self.end_ids:
             raise BadInput(f"{name} names no end-of-turn token, so no completion would end; give an aligned (instruct) model")
 
-    # --- the open turn -------------------------------------------------------------------------------------------------------
+    # --- the pre-query prefix -------------------------------------------------------------------------------------------------------
 
     def open_text(self, system: str | None) -> str:
         """Everything that comes before the user's text: the pre-query prefix, with a system text where one is given."""
@@ -78,7 +78,7 @@ class Chat:
             )
         return before
 
-    def open_turn(self, system: str | None) -> list[int]:
+    def pre_query_prefix(self, system: str | None) -> list[int]:
         """Token ids of the open user turn, with the BOS that the template writes and no other."""
         ids = self._encode(self.open_text(system))
         bos = self.tokenizer.bos_token_id

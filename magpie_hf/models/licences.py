@@ -151,7 +151,7 @@ def parse_model_licences(texts: Sequence[str]) -> Given:
 def licences_for(models: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> dict[str, Licence]:
     """What the values of `--model-license` say, by model: of those whose licence is not known, and of any that they name.
 
-    models: as `facts.models_of` describes them. Raises BadInput where one has none, where a value names a model that made nothing, or one
+    models: as `provenance.models_of` describes them. Raises BadInput where one has none, where a value names a model that made nothing, or one
     whose licence is known to be another.
     """
     given = parse_model_licences(texts)

@@ -14,8 +14,12 @@ from magpie_hf.models.known import KNOWN_MODELS, KnownModel, KnownScorer
 from magpie_hf.models.shapes import AMPERE, GPUS, SHAPES, Gpu, Shape
 from magpie_hf.text.language import tr
 
-CONTEXT = 6144  # tokens of one whole request by the domains' defaults: 1,024 of what the model is told, 1,024 of problem, 4,096 of answer
-SEQUENCES = 32  # whole requests at once that make a comfortable cache; most requests end far below the bound, so about twice as many run
+CONTEXT = (
+    6144  # tokens of one full-length sequence by the domains' defaults: 1,024 of what the model is told, 1,024 of problem, 4,096 of answer
+)
+SEQUENCES = (
+    32  # full-length sequences at once that make a comfortable cache; most requests end far below the bound, so about twice as many run
+)
 OVERHEAD = 3.0  # GB a GPU for a step's activations, CUDA graphs and what is not split evenly; an assumption, not a measurement
 UTILIZATION = 0.9  # share of a GPU's memory that vLLM is given; the rest is left to the CUDA context and to libraries
 NODE = 8  # GPUs of one machine
@@ -36,14 +40,14 @@ class Need:
         return min(CONTEXT, self.shape.longest or CONTEXT) if self.shape else CONTEXT
 
     def cache(self, sequences: int = SEQUENCES, tensor: int = 1) -> float:
-        """Gigabytes of cache on each of `tensor` GPUs for so many whole requests at once."""
+        """Gigabytes of cache on each of `tensor` GPUs for so many full-length sequences at once."""
         return sequences * self.shape.cache_gigabytes(self.context, tensor, self.value_bytes) if self.shape else 0.0
 
     def refusal(self, tensor: int) -> str | None:
         return self.shape.refusal(tensor) if self.shape else None
 
-    def room(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> int:
-        """How many whole requests at once its cache has room for, at most SEQUENCES; 0 where the model does not fit."""
+    def sequences(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> int:
+        """How many full-length sequences at once its cache has room for, at most SEQUENCES; 0 where the model does not fit."""
         free = utilization * gpu.gigabytes - self.weights / tensor - OVERHEAD
         one = self.cache(1, tensor)
         return max(0, int(min(SEQUENCES, free / one if one else (SEQUENCES if free > 0 else 0))))
@@ -57,7 +61,7 @@ def need_of(facts: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Ne
 
 
 @dataclass(frozen=True)
-class Layout:
+class Parallelism:
     """`data` engines side by side, each spread over `tensor` GPUs; `why` says so in one line."""
 
     tensor: int
@@ -69,15 +73,17 @@ class Layout:
 
 
 def sizes(need: Need, gpu: Gpu, most: int = NODE, utilization: float = UTILIZATION) -> dict[int, int]:
-    """The tensor-parallel sizes up to `most` that fit, each with its room for whole requests; empty where none does."""
+    """The tensor-parallel sizes up to `most` that fit, each with its room for full-length sequences; empty where none does."""
     split = [tensor for tensor in range(1, most + 1) if need.refusal(tensor) is None]
-    return {tensor: room for tensor in split if (room := need.room(tensor, gpu, utilization))}
+    return {tensor: sequences for tensor in split if (sequences := need.sequences(tensor, gpu, utilization))}
 
 
-def choose(need: Need, gpus: Sequence[Gpu], utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None) -> Layout:
+def choose(
+    need: Need, gpus: Sequence[Gpu], utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None
+) -> Parallelism:
     """How to lay a model out over these GPUs: the smallest tensor-parallel size with a comfortable cache, as often as it goes.
 
-    Where no size is comfortable, the one with the most room. A size that is given is kept, and checked. The smallest GPU counts for all.
+    Where no size is comfortable, the one with the most sequences. A size that is given is kept, and checked. The smallest GPU counts for all.
     Raises BadInput, before anything is loaded, where the GPUs do not suffice or the sizes do not go with the model.
     """
     if not gpus:
@@ -86,12 +92,12 @@ def choose(need: Need, gpus: Sequence[Gpu], utilization: float = UTILIZATION, te
     _check_given(need, count, tensor, data)
     fitting = sizes(need, gpu, count // (data or 1), utilization)
     if tensor is not None:
-        fitting = {size: room for size, room in fitting.items() if size == tensor}
+        fitting = {size: sequences for size, sequences in fitting.items() if size == tensor}
     if not fitting:
         raise BadInput(_too_large(need, gpus, gpu, utilization, tensor, data))
     best = max(fitting, key=lambda size: (fitting[size], -size))
     copies = data or count // best
-    return Layout(best, copies, f"{_machine(gpus)}: {_told(need, best, copies, count, fitting[best], tensor is not None)}")
+    return Parallelism(best, copies, f"{_machine(gpus)}: {_told(need, best, copies, count, fitting[best], tensor is not None)}")
 
 
 def _check_given(need: Need, count: int, tensor: int | None, data: int | None) -> None:
@@ -127,7 +133,7 @@ def _too_large(need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, te
     )
 
 
-def _told(need: Need, tensor: int, data: int, count: int, room: int, given: bool) -> str:
+def _told(need: Need, tensor: int, data: int, count: int, sequences: int, given: bool) -> str:
     what = tr("tensor-parallel {tensor}", tensor=tensor) if tensor > 1 else tr("one GPU an engine")
     beside = tr(", {data} engines side by side", data=data) if data > 1 else ""
     weights = tr("{size} of weights", size=_gigabytes(need.weights))
@@ -137,10 +143,10 @@ def _told(need: Need, tensor: int, data: int, count: int, room: int, given: bool
             "{size} of cache ({count} requests of {tokens:,} tokens)", size=_gigabytes(need.cache()), count=SEQUENCES, tokens=need.context
         )
         load = tr("{weights} and {cache}", weights=weights, cache=cache)
-    whole = tr("{count} whole requests", count=room) if room > 1 else tr("1 whole request")
+    whole = tr("{count} full-length sequences", count=sequences) if sequences > 1 else tr("1 full-length sequence")
     if given:
-        why = tr(", as given; there is room for {whole} at once", whole=whole) if room < SEQUENCES else tr(", as given")
-    elif room < SEQUENCES:
+        why = tr(", as given; there is room for {whole} at once", whole=whole) if sequences < SEQUENCES else tr(", as given")
+    elif sequences < SEQUENCES:
         why = tr(", with room for only {whole} at once beside {weights}", whole=whole, weights=weights)
     elif tensor == 1:
         why = tr(", because {load} fit one", load=load)
@@ -163,7 +169,7 @@ def table() -> str:
 
     def cell(model: KnownModel, gpu: Gpu) -> str:
         found = sizes(need_of(model, gpu), gpu)
-        return ", ".join(str(size) if room >= SEQUENCES else f"({size})" for size, room in found.items()) or "none"
+        return ", ".join(str(size) if sequences >= SEQUENCES else f"({size})" for size, sequences in found.items()) or "none"
 
     models = KNOWN_MODELS.values()
     lines = ["| GPU | " + " | ".join(f"{model.number}: {model.weight_gigabytes:.0f} GB" for model in models) + " |"]

@@ -1,4 +1,4 @@
-"""How a model is drawn from: the sampling parameters that determine a completion. Not here: the prompt, the seed, the engine."""
+"""How a model is sampled from: the sampling parameters that determine a completion. Not here: the prompt, the seed, the engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Sampling:
 
     schema: a JSON schema, as text, that the completion must follow, without white space outside strings; the order of its properties is
     the order in which they are written. "" for none.
-    allowed_token_ids: the only tokens that may be drawn, each of the completion's, and none but these ends it before `max_tokens`;
+    allowed_token_ids: the only tokens that may be sampled, each of the completion's, and none but these ends it before `max_tokens`;
     () for all. It does not go together with a schema.
 
     Raises BadInput for a value outside its range.
@@ -66,7 +66,7 @@ class Sampling:
                 raise BadInput("a sampling has a schema and allowed_token_ids, which do not go together; give one of them")
 
     def identity(self) -> dict[str, Any]:
-        """All that determines what is drawn. A constraint takes part only where there is one, so that results that were kept before
+        """All that determines what is sampled. A constraint takes part only where there is one, so that results that were kept before
         there were constraints are still found; many token ids are named by their digest."""
         known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del known["schema"], known["allowed_token_ids"]

@@ -1,4 +1,4 @@
-"""What a plan reckons with: lengths, yields and shares, assumed, or measured by a probe. Not here: speeds, and what follows."""
+"""What a plan assumes: lengths, yields and shares, assumed, or measured by a measurement. Not here: speeds, and what follows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.simulation import share_of
 from magpie_hf.text.language import tr
 
-Samples = Mapping[str, tuple[Request, ...]]
+Examples = Mapping[str, tuple[Request, ...]]
 
 PROBLEM = (140, 0.6)  # tokens of a problem: median, and the standard deviation of the logarithm; of all lengths here
 SHORT_ANSWER = (800, 0.6)
@@ -44,14 +44,14 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Belief:
-    """What is reckoned with.
+    """What is assumed.
 
-    samples: requests of each stage at short, likely and long lengths; each: how many of them a row has in the mean; shares: the yield of
+    examples: requests of each stage at short, likely and long lengths; each: how many of them a row has in the mean; shares: the yield of
     each domain; complete: answers that end before their bound; pairs: problems that come to a pair; words: where all that comes from, a
     sentence each.
     """
 
-    samples: tuple[Samples, Samples, Samples]
+    examples: tuple[Examples, Examples, Examples]
     each: Mapping[str, float]
     shares: Mapping[str, Range]
     complete: Range
@@ -60,7 +60,7 @@ class Belief:
 
 
 def assumed(outline: Outline) -> Belief:
-    """What is reckoned with where nothing was measured."""
+    """What is assumed where nothing was measured."""
     thinks = _thinks(outline.sources["solver"])
     median, spread = LONG_ANSWER if thinks else SHORT_ANSWER
     bound = max(max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in outline.domains)
@@ -75,8 +75,8 @@ def assumed(outline: Outline) -> Belief:
             kind=kind,
         ),
         tr("problems: a median of {median} tokens: assumed", median=PROBLEM[0]),
-        tr("yield: {low:.0%} to {high:.0%} of the draws are accepted: assumed", low=YIELD[0], high=YIELD[-1]),
-        tr("lengths may be {low:g} to {high:g} times these; a probe (--probe) measures all of it", low=SPREAD[0], high=SPREAD[-1]),
+        tr("yield: {low:.0%} to {high:.0%} of the samples are accepted: assumed", low=YIELD[0], high=YIELD[-1]),
+        tr("lengths may be {low:g} to {high:g} times these; a measurement (--measure) measures all of it", low=SPREAD[0], high=SPREAD[-1]),
     )
     short, likely, long = (_assumed_samples(outline, factor, thinks) for factor in SPREAD)
     shares = {domain.key: Range(*YIELD) for domain in outline.domains}
@@ -86,31 +86,31 @@ def assumed(outline: Outline) -> Belief:
 
 
 def believed(outline: Outline, measured: Measured) -> Belief:
-    """What a probe says, as far as its few rows tell it. Stages that the probe did not have are assumed."""
+    """What a measurement says, as far as its few rows tell it. Stages that the measurement did not have are assumed."""
     default = assumed(outline)
-    error = max((_relative_error([one.tokens for one in sample]) for sample in measured.samples.values() if sample), default=0.0)
-    samples = tuple(
-        {**default.samples[1], **{stage: _scaled(sample, factor) for stage, sample in measured.samples.items()}}
+    error = max((_relative_error([one.tokens for one in example]) for example in measured.examples.values() if example), default=0.0)
+    examples = tuple(
+        {**default.examples[1], **{stage: _scaled(example, factor) for stage, example in measured.examples.items()}}
         for factor in (1 - error, 1.0, 1 + error)
     )
-    accepted, judged = (sum(counts[at] for counts in measured.yields.values()) for at in (0, 1))
-    shares = {domain.key: _share(*measured.yields.get(domain.key, (accepted, judged))) for domain in outline.domains}
+    accepted, filtered = (sum(counts[at] for counts in measured.yields.values()) for at in (0, 1))
+    shares = {domain.key: _share(*measured.yields.get(domain.key, (accepted, filtered))) for domain in outline.domains}
     words = (
         tr(
-            "lengths, yield and speed: measured by the probe of {date} ({judged} draws, {answers} answers and candidates)",
+            "lengths, yield and speed: measured by the measurement of {date} ({filtered} samples, {answers} answers and candidates)",
             date=measured.date,
-            judged=judged,
-            answers=sum(len(measured.samples.get(stage, ())) for stage in ("solutions", "candidates")),
+            filtered=filtered,
+            answers=sum(len(measured.examples.get(stage, ())) for stage in ("solutions", "candidates")),
         ),
     )
-    each = {**default.each, **each_of(measured.samples, outline)}
-    return Belief((samples[0], samples[1], samples[2]), each, shares, _share(*measured.complete), _share(*measured.pairs), words)
+    each = {**default.each, **each_of(measured.examples, outline)}
+    return Belief((examples[0], examples[1], examples[2]), each, shares, _share(*measured.complete), _share(*measured.pairs), words)
 
 
-def each_of(samples: Samples, outline: Outline) -> dict[str, float]:
-    """Requests a row of each stage, by those that were made: not every draw is labelled, and a candidate that was cut is not scored."""
+def each_of(examples: Examples, outline: Outline) -> dict[str, float]:
+    """Requests a row of each stage, by those that were made: not every sample is labelled, and a candidate that was cut is not scored."""
     rows = {"tag": "instruct", "embed": "instruct", "score": "candidates"}
-    found = {stage: len(samples[stage]) / len(samples[of]) for stage, of in rows.items() if stage in samples and samples.get(of)}
+    found = {stage: len(examples[stage]) / len(examples[of]) for stage, of in rows.items() if stage in examples and examples.get(of)}
     return {stage: share * outline.each(stage) for stage, share in found.items()}
 
 
@@ -124,7 +124,7 @@ def _lengths(median: float, spread: float, bound: int) -> list[int]:
     return [min(bound, max(1, round(math.exp(normal.inv_cdf((at + 0.5) / QUANTILES))))) for at in range(QUANTILES)]
 
 
-def _assumed_samples(outline: Outline, factor: float, thinks: bool) -> Samples:
+def _assumed_samples(outline: Outline, factor: float, thinks: bool) -> Examples:
     first = outline.domains[0]
     problems = _lengths(PROBLEM[0] * factor, PROBLEM[1], first.instruction.max_tokens)
     median, spread = LONG_ANSWER if thinks else SHORT_ANSWER
@@ -141,8 +141,8 @@ def _assumed_samples(outline: Outline, factor: float, thinks: bool) -> Samples:
     }
 
 
-def _scaled(sample: tuple[Request, ...], factor: float) -> tuple[Request, ...]:
-    return sample if factor == 1 else tuple(replace(one, tokens=max(1, round(one.tokens * factor))) for one in sample)
+def _scaled(example: tuple[Request, ...], factor: float) -> tuple[Request, ...]:
+    return example if factor == 1 else tuple(replace(one, tokens=max(1, round(one.tokens * factor))) for one in example)
 
 
 def _relative_error(values: list[int]) -> float:

@@ -16,7 +16,7 @@ from magpie_hf.planning.engine import Speed
 
 STEPS = 10  # tokens a request of a burst decodes
 LONG = 384  # tokens of context of the burst that tells what context costs
-DRAWN = 24  # tokens of the problems that bursts are made of
+SAMPLED = 24  # tokens of the problems that bursts are made of
 SHORT = 16  # tokens of context of all other bursts: few, so that the prompts take little time
 SECONDS = 45.0  # that the bursts take in all, about
 
@@ -38,10 +38,12 @@ def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Sp
     """
     chat, end = chat_of(engine.model), time.monotonic() + SECONDS
     sampling = replace(domain.candidate, stop_token_ids=(), max_tokens=STEPS)
-    drawn = engine.complete(
-        [chat.open_turn(domain.system)] * 6, replace(domain.instruction, stop_token_ids=chat.turn_end_ids, max_tokens=DRAWN), range(6)
+    sampled = engine.complete(
+        [chat.pre_query_prefix(domain.system)] * 6,
+        replace(domain.instruction, stop_token_ids=chat.turn_end_ids, max_tokens=SAMPLED),
+        range(6),
     )
-    text = " ".join(one.text for one in drawn)
+    text = " ".join(one.text for one in sampled)
     words = list(chat.closed_prompt(chat.solving_prompt(text)))
     prompt, request = _prompt_cost(engine, words, sampling)
 

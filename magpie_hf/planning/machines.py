@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models.parallel import UTILIZATION, Layout, choose, sizes
+from magpie_hf.models.parallel import UTILIZATION, Parallelism, choose, sizes
 from magpie_hf.models.shapes import GPUS, Gpu
 from magpie_hf.planning.belief import Belief, Range
 from magpie_hf.planning.engine import MOST_SEQUENCES, Speed
@@ -34,17 +34,17 @@ class Placing:
 
 @dataclass(frozen=True)
 class Fit:
-    """A model on a machine: its layout and the whole requests that it has room for at once; or why it does not fit, or nobody knows."""
+    """A model on a machine: its parallelism and the full-length sequences that fit at once; or why it does not fit, or nobody knows."""
 
     source: str
-    layout: Layout | None
-    room: int
+    parallelism: Parallelism | None
+    sequences: int
     why: str
 
 
 @dataclass(frozen=True)
 class Machine:
-    """GPUs of one kind, how the models fit there, hours and dollars by the roofline, and the hours that the arithmetic alone takes; hours,
+    """GPUs of one kind, how the models fit there, hours and dollars by the roofline, and the hours that the compute-bound minimum takes; hours,
     dollars and bare are None where a model does not fit or its size is not known."""
 
     gpu: Gpu
@@ -67,10 +67,10 @@ def machine_of(
 ) -> Machine:
     """What this machine makes of the build."""
     fits = tuple(_fit(model, gpu, count, how) for model in models)
-    if any(fit.layout is None for fit in fits):
+    if any(fit.parallelism is None for fit in fits):
         return Machine(gpu, count, fits, None, None, None)
-    layouts = {fit.source: fit.layout for fit in fits if fit.layout}
-    low, mid, high = (_hours(outline, belief, done, models, gpu, layouts, how, at) for at in range(3))
+    parallelisms = {fit.source: fit.parallelism for fit in fits if fit.parallelism}
+    low, mid, high = (_hours(outline, belief, done, models, gpu, parallelisms, how, at) for at in range(3))
     least, most = figures_of(gpu).dollars if price is None else (price, price)
     loads = loads_of(outline, belief)
     bare = sum(bare_hours(size, generated(loads, model.source), gpu, count) for model in models if (size := model.on(gpu)))
@@ -81,9 +81,10 @@ def common(models: Sequence[Sized], how: Placing) -> list[tuple[Gpu, int]]:
     """The common GPUs on which all models fit, each with as few of them as give a comfortable cache, else as give the most, up to eight."""
     found = []
     for gpu in GPUS:
-        rooms = [sizes(size.need, gpu, utilization=how.utilization) for model in models if (size := model.on(gpu))]
-        if rooms and all(rooms):
-            found.append((gpu, max(max(room, key=lambda size, room=room: (room[size], -size)) for room in rooms)))  # type: ignore[misc]
+        capacities = [sizes(size.need, gpu, utilization=how.utilization) for model in models if (size := model.on(gpu))]
+        if capacities and all(capacities):
+            most = [(size, of[size]) for of in capacities for size in [max(of, key=lambda size: (of[size], -size))]]
+            found.append((gpu, max(size for size, _ in most)))
     return found
 
 
@@ -98,9 +99,9 @@ def cache_of(model: Sized, gpus: Sequence[Gpu], how: Placing) -> float:
     gpu = min(gpus, key=lambda one: one.gigabytes)
     fit = _fit(model, gpu, len(gpus), how)
     size = model.on(gpu)
-    if fit.layout is None or size is None:
+    if fit.parallelism is None or size is None:
         return math.inf
-    return speed_on(size, gpu, fit.layout.tensor, EFFICIENCIES[1], how.utilization).cache * fit.layout.data
+    return speed_on(size, gpu, fit.parallelism.tensor, EFFICIENCIES[1], how.utilization).cache * fit.parallelism.data
 
 
 def _fit(model: Sized, gpu: Gpu, count: int, how: Placing) -> Fit:
@@ -108,10 +109,10 @@ def _fit(model: Sized, gpu: Gpu, count: int, how: Placing) -> Fit:
     if size is None:
         return Fit(model.source, None, 0, model.why)
     try:
-        layout = choose(size.need, [gpu] * count, how.utilization, how.tensor, how.data)
+        parallelism = choose(size.need, [gpu] * count, how.utilization, how.tensor, how.data)
     except BadInput as error:
         return Fit(model.source, None, 0, str(error))
-    return Fit(model.source, layout, size.need.room(layout.tensor, gpu, how.utilization), layout.why.partition(": ")[2])
+    return Fit(model.source, parallelism, size.need.sequences(parallelism.tensor, gpu, how.utilization), parallelism.why.partition(": ")[2])
 
 
 def _hours(
@@ -120,16 +121,16 @@ def _hours(
     done: Mapping[str, Done],
     models: Sequence[Sized],
     gpu: Gpu,
-    layouts: Mapping[str, Layout],
+    parallelisms: Mapping[str, Parallelism],
     how: Placing,
     at: int,
 ) -> float:
-    """Hours where all is as good (0), as likely (1) or as bad (2) as is reckoned with."""
+    """Hours where all is as good (0), as likely (1) or as bad (2) as is assumed."""
     speeds: dict[str, Speed] = {}
     for model in models:
         size = model.on(gpu)
         assert size is not None  # as it fits
-        speeds[model.source] = speed_on(size, gpu, layouts[model.source].tensor, EFFICIENCIES[2 - at], how.utilization, how.sequences)
-    work = Work(belief.samples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, {}, done)
-    phases = seconds_by_phase(outline, work, speeds, {source: layout.data for source, layout in layouts.items()})
+        speeds[model.source] = speed_on(size, gpu, parallelisms[model.source].tensor, EFFICIENCIES[2 - at], how.utilization, how.sequences)
+    work = Work(belief.examples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, {}, done)
+    phases = seconds_by_phase(outline, work, speeds, {source: parallelism.data for source, parallelism in parallelisms.items()})
     return sum(seconds for _, seconds in phases) / 3600

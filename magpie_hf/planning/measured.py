@@ -1,4 +1,4 @@
-"""What a probe measured, as it is kept in `run/probe.json`. Not here: measuring, and what a plan makes of it."""
+"""What a measurement measured, as it is kept in `run/measured.json`. Not here: measuring, and what a plan makes of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.engine import Request, Speed
 
 FORMAT = 1  # goes up when the file means something else
-PROBE = "probe.json"
+MEASURED = "measured.json"
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a probe found.
+    """What a measurement found.
 
     date: when, as YYYY-MM-DD; said: what the recipe was, by the options that lengths and yields hang on; speeds: of each model's engine,
-    by its repository or folder; samples: requests of each stage that asks a model; yields: of each domain, draws accepted and judged;
+    by its repository or folder; examples: requests of each stage that asks a model; yields: of each domain, samples accepted and filtered;
     complete: answers that are complete, and all; pairs: the pairs that came, and the problems.
     """
 
     date: str
     said: Mapping[str, Any]
     speeds: Mapping[str, Speed]
-    samples: Mapping[str, tuple[Request, ...]]
+    examples: Mapping[str, tuple[Request, ...]]
     yields: Mapping[str, tuple[int, int]]
     complete: tuple[int, int]
     pairs: tuple[int, int]
@@ -47,8 +47,8 @@ class Measured:
 
     def facts(self) -> dict[str, Any]:
         """As plain values."""
-        samples = {stage: [[one.prompt, one.fresh, one.tokens] for one in sample] for stage, sample in self.samples.items()}
-        return {**asdict(self), "format": FORMAT, "samples": samples}
+        examples = {stage: [[one.prompt, one.fresh, one.tokens] for one in example] for stage, example in self.examples.items()}
+        return {**asdict(self), "format": FORMAT, "examples": examples}
 
 
 def measured_of(facts: Mapping[str, Any]) -> Measured:
@@ -57,7 +57,7 @@ def measured_of(facts: Mapping[str, Any]) -> Measured:
         facts["date"],
         facts["said"],
         {source: Speed(**speed) for source, speed in facts["speeds"].items()},
-        {stage: tuple(Request(*one) for one in sample) for stage, sample in facts["samples"].items()},
+        {stage: tuple(Request(*one) for one in example) for stage, example in facts["examples"].items()},
         {domain: (counts[0], counts[1]) for domain, counts in facts["yields"].items()},
         (facts["complete"][0], facts["complete"][1]),
         (facts["pairs"][0], facts["pairs"][1]),
@@ -65,13 +65,13 @@ def measured_of(facts: Mapping[str, Any]) -> Measured:
     )
 
 
-def read_probe(folder: Path) -> Measured | None:
-    """What a probe measured in this build's folder; None where there was none. Raises BadInput for what cannot be read."""
-    facts = read_json(folder / "run" / PROBE, FORMAT)
+def read_measured(folder: Path) -> Measured | None:
+    """What a measurement measured in this build's folder; None where there was none. Raises BadInput for what cannot be read."""
+    facts = read_json(folder / "run" / MEASURED, FORMAT)
     try:
         return None if facts is None else measured_of(facts)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise BadInput(f"{folder / 'run' / PROBE} is no probe's record ({error!r}); remove it and probe again") from error
+        raise BadInput(f"{folder / 'run' / MEASURED} is no measurement's record ({error!r}); remove it and measurement again") from error
 
 
 def read_json(file: Path, newest: int) -> dict[str, Any] | None:

@@ -109,10 +109,10 @@ def outcome_of(folder: Path) -> Outcome:
 def _numbers(plan: Mapping[str, Any], seconds: float, state: Status) -> list[Compared]:
     planned = {row["domain"]: row for row in plan["rows"]}
     numbers = []
-    for lane in state.harvest:
-        if (row := planned.get(lane.domain)) is not None:
-            numbers.append(Compared(f"problems {lane.domain}", "rows", row["problems"], lane.accepted))
-            numbers.append(Compared(f"draws {lane.domain}", "rows", row["draws"][1], lane.judged))
+    for quota in state.selection:
+        if (row := planned.get(quota.domain)) is not None:
+            numbers.append(Compared(f"problems {quota.domain}", "rows", row["problems"], quota.accepted))
+            numbers.append(Compared(f"samples {quota.domain}", "rows", row["samples"][1], quota.filtered))
     for stage in plan["stages"]:
         tokens = sum(one.tokens for one in state.stages if one.label == stage["stage"])
         if tokens:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from magpie_hf.domains import Domain
 from magpie_hf.planning.simulation import Cutting
 
-DRAWING = ("instruct", "tag", "embed")
+SAMPLING = ("instruct", "tag", "embed")
 ANSWERING = ("solutions", "candidates", "score")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A time for which one model is loaded: the stages that are asked of it, and whether draws are judged on the way."""
+    """A time for which one model is loaded: the stages that are asked of it, and whether samples are filtered on the way."""
 
     source: str
     stages: tuple[str, ...]
-    judging: bool
+    filtering: bool
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Outline:
 
     @property
     def stages(self) -> dict[str, str]:
-        """The stages that ask a model, in the order of the walk, each with its model."""
+        """The stages that ask a model, in the order of the pipeline, each with its model."""
         asked = {"instruct": "model", "tag": "tagger", "embed": "embedder", "solutions": "solver", "candidates": "solver"}
         found = {stage: self.sources[role] for stage, role in asked.items() if role in self.sources}
         return {**found, "score": self.scorer}
@@ -51,17 +51,17 @@ class Outline:
 
     @property
     def phases(self) -> list[Phase]:
-        """The models in the order in which they are loaded. One that draws, labels and answers does so at once."""
+        """The models in the order in which they are loaded. One that samples, labels and answers does so at once."""
         stages = self.stages
-        drawing = [stage for stage in DRAWING if stage in stages]
-        together = len({stages[stage] for stage in (*drawing, "solutions")}) == 1
-        groups = [[*drawing, "solutions", "candidates"]] if together else [*([stage] for stage in drawing), ["solutions", "candidates"]]
+        sampling = [stage for stage in SAMPLING if stage in stages]
+        together = len({stages[stage] for stage in (*sampling, "solutions")}) == 1
+        groups = [[*sampling, "solutions", "candidates"]] if together else [*([stage] for stage in sampling), ["solutions", "candidates"]]
         groups.append(["score"])
         joined: list[list[str]] = []
         for group in groups:
-            kind = [stage in DRAWING for stage in group]
+            kind = [stage in SAMPLING for stage in group]
             last = joined[-1] if joined else []
-            alike = together or not last or (last[-1] in DRAWING) == kind[0]
+            alike = together or not last or (last[-1] in SAMPLING) == kind[0]
             if last and alike and stages[last[-1]] == stages[group[0]]:
                 last.extend(group)
             else:

@@ -14,7 +14,7 @@ from magpie_hf.planning.belief import Belief, Range, assumed, believed
 from magpie_hf.planning.duties import Duty, duties_of
 from magpie_hf.planning.hardware import gpu_named, local_gpus
 from magpie_hf.planning.machines import Machine, Placing, cache_of, common, machine_of
-from magpie_hf.planning.measured import Measured, read_probe
+from magpie_hf.planning.measured import Measured, read_measured
 from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.projection import Done, Work, seconds_by_phase
 from magpie_hf.planning.reuse import Reuse, reuse_of
@@ -24,14 +24,14 @@ from magpie_hf.planning.wanted import said_of
 from magpie_hf.planning.workload import Load, Rows, loads_of, rows_of
 from magpie_hf.text.language import tr
 
-MODEL_ERROR = 0.10  # of a simulation from what a probe measured, besides what the few rows of the probe leave open
+MODEL_ERROR = 0.10  # of a simulation from what a measurement measured, besides what the few rows of the measurement leave open
 
 
 @dataclass(frozen=True)
 class Plan:
     """A build before it runs.
 
-    whole, left: seconds on this machine by a probe, of the whole build and of what is left of it; None without one.
+    whole, left: seconds on this machine by a measurement, of the whole build and of what is left of it; None without one.
     """
 
     outline: Outline
@@ -76,11 +76,11 @@ def plan_of(
 
     Raises BadInput for a GPU that is not known, a folder of another build, and a record of a newer version.
     """
-    measured = read_probe(out)
+    measured = read_measured(out)
     fits = measured is not None and measured.said == said_of(options, outline)
     belief = believed(outline, measured) if measured is not None and fits else assumed(outline)
     if measured is not None and not fits:
-        words = tr("the probe of {date} in this folder had other options, so it tells nothing here", date=measured.date)
+        words = tr("the measurement of {date} in this folder had other options, so it tells nothing here", date=measured.date)
         belief = replace(belief, words=(*belief.words, words))
     reuse = reuse_of(outline, out)
     models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
@@ -115,7 +115,7 @@ def _placing(options: argparse.Namespace) -> Placing:
 
 
 def _with_caches(options: argparse.Namespace, measured: Measured, models: tuple[Sized, ...]) -> Measured:
-    """What was measured, with the room that the engines here have: a probe is too small to meet its bound."""
+    """What was measured, with the sequences that the engines here have: a measurement is too small to meet its bound."""
     if options.endpoint:
         return measured
     gpus = local_gpus()
@@ -142,13 +142,13 @@ def _machines(
 
 
 def _seconds(outline: Outline, belief: Belief, measured: Measured | None, done: Mapping[str, Done]) -> Range | None:
-    """Seconds of the build on the machine of the probe: the likely ones, and the least and the most by what few rows leave open."""
+    """Seconds of the build on the machine of the measurement: the likely ones, and the least and the most by what few rows leave open."""
     if measured is None or set(outline.stages.values()) - set(measured.speeds):
         return None
     timing = measured.timing
     found = []
     for at in range(3):
-        work = Work(belief.samples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, timing.cpu, done)
+        work = Work(belief.examples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, timing.cpu, done)
         asked = sum(seconds for _, seconds in seconds_by_phase(outline, work, measured.speeds, {}))
         found.append(timing.before + timing.beside + timing.after + asked * (1 + MODEL_ERROR * (at - 1)))
     return Range(*found)

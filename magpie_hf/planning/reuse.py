@@ -86,11 +86,11 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     record = json.loads(file.read_text(encoding="utf-8"))
     found: list[Kept] = []
     for domain in outline.domains:
-        walk = record.get("walk", {}).get(domain.key, {})
-        keys = {**walk.get("draws", {}), **walk.get("answers", {})}
+        pipeline = record.get("pipeline", {}).get(domain.key, {})
+        keys = {**pipeline.get("samples", {}), **pipeline.get("answers", {})}
         rows = {stage.label: stage for stage in state.stages if stage.domain == domain.key}
-        lane = next(one for one in state.harvest if one.domain == domain.key) if keys else None
-        changes = _Changes(lane.accepted / max(1, lane.judged) if lane else 1.0)
+        quota = next(one for one in state.selection if one.domain == domain.key) if keys else None
+        changes = _Changes(quota.accepted / max(1, quota.filtered) if quota else 1.0)
         for stage in outline.stages:
             if stage in keys and stage in rows:
                 found.append(_kept(outline, domain, rows[stage], folder / "run" / domain.key / keys[stage], changes))
@@ -99,7 +99,7 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
 
 @dataclass
 class _Changes:
-    """Of a domain: the share of its draws that is accepted; why stages are made anew; and, by stage, the requests that are made for rows
+    """Of a domain: the share of its samples that is accepted; why stages are made anew; and, by stage, the requests that are made for rows
     that are there."""
 
     share: float
@@ -152,7 +152,7 @@ def _differing(outline: Outline, domain: Domain, stage: str, was: Mapping[str, A
         wanted |= _values(samplings[stage].identity())
         known |= _values(was["sampling"])
     if stage == "instruct":
-        wanted["instruction-opening"], known["instruction-opening"] = domain.opening, was.get("opening")
+        wanted["first-token-temperature"], known["first-token-temperature"] = domain.first_token, was.get("first_token")
     return {name: (known[name], wanted[name]) for name in wanted if known.get(name) != wanted[name]}
 
 

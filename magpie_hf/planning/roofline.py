@@ -59,5 +59,5 @@ def speed_on(size: Size, gpu: Gpu, tensor: int, how: Efficiency, utilization: fl
 
 
 def bare_hours(size: Size, tokens: float, gpu: Gpu, count: int = 1) -> float:
-    """Hours of arithmetic alone, at all of the vendor's FLOP/s of so many GPUs: no engine is faster than this."""
+    """Hours of compute-bound minimum, at all of the vendor's FLOP/s of so many GPUs: no engine is faster than this."""
     return tokens * 2 * size.active * 1e9 / (figures_of(gpu).teraflops * 1e12 * count) / 3600

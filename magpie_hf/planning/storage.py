@@ -44,11 +44,11 @@ class Disk:
 def disk_of(outline: Outline, belief: Belief, out: Path, weights: dict[str, float | None]) -> Disk:
     """What the build will take. weights: gigabytes of each model, None where nobody knows."""
     rows = rows_of(outline, belief)
-    draws, problems = sum(one.draws.mid for one in rows), sum(one.problems for one in rows)
-    mean = {stage: sum(one.tokens for one in sample) / max(1, len(sample)) * BYTES for stage, sample in belief.samples[1].items()}
+    samples, problems = sum(one.samples.mid for one in rows), sum(one.problems for one in rows)
+    mean = {stage: sum(one.tokens for one in example) / max(1, len(example)) * BYTES for stage, example in belief.examples[1].items()}
     candidates = outline.k * mean["candidates"]
     answers = problems * (mean["solutions"] + candidates)
-    run = draws * (2 * mean["instruct"] + KEPT) + COPIES * answers + problems * KEPT
+    run = samples * (2 * mean["instruct"] + KEPT) + COPIES * answers + problems * KEPT
     legacy = problems * (2 * mean["solutions"] + LEGACY * candidates)
     missing = sum(size * 1e9 for source, size in weights.items() if size is not None and not _is_here(source))
     return Disk(run, PACKED * answers, legacy, missing, _free(out), _free(_cache()))

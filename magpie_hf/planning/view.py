@@ -30,7 +30,7 @@ def show(plan: Plan) -> None:
     to.print()
     for line in (*short(plan), *warnings(plan), *_forbidden(plan)):
         to.print(line)
-    to.print(tr("Reckoned with:"), style="bold")
+    to.print(tr("Assumptions:"), style="bold")
     for words in plan.belief.words:
         to.print(f"- {words}")
 
@@ -51,18 +51,18 @@ def short(plan: Plan) -> Iterator[str]:
     if disk.weights:
         yield tr("download {weights} of weights; {free} are free there", weights=gigabytes(disk.weights), free=gigabytes(disk.cache_free))
     if plan.whole is not None and plan.left is not None:
-        yield tr("time     {whole} on this machine, by the probe", whole=span(plan.whole, duration))
+        yield tr("time     {whole} on this machine, by the measurement", whole=span(plan.whole, duration))
         if plan.left.mid < plan.whole.mid - 1:
             yield tr("left     {left} of it, as the rest is done", left=span(plan.left, duration))
     elif (best := _best(plan.machines)) is not None and best.hours is not None:
         yield tr(
-            "time     such as {hours} on {count} x {gpu}, by the vendor's figures; a probe (magpie-hf plan --probe) measures it",
+            "time     such as {hours} on {count} x {gpu}, by the vendor's figures; a measurement (magpie-hf plan --measure) measures it",
             hours=span(best.hours.times(3600), duration),
             count=best.count,
             gpu=best.gpu.name,
         )
     else:
-        yield tr("time     not known; a probe (magpie-hf plan --probe) measures it")
+        yield tr("time     not known; a measurement (magpie-hf plan --measure) measures it")
 
 
 def show_outcome(outcome: Outcome) -> None:
@@ -79,7 +79,7 @@ def show_outcome(outcome: Outcome) -> None:
 
 
 def _named(what: str) -> str:
-    """What is compared, such as "draws algebra": its kind, and the domain or the stage."""
+    """What is compared, such as "samples algebra": its kind, and the domain or the stage."""
     kind, _, of = what.partition(" ")
     return f"{translated(kind)} {of}".rstrip()
 
@@ -124,10 +124,10 @@ def _forbidden(plan: Plan) -> Iterator[str]:
 
 
 def _rows(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
-    head = [tr("domain"), tr("problems"), tr("draws"), tr("dropped"), tr("SFT train"), tr("SFT test"), tr("pairs")]
+    head = [tr("domain"), tr("problems"), tr("samples"), tr("dropped"), tr("SFT train"), tr("SFT test"), tr("pairs")]
     rl = plan.outline.rl
     rows = [
-        [row.domain, count(row.problems), *(span(one, count) for one in (row.draws, row.dropped, row.train, row.test, row.pairs))]
+        [row.domain, count(row.problems), *(span(one, count) for one in (row.samples, row.dropped, row.train, row.test, row.pairs))]
         + ([span(row.rl, count)] if row.rl else [])
         for row in plan.rows
     ]
@@ -156,17 +156,17 @@ def _why(why: str, under_way: int) -> str:
 
 
 def _models(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
-    head = [tr("model"), tr("GPU"), tr("GPUs"), tr("room"), tr("layout")]
+    head = [tr("model"), tr("GPU"), tr("GPUs"), tr("max sequences"), tr("parallelism")]
     rows = [
-        [fit.source, machine.gpu.name, str(machine.count), str(fit.room) if fit.room else tr("none"), translated(fit.why)]
+        [fit.source, machine.gpu.name, str(machine.count), str(fit.sequences) if fit.sequences else tr("none"), translated(fit.why)]
         for machine in plan.machines
         for fit in machine.fits
     ]
-    return tr("Memory (room: whole requests at once; {few} are comfortable)", few=32), head, rows, (2, 3)
+    return tr("Memory (max sequences: full-length sequences at once; {few} are comfortable)", few=32), head, rows, (2, 3)
 
 
 def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
-    head = [tr("GPU"), tr("GPUs"), tr("hours"), tr("US dollars"), tr("arithmetic alone")]
+    head = [tr("GPU"), tr("GPUs"), tr("hours"), tr("US dollars"), tr("compute-bound minimum")]
     rows = [
         [
             machine.gpu.name,
@@ -178,7 +178,9 @@ def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
         for machine in plan.machines
         if machine.hours is not None and machine.dollars is not None and machine.bare is not None
     ]
-    title = tr("Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth; arithmetic alone: at 100 %)")
+    title = tr(
+        "Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth; compute-bound minimum: at 100 %)"
+    )
     return title, head, rows, (1, 2, 3, 4)
 
 

@@ -15,8 +15,8 @@ from magpie_hf.problems.heldout import HeldOut
 
 _TELLING = (
     "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p", "instruction_max_tokens",
-    "instruction_opening", "temperature", "top_p", "min_p", "candidate_temperature", "candidate_top_p", "candidate_min_p", "max_tokens",
-    "max_model_len", "scorer_reads", "off_domain", "min_quality", "min_difficulty", "unsolvable", "languages", "near", "decontaminate",
+    "first_token_temperature", "temperature", "top_p", "min_p", "candidate_temperature", "candidate_top_p", "candidate_min_p", "max_tokens",
+    "max_model_len", "scorer_reads", "off_topic", "min_quality", "min_difficulty", "unsolvable", "languages", "near", "decontaminate",
 )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         options.seed,
         options.scorer_reads == "whole",
         HeldOut(options.test_share).share,
-        options.rl_agreement is not None,
+        options.rl_majority_share is not None,
         Cutting(options.shard_size, options.shards_in_flight, options.min_yield),
     )
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from magpie_hf.planning.belief import Belief, Range
-from magpie_hf.planning.outline import DRAWING, Outline
+from magpie_hf.planning.outline import SAMPLING, Outline
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What will come of a domain: draws, those that are dropped, problems, rows to train on and held-out ones, pairs, RL problems."""
+    """What will come of a domain: samples, those that are dropped, problems, rows to train on and held-out ones, pairs, RL problems."""
 
     domain: str
     problems: int
-    draws: Range
+    samples: Range
     train: Range
     test: Range
     pairs: Range
@@ -22,7 +22,7 @@ class Rows:
 
     @property
     def dropped(self) -> Range:
-        return Range(*(draws - self.problems for draws in self.draws))
+        return Range(*(samples - self.problems for samples in self.samples))
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ def rows_of(outline: Outline, belief: Belief) -> list[Rows]:
     found = []
     for domain in outline.domains:
         share, count = belief.shares[domain.key], domain.count
-        draws = Range(*(count / one for one in reversed(share)))
+        samples = Range(*(count / one for one in reversed(share)))
         answered = belief.complete.times(count)
         train, test = answered.times(1 - outline.test_share), answered.times(outline.test_share)
         pairs = belief.pairs.times(count)
-        found.append(Rows(domain.key, count, draws, train, test, pairs, pairs if outline.rl else None))
+        found.append(Rows(domain.key, count, samples, train, test, pairs, pairs if outline.rl else None))
     return found
 
 
@@ -53,10 +53,10 @@ def loads_of(outline: Outline, belief: Belief) -> list[Load]:
     """Requests and tokens of each stage that asks a model."""
     rows = rows_of(outline, belief)
     problems = sum(one.problems for one in rows)
-    draws = Range(*(sum(one.draws[at] for one in rows) for at in range(3)))
+    samples = Range(*(sum(one.samples[at] for one in rows) for at in range(3)))
     found = []
     for stage, source in outline.stages.items():
-        asked = draws if stage in DRAWING else Range(problems, problems, problems)
+        asked = samples if stage in SAMPLING else Range(problems, problems, problems)
         requests = asked.times(belief.each[stage])
         means = [_means(belief, stage, at) for at in range(3)]
         prompt, tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in (0, 1))
@@ -70,7 +70,7 @@ def generated(loads: list[Load], source: str | None = None) -> float:
 
 
 def _means(belief: Belief, stage: str, at: int) -> tuple[float, float]:
-    sample = belief.samples[at][stage]
-    if not sample:  # a probe asked nothing of the kind
+    example = belief.examples[at][stage]
+    if not example:  # a measurement asked nothing of the kind
         return 0.0, 0.0
-    return sum(one.prompt for one in sample) / len(sample), sum(one.tokens for one in sample) / len(sample)
+    return sum(one.prompt for one in example) / len(example), sum(one.tokens for one in example) / len(example)

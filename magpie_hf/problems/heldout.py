@@ -26,7 +26,7 @@ class HeldOut:
         object.__setattr__(self, "share", float(self.share))
 
     def __contains__(self, normal_hash: int) -> bool:
-        """Whether the problem whose normal form has this hash (`Sign`) is held out."""
+        """Whether the problem whose normal form has this hash (`Signature`) is held out."""
         from magpie_hf.stage import seed_of  # which takes a second to load, and a plan wants the share alone
 
         return seed_of(self.seed, "held out", normal_hash) < self.share * _SEEDS

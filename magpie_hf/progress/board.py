@@ -14,8 +14,8 @@ from magpie_hf.progress.events import (
     EngineOpened,
     Event,
     Found,
-    HarvestMoved,
     Planned,
+    SelectionMoved,
     ShardFinished,
     Speed,
 )
@@ -27,7 +27,7 @@ class Board:
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.domains: dict[str, DomainPlanned] = {}
-        self.harvest: dict[str, HarvestMoved] = {}
+        self.selection: dict[str, SelectionMoved] = {}
         self.speed: Speed | None = None  # of the engine that was heard of last
         self.restarts = 0
         self.ended: Ended | None = None
@@ -46,8 +46,8 @@ class Board:
         elif isinstance(event, ShardFinished):
             self._add(event.domain, event.stage, Found(event.rows, event.tokens, event.seconds))
             self._worked += event.seconds
-        elif isinstance(event, HarvestMoved):
-            self.harvest[event.domain] = event
+        elif isinstance(event, SelectionMoved):
+            self.selection[event.domain] = event
         elif isinstance(event, Speed):
             self.speed = event
         elif isinstance(event, EngineOpened):
@@ -59,12 +59,12 @@ class Board:
 
     @property
     def stages(self) -> list[str]:
-        """The stages in the order of the walk."""
-        return list(dict.fromkeys(stage for one in self.domains.values() for stage in (*one.draws, *one.answers)))
+        """The stages in the order of the pipeline."""
+        return list(dict.fromkeys(stage for one in self.domains.values() for stage in (*one.samples, *one.answers)))
 
     @property
     def accepted(self) -> int:
-        return sum(one.accepted for one in self.harvest.values())
+        return sum(one.accepted for one in self.selection.values())
 
     @property
     def target(self) -> int:
@@ -72,23 +72,23 @@ class Board:
 
     @property
     def reasons(self) -> Counter[str]:
-        """Why draws were dropped, over all domains."""
-        return sum((Counter(dict(one.reasons)) for one in self.harvest.values()), Counter[str]())
+        """Why samples were dropped, over all domains."""
+        return sum((Counter(dict(one.reasons)) for one in self.selection.values()), Counter[str]())
 
     def accepted_of(self, domain: str) -> int:
-        return self.harvest[domain].accepted if domain in self.harvest else 0
+        return self.selection[domain].accepted if domain in self.selection else 0
 
     def is_full(self, domain: str) -> bool:
         return self.accepted_of(domain) >= self.domains[domain].target
 
     def needed(self, domain: str) -> int | None:
-        """The draws that the domain needs in all: known once it is full, and before by its yield so far; None before the first problem."""
-        moved = self.harvest.get(domain)
+        """The samples that the domain needs in all: known once it is full, and before by its yield so far; None before the first problem."""
+        moved = self.selection.get(domain)
         if moved is None or not moved.accepted:
             return None
         if self.is_full(domain):
-            return moved.judged
-        return math.ceil(moved.target * moved.judged / moved.accepted)
+            return moved.filtered
+        return math.ceil(moved.target * moved.filtered / moved.accepted)
 
     def done(self, stage: str, domain: str) -> int:
         """Rows of a stage that are finished, of those that are needed."""

@@ -19,18 +19,18 @@ class Found:
 
 @dataclass(frozen=True)
 class DomainPlanned:
-    """A domain: accepted problems that it is to have, its stages before (`draws`) and after the judging, in order, and what was found."""
+    """A domain: accepted problems that it is to have, its stages before (`samples`) and after the filtering, in order, and what was found."""
 
     domain: str
     target: int
-    draws: tuple[str, ...]
+    samples: tuple[str, ...]
     answers: tuple[str, ...]
     found: Mapping[str, Found]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The folder is the build's, and the walk is known."""
+    """The folder is the build's, and its stages are known."""
 
     folder: str
     domains: tuple[DomainPlanned, ...]
@@ -49,11 +49,11 @@ class ShardFinished:
 
 
 @dataclass(frozen=True)
-class HarvestMoved:
-    """Draws of a domain were judged: how many in all, how many problems it has, and why others were dropped, by count."""
+class SelectionMoved:
+    """Samples of a domain were filtered: how many in all, how many problems it has, and why others were dropped, by count."""
 
     domain: str
-    judged: int
+    filtered: int
     accepted: int
     target: int
     reasons: Mapping[str, int]
@@ -103,7 +103,7 @@ class Ended:
     error: str | None
 
 
-Event = Planned | ShardFinished | HarvestMoved | EngineOpened | EngineClosed | Speed | Said | Ended
+Event = Planned | ShardFinished | SelectionMoved | EngineOpened | EngineClosed | Speed | Said | Ended
 
 
 def name_of(event: type[Event]) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol, TextIO
 
 from magpie_hf.progress import words
 from magpie_hf.progress.board import Board
-from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, HarvestMoved, Planned, Said, ShardFinished, as_json
+from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Planned, Said, SelectionMoved, ShardFinished, as_json
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import unheard
 
@@ -61,7 +61,7 @@ class Json:
 
 
 class Plain:
-    """What is said, what engines do, each harvest and each stage that is finished, and every half minute how the build stands."""
+    """What is said, what engines do, each selection and each stage that is finished, and every half minute how the build stands."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, err_lines = Lines(out), Lines(err)
@@ -79,7 +79,7 @@ class Plain:
             self._tell(words.engine(event))
         elif isinstance(event, Planned):
             self._begin(event)
-        elif isinstance(event, HarvestMoved | ShardFinished):
+        elif isinstance(event, SelectionMoved | ShardFinished):
             self._tell_what_is_over()
         if self._board.domains and time.monotonic() - self._last >= EVERY_SECONDS and not isinstance(event, Ended):
             self._tell(self._state())
@@ -94,10 +94,10 @@ class Plain:
 
     def _tell_what_is_over(self) -> None:
         board = self._board
-        for domain, one in board.harvest.items():
+        for domain, one in board.selection.items():
             if board.is_full(domain) and domain not in self._full:
                 self._full.add(domain)
-                said = tr("{accepted:,} problems of {judged:,} draws", accepted=one.accepted, judged=one.judged)
+                said = tr("{accepted:,} problems of {filtered:,} samples", accepted=one.accepted, filtered=one.filtered)
                 self._tell(f"{domain}: {said}")
         if len(self._full) < len(board.domains):
             return

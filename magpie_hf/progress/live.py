@@ -1,4 +1,4 @@
-"""Live: a build on a terminal, drawn again twice a second. Not here: how it stands, and what others show."""
+"""Live: a build on a terminal, sampled again twice a second. Not here: how it stands, and what others show."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Live:
         self._stream = stream
         self._out = None if out is stream else Lines(out)
         self._board = Board()
-        self._folding = threading.Lock()  # of the board; never held while something is drawn, as the drawing takes it
+        self._folding = threading.Lock()  # of the board; never held while something is sampled, as the sampling takes it
         self._closed = False
         self._console = console(stream)
         self._fit()
         self._live = live.Live(
             console=self._console,
-            get_renderable=self._draw,
+            get_renderable=self._sample,
             refresh_per_second=2,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -89,7 +89,7 @@ class Live:
             columns, lines = os.get_terminal_size(self._stream.fileno())
             self._console.size = columns or self._console.width, lines or self._console.height
 
-    def _draw(self) -> Group:
+    def _sample(self) -> Group:
         from rich.console import Group
 
         self._fit()

@@ -1,4 +1,4 @@
-"""Gauge: what one engine does, in intervals, each request's tokens spread over its life. Not here: when an interval ends, and files."""
+"""Meter: what one engine does, in intervals, each request's tokens spread over its life. Not here: when an interval ends, and files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Interval:
     earlier: tuple[int, ...]
 
 
-class Gauge:
+class Meter:
     """Counts of one engine. An interval begins with its first request, so that none is spent idle."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Teller: tells those who watch a build what happens in it, one event at a time. Not here: the events."""
+"""Broadcast: hands what happens in a build to whoever observes it, one event at a time. Not here: the events."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from magpie_hf.progress.events import Event, Said, ShardFinished
 from magpie_hf.text.language import tr
 
 LOG = logging.getLogger("magpie_hf")
-Watch = Callable[[Event], None]
+Observer = Callable[[Event], None]
 
 
-class Teller:
-    """Hands each event to `watch`, and to `say` the lines that some of them come to.
+class Broadcast:
+    """Hands each event to `observer`, and to `say` the lines that some of them come to.
 
-    Called in any thread of the build's. What `watch` raises is said, and it hears no more: no view is worth a build. `say` raises where it
+    Called in any thread of the build's. What `observer` raises is said, and it hears no more: no view is worth a build. `say` raises where it
     is called, once the work that it speaks of is safe.
     """
 
-    def __init__(self, say: Callable[[str], None], watch: Watch | None) -> None:
-        self._say, self._watch = say, watch
-        self._telling = threading.RLock()  # a signal's handler may tell in the thread that tells already
+    def __init__(self, say: Callable[[str], None], observer: Observer | None) -> None:
+        self._say, self._observer = say, observer
+        self._lock = threading.RLock()  # a signal's handler may run in the thread that holds it already
 
     def __call__(self, event: Event) -> None:
-        with self._telling:
-            if self._watch is not None:
+        with self._lock:
+            if self._observer is not None:
                 try:
-                    self._watch(event)
+                    self._observer(event)
                 except Exception:  # it is its user's code, and can fail in any way
-                    self._watch = None
-                    LOG.warning("what watches this build failed, and hears no more of it", exc_info=True)
+                    self._observer = None
+                    LOG.warning("what observes this build failed, and hears no more of it", exc_info=True)
             if isinstance(event, ShardFinished):
                 values = {"domain": event.domain, "label": event.stage, "rows": event.rows, "seconds": event.seconds}
                 self._say(tr("{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s", **values))

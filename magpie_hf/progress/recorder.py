@@ -12,7 +12,7 @@ from typing import Literal
 
 from magpie_hf.engines import meter
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
-from magpie_hf.progress.meter import Gauge
+from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.speed import SpeedFile, best, read
 
 INTERVAL_SECONDS = 10.0  # of a line in the file
@@ -24,11 +24,11 @@ BEST_TICKS = 60  # between two looks at the file for the best speed
 class Recorder:
     """A `meter.Watcher` of the engines of these names, for the build in `folder`."""
 
-    def __init__(self, folder: Path, engines: Iterable[str], tell: Callable[[Event], None]) -> None:
+    def __init__(self, folder: Path, engines: Iterable[str], notify: Callable[[Event], None]) -> None:
         self._began = time.monotonic()
-        self._folder, self._tell = folder, tell
-        self._gauges = {engine: Gauge() for engine in engines}
-        self._rates = {engine: _Rate() for engine in self._gauges}
+        self._folder, self._notify = folder, notify
+        self._meters = {engine: Meter() for engine in engines}
+        self._rates = {engine: _Rate() for engine in self._meters}
         self._best: dict[str, float | None] = {}
         self._file = SpeedFile(folder / "run")
         self._cutting = threading.Lock()  # so that intervals are written in their order
@@ -43,33 +43,33 @@ class Recorder:
 
     def end(self, what: Literal["finished", "stopped"], error: str | None) -> None:
         """Write down what is not yet, and how the build ended."""
-        for engine in self._gauges:
+        for engine in self._meters:
             self._cut(engine)
         seconds = time.monotonic() - self._began
         self._file.build(what, seconds)
-        self._tell(Ended(what, round(seconds, 3), error))
+        self._notify(Ended(what, round(seconds, 3), error))
 
     def close(self) -> None:
         self._file.close()
 
     def started(self, engine: str, at: float, requests: int) -> None:
-        if engine in self._gauges:
-            self._gauges[engine].start(at, requests)
+        if engine in self._meters:
+            self._meters[engine].start(at, requests)
 
     def ended(self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int) -> None:
-        if engine in self._gauges and began >= self._began:  # else of another build with this engine, whose beginning nobody here saw
-            self._gauges[engine].end(began, at, requests, prompt_tokens, tokens)
+        if engine in self._meters and began >= self._began:  # else of another build with this engine, whose beginning nobody here saw
+            self._meters[engine].end(began, at, requests, prompt_tokens, tokens)
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
-        if engine in self._gauges:
+        if engine in self._meters:
             self._file.opened(engine, seconds, restart)
-            self._tell(EngineOpened(engine, round(seconds, 3), restart))
+            self._notify(EngineOpened(engine, round(seconds, 3), restart))
 
     def closed(self, engine: str) -> None:
-        if engine in self._gauges:
+        if engine in self._meters:
             self._cut(engine)
             self._file.closed(engine)
-            self._tell(EngineClosed(engine))
+            self._notify(EngineClosed(engine))
 
     def tick_until_the_end(self) -> None:
         """Write intervals that are over, and tell the speed of engines that are at work."""
@@ -77,19 +77,19 @@ class Recorder:
         while not self._ending.wait(TICK_SECONDS):
             if ticks % BEST_TICKS == 0:
                 events = read(self._folder)
-                self._best = {engine: best(events, engine) for engine in self._gauges}
+                self._best = {engine: best(events, engine) for engine in self._meters}
             ticks += 1
             now = time.monotonic()
-            for engine, gauge in self._gauges.items():
-                if gauge.age(now) >= INTERVAL_SECONDS or gauge.idle(now) >= TICK_SECONDS:
+            for engine, one in self._meters.items():
+                if one.age(now) >= INTERVAL_SECONDS or one.idle(now) >= TICK_SECONDS:
                     self._cut(engine)
-                if gauge.running:
-                    self._tell(self._rates[engine].speed(engine, gauge, now, self._best[engine]))
+                if one.running:
+                    self._notify(self._rates[engine].speed(engine, one, now, self._best[engine]))
 
     def _cut(self, engine: str) -> None:
         """Write down the interval that is over, where there is one."""
         with self._cutting:
-            if (made := self._gauges[engine].cut(time.monotonic())) is not None:
+            if (made := self._meters[engine].cut(time.monotonic())) is not None:
                 self._file.interval(engine, made)
 
 
@@ -100,14 +100,14 @@ class _Rate:
         self._seen: deque[tuple[float, int]] = deque(maxlen=NOW_TICKS)  # seconds at work so far, and tokens by then
         self._busy, self._last = 0.0, 0.0
 
-    def speed(self, engine: str, gauge: Gauge, now: float, record: float | None) -> Speed:
+    def speed(self, engine: str, meter: Meter, now: float, record: float | None) -> Speed:
         self._busy += min(now - self._last, 2 * TICK_SECONDS)  # a longer time was not spent at work
         self._last = now
-        self._seen.append((self._busy, gauge.tokens))
+        self._seen.append((self._busy, meter.tokens))
         (began, before), (ends, tokens) = self._seen[0], self._seen[-1]
         lately = (tokens - before) / (ends - began) if tokens > before else None
         average = tokens / self._busy if tokens else None
-        return Speed(engine, gauge.running, tokens, _rounded(lately), _rounded(average), _rounded(record))
+        return Speed(engine, meter.running, tokens, _rounded(lately), _rounded(average), _rounded(record))
 
 
 def _rounded(rate: float | None) -> float | None:
@@ -118,9 +118,9 @@ _recording: list[Recorder] = []
 
 
 @contextmanager
-def recording(folder: Path, engines: Iterable[str], tell: Callable[[Event], None]) -> Iterator[None]:
+def recording(folder: Path, engines: Iterable[str], notify: Callable[[Event], None]) -> Iterator[None]:
     """Record the build that runs in `folder`; what ends it, an exception or not, is recorded, too."""
-    recorder = Recorder(folder, dict.fromkeys(engines), tell)
+    recorder = Recorder(folder, dict.fromkeys(engines), notify)
     ticking = threading.Thread(target=recorder.tick_until_the_end, name="magpie-recorder", daemon=True)
     recorder.begin()
     _recording.append(recorder)

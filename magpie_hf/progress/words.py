@@ -41,7 +41,7 @@ def in_flight(board: Board) -> str:
 
 
 def reasons(board: Board) -> str:
-    """Why most draws were dropped, with counts; empty where none was."""
+    """Why most samples were dropped, with counts; empty where none was."""
     top = ", ".join(f"{number:,} {reason}" for reason, number in board.reasons.most_common(TOP_REASONS))
     return top and tr("dropped: {reasons}", reasons=top)
 

@@ -16,7 +16,7 @@ ROWS_A_BLOCK = 48  # a few milliseconds to unpack, where one of them is opened
 _LONG = ("thinking", "text", "raw")
 _PROBLEM = tuple(column for column in CANDIDATES if column != "problem")
 _SOLVED = ("id", "solution", "answer", "solution_agrees", "solution_tokens", "generation")
-_DRAW = ("problem", "raw_instruction", "twin", "contaminated_by", "language", "tags", "raw_finish_reason")
+_SAMPLE = ("problem", "raw_instruction", "near_duplicate", "contaminated_by", "language", "tags", "raw_finish_reason")
 
 
 def details(source: Source, room: Room) -> Iterator[bytes]:
@@ -29,9 +29,9 @@ def details(source: Source, room: Room) -> Iterator[bytes]:
         yield room.pack(rows, texts, weight_of(problems, len(rows) - problems))
 
 
-def weight_of(problems: int, draws: int) -> float:
-    """The weight of rows in a `Room`: a dropped draw's text stands in the list, so next to nothing is left to tell of it."""
-    return problems + draws / 50
+def weight_of(problems: int, samples: int) -> float:
+    """The weight of rows in a `Room`: a dropped sample's text stands in the list, so next to nothing is left to tell of it."""
+    return problems + samples / 50
 
 
 def _told(source: Source) -> Iterator[Row]:
@@ -39,9 +39,9 @@ def _told(source: Source) -> Iterator[Row]:
         for row, solved in with_solutions(source, side, rows_of(split, _PROBLEM), _SOLVED):
             yield _problem(row, solved)
     for split in source.dropped.values():
-        for row in rows_of(split, _DRAW):
+        for row in rows_of(split, _SAMPLE):
             raw = row["raw_instruction"] if row["problem"] not in (None, row["raw_instruction"]) else None
-            yield {name: row[name] for name in _DRAW[2:]} | {"raw": raw}
+            yield {name: row[name] for name in _SAMPLE[2:]} | {"raw": raw}
 
 
 def _problem(row: Row, solved: Row | None) -> Row:

@@ -11,18 +11,18 @@ from magpie_hf.store.splits import rows_of
 
 TEXTS_A_BLOCK = 1_000  # problems, which are searched together
 FIRST = 140  # characters of a problem that the list shows
-_NUMBERS = ("agreement", "votes", "margin", "score", "tokens")
+_NUMBERS = ("majority_share", "votes", "score_gap", "score", "tokens")
 _CODED = ("domain", "reason", "kind", "difficulty", "quality", "side")
 _PROBLEM = (
-    "id", "domain", "problem", "tags", "candidates.score", "majority_answer", "answer_agreement", "answer_votes", "chosen_index",
+    "id", "domain", "problem", "tags", "candidates.score", "majority_answer", "majority_share", "answer_votes", "chosen_index",
     "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
 _SOLVED = ("id", "answer", "solution_tokens")
-_DRAW = ("id", "domain", "reason", "problem", "raw_instruction", "tags")
+_SAMPLE = ("id", "domain", "reason", "problem", "raw_instruction", "tags")
 
 
 class Listing:
-    """The rows of a build in the order in which all of a report speaks of them: problems first, then dropped draws.
+    """The rows of a build in the order in which all of a report speaks of them: problems first, then dropped samples.
 
     index: the columns of the list, compressed; a value that comes again and again is its number there. texts: the problems, in compressed
     blocks of `TEXTS_A_BLOCK`. size: bytes of both.
@@ -57,7 +57,7 @@ def _shown(source: Source) -> Iterator[Row]:
         for row, solved in with_solutions(source, side, rows_of(split, _PROBLEM), _SOLVED):
             yield _problem(row, side, solved) | _common(row, row["problem"])
     for split in source.dropped.values():
-        for row in rows_of(split, _DRAW):
+        for row in rows_of(split, _SAMPLE):
             text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
             yield {"reason": row["reason"]} | _common(row, text or "")
 
@@ -76,9 +76,9 @@ def _problem(row: Row, side: str, solved: Row | None) -> Row:
     return {
         "answer": None if answer is None else answer[:FIRST],
         "answered": solved is not None,
-        "agreement": row["answer_agreement"],
+        "majority_share": row["majority_share"],
         "votes": row["answer_votes"],
-        "margin": None if chosen is None else scores[chosen] - scores[rejected],
+        "score_gap": None if chosen is None else scores[chosen] - scores[rejected],
         "score": max((score for score in scores if score is not None), default=None),
         "tokens": solved["solution_tokens"] if solved else None,
         "kind": row["pair_kind"],

@@ -1,4 +1,4 @@
-"""What a report counts and draws: the funnel, reasons and distributions, as the card counts them. Not here: how they are drawn."""
+"""What a report counts and shows: the funnel, reasons and distributions, as the card counts them. Not here: how they are rendered."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ Values = Mapping[str, Mapping[str, Sequence[float]]]  # by series, by domain
 
 
 def funnels(contents: Contents) -> list[dict[str, Any]]:
-    """Each domain's numbers from the draws to the pairs, in the order of the recipe."""
-    targets = {domain["key"]: domain["count"] for domain in contents.facts["domains"]}
+    """Each domain's numbers from the samples to the pairs, in the order of the recipe."""
+    targets = {domain["key"]: domain["count"] for domain in contents.provenance["domains"]}
     return [_funnel(domain, targets[domain], contents.tallies[domain]) for domain in contents.domains]
 
 
 def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
-    funnel, draws, pairs = tally.funnel, tally.funnel.draws, tally.pairs
+    funnel, samples, pairs = tally.funnel, tally.funnel.samples, tally.pairs
     complete = funnel.candidates - sum(funnel.cut_candidates.values())
     return {
         "domain": domain,
         "target": target,
-        "drawn": draws.drawn,
-        "dropped": sum(draws.dropped.values()),
-        "moved_away": draws.moved_away,
-        "moved_here": draws.moved_here,
+        "sampled": samples.sampled,
+        "dropped": sum(samples.dropped.values()),
+        "moved_away": samples.moved_away,
+        "moved_here": samples.moved_here,
         "problems": funnel.problems,
         "sft": funnel.sft,
         "candidates": funnel.candidates,
         "complete": complete,
         "scored": complete - sum(funnel.unscored.values()),
         "pairs": pairs.count,
-        "on_domain": draws.on_domain_share,
-        "tagged": draws.tagged,
+        "on_domain": samples.on_domain_share,
+        "tagged": samples.tagged,
         "majorities": tally.answers.majorities,
-        "agreement": tally.answers.agreement,
+        "majority_share": tally.answers.majority_share,
         "longer": pairs.longer_share,
     }
 
@@ -52,7 +52,7 @@ def reasons(contents: Contents) -> list[dict[str, Any]]:
     """Every reason for which something is left out, by the step at which it is, with its count by domain; the most frequent first."""
     numbers = contents.tallies
     steps = {
-        "draws": {key: one.funnel.draws.dropped for key, one in numbers.items()},
+        "samples": {key: one.funnel.samples.dropped for key, one in numbers.items()},
         "answers": {key: one.funnel.cut_solutions for key, one in numbers.items()},
         "candidates": {key: one.funnel.cut_candidates for key, one in numbers.items()},
         "scores": {key: one.funnel.unscored for key, one in numbers.items()},
@@ -79,24 +79,24 @@ def charts(contents: Contents) -> list[dict[str, Any]]:
             for domain in seen
         }
 
-    margins = {kind: {domain: one.margins.get(kind, []) for domain, one in seen.items()} for kind in _kinds(contents)}
-    drawn = [
+    score_gaps = {kind: {domain: one.score_gaps.get(kind, []) for domain, one in seen.items()} for kind in _kinds(contents)}
+    sampled = [
         _histogram("problem_tokens", {"problem_tokens": tokens("problem_tokens", "sft")}, ratio=True),
         _histogram("solution_tokens", {"solution_tokens": tokens("solution_tokens", "sft")}, ratio=True),
         _histogram("pair_tokens", {name: tokens(f"{name}_tokens", "prefs") for name in ("chosen", "rejected")}, ratio=True),
         _histogram("scores", {"scores": {domain: one.scores for domain, one in seen.items()}}),
-        _histogram("margins", margins),
-        _histogram("agreement", {"agreement": {domain: one.agreements for domain, one in seen.items()}}, edges=_TENTHS),
+        _histogram("score_gaps", score_gaps),
+        _histogram("majority_share", {"majority_share": {domain: one.majority_shares for domain, one in seen.items()}}, edges=_TENTHS),
     ]
     scales = [_bars(label, scale, {domain: one.labels[label] for domain, one in seen.items()}) for label, scale in SCALES.items()]
     spoken = {domain: tally.funnel.languages for domain, tally in contents.tallies.items()}
-    kinds = {domain: {kind: len(values) for kind, values in tally.pairs.margins.items()} for domain, tally in contents.tallies.items()}
+    kinds = {domain: {kind: len(values) for kind, values in tally.pairs.score_gaps.items()} for domain, tally in contents.tallies.items()}
     more = [_bars("language", _keys(spoken.values()), spoken), _bars("pair_kind", _keys(kinds.values()), kinds)]
-    return [chart for chart in (*drawn, *scales, *more) if chart is not None]
+    return [chart for chart in (*sampled, *scales, *more) if chart is not None]
 
 
 def _kinds(contents: Contents) -> list[str]:
-    return sorted({kind for one in contents.seen.values() for kind in one.margins})
+    return sorted({kind for one in contents.seen.values() for kind in one.score_gaps})
 
 
 def _keys(counted: Iterable[Mapping[str, int]]) -> list[str]:

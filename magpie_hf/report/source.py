@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """A build's rows: what is published of them, and the draws that were dropped, by domain. state: how far the build is."""
+    """A build's rows: what is published of them, and the samples that were dropped, by domain. state: how far the build is."""
 
     folder: Path
     state: Status
@@ -95,12 +95,12 @@ def _part(folder: Path, state: Status, scratch: Path) -> Source:
     to = scratch / "data"
     to.mkdir()
     write_data(data, to)
-    facts = Folder(folder).facts
-    return Source(folder, state, Contents(facts, part.draws, data_in(to.glob("*/*"), facts)), dropped)
+    provenance = Folder(folder).provenance
+    return Source(folder, state, Contents(provenance, part.samples, data_in(to.glob("*/*"), provenance)), dropped)
 
 
 def _shown(folder: Path) -> dict[str, ParquetSplit]:
-    """What a build left of its dropped draws, by domain."""
+    """What a build left of its dropped samples, by domain."""
     files: dict[str, list[Path]] = {}
     for file in sorted((folder / "run" / DROPPED).glob("*/*.parquet")):
         files.setdefault(file.parent.name, []).append(file)

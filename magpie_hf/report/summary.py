@@ -21,21 +21,21 @@ _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty"
 def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[str, Any]:
     """Words and numbers of the page. blocks: how many there are of rows with all their texts."""
     contents = source.contents
-    facts = contents.facts
+    provenance = contents.provenance
     japanese = in_use() == "ja"
     return {
         "words": words(),
         "title": title(source),
         "state": _state(source),
         "notes": _notes(source, room),
-        "names": {one["key"]: one["japanese"] if japanese else one["key"].replace("_", " ") for one in facts["domains"]},
+        "names": {one["key"]: one["japanese"] if japanese else one["key"].replace("_", " ") for one in provenance["domains"]},
         "meanings": card.words(in_use())["reasons"],
         "scales": SCALES,
         "funnels": funnels(contents),
         "reasons": reasons(contents),
         "charts": charts(contents),
         "speed": speed(source.folder),
-        "making": _making(facts),
+        "making": _making(provenance),
         "blocks": {"texts": len(listing.texts), "texts_rows": TEXTS_A_BLOCK, "details": blocks, "details_rows": ROWS_A_BLOCK},
     }
 
@@ -57,8 +57,8 @@ def _state(source: Source) -> str:
 def _notes(source: Source, room: Room) -> list[str]:
     notes = []
     if not source.state.finished:
-        short = (f"{one.domain} {one.accepted:,}/{one.target:,} ({one.judged:,})" for one in source.state.harvest)
-        done = tr("Only what went through every stage is told of here. Accepted of wanted (drawn): {counts}.", counts=", ".join(short))
+        short = (f"{one.domain} {one.accepted:,}/{one.target:,} ({one.filtered:,})" for one in source.state.selection)
+        done = tr("Only what went through every stage is told of here. Accepted of wanted (sampled): {counts}.", counts=", ".join(short))
         notes.append(done)
     if room.cut:
         cut = tr(
@@ -72,34 +72,36 @@ def _notes(source: Source, room: Room) -> list[str]:
     return notes
 
 
-def _making(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Tables of how the rows were made."""
-    models = [(one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in facts["models"]]
+    models = [(one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in provenance["models"]]
     sampling = [
-        (domain["key"], step, *(how[name] for name in _SAMPLING)) for domain in facts["domains"] for step, how in domain["sampling"].items()
+        (domain["key"], step, *(how[name] for name in _SAMPLING))
+        for domain in provenance["domains"]
+        for step, how in domain["sampling"].items()
     ]
     settings = [
-        ("k", facts["k"]),
-        ("scorer", facts["scorer"]["title"]),
-        ("asked_with", facts["asked_with"]),
-        ("rl_agreement", facts["rl_agreement"]),
-        *_flat(facts, ("acceptance", "pairing", "held_out")),
-        ("languages", ", ".join(facts["languages"])),
-        ("near", facts["near"]),
+        ("k", provenance["k"]),
+        ("scorer", provenance["scorer"]["title"]),
+        ("asked_with", provenance["asked_with"]),
+        ("rl_majority_share", provenance["rl_majority_share"]),
+        *_flat(provenance, ("acceptance", "pairing", "held_out")),
+        ("languages", ", ".join(provenance["languages"])),
+        ("near", provenance["near"]),
     ]
-    benchmarks = [(one["name"], one["revision"], f"{one['rows']:,}") for one in facts["benchmarks"]]
-    benchmarks += [(one["name"], one["reason"], tr("not checked")) for one in facts["not_checked"]]
+    benchmarks = [(one["name"], one["revision"], f"{one['rows']:,}") for one in provenance["benchmarks"]]
+    benchmarks += [(one["name"], one["reason"], tr("not checked")) for one in provenance["not_checked"]]
     return [
         _table(tr("Models"), (tr("Model"), tr("Steps"), tr("Revision"), "dtype"), models),
         _table(tr("Sampling"), (tr("Domain"), tr("Step"), *_SAMPLING), sampling),
         _table(tr("Settings"), (tr("Setting"), tr("Value")), settings),
         *([_table(tr("Benchmarks that were looked for"), (tr("Benchmark"), tr("Revision"), tr("Rows")), benchmarks)] if benchmarks else []),
-        _table(tr("Versions"), (tr("Package"), tr("Version")), facts["versions"].items()),
+        _table(tr("Versions"), (tr("Package"), tr("Version")), provenance["versions"].items()),
     ]
 
 
-def _flat(facts: Mapping[str, Any], groups: Iterable[str]) -> Iterable[tuple[str, Any]]:
-    return ((f"{group}.{name}", value) for group in groups for name, value in facts[group].items())
+def _flat(provenance: Mapping[str, Any], groups: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    return ((f"{group}.{name}", value) for group in groups for name, value in provenance[group].items())
 
 
 def _table(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Any]:

@@ -147,28 +147,28 @@ class Local:
         _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
         seconds = time.monotonic() - began
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
-        record = {"stage": identity(stage), "kin": stage.kin, "made_from": rows.made_from(stage), "reads": rows.needs(stage)}
+        record = {"stage": identity(stage), "reuse_key": stage.reuse_key, "made_from": rows.made_from(stage), "reads": rows.needs(stage)}
         folder.finish(file, {**record, "shard": shard})
         self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **facts))
         return file
 
 
 def apply(stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int, writer: int | None = None) -> Batch:
-    """What a stage makes of rows [start, stop) of its folder; what a journal or a kindred stage's finished rows hold is not asked again.
+    """What a stage makes of rows [start, stop) of its folder; what a journal or a stage of the same reuse key's finished rows hold is not asked again.
 
     What the stage's engine finishes is kept in the journal of these rows. No two may write one journal: `writer` names one of several.
     """
     file = folder.file(start, stop, "journal")
     file = file if writer is None else file.with_stem(f"{file.stem}-{writer}")
-    with keeping(Journal(file if stage.kin else None, _known(stage, folder, start, stop))):
+    with keeping(Journal(file if stage.reuse_key else None, _known(stage, folder, start, stop))):
         return stage(batch)
 
 
 def _known(stage: Stage, folder: ShardFolder, start: int, stop: int) -> Iterator[tuple[str, Any]]:
-    """Results that earlier builds left for these rows, under this stage or one of its kin."""
-    for path in sorted(folder.path.parent.glob(f"{stage.label}-*/")) if stage.kin else ():
+    """Results that earlier builds left for these rows, under this stage or one of its reuse_key."""
+    for path in sorted(folder.path.parent.glob(f"{stage.label}-*/")) if stage.reuse_key else ():
         other = ShardFolder(path)
-        if (other.record() or {}).get("kin", stage.kin) == stage.kin:
+        if (other.record() or {}).get("reuse_key", stage.reuse_key) == stage.reuse_key:
             yield from other.known(start, stop, stage)
 
 

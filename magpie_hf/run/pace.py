@@ -18,7 +18,7 @@ RECENT = 60.0  # seconds before the last line that are "now"
 class Pace:
     """Tokens a second in the last minute (null where nothing runs) and on average, and the seconds that are left at that.
 
-    seconds_left: of the stages that have begun, by the tokens that a row of theirs took so far and the draws that the harvest still
+    seconds_left: of the stages that have begun, by the tokens that a row of theirs took so far and the samples that the selection still
     needs at its yield; null where that cannot be known yet, or nothing is left.
     """
 
@@ -42,11 +42,11 @@ def pace(folder: Path, status: Status) -> Pace | None:
 def tokens_left(status: Status) -> float | None:
     """How many tokens the stages that have begun are still to make; None where nothing tells."""
     needed = {}
-    for lane in status.harvest:
-        missing = lane.target - lane.accepted
-        if missing > 0 and not lane.accepted:
+    for quota in status.selection:
+        missing = quota.target - quota.accepted
+        if missing > 0 and not quota.accepted:
             return None
-        needed[lane.domain] = lane.judged + (missing * lane.judged / lane.accepted if missing > 0 else 0)
+        needed[quota.domain] = quota.filtered + (missing * quota.filtered / quota.accepted if missing > 0 else 0)
     rows, tokens = Counter[str](), Counter[str]()
     for stage in status.stages:
         rows[stage.label] += stage.rows

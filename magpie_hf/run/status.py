@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.store.records import HARVESTED, LOCK, RUN, UNREADABLE, record_of, unreadable
+from magpie_hf.store.records import LOCK, RUN, SELECTED, UNREADABLE, record_of, unreadable
 from magpie_hf.text.language import tr
 
 
@@ -17,7 +17,7 @@ from magpie_hf.text.language import tr
 class StageStatus:
     """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens, seconds, reasons by count.
 
-    wanted: None for draws, which go on until enough of them are accepted.
+    wanted: None for samples, which go on until enough of them are accepted.
     """
 
     domain: str
@@ -41,37 +41,37 @@ class StageStatus:
 
 
 @dataclass(frozen=True)
-class HarvestStatus:
-    """The harvest of one domain: accepted problems of those that it is to have, draws judged so far, reasons of the others by count."""
+class SelectionStatus:
+    """The selection of one domain: accepted problems of those that it is to have, samples filtered so far, reasons of the others by count."""
 
     domain: str
     accepted: int
     target: int
-    judged: int
+    filtered: int
     reasons: dict[str, int]
 
     def line(self) -> str:
         reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
-        share = f" ({self.accepted / self.judged:.0%})" if self.judged else ""
-        judged = tr("of {count:,} draws judged", count=self.judged)
-        return f"{self.domain:<14} {'harvest':<12} {f'{self.accepted:,}/{self.target:,}':>15} {judged}{share}{reasons}"
+        share = f" ({self.accepted / self.filtered:.0%})" if self.filtered else ""
+        filtered = tr("of {count:,} samples filtered", count=self.filtered)
+        return f"{self.domain:<14} {'selection':<12} {f'{self.accepted:,}/{self.target:,}':>15} {filtered}{share}{reasons}"
 
 
 @dataclass(frozen=True)
 class Status:
-    """A build: its model, whether it runs (and where), whether its last command came to its end, its harvest and its stages."""
+    """A build: its model, whether it runs (and where), whether its last command came to its end, its selection and its stages."""
 
     model: str
     seed: int
     running: str | None
     finished: bool
-    harvest: tuple[HarvestStatus, ...]
+    selection: tuple[SelectionStatus, ...]
     stages: tuple[StageStatus, ...]
 
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=self.running) if self.running else state
-        parts = [part.line() for part in self.harvest] + [stage.line() for stage in self.stages]
+        parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
         return [tr("model {model}, seed {seed}, {state}", model=self.model, seed=self.seed, state=state), *parts]
 
 
@@ -80,24 +80,24 @@ def status(folder: Path) -> Status:
     record = record_of(folder)
     run = folder / RUN
     try:
-        walk = record.get("walk", {})
-        harvest = {domain: _harvest(run / HARVESTED, domain, facts["count"]) for domain, facts in walk.items()}
+        pipeline = record.get("pipeline", {})
+        selection = {domain: _selection(run / SELECTED, domain, facts["count"]) for domain, facts in pipeline.items()}
         stages = [
-            _stage(run / domain / key, domain, label, harvest[domain].judged if half == "answers" else None)
-            for domain, facts in walk.items()
-            for half in ("draws", "answers")
+            _stage(run / domain / key, domain, label, selection[domain].filtered if half == "answers" else None)
+            for domain, facts in pipeline.items()
+            for half in ("samples", "answers")
             for label, key in facts[half].items()
         ]
         running, finished = _running(run / LOCK), bool(record.get("finished"))
-        return Status(record["name"], record["seed"], running, finished, tuple(harvest.values()), tuple(stages))
+        return Status(record["name"], record["seed"], running, finished, tuple(selection.values()), tuple(stages))
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
 
 
-def _harvest(file: Path, domain: str, target: int) -> HarvestStatus:
-    lanes: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    lane = lanes.get(domain, {"judged": 0, "accepted": 0, "reasons": {}})
-    return HarvestStatus(domain, lane["accepted"], target, lane["judged"], lane["reasons"])
+def _selection(file: Path, domain: str, target: int) -> SelectionStatus:
+    quotas: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    quota = quotas.get(domain, {"filtered": 0, "accepted": 0, "reasons": {}})
+    return SelectionStatus(domain, quota["accepted"], target, quota["filtered"], quota["reasons"])
 
 
 def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:

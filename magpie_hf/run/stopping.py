@@ -52,7 +52,7 @@ def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoRetur
     program = ["magpie-hf"] if sys.argv[0].endswith("magpie-hf") else ["python", sys.argv[0]]
     command = shlex.join([*program, *sys.argv[1:]])
     if out is None:
-        said = tr("stopped; a probe keeps nothing. Begin again with: {command}", command=command)
+        said = tr("stopped; a sweep keeps nothing. Begin again with: {command}", command=command)
     else:
         said = tr("stopped; {safe}. Go on with: {command}", safe=_safe(out), command=command)
     print(f"\nmagpie-hf: {said}", file=leave(), flush=True)

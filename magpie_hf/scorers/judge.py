@@ -60,8 +60,8 @@ class Scorer(Protocol):
         """Names of a score's objectives, in order; none where a score has no named parts."""
 
     @property
-    def least_margin(self) -> float:
-        """The least difference of two scores that says something, on this scorer's scale: the default floor of style pairs."""
+    def least_score_gap(self) -> float:
+        """The least difference of two scores that says something, on this scorer's scale: the default floor of score pairs."""
 
     def check(self) -> None:
         """Raises BadInput where the scorer's model cannot be used as a scorer."""
@@ -83,13 +83,13 @@ class Judge:
 
     The score is the mean rating under the model's own probabilities of the five rating tokens (after G-Eval, arXiv:2303.16634), not a
     parsed text, so it is fine-grained and deterministic up to the engine. Where the ratings hold less than `min_mass` of the
-    probability among the top tokens, there is no score ("not_rated"); a prompt that is too long gives "no_room".
+    probability among the top tokens, there is no score ("not_rated"); a prompt that is too long gives "context_full".
     """
 
     version: ClassVar[int] = 1
     suffix: ClassVar[str] = "judge"
     names: ClassVar[tuple[str, ...]] = ()
-    least_margin: ClassVar[float] = 0.1  # a tenth of one step of its scale
+    least_score_gap: ClassVar[float] = 0.1  # a tenth of one step of its scale
 
     engine: Engine
     rubric: str = RUBRIC

@@ -28,7 +28,7 @@ FEWEST = 20  # scores before their share of faults says anything
 
 # By head. A difference of 0.5 between two logits of a Bradley-Terry model is a preference of 62 %; half of the original's pairs by ArmoRM
 # lie within 0.028; a step's probability says little below a twentieth.
-LEAST_MARGINS: dict[Head, float] = {"sequence": 0.5, "last_token": 0.5, "gated": 0.01, "steps": 0.05}
+LEAST_SCORE_GAPS: dict[Head, float] = {"sequence": 0.5, "last_token": 0.5, "gated": 0.01, "steps": 0.05}
 
 Parts = list[Sequence[int]]
 
@@ -154,8 +154,8 @@ class RewardModel:
         return f"reward model {self.engine.model.name}{over}"
 
     @property
-    def least_margin(self) -> float:
-        return LEAST_MARGINS[head_of(self.engine.model)]
+    def least_score_gap(self) -> float:
+        return LEAST_SCORE_GAPS[head_of(self.engine.model)]
 
     @property
     def names(self) -> tuple[str, ...]:

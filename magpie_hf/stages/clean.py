@@ -24,7 +24,7 @@ Cleaned = tuple[str | None, str | None, str | None, str | None]  # problem, lang
 class Clean(Stage):
     """Raw instruction -> problem, its language and what was trimmed, or a reason in `dropped`.
 
-    Reasons: the finish reason of a draw that did not end by itself ("length", "no_room", "killed_engine"), "empty", "special_tokens",
+    Reasons: the finish reason of a sample that did not end by itself ("length", "context_full", "killed_engine"), "empty", "special_tokens",
     those of magpie_hf.problems.cleaning.rules.RULES in their order, and "language" for one that is not wanted.
 
     models: those whose special tokens must not stand in a problem (the one that wrote it and the one that will read it).
@@ -51,7 +51,7 @@ class Clean(Stage):
         return dict(zip(CLEAN, map(list, zip(*rows, strict=True)), strict=True))
 
     def clean(self, raw: str, finish: str, patterns: Sequence[re.Pattern[str]]) -> Cleaned:
-        """What becomes of one draw."""
+        """What becomes of one sample."""
         text = raw.strip()
         if finish != "stop":
             return None, None, None, finish

@@ -1,4 +1,4 @@
-"""Embed: a problem as a vector, by which others of its meaning are found. Not here: comparing vectors (problems/twins.py)."""
+"""Embed: a problem as a vector, by which others of its meaning are found. Not here: comparing vectors (problems/near_duplicates/index.py)."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Embed(Stage):
         return Features(EMBEDDING)
 
     @property
-    def kin(self) -> str:
+    def reuse_key(self) -> str:
         return fingerprint(self)
 
-    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+    def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for key, embedding in zip(batch["embedding_request"], batch["embedding"], strict=True):
             if embedding is not None:
                 yield key, [embedding, None]

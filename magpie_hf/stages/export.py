@@ -21,7 +21,7 @@ Row = dict[str, Any]
 class Export(ABC):
     """Turns a batch into the rows of a split that it publishes: fewer rows, and only the columns of `features`.
 
-    domain: the one that the rows count for; moved: whether they were drawn for another one; suffix: what tells its folder in the run
+    domain: the one that the rows count for; moved: whether they were sampled for another one; suffix: what tells its folder in the run
     from those of the domain's other exports.
     """
 
@@ -85,7 +85,7 @@ class ExportText(_Divided):
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
         "id", "seed", "problem", "language", "raw_num_tokens", "tags", "min_neighbor_distance", "solutions", "candidates", "scores",
-        "class_sizes", "in_majority", "answer_kind", "majority_answer", "agreement", "mean_num_tokens", "solution_agrees",
+        "cluster_sizes", "in_majority", "answer_kind", "majority_answer", "majority_share", "mean_num_tokens", "solution_agrees",
         "chosen_index", "rejected_index", "pair_kind", "accepted_as", "normal_hash",
     )  # fmt: skip
 
@@ -128,13 +128,13 @@ class ExportText(_Divided):
             "answer": final_answer(solution["answer_text"]),
             "answer_kind": row["answer_kind"],
             "majority_answer": row["majority_answer"],
-            "answer_agreement": row["agreement"],
-            "answer_votes": sum(row["class_sizes"]),
+            "majority_share": row["majority_share"],
+            "answer_votes": sum(row["cluster_sizes"]),
             "solution_agrees": agrees,
             "candidate_tokens": row["mean_num_tokens"],
             "score_chosen": high,
             "score_rejected": low,
-            "score_margin": None if high is None or low is None else high - low,
+            "score_gap": None if high is None or low is None else high - low,
             "chosen_tokens": best.get("num_tokens"),
             "rejected_tokens": worst.get("num_tokens"),
             "problem_tokens": row["raw_num_tokens"],
@@ -146,9 +146,9 @@ class ExportText(_Divided):
 
 @dataclass(frozen=True)
 class ExportRL(_Divided):
-    """`<domain>_rl`, train and test: problems with an agreement of at least `min_agreement`, and the majority's answer as the ground truth.
+    """`<domain>_rl`, train and test: problems with an majority share of at least `min_majority_share`, and the majority's answer as the ground truth.
 
-    first: added to the numbers of draws in `extra_info`, so that those of several domains differ.
+    first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
     Answers that a reward could not check are left out. The prompt is the problem and the solving instruction, since a reward reads the
     answer out of a box. A majority is no proof: the ground truth is what the solver says most of the time.
@@ -157,12 +157,12 @@ class ExportRL(_Divided):
     version: ClassVar[int] = 3
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
-        "index", "id", "problem", "class_sizes", "majority_answer", "agreement", "mean_num_tokens", "is_readable", "accepted_as",
+        "index", "id", "problem", "cluster_sizes", "majority_answer", "majority_share", "mean_num_tokens", "is_readable", "accepted_as",
         "normal_hash",
     )  # fmt: skip
     suffix: ClassVar[str] = "_rl"
 
-    min_agreement: float
+    min_majority_share: float
     instruction: str = SOLVING_INSTRUCTION
     moved: bool = False
     first: int = 0
@@ -176,12 +176,12 @@ class ExportRL(_Divided):
         return self.side
 
     def __post_init__(self) -> None:
-        check_rl(self.min_agreement)
-        object.__setattr__(self, "min_agreement", float(self.min_agreement))
+        check_rl(self.min_majority_share)
+        object.__setattr__(self, "min_majority_share", float(self.min_majority_share))
 
     def row(self, row: Row) -> Row | None:
         answer = row["majority_answer"]
-        if answer is None or row["agreement"] < self.min_agreement or not row["is_readable"]:
+        if answer is None or row["majority_share"] < self.min_majority_share or not row["is_readable"]:
             return None
         return {
             "id": row["id"],
@@ -192,8 +192,8 @@ class ExportRL(_Divided):
             "ability": "math",
             "reward_model": {"style": "rule", "ground_truth": answer},
             "extra_info": {"index": self.first + row["index"], "split": self.side},
-            "answer_agreement": row["agreement"],
-            "answer_votes": sum(row["class_sizes"]),
+            "majority_share": row["majority_share"],
+            "answer_votes": sum(row["cluster_sizes"]),
             "candidate_tokens": row["mean_num_tokens"],
         }
 
@@ -205,8 +205,8 @@ class ExportCandidates(_Divided):
     version: ClassVar[int] = 1
     features: ClassVar[Features] = CANDIDATES
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "problem", "language", "tags", "solutions", "candidates", "scores", "answers", "answer_classes", "class_sizes", "in_majority",
-        "answer_kind", "majority_answer", "agreement", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
+        "id", "problem", "language", "tags", "solutions", "candidates", "scores", "answers", "answer_clusters", "cluster_sizes", "in_majority",
+        "answer_kind", "majority_answer", "majority_share", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
         "accepted_as", "normal_hash",
     )  # fmt: skip
     suffix: ClassVar[str] = f"_{CANDIDATES_CONFIG}"
@@ -229,19 +229,19 @@ class ExportCandidates(_Divided):
             "tags": _tags(row),
             "solution_reason": row["solutions"][0]["reason"],
             "candidates": _candidates(row),
-            "answer_agreement": row["agreement"],
-            "answer_votes": sum(row["class_sizes"]),
+            "majority_share": row["majority_share"],
+            "answer_votes": sum(row["cluster_sizes"]),
         }
 
 
 @dataclass(frozen=True)
 class ExportDropped(Export):
-    """The draws that were not accepted, each with the reason, for whoever wants to look at them. They stay in the run."""
+    """The samples that were not accepted, each with the reason, for whoever wants to look at them. They stay in the run."""
 
     version: ClassVar[int] = 1
     features: ClassVar[Features] = DROPPED
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "domain", "raw_instruction", "raw_finish_reason", "problem", "language", "tags", "contaminated_by", "twin", "dropped",
+        "id", "domain", "raw_instruction", "raw_finish_reason", "problem", "language", "tags", "contaminated_by", "near_duplicate", "dropped",
     )  # fmt: skip
 
     domain: str
@@ -284,7 +284,7 @@ def _tags(row: Row) -> dict[str, str | None]:
 
 
 def _candidates(row: Row) -> list[Row]:
-    columns = ("candidates", "scores", "answers", "answer_classes", "in_majority")
+    columns = ("candidates", "scores", "answers", "answer_clusters", "in_majority")
     return [
         {
             "response": candidate["text"] if candidate["reason"] is None else None,
@@ -296,10 +296,10 @@ def _candidates(row: Row) -> list[Row]:
             "objectives": score["objectives"],
             "gate": score["gate"],
             "answer": answer,
-            "answer_class": answer_class,
+            "answer_cluster": answer_cluster,
             "in_majority": in_majority,
         }
-        for candidate, score, answer, answer_class, in_majority in zip(*(row[column] for column in columns), strict=True)
+        for candidate, score, answer, answer_cluster, in_majority in zip(*(row[column] for column in columns), strict=True)
     ]
 
 

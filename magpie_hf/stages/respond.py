@@ -40,10 +40,10 @@ class Respond(Stage):
         return Features({self.column: [RESPONSE]})
 
     @property
-    def kin(self) -> str:
+    def reuse_key(self) -> str:
         return fingerprint(replace(self, k=1, sampling=replace(self.sampling, max_tokens=1)))
 
-    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+    def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for responses in batch[self.column]:
             for one in responses or ():
                 if one["text"] or one["finish_reason"] != "length":  # a text that a lowered bound cut was not kept

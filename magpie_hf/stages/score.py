@@ -33,10 +33,10 @@ class ScoreCandidates(Stage):
         return Features({"scores": [SCORE]})
 
     @property
-    def kin(self) -> str:
+    def reuse_key(self) -> str:
         return fingerprint(self)
 
-    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+    def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for scores in batch["scores"]:
             for one in scores or ():
                 if one["request"] and one["reason"] != NAN:

@@ -1,4 +1,4 @@
-"""Sign: what a problem is known by among others. Not here: who repeats whom (problems/twins.py)."""
+"""Signature: what a problem is known by among others. Not here: who repeats whom (problems/near-duplicates.py)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from magpie_hf.stage import Batch, Stage
 
 
 @dataclass(frozen=True)
-class Sign(Stage):
+class Signature(Stage):
     """A problem's hash in its normal form, the MinHash of its words, and the hash of its numbers and symbols. No model is asked."""
 
-    name: ClassVar[str] = "sign"
+    name: ClassVar[str] = "signature"
     reads: ClassVar[tuple[str, ...]] = ("problem",)
 
     @property

@@ -69,7 +69,7 @@ class Tag(Stage):
     closing: what stands before the scales, and after the problem. examples: problems with their values; those of a domain that is not
     offered are left out. The tagger, `engine`, may be another model than the problem's.
 
-    An answer that is not valid has nulls and a reason: "invalid" (cut, not JSON, another value), "no_room" or "killed_engine". Raises
+    An answer that is not valid has nulls and a reason: "invalid" (cut, not JSON, another value), "context_full" or "killed_engine". Raises
     BadInput for no domain, or one named twice.
     """
 
@@ -97,7 +97,7 @@ class Tag(Stage):
         return Features({"tags": TAGS})
 
     @property
-    def kin(self) -> str:
+    def reuse_key(self) -> str:
         return fingerprint(self)
 
     @property
@@ -138,7 +138,7 @@ class Tag(Stage):
         turns[0]["content"] = "\n\n".join([self.guide, *lists, turns[0]["content"]])
         return turns
 
-    def recall(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+    def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for tags in batch["tags"]:
             if tags["reason"] == KILLED_ENGINE:
                 yield tags["request"], record(Completion("", KILLED_ENGINE, 0, 0))

@@ -18,7 +18,7 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Verify(Stage):
-    """Votes of the complete candidates over classes of equal answers, 1/2 = 0.5 = 50 %. See `schema.VERIFY` for the columns.
+    """Votes of the complete candidates over clusters of equal answers, 1/2 = 0.5 = 50 %. See `schema.VERIFY` for the columns.
 
     processes: how many workers compare answers at once, in this and all other threads.
     """
@@ -48,11 +48,11 @@ class Verify(Stage):
         tokens = [one["num_tokens"] for one in complete]
         return {
             "answers": answers,
-            "answer_classes": list(votes.classes),
-            "class_sizes": list(votes.sizes),
+            "answer_clusters": list(votes.clusters),
+            "cluster_sizes": list(votes.sizes),
             "answer_kind": kind,
             "majority_answer": _majority(answers, votes),
-            "agreement": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,  # one voter agrees with nobody
+            "majority_share": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,  # one voter agrees with nobody
             "in_majority": list(votes.in_majority),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
@@ -63,7 +63,7 @@ class Verify(Stage):
 
 
 @dataclass(frozen=True)
-class CheckSolution(Stage):
+class VerifySolution(Stage):
     """Whether the published answer ends in the majority's final answer, and whether a reward could check that. See `schema.CHECK`."""
 
     name: ClassVar[str] = "check"
@@ -97,4 +97,4 @@ def _majority(answers: Sequence[str | None], votes: Votes) -> str | None:
     """The shortest spelling of the majority's answer, the first of equals."""
     if not votes.has_majority:
         return None
-    return min((answer for answer, number in zip(answers, votes.classes, strict=True) if answer is not None and number == 0), key=len)
+    return min((answer for answer, number in zip(answers, votes.clusters, strict=True) if answer is not None and number == 0), key=len)

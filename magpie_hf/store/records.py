@@ -11,9 +11,9 @@ from magpie_hf.errors import BadInput, Torn
 
 RUN = "run"
 RECORD = "build.json"
-HARVESTED = "harvest.json"
-FACTS = "facts.json"
-FORMAT = 1  # of facts.json; goes up when a card needs something else
+SELECTED = "selection.json"
+PROVENANCE = "provenance.json"
+FORMAT = 1  # of provenance.json; goes up when a card needs something else
 LOCK = "lock"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)  # what reading a record raises that is torn, or another's
 
@@ -67,6 +67,6 @@ def _numbers(text: str) -> list[int]:
 def _format(folder: Path) -> int:
     """Of the facts, where they are there already and whole."""
     try:
-        return int(json.loads((folder / RUN / FACTS).read_text(encoding="utf-8")).get("format", 0))
+        return int(json.loads((folder / RUN / PROVENANCE).read_text(encoding="utf-8")).get("format", 0))
     except UNREADABLE:
         return 0

@@ -164,7 +164,7 @@ class Published:
 
 
 def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
-    """Rows that hold nothing but their place and their own seed, from which everything else is drawn.
+    """Rows that hold nothing but their place and their own seed, from which everything else is sampled.
 
     The columns of stages that a recipe may leave out (`schema.OPTIONAL`) are null until one makes them.
     """

@@ -69,7 +69,7 @@ class ShardFolder:
                 part = rows.select([column for column in rows.column_names if column in stage.adds])
                 for first in range(max(begin, start) - begin, min(end, stop) - begin, 256):
                     size = min(256, min(end, stop) - begin - first)
-                    yield from stage.recall(_alive(part.slice(first, size).to_pydict()))
+                    yield from stage.reusable(_alive(part.slice(first, size).to_pydict()))
 
     def finish(self, file: Path, record: dict[str, Any]) -> None:
         """Make a shard safe: on the disk and in the record."""

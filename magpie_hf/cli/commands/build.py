@@ -1,4 +1,4 @@
-"""magpie-hf build: from options to datasets. Not here: the walk itself."""
+"""magpie-hf build: from options to datasets. Not here: the pipeline itself."""
 
 from __future__ import annotations
 
@@ -57,28 +57,32 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
     what.add_argument("--out", help="folder (default: data/<Model>_<domains>)")
 
-    good = build.add_argument_group("which draws are accepted as problems")
+    good = build.add_argument_group("which samples are accepted as problems")
     good.add_argument("--tagger", help="who labels them by domain, quality, difficulty and solvability (default: the model; none: nobody)")
-    good.add_argument("--off-domain", choices=("drop", "move", "keep"), help="what the tagger puts elsewhere (default: drop)")
+    good.add_argument("--off-topic", choices=("drop", "move", "keep"), help="what the tagger puts elsewhere (default: drop)")
     good.add_argument("--min-quality", choices=QUALITIES, help="least quality by the tagger (default: average)")
     good.add_argument("--min-difficulty", choices=DIFFICULTIES, help=f"least difficulty (default: {DIFFICULTIES[0]})")
     good.add_argument("--unsolvable", choices=("drop", "keep"), help="what the tagger calls unsolvable (default: drop)")
     good.add_argument("--languages", default=",".join(LANGUAGES), help="comma-separated ISO 639-1 codes (default: %(default)s)")
-    good.add_argument("--near", type=decimal, default=NEAR, help="share of common words from which two may be twins (default: %(default)s)")
-    good.add_argument("--embedder", help="a sentence-embedding model that flags twins by meaning and gives min_neighbor_distance")
+    good.add_argument(
+        "--near", type=decimal, default=NEAR, help="share of common words from which two may be near-duplicates (default: %(default)s)"
+    )
+    good.add_argument("--embedder", help="a sentence-embedding model that flags near-duplicates by meaning and gives min_neighbor_distance")
     good.add_argument(
         "--decontaminate",
         help=f"comma-separated benchmarks to look for: all, {', '.join(PRESETS)}, a Hub id (owner/name[:config][@revision][#column]), "
         "a folder or a file",
     )
     good.add_argument("--require-decontamination", action="store_true", help="fail where a benchmark cannot be read")
-    good.add_argument("--min-yield", type=decimal, default=MIN_YIELD, help="give up below this share of accepted draws (%(default)s)")
+    good.add_argument("--min-yield", type=decimal, default=MIN_YIELD, help="give up below this share of accepted samples (%(default)s)")
 
     how = build.add_argument_group("sampling (each overrides the domain's value)")
-    how.add_argument("--sampling", choices=("house", "original"), default="house", help="house: min_p cuts the tail of the problems")
+    how.add_argument("--sampling", choices=("default", "original"), default="default", help="default cuts the tail of the problems with min_p; original takes the values of the original")
     for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal), ("max-tokens", whole)):
         how.add_argument(f"--instruction-{name}", type=kind, help=f"{name} of the problems")
-    how.add_argument("--instruction-opening", type=decimal, help="draw a problem's first token apart, a sentence's, at this temperature")
+    how.add_argument(
+        "--first-token-temperature", type=decimal, help="sample a problem's first token apart, a sentence's, at this temperature"
+    )
     for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
         how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
         how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
@@ -87,11 +91,13 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     how.add_argument("--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)")
 
     rules = build.add_argument_group("pairs and problems with an agreed answer")
-    rules.add_argument("--min-agreement", type=decimal, default=0.5, help="share of the votes that makes an answer right (default: 0.5)")
-    rules.add_argument("--min-margin", type=decimal, help="least score margin of a style pair (default: the scorer's own)")
-    rules.add_argument("--min-correctness-margin", type=decimal, help="least score margin of a correctness pair (default: none)")
+    rules.add_argument(
+        "--min-majority-share", type=decimal, default=0.5, help="share of the votes that makes an answer right (default: 0.5)"
+    )
+    rules.add_argument("--min-score-gap", type=decimal, help="least score gap of a score pair (default: the scorer's own)")
+    rules.add_argument("--min-correctness-score-gap", type=decimal, help="least score gap of a correctness pair (default: none)")
     rules.add_argument("--max-length-ratio", type=decimal, default=4.0, help="tokens of a pair's longer text by the shorter (default: 4)")
-    rules.add_argument("--rl-agreement", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
+    rules.add_argument("--rl-majority-share", type=decimal, help="also make <domain>_rl, of problems with at least this share of the votes")
 
     tests = build.add_argument_group("problems that are held out for tests")
     tests.add_argument("--test-share", type=decimal, default=0.05, help="their share, in test_sft and test_prefs (default: 0.05; 0: none)")
@@ -150,10 +156,10 @@ def _build(options: argparse.Namespace, domains: tuple[Domain, ...], made: Previ
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
-            watch=keeping.take,
+            observer=keeping.take,
         )
         keeping.keep()
-    return _tell_result(datasets, options.rl_agreement is not None, out, show)
+    return _tell_result(datasets, options.rl_majority_share is not None, out, show)
 
 
 def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Show) -> int:
@@ -176,6 +182,6 @@ def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, sho
         said = tr("{sft:,} SFT rows, {pairs:,} pairs in {out}", sft=sft, pairs=pairs, out=out)
     show.result(said)
     if empty:
-        missing = tr("no row came of {splits}; draw more (--count) or raise --max-tokens", splits=", ".join(empty))
+        missing = tr("no row came of {splits}; sample more (--count) or raise --max-tokens", splits=", ".join(empty))
         show.error(f"magpie-hf: {missing}")
     return INCOMPLETE if empty else OK

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from magpie_hf.cli.commands.options import labelling, roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
-from magpie_hf.limits import check_k, check_languages, check_min_yield, check_near, check_opening, check_pairs, check_rl
+from magpie_hf.limits import check_first_token, check_k, check_languages, check_min_yield, check_near, check_pairs, check_rl
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, repository_or_folder, resolve
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked, benchmarks_of
@@ -44,14 +44,14 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
 def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     """Raises BadInput for rules of which no build comes, before anything is loaded for them."""
     for domain in domains:
-        if domain.opening is not None:
-            check_opening(domain.opening)
+        if domain.first_token is not None:
+            check_first_token(domain.first_token)
     check_languages(_languages(options))
     check_near(options.near)
     check_min_yield(options.min_yield)
     check_k(options.k)
-    check_pairs(options.min_agreement, options.min_margin, options.min_correctness_margin, options.max_length_ratio)
-    check_rl(options.rl_agreement)
+    check_pairs(options.min_majority_share, options.min_score_gap, options.min_correctness_score_gap, options.max_length_ratio)
+    check_rl(options.rl_majority_share)
     labelling(options)
     benchmarks_named(options)
 
@@ -131,7 +131,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     engines = _engines(options, context)
     read = options.scorer_reads
     scorer = RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
-    margin = scorer.least_margin if options.min_margin is None else options.min_margin
+    score_gap = scorer.least_score_gap if options.min_score_gap is None else options.min_score_gap
     return Recipe(
         engines["model"],
         engines["solver"],
@@ -146,8 +146,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         embedder=engines.get("embedder"),
         acceptance=_acceptance(options),
         near=options.near,
-        pair=Pair(options.min_agreement, margin, options.min_correctness_margin, options.max_length_ratio),
-        rl_agreement=options.rl_agreement,
+        pair=Pair(options.min_majority_share, score_gap, options.min_correctness_score_gap, options.max_length_ratio),
+        rl_majority_share=options.rl_majority_share,
         held_out=HeldOut(options.test_share, options.test_seed),
     )
 
@@ -177,7 +177,7 @@ def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
 
 
 def _acceptance(options: argparse.Namespace) -> Acceptance:
-    """Which draws are good enough, by the options. Raises BadInput for a rule on labels that nobody gives."""
+    """Which samples are good enough, by the options. Raises BadInput for a rule on labels that nobody gives."""
     from magpie_hf.selection.selection import Acceptance
 
     given = labelling(options)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from magpie_hf.domains import MOST_ROWS, Domain, sampled, scaled, select
+from magpie_hf.domains import MOST_ROWS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
 
@@ -25,7 +25,7 @@ def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
 
 def add_engine(where: argparse._ArgumentGroup) -> None:
     whole, decimal = number(int), number(float)
-    where.add_argument("--engine", choices=("auto", "stepped", "async"), default="auto", help="form of the vLLM engine")
+    where.add_argument("--engine", choices=("auto", "llm_engine", "async_llm"), default="auto", help="form of the vLLM engine")
     where.add_argument("--tensor-parallel-size", type=whole, help="GPUs a model is spread over (default: as few as its weights need)")
     where.add_argument("--data-parallel-size", type=whole, help="engines side by side (default: as many as the GPUs have room for)")
     where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
@@ -82,7 +82,7 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
 
 def labelling(options: argparse.Namespace) -> dict[str, Any]:
     """The rules on labels that are given, by option. Raises BadInput where nobody labels."""
-    names = ("off_domain", "min_quality", "min_difficulty", "unsolvable")
+    names = ("off_topic", "min_quality", "min_difficulty", "unsolvable")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if given and options.tagger == "none":
         name = next(iter(given)).replace("_", "-")
@@ -96,14 +96,14 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
         raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
     chosen = []
     for domain in select(options.domains.split(",")):
-        domain = sampled(scaled(domain, options.scale), options.sampling)
+        domain = with_sampling(scaled(domain, options.scale), options.sampling)
         if options.count is not None:
             domain = replace(domain, count=options.count)
         if domain.count > MOST_ROWS:
             raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")
         domain = replace(
             domain,
-            opening=domain.opening if options.instruction_opening is None else options.instruction_opening,
+            first_token=domain.first_token if options.first_token_temperature is None else options.first_token_temperature,
             instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
             response=replace(domain.response, **_given(options, "", ("max_tokens",))),
             candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    what = "Print rows of a build: problem, answer, final answer, agreement and pair, with formulas in Unicode."
+    what = "Print rows of a build: problem, answer, final answer, majority share and pair, with formulas in Unicode."
     show = commands.add_parser("show", help="print rows of a build", description=what)
     show.add_argument("folder", help="the --out folder of the build")
     show.add_argument("--domain", help="comma-separated (default: all, in turn)")
     show.add_argument("-n", type=number(int), default=3, metavar="N", help="how many rows (default: 3)")
     splits = (
-        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (draws with their reasons), or draws (as they come)"
+        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples with their reasons), or samples (as they come)"
     )
     show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
     show.add_argument("--id", help="the row with this id")
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"-n is {options.n}; give at least 1 row")
     build = finished(Path(options.folder).expanduser())
     rows = _rows(options, build)
-    if not build.is_finished and options.split != "draws":
+    if not build.is_finished and options.split != "samples":
         said = tr("{folder} is not finished; these rows are of what it last came to", folder=options.folder)
         print(f"magpie-hf: {said}", file=sys.stderr)
     if options.json:

@@ -11,7 +11,7 @@ from typing import Any
 
 from magpie_hf.cli.commands.exits import OK
 from magpie_hf.run.pace import Pace, pace
-from magpie_hf.run.status import HarvestStatus, StageStatus, Status, status
+from magpie_hf.run.status import SelectionStatus, StageStatus, Status, status
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import console, is_terminal, print_table
 
@@ -42,16 +42,16 @@ def _print(found: Status, speed: Pace | None) -> None:
     to = console()
     to.print(found.lines()[0], style="bold")
     head = (tr("domain"), tr("stage"), tr("rows"), tr("tokens"), tr("seconds"), tr("kept"), tr("reasons"))
-    print_table(to, head, [*map(_harvest, found.harvest), *map(_stage, found.stages)], right=(2, 3, 4, 5))
+    print_table(to, head, [*map(_selection, found.selection), *map(_stage, found.stages)], right=(2, 3, 4, 5))
     if speed:
         to.print(_said(speed))
 
 
-def _harvest(lane: HarvestStatus) -> tuple[str, ...]:
-    share = f"{lane.accepted / lane.judged:.0%}" if lane.judged else "–"
-    judged = tr("{judged} draws judged, {share} accepted", judged=f"{lane.judged:,}", share=share)
-    reasons = [judged, *(f"{count:,} {reason}" for reason, count in lane.reasons.items())]
-    return lane.domain, tr("harvest"), f"{lane.accepted:,}/{lane.target:,}", "", "", "", ", ".join(reasons)
+def _selection(quota: SelectionStatus) -> tuple[str, ...]:
+    share = f"{quota.accepted / quota.filtered:.0%}" if quota.filtered else "–"
+    filtered = tr("{filtered} samples filtered, {share} accepted", filtered=f"{quota.filtered:,}", share=share)
+    reasons = [filtered, *(f"{count:,} {reason}" for reason, count in quota.reasons.items())]
+    return quota.domain, tr("selection"), f"{quota.accepted:,}/{quota.target:,}", "", "", "", ", ".join(reasons)
 
 
 def _stage(stage: StageStatus) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""magpie-hf probe: which sampling yields most problems."""
+"""magpie-hf sweep: which sampling yields most problems."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from magpie_hf.run.stopping import stopping_at_once
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     whole = number(int)
-    what = "Draw a few problems in several ways, and say which way yields most. Writes nothing to the disk."
-    probe = commands.add_parser("probe", help="which sampling yields most problems", description=what)
-    probe.add_argument("model", metavar="MODEL", help="who writes the problems: a number, a Hub repository or a folder, as in build")
-    probe.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
-    probe.add_argument("--settings", default=",".join(DEFAULT_SETTINGS), help=f"comma-separated; {HOW_TO_NAME} (default: %(default)s)")
-    probe.add_argument("--draws", type=whole, default=32, help="problems drawn per domain and setting (default: 32)")
-    probe.add_argument("--seed", type=whole, default=0, help="seed of the draws, as in build (default: 0)")
-    probe.add_argument("--instruction-max-tokens", type=whole, help="max-tokens of the problems (default: the domain's own)")
-    probe.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit)")
-    probe.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
-    probe.add_argument("--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)")
-    probe.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
-    add_engine(probe.add_argument_group("where and how fast"))
-    probe.set_defaults(run=run)
+    what = "Sample a few problems in several ways, and say which way yields most. Writes nothing to the disk."
+    sweep = commands.add_parser("sweep", help="which sampling yields most problems", description=what)
+    sweep.add_argument("model", metavar="MODEL", help="who writes the problems: a number, a Hub repository or a folder, as in build")
+    sweep.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
+    sweep.add_argument("--settings", default=",".join(DEFAULT_SETTINGS), help=f"comma-separated; {HOW_TO_NAME} (default: %(default)s)")
+    sweep.add_argument("--samples", type=whole, default=32, help="problems sampled per domain and setting (default: 32)")
+    sweep.add_argument("--seed", type=whole, default=0, help="seed of the samples, as in build (default: 0)")
+    sweep.add_argument("--instruction-max-tokens", type=whole, help="max-tokens of the problems (default: the domain's own)")
+    sweep.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit)")
+    sweep.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
+    sweep.add_argument("--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)")
+    sweep.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
+    add_engine(sweep.add_argument_group("where and how fast"))
+    sweep.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,11 +49,11 @@ def run(options: argparse.Namespace) -> int:
         check_devices(options, [repository_or_folder(options.model)])
         model = resolve(options.model, revision=options.revision, dtype=options.dtype, max_length=options.max_model_len)
 
-        from magpie_hf.planning.sweep.sweep import probe
+        from magpie_hf.planning.sweep.sweep import sweep
 
         context = HEADROOM + max(domain.instruction.max_tokens for domain in domains)
         spec: Spec = (model, context, "generate")
         with contextlib.closing(engines_of(options, [spec])[spec]) as engine:
-            found = probe(engine, domains, settings, options.draws, options.seed)
+            found = sweep(engine, domains, settings, options.samples, options.seed)
     print(json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines()))
     return INCOMPLETE if found.refused else OK

@@ -20,7 +20,7 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model, longest
 from magpie_hf.models.sampling import Sampling
 
-PROMPT_WORK = 0.1  # what a token of a prompt is worth to a server, by one that it draws; a rough measure, for which rough is enough
+PROMPT_WORK = 0.1  # what a token of a prompt is worth to a server, by one that it samples; a rough measure, for which rough is enough
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, json_of
-from magpie_hf.models.parallel import UTILIZATION, Layout, Need, choose, need_of
+from magpie_hf.models.parallel import UTILIZATION, Need, Parallelism, choose, need_of
 from magpie_hf.models.shapes import AMPERE, Gpu, shape_of
 from magpie_hf.text.language import tr
 
@@ -38,13 +38,13 @@ def check_device(name: str, tensor: int | None = 1, data: int | None = 1, utiliz
     return False
 
 
-def place(model: Model, utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None) -> Layout:
+def place(model: Model, utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None) -> Parallelism:
     """How a model is laid out over the GPUs of this machine; sizes that are given are kept. On a CPU, one engine unless `data` says more.
 
     Raises BadInput where they do not go with the model's heads, its weights or the GPUs.
     """
     if check_device(model.name, tensor, data, utilization):
-        return Layout(1, data or 1, tr("CPU: {data} engines side by side", data=data) if (data or 1) > 1 else tr("CPU: 1 engine"))
+        return Parallelism(1, data or 1, tr("CPU: {data} engines side by side", data=data) if (data or 1) > 1 else tr("CPU: 1 engine"))
     gpus = local_gpus()
     if model.dtype == "bfloat16" and (old := [gpu for gpu in gpus if gpu.capability < AMPERE]):
         raise BadInput(f"dtype is bfloat16, which a {old[0].name} does not have; give float16, or auto")

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating, finite
 from magpie_hf.engines.vllm.device import check_device, place
-from magpie_hf.engines.vllm.forms import Async, Stepped
+from magpie_hf.engines.vllm.forms import AsyncEngine, SteppedEngine
 from magpie_hf.engines.vllm.plugin import check_plugin
 from magpie_hf.engines.vllm.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.heads import ARMORM_ARCHITECTURE, architecture
 from magpie_hf.models.model import longest
-from magpie_hf.models.parallel import Layout
+from magpie_hf.models.parallel import Parallelism
 from magpie_hf.models.sampling import Sampling
 
 MOST_ALLOWED = 1024  # ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a grammar
@@ -30,7 +30,7 @@ class VLLM(Engine):
 
     runner: "generate" completes prompts, "pooling" rates them with a reward model, or embeds them. Engines of the two kinds differ, and
     are opened apart; what a row was made from is the model alone.
-    form: "stepped" (LLMEngine in this process), "async" (AsyncLLM) or "auto" (stepped on the CPU, async elsewhere).
+    form: "llm_engine" (LLMEngine in this process), "async_llm" (AsyncLLM) or "auto" (llm_engine on the CPU, async_llm elsewhere).
     context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
     that needs more is an error, so that a small context never makes a cut row.
     tensor_parallel_size, data_parallel_size: GPUs that one engine is spread over, and engines side by side, each of the whole model, among
@@ -41,7 +41,7 @@ class VLLM(Engine):
     """
 
     runner: Literal["generate", "pooling"] = "generate"
-    form: Literal["auto", "stepped", "async"] = field(default="auto", compare=False)
+    form: Literal["auto", "llm_engine", "async_llm"] = field(default="auto", compare=False)
     context: int | None = field(default=None, compare=False)
     tensor_parallel_size: int | None = field(default=1, compare=False)
     data_parallel_size: int | None = field(default=1, compare=False)
@@ -101,14 +101,16 @@ class VLLM(Engine):
             value = getattr(self, name)
             if value is not None and not value > 0:  # also true of a NaN
                 raise BadInput(f"{name} is {value}; give a number above 0")
-        if self.form == "stepped" and (self.data_parallel_size or 1) > 1:
-            raise BadInput(f"data parallel size {self.data_parallel_size} needs the form async, and the form is stepped; leave it at auto")
-        self._layout()
+        if self.form == "llm_engine" and (self.data_parallel_size or 1) > 1:
+            raise BadInput(
+                f"data parallel size {self.data_parallel_size} needs the form async_llm, and the form is llm_engine; leave it at auto"
+            )
+        self._parallelism()
         if self.runner == "pooling" and architecture(self.model) == ARMORM_ARCHITECTURE:
             check_plugin()
 
     def describe(self) -> str:
-        return f"{self.model.name}: {self._layout()}"
+        return f"{self.model.name}: {self._parallelism()}"
 
     def close(self) -> None:
         with _OPENING:
@@ -125,14 +127,14 @@ class VLLM(Engine):
     def _on_cpu(self) -> bool:
         return check_device(self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization)
 
-    def _layout(self) -> Layout:
+    def _parallelism(self) -> Parallelism:
         return place(self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size)
 
     def _open(self) -> Live:
         on_cpu = self._on_cpu()
-        form = ("stepped" if on_cpu and self._layout().data == 1 else "async") if self.form == "auto" else self.form
+        form = ("llm_engine" if on_cpu and self._parallelism().data == 1 else "async_llm") if self.form == "auto" else self.form
         try:
-            return (Stepped if form == "stepped" else Async)(self.model.name, self.arguments(on_cpu))
+            return (SteppedEngine if form == "llm_engine" else AsyncEngine)(self.model.name, self.arguments(on_cpu))
         except Exception as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise EngineError(f"vLLM cannot start {self.model.name}: {reason}") from error
@@ -141,7 +143,7 @@ class VLLM(Engine):
         """The keyword arguments of vLLM's EngineArgs."""
         from vllm.config import StructuredOutputsConfig
 
-        layout = self._layout()
+        parallelism = self._parallelism()
         length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
         arguments: dict[str, Any] = {
             "model": self.model.source,
@@ -151,14 +153,14 @@ class VLLM(Engine):
             "dtype": self.model.dtype,
             "max_model_len": length,
             "max_num_seqs": self.max_num_seqs,
-            "tensor_parallel_size": layout.tensor,
+            "tensor_parallel_size": parallelism.tensor,
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "trust_remote_code": False,
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
         }
-        if layout.data > 1:
-            arguments["data_parallel_size"] = layout.data
+        if parallelism.data > 1:
+            arguments["data_parallel_size"] = parallelism.data
         if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
             arguments["enable_prefix_caching"] = True
             # JSON without white space between its parts, of which a model can write without end. vLLM heeds this of an engine alone,

@@ -1,7 +1,7 @@
 """vLLM's engine in two forms behind one shape (`recovery.Live`): prompts in from any thread, futures of vLLM's own outputs out.
 
-`Stepped` is an LLMEngine in this process, stepped by one background thread: on two CPU cores 1.7 times as fast as AsyncLLM, and loaded in
-a fraction of the time. `Async` is AsyncLLM, whose engine core has a process of its own: the form for GPUs.
+`SteppedEngine` is an LLMEngine in this process, stepped by one background thread: on two CPU cores 1.7 times as fast as AsyncLLM, and loaded in
+a fraction of the time. `AsyncEngine` is AsyncLLM, whose engine core has a process of its own: the form for GPUs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from magpie_hf.engines.vllm.plugin import PARENT
 from magpie_hf.errors import EngineError
 
 
-class Stepped:
+class SteppedEngine:
     """An LLMEngine that one thread builds, steps and closes; submissions reach it through a queue."""
 
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ class Stepped:
                     item[2].set_exception(death)
 
 
-class Async:
+class AsyncEngine:
     """AsyncLLM on an event loop of its own, in a background thread; its core and workers are processes of their own."""
 
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from magpie_hf.hub.lint.lists import (
 )
 from magpie_hf.models.licences import LICENCES
 
-# A bound of the house: the Hub states none for a card and has answered 413 to large ones (those of MTEB with all their statistics).
+# A bound of this package: the Hub states none for a card and has answered 413 to large ones (those of MTEB with all their statistics).
 # This project's card of six domains has 40 kB.
 CARD_BYTES = 500_000
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.parquet$")

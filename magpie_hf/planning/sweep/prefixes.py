@@ -45,15 +45,15 @@ class OpenTurn:
 
     def lines(self, width: int) -> Iterator[str]:
         """The prefix as it stands, and its BOS token."""
-        yield tr("open turn of {domain}, {tokens} tokens", domain=self.domain, tokens=self.tokens)
+        yield tr("pre-query prefix of {domain}, {tokens} tokens", domain=self.domain, tokens=self.tokens)
         for line in self.text.split("\n"):
             yield from textwrap.wrap(line, width, initial_indent="| ", subsequent_indent="| ") or ["|"]
         yield f"BOS     {translated(self.bos_note)}"
 
 
 def open_turn_of(chat: Chat, domain: Domain) -> OpenTurn:
-    """The open turn of a domain. Raises BadInput where the chat's template cannot be cut there."""
-    text, ids = chat.open_text(domain.system), chat.open_turn(domain.system)
+    """The pre-query prefix of a domain. Raises BadInput where the chat's template cannot be cut there."""
+    text, ids = chat.open_text(domain.system), chat.pre_query_prefix(domain.system)
     bos = chat.tokenizer.bos_token
     count = 0 if bos is None else ids.count(chat.tokenizer.bos_token_id)
     around = text.split(domain.system)  # two parts, as `open_text` makes sure

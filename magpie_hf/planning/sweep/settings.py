@@ -1,4 +1,4 @@
-"""Sampling settings by name: how the problems of a domain could be drawn. Not here: drawing them, or telling which is best."""
+"""Sampling settings by name: how the problems of a domain could be sampled. Not here: sampling them, or telling which is best."""
 
 from __future__ import annotations
 
@@ -7,49 +7,50 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from magpie_hf.domains import Domain, sampled
+from magpie_hf.domains import Domain, with_sampling
 from magpie_hf.errors import BadInput
 
 DEFAULT_SETTINGS = (
-    "house", "original", "t1.0", "t1.0-top_p0.95", "t1.0-min_p0.05", "t1.3-min_p0.05", "t1.3-min_p0.1", "t0.8", "house-opening1.2",
+    "default", "original", "t1.0", "t1.0-top_p0.95", "t1.0-min_p0.05", "t1.3-min_p0.05", "t1.3-min_p0.1", "t0.8", "default-first1.2",
 )  # fmt: skip
 HOW_TO_NAME = (
-    "a name is house, original or t<temperature>, then -top_p<number>, -min_p<number> or -opening<temperature> as wanted, "
+    "a name is default, original or t<temperature>, then -top_p<number>, -min_p<number> or -first<temperature> as wanted, "
     "such as t1.0-min_p0.05"
 )
+_FIELDS = {"first": "first_token"}  # where a name says less than the field of `Domain`
 _NUMBER = r"\d+(?:\.\d+)?"
-_NAME = re.compile(rf"(?:(?P<base>house|original)|t(?P<temperature>{_NUMBER}))(?P<more>(?:-(?:top_p|min_p|opening){_NUMBER})*)")
+_NAME = re.compile(rf"(?:(?P<base>default|original)|t(?P<temperature>{_NUMBER}))(?P<more>(?:-(?:top_p|min_p|first){_NUMBER})*)")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A way to draw problems: what it changes of a domain, and the options of `magpie-hf build` that do the same.
+    """A way to sample problems: what it changes of a domain, and the options of `magpie-hf build` that do the same.
 
-    base: "house" (the domain's own values) or "original" (the same without the tail cut); changes: fields of `Domain.instruction`, or
-    "opening" (the temperature of the first token), and their values, on top of that.
+    base: "default" (the domain's own values) or "original" (the same without the tail cut); changes: fields of `Domain.instruction`, or
+    "first token" (the temperature of the first token), and their values, on top of that.
     """
 
     name: str
-    base: str = "house"
+    base: str = "default"
     changes: tuple[tuple[str, float], ...] = ()
 
     def of(self, domain: Domain) -> Domain:
-        """The domain, drawn in this way. Raises BadInput for a value outside its range."""
-        domain = sampled(domain, "original" if self.base == "original" else "house")
+        """The domain, sampled in this way. Raises BadInput for a value outside its range."""
+        domain = with_sampling(domain, "original" if self.base == "original" else "default")
         changes: dict[str, Any] = dict(self.changes)
-        opening = changes.pop("opening", domain.opening)
-        return replace(domain, opening=opening, instruction=replace(domain.instruction, **changes))
+        first_token = changes.pop("first_token", domain.first_token)
+        return replace(domain, first_token=first_token, instruction=replace(domain.instruction, **changes))
 
     @property
     def options(self) -> str:
-        """The options of `magpie-hf build` that draw in this way."""
-        changed = [f"--instruction-{name.replace('_', '-')} {value:g}" for name, value in self.changes]
+        """The options of `magpie-hf build` that sample in this way."""
+        changed = [f"{_option(name)} {value:g}" for name, value in self.changes]
         says_all = {"temperature", "top_p", "min_p"} <= dict(self.changes).keys()
         return " ".join(changed if says_all else [f"--sampling {self.base}", *changed])
 
 
 def setting(name: str) -> Setting:
-    """The setting that a name such as "house", "original", "t0.8" or "t1.0-top_p0.9-min_p0.05" stands for.
+    """The setting that a name such as "default", "original", "t0.8" or "t1.0-top_p0.9-min_p0.05" stands for.
 
     A name with a temperature says all: top_p is 1 and min_p is 0 where it does not name them. Raises BadInput for anything else.
     """
@@ -57,8 +58,8 @@ def setting(name: str) -> Setting:
     if found is None:
         raise BadInput(f"{name!r} is no sampling setting; {HOW_TO_NAME}")
     changes = {} if found["base"] else {"temperature": float(found["temperature"]), "top_p": 1.0, "min_p": 0.0}
-    changes |= {field: float(value) for field, value in re.findall(rf"-(top_p|min_p|opening)({_NUMBER})", found["more"])}
-    return Setting(name, found["base"] or "house", tuple(changes.items()))
+    changes |= {_FIELDS.get(field, field): float(value) for field, value in re.findall(rf"-(top_p|min_p|first)({_NUMBER})", found["more"])}
+    return Setting(name, found["base"] or "default", tuple(changes.items()))
 
 
 def select_settings(names: Iterable[str]) -> tuple[Setting, ...]:
@@ -71,3 +72,8 @@ def select_settings(names: Iterable[str]) -> tuple[Setting, ...]:
     if not chosen:
         raise BadInput(f"no sampling setting is named; {HOW_TO_NAME}")
     return tuple(chosen)
+
+
+def _option(name: str) -> str:
+    """The option of `magpie-hf build` that sets a changed value."""
+    return "--first-token-temperature" if name == "first_token" else f"--instruction-{name.replace('_', '-')}"

@@ -1,4 +1,4 @@
-"""Probe: draws a few problems in several ways and tells which way yields most. Not here: what a setting is, what Clean keeps."""
+"""Sweep: samples a few problems in several ways and tells which way yields most. Not here: what a setting is, what Clean keeps."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from magpie_hf.store.rows import seed_rows
 from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import tr, translated
 
-EXPENSIVE = 0.2  # of the draws usable: below, most of the time goes into what is dropped
-LEAST_YIELD = 0.02  # of the draws usable: below, a build refuses to start
-MOST_DRAWS = 10_000
+EXPENSIVE = 0.2  # of the samples usable: below, most of the time goes into what is dropped
+LEAST_YIELD = 0.02  # of the samples usable: below, a build refuses to start
+MOST_SAMPLES = 10_000
 EXAMPLES = 2  # usable ones a domain, and as many dropped ones
 WIDTH = 98
 
 
 @dataclass(frozen=True)
 class Example:
-    """A draw: a usable problem, or with a reason the raw instruction that was dropped for it."""
+    """A sample: a usable problem, or with a reason the raw instruction that was dropped for it."""
 
     domain: str
     reason: str | None
     text: str
 
     def line(self) -> str:
-        """The draw in one line, cut where it is long, with nothing in it that a terminal would obey."""
+        """The sample in one line, cut where it is long, with nothing in it that a terminal would obey."""
         text = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(self.text.split()))
         text = text if len(text) <= 2 * WIDTH else text[: 2 * WIDTH].rstrip() + " ..."
         text = text or tr("(nothing)")
@@ -52,20 +52,20 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Sweep:
     """What settings yield with a model. `lines()` tells it in words, `facts()` as plain JSON values.
 
-    draws: a setting and domain; asked: requests in all, fewer than settings x domains x draws where settings come to the same;
+    samples: a setting and domain; asked: requests in all, fewer than settings x domains x samples where settings come to the same;
     seconds: for all of them, without the engine's start. The examples are the best setting's.
     """
 
     model: Model
-    draws: int
+    samples: int
     asked: int
     seconds: float
     trials: tuple[Trial, ...]
     examples: tuple[Example, ...]
-    open_turn: OpenTurn
+    pre_query_prefix: OpenTurn
 
     @property
     def best(self) -> Trial:
@@ -88,12 +88,12 @@ class Probe:
         return {
             "model": self.model.name,
             "revision": self.model.revision,
-            "draws": self.draws,
+            "samples": self.samples,
             "asked": self.asked,
             "seconds": self.seconds,
             "settings": [trial.facts() for trial in self.trials],
             "examples": [asdict(example) for example in self.examples],
-            "open_turn": asdict(self.open_turn),
+            "pre_query_prefix": asdict(self.pre_query_prefix),
             "recommended": {"setting": best.name, "options": best.options, "refused": self.refused},
             "warnings": self.warnings,
         }
@@ -104,27 +104,27 @@ class Probe:
         return [line for at, part in enumerate(parts) for line in ([""] if at else []) + list(part)]
 
 
-def probe(engine: Engine, domains: Sequence[Domain], settings: Sequence[Setting] | None = None, draws: int = 32, seed: int = 0) -> Probe:
-    """Draw `draws` problems a domain and setting, all at once, and count what is usable of them. Writes nothing to the disk.
+def sweep(engine: Engine, domains: Sequence[Domain], settings: Sequence[Setting] | None = None, samples: int = 32, seed: int = 0) -> Sweep:
+    """Sample `samples` problems a domain and setting, all at once, and count what is usable of them. Writes nothing to the disk.
 
-    The draws are the first that a build with this seed would make. settings: by default those of `DEFAULT_SETTINGS`. Raises BadInput for
-    no draws or too many, no domain, no setting, and for a model or template that cannot be used; EngineError as the engine does.
+    The samples are the first that a build with this seed would make. settings: by default those of `DEFAULT_SETTINGS`. Raises BadInput for
+    no samples or too many, no domain, no setting, and for a model or template that cannot be used; EngineError as the engine does.
     """
     settings = select_settings(DEFAULT_SETTINGS) if settings is None else settings
-    if not 1 <= draws <= MOST_DRAWS:
-        raise BadInput(f"draws is {draws}; give 1 to {MOST_DRAWS:,} a domain and setting")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise BadInput(f"samples is {samples}; give 1 to {MOST_SAMPLES:,} a domain and setting")
     if not domains or not settings:
-        raise BadInput(f"there are {len(domains)} domains and {len(settings)} settings to draw in; give at least one of each")
+        raise BadInput(f"there are {len(domains)} domains and {len(settings)} settings to sample in; give at least one of each")
     if len({domain.key for domain in domains}) < len(domains):
         raise BadInput(f"the domains are {', '.join(domain.key for domain in domains)}; name each once")
     engine.check()
     chat = chat_of(engine.model)
     turn = open_turn_of(chat, domains[0])
-    # A stage stands for the rows that it makes, so settings that come to the same in a domain are drawn once.
-    jobs = {(one, domain.key): (domain.key, _drawing(engine, one.of(domain))) for one in settings for domain in domains}
-    engine.complete([chat.open_turn(None)], Sampling(temperature=0.0, max_tokens=1), [0])  # starts it, untimed
+    # A stage stands for the rows that it makes, so settings that come to the same in a domain are sampled once.
+    jobs = {(one, domain.key): (domain.key, _sampling(engine, one.of(domain))) for one in settings for domain in domains}
+    engine.complete([chat.pre_query_prefix(None)], Sampling(temperature=0.0, max_tokens=1), [0])  # starts it, untimed
     began = time.perf_counter()
-    batches = _drawn(list(dict.fromkeys(jobs.values())), draws, seed)
+    batches = _sampled(list(dict.fromkeys(jobs.values())), samples, seed)
     seconds = time.perf_counter() - began
     tokens = sum(sum(batch["raw_num_tokens"]) for batch in batches.values())
     trials = []
@@ -135,7 +135,7 @@ def probe(engine: Engine, domains: Sequence[Domain], settings: Sequence[Setting]
         trials.append(Trial(one, total, by_domain, seconds * total.tokens / max(tokens, 1)))
     best = best_of(trials).setting
     examples = [example for domain in domains for example in _chosen(domain.key, batches[jobs[best, domain.key]])]
-    return Probe(engine.model, draws, len(batches) * draws, seconds, tuple(trials), tuple(examples), turn)
+    return Sweep(engine.model, samples, len(batches) * samples, seconds, tuple(trials), tuple(examples), turn)
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
@@ -143,23 +143,23 @@ def best_of(trials: Sequence[Trial]) -> Trial:
     return max(trials, key=lambda trial: trial.total.score)
 
 
-def _drawing(engine: Engine, domain: Domain) -> Instruct:
-    return Instruct(engine, domain.system, domain.instruction, domain.opening)
+def _sampling(engine: Engine, domain: Domain) -> Instruct:
+    return Instruct(engine, domain.system, domain.instruction, domain.first_token)
 
 
-def _drawn(jobs: Sequence[tuple[str, Instruct]], draws: int, seed: int) -> dict[tuple[str, Instruct], Batch]:
-    """The rows of each job (a domain's key and how it is drawn), after Instruct and Clean."""
+def _sampled(jobs: Sequence[tuple[str, Instruct]], samples: int, seed: int) -> dict[tuple[str, Instruct], Batch]:
+    """The rows of each job (a domain's key and how it is sampled), after Instruct and Clean."""
 
-    def draw(job: tuple[str, Instruct]) -> Batch:
+    def sample(job: tuple[str, Instruct]) -> Batch:
         key, instruct = job
-        return Clean((instruct.engine.model,))(instruct(seed_rows(key, seed, 0, draws).read(list(SEED)).to_pydict()))
+        return Clean((instruct.engine.model,))(instruct(seed_rows(key, seed, 0, samples).read(list(SEED)).to_pydict()))
 
     with ThreadPoolExecutor(len(jobs)) as pool:  # a thread a job, so that the engine has all requests at once
-        return dict(zip(jobs, pool.map(draw, jobs), strict=True))
+        return dict(zip(jobs, pool.map(sample, jobs), strict=True))
 
 
 def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
-    """The first usable draws, and the first dropped ones, each for another reason where there are several."""
+    """The first usable samples, and the first dropped ones, each for another reason where there are several."""
     usable = [Example(domain, None, problem) for problem, why in zip(batch["problem"], batch["dropped"], strict=True) if why is None]
     dropped = [Example(domain, why, raw) for raw, why in zip(batch["raw_instruction"], batch["dropped"], strict=True) if why]
     first = [one for at, one in enumerate(dropped) if one.reason not in [other.reason for other in dropped[:at]]]
@@ -168,28 +168,28 @@ def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
     yield from (first + again)[:EXAMPLES]
 
 
-def _head(probe: Probe) -> Iterator[str]:
-    domains = probe.trials[0].domains
-    yield tr("model   {name} ({revision})", name=probe.model.name, revision=probe.model.revision)
-    yield tr("draws   {count:,} a setting and domain; {domains}", count=probe.draws, domains=", ".join(domains))
-    yield tr("asked   {count:,} requests in {seconds:,.1f} s, without the engine's start", count=probe.asked, seconds=probe.seconds)
+def _head(sweep: Sweep) -> Iterator[str]:
+    domains = sweep.trials[0].domains
+    yield tr("model   {name} ({revision})", name=sweep.model.name, revision=sweep.model.revision)
+    yield tr("samples   {count:,} a setting and domain; {domains}", count=sweep.samples, domains=", ".join(domains))
+    yield tr("asked   {count:,} requests in {seconds:,.1f} s, without the engine's start", count=sweep.asked, seconds=sweep.seconds)
 
 
-def _examples(probe: Probe) -> Iterator[str]:
-    yield tr("examples of {setting}", setting=probe.best.setting.name)
-    for example in probe.examples:
+def _examples(sweep: Sweep) -> Iterator[str]:
+    yield tr("examples of {setting}", setting=sweep.best.setting.name)
+    for example in sweep.examples:
         yield from wrapped(example.line(), WIDTH, "- ", "  ")
 
 
-def _turn(probe: Probe) -> Iterator[str]:
-    yield from probe.open_turn.lines(WIDTH)
-    ended, draws = sum(trial.total.ended for trial in probe.trials), sum(trial.total.draws for trial in probe.trials)
-    names = ", ".join(f"{text} ({token})" for token, text in probe.open_turn.ends.items())
-    yield tr("ends    {names}; {ended:,} of {draws:,} draws came to one", names=names, ended=ended, draws=draws)
+def _turn(sweep: Sweep) -> Iterator[str]:
+    yield from sweep.pre_query_prefix.lines(WIDTH)
+    ended, samples = sum(trial.total.ended for trial in sweep.trials), sum(trial.total.samples for trial in sweep.trials)
+    names = ", ".join(f"{text} ({token})" for token, text in sweep.pre_query_prefix.ends.items())
+    yield tr("ends    {names}; {ended:,} of {samples:,} samples came to one", names=names, ended=ended, samples=samples)
 
 
-def _advice(probe: Probe) -> Iterator[str]:
-    best = probe.best
+def _advice(sweep: Sweep) -> Iterator[str]:
+    best = sweep.best
     one = best.total
     yield tr(
         "best    {setting}: {usable:.0%} usable x {diversity:.2f} different 3-grams = {score:.2f}",
@@ -198,30 +198,30 @@ def _advice(probe: Probe) -> Iterator[str]:
         diversity=one.diversity,
         score=one.score,
     )
-    # Twice the standard error of the difference of two shares, each of `draws` draws.
-    chance = 2 * math.sqrt(2 * 0.25 / one.draws)
+    # Twice the standard error of the difference of two shares, each of `samples` samples.
+    chance = 2 * math.sqrt(2 * 0.25 / one.samples)
     yield tr(
-        "chance  with {draws:,} draws a setting, usable shares that differ by less than {chance:.0%} may be equal",
-        draws=one.draws,
+        "chance  with {samples:,} samples a setting, usable shares that differ by less than {chance:.0%} may be equal",
+        samples=one.samples,
         chance=chance,
     )
     yield tr("options {options}", options=best.setting.options)
-    for warning in probe.warnings:  # the JSON has them, too, in English
+    for warning in sweep.warnings:  # the JSON has them, too, in English
         yield from wrapped(tr("warning {warning}", warning=translated(warning)), WIDTH, "", " " * 8)
 
 
-def _warnings(probe: Probe) -> Iterator[str]:
-    turn, best = probe.open_turn, probe.best
+def _warnings(sweep: Sweep) -> Iterator[str]:
+    turn, best = sweep.pre_query_prefix, sweep.best
     if not turn.bos_is_right:
-        yield f"BOS in the open turn: {turn.bos_note}"
-    if not any(trial.total.ended for trial in probe.trials):
-        yield f"no draw came to one of its ends, {', '.join(turn.ends.values())}; raise --instruction-max-tokens or use another model"
+        yield f"BOS in the pre-query prefix: {turn.bos_note}"
+    if not any(trial.total.ended for trial in sweep.trials):
+        yield f"no sample came to one of its ends, {', '.join(turn.ends.values())}; raise --instruction-max-tokens or use another model"
     shares = {"the best setting": best.total, **best.domains}
     for where, one in shares.items():
-        if where in best.domains and (probe.refused or len(best.domains) == 1):
+        if where in best.domains and (sweep.refused or len(best.domains) == 1):
             return  # the whole says it
-        said = f"{where} yields {one.usable} usable draws of {one.draws} ({one.usable_share:.0%})"
+        said = f"{where} yields {one.usable} usable samples of {one.samples} ({one.usable_share:.0%})"
         if one.usable_share < LEAST_YIELD:
             yield f"{said}, below {LEAST_YIELD:.0%}: a build refuses to start; use another model or setting"
         elif one.usable_share < EXPENSIVE:
-            yield f"{said}, below {EXPENSIVE:.0%}: expensive, since every problem costs {one.draws / one.usable:.0f} draws"
+            yield f"{said}, below {EXPENSIVE:.0%}: expensive, since every problem costs {one.samples / one.usable:.0f} samples"

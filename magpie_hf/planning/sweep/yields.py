@@ -1,4 +1,4 @@
-"""Yields: what came of draws of problems, counted, and the table of it. Not here: who draws, and which setting is best."""
+"""Yields: what came of samples of problems, counted, and the table of it. Not here: who samples, and which setting is best."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff
 
 @dataclass(frozen=True)
 class Yield:
-    """What came of some draws, counted.
+    """What came of some samples, counted.
 
-    draws: how many; ended: those that ended by themselves; usable: those that Clean keeps; tokens: generated for all of them; trigrams,
-    distinct_trigrams: word 3-grams of the usable problems, and how many different ones; openings: different first three words of the
+    samples: how many; ended: those that ended by themselves; usable: those that Clean keeps; tokens: generated for all of them; trigrams,
+    distinct_trigrams: word 3-grams of the usable problems, and how many different ones; first words: different first three words of the
     usable problems; reasons: why the others were dropped, by count, the most frequent first.
     """
 
-    draws: int
+    samples: int
     ended: int
     usable: int
     tokens: int
     trigrams: int
     distinct_trigrams: int
-    openings: int
+    first_words: int
     reasons: dict[str, int]
 
     @property
     def ended_share(self) -> float:
-        """Those that ended by themselves, by the draws."""
-        return self.ended / self.draws
+        """Those that ended by themselves, by the samples."""
+        return self.ended / self.samples
 
     @property
     def usable_share(self) -> float:
-        """The usable ones, by the draws."""
-        return self.usable / self.draws
+        """The usable ones, by the samples."""
+        return self.usable / self.samples
 
     @property
     def diversity(self) -> float:
@@ -65,7 +65,7 @@ class Yield:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one setting yields: over all domains, and in each by its key. seconds: the probe's own, shared out by generated tokens."""
+    """What one setting yields: over all domains, and in each by its key. seconds: the sweep's own, shared out by generated tokens."""
 
     setting: Setting
     total: Yield
@@ -85,13 +85,13 @@ def yield_of(*batches: Batch) -> Yield:
     words = [_WORD.findall(problem.lower()) for _, _, problem, dropped in rows if dropped is None]
     trigrams = Counter(gram for text in words for gram in zip(text, text[1:], text[2:], strict=False))
     return Yield(
-        draws=len(rows),
+        samples=len(rows),
         ended=sum(finish == "stop" for finish, *_ in rows),
         usable=len(words),
         tokens=sum(tokens for _, tokens, *_ in rows),
         trigrams=trigrams.total(),
         distinct_trigrams=len(trigrams),
-        openings=len({tuple(text[:3]) for text in words}),
+        first_words=len({tuple(text[:3]) for text in words}),
         reasons=dict(Counter(sorted(dropped for *_, dropped in rows if dropped is not None)).most_common()),
     )
 
@@ -102,16 +102,16 @@ _READ = ("raw_finish_reason", "raw_num_tokens", "problem", "dropped")
 def table(trials: Sequence[Trial]) -> Iterator[str]:
     """A line a setting over all domains, and what the columns mean."""
     wide = max(len(trial.setting.name) for trial in trials)
-    yield padded(tr("setting"), wide) + "  " + tr("ended usable 3-grams openings score tokens seconds  mostly dropped for")
+    yield padded(tr("setting"), wide) + "  " + tr("ended usable 3-grams   starts score tokens seconds  mostly dropped for")
     for trial in trials:
         one = trial.total
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(one.reasons.items())[:REASONS])
         yield (
-            f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%} {one.diversity:>7.2f} {one.openings:>8,} "
-            f"{one.score:>5.2f} {one.tokens / one.draws:>6.0f} {trial.seconds:>7.1f}  {reasons}"
+            f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%} {one.diversity:>7.2f} {one.first_words:>8,} "
+            f"{one.score:>5.2f} {one.tokens / one.samples:>6.0f} {trial.seconds:>7.1f}  {reasons}"
         ).rstrip()
-    yield tr("ended: by itself. usable: Clean keeps it. 3-grams: different word 3-grams of the usable draws by all")
-    yield tr("of them. openings: different first three words. score: usable x 3-grams. tokens: a draw. seconds:")
+    yield tr("ended: by itself. usable: Clean keeps it. 3-grams: different word 3-grams of the usable samples by all")
+    yield tr("of them. starts: different first three words. score: usable x 3-grams. tokens: a sample. seconds:")
     yield tr("the whole time, shared out by tokens.")
 
 

@@ -56,7 +56,7 @@ def language_of(text: str) -> str | None:
 
 
 def is_mixture(text: str) -> bool:
-    """Whether words of several scripts stand side by side, as in draws from the tail of the distribution.
+    """Whether words of several scripts stand side by side, as in samples from the tail of the distribution.
 
     A Japanese text may hold Latin words, and any text a foreign word in parentheses or quotation marks and single letters of any script.
     """

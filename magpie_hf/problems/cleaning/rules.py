@@ -17,7 +17,7 @@ from magpie_hf.problems.cleaning.language import is_mixture
 from magpie_hf.problems.cleaning.lexicon import asks, has_task, is_english, is_japanese
 from magpie_hf.problems.cleaning.missing import lacks_material, lacks_options
 from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences
-from magpie_hf.problems.cleaning.solutions import heading_of_solution, is_leak, without_label
+from magpie_hf.problems.cleaning.solutions import contains_solution, heading_of_solution, without_label
 
 MAX_CHARACTERS = 8_000  # 1,024 tokens of English are about 4,000
 MIN_WORDS = 3
@@ -208,10 +208,10 @@ RULES = (
     Rule("multiple_choice", lacks_options, "a choice without its options"),
     Rule("missing", lacks_material, "a figure, table, exercise or data that are not there"),
     Rule("chat", is_chat, "talk that holds no problem"),
-    Rule("leak", is_leak, "its own solution or answer, or the start of one"),
+    Rule("contains_solution", contains_solution, "its own solution or answer, or the start of one"),
     Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
     Rule("fragment", is_fragment, "a start in the middle of a sentence"),
-    Rule("cut", is_cut, "an end in the middle of a sentence or formula"),
+    Rule("truncated", is_cut, "an end in the middle of a sentence or formula"),
     Rule("no_task", lambda text: not has_task(text), "nothing that asks or orders"),
 )
 
@@ -222,7 +222,7 @@ def reason_of(text: str) -> str | None:
 
 
 def trim(raw: str) -> tuple[str, str | None]:
-    """The problem without its label and the solution behind it, and what was cut off: "label", "leak", "label+leak", or None.
+    """The problem without its label and the solution behind it, and what was cut off: "label", "contains_solution", "label+leak", or None.
 
     A solution is cut off only where a mark of its own shows where it starts, and what stands before is a whole problem.
     """
@@ -231,6 +231,6 @@ def trim(raw: str) -> tuple[str, str | None]:
     if len(raw) <= MAX_CHARACTERS and (end := heading_of_solution(text, raw)) is not None:
         before = re.sub(r"\s+[-*_=#]{2,}\s*$", "", text[:end].strip())
         if before and asks(before) and reason_of(before) is None:
-            return before, "+".join([*trimmed, "leak"])
+            return before, "+".join([*trimmed, "contains_solution"])
         return raw, None  # what is uncertain is left whole, for the rules to judge
     return text, "+".join(trimmed) or None

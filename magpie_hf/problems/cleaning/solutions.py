@@ -94,7 +94,7 @@ _ENDINGS = re.compile(
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
 )
-# A problem that shows an argument to be judged.
+# A problem that shows an argument to be filtered.
 _ABOUT_A_PROOF = re.compile(
     r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b", re.IGNORECASE
 )
@@ -139,7 +139,7 @@ def heading_of_solution(text: str, raw: str) -> int | None:
     return min(places, default=None)
 
 
-def is_leak(text: str) -> bool:
+def contains_solution(text: str) -> bool:
     """Whether somebody starts to solve the problem in its own text, or says its answer."""
     if heading_of_solution(text, text) is not None or _states_a_box(text):
         return True

@@ -20,13 +20,13 @@ _LEAST_SYMBOLS = 4  # fewer say too little for an embedding to lean on: "Let G b
 Embeddings = npt.NDArray[np.float32]
 
 
-class Twins:
+class NearDuplicates:
     """The accepted problems, in the order in which they were added, and what repeats one of them.
 
     A problem repeats an accepted one whose normal form is the same, or whose numbers, symbols and deciding words are the same up to the
     names of variables and the order of formulas, where also the words are near (MinHash estimates a Jaccard index of at least `near`) or
     the embeddings are (a cosine of at least `similar`; only for problems with at least four symbols). Neither words nor embeddings
-    alone ever make a twin: x^2 and x^3 lie 0.8 apart. Of several the earliest is named, so that the outcome depends on the order alone.
+    alone ever make a near-duplicate: x^2 and x^3 lie 0.8 apart. Of several the earliest is named, so that the outcome depends on the order alone.
 
     A row has normal_hash, signature, symbols_hash and num_symbols (see schema.SIGNATURE), and may have an embedding of length 1.
     """

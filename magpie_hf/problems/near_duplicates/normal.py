@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Literal, NamedTuple
 
-Kind = Literal["word", "number", "letter", "sign", "stop"]
+Kind = Literal["word", "number", "letter", "signature", "stop"]
 
 
 class Token(NamedTuple):
@@ -33,7 +33,7 @@ _GREEK = {
     for code in [*range(0x3B1, 0x3CA), *range(0x391, 0x3AA)]
     if code != 0x3A2
 }  # a capital is another letter, but names of capitals that LaTeX lacks must not stop anything
-_GREEK |= {sign: name[0] + name[1:].capitalize() for sign, name in _GREEK.items() if sign.isupper()}
+_GREEK |= {signature: name[0] + name[1:].capitalize() for signature, name in _GREEK.items() if signature.isupper()}
 _TABLE = str.maketrans({**_SIGNS, **_GREEK})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
@@ -130,7 +130,7 @@ def _read(text: str, formula: bool) -> list[Token]:
         if kind == "letters":
             found += _letters(word, formula, text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1])
         elif kind == "command":
-            found.append(Token("letter" if f"\\{word.lower()} " in _GREEK_NAMES else "sign", word))
+            found.append(Token("letter" if f"\\{word.lower()} " in _GREEK_NAMES else "signature", word))
         elif kind == "number":
             found.append(Token("number", word))
         elif kind == "stop":
@@ -138,7 +138,7 @@ def _read(text: str, formula: bool) -> list[Token]:
         elif kind in ("wide", "other"):
             found.append(Token("word", word.lower()))
         else:
-            found.append(Token("sign", f"\\{word}" if kind == "escaped" else word))
+            found.append(Token("signature", f"\\{word}" if kind == "escaped" else word))
     return found
 
 
@@ -149,7 +149,7 @@ def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
     """What a run of Latin letters is: a word, a function, or letters that stand side by side."""
     low = word.lower()
     if low in (FUNCTIONS if formula else _SPOKEN) and (formula or after == "(" or low not in ("gcd", "lcm")):
-        return [Token("sign", low)]
+        return [Token("signature", low)]
     touches = before in _TOUCHING or after in _TOUCHING or before.isdigit()
     if formula:
         single = (len(word) < 4 and low not in _WORDS_IN_FORMULAS) or word.isupper()
@@ -164,14 +164,14 @@ def _without_braces(found: list[Token]) -> list[Token]:
     """Braces become round brackets; those around a single token, and round ones there behind a function or a power, go."""
     out: list[Token] = []
     for token in found:
-        if token.kind == "sign" and token.text in ("}", ")") and len(out) > 1:
+        if token.kind == "signature" and token.text in ("}", ")") and len(out) > 1:
             opened = out[-2].text
             bound = len(out) > 2 and (out[-3].text in FUNCTIONS or out[-3].text in ("^", "_"))
             if out[-1].text not in _BRACKETS and ((opened == "{" and token.text == "}") or (opened == "(" and token.text == ")" and bound)):
                 del out[-2]
                 continue
         out.append(token)
-    return [Token("sign", _ROUND.get(token.text, token.text)) if token.kind == "sign" else token for token in out]
+    return [Token("signature", _ROUND.get(token.text, token.text)) if token.kind == "signature" else token for token in out]
 
 
 _BRACKETS = frozenset("(){}[]")
@@ -186,7 +186,7 @@ def _without_fractions(found: list[Token]) -> list[Token]:
     out: list[Token] = []
     breaks, gone = set(), set()
     for at, token in enumerate(found):
-        if token.kind == "sign" and token.text == "frac":
+        if token.kind == "signature" and token.text == "frac":
             end = _end(found, at + 1)
             breaks.add(end)
             if found[at + 1 : at + 2] == [_OPEN] and all(
@@ -195,13 +195,13 @@ def _without_fractions(found: list[Token]) -> list[Token]:
                 gone |= {at + 1, end - 1}
             continue
         if at in breaks:
-            out.append(Token("sign", "/"))
+            out.append(Token("signature", "/"))
         if at not in gone:
             out.append(token)
     return out
 
 
-_OPEN = Token("sign", "(")
+_OPEN = Token("signature", "(")
 
 
 def _end(found: list[Token], start: int) -> int:

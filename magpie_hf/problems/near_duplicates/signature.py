@@ -63,5 +63,5 @@ def _all_words(found: list[Token]) -> set[str]:
 
 @cache
 def _permutations() -> Any:
-    """The permutations that all signatures share: datasketch would draw them, from a seed that stands still, for every problem anew."""
+    """The permutations that all signatures share: datasketch would sample them, from a seed that stands still, for every problem anew."""
     return MinHash(num_perm=PERMUTATIONS, seed=_SEED, scheme=SCHEME).permutations

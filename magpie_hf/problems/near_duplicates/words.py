@@ -207,7 +207,7 @@ def shingles(clauses: list[list[str]]) -> set[str]:
 
 
 def deciding(found: list[Token], clauses: list[list[str]]) -> list[str]:
-    """The words that must be the same in two problems that are to be twins, each once, sorted."""
+    """The words that must be the same in two problems that are to be near-duplicates, each once, sorted."""
     words = {word for clause in clauses for word in clause} & _DECIDES
     wide = "".join(token.text for token in found if token.kind == "word" and token.text > "\u3000")
     return sorted(words | set(_WIDE_DECIDING.findall(wide)))

@@ -7,10 +7,10 @@ const sumOf = (byDomain, domain) => {
   return parts.reduce((sum, part) => part.map((value, at) => value + (sum[at] ?? 0)), []);
 };
 
-function figure(title, about, drawing, head, rows) {
+function figure(title, about, picture, head, rows) {
   const table = make("table", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text))),
     ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, String(cell))))));
-  return make("figure", {}, make("figcaption", {}, make("strong", {}, title), make("span", { class: "quiet" }, about)), drawing,
+  return make("figure", {}, make("figcaption", {}, make("strong", {}, title), make("span", { class: "quiet" }, about)), picture,
     make("details", {}, make("summary", {}, say("as_table")), make("div", { class: "numbers" }, table)));
 }
 
@@ -71,9 +71,9 @@ function histogram(chart, domain) {
   const one = series.length === 1;
   const legend = one ? null : make("p", { class: "legend" }, ...totals.map((total, number) => make("span", { class: `key-${number}` }, `${total[0]}: ${told(total)}`)));
   const about = one ? told(totals[0]) : "";
-  const drawing = make("div", {}, svg(WIDE, HIGH, `${title}: ${totals.map((total) => `${total[0]}: ${told(total)}`).join("; ")}`, ...grid, line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"), ...bars, ...ticks), legend);
+  const picture = make("div", {}, svg(WIDE, HIGH, `${title}: ${totals.map((total) => `${total[0]}: ${told(total)}`).join("; ")}`, ...grid, line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"), ...bars, ...ticks), legend);
   const rows = edges.slice(0, -1).map((from, at) => [`${short(from)} – ${short(edges[at + 1])}`, ...series.map(([, counts]) => count(counts[at] ?? 0))]);
-  return figure(title, about, drawing, [say("from_to"), ...series.map(([name]) => (series.length > 1 ? name : say("count")))], rows);
+  return figure(title, about, picture, [say("from_to"), ...series.map(([name]) => (series.length > 1 ? name : say("count")))], rows);
 }
 
 // Bars of named values; where rows can be chosen by the value, its bar chooses them.
@@ -110,16 +110,16 @@ function throughput(speed) {
   const ticks = timeTicks(speed.seconds).map((value) => svgText(x(value), high - 7, duration(value)));
   const marks = speed.marks.map((mark) => {
     const told = say(`mark_${mark.what}`, { engine: mark.engine ?? "", seconds: mark.seconds === undefined ? "" : duration(mark.seconds) });
-    const drawn = make("svg:g", { class: `mark ${mark.what}` }, line(x(mark.at), 16, x(mark.at), high - BOTTOM, "mark"), make("svg:circle", { cx: x(mark.at), cy: 12, r: 4 }));
-    drawn.append(make("svg:title", {}, `${duration(mark.at)}: ${told}`));
-    return [mark, told, drawn];
+    const mark_ = make("svg:g", { class: `mark ${mark.what}` }, line(x(mark.at), 16, x(mark.at), high - BOTTOM, "mark"), make("svg:circle", { cx: x(mark.at), cy: 12, r: 4 }));
+    mark_.append(make("svg:title", {}, `${duration(mark.at)}: ${told}`));
+    return [mark, told, mark_];
   });
   const mean = speed.total / speed.seconds;
   const about = say("speed_about", { mean: short(mean), highest: short(highest), total: count(speed.total), time: duration(speed.seconds) });
   const title = say("tokens_a_second");
-  const drawing = svg(wide, high, `${title}: ${about}`, ...grid, make("svg:path", { d: `M${x(0)},${y(0)}${area}L${x(speed.seconds)},${y(0)}Z`, class: "area" }),
-    line(LEFT, y(0), wide - RIGHT, y(0), "axis"), ...ticks, ...marks.map(([, , drawn]) => drawn));
+  const picture = svg(wide, high, `${title}: ${about}`, ...grid, make("svg:path", { d: `M${x(0)},${y(0)}${area}L${x(speed.seconds)},${y(0)}Z`, class: "area" }),
+    line(LEFT, y(0), wide - RIGHT, y(0), "axis"), ...ticks, ...marks.map(([, , mark_]) => mark_));
   const rows = [...speed.tokens.map((value, at) => [at * width, `${duration(at * width)} – ${duration((at + 1) * width)}`, short(value)]),
     ...marks.map(([mark, told]) => [mark.at, duration(mark.at), told])].sort((one, other) => one[0] - other[0]).map(([, ...cells]) => cells);
-  return figure(title, about, drawing, [say("time"), title], rows);
+  return figure(title, about, picture, [say("time"), title], rows);
 }

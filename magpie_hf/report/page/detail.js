@@ -1,6 +1,6 @@
 // All that is told of one row. Not here: which row.
 
-let opened = 0; // counts, so that a row that is left while it is drawn stops drawing
+let opened = 0; // counts, so that a row that is left while it is rendered stops rendering
 
 async function openRow(row, focus) {
   const turn = ++opened;
@@ -22,14 +22,14 @@ async function openRow(row, focus) {
   article.replaceChildren(heading(row), make("section", { class: "problem" }, spoken(problem)), ...parts.filter(Boolean));
   article.scrollTop = 0;
   byId("rows").classList.add("reading");
-  byId("rows").dataset.drawn = "";
+  byId("rows").dataset.rendered = "";
   if (focus) article.focus({ preventScroll: true });
-  for (const draw of waiting) {
-    await draw();
+  for (const render of waiting) {
+    await render();
     if (!alive()) return;
   }
   highlight(article);
-  byId("rows").dataset.drawn = row;
+  byId("rows").dataset.rendered = row;
 }
 
 function closeRow() {
@@ -54,14 +54,14 @@ const labels = (told) => Object.entries(told.tags ?? {}).map(([name, value]) => 
 function accepted(row, told, spoken) {
   const columns = list.index.columns;
   const agrees = { true: say("agrees"), false: say("differs") }[told.solution_agrees];
-  const pair = told.pair_kind ? say("pair_of", { kind: told.pair_kind, margin: decimal(columns.margin[row], 3) }) : say("no_pair_because", { reason: told.pair_reason, meaning: summary.meanings[told.pair_reason] ?? "" });
+  const pair = told.pair_kind ? say("pair_of", { kind: told.pair_kind, score_gap: decimal(columns.score_gap[row], 3) }) : say("no_pair_because", { reason: told.pair_reason, meaning: summary.meanings[told.pair_reason] ?? "" });
   return [
     chips([["domain", domainName(listed("domain", row))], ["side", listed("side", row)], ["language", told.language], ...labels(told)]),
     told.text === undefined
       ? make("p", { class: "note" }, say("no_solution", { reason: told.solution_reason ?? "", meaning: summary.meanings[told.solution_reason] ?? "" }))
       : make("section", { class: "solution" }, make("h3", {}, say("solution")), chips([["answer", told.answer], ["majority", agrees], ["tokens", count(told.solution_tokens)]]), thought(told, spoken), spoken(told.text)),
     make("section", {}, make("h3", {}, say("candidates_title", { n: told.candidates.length })),
-      chips([["majority_answer", told.majority_answer ?? NONE], ["agreement", columns.agreement[row] === null ? NONE : say("of_votes", { share: share(columns.agreement[row]), n: columns.votes[row] })],
+      chips([["majority_answer", told.majority_answer ?? NONE], ["majority_share", columns.majority_share[row] === null ? NONE : say("of_votes", { share: share(columns.majority_share[row]), n: columns.votes[row] })],
         ["answer_kind", told.answer_kind], ["unknown_pairs", told.unknown_pairs || null], ["pair", pair]]),
       make("div", { class: "candidates", tabindex: "0", role: "region", "aria-label": say("candidates_title", { n: told.candidates.length }) }, ...told.candidates.map((one, at) => candidate(one, at, told, spoken)))),
     made(told.generation),
@@ -74,8 +74,8 @@ function candidate(one, at, told, spoken) {
   const head = make("h4", {}, say("candidate", { n: at + 1 }), role && make("span", { class: `badge ${role}` }, say(role)), majority && make("span", { class: "badge plain-badge" }, majority));
   const more = [["objectives", one.objectives], ["gate", one.gate]].filter(([, values]) => values?.length);
   return make("section", { class: `candidate ${role ?? ""}` }, head,
-    chips([["score", one.score === undefined ? one.score_reason ?? NONE : decimal(one.score, 3)], ["answer", one.answer ?? NONE], ["class", one.answer_class], ["tokens", count(one.num_tokens)]]),
-    one.text === undefined ? make("p", { class: "note" }, say("cut_candidate", { reason: one.reason ?? "", meaning: summary.meanings[one.reason] ?? "" })) : null,
+    chips([["score", one.score === undefined ? one.score_reason ?? NONE : decimal(one.score, 3)], ["answer", one.answer ?? NONE], ["answer_cluster", one.answer_class], ["tokens", count(one.num_tokens)]]),
+    one.text === undefined ? make("p", { class: "note" }, say("incomplete_candidate", { reason: one.reason ?? "", meaning: summary.meanings[one.reason] ?? "" })) : null,
     thought(one, spoken), one.text === undefined ? null : spoken(one.text),
     ...more.map(([name, values]) => make("p", { class: "quiet code" }, `${name}: ${values.map((value) => decimal(value, 3)).join(", ")}`)));
 }
@@ -92,11 +92,11 @@ function thought(told, spoken) {
 
 function dropped(row, told, spoken) {
   const reason = listed("reason", row);
-  const twin = told.twin ? list.index.columns.id.indexOf(told.twin) : -1;
+  const original = told.near_duplicate ? list.index.columns.id.indexOf(told.near_duplicate) : -1;
   return [
     make("p", { class: "note gone" }, make("strong", {}, reason), ` – ${summary.meanings[reason] ?? ""}`),
     chips([["domain", domainName(listed("domain", row))], ["language", told.language], ["finish_reason", told.raw_finish_reason], ["contaminated_by", told.contaminated_by], ...labels(told)]),
-    told.twin ? make("p", {}, `${say("twin_of")} `, twin < 0 ? make("span", { class: "code" }, told.twin) : make("button", { type: "button", class: "link code", onclick: () => openRow(twin, true) }, told.twin)) : null,
+    told.near_duplicate ? make("p", {}, `${say("near_duplicate_of")} `, original < 0 ? make("span", { class: "code" }, told.near_duplicate) : make("button", { type: "button", class: "link code", onclick: () => openRow(original, true) }, told.near_duplicate)) : null,
     told.raw ? make("section", {}, make("h3", {}, say("raw")), spoken(told.raw)) : null,
   ];
 }

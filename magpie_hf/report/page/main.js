@@ -9,7 +9,7 @@ function view(name) {
     byId(`tab-${one}`).setAttribute("aria-selected", String(chosen));
     byId(`tab-${one}`).tabIndex = chosen ? 0 : -1;
   }
-  if (name === "rows") drawList();
+  if (name === "rows") renderList();
 }
 
 function show(filters) {

@@ -1,12 +1,12 @@
-// The first view: what became of the draws, in tables and charts. Not here: the rows themselves.
+// The first view: what became of the renders, in tables and charts. Not here: the rows themselves.
 
-const FUNNEL = ["drawn", "dropped", "moved_away", "moved_here", "problems", "sft", "candidates", "complete", "scored", "pairs"];
+const FUNNEL = ["sampled", "dropped", "moved_away", "moved_here", "problems", "sft", "candidates", "complete", "scored", "pairs"];
 const CHOOSING = { difficulty: "difficulty", quality: "quality", pair_kind: "kind" }; // charts by which rows can be chosen, and the filter
 
 function overview(show) {
   const page = byId("overview");
   const totals = (name) => summary.funnels.reduce((sum, funnel) => sum + funnel[name], 0);
-  const facts = [["problems", totals("problems")], ["sft", totals("sft")], ["pairs", totals("pairs")], ["drawn", totals("drawn")]];
+  const facts = [["problems", totals("problems")], ["sft", totals("sft")], ["pairs", totals("pairs")], ["sampled", totals("sampled")]];
   page.append(
     make("p", { class: "state" }, summary.state, ...summary.notes.map((note) => make("span", { class: "note" }, note))),
     make("dl", { class: "totals" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, say(`total_${name}`)), make("dd", {}, count(value))))),
@@ -34,12 +34,12 @@ function meter(value, whole, text = count(value)) {
 function funnelTable(totals) {
   const columns = FUNNEL.filter((name) => !name.startsWith("moved") || totals(name));
   const adheres = summary.funnels.some((funnel) => funnel.on_domain !== null);
-  const head = [say("domain"), ...columns.map((name) => say(`funnel_${name}`)), say("yield"), ...(adheres ? [say("on_domain")] : []), say("mean_agreement"), say("longer")];
-  const whole = (funnel, name) => (["complete", "scored", "candidates"].includes(name) ? funnel.candidates : name === "pairs" || name === "sft" ? funnel.problems : funnel.drawn);
+  const head = [say("domain"), ...columns.map((name) => say(`funnel_${name}`)), say("yield"), ...(adheres ? [say("on_domain")] : []), say("mean_majority_share"), say("longer")];
+  const whole = (funnel, name) => (["complete", "scored", "candidates"].includes(name) ? funnel.candidates : name === "pairs" || name === "sft" ? funnel.problems : funnel.sampled);
   const row = (funnel, name) => make("tr", {}, make("th", { scope: "row" }, name),
-    ...columns.map((column) => meter(funnel[column], whole(funnel, column))), make("td", { class: "number" }, funnel.drawn ? share(funnel.problems / funnel.drawn) : NONE),
+    ...columns.map((column) => meter(funnel[column], whole(funnel, column))), make("td", { class: "number" }, funnel.sampled ? share(funnel.problems / funnel.sampled) : NONE),
     ...(adheres ? [make("td", { class: "number" }, share(funnel.on_domain))] : []),
-    make("td", { class: "number" }, decimal(funnel.agreement)), make("td", { class: "number" }, share(funnel.longer)));
+    make("td", { class: "number" }, decimal(funnel.majority_share)), make("td", { class: "number" }, share(funnel.longer)));
   const all = { ...Object.fromEntries(FUNNEL.map((name) => [name, totals(name)])), on_domain: null, agreement: null, longer: null };
   const rows = summary.funnels.map((funnel) => row(funnel, domainName(funnel.domain)));
   return make("table", {}, headOf(head), make("tbody", {}, ...rows), summary.funnels.length > 1 ? make("tfoot", {}, row(all, say("all"))) : null);
@@ -52,8 +52,8 @@ function reasonTable(show) {
   for (const { step, counts } of summary.reasons) most[step] = Math.max(most[step] ?? 0, sum(counts));
   const head = [say("step"), say("reason"), say("meaning"), say("all"), ...domains.map(domainName)];
   const rows = summary.reasons.map(({ step, reason, counts }) => {
-    const choose = step === "draws" || step === "pairs";
-    const name = choose ? make("button", { type: "button", class: "link", onclick: () => show({ reason, show: step === "draws" ? "dropped" : "problems" }) }, reason) : reason;
+    const choose = step === "samples" || step === "pairs";
+    const name = choose ? make("button", { type: "button", class: "link", onclick: () => show({ reason, show: step === "samples" ? "dropped" : "problems" }) }, reason) : reason;
     return make("tr", {}, make("td", { class: "quiet" }, say(`step_${step}`)), make("td", { class: "code" }, name), make("td", { class: "quiet wide" }, summary.meanings[reason] ?? ""),
       meter(sum(counts), most[step]), ...domains.map((domain) => make("td", { class: "number" }, counts[domain] ? count(counts[domain]) : NONE)));
   });
@@ -64,7 +64,7 @@ function reasonTable(show) {
 
 function distributions(show) {
   const [spread, named] = [make("div", { class: "charts" }), make("div", { class: "charts named" })];
-  const draw = (domain) => {
+  const render = (domain) => {
     spread.replaceChildren(...summary.charts.filter((chart) => chart.edges).map((chart) => histogram(chart, domain)));
     named.replaceChildren(...summary.charts.filter((chart) => chart.values).map((chart) => {
       const filter = CHOOSING[chart.name];
@@ -73,8 +73,8 @@ function distributions(show) {
   };
   const select = make("select", { "aria-label": say("domain") }, make("option", { value: "" }, say("all_domains")),
     ...summary.funnels.map(({ domain }) => make("option", { value: domain }, domainName(domain))));
-  select.addEventListener("change", () => draw(select.value));
-  draw("");
+  select.addEventListener("change", () => render(select.value));
+  render("");
   const made = section("distributions", null, spread, named);
   made.querySelector("h2").append(select);
   return made;

@@ -2,8 +2,8 @@
 
 const TALL = 62; // pixels of a row, as in page.css
 const CHOICES = ["domain", "kind", "reason", "difficulty", "quality", "side"];
-const RANGES = ["agreement", "margin", "score"];
-const ORDERS = ["domain", "kind", "agreement", "margin", "score"];
+const RANGES = ["majority_share", "score_gap", "score"];
+const ORDERS = ["domain", "kind", "majority_share", "score_gap", "score"];
 
 const list = {
   index: null, // as listing.py made it
@@ -35,8 +35,8 @@ async function openList() {
   byId("search").addEventListener("input", () => search.soon());
   byId("everywhere").addEventListener("change", () => search.now());
   const scroll = byId("scroll");
-  scroll.addEventListener("scroll", () => requestAnimationFrame(drawList), { passive: true });
-  new ResizeObserver(drawList).observe(scroll);
+  scroll.addEventListener("scroll", () => requestAnimationFrame(renderList), { passive: true });
+  new ResizeObserver(renderList).observe(scroll);
   scroll.addEventListener("click", (event) => {
     const item = event.target.closest("[data-row]");
     if (item) openRow(Number(item.dataset.row), true);
@@ -99,7 +99,7 @@ function listAnew() {
   byId("found").textContent = say("found", { n: count(shown.length), all: count(all) });
   byId("space").style.height = `${shown.length * TALL}px`;
   byId("scroll").scrollTop = 0;
-  drawList();
+  renderList();
 }
 
 function sortBy(by) {
@@ -112,7 +112,7 @@ function sortBy(by) {
   listAnew();
 }
 
-function drawList() {
+function renderList() {
   const scroll = byId("scroll");
   const first = Math.max(0, Math.floor(scroll.scrollTop / TALL) - 5);
   const last = Math.min(list.shown.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / TALL) + 5);
@@ -150,7 +150,7 @@ function reveal(row) {
   if (place < 0) return;
   if (place * TALL < scroll.scrollTop) scroll.scrollTop = place * TALL;
   else if ((place + 1) * TALL > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = (place + 1) * TALL - scroll.clientHeight;
-  drawList();
+  renderList();
 }
 
 function setFilters(values) {

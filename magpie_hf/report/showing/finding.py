@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from magpie_hf.errors import BadInput
-from magpie_hf.report.showing.samples import Drawn, length
+from magpie_hf.report.showing.samples import Sampled, length
 from magpie_hf.store.records import RUN, UNREADABLE, record_of, unreadable
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "draws"]
+Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "samples"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = ("train", "test")
 LEFT_OUT = {"sft": ("messages", "chosen", "rejected"), "prefs": ("messages",)}  # what repeats what other columns say
@@ -43,18 +43,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Finished:
-    """The rows of a build: those of its last finished state in parquet files, and draws as far as they are made.
+    """The rows of a build: those of its last finished state in parquet files, and samples as far as they are made.
 
-    domains: the build's, each with its draws; is_finished: whether that state is what the last command was to make.
+    domains: the build's, each with its samples; is_finished: whether that state is what the last command was to make.
     """
 
     folder: Path
-    draws: Mapping[str, Drawn]
+    samples: Mapping[str, Sampled]
     is_finished: bool
 
     @property
     def domains(self) -> tuple[str, ...]:
-        return tuple(self.draws)
+        return tuple(self.samples)
 
     def places(self, kind: Kind, domains: Sequence[str]) -> list[Place]:
         """All rows of a kind in these domains: of each domain in turn, to train on first."""
@@ -71,13 +71,13 @@ class Finished:
             return found
         for domain in domains:
             for file in self._files(kind, domain):
-                count = length(file) if kind == "draws" else _open(file).metadata.num_rows
+                count = length(file) if kind == "samples" else _open(file).metadata.num_rows
                 found[domain] += [Place(file, row) for row in range(count)]
         return found
 
     def _files(self, kind: Kind, domain: str) -> list[Path]:
-        if kind == "draws":
-            return self.draws[domain].files()
+        if kind == "samples":
+            return self.samples[domain].files()
         if kind == "dropped":
             return sorted((self.folder / RUN / "dropped" / domain).glob("*.parquet"))
         return _sides(self.folder / f"{domain}_rl", "") if kind == "rl" else _sides(self.folder / domain, f"_{kind}")
@@ -92,24 +92,24 @@ class Finished:
         return None
 
     def _ids(self, kind: Kind, file: Path) -> list[str]:
-        if kind != "draws":
+        if kind != "samples":
             return _column(file, "id")
         with _whole(file):
-            return self._drawn(file).ids(file)
+            return self._sampled(file).ids(file)
 
-    def _drawn(self, file: Path) -> Drawn:
-        return next(drawn for drawn in self.draws.values() if drawn.clean == file.parent)
+    def _sampled(self, file: Path) -> Sampled:
+        return next(sampled for sampled in self.samples.values() if sampled.clean == file.parent)
 
     def read(self, kind: Kind, places: Sequence[Place], whole: bool = True) -> list[Shown]:
         """The rows at these places, in this order, whole or without what is said twice. Raises BadInput where a file is torn."""
         rows: dict[Place, Shown] = {}
         for file in dict.fromkeys(place.file for place in places):
             wanted = sorted(place.row for place in places if place.file == file)
-            split = kind if kind in ("dropped", "draws") else file.name.rsplit("-", 3)[0]
+            split = kind if kind in ("dropped", "samples") else file.name.rsplit("-", 3)[0]
             with _whole(file):
                 found = (
-                    self._drawn(file).rows(file, wanted)
-                    if kind == "draws"
+                    self._sampled(file).rows(file, wanted)
+                    if kind == "samples"
                     else _rows(file, wanted, LEFT_OUT.get(kind, ()) if not whole else ())
                 )
                 rows |= {Place(file, number): Shown(kind, split, row) for number, row in found}
@@ -120,10 +120,10 @@ def finished(folder: Path) -> Finished:
     """The rows of the build in `folder`. Raises BadInput where there is no build, or none that this version reads."""
     record = record_of(folder)
     try:
-        draws = {domain: Drawn.of(folder / RUN / domain, one["draws"]) for domain, one in record.get("walk", {}).items()}
+        samples = {domain: Sampled.of(folder / RUN / domain, one["samples"]) for domain, one in record.get("pipeline", {}).items()}
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
-    return Finished(folder, draws, bool(record.get("finished")))
+    return Finished(folder, samples, bool(record.get("finished")))
 
 
 def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:

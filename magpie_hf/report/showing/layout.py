@@ -95,7 +95,7 @@ def _line(text: str) -> str:
 
 def _answered(row: Row) -> tuple[list[list[Part]], list[str]]:
     answer = tr("answer ({tokens} tokens)", tokens=_count(row["solution_tokens"]))
-    return [[_problem(row)], [(answer, row["solution"])]], [*_final(row["answer"], row), *_agreement(row), *_agrees(row), *_pair(row)]
+    return [[_problem(row)], [(answer, row["solution"])]], [*_final(row["answer"], row), *_majority_share(row), *_agrees(row), *_pair(row)]
 
 
 def _paired(row: Row) -> tuple[list[list[Part]], list[str]]:
@@ -107,7 +107,7 @@ def _paired(row: Row) -> tuple[list[list[Part]], list[str]]:
         ),
     ]
     sides = [(label, row[column][-1]["content"]) for label, column in texts]
-    return [[_problem(row)], sides], [*_agreement(row), *_pair(row)]
+    return [[_problem(row)], sides], [*_majority_share(row), *_pair(row)]
 
 
 def _candidates(row: Row) -> tuple[list[list[Part]], list[str]]:
@@ -115,7 +115,7 @@ def _candidates(row: Row) -> tuple[list[list[Part]], list[str]]:
     texts = [_candidate(number, one, places.get(number)) for number, one in enumerate(row["candidates"])]
     kind, reason = row["pair_kind"], row["pair_reason"]
     pair = tr("pair: {kind}", kind=kind) if kind else tr("pair: none ({reason})", reason=reason)
-    return [[_problem(row)], texts], [*_agreement(row), pair]
+    return [[_problem(row)], texts], [*_majority_share(row), pair]
 
 
 def _candidate(number: int, one: Row, place: str | None) -> Part:
@@ -129,25 +129,25 @@ def _candidate(number: int, one: Row, place: str | None) -> Part:
 
 
 def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
-    return [[_problem(row)]], [tr("ground truth: {answer}", answer=row["solution"]), *_agreement(row)]
+    return [[_problem(row)]], [tr("ground truth: {answer}", answer=row["solution"]), *_majority_share(row)]
 
 
 def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
     facts = [tr("dropped: {reason}", reason=row["reason"])]
-    facts += [tr("it repeats: {what}", what=what) for what in (row["twin"], row["contaminated_by"]) if what]
+    facts += [tr("it repeats: {what}", what=what) for what in (row["near_duplicate"], row["contaminated_by"]) if what]
     facts += [tr("ended by: {reason}", reason=row["raw_finish_reason"])] if row["raw_finish_reason"] != "stop" else []
     facts += [tr("language: {code}", code=row["language"])] if row["reason"] == "language" else []
-    facts += [tr("domain by the tagger: {domain}", domain=row["tags"]["domain"])] if row["reason"] == "off_domain" else []
+    facts += [tr("domain by the tagger: {domain}", domain=row["tags"]["domain"])] if row["reason"] == "off_topic" else []
     text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
-    return [[(tr("draw"), text or tr("[empty]"))]], facts
+    return [[(tr("sample"), text or tr("[empty]"))]], facts
 
 
-def _drawn(row: Row) -> tuple[list[list[Part]], list[str]]:
+def _sampled(row: Row) -> tuple[list[list[Part]], list[str]]:
     text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
-    return [[(tr("draw"), text or tr("[empty]"))]], [tr("dropped: {reason}", reason=row["dropped"])] if row["dropped"] else []
+    return [[(tr("sample"), text or tr("[empty]"))]], [tr("dropped: {reason}", reason=row["dropped"])] if row["dropped"] else []
 
 
-_PARTS = {"sft": _answered, "prefs": _paired, "candidates": _candidates, "rl": _rl, "dropped": _dropped, "draws": _drawn}
+_PARTS = {"sft": _answered, "prefs": _paired, "candidates": _candidates, "rl": _rl, "dropped": _dropped, "samples": _sampled}
 
 
 def _problem(row: Row) -> Part:
@@ -165,13 +165,13 @@ def _final(answer: str | None, row: Row) -> list[str]:
     return [tr("final answer: none is asked for (a proof)") if row["answer_kind"] == "proof" else tr("final answer: none was found")]
 
 
-def _agreement(row: Row) -> list[str]:
-    share, votes, answer = row["answer_agreement"], row["answer_votes"], row.get("majority_answer")
+def _majority_share(row: Row) -> list[str]:
+    share, votes, answer = row["majority_share"], row["answer_votes"], row.get("majority_answer")
     if share is None:
-        return [tr("agreement: fewer than two candidates vote")]
+        return [tr("majority share: fewer than two candidates vote")]
     if answer is None:
-        return [tr("agreement: {share} of {votes} votes", share=f"{share:.0%}", votes=votes)]
-    return [tr("agreement: {share} of {votes} votes, for {answer}", share=f"{share:.0%}", votes=votes, answer=answer)]
+        return [tr("majority share: {share} of {votes} votes", share=f"{share:.0%}", votes=votes)]
+    return [tr("majority share: {share} of {votes} votes, for {answer}", share=f"{share:.0%}", votes=votes, answer=answer)]
 
 
 def _agrees(row: Row) -> list[str]:
@@ -183,8 +183,8 @@ def _agrees(row: Row) -> list[str]:
 def _pair(row: Row) -> list[str]:
     if not row["has_pair"]:
         return [tr("pair: none")]
-    scores = {"chosen": _score(row["score_chosen"]), "rejected": _score(row["score_rejected"]), "margin": _score(row["score_margin"])}
-    return [tr("pair: {kind}, chosen {chosen}, rejected {rejected}, margin {margin}", kind=row["pair_kind"], **scores)]
+    scores = {"chosen": _score(row["score_chosen"]), "rejected": _score(row["score_rejected"]), "score_gap": _score(row["score_gap"])}
+    return [tr("pair: {kind}, chosen {chosen}, rejected {rejected}, score gap {score_gap}", kind=row["pair_kind"], **scores)]
 
 
 def _score(value: float | None) -> str:

@@ -1,5 +1,5 @@
-"""Draws of a build from the shards of its stages, also while it runs: what was drawn, what the cleaning made of it, its labels. Not here:
-what the judging decided, which needs all of them."""
+"""Samples of a build from the shards of its stages, also while it runs: what was sampled, what the cleaning made of it, its labels. Not here:
+what the filtering decided, which needs all of them."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The folders of the stages that one domain's draws went through; `tag` is None where nobody labels them."""
+class Sampled:
+    """The folders of the stages that one domain's samples went through; `tag` is None where nobody labels them."""
 
     instruct: Path
     clean: Path
     tag: Path | None
 
     @staticmethod
-    def of(folder: Path, stages: Mapping[str, str]) -> Drawn:
+    def of(folder: Path, stages: Mapping[str, str]) -> Sampled:
         """By the record: the stages' folders under the domain's."""
-        return Drawn(folder / stages["instruct"], folder / stages["clean"], folder / stages["tag"] if "tag" in stages else None)
+        return Sampled(folder / stages["instruct"], folder / stages["clean"], folder / stages["tag"] if "tag" in stages else None)
 
     def files(self) -> list[Path]:
-        """The finished shards of the cleaning whose draws lie beside them, cut alike."""
+        """The finished shards of the cleaning whose samples lie beside them, cut alike."""
         shards = sorted(file for file in self.clean.glob("*-*.arrow") if file.stem.replace("-", "").isdigit())
         return [file for file in shards if (self.instruct / file.name).exists()]
 
     def rows(self, file: Path, wanted: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         """These rows of a shard. Raises pyarrow.ArrowInvalid or OSError where it is torn."""
-        drawn, cleaned = _table(self.instruct / file.name), _table(file)
+        sampled, cleaned = _table(self.instruct / file.name), _table(file)
         tags = _table(self.tag / file.name) if self.tag is not None and (self.tag / file.name).exists() else None
         for number in wanted:
-            row = {**drawn.slice(number, 1).to_pylist()[0], **cleaned.slice(number, 1).to_pylist()[0]}
+            row = {**sampled.slice(number, 1).to_pylist()[0], **cleaned.slice(number, 1).to_pylist()[0]}
             yield number, {**row, "tags": tags.slice(number, 1).to_pylist()[0]["tags"] if tags is not None else None}
 
     def ids(self, file: Path) -> list[str]:
-        """The draws' ids in a shard, in order. Raises as `rows` does."""
+        """The samples' ids in a shard, in order. Raises as `rows` does."""
         return list(_table(self.instruct / file.name)["id"].to_pylist())
 
 

@@ -113,11 +113,11 @@ class OnRay(Local):
     """
 
     cluster: RayCluster = field(default_factory=RayCluster)
-    _crew: Crew | None = field(default=None, init=False)
+    _workers: Workers | None = field(default=None, init=False)
 
     @property
     def width(self) -> int:
-        return self.shards_in_flight * (1 if self._crew is None else self._crew.most)
+        return self.shards_in_flight * (1 if self._workers is None else self._workers.most)
 
     def check(self, recipe: Recipe) -> list[str]:
         """Nothing to say of engines here.
@@ -131,17 +131,17 @@ class OnRay(Local):
         return []
 
     def open(self, engine: Engine) -> Closing:
-        self._crew = Crew(engine, self.cluster, self.shards_in_flight)
-        return self._crew
+        self._workers = Workers(engine, self.cluster, self.shards_in_flight)
+        return self._workers
 
     def apply(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
         """A stage that asks an engine runs on a worker of the session's; any other runs here."""
-        if not stage.kin or self._crew is None:
+        if not stage.reuse_key or self._workers is None:
             return super().apply(stage, batch, folder, start, stop)
-        return self._crew.run(stage, {column: list(batch[column]) for column in batch}, folder, start, stop)
+        return self._workers.run(stage, {column: list(batch[column]) for column in batch}, folder, start, stop)
 
 
-class Crew:
+class Workers:
     """The pipeline of a session's engine, begun by the first work for it."""
 
     def __init__(self, engine: Engine, cluster: RayCluster, shards: int) -> None:

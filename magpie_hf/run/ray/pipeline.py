@@ -1,11 +1,11 @@
 """One Ray Data pipeline a model: shards' work in as it comes up, results out; the engines stay loaded meanwhile. Not here: which work.
 
-Work is only known as the harvest goes on, and a pipeline a round would load the engines anew each time. So the pipeline's data are the
-positions of a feed: one read task gives out 0, 1, 2, ... as soon as there is work there, and each worker fetches that work itself. A read
+Work is only known as the selection goes on, and a pipeline a round would load the engines anew each time. So the pipeline's data are the
+positions of a queue: one read task gives out 0, 1, 2, ... as soon as there is work there, and each worker fetches that work itself. A read
 task that Ray repeats, because a node with its blocks was lost, gives out the same positions again, and work that is done is not done twice.
 
 Ray starts a dead worker again where there is room. Where there is none, its tasks would wait for it for ever: Ray Data never moves a task
-to another worker. So a worker that is silent for too long is given up, and what it had is put into the feed once more.
+to another worker. So a worker that is silent for too long is given up, and what it had is put into the queue once more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import EngineError
-from magpie_hf.run.ray.queue import BEAT_SECONDS, Feed, Positions, Work, Worker
+from magpie_hf.run.ray.queue import BEAT_SECONDS, Positions, Work, Worker, WorkQueue
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.store.shards import ShardFolder
 
@@ -62,7 +62,7 @@ class Pipeline:
         self._end: EngineError | None = None
         self._abandoned = threading.Event()
         _hush()
-        self._feed = ray.remote(Feed).options(num_cpus=0, scheduling_strategy=beside_driver()).remote()
+        self._queue = ray.remote(WorkQueue).options(num_cpus=0, scheduling_strategy=beside_driver()).remote()
         self._threads = [threading.Thread(target=run, name="magpie-ray", daemon=True) for run in (self._consume, self._watch)]
         for thread in self._threads:
             thread.start()
@@ -75,7 +75,7 @@ class Pipeline:
             if self._end is not None:
                 raise self._end
             self._waiting[self._next] = future
-            self._feed.put.remote(self._next, payload)
+            self._queue.put.remote(self._next, payload)
             self._next += 1
         return future
 
@@ -83,7 +83,7 @@ class Pipeline:
         """End the pipeline: what is under way fails, and workers close their engines and go. Blocks until Ray has let go of them."""
         self._stop(EngineError("the build is stopping"))
         with contextlib.suppress(ray.exceptions.RayError):  # a cluster that is lost: the threads find that, too, and say so
-            if not ray.get(self._feed.living.remote()):
+            if not ray.get(self._queue.living.remote()):
                 self._abandoned.set()  # nobody is there to end it in good order
         for thread in self._threads:
             thread.join()
@@ -92,10 +92,10 @@ class Pipeline:
         with self._lock:
             if self._end is None:
                 self._end = end
-                self._feed.close.remote()
+                self._queue.close.remote()
 
     def _consume(self) -> None:
-        """Hand results on until the feed is closed; whatever happens, nobody is left waiting."""
+        """Hand results on until the queue is closed; whatever happens, nobody is left waiting."""
         reason = "its driver failed"
         try:
             reason = self._execute()
@@ -110,7 +110,7 @@ class Pipeline:
         while True:
             try:
                 if restarts:
-                    first, workers = ray.get(self._feed.begin_again.remote())
+                    first, workers = ray.get(self._queue.begin_again.remote())
                     _kill(workers)
                 for key, result in self._results(first):
                     restarts = 0
@@ -133,9 +133,9 @@ class Pipeline:
     def _check(self) -> str | None:
         """Give up silent workers; why there will be no more results, if so."""
         try:
-            if ray.get(self._feed.silence.remote()) > self._patience:
+            if ray.get(self._queue.silence.remote()) > self._patience:
                 return f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"
-            if silent := ray.get(self._feed.lost.remote(self._silence)):
+            if silent := ray.get(self._queue.lost.remote(self._silence)):
                 LOG.warning("%d workers of %s on Ray are silent; others do their work", len(silent), self._engine.model.name)
                 _kill(silent)
         except ray.exceptions.RayError as error:
@@ -143,7 +143,7 @@ class Pipeline:
         return None
 
     def _results(self, first: int) -> Iterator[tuple[int, Any]]:
-        for bundle in _dataset(self._feed, self._engine, self._size, first).iter_internal_ref_bundles():
+        for bundle in _dataset(self._queue, self._engine, self._size, first).iter_internal_ref_bundles():
             for block in bundle.block_refs:
                 for row in ray.get(block).to_pylist():
                     if row["result"]:  # else there was nothing to do: it is done, or another worker has it
@@ -153,7 +153,7 @@ class Pipeline:
         with self._lock:
             future = self._waiting.pop(key, None)
         if future is not None:
-            self._feed.done.remote(key)
+            self._queue.done.remote(key)
             if isinstance(result, ray.exceptions.RayError):
                 future.set_exception(EngineError(f"a worker on Ray failed: {_line(result)}"))
             elif isinstance(result, Exception):
@@ -191,22 +191,22 @@ class Abandon:
         """The one who reads the results hears of it."""
 
 
-def _dataset(feed: Any, engine: Engine, size: Size, first: int) -> Any:
+def _dataset(queue: Any, engine: Engine, size: Size, first: int) -> Any:
     context = DataContext.get_current().copy()
     context.target_max_block_size = 1  # a number, or a result, is passed on at once instead of with others
     context.enable_progress_bars = False
     context.execution_no_progress_timeout_s = -1  # an engine may think for hours
-    context.max_errored_blocks = -1  # the tasks of a worker that is given up; their work is in the feed again
+    context.max_errored_blocks = -1  # the tasks of a worker that is given up; their work is in the queue again
     context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Abandon]
     with DataContext.current(context):
         positions = ray.data.read_datasource(
-            Positions(feed, first),
+            Positions(queue, first),
             override_num_blocks=1,
             ray_remote_args={"num_cpus": 0, "max_retries": -1, "scheduling_strategy": beside_driver()},
         )
         return positions.map_batches(
             Worker,
-            fn_constructor_args=(feed, engine),
+            fn_constructor_args=(queue, engine),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=size.cpus,

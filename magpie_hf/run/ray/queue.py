@@ -1,4 +1,4 @@
-"""What runs on the nodes of a Ray cluster: the feed of work, and the workers that do it. Not here: who gives work out."""
+"""What runs on the nodes of a Ray cluster: the queue of work, and the workers that do it. Not here: who gives work out."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Work:
         return apply(self.stage, self.batch, self.folder, self.start, self.stop, writer=secrets.randbits(40))
 
 
-class Feed:
+class WorkQueue:
     """What there is to do and who does it. An actor beside the driver, which is lost only together with it.
 
     Work is named by a key, and lies at one or more positions of `_order`, in which the pipeline hands it out: a worker that takes what
@@ -143,21 +143,21 @@ class Feed:
 
 
 class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
-    """The positions of a feed, from `first` on, as one read task that ends when the feed is closed."""
+    """The positions of a queue, from `first` on, as one read task that ends when the queue is closed."""
 
-    def __init__(self, feed: Any, first: int) -> None:
+    def __init__(self, queue: Any, first: int) -> None:
         super().__init__()
-        self._feed, self._first = feed, first
+        self._feed, self._first = queue, first
 
     def estimate_inmemory_data_size(self) -> int:
         return 1
 
     def get_read_tasks(self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None) -> list[ReadTask]:
-        feed, first = self._feed, self._first
+        queue, first = self._feed, self._first
 
         def read() -> Iterator[pa.Table]:
             for position in itertools.count(first):
-                if not ray.get(feed.wait.remote(position)):
+                if not ray.get(queue.wait.remote(position)):
                     return
                 yield pa.table({"position": [position]})
 
@@ -165,13 +165,13 @@ class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
 
 
 class Worker:
-    """What `map_batches` runs: does work of the feed, several pieces side by side, on an engine that the first of them opens."""
+    """What `map_batches` runs: does work of the queue, several pieces side by side, on an engine that the first of them opens."""
 
-    def __init__(self, feed: Any, engine: Engine) -> None:
+    def __init__(self, queue: Any, engine: Engine) -> None:
         context = ray.get_runtime_context()
-        self._feed, self._engine = feed, engine
+        self._feed, self._engine = queue, engine
         self._actor, self._life = context.get_actor_id(), secrets.token_hex(8)
-        beating = (feed, engine, self._actor, context.current_actor)
+        beating = (queue, engine, self._actor, context.current_actor)
         threading.Thread(target=_beat, args=beating, name="magpie-beat", daemon=True).start()
 
     def __del__(self) -> None:
@@ -194,8 +194,8 @@ class Worker:
             return _pickled(error)
 
 
-def _beat(feed: Any, engine: Engine, actor: str, handle: Any) -> None:
-    while not ray.get(feed.beat.remote(actor, handle)):
+def _beat(queue: Any, engine: Engine, actor: str, handle: Any) -> None:
+    while not ray.get(queue.beat.remote(actor, handle)):
         time.sleep(BEAT_SECONDS)
     while True:  # closing fails what is in flight; a piece of work that opened the engine again just then is met on the next turn
         engine.close()

@@ -1,4 +1,4 @@
-"""The probe: a small build of the same recipe on the real engines, measured. Not here: what a plan makes of it."""
+"""The measurement: a small build of the same recipe on the real engines, measured. Not here: what a plan makes of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.belief import BLOCK, TAIL, each_of
 from magpie_hf.planning.bursts import speed_of
 from magpie_hf.planning.engine import Request, Speed, replay
-from magpie_hf.planning.measured import PROBE, Measured, Timing
+from magpie_hf.planning.measured import MEASURED, Measured, Timing
 from magpie_hf.planning.meter import Asked, Metered, metered
 from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.projection import CPU_AFTER, Work, seconds_by_phase
@@ -43,7 +43,7 @@ class _Times:
     built: float
 
 
-def probe(
+def measure(
     recipe: Recipe,
     outline: Outline,
     said: Mapping[str, Any],
@@ -53,10 +53,10 @@ def probe(
     say: Callable[[str], None] = lambda line: None,
     **how: Any,
 ) -> Measured:
-    """Build the recipe, whose counts are small, into `out`; measure it, and keep that in `run/probe.json`.
+    """Build the recipe, whose counts are small, into `out`; measure it, and keep that in `run/measured.json`.
 
     outline: of the same build; said: the options that lengths and yields hang on; most: requests that the whole build has in flight at
-    most; began: when the command began (monotonic seconds); say, how: of `walk.build`. Raises as that does, but not NothingMade.
+    most; began: when the command began (monotonic seconds); say, how: of `building.build`. Raises as that does, but not NothingMade.
     """
     recipe, engines = metered(recipe)
     recipe.check()
@@ -74,7 +74,7 @@ def probe(
     measured = _measured(outline, said, engines, speeds, out / "run", _Times(began, opening, burst, time.monotonic()))
     answers, pairs = _came(outline, rows)
     measured = replace(measured, complete=answers, pairs=pairs)
-    write_json(out / "run" / PROBE, measured.facts())
+    write_json(out / "run" / MEASURED, measured.facts())
     return measured
 
 
@@ -115,28 +115,28 @@ def _measured(
     every = [one for requests in asked.values() for one in requests]
     if not every:
         raise BadInput(
-            "all rows of this probe are there already, so nothing was asked and nothing measured; give a larger --probe, or another --out"
+            "all rows of this measurement are there already, so nothing was asked and nothing measured; give a larger --measure, or another --out"
         )
     by_stage: dict[str, list[Asked]] = defaultdict(list)
     for one in every:
         by_stage[one.label].append(one)
-    samples = {stage: _SAMPLES[stage](asked_of) if (asked_of := by_stage[stage]) else () for stage in outline.stages}
+    examples = {stage: _EXAMPLES[stage](asked_of) if (asked_of := by_stage[stage]) else () for stage in outline.stages}
     found = {
-        source: _corrected(speeds[source], requests, samples) if source in speeds else _rating_speed(by_source[source], requests)
+        source: _corrected(speeds[source], requests, examples) if source in speeds else _rating_speed(by_source[source], requests)
         for source, requests in asked.items()
     }
-    yields = {part.domain: (part.accepted, part.judged) for part in status(run.parent).harvest}
+    yields = {part.domain: (part.accepted, part.filtered) for part in status(run.parent).selection}
     first, last = min(one.began for one in every), max(one.ended for one in every)
     loads = sum(sum(engine.opened) for engine in by_source.values())
-    each = {stage: float(outline.each(stage)) for stage in outline.stages} | each_of(samples, outline)
-    work = Work(samples, each, {key: share_of(*counts) for key, counts in yields.items()}, _cpu(run))
+    each = {stage: float(outline.each(stage)) for stage in outline.stages} | each_of(examples, outline)
+    work = Work(examples, each, {key: share_of(*counts) for key, counts in yields.items()}, _cpu(run))
     modelled = seconds_by_phase(outline, work, {source: replace(speed, load=0.0) for source, speed in found.items()}, {})
     beside = max(0.0, last - first - loads - sum(seconds for _, seconds in modelled))
     timing = Timing(times.opening - times.began, first - times.burst + beside, times.built - last, work.cpu)
-    return Measured(time.strftime("%Y-%m-%d"), said, found, samples, yields, (0, 0), (0, 0), timing)
+    return Measured(time.strftime("%Y-%m-%d"), said, found, examples, yields, (0, 0), (0, 0), timing)
 
 
-def _corrected(speed: Speed, asked: Sequence[Asked], samples: Mapping[str, tuple[Request, ...]]) -> Speed:
+def _corrected(speed: Speed, asked: Sequence[Asked], examples: Mapping[str, tuple[Request, ...]]) -> Speed:
     """The speed at which an engine answered the build's own requests, which came when they came: as the bursts say, times a factor."""
     real = sum(one.ended - one.began for one in asked)
     if not real:
@@ -144,8 +144,8 @@ def _corrected(speed: Speed, asked: Sequence[Asked], samples: Mapping[str, tuple
     at: Counter[str] = Counter()
     requests = []
     for one in sorted(asked, key=lambda one: one.began):
-        sample = samples[one.label]
-        requests.append((one.began, replace(sample[at[one.label] % len(sample)], tokens=one.tokens)))
+        example = examples[one.label]
+        requests.append((one.began, replace(example[at[one.label] % len(example)], tokens=one.tokens)))
         at[one.label] += 1
     for _ in range(ROUNDS):
         speed = speed.slower(real / max(1e-9, replay(speed, requests)))
@@ -178,16 +178,16 @@ def _cpu(run: Path) -> dict[str, tuple[float, float]]:
 
 def _warm(recipe: Recipe) -> None:
     """Load what the first rows of a build wait for: the rules of the cleaning, and the workers that compare answers."""
-    draw = {"raw_instruction": ["Find all primes $p$ for which $p + 2$ is prime, too."], "raw_finish_reason": ["stop"]}
-    Clean((recipe.generator.model,), recipe.languages).run(draw)
+    sample = {"raw_instruction": ["Find all primes $p$ for which $p + 2$ is prime, too."], "raw_finish_reason": ["stop"]}
+    Clean((recipe.generator.model,), recipe.languages).run(sample)
     limits, processes = recipe.verify.limits, recipe.verify.processes
     with ThreadPoolExecutor(processes) as pool:
         for _ in pool.map(lambda number: is_readable(f"{number}/7", limits, processes), range(1, processes + 1)):
             pass
 
 
-def _draws(asked: Sequence[Asked]) -> tuple[Request, ...]:
-    """All draws of a domain begin with the same tokens. A first token that was drawn apart counts with the rest."""
+def _samples(asked: Sequence[Asked]) -> tuple[Request, ...]:
+    """All samples of a domain begin with the same tokens. A first token that was sampled apart counts with the rest."""
     whole = [one for one in asked if one.tokens > 1] or list(asked)
     return tuple(Request(one.prompt, 1, one.tokens) for one in whole)
 
@@ -210,8 +210,8 @@ def _questions(asked: Sequence[Asked]) -> tuple[Request, ...]:
     return tuple(Request(one.prompt, max(1, one.prompt - max(0, shared)), one.tokens) for one in asked)
 
 
-_SAMPLES: dict[str, Callable[[Sequence[Asked]], tuple[Request, ...]]] = {
-    "instruct": _draws,
+_EXAMPLES: dict[str, Callable[[Sequence[Asked]], tuple[Request, ...]]] = {
+    "instruct": _samples,
     "tag": _questions,
     "embed": _answers,
     "solutions": _answers,

@@ -1,4 +1,4 @@
-"""Which problems are twins: a table of pairs, the index, the stages that feed it."""
+"""Which problems are near-duplicates: a table of pairs, the index, the stages that feed it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import pytest
 from datasets import Dataset, Features
 
 from magpie_hf.errors import BadInput
-from magpie_hf.problems.near_duplicates.index import Twins, neighbour_distances
+from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
 from magpie_hf.problems.near_duplicates.normal import normal_form, tokens
 from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, signature_of
 from magpie_hf.schema import SIGNATURE
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.signature import Sign
+from magpie_hf.stages.signature import Signature
 
-# kind, one problem, another. Kinds in TWINS are the same problem said otherwise, the others are two problems.
-TWINS = ("typesetting", "renamed", "reordered", "synonyms")
+# kind, one problem, another. Kinds in NEAR-DUPLICATES are the same problem said otherwise, the others are two problems.
+NEAR_DUPLICATES = ("typesetting", "renamed", "reordered", "synonyms")
 PAIRS: list[tuple[str, str, str]] = [
     ("typesetting", r"Find all real $x$ with $\dfrac{1}{2}x \leq 3$.", r"find all real \(x\) with \(\frac12 x\le 3\)"),
     ("typesetting", r"Solve $x^2 - 5x + 6 = 0$.", "Solve x² − 5x + 6 = 0"),
@@ -229,30 +229,30 @@ HELD_OUT: list[tuple[str, str, str]] = [
 
 
 def row_of(problem: str, embedding: list[float] | None = None) -> dict[str, Any]:
-    """A problem as a row of the harvest has it: the columns of Sign, and an embedding where one is given."""
-    return {column: values[0] for column, values in Sign()({"problem": [problem], "embedding": [embedding]}).items()}
+    """A problem as a row of the selection has it: the columns of Signature, and an embedding where one is given."""
+    return {column: values[0] for column, values in Signature()({"problem": [problem], "embedding": [embedding]}).items()}
 
 
-def is_twin(one: str, other: str) -> bool:
-    twins = Twins()
-    twins.add("one", row_of(one))
-    return twins.find(row_of(other)) is not None
+def is_near_duplicate(one: str, other: str) -> bool:
+    near_duplicates = NearDuplicates()
+    near_duplicates.add("one", row_of(one))
+    return near_duplicates.find(row_of(other)) is not None
 
 
 def quality(pairs: list[tuple[str, str, str]]) -> tuple[float, float]:
     """Precision and recall, and a line for each kind and each pair that went wrong."""
     right: dict[str, list[bool]] = {}
     for kind, one, other in pairs:
-        found = is_twin(one, other)
-        assert found == is_twin(other, one), f"{one} | {other}"
-        right.setdefault(kind, []).append(found == (kind in TWINS))
+        found = is_near_duplicate(one, other)
+        assert found == is_near_duplicate(other, one), f"{one} | {other}"
+        right.setdefault(kind, []).append(found == (kind in NEAR_DUPLICATES))
         if not right[kind][-1]:
             print(f"  {'wrong' if found else 'missed'} ({kind}): {one} | {other}")
-    hits = sum(sum(right.get(kind, ())) for kind in TWINS)
-    wrong = sum(len(values) - sum(values) for kind, values in right.items() if kind not in TWINS)
+    hits = sum(sum(right.get(kind, ())) for kind in NEAR_DUPLICATES)
+    wrong = sum(len(values) - sum(values) for kind, values in right.items() if kind not in NEAR_DUPLICATES)
     for kind, values in right.items():
         print(f"  {kind}: {sum(values)} of {len(values)} right")
-    return hits / (hits + wrong), hits / sum(len(right.get(kind, ())) for kind in TWINS)
+    return hits / (hits + wrong), hits / sum(len(right.get(kind, ())) for kind in NEAR_DUPLICATES)
 
 
 def test_pairs() -> None:
@@ -290,7 +290,7 @@ def test_odd_texts_have_a_form() -> None:
     odd = ["", "$", "$$", "\\", r"\frac", r"\frac{", r"\frac{1}", "}{", r"$\left($", "((((", "^_^", "\x00", "🙂", "a" * 10_000, "$x" * 1000]
     for text in odd:
         assert signature_of(text).words.shape == (PERMUTATIONS,)
-    assert not is_twin("What is it?", "Who are you?")
+    assert not is_near_duplicate("What is it?", "Who are you?")
 
 
 def test_long_texts_take_no_longer_for_their_length() -> None:
@@ -327,7 +327,7 @@ def test_a_signature_is_the_same_everywhere() -> None:
             timeout=120,
         )
         assert [tuple(values) for values in json.loads(done.stdout)] == here
-    assert fingerprint(here) == GOLDEN  # other values are another version of Sign
+    assert fingerprint(here) == GOLDEN  # other values are another version of Signature
 
 
 GOLDEN = "9b4456523a2a100d"
@@ -335,41 +335,41 @@ GOLDEN = "9b4456523a2a100d"
 
 def test_sign_is_a_stage() -> None:
     given = Dataset.from_dict({"problem": ["Find $x$.", None], "dropped": [None, "empty"]})
-    rows = given.map(Sign(), batched=True, features=Features({**given.features, **Sign().adds}))
+    rows = given.map(Signature(), batched=True, features=Features({**given.features, **Signature().adds}))
     assert set(SIGNATURE) <= set(rows.column_names)
     assert len(rows[0]["signature"]) == PERMUTATIONS
     assert rows[1]["signature"] is None
-    assert fingerprint(Sign()) == fingerprint(Sign())
+    assert fingerprint(Signature()) == fingerprint(Signature())
 
 
-def harvest(rows: list[dict[str, Any]]) -> list[str | None]:
+def selection(rows: list[dict[str, Any]]) -> list[str | None]:
     """What each row repeats, as the fold would have it."""
-    twins = Twins()
+    near_duplicates = NearDuplicates()
     found = []
     for number, row in enumerate(rows):
-        found.append(twins.find(row))
+        found.append(near_duplicates.find(row))
         if found[-1] is None:
-            twins.add(f"p{number}", row)
+            near_duplicates.add(f"p{number}", row)
     return found
 
 
-def test_twins_do_not_depend_on_how_rows_are_cut() -> None:
+def test_near_duplicates_do_not_depend_on_how_rows_are_cut() -> None:
     problems = [text for _, *pair in PAIRS for text in pair]
     random.Random(5).shuffle(problems)
     vectors = [unit(random.Random(len(text))) for text in problems]
     rows = Dataset.from_dict({"problem": problems, "embedding": vectors})
-    whole = harvest(rows.map(Sign(), batched=True, batch_size=1000).to_list())
-    assert sum(twin is not None for twin in whole) > 40
+    whole = selection(rows.map(Signature(), batched=True, batch_size=1000).to_list())
+    assert sum(near_duplicate is not None for near_duplicate in whole) > 40
     for size in (1, 7):
-        assert harvest(rows.map(Sign(), batched=True, batch_size=size).to_list()) == whole
+        assert selection(rows.map(Signature(), batched=True, batch_size=size).to_list()) == whole
 
 
 def test_the_earliest_is_named() -> None:
-    twins = Twins()
-    twins.add("first", row_of("Let $x + y = 7$. Let $xy = 10$. Find $x^2 + y^2$."))
-    twins.add("second", row_of("Let $xy = 10$. Let $x + y = 7$. Find $x^2 + y^2$."))
-    assert twins.find(row_of("Let $xy = 10$. Let $x + y = 7$. Find $x^2 + y^2$.")) == "first"
-    assert len(twins) == 2
+    near_duplicates = NearDuplicates()
+    near_duplicates.add("first", row_of("Let $x + y = 7$. Let $xy = 10$. Find $x^2 + y^2$."))
+    near_duplicates.add("second", row_of("Let $xy = 10$. Let $x + y = 7$. Find $x^2 + y^2$."))
+    assert near_duplicates.find(row_of("Let $xy = 10$. Let $x + y = 7$. Find $x^2 + y^2$.")) == "first"
+    assert len(near_duplicates) == 2
 
 
 def unit(dice: random.Random, width: int = 8) -> list[float]:
@@ -379,25 +379,25 @@ def unit(dice: random.Random, width: int = 8) -> list[float]:
 
 def test_embeddings_flag_and_symbols_decide() -> None:
     near, far = [0.6, 0.8, 0.0], [-0.8, 0.6, 0.0]
-    twins = Twins()
-    twins.add("area", row_of("Calculate the area of the region bounded by $y = x^2$ and $y = 2x$.", near))
+    near_duplicates = NearDuplicates()
+    near_duplicates.add("area", row_of("Calculate the area of the region bounded by $y = x^2$ and $y = 2x$.", near))
     asked = "Find the area that the curves $y = x^2$ and $y = 2x$ enclose."
     bound = "Find the area bounded by the curves $y = x^2$ and $y = 2x$."
-    assert twins.find(row_of(bound, near)) == "area"
-    assert twins.find(row_of(bound, far)) is None
-    assert twins.find(row_of(bound)) is None
-    assert twins.find(row_of(bound.replace("x^2", "x^3"), near)) is None  # the same words and the same embedding
-    assert twins.find(row_of(asked, near)) is None  # "bounded" decides, and is not said
-    twins.add("group", row_of("Let $G$ be a group. Prove that its centre is a subgroup.", near))
-    assert twins.find(row_of("Let $G$ be a group. Prove that its torsion elements form no set.", near)) is None
+    assert near_duplicates.find(row_of(bound, near)) == "area"
+    assert near_duplicates.find(row_of(bound, far)) is None
+    assert near_duplicates.find(row_of(bound)) is None
+    assert near_duplicates.find(row_of(bound.replace("x^2", "x^3"), near)) is None  # the same words and the same embedding
+    assert near_duplicates.find(row_of(asked, near)) is None  # "bounded" decides, and is not said
+    near_duplicates.add("group", row_of("Let $G$ be a group. Prove that its centre is a subgroup.", near))
+    assert near_duplicates.find(row_of("Let $G$ be a group. Prove that its torsion elements form no set.", near)) is None
 
 
 def test_thresholds_are_shares() -> None:
     for wrong in (0, 1.5, float("nan")):
         with pytest.raises(BadInput, match="near is"):
-            Twins(near=wrong)
+            NearDuplicates(near=wrong)
         with pytest.raises(BadInput, match="similar is"):
-            Twins(similar=wrong)
+            NearDuplicates(similar=wrong)
 
 
 def test_neighbour_distances_are_exact() -> None:

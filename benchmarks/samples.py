@@ -1,4 +1,4 @@
-"""Problems, and draws that are none, made from a number: distinct numbers make texts that share few words."""
+"""Problems, and samples that are none, made from a number: distinct numbers make texts that share few words."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def problem(number: int) -> str:
 
 
 def junk(number: int) -> str:
-    """A draw that Clean drops."""
+    """A sample that Clean drops."""
     dice = random.Random(number)
     return dice.choice(
         (

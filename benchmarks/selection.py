@@ -1,6 +1,6 @@
-"""Exact counts over an engine that answers at once and is usable in 37 % of its draws: harvest.py MODEL [PROBLEMS] (default 44000).
+"""Exact counts over an engine that answers at once and is usable in 37 % of its samples: selection.py MODEL [PROBLEMS] (default 44000).
 
-Six domains in the original's proportions. Prints seconds, draws and peak memory; then the same harvest with another shard size, killed
+Six domains in the original's proportions. Prints seconds, samples and peak memory; then the same selection with another shard size, killed
 (kill -9) at five random moments and gone on with each time: the accepted set must be the same. MODEL gives the tokenizer; it is not loaded.
 """
 
@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import results
-from draws import junk, labels, problem
+from samples import junk, labels, problem
 
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, resolve
-from magpie_hf.building import Walk
+from magpie_hf.building import Pipeline
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.run.local import Local
 from magpie_hf.run.session import no_progress_bars
@@ -35,7 +35,7 @@ KILLS = 5
 
 
 def recipe(model_folder: str, problems: int) -> Recipe:
-    """A recipe whose draws are good, no problem, off their domain, poor or a twin, by their seeds."""
+    """A recipe whose samples are good, no problem, off their domain, poor or a near-duplicate, by their seeds."""
 
     def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         asked = array("i", prompt).tobytes() if sampling.schema else b"%d %d" % (seed, len(prompt))  # the seeds of labels are all 0
@@ -51,22 +51,22 @@ def recipe(model_folder: str, problems: int) -> Recipe:
 
 
 def one(model: str, problems: int, out: str, shard_rows: int) -> dict[str, object]:
-    """The harvest alone, in this process: seconds, peak memory (MB), draws, and a digest of the accepted set."""
+    """The selection alone, in this process: seconds, peak memory (MB), samples, and a digest of the accepted set."""
     began = time.perf_counter()
     made, folder = recipe(model, problems), Folder(Path(out))
     with folder.claimed(made), no_progress_bars():
-        judged = Walk(made, Local(folder.run, shard_rows), folder).problems()
-    accepted, draws = {domain.key: [] for domain in made.domains}, 0
-    for part in sorted(judged, key=lambda part: part.start):
+        filtered = Pipeline(made, Local(folder.run, shard_rows), folder).problems()
+    accepted, samples = {domain.key: [] for domain in made.domains}, 0
+    for part in sorted(filtered, key=lambda part: part.start):
         rows = part.read(["id", "accepted_as"]).to_pydict()
-        draws += len(rows["id"])
+        samples += len(rows["id"])
         for name, domain in zip(rows["id"], rows["accepted_as"], strict=True):
             if domain:
                 accepted[domain].append(name)
     assert {domain.key: domain.count for domain in made.domains} == {key: len(ids) for key, ids in accepted.items()}
     digest = hashlib.sha256(json.dumps(accepted).encode()).hexdigest()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": time.perf_counter() - began, "peak": peak, "draws": draws, "digest": digest}
+    return {"seconds": time.perf_counter() - began, "peak": peak, "samples": samples, "digest": digest}
 
 
 def main(model: str, problems: int) -> None:
@@ -81,9 +81,9 @@ def main(model: str, problems: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         whole = run(Path(name) / "whole", 256)
         again = run(Path(name) / "whole", 256)
-        share = problems / whole["draws"]
+        share = problems / whole["samples"]
         print(
-            f"{problems:,} problems of {whole['draws']:,} draws ({share:.1%}) in {whole['seconds']:.0f} s, peak {whole['peak']:.0f} MB",
+            f"{problems:,} problems of {whole['samples']:,} samples ({share:.1%}) in {whole['seconds']:.0f} s, peak {whole['peak']:.0f} MB",
             flush=True,
         )
         print(f"the same again: {again['seconds']:.1f} s", flush=True)
@@ -100,12 +100,12 @@ def main(model: str, problems: int) -> None:
     print(f"killed {kills} times, with other shards: {'the same set' if same else 'ANOTHER SET'}")
     kept = {
         "problems": problems,
-        "draws": whole["draws"],
+        "samples": whole["samples"],
         "seconds": whole["seconds"],
         "peak": whole["peak"],
         "again_seconds": again["seconds"],
     }
-    results.record("harvest", {**kept, "kills": kills, "same": same})
+    results.record("selection", {**kept, "kills": kills, "same": same})
     sys.exit(0 if same else 1)
 
 

@@ -1,4 +1,4 @@
-"""A harvest on real vLLM whose engine writes down each request that it finishes: real_harvest.py MODEL OUT LOG COUNT. A test kills it."""
+"""A selection on real vLLM whose engine writes down each request that it finishes: real_selection.py MODEL OUT LOG COUNT. A test kills it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from real_build import Logged
 
 from magpie_hf import DOMAINS, Judge, Recipe, resolve
-from magpie_hf.building import Walk
+from magpie_hf.building import Pipeline
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.run.local import Local
 from magpie_hf.run.session import no_progress_bars
@@ -26,13 +26,13 @@ def recipe(model: str, log: str, count: int) -> Recipe:
     return Recipe(engine, engine, Judge(engine), (algebra,), k=2, tagger=engine, acceptance=lenient)
 
 
-def harvest(made: Recipe, out: Path, shard_rows: int) -> dict[str, list[tuple[str, str]]]:
+def selection(made: Recipe, out: Path, shard_rows: int) -> dict[str, list[tuple[str, str]]]:
     """The accepted problems of each domain: their ids and texts."""
     folder = Folder(out)
     with folder.claimed(made), no_progress_bars():
-        judged = Walk(made, Local(folder.run, shard_rows), folder).problems()
+        filtered = Pipeline(made, Local(folder.run, shard_rows), folder).problems()
     found: dict[str, list[tuple[str, str]]] = {domain.key: [] for domain in made.domains}
-    for part in sorted(judged, key=lambda part: part.start):
+    for part in sorted(filtered, key=lambda part: part.start):
         rows = part.read(["id", "problem", "accepted_as"]).to_pydict()
         for name, problem, accepted in zip(rows["id"], rows["problem"], rows["accepted_as"], strict=True):
             if accepted is not None:
@@ -41,4 +41,4 @@ def harvest(made: Recipe, out: Path, shard_rows: int) -> dict[str, list[tuple[st
 
 
 if __name__ == "__main__":
-    print(json.dumps(harvest(recipe(sys.argv[1], sys.argv[3], int(sys.argv[4])), Path(sys.argv[2]), 16)))
+    print(json.dumps(selection(recipe(sys.argv[1], sys.argv[3], int(sys.argv[4])), Path(sys.argv[2]), 16)))

@@ -1,4 +1,4 @@
-"""Harvesting in a whole build over fake engines: labels, twins, benchmarks, moved problems, several engines, and what lies in the run."""
+"""Selecting in a whole build over fake engines: labels, near-duplicates, benchmarks, moved problems, several engines, and what lies in the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from datasets import DatasetDict, load_dataset
-from draws import junk, labels, problem
+from samples import junk, labels, problem
 
 from conftest import JUDGE, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf.building import build
@@ -29,7 +29,7 @@ from magpie_hf.selection.selection import Acceptance
 
 
 class Mixed(Answers):
-    """Draws that are good in three of five, else no problem, a twin, or labelled as another domain, as poor or as nonsense."""
+    """Samples that are good in three of five, else no problem, a near-duplicate, or labelled as another domain, as poor or as nonsense."""
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         if sampling.temperature == PROBLEMS:
@@ -71,44 +71,44 @@ def dropped(out: Path, key: str) -> list[dict[str, object]]:
     return list(rows)
 
 
-@pytest.mark.parametrize("off_domain", ["drop", "move", "keep"])
-def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_domain: str) -> None:
-    recipe = tagged(mixed, Acceptance(off_domain))  # type: ignore[arg-type]
+@pytest.mark.parametrize("off_topic", ["drop", "move", "keep"])
+def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_topic: str) -> None:
+    recipe = tagged(mixed, Acceptance(off_topic))  # type: ignore[arg-type]
     out = tmp_path / "out"
     built = build(recipe, out)
     for key in ("algebra", "geometry"):
         info = json.loads((out / key / "dataset_info.json").read_text())
         records = json.loads((out / f"{mixed.model.short_name}_{key}_ins.json").read_text())
         assert info["total_problems"] == len(records) == 25
-        assert info["drawn"] - sum(info["dropped"].values()) - info["moved_away"] + info["moved_here"] == 25
+        assert info["sampled"] - sum(info["dropped"].values()) - info["moved_away"] + info["moved_here"] == 25
         assert info["dropped"] == dict(sorted(Counter(str(row["reason"]) for row in dropped(out, key)).items()))
         for row in dropped(out, key):
-            assert (row["twin"] is not None) == (row["reason"] == "twin")
+            assert (row["near_duplicate"] is not None) == (row["reason"] == "near_duplicate")
             assert str(row["id"]).startswith(f"{key}-")
             assert row["raw_instruction"] is not None
-        drawn_for = {str(record["id"]).split("-")[0] for record in records}
-        assert drawn_for == ({"algebra", "geometry"} if off_domain == "move" else {key})
+        sampled_for = {str(record["id"]).split("-")[0] for record in records}
+        assert sampled_for == ({"algebra", "geometry"} if off_topic == "move" else {key})
         for split in SPLITS:
             for row in built[key][split]:
                 assert row["domain"] == key
-                assert off_domain == "keep" or row["tags"]["domain"] == key
+                assert off_topic == "keep" or row["tags"]["domain"] == key
                 assert row["tags"]["quality"] == "good"
     assert mixed.asked(SOLUTIONS) == 50, "only accepted problems are answered"
     assert not ids(built, "algebra") & ids(built, "geometry")
     reasons = {str(row["reason"]) for key in ("algebra", "geometry") for row in dropped(out, key)}
-    assert {"twin", "quality", "not_tagged"} <= reasons
-    assert ("off_domain" in reasons) == (off_domain == "drop")
+    assert {"near_duplicate", "quality", "not_tagged"} <= reasons
+    assert ("off_topic" in reasons) == (off_topic == "drop")
     card = (out / "README.md").read_text()
-    assert re.search(r"^\| `algebra` \| [\d.]+% of \d+ \|", card, re.MULTILINE), "the share of the tagged draws that are on the domain"
+    assert re.search(r"^\| `algebra` \| [\d.]+% of \d+ \|", card, re.MULTILINE), "the share of the tagged samples that are on the domain"
     assert "The problems were **not checked** against benchmarks." in card
     again = build(recipe, out, shard_rows=7)
     assert all_rows(again) == all_rows(built)
     assert all_rows(
-        build(replace(recipe, acceptance=Acceptance(off_domain)), tmp_path / "other", shard_rows=3, shards_in_flight=2)
+        build(replace(recipe, acceptance=Acceptance(off_topic)), tmp_path / "other", shard_rows=3, shards_in_flight=2)
     ) == all_rows(built)  # type: ignore[arg-type]
 
 
-def test_a_domain_that_others_fill_before_it_judges_a_draw_of_its_own(mixed: Mixed, tmp_path: Path) -> None:
+def test_a_domain_that_others_fill_before_it_judges_a_sample_of_its_own(mixed: Mixed, tmp_path: Path) -> None:
     recipe = small_recipe(mixed, "geometry", "algebra", count=1, k=2)
     tagger = FakeEngine(mixed.model, lambda prompt, sampling, seed: labels("algebra" if len(prompt) % 2 else "geometry"))
     moving = replace(recipe, tagger=tagger, acceptance=Acceptance("move"))
@@ -121,13 +121,13 @@ def test_a_domain_that_others_fill_before_it_judges_a_draw_of_its_own(mixed: Mix
 
 
 def test_two_benchmarks_of_one_name_are_refused(mixed: Mixed) -> None:
-    twins = (Benchmark("exam", "/a", revision="1"), Benchmark("exam", "/b", revision="2"))
+    near_duplicates = (Benchmark("exam", "/a", revision="1"), Benchmark("exam", "/b", revision="2"))
     with pytest.raises(BadInput, match="two benchmarks are called exam"):
-        tagged(mixed, Acceptance(), benchmarks=twins)
+        tagged(mixed, Acceptance(), benchmarks=near_duplicates)
 
 
 def test_models_of_their_own_for_every_part_make_the_same_set(mixed: Mixed, tmp_path: Path) -> None:
-    """With an engine a part, drawing goes in rounds, model by model; the accepted set is the same."""
+    """With an engine a part, sampling goes in rounds, model by model; the accepted set is the same."""
     recipe = tagged(mixed, Acceptance())
     solver = FakeEngine(replace(mixed.model, revision="sha256:solver"), mixed)
     tagger = FakeEngine(replace(mixed.model, revision="sha256:tagger"), mixed)
@@ -140,7 +140,7 @@ def test_models_of_their_own_for_every_part_make_the_same_set(mixed: Mixed, tmp_
     assert mixed.asked() == before
 
 
-def test_other_rules_judge_the_same_draws_again(mixed: Mixed, tmp_path: Path) -> None:
+def test_other_rules_judge_the_same_samples_again(mixed: Mixed, tmp_path: Path) -> None:
     strict = tagged(
         mixed,
         Acceptance(),
@@ -148,7 +148,7 @@ def test_other_rules_judge_the_same_draws_again(mixed: Mixed, tmp_path: Path) ->
     build(strict, tmp_path / "out")
     mixed.requests.clear()
     lenient = build(replace(strict, acceptance=Acceptance(min_quality="poor")), tmp_path / "out")
-    assert mixed.asked(PROBLEMS) == 0, "more is accepted of what was drawn"
+    assert mixed.asked(PROBLEMS) == 0, "more is accepted of what was sampled"
     assert 0 < mixed.asked(SOLUTIONS) < 50, "and only what was not accepted before is answered"
     fresh = replace(strict, acceptance=Acceptance(min_quality="poor"))
     assert all_rows(build(fresh, tmp_path / "fresh")) == all_rows(lenient)
@@ -156,23 +156,23 @@ def test_other_rules_judge_the_same_draws_again(mixed: Mixed, tmp_path: Path) ->
 
 def test_a_tagger_whose_answers_are_not_valid_ends_the_build_with_the_reason(answers: Answers, tmp_path: Path) -> None:
     answers.domain = "astrology"
-    with pytest.raises(LowYield, match=r"0 of 64 draws were accepted, below the floor of 2.0% \(\d+ not_tagged, \d+ length\)"):
+    with pytest.raises(LowYield, match=r"0 of 64 samples were accepted, below the floor of 2.0% \(\d+ not_tagged, \d+ length\)"):
         build(tagged(answers, Acceptance()), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
     assert answers.asked(SOLUTIONS) == answers.asked(JUDGE) - answers.asked(JUDGE) == 0
-    (lane, _) = status(tmp_path / "out").harvest
-    assert (lane.accepted, lane.judged) == (0, 64)
-    assert lane.reasons == dict(sorted(Counter(str(row["reason"]) for row in dropped(tmp_path / "out", "algebra")).items()))
+    (quota, _) = status(tmp_path / "out").selection
+    assert (quota.accepted, quota.filtered) == (0, 64)
+    assert quota.reasons == dict(sorted(Counter(str(row["reason"]) for row in dropped(tmp_path / "out", "algebra")).items()))
 
 
 def test_a_domain_that_yields_nothing_ends_the_build_and_keeps_the_other_ones(mixed: Mixed, tmp_path: Path) -> None:
     recipe = tagged(mixed, Acceptance())
     barren = replace(recipe, tagger=FakeEngine(mixed.model, lambda prompt, sampling, seed: labels("algebra") if sampling.schema else ""))
-    with pytest.raises(LowYield, match=r"geometry: 0 of 64 draws .*off_domain.*Such as off_domain: '"):
+    with pytest.raises(LowYield, match=r"geometry: 0 of 64 samples .*off_topic.*Such as off_topic: '"):
         build(barren, tmp_path / "out")
-    drawn = mixed.asked(PROBLEMS)
+    sampled = mixed.asked(PROBLEMS)
     build(tagged(mixed, Acceptance("keep")), tmp_path / "out")
-    assert mixed.asked(PROBLEMS) == drawn, "what was drawn is there when the rules are changed"
+    assert mixed.asked(PROBLEMS) == sampled, "what was sampled is there when the rules are changed"
 
 
 def test_other_rules_embed_nothing_again(mixed: Mixed, minilm: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The harvest on real vLLM: exact counts, interrupted and resumed; labels, embeddings, and a yield that is too low."""
+"""The selection on real vLLM: exact counts, interrupted and resumed; labels, embeddings, and a yield that is too low."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real_harvest import harvest, recipe
+from real_selection import recipe, selection
 
 from magpie_hf import VLLM, resolve
 from magpie_hf.errors import LowYield
@@ -31,7 +31,7 @@ def lines(log: Path) -> list[tuple[str, float]]:
 
 def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Path, minilm: Path, tmp_path: Path) -> None:
     log, whole_log = tmp_path / "log", tmp_path / "whole-log"
-    script, out = Path(__file__).parent / "real_harvest.py", tmp_path / "killed"
+    script, out = Path(__file__).parent / "real_selection.py", tmp_path / "killed"
     command = [sys.executable, str(script), str(demo_model), str(out), str(log), str(COUNT)]
     dice = random.Random(5)
     kills = []
@@ -40,7 +40,7 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Pa
         until = len(lines(log)) + dice.randint(5, 12)
         while len(lines(log)) < until:
             time.sleep(0.05)
-            assert first.poll() is None, "the harvest ended before it was killed"
+            assert first.poll() is None, "the selection ended before it was killed"
         first.send_signal(signal.SIGKILL)
         kills.append(time.time())
         first.wait()
@@ -48,25 +48,25 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Pa
     resumed = {key: {tuple(one) for one in found} for key, found in json.loads(done.stdout.splitlines()[-1]).items()}
 
     made = recipe(str(demo_model), str(whole_log), COUNT)
-    whole = {key: set(found) for key, found in harvest(made, tmp_path / "whole", 16).items()}
+    whole = {key: set(found) for key, found in selection(made, tmp_path / "whole", 16).items()}
     exact = dict.fromkeys(whole, COUNT)
     assert {key: len(found) for key, found in whole.items()} == {key: len(found) for key, found in resumed.items()} == exact
     same = [len(whole[key] & resumed[key]) for key in whole]
     assert min(same) >= 0.9 * COUNT, f"of {COUNT} problems a domain {same} are the same in both"
-    # Two draws may say the same words, and then their labels are asked for twice in any case.
+    # Two samples may say the same words, and then their labels are asked for twice in any case.
     often = {key for key, times in Counter(key for key, _ in lines(whole_log)).items() if times > 1}
     for kill in kills:
         safe = {key for key, moment in lines(log) if moment < kill - 0.1}
         assert not {key for key, moment in lines(log) if moment > kill} & safe - often, "what had finished is not asked again"
-    lanes = json.loads((tmp_path / "whole" / "run" / "harvest.json").read_text())
-    assert [lane["accepted"] for lane in lanes.values()] == [COUNT]
+    quotas = json.loads((tmp_path / "whole" / "run" / "selection.json").read_text())
+    assert [quota["accepted"] for quota in quotas.values()] == [COUNT]
 
-    # The embeddings of what was drawn come from an engine of their own; nothing is drawn or labelled again.
+    # The embeddings of what was sampled come from an engine of their own; nothing is sampled or labelled again.
     before = len(lines(whole_log))
     embedder = VLLM(resolve(str(minilm), dtype="float32", chat=False), runner="pooling")
-    again = harvest(replace(made, embedder=embedder), tmp_path / "whole", 32)
+    again = selection(replace(made, embedder=embedder), tmp_path / "whole", 32)
     assert {key: len(found) for key, found in again.items()} == exact
-    assert len(lines(whole_log)) - before < 30, "only what takes the place of twins is drawn"
+    assert len(lines(whole_log)) - before < 30, "only what takes the place of near-duplicates is sampled"
 
 
 def test_a_sampling_that_yields_too_little_is_refused(demo_model: Path, tmp_path: Path) -> None:
@@ -74,5 +74,5 @@ def test_a_sampling_that_yields_too_little_is_refused(demo_model: Path, tmp_path
     made = recipe(str(demo_model), str(tmp_path / "log"), COUNT)
     algebra = made.domains[0]
     hot = replace(algebra, instruction=replace(algebra.instruction, min_p=0.0, temperature=2.0, max_tokens=32))
-    with pytest.raises(LowYield, match=r"algebra: \d of (64|256) draws were accepted, below the floor of 2.0%.*Such as "):
-        harvest(replace(made, domains=(hot,)), tmp_path / "out", 64)
+    with pytest.raises(LowYield, match=r"algebra: \d of (64|256) samples were accepted, below the floor of 2.0%.*Such as "):
+        selection(replace(made, domains=(hot,)), tmp_path / "out", 64)

@@ -1,4 +1,4 @@
-"""The probe: its numbers by hand, its report, what it refuses; and once on real vLLM. The README's table of the yield study."""
+"""The sweep: its numbers by hand, its report, what it refuses; and once on real vLLM. The README's table of the yield study."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.sweep.prefixes import open_turn_of
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, select_settings, setting
-from magpie_hf.planning.sweep.sweep import LEAST_YIELD, Example, Probe, probe
+from magpie_hf.planning.sweep.sweep import LEAST_YIELD, Example, Sweep, sweep
 from magpie_hf.planning.sweep.yields import Yield, yield_of
 from magpie_hf.stage import seed_of
 
@@ -42,14 +42,14 @@ ALGEBRA, GEOMETRY = DOMAINS["algebra"], DOMAINS["geometry"]
 
 
 def batch(*rows: tuple[str | None, str, int, str | None]) -> dict[str, list[object]]:
-    """Draws after Instruct and Clean: problem, finish reason, tokens, why it was dropped."""
+    """Samples after Instruct and Clean: problem, finish reason, tokens, why it was dropped."""
     columns = ("problem", "raw_finish_reason", "raw_num_tokens", "dropped")
     return {column: [row[at] for row in rows] for at, column in enumerate(columns)}
 
 
 class TestYield:
     def test_every_number_by_hand(self) -> None:
-        """6 words make 4 3-grams and 8 words 6, of which the first three stand in both; one opening."""
+        """6 words make 4 3-grams and 8 words 6, of which the first three stand in both; one first token."""
         first = batch(("Find all groups of order 6.", "stop", 8, None), (None, "length", 20, "length"))
         second = batch(
             ("find  all\ngroups of order 6 and 7.", "stop", 11, None), (None, "stop", 1, "empty"), (None, "length", 20, "length")
@@ -61,11 +61,11 @@ class TestYield:
 
     def test_nothing_usable_is_no_diversity(self) -> None:
         found = yield_of(batch((None, "length", 5, "length")))
-        assert (found.usable_share, found.diversity, found.score, found.openings) == (0, 0, 0, 0)
+        assert (found.usable_share, found.diversity, found.score, found.first_words) == (0, 0, 0, 0)
 
     def test_short_problems_have_openings_and_no_3_grams(self) -> None:
         found = yield_of(batch(("Compute $2^{10}$.", "stop", 5, None), ("Compute $2^{11}$.", "stop", 5, None)))
-        assert (found.trigrams, found.openings) == (0, 2)
+        assert (found.trigrams, found.first_words) == (0, 2)
 
     def test_a_japanese_character_is_a_word(self) -> None:
         found = yield_of(batch(("整数 $n$ を求めよ。", "stop", 9, None)))
@@ -74,30 +74,33 @@ class TestYield:
 
 class TestSettings:
     def test_what_the_default_ones_are(self) -> None:
-        drawn = {one.name: one.of(GEOMETRY).instruction for one in select_settings(DEFAULT_SETTINGS)}
-        values = {name: (s.temperature, s.top_p, s.min_p) for name, s in drawn.items()}
+        sampled = {one.name: one.of(GEOMETRY).instruction for one in select_settings(DEFAULT_SETTINGS)}
+        values = {name: (s.temperature, s.top_p, s.min_p) for name, s in sampled.items()}
         assert values == {
-            "house": (1.35, 1, 0.1), "original": (1.35, 1, 0), "t1.0": (1, 1, 0), "t1.0-top_p0.95": (1, 0.95, 0),
+            "default": (1.35, 1, 0.1), "original": (1.35, 1, 0), "t1.0": (1, 1, 0), "t1.0-top_p0.95": (1, 0.95, 0),
             "t1.0-min_p0.05": (1, 1, 0.05), "t1.3-min_p0.05": (1.3, 1, 0.05), "t1.3-min_p0.1": (1.3, 1, 0.1), "t0.8": (0.8, 1, 0),
-            "house-opening1.2": (1.35, 1, 0.1),
+            "default-first1.2": (1.35, 1, 0.1),
         }  # fmt: skip
-        assert {s.max_tokens for s in drawn.values()} == {GEOMETRY.instruction.max_tokens}
+        assert {s.max_tokens for s in sampled.values()} == {GEOMETRY.instruction.max_tokens}
 
     @pytest.mark.parametrize(
-        "name", [*DEFAULT_SETTINGS, "original-top_p0.9", "house-min_p0.02", "house-opening1.3-min_p0.2", "t1-min_p0.05-top_p0.9", "t0"]
+        "name",
+        [*DEFAULT_SETTINGS, "original-top_p0.9", "default-min_p0.02", "default-first1.3-min_p0.2", "t1-min_p0.05-top_p0.9", "t0"],
     )
-    def test_the_options_of_build_draw_the_same(self, name: str) -> None:
+    def test_the_options_of_build_sample_the_same(self, name: str) -> None:
         words = ["build", "--model", "1", "--domains", "algebra,geometry", *shlex.split(setting(name).options)]
         asked = options.domains(cli.parser().parse_args(words))
         wanted = [setting(name).of(domain) for domain in (ALGEBRA, GEOMETRY)]
-        assert [(domain.instruction, domain.opening) for domain in asked] == [(domain.instruction, domain.opening) for domain in wanted]
+        assert [(domain.instruction, domain.first_token) for domain in asked] == [
+            (domain.instruction, domain.first_token) for domain in wanted
+        ]
 
-    @pytest.mark.parametrize("name", ["", "warm", "t", "t1.0-", "t1.0-k5", "house-top_p", "t-1", "t1.0 -min_p0.1", "t1e3"])
+    @pytest.mark.parametrize("name", ["", "warm", "t", "t1.0-", "t1.0-k5", "default-top_p", "t-1", "t1.0 -min_p0.1", "t1e3"])
     def test_another_name_is_refused(self, name: str) -> None:
-        with pytest.raises(BadInput, match="is no sampling setting; a name is house, original or t<temperature>"):
+        with pytest.raises(BadInput, match="is no sampling setting; a name is default, original or t<temperature>"):
             setting(name)
 
-    @pytest.mark.parametrize("name", ["t2.5", "house-min_p1.5", "t1-top_p0"])
+    @pytest.mark.parametrize("name", ["t2.5", "default-min_p1.5", "t1-top_p0"])
     def test_a_value_out_of_its_range_is_refused(self, name: str) -> None:
         with pytest.raises(BadInput, match=r"is .*; give a number"):
             setting(name).of(ALGEBRA)
@@ -146,14 +149,14 @@ GOOD = (
 class Replies:
     """For FakeEngine: T 1.0 gives good problems, T 0.8 one good problem always, T 1.2 one good in four, other T never an end."""
 
-    draws: int
+    samples: int
     asked: list[int] = field(default_factory=list)
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         if sampling.max_tokens == 1:
             return Completion("", "length", len(prompt), 1)
         self.asked.append(seed)
-        (at,) = [i for i in range(self.draws) for d in ("algebra", "geometry") if seed == seed_of(seed_of(7, d, i), "instruct")]
+        (at,) = [i for i in range(self.samples) for d in ("algebra", "geometry") if seed == seed_of(seed_of(7, d, i), "instruct")]
         if sampling.temperature == 0.8 or (sampling.temperature == 1.2 and at % 4 == 0):
             return Completion(GOOD[0], "stop", len(prompt), 20)
         if sampling.temperature == 1.0:
@@ -163,8 +166,8 @@ class Replies:
         return Completion("noise", "length", len(prompt), 40)
 
 
-def probed(model: Model, *settings: str, draws: int = 8) -> Probe:
-    return probe(FakeEngine(model, Replies(draws)), (ALGEBRA, GEOMETRY), select_settings(settings), draws, seed=7)
+def swept(model: Model, *settings: str, samples: int = 8) -> Sweep:
+    return sweep(FakeEngine(model, Replies(samples)), (ALGEBRA, GEOMETRY), select_settings(settings), samples, seed=7)
 
 
 @pytest.fixture
@@ -172,12 +175,12 @@ def model(demo_model: Path) -> Model:
     return resolve(str(demo_model))
 
 
-class TestProbe:
+class TestSweep:
     def test_usable_and_different_problems_win(self, model: Model) -> None:
-        found = probed(model, "t0.8", "t1.0", "t1.2", "t1.5")
+        found = swept(model, "t0.8", "t1.0", "t1.2", "t1.5")
         shares = {trial.setting.name: (trial.total.ended_share, trial.total.usable_share) for trial in found.trials}
         assert shares == {"t0.8": (1, 1), "t1.0": (1, 1), "t1.2": (0.5, 0.25), "t1.5": (0, 0)}
-        assert {trial.setting.name: trial.total.openings for trial in found.trials} == {"t0.8": 1, "t1.0": 3, "t1.2": 1, "t1.5": 0}
+        assert {trial.setting.name: trial.total.first_words for trial in found.trials} == {"t0.8": 1, "t1.0": 3, "t1.2": 1, "t1.5": 0}
         diversity = {trial.setting.name: trial.total.diversity for trial in found.trials}
         # Each of the 4 comes 4 times; "let g be / g be a / be a finite / a finite group / finite group of / group of order" are shared.
         grams = [len(text.split()) - 2 for text in GOOD]
@@ -189,9 +192,9 @@ class TestProbe:
         assert sum(trial.seconds for trial in found.trials) == pytest.approx(found.seconds)
         assert found.trials[3].seconds == pytest.approx(2 * found.trials[0].seconds), "twice the tokens"
 
-    def test_the_draws_are_the_first_of_a_build_and_none_is_drawn_twice(self, model: Model) -> None:
+    def test_the_samples_are_the_first_of_a_build_and_none_is_sampled_twice(self, model: Model) -> None:
         replies = Replies(4)
-        found = probe(FakeEngine(model, replies), (ALGEBRA,), select_settings(["house", "t1.3-min_p0.1"]), 4, seed=7)
+        found = sweep(FakeEngine(model, replies), (ALGEBRA,), select_settings(["default", "t1.3-min_p0.1"]), 4, seed=7)
         assert sorted(replies.asked) == sorted(seed_of(seed_of(7, "algebra", i), "instruct") for i in range(4))
         assert found.asked == 4
         assert found.trials[0].total == found.trials[1].total
@@ -213,22 +216,23 @@ class TestProbe:
                             one.done() or one.set_result(Completion(GOOD[0], "stop", len(prompt), 9))
                 return future
 
-        found = probe(Patient(model), (ALGEBRA, GEOMETRY), select_settings(["t0.7", "t0.8", "t0.9"]), 5)
+        found = sweep(Patient(model), (ALGEBRA, GEOMETRY), select_settings(["t0.7", "t0.8", "t0.9"]), 5)
         assert found.asked == 30
 
     def test_a_hopeless_yield_is_a_warning(self, model: Model) -> None:
-        found = probed(model, "t1.5")
+        found = swept(model, "t1.5")
         assert found.refused
         ends, shares = found.warnings
-        assert ends == "no draw came to one of its ends, <|im_end|>; raise --instruction-max-tokens or use another model"
+        assert ends == "no sample came to one of its ends, <|im_end|>; raise --instruction-max-tokens or use another model"
         assert (
-            shares == "the best setting yields 0 usable draws of 16 (0%), below 2%: a build refuses to start; use another model or setting"
+            shares
+            == "the best setting yields 0 usable samples of 16 (0%), below 2%: a build refuses to start; use another model or setting"
         )
 
     def test_an_expensive_yield_is_a_warning(self, model: Model) -> None:
         first = {seed_of(seed_of(7, key, 0), "instruct") for key in ("algebra", "geometry")}
-        found = probe(FakeEngine(model, ending(first)), (ALGEBRA, GEOMETRY), select_settings(["house"]), 7, seed=7)
-        words = "yields {} usable draws of {} (14%), below 20%: expensive, since every problem costs 7 draws"
+        found = sweep(FakeEngine(model, ending(first)), (ALGEBRA, GEOMETRY), select_settings(["default"]), 7, seed=7)
+        words = "yields {} usable samples of {} (14%), below 20%: expensive, since every problem costs 7 samples"
         assert found.warnings == [
             f"the best setting {words.format(2, 14)}", f"algebra {words.format(1, 7)}", f"geometry {words.format(1, 7)}",
         ]  # fmt: skip
@@ -236,13 +240,13 @@ class TestProbe:
 
     def test_one_poor_domain_is_named(self, model: Model) -> None:
         algebra = {seed_of(seed_of(7, "algebra", at), "instruct") for at in range(4)}
-        found = probe(FakeEngine(model, ending(algebra)), (ALGEBRA, GEOMETRY), select_settings(["house"]), 4, seed=7)
+        found = sweep(FakeEngine(model, ending(algebra)), (ALGEBRA, GEOMETRY), select_settings(["default"]), 4, seed=7)
         assert found.warnings == [
-            "geometry yields 0 usable draws of 4 (0%), below 2%: a build refuses to start; use another model or setting"
+            "geometry yields 0 usable samples of 4 (0%), below 2%: a build refuses to start; use another model or setting"
         ]
 
     def test_the_report_tells_it_all_in_short_lines(self, model: Model) -> None:
-        found = probed(model, "house", "t1.0", "t1.0-min_p0.05", "t0.8", "t1.2")
+        found = swept(model, "default", "t1.0", "t1.0-min_p0.05", "t0.8", "t1.2")
         text = "\n".join(found.lines())
         assert max(map(len, found.lines())) <= 100
         cells = [line.split() for line in found.lines()]
@@ -251,16 +255,16 @@ class TestProbe:
         for words in (
             "usable          algebra geometry",
             "- algebra, usable: Find all integers n",
-            "open turn of algebra, 93 tokens\n| <|im_start|>system\n| You are an AI assistant",
+            "pre-query prefix of algebra, 93 tokens\n| <|im_start|>system\n| You are an AI assistant",
             "\n| <|im_start|>user\n|\nBOS     <|im_start|>, once a turn",
-            "ends    <|im_end|> (2); 56 of 80 draws came to one",
+            "ends    <|im_end|> (2); 56 of 80 samples came to one",
             "best    t1.0: 100% usable x 0.22 different 3-grams = 0.22",
             "options --instruction-temperature 1 --instruction-top-p 1 --instruction-min-p 0",
         ):
             assert words in text
 
     def test_examples_are_usable_ones_and_dropped_ones_for_several_reasons(self, model: Model) -> None:
-        examples = probed(model, "t1.2").examples
+        examples = swept(model, "t1.2").examples
         assert [(example.domain, example.reason) for example in examples[:4]] == [
             ("algebra", None), ("algebra", None), ("algebra", "empty"), ("algebra", "length"),
         ]  # fmt: skip
@@ -269,34 +273,34 @@ class TestProbe:
         assert len(Example("algebra", None, "word " * 999).line()) < 230
 
     def test_the_facts_are_json(self, model: Model) -> None:
-        facts = json.loads(json.dumps(probed(model, "t1.0", "t1.5").facts()))
+        facts = json.loads(json.dumps(swept(model, "t1.0", "t1.5").facts()))
         assert [one["setting"] for one in facts["settings"]] == ["t1.0", "t1.5"]
         assert facts["settings"][0]["domains"]["geometry"]["usable_share"] == 1
         assert facts["settings"][1]["total"]["reasons"] == {"length": 16}
         assert facts["recommended"]["setting"] == "t1.0"
         assert facts["recommended"]["options"] == "--instruction-temperature 1 --instruction-top-p 1 --instruction-min-p 0"
-        assert facts["open_turn"]["bos_count"] == 2
+        assert facts["pre_query_prefix"]["bos_count"] == 2
 
     def test_bad_input(self, model: Model) -> None:
         engine = FakeEngine(model, Replies(1))
-        for draws in (0, -1, 10_001):
-            with pytest.raises(BadInput, match=r"draws is .*; give 1 to 10,000 a domain and setting"):
-                probe(engine, (ALGEBRA,), draws=draws)
+        for samples in (0, -1, 10_001):
+            with pytest.raises(BadInput, match=r"samples is .*; give 1 to 10,000 a domain and setting"):
+                sweep(engine, (ALGEBRA,), samples=samples)
         with pytest.raises(BadInput, match="there are 0 domains and 9 settings"):
-            probe(engine, ())
+            sweep(engine, ())
         with pytest.raises(BadInput, match="the domains are algebra, algebra; name each once"):
-            probe(engine, (ALGEBRA, replace(ALGEBRA, subject="rings")))
+            sweep(engine, (ALGEBRA, replace(ALGEBRA, subject="rings")))
         with pytest.raises(BadInput, match="there are 1 domains and 0 settings"):
-            probe(engine, (ALGEBRA,), ())
+            sweep(engine, (ALGEBRA,), ())
 
 
 def _halved(total: Yield) -> dict[str, object]:
-    counts = {name: getattr(total, name) // 2 for name in ("draws", "ended", "usable", "tokens", "trigrams")}
+    counts = {name: getattr(total, name) // 2 for name in ("samples", "ended", "usable", "tokens", "trigrams")}
     return {**counts, "reasons": {reason: count // 2 for reason, count in total.reasons.items()}}
 
 
 def ending(seeds: set[int]) -> Callable[[Sequence[int], Sampling, int], Completion]:
-    """A reply whose draws with these seeds are good problems; the others are cut."""
+    """A reply whose samples with these seeds are good problems; the others are cut."""
     return lambda prompt, sampling, seed: Completion(GOOD[0], "stop" if seed in seeds else "length", len(prompt), 9)
 
 
@@ -304,14 +308,14 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "line"),
         [
-            (["--settings", "warm"], "'warm' is no sampling setting; a name is house, original or t<temperature>"),
+            (["--settings", "warm"], "'warm' is no sampling setting; a name is default, original or t<temperature>"),
             (["--settings", ""], "'' is no sampling setting"),
             (["--settings", "t1,t1.0"], "the settings t1 and t1.0 are the same; name each once"),
             (["--settings", "t2.5"], "temperature is 2.5; give a number from 0 (greedy) to 2"),
             (["--domains", "alchemy"], "'alchemy' is not a domain; choose from algebra, calculus"),
-            (["--draws", "0"], "draws is 0; give 1 to 10,000 a domain and setting"),
-            (["--draws", "-3"], "draws is -3; give 1 to 10,000"),
-            (["--draws", "few"], "argument --draws: 'few' is not a whole number"),
+            (["--samples", "0"], "samples is 0; give 1 to 10,000 a domain and setting"),
+            (["--samples", "-3"], "samples is -3; give 1 to 10,000"),
+            (["--samples", "few"], "argument --samples: 'few' is not a whole number"),
             (["--instruction-max-tokens", "0"], "max_tokens is 0; give a whole number of at least 1"),
             (["--max-num-seqs", "0"], "--max-num-seqs is 0; give at least 1"),
             (["--max-model-len", "8193"], "max length 8193 is larger than the 8192 tokens of"),
@@ -328,7 +332,7 @@ class TestCommand:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        assert main(["probe", str(demo_model), *arguments]) == BAD_INPUT
+        assert main(["sweep", str(demo_model), *arguments]) == BAD_INPUT
         error = capsys.readouterr().err
         assert error.count("\n") == 1, error
         assert error.startswith("magpie-hf: ")
@@ -351,13 +355,13 @@ class TestCommand:
             for file in demo_model.iterdir():
                 if file.name != "chat_template.jinja":
                     (folder / file.name).symlink_to(file)
-        assert main(["probe", str(folder)]) == BAD_INPUT
+        assert main(["sweep", str(folder)]) == BAD_INPUT
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert line in error
 
     def test_help_and_import_load_nothing_heavy(self) -> None:
-        helps = "from magpie_hf.cli.main import main\ntry: main(['probe', '--help'])\nexcept SystemExit: pass"
+        helps = "from magpie_hf.cli.main import main\ntry: main(['sweep', '--help'])\nexcept SystemExit: pass"
         for code, heavy in (
             (helps, "{'torch', 'vllm', 'transformers', 'datasets', 'numpy'}"),
             ("import magpie_hf.planning.sweep.sweep", "{'torch', 'vllm'}"),
@@ -368,13 +372,13 @@ class TestCommand:
     @pytest.mark.vllm
     @pytest.mark.filterwarnings("ignore")
     def test_on_real_vllm(self, demo_model: Path, tmp_path: Path) -> None:
-        words = "--domains algebra --settings t0.8,t2.0 --draws 8 --instruction-max-tokens 64 --kv-cache-gb 1 --json --dtype float32"
-        command = [sys.executable, "-m", "magpie_hf", "probe", str(demo_model), *words.split()]
+        words = "--domains algebra --settings t0.8,t2.0 --samples 8 --instruction-max-tokens 64 --kv-cache-gb 1 --json --dtype float32"
+        command = [sys.executable, "-m", "magpie_hf", "sweep", str(demo_model), *words.split()]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
         facts = json.loads(done.stdout)
         cold, hot = (one["total"] for one in facts["settings"])
         assert done.returncode == (INCOMPLETE if facts["recommended"]["refused"] else OK)
-        assert (cold["draws"], hot["draws"], facts["asked"]) == (8, 8, 16)
+        assert (cold["samples"], hot["samples"], facts["asked"]) == (8, 8, 16)
         assert cold["ended"] > hot["ended"], "at T 2 nearly nothing comes to its end"
         assert facts["recommended"]["refused"] == (max(cold["usable_share"], hot["usable_share"]) < LEAST_YIELD)
         assert hot["tokens"] > cold["tokens"] > 0
