@@ -54,7 +54,7 @@ class Opened:
         self.page.wait_for_function("() => document.querySelectorAll('.item').length === 1")
         self.page.click(".item")
         number = self.page.get_attribute(".item", "data-row")
-        self.page.wait_for_selector(f"#rows[data-sampled='{number}']")
+        self.page.wait_for_selector(f"#rows[data-rendered='{number}']")
         return self.page.text_content("#detail") or ""
 
     def close(self) -> None:

@@ -94,7 +94,7 @@ def test_status_on_a_terminal_is_a_table_that_fits(folder: Path) -> None:
     assert "\x1b[" in wide
     lines = [line.rstrip() for line in bare(wide).splitlines()]
     assert lines[1].split() == ["domain", "stage", "rows", "tokens", "seconds", "kept", "reasons"]
-    assert lines[2].split(maxsplit=3) == ["algebra", "selection", "50/100", "100 samples filtered, 50% accepted, 30 cut, 20 near-duplicate"]
+    assert lines[2].split(maxsplit=3) == ["algebra", "selection", "50/100", "100 samples filtered, 50% accepted, 30 truncated, 20 near_duplicate"]
     assert next(line for line in lines if " candidates " in line).split()[2:6] == ["40/100", "12,000", "3.0", "3"]
     assert lines[-1].startswith("tokens/s: – now, 500 on average; about ")
     narrow = bare(on_terminal(40, "status", str(folder))).splitlines()
