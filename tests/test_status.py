@@ -90,7 +90,7 @@ def bare(said: str) -> str:
 
 def test_status_on_a_terminal_is_a_table_that_fits(folder: Path) -> None:
     (folder / "run" / "speed.jsonl").write_text(interval(1000, 5_000))
-    wide = on_terminal(100, "status", str(folder))
+    wide = on_terminal(120, "status", str(folder))
     assert "\x1b[" in wide
     lines = [line.rstrip() for line in bare(wide).splitlines()]
     assert lines[1].split() == ["domain", "stage", "rows", "tokens", "seconds", "kept", "reasons"]

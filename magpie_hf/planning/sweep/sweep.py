@@ -171,7 +171,7 @@ def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
 def _head(sweep: Sweep) -> Iterator[str]:
     domains = sweep.trials[0].domains
     yield tr("model   {name} ({revision})", name=sweep.model.name, revision=sweep.model.revision)
-    yield tr("samples   {count:,} a setting and domain; {domains}", count=sweep.samples, domains=", ".join(domains))
+    yield tr("samples {count:,} a setting and domain; {domains}", count=sweep.samples, domains=", ".join(domains))
     yield tr("asked   {count:,} requests in {seconds:,.1f} s, without the engine's start", count=sweep.asked, seconds=sweep.seconds)
 
 

@@ -110,7 +110,7 @@ def table(trials: Sequence[Trial]) -> Iterator[str]:
             f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%} {one.diversity:>7.2f} {one.first_words:>8,} "
             f"{one.score:>5.2f} {one.tokens / one.samples:>6.0f} {trial.seconds:>7.1f}  {reasons}"
         ).rstrip()
-    yield tr("ended: by itself. usable: Clean keeps it. 3-grams: different word 3-grams of the usable samples by all")
+    yield tr("ended: by itself. usable: Clean keeps it. 3-grams: distinct ones of the usable samples by all")
     yield tr("of them. starts: different first three words. score: usable x 3-grams. tokens: a sample. seconds:")
     yield tr("the whole time, shared out by tokens.")
 
