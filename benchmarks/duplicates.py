@@ -1,9 +1,11 @@
-"""Duplicates and benchmark problems among 44,000 constructed problems: found, missed, wrong. Run: duplicates.py [PROBLEMS].
+"""Duplicates and benchmark problems among 44,000 constructed problems: found, missed, wrong. Run:
+duplicates.py [PROBLEMS].
 
-The problems are made from a seed. One in ten says an earlier one again in another way (typesetting, names of variables, order of the
-sentences, words that ask), one in ten is an earlier one with one number changed, one in fifty repeats one of 5,000 rows of a constructed
-benchmark (as it is, in other typesetting, with a sentence before it, with a number changed), and as many only begin like one. Prints
-seconds, the memory that each step adds, and what came out. No embeddings are used: what is missed here is what they are for.
+The problems are made from a seed. One in ten says an earlier one again in another way (typesetting, names of
+variables, order of the sentences, words that ask), one in ten is an earlier one with one number changed, one
+in fifty repeats one of 5,000 rows of a constructed benchmark (as it is, in other typesetting, with a sentence
+before it, with a number changed), and as many only begin like one. Prints seconds, the memory that each step
+adds, and what came out. No embeddings are used: what is missed here is what they are for.
 """
 
 from __future__ import annotations
@@ -29,23 +31,48 @@ from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.signature import Signature
 
-# Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) words that ask.
+# Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) words that
+# ask.
 TEMPLATES = [
-    "Let <x> and <y> be real numbers with $#1<x> + #2<y> = #3$. Suppose that $<x> - <y> = #4$. (Find) the value of $<x>^2 [+|-] <y>^2$.",
+    (
+        "Let <x> and <y> be real numbers with $#1<x> + #2<y> = #3$. Suppose that $<x> - <y> = #4$. (Find) the"
+        " value of $<x>^2 [+|-] <y>^2$."
+    ),
     "(Find) the [maximum|minimum] value of $<x>^3 - #1<x>^2 + #2<x>$ on the interval $[0, #3]$.",
     "Let $<f>(<x>) = <x>^3 - #1<x> + #2$. (Find) the [sum|product] of the squares of the roots of <f>.",
-    "Let $<G>$ be a group of order #1. Let $<H>$ be a subgroup of $<G>$ of index #2. (Prove) that $<H>$ is [normal|cyclic|abelian].",
+    (
+        "Let $<G>$ be a group of order #1. Let $<H>$ be a subgroup of $<G>$ of index #2. (Prove) that $<H>$"
+        " is [normal|cyclic|abelian]."
+    ),
     "Evaluate $\\int_0^{#1} \\frac{<x>^#2}{1 + #3<x>} \\, d<x>$.",
     "How many integers between #1 and 10#2 are [divisible by|congruent to 1 modulo] #3?",
-    "A bag contains #1 red balls and #2 blue balls. #3 are drawn [with|without] replacement. What is the probability that all are red?",
-    "Let $<a>_1 = #1$ and $<a>_{<n>+1} = #2<a>_<n> + #3$ for all $<n> \\geq 1$. (Find) the remainder of $<a>_{#4}$ modulo 7.",
-    "In triangle $<A><B><C>$ let $<A><B> = #1$ and $<B><C> = #2$. Suppose that $\\angle <B> = #3^\\circ$. (Find) its [area|perimeter].",
-    "(Find) the number of [trees|connected graphs|bipartite graphs] on #1 labelled vertices with exactly #2 vertices of degree #3.",
-    "Let <X> be a [Poisson|geometric|exponential] random variable with mean #1. (Find) $P(<X> > #2)$ given that $<X> > #3$.",
+    (
+        "A bag contains #1 red balls and #2 blue balls. #3 are drawn [with|without] replacement. What is the"
+        " probability that all are red?"
+    ),
+    (
+        "Let $<a>_1 = #1$ and $<a>_{<n>+1} = #2<a>_<n> + #3$ for all $<n> \\geq 1$. (Find) the remainder of"
+        " $<a>_{#4}$ modulo 7."
+    ),
+    (
+        "In triangle $<A><B><C>$ let $<A><B> = #1$ and $<B><C> = #2$. Suppose that $\\angle <B> = #3^\\circ$."
+        " (Find) its [area|perimeter]."
+    ),
+    (
+        "(Find) the number of [trees|connected graphs|bipartite graphs] on #1 labelled vertices with exactly"
+        " #2 vertices of degree #3."
+    ),
+    (
+        "Let <X> be a [Poisson|geometric|exponential] random variable with mean #1. (Find) $P(<X> > #2)$"
+        " given that $<X> > #3$."
+    ),
     "(Find) the [number|sum] of positive divisors of $#1^{#2} \\cdot 7^{#3}$.",
     "Solve $\\log_#1(<x> + #2) = #3$ for <x>.",
     "(Find) the [rank|determinant|trace] of the matrix with rows $(#1, #2)$ and $(#3, #4)$.",
-    "Let $<p>(<x>) = #1<x>^4 + #2<x>^2 + #3$. (Prove) that <p> is [irreducible|reducible] over $\\mathbb{Q}$.",
+    (
+        "Let $<p>(<x>) = #1<x>^4 + #2<x>^2 + #3$. (Prove) that <p> is [irreducible|reducible] over"
+        " $\\mathbb{Q}$."
+    ),
     "The series $\\sum_{<n>=1}^\\infty \\frac{<n>^#1}{#2^<n> + #3}$ is given. Does it [converge|diverge]?",
 ]
 CHOICE = re.compile(r"\[(\w[^\]]*\|[^\]]*|\+\|-)\]")
@@ -95,14 +122,21 @@ def content(dice: random.Random) -> Content:
     template = dice.choice(TEMPLATES)
     numbers = tuple(dice.randint(2, 60) for _ in range(template.count("#")))
     return Content(
-        template, numbers, tuple(dice.choice(options.split("|")) for options in re.findall(r"\[(\w[^\]]*\|[^\]]*|\+\|-)\]", template))
+        template,
+        numbers,
+        tuple(
+            dice.choice(options.split("|"))
+            for options in re.findall(r"\[(\w[^\]]*\|[^\]]*|\+\|-)\]", template)
+        ),
     )
 
 
 def changed(one: Content, dice: random.Random) -> Content:
     at = dice.randrange(len(one.numbers))
     return Content(
-        one.template, tuple(number + dice.randint(1, 3) * (place == at) for place, number in enumerate(one.numbers)), one.choices
+        one.template,
+        tuple(number + dice.randint(1, 3) * (place == at) for place, number in enumerate(one.numbers)),
+        one.choices,
     )
 
 
@@ -113,7 +147,9 @@ def said(one: Content, dice: random.Random, plain: bool = False) -> str:
     text = re.sub(r"#(\d)", lambda m: str(one.numbers[int(m[1]) - 1]), text)
     for letter, names in NAMES.items():
         text = text.replace(f"<{letter}>", letter if plain else dice.choice(names))
-    text = text.replace("(Find)", FIND[0] if plain else dice.choice(FIND)).replace("(Prove)", PROVE[0] if plain else dice.choice(PROVE))
+    text = text.replace("(Find)", FIND[0] if plain else dice.choice(FIND)).replace(
+        "(Prove)", PROVE[0] if plain else dice.choice(PROVE)
+    )
     if plain:
         return text
     *given, question = re.split(r"(?<=\.) ", text)
@@ -141,7 +177,9 @@ def repeated(row: str, dice: random.Random) -> tuple[str, str]:
         return typeset(row, dice), way
     if way == "framed":
         return f"Read the following text with care, and answer in full sentences. {row}", way
-    return (row, way) if way == "as it is" else (re.sub(r"\d+", lambda m: str(int(m[0]) + 1), row, count=1), way)
+    return (
+        (row, way) if way == "as it is" else (re.sub(r"\d+", lambda m: str(int(m[0]) + 1), row, count=1), way)
+    )
 
 
 def problems_of(count: int, rows: list[str], dice: random.Random) -> list[tuple[str, Any, str]]:
@@ -174,7 +212,9 @@ def main(count: int) -> None:
     dice = random.Random(20)
     rows = list(dict.fromkeys(story(dice) for _ in range(5_000)))
     made = problems_of(count, rows, dice)
-    batches = [{"problem": [text for text, _, _ in made[start : start + 1000]]} for start in range(0, count, 1000)]
+    batches = [
+        {"problem": [text for text, _, _ in made[start : start + 1000]]} for start in range(0, count, 1000)
+    ]
     marks = [(time.perf_counter(), peak())]
     signed = [Signature()(batch) for batch in batches]
     marks.append((time.perf_counter(), peak()))
@@ -188,24 +228,41 @@ def main(count: int) -> None:
         stage = Decontaminate((loaded.benchmark,))
         hits = [hit for batch in batches for hit in stage(batch)["contaminated_by"]]
     marks.append((time.perf_counter(), peak()))
-    (signature, fold_, clean), (_, folded, cleaned) = zip(*((b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)), strict=True)
+    (signature, fold_, clean), (_, folded, cleaned) = zip(
+        *((b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)), strict=True
+    )
     contaminated = judged_hits(made, hits)
     kept = {
         "problems": count, "rows": len(rows), "seconds": {"signature": signature, "near_duplicates": fold_, "decontaminate": clean},
         "megabytes": {"near_duplicates": folded, "decontaminate": cleaned, "peak": marks[-1][1]}, "find_milliseconds": finds,
         "near_duplicates": near_duplicates, "contaminated": contaminated,
     }  # fmt: skip
-    took = f"a find takes {finds['mean']:.2f} ms in the mean, 999 of 1,000 at most {finds['most']:.2f}, the slowest {finds['slowest']:.1f}"
-    print(f"{count:,} problems: signed in {signature:.1f} s, near-duplicates in {fold_:.1f} s ({folded:.0f} MB; {took})")
-    print(f"decontaminated against {len(rows):,} rows in {clean:.1f} s ({cleaned:.0f} MB); peak {marks[-1][1]:.0f} MB")
+    took = (
+        f"a find takes {finds['mean']:.2f} ms in the mean, 999 of 1,000 at most {finds['most']:.2f}, the"
+        f" slowest {finds['slowest']:.1f}"
+    )
+    print(
+        f"{count:,} problems: signed in {signature:.1f} s, near-duplicates in {fold_:.1f} s ({folded:.0f} MB;"
+        f" {took})"
+    )
+    print(
+        f"decontaminated against {len(rows):,} rows in {clean:.1f} s ({cleaned:.0f} MB); peak"
+        f" {marks[-1][1]:.0f} MB"
+    )
     print(f"near-duplicates {near_duplicates}\nbenchmark rows {contaminated}")
     results.record("duplicates", kept)
 
 
-def fold(made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]) -> tuple[dict[str, int], dict[str, float]]:
+def fold(
+    made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]
+) -> tuple[dict[str, int], dict[str, float]]:
     """The selection's fold: what was found, missed and wrong, and how long a find takes, in milliseconds."""
     near_duplicates, first, counts, times = NearDuplicates(), dict[Any, str](), Counter[str](), list[float]()
-    rows = ({name: values[row] for name, values in batch.items()} for batch in signed for row in range(len(batch["problem"])))
+    rows = (
+        {name: values[row] for name, values in batch.items()}
+        for batch in signed
+        for row in range(len(batch["problem"]))
+    )
     for number, (row, (text, says, _)) in enumerate(zip(rows, made, strict=True)):
         began = time.perf_counter()
         found = near_duplicates.find(row)

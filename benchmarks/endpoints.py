@@ -1,7 +1,9 @@
-"""Tokens a second over real servers, by a plain client. Run: endpoints.py MODEL [REQUESTS] [ROUNDS] (default 160 2), on a CPU.
+"""Tokens a second over real servers, by a plain client. Run: endpoints.py MODEL [REQUESTS] [ROUNDS] (default
+160 2), on a CPU.
 
-Two servers of the model on this machine, and the same requests with skewed lengths twice a round, in turn: by a plain aiohttp client that
-sends all of them at once, every other one to either server, and by an Endpoint. The servers and their caches are the same for both.
+Two servers of the model on this machine, and the same requests with skewed lengths twice a round, in turn: by
+a plain aiohttp client that sends all of them at once, every other one to either server, and by an Endpoint.
+The servers and their caches are the same for both.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ def requests(model: Model, count: int) -> Asked:
     dice, chat = random.Random(4), chat_of(model)
     turns = [list(chat.pre_query_prefix(domain.system)) for domain in DOMAINS.values()]
     bounds = [int(8 * 4 ** dice.random()) for _ in range(count)]
-    return [(turns[at % len(turns)], Sampling(temperature=1.0, min_p=0.1, max_tokens=bound), at) for at, bound in enumerate(bounds)]
+    return [
+        (turns[at % len(turns)], Sampling(temperature=1.0, min_p=0.1, max_tokens=bound), at)
+        for at, bound in enumerate(bounds)
+    ]
 
 
 def plain(urls: list[str], served: str, asked: Asked) -> float:
@@ -41,7 +46,9 @@ def plain(urls: list[str], served: str, asked: Asked) -> float:
 
     async def ask(session: aiohttp.ClientSession, at: int) -> int:
         headers = {"Content-Type": "application/json"}
-        async with session.post(f"{urls[at % len(urls)]}/completions", data=bodies[at], headers=headers) as response:
+        async with session.post(
+            f"{urls[at % len(urls)]}/completions", data=bodies[at], headers=headers
+        ) as response:
             answer: dict[str, Any] = await response.json()
             return int(answer["usage"]["completion_tokens"])
 
@@ -68,7 +75,9 @@ def main(folder: str, count: int = 160, rounds: int = 2) -> None:
     asked = requests(model, count)
     rates: dict[str, list[float]] = {"plain": [], "endpoint": []}
     with tempfile.TemporaryDirectory() as logs, ExitStack() as stack:
-        servers = [stack.enter_context(VLLMServer(Path(model.source), Path(logs, str(at)))) for at in range(2)]
+        servers = [
+            stack.enter_context(VLLMServer(Path(model.source), Path(logs, str(at)))) for at in range(2)
+        ]
         urls = [server.ready().url for server in servers]
         plain(urls, model.source, asked[:16])  # the first requests of a server are slow
         for _ in range(rounds):

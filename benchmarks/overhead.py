@@ -1,7 +1,9 @@
-"""What this package itself costs: a whole build over an engine that answers at once. Run: overhead.py MODEL [ROWS ...] (default 5000 44000).
+"""What this package itself costs: a whole build over an engine that answers at once. Run: overhead.py MODEL
+[ROWS ...] (default 5000 44000).
 
-k = 5, answers of about 4 kB, six domains in the original's proportions. Prints rows a second and peak memory for each size, each measured
-in a process of its own, and where the time goes. MODEL gives the tokenizer; it is not loaded.
+k = 5, answers of about 4 kB, six domains in the original's proportions. Prints rows a second and peak memory
+for each size, each measured in a process of its own, and where the time goes. MODEL gives the tokenizer; it
+is not loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, 
 from magpie_hf.engines.journal import Journal, current, keeping
 from magpie_hf.scorers.judge import RATINGS
 
-PARAGRAPH = "Let $G$ be a finite group and let $H \\le G$ be a subgroup of index $n$; then $|G| = n\\,|H|$ by Lagrange's theorem. "
+PARAGRAPH = (
+    "Let $G$ be a finite group and let $H \\le G$ be a subgroup of index $n$; then $|G| = n\\,|H|$ by"
+    " Lagrange's theorem. "
+)
 
 
 def recipe(model_folder: str, rows: int) -> Recipe:
@@ -43,12 +48,16 @@ def recipe(model_folder: str, rows: int) -> Recipe:
         return Completion(f"No. {seed}. {PARAGRAPH * 38}\\boxed{{{seed % 7}}}", "stop", 200, 30 * 38)
 
     engine = FakeEngine(model, reply)
-    domains = tuple(replace(domain, count=max(1, round(domain.count * rows / 44_000))) for domain in DOMAINS.values())
+    domains = tuple(
+        replace(domain, count=max(1, round(domain.count * rows / 44_000))) for domain in DOMAINS.values()
+    )
     return Recipe(engine, engine, Judge(engine), domains, k=5)
 
 
 def measure(model: str, rows: int, out: str) -> dict[str, float]:
-    """Seconds and peak memory of a build in this process, and the seconds of its two largest parts, each measured alone on a sample."""
+    """Seconds and peak memory of a build in this process, and the seconds of its two largest parts, each
+    measured alone on a sample.
+    """
     made = recipe(model, rows)
     began = time.perf_counter()
     datasets = build(made, out)
@@ -67,7 +76,10 @@ def measure(model: str, rows: int, out: str) -> dict[str, float]:
 def parts(made: Recipe, rows: Dataset, folder: Path) -> tuple[float, float]:
     """Seconds a row for token ids of all prompts, and for keeping all answers in a journal."""
     chat, size = chat_of(made.generator.model), 64
-    problems, responses = rows["problem"][:size], [one["response"] or "" for row in rows["candidates"][:size] for one in row]
+    problems, responses = (
+        rows["problem"][:size],
+        [one["response"] or "" for row in rows["candidates"][:size] for one in row],
+    )
     began = time.perf_counter()
     made.scorer._prompts([problem for problem in problems for _ in range(made.k)], responses)  # type: ignore[attr-defined]
     for _ in range(2):
@@ -80,7 +92,12 @@ def parts(made: Recipe, rows: Dataset, folder: Path) -> tuple[float, float]:
 
 
 def in_a_process_of_its_own(model: str, rows: int, out: str) -> dict[str, float]:
-    done = subprocess.run([sys.executable, __file__, "--one", model, str(rows), out], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", model, str(rows), out],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
@@ -92,9 +109,17 @@ def main(model: str, sizes: list[int]) -> None:
             result = in_a_process_of_its_own(model, rows, str(Path(folder) / "out"))
         speed = rows / result["seconds"]
         measured.append({"rows": rows, "rows_per_second": speed, "peak": result["peak"]})
-        shares = f"{result['tokenizing']:.0%} of the time for token ids, {result['journal']:.0%} for the journal, each alone"
-        print(f"{rows:>7,} rows: {speed:8.1f} rows a second, peak {result['peak']:7.0f} MB; {shares}", flush=True)
-    results.record("overhead", {"sizes": measured, "tokenizing": result["tokenizing"], "journal": result["journal"]})
+        shares = (
+            f"{result['tokenizing']:.0%} of the time for token ids, {result['journal']:.0%} for the journal,"
+            " each alone"
+        )
+        print(
+            f"{rows:>7,} rows: {speed:8.1f} rows a second, peak {result['peak']:7.0f} MB; {shares}",
+            flush=True,
+        )
+    results.record(
+        "overhead", {"sizes": measured, "tokenizing": result["tokenizing"], "journal": result["journal"]}
+    )
 
 
 if __name__ == "__main__":

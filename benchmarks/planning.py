@@ -1,7 +1,9 @@
-"""How well a measurement foretells a build, on real vLLM. Run: planning.py MODEL (fifteen minutes on two CPU cores).
+"""How well a measurement foretells a build, on real vLLM. Run: planning.py MODEL (fifteen minutes on two CPU
+cores).
 
-Two builds of different shape: each is measured with a few problems (`magpie-hf plan --measure`), and then built to its end in the same folder.
-Prints the seconds that the build took by those that the plan had foreseen, the plan's range, and the same ratio of tokens.
+Two builds of different shape: each is measured with a few problems (`magpie-hf plan --measure`), and then
+built to its end in the same folder. Prints the seconds that the build took by those that the plan had
+foreseen, the plan's range, and the same ratio of tokens.
 """
 
 from __future__ import annotations
@@ -20,8 +22,14 @@ import results
 # The small model labels almost by chance; and bfloat16 takes four times as long on CPUs without AVX-512.
 ALL = "--off-topic keep --unsolvable keep --min-quality 'very poor' --dtype float32"
 SETTINGS = {
-    "2 domains, 24 problems, k 3": ("--domains algebra,geometry --count 24 --k 3 --instruction-max-tokens 96 --max-tokens 256", 6),
-    "1 domain, 40 problems, k 2": ("--domains statistics --count 40 --k 2 --instruction-max-tokens 96 --max-tokens 160", 8),
+    "2 domains, 24 problems, k 3": (
+        "--domains algebra,geometry --count 24 --k 3 --instruction-max-tokens 96 --max-tokens 256",
+        6,
+    ),
+    "1 domain, 40 problems, k 2": (
+        "--domains statistics --count 40 --k 2 --instruction-max-tokens 96 --max-tokens 160",
+        8,
+    ),
 }
 
 
@@ -29,14 +37,23 @@ def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]
     """What was foreseen after a measurement, and what came."""
     options = ["--model", model, "--out", str(out), *shlex.split(words), *shlex.split(ALL)]
     command = [sys.executable, "-m", "magpie_hf"]
-    said = subprocess.run([*command, "plan", *options, "--measure", str(problems), "--json"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [*command, "plan", *options, "--measure", str(problems), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     low, likely, high = json.loads(said.stdout)["seconds"]["left"]
     began = time.monotonic()
-    done = subprocess.run([*command, "build", *options, "--quiet"], stdout=subprocess.DEVNULL, check=False).returncode
+    done = subprocess.run(
+        [*command, "build", *options, "--quiet"], stdout=subprocess.DEVNULL, check=False
+    ).returncode
     took = time.monotonic() - began
     if done not in (0, 3):  # 3: a split is empty, as a few rows of a small model may leave it
         sys.exit(f"the build ended with {done}")
-    compared = subprocess.run([*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, check=True)
+    compared = subprocess.run(
+        [*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, check=True
+    )
     tokens = [one for one in json.loads(compared.stdout)["numbers"] if one["unit"] == "tokens"]
     return {
         "measured": problems,
@@ -49,7 +66,10 @@ def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]
 
 def main(model: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        made = {name: measured(model, words, problems, Path(folder) / str(problems)) for name, (words, problems) in SETTINGS.items()}
+        made = {
+            name: measured(model, words, problems, Path(folder) / str(problems))
+            for name, (words, problems) in SETTINGS.items()
+        }
     results.record("planning", made)
     print(json.dumps(made, indent=2))
 

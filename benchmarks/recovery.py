@@ -1,7 +1,8 @@
 """How long a dead engine keeps a build waiting, on real vLLM. Run: recovery.py MODEL [DEATHS] (default 3).
 
-AsyncLLM's core process is killed with 64 requests in flight. Prints the seconds until the next answer (of one token) is there, by the
-seconds that a plain start of the same engine takes to its first token: what is above 1 is what the recovery itself costs.
+AsyncLLM's core process is killed with 64 requests in flight. Prints the seconds until the next answer (of one
+token) is there, by the seconds that a plain start of the same engine takes to its first token: what is above
+1 is what the recovery itself costs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ def main(model: str, deaths: int) -> None:
     start = time.perf_counter() - began
     measured = []
     for death in range(deaths):
-        futures = [engine.submit([1, 2, 3, number], Sampling(max_tokens=200, min_p=0.1), number) for number in range(64)]
+        futures = [
+            engine.submit([1, 2, 3, number], Sampling(max_tokens=200, min_p=0.1), number)
+            for number in range(64)
+        ]
         time.sleep(2)
         last = [engine.submit([1, 2, number], Sampling(max_tokens=1), death) for number in range(8)]
         for pid in cores():
@@ -40,11 +44,18 @@ def main(model: str, deaths: int) -> None:
             time.sleep(0.01)
         measured.append(time.perf_counter() - killed)
         finished = sum(future.result().finish_reason in ("stop", "length") for future in futures)
-        print(f"death {death + 1}: {measured[-1]:.1f} s to the next token; {finished} of 64 requests in flight finished", flush=True)
+        print(
+            f"death {death + 1}: {measured[-1]:.1f} s to the next token; {finished} of 64 requests in flight"
+            " finished",
+            flush=True,
+        )
     engine.close()
     ratio = statistics.mean(measured) / start
     print(f"a plain start takes {start:.1f} s to the first token: ratio {ratio:.2f}")
-    results.record("recovery", {"deaths": deaths, "seconds": statistics.mean(measured), "start_seconds": start, "ratio": ratio})
+    results.record(
+        "recovery",
+        {"deaths": deaths, "seconds": statistics.mean(measured), "start_seconds": start, "ratio": ratio},
+    )
 
 
 if __name__ == "__main__":

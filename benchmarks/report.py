@@ -1,9 +1,10 @@
-"""What the report costs at full size. Run: report.py [PROBLEMS] (default 44000). Needs Chromium; no model, no engine.
+"""What the report costs at full size. Run: report.py [PROBLEMS] (default 44000). Needs Chromium; no model, no
+engine.
 
-A finished build is written directly, with answers of the length of a reasoning model's (of what the report does not read, the message
-lists, nothing), then reported and opened. Prints seconds of writing the report (by the clock, and of processors), its peak memory and
-megabytes, and in the browser the seconds to the first picture, until everything works, to open the last row, and to search all problems
-and all texts.
+A finished build is written directly, with answers of the length of a reasoning model's (of what the report
+does not read, the message lists, nothing), then reported and opened. Prints seconds of writing the report (by
+the clock, and of processors), its peak memory and megabytes, and in the browser the seconds to the first
+picture, until everything works, to open the last row, and to search all problems and all texts.
 """
 
 from __future__ import annotations
@@ -33,7 +34,14 @@ from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES
 from magpie_hf.schema import CANDIDATES, DROPPED, PUBLISHED
 
 K = 5
-CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+CHROMIUM = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 _WORDS = """we the of a that is to and in for let be so then this hence since which by with consider note wait actually check first second
 both sides equation expression factor root integral sum product term value therefore because suppose assume substitute simplify obtain
 gives expanding comparing coefficients implies positive negative integer prime even odd bounded monotone converges diverges angle radius
@@ -52,7 +60,9 @@ def prose(dice: random.Random, size: int) -> str:
     parts, length = [], 0
     while length < size:
         words = " ".join(dice.choices(_WORDS, k=dice.randint(6, 16))).capitalize()
-        formula = dice.choice(_FORMULAS).format(a=dice.randint(2, 9), b=dice.randint(2, 99), c=dice.randint(10, 9999))
+        formula = dice.choice(_FORMULAS).format(
+            a=dice.randint(2, 9), b=dice.randint(2, 99), c=dice.randint(10, 9999)
+        )
         parts.append(f"{words} {formula}.{' ' if dice.random() < 0.7 else chr(10) * 2}")
         length += len(parts[-1])
     return "".join(parts)
@@ -71,7 +81,10 @@ class Maker:
         return self.text[start : start + size].partition(" ")[2]
 
     def turn(self, answer: int) -> str:
-        return f"<think>\n{self.slice(4000)}\n</think>\n\n{self.slice(1000)} The answer is $\\boxed{{{answer}}}$."
+        return (
+            f"<think>\n{self.slice(4000)}\n</think>\n\n{self.slice(1000)} The answer is"
+            f" $\\boxed{{{answer}}}$."
+        )
 
     def tags(self, domain: str) -> dict[str, str]:
         pick = self.dice.choices
@@ -86,7 +99,9 @@ class Maker:
     def candidates(self, identity: str, domain: str, number: int) -> dict[str, Any]:
         """A row of `candidates`."""
         answers = self.dice.choices((number, number + 1, number * 2), (6, 2, 1), k=K)
-        classes = [sorted(set(answers), key=lambda one: (-answers.count(one), one)).index(one) for one in answers]
+        classes = [
+            sorted(set(answers), key=lambda one: (-answers.count(one), one)).index(one) for one in answers
+        ]
         scores = [round(self.dice.gauss(2.0 if one == 0 else 1.2, 0.8), 4) for one in classes]
         majority_share = classes.count(0) / K
         high, low = max(range(K), key=scores.__getitem__), min(range(K), key=scores.__getitem__)
@@ -175,7 +190,16 @@ def build_folder(folder: Path, problems: int) -> None:
 
 
 def _dropped(make: Maker, key: str, count: int) -> Iterator[dict[str, Any]]:
-    reasons = ("near_duplicate", "off_topic", "difficulty", "quality", "length", "unsolvable", "contains_solution", "contaminated")
+    reasons = (
+        "near_duplicate",
+        "off_topic",
+        "difficulty",
+        "quality",
+        "length",
+        "unsolvable",
+        "contains_solution",
+        "contaminated",
+    )
     for number in range(int(count * 1.7)):
         (reason,) = make.dice.choices(reasons, (30, 20, 15, 12, 9, 7, 5, 2))
         text = f"{problem(10**6 + number)} {make.slice(200)}"
@@ -202,8 +226,19 @@ def _write(file: Path, features: Features, rows: Iterator[dict[str, Any]]) -> st
 
 
 def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], files: list[str]) -> None:
-    sampling = {"temperature": 0.6, "top_p": 0.95, "min_p": 0.1, "max_tokens": 8192, "repetition_penalty": 1.0}
-    model = {"name": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "revision": "711ad2ea", "dtype": "bfloat16", "licence": None}
+    sampling = {
+        "temperature": 0.6,
+        "top_p": 0.95,
+        "min_p": 0.1,
+        "max_tokens": 8192,
+        "repetition_penalty": 1.0,
+    }
+    model = {
+        "name": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
+        "revision": "711ad2ea",
+        "dtype": "bfloat16",
+        "licence": None,
+    }
     provenance = {
         "format": 1,
         "models": [{**model, "steps": ["problems", "answers", "labels", "scores"]}],
@@ -217,8 +252,19 @@ def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], file
         "benchmarks": [], "not_checked": [], "versions": {"magpie-hf": "0.1.0"},
     }  # fmt: skip
     pipeline = {key: {"count": count, "samples": {}, "answers": {}} for key, count in counts.items()}
-    record = {"created": 0, "name": model["name"], "model": model["revision"], "seed": 0, "pipeline": pipeline, "finished": "yes"}
-    kept = {"provenance": provenance, "samples": samples, "build": {**record, "sums": dict.fromkeys(files, "")}}
+    record = {
+        "created": 0,
+        "name": model["name"],
+        "model": model["revision"],
+        "seed": 0,
+        "pipeline": pipeline,
+        "finished": "yes",
+    }
+    kept = {
+        "provenance": provenance,
+        "samples": samples,
+        "build": {**record, "sums": dict.fromkeys(files, "")},
+    }
     for name, values in kept.items():
         (folder / "run" / f"{name}.json").write_text(json.dumps(values))
     (folder / "run" / "speed.jsonl").write_text("".join(json.dumps(event) + "\n" for event in _speed()))
@@ -243,7 +289,9 @@ def _speed() -> Iterator[dict[str, Any]]:
 
 
 def written(folder: Path, file: Path) -> dict[str, float]:
-    """Seconds of the command, by the clock and of processors, and megabytes of its memory at most and of its file."""
+    """Seconds of the command, by the clock and of processors, and megabytes of its memory at most and of its
+    file.
+    """
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-m", "magpie_hf", "report", str(folder), "--out", str(file)], check=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -267,9 +315,13 @@ def opened(file: Path) -> dict[str, float]:
                 first_picture: (performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0) / 1000})"""
         )
         page.wait_for_load_state("load")
-        seen["whole"] = page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart") / 1000
+        seen["whole"] = (
+            page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart") / 1000
+        )
         page.keyboard.press("2")
-        seen["last_row"] = _timed(page, lambda: page.keyboard.press("End"), "#rows[data-rendered]:not([data-rendered=''])")
+        seen["last_row"] = _timed(
+            page, lambda: page.keyboard.press("End"), "#rows[data-rendered]:not([data-rendered=''])"
+        )
         seen["search"] = _searched(page, "hilbert space of rank")
         page.check("#everywhere")
         seen["search_everything"] = _searched(page, "comparing coefficients implies")
@@ -289,7 +341,8 @@ def _searched(page: Page, text: str) -> float:
     began = time.perf_counter()
     page.fill("#search", text)
     page.wait_for_function(
-        "before => { const now = document.getElementById('found').textContent; return now !== before && !now.includes('…'); }",
+        "before => { const now = document.getElementById('found').textContent; return now !== before &&"
+        " !now.includes('…'); }",
         arg=before,
         timeout=300_000,
     )

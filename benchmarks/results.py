@@ -1,4 +1,6 @@
-"""What the benchmarks measured last (results.json), and the README's table of it. Run: results.py, which prints the table."""
+"""What the benchmarks measured last (results.json), and the README's table of it. Run: results.py, which
+prints the table.
+"""
 
 from __future__ import annotations
 
@@ -21,43 +23,76 @@ def table() -> str:
     kept = json.loads(FILE.read_text())
     head = ["| benchmark | measures | result |", "|---|---|---|"]
     rows = [(name, *row) for name, lines in LINES.items() for row in lines(kept[name])]
-    named = [(f"`{name}.py`" if at == 0 or rows[at - 1][0] != name else "", what, value) for at, (name, what, value) in enumerate(rows)]
+    named = [
+        (f"`{name}.py`" if at == 0 or rows[at - 1][0] != name else "", what, value)
+        for at, (name, what, value) in enumerate(rows)
+    ]
     return "\n".join([*head, *(f"| {name} | {what} | {value} |" for name, what, value in named)])
 
 
 def _saturation(kept: dict[str, Any]) -> Iterator[Line]:
     ratio = kept["ratios"]
-    yield f"generated tokens a second of a whole build of {kept['rows']} samples, by the best use of the machine", f"{ratio['build']:.2f}"
+    yield (
+        (
+            f"generated tokens a second of a whole build of {kept['rows']} samples, by the best use of the"
+            " machine"
+        ),
+        f"{ratio['build']:.2f}",
+    )
     yield "the same for a build that is killed half-way and resumed", f"{ratio['killed_and_resumed']:.2f}"
-    yield "the original's loop: batches of 128, k calls; its models' loading not counted", f"{ratio['batches_of_128']:.2f}"
+    yield (
+        "the original's loop: batches of 128, k calls; its models' loading not counted",
+        f"{ratio['batches_of_128']:.2f}",
+    )
     yield "the same with loading", f"{ratio['batches_of_128_with_loading']:.2f}"
     yield "its batches of 4, and of 2", f"{ratio['batches_of_4']:.2f}, {ratio['batches_of_2']:.2f}"
 
 
 def _overhead(kept: dict[str, Any]) -> Iterator[Line]:
     small, large = kept["sizes"]
-    yield f"rows a second at {large['rows']:,} rows over an engine that answers at once", f"{large['rows_per_second']:.0f}"
-    yield f"peak memory at {large['rows']:,} rows by that at {small['rows']:,}", f"{large['peak'] / small['peak']:.2f}"
+    yield (
+        f"rows a second at {large['rows']:,} rows over an engine that answers at once",
+        f"{large['rows_per_second']:.0f}",
+    )
+    yield (
+        f"peak memory at {large['rows']:,} rows by that at {small['rows']:,}",
+        f"{large['peak'] / small['peak']:.2f}",
+    )
 
 
 def _resume(kept: dict[str, Any]) -> Iterator[Line]:
     yield f"a finished build of {kept['rows']:,} rows, run again", f"{kept['again_seconds']:.0f} s"
     for kill in kept["kills"]:
-        asked = f"killed at {kill['at']:.0%} of {kept['requests']:,} requests: asked twice, and of these finished a second before"
+        asked = (
+            f"killed at {kill['at']:.0%} of {kept['requests']:,} requests: asked twice, and of these finished"
+            " a second before"
+        )
         yield asked, f"{kill['twice']}, {kill['old']}"
 
 
 def _selection(kept: dict[str, Any]) -> Iterator[Line]:
-    made = f"{kept['problems']:,} accepted problems of {kept['samples']:,} samples ({kept['problems'] / kept['samples']:.0%})"
-    yield f"{made} by an engine that answers at once: seconds, and again", f"{kept['seconds']:.0f}, {kept['again_seconds']:.0f}"
-    yield f"the same, killed {kept['kills']} times and cut otherwise", "the same set" if kept["same"] else "another set"
+    made = (
+        f"{kept['problems']:,} accepted problems of {kept['samples']:,} samples"
+        f" ({kept['problems'] / kept['samples']:.0%})"
+    )
+    yield (
+        f"{made} by an engine that answers at once: seconds, and again",
+        f"{kept['seconds']:.0f}, {kept['again_seconds']:.0f}",
+    )
+    yield (
+        f"the same, killed {kept['kills']} times and cut otherwise",
+        "the same set" if kept["same"] else "another set",
+    )
 
 
 def _duplicates(kept: dict[str, Any]) -> Iterator[Line]:
     seconds, near_duplicates, contaminated = kept["seconds"], kept["near_duplicates"], kept["contaminated"]
     steps = f"{seconds['signature']:.0f}, {seconds['near_duplicates']:.0f}, {seconds['decontaminate']:.0f}"
     yield (
-        f"{kept['problems']:,} constructed problems signed, near-duplicates found, {kept['rows']:,} benchmark rows looked for: seconds",
+        (
+            f"{kept['problems']:,} constructed problems signed, near-duplicates found, {kept['rows']:,}"
+            " benchmark rows looked for: seconds"
+        ),
         steps,
     )
     yield (
@@ -79,12 +114,18 @@ def _endpoints(kept: dict[str, Any]) -> Iterator[Line]:
 
 def _scaling(kept: dict[str, Any]) -> Iterator[Line]:
     both = f"{kept['equal']['8']:.2f}, {kept['one_slower']:.2f}"
-    yield "8 equal servers that are bounded in rate, and one of them at half speed, by the sum of their rates", both
+    yield (
+        "8 equal servers that are bounded in rate, and one of them at half speed, by the sum of their rates",
+        both,
+    )
 
 
 def _scoring(kept: dict[str, Any]) -> Iterator[Line]:
     ratios = f"{kept['classifier']['ratio']:.1f}, {kept['armorm']['ratio']:.1f}"
-    yield "candidates a second by one-by-one scoring with transformers: a classifier, and ArmoRM's layout", ratios
+    yield (
+        "candidates a second by one-by-one scoring with transformers: a classifier, and ArmoRM's layout",
+        ratios,
+    )
 
 
 def _verification(kept: dict[str, Any]) -> Iterator[Line]:
@@ -96,7 +137,10 @@ def _verification(kept: dict[str, Any]) -> Iterator[Line]:
 
 
 def _report(kept: dict[str, Any]) -> Iterator[Line]:
-    made, seen = f"{kept['problems']:,} problems x 6 long answers as a page: processor seconds, megabytes", kept["browser"]
+    made, seen = (
+        f"{kept['problems']:,} problems x 6 long answers as a page: processor seconds, megabytes",
+        kept["browser"],
+    )
     yield made, f"{kept['processor_seconds']:.0f}, {kept['megabytes']:.0f}"
     opened = f"{seen['interactive']:.1f}, {seen['last_row']:.1f}, {seen['search']:.1f}"
     yield "seconds in Chromium until it works, to the last row, and to search all problems", opened
@@ -104,7 +148,10 @@ def _report(kept: dict[str, Any]) -> Iterator[Line]:
 
 def _planning(kept: dict[str, Any]) -> Iterator[Line]:
     for name, one in kept.items():
-        what = f"{name}: seconds of a build by those that a measurement of {one['measured']} problems a domain foresaw; tokens"
+        what = (
+            f"{name}: seconds of a build by those that a measurement of {one['measured']} problems a domain"
+            " foresaw; tokens"
+        )
         yield what, f"{one['ratio']:.2f}, {one['tokens']:.2f}"
 
 

@@ -1,8 +1,9 @@
-"""What a second start costs. Run: resume.py MODEL [ROWS] (default 44000). The engine answers at once; MODEL gives the tokenizer.
+"""What a second start costs. Run: resume.py MODEL [ROWS] (default 44000). The engine answers at once; MODEL
+gives the tokenizer.
 
-Prints the seconds of a finished build that is run again, and for builds that are killed (kill -9) at 10, 50 and 90 % how many requests
-were asked twice, as the engine counts them: all, and those that it had finished more than a second before the kill, of which there must
-be none.
+Prints the seconds of a finished build that is run again, and for builds that are killed (kill -9) at 10, 50
+and 90 % how many requests were asked twice, as the engine counts them: all, and those that it had finished
+more than a second before the kill, of which there must be none.
 """
 
 from __future__ import annotations
@@ -69,19 +70,34 @@ def killed(model: str, rows: int, share: float, total: int, folder: Path) -> dic
 def main(model: str, rows: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [sys.executable, __file__, "--one", model, str(rows), str(folder / "out"), str(folder / "log")]
+        command = [
+            sys.executable,
+            __file__,
+            "--one",
+            model,
+            str(rows),
+            str(folder / "out"),
+            str(folder / "log"),
+        ]
         subprocess.run(command, check=True)
         total = len(asked(folder / "log"))
         began = time.perf_counter()
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - began
         assert len(asked(folder / "log")) == total
-    print(f"a finished build of {rows:,} rows ({total:,} requests), run again: {seconds:.1f} s with the start of Python", flush=True)
+    print(
+        f"a finished build of {rows:,} rows ({total:,} requests), run again: {seconds:.1f} s with the start"
+        " of Python",
+        flush=True,
+    )
     kills = []
     for share in (0.1, 0.5, 0.9):
         with tempfile.TemporaryDirectory() as name:
             kills.append(killed(model, rows, share, total, Path(name)))
-        print("killed at {at:.0%}: {twice} requests asked twice, {old} of them finished more than a second before".format(**kills[-1]))
+        print(
+            "killed at {at:.0%}: {twice} requests asked twice, {old} of them finished more than a second"
+            " before".format(**kills[-1])
+        )
     results.record("resume", {"rows": rows, "requests": total, "again_seconds": seconds, "kills": kills})
 
 

@@ -38,7 +38,8 @@ def problem(number: int) -> str:
     }
     text = dice.choice(_TASKS).format(**words)
     more = (
-        f"Here the {dice.choice(_ADJECTIVES)} {dice.choice(_SUBJECTS)} of rank {dice.randint(2, 10**6)} acts on a {dice.choice(_SUBJECTS)}."
+        f"Here the {dice.choice(_ADJECTIVES)} {dice.choice(_SUBJECTS)} of rank {dice.randint(2, 10**6)} acts"
+        f" on a {dice.choice(_SUBJECTS)}."
     )
     return f"{more} {text}{'' if text[-1] == '?' else '.'}"
 

@@ -1,11 +1,13 @@
-"""How full the engine is kept, on real vLLM and this machine. Run: saturation.py MODEL [ROWS A DOMAIN] [ROUNDS] (default 80 1).
+"""How full the engine is kept, on real vLLM and this machine. Run: saturation.py MODEL [ROWS A DOMAIN]
+[ROUNDS] (default 80 1).
 
-The measure is generated tokens a second of a whole build (three domains, k = 3, skewed lengths), by the best that this machine can do
-with the same requests: all of them submitted at once to a bare LLMEngine step loop or to a bare AsyncLLM, whichever is faster. Beside it
-stand a build that is killed half-way and resumed, and the original's loop: a process a stage, batches with a barrier after each, the k
-candidates in k calls. Every way runs in a process of its own, in turn, round by round, the step loop both before and after the killed
-build, since a machine's speed drifts; loading a model is not counted, but for the loop it is told. The slow ways run on a part of the
-rows (SHARE_OF_ROWS).
+The measure is generated tokens a second of a whole build (three domains, k = 3, skewed lengths), by the best
+that this machine can do with the same requests: all of them submitted at once to a bare LLMEngine step loop
+or to a bare AsyncLLM, whichever is faster. Beside it stand a build that is killed half-way and resumed, and
+the original's loop: a process a stage, batches with a barrier after each, the k candidates in k calls. Every
+way runs in a process of its own, in turn, round by round, the step loop both before and after the killed
+build, since a machine's speed drifts; loading a model is not counted, but for the loop it is told. The slow
+ways run on a part of the rows (SHARE_OF_ROWS).
 """
 
 from __future__ import annotations
@@ -36,7 +38,12 @@ from magpie_hf.run.status import status
 BOUNDS = {"instruction": 96, "response": 160, "candidate": 160}
 STAGES = ("instruction", "response", "candidate", "judge")
 K = 3
-SHARE_OF_ROWS = {"asyncllm": 4, "batches of 128": 4, "batches of 4": 8, "batches of 2": 8}  # every so many rows
+SHARE_OF_ROWS = {
+    "asyncllm": 4,
+    "batches of 128": 4,
+    "batches of 4": 8,
+    "batches of 2": 8,
+}  # every so many rows
 Asked = tuple[list[int], Sampling, int]
 ASKED: list[tuple[Sequence[int], Sampling, int, Future[Completion]]] = []
 
@@ -56,13 +63,19 @@ def engine_of(model: str) -> Recorded:
 
 
 def pipeline(model: str, rows: int, folder: Path) -> dict[str, float]:
-    """A build in `folder`; what it asked lies in `folder/requests` afterwards, and the moment it began in `folder/began`."""
+    """A build in `folder`; what it asked lies in `folder/requests` afterwards, and the moment it began in
+    `folder/began`.
+    """
     engine = engine_of(model)
-    engine.complete([[1, 2, 3]], Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0])  # the first one costs seconds
+    engine.complete(
+        [[1, 2, 3]], Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0]
+    )  # the first one costs seconds
     ASKED.clear()
     domains = []
     for key in ("algebra", "statistics", "discrete"):
-        steps = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in BOUNDS.items()}
+        steps = {
+            step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in BOUNDS.items()
+        }
         domains.append(replace(DOMAINS[key], count=rows, **steps))
     recipe = Recipe(engine, engine, Judge(engine), tuple(domains), k=K)
     (folder / "began").write_text(str(time.time()))
@@ -91,7 +104,12 @@ def resumed(model: str, rows: int, folder: Path, tokens: float) -> dict[str, flo
 def kept(folder: Path) -> float:
     """Generated tokens that are on the disk, in finished shards and in journals."""
     in_shards = sum(stage.tokens for stage in status(folder / "out").stages)
-    lines = [line for file in (folder / "out").rglob("*.journal") if file.exists() for line in file.read_bytes().split(b"\n")[:-1]]
+    lines = [
+        line
+        for file in (folder / "out").rglob("*.journal")
+        if file.exists()
+        for line in file.read_bytes().split(b"\n")[:-1]
+    ]
     values = [json.loads(line.partition(b" ")[2])[1] for line in lines]
     return in_shards + sum(value[3] for value in values if not value[4])
 
@@ -111,14 +129,22 @@ def asyncllm(model: str, folder: Path) -> dict[str, float]:
     from vllm import AsyncEngineArgs, AsyncLLMEngine, TokensPrompt
 
     asked: list[Asked] = pickle.loads((folder / "requests").read_bytes())
-    requests = [one for stage in STAGES for one in [one for one in asked if stage_of(one) == stage][:: SHARE_OF_ROWS["asyncllm"]]]
+    requests = [
+        one
+        for stage in STAGES
+        for one in [one for one in asked if stage_of(one) == stage][:: SHARE_OF_ROWS["asyncllm"]]
+    ]
 
     async def run() -> dict[str, float]:
-        llm = AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**engine_of(model).arguments(True), enable_log_requests=False))
+        llm = AsyncLLMEngine.from_engine_args(
+            AsyncEngineArgs(**engine_of(model).arguments(True), enable_log_requests=False)
+        )
 
         async def one(number: int, asked: Asked) -> int:
             prompt, sampling, seed = asked
-            async for output in llm.generate(TokensPrompt(prompt_token_ids=prompt), _params(sampling, seed), str(number)):
+            async for output in llm.generate(
+                TokensPrompt(prompt_token_ids=prompt), _params(sampling, seed), str(number)
+            ):
                 if output.finished:
                     return generated(asked, len(output.outputs[0].token_ids))
             raise RuntimeError("a request ended without a result")
@@ -134,13 +160,19 @@ def asyncllm(model: str, folder: Path) -> dict[str, float]:
 
 
 def loop(model: str, folder: Path, stage: str, batch: int) -> dict[str, float]:
-    """One stage of the original's loop, in batches with a barrier after each; the k candidates of a batch are k calls."""
+    """One stage of the original's loop, in batches with a barrier after each; the k candidates of a batch
+    are k calls.
+    """
     requests: list[Asked] = pickle.loads((folder / "requests").read_bytes())
     mine = [asked for asked in requests if stage_of(asked) == stage]
     every = SHARE_OF_ROWS[f"batches of {batch}"]
     if stage == "candidate":  # the k of one prompt stand side by side
         rows = [mine[start : start + K] for start in range(0, len(mine), K)][::every]
-        batches = [[row[j] for row in rows[start : start + batch]] for start in range(0, len(rows), batch) for j in range(K)]
+        batches = [
+            [row[j] for row in rows[start : start + batch]]
+            for start in range(0, len(rows), batch)
+            for j in range(K)
+        ]
     else:
         some = mine[::every]
         batches = [some[start : start + batch] for start in range(0, len(some), batch)]
@@ -175,7 +207,9 @@ class Bare:
         for batch in batches:
             asked = {str(next(self.numbers)): one for one in batch}
             for number, (prompt, sampling, seed) in asked.items():
-                self.engine.add_request(number, TokensPrompt(prompt_token_ids=prompt), _params(sampling, seed))
+                self.engine.add_request(
+                    number, TokensPrompt(prompt_token_ids=prompt), _params(sampling, seed)
+                )
             while self.engine.has_unfinished_requests():
                 for output in self.engine.step():
                     if output.finished:
@@ -184,7 +218,9 @@ class Bare:
 
 
 def child(*arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, __file__, "--one", *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, __file__, "--one", *map(str, arguments)], stdout=subprocess.PIPE, text=True
+    )
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, float]:
@@ -222,11 +258,25 @@ def main(model: str, rows: int, rounds: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             speeds = one_round(model, rows, Path(folder))
         measured.append(speeds)
-        print(f"round {number}: " + ", ".join(f"{way} {speed:.0f}" for way, speed in speeds.items()) + " tokens/s", flush=True)
+        print(
+            f"round {number}: "
+            + ", ".join(f"{way} {speed:.0f}" for way, speed in speeds.items())
+            + " tokens/s",
+            flush=True,
+        )
     ceiling = [max(speeds["step_loop"], speeds["asyncllm"]) for speeds in measured]
-    ratios = {way: statistics.mean(s[way] / best for s, best in zip(measured, ceiling, strict=True)) for way in measured[0]}
+    ratios = {
+        way: statistics.mean(s[way] / best for s, best in zip(measured, ceiling, strict=True))
+        for way in measured[0]
+    }
     results.record(
-        "saturation", {"rows": rows * 3, "rounds": rounds, "ceiling_tokens_per_second": statistics.mean(ceiling), "ratios": ratios}
+        "saturation",
+        {
+            "rows": rows * 3,
+            "rounds": rounds,
+            "ceiling_tokens_per_second": statistics.mean(ceiling),
+            "ratios": ratios,
+        },
     )
     for way, ratio in ratios.items():
         print(f"{way:<28} {ratio:.2f} of the best")

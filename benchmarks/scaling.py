@@ -1,8 +1,9 @@
-"""How work is shared out: 1, 2, 4 and 8 equal rate-limited servers, and 8 of which one has half the speed. Run: scaling.py.
+"""How work is shared out: 1, 2, 4 and 8 equal rate-limited servers, and 8 of which one has half the speed.
+Run: scaling.py.
 
-The servers are scripted ones (tests/fake_server.py) in a process of their own: each works on 8 requests at a time, for so long. The
-efficiency is the requests a second by the sum of what the servers could do, over all of the run: the time in which the bounds
-learn the servers' size, and the end, when some server is the last.
+The servers are scripted ones (tests/fake_server.py) in a process of their own: each works on 8 requests at a
+time, for so long. The efficiency is the requests a second by the sum of what the servers could do, over all
+of the run: the time in which the bounds learn the servers' size, and the end, when some server is the last.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ FAKE = Path(__file__).parent.parent / "tests" / "fake_server.py"
 def efficiency(seconds: Sequence[float]) -> float:
     """The share that is reached of the sum of the rates of servers with these seconds a request."""
     ideal = sum(SLOTS / each for each in seconds)
-    process = subprocess.Popen([sys.executable, str(FAKE), str(SLOTS), *map(str, seconds)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, str(FAKE), str(SLOTS), *map(str, seconds)], stdout=subprocess.PIPE, text=True
+    )
     try:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "config.json").write_text(json.dumps({"max_position_embeddings": 4096}))
             assert process.stdout is not None
-            engine = Endpoint(Model("fake", "sha256:0", path=folder), urls=tuple(process.stdout.readline().split()))
+            engine = Endpoint(
+                Model("fake", "sha256:0", path=folder), urls=tuple(process.stdout.readline().split())
+            )
             engine.check()
             sampling, asked = Sampling(max_tokens=64), int(ideal * RUN_SECONDS)
             began = time.monotonic()
@@ -57,7 +62,12 @@ def main() -> None:
     slower = efficiency([SECONDS] * 7 + [2 * SECONDS])
     print(f"8 servers, one of half the speed: {slower:.2f}")
     results.record(
-        "scaling", {"equal": {str(count): share for count, share in equal.items()}, "one_slower": slower, "seconds": RUN_SECONDS}
+        "scaling",
+        {
+            "equal": {str(count): share for count, share in equal.items()},
+            "one_slower": slower,
+            "seconds": RUN_SECONDS,
+        },
     )
 
 

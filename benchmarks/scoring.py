@@ -1,9 +1,10 @@
-"""Candidates a second: reward models on vLLM, all at once, against the original's way. Run: scoring.py [PROBLEMS] [ROUNDS] (default 16 2).
+"""Candidates a second: reward models on vLLM, all at once, against the original's way. Run: scoring.py
+[PROBLEMS] [ROUNDS] (default 16 2).
 
-The original scores one text after the other with transformers. Both ways score the same k = 5 candidates a problem with the same random
-models in float32 (8 layers of SmolLM2-135M's widths), in turn, round by round: a Llama with a value head, and one with ArmoRM's heads.
-The texts are new in every round, so that nothing is left from the round before. Loading is not counted. What the two ways say is
-compared as well.
+The original scores one text after the other with transformers. Both ways score the same k = 5 candidates a
+problem with the same random models in float32 (8 layers of SmolLM2-135M's widths), in turn, round by round: a
+Llama with a value head, and one with ArmoRM's heads. The texts are new in every round, so that nothing is
+left from the round before. Loading is not counted. What the two ways say is compared as well.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def checkpoint(folder: Path, gated: bool) -> tiny.Tensors:
     """Save a random model, and return its tensors."""
     torch.manual_seed(0)
     tokenizer = tiny.llama_tokenizer()
-    config = LlamaConfig(vocab_size=len(tokenizer), **{key: value for key, value in SIZES.items() if key != "torch_dtype"})
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), **{key: value for key, value in SIZES.items() if key != "torch_dtype"}
+    )
     trunk = {f"model.{name}": tensor.contiguous() for name, tensor in LlamaModel(config).state_dict().items()}
     wide = SIZES["hidden_size"]
     if not gated:
@@ -56,8 +59,14 @@ def checkpoint(folder: Path, gated: bool) -> tiny.Tensors:
 def one_by_one(tensors: tiny.Tensors, scorer: RewardModel) -> Callable[[Texts], list[float]]:
     """The original's way: a text, a forward pass, a score."""
     vocabulary = tensors["model.embed_tokens.weight"].shape[0]
-    model = LlamaModel(LlamaConfig(vocab_size=vocabulary, **{key: value for key, value in SIZES.items() if key != "torch_dtype"}))
-    model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")})
+    model = LlamaModel(
+        LlamaConfig(
+            vocab_size=vocabulary, **{key: value for key, value in SIZES.items() if key != "torch_dtype"}
+        )
+    )
+    model.load_state_dict(
+        {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+    )
     model.eval()
 
     def score(problem: str, answer: str) -> float:
@@ -104,10 +113,17 @@ def measured(gated: bool, problems: int, rounds: int) -> dict[str, float]:
             ended = time.perf_counter()
             speeds["vllm"].append(len(mine) / (between - began))
             speeds["one_by_one"].append(len(mine) / (ended - between))
-            apart = max(apart, *(abs(a - b) if a is not None else float("inf") for a, b in zip(mine, theirs, strict=True)))
+            apart = max(
+                apart,
+                *(abs(a - b) if a is not None else float("inf") for a, b in zip(mine, theirs, strict=True)),
+            )
         scorer.engine.close()
     ratio = statistics.mean(a / b for a, b in zip(speeds["vllm"], speeds["one_by_one"], strict=True))
-    return {**{way: statistics.mean(values) for way, values in speeds.items()}, "ratio": ratio, "largest_difference": apart}
+    return {
+        **{way: statistics.mean(values) for way, values in speeds.items()},
+        "ratio": ratio,
+        "largest_difference": apart,
+    }
 
 
 def main(problems: int, rounds: int) -> None:
@@ -115,8 +131,8 @@ def main(problems: int, rounds: int) -> None:
     results.record("scoring", {"problems": problems, "k": K, "rounds": rounds, **found})
     for name, values in found.items():
         print(
-            f"{name:<11} {values['vllm']:6.1f} candidates/s on vLLM, {values['one_by_one']:6.1f} one by one, ratio {values['ratio']:.2f}, "
-            f"scores differ by at most {values['largest_difference']:.1e}"
+            f"{name:<11} {values['vllm']:6.1f} candidates/s on vLLM, {values['one_by_one']:6.1f} one by one,"
+            f" ratio {values['ratio']:.2f}, scores differ by at most {values['largest_difference']:.1e}"
         )
 
 

@@ -1,7 +1,9 @@
-"""Exact counts over an engine that answers at once and is usable in 37 % of its samples: selection.py MODEL [PROBLEMS] (default 44000).
+"""Exact counts over an engine that answers at once and is usable in 37 % of its samples: selection.py MODEL
+[PROBLEMS] (default 44000).
 
-Six domains in the original's proportions. Prints seconds, samples and peak memory; then the same selection with another shard size, killed
-(kill -9) at five random moments and gone on with each time: the accepted set must be the same. MODEL gives the tokenizer; it is not loaded.
+Six domains in the original's proportions. Prints seconds, samples and peak memory; then the same selection
+with another shard size, killed (kill -9) at five random moments and gone on with each time: the accepted set
+must be the same. MODEL gives the tokenizer; it is not loaded.
 """
 
 from __future__ import annotations
@@ -35,23 +37,35 @@ KILLS = 5
 
 
 def recipe(model_folder: str, problems: int) -> Recipe:
-    """A recipe whose samples are good, no problem, off their domain, poor or a near-duplicate, by their seeds."""
+    """A recipe whose samples are good, no problem, off their domain, poor or a near-duplicate, by their
+    seeds.
+    """
 
     def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
-        asked = array("i", prompt).tobytes() if sampling.schema else b"%d %d" % (seed, len(prompt))  # the seeds of labels are all 0
+        asked = (
+            array("i", prompt).tobytes() if sampling.schema else b"%d %d" % (seed, len(prompt))
+        )  # the seeds of labels are all 0
         number = int.from_bytes(hashlib.sha256(asked).digest()[:6], "big")
         if sampling.schema:
-            return Completion(labels("algebra", quality="poor" if number % 1000 < 370 else "good"), "stop", len(prompt), 40)
+            return Completion(
+                labels("algebra", quality="poor" if number % 1000 < 370 else "good"), "stop", len(prompt), 40
+            )
         kind = number % 1000
-        return Completion(junk(number) if kind < 400 else problem(kind if kind < 413 else number), "stop", len(prompt), 60)
+        return Completion(
+            junk(number) if kind < 400 else problem(kind if kind < 413 else number), "stop", len(prompt), 60
+        )
 
     engine = FakeEngine(resolve(model_folder), reply)
-    domains = tuple(replace(domain, count=max(1, round(domain.count * problems / 44_000))) for domain in DOMAINS.values())
+    domains = tuple(
+        replace(domain, count=max(1, round(domain.count * problems / 44_000))) for domain in DOMAINS.values()
+    )
     return Recipe(engine, engine, Judge(engine), domains, k=2, tagger=engine, acceptance=Acceptance("keep"))
 
 
 def one(model: str, problems: int, out: str, shard_rows: int) -> dict[str, object]:
-    """The selection alone, in this process: seconds, peak memory (MB), samples, and a digest of the accepted set."""
+    """The selection alone, in this process: seconds, peak memory (MB), samples, and a digest of the accepted
+    set.
+    """
     began = time.perf_counter()
     made, folder = recipe(model, problems), Folder(Path(out))
     with folder.claimed(made), no_progress_bars():
@@ -63,7 +77,9 @@ def one(model: str, problems: int, out: str, shard_rows: int) -> dict[str, objec
         for name, domain in zip(rows["id"], rows["accepted_as"], strict=True):
             if domain:
                 accepted[domain].append(name)
-    assert {domain.key: domain.count for domain in made.domains} == {key: len(ids) for key, ids in accepted.items()}
+    assert {domain.key: domain.count for domain in made.domains} == {
+        key: len(ids) for key, ids in accepted.items()
+    }
     digest = hashlib.sha256(json.dumps(accepted).encode()).hexdigest()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": time.perf_counter() - began, "peak": peak, "samples": samples, "digest": digest}
@@ -83,7 +99,8 @@ def main(model: str, problems: int) -> None:
         again = run(Path(name) / "whole", 256)
         share = problems / whole["samples"]
         print(
-            f"{problems:,} problems of {whole['samples']:,} samples ({share:.1%}) in {whole['seconds']:.0f} s, peak {whole['peak']:.0f} MB",
+            f"{problems:,} problems of {whole['samples']:,} samples ({share:.1%}) in {whole['seconds']:.0f}"
+            f" s, peak {whole['peak']:.0f} MB",
             flush=True,
         )
         print(f"the same again: {again['seconds']:.1f} s", flush=True)

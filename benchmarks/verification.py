@@ -1,7 +1,9 @@
-"""What verified answers cost and how often they are sure: 400 problems x 5 candidates, real workers. Run: verification.py [PROBLEMS].
+"""What verified answers cost and how often they are sure: 400 problems x 5 candidates, real workers. Run:
+verification.py [PROBLEMS].
 
-The answers are made from a seed: thirteen kinds, several spellings of each value, a third of the candidates wrong in a plausible way.
-Prints seconds (the workers' start included), pairs that reached a worker, the share that stayed unknown, and verdicts that are wrong.
+The answers are made from a seed: thirteen kinds, several spellings of each value, a third of the candidates
+wrong in a plausible way. Prints seconds (the workers' start included), pairs that reached a worker, the share
+that stayed unknown, and verdicts that are wrong.
 """
 
 from __future__ import annotations
@@ -30,18 +32,34 @@ def integer(sample: random.Random) -> Spelled:
 
 def fraction(sample: random.Random) -> Spelled:
     p, q = sample.randint(1, 40), sample.choice([2, 4, 5, 8, 20, 25])
-    spellings = [f"\\frac{{{p}}}{{{q}}}", f"\\dfrac{{{2 * p}}}{{{2 * q}}}", f"{p}/{q}", f"{p / q}", f"{100 * p / q:g}\\%"]
+    spellings = [
+        f"\\frac{{{p}}}{{{q}}}",
+        f"\\dfrac{{{2 * p}}}{{{2 * q}}}",
+        f"{p}/{q}",
+        f"{p / q}",
+        f"{100 * p / q:g}\\%",
+    ]
     return p / q, [*spellings, f"p = \\frac{{{p}}}{{{q}}}"]
 
 
 def radical(sample: random.Random) -> Spelled:
     a, b = sample.randint(2, 9), sample.choice([2, 3, 5, 7])
-    return a * a * b, [f"{a}\\sqrt{{{b}}}", f"\\sqrt{{{a * a * b}}}", f"\\frac{{{a * b}}}{{\\sqrt{{{b}}}}}", f"{a} \\cdot {b}^{{1/2}}"]
+    return a * a * b, [
+        f"{a}\\sqrt{{{b}}}",
+        f"\\sqrt{{{a * a * b}}}",
+        f"\\frac{{{a * b}}}{{\\sqrt{{{b}}}}}",
+        f"{a} \\cdot {b}^{{1/2}}",
+    ]
 
 
 def angle(sample: random.Random) -> Spelled:
     p, q = sample.randint(1, 11), sample.choice([2, 3, 4, 6, 12])
-    return p / q, [f"\\frac{{{p}\\pi}}{{{q}}}", f"\\frac{{{p}}}{{{q}}}\\pi", f"{p}\\pi/{q}", f"{180 * p // q}^\\circ"]
+    return p / q, [
+        f"\\frac{{{p}\\pi}}{{{q}}}",
+        f"\\frac{{{p}}}{{{q}}}\\pi",
+        f"{p}\\pi/{q}",
+        f"{180 * p // q}^\\circ",
+    ]
 
 
 def polynomial(sample: random.Random) -> Spelled:
@@ -57,7 +75,12 @@ def logarithm(sample: random.Random) -> Spelled:
 
 def power(sample: random.Random) -> Spelled:
     c = sample.randint(-3, 3)
-    return c, [f"2^{{n{c:+d}}}", f"2^n \\cdot 2^{{{c}}}", f"{2.0**c:g} \\cdot 2^{{n}}", f"a_n = 2^{{n{c:+d}}}"]
+    return c, [
+        f"2^{{n{c:+d}}}",
+        f"2^n \\cdot 2^{{{c}}}",
+        f"{2.0**c:g} \\cdot 2^{{n}}",
+        f"a_n = 2^{{n{c:+d}}}",
+    ]
 
 
 def interval(sample: random.Random) -> Spelled:
@@ -85,7 +108,12 @@ def said(sample: random.Random) -> Spelled:
 def group(sample: random.Random) -> Spelled:
     """What math-verify does not read."""
     n = sample.randint(2, 12)
-    return n, [f"\\mathbb{{Z}}_{{{n}}}", f"\\mathbb{{Z}}/{n}\\mathbb{{Z}}", f"C_{{{n}}}", f"\\text{{cyclic of order }} {n}"]
+    return n, [
+        f"\\mathbb{{Z}}_{{{n}}}",
+        f"\\mathbb{{Z}}/{n}\\mathbb{{Z}}",
+        f"C_{{{n}}}",
+        f"\\text{{cyclic of order }} {n}",
+    ]
 
 
 def family(sample: random.Random) -> Spelled:
@@ -114,7 +142,9 @@ def problem(sample: random.Random, k: int = 5) -> tuple[list[object], list[str]]
 
 
 def wrong_verdicts(values: list[object], spellings: list[str]) -> Counter[str]:
-    """How often two candidates' verdict is against what they were made from. All pairs are known by now, or nearly."""
+    """How often two candidates' verdict is against what they were made from. All pairs are known by now, or
+    nearly.
+    """
     counted: Counter[str] = Counter()
     for one, other in combinations(range(len(values)), 2):
         relation = compare(spellings[one], spellings[other]).relation
@@ -135,9 +165,13 @@ def main(problems: int) -> None:
     pairs = counted["equal"] + counted["different"] + counted["unknown"]
     sure = sum(unknown == 0 for unknown in out["unknown_pairs"]) / problems
     whole = seconds * 44_000 / problems
-    print(f"{problems:,} problems x 5: {seconds:.1f} s, {PROCESSES} workers, {asked:,} pairs; 44,000 x 5: {whole / 60:.0f} minutes")
     print(
-        f"of {pairs:,} pairs {counted['unknown'] / pairs:.2%} unknown, {counted['wrong']} wrong; rows without an unknown pair: {sure:.1%}"
+        f"{problems:,} problems x 5: {seconds:.1f} s, {PROCESSES} workers, {asked:,} pairs; 44,000 x 5:"
+        f" {whole / 60:.0f} minutes"
+    )
+    print(
+        f"of {pairs:,} pairs {counted['unknown'] / pairs:.2%} unknown, {counted['wrong']} wrong; rows without"
+        f" an unknown pair: {sure:.1%}"
     )
     results.record(
         "verification",
@@ -149,7 +183,11 @@ def main(problems: int) -> None:
 
 
 def response(answer: str) -> dict[str, Any]:
-    return {"answer_text": f"We compute, and so it is $\\boxed{{{answer}}}$.", "reason": None, "num_tokens": 200}
+    return {
+        "answer_text": f"We compute, and so it is $\\boxed{{{answer}}}$.",
+        "reason": None,
+        "num_tokens": 200,
+    }
 
 
 if __name__ == "__main__":

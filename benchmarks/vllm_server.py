@@ -1,4 +1,7 @@
-"""A real vLLM server of a model on a loopback port, as a process of its own, for benchmarks and tests. Not here: what it is asked."""
+"""A real vLLM server of a model on a loopback port, as a process of its own, for benchmarks and tests.
+
+Not here: what it is asked.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,63 @@ COMPACT_JSON = '{"backend": "xgrammar", "disable_any_whitespace": true}'
 
 
 class VLLMServer:
-    """`python -m vllm.entrypoints.openai.api_server` with the settings that engines/vllm.py gives an engine on a CPU.
+    """`python -m vllm.entrypoints.openai.api_server` with the settings that engines/vllm.py gives an engine
+    on a CPU.
 
     The module and not `vllm serve`, which the build of vLLM for CPUs lacks under this name.
     """
 
-    def __init__(self, folder: Path, log: Path, *more: str, length: int = 1024, rates: bool = False, gigabytes: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        log: Path,
+        *more: str,
+        length: int = 1024,
+        rates: bool = False,
+        gigabytes: float = 1.0,
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.log = log
-        own = ["--runner", "pooling", "--block-size", "32"] if rates else ["--structured-outputs-config", COMPACT_JSON]
+        own = (
+            ["--runner", "pooling", "--block-size", "32"]
+            if rates
+            else ["--structured-outputs-config", COMPACT_JSON]
+        )
         self._command = [
-            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--dtype", "float32"),
-            *("--host", "127.0.0.1", "--port", str(self.port), "--max-model-len", str(length), "--max-num-seqs", "32"),
-            *("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", str(max(length, 4096))),
-            *("--kv-cache-memory-bytes", str(int(gigabytes * 2**30)), "--disable-uvicorn-access-log", "--uvicorn-log-level", "error"),
+            *(
+                sys.executable,
+                "-m",
+                "vllm.entrypoints.openai.api_server",
+                "--model",
+                str(folder),
+                "--dtype",
+                "float32",
+            ),
+            *(
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(self.port),
+                "--max-model-len",
+                str(length),
+                "--max-num-seqs",
+                "32",
+            ),
+            *(
+                "--enforce-eager",
+                "--no-enable-chunked-prefill",
+                "--max-num-batched-tokens",
+                str(max(length, 4096)),
+            ),
+            *(
+                "--kv-cache-memory-bytes",
+                str(int(gigabytes * 2**30)),
+                "--disable-uvicorn-access-log",
+                "--uvicorn-log-level",
+                "error",
+            ),
             *own,
             *more,
         ]
@@ -49,13 +93,18 @@ class VLLMServer:
         threads = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
         environment = os.environ | threads | {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                self._command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def ready(self, seconds: float = 240) -> Self:
         """Wait until it answers. Raises RuntimeError with the end of its log where it does not."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5):
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5),
+            ):
                 return self
             time.sleep(0.2)
         raise RuntimeError(f"the server did not start: {self.log.read_text(errors='replace')[-2000:]}")
@@ -81,5 +130,7 @@ class VLLMServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()

@@ -1,7 +1,9 @@
-"""Which sampling setting yields most problems, on a real model. Run: yield_study.py MODEL [SAMPLES] (default 48).
+"""Which sampling setting yields most problems, on a real model. Run: yield_study.py MODEL [SAMPLES] (default
+48).
 
-The sweep of `magpie-hf sweep` over all its settings and three domains, of the lowest, a middle and the highest temperature, at most 192
-tokens a sample. Prints its report and the table of the README; without arguments, the table of the last run.
+The sweep of `magpie-hf sweep` over all its settings and three domains, of the lowest, a middle and the
+highest temperature, at most 192 tokens a sample. Prints its report and the table of the README; without
+arguments, the table of the last run.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ CONTEXT = 512  # a pre-query prefix of the package's domains has at most 100 tok
 
 def measured(model: str, samples: int) -> Sweep:
     engine = VLLM(resolve(model), context=CONTEXT)
-    domains = [replace(DOMAINS[key], instruction=replace(DOMAINS[key].instruction, max_tokens=MOST_TOKENS)) for key in KEYS]
+    domains = [
+        replace(DOMAINS[key], instruction=replace(DOMAINS[key].instruction, max_tokens=MOST_TOKENS))
+        for key in KEYS
+    ]
     found = sweep(engine, domains, samples=samples)
     engine.close()
     return found
@@ -33,9 +38,27 @@ def measured(model: str, samples: int) -> Sweep:
 def kept(found: Sweep) -> dict[str, Any]:
     """What is kept of a sweep: its numbers, without texts."""
     facts = found.facts()
-    names = ("samples", "ended_share", "usable_share", "diversity", "first_words", "score", "tokens", "reasons")
-    settings = {one["setting"]: {**{name: one["total"][name] for name in names}, "seconds": one["seconds"]} for one in facts["settings"]}
-    return {"model": facts["model"], "domains": list(KEYS), "most_tokens": MOST_TOKENS, "seconds": facts["seconds"], "settings": settings}
+    names = (
+        "samples",
+        "ended_share",
+        "usable_share",
+        "diversity",
+        "first_words",
+        "score",
+        "tokens",
+        "reasons",
+    )
+    settings = {
+        one["setting"]: {**{name: one["total"][name] for name in names}, "seconds": one["seconds"]}
+        for one in facts["settings"]
+    }
+    return {
+        "model": facts["model"],
+        "domains": list(KEYS),
+        "most_tokens": MOST_TOKENS,
+        "seconds": facts["seconds"],
+        "settings": settings,
+    }
 
 
 def table(study: dict[str, Any]) -> str:
@@ -49,12 +72,16 @@ def _lines(study: dict[str, Any]) -> Iterator[str]:
     yield f"`python benchmarks/yield_study.py MODEL`: {samples} samples a setting with {study['model']},"
     yield f"in {', '.join(study['domains'])}, of at most {study['most_tokens']} tokens."
     yield ""
-    yield "| setting | ended | usable | distinct 3-grams | first words | usable x diversity | tokens a sample | seconds |"
+    yield (
+        "| setting | ended | usable | distinct 3-grams | first words | usable x diversity | tokens a sample |"
+        " seconds |"
+    )
     yield "|---|---|---|---|---|---|---|---|"
     for name, one in settings.items():
         yield (
-            f"| `{name}` | {one['ended_share']:.0%} | {one['usable_share']:.0%} | {one['diversity']:.2f} | {one['first_words']} "
-            f"| {one['score']:.2f} | {one['tokens'] / one['samples']:.0f} | {one['seconds']:.0f} |"
+            f"| `{name}` | {one['ended_share']:.0%} | {one['usable_share']:.0%} | {one['diversity']:.2f} |"
+            f" {one['first_words']} | {one['score']:.2f} | {one['tokens'] / one['samples']:.0f} |"
+            f" {one['seconds']:.0f} |"
         )
 
 

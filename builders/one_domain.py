@@ -1,4 +1,6 @@
-"""The smallest honest build, to copy: one domain of your own, one model, a DatasetDict. Run: one_domain.py MODEL FOLDER [COUNT]."""
+"""The smallest honest build, to copy: one domain of your own, one model, a DatasetDict. Run: one_domain.py
+MODEL FOLDER [COUNT].
+"""
 
 import sys
 
@@ -10,8 +12,9 @@ LOGIC = Domain(
     count=100,
     subject="mathematical logic",
     system=(
-        "You are an AI assistant that gives step-by-step solutions of mathematical problems. The user, a logician who writes "
-        "qualifying exams, will ask you one challenging problem in mathematical logic, completely stated, with a definite answer."
+        "You are an AI assistant that gives step-by-step solutions of mathematical problems. The user, a"
+        " logician who writes qualifying exams, will ask you one challenging problem in mathematical logic,"
+        " completely stated, with a definite answer."
     ),
     instruction=Sampling(temperature=1.2, min_p=0.1, max_tokens=512),
     response=Sampling(temperature=0.0, max_tokens=1024),

@@ -1,10 +1,12 @@
 """A build on the nodes of a Ray cluster: ray_cluster.py MODEL FOLDER [ADDRESS [LEAST:MOST [COUNT]]].
 
-ADDRESS: auto (the cluster that this machine is part of), HOST:PORT of its head, or local. LEAST:MOST: how many engines there are.
-COUNT: how many problems of each domain. Run it on any node of a cluster that `ray start --head` and `ray start --address HEAD:6379` made
-(`ray get-auth-token --generate` before, in a home that all nodes share, keeps strangers out). Every node needs this package, and must see
-FOLDER under the same path; the model is a Hub repository, or a folder that every node sees. A build that was begun here goes on in one
-process, and the other way round. On Slurm it is one job (sbatch --nodes=4 --ntasks-per-node=1 --gpus-per-node=8 --cpus-per-task=64):
+ADDRESS: auto (the cluster that this machine is part of), HOST:PORT of its head, or local. LEAST:MOST: how
+many engines there are. COUNT: how many problems of each domain. Run it on any node of a cluster that `ray
+start --head` and `ray start --address HEAD:6379` made (`ray get-auth-token --generate` before, in a home that
+all nodes share, keeps strangers out). Every node needs this package, and must see FOLDER under the same path;
+the model is a Hub repository, or a folder that every node sees. A build that was begun here goes on in one
+process, and the other way round. On Slurm it is one job (sbatch --nodes=4 --ntasks-per-node=1
+--gpus-per-node=8 --cpus-per-task=64):
 
     head=$(hostname)
     srun --nodes=1 --ntasks=1 --nodelist=$head ray start --head --port=6379 --block &
@@ -17,7 +19,18 @@ process, and the other way round. On Slurm it is one job (sbatch --nodes=4 --nta
 import sys
 from dataclasses import replace
 
-from magpie_hf import DOMAINS, VLLM, BadInput, EngineError, Judge, NothingMade, RayCluster, Recipe, build, resolve
+from magpie_hf import (
+    DOMAINS,
+    VLLM,
+    BadInput,
+    EngineError,
+    Judge,
+    NothingMade,
+    RayCluster,
+    Recipe,
+    build,
+    resolve,
+)
 
 GPUS_OF_AN_ENGINE = 1  # raise it for a model that one GPU does not hold; each worker is given as many
 SHARDS_OF_AN_ENGINE = 8  # of 256 rows: what one engine works on at once; as many again wait for it
@@ -31,7 +44,9 @@ def bounds(words: str) -> tuple[int, int]:
     return int(least), int(most)
 
 
-def run(model: str, folder: str, address: str = "auto", workers: str | None = None, count: str | None = None) -> None:
+def run(
+    model: str, folder: str, address: str = "auto", workers: str | None = None, count: str | None = None
+) -> None:
     """Build all six domains with one model, and print what came of it."""
     cluster = RayCluster(address, bounds(workers) if workers else None)
     engine = VLLM(resolve(model), tensor_parallel_size=GPUS_OF_AN_ENGINE)

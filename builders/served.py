@@ -1,12 +1,14 @@
-"""A build of one domain over any number of vLLM servers, to copy: served.py MODEL FOLDER --server URL [--server URL ...].
+"""A build of one domain over any number of vLLM servers, to copy: served.py MODEL FOLDER --server URL
+[--server URL ...].
 
-Start each server, on whatever machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the option that makes its JSON
-equal to that of a build in one process: --structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'. A key
-for the servers comes from the environment variable VLLM_API_KEY. A reward model has servers of its own, which were started with
-`vllm serve REWARD --runner pooling`; they are given like the others, since each server says what it serves.
+Start each server, on whatever machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the
+option that makes its JSON equal to that of a build in one process: --structured-outputs-config '{"backend":
+"xgrammar", "disable_any_whitespace": true}'. A key for the servers comes from the environment variable
+VLLM_API_KEY. A reward model has servers of its own, which were started with `vllm serve REWARD --runner
+pooling`; they are given like the others, since each server says what it serves.
 
-A server that dies loses nothing, and is used again when it is back; the same command goes on where a stopped build was, with other
-servers as well as with these, and so does a build in one process.
+A server that dies loses nothing, and is used again when it is back; the same command goes on where a stopped
+build was, with other servers as well as with these, and so does a build in one process.
 """
 
 import argparse
@@ -24,7 +26,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
     model, reward = resolve(options.model), resolve(options.reward) if options.reward else None
     urls = share_out(options.server, [model, reward] if reward else [model])
     engine = Endpoint(model, urls=urls[model], context=CONTEXT)
-    scorer: Scorer = RewardModel(Endpoint(reward, runner="pooling", urls=urls[reward])) if reward else Judge(engine)
+    scorer: Scorer = (
+        RewardModel(Endpoint(reward, runner="pooling", urls=urls[reward])) if reward else Judge(engine)
+    )
     domain = replace(DOMAINS[options.domain], count=options.count)
     return Recipe(engine, engine, scorer, (domain,), k=options.k)
 
@@ -34,7 +38,11 @@ def main() -> None:
     parser.add_argument("model", help="a Hub repository or a folder: what the servers serve")
     parser.add_argument("folder")
     parser.add_argument(
-        "--server", action="append", required=True, metavar="URL", help="such as http://host:8000/v1; give as many as you like"
+        "--server",
+        action="append",
+        required=True,
+        metavar="URL",
+        help="such as http://host:8000/v1; give as many as you like",
     )
     parser.add_argument("--domain", default="algebra", choices=sorted(DOMAINS))
     parser.add_argument("--count", type=int, default=100, help="problems")

@@ -1,11 +1,24 @@
-"""The whole job in a few minutes on two CPU cores, all six domains with a small model; `make demo` runs it: tiny_cpu.py MODEL [FOLDER]."""
+"""The whole job in a few minutes on two CPU cores, all six domains with a small model; `make demo` runs it:
+tiny_cpu.py MODEL [FOLDER].
+"""
 
 import sys
 
 from magpie_hf.cli.commands.exits import INCOMPLETE, OK
 from magpie_hf.cli.main import main
 
-SMALL = ["--count", "6", "--k", "3", "--instruction-max-tokens", "160", "--max-tokens", "384", "--dtype", "float32"]
+SMALL = [
+    "--count",
+    "6",
+    "--k",
+    "3",
+    "--instruction-max-tokens",
+    "160",
+    "--max-tokens",
+    "384",
+    "--dtype",
+    "float32",
+]
 # A model of this size labels problems by chance, so its labels are kept but nothing is dropped for them.
 LENIENT = ["--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
 
@@ -15,4 +28,6 @@ if __name__ == "__main__":
     model = sys.argv[1]
     out = sys.argv[2] if len(sys.argv) > 2 else "data/demo"
     code = main(["build", "--model", model, "--out", out, *SMALL, *LENIENT])
-    sys.exit(OK if code == INCOMPLETE else code)  # six problems of a small model may leave a split empty, which is said
+    sys.exit(
+        OK if code == INCOMPLETE else code
+    )  # six problems of a small model may leave a split empty, which is said

@@ -1,4 +1,6 @@
-"""magpie_hf: synthetic mathematics datasets from open aligned models with the Magpie method. Names are loaded when they are used."""
+"""magpie_hf: synthetic mathematics datasets from open aligned models with the Magpie method. Names are loaded
+when they are used.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The way of the data: from seeds to a DatasetDict per domain. Not here: what a stage does, how it is cached, what files look like."""
+"""The way of the data: from seeds to a DatasetDict per domain.
+
+Not here: what a stage does, how it is cached, what files look like.
+"""
 
 from __future__ import annotations
 
@@ -50,18 +53,20 @@ def build(
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
-    That is one a domain (train_sft, train_prefs, and test_sft, test_prefs of the problems that are held out), `<domain>_rl` (train, test)
-    where the recipe asks for it, and `candidates` (train, test) over all domains. Problems are sampled until each domain has as many accepted
-    ones as its count says.
+    That is one a domain (train_sft, train_prefs, and test_sft, test_prefs of the problems that are held out),
+    `<domain>_rl` (train, test) where the recipe asks for it, and `candidates` (train, test) over all domains.
+    Problems are sampled until each domain has as many accepted ones as its count says.
 
-    What the folder already holds is not made again: run the same build after a crash, or a changed one, and only what is missing is
-    asked of the engines. shard_rows and shards_in_flight say how the work is cut and how much is under way at once; they make no
-    difference to the rows, and nor does runner, which says where stages run: in this process, or on a cluster (`RayCluster`). `say` gets
-    a line of text for each finished piece of work; `observer` gets all that happens, as the values in `progress.events`, one at a time, in
+    What the folder already holds is not made again: run the same build after a crash, or a changed one, and
+    only what is missing is asked of the engines. shard_rows and shards_in_flight say how the work is cut and
+    how much is under way at once; they make no difference to the rows, and nor does runner, which says where
+    stages run: in this process, or on a cluster (`RayCluster`). `say` gets a line of text for each finished
+    piece of work; `observer` gets all that happens, as the values in `progress.events`, one at a time, in
     whatever thread it happens.
 
-    Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine fails; LowYield where so few
-    samples of a domain are accepted that going on is hopeless; NothingMade where not one row is fit to be published.
+    Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine
+    fails; LowYield where so few samples of a domain are accepted that going on is hopeless; NothingMade where
+    not one row is fit to be published.
     """
     folder = Folder(Path(out).expanduser())
     folder.check(recipe)
@@ -74,7 +79,11 @@ def build(
     names = [engine.model.name for engine in recipe.engines]
     with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, notify):
         pipeline = Pipeline(recipe, local, folder, notify)
-        folder.plan(recipe, {domain.key: _planned(recipe, domain) for domain in recipe.domains}, pipeline.selection_log.folder.name)
+        folder.plan(
+            recipe,
+            {domain.key: _planned(recipe, domain) for domain in recipe.domains},
+            pipeline.selection_log.folder.name,
+        )
         notify(_found(recipe, folder))
         if not (finished and folder.knows_provenance):
             folder.keep_provenance(provenance(recipe))
@@ -91,7 +100,10 @@ def build(
                 notify(Said(f"{domain:<14} {line}"))
         if (reason := plots.missing()) is not None:
             notify(Said(reason))
-    return {config: DatasetDict({split: rows.dataset for split, rows in splits.items()}) for config, splits in data.items()}
+    return {
+        config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
+        for config, splits in data.items()
+    }
 
 
 def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
@@ -103,7 +115,10 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
         for export in recipe.exports(domain, source):
             made = local.publish(rows[source.key], export)
             parts.setdefault(export.config, {}).setdefault(export.split, []).append(made)
-    joined = {config: {split: Published.joined(pieces) for split, pieces in splits.items()} for config, splits in parts.items()}
+    joined = {
+        config: {split: Published.joined(pieces) for split, pieces in splits.items()}
+        for config, splits in parts.items()
+    }
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
     return Built(domain, sources, joined, dropped, samples_of(domain.key, sources))
 
@@ -117,18 +132,30 @@ def _found(recipe: Recipe, folder: Folder) -> Planned:
     planned = []
     for domain in recipe.domains:
         halves = _keys(recipe, domain)
-        planned.append(DomainPlanned(domain.key, domain.count, tuple(halves["samples"]), tuple(halves["answers"]), found[domain.key]))
+        planned.append(
+            DomainPlanned(
+                domain.key,
+                domain.count,
+                tuple(halves["samples"]),
+                tuple(halves["answers"]),
+                found[domain.key],
+            )
+        )
     return Planned(str(folder.path), tuple(planned))
 
 
 def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
     """What is about to be built of a domain, as plain values."""
-    exports = {source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)}
+    exports = {
+        source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)
+    }
     return {"count": domain.count, **_keys(recipe, domain), "exports": exports}
 
 
 def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
-    """The folder of each stage of a domain's pipeline, before ("samples") and after ("answers") the samples are filtered."""
+    """The folder of each stage of a domain's pipeline, before ("samples") and after ("answers") the samples
+    are filtered.
+    """
     rows = seed_rows(domain.key, recipe.seed, 0, 0)
     keys: dict[str, dict[str, str]] = {"samples": {}, "answers": {}}
     for half, passes in (("samples", recipe.samples(domain)), ("answers", recipe.answers(domain))):
@@ -144,16 +171,21 @@ def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
 class Pipeline:
     """All stages over all domains, engine by engine; shards of all domains side by side.
 
-    Where one engine samples the problems and labels and answers them, it is opened once, and a problem is answered as soon as it is accepted,
-    while others are sampled. Where several engines have a part in the sampling, they take turns, round by round.
+    Where one engine samples the problems and labels and answers them, it is opened once, and a problem is
+    answered as soon as it is accepted, while others are sampled. Where several engines have a part in the
+    sampling, they take turns, round by round.
     """
 
-    def __init__(self, recipe: Recipe, local: Local, folder: Folder, notify: Observer = lambda event: None) -> None:
+    def __init__(
+        self, recipe: Recipe, local: Local, folder: Folder, notify: Observer = lambda event: None
+    ) -> None:
         self.recipe, self.local, self.folder, self.notify = recipe, local, folder, notify
         self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
         self.selection = Selection(recipe.domains, recipe.acceptance, NearDuplicates(recipe.near))
-        self.selection_log = SelectionLog(folder.run, recipe, {domain.key: _keys(recipe, domain)["samples"] for domain in recipe.domains})
+        self.selection_log = SelectionLog(
+            folder.run, recipe, {domain.key: _keys(recipe, domain)["samples"] for domain in recipe.domains}
+        )
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
         self._told: dict[str, SelectionMoved] = {}
@@ -177,7 +209,9 @@ class Pipeline:
         return self._with_distances(rows) if self.recipe.embedder else rows
 
     def _sample(self, answering: bool) -> list[tuple[Engine | None, dict[str, Steps]]]:
-        """Sample and judge until every domain is full; returns the passes over the accepted samples that are still to come."""
+        """Sample and judge until every domain is full; returns the passes over the accepted samples that are
+        still to come.
+        """
         first, *later = self.answers
         alone = len(self.samples) == 1
         together = answering and alone and self.samples[0][0] == first[0]
@@ -199,7 +233,13 @@ class Pipeline:
         def wanted() -> list[Task]:
             steps, quotas = self.samples[0][1], self.selection.quotas
             return [
-                Task(steps[key], seed_rows(key, self.recipe.seed, start, stop), judge, partial(getattr, quotas[key], "is_full"), ahead=True)
+                Task(
+                    steps[key],
+                    seed_rows(key, self.recipe.seed, start, stop),
+                    judge,
+                    partial(getattr, quotas[key], "is_full"),
+                    ahead=True,
+                )
                 for key, start, stop in self.selection.wanted(self.local.shard_rows)
             ]
 
@@ -216,7 +256,11 @@ class Pipeline:
         """Take the samples as filtered where they were filtered before, and are still the same."""
         if (counts := self.selection_log.counts()) is None:
             return False
-        rows = [seed_rows(key, self.recipe.seed, *piece) for key, count in counts.items() for piece in self.local.pieces(count)]
+        rows = [
+            seed_rows(key, self.recipe.seed, *piece)
+            for key, count in counts.items()
+            for piece in self.local.pieces(count)
+        ]
         for engine, steps in self.samples:
             rows = self._all(engine, steps, rows)
         if (filtered := self.selection_log.restore(rows)) is None:
@@ -256,24 +300,37 @@ class Pipeline:
         return []
 
     def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:
-        """The rows with the distance of each accepted problem to its nearest neighbour among all that were accepted."""
+        """The rows with the distance of each accepted problem to its nearest neighbour among all that were
+        accepted.
+        """
         parts = [part for pieces in rows.values() for part in pieces]
         tables = [part.read(["accepted_as", "embedding"]) for part in parts]
-        known = [pc.and_(pc.is_valid(table["accepted_as"]), pc.is_valid(table["embedding"])) for table in tables]
-        chosen = [table["embedding"].filter(good).combine_chunks() for table, good in zip(tables, known, strict=True)]
+        known = [
+            pc.and_(pc.is_valid(table["accepted_as"]), pc.is_valid(table["embedding"])) for table in tables
+        ]
+        chosen = [
+            table["embedding"].filter(good).combine_chunks()
+            for table, good in zip(tables, known, strict=True)
+        ]
         vectors = [one.flatten().to_numpy().reshape(len(one), -1) for one in chosen if len(one)]
         distances = iter(neighbour_distances(np.concatenate(vectors)).tolist() if vectors else ())
         features = Features(NEIGHBOUR)
         made: dict[str, list[Rows]] = {key: [] for key in rows}
         for part, good in zip(parts, known, strict=True):
             values = [next(distances) if embedded else None for embedded in good.to_pylist()]
-            values = [None if value is None or math.isnan(value) else value for value in values]  # NaN: of a lone problem
-            made[part.domain].append(part.joined(features, in_memory("neighbours", features, {"min_neighbor_distance": values})))
+            values = [
+                None if value is None or math.isnan(value) else value for value in values
+            ]  # NaN: of a lone problem
+            made[part.domain].append(
+                part.joined(features, in_memory("neighbours", features, {"min_neighbor_distance": values}))
+            )
         return made
 
 
 def _by_engine(passes: dict[str, Passes]) -> list[tuple[Engine | None, dict[str, Steps]]]:
-    """The passes of all domains, neighbouring ones of one engine as one; a pass that needs no engine joins the one before it."""
+    """The passes of all domains, neighbouring ones of one engine as one; a pass that needs no engine joins
+    the one before it.
+    """
     merged: list[tuple[Engine | None, dict[str, Steps]]] = []
     for one in zip(*passes.values(), strict=True):
         engine, steps = one[0][0], {key: part[1] for key, part in zip(passes, one, strict=True)}

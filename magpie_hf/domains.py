@@ -1,4 +1,7 @@
-"""The six domains as data: whom the model is to imagine asking, how many problems, how hot. Not here: any model or prompt format."""
+"""The six domains as data: whom the model is to imagine asking, how many problems, how hot.
+
+Not here: any model or prompt format.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,18 @@ MAX_PROBLEM_TOKENS = 1024
 MAX_RESPONSE_TOKENS = 4096
 MOST_ROWS = 10_000_000  # of a domain, in one build
 CANDIDATE = Sampling(temperature=0.8, top_p=0.95, max_tokens=MAX_RESPONSE_TOKENS)
-# min_p of the default sampling: at T 1.1-1.35 the bare tail is noise (usable samples of a small model: 4 % without, 52 % with).
+# min_p of the default sampling: at T 1.1-1.35 the bare tail is noise (usable samples of a small model: 4 %
+# without, 52 % with).
 TAIL_CUT = 0.1
 
 
 @dataclass(frozen=True)
 class Domain:
-    """One field of mathematics. `system` describes the user who is about to ask; it orders nothing, since an order lowers the quality.
+    """One field of mathematics. `system` describes the user who is about to ask; it orders nothing, since an
+    order lowers the quality.
 
-    first_token: the temperature at which the first token of an instruction is sampled apart, from those that may open a sentence; None samples
-    it like all the others.
+    first_token: the temperature at which the first token of an instruction is sampled apart, from those that
+    may open a sentence; None samples it like all the others.
     """
 
     key: str
@@ -37,11 +42,14 @@ class Domain:
     first_token: float | None = None
 
 
-def _domain(key: str, japanese: str, count: int, instruction_t: float, response_t: float, subject: str, user: str) -> Domain:
+def _domain(
+    key: str, japanese: str, count: int, instruction_t: float, response_t: float, subject: str, user: str
+) -> Domain:
     system = (
-        f"You are an AI assistant that gives step-by-step solutions of mathematical problems. The user, {user}, will ask you one "
-        f"challenging problem in {subject}. It is a problem at the level of the International Mathematical Olympiad, the Putnam "
-        "competition or a PhD qualifying exam, completely and precisely stated, with a definite answer."
+        "You are an AI assistant that gives step-by-step solutions of mathematical problems. The user,"
+        f" {user}, will ask you one challenging problem in {subject}. It is a problem at the level of the"
+        " International Mathematical Olympiad, the Putnam competition or a PhD qualifying exam, completely"
+        " and precisely stated, with a definite answer."
     )
     return Domain(
         key=key,
@@ -92,7 +100,9 @@ DOMAINS: dict[str, Domain] = {
 
 
 def select(keys: Iterable[str]) -> tuple[Domain, ...]:
-    """The domains of these keys, in the given order. Raises BadInput for an unknown or repeated key, or none at all."""
+    """The domains of these keys, in the given order. Raises BadInput for an unknown or repeated key, or none
+    at all.
+    """
     chosen = [key.strip() for key in keys]
     for key in chosen:
         if key not in DOMAINS:
@@ -105,7 +115,9 @@ def select(keys: Iterable[str]) -> tuple[Domain, ...]:
 
 
 def scaled(domain: Domain, scale: float) -> Domain:
-    """The domain with its count times `scale`, rounded to tens (halves up), at least 10. Raises BadInput unless 0 < scale < inf."""
+    """The domain with its count times `scale`, rounded to tens (halves up), at least 10. Raises BadInput
+    unless 0 < scale < inf.
+    """
     if not (scale > 0 and math.isfinite(domain.count * scale)):
         raise BadInput(f"scale is {scale:g}; give a positive number such as 0.1, 0.5, 1.0 or 2.0")
     return replace(domain, count=max(10, math.floor(domain.count * scale / 10 + 0.5) * 10))

@@ -1,12 +1,19 @@
-"""The ways in which a build or a publication fails. Not here: what a model got wrong, which is data in a column."""
+"""The ways in which a build or a publication fails.
+
+Not here: what a model got wrong, which is data in a column.
+"""
 
 
 class BadInput(ValueError):
-    """A user's mistake, in one line: the state, the value, the remedy. The command line prints it and exits with 2."""
+    """A user's mistake, in one line: the state, the value, the remedy. The command line prints it and exits
+    with 2.
+    """
 
 
 class Torn(BadInput):
-    """A record in a build's folder that cannot be read, such as a power cut leaves it; a build writes it anew."""
+    """A record in a build's folder that cannot be read, such as a power cut leaves it; a build writes it
+    anew.
+    """
 
 
 class EngineError(RuntimeError):
@@ -18,8 +25,12 @@ class NothingMade(RuntimeError):
 
 
 class LowYield(NothingMade):
-    """So few samples of a domain are accepted that a build would be hopeless; the message says why they are not, with examples."""
+    """So few samples of a domain are accepted that a build would be hopeless; the message says why they are
+    not, with examples.
+    """
 
 
 class HubError(RuntimeError):
-    """The Hub refused something or could not be reached, again and again; the message says at which step, in one line."""
+    """The Hub refused something or could not be reached, again and again; the message says at which step, in
+    one line.
+    """

@@ -1,6 +1,10 @@
-"""What this package takes for a good problem or pair unless it is told otherwise, and which values make sense. Not here: the rules themselves.
+"""What this package takes for a good problem or pair unless it is told otherwise, and which values make
+sense.
 
-The checks raise BadInput. They stand apart from the rules, so that a plan refuses what a build would, without loading what that needs.
+Not here: the rules themselves.
+
+The checks raise BadInput. They stand apart from the rules, so that a plan refuses what a build would, without
+loading what that needs.
 """
 
 import math
@@ -10,7 +14,9 @@ from collections.abc import Sequence
 from magpie_hf.errors import BadInput
 
 LANGUAGES = ("en", "ja")  # ISO 639-1
-NEAR = 0.6  # the share of common words from which two problems with the same symbols are near-duplicates; see tests/test_near-duplicates.py
+# The share of common words from which two problems with the same symbols are near-duplicates; see
+# tests/test_near-duplicates.py
+NEAR = 0.6
 SIMILAR = 0.92  # the cosine of two embeddings that says the same
 MIN_YIELD = 0.02  # the share of accepted samples below which a build gives up
 
@@ -29,9 +35,14 @@ def check_min_yield(min_yield: float) -> None:
 
 def check_first_token(first_token: float) -> None:
     """first_token: the temperature at which a problem's first token is sampled."""
-    if isinstance(first_token, bool) or not isinstance(first_token, (int, float)) or not 0 <= first_token <= 2:
+    if (
+        isinstance(first_token, bool)
+        or not isinstance(first_token, (int, float))
+        or not 0 <= first_token <= 2
+    ):
         raise BadInput(
-            f"first_token is {first_token!r}; give the first token's temperature, from 0 to 2, or None to sample it like the others"
+            f"first_token is {first_token!r}; give the first token's temperature, from 0 to 2, or None to"
+            " sample it like the others"
         )
 
 
@@ -48,13 +59,19 @@ def check_k(k: int) -> None:
 
 
 def check_pairs(
-    min_majority_share: float, min_score_gap: float | None, min_correctness_score_gap: float | None, max_length_ratio: float
+    min_majority_share: float,
+    min_score_gap: float | None,
+    min_correctness_score_gap: float | None,
+    max_length_ratio: float,
 ) -> None:
     """Of the pairs: what stages.pair.Pair takes; a min_score_gap of None is the scorer's own."""
     if min_score_gap is not None and not (math.isfinite(min_score_gap) and min_score_gap >= 0):
         raise BadInput(f"min_score_gap is {min_score_gap}; give a finite number of at least 0")
     if min_correctness_score_gap is not None and not math.isfinite(min_correctness_score_gap):
-        raise BadInput(f"min_correctness_score_gap is {min_correctness_score_gap}; give a finite number, or None for no floor")
+        raise BadInput(
+            f"min_correctness_score_gap is {min_correctness_score_gap}; give a finite number, or None for no"
+            " floor"
+        )
     if not max_length_ratio >= 1:
         raise BadInput(f"max_length_ratio is {max_length_ratio}; give a number of at least 1")
     if not 0 <= min_majority_share <= 1:
@@ -64,4 +81,7 @@ def check_pairs(
 def check_rl(majority_share: float | None) -> None:
     """Of the RL problems: the least majority share of the votes; None where none are made."""
     if majority_share is not None and not 0 <= majority_share <= 1:
-        raise BadInput(f"the majority share of the RL problems is {majority_share}; give a share from 0 to 1, such as 0.6")
+        raise BadInput(
+            f"the majority share of the RL problems is {majority_share}; give a share from 0 to 1, such"
+            " as 0.6"
+        )

@@ -1,4 +1,7 @@
-"""Why a sample, an answer or a pair is not there: every reason code, and what it means. Not here: who finds it."""
+"""Why a sample, an answer or a pair is not there: every reason code, and what it means.
+
+Not here: who finds it.
+"""
 
 from __future__ import annotations
 

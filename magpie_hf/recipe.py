@@ -1,4 +1,7 @@
-"""Recipe: all that determines a build's datasets, and the stages that it comes to. Not here: where and when they run."""
+"""Recipe: all that determines a build's datasets, and the stages that it comes to.
+
+Not here: where and when they run.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,15 @@ from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import Verify, VerifySolution
 
-_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG)  # names of other things in a build's folders
+_TAKEN = (
+    "run",
+    "publishing",
+    "dropped",
+    "selection",
+    "lock",
+    "plots",
+    CANDIDATES_CONFIG,
+)  # names of other things in a build's folders
 
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
@@ -38,15 +49,17 @@ Passes = list[tuple[Engine | None, list[list[Stage]]]]
 class Recipe:
     """All that determines a build's datasets.
 
-    generator writes the problems, solver answers them, scorer orders the k candidates of each. Of a domain's samples, as many are accepted
-    as its count says: tagger, where there is one, says what a problem is worth; languages are those that it may be written in;
-    benchmarks, pinned by `load_benchmark`, are those that it must not repeat, and not_checked names those that could not be had;
-    embedder, where there is one, flags near-duplicates by their meaning; acceptance and near (the least share of common words of near-duplicates) are the
-    rules. verify and pair hold the rules by which answers are compared and pairs are made (by default the scorer's own least score gap);
-    rl_majority_share, where it is given, is the least majority share of the problems in `<domain>_rl`. held_out says which problems are kept for
-    tests.
+    generator writes the problems, solver answers them, scorer orders the k candidates of each. Of a domain's
+    samples, as many are accepted as its count says: tagger, where there is one, says what a problem is worth;
+    languages are those that it may be written in; benchmarks, pinned by `load_benchmark`, are those that it
+    must not repeat, and not_checked names those that could not be had; embedder, where there is one, flags
+    near-duplicates by their meaning; acceptance and near (the least share of common words of near-duplicates)
+    are the rules. verify and pair hold the rules by which answers are compared and pairs are made (by default
+    the scorer's own least score gap); rl_majority_share, where it is given, is the least majority share of
+    the problems in `<domain>_rl`. held_out says which problems are kept for tests.
 
-    Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named twice.
+    Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named
+    twice.
     """
 
     generator: Engine
@@ -75,14 +88,22 @@ class Recipe:
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
         names = [benchmark.name for benchmark in self.benchmarks]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise BadInput(f"two benchmarks are called {twice[0]}, so nobody could tell their rows apart; rename one")
+            raise BadInput(
+                f"two benchmarks are called {twice[0]}, so nobody could tell their rows apart; rename one"
+            )
         check_near(self.near)
         check_rl(self.rl_majority_share)
         for domain in self.domains:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in _TAKEN:
-                raise BadInput(f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters, digits, _ and -")
+                raise BadInput(
+                    f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters,"
+                    " digits, _ and -"
+                )
             if domain.key.endswith(ExportRL.suffix) and domain.key.removesuffix(ExportRL.suffix) in keys:
-                raise BadInput(f"the domain key {domain.key!r} names the RL problems of another domain; choose another key")
+                raise BadInput(
+                    f"the domain key {domain.key!r} names the RL problems of another domain; choose"
+                    " another key"
+                )
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
 
@@ -98,7 +119,9 @@ class Recipe:
         return self.pair or Pair(min_score_gap=self.scorer.least_score_gap)
 
     def samples(self, domain: Domain) -> Passes:
-        """What is made of a domain's samples before they are filtered: engine by engine, steps in order, a step's stages side by side."""
+        """What is made of a domain's samples before they are filtered: engine by engine, steps in order, a
+        step's stages side by side.
+        """
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
         instruct = Instruct(self.generator, domain.system, domain.instruction, domain.first_token)
         text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
@@ -114,15 +137,29 @@ class Recipe:
         answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
         candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
         return [
-            (self.solver, [[answer, candidates], [self.verify], [VerifySolution(self.verify.limits, self.verify.processes)]]),
+            (
+                self.solver,
+                [
+                    [answer, candidates],
+                    [self.verify],
+                    [VerifySolution(self.verify.limits, self.verify.processes)],
+                ],
+            ),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             (None, [[self.pairing]]),
         ]
 
     @property
     def _choices(self) -> tuple[tuple[str, str], ...]:
-        """The domains between which the tagger chooses: all that this package knows, so that a build with fewer asks the same, and more."""
-        return tuple({**{key: domain.subject for key, domain in DOMAINS.items()}, **{one.key: one.subject for one in self.domains}}.items())
+        """The domains between which the tagger chooses: all that this package knows, so that a build with
+        fewer asks the same, and more.
+        """
+        return tuple(
+            {
+                **{key: domain.subject for key, domain in DOMAINS.items()},
+                **{one.key: one.subject for one in self.domains},
+            }.items()
+        )
 
     def sources(self, domain: Domain) -> list[Domain]:
         """The domains whose samples may count for this one."""
@@ -136,18 +173,36 @@ class Recipe:
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
         exports: list[Export] = []
         for side in SIDES if self.held_out.share else SIDES[:1]:
-            exports += [ExportText(domain.key, self.held_out, side, text, generation, moved) for text in TEXT_SPLITS]
+            exports += [
+                ExportText(domain.key, self.held_out, side, text, generation, moved) for text in TEXT_SPLITS
+            ]
             if self.rl_majority_share is not None:
-                exports.append(ExportRL(domain.key, self.held_out, side, self.rl_majority_share, self.instruction, moved, first))
+                exports.append(
+                    ExportRL(
+                        domain.key,
+                        self.held_out,
+                        side,
+                        self.rl_majority_share,
+                        self.instruction,
+                        moved,
+                        first,
+                    )
+                )
             exports.append(ExportCandidates(domain.key, self.held_out, side, moved))
         return exports
 
     def check(self) -> None:
-        """Raises BadInput where a model's chat template cannot be used as this recipe must use it, or a device cannot run it."""
-        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))):
+        """Raises BadInput where a model's chat template cannot be used as this recipe must use it, or a
+        device cannot run it.
+        """
+        for engine in dict.fromkeys(
+            (self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))
+        ):
             engine.check()
             chat_of(engine.model)
-        for stage in (stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages):
+        for stage in (
+            stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages
+        ):
             if isinstance(stage, Tag | Embed):
                 stage.check()
         for domain in self.domains:

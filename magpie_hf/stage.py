@@ -1,4 +1,7 @@
-"""Stage: one callable `batch -> batch` with a stable identity. Not here: where and in which order stages run."""
+"""Stage: one callable `batch -> batch` with a stable identity.
+
+Not here: where and in which order stages run.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,16 @@ Batch = dict[str, list[Any]]
 
 
 class Stage(ABC):
-    """A frozen dataclass that turns a batch into the same batch with more columns (plain lists in, plain lists out).
+    """A frozen dataclass that turns a batch into the same batch with more columns (plain lists in, plain
+    lists out).
 
-    `reads` names the columns it depends on and `adds` those it makes, with their Arrow types. Two stages are equal exactly if they turn
-    the same rows into the same rows: `version` goes up when the same fields give other rows, and a field that says only where the work
-    is done is declared with `field(compare=False)`. Rows that carry a reason in `dropped` pass through with nulls.
+    `reads` names the columns it depends on and `adds` those it makes, with their Arrow types. Two stages are
+    equal exactly if they turn the same rows into the same rows: `version` goes up when the same fields give
+    other rows, and a field that says only where the work is done is declared with `field(compare=False)`.
+    Rows that carry a reason in `dropped` pass through with nulls.
 
-    As it is, a stage is a function for `Dataset.map(stage, batched=True, features=...)` and a body for Ray Data's `map_batches`.
+    As it is, a stage is a function for `Dataset.map(stage, batched=True, features=...)` and a body for Ray
+    Data's `map_batches`.
     """
 
     name: ClassVar[str]
@@ -41,11 +47,15 @@ class Stage(ABC):
 
     @property
     def reuse_key(self) -> str:
-        """Names the stages whose finished rows may hold results of this one's: the same but for bounds and numbers. "" for none."""
+        """Names the stages whose finished rows may hold results of this one's: the same but for bounds and
+        numbers. "" for none.
+        """
         return ""
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
-        """What finished rows of a stage of the same reuse key know, as the journal keeps it: results by request key."""
+        """What finished rows of a stage of the same reuse key know, as the journal keeps it: results by
+        request key.
+        """
         return iter(())
 
     @abstractmethod
@@ -57,7 +67,11 @@ class Stage(ABC):
         dropped = batch.get("dropped") or [None] * size
         alive = [row for row in range(size) if dropped[row] is None]
         out = dict(batch)
-        added = self.run({column: [values[row] for row in alive] for column, values in batch.items()}) if alive else {}
+        added = (
+            self.run({column: [values[row] for row in alive] for column, values in batch.items()})
+            if alive
+            else {}
+        )
         for column in self.adds:
             values: list[Any] = list(dropped) if column == "dropped" else [None] * size
             for row, value in zip(alive, added.get(column, ()), strict=True):
@@ -67,7 +81,8 @@ class Stage(ABC):
 
 
 def identity(thing: Any) -> Any:
-    """What determines an object's results, as plain JSON values: name, version and the comparing fields, recursively.
+    """What determines an object's results, as plain JSON values: name, version and the comparing fields,
+    recursively.
 
     Raises TypeError for a value without a stable identity, such as a function.
     """
@@ -80,7 +95,11 @@ def identity(thing: Any) -> Any:
     if hasattr(thing, "identity") and not isinstance(thing, type):
         return identity(thing.identity())
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        fields = {field.name: identity(getattr(thing, field.name)) for field in dataclasses.fields(thing) if field.compare}
+        fields = {
+            field.name: identity(getattr(thing, field.name))
+            for field in dataclasses.fields(thing)
+            if field.compare
+        }
         name = getattr(thing, "name", None) if isinstance(thing, Stage) else type(thing).__name__
         return {"is": name, "version": getattr(thing, "version", 1), **fields}
     if isinstance(thing, (list, tuple)):
@@ -103,5 +122,7 @@ def fingerprint(*things: Any) -> str:
 
 
 def seed_of(*parts: Any) -> int:
-    """A seed of 48 bits (exact in any JSON reader) from what it is for: build seed, domain, row, stage, candidate."""
+    """A seed of 48 bits (exact in any JSON reader) from what it is for: build seed, domain, row, stage,
+    candidate.
+    """
     return int.from_bytes(hashlib.sha256(canonical(list(parts)).encode()).digest()[:6], "big")

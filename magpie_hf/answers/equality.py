@@ -1,7 +1,10 @@
-r"""Equality of two final answers, over math-verify. Runs in a worker, where it may hang. Not here: limits, caches, processes.
+r"""Equality of two final answers, over math-verify. Runs in a worker, where it may hang.
 
-math-verify's False means "not proven equal". Here two answers are different only where something shows it: values that differ, a set
-without a partner for one of its elements, words that exclude each other. All else is unknown.
+Not here: limits, caches, processes.
+
+math-verify's False means "not proven equal". Here two answers are different only where something shows it:
+values that differ, a set without a partner for one of its elements, words that exclude each other. All else
+is unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from magpie_hf.answers.notation import Shape, assignment, normalise, readings, s
 from magpie_hf.answers.values import APART, SAME, evidence, prepared
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, known_unit
 
-# What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it, \mathbb{Z}_2 nothing, 7_{10} is 7.
+# What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it,
+# \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
     r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh
     binom sum int prod lim to lfloor rfloor lceil rceil max min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu
@@ -29,8 +33,10 @@ _FOREIGN = re.compile(
     r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))"  # x', 2^3^2, 1/2x
     r"|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d"  # {x : x > 1}, 1010_2, (1 2 3)
     r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>|\{, \}"
-    r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"  # a transpose, a repeating decimal, what is not transcribed
-    r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\||\\(?:sin|cos|tan|ln) ?(?:\\?\w+/|[a-z] [a-z])"
+    # A transpose, a repeating decimal, what is not transcribed
+    r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"
+    r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\||\\(?:sin|cos|tan|ln)"
+    r" ?(?:\\?\w+/|[a-z] [a-z])"
     r"|(?<![\w{}])\(\d{2,}\)|\(\d+\)\(\d+\)"  # permutations: (12), (12)(34)
 )
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
@@ -50,7 +56,9 @@ _BARE_LOG = re.compile(r"\\log(?![A-Za-z_])")
 
 @dataclass(frozen=True)
 class Quantity:
-    r"""A value with what stands beside it: unit is "" for none, "%", "^\circ" or a word; modulus is "" for none."""
+    r"""A value with what stands beside it: unit is "" for none, "%", "^\circ" or a word; modulus is "" for
+    none.
+    """
 
     value: str
     unit: str = ""
@@ -58,9 +66,11 @@ class Quantity:
 
 
 def readable(answer: str) -> bool:
-    """Whether a reward can check an answer in a box: math-verify reads every sign of it, as a value, and finds it equal to itself.
+    """Whether a reward can check an answer in a box: math-verify reads every sign of it, as a value, and
+    finds it equal to itself.
 
-    Words, open brackets and fields such as Q(sqrt 2) come out of it as something else, or match as strings alone.
+    Words, open brackets and fields such as Q(sqrt 2) come out of it as something else, or match as strings
+    alone.
     """
     text = normalise(answer)
     if not all(_is_read(assignment(part)[1]) for part in shape(text).parts) or r"\mathbb" in text:
@@ -107,7 +117,7 @@ def _named(text: str) -> tuple[str, str]:
     return ("", text) if shape(text).brackets == "," else assignment(text)
 
 
-# --- lists, sets, tuples -----------------------------------------------------------------------------------------------------
+# --- lists, sets, tuples ------------------------------------------------------------------------------------
 
 
 def _shapes(first: Shape, second: Shape) -> str:
@@ -119,7 +129,11 @@ def _shapes(first: Shape, second: Shape) -> str:
         return _by_place(first, second, names)
     if kinds <= {",", r"\{\}"}:
         verdict = _as_sets(first.parts, second.parts)
-        return UNKNOWN if verdict == EQUAL and "," in kinds and len(first.parts) != len(second.parts) else verdict
+        return (
+            UNKNOWN
+            if verdict == EQUAL and "," in kinds and len(first.parts) != len(second.parts)
+            else verdict
+        )
     if "," in kinds or r"\{\}" in kinds:
         return UNKNOWN  # an unordered list and a tuple
     if len(first.parts) != len(second.parts):
@@ -129,7 +143,8 @@ def _shapes(first: Shape, second: Shape) -> str:
         return DIFFERENT if DIFFERENT in verdicts else UNKNOWN
     if len(kinds) == 1:
         return EQUAL
-    # (1,2) and [1,2] may both be the vector; with a half-open one, or infinity at an end, they are intervals that differ.
+    # (1,2) and [1,2] may both be the vector; with a half-open one, or infinity at an end, they are intervals
+    # that differ.
     interval = kinds & {"[)", "(]"} or any("infty" in part for part in (*first.parts, *second.parts))
     return DIFFERENT if interval else UNKNOWN
 
@@ -140,10 +155,18 @@ def _names(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _by_place(first: Shape, second: Shape, names: list[tuple[str, ...]]) -> str:
-    """x = 1, y = 2 against 1, 2 or (1, 2): equal where each place is, and else nothing is shown, for the order may be another."""
-    if (names[0] and names[1]) or r"\{\}" in (first.brackets, second.brackets) or len(first.parts) != len(second.parts):
+    """x = 1, y = 2 against 1, 2 or (1, 2): equal where each place is, and else nothing is shown, for the
+    order may be another.
+    """
+    if (
+        (names[0] and names[1])
+        or r"\{\}" in (first.brackets, second.brackets)
+        or len(first.parts) != len(second.parts)
+    ):
         return UNKNOWN
-    verdicts = {_relation(assignment(a)[1], assignment(b)[1]) for a, b in zip(first.parts, second.parts, strict=True)}
+    verdicts = {
+        _relation(assignment(a)[1], assignment(b)[1]) for a, b in zip(first.parts, second.parts, strict=True)
+    }
     return EQUAL if verdicts == {EQUAL} else UNKNOWN
 
 
@@ -153,14 +176,19 @@ def _with_single(first: Shape, second: Shape) -> str:
     if many.brackets in (",", r"\{\}"):
         numbers = ",".join(many.parts)
         if re.fullmatch(r"\d[\d.]*,\d+", numbers) and (
-            re.fullmatch(r"\d{1,3},\d{3}", numbers) is None or _expressions(".".join(many.parts), single) != DIFFERENT
+            re.fullmatch(r"\d{1,3},\d{3}", numbers) is None
+            or _expressions(".".join(many.parts), single) != DIFFERENT
         ):
             return UNKNOWN  # 3,5 may be 3.5, and 1,234 may be 1.234
         if single == r"\emptyset":
             return DIFFERENT if any(map(_is_read, many.parts)) else UNKNOWN
         if len(many.parts) == 1:
             return UNKNOWN  # {x} may be the fractional part
-        return UNKNOWN if _is_relation(single) or r"\cup" in single or r"\mathbb" in single else _as_sets(many.parts, (single,))
+        return (
+            UNKNOWN
+            if _is_relation(single) or r"\cup" in single or r"\mathbb" in single
+            else _as_sets(many.parts, (single,))
+        )
     opener, closer = many.brackets[0], many.brackets[-1]
     text = f"{opener}{','.join(many.parts)}{closer}"
     if _is_relation(single) or re.search(r"\\cup|\\setminus|\\mathbb|\\emptyset", single):
@@ -169,7 +197,9 @@ def _with_single(first: Shape, second: Shape) -> str:
 
 
 def _as_sets(first: tuple[str, ...], second: tuple[str, ...]) -> str:
-    """Equal where each element of either has an equal one in the other; different where one differs from all of the other."""
+    """Equal where each element of either has an equal one in the other; different where one differs from all
+    of the other.
+    """
     table = [[_element(a, b) for b in second] for a in first]
     lines = [*table, *map(list, zip(*table, strict=True))]
     if all(EQUAL in line for line in lines):
@@ -188,7 +218,7 @@ def _is_relation(text: str) -> bool:
     return re.search(r"[<>]|\\(?:le|ge|ne|in)(?![A-Za-z])", text) is not None
 
 
-# --- single values -----------------------------------------------------------------------------------------------------------
+# --- single values ------------------------------------------------------------------------------------------
 
 
 def _quantity(text: str) -> Quantity:
@@ -215,7 +245,10 @@ def _quantities(one: Quantity, other: Quantity) -> str:
         bare = _expressions(one.value, other.value)
         return exact if exact == EQUAL or bare == DIFFERENT else UNKNOWN
     if beside == {"", r"^\circ"}:
-        readings = [_expressions(*(_radians(side) for side in (one, other))), _expressions(one.value, other.value)]
+        readings = [
+            _expressions(*(_radians(side) for side in (one, other))),
+            _expressions(one.value, other.value),
+        ]
         return EQUAL if EQUAL in readings else DIFFERENT if set(readings) == {DIFFERENT} else UNKNOWN
     same = _expressions(one.value, other.value)
     if "" in beside:
@@ -277,8 +310,12 @@ def _expressions(one: str, other: str) -> str:
 
 
 def _with_logarithms(one: str, other: str) -> str:
-    """log without a base is the natural one to most, and the decimal one to some: different only if it is so under both readings."""
-    natural, decimal = (_parsed(_BARE_LOG.sub(log, one), _BARE_LOG.sub(log, other)) for log in (r"\\ln ", r"\\log_{10}"))
+    """log without a base is the natural one to most, and the decimal one to some: different only if it is so
+    under both readings.
+    """
+    natural, decimal = (
+        _parsed(_BARE_LOG.sub(log, one), _BARE_LOG.sub(log, other)) for log in (r"\\ln ", r"\\log_{10}")
+    )
     return natural if natural in (EQUAL, decimal) else UNKNOWN
 
 
@@ -291,7 +328,11 @@ def _parsed(one: str, other: str) -> str:
         return UNKNOWN if _is_unsure(one, other) else DIFFERENT
     if shown == SAME:
         return EQUAL if not _has_both_cases(one + other) else UNKNOWN
-    return EQUAL if not _has_both_cases(one + other) and (_proven(first, second) or _proven(second, first)) else UNKNOWN
+    return (
+        EQUAL
+        if not _has_both_cases(one + other) and (_proven(first, second) or _proven(second, first))
+        else UNKNOWN
+    )
 
 
 def _proven(gold: Any, answer: Any) -> bool:
@@ -299,7 +340,9 @@ def _proven(gold: Any, answer: Any) -> bool:
 
 
 def _is_unsure(one: str, other: str) -> bool:
-    """Whether values that differ prove nothing: a constant that is arbitrary, or a letter that applies to what is in brackets."""
+    """Whether values that differ prove nothing: a constant that is arbitrary, or a letter that applies to
+    what is in brackets.
+    """
     both = one + " " + other
     arbitrary = r"(?<![A-Za-z\\])(?:[ABCDK](?![A-Za-z])|c_)"
     return re.search(rf"{arbitrary}|(?<![A-Za-z\\])[fghA-Z]\s*\(", both) is not None or _has_both_cases(both)
@@ -313,7 +356,10 @@ def _has_both_cases(text: str) -> bool:
 
 _LATEX = LatexExtractionConfig()
 # What it takes for a unit may be a letter: the h of \\pi r^2 h is no hour.
-_READER = [replace(_LATEX, normalization_config=replace(_LATEX.normalization_config, units=False)), ExprExtractionConfig()]
+_READER = [
+    replace(_LATEX, normalization_config=replace(_LATEX.normalization_config, units=False)),
+    ExprExtractionConfig(),
+]
 
 
 @lru_cache(maxsize=512)
@@ -324,10 +370,16 @@ def _parse(text: str) -> Any | None:
 
 
 def _drops_letters(text: str, parsed: Any) -> bool:
-    """Whether a letter of the text is not in what was parsed: math-verify takes 2ab for 2 with a unit, and gcd(n, 4) for 1."""
+    """Whether a letter of the text is not in what was parsed: math-verify takes 2ab for 2 with a unit, and
+    gcd(n, 4) for 1.
+    """
     if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
         return False
-    bare = re.sub(r"^\w+ ?\\in(?![A-Za-z])|\\(?:[A-Za-z]+)", " ", _MATRIX.sub(" ", _NUMBER_SETS.sub(" ", text)))
-    names = [symbol.name for symbol in parsed.atoms(sympy.Symbol)] + [call.func.__name__ for call in parsed.atoms(AppliedUndef)]
+    bare = re.sub(
+        r"^\w+ ?\\in(?![A-Za-z])|\\(?:[A-Za-z]+)", " ", _MATRIX.sub(" ", _NUMBER_SETS.sub(" ", text))
+    )
+    names = [symbol.name for symbol in parsed.atoms(sympy.Symbol)] + [
+        call.func.__name__ for call in parsed.atoms(AppliedUndef)
+    ]
     kept = set("".join(names).lower()) | {"i", "e", "d"}
     return any(letter.lower() not in kept for letter in re.findall("[A-Za-z]", bare))

@@ -1,6 +1,8 @@
-"""Whether two final answers say the same: equal, different, or unknown with a reason. Never raises for an answer, never hangs.
+"""Whether two final answers say the same: equal, different, or unknown with a reason. Never raises for an
+answer, never hangs.
 
-Comparing runs in processes of its own (`workers`), which cost at most their limits. Not here: reading an answer out of a solution.
+Comparing runs in processes of its own (`workers`), which cost at most their limits. Not here: reading an
+answer out of a solution.
 """
 
 from __future__ import annotations
@@ -15,18 +17,26 @@ from magpie_hf.answers.words import EQUAL, UNKNOWN, compare_words
 from magpie_hf.answers.workers import POOL, Lost
 from magpie_hf.errors import BadInput
 
-# Half of the cores: the engine, its tokenizer and the shard threads have the other half. A worker takes about 60 MB; beyond eight, the
-# answers of a GPU are compared faster than they come.
-PROCESSES = max(1, min(8, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 2) // 2))
+# Half of the cores: the engine, its tokenizer and the shard threads have the other half. A worker takes about
+# 60 MB; beyond eight, the answers of a GPU are compared faster than they come.
+PROCESSES = max(
+    1,
+    min(
+        8,
+        len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 2) // 2,
+    ),
+)
 
 LEAST_MEGABYTES = 256  # a worker that has loaded everything and compares small numbers takes 60 to 110
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one pair may cost: seconds of processor time and megabytes of a worker, characters of either answer.
+    """What one pair may cost: seconds of processor time and megabytes of a worker, characters of either
+    answer.
 
-    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at forty times the seconds.
+    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at forty
+    times the seconds.
     """
 
     seconds: float = 5.0
@@ -36,30 +46,38 @@ class Limits:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seconds", float(self.seconds))
         if not self.seconds > 0 or self.megabytes < LEAST_MEGABYTES or self.characters < 1:
-            raise BadInput(f"{self} leaves no room to compare anything; give seconds and characters, and {LEAST_MEGABYTES} megabytes")
+            raise BadInput(
+                f"{self} leaves no room to compare anything; give seconds and characters, and"
+                f" {LEAST_MEGABYTES} megabytes"
+            )
 
 
 @dataclass(frozen=True)
 class Verdict:
     """relation: equal, different (something shows it) or unknown.
 
-    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "stalled" (too little of the processor), "killed"
-    (from outside), "died", or the name of the error that math-verify or sympy ended with.
+    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "stalled" (too little of the
+    processor), "killed" (from outside), "died", or the name of the error that math-verify or sympy ended
+    with.
     """
 
     relation: str
     reason: str | None = None
 
 
-_PATIENCE = 40.0  # wall seconds by processor seconds: other processes may have the cores, and a worker is nice
+_PATIENCE = (
+    40.0  # wall seconds by processor seconds: other processes may have the cores, and a worker is nice
+)
 _DEFAULT = Limits()
 
 
 def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PROCESSES) -> Verdict:
-    """Whether two final answers say the same; the order makes no difference. Safe to call from many threads at once.
+    """Whether two final answers say the same; the order makes no difference. Safe to call from many threads
+    at once.
 
-    "different" means that something shows it. Two answers that are right in two notations may come out as unknown, so unknown is not wrong.
-    Raises EngineError where no worker can be started at all (math-verify is missing).
+    "different" means that something shows it. Two answers that are right in two notations may come out as
+    unknown, so unknown is not wrong. Raises EngineError where no worker can be started at all (math-verify is
+    missing).
     """
     if max(len(one), len(other)) > limits.characters:
         return Verdict(EQUAL) if one == other else Verdict(UNKNOWN, "too_long")
@@ -78,13 +96,17 @@ def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PR
 
 
 def is_readable(answer: str, limits: Limits = _DEFAULT, processes: int = PROCESSES) -> bool:
-    """Whether a reward can check this answer as a ground truth: math-verify reads it in a box, and finds it equal to itself."""
+    """Whether a reward can check this answer as a ground truth: math-verify reads it in a box, and finds it
+    equal to itself.
+    """
     return len(answer) <= limits.characters and _asked(answer, None, limits, processes).relation == EQUAL
 
 
 def _asked(first: str, second: str | None, limits: Limits, processes: int) -> Verdict:
     try:
-        relation, reason, _ = POOL.ask([[first, second], limits.seconds, limits.megabytes], _PATIENCE * limits.seconds, processes)
+        relation, reason, _ = POOL.ask(
+            [[first, second], limits.seconds, limits.megabytes], _PATIENCE * limits.seconds, processes
+        )
     except Lost as lost:
         return Verdict(UNKNOWN, str(lost))
     return Verdict(relation, reason)

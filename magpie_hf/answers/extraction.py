@@ -1,4 +1,6 @@
-r"""Final answers of solutions: the last \boxed{}, else what the solution says its answer is. Not here: equivalence of answers.
+r"""Final answers of solutions: the last \boxed{}, else what the solution says its answer is.
+
+Not here: equivalence of answers.
 
 What is not plainly stated is no answer: None costs a vote, a wrong extraction makes a wrong cluster.
 """
@@ -31,7 +33,7 @@ def boxed_answer(text: str) -> str | None:
         end = start
 
 
-# --- what a solution says ----------------------------------------------------------------------------------------------------
+# --- what a solution says -----------------------------------------------------------------------------------
 
 _END = 1500  # characters at the end of a solution in which its answer is looked for
 _LONGEST = 200  # a longer "answer" is a sentence
@@ -41,24 +43,36 @@ _STATED = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _CONCLUDES = re.compile(
-    r"^(?:therefore|thus|hence|so|finally|consequently|it follows that|we (?:get|obtain|have|find|conclude)|this gives|in conclusion)\b",
+    r"^(?:therefore|thus|hence|so|finally|consequently|it follows that|we"
+    r" (?:get|obtain|have|find|conclude)|this gives|in conclusion)\b",
     re.IGNORECASE,
 )
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
-_VALUE = re.compile(r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+)?(?:\s*\\?%)?|[A-H]|\([A-H]\)|yes|no|true|false|none", re.IGNORECASE)
-_NO_ANSWER = re.compile(
-    r"^(?:that|as follows|not|given|the following|obvious|clear|correct|wrong|below|above|in the|left)\b", re.IGNORECASE
+_VALUE = re.compile(
+    r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+)?(?:\s*\\?%)?|[A-H]|\([A-H]\)|yes|no|true|false|none",
+    re.IGNORECASE,
 )
-_EXPLAINS = re.compile(r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus)\s", re.IGNORECASE)
+_NO_ANSWER = re.compile(
+    r"^(?:that|as follows|not|given|the following|obvious|clear|correct|wrong|below|above|in the|left)\b",
+    re.IGNORECASE,
+)
+_EXPLAINS = re.compile(
+    r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus)\s", re.IGNORECASE
+)
 _CONDITION = re.compile(
     r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively|modulo|mod|either)\b",
     re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(r"\s*(?:です|である|となる|になる|だ)$")
-_BOX_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<number>-?\d+(?:\.\d+)?)|\\.|[{}]", re.DOTALL)
+_BOX_TOKEN = re.compile(
+    r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<number>-?\d+(?:\.\d+)?)|\\.|[{}]", re.DOTALL
+)
 _ENDS = re.compile(r"[.!?:;。](?=[\s$*\\])|\n\s*\n")  # between two boxes: they are not of one sentence
 _BETWEEN = re.compile(r"[\s,]*(?:and|or)?\s*(?:(?P<name>[A-Za-z]\w*)\s*=)?\s*")
-_PART = re.compile(r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^\W*[2-9][.)]", re.MULTILINE | re.IGNORECASE)
+_PART = re.compile(
+    r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^\W*[2-9][.)]",
+    re.MULTILINE | re.IGNORECASE,
+)
 _SAYS_PROVED = re.compile(
     r"(?:\\(?:text|mathrm|textbf)\s*\{)?\s*(?:\$?\\(?:blacksquare|square|Box|qed)\$?|q\.?\s?e\.?\s?d\.?|proved|proven|[∎□■])[.!\s]*\}?",
     re.IGNORECASE,
@@ -67,7 +81,9 @@ _PROVED = re.compile(r"(?:q\.?\s?e\.?\s?d\.?|\\blacksquare|\\square|∎|□|■|
 
 
 def final_answer(solution: str) -> str | None:
-    r"""The final answer of a solution: in its last box, after "the answer is", or in the formula that its last sentence concludes with."""
+    r"""The final answer of a solution: in its last box, after "the answer is", or in the formula that its
+    last sentence concludes with.
+    """
     boxes = _boxes(solution)
     answers = [box for box in boxes if not _SAYS_PROVED.fullmatch(box.answer)]
     if boxes:
@@ -78,7 +94,7 @@ def final_answer(solution: str) -> str | None:
     return _stated(text) or _concluded(text)
 
 
-# --- boxes -------------------------------------------------------------------------------------------------------------------
+# --- boxes --------------------------------------------------------------------------------------------------
 
 
 class _Box(NamedTuple):
@@ -126,14 +142,20 @@ def _boxed(text: str, boxes: list[_Box]) -> str | None:
     names = [start[1] if start else None, *(one["name"] for one in between if one)]
     if len(set(names)) == 1:
         return ", ".join(box.answer for box in boxes[first:])
-    return None if None in names else ", ".join(f"{name} = {box.answer}" for name, box in zip(names, boxes[first:], strict=True))
+    return (
+        None
+        if None in names
+        else ", ".join(f"{name} = {box.answer}" for name, box in zip(names, boxes[first:], strict=True))
+    )
 
 
-# --- what is stated ----------------------------------------------------------------------------------------------------------
+# --- what is stated -----------------------------------------------------------------------------------------
 
 
 def _stated(text: str) -> str | None:
-    """What follows the last "the answer is": values or formulas up to the end of its sentence, all of them or none."""
+    """What follows the last "the answer is": values or formulas up to the end of its sentence, all of them or
+    none.
+    """
     found = None
     for found in _STATED.finditer(text):
         while (inner := _STATED.search(found["rest"])) is not None:
@@ -161,7 +183,9 @@ def _sentence(text: str) -> str:
 
 
 def _adds_nothing(after: str) -> bool:
-    """Whether what follows a formula in its sentence leaves it the whole answer: a unit, or words after a comma without a value."""
+    """Whether what follows a formula in its sentence leaves it the whole answer: a unit, or words after a
+    comma without a value.
+    """
     after = after.strip(" .*_")
     if not after or re.fullmatch(r"\(not [^()]*\)|[!:]", after):
         return True
@@ -171,7 +195,9 @@ def _adds_nothing(after: str) -> bool:
 
 
 def _plain(line: str) -> str | None:
-    """An answer outside of mathematics: one value, or all values of a list; what follows a comma may be a clause without a value."""
+    """An answer outside of mathematics: one value, or all values of a list; what follows a comma may be a
+    clause without a value.
+    """
     pieces = _pieces(line)
     if pieces is None:
         return None
@@ -181,13 +207,20 @@ def _plain(line: str) -> str | None:
     kept = pieces[: places[0]]
     rest = line[line.index(pieces[places[0]], sum(map(len, kept))) :] if kept else ""
     joined = re.search(r"\b(?:and|or)\s*$", line[: len(line) - len(rest)])
-    if not kept or joined or _CONDITION.search(rest) or re.search(r"[\d$\\=]", rest.removeprefix("not ").lstrip("0123456789")):
+    if (
+        not kept
+        or joined
+        or _CONDITION.search(rest)
+        or re.search(r"[\d$\\=]", rest.removeprefix("not ").lstrip("0123456789"))
+    ):
         return None
     return _clean(line[: len(line) - len(rest)])
 
 
 def _pieces(line: str) -> list[str] | None:
-    """The line cut at the commas, "and" and "or" that stand in no bracket; None where a bracket is not closed."""
+    """The line cut at the commas, "and" and "or" that stand in no bracket; None where a bracket is not
+    closed.
+    """
     pieces, depth = [""], 0
     for token in re.split(r"(\\.|[()\[\]{}]|,(?=\s)|\s(?:and|or)\s)", line):
         depth += token in ("(", "[", "{", r"\{")
@@ -233,7 +266,9 @@ def _with_unit(line: str) -> str | None:
 
 
 def _concluded(text: str) -> str | None:
-    """The last formula of the last sentence, where that sentence samples a conclusion and ends in the formula, or is nothing else."""
+    """The last formula of the last sentence, where that sentence samples a conclusion and ends in the
+    formula, or is nothing else.
+    """
     last = re.split(r"\n\s*\n", text)[-1].strip()
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", last)[-1]
     formulas = list(_MATHS.finditer(sentence))
@@ -245,7 +280,12 @@ def _concluded(text: str) -> str | None:
     if not alone and not _CONCLUDES.match(sentence.lstrip("*_ ")):
         return None
     formula = next(filter(None, formulas[-1].groups()))
-    if re.search(r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula) or "=" not in formula:
+    if (
+        re.search(
+            r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula
+        )
+        or "=" not in formula
+    ):
         return None  # what it concludes with is a statement, or only names something
     if not re.search(r"(?<![\^_\d])(?<![\^_]\{)\d|\\pi|\\infty", formula.split("=")[-1]):
         return None  # f = g is a statement
@@ -253,7 +293,9 @@ def _concluded(text: str) -> str | None:
 
 
 def _last_side(formula: str) -> str:
-    """What a chain of equalities ends with; a single equality stays whole, for it may be an equation that was asked for."""
+    """What a chain of equalities ends with; a single equality stays whole, for it may be an equation that was
+    asked for.
+    """
     sides = formula.split("=")
     return sides[-1] if len(sides) > 2 and not re.search(r"[,;]|\\text", formula) else formula
 
@@ -264,7 +306,7 @@ def _clean(answer: str) -> str | None:
     return answer if answer and len(answer) <= _LONGEST and not is_cut else None
 
 
-# --- what a problem asks -----------------------------------------------------------------------------------------------------
+# --- what a problem asks ------------------------------------------------------------------------------------
 
 _CLAIM = r"(?:that|the|an?|every|each|any|all|why|both|if|directly|by|it|this|for|\$|\\)"
 _PROVE = re.compile(
@@ -277,16 +319,21 @@ _PROVE = re.compile(
 )
 _ASKS = re.compile(
     r"(?<!can )(?<!could )(?<!to )(?<!may )(?<!not )(?<!cannot )(?<!we )(?<!one )(?<!must )(?<!you )"
-    r"\b(?:find|compute|calculate|evaluate|determine|solve|what|how many|how much|which|simplify|express|estimate|list|describe|classify"
-    r"|state|identify|refute|counter-?example|is it|is there|are there|does there|do there|prove or|true or false"
+    r"\b(?:find|compute|calculate|evaluate|determine|solve|what|how many|how"
+    r" much|which|simplify|express|estimate|list|describe|classify"
+    r"|state|identify|refute|counter-?example|is it|is there|are there|does there|do there|prove or|true or"
+    r" false"
     r"|derive (?:a|an|the) (?:formula|expression)|give (?:the|an?)(?! (?:\w+ )?proof)|show me)\b"
     r"|求め|いくつ|計算せよ|何(?:通り|個|人)|解き|解け",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r"\b(?:hint|note|recall|remark)\b.*?(?:[.!?](?=\s|$)|$)|\b(?:in what|(?:in|for|to|from|of|by|at|with|on|under) which"
-    r"|which (?:is|are|has|have|was|were|satisf\w+|contains?|maps?|takes?|vanish\w*)|, which)\b|\b(?:what|which)ever\b"
-    r"|\b(?:to|how to|algorithm (?:that|to)|method (?:that|to)) (?:find|determine|compute|solve|evaluate|decide|which|whether)\w*"
+    r"\b(?:hint|note|recall|remark)\b.*?(?:[.!?](?=\s|$)|$)|\b(?:in"
+    r" what|(?:in|for|to|from|of|by|at|with|on|under) which"
+    r"|which (?:is|are|has|have|was|were|satisf\w+|contains?|maps?|takes?|vanish\w*)|,"
+    r" which)\b|\b(?:what|which)ever\b"
+    r"|\b(?:to|how to|algorithm (?:that|to)|method (?:that|to))"
+    r" (?:find|determine|compute|solve|evaluate|decide|which|whether)\w*"
     r"|\b(?:find|what is) (?:a|the|another) (?:\w+ )?proof\b|\b(?:is|are) no counter-?examples?\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -295,8 +342,14 @@ _TALK = re.compile(r"\b(?:you|I|me|my)\b")
 
 
 def asks_for_proof(problem: str) -> bool:
-    """Whether a problem asks for a proof and for no final answer beside it: "prove that ...", but not "find ... and prove it"."""
+    """Whether a problem asks for a proof and for no final answer beside it: "prove that ...", but not "find
+    ... and prove it".
+    """
     if not _PROVE.search(problem) or _ASKS.search(_ASIDE.sub(" ", problem)):
         return False
-    questions = [piece for piece in re.split(r"(?<=[.!?])\s+|\n\s*\n", problem) if piece.rstrip().endswith("?")]
-    return not any(_QUESTION.match(piece) or not (_PROVE.search(piece) or _TALK.search(piece)) for piece in questions)
+    questions = [
+        piece for piece in re.split(r"(?<=[.!?])\s+|\n\s*\n", problem) if piece.rstrip().endswith("?")
+    ]
+    return not any(
+        _QUESTION.match(piece) or not (_PROVE.search(piece) or _TALK.search(piece)) for piece in questions
+    )

@@ -1,4 +1,7 @@
-r"""How an answer is written: one spelling for one text, and the parts of lists, sets and tuples. Not here: what it is worth."""
+r"""How an answer is written: one spelling for one text, and the parts of lists, sets and tuples.
+
+Not here: what it is worth.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ _UNICODE = {
     "\u3001": ",", "′": "'",
     **{signature: rf"\frac{{{over}}}{{{under}}}" for signature, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")},
 }  # fmt: skip
-_WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # letters and digits of full width
+_WIDE: dict[str, str] = {
+    chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)
+}  # letters and digits of full width
 _SIGNS = str.maketrans({**_UNICODE, **_WIDE})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
@@ -57,11 +62,15 @@ _ROUNDS = 8
 
 
 def normalise(text: str) -> str:
-    """One spelling for answers that differ in typesetting alone: spaces, delimiters, sizes, synonymous commands.
+    """One spelling for answers that differ in typesetting alone: spaces, delimiters, sizes, synonymous
+    commands.
 
-    A comma of a list has a space after it; one that may be a thousands separator has none, and stays (see `readings`).
+    A comma of a list has a space after it; one that may be a thousands separator has none, and stays (see
+    `readings`).
     """
-    for _ in range(_ROUNDS):  # what one rule leaves may be the matter of another, and an answer has one spelling
+    for _ in range(
+        _ROUNDS
+    ):  # what one rule leaves may be the matter of another, and an answer has one spelling
         before, text = text, _once(text)
         if text == before:
             break
@@ -83,7 +92,9 @@ def _once(text: str) -> str:
 
 
 def readings(text: str) -> tuple[str, ...]:
-    """A normalised answer as it may be read: "100,200" is one number or two. In brackets it is two, if no other comma says otherwise."""
+    """A normalised answer as it may be read: "100,200" is one number or two. In brackets it is two, if no
+    other comma says otherwise.
+    """
     depths = _depths(text) if _GROUPED.search(text) else []
 
     def number(found: re.Match[str]) -> str:
@@ -93,7 +104,9 @@ def readings(text: str) -> tuple[str, ...]:
     def several(found: re.Match[str]) -> str:
         return found[0] if " " in found[0] and depths[found.start()] > 0 else re.sub("[ ,]", ", ", found[0])
 
-    return tuple(dict.fromkeys((_GROUPED.sub(several, _GROUPED.sub(number, text)), _GROUPED.sub(several, text))))
+    return tuple(
+        dict.fromkeys((_GROUPED.sub(several, _GROUPED.sub(number, text)), _GROUPED.sub(several, text)))
+    )
 
 
 def _depths(text: str) -> list[int]:
@@ -116,7 +129,9 @@ def _unwrapped(text: str) -> str:
             if text.startswith(opener) and text.endswith(closer) and len(text) >= len(opener) + len(closer):
                 inside = text[len(opener) : -len(closer)]
                 text = text if opener in inside or closer in inside else inside
-        if (box := re.fullmatch(r"\\boxed\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end("{" + box[1] + "}"):
+        if (box := re.fullmatch(r"\\boxed\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end(
+            "{" + box[1] + "}"
+        ):
             text = box[1]
         if text == before:
             return text
@@ -129,17 +144,21 @@ def _repeating(whole: str, fixed: str, period: str) -> str:
     return rf"\frac{{{above}}}{{{over}}}"
 
 
-# --- parts -------------------------------------------------------------------------------------------------------------------
+# --- parts --------------------------------------------------------------------------------------------------
 
 _TOKEN = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\\.|.", re.DOTALL)
 _OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 _CLOSING = frozenset({")", "]", "}", r"\}", r"\rangle"})
-_JOINING = re.compile(r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and|or)(?=[^A-Za-z])")
+_JOINING = re.compile(
+    r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and|or)(?=[^A-Za-z])"
+)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """brackets: "()", "[)" and so on, r"\\{\\}" for a set, "," for a bare list, "" for a single thing; parts: what is in it."""
+    """brackets: "()", "[)" and so on, r"\\{\\}" for a set, "," for a bare list, "" for a single thing; parts:
+    what is in it.
+    """
 
     brackets: str
     parts: tuple[str, ...]
@@ -154,7 +173,12 @@ def shape(text: str) -> Shape:
     if signs := _signs(text):
         return Shape(",", signs)
     tokens = _TOKEN.findall(text)
-    if len(tokens) > 2 and tokens[0] in ("(", "[", r"\{", r"\langle") and tokens[-1] in _CLOSING and closes_at_the_end(text):
+    if (
+        len(tokens) > 2
+        and tokens[0] in ("(", "[", r"\{", r"\langle")
+        and tokens[-1] in _CLOSING
+        and closes_at_the_end(text)
+    ):
         brackets = tokens[0] + tokens[-1]
         inside = split("".join(tokens[1:-1]))
         if len(inside) > 1 or brackets == r"\{\}":
@@ -177,7 +201,9 @@ def split(text: str, separators: str = ",;") -> tuple[str, ...]:
 
 
 def closes_at_the_end(text: str) -> bool:
-    """Whether the bracket that opens the text is closed by its last token, and all brackets are paired; "[1,2)" is a pair too."""
+    """Whether the bracket that opens the text is closed by its last token, and all brackets are paired;
+    "[1,2)" is a pair too.
+    """
     depth = 0
     tokens = _TOKEN.findall(text)
     for place, token in enumerate(tokens):
@@ -196,13 +222,17 @@ def _signs(text: str) -> tuple[str, str] | None:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    r"""("x", "3") of "x = 3" or "x \in 3", also of f(x) = ..., a_n = ... and \text{Area} = ...; ("", text) of anything else."""
+    r"""("x", "3") of "x = 3" or "x \in 3", also of f(x) = ..., a_n = ... and \text{Area} = ...; ("", text) of
+    anything else.
+    """
     parts = split(text, "=")
     if len(parts) == 1 and "=" not in text:
         parts = tuple(re.split(r"\\in(?![A-Za-z])", text, maxsplit=1))
     name = parts[0].strip()
     plain = re.fullmatch(
-        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\)|\[[A-Z]\])?", name
+        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle"
+        r" ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\)|\[[A-Z]\])?",
+        name,
     )
     pair = re.fullmatch(r"\(\w(?:, ?\w)+\)", name)  # (x, y) = (1, 2)
     if len(parts) > 1 and (plain or pair) and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text):

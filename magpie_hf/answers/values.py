@@ -1,6 +1,9 @@
-r"""Evidence from values: whether two parsed answers are the same or apart, in numbers. Runs in a worker. Not here: proofs.
+r"""Evidence from values: whether two parsed answers are the same or apart, in numbers. Runs in a worker.
 
-Numbers are computed to 40 digits. Expressions in the same symbols are compared at fixed points, relations and sets by what they hold.
+Not here: proofs.
+
+Numbers are computed to 40 digits. Expressions in the same symbols are compared at fixed points, relations and
+sets by what they hold.
 """
 
 from __future__ import annotations
@@ -16,8 +19,17 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
 SAME, APART = "same", "apart"
-# What sympy raises where it cannot compute: a sum up to 7/3, a comparison of complex numbers, a function at its pole.
-NO_VALUE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError)
+# What sympy raises where it cannot compute: a sum up to 7/3, a comparison of complex numbers, a function at
+# its pole.
+NO_VALUE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _DIGITS = 40
 # Positive whole numbers first: they lie in nearly every domain that a problem can mean.
 _POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7, 4, 6, 8, 9, 12)] + [
@@ -29,7 +41,9 @@ _WHOLE = frozenset("ijklmnpqNK")  # names of variables that may stand for whole 
 
 
 def prepared(parsed: Any) -> Any:
-    """The expression with i as the imaginary unit, zeta as Riemann's, and decimals as the fractions that they write."""
+    """The expression with i as the imaginary unit, zeta as Riemann's, and decimals as the fractions that they
+    write.
+    """
     if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
         return parsed
     for call in parsed.atoms(AppliedUndef):
@@ -44,9 +58,13 @@ def evidence(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
     """SAME, APART, or None where values show neither."""
     if isinstance(one, sympy.MatrixBase) and isinstance(other, sympy.MatrixBase):
         return _matrices(one, other, texts)
-    if isinstance(one, (sympy.Set, Relational, Boolean)) and isinstance(other, (sympy.Set, Relational, Boolean)):
+    if isinstance(one, (sympy.Set, Relational, Boolean)) and isinstance(
+        other, (sympy.Set, Relational, Boolean)
+    ):
         return _holders(one, other)
-    if not (isinstance(one, sympy.Expr) and isinstance(other, sympy.Expr)) or one.atoms(AppliedUndef) | other.atoms(AppliedUndef):
+    if not (isinstance(one, sympy.Expr) and isinstance(other, sympy.Expr)) or one.atoms(
+        AppliedUndef
+    ) | other.atoms(AppliedUndef):
         return None
     names = [sorted(symbol.name for symbol in side.free_symbols) for side in (one, other)]
     if names[0] != names[1]:
@@ -75,7 +93,9 @@ def _numbers(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
         verdict: str | None = SAME if one == other else APART
     elif _close(first, second) == SAME and (apart := _exact_difference(one, other, first)) is not None:
         verdict = SAME if apart == 0 else APART
-    elif bool(first.is_real) != bool(second.is_real) and not any("i" in text.replace(r"\pi", "").replace("in", "") for text in texts):
+    elif bool(first.is_real) != bool(second.is_real) and not any(
+        "i" in text.replace(r"\pi", "").replace("in", "") for text in texts
+    ):
         return None  # a real root of a negative number for one, the principal root for the other
     else:
         verdict = _close(first, second)
@@ -98,7 +118,8 @@ def _close(first: Any, second: Any) -> str | None:
 
 
 def _as_decimals(first: Any, second: Any, exact: tuple[Any, Any], texts: tuple[str, str]) -> str | None:
-    """Of two values that differ: None where a decimal in one answer may be the other, rounded or cut at its last place.
+    """Of two values that differ: None where a decimal in one answer may be the other, rounded or cut at its
+    last place.
 
     Six digits that agree are taken as equal, as math-verify does, but relative to the size of the number.
     """
@@ -106,17 +127,25 @@ def _as_decimals(first: Any, second: Any, exact: tuple[Any, Any], texts: tuple[s
     places = [[len(found.partition(".")[2]) for found in side] for side in decimals]
     apart = abs(first - second) / max(abs(first), abs(second))
     most = max([0, *places[0], *places[1]])
-    written_out = not any("10^" in text for text in texts) and all((side * 10**most).is_Integer for side in exact)
+    written_out = not any("10^" in text for text in texts) and all(
+        (side * 10**most).is_Integer for side in exact
+    )
     if places[0] == places[1] or written_out:
         return APART  # neither is a rounded form of the other: both can be written with so many places
     if apart < 2e-6 and max(places[0] + places[1]) >= 6:
         return SAME
-    units = [10.0 ** -len(found.partition(".")[2]) / float(found) for side in decimals for found in side if float(found)]
+    units = [
+        10.0 ** -len(found.partition(".")[2]) / float(found)
+        for side in decimals
+        for found in side
+        if float(found)
+    ]
     return None if units and apart <= 1.01 * max(units) else APART
 
 
 def _functions(one: Any, other: Any, names: list[str]) -> str | None:
-    """Apart only where nearly every point says so: sqrt(x^2) is x to some readers, and cos(n pi) is (-1)^n to all.
+    """Apart only where nearly every point says so: sqrt(x^2) is x to some readers, and cos(n pi) is (-1)^n to
+    all.
 
     At one point two functions may meet.
     """
@@ -155,10 +184,17 @@ def _matrices(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
 
 def _holders(one: Any, other: Any) -> str | None:
     """Sets and relations in one variable differ where a sample point is in one and not in the other."""
-    symbols = {symbol.name for side in (one, other) if not isinstance(side, sympy.Set) for symbol in side.free_symbols}
+    symbols = {
+        symbol.name
+        for side in (one, other)
+        if not isinstance(side, sympy.Set)
+        for symbol in side.free_symbols
+    }
     if len(symbols) > 1 or any(isinstance(side, sympy.Set) and side.free_symbols for side in (one, other)):
         return None
-    samples = sorted({number for side in (one, other) for number in _bounds(side)} | {sympy.Integer(0)}, key=float)
+    samples = sorted(
+        {number for side in (one, other) for number in _bounds(side)} | {sympy.Integer(0)}, key=float
+    )
     points = [
         samples[0] - 1,
         *samples,
@@ -186,7 +222,11 @@ def _bounds(side: Any) -> set[Any]:
 
 def _holds(side: Any, point: Any) -> bool | None:
     try:
-        inside = side.contains(point) if isinstance(side, sympy.Set) else side.subs(dict.fromkeys(side.free_symbols, point)).doit()
+        inside = (
+            side.contains(point)
+            if isinstance(side, sympy.Set)
+            else side.subs(dict.fromkeys(side.free_symbols, point)).doit()
+        )
     except NO_VALUE:
         return None
     return None if inside not in (sympy.true, sympy.false) else bool(inside)

@@ -1,4 +1,7 @@
-"""Votes of the candidates of one problem, over clusters of equal answers. Not here: how two answers are compared."""
+"""Votes of the candidates of one problem, over clusters of equal answers.
+
+Not here: how two answers are compared.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,18 @@ from itertools import combinations
 
 from magpie_hf.answers.notation import normalise
 
-_LONGEST = 4000  # characters of an answer that is worth a spelling; a longer one is compared as it stands, and `compare` may refuse it
+# Characters of an answer that is worth a spelling; a longer one is compared as it stands, and `compare` may
+# refuse it
+_LONGEST = 4000
 
 
 @dataclass(frozen=True)
 class Votes:
-    """clusters: the cluster of each answer, null for none; cluster 0 is the largest, and of equals the one whose first answer comes first.
+    """clusters: the cluster of each answer, null for none; cluster 0 is the largest, and of equals the one
+    whose first answer comes first.
 
-    sizes: voters of each cluster. unknown: pairs of clusters that nothing shows to be different, so they may be one. apart: of each cluster,
-    whether something shows it to be different from cluster 0.
+    sizes: voters of each cluster. unknown: pairs of clusters that nothing shows to be different, so they may
+    be one. apart: of each cluster, whether something shows it to be different from cluster 0.
     """
 
     clusters: tuple[int | None, ...]
@@ -31,17 +37,22 @@ class Votes:
 
     @property
     def in_majority(self) -> tuple[bool | None, ...]:
-        """Whether each answer is the majority's; null where nothing tells, and for all where there is no majority."""
+        """Whether each answer is the majority's; null where nothing tells, and for all where there is no
+        majority.
+        """
         if not self.has_majority:
             return (None,) * len(self.clusters)
-        return tuple(None if n is None else True if n == 0 else False if self.apart[n] else None for n in self.clusters)
+        return tuple(
+            None if n is None else True if n == 0 else False if self.apart[n] else None for n in self.clusters
+        )
 
 
 def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
-    """Clusters of equal answers. compare: "equal", "different" or "unknown", in either order; of a spelling it gets the shortest answer.
+    """Clusters of equal answers. compare: "equal", "different" or "unknown", in either order; of a spelling
+    it gets the shortest answer.
 
-    Each spelling is compared once with each cluster at most, but for those that it may yet join: spellings come shortest first, so that the
-    clusters do not depend on the order of the candidates.
+    Each spelling is compared once with each cluster at most, but for those that it may yet join: spellings
+    come shortest first, so that the clusters do not depend on the order of the candidates.
     """
     spellings = [None if answer is None else _spelling(answer) for answer in answers]
     written: dict[str, str] = {}
@@ -60,7 +71,9 @@ def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> V
         return any(known.get(frozenset((one, other))) == "different" for one in first for other in second)
 
     groups: list[list[str]] = []
-    for spelling in sorted({spelling for spelling in spellings if spelling is not None}, key=lambda one: (len(one), one)):
+    for spelling in sorted(
+        {spelling for spelling in spellings if spelling is not None}, key=lambda one: (len(one), one)
+    ):
         joined, apart = [spelling], []
         for group in groups:
             if not differ(group, joined) and _relation(spelling, group, verdict) == "equal":
@@ -68,9 +81,12 @@ def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> V
             else:
                 apart.append(group)
         groups = [*apart, joined]
-    votes = _numbered(spellings, groups, sum(not differ(first, second) for first, second in combinations(groups, 2)))
+    votes = _numbered(
+        spellings, groups, sum(not differ(first, second) for first, second in combinations(groups, 2))
+    )
     members = [
-        [s for s, n in zip(spellings, votes.clusters, strict=True) if s is not None and n == number] for number in range(len(groups))
+        [s for s, n in zip(spellings, votes.clusters, strict=True) if s is not None and n == number]
+        for number in range(len(groups))
     ]
     return replace(votes, apart=tuple(differ(members[0], other) for other in members))
 
@@ -95,4 +111,6 @@ def _numbered(spellings: Sequence[str | None], groups: Sequence[Sequence[str]], 
             voters.setdefault(group_of[spelling], []).append(place)
     ordered = sorted(voters.values(), key=lambda places: (-len(places), places[0]))
     cluster_of = {place: number for number, places in enumerate(ordered) for place in places}
-    return Votes(tuple(cluster_of.get(place) for place in range(len(spellings))), tuple(map(len, ordered)), unknown)
+    return Votes(
+        tuple(cluster_of.get(place) for place in range(len(spellings))), tuple(map(len, ordered)), unknown
+    )

@@ -1,4 +1,7 @@
-r"""Answers in words: "yes", "converges", "Monday"; and the words that may stand behind a value as its unit. Not here: values."""
+r"""Answers in words: "yes", "converges", "Monday"; and the words that may stand behind a value as its unit.
+
+Not here: values.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import re
 
 EQUAL, DIFFERENT, UNKNOWN = "equal", "different", "unknown"
 
-# A family is a list of groups: words of one group say the same, words of two groups of one family exclude each other.
+# A family is a list of groups: words of one group say the same, words of two groups of one family exclude
+# each other.
 _FAMILIES = (
     ("yes true correct", "no false incorrect"),
     ("converges convergent converge", "diverges divergent diverge"),
@@ -28,11 +32,17 @@ _FAMILIES = (
     ("clockwise", "counterclockwise anticlockwise"),
 )
 _GROUPS = [[frozenset(group.replace("_", "-").split()) for group in family] for family in _FAMILIES]
-_LISTED = frozenset(word for family in _GROUPS for group in family for whole in group for word in whole.split("-")) | {"not"}
+_LISTED = frozenset(
+    word for family in _GROUPS for group in family for whole in group for word in whole.split("-")
+) | {"not"}
 # Names of functions, and what joins symbols: "max a" and "a and b" are no words.
-_SYMBOLIC = frozenset("and mod det dim ker gcd lcm max min arg deg sin cos tan log exp sqrt rank span diag trace".split())
+_SYMBOLIC = frozenset(
+    "and mod det dim ker gcd lcm max min arg deg sin cos tan log exp sqrt rank span diag trace".split()
+)
 _FILLER = re.compile(
-    r"^(?:it|this|that|the (?:statement|series|integral|sequence|function|answer)|they) (?:is|are)?\s*|^(?:is|are|a|an|the) ", re.IGNORECASE
+    r"^(?:it|this|that|the (?:statement|series|integral|sequence|function|answer)|they)"
+    r" (?:is|are)?\s*|^(?:is|are|a|an|the) ",
+    re.IGNORECASE,
 )
 
 
@@ -40,7 +50,12 @@ def words(text: str) -> str | None:
     """The answer as plain words; None where it is no answer in words: f g, abc, A'B and n m! are products."""
     bare = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)
     bare = " ".join(re.sub(r"[.\"]|[,!]$", " ", bare).split())
-    if not re.fullmatch(r"[A-Za-z][A-Za-z -]*", bare) or len(bare) < 2 or len(bare) > 80 or re.search(r"[A-Za-z]!", text):
+    if (
+        not re.fullmatch(r"[A-Za-z][A-Za-z -]*", bare)
+        or len(bare) < 2
+        or len(bare) > 80
+        or re.search(r"[A-Za-z]!", text)
+    ):
         return None
     parts = bare.split()
     is_text = r"\text{" in text and any(len(part) > 1 for part in parts)
@@ -52,12 +67,18 @@ def words(text: str) -> str | None:
 def _is_word(part: str) -> bool:
     """Whether letters without \\text are a word: listed, or four letters or more with a vowel."""
     lower = part.lower()
-    return (lower in _LISTED and len(part) > 1) or (len(part) > 3 and lower not in _SYMBOLIC and re.search("[aeiouy]", lower) is not None)
+    return (lower in _LISTED and len(part) > 1) or (
+        len(part) > 3 and lower not in _SYMBOLIC and re.search("[aeiouy]", lower) is not None
+    )
 
 
 def _lowered(part: str) -> str:
     """In lower case; but N and n, ABCD and abcd are two things."""
-    return part.lower() if part.lower() in _LISTED or (len(part) > 1 and (part.istitle() or part.islower())) else part
+    return (
+        part.lower()
+        if part.lower() in _LISTED or (len(part) > 1 and (part.istitle() or part.islower()))
+        else part
+    )
 
 
 def choice(text: str) -> str | None:
@@ -90,7 +111,7 @@ def is_wordy(text: str) -> bool:
     return words(text) is not None
 
 
-# --- units -------------------------------------------------------------------------------------------------------------------
+# --- units --------------------------------------------------------------------------------------------------
 
 # Units of measure, and nouns that are counted.
 # What is in no list is no unit: "2 ab" is a product, "3 million" a number, "5 or more" neither.
@@ -111,7 +132,9 @@ _ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")
 
 
 def known_unit(text: str) -> str | None:
-    """The unit's one name ("year" of "\\text{ years}"), where the text is nothing but a known unit; else None."""
+    """The unit's one name ("year" of "\\text{ years}"), where the text is nothing but a known unit; else
+    None.
+    """
     bare = re.sub(r"\\text|[{}]", "", text).strip()
     if bare in _UNIT_SIGNS:
         return bare
@@ -122,7 +145,9 @@ def known_unit(text: str) -> str | None:
 
 
 def _unit_named(text: str, is_text: bool) -> str | None:
-    found = re.fullmatch(r"(?:(sq|square|cubic) )?([A-Za-z]+|conjugacy classes|conjugacy class) ?(?:\^?([23]))?", text)
+    found = re.fullmatch(
+        r"(?:(sq|square|cubic) )?([A-Za-z]+|conjugacy classes|conjugacy class) ?(?:\^?([23]))?", text
+    )
     if found is None or (found[1] and found[3]):
         return None
     power = found[3] or {"cubic": "3", None: ""}.get(found[1], "2")
@@ -130,7 +155,9 @@ def _unit_named(text: str, is_text: bool) -> str | None:
     if len(word) == 1:
         return word + power if is_text and word in _UNIT_LETTERS else None
     word = word.lower()
-    singular = next((one for one in (word, word.removesuffix("s"), word.removesuffix("es")) if one in _UNITS), None)
+    singular = next(
+        (one for one in (word, word.removesuffix("s"), word.removesuffix("es")) if one in _UNITS), None
+    )
     is_product = len(word) == 2 and not is_text and word not in ("cm", "mm", "km", "kg")
     if singular is None or is_product:
         return None

@@ -1,7 +1,10 @@
-"""One worker process that compares answers: a line of JSON in, a line of JSON out. Not here: who starts and kills it.
+"""One worker process that compares answers: a line of JSON in, a line of JSON out.
 
-It ends when its input is closed, when its parent is gone, or after a while without work. The system kills it when the time of a pair is
-used up, and when the thread that started it ends, even in the midst of a multiplication of huge numbers, where no Python code runs.
+Not here: who starts and kills it.
+
+It ends when its input is closed, when its parent is gone, or after a while without work. The system kills it
+when the time of a pair is used up, and when the thread that started it ends, even in the midst of a
+multiplication of huge numbers, where no Python code runs.
 """
 
 from __future__ import annotations
@@ -22,16 +25,19 @@ from magpie_hf.answers.equality import readable, relation
 from magpie_hf.answers.words import EQUAL, UNKNOWN
 
 IDLE_SECONDS = 60.0
-LOOK_SECONDS = 2.0  # where the system does not kill it: a parent whose pipe another process still holds is noticed by its absence
+# Where the system does not kill it: a parent whose pipe another process still holds is noticed by its absence
+LOOK_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Serve requests [pair of answers, processor seconds, megabytes] with [verdict, reason, whether the worker goes on].
+    """Serve requests [pair of answers, processor seconds, megabytes] with [verdict, reason, whether the
+    worker goes on].
 
     A pair with None asks whether a reward can check the one answer: equal or unknown.
 
-    The first line out says "ready". An error ends the worker: what sympy left behind is not trusted with the next pair.
+    The first line out says "ready". An error ends the worker: what sympy left behind is not trusted with the
+    next pair.
     """
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not print into the replies
@@ -46,12 +52,15 @@ def main() -> None:
     sys.excepthook = lambda kind, *_: _failed(replies, kind)
     _reply(replies, ["ready", None, True])
     os.nice(10)  # an engine on the same cores comes first
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # from here on an error is a reason of its pair; GMP prints when it has no memory
+    os.dup2(
+        os.open(os.devnull, os.O_WRONLY), 2
+    )  # from here on an error is a reason of its pair; GMP prints when it has no memory
     while True:
         pair, seconds, megabytes = json.loads(inbox.get())
         busy.set()
         _limit_memory(megabytes * 2**20)
-        # Processor time, so that a busy machine gives the same verdicts as an idle one. The signal's default is to end the process.
+        # Processor time, so that a busy machine gives the same verdicts as an idle one. The signal's default
+        # is to end the process.
         signal.setitimer(signal.ITIMER_PROF, seconds)
         one, other = pair
         verdict = relation(one, other) if other is not None else EQUAL if readable(one) else UNKNOWN
@@ -62,7 +71,9 @@ def main() -> None:
 
 def _limit_memory(size: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard)
+    )
 
 
 def _failed(replies: BinaryIO, kind: type[BaseException]) -> None:

@@ -1,6 +1,9 @@
-"""A bounded pool of worker processes that can be killed, shared by all threads. Not here: what the workers do.
+"""A bounded pool of worker processes that can be killed, shared by all threads.
 
-Workers are plain subprocesses with pipes: no fork of a process that holds an engine and many threads, no need of a guarded main module.
+Not here: what the workers do.
+
+Workers are plain subprocesses with pipes: no fork of a process that holds an engine and many threads, no need
+of a guarded main module.
 """
 
 from __future__ import annotations
@@ -19,14 +22,19 @@ from typing import Any
 
 from magpie_hf.errors import EngineError
 
-START_SECONDS = 600.0  # a first import from a cold disk took 12 s, and ten times that where other work kept the machine busy
-_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf.answers.worker import main; main()"
+# A first import from a cold disk took 12 s, and ten times that where other work kept the machine busy
+START_SECONDS = 600.0
+_CODE = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf.answers.worker import main;"
+    " main()"
+)
 
 
 class Lost(Exception):
     """A worker ended before it answered; the message says why.
 
-    "time" (of the processor), "stalled" (the wall clock), "killed" (from outside), "died", "idle" (it never began).
+    "time" (of the processor), "stalled" (the wall clock), "killed" (from outside), "died", "idle" (it never
+    began).
     """
 
 
@@ -44,7 +52,9 @@ class _Worker:
         try:
             ready = self._read(START_SECONDS)
         except Lost as lost:
-            raise EngineError(f"no worker that compares answers could be started ({lost}); what it said stands above") from lost
+            raise EngineError(
+                f"no worker that compares answers could be started ({lost}); what it said stands above"
+            ) from lost
         assert ready[0] == "ready", ready
 
     def ask(self, request: Any, seconds: float) -> list[Any]:
@@ -100,7 +110,9 @@ class _Worker:
             self._process.stdout.close()
 
     def forget(self) -> None:
-        """In a fork of this process: let go of the pipes, so that the worker sees when its parent ends. It is not ours to wait for."""
+        """In a fork of this process: let go of the pipes, so that the worker sees when its parent ends. It is
+        not ours to wait for.
+        """
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
@@ -108,7 +120,8 @@ class _Worker:
 
 
 class Pool:
-    """Workers that are started when first needed and handed from thread to thread; a lost one is replaced by the next who needs one.
+    """Workers that are started when first needed and handed from thread to thread; a lost one is replaced by
+    the next who needs one.
 
     An answer is a list whose last item says whether its worker goes on.
     """
@@ -117,13 +130,15 @@ class Pool:
         self._free: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._starting = 0
-        # All workers are started by one thread that lives as long as the process: the system kills a worker when the thread that started
-        # it ends, and those of shards come and go.
+        # All workers are started by one thread that lives as long as the process: the system kills a worker
+        # when the thread that started it ends, and those of shards come and go.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="magpie-workers")
         self._changed = threading.Condition()
 
     def ask(self, request: Any, seconds: float, processes: int) -> list[Any]:
-        """One worker's answer; waits while as many as `processes` are at work. Raises Lost, but never for an idle one."""
+        """One worker's answer; waits while as many as `processes` are at work. Raises Lost, but never for an
+        idle one.
+        """
         while True:
             worker = self._take(processes)
             kept = False
@@ -151,7 +166,9 @@ class Pool:
             worker.close()
 
     def forget(self) -> None:
-        """After a fork: the workers are the parent's. The lock may be held by a thread that is not here, so there is a new one."""
+        """After a fork: the workers are the parent's. The lock may be held by a thread that is not here, so
+        there is a new one.
+        """
         for worker in (*self._free, *self._busy):
             worker.forget()
         self.__init__()  # type: ignore[misc]

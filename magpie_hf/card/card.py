@@ -1,4 +1,8 @@
-"""The dataset card, rendered from a template under cards/ with what is counted in the rows that are published. Not here: counting."""
+"""The dataset card, rendered from a template under cards/ with what is counted in the rows that are
+published.
+
+Not here: counting.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +30,21 @@ from magpie_hf.stages.export import ExportRL
 __all__ = ["LANGUAGES", "PLACEHOLDER", "VERSION", "Contents", "files"]
 
 _PACKAGE = Path(__file__).parent.parent
-FOLDER = _PACKAGE / "cards" if (_PACKAGE / "cards").is_dir() else _PACKAGE.parent / "cards"  # inside the wheel, or beside it in a checkout
+FOLDER = (
+    _PACKAGE / "cards" if (_PACKAGE / "cards").is_dir() else _PACKAGE.parent / "cards"
+)  # inside the wheel, or beside it in a checkout
 LANGUAGES = ("en", "ja")
-PLACEHOLDER = "path/or/name"  # what a build's own card says in load_dataset, as it does not know where it will lie
+PLACEHOLDER = (  # what a build's own card says in load_dataset, as it does not know where it will lie
+    "path/or/name"
+)
 README, PLOTS = "README.md", "plots"
 _CODE = 1  # goes up when the same templates come to another card
 
 
 def version(folder: Path) -> str:
-    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and whether they can be rendered."""
+    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and
+    whether they can be rendered.
+    """
     templates = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()) if file.is_file()]
     return fingerprint(_CODE, plots.VERSION, plots.missing() is None, templates)
 
@@ -58,23 +68,41 @@ def files(
 ) -> dict[str, bytes]:
     """The card and its plots, by path: "README.md" and "plots/<name>.svg".
 
-    repo: what the examples load; template: a template that takes the place of ours; licences: of models by name, each {"name",
-    "duty"}, in place of what this package knows; unfinished: of a build of which a part is published, (problems, target) by domain.
+    repo: what the examples load; template: a template that takes the place of ours; licences: of models by
+    name, each {"name", "duty"}, in place of what this package knows; unfinished: of a build of which a part
+    is published, (problems, target) by domain.
 
-    Raises BadInput for a language that there is no template in, and for a template that cannot be read or rendered.
+    Raises BadInput for a language that there is no template in, and for a template that cannot be read or
+    rendered.
     """
     if language not in LANGUAGES:
         raise BadInput(f"there is no card in the language {language!r}; choose one of {', '.join(LANGUAGES)}")
-    rendered = {} if plots.missing() else {f"{PLOTS}/{name}.svg": svg for name, svg in plots.render(_plots(contents)).items()}
-    variables = {**_variables(contents, repo, language, licences, unfinished or {}), "plots": [_plot(path) for path in rendered]}
-    text = _theirs(template, variables) if template else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
+    rendered = (
+        {}
+        if plots.missing()
+        else {f"{PLOTS}/{name}.svg": svg for name, svg in plots.render(_plots(contents)).items()}
+    )
+    variables = {
+        **_variables(contents, repo, language, licences, unfinished or {}),
+        "plots": [_plot(path) for path in rendered],
+    }
+    text = (
+        _theirs(template, variables)
+        if template
+        else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
+    )
     return {README: f"{text.rstrip()}\n".encode(), **rendered}
 
 
 def _environment() -> jinja2.Environment:
-    """Strict: an unknown variable is an error. In a sandbox: a template can read what it is given, and do nothing."""
+    """Strict: an unknown variable is an error. In a sandbox: a template can read what it is given, and do
+    nothing.
+    """
     environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "escape": markdown.escape,
@@ -87,7 +115,9 @@ def _environment() -> jinja2.Environment:
 
 
 def check_template(template: Path) -> None:
-    """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there is none of."""
+    """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there
+    is none of.
+    """
     environment = _environment()
     try:
         tree = environment.parse(_text_of(template))
@@ -105,7 +135,8 @@ def check_template(template: Path) -> None:
 def _refusal(template: Path, line: int, error: Exception) -> BadInput:
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return BadInput(
-        f"line {line} of the template {template} cannot be rendered ({reason}); mend it: the names there are {', '.join(NAMES)}"
+        f"line {line} of the template {template} cannot be rendered ({reason}); mend it: the names there are"
+        f" {', '.join(NAMES)}"
     )
 
 
@@ -126,8 +157,9 @@ def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
         raise _refusal(template, _line(error), error) from error
     if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
         raise BadInput(
-            f"the template {template} does not begin with the metadata (the front matter), without which nobody can load the dataset; "
-            "begin it with a line ---, a line {{ metadata }} and a line ---"
+            f"the template {template} does not begin with the metadata (the front matter), without which"
+            " nobody can load the dataset; begin it with a line ---, a line {{ metadata }} and a"
+            " line ---"
         )
     return rendered
 
@@ -146,21 +178,30 @@ def words(language: str) -> dict[str, Any]:
 
 
 def _variables(
-    contents: Contents, repo: str, language: str, licences: Mapping[str, Mapping[str, str]], unfinished: Mapping[str, tuple[int, int]]
+    contents: Contents,
+    repo: str,
+    language: str,
+    licences: Mapping[str, Mapping[str, str]],
+    unfinished: Mapping[str, tuple[int, int]],
 ) -> dict[str, Any]:
     """What a template is given, a user's too; besides, `plots`: name and path of each.
 
-    repo: what the examples load; metadata: the YAML between the lines ---; provenance: those of `provenance.provenance`; domains: of these, the domains;
-    problems: how many; languages: ISO 639-1; unfinished: (domain, problems, target), empty for a whole build; models: those of the provenance,
-    with licences; generator, solver, tagger, embedder: of these, the one of each step, or none; scorer: its title, and what it reads; data:
-    splits by configuration; shown_splits: (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
-    configuration and its splits to train and to test with, or none; thinking: whether a text holds some; tables: each as Markdown, by
-    name; examples: a row of each domain, quoted; words: what stands in the tables, and alternative texts.
+    repo: what the examples load; metadata: the YAML between the lines ---; provenance: those of
+    `provenance.provenance`; domains: of these, the domains; problems: how many; languages: ISO 639-1;
+    unfinished: (domain, problems, target), empty for a whole build; models: those of the provenance, with
+    licences; generator, solver, tagger, embedder: of these, the one of each step, or none; scorer: its title,
+    and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
+    configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
+    to test with, or none; thinking: whether a text holds some; tables: each as Markdown, by name; examples: a
+    row of each domain, quoted; words: what stands in the tables, and alternative texts.
 
     Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
     """
     provenance = contents.provenance
-    models = [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in provenance["models"]]
+    models = [
+        {**model, "licence": licences.get(model["name"]) or model["licence"]}
+        for model in provenance["models"]
+    ]
     by_step = {step: model for model in models for step in model["steps"]}
     return {
         "repo": repo,
@@ -168,7 +209,10 @@ def _variables(
         "provenance": provenance,
         "domains": [domain for domain in provenance["domains"] if domain["key"] in contents.samples],
         "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),
-        "languages": sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages}) or provenance["languages"],
+        "languages": (
+            sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages})
+            or provenance["languages"]
+        ),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
         "generator": by_step["problems"],
@@ -181,7 +225,9 @@ def _variables(
         "uses": _uses(contents),
         "thinking": contents.thinks,
         "tables": tables(contents, words(language), models),
-        "examples": [example for domain in contents.domains if (example := _example(contents, domain)) is not None],
+        "examples": [
+            example for domain in contents.domains if (example := _example(contents, domain)) is not None
+        ],
         "words": words(language),
     }
 
@@ -195,10 +241,16 @@ def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
 
 
 def _uses(contents: Contents) -> dict[str, Any]:
-    """For each kind of training the first config that has rows for it, with its splits and their files; None without one."""
+    """For each kind of training the first config that has rows for it, with its splits and their files; None
+    without one.
+    """
     uses: dict[str, Any] = dict.fromkeys(("sft", "prefs", "rl"))
     for domain in reversed(contents.domains):
-        for kind, config, ending in (("sft", domain, "_sft"), ("prefs", domain, "_prefs"), ("rl", domain + ExportRL.suffix, "")):
+        for kind, config, ending in (
+            ("sft", domain, "_sft"),
+            ("prefs", domain, "_prefs"),
+            ("rl", domain + ExportRL.suffix, ""),
+        ):
             splits = contents.data.get(config, {})
             train, test = f"train{ending}", f"test{ending}"
             if train in splits:
@@ -237,20 +289,30 @@ def _plots(contents: Contents) -> list[plots.Plot]:
     lengths, seen = contents.lengths, contents.seen
 
     def of_answers(column: str) -> dict[str, plots.Series]:
-        texts = {domain: [lengths.get(domain, {}).get(f"{side}_sft", {}).get(column, []) for side in ("train", "test")] for domain in seen}
+        texts = {
+            domain: [
+                lengths.get(domain, {}).get(f"{side}_sft", {}).get(column, []) for side in ("train", "test")
+            ]
+            for domain in seen
+        }
         return {domain: {column: train + test} for domain, (train, test) in texts.items()}
 
     return [
         plots.Plot("problem_tokens", "tokens of a problem", of_answers("problem_tokens"), logarithmic=True),
         plots.Plot("answer_tokens", "tokens of an answer", of_answers("solution_tokens"), logarithmic=True),
-        plots.Plot("scores", "score of a candidate", {domain: {"scores": one.scores} for domain, one in seen.items()}),
+        plots.Plot(
+            "scores", "score of a candidate", {domain: {"scores": one.scores} for domain, one in seen.items()}
+        ),
         plots.Plot(
             "score_gaps",
             "score of chosen, less that of rejected",
             {domain: dict(sorted(one.score_gaps.items())) for domain, one in seen.items()},
         ),
         plots.Plot(
-            "majority_share", "share of the votes", {domain: {"votes": one.majority_shares} for domain, one in seen.items()}, bounds=(0, 1)
+            "majority_share",
+            "share of the votes",
+            {domain: {"votes": one.majority_shares} for domain, one in seen.items()},
+            bounds=(0, 1),
         ),
     ]
 

@@ -1,4 +1,7 @@
-"""What a card tells of, and what is counted in it: tokens, labels, scores and examples of what is published. Not here: how it is shown."""
+"""What a card tells of, and what is counted in it: tokens, labels, scores and examples of what is published.
+
+Not here: how it is shown.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,11 @@ LABELS = ("difficulty", "quality", "solvability", "category")
 
 @dataclass
 class Seen:
-    """What stands in one domain's problems and candidates: labels by kind and value, problems by split, and values for the plots.
+    """What stands in one domain's problems and candidates: labels by kind and value, problems by split, and
+    values for the plots.
 
-    scores: of all candidates that have one; majority shares: of the problems that have one; score gaps: of pairs, by their kind.
+    scores: of all candidates that have one; majority shares: of the problems that have one; score gaps: of
+    pairs, by their kind.
     """
 
     labels: dict[str, Counter[str]] = field(default_factory=lambda: {label: Counter() for label in LABELS})
@@ -34,8 +39,9 @@ class Seen:
 class Contents:
     """What a card tells of.
 
-    provenance: how the rows were made (`provenance.provenance`); samples: what each domain's samples were filtered to be; data: the published parquet files by
-    configuration and split, in which all other numbers are counted.
+    provenance: how the rows were made (`provenance.provenance`); samples: what each domain's samples were
+    filtered to be; data: the published parquet files by configuration and split, in which all other numbers
+    are counted.
     """
 
     provenance: Mapping[str, Any]
@@ -54,13 +60,23 @@ class Contents:
     def seen(self) -> dict[str, Seen]:
         """By domain."""
         seen = {domain: Seen() for domain in self.domains}
-        columns = ("domain", "tags", "majority_share", "candidates.score", "chosen_index", "rejected_index", "pair_kind")
+        columns = (
+            "domain",
+            "tags",
+            "majority_share",
+            "candidates.score",
+            "chosen_index",
+            "rejected_index",
+            "pair_kind",
+        )
         for side, split in self.data.get(CANDIDATES_CONFIG, {}).items():
             for row in rows_of(split, columns):
                 one, scores = seen[row["domain"]], row["candidates.score"]
                 one.sides[side] += 1
                 for label in LABELS:
-                    one.labels[label].update([row["tags"][label]] if row["tags"] and row["tags"][label] else [])
+                    one.labels[label].update(
+                        [row["tags"][label]] if row["tags"] and row["tags"][label] else []
+                    )
                 one.scores += [score for score in scores if score is not None]
                 one.majority_shares += [row["majority_share"]] if row["majority_share"] is not None else []
                 if row["pair_kind"] is not None:
@@ -73,12 +89,22 @@ class Contents:
         """Token counts by configuration, split and column: those of a domain's texts, and of all candidates."""
         found: dict[str, dict[str, dict[str, list[int]]]] = {}
         for config, splits in self.data.items():
-            columns = TEXTS if config in self.samples else ("candidates.num_tokens",) if config == CANDIDATES_CONFIG else ()
+            columns = (
+                TEXTS
+                if config in self.samples
+                else ("candidates.num_tokens",)
+                if config == CANDIDATES_CONFIG
+                else ()
+            )
             for split, rows in splits.items() if columns else ():
                 counts: dict[str, list[int]] = {column: [] for column in columns}
                 for batch in rows.batches(columns):
                     for column, values in batch.items():
-                        flat = values if config in self.samples else [count for counts in values for count in counts]
+                        flat = (
+                            values
+                            if config in self.samples
+                            else [count for counts in values for count in counts]
+                        )
                         counts[column] += [count for count in flat if count is not None]
                 found.setdefault(config, {})[split] = counts
         return found
@@ -92,7 +118,12 @@ class Contents:
     def thinks(self) -> bool:
         """Whether a published text holds thinking. Reads no further than the first."""
         splits = (split for domain in self.domains for split in self.data.get(domain, {}).values())
-        return any(text is not None for split in splits for batch in split.batches(["thinking"]) for text in batch["thinking"])
+        return any(
+            text is not None
+            for split in splits
+            for batch in split.batches(["thinking"])
+            for text in batch["thinking"]
+        )
 
     def example(self, domain: str) -> dict[str, Any] | None:
         """The first row of the domain's first split; None where it has no split."""

@@ -1,18 +1,24 @@
-"""Texts that others wrote as Markdown that shows them and does nothing else: escaped, quoted with their formulas, fenced, in tables.
-Not here: what a card says."""
+"""Texts that others wrote as Markdown that shows them and does nothing else: escaped, quoted with their
+formulas, fenced, in tables.
+
+Not here: what a card says.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
-# Entities, not backslashes: CommonMark never takes an entity for markup, and the Hub, which looks for formulas before it reads Markdown,
-# would take an escaped backslash before a bracket for the beginning of one.
+# Entities, not backslashes: CommonMark never takes an entity for markup, and the Hub, which looks for
+# formulas before it reads Markdown, would take an escaped backslash before a bracket for the beginning of
+# one.
 _ENTITIES = {char: f"&#{ord(char)};" for char in "\\$`|*_[]~#!@"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKUP = re.compile("[" + re.escape("".join(_ENTITIES)) + "]|(?<=:)//|(?<=www)\\.")
 _LINE_START = re.compile(r"([-+=:])|(\d{1,9})([.)])")  # a list, a rule, the underline of a heading, a table
 # Controls, and marks that turn the direction of all text behind them.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
+)
 
 _ENVIRONMENTS = "equation|align|gather|alignat|multline|eqnarray"
 _WITHIN = r"(?:(?!\n\s*\n).)+?"  # no formula goes over a blank line
@@ -49,7 +55,11 @@ def code(text: str) -> str:
 
 def link(text: str, address: str | None) -> str:
     """The text as a link, where the address is plainly one of the web."""
-    return f"[{escape(text)}]({address})" if address and re.fullmatch(r"https://[\w./%#?=&~+-]+", address) else escape(text)
+    return (
+        f"[{escape(text)}]({address})"
+        if address and re.fullmatch(r"https://[\w./%#?=&~+-]+", address)
+        else escape(text)
+    )
 
 
 def fence(text: str) -> str:
@@ -63,7 +73,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are Markdown already; columns of numbers are set to the right."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(head)
     marks = [
-        "---:" if any(cell[:1].isdigit() for cell in cells) and all(_is_number(cell) for cell in cells) else "---" for cells in columns
+        (
+            "---:"
+            if any(cell[:1].isdigit() for cell in cells) and all(_is_number(cell) for cell in cells)
+            else "---"
+        )
+        for cells in columns
     ]
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, marks, *rows))
 
@@ -73,10 +88,11 @@ def _is_number(cell: str) -> bool:
 
 
 def quote(text: str, most: int) -> tuple[str, int]:
-    """The text as a quotation in which the Hub renders the formulas; and how many of its characters are shown.
+    """The text as a quotation in which the Hub renders the formulas; and how many of its characters are
+    shown.
 
-    More than `most` characters are cut off between two words, never within a formula. A formula that cannot be shown safely, such as one
-    that defines or links something, stands there as text.
+    More than `most` characters are cut off between two words, never within a formula. A formula that cannot
+    be shown safely, such as one that defines or links something, stands there as text.
     """
     text = _plain(text).strip()
     parts: list[str] = []
@@ -89,7 +105,9 @@ def quote(text: str, most: int) -> tuple[str, int]:
             break
         parts.append(_escape_lines(part) if formula is None else formula)
         shown += len(part)
-    lines = [line.strip() for line in "".join(parts).split("\n")]  # without indents, which would make code of them
+    lines = [
+        line.strip() for line in "".join(parts).split("\n")
+    ]  # without indents, which would make code of them
     return "\n".join(f"> {line}  " if line else ">" for line in lines), shown
 
 
@@ -102,7 +120,11 @@ def _parts(text: str) -> Iterator[tuple[str, str | None]]:
     """The text in pieces, each formula with what shows it; None for what is no formula."""
     place = 0
     for match in _FORMULA.finditer(text):
-        body = next(match[name] for name in ("dollars", "brackets", "environment", "round", "dollar") if match[name] is not None)
+        body = next(
+            match[name]
+            for name in ("dollars", "brackets", "environment", "round", "dollar")
+            if match[name] is not None
+        )
         formula = _formula(body, match["round"] is None and match["dollar"] is None)
         if formula is not None:
             yield text[place : match.start()], None
@@ -137,7 +159,9 @@ def _escape_lines(text: str) -> str:
 
 
 def _escape_line(line: str) -> str:
-    escaped = _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "".join(f"&#{ord(char)};" for char in match[0])), line)
+    escaped = _MARKUP.sub(
+        lambda match: _ENTITIES.get(match[0], "".join(f"&#{ord(char)};" for char in match[0])), line
+    )
     lead = len(escaped) - len(escaped.lstrip())
     if (start := _LINE_START.match(escaped, lead)) is None:
         return escaped

@@ -1,4 +1,7 @@
-"""The card's metadata: what the Hub and `load_dataset` read at its top. Not here: its text."""
+"""The card's metadata: what the Hub and `load_dataset` read at its top.
+
+Not here: its text.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,25 @@ from magpie_hf.card.contents import Contents
 from magpie_hf.store.manifest import sum_of
 from magpie_hf.store.splits import ParquetSplit
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 _LARGEST = "10M<n<100M"
 
 
 def metadata(contents: Contents) -> str:
-    """The metadata as YAML. Sizes are counted in the files; data files are named one by one, as a pattern would take in whatever else
-    came to lie beside them."""
+    """The metadata as YAML. Sizes are counted in the files; data files are named one by one, as a pattern
+    would take in whatever else came to lie beside them.
+    """
     rows = sum(len(split) for splits in contents.data.values() for split in splits.values())
     found = {code for tally in contents.tallies.values() for code in tally.funnel.languages}
-    languages = sorted(found) or list(contents.provenance["languages"])  # of formulas alone: in any that was accepted
+    languages = sorted(found) or list(
+        contents.provenance["languages"]
+    )  # of formulas alone: in any that was accepted
     provenance = {
         "language": languages,
         "license": "cc-by-nc-4.0",
@@ -53,14 +65,18 @@ def paths(split: ParquetSplit) -> list[str]:
 
 
 def _identity(splits: Mapping[str, ParquetSplit]) -> str:
-    """What tells these rows from all others. `datasets` reads a folder on the disk once and then goes by its name and this metadata, in
-    which another build's rows may well have the same sizes: without this it would hand out those."""
+    """What tells these rows from all others. `datasets` reads a folder on the disk once and then goes by its
+    name and this metadata, in which another build's rows may well have the same sizes: without this it would
+    hand out those.
+    """
     sums = [sum_of(file).sha256 for split in splits.values() for file in split.files]
     return f"rows {hashlib.sha256(' '.join(sums).encode()).hexdigest()}"
 
 
 def _info(config: str, splits: Mapping[str, ParquetSplit]) -> dict[str, Any]:
-    sizes = [{"name": split, "num_bytes": rows.nbytes, "num_examples": len(rows)} for split, rows in splits.items()]
+    sizes = [
+        {"name": split, "num_bytes": rows.nbytes, "num_examples": len(rows)} for split, rows in splits.items()
+    ]
     return {
         "config_name": config,
         "features": next(iter(splits.values())).features._to_yaml_list(),

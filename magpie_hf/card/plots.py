@@ -1,4 +1,7 @@
-"""The card's plots as SVG files: the same values make the same bytes. Not here: where the values come from."""
+"""The card's plots as SVG files: the same values make the same bytes.
+
+Not here: where the values come from.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ Series = Mapping[str, Sequence[float]]  # values by what they are, rendered in o
 _COLOURS = ("#2b6cb0", "#dd6b20")
 _BINS = 20
 _COLUMNS, _WIDTH, _HEIGHT = 3, 2.9, 1.9  # panels side by side, and the inches of one
-# Text stays text, which is two thirds of the bytes of its outlines, measured in the font that matplotlib brings. White: labels are dark.
+# Text stays text, which is two thirds of the bytes of its outlines, measured in the font that matplotlib
+# brings. White: labels are dark.
 _STYLE = {
     "svg.hashsalt": "magpie_hf",
     "svg.fonttype": "none",
@@ -33,8 +37,9 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Plot:
-    """Histograms of one kind of value, a panel a domain. label: of the values; logarithmic: their axis, where they
-    spread; bounds: its ends where they are known, else those of the values."""
+    """Histograms of one kind of value, a panel a domain. label: of the values; logarithmic: their axis, where
+    they spread; bounds: its ends where they are known, else those of the values.
+    """
 
     name: str
     label: str
@@ -51,7 +56,9 @@ def missing() -> str | None:
     """What to tell the user where plots cannot be rendered, in one line; None where they can."""
     if find_spec("matplotlib") is not None:
         return None
-    return tr("the card gets no plots, as matplotlib is not installed; pip install 'magpie-hf[plots]' renders them")
+    return tr(
+        "the card gets no plots, as matplotlib is not installed; pip install 'magpie-hf[plots]' renders them"
+    )
 
 
 def render(plots: Sequence[Plot]) -> dict[str, bytes]:
@@ -72,7 +79,14 @@ def _svg(plot: Plot) -> bytes:
     width, height = _WIDTH * columns + 0.4, _HEIGHT * rows + 0.5
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(rows, columns, squeeze=False)
-    figure.subplots_adjust(left=0.5 / width, right=1 - 0.3 / width, bottom=0.5 / height, top=1 - 0.3 / height, wspace=0.3, hspace=0.55)
+    figure.subplots_adjust(
+        left=0.5 / width,
+        right=1 - 0.3 / width,
+        bottom=0.5 / height,
+        top=1 - 0.3 / height,
+        wspace=0.3,
+        hspace=0.55,
+    )
     edges, logarithmic = _edges(plot)
     for panel, (domain, series) in zip(axes.flat, plot.panels.items(), strict=False):
         _panel(panel, domain, series, edges, logarithmic)
@@ -95,7 +109,15 @@ def _panel(axes: Axes, domain: str, series: Series, edges: np.ndarray, logarithm
     for number, (name, one) in enumerate(series.items()):
         counts, _ = np.histogram(one, edges)
         colour = _COLOURS[number % len(_COLOURS)]
-        axes.stairs(counts, edges, fill=True, facecolor=(colour, 0.35), edgecolor=colour, linewidth=1, label=f"{name} ({len(one):,})")
+        axes.stairs(
+            counts,
+            edges,
+            fill=True,
+            facecolor=(colour, 0.35),
+            edgecolor=colour,
+            linewidth=1,
+            label=f"{name} ({len(one):,})",
+        )
     highest = max((int(np.histogram(one, edges)[0].max()) for one in series.values()), default=0)
     axes.set_ylim(0, max(highest, 1) * (1.4 if len(series) > 1 else 1.05))  # with room for the legend
     if len(series) > 1:
@@ -124,4 +146,6 @@ def _edges(plot: Plot) -> tuple[Any, bool]:
     low, high = plot.bounds or (min(plot.values), max(plot.values))
     if plot.logarithmic and low >= 1 and high > 4 * low:
         return np.geomspace(low, high, _BINS + 1), True
-    return np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 0.5, high + 0.5, _BINS + 1), False
+    return (
+        np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 0.5, high + 0.5, _BINS + 1)
+    ), False

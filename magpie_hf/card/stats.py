@@ -1,4 +1,7 @@
-"""Numbers of a build, computed from its rows: a domain's funnel, votes and pairs, and tokens. Not here: how they are shown."""
+"""Numbers of a build, computed from its rows: a domain's funnel, votes and pairs, and tokens.
+
+Not here: how they are shown.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,13 @@ T = TypeVar("T", bound=Split)
 
 @dataclass(frozen=True)
 class Samples:
-    """What one domain's samples were filtered to be. They are not published, so this is counted when they are filtered, and kept.
+    """What one domain's samples were filtered to be. They are not published, so this is counted when they are
+    filtered, and kept.
 
-    sampled: user turns sampled, up to the last that was needed; dropped: those that were not accepted, by reason; contaminated: those of them
-    that repeat a benchmark, by benchmark; moved_away: those that count for another domain; moved_here: other domains' samples that count for
-    this one; tagged, on_domain: samples that the tagger could label, and those of them that it put into this domain.
+    sampled: user turns sampled, up to the last that was needed; dropped: those that were not accepted, by
+    reason; contaminated: those of them that repeat a benchmark, by benchmark; moved_away: those that count
+    for another domain; moved_here: other domains' samples that count for this one; tagged, on_domain: samples
+    that the tagger could label, and those of them that it put into this domain.
     """
 
     sampled: int
@@ -54,9 +59,10 @@ class Samples:
 class Funnel:
     """What became of one domain's samples.
 
-    problems: accepted ones that are published; languages: these by language, where one could be told; candidates: all that were asked
-    for; cut_solutions and cut_candidates: incomplete answers, by reason; unscored: complete candidates without a score, by reason; sft,
-    pairs: rows of the splits of either kind, train and test together.
+    problems: accepted ones that are published; languages: these by language, where one could be told;
+    candidates: all that were asked for; cut_solutions and cut_candidates: incomplete answers, by reason;
+    unscored: complete candidates without a score, by reason; sft, pairs: rows of the splits of either kind,
+    train and test together.
     """
 
     domain: str
@@ -82,7 +88,9 @@ class Funnel:
         if samples.on_domain_share is None:
             return line
         return f"{line}; " + tr(
-            "{share:.0%} of {count:,} tagged samples on the domain", share=samples.on_domain_share, count=samples.tagged
+            "{share:.0%} of {count:,} tagged samples on the domain",
+            share=samples.on_domain_share,
+            count=samples.tagged,
         )
 
 
@@ -90,9 +98,9 @@ class Funnel:
 class Answers:
     """How the candidates of one domain's problems agree on final answers.
 
-    kinds: problems by `answer_kind`; majorities: those with a majority answer; majority share: its mean over problems with voters, None
-    without any; unknown_pairs: pairs of answers that nothing shows to be equal or different; solutions: published answers by whether
-    they are the majority's ("agree", "differ", "unknown").
+    kinds: problems by `answer_kind`; majorities: those with a majority answer; majority share: its mean over
+    problems with voters, None without any; unknown_pairs: pairs of answers that nothing shows to be equal or
+    different; solutions: published answers by whether they are the majority's ("agree", "differ", "unknown").
     """
 
     kinds: dict[str, int]
@@ -104,7 +112,13 @@ class Answers:
     def line(self) -> str:
         """The votes in one line of text."""
         problems = sum(self.kinds.values())
-        parts = [tr("{count:,} of {problems:,} problems have a majority answer", count=self.majorities, problems=problems)]
+        parts = [
+            tr(
+                "{count:,} of {problems:,} problems have a majority answer",
+                count=self.majorities,
+                problems=problems,
+            )
+        ]
         parts[0] += _reasons(self.kinds)
         if self.majority_share is not None:
             parts.append(
@@ -123,8 +137,8 @@ class Answers:
 class Pairs:
     """The pair report of one domain.
 
-    score gaps: the score gaps of its pairs by kind, sorted; longer: pairs whose chosen answer has more tokens; lost: problems without
-    a pair, by reason.
+    score gaps: the score gaps of its pairs by kind, sorted; longer: pairs whose chosen answer has more
+    tokens; lost: problems without a pair, by reason.
     """
 
     score_gaps: dict[str, tuple[float, ...]]
@@ -157,7 +171,9 @@ class Pairs:
         parts = [tr("{count:,} pairs", count=self.count) + (": " if kinds else "") + ", ".join(kinds)]
         if self.longer_share is not None:
             parts.append(tr("chosen is longer in {share:.0%}", share=self.longer_share))
-        return "; ".join([*parts, tr("no pair: {count:,} problems", count=sum(self.lost.values())) + _reasons(self.lost)])
+        return "; ".join(
+            [*parts, tr("no pair: {count:,} problems", count=sum(self.lost.values())) + _reasons(self.lost)]
+        )
 
 
 @dataclass(frozen=True)
@@ -174,8 +190,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Built:
-    """A domain's finished rows: all stage columns by the domain that they were sampled for (`sources`), what is published of them by
-    configuration and split, the samples that were dropped (None without samples), and what all its samples were filtered to be."""
+    """A domain's finished rows: all stage columns by the domain that they were sampled for (`sources`), what
+    is published of them by configuration and split, the samples that were dropped (None without samples), and
+    what all its samples were filtered to be.
+    """
 
     domain: Domain
     sources: Mapping[str, Sequence[Rows]]
@@ -186,28 +204,43 @@ class Built:
     def problems(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The accepted problems, with these columns."""
         for part in (part for parts in self.sources.values() for part in parts):
-            yield from (row for row in rows_of(part, [*columns, "accepted_as"]) if row["accepted_as"] == self.domain.key)
+            yield from (
+                row
+                for row in rows_of(part, [*columns, "accepted_as"])
+                if row["accepted_as"] == self.domain.key
+            )
 
 
 def published(built: Sequence[Built]) -> dict[str, dict[str, Published]]:
-    """What is published of all domains, by configuration and split: those of the domains first, in order, then `candidates`."""
+    """What is published of all domains, by configuration and split: those of the domains first, in order,
+    then `candidates`.
+    """
     parts: dict[str, dict[str, list[Published]]] = {}
     for one in built:
         for config, splits in one.published.items():
             for split, rows in splits.items():
                 parts.setdefault(config, {}).setdefault(split, []).append(rows)
     parts[CANDIDATES_CONFIG] = parts.pop(CANDIDATES_CONFIG)
-    return {config: {split: Published.joined(rows) for split, rows in splits.items()} for config, splits in parts.items()}
+    return {
+        config: {split: Published.joined(rows) for split, rows in splits.items()}
+        for config, splits in parts.items()
+    }
 
 
 def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
-    """The configurations and splits that hold rows: `load_dataset` refuses an empty split, so none is written."""
-    held = {config: {split: rows for split, rows in splits.items() if len(rows)} for config, splits in data.items()}
+    """The configurations and splits that hold rows: `load_dataset` refuses an empty split, so none is
+    written.
+    """
+    held = {
+        config: {split: rows for split, rows in splits.items() if len(rows)}
+        for config, splits in data.items()
+    }
     return {config: splits for config, splits in held.items() if splits}
 
 
 AGREES = {True: "agree", False: "differ", None: "unknown"}
-# The columns that a domain's numbers are counted from: of all samples, and of the configuration of candidates.
+# The columns that a domain's numbers are counted from: of all samples, and of the configuration of
+# candidates.
 FILTERED = ("accepted_as", "dropped", "tags", "contaminated_by")
 COUNTED = (
     "domain", "language", "solution_reason", "candidates.reason", "candidates.score", "candidates.score_reason", "candidates.num_tokens",
@@ -216,12 +249,17 @@ COUNTED = (
 
 
 def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
-    """The numbers of each domain, counted in the rows that are published; only what its samples were filtered to be is told."""
+    """The numbers of each domain, counted in the rows that are published; only what its samples were
+    filtered to be is told.
+    """
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
         for row in rows_of(split, COUNTED):
             counts[row["domain"]].add(row)
-    return {domain: _tally(domain, samples[domain], count, data.get(domain, {})) for domain, count in counts.items()}
+    return {
+        domain: _tally(domain, samples[domain], count, data.get(domain, {}))
+        for domain, count in counts.items()
+    }
 
 
 class _Counts:
@@ -240,7 +278,9 @@ class _Counts:
         self.of["languages"].update([row["language"]] if row["language"] else [])
         self.of["solutions"].update([row["solution_reason"]] if row["solution_reason"] else [])
         self.of["truncated"].update(filter(None, cut))
-        self.of["unscored"].update(why for gone, why in zip(cut, row["candidates.score_reason"], strict=True) if gone is None and why)
+        self.of["unscored"].update(
+            why for gone, why in zip(cut, row["candidates.score_reason"], strict=True) if gone is None and why
+        )
         self.of["kinds"][row["answer_kind"]] += 1
         self.majority_shares += [row["majority_share"]] if row["majority_share"] is not None else []
         self.unknown += row["unknown_pairs"]
@@ -257,15 +297,24 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
     of = {name: _sorted(count) for name, count in counts.of.items()}
     agrees = Counter[str]()
     for name in ("train_sft", "test_sft"):
-        agrees.update(AGREES[row["solution_agrees"]] for row in (rows_of(splits[name], ["solution_agrees"]) if name in splits else ()))
-    rows = {text: sum(len(split) for name, split in splits.items() if name.endswith(text)) for text in TEXT_SPLITS}
+        agrees.update(
+            AGREES[row["solution_agrees"]]
+            for row in (rows_of(splits[name], ["solution_agrees"]) if name in splits else ())
+        )
+    rows = {
+        text: sum(len(split) for name, split in splits.items() if name.endswith(text)) for text in TEXT_SPLITS
+    }
     funnel = Funnel(
         domain, samples, counts.problems, of.get("languages", {}), counts.candidates, of.get("solutions", {}), of.get("truncated", {}),
         of.get("unscored", {}), rows["sft"], rows["prefs"],
     )  # fmt: skip
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, _sorted(agrees))
-    pairs = Pairs({kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())}, counts.longer, of.get("lost", {}))
+    pairs = Pairs(
+        {kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())},
+        counts.longer,
+        of.get("lost", {}),
+    )
     return Tally(funnel, answers, pairs)
 
 
@@ -280,13 +329,17 @@ def samples_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Sample
                 continue
             sampled += 1
             dropped.update([row["dropped"]] if row["dropped"] else [])
-            if row["dropped"] == "contaminated":  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
+            if (
+                row["dropped"] == "contaminated"
+            ):  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
                 contaminated[row["contaminated_by"].partition("/")[0]] += 1
             moved_away += row["accepted_as"] not in (None, domain)
             label = (row["tags"] or {}).get("domain")
             tagged += label is not None
             on_domain += label == domain
-    return Samples(sampled, _sorted(dropped), _sorted(contaminated), moved_away, moved_here, tagged, on_domain)
+    return Samples(
+        sampled, _sorted(dropped), _sorted(contaminated), moved_away, moved_here, tagged, on_domain
+    )
 
 
 @dataclass(frozen=True)
@@ -301,7 +354,12 @@ class Tokens:
 
 def tokens(counts: Iterable[int]) -> Tokens:
     values = sorted(counts) or [0]
-    return Tokens(sum(values), sum(values) / len(values), statistics.median(values), values[math.ceil(len(values) * 0.95) - 1])
+    return Tokens(
+        sum(values),
+        sum(values) / len(values),
+        statistics.median(values),
+        values[math.ceil(len(values) * 0.95) - 1],
+    )
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

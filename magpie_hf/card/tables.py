@@ -1,4 +1,7 @@
-"""The card's tables: what was counted, and how the rows were made, a cell at a time. Not here: counting, and the prose around them."""
+"""The card's tables: what was counted, and how the rows were made, a cell at a time.
+
+Not here: counting, and the prose around them.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,12 @@ NAMES = (
 )  # fmt: skip
 
 
-def tables(contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Every table as Markdown, by name; "" where there is nothing to show. words: the heads and meanings in the card's language; models:
-    as in `provenance.provenance`, with their licences where those are known."""
+def tables(
+    contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
+    """Every table as Markdown, by name; "" where there is nothing to show. words: the heads and meanings in
+    the card's language; models: as in `provenance.provenance`, with their licences where those are known.
+    """
     made = _Tables(contents, words, models)
     return {name: getattr(made, name) for name in NAMES}
 
@@ -37,7 +43,9 @@ def tables(contents: Contents, words: Mapping[str, Any], models: Sequence[Mappin
 class _Tables:
     """Each property is one table."""
 
-    def __init__(self, contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]
+    ) -> None:
         self.contents, self.words, self.models = contents, words, models
         self.provenance = contents.provenance
         self.numbers = contents.tallies
@@ -48,7 +56,10 @@ class _Tables:
     @property
     def rows(self) -> str:
         """Rows and tokens of every split."""
-        return self._table("rows", (self._row(config, split) for config, splits in self.contents.data.items() for split in splits))
+        return self._table(
+            "rows",
+            (self._row(config, split) for config, splits in self.contents.data.items() for split in splits),
+        )
 
     def _row(self, config: str, split: str) -> list[str]:
         columns = TEXTS if config != CANDIDATES_CONFIG else ("", "candidates.num_tokens", "", "")
@@ -59,7 +70,10 @@ class _Tables:
     def sides(self) -> str:
         """Problems to train on, and those that are held out."""
         seen = self.contents.seen
-        return self._table("sides", ([code(key), _n(seen[key].sides["train"]), _n(seen[key].sides["test"])] for key in self.numbers))
+        return self._table(
+            "sides",
+            ([code(key), _n(seen[key].sides["train"]), _n(seen[key].sides["test"])] for key in self.numbers),
+        )
 
     @property
     def funnel(self) -> str:
@@ -68,9 +82,25 @@ class _Tables:
     def _funnel(self, key: str) -> list[str]:
         funnel = self.numbers[key].funnel
         samples, complete = funnel.samples, funnel.candidates - sum(funnel.cut_candidates.values())
-        counts = [samples.sampled, sum(samples.dropped.values()), samples.moved_away, samples.moved_here, funnel.problems, funnel.sft]
-        counts += [funnel.candidates, complete, complete - sum(funnel.unscored.values()), self.numbers[key].pairs.count]
-        on_domain = NONE if samples.on_domain_share is None else f"{samples.on_domain_share:.1%} of {samples.tagged:,}"
+        counts = [
+            samples.sampled,
+            sum(samples.dropped.values()),
+            samples.moved_away,
+            samples.moved_here,
+            funnel.problems,
+            funnel.sft,
+        ]
+        counts += [
+            funnel.candidates,
+            complete,
+            complete - sum(funnel.unscored.values()),
+            self.numbers[key].pairs.count,
+        ]
+        on_domain = (
+            NONE
+            if samples.on_domain_share is None
+            else f"{samples.on_domain_share:.1%} of {samples.tagged:,}"
+        )
         return [code(key), on_domain, *map(_n, counts)]
 
     @property
@@ -93,8 +123,13 @@ class _Tables:
     @property
     def languages(self) -> str:
         counted = _by_value({key: one.funnel.languages for key, one in self.numbers.items()})
-        untold = [_n(one.funnel.problems - sum(one.funnel.languages.values())) for one in self.numbers.values()]
-        rows = [*([code(language), *counts] for language, counts in counted), [self.words["formulas_alone"], *untold]]
+        untold = [
+            _n(one.funnel.problems - sum(one.funnel.languages.values())) for one in self.numbers.values()
+        ]
+        rows = [
+            *([code(language), *counts] for language, counts in counted),
+            [self.words["formulas_alone"], *untold],
+        ]
         return self._table("languages", rows, [code(key) for key in self.numbers])
 
     @property
@@ -133,7 +168,9 @@ class _Tables:
 
     def _pairs(self, key: str) -> list[str]:
         one = self.numbers[key].pairs
-        kinds = [cell for kind in ("correctness", "score") for cell in _score_gaps(one.score_gaps.get(kind, ()))]
+        kinds = [
+            cell for kind in ("correctness", "score") for cell in _score_gaps(one.score_gaps.get(kind, ()))
+        ]
         return [code(key), _n(one.count), *kinds, _share(one.longer_share)]
 
     @property
@@ -149,7 +186,9 @@ class _Tables:
 
     @property
     def licences(self) -> str:
-        return self._table("licences", ([escape(one["name"]), *self._licence(one["licence"])] for one in self.models))
+        return self._table(
+            "licences", ([escape(one["name"]), *self._licence(one["licence"])] for one in self.models)
+        )
 
     def _licence(self, licence: Mapping[str, str] | None) -> list[str]:
         if licence is None:
@@ -160,7 +199,11 @@ class _Tables:
     @property
     def sampling(self) -> str:
         rows = [
-            [code(domain["key"]), self.words["sampling_steps"][step], *(str(sampling[name]) for name in _SAMPLING)]
+            [
+                code(domain["key"]),
+                self.words["sampling_steps"][step],
+                *(str(sampling[name]) for name in _SAMPLING),
+            ]
             for domain in self.provenance["domains"]
             for step, sampling in domain["sampling"].items()
         ]
@@ -168,7 +211,9 @@ class _Tables:
 
     @property
     def versions(self) -> str:
-        return self._table("versions", ([code(name), code(version)] for name, version in self.provenance["versions"].items()))
+        return self._table(
+            "versions", ([code(name), code(version)] for name, version in self.provenance["versions"].items())
+        )
 
     @property
     def columns(self) -> str:
@@ -184,30 +229,46 @@ class _Tables:
 
     def _columns(self, kind: str, features: Features) -> str:
         meanings = self.words["columns"][kind]
-        return self._table("columns", ([code(name), code(_type(feature)), meanings[name]] for name, feature in features.items()))
+        return self._table(
+            "columns",
+            ([code(name), code(_type(feature)), meanings[name]] for name, feature in features.items()),
+        )
 
 
 def _model(model: Mapping[str, Any]) -> str:
     """A model of the Hub, whose revision is a commit, as a link."""
-    on_hub = re.fullmatch(r"[0-9a-f]{40}", model["revision"]) and re.fullmatch(r"[\w.-]+/[\w.-]+", model["name"])
+    on_hub = re.fullmatch(r"[0-9a-f]{40}", model["revision"]) and re.fullmatch(
+        r"[\w.-]+/[\w.-]+", model["name"]
+    )
     return link(model["name"], f"https://huggingface.co/{model['name']}" if on_hub else None)
 
 
-def _by_value(counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
+def _by_value(
+    counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()
+) -> list[tuple[str, list[str]]]:
     """Each value that occurs with how often it does in every domain; in `order`, and others behind."""
     values = {value for one in counts.values() for value in one}
     known = [value for value in order if value in values]
-    return [(value, [_n(one.get(value, 0)) for one in counts.values()]) for value in [*known, *sorted(values - set(known))]]
+    return [
+        (value, [_n(one.get(value, 0)) for one in counts.values()])
+        for value in [*known, *sorted(values - set(known))]
+    ]
 
 
 def _score_gaps(score_gaps: Sequence[float]) -> list[str]:
     """How many, and their quartiles."""
-    quartiles = statistics.quantiles(score_gaps, n=4, method="inclusive") if len(score_gaps) > 1 else [*score_gaps] * 3
+    quartiles = (
+        statistics.quantiles(score_gaps, n=4, method="inclusive")
+        if len(score_gaps) > 1
+        else [*score_gaps] * 3
+    )
     return [_n(len(score_gaps)), " / ".join(f"{value:.3f}" for value in quartiles) or NONE]
 
 
 def _tokens(count: Tokens | None) -> str:
-    return NONE if count is None else f"{count.sum:,} / {count.mean:,.1f} / {count.median:,.1f} / {count.p95:,}"
+    return (
+        NONE if count is None else f"{count.sum:,} / {count.mean:,.1f} / {count.median:,.1f} / {count.p95:,}"
+    )
 
 
 def _share(value: float | None) -> str:

@@ -1,4 +1,7 @@
-"""How a card is written: what a user may choose of it. Not here: writing it."""
+"""How a card is written: what a user may choose of it.
+
+Not here: writing it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from pathlib import Path
 class Wording:
     """How the card is written.
 
-    language: "en" or "ja"; template: a Jinja template in place of the card's own; licences: of models whose licence is not known, each as
-    "ID" (of all of them) or "MODEL=ID".
+    language: "en" or "ja"; template: a Jinja template in place of the card's own; licences: of models whose
+    licence is not known, each as "ID" (of all of them) or "MODEL=ID".
     """
 
     language: str = "en"

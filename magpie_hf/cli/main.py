@@ -24,10 +24,18 @@ COMMANDS = (build, plan, status, show, report, sweep, publish)
 
 def parser() -> Parser:
     """The command line of `magpie-hf`."""
-    language: dict[str, Any] = {"choices": LANGUAGES, "help": "language of what is said here (default: the locale's)"}
-    top = Parser(prog="magpie-hf", description="Builds synthetic mathematics datasets from an open aligned model (Magpie).")
+    language: dict[str, Any] = {
+        "choices": LANGUAGES,
+        "help": "language of what is said here (default: the locale's)",
+    }
+    top = Parser(
+        prog="magpie-hf",
+        description="Builds synthetic mathematics datasets from an open aligned model (Magpie).",
+    )
     top.add_argument("--lang", **language)
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help="without one, a menu asks")
+    commands = top.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=Parser, help="without one, a menu asks"
+    )
     for command in COMMANDS:
         command.add(commands)
     for one in commands.choices.values():
@@ -37,7 +45,9 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130 interrupted)."""
+    """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130
+    interrupted).
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     given()
     encodable(sys.stdout, sys.stderr)
@@ -66,10 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
         if error.errno in (errno.EACCES, errno.EPERM):
-            return _complain(BadInput(f"{where}; give the right to read and write there, or choose another folder"), BAD_INPUT)
+            return _complain(
+                BadInput(f"{where}; give the right to read and write there, or choose another folder"),
+                BAD_INPUT,
+            )
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
             raise
-        return _complain(OSError(f"{where}; what is finished is safe: mend the disk or make room, and run the same command again"), FAILED)
+        return _complain(
+            OSError(
+                f"{where}; what is finished is safe: mend the disk or make room, and run the same command"
+                " again"
+            ),
+            FAILED,
+        )
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -1,4 +1,7 @@
-"""The menu of `magpie-hf` without arguments: model, scale, mode and domains, asked one by one. Not here: what is built of them."""
+"""The menu of `magpie-hf` without arguments: model, scale, mode and domains, asked one by one.
+
+Not here: what is built of them.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,17 @@ class Left(Exception):
 
 
 def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
-    """The arguments of a build, asked for on this terminal; None where the user leaves (q, Ctrl-D, or no to the plan).
+    """The arguments of a build, asked for on this terminal; None where the user leaves (q, Ctrl-D, or no to
+    the plan).
 
-    parse: what the arguments come to, for the plan. Raises BadInput where there is no terminal; Ctrl-C is a KeyboardInterrupt.
+    parse: what the arguments come to, for the plan. Raises BadInput where there is no terminal; Ctrl-C is a
+    KeyboardInterrupt.
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
-        raise BadInput("this is no terminal, so the menu cannot ask; give a command, such as build --model 1 (magpie-hf --help)")
+        raise BadInput(
+            "this is no terminal, so the menu cannot ask; give a command, such as build --model 1 (magpie-hf"
+            " --help)"
+        )
     encodable(sys.stdin)
     try:
         _say(tr("A dataset in four answers. Enter takes what stands in brackets; q leaves."))
@@ -63,7 +71,11 @@ def _arguments() -> list[str]:
     model = _answer(tr("model"), "1", _model)
 
     sizes = [(scale, sum(scaled(domain, scale).count for domain in DOMAINS.values())) for scale in SCALES]
-    _list(tr("How many of them?"), [], *(tr("{scale}: {count:,} in all six domains", scale=scale, count=count) for scale, count in sizes))
+    _list(
+        tr("How many of them?"),
+        [],
+        *(tr("{scale}: {count:,} in all six domains", scale=scale, count=count) for scale, count in sizes),
+    )
     scale = _answer(tr("scale"), "1.0", _scale)
 
     _list(tr("Of which domains?"), [tr("all six"), tr("one"), tr("several")])
@@ -72,10 +84,20 @@ def _arguments() -> list[str]:
     if mode == "1":
         return arguments
     counts = [(domain, scaled(domain, float(scale)).count) for domain in DOMAINS.values()]
-    _list("", [f"{domain.key}{f' {domain.japanese}' if in_use() == 'ja' else ''}: {count:,}" for domain, count in counts])
+    _list(
+        "",
+        [
+            f"{domain.key}{f' {domain.japanese}' if in_use() == 'ja' else ''}: {count:,}"
+            for domain, count in counts
+        ],
+    )
     if mode == "2":
         return [*arguments, "--domains", _answer(tr("domain"), "1", lambda text: _domains(text, 1))]
-    return [*arguments, "--domains", _answer(tr("domains, with commas between"), "1,2", lambda text: _domains(text, len(DOMAINS)))]
+    return [
+        *arguments,
+        "--domains",
+        _answer(tr("domains, with commas between"), "1,2", lambda text: _domains(text, len(DOMAINS))),
+    ]
 
 
 def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
@@ -92,7 +114,9 @@ def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
 
 def _told(model: KnownModel) -> str:
     name = model.repository.split("/")[1]
-    return tr("{name}: {size:.0f} GB, {licence}", name=name, size=model.weight_gigabytes, licence=model.licence)
+    return tr(
+        "{name}: {size:.0f} GB, {licence}", name=name, size=model.weight_gigabytes, licence=model.licence
+    )
 
 
 def _model(text: str) -> str:
@@ -149,5 +173,7 @@ def _say(text: str, later: str = "", first: str = "") -> None:
 
 
 def _plain(text: str) -> str:
-    """In the letters that an English keyboard has: full-width figures and commas are what a Japanese one writes."""
+    """In the letters that an English keyboard has: full-width figures and commas are what a Japanese one
+    writes.
+    """
     return unicodedata.normalize("NFKC", text).strip().lower()

@@ -1,4 +1,7 @@
-"""A build's folder: whose it is, and its published files, each written whole or not at all. Not here: the Hub."""
+"""A build's folder: whose it is, and its published files, each written whole or not at all.
+
+Not here: the Hub.
+"""
 
 from __future__ import annotations
 
@@ -67,9 +70,15 @@ class Folder:
         return self.run / RECORD
 
     def check(self, recipe: Recipe) -> None:
-        """Raises BadInput where the folder holds something else, another build, or cannot be written. Leaves nothing behind."""
+        """Raises BadInput where the folder holds something else, another build, or cannot be written. Leaves
+        nothing behind.
+        """
         try:
-            ground = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists() or path.is_symlink())
+            ground = next(
+                path
+                for path in (self.path.absolute(), *self.path.absolute().parents)
+                if path.exists() or path.is_symlink()
+            )
             if not ground.is_dir():
                 raise BadInput(f"{ground} is no folder, so {self.path} cannot be one; choose another --out")
             probe = Path(tempfile.mkdtemp(prefix=".magpie-", dir=ground))
@@ -77,11 +86,20 @@ class Folder:
                 (probe / self.path.name).is_dir()  # a name that is too long fails here
             finally:
                 probe.rmdir()
-            others = [] if not self.path.is_dir() else [file.name for file in self.path.iterdir() if file != self.run]
+            others = (
+                []
+                if not self.path.is_dir()
+                else [file.name for file in self.path.iterdir() if file != self.run]
+            )
         except OSError as error:
-            raise BadInput(f"{self.path} cannot be written ({error.strerror}); choose another --out") from error
+            raise BadInput(
+                f"{self.path} cannot be written ({error.strerror}); choose another --out"
+            ) from error
         if not self._record_file.exists():
-            if others or (self.run.is_dir() and any(file.name != LOCK and file.suffix != ".tmp" for file in self.run.iterdir())):
+            if others or (
+                self.run.is_dir()
+                and any(file.name != LOCK and file.suffix != ".tmp" for file in self.run.iterdir())
+            ):
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
         record = self._record()
@@ -89,13 +107,17 @@ class Folder:
         for what, value in mine.items():
             if value != record.get(what, value):
                 name = f" ({record['name']})" if what == "model" else ""
-                raise BadInput(f"{self.path} holds another build: its {what} is {record[what]}{name}, not {value}; choose another --out")
+                raise BadInput(
+                    f"{self.path} holds another build: its {what} is {record[what]}{name}, not {value};"
+                    " choose another --out"
+                )
 
     @contextmanager
     def claimed(self, recipe: Recipe) -> Iterator[None]:
         """Make the folder this build's, and keep other builds out of it while this one runs.
 
-        Raises BadInput where another runs: the lock is the operating system's, so one that died has left none behind.
+        Raises BadInput where another runs: the lock is the operating system's, so one that died has left none
+        behind.
         """
         self.run.mkdir(parents=True, exist_ok=True)
         with (self.run / LOCK).open("a+", encoding="utf-8") as lock:
@@ -104,18 +126,29 @@ class Folder:
             except OSError as error:
                 lock.seek(0)
                 raise BadInput(
-                    f"another build runs in {self.path}, or is being published ({lock.read().strip()}); wait for it or choose another --out"
+                    f"another build runs in {self.path}, or is being published ({lock.read().strip()}); wait"
+                    " for it or choose another --out"
                 ) from error
             lock.truncate(0)
-            lock.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+            lock.write(
+                f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
+            )
             lock.flush()
-            for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):  # of a process that was killed while it wrote them
+            for leftover in (
+                *self.run.glob("*/*/tmp*"),
+                *self.run.rglob("*.tmp"),
+            ):  # of a process that was killed while it wrote them
                 leftover.unlink()
             for leftover in self.run.glob(f"{PARTIAL}*"):
                 shutil.rmtree(leftover)
             if not self._record_file.exists() or not self._record():
                 model, files = recipe.generator.model, self._published_files()
-                record = {"magpie_hf": version("magpie-hf"), "created": int(time.time()), "name": model.name, "model": model.revision}
+                record = {
+                    "magpie_hf": version("magpie-hf"),
+                    "created": int(time.time()),
+                    "name": model.name,
+                    "model": model.revision,
+                }
                 write_json(self._record_file, {**record, "seed": recipe.seed, "files": files})
             yield
 
@@ -126,12 +159,15 @@ class Folder:
     def plan(self, recipe: Recipe, pipeline: dict[str, Any], decisions: str) -> None:
         """Record what is about to be built, for whoever asks meanwhile.
 
-        stages: for each domain its count, the folder of each stage, and how its splits are made, by the domain that rows were sampled for;
-        decisions: the folder of what was decided of the samples.
+        stages: for each domain its count, the folder of each stage, and how its splits are made, by the
+        domain that rows were sampled for; decisions: the folder of what was decided of the samples.
         """
         record = self._record()
         planned = {"pipeline": json.loads(json.dumps(pipeline)), "selection": decisions}
-        if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (None, fingerprint(recipe)):
+        if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (
+            None,
+            fingerprint(recipe),
+        ):
             kept = {key: value for key, value in record.items() if key not in ("finished", "content")}
             write_json(self._record_file, {**kept, **planned})
 
@@ -142,7 +178,11 @@ class Folder:
     def record_selection(self, selection: Selection) -> None:
         """Record how far the selection is, for `status`."""
         quotas = {
-            key: {"filtered": quota.filtered, "accepted": quota.accepted, "reasons": dict(sorted(quota.reasons.items()))}
+            key: {
+                "filtered": quota.filtered,
+                "accepted": quota.accepted,
+                "reasons": dict(sorted(quota.reasons.items())),
+            }
             for key, quota in selection.quotas.items()
         }
         if self._selected() != quotas:
@@ -155,7 +195,9 @@ class Folder:
             return None
 
     def keep_dropped(self, domain: str, dropped: Published) -> None:
-        """Keep what was dropped of a domain whose build gives up; the next build that comes to its end writes it anew."""
+        """Keep what was dropped of a domain whose build gives up; the next build that comes to its end
+        writes it anew.
+        """
         folder = self.run / DROPPED / domain
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -164,13 +206,16 @@ class Folder:
     def write(self, recipe: Recipe, built: list[Built], numbers: dict[str, Tally]) -> None:
         """Write what is published of the build; nothing where it is there already.
 
-        Files are made aside and moved. While they are, README.md names no data, so that no reader takes old and new files for one
-        dataset; a write that was killed is mended by the next. Files of an earlier state that are not part of this one are removed.
+        Files are made aside and moved. While they are, README.md names no data, so that no reader takes old
+        and new files for one dataset; a write that was killed is mended by the next. Files of an earlier
+        state that are not part of this one are removed.
         """
         record = self._record()
         data = with_rows(published(built))
         rows = [rows.content for splits in data.values() for rows in splits.values()]
-        content = fingerprint(recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION)
+        content = fingerprint(
+            recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION
+        )
         files: dict[str, int] = record.get("files", {})
         same = record.get("content") == content and "sums" in record and self.knows_provenance
         if same and all(_size(self.path / file) == size for file, size in files.items()):
@@ -187,7 +232,11 @@ class Folder:
         for file, text in card.files(self.contents(staging.glob("*/*")), card.PLACEHOLDER).items():
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
-        new = {file.relative_to(staging).as_posix(): file.stat().st_size for file in sorted(staging.rglob("*")) if file.is_file()}
+        new = {
+            file.relative_to(staging).as_posix(): file.stat().st_size
+            for file in sorted(staging.rglob("*"))
+            if file.is_file()
+        }
         sums = {path: sum_of(staging / path).sha256 for path in new if path.endswith(".parquet")}
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
@@ -203,15 +252,25 @@ class Folder:
         for folder in {(self.path / file).parent for file in set(files) - set(new)}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        write_json(self._record_file, {**unfinished, "files": new, "sums": sums, "content": content, "finished": fingerprint(recipe)})
+        write_json(
+            self._record_file,
+            {**unfinished, "files": new, "sums": sums, "content": content, "finished": fingerprint(recipe)},
+        )
 
     def contents(self, files: Iterable[Path]) -> card.Contents:
-        """What a card tells of: those of the files that are data, which `write_data` wrote, and the provenance and samples in the run."""
+        """What a card tells of: those of the files that are data, which `write_data` wrote, and the
+        provenance and samples in the run.
+        """
         provenance = self.provenance
         try:
-            samples = {domain["key"]: Samples(**self._kept(SAMPLES)[domain["key"]]) for domain in provenance["domains"]}
+            samples = {
+                domain["key"]: Samples(**self._kept(SAMPLES)[domain["key"]])
+                for domain in provenance["domains"]
+            }
         except (KeyError, TypeError) as error:
-            raise BadInput(f"{self.run / SAMPLES} is not what this version writes; run the build again") from error
+            raise BadInput(
+                f"{self.run / SAMPLES} is not what this version writes; run the build again"
+            ) from error
         return card.Contents(provenance, samples, data_in(files, provenance))
 
     @property
@@ -234,7 +293,9 @@ class Folder:
         try:
             kept = json.loads((self.run / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise BadInput(f"{self.run / name} cannot be read ({type(error).__name__}); run the build again") from error
+            raise BadInput(
+                f"{self.run / name} cannot be read ({type(error).__name__}); run the build again"
+            ) from error
         if not isinstance(kept, dict):
             raise BadInput(f"{self.run / name} holds no JSON object; run the build again")
         return kept
@@ -248,22 +309,38 @@ class Folder:
             _write_parquet(folder, "train", one.dropped)
 
     def _record(self) -> dict[str, Any]:
-        """The record, or an empty one where a power cut tore it: the stages' folders name themselves by what they hold."""
+        """The record, or an empty one where a power cut tore it: the stages' folders name themselves by what
+        they hold.
+        """
         try:
             record = json.loads(self._record_file.read_text(encoding="utf-8"))
         except OSError as error:
-            raise BadInput(f"{self._record_file} cannot be read ({error.strerror}); mend it or choose another --out") from error
+            raise BadInput(
+                f"{self._record_file} cannot be read ({error.strerror}); mend it or choose another --out"
+            ) from error
         except ValueError:
             record = None
         if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
-            LOG.warning("%s is torn (the disk or the power failed while it was written); it is written again", self._record_file)
+            LOG.warning(
+                "%s is torn (the disk or the power failed while it was written); it is written again",
+                self._record_file,
+            )
             return {}
         return record
 
     def _published_files(self) -> dict[str, int]:
         """What lies in the folder that a build may have written, with sizes."""
-        patterns = (README, "*_ins*.json", "combined_dataset_info.json", "*/dataset_info.json", "*/*-of-*.parquet", "plots/*.svg")
-        files = [file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents]
+        patterns = (
+            README,
+            "*_ins*.json",
+            "combined_dataset_info.json",
+            "*/dataset_info.json",
+            "*/*-of-*.parquet",
+            "plots/*.svg",
+        )
+        files = [
+            file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents
+        ]
         return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files)}
 
 
@@ -276,15 +353,22 @@ def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> Non
 
 
 def data_in(files: Iterable[Path], provenance: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
-    """The splits that are made of files, by configuration: the domains in the recipe's order, then what is over all."""
+    """The splits that are made of files, by configuration: the domains in the recipe's order, then what is
+    over all.
+    """
     found: dict[str, dict[str, list[Path]]] = {}
     for file in sorted(file for file in files if file.suffix == ".parquet"):
         found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
     domains = [domain["key"] for domain in provenance["domains"]]
-    order = [*(config for domain in domains for config in (domain, domain + ExportRL.suffix)), CANDIDATES_CONFIG]
+    order = [
+        *(config for domain in domains for config in (domain, domain + ExportRL.suffix)),
+        CANDIDATES_CONFIG,
+    ]
     splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
     return {
-        config: {split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]}
+        config: {
+            split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]
+        }
         for config in order
         if config in found
     }
@@ -297,9 +381,13 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
     for number in range(files):
         first, last = number * len(tables) // files, (number + 1) * len(tables) // files
         file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
-        # As Dataset.to_parquet writes it: chunks that follow the content, so that the Hub stores an unchanged part once.
+        # As Dataset.to_parquet writes it: chunks that follow the content, so that the Hub stores an unchanged
+        # part once.
         with pq.ParquetWriter(
-            file, rows.features.arrow_schema, use_content_defined_chunking=DEFAULT_CDC_OPTIONS, write_page_index=True
+            file,
+            rows.features.arrow_schema,
+            use_content_defined_chunking=DEFAULT_CDC_OPTIONS,
+            write_page_index=True,
         ) as writer:
             for table in _row_groups(map(open_table, tables[first:last])):
                 writer.write_table(table)

@@ -1,4 +1,7 @@
-"""The original Magpie scripts' JSON files, with their names and record fields. Not here: what trainers load."""
+"""The original Magpie scripts' JSON files, with their names and record fields.
+
+Not here: what trainers load.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,19 @@ def file_names(recipe: Recipe, domain: str) -> list[str]:
     """Names of a domain's record files: instructions, answers, k candidates, scored candidates."""
     stem = f"{recipe.generator.model.short_name}_{domain}_ins"
     candidates = f"{stem}_{recipe.k}res"
-    return [f"{stem}.json", f"{stem}_res.json", f"{candidates}.json", f"{candidates}_{recipe.scorer.suffix}.json"]
+    return [
+        f"{stem}.json",
+        f"{stem}_res.json",
+        f"{candidates}.json",
+        f"{candidates}_{recipe.scorer.suffix}.json",
+    ]
 
 
 def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, created: int) -> None:
     """Write a domain's four record files and its dataset_info.json, whose numbers are counted while writing.
 
-    A cut answer is in none of them: the third and fourth hold the problems with all k candidates complete, the fourth those with all k
-    scored.
+    A cut answer is in none of them: the third and fourth hold the problems with all k candidates complete,
+    the fourth those with all k scored.
     """
     records = _Records(recipe, one, created)
     streams = (records.instructions(), records.answered(), records.candidates(), records.scored())
@@ -40,7 +48,10 @@ def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, creat
         "description": one.domain.subject,
         "total_problems": counts[names[0]],
         "generation_date": _date(created),
-        **{name: getattr(numbers.funnel.samples, name) for name in ("sampled", "dropped", "moved_away", "moved_here")},
+        **{
+            name: getattr(numbers.funnel.samples, name)
+            for name in ("sampled", "dropped", "moved_away", "moved_here")
+        },
         "files": counts,
     }
     write_json(folder / one.domain.key / "dataset_info.json", info)
@@ -84,7 +95,10 @@ class _Records:
         for row in self._problems():
             answer = row["solutions"][0]
             if answer["reason"] is None:
-                yield {**self._record(row, self.sampled_for[row["domain"]].response, answer), "response": answer["text"]}
+                yield {
+                    **self._record(row, self.sampled_for[row["domain"]].response, answer),
+                    "response": answer["text"],
+                }
 
     def candidates(self) -> Iterator[Record]:
         for _, record in self._complete():
@@ -94,7 +108,10 @@ class _Records:
         for row, record in self._complete():
             scores = [score["score"] for score in row["scores"]]
             if None not in scores:
-                yield {**record, f"rewards_{self.recipe.scorer.suffix}": [{"score": score} for score in scores]}
+                yield {
+                    **record,
+                    f"rewards_{self.recipe.scorer.suffix}": [{"score": score} for score in scores],
+                }
 
     def _complete(self) -> Iterator[tuple[Record, Record]]:
         for row in self._problems():
@@ -104,7 +121,9 @@ class _Records:
                 yield row, {**record, "responses": [one["text"] for one in tries]}
 
     def _problems(self) -> Iterator[Record]:
-        return self.one.problems(["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores"])
+        return self.one.problems(
+            ["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores"]
+        )
 
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
         domain, recipe = self.sampled_for[row["domain"]], self.recipe

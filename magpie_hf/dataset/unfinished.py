@@ -1,4 +1,7 @@
-"""What of a build that is not finished went through every stage already: rows as they will be published. Not here: the card."""
+"""What of a build that is not finished went through every stage already: rows as they will be published.
+
+Not here: the card.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,12 @@ from magpie_hf.store.shards import ShardFolder
 
 @dataclass(frozen=True)
 class Part:
-    """The finished part of a build: its splits, what the samples in it were filtered to be, and the targets of all domains.
+    """The finished part of a build: its splits, what the samples in it were filtered to be, and the targets
+    of all domains.
 
-    A sample is in it that was filtered and, where it was accepted, went through every stage. min_neighbor_distance is null throughout, as it
-    is of all accepted problems together. dropped: by domain, those of these samples that were not accepted.
+    A sample is in it that was filtered and, where it was accepted, went through every stage.
+    min_neighbor_distance is null throughout, as it is of all accepted problems together. dropped: by domain,
+    those of these samples that were not accepted.
     """
 
     splits: dict[str, dict[str, Published]]
@@ -38,18 +43,23 @@ class Part:
 def finished_part(run: Path, scratch: Path) -> Part:
     """The finished part of the build whose record is in `run`; its rows lie in `scratch` as Arrow files.
 
-    Asks no engine, and needs no model. Raises BadInput where the record cannot be read, or is of an earlier version.
+    Asks no engine, and needs no model. Raises BadInput where the record cannot be read, or is of an earlier
+    version.
     """
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
         pipeline, decisions = record["pipeline"], run / "selection" / record["selection"]
         exports = {
-            domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()} for domain, one in pipeline.items()
+            domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()}
+            for domain, one in pipeline.items()
         }
-        rows = {domain: _rows(run, decisions, record["seed"], domain, one) for domain, one in pipeline.items()}
+        rows = {
+            domain: _rows(run, decisions, record["seed"], domain, one) for domain, one in pipeline.items()
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
-            f"the record of the build in {run} cannot be read ({type(error).__name__}: {error}); run the build again with this version"
+            f"the record of the build in {run} cannot be read ({type(error).__name__}: {error}); run the"
+            " build again with this version"
         ) from error
     splits: dict[str, dict[str, list[Path]]] = {}
     features = {}
@@ -61,17 +71,29 @@ def finished_part(run: Path, scratch: Path) -> Part:
             for export in sources[source]:
                 features[export.config] = export.features
                 files = splits.setdefault(export.config, {}).setdefault(export.split, [])
-                files += [_write(export, piece, scratch / f"{source}-{export.label}-{piece.start}.arrow") for piece in pieces]
+                files += [
+                    _write(export, piece, scratch / f"{source}-{export.label}-{piece.start}.arrow")
+                    for piece in pieces
+                ]
     published = {
-        config: {split: Published(features[config], tuple(files), "") for split, files in named.items()} for config, named in splits.items()
+        config: {split: Published(features[config], tuple(files), "") for split, files in named.items()}
+        for config, named in splits.items()
     }
-    return Part(published, _dropped(rows, scratch), samples, {domain: one["count"] for domain, one in pipeline.items()})
+    return Part(
+        published,
+        _dropped(rows, scratch),
+        samples,
+        {domain: one["count"] for domain, one in pipeline.items()},
+    )
 
 
 def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Published]:
     exports = {domain: ExportDropped(domain) for domain, pieces in rows.items() if pieces}
     files = {
-        domain: tuple(_write(export, piece, scratch / f"{domain}-{export.label}-{piece.start}.arrow") for piece in rows[domain])
+        domain: tuple(
+            _write(export, piece, scratch / f"{domain}-{export.label}-{piece.start}.arrow")
+            for piece in rows[domain]
+        )
         for domain, export in exports.items()
     }
     return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
@@ -80,7 +102,8 @@ def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Publish
 def _rows(run: Path, decisions: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
     """The rows of a domain with all columns, piece by piece, as far as they are finished."""
     before, after = (
-        [ShardFolder(run / domain / key, read_only=True) for key in pipeline[half].values()] for half in ("samples", "answers")
+        [ShardFolder(run / domain / key, read_only=True) for key in pipeline[half].values()]
+        for half in ("samples", "answers")
     )
     pieces = []
     for start, stop, judge in decided(decisions, domain):
@@ -96,7 +119,9 @@ def _rows(run: Path, decisions: Path, seed: int, domain: str, pipeline: Mapping[
 
 
 def _extended(rows: Rows, stages: list[ShardFolder]) -> Rows | None:
-    """The rows with the columns of finished shards; None where one is missing, or was made from something else."""
+    """The rows with the columns of finished shards; None where one is missing, or was made from something
+    else.
+    """
     extended: Rows | None = rows
     for folder in stages:
         extended = None if extended is None else _with(extended, folder)
@@ -114,7 +139,9 @@ def _with(rows: Rows, folder: ShardFolder) -> Rows | None:
             return None
         found.append(piece)
         at = at_next
-    made = Made(folder.path.name, tuple(piece[:3] for piece in found), np.concatenate([piece[3] for piece in found]))
+    made = Made(
+        folder.path.name, tuple(piece[:3] for piece in found), np.concatenate([piece[3] for piece in found])
+    )
     columns = [column for column in made.columns if column not in DIGESTS]
     return rows.joined(columns, made)
 

@@ -1,4 +1,6 @@
-"""The seam between stages and whatever completes or rates prompts. Engines know no chat template, no domain and no dataset."""
+"""The seam between stages and whatever completes or rates prompts. Engines know no chat template, no domain
+and no dataset.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,11 @@ NAN = "nan"  # the reason of a rating that is no finite number
 class Completion:
     """What came of one request.
 
-    finish_reason: "stop" (ended by itself), "length" (cut at max_tokens or at the model's limit), "context_full" (never sent: the prompt
-    fills the model's whole context) or "killed_engine" (the engine died of it). num_tokens counts the completion, with its end token.
-    first: top log-probabilities of the first token as (token id, log-probability), likeliest first, where the sampling asked for them.
-    request: the key of the request in the journal.
+    finish_reason: "stop" (ended by itself), "length" (cut at max_tokens or at the model's limit),
+    "context_full" (never sent: the prompt fills the model's whole context) or "killed_engine" (the engine
+    died of it). num_tokens counts the completion, with its end token. first: top log-probabilities of the
+    first token as (token id, log-probability), likeliest first, where the sampling asked for them. request:
+    the key of the request in the journal.
     """
 
     text: str
@@ -43,8 +46,9 @@ class Completion:
 class Pooling:
     """Which values of a model are asked for; a reward model's always before any activation.
 
-    of: "sequence" (its vector for the whole prompt), "last_token" (what a model that values every token says of the last), "steps"
-    (what it says of every token `step_token`, one after the other), or "embedding" (the vector of a model of embeddings, of length 1).
+    of: "sequence" (its vector for the whole prompt), "last_token" (what a model that values every token says
+    of the last), "steps" (what it says of every token `step_token`, one after the other), or "embedding" (the
+    vector of a model of embeddings, of length 1).
     """
 
     of: Literal["sequence", "last_token", "steps", "embedding"]
@@ -53,7 +57,9 @@ class Pooling:
 
 @dataclass(frozen=True)
 class Rating:
-    """What came of one prompt: values, or none with the reason ("context_full", "killed_engine", "nan"). request: its key in the journal."""
+    """What came of one prompt: values, or none with the reason ("context_full", "killed_engine", "nan").
+    request: its key in the journal.
+    """
 
     values: tuple[float, ...]
     reason: str | None = None
@@ -65,47 +71,80 @@ Result = TypeVar("Result", Completion, Rating)
 
 @dataclass(frozen=True)
 class Engine(ABC):
-    """A spec of an engine: it compares and pickles by the model it runs. The live engine is opened by the first call."""
+    """A spec of an engine: it compares and pickles by the model it runs. The live engine is opened by the
+    first call.
+    """
 
     model: Model
 
     @property
     def max_length(self) -> int | None:
-        """The longest prompt and completion together that the model takes, in tokens; None where it knows no limit."""
+        """The longest prompt and completion together that the model takes, in tokens; None where it knows no
+        limit.
+        """
         return self.model.max_length
 
     def identity(self) -> Model:
         """What a model is belongs to the data; where it runs does not."""
         return self.model
 
-    def complete(self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[Completion]:
-        """One completion a prompt, in order; blocks until all are done. Safe to call from many threads at once.
+    def complete(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[Completion]:
+        """One completion a prompt, in order; blocks until all are done. Safe to call from many threads at
+        once.
 
-        What the shard's journal knows is not asked again, and what finishes is kept there at once. Raises EngineError where the engine
-        cannot start or dies for good, OSError where the journal cannot be written.
+        What the shard's journal knows is not asked again, and what finishes is kept there at once. Raises
+        EngineError where the engine cannot start or dies for good, OSError where the journal cannot be
+        written.
         """
         journal = current()
         keys = request_keys(self.model, prompts, sampling, seeds)
-        done = {key: found for key in keys if (found := _found(journal, key, sampling.max_tokens, self.max_length))}
-        return _gather(journal, keys, done, self._metered(prompts, lambda at: self.submit(prompts[at], sampling, seeds[at])), record)
+        done = {
+            key: found
+            for key in keys
+            if (found := _found(journal, key, sampling.max_tokens, self.max_length))
+        }
+        return _gather(
+            journal,
+            keys,
+            done,
+            self._metered(prompts, lambda at: self.submit(prompts[at], sampling, seeds[at])),
+            record,
+        )
 
     def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
-        """One rating a prompt, in order, journalled like `complete`; equal prompts are asked once. Blocks until all are done.
+        """One rating a prompt, in order, journalled like `complete`; equal prompts are asked once. Blocks
+        until all are done.
 
-        A rating that is no number is not kept, so that it is asked again. Raises as `complete` does, and BadInput where this engine
-        rates nothing.
+        A rating that is no number is not kept, so that it is asked again. Raises as `complete` does, and
+        BadInput where this engine rates nothing.
         """
         journal = current()
         keys = rating_keys(self.model, prompts, pooling)
-        done = {key: Rating(tuple(kept[0]), kept[1], key) for key in keys if (kept := journal.get(key)) is not None}
-        return _gather(journal, keys, done, self._metered(prompts, lambda at: self.submit_rating(prompts[at], pooling)), _rating_record)
+        done = {
+            key: Rating(tuple(kept[0]), kept[1], key)
+            for key in keys
+            if (kept := journal.get(key)) is not None
+        }
+        return _gather(
+            journal,
+            keys,
+            done,
+            self._metered(prompts, lambda at: self.submit_rating(prompts[at], pooling)),
+            _rating_record,
+        )
 
-    def _metered(self, prompts: Sequence[Sequence[int]], start: Callable[[int], Future[Result]]) -> Callable[[int], Future[Result]]:
+    def _metered(
+        self, prompts: Sequence[Sequence[int]], start: Callable[[int], Future[Result]]
+    ) -> Callable[[int], Future[Result]]:
         """`start`, of which the meter hears."""
 
         def started(at: int) -> Future[Result]:
             future = start(at)  # the first one opens the engine, which is no part of its life
-            future.add_done_callback(partial(_ended, self.model.name, meter.started(self.model.name), len(prompts[at])))
+            future.add_done_callback(
+                partial(_ended, self.model.name, meter.started(self.model.name), len(prompts[at]))
+            )
             return future
 
         return started
@@ -121,7 +160,10 @@ class Engine(ABC):
 
     def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
         """Start one rating, and return at once."""
-        raise BadInput(f"the engine of {self.model.name} completes prompts and rates none; give one that runs a reward model")
+        raise BadInput(
+            f"the engine of {self.model.name} completes prompts and rates none; give one that runs a reward"
+            " model"
+        )
 
     def check(self) -> None:  # noqa: B027 (an engine without a device has nothing to check)
         """Raises BadInput where this engine cannot run its model here. Loads and downloads nothing."""
@@ -136,11 +178,18 @@ class Engine(ABC):
 
 def record(completion: Completion) -> list[object]:
     """A completion as the journal keeps it."""
-    return [completion.text, completion.finish_reason, completion.prompt_tokens, completion.num_tokens, completion.first]
+    return [
+        completion.text,
+        completion.finish_reason,
+        completion.prompt_tokens,
+        completion.num_tokens,
+        completion.first,
+    ]
 
 
 def within(completion: Completion, max_tokens: int, longest: int | None) -> Completion | None:
-    """What a kept completion is under this bound; None where it was cut by a lower one and must be asked again.
+    """What a kept completion is under this bound; None where it was cut by a lower one and must be asked
+    again.
 
     The text of one that the bound would have cut is not kept: nothing reads a cut text.
     """
@@ -159,7 +208,11 @@ def _found(journal: Journal, key: str, max_tokens: int, longest: int | None) -> 
         return None
     text, finish_reason, prompt_tokens, num_tokens, first = kept
     return within(
-        Completion(text, finish_reason, prompt_tokens, num_tokens, tuple((token, log) for token, log in first), key), max_tokens, longest
+        Completion(
+            text, finish_reason, prompt_tokens, num_tokens, tuple((token, log) for token, log in first), key
+        ),
+        max_tokens,
+        longest,
     )
 
 
@@ -180,7 +233,9 @@ def _gather(
     start: Callable[[int], Future[Result]],
     recorded: Callable[[Result], list[Any] | None],
 ) -> list[Result]:
-    """Start what is not done, each key once, and wait for all of it; what finishes is kept in the journal at once."""
+    """Start what is not done, each key once, and wait for all of it; what finishes is kept in the journal at
+    once.
+    """
     asked: dict[str, Future[Result]] = {}
     for at, key in enumerate(keys):
         if key not in done and key not in asked:
@@ -192,8 +247,14 @@ def _gather(
     return [done[key] for key in keys]
 
 
-def _keep(journal: Journal, key: str, recorded: Callable[[Result], list[Any] | None], future: Future[Result]) -> None:
-    if not future.cancelled() and future.exception() is None and (value := recorded(future.result())) is not None:
+def _keep(
+    journal: Journal, key: str, recorded: Callable[[Result], list[Any] | None], future: Future[Result]
+) -> None:
+    if (
+        not future.cancelled()
+        and future.exception() is None
+        and (value := recorded(future.result())) is not None
+    ):
         journal.record(key, value)
 
 

@@ -15,10 +15,11 @@ Rate = Callable[[Sequence[int], Pooling], Sequence[float] | Rating]
 
 @dataclass(frozen=True)
 class FakeEngine(Engine):
-    """Answers every request with `reply(prompt_ids, sampling, seed)`: a text that ended by itself, or a whole Completion.
+    """Answers every request with `reply(prompt_ids, sampling, seed)`: a text that ended by itself, or a whole
+    Completion.
 
-    `rating(prompt_ids, pooling)`, where it is given, rates prompts: values, or a whole Rating. The functions take no part in the
-    identity: the model's name and revision stand for what they say.
+    `rating(prompt_ids, pooling)`, where it is given, rates prompts: values, or a whole Rating. The functions
+    take no part in the identity: the model's name and revision stand for what they say.
     """
 
     reply: Reply = field(compare=False)

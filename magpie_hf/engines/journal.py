@@ -1,7 +1,10 @@
-"""The journal: finished requests of a shard that is under way, kept on disk until the shard is. Not here: finished shards.
+"""The journal: finished requests of a shard that is under way, kept on disk until the shard is.
 
-One append-only text file a shard, one record a line with its checksum, so that a torn tail is seen and passed over. Records are keyed
-by all that determines them, and by nothing else: whatever asks for the same completion later finds it.
+Not here: finished shards.
+
+One append-only text file a shard, one record a line with its checksum, so that a torn tail is seen and passed
+over. Records are keyed by all that determines them, and by nothing else: whatever asks for the same
+completion later finds it.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ SYNC_SECONDS = 0.5  # a finished request is on the disk within a second, power c
 
 
 class Journal:
-    """What is known of a shard's requests: results by key. `record` adds one and appends it to the file, if there is one.
+    """What is known of a shard's requests: results by key. `record` adds one and appends it to the file, if
+    there is one.
 
-    A result is with the operating system when `record` returns, so that only the machine's end can still lose it, and on the disk
-    within a second.
+    A result is with the operating system when `record` returns, so that only the machine's end can still lose
+    it, and on the disk within a second.
     """
 
     def __init__(self, file: Path | None = None, known: Iterable[tuple[str, Any]] = ()) -> None:
@@ -47,7 +51,9 @@ class Journal:
         return self.known.get(key)
 
     def record(self, key: str, value: Any) -> None:
-        """Keep a result. What cannot be written is told by `check` and `close`: an engine's thread is no place to raise it."""
+        """Keep a result. What cannot be written is told by `check` and `close`: an engine's thread is no
+        place to raise it.
+        """
         self.known[key] = value
         if self.file is None:
             return
@@ -122,8 +128,12 @@ def keeping(journal: Journal) -> Iterator[None]:
         journal.close()
 
 
-def request_keys(model: Model, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]) -> list[str]:
-    """Keys of requests: model, prompt, sampling and seed, but not the bound on the length (see `engines.base.within`)."""
+def request_keys(
+    model: Model, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+) -> list[str]:
+    """Keys of requests: model, prompt, sampling and seed, but not the bound on the length (see
+    `engines.base.within`).
+    """
     return _keys([identity(model), identity(replace(sampling, max_tokens=1))], prompts, seeds)
 
 
@@ -193,7 +203,9 @@ class _Sync:
 
 
 def _open(file: Path) -> IO[bytes]:
-    """Open for appending, unbuffered: what is written survives the process. A torn last line is closed off first."""
+    """Open for appending, unbuffered: what is written survives the process. A torn last line is closed off
+    first.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     stream = file.open("ab", buffering=0)
     if stream.tell() and file.read_bytes()[-1:] != b"\n":
@@ -205,7 +217,9 @@ _SYNC = _Sync()
 
 
 def flush(seconds: float = 2.0) -> None:
-    """Wait until what was recorded so far is synced, or the time is up. For the moment before the process ends."""
+    """Wait until what was recorded so far is synced, or the time is up. For the moment before the process
+    ends.
+    """
     syncing = threading.Thread(target=_SYNC.now, daemon=True)
     syncing.start()
     syncing.join(seconds)

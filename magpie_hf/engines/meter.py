@@ -1,4 +1,6 @@
-"""What passes the seam of this process's engines, told to whoever watches: requests, openings, ends. Not here: counting.
+"""What passes the seam of this process's engines, told to whoever watches: requests, openings, ends.
+
+Not here: counting.
 
 An engine is known by its model's name. What the journal knows is not asked, so nobody hears of it.
 """
@@ -13,12 +15,16 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Whoever counts. Called in the engines' threads, so each call must be short; times are `time.monotonic()`."""
+    """Whoever counts. Called in the engines' threads, so each call must be short; times are
+    `time.monotonic()`.
+    """
 
     def started(self, engine: str, at: float, requests: int) -> None:
         """Requests are in flight."""
 
-    def ended(self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int) -> None:
+    def ended(
+        self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
+    ) -> None:
         """Requests are in flight no longer. prompt_tokens: None where nothing came of them."""
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
@@ -54,7 +60,9 @@ def started(engine: str, requests: int = 1) -> float:
 
 
 def ended(engine: str, began: float, prompt_tokens: int | None, tokens: int, requests: int = 1) -> None:
-    """Requests that started then have ended, with their tokens; prompt_tokens: None where nothing came of them."""
+    """Requests that started then have ended, with their tokens; prompt_tokens: None where nothing came of
+    them.
+    """
     at = time.monotonic()
     for watcher in _watchers:
         watcher.ended(engine, began, at, requests, prompt_tokens, tokens)

@@ -1,4 +1,7 @@
-"""Publishing a build: its folder to the Hub or to another folder. Not here: which files (release.py), and how they get there (hub.py)."""
+"""Publishing a build: its folder to the Hub or to another folder.
+
+Not here: which files (release.py), and how they get there (hub.py).
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,17 @@ def publish(
     partial: bool = False,
     say: Say = lambda line: None,
 ) -> hub.Pushed:
-    """Publish the finished build in `folder` as the dataset `repo` ("user/name") on the Hub: one commit, or none where nothing changed.
+    """Publish the finished build in `folder` as the dataset `repo` ("user/name") on the Hub: one commit, or
+    none where nothing changed.
 
-    private: False makes the dataset public, once the files are there; overwrite: replace files there that magpie_hf did not write; tag:
-    names the version; wording: how the card is written; partial: of a build that is not finished, publish what is. `say` gets a line of
-    text for each step. Killed at any moment, it leaves the old version there or the new one; called again, it sends what is missing.
+    private: False makes the dataset public, once the files are there; overwrite: replace files there that
+    magpie_hf did not write; tag: names the version; wording: how the card is written; partial: of a build
+    that is not finished, publish what is. `say` gets a line of text for each step. Killed at any moment, it
+    leaves the old version there or the new one; called again, it sends what is missing.
 
-    Raises BadInput before anything is uploaded: for a build that is not finished or was changed, for names and tokens that will not do,
-    for a public or foreign dataset of that name; HubError where the Hub cannot be reached or refuses a step.
+    Raises BadInput before anything is uploaded: for a build that is not finished or was changed, for names
+    and tokens that will not do, for a public or foreign dataset of that name; HubError where the Hub cannot
+    be reached or refuses a step.
     """
     check_names(repo, tag)
     _say_missing(say)
@@ -49,11 +55,15 @@ def preview(
     partial: bool = False,
     say: Say = lambda line: None,
 ) -> tuple[Changes, dict[str, int]]:
-    """What `publish` would change, and the rows of each file, without writing anything. Raises what it would raise before it writes."""
+    """What `publish` would change, and the rows of each file, without writing anything. Raises what it would
+    raise before it writes.
+    """
     check_names(repo, tag)
     _say_missing(say)
     with released(Path(folder).expanduser(), repo, wording, partial) as files:
-        return hub.preview(files, repo, private=private, overwrite=overwrite, tag=tag, say=say), rows_of(files)
+        return hub.preview(files, repo, private=private, overwrite=overwrite, tag=tag, say=say), rows_of(
+            files
+        )
 
 
 def publish_to_folder(
@@ -65,7 +75,9 @@ def publish_to_folder(
     partial: bool = False,
     say: Say = lambda line: None,
 ) -> tuple[Changes, dict[str, int]]:
-    """Write what `publish` would publish into a local folder, which `load_dataset` reads; what that changed, and the rows of each file."""
+    """Write what `publish` would publish into a local folder, which `load_dataset` reads; what that changed,
+    and the rows of each file.
+    """
     check_names(repo, None)
     _say_missing(say)
     with released(Path(folder).expanduser(), repo, wording, partial) as files:

@@ -1,7 +1,9 @@
-"""Publishing files as a dataset on the Hub: uploads first, then one commit that holds everything, then a tag. Not here: which files.
+"""Publishing files as a dataset on the Hub: uploads first, then one commit that holds everything, then a tag.
 
-What is uploaded shows nowhere before a commit names it, and a commit names the one that it follows: a rival's commit in between is noticed
-(412), and everything is compared again with what lies there now.
+Not here: which files.
+
+What is uploaded shows nowhere before a commit names it, and a commit names the one that it follows: a rival's
+commit in between is noticed (412), and everything is compared again with what lies there now.
 """
 
 from __future__ import annotations
@@ -13,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub.remote import KIND, Head, Say, check_names, head_of, login, tags_of
 from magpie_hf.hub.retry import one_line, retried
-from magpie_hf.store.manifest import GIVEN, MANIFEST, Changes, Content, Sum, changes, foreign, size_of, with_manifest
+from magpie_hf.store.manifest import (
+    GIVEN,
+    MANIFEST,
+    Changes,
+    Content,
+    Sum,
+    changes,
+    foreign,
+    size_of,
+    with_manifest,
+)
 from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:
@@ -26,7 +38,9 @@ BATCH_FILES, BATCH_BYTES = 16, 256_000_000  # uploaded between two lines of prog
 
 @dataclass(frozen=True)
 class Pushed:
-    """What became of a push: the repository, its address, the commit that holds the files, and what that commit changed."""
+    """What became of a push: the repository, its address, the commit that holds the files, and what that
+    commit changed.
+    """
 
     repo: str
     url: str
@@ -50,15 +64,18 @@ def push(
     message: str = MESSAGE,
     say: Say = lambda line: None,
 ) -> Pushed:
-    """Make the dataset `repo` ("owner/name") consist of `files`, path in the repository -> local file or bytes, in one commit.
+    """Make the dataset `repo` ("owner/name") consist of `files`, path in the repository -> local file or
+    bytes, in one commit.
 
-    Where the same files lie there already, no commit is made. Files of an earlier push that are not among these are deleted; what magpie_hf
-    did not put there is left alone. private: False makes the repository public, once the files are there. tag: names the commit.
-    Killed at any moment, it leaves the old version or the new one; called again, it sends what is missing.
+    Where the same files lie there already, no commit is made. Files of an earlier push that are not among
+    these are deleted; what magpie_hf did not put there is left alone. private: False makes the repository
+    public, once the files are there. tag: names the commit. Killed at any moment, it leaves the old version
+    or the new one; called again, it sends what is missing.
 
-    Raises BadInput without a token that may write, for a name that the Hub does not allow, where an existing repository is public though
-    `private` is wanted, where files of another's would be overwritten without `overwrite`, and where the tag names another commit; HubError
-    where the Hub cannot be reached or refuses a step.
+    Raises BadInput without a token that may write, for a name that the Hub does not allow, where an existing
+    repository is public though `private` is wanted, where files of another's would be overwritten without
+    `overwrite`, and where the tag names another commit; HubError where the Hub cannot be reached or refuses a
+    step.
     """
     check_names(repo, tag)
     api = login(say)
@@ -67,12 +84,18 @@ def push(
     change = _checked(api, repo, head, sums, private, overwrite, tag, say)
     _check_card(files, say)
     if not change.none:
-        commit = retried(f"the commit to {repo}", lambda: _commit(api, repo, contents, sums, overwrite, message, say), say)
+        commit = retried(
+            f"the commit to {repo}", lambda: _commit(api, repo, contents, sums, overwrite, message, say), say
+        )
     else:
         commit = head.commit
         say(tr("{repo} holds these files already", repo=repo))
     if head.private and not private:
-        retried(f"making {repo} public", lambda: api.update_repo_settings(repo, repo_type=KIND, visibility="public"), say)
+        retried(
+            f"making {repo} public",
+            lambda: api.update_repo_settings(repo, repo_type=KIND, visibility="public"),
+            say,
+        )
     if tag is not None:
         retried(f"the tag {tag} of {repo}", lambda: _tag(api, repo, tag, commit), say)
     return Pushed(repo, f"{api.endpoint}/datasets/{repo}", commit, change, tag)
@@ -92,33 +115,64 @@ def preview(
     api = login(say)
     _, sums = with_manifest(files)
     head = head_of(api, repo, say)
-    return changes(sums, {}, None) if head is None else _checked(api, repo, head, sums, private, overwrite, tag, say)
+    return (
+        changes(sums, {}, None)
+        if head is None
+        else _checked(api, repo, head, sums, private, overwrite, tag, say)
+    )
 
 
-def check_target(repo: str, *, private: bool = True, overwrite: bool = False, tag: str | None = None, say: Say = lambda line: None) -> None:
-    """What can be told of a push before its files are there: raises BadInput for names, tokens and datasets that `push` would refuse."""
+def check_target(
+    repo: str,
+    *,
+    private: bool = True,
+    overwrite: bool = False,
+    tag: str | None = None,
+    say: Say = lambda line: None,
+) -> None:
+    """What can be told of a push before its files are there: raises BadInput for names, tokens and datasets
+    that `push` would refuse.
+    """
     check_names(repo, tag)
     api = login(say)
     if (head := head_of(api, repo, say)) is not None:
         _check_public(repo, head, private)
         if not overwrite and head.before is None and (others := sorted(set(head.files) - {GIVEN})):
             raise _foreign(repo, others)
-        tagged = None if tag is None else retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
-        if tag is not None and tagged not in (None, head.commit):  # what lies there now may be what will be pushed
+        tagged = (
+            None
+            if tag is None
+            else retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
+        )
+        if tag is not None and tagged not in (
+            None,
+            head.commit,
+        ):  # what lies there now may be what will be pushed
             raise _tagged(repo, tag, str(tagged))
 
 
 def _create(api: HfApi, repo: str, private: bool, say: Say) -> Head:
     # exist_ok: an answer may get lost, and another process may be faster
-    retried(f"creating {repo}", lambda: api.create_repo(repo, repo_type=KIND, private=private, exist_ok=True), say)
+    retried(
+        f"creating {repo}", lambda: api.create_repo(repo, repo_type=KIND, private=private, exist_ok=True), say
+    )
     head = head_of(api, repo, say)
     if head is None:
-        raise HubError(f"the Hub made {repo} and does not show it to this token; give the token the right to read it")
+        raise HubError(
+            f"the Hub made {repo} and does not show it to this token; give the token the right to read it"
+        )
     return head
 
 
 def _checked(
-    api: HfApi, repo: str, head: Head, sums: Mapping[str, Sum], private: bool, overwrite: bool, tag: str | None, say: Say
+    api: HfApi,
+    repo: str,
+    head: Head,
+    sums: Mapping[str, Sum],
+    private: bool,
+    overwrite: bool,
+    tag: str | None,
+    say: Say,
 ) -> Changes:
     """What is to change. Raises BadInput where it must not."""
     change = changes(sums, head.files, head.before)
@@ -133,7 +187,10 @@ def _checked(
 
 def _check_public(repo: str, head: Head, private: bool) -> None:
     if private and not head.private:
-        raise BadInput(f"{repo} is public; give --public to publish there, another name, or make it private in its settings")
+        raise BadInput(
+            f"{repo} is public; give --public to publish there, another name, or make it private in its"
+            " settings"
+        )
 
 
 def _tagged(repo: str, tag: str, commit: str) -> BadInput:
@@ -143,7 +200,10 @@ def _tagged(repo: str, tag: str, commit: str) -> BadInput:
 def _foreign(repo: str, others: list[str]) -> BadInput:
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
     what = f"{', '.join(others[:3])}{more}"
-    return BadInput(f"{repo} holds what this project did not put there ({what}); give --overwrite to replace it, or another name")
+    return BadInput(
+        f"{repo} holds what this project did not put there ({what}); give --overwrite to replace it, or"
+        " another name"
+    )
 
 
 def _check_foreign(repo: str, head: Head, change: Changes, overwrite: bool) -> None:
@@ -160,7 +220,9 @@ def _check_card(files: Mapping[str, Content], say: Say) -> None:
         card = files[README]
         text = card.decode() if isinstance(card, bytes) else card.read_text(encoding="utf-8")
         try:
-            retried("checking the card", lambda: DatasetCard(text, ignore_metadata_errors=True).validate(), say)
+            retried(
+                "checking the card", lambda: DatasetCard(text, ignore_metadata_errors=True).validate(), say
+            )
         except ValueError as error:
             if isinstance(error, BadInput):
                 raise
@@ -168,12 +230,20 @@ def _check_card(files: Mapping[str, Content], say: Say) -> None:
 
 
 def _commit(
-    api: HfApi, repo: str, contents: Mapping[str, Content], sums: Mapping[str, Sum], overwrite: bool, message: str, say: Say
+    api: HfApi,
+    repo: str,
+    contents: Mapping[str, Content],
+    sums: Mapping[str, Sum],
+    overwrite: bool,
+    message: str,
+    say: Say,
 ) -> str:
-    """Upload what is new and commit once; the commit's id. Called again after any failure: it begins with what lies there now.
+    """Upload what is new and commit once; the commit's id. Called again after any failure: it begins with
+    what lies there now.
 
-    So it finds its own commit whose answer got lost, and after a rival's it decides afresh what is to be sent and deleted: operations of an
-    earlier attempt remember what lay there then, and would leave the rival's file where it lies.
+    So it finds its own commit whose answer got lost, and after a rival's it decides afresh what is to be sent
+    and deleted: operations of an earlier attempt remember what lay there then, and would leave the rival's
+    file where it lies.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -188,15 +258,26 @@ def _commit(
     additions = [CommitOperationAdd(path, contents[path]) for path in paths]
     _upload(api, repo, additions, contents, say)
     deletions = [CommitOperationDelete(path, is_folder=False) for path in sorted(change.deleted)]
-    made = api.create_commit(repo, [*additions, *deletions], commit_message=message, repo_type=KIND, parent_commit=head.commit)
+    made = api.create_commit(
+        repo, [*additions, *deletions], commit_message=message, repo_type=KIND, parent_commit=head.commit
+    )
     return str(made.oid)
 
 
 def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, Content], say: Say) -> None:
     """Upload in batches, with a line after each; what is there already costs no more than the question."""
-    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
 
-    whole, done, sent, batch = sum(size_of(contents[one.path_in_repo]) for one in additions), 0, 0, list[Any]()
+    whole, done, sent, batch = (
+        sum(size_of(contents[one.path_in_repo]) for one in additions),
+        0,
+        0,
+        list[Any](),
+    )
     bars = not are_progress_bars_disabled()
     disable_progress_bars()
     try:
@@ -233,4 +314,6 @@ def _tag(api: HfApi, repo: str, tag: str, commit: str) -> None:
     if there is None:
         api.create_tag(repo, tag=tag, revision=commit, repo_type=KIND)
     elif there != commit:
-        raise BadInput(f"the files are published, but tag {tag} of {repo} names another version; choose another --tag")
+        raise BadInput(
+            f"the files are published, but tag {tag} of {repo} names another version; choose another --tag"
+        )

@@ -1,4 +1,7 @@
-"""What of a build's folder is published: the data, the card and its plots; also as a local folder. Not here: the Hub."""
+"""What of a build's folder is published: the data, the card and its plots; also as a local folder.
+
+Not here: the Hub.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,35 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.hub.lint.rows import lint_rows
 from magpie_hf.models.licences import licences_for
 from magpie_hf.run.status import Status, status
-from magpie_hf.store.manifest import MANIFEST, Changes, Content, Sum, There, changes, read_manifest, sum_of, with_manifest
+from magpie_hf.store.manifest import (
+    MANIFEST,
+    Changes,
+    Content,
+    Sum,
+    There,
+    changes,
+    read_manifest,
+    sum_of,
+    with_manifest,
+)
 from magpie_hf.text.language import tr
 
 
 @contextmanager
-def released(folder: Path, repo: str, wording: Wording | None = None, partial: bool = False) -> Iterator[dict[str, Content]]:
-    """What is published of the build in `folder` as `repo`, path -> file or bytes; no build can begin there meanwhile.
+def released(
+    folder: Path, repo: str, wording: Wording | None = None, partial: bool = False
+) -> Iterator[dict[str, Content]]:
+    """What is published of the build in `folder` as `repo`, path -> file or bytes; no build can begin there
+    meanwhile.
 
-    That is the card with its plots, and the parquet files of all configurations. Left out: `run/`, which is the record of a build and no
-    data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`), whose rows all stand in the parquet files, and which a
-    reader without configs would take for data of their own. partial: of a build that is not finished, what went through every stage.
+    That is the card with its plots, and the parquet files of all configurations. Left out: `run/`, which is
+    the record of a build and no data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`),
+    whose rows all stand in the parquet files, and which a reader without configs would take for data of their
+    own. partial: of a build that is not finished, what went through every stage.
 
-    Raises BadInput where no build is, where one runs, where it is not finished (without `partial`), where files are missing or were
-    changed, where the licence of a model is not known, and where the rows or the card would not do.
+    Raises BadInput where no build is, where one runs, where it is not finished (without `partial`), where
+    files are missing or were changed, where the licence of a model is not known, and where the rows or the
+    card would not do.
     """
     status(folder)
     with ExitStack() as held:
@@ -47,36 +65,61 @@ def released(folder: Path, repo: str, wording: Wording | None = None, partial: b
             contents, unfinished = _part(folder, scratch)
         else:
             raise BadInput(
-                f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish, or publish what is, with --partial"
+                f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish, or"
+                " publish what is, with --partial"
             )
         files: dict[str, Content] = {
-            f"{config}/{file.name}": file for config, splits in contents.data.items() for split in splits.values() for file in split.files
+            f"{config}/{file.name}": file
+            for config, splits in contents.data.items()
+            for split in splits.values()
+            for file in split.files
         }
         wording = wording or Wording()
-        licences = {name: asdict(one) for name, one in licences_for(contents.provenance["models"], wording.licences).items()}
-        files |= card.files(contents, repo, language=wording.language, template=wording.template, licences=licences, unfinished=unfinished)
+        licences = {
+            name: asdict(one)
+            for name, one in licences_for(contents.provenance["models"], wording.licences).items()
+        }
+        files |= card.files(
+            contents,
+            repo,
+            language=wording.language,
+            template=wording.template,
+            licences=licences,
+            unfinished=unfinished,
+        )
         _check(files)
         yield files
 
 
 def _finished(folder: Path) -> card.Contents:
     """The contents of a finished build. Raises BadInput where its files are not those that it wrote."""
-    sums: dict[str, str] = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get("sums", {})
+    sums: dict[str, str] = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get(
+        "sums", {}
+    )
     data = {folder / path: digest for path, digest in sums.items() if path.count("/") == 1}  # not run/dropped
     if not data:
-        raise BadInput(f"the build in {folder} is of an earlier version of magpie_hf; run it again, then publish")
+        raise BadInput(
+            f"the build in {folder} is of an earlier version of magpie_hf; run it again, then publish"
+        )
     for file, digest in data.items():
         if not file.is_file() or sum_of(file).sha256 != digest:
-            raise BadInput(f"{file} is missing or was changed since it was built; run the build again, then publish")
+            raise BadInput(
+                f"{file} is missing or was changed since it was built; run the build again, then publish"
+            )
     return Folder(folder).contents(data)
 
 
 def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[int, int]]]:
-    """The contents of what is finished of a build, and for each domain its problems of those that it is to have."""
+    """The contents of what is finished of a build, and for each domain its problems of those that it is to
+    have.
+    """
     part = finished_part(folder / "run", scratch)
     data = with_rows(part.splits)
     if not any(domain in data for domain in part.targets):
-        raise BadInput(f"no row of the build in {folder} went through every stage yet ({_missing(status(folder))}); run it again")
+        raise BadInput(
+            f"no row of the build in {folder} went through every stage yet ({_missing(status(folder))}); run"
+            " it again"
+        )
     to = scratch / "data"
     to.mkdir()
     write_data(data, to)
@@ -90,7 +133,10 @@ def _check(files: Mapping[str, Content]) -> None:
     text = files[card.README]
     others = {path: file for path, file in files.items() if path != card.README}
     rows = lint_rows({path: file for path, file in others.items() if isinstance(file, Path)})
-    faults = [*rows, *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), others)]
+    faults = [
+        *rows,
+        *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), others),
+    ]
     if faults:
         some = "; ".join(faults[:3])
         listed = f"{some} (and {len(faults) - 3} more)" if len(faults) > 3 else some
@@ -98,14 +144,24 @@ def _check(files: Mapping[str, Content]) -> None:
 
 
 @contextmanager
-def _scratch(parent: Path, prefix: str, mend: Callable[[Path], None] = lambda leftover: None) -> Iterator[Path]:
-    """A new folder that goes in the end; those that a killed process left behind go now, after `mend` had a look at each."""
+def _scratch(
+    parent: Path, prefix: str, mend: Callable[[Path], None] = lambda leftover: None
+) -> Iterator[Path]:
+    """A new folder that goes in the end; those that a killed process left behind go now, after `mend` had a
+    look at each.
+    """
     for leftover in parent.glob(f"{prefix}*"):
-        with suppress(BlockingIOError, FileNotFoundError), (leftover / "lock").open("a") as lock:  # somebody works there, or is gone
+        with (
+            suppress(BlockingIOError, FileNotFoundError),
+            (leftover / "lock").open("a") as lock,
+        ):  # somebody works there, or is gone
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             mend(leftover)
             shutil.rmtree(leftover)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as scratch, (Path(scratch) / "lock").open("a") as lock:
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as scratch,
+        (Path(scratch) / "lock").open("a") as lock,
+    ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield Path(scratch)
 
@@ -120,19 +176,32 @@ def _kept_still(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise BadInput(f"a build is running in {folder} ({lock.read().strip()}); wait for it, then publish") from error
+            raise BadInput(
+                f"a build is running in {folder} ({lock.read().strip()}); wait for it, then publish"
+            ) from error
         yield
 
 
 def _missing(state: Status) -> str:
     """What a build lacks, in a few words."""
     short = [
-        tr("{domain}: {count:,} of {target:,} problems accepted", domain=one.domain, count=one.accepted, target=one.target)
+        tr(
+            "{domain}: {count:,} of {target:,} problems accepted",
+            domain=one.domain,
+            count=one.accepted,
+            target=one.target,
+        )
         for one in state.selection
         if one.accepted < one.target
     ]
     rows = [
-        tr("{domain} {label}: {count:,} of {wanted:,} rows", domain=one.domain, label=one.label, count=one.rows, wanted=one.wanted)
+        tr(
+            "{domain} {label}: {count:,} of {wanted:,} rows",
+            domain=one.domain,
+            label=one.label,
+            count=one.rows,
+            wanted=one.wanted,
+        )
         for one in state.stages
         if one.wanted is not None and one.rows < one.wanted
     ]
@@ -143,24 +212,31 @@ def rows_of(files: Mapping[str, Content]) -> dict[str, int]:
     """How many rows each parquet file holds, by its path."""
     import pyarrow.parquet as pq
 
-    parquet = {path: file for path, file in files.items() if isinstance(file, Path) and file.suffix == ".parquet"}
+    parquet = {
+        path: file for path, file in files.items() if isinstance(file, Path) and file.suffix == ".parquet"
+    }
     return {path: int(pq.read_metadata(file).num_rows) for path, file in parquet.items()}
 
 
 def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
     """Write what `hub.push` would publish into a local folder, which `load_dataset` reads; what that changed.
 
-    The files are copied aside and the folder takes their place by a rename, so it is never seen half written. Raises BadInput where it
-    holds anything that an earlier call did not write as it is.
+    The files are copied aside and the folder takes their place by a rename, so it is never seen half written.
+    Raises BadInput where it holds anything that an earlier call did not write as it is.
     """
     folder = folder.resolve()
     contents, sums = with_manifest(files)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _scratch(folder.parent, f".magpie-{folder.name}-", lambda left: _put_back(folder, left)) as aside:
+        with _scratch(
+            folder.parent, f".magpie-{folder.name}-", lambda left: _put_back(folder, left)
+        ) as aside:
             before = _earlier(folder)
             if folder == Path.cwd():
-                raise BadInput(f"{folder} is the folder that you are in, and would be replaced under your feet; give another")
+                raise BadInput(
+                    f"{folder} is the folder that you are in, and would be replaced under your feet; give"
+                    " another"
+                )
             there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
             change = changes(sums, there, before)
             if not change.none:
@@ -189,7 +265,9 @@ def _swap(aside: Path, folder: Path) -> None:
 
 
 def _earlier(folder: Path) -> dict[str, Sum] | None:
-    """What an earlier call wrote; None where nothing lies there. Raises BadInput for another's files, without reading them."""
+    """What an earlier call wrote; None where nothing lies there. Raises BadInput for another's files, without
+    reading them.
+    """
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is no folder; choose another")
     if not folder.exists() or not any(folder.iterdir()):
@@ -209,7 +287,9 @@ def _sums(folder: Path, before: Mapping[str, Sum] | None) -> dict[str, Sum]:
         raise BadInput(f"{folder} holds other files, such as {others[0]}; choose an empty or a new folder")
     sums = {path: sum_of(folder / path) for path in paths}
     if others := [path for path in paths if path != MANIFEST and sums[path] != before[path]]:
-        raise BadInput(f"{folder} was changed since it was written ({others[0]}); choose an empty or a new folder")
+        raise BadInput(
+            f"{folder} was changed since it was written ({others[0]}); choose an empty or a new folder"
+        )
     return sums
 
 

@@ -1,4 +1,7 @@
-"""What lies on the Hub: who may write, a repository's newest commit, its tags. Not here: changing any of it."""
+"""What lies on the Hub: who may write, a repository's newest commit, its tags.
+
+Not here: changing any of it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ _TAG = re.compile(_PART)
 
 @dataclass(frozen=True)
 class Head:
-    """A repository's newest commit: its files, and the checksums in its manifest (None where no manifest of ours is)."""
+    """A repository's newest commit: its files, and the checksums in its manifest (None where no manifest of
+    ours is).
+    """
 
     commit: str
     private: bool
@@ -34,9 +39,13 @@ class Head:
 def check_names(repo: str, tag: str | None) -> None:
     """Raises BadInput for names that the Hub does not allow, before it is asked for anything."""
     if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo or repo.endswith(".git") or len(repo) > 96:
-        raise BadInput(f"{repo!r} is no name that the Hub allows; give user/name, of letters, digits, '-', '_' and '.'")
+        raise BadInput(
+            f"{repo!r} is no name that the Hub allows; give user/name, of letters, digits, '-', '_' and '.'"
+        )
     if tag is not None and (not _TAG.fullmatch(tag) or ".." in tag or tag.endswith(".lock") or tag == "main"):
-        raise BadInput(f"tag {tag!r} is no name for a tag; give letters, digits, '.', '-' and '_', such as v1")
+        raise BadInput(
+            f"tag {tag!r} is no name for a tag; give letters, digits, '.', '-' and '_', such as v1"
+        )
 
 
 def login(say: Say) -> HfApi:
@@ -48,7 +57,10 @@ def login(say: Say) -> HfApi:
     api = HfApi()
     who: dict[str, Any] = retried("asking the Hub who you are", api.whoami, say)
     if who.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise BadInput(f"the token of {who['name']} may only read; log in with `hf auth login` and a token that may write")
+        raise BadInput(
+            f"the token of {who['name']} may only read; log in with `hf auth login` and a token that may"
+            " write"
+        )
     return api
 
 
@@ -65,7 +77,11 @@ def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
 
     def listed(commit: str) -> dict[str, There]:
         tree = api.list_repo_tree(repo, recursive=True, revision=commit, repo_type=KIND)
-        return {one.path: There(one.size, one.lfs.sha256 if one.lfs else one.blob_id) for one in tree if isinstance(one, RepoFile)}
+        return {
+            one.path: There(one.size, one.lfs.sha256 if one.lfs else one.blob_id)
+            for one in tree
+            if isinstance(one, RepoFile)
+        }
 
     def manifest(commit: str) -> bytes:
         url = f"{api.endpoint}/datasets/{repo}/resolve/{commit}/{MANIFEST}"
@@ -78,7 +94,11 @@ def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
         return None
     commit = str(found.sha)
     files = retried(f"listing {repo}", lambda: listed(commit), say)
-    before = read_manifest(retried(f"reading the manifest of {repo}", lambda: manifest(commit), say)) if MANIFEST in files else None
+    before = (
+        read_manifest(retried(f"reading the manifest of {repo}", lambda: manifest(commit), say))
+        if MANIFEST in files
+        else None
+    )
     return Head(commit, bool(found.private), files, before)
 
 

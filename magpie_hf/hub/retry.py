@@ -1,7 +1,9 @@
-"""Calls of the Hub that are tried again, and its errors in one line without a token. Not here: what is asked of the Hub.
+"""Calls of the Hub that are tried again, and its errors in one line without a token.
 
-huggingface_hub 2.4 tries uploads and listings again by itself, but neither a repository's state nor its creation, a card's check, a commit
-or a tag: one 503 or one dropped connection there ends the whole call.
+Not here: what is asked of the Hub.
+
+huggingface_hub 2.4 tries uploads and listings again by itself, but neither a repository's state nor its
+creation, a card's check, a commit or a tag: one 503 or one dropped connection there ends the whole call.
 """
 
 from __future__ import annotations
@@ -18,16 +20,23 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 TRIES = 6
-FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds; the first doubles with every try, the longest bounds what Retry-After may ask for
-AGAIN = frozenset((408, 409, 412, 429, 500, 502, 503, 504))  # 409: another commit is under way; 412: the head has moved
+FIRST_WAIT, LONGEST_WAIT = (
+    0.5,
+    60.0,
+)  # seconds; the first doubles with every try, the longest bounds what Retry-After may ask for
+AGAIN = frozenset(
+    (408, 409, 412, 429, 500, 502, 503, 504)
+)  # 409: another commit is under way; 412: the head has moved
 
 T = TypeVar("T")
 
 
 def retried(what: str, call: Callable[[], T], say: Callable[[str], None]) -> T:
-    """What `call` returns; it is called up to `TRIES` times where the network fails or the Hub answers that it may go on later.
+    """What `call` returns; it is called up to `TRIES` times where the network fails or the Hub answers that
+    it may go on later.
 
-    what: the step, for the error's text. Raises HubError where it fails for good, and BadInput where the token is the reason.
+    what: the step, for the error's text. Raises HubError where it fails for good, and BadInput where the
+    token is the reason.
     """
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -60,7 +69,9 @@ def one_line(text: str) -> str:
 
 
 def _asked_to_wait(error: HfHubHTTPError) -> float | None:
-    """Seconds that the Hub asked for; None where it did not, or gave a date, which clocks that differ would make a lie."""
+    """Seconds that the Hub asked for; None where it did not, or gave a date, which clocks that differ would
+    make a lie.
+    """
     header = error.response.headers.get("Retry-After", "")
     return min(float(header), LONGEST_WAIT) if header.isdecimal() else None
 
@@ -69,8 +80,13 @@ def _final(what: str, error: HfHubHTTPError, tries: int) -> BadInput | HubError:
     status, said = error.response.status_code, one_line(error.server_message or "")
     because = f" ({said})" if said else ""
     if status == 401:
-        return BadInput(f"{what} failed: the Hub does not accept the token{because}; log in with `hf auth login`")
+        return BadInput(
+            f"{what} failed: the Hub does not accept the token{because}; log in with `hf auth login`"
+        )
     if status == 403:
-        return BadInput(f"{what} failed: the token may not do that{because}; log in with `hf auth login` and a token that may write there")
+        return BadInput(
+            f"{what} failed: the token may not do that{because}; log in with `hf auth login` and a token that"
+            " may write there"
+        )
     times = f" {tries} times" if tries > 1 else ""
     return HubError(f"{what} failed{times}: the Hub answered {status}{because}")

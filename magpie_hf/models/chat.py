@@ -1,4 +1,6 @@
-"""A tokenizer's own chat template as an open user turn and as closed prompts; splits thinking from answer. No table of templates."""
+"""A tokenizer's own chat template as an open user turn and as closed prompts; splits thinking from answer. No
+table of templates.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,15 @@ Message = dict[str, str]
 
 THINK, END_THINK = "<think>", "</think>"
 SOLVING_INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
-# Two user texts that a template must pass through untouched; they differ so that a prefix which depends on the text is noticed.
+# Two user texts that a template must pass through untouched; they differ so that a prefix which depends on
+# the text is noticed.
 _PROBES = ("MagpieOpensTheUserTurnHere", 'Let $x<y$ & "z" \\in [a]: show {it}.\n\nThen stop')
 _SYSTEM_PROBE = "MagpieReadsTheSystemTextHere"
-# Some templates print today's date; it stands still here, so that a build that goes on tomorrow asks the same prompts.
+# Some templates print today's date; it stands still here, so that a build that goes on tomorrow asks the same
+# prompts.
 _TODAY = datetime.datetime(2024, 7, 26)
-# Markers of chat formats that a model may have met elsewhere. Names between bars are few, since |AB|<|BC|>|CA| is mathematics.
+# Markers of chat formats that a model may have met elsewhere. Names between bars are few, since
+# |AB|<|BC|>|CA| is mathematics.
 _FOREIGN_MARKERS = (
     r"<\|(?:[A-Za-z0-9]{2,}_[A-Za-z0-9_]{2,}|endoftext|user|assistant|system|end|EOT)\|>"
     r"|<｜[^｜\n]{2,40}｜>|<(?:start|end)_of_(?:turn|text)>|<</?SYS>>|\[/?INST\]"
@@ -35,8 +40,9 @@ _FOREIGN_MARKERS = (
 class Response:
     """A completion of a closed prompt, read.
 
-    text: the whole assistant turn, thinking inline; thinking: what stands inside <think>, if anything; answer: the rest;
-    reason: None where the response is complete, else why it is not ("thinking_not_closed", "empty", "special_tokens").
+    text: the whole assistant turn, thinking inline; thinking: what stands inside <think>, if anything;
+    answer: the rest; reason: None where the response is complete, else why it is not ("thinking_not_closed",
+    "empty", "special_tokens").
     """
 
     text: str
@@ -48,33 +54,47 @@ class Response:
 class Chat:
     """The chat format of one tokenizer, derived from its own template by rendering a probe and cutting at it.
 
-    Raises BadInput, with the reason, for a template that cannot be cut: none at all, user text changed, not exactly one cut.
+    Raises BadInput, with the reason, for a template that cannot be cut: none at all, user text changed, not
+    exactly one cut.
     """
 
     def __init__(self, tokenizer: Any, end_ids: Sequence[int] = (), name: str = "the tokenizer") -> None:
         self.tokenizer = tokenizer
         self.name = name
         if not getattr(tokenizer, "chat_template", None):
-            raise BadInput(f"{name} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
+            raise BadInput(
+                f"{name} has no chat template, so it has no user turn to open; give an aligned (instruct)"
+                " model"
+            )
         self._model_end_ids = tuple(end_ids)
         self._known_choices: dict[tuple[str, tuple[str, ...]], tuple[int, tuple[int, ...]]] = {}
         self.pre_query_prefix(None)
         if not self.end_ids:
-            raise BadInput(f"{name} names no end-of-turn token, so no completion would end; give an aligned (instruct) model")
+            raise BadInput(
+                f"{name} names no end-of-turn token, so no completion would end; give an aligned (instruct)"
+                " model"
+            )
 
-    # --- the pre-query prefix -------------------------------------------------------------------------------------------------------
+    # --- the pre-query prefix -------------------------------------------------------------------------------
 
     def open_text(self, system: str | None) -> str:
-        """Everything that comes before the user's text: the pre-query prefix, with a system text where one is given."""
+        """Everything that comes before the user's text: the pre-query prefix, with a system text where one is
+        given.
+        """
         if system is not None and not system.strip():
-            raise BadInput("the system text is empty; leave it out (None) or describe the user who is about to ask")
+            raise BadInput(
+                "the system text is empty; leave it out (None) or describe the user who is about to ask"
+            )
         before = self._cut(system, _PROBES[0])[0]
         if before != self._cut(system, _PROBES[1])[0]:
-            raise BadInput(f"the chat template of {self.name} writes another beginning for another user text, so it cannot be cut")
+            raise BadInput(
+                f"the chat template of {self.name} writes another beginning for another user text, so it"
+                " cannot be cut"
+            )
         if system is not None and before.count(system) != 1:
             raise BadInput(
-                f"the chat template of {self.name} shows the system text {before.count(system)} times in the user's turn, "
-                "so a domain could not steer it; use another model"
+                f"the chat template of {self.name} shows the system text {before.count(system)} times in the"
+                " user's turn, so a domain could not steer it; use another model"
             )
         return before
 
@@ -83,12 +103,15 @@ class Chat:
         ids = self._encode(self.open_text(system))
         bos = self.tokenizer.bos_token_id
         if not ids:
-            raise BadInput(f"the chat template of {self.name} writes nothing before the user's text, so there is no turn to open")
+            raise BadInput(
+                f"the chat template of {self.name} writes nothing before the user's text, so there is no turn"
+                " to open"
+            )
         if bos is not None and ids[:2] == [bos, bos]:
             raise BadInput(f"the chat template of {self.name} writes its BOS token twice; mend the template")
         return ids
 
-    # --- closed prompts ------------------------------------------------------------------------------------------------------
+    # --- closed prompts -------------------------------------------------------------------------------------
 
     def closed_text(self, messages: Sequence[Message]) -> str:
         """The conversation and the head of the assistant's turn."""
@@ -115,54 +138,75 @@ class Chat:
     ) -> tuple[list[array[int]], list[int]]:
         """Prompts whose next token is the choice: (token ids of each, one token id a choice).
 
-        The assistant's turn is begun with `lead`; every lead + choice is tokenized as a whole and cut where the choices part, as a
-        tokenizer may or may not join a space to a digit. A template that opens a thought gets an empty one. Raises BadInput where
-        the choices do not part at one token.
+        The assistant's turn is begun with `lead`; every lead + choice is tokenized as a whole and cut where
+        the choices part, as a tokenizer may or may not join a space to a digit. A template that opens a
+        thought gets an empty one. Raises BadInput where the choices do not part at one token.
         """
         tail, tokens = self._choices(lead, tuple(choices))
-        prompts = self._encode_all(self._before_choice(messages, lead) + choices[0] for messages in conversations)
+        prompts = self._encode_all(
+            self._before_choice(messages, lead) + choices[0] for messages in conversations
+        )
         if any(ids[-tail] != tokens[0] for ids in prompts):
-            raise BadInput(f"the tokenizer of {self.name} joins {lead!r} to what comes before it; use another judge")
+            raise BadInput(
+                f"the tokenizer of {self.name} joins {lead!r} to what comes before it; use another judge"
+            )
         return [ids[:-tail] for ids in prompts], list(tokens)
 
     def _before_choice(self, messages: Sequence[Message], lead: str) -> str:
         return self.closed_text(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
 
     def _choices(self, lead: str, choices: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
-        """How many tokens a prompt that ends in lead + choice has from the choice on, and the token of each choice.
+        """How many tokens a prompt that ends in lead + choice has from the choice on, and the token of each
+        choice.
 
-        Found once, on a short conversation: what comes long before the choice does not change how it is tokenized.
+        Found once, on a short conversation: what comes long before the choice does not change how it is
+        tokenized.
         """
         if (lead, choices) not in self._known_choices:
             text = self._before_choice([{"role": "user", "content": "x"}], lead)
             whole = [self._encode(text + choice) for choice in choices]
             cut = next((i for i, ids in enumerate(zip(*whole, strict=False)) if len(set(ids)) > 1), None)
-            if cut is None or len({ids[cut] for ids in whole}) != len(choices) or len({len(ids) for ids in whole}) != 1:
-                raise BadInput(f"the tokenizer of {self.name} does not tell {', '.join(choices)} apart by one token; use another judge")
+            if (
+                cut is None
+                or len({ids[cut] for ids in whole}) != len(choices)
+                or len({len(ids) for ids in whole}) != 1
+            ):
+                raise BadInput(
+                    f"the tokenizer of {self.name} does not tell {', '.join(choices)} apart by one token; use"
+                    " another judge"
+                )
             self._known_choices[lead, choices] = len(whole[0]) - cut, tuple(ids[cut] for ids in whole)
         return self._known_choices[lead, choices]
 
     def solving_prompt(self, problem: str, instruction: str = SOLVING_INSTRUCTION) -> list[Message]:
-        """The problem as a conversation that asks for step-by-step reasoning, in the place that the model's family wants it.
+        """The problem as a conversation that asks for step-by-step reasoning, in the place that the model's
+        family wants it.
 
         See `solving_place`; the published user turn holds the problem alone.
         """
         if self.solving_place == "default_system":
             return [{"role": "user", "content": problem}]
         if self.solving_place == "system":
-            return [{"role": "system", "content": f"{self.default_system}\n\n{instruction}"}, {"role": "user", "content": problem}]
+            return [
+                {"role": "system", "content": f"{self.default_system}\n\n{instruction}"},
+                {"role": "user", "content": problem},
+            ]
         return [{"role": "user", "content": f"{problem}\n\n{instruction}"}]
 
     def solving_note(self, instruction: str = SOLVING_INSTRUCTION) -> str:
         """What the model was told besides the problem, with its place: "system: ..." or "user: ..."."""
         if self.solving_place == "user":
             return f"user: {instruction}"
-        return f"system: {self.default_system}" + (f"\n\n{instruction}" if self.solving_place == "system" else "")
+        return f"system: {self.default_system}" + (
+            f"\n\n{instruction}" if self.solving_place == "system" else ""
+        )
 
     @cached_property
     def solving_place(self) -> str:
-        r"""Where the solving instruction goes: "default_system" (the template's own system text asks for \boxed{} by itself),
-        "system" (added to the template's own system text), "user" (after the problem: R1, Llama 3 and Gemma have no such text)."""
+        r"""Where the solving instruction goes: "default_system" (the template's own system text asks for
+        \boxed{} by itself), "system" (added to the template's own system text), "user" (after the problem:
+        R1, Llama 3 and Gemma have no such text).
+        """
         if not self.default_system:
             return "user"
         return "default_system" if r"\boxed" in self.default_system else "system"
@@ -179,7 +223,7 @@ class Chat:
             return None
         return bare[len(before) : len(bare) - len(after)].strip() or None
 
-    # --- reading completions -------------------------------------------------------------------------------------------------
+    # --- reading completions --------------------------------------------------------------------------------
 
     @cached_property
     def opens_thinking(self) -> bool:
@@ -187,7 +231,9 @@ class Chat:
         return self._render([{"role": "user", "content": "x"}]).rstrip().endswith(THINK)
 
     def read(self, completion: str) -> Response:
-        """A finished completion, with the <think> that the template opened put back, split into thinking and answer."""
+        """A finished completion, with the <think> that the template opened put back, split into thinking and
+        answer.
+        """
         text = completion.strip()
         if self.opens_thinking and not text.startswith(THINK):
             text = f"{THINK}\n{text}"
@@ -199,27 +245,37 @@ class Chat:
         if reason is None and not answer:
             reason = "empty"
         if reason is None and (
-            THINK in f"{thinking}{answer}" or END_THINK in answer or self.special_pattern.search(self._without_think(text))
+            THINK in f"{thinking}{answer}"
+            or END_THINK in answer
+            or self.special_pattern.search(self._without_think(text))
         ):
             reason = "special_tokens"
         return Response(text, thinking or None, answer, reason)
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
-        """Ids that end an assistant's turn: the tokenizer's and the generation config's, and what the template writes after one."""
+        """Ids that end an assistant's turn: the tokenizer's and the generation config's, and what the
+        template writes after one.
+        """
         ids = {self.tokenizer.eos_token_id, *self._model_end_ids, self._added(self._after_answer())}
         return tuple(sorted(i for i in ids if i is not None))
 
     @cached_property
     def turn_end_ids(self) -> tuple[int, ...]:
-        """Ids that end a user's turn: `end_ids` and the marker that the template writes after the user's text. Never a newline."""
+        """Ids that end a user's turn: `end_ids` and the marker that the template writes after the user's
+        text. Never a newline.
+        """
         marker = self._added(self._cut(None, _PROBES[0])[1])
         return self.end_ids if marker is None else tuple(sorted({*self.end_ids, marker}))
 
     @cached_property
     def special_pattern(self) -> re.Pattern[str]:
-        """What must not stand in a published text: this tokenizer's special tokens and role markers, and well-known foreign ones."""
-        rendered = self._render([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], generation=False)
+        """What must not stand in a published text: this tokenizer's special tokens and role markers, and
+        well-known foreign ones.
+        """
+        rendered = self._render(
+            [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], generation=False
+        )
         rendered += self._render([{"role": "user", "content": "x"}])
         own = {
             token.content
@@ -229,7 +285,7 @@ class Chat:
         longest_first = sorted(own, key=lambda content: (-len(content), content))
         return re.compile("|".join([_FOREIGN_MARKERS, *map(re.escape, longest_first)]))
 
-    # --- plumbing ------------------------------------------------------------------------------------------------------------
+    # --- plumbing -------------------------------------------------------------------------------------------
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a piece of the format, with nothing added."""
@@ -239,9 +295,11 @@ class Chat:
         return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
 
     def _encode_all(self, texts: Iterable[str]) -> list[array[int]]:
-        """Many texts, a few at a time: the tokenizer takes them on all cores, and its own records of them are large.
+        """Many texts, a few at a time: the tokenizer takes them on all cores, and its own records of them are
+        large.
 
-        Token ids come as arrays, four bytes each; as a list of Python's numbers, a shard's prompts take ten times as much.
+        Token ids come as arrays, four bytes each; as a list of Python's numbers, a shard's prompts take ten
+        times as much.
         """
         prompts: list[array[int]] = []
         waiting = iter(texts)
@@ -259,7 +317,9 @@ class Chat:
             )
         except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
             roles = ", ".join(message["role"] for message in messages)
-            raise BadInput(f"the chat template of {self.name} refuses a conversation of {roles}: {error}") from error
+            raise BadInput(
+                f"the chat template of {self.name} refuses a conversation of {roles}: {error}"
+            ) from error
         return str(text)
 
     def _cut(self, system: str | None, probe: str) -> tuple[str, str]:
@@ -269,16 +329,27 @@ class Chat:
             messages.insert(0, {"role": "system", "content": system})
         parts = self._render(messages).split(probe)
         if len(parts) != 2:
-            what = "changes or leaves out the user's text" if len(parts) == 1 else f"writes the user's text {len(parts) - 1} times"
-            raise BadInput(f"the chat template of {self.name} {what}, so it cannot be cut before the user's turn; use another model")
+            what = (
+                "changes or leaves out the user's text"
+                if len(parts) == 1
+                else f"writes the user's text {len(parts) - 1} times"
+            )
+            raise BadInput(
+                f"the chat template of {self.name} {what}, so it cannot be cut before the user's turn; use"
+                " another model"
+            )
         return parts[0], parts[1]
 
     def _after_answer(self) -> str:
-        rendered = self._render([{"role": "user", "content": "x"}, {"role": "assistant", "content": _PROBES[0]}], generation=False)
+        rendered = self._render(
+            [{"role": "user", "content": "x"}, {"role": "assistant", "content": _PROBES[0]}], generation=False
+        )
         return rendered.partition(_PROBES[0])[2]
 
     def _added(self, text: str) -> int | None:
-        """The id that the text begins with, where that is a marker of its own (an added token that is not white space)."""
+        """The id that the text begins with, where that is a marker of its own (an added token that is not
+        white space).
+        """
         ids = self._encode(text)
         token = self.tokenizer.added_tokens_decoder.get(ids[0]) if ids else None
         return ids[0] if token is not None and token.content.strip() else None
@@ -295,7 +366,9 @@ def parted(turn: str) -> tuple[str | None, str]:
 
 
 def chat_of(model: Model) -> Chat:
-    """The chat format of a model, from its tokenizer and its generation config (source: the model's own files, no remote code)."""
+    """The chat format of a model, from its tokenizer and its generation config (source: the model's own
+    files, no remote code).
+    """
     with _LOADING:  # transformers' lazy imports do not bear two threads at once
         return _load_chat(model)
 
@@ -309,8 +382,16 @@ def _load_chat(model: Model) -> Chat:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # what transformers raises over broken files
-        raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:  # what transformers raises over broken files
+        raise BadInput(
+            f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}"
+        ) from error
     return Chat(tokenizer, _generation_ends(model), model.name)
 
 
@@ -320,5 +401,8 @@ def _generation_ends(model: Model) -> list[int]:
     ends = config.get("eos_token_id")
     ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
     if not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
-        raise BadInput(f"eos_token_id in the generation_config.json of {model.name} is {ends!r}; give a token id or a list of them")
+        raise BadInput(
+            f"eos_token_id in the generation_config.json of {model.name} is {ends!r}; give a token id or a"
+            " list of them"
+        )
     return ids

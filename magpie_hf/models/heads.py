@@ -1,4 +1,6 @@
-"""What kind of reward head a checkpoint has, and whether its tensors are all there: from config.json and the headers of its weights."""
+"""What kind of reward head a checkpoint has, and whether its tensors are all there: from config.json and the
+headers of its weights.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS, KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model, json_of
 
-# gated: ArmoRM; sequence: one value of a whole text; last_token: the last of one value a token; steps: two logits at every step token.
+# gated: ArmoRM; sequence: one value of a whole text; last_token: the last of one value a token; steps: two
+# logits at every step token.
 Head = Literal["gated", "sequence", "last_token", "steps"]
 
 ARMORM_ARCHITECTURE = "LlamaForRewardModelWithGating"
@@ -43,12 +46,15 @@ def head_of(model: Model) -> Head:
         return _HEADS[named]
     if not named.endswith("ForSequenceClassification"):
         raise BadInput(
-            f"{model.name} is no reward model that vLLM can score with (its architecture is {named or 'not named'}); give ArmoRM, a "
-            "*ForSequenceClassification with one label, or one of Qwen2.5-Math's reward models"
+            f"{model.name} is no reward model that vLLM can score with (its architecture is"
+            f" {named or 'not named'}); give ArmoRM, a *ForSequenceClassification with one label, or one of"
+            " Qwen2.5-Math's reward models"
         )
     labels = config.get("num_labels") or len(config.get("id2label") or (0, 1))  # transformers' default is two
     if labels != 1:
-        raise BadInput(f"{model.name} is a classifier with {labels} labels, so no reward model; give one with one label")
+        raise BadInput(
+            f"{model.name} is a classifier with {labels} labels, so no reward model; give one with one label"
+        )
     return "sequence"
 
 
@@ -59,15 +65,20 @@ def architecture(model: Model) -> str:
 
 
 def facts_of(model: Model) -> KnownModel | KnownScorer | None:
-    """What is known of a model by its name, or, as with a folder of one's own, by an architecture that one model alone has."""
-    return known(model.name) or (KNOWN_SCORERS[ARMORM] if architecture(model) == ARMORM_ARCHITECTURE else None)
+    """What is known of a model by its name, or, as with a folder of one's own, by an architecture that one
+    model alone has.
+    """
+    return known(model.name) or (
+        KNOWN_SCORERS[ARMORM] if architecture(model) == ARMORM_ARCHITECTURE else None
+    )
 
 
 def check_tensors(model: Model) -> None:
-    """Raises BadInput, with the names, where the checkpoint lacks tensors that its architecture needs, or a file of it is torn.
+    """Raises BadInput, with the names, where the checkpoint lacks tensors that its architecture needs, or a
+    file of it is torn.
 
-    Reads headers alone. vLLM itself is silent where one of the tensors is missing that it joins to one (such as mlp.up_proj): it would
-    score with whatever the memory held.
+    Reads headers alone. vLLM itself is silent where one of the tensors is missing that it joins to one (such
+    as mlp.up_proj): it would score with whatever the memory held.
     """
     if (present := _tensor_names(model)) is None:
         return
@@ -109,22 +120,33 @@ _FAMILIES = {  # what a layer has besides, by model_type
 
 
 def _tensor_names(model: Model) -> set[str] | None:
-    """The names of all tensors of a checkpoint; None where they cannot be told without downloading or unpickling the weights."""
+    """The names of all tensors of a checkpoint; None where they cannot be told without downloading or
+    unpickling the weights.
+    """
     index = (json_of(model, "model.safetensors.index.json") or {}).get("weight_map")
     if model.path is None:
         return set(index) if index else _hub_tensor_names(model)
     folder = Path(model.path)
     if gone := sorted({name for name in (index or {}).values() if not (folder / name).is_file()}):
-        raise BadInput(f"{folder} lacks {', '.join(gone)}, which its index of weights names; download it again")
+        raise BadInput(
+            f"{folder} lacks {', '.join(gone)}, which its index of weights names; download it again"
+        )
     files = sorted(folder.glob("*.safetensors"))
     return {name for file in files for name in _header(file)} if files else None
 
 
 def _hub_tensor_names(model: Model) -> set[str] | None:
-    """The same for a repository without an index: from the header of its one file of weights, which alone is fetched."""
+    """The same for a repository without an index: from the header of its one file of weights, which alone is
+    fetched.
+    """
     import httpx2
     from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RemoteEntryNotFoundError, SafetensorsParsingError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RemoteEntryNotFoundError,
+        SafetensorsParsingError,
+    )
 
     name = "model.safetensors"
     if isinstance(cached := try_to_load_from_cache(model.name, name, revision=model.revision), str):
@@ -135,20 +157,28 @@ def _hub_tensor_names(model: Model) -> set[str] | None:
         return None
     except (HfHubHTTPError, OfflineModeIsEnabled, SafetensorsParsingError, httpx2.TransportError) as error:
         raise BadInput(
-            f"the header of {name} of {model.name} cannot be read from the Hub ({type(error).__name__}); go online, or give a local folder"
+            f"the header of {name} of {model.name} cannot be read from the Hub ({type(error).__name__}); go"
+            " online, or give a local folder"
         ) from error
 
 
 def _header(file: Path) -> list[str]:
-    """Names of the tensors of a safetensors file: eight bytes with the length of a JSON object, the object, the numbers."""
+    """Names of the tensors of a safetensors file: eight bytes with the length of a JSON object, the object,
+    the numbers.
+    """
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             size = file.stat().st_size - 8 - length
             entries = json.loads(stream.read(length) if size >= 0 else b"")
-            tensors = {name: entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"}
+            tensors = {
+                name: entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"
+            }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{file} is torn, or no safetensors file ({type(error).__name__} in its header); download it again") from error
+        raise BadInput(
+            f"{file} is torn, or no safetensors file ({type(error).__name__} in its header); download it"
+            " again"
+        ) from error
     if size < max(tensors.values(), default=0):
         raise BadInput(f"{file} is torn: it is shorter than its header says; download it again")
     return list(tensors)

@@ -1,4 +1,7 @@
-"""Facts of models that a user may name: the six numbered ones and reward models, with their licences' duties. Not here: a model's files."""
+"""Facts of models that a user may name: the six numbered ones and reward models, with their licences' duties.
+
+Not here: a model's files.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the duties of its licence.
+    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the
+    duties of its licence.
 
-    licence: its name in words; licence_id: the name in `licences.py` of the one whose duty it is; link: where its text stands.
+    licence: its name in words; licence_id: the name in `licences.py` of the one whose duty it is; link: where
+    its text stands.
     """
 
     number: int
@@ -33,9 +38,11 @@ class KnownModel:
 
 @dataclass(frozen=True)
 class KnownScorer:
-    """A reward model: its architecture, the longest problem and answer together that it was made for, and its licence as a KnownModel's.
+    """A reward model: its architecture, the longest problem and answer together that it was made for, and its
+    licence as a KnownModel's.
 
-    forbids: whether the licence forbids a use that a preference dataset is made for, so that the user is told before the build.
+    forbids: whether the licence forbids a use that a preference dataset is made for, so that the user is told
+    before the build.
     """
 
     repository: str
@@ -86,11 +93,14 @@ KNOWN_MODELS: dict[int, KnownModel] = {
 }  # fmt: skip
 
 ARMORM = "RLHFlow/ArmoRM-Llama3-8B-v0.1"
-# Its licence asks for nothing but attribution, so pairs that it orders may train any model. Its card rates the Llama model of the series a
-# little higher, which ties the name of a model that was improved with its outputs to Llama.
+# Its licence asks for nothing but attribution, so pairs that it orders may train any model. Its card rates
+# the Llama model of the series a little higher, which ties the name of a model that was improved with its
+# outputs to Llama.
 DEFAULT_REWARD_MODEL = "Skywork/Skywork-Reward-V2-Qwen3-8B"
 
-_QWEN_DUTY = 'a distributed model that was improved with the outputs shows "Built with Qwen" or "Improved using Qwen"'
+_QWEN_DUTY = (
+    'a distributed model that was improved with the outputs shows "Built with Qwen" or "Improved using Qwen"'
+)
 KNOWN_SCORERS: dict[str, KnownScorer] = {
     scorer.repository: scorer
     for scorer in (

@@ -1,4 +1,7 @@
-"""What a model is: its identity, and what its folder or repository holds. Not here: chat templates (chat.py) or where a model runs."""
+"""What a model is: its identity, and what its folder or repository holds.
+
+Not here: chat templates (chat.py) or where a model runs.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,9 @@ DTYPES = ("auto", "bfloat16", "float16", "float32")
 class Model:
     """A model as data: two equal models say the same words to the same prompt.
 
-    `revision` is a commit of the Hub repository, or `sha256:...` over the contents of a local folder. `max_length` bounds prompt and
-    completion together where it is set below the model's own limit. `path` is where a local folder lies, which makes no difference.
+    `revision` is a commit of the Hub repository, or `sha256:...` over the contents of a local folder.
+    `max_length` bounds prompt and completion together where it is set below the model's own limit. `path` is
+    where a local folder lies, which makes no difference.
     """
 
     name: str
@@ -46,13 +50,17 @@ class Model:
 
 
 def repository_or_folder(text: str) -> str:
-    """What a user's model argument names: a number becomes its repository, anything else must be a folder or look like a repository.
+    """What a user's model argument names: a number becomes its repository, anything else must be a folder or
+    look like a repository.
 
     Looks at the disk, never at the network. Raises BadInput otherwise.
     """
     if re.fullmatch(r"[+-]?\d{1,9}", text):
         if int(text) not in KNOWN_MODELS:
-            raise BadInput(f"model {text} is unknown; choose 1 to {max(KNOWN_MODELS)}, a Hub repository or a local folder")
+            raise BadInput(
+                f"model {text} is unknown; choose 1 to {max(KNOWN_MODELS)}, a Hub repository or a local"
+                " folder"
+            )
         return KNOWN_MODELS[int(text)].repository
     folder = Path(os.path.expanduser(text))
     if text and os.path.isdir(folder):
@@ -60,23 +68,35 @@ def repository_or_folder(text: str) -> str:
     if re.fullmatch(r"[\w.-]+/[\w.-]+", text) and text[0] not in "./~":
         return text
     raise BadInput(
-        f"{text!r} is no model: not a number from 1 to {max(KNOWN_MODELS)}, not an existing folder, not a Hub repository (owner/name)"
+        f"{text!r} is no model: not a number from 1 to {max(KNOWN_MODELS)}, not an existing folder, not a Hub"
+        " repository (owner/name)"
     )
 
 
-def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_length: int | None = None, chat: bool = True) -> Model:
+def resolve(
+    text: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    max_length: int | None = None,
+    chat: bool = True,
+) -> Model:
     """The model that a number, a Hub repository or a local folder names, with its revision pinned.
 
-    A Hub repository's revision is resolved to a commit (from the Hub, or from the local cache when offline); a folder's is a hash of
-    its contents. chat: whether a folder must hold a chat template, which a model of embeddings has not. Raises BadInput for what is no
-    model, for an unknown dtype, and for a max_length above the model's own.
+    A Hub repository's revision is resolved to a commit (from the Hub, or from the local cache when offline);
+    a folder's is a hash of its contents. chat: whether a folder must hold a chat template, which a model of
+    embeddings has not. Raises BadInput for what is no model, for an unknown dtype, and for a max_length above
+    the model's own.
     """
     if dtype not in DTYPES:
         raise BadInput(f"dtype is {dtype!r}; choose from {', '.join(DTYPES)}")
     source = repository_or_folder(text)
     if Path(source).is_dir():
         if revision:
-            raise BadInput(f"revision {revision!r} was given for the folder {source}; a revision belongs to a Hub repository")
+            raise BadInput(
+                f"revision {revision!r} was given for the folder {source}; a revision belongs to a Hub"
+                " repository"
+            )
         check_model_folder(Path(source), chat)
         model = Model(Path(source).name, folder_digest(Path(source)), dtype, max_length, path=source)
     else:
@@ -86,12 +106,16 @@ def resolve(text: str, *, revision: str | None = None, dtype: str = "auto", max_
             raise BadInput(f"max length is {max_length}; give a number of tokens above 0")
         own = own_max_length(model)
         if own is not None and max_length > own:
-            raise BadInput(f"max length {max_length} is larger than the {own} tokens of {model.name}; give at most {own}")
+            raise BadInput(
+                f"max length {max_length} is larger than the {own} tokens of {model.name}; give at most {own}"
+            )
     return model
 
 
 def json_of(model: Model, name: str) -> dict[str, Any] | None:
-    """A JSON file of the model, from its folder or from the Hub; None where it has none. Raises BadInput where it cannot be read."""
+    """A JSON file of the model, from its folder or from the Hub; None where it has none. Raises BadInput
+    where it cannot be read.
+    """
     if model.path:
         file = Path(model.path) / name
         return _json(file) if file.is_file() else None
@@ -106,12 +130,15 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
         if try_to_load_from_cache(model.name, name, revision=model.revision) is _CACHED_NO_EXIST:
             return None
         raise BadInput(
-            f"{name} of {model.name} is not in the cache and the Hub cannot be reached; go online, or give a local folder"
+            f"{name} of {model.name} is not in the cache and the Hub cannot be reached; go online, or give a"
+            " local folder"
         ) from error
 
 
 def card_of(model: Model) -> str | None:
-    """The text of the model's own README.md; None where it has none, or where the Hub does not give it now and the cache holds none."""
+    """The text of the model's own README.md; None where it has none, or where the Hub does not give it now
+    and the cache holds none.
+    """
     if model.path:
         file = Path(model.path) / "README.md"
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
@@ -126,15 +153,20 @@ def card_of(model: Model) -> str | None:
 
 
 def longest(model: Model) -> int | None:
-    """The longest prompt and completion together, in tokens: the bound that is set, where the model's own is not below; None without."""
-    return min((limit for limit in (model.max_length, own_max_length(model)) if limit is not None), default=None)
+    """The longest prompt and completion together, in tokens: the bound that is set, where the model's own is
+    not below; None without.
+    """
+    return min(
+        (limit for limit in (model.max_length, own_max_length(model)) if limit is not None), default=None
+    )
 
 
 @lru_cache(maxsize=32)
 def own_max_length(model: Model) -> int | None:
     """The longest context that the model's config states, in tokens; None where it states none.
 
-    For an encoder, whose architecture names no head, sentence-transformers' bound comes first: vLLM takes no longer text.
+    For an encoder, whose architecture names no head, sentence-transformers' bound comes first: vLLM takes no
+    longer text.
     """
     config = json_of(model, "config.json") or {}
     if any(str(name).endswith("Model") for name in config.get("architectures") or ()):
@@ -149,23 +181,41 @@ def own_max_length(model: Model) -> int | None:
 
 
 def check_model_folder(folder: Path, chat: bool = True) -> None:
-    """Raises BadInput unless the folder holds a config, weights and a tokenizer, with a chat template where `chat` says so."""
+    """Raises BadInput unless the folder holds a config, weights and a tokenizer, with a chat template where
+    `chat` says so.
+    """
     if not (folder / "config.json").is_file():
-        raise BadInput(f"{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote")
+        raise BadInput(
+            f"{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote"
+        )
     config = _json(folder / "config.json")
     if not config.get("model_type") and not config.get("architectures"):
-        raise BadInput(f"{folder} is not a model: its config.json names no model_type; give a folder that save_pretrained wrote")
+        raise BadInput(
+            f"{folder} is not a model: its config.json names no model_type; give a folder that"
+            " save_pretrained wrote"
+        )
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
         raise BadInput(f"{folder} is not a model: it holds no weights (*.safetensors or *.bin)")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
-        raise BadInput(f"{folder} has no tokenizer; save the tokenizer beside the weights with save_pretrained")
-    tokenizer = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    if not any(
+        (folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
+    ):
+        raise BadInput(
+            f"{folder} has no tokenizer; save the tokenizer beside the weights with save_pretrained"
+        )
+    tokenizer = (
+        _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    )
     in_files = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
-    if chat and not (in_files or (folder / "additional_chat_templates").is_dir() or tokenizer.get("chat_template")):
-        raise BadInput(f"{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model")
+    if chat and not (
+        in_files or (folder / "additional_chat_templates").is_dir() or tokenizer.get("chat_template")
+    ):
+        raise BadInput(
+            f"{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model"
+        )
 
 
-# What a model is made of. Other files in its folder (training states, notes) make no difference to what it says.
+# What a model is made of. Other files in its folder (training states, notes) make no difference to what it
+# says.
 _MODEL_FILES = re.compile(
     r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json|.*\.model|.*\.jinja|.*\.tiktoken"
@@ -179,7 +229,11 @@ def folder_digest(folder: Path) -> str:
     So a change of any tensor of a MiB or more is seen, and 70 GB of weights cost 4 GB of reading.
     """
     digest = hashlib.sha256()
-    files = [*folder.glob("*"), *folder.glob("additional_chat_templates/*"), *folder.glob("[0-9]_*/*")]  # 1_Pooling
+    files = [
+        *folder.glob("*"),
+        *folder.glob("additional_chat_templates/*"),
+        *folder.glob("[0-9]_*/*"),
+    ]  # 1_Pooling
     for file in sorted(file for file in files if file.is_file() and _MODEL_FILES.fullmatch(file.name)):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
@@ -209,16 +263,24 @@ def _commit(repository: str, revision: str | None) -> str:
     try:
         sha = HfApi().model_info(repository, revision=revision).sha
     except HFValidationError as error:
-        raise BadInput(f"{repository!r} is no name that the Hub allows ({str(error).splitlines()[0]})") from error
+        raise BadInput(
+            f"{repository!r} is no name that the Hub allows ({str(error).splitlines()[0]})"
+        ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        what = f"revision {revision!r} of {repository}" if isinstance(error, RevisionNotFoundError) else repository
-        raise BadInput(f"the Hub has no {what}, or your token may not see it; check the name and `hf auth whoami`") from error
+        what = (
+            f"revision {revision!r} of {repository}"
+            if isinstance(error, RevisionNotFoundError)
+            else repository
+        )
+        raise BadInput(
+            f"the Hub has no {what}, or your token may not see it; check the name and `hf auth whoami`"
+        ) from error
     except (OfflineModeIsEnabled, HfHubHTTPError, httpx2.TransportError) as error:
         cached = try_to_load_from_cache(repository, "config.json", revision=revision)
         if not isinstance(cached, str):
             raise BadInput(
-                f"cannot reach the Hub to pin the revision of {repository}, and it is not in the cache ({type(error).__name__}); "
-                "go online, or give a local folder"
+                f"cannot reach the Hub to pin the revision of {repository}, and it is not in the cache"
+                f" ({type(error).__name__}); go online, or give a local folder"
             ) from error
         sha = Path(cached).parent.name
     if not sha:

@@ -1,6 +1,9 @@
-"""Which parallel sizes of a model fit which GPUs: arithmetic over parameter counts, and a choice. Not here: what a machine has.
+"""Which parallel sizes of a model fit which GPUs: arithmetic over parameter counts, and a choice.
 
-Memory is counted in gigabytes of 10^9 bytes, in which vendors name it; CUDA reports a little more of every GPU below.
+Not here: what a machine has.
+
+Memory is counted in gigabytes of 10^9 bytes, in which vendors name it; CUDA reports a little more of every
+GPU below.
 """
 
 from __future__ import annotations
@@ -14,21 +17,27 @@ from magpie_hf.models.known import KNOWN_MODELS, KnownModel, KnownScorer
 from magpie_hf.models.shapes import AMPERE, GPUS, SHAPES, Gpu, Shape
 from magpie_hf.text.language import tr
 
-CONTEXT = (
-    6144  # tokens of one full-length sequence by the domains' defaults: 1,024 of what the model is told, 1,024 of problem, 4,096 of answer
+# Tokens of one full-length sequence by the domains' defaults: 1,024 of what the model is told, 1,024 of
+# problem, 4,096 of answer
+CONTEXT = 6144
+# Full-length sequences at once that make a comfortable cache; most requests end far below the bound, so about
+# twice as many run
+SEQUENCES = 32
+# GB a GPU for a step's activations, CUDA graphs and what is not split evenly; an assumption, not a
+# measurement
+OVERHEAD = 3.0
+UTILIZATION = (
+    0.9  # share of a GPU's memory that vLLM is given; the rest is left to the CUDA context and to libraries
 )
-SEQUENCES = (
-    32  # full-length sequences at once that make a comfortable cache; most requests end far below the bound, so about twice as many run
-)
-OVERHEAD = 3.0  # GB a GPU for a step's activations, CUDA graphs and what is not split evenly; an assumption, not a measurement
-UTILIZATION = 0.9  # share of a GPU's memory that vLLM is given; the rest is left to the CUDA context and to libraries
 NODE = 8  # GPUs of one machine
 NO_FLOAT16 = (4,)  # numbered models that vLLM does not run as float16, as their numbers are unstable in it
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a model takes up: gigabytes of weights, and a shape, without which neither heads nor cache are counted."""
+    """What a model takes up: gigabytes of weights, and a shape, without which neither heads nor cache are
+    counted.
+    """
 
     title: str
     weights: float
@@ -41,20 +50,28 @@ class Need:
 
     def cache(self, sequences: int = SEQUENCES, tensor: int = 1) -> float:
         """Gigabytes of cache on each of `tensor` GPUs for so many full-length sequences at once."""
-        return sequences * self.shape.cache_gigabytes(self.context, tensor, self.value_bytes) if self.shape else 0.0
+        return (
+            sequences * self.shape.cache_gigabytes(self.context, tensor, self.value_bytes)
+            if self.shape
+            else 0.0
+        )
 
     def refusal(self, tensor: int) -> str | None:
         return self.shape.refusal(tensor) if self.shape else None
 
     def sequences(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> int:
-        """How many full-length sequences at once its cache has room for, at most SEQUENCES; 0 where the model does not fit."""
+        """How many full-length sequences at once its cache has room for, at most SEQUENCES; 0 where the model
+        does not fit.
+        """
         free = utilization * gpu.gigabytes - self.weights / tensor - OVERHEAD
         one = self.cache(1, tensor)
         return max(0, int(min(SEQUENCES, free / one if one else (SEQUENCES if free > 0 else 0))))
 
 
 def need_of(facts: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Need:
-    """What a known model takes up on such a GPU. wide: as float32, which vLLM falls back to for Gemma 3 where there is no bfloat16."""
+    """What a known model takes up on such a GPU. wide: as float32, which vLLM falls back to for Gemma 3 where
+    there is no bfloat16.
+    """
     number = facts.number if isinstance(facts, KnownModel) else 0
     factor = 2 if wide or (number in NO_FLOAT16 and 0 < gpu.capability < AMPERE) else 1
     return Need(facts.title, facts.weight_gigabytes * factor, SHAPES.get(number), 2 * factor)
@@ -73,18 +90,26 @@ class Parallelism:
 
 
 def sizes(need: Need, gpu: Gpu, most: int = NODE, utilization: float = UTILIZATION) -> dict[int, int]:
-    """The tensor-parallel sizes up to `most` that fit, each with its room for full-length sequences; empty where none does."""
+    """The tensor-parallel sizes up to `most` that fit, each with its room for full-length sequences; empty
+    where none does.
+    """
     split = [tensor for tensor in range(1, most + 1) if need.refusal(tensor) is None]
     return {tensor: sequences for tensor in split if (sequences := need.sequences(tensor, gpu, utilization))}
 
 
 def choose(
-    need: Need, gpus: Sequence[Gpu], utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None
+    need: Need,
+    gpus: Sequence[Gpu],
+    utilization: float = UTILIZATION,
+    tensor: int | None = None,
+    data: int | None = None,
 ) -> Parallelism:
-    """How to lay a model out over these GPUs: the smallest tensor-parallel size with a comfortable cache, as often as it goes.
+    """How to lay a model out over these GPUs: the smallest tensor-parallel size with a comfortable cache, as
+    often as it goes.
 
-    Where no size is comfortable, the one with the most sequences. A size that is given is kept, and checked. The smallest GPU counts for all.
-    Raises BadInput, before anything is loaded, where the GPUs do not suffice or the sizes do not go with the model.
+    Where no size is comfortable, the one with the most sequences. A size that is given is kept, and checked.
+    The smallest GPU counts for all. Raises BadInput, before anything is loaded, where the GPUs do not suffice
+    or the sizes do not go with the model.
     """
     if not gpus:
         raise BadInput(f"{need.title} is to be spread over GPUs, and there are none; use a machine with GPUs")
@@ -97,7 +122,11 @@ def choose(
         raise BadInput(_too_large(need, gpus, gpu, utilization, tensor, data))
     best = max(fitting, key=lambda size: (fitting[size], -size))
     copies = data or count // best
-    return Parallelism(best, copies, f"{_machine(gpus)}: {_told(need, best, copies, count, fitting[best], tensor is not None)}")
+    return Parallelism(
+        best,
+        copies,
+        f"{_machine(gpus)}: {_told(need, best, copies, count, fitting[best], tensor is not None)}",
+    )
 
 
 def _check_given(need: Need, count: int, tensor: int | None, data: int | None) -> None:
@@ -105,18 +134,24 @@ def _check_given(need: Need, count: int, tensor: int | None, data: int | None) -
         if size is not None and size < 1:
             raise BadInput(f"{name} parallel size is {size}; give at least 1")
         if size is not None and size > count:
-            raise BadInput(f"{name} parallel size {size} exceeds the {count} GPUs of this machine; give at most {count}")
+            raise BadInput(
+                f"{name} parallel size {size} exceeds the {count} GPUs of this machine; give at most {count}"
+            )
     if tensor is not None and (why := need.refusal(tensor)):
         good = [size for size in range(1, count + 1) if need.refusal(size) is None]
-        raise BadInput(f"tensor parallel size {tensor} of {need.title} {why}; give one of {', '.join(map(str, good))}")
+        raise BadInput(
+            f"tensor parallel size {tensor} of {need.title} {why}; give one of {', '.join(map(str, good))}"
+        )
     if tensor is not None and data is not None and tensor * data > count:
         raise BadInput(
-            f"tensor parallel size {tensor} times data parallel size {data} is {tensor * data}, and this machine has {count} GPUs; "
-            f"give a data parallel size of at most {count // tensor}"
+            f"tensor parallel size {tensor} times data parallel size {data} is {tensor * data}, and this"
+            f" machine has {count} GPUs; give a data parallel size of at most {count // tensor}"
         )
 
 
-def _too_large(need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, tensor: int | None, data: int | None) -> str:
+def _too_large(
+    need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, tensor: int | None, data: int | None
+) -> str:
     over = tensor or len(gpus) // (data or 1)
     more = next((size for size in sizes(need, gpu, 2 * NODE, utilization) if size > over), None)
     smallest: dict[int, Gpu] = {}  # by how many of them it takes
@@ -127,9 +162,9 @@ def _too_large(need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, te
     given = f" at tensor parallel size {tensor}" if tensor else f" for each of {data} engines" if data else ""
     has = f"{_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}"
     return (
-        f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {OVERHEAD:.0f} GB a GPU to work in and "
-        f"{need.cache(1):.1f} GB a request, and {has}; nothing was downloaded: "
-        f"it would fit {' or '.join(ways) or 'no single machine'}, else use a smaller model"
+        f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {OVERHEAD:.0f} GB a GPU to"
+        f" work in and {need.cache(1):.1f} GB a request, and {has}; nothing was downloaded: it would fit"
+        f" {' or '.join(ways) or 'no single machine'}, else use a smaller model"
     )
 
 
@@ -140,20 +175,37 @@ def _told(need: Need, tensor: int, data: int, count: int, sequences: int, given:
     load = weights
     if need.shape:
         cache = tr(
-            "{size} of cache ({count} requests of {tokens:,} tokens)", size=_gigabytes(need.cache()), count=SEQUENCES, tokens=need.context
+            "{size} of cache ({count} requests of {tokens:,} tokens)",
+            size=_gigabytes(need.cache()),
+            count=SEQUENCES,
+            tokens=need.context,
         )
         load = tr("{weights} and {cache}", weights=weights, cache=cache)
-    whole = tr("{count} full-length sequences", count=sequences) if sequences > 1 else tr("1 full-length sequence")
+    whole = (
+        tr("{count} full-length sequences", count=sequences)
+        if sequences > 1
+        else tr("1 full-length sequence")
+    )
     if given:
-        why = tr(", as given; there is room for {whole} at once", whole=whole) if sequences < SEQUENCES else tr(", as given")
+        why = (
+            tr(", as given; there is room for {whole} at once", whole=whole)
+            if sequences < SEQUENCES
+            else tr(", as given")
+        )
     elif sequences < SEQUENCES:
         why = tr(", with room for only {whole} at once beside {weights}", whole=whole, weights=weights)
     elif tensor == 1:
         why = tr(", because {load} fit one", load=load)
     else:
-        why = tr(", because {load} do not fit one", load=load) if tensor == 2 else tr(", because {load} do not fit fewer", load=load)
+        why = (
+            tr(", because {load} do not fit one", load=load)
+            if tensor == 2
+            else tr(", because {load} do not fit fewer", load=load)
+        )
     idle = count - tensor * data
-    return f"{what}{beside}{why}" + (tr("; {idle} GPUs stay idle", idle=idle) if idle > 1 else tr("; 1 GPU stays idle") if idle else "")
+    return f"{what}{beside}{why}" + (
+        tr("; {idle} GPUs stay idle", idle=idle) if idle > 1 else tr("; 1 GPU stays idle") if idle else ""
+    )
 
 
 def _gigabytes(size: float) -> str:
@@ -165,14 +217,23 @@ def _machine(gpus: Sequence[Gpu]) -> str:
 
 
 def table() -> str:
-    """The six models and common GPUs as a Markdown table: the sizes that fit a machine of eight, in brackets those with a small cache."""
+    """The six models and common GPUs as a Markdown table: the sizes that fit a machine of eight, in brackets
+    those with a small cache.
+    """
 
     def cell(model: KnownModel, gpu: Gpu) -> str:
         found = sizes(need_of(model, gpu), gpu)
-        return ", ".join(str(size) if sequences >= SEQUENCES else f"({size})" for size, sequences in found.items()) or "none"
+        return (
+            ", ".join(
+                str(size) if sequences >= SEQUENCES else f"({size})" for size, sequences in found.items()
+            )
+            or "none"
+        )
 
     models = KNOWN_MODELS.values()
-    lines = ["| GPU | " + " | ".join(f"{model.number}: {model.weight_gigabytes:.0f} GB" for model in models) + " |"]
+    lines = [
+        "| GPU | " + " | ".join(f"{model.number}: {model.weight_gigabytes:.0f} GB" for model in models) + " |"
+    ]
     lines += ["|---" * (len(models) + 1) + "|"]
     lines += [f"| {gpu.name} | " + " | ".join(cell(model, gpu) for model in models) + " |" for gpu in GPUS]
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""How a model is sampled from: the sampling parameters that determine a completion. Not here: the prompt, the seed, the engine."""
+"""How a model is sampled from: the sampling parameters that determine a completion.
+
+Not here: the prompt, the seed, the engine.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,14 @@ from magpie_hf.errors import BadInput
 class Sampling:
     """Sampling parameters in vLLM's terms.
 
-    temperature 0 is greedy; `min_p` drops tokens less likely than `min_p` times the likeliest; `max_tokens` bounds the completion;
-    `logprobs` is the number of top log-probabilities wanted of the first token; `stop_token_ids` end the completion.
+    temperature 0 is greedy; `min_p` drops tokens less likely than `min_p` times the likeliest; `max_tokens`
+    bounds the completion; `logprobs` is the number of top log-probabilities wanted of the first token;
+    `stop_token_ids` end the completion.
 
-    schema: a JSON schema, as text, that the completion must follow, without white space outside strings; the order of its properties is
-    the order in which they are written. "" for none.
-    allowed_token_ids: the only tokens that may be sampled, each of the completion's, and none but these ends it before `max_tokens`;
-    () for all. It does not go together with a schema.
+    schema: a JSON schema, as text, that the completion must follow, without white space outside strings; the
+    order of its properties is the order in which they are written. "" for none. allowed_token_ids: the only
+    tokens that may be sampled, each of the completion's, and none but these ends it before `max_tokens`; ()
+    for all. It does not go together with a schema.
 
     Raises BadInput for a value outside its range.
     """
@@ -45,9 +49,14 @@ class Sampling:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise BadInput(f"{name} is {value!r}; give a finite number")
-            object.__setattr__(self, name, float(value) + 0.0)  # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
+            object.__setattr__(
+                self, name, float(value) + 0.0
+            )  # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
         if not 0 <= self.temperature <= 2:
-            raise BadInput(f"temperature is {self.temperature:g}; give a number from 0 (greedy) to 2, which is vLLM's limit")
+            raise BadInput(
+                f"temperature is {self.temperature:g}; give a number from 0 (greedy) to 2, which is vLLM's"
+                " limit"
+            )
         if not 0 < self.top_p <= 1:
             raise BadInput(f"top_p is {self.top_p:g}; give a number above 0 and at most 1")
         if not 0 <= self.min_p <= 1:
@@ -63,11 +72,16 @@ class Sampling:
         if self.schema != "":
             _check_schema(self.schema)
             if self.allowed_token_ids:
-                raise BadInput("a sampling has a schema and allowed_token_ids, which do not go together; give one of them")
+                raise BadInput(
+                    "a sampling has a schema and allowed_token_ids, which do not go together; give one of"
+                    " them"
+                )
 
     def identity(self) -> dict[str, Any]:
-        """All that determines what is sampled. A constraint takes part only where there is one, so that results that were kept before
-        there were constraints are still found; many token ids are named by their digest."""
+        """All that determines what is sampled. A constraint takes part only where there is one, so that
+        results that were kept before there were constraints are still found; many token ids are named by
+        their digest.
+        """
         known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del known["schema"], known["allowed_token_ids"]
         if self.schema:

@@ -1,4 +1,7 @@
-"""What decides how a model can be spread: a GPU's memory, and a model's heads, layers and cache. Not here: the choice (parallel.py)."""
+"""What decides how a model can be spread: a GPU's memory, and a model's heads, layers and cache.
+
+Not here: the choice (parallel.py).
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,9 @@ GPUS = (  # the vendor's figures
 class Shape:
     """What of a model's config decides how it can be split, and how large its KV cache is.
 
-    windowed layers keep the last `window` tokens alone. latent: values that a token keeps in a layer where all heads share them (MLA),
-    which every GPU then holds whole; 0 for a cache by heads. longest: the model's own context, 0 where the config names none.
+    windowed layers keep the last `window` tokens alone. latent: values that a token keeps in a layer where
+    all heads share them (MLA), which every GPU then holds whole; 0 for a cache by heads. longest: the model's
+    own context, 0 where the config names none.
     """
 
     layers: int
@@ -60,13 +64,16 @@ class Shape:
         return None
 
     def cache_gigabytes(self, tokens: int, tensor: int = 1, value_bytes: int = 2) -> float:
-        """What the cache of one sequence of so many tokens takes on each of `tensor` GPUs; key-value heads are never halved."""
+        """What the cache of one sequence of so many tokens takes on each of `tensor` GPUs; key-value heads
+        are never halved.
+        """
         values = self.latent or 2 * max(1, self.kv_heads // tensor) * self.head_size
         kept = (self.layers - self.windowed) * tokens + self.windowed * min(tokens, self.window)
         return values * kept * value_bytes / 1e9
 
 
-# From the models' config.json. Experts of model 3 have 2,048 units and are split like the feed-forward layers of its first three layers.
+# From the models' config.json. Experts of model 3 have 2,048 units and are split like the feed-forward layers
+# of its first three layers.
 SHAPES: dict[int, Shape] = {
     1: Shape(64, 40, 8, 128, feed_forward=27_648, longest=131_072),
     2: Shape(80, 64, 8, 128, feed_forward=28_672, longest=131_072),
@@ -78,14 +85,18 @@ SHAPES: dict[int, Shape] = {
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape | None:
-    """The shape that a config.json tells, of the language model where it holds several; None where it names no layers or heads."""
+    """The shape that a config.json tells, of the language model where it holds several; None where it names
+    no layers or heads.
+    """
     config = {**config, **(config.get("text_config") or {})}
     layers, heads = config.get("num_hidden_layers"), config.get("num_attention_heads")
     if not layers or not heads:
         return None
     names = ("num_key_value_heads", "num_kv_heads", "multi_query_group_num")
     kinds = list(config.get("layer_types") or ())
-    latent = (config.get("kv_lora_rank") or 0) and config["kv_lora_rank"] + (config.get("qk_rope_head_dim") or 0)
+    latent = (config.get("kv_lora_rank") or 0) and config["kv_lora_rank"] + (
+        config.get("qk_rope_head_dim") or 0
+    )
     return Shape(
         layers,
         heads,

@@ -1,4 +1,7 @@
-"""How fast an engine is: short bursts of real requests at several loads, and the four numbers that fit them. Not here: a build."""
+"""How fast an engine is: short bursts of real requests at several loads, and the four numbers that fit them.
+
+Not here: a build.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ SECONDS = 45.0  # that the bursts take in all, about
 
 @dataclass(frozen=True)
 class Burst:
-    """Steps in which `running` sequences, of so many tokens of context in all, were in flight, and the seconds of one."""
+    """Steps in which `running` sequences, of so many tokens of context in all, were in flight, and the
+    seconds of one.
+    """
 
     running: float
     context: float
@@ -33,8 +38,8 @@ class Burst:
 def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Speed, tuple[Burst, ...]]:
     """Measure an open engine that completes prompts.
 
-    most: sequences that it will be asked to run at once, at most; load: seconds that opening it took. Some of the answers are cut short
-    and thrown away: they are asked outside of any shard's journal.
+    most: sequences that it will be asked to run at once, at most; load: seconds that opening it took. Some of
+    the answers are cut short and thrown away: they are asked outside of any shard's journal.
     """
     chat, end = chat_of(engine.model), time.monotonic() + SECONDS
     sampling = replace(domain.candidate, stop_token_ids=(), max_tokens=STEPS)
@@ -48,7 +53,9 @@ def speed_of(engine: Engine, domain: Domain, most: int, load: float) -> tuple[Sp
     prompt, request = _prompt_cost(engine, words, sampling)
 
     bursts = []
-    short = [words[at : at + SHORT] for at in range(len(words) - SHORT)]  # which differ, so that a mixture of experts has to use all
+    short = [
+        words[at : at + SHORT] for at in range(len(words) - SHORT)
+    ]  # which differ, so that a mixture of experts has to use all
     long = [(words * (LONG // len(words) + 1))[at : at + LONG] for at in range(2)]
     if prompt * LONG * len(long) < SECONDS / 4:
         _timed(engine, long, replace(sampling, max_tokens=1))
@@ -75,7 +82,9 @@ def _prompt_cost(engine: Engine, words: list[int], sampling: Sampling) -> tuple[
     """Seconds a token of prompts that no cache holds, and seconds a request beside them."""
     one = replace(sampling, max_tokens=1)
     size = min(len(words) - 4, LONG)
-    short = [words[at:0:-1][: size // 4] for at in (-2, -3, -4)]  # reversed, so that no other request begins with them
+    short = [
+        words[at:0:-1][: size // 4] for at in (-2, -3, -4)
+    ]  # reversed, so that no other request begins with them
     long = [words[at:0:-1][:size] for at in (-5, -6, -7)]
     _timed(engine, [words[: size // 2]], one)
     (few, _), (many, _) = _timed(engine, short, one), _timed(engine, long, one)
@@ -94,11 +103,20 @@ def _burst(engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling,
 
 
 def _fit(bursts: Sequence[Burst]) -> tuple[float, float, float]:
-    """step, sequence, context: the seconds of `engine.Speed`, none below zero, that fit the bursts best in relative terms."""
+    """step, sequence, context: the seconds of `engine.Speed`, none below zero, that fit the bursts best in
+    relative terms.
+    """
     names = np.array([[1.0, one.running, one.context] for one in bursts])
     seconds = np.array([one.seconds for one in bursts])
     best, least = np.zeros(3), np.inf
-    for chosen in ([0, 1, 2], [0, 1], [0, 2], [1, 2], [0], [1]):  # all subsets that are worth it: there are but three numbers
+    for chosen in (
+        [0, 1, 2],
+        [0, 1],
+        [0, 2],
+        [1, 2],
+        [0],
+        [1],
+    ):  # all subsets that are worth it: there are but three numbers
         if len(chosen) > len(bursts):
             continue
         found, *_ = np.linalg.lstsq(names[:, chosen] / seconds[:, None], np.ones(len(seconds)), rcond=None)

@@ -1,4 +1,7 @@
-"""What the licences of a plan's models ask for, by role. Not here: the licences themselves."""
+"""What the licences of a plan's models ask for, by role.
+
+Not here: the licences themselves.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from magpie_hf.text.language import tr
 
 @dataclass(frozen=True)
 class Duty:
-    """A model, what it does here, and its licence: its name and what travels with the outputs, both None where nobody knows them."""
+    """A model, what it does here, and its licence: its name and what travels with the outputs, both None
+    where nobody knows them.
+    """
 
     source: str
     title: str
@@ -27,7 +32,9 @@ class Duty:
 
 
 def duties_of(outline: Outline, given: Sequence[str]) -> list[Duty]:
-    """The duties of each model once. given: the values of --model-license. A Hub repository that is not known here is not asked."""
+    """The duties of each model once. given: the values of --model-license. A Hub repository that is not known
+    here is not asked.
+    """
     roles: dict[str, list[str]] = {}
     for role, source in outline.sources.items():
         roles.setdefault(source, []).append(role)
@@ -41,7 +48,11 @@ def _duty(source: str, roles: tuple[str, ...], given: Sequence[str]) -> Duty:
     here = is_folder or known(source) is not None or said.of(model) is not None
     licence = licence_of(model, said) if here else None
     facts = facts_of(model) if here else None
-    title = tr("{model} (model {number})", model=source, number=facts.number) if isinstance(facts, KnownModel) else source
+    title = (
+        tr("{model} (model {number})", model=source, number=facts.number)
+        if isinstance(facts, KnownModel)
+        else source
+    )
     if licence is None:
         return Duty(source, title, roles, None, None, False)
     return Duty(source, title, roles, licence.name, licence.duty, licence.forbids)

@@ -1,4 +1,7 @@
-"""An engine with continuous batching in virtual time: requests in, the seconds that they take. Not here: which requests a build makes."""
+"""An engine with continuous batching in virtual time: requests in, the seconds that they take.
+
+Not here: which requests a build makes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ MOST_SEQUENCES = 256
 
 @dataclass(frozen=True)
 class Request:
-    """One request in tokens: of its prompt, of those of them that no earlier request has left in the cache, and of its completion."""
+    """One request in tokens: of its prompt, of those of them that no earlier request has left in the cache,
+    and of its completion.
+    """
 
     prompt: int
     fresh: int
@@ -24,10 +29,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast an engine is. A decoding step over c sequences with K tokens of context in all takes step + sequence * c + context * K
-    seconds; a prompt takes `prompt` seconds a fresh token, and `request` seconds whatever its length.
+    """How fast an engine is. A decoding step over c sequences with K tokens of context in all takes step +
+    sequence * c + context * K seconds; a prompt takes `prompt` seconds a fresh token, and `request` seconds
+    whatever its length.
 
-    load: seconds until it is open; sequences, cache: how many sequences, and tokens of context, it runs at once.
+    load: seconds until it is open; sequences, cache: how many sequences, and tokens of context, it runs at
+    once.
     """
 
     load: float
@@ -41,7 +48,10 @@ class Speed:
 
     def slower(self, factor: float) -> Speed:
         """The same engine at `factor` times the seconds, but for its load."""
-        times = {name: getattr(self, name) * factor for name in ("step", "sequence", "context", "prompt", "request")}
+        times = {
+            name: getattr(self, name) * factor
+            for name in ("step", "sequence", "context", "prompt", "request")
+        }
         return replace(self, **times)
 
     def tokens_per_second(self, running: int, context: float) -> float:
@@ -50,7 +60,9 @@ class Speed:
 
 
 class Clock:
-    """What happens when, in seconds from the start: things that take a given time, and the requests of one engine."""
+    """What happens when, in seconds from the start: things that take a given time, and the requests of one
+    engine.
+    """
 
     def __init__(self, speed: Speed) -> None:
         self.now = 0.0
@@ -59,7 +71,9 @@ class Clock:
         self._order = itertools.count()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._waiting: deque[tuple[Request, Callable[[], None]]] = deque()
-        self._running: list[tuple[float, int, Request, Callable[[], None]]] = []  # by the step at whose end each is done
+        self._running: list[
+            tuple[float, int, Request, Callable[[], None]]
+        ] = []  # by the step at whose end each is done
         self._steps = 0.0
         self._context = 0.0
 
@@ -102,10 +116,14 @@ class Clock:
             self._waiting.popleft()
             self._pass(speed.prompt * request.fresh + speed.request)
             self._context += request.prompt
-            heapq.heappush(self._running, (self._steps + max(1, request.tokens), next(self._order), request, then))
+            heapq.heappush(
+                self._running, (self._steps + max(1, request.tokens), next(self._order), request, then)
+            )
 
     def _decode(self, until: float) -> bool:
-        """Decode up to the end of the next request, or to a time, if that is sooner; returns whether it was the time."""
+        """Decode up to the end of the next request, or to a time, if that is sooner; returns whether it was
+        the time.
+        """
         speed, count = self._speed, len(self._running)
         steps = self._running[0][0] - self._steps
         one = speed.step + speed.sequence * count + speed.context * (self._context + count * steps / 2)

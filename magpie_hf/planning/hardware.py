@@ -1,4 +1,7 @@
-"""GPUs as plans need them: the vendor's speeds, prices, and what this machine has. Not here: what fits (parallel.py)."""
+"""GPUs as plans need them: the vendor's speeds, prices, and what this machine has.
+
+Not here: what fits (parallel.py).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from magpie_hf.models.shapes import GPUS, Gpu
 
 @dataclass(frozen=True)
 class Figures:
-    """Dense 16-bit TFLOP/s and TB/s of memory by the vendor's data sheet, and US dollars an hour, rented: the least and the most."""
+    """Dense 16-bit TFLOP/s and TB/s of memory by the vendor's data sheet, and US dollars an hour, rented: the
+    least and the most.
+    """
 
     teraflops: float
     terabytes: float
@@ -38,18 +43,25 @@ def figures_of(gpu: Gpu) -> Figures:
 
 
 def gpu_named(text: str) -> Gpu:
-    """The common GPU of this name; case, spaces and a missing "GB" do not matter. Raises BadInput for one that is not known."""
+    """The common GPU of this name; case, spaces and a missing "GB" do not matter. Raises BadInput for one
+    that is not known.
+    """
     wanted = _plain(text)
     exact = [gpu for gpu in GPUS if wanted in (_plain(gpu.name), _plain(gpu.name).removesuffix("gb"))]
     found = exact or [gpu for gpu in GPUS if wanted and _plain(gpu.name).startswith(wanted)]
     if len(found) != 1:
         names = ", ".join(gpu.name for gpu in found or GPUS)
-        raise BadInput(f"--gpu is {text!r}, which names {'several GPUs' if found else 'no GPU that is known'}; choose one of {names}")
+        raise BadInput(
+            f"--gpu is {text!r}, which names {'several GPUs' if found else 'no GPU that is known'}; choose"
+            f" one of {names}"
+        )
     return found[0]
 
 
 def local_gpus() -> tuple[Gpu, ...]:
-    """The GPUs of this machine, by nvidia-smi; none where it is not there or fails, or where it names one that is not known here."""
+    """The GPUs of this machine, by nvidia-smi; none where it is not there or fails, or where it names one
+    that is not known here.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
@@ -63,7 +75,9 @@ def local_gpus() -> tuple[Gpu, ...]:
 
 
 def _known(name: str, mebibytes: str) -> Gpu | None:
-    """The common GPU that nvidia-smi means: of those whose first words it names, the one whose memory is nearest; None of no memory."""
+    """The common GPU that nvidia-smi means: of those whose first words it names, the one whose memory is
+    nearest; None of no memory.
+    """
     if not mebibytes.strip().isdecimal():  # [N/A]
         return None
     alike = [gpu for gpu in GPUS if _plain(re.sub(r" \d+ GB$", "", gpu.name)) in _plain(name)]

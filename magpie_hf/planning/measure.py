@@ -1,4 +1,7 @@
-"""The measurement: a small build of the same recipe on the real engines, measured. Not here: what a plan makes of it."""
+"""The measurement: a small build of the same recipe on the real engines, measured.
+
+Not here: what a plan makes of it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ ROUNDS = 4  # of the correction: a slower engine has more in flight at once
 
 @dataclass(frozen=True)
 class _Times:
-    """When the command began, the first engine was opened, the bursts were over, and the build was done (monotonic seconds)"""
+    """When the command began, the first engine was opened, the bursts were over, and the build was done
+    (monotonic seconds)
+    """
 
     began: float
     opening: float
@@ -55,8 +60,9 @@ def measure(
 ) -> Measured:
     """Build the recipe, whose counts are small, into `out`; measure it, and keep that in `run/measured.json`.
 
-    outline: of the same build; said: the options that lengths and yields hang on; most: requests that the whole build has in flight at
-    most; began: when the command began (monotonic seconds); say, how: of `building.build`. Raises as that does, but not NothingMade.
+    outline: of the same build; said: the options that lengths and yields hang on; most: requests that the
+    whole build has in flight at most; began: when the command began (monotonic seconds); say, how: of
+    `building.build`. Raises as that does, but not NothingMade.
     """
     recipe, engines = metered(recipe)
     recipe.check()
@@ -71,7 +77,9 @@ def measure(
         raise
     except NothingMade as error:  # of so few rows; what they took is measured all the same
         say(str(error))
-    measured = _measured(outline, said, engines, speeds, out / "run", _Times(began, opening, burst, time.monotonic()))
+    measured = _measured(
+        outline, said, engines, speeds, out / "run", _Times(began, opening, burst, time.monotonic())
+    )
     answers, pairs = _came(outline, rows)
     measured = replace(measured, complete=answers, pairs=pairs)
     write_json(out / "run" / MEASURED, measured.facts())
@@ -79,10 +87,16 @@ def measure(
 
 
 def _speeds(outline: Outline, engines: Mapping[str, Metered], recipe: Recipe, most: int) -> dict[str, Speed]:
-    """The speed of each model that completes prompts, by bursts; the one that writes the problems comes last, and stays open."""
+    """The speed of each model that completes prompts, by bursts; the one that writes the problems comes last,
+    and stays open.
+    """
     found: dict[str, Speed] = {}
     first = engines["model"]
-    others = {source: engine for source, engine in _sources(outline, engines).items() if engine is not first and not engine.rates}
+    others = {
+        source: engine
+        for source, engine in _sources(outline, engines).items()
+        if engine is not first and not engine.rates
+    }
     for source, engine in {**others, outline.sources["model"]: first}.items():
         engine.complete([[1]], Sampling(max_tokens=1), [0])
         found[source], _ = speed_of(engine, recipe.domains[0], most, engine.opened[-1])
@@ -96,33 +110,50 @@ def _speeds(outline: Outline, engines: Mapping[str, Metered], recipe: Recipe, mo
 
 def _sources(outline: Outline, engines: Mapping[str, Metered]) -> dict[str, Metered]:
     """The engine of each model."""
-    return {outline.scorer if part == "scorer" else outline.sources[part]: engine for part, engine in engines.items()}
+    return {
+        outline.scorer if part == "scorer" else outline.sources[part]: engine
+        for part, engine in engines.items()
+    }
 
 
 def _came(outline: Outline, rows: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
     """How many answers were complete and how many pairs came, of how many problems."""
     sizes = {(key, split): len(part) for key, splits in rows.items() for split, part in splits.items()}
     problems = sum(domain.count for domain in outline.domains)
-    answers, pairs = (sum(size for (_, split), size in sizes.items() if split.endswith(end)) for end in ("_sft", "_prefs"))
+    answers, pairs = (
+        sum(size for (_, split), size in sizes.items() if split.endswith(end)) for end in ("_sft", "_prefs")
+    )
     return (answers, problems), (pairs, problems)
 
 
 def _measured(
-    outline: Outline, said: Mapping[str, Any], engines: Mapping[str, Metered], speeds: Mapping[str, Speed], run: Path, times: _Times
+    outline: Outline,
+    said: Mapping[str, Any],
+    engines: Mapping[str, Metered],
+    speeds: Mapping[str, Speed],
+    run: Path,
+    times: _Times,
 ) -> Measured:
     by_source = _sources(outline, engines)
     asked = {source: [one for one in engine.asked if one.label] for source, engine in by_source.items()}
     every = [one for requests in asked.values() for one in requests]
     if not every:
         raise BadInput(
-            "all rows of this measurement are there already, so nothing was asked and nothing measured; give a larger --measure, or another --out"
+            "all rows of this measurement are there already, so nothing was asked and nothing measured; give"
+            " a larger --measure, or another --out"
         )
     by_stage: dict[str, list[Asked]] = defaultdict(list)
     for one in every:
         by_stage[one.label].append(one)
-    examples = {stage: _EXAMPLES[stage](asked_of) if (asked_of := by_stage[stage]) else () for stage in outline.stages}
+    examples = {
+        stage: _EXAMPLES[stage](asked_of) if (asked_of := by_stage[stage]) else () for stage in outline.stages
+    }
     found = {
-        source: _corrected(speeds[source], requests, examples) if source in speeds else _rating_speed(by_source[source], requests)
+        source: (
+            _corrected(speeds[source], requests, examples)
+            if source in speeds
+            else _rating_speed(by_source[source], requests)
+        )
         for source, requests in asked.items()
     }
     yields = {part.domain: (part.accepted, part.filtered) for part in status(run.parent).selection}
@@ -130,14 +161,18 @@ def _measured(
     loads = sum(sum(engine.opened) for engine in by_source.values())
     each = {stage: float(outline.each(stage)) for stage in outline.stages} | each_of(examples, outline)
     work = Work(examples, each, {key: share_of(*counts) for key, counts in yields.items()}, _cpu(run))
-    modelled = seconds_by_phase(outline, work, {source: replace(speed, load=0.0) for source, speed in found.items()}, {})
+    modelled = seconds_by_phase(
+        outline, work, {source: replace(speed, load=0.0) for source, speed in found.items()}, {}
+    )
     beside = max(0.0, last - first - loads - sum(seconds for _, seconds in modelled))
     timing = Timing(times.opening - times.began, first - times.burst + beside, times.built - last, work.cpu)
     return Measured(time.strftime("%Y-%m-%d"), said, found, examples, yields, (0, 0), (0, 0), timing)
 
 
 def _corrected(speed: Speed, asked: Sequence[Asked], examples: Mapping[str, tuple[Request, ...]]) -> Speed:
-    """The speed at which an engine answered the build's own requests, which came when they came: as the bursts say, times a factor."""
+    """The speed at which an engine answered the build's own requests, which came when they came: as the
+    bursts say, times a factor.
+    """
     real = sum(one.ended - one.began for one in asked)
     if not real:
         return speed
@@ -158,11 +193,15 @@ def _rating_speed(engine: Metered, asked: Sequence[Asked]) -> Speed:
     for one in sorted(asked, key=lambda one: one.began):
         busy += max(0.0, one.ended - max(one.began, end))
         end = max(end, one.ended)
-    return Speed(max(engine.opened, default=0.0), 0.0, 0.0, 0.0, busy / max(1, sum(one.prompt for one in asked)))
+    return Speed(
+        max(engine.opened, default=0.0), 0.0, 0.0, 0.0, busy / max(1, sum(one.prompt for one in asked))
+    )
 
 
 def _cpu(run: Path) -> dict[str, tuple[float, float]]:
-    """Seconds a shard and a row of each stage that asks no model. The cheapest of them says what a shard costs, however few its rows."""
+    """Seconds a shard and a row of each stage that asks no model. The cheapest of them says what a shard
+    costs, however few its rows.
+    """
     spent: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for file in run.glob("*/*/stage.json"):
         label = file.parent.name.rpartition("-")[0]
@@ -171,23 +210,35 @@ def _cpu(run: Path) -> dict[str, tuple[float, float]]:
             spent[label] += [(shard["seconds"], shard["rows"]) for shard in shards]
     shard = min((median(seconds for seconds, _ in costs) for costs in spent.values()), default=0.0)
     return {
-        label: (shard, max(0.0, sum(seconds - shard for seconds, _ in costs)) / sum(rows for _, rows in costs))
+        label: (
+            shard,
+            max(0.0, sum(seconds - shard for seconds, _ in costs)) / sum(rows for _, rows in costs),
+        )
         for label, costs in spent.items()
     }
 
 
 def _warm(recipe: Recipe) -> None:
-    """Load what the first rows of a build wait for: the rules of the cleaning, and the workers that compare answers."""
-    sample = {"raw_instruction": ["Find all primes $p$ for which $p + 2$ is prime, too."], "raw_finish_reason": ["stop"]}
+    """Load what the first rows of a build wait for: the rules of the cleaning, and the workers that compare
+    answers.
+    """
+    sample = {
+        "raw_instruction": ["Find all primes $p$ for which $p + 2$ is prime, too."],
+        "raw_finish_reason": ["stop"],
+    }
     Clean((recipe.generator.model,), recipe.languages).run(sample)
     limits, processes = recipe.verify.limits, recipe.verify.processes
     with ThreadPoolExecutor(processes) as pool:
-        for _ in pool.map(lambda number: is_readable(f"{number}/7", limits, processes), range(1, processes + 1)):
+        for _ in pool.map(
+            lambda number: is_readable(f"{number}/7", limits, processes), range(1, processes + 1)
+        ):
             pass
 
 
 def _samples(asked: Sequence[Asked]) -> tuple[Request, ...]:
-    """All samples of a domain begin with the same tokens. A first token that was sampled apart counts with the rest."""
+    """All samples of a domain begin with the same tokens. A first token that was sampled apart counts with
+    the rest.
+    """
     whole = [one for one in asked if one.tokens > 1] or list(asked)
     return tuple(Request(one.prompt, 1, one.tokens) for one in whole)
 
@@ -202,8 +253,9 @@ def _rivals(asked: Sequence[Asked]) -> tuple[Request, ...]:
 
 
 def _questions(asked: Sequence[Asked]) -> tuple[Request, ...]:
-    """What is asked of each text after words that all share: the tokens beyond the shortest, and what stands behind the text; the whole of
-    what an engine rates, which no cache is kept of."""
+    """What is asked of each text after words that all share: the tokens beyond the shortest, and what stands
+    behind the text; the whole of what an engine rates, which no cache is kept of.
+    """
     if not any(one.tokens for one in asked):
         return _answers(asked)
     shared = min(one.prompt for one in asked) - TAIL

@@ -1,4 +1,7 @@
-"""Metered: an engine that writes down when each request came and went, and of which stage it was. Not here: what follows from that."""
+"""Metered: an engine that writes down when each request came and went, and of which stage it was.
+
+Not here: what follows from that.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from magpie_hf.recipe import Recipe
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its domain and stage ("" outside of a build), when it came and went (monotonic seconds), and its tokens."""
+    """One request: its domain and stage ("" outside of a build), when it came and went (monotonic seconds),
+    and its tokens.
+    """
 
     domain: str
     label: str
@@ -34,7 +39,9 @@ class Metered(Engine):
     inner: Engine
     asked: list[Asked] = field(default_factory=list, compare=False)
     opened: list[float] = field(default_factory=list, compare=False)  # seconds that each opening took
-    closed: list[float] = field(default_factory=list, compare=False)  # its times; empty after one opening means that it is open
+    closed: list[float] = field(
+        default_factory=list, compare=False
+    )  # its times; empty after one opening means that it is open
 
     @property
     def max_length(self) -> int | None:

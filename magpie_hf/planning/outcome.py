@@ -1,4 +1,7 @@
-"""A plan and what came of it: kept in `run/plan.json` while a build runs, compared when it is over. Not here: making a plan."""
+"""A plan and what came of it: kept in `run/plan.json` while a build runs, compared when it is over.
+
+Not here: making a plan.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +24,57 @@ EVERY = 2.0  # seconds between two writings of how long a build has run
 
 
 class Keeping:
-    """What hears a build's events, keeps its plan, and how long the build has run, in its folder, and hands them on to `then`.
+    """What hears a build's events, keeps its plan, and how long the build has run, in its folder, and hands
+    them on to `then`.
 
-    The plan that a build began with stays, whatever is planned when it goes on; another build in the folder (other `said`) has its own.
-    began: when the command began (monotonic seconds). Seconds are added up over commands; the last ones of one that was killed are lost.
-    A kept plan that is torn is written anew. Raises BadInput for one of a newer version.
+    The plan that a build began with stays, whatever is planned when it goes on; another build in the folder
+    (other `said`) has its own. began: when the command began (monotonic seconds). Seconds are added up over
+    commands; the last ones of one that was killed are lost. A kept plan that is torn is written anew. Raises
+    BadInput for one of a newer version.
     """
 
-    def __init__(self, out: Path, plan: Mapping[str, Any], said: Mapping[str, Any], then: Callable[[Event], None], began: float) -> None:
+    def __init__(
+        self,
+        out: Path,
+        plan: Mapping[str, Any],
+        said: Mapping[str, Any],
+        then: Callable[[Event], None],
+        began: float,
+    ) -> None:
         self._file, self._then = out / "run" / KEPT, then
         self._began, self._kept = began, 0.0
-        self._record: dict[str, Any] = {"format": FORMAT, "said": dict(said), "plan": dict(plan), "sessions": [0.0]}
+        self._record: dict[str, Any] = {
+            "format": FORMAT,
+            "said": dict(said),
+            "plan": dict(plan),
+            "sessions": [0.0],
+        }
         try:
             before = read_json(self._file, FORMAT) or {}
         except Torn:
             before = {}
-            LOG.warning("%s is torn (the disk or the power failed while it was written); it is written again", self._file)
+            LOG.warning(
+                "%s is torn (the disk or the power failed while it was written); it is written again",
+                self._file,
+            )
         if before.get("said") == self._record["said"] and isinstance(before.get("sessions"), list):
             self._record = {**before, "sessions": [*before["sessions"], 0.0]}
 
     def take(self, event: Event) -> None:
-        """Write down how long it has been, now and then, once the folder is this build's. Events come one at a time."""
+        """Write down how long it has been, now and then, once the folder is this build's. Events come one at
+        a time.
+        """
         self._then(event)
         if isinstance(event, Planned) or (self._kept and time.monotonic() - self._kept > EVERY):
             try:
                 self.keep()
             except OSError as error:  # no reason to show nothing more, or to build nothing
                 self._kept = 0.0
-                LOG.warning("%s cannot be written (%s), so it is not before the end of this build", self._file, error.strerror)
+                LOG.warning(
+                    "%s cannot be written (%s), so it is not before the end of this build",
+                    self._file,
+                    error.strerror,
+                )
 
     def keep(self) -> None:
         """Write it down."""
@@ -88,22 +114,30 @@ class Outcome:
 
     def facts(self) -> dict[str, Any]:
         numbers = [
-            {"what": one.what, "unit": one.unit, "planned": one.planned, "came": one.came, "ratio": one.ratio} for one in self.numbers
+            {"what": one.what, "unit": one.unit, "planned": one.planned, "came": one.came, "ratio": one.ratio}
+            for one in self.numbers
         ]
         return {"format": FORMAT, "finished": self.finished, "sessions": self.sessions, "numbers": numbers}
 
 
 def outcome_of(folder: Path) -> Outcome:
-    """What came of the plan of the build in `folder`. Raises BadInput where there is no build, or none with a plan."""
+    """What came of the plan of the build in `folder`. Raises BadInput where there is no build, or none with a
+    plan.
+    """
     state = status(folder)
     record = read_json(folder / "run" / KEPT, FORMAT)
     if record is None:
-        raise BadInput(f"{folder} holds a build without a plan (no run/{KEPT}); give --model and the build's options to make one")
+        raise BadInput(
+            f"{folder} holds a build without a plan (no run/{KEPT}); give --model and the build's options to"
+            " make one"
+        )
     try:
         plan, sessions = record["plan"], record["sessions"]
         return Outcome(state.finished, len(sessions), tuple(_numbers(plan, sum(sessions), state)))
     except (KeyError, TypeError, IndexError) as error:
-        raise BadInput(f"{folder / 'run' / KEPT} is no plan ({error!r}); remove it, and the next build keeps another") from error
+        raise BadInput(
+            f"{folder / 'run' / KEPT} is no plan ({error!r}); remove it, and the next build keeps another"
+        ) from error
 
 
 def _numbers(plan: Mapping[str, Any], seconds: float, state: Status) -> list[Compared]:

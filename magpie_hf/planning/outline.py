@@ -1,4 +1,8 @@
-"""Outline: what a build comes to as far as a plan needs it, without its stages: who asks whom, for what, how often. Not here: numbers."""
+"""Outline: what a build comes to as far as a plan needs it, without its stages: who asks whom, for what, how
+often.
+
+Not here: numbers.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,9 @@ ANSWERING = ("solutions", "candidates", "score")
 
 @dataclass(frozen=True)
 class Phase:
-    """A time for which one model is loaded: the stages that are asked of it, and whether samples are filtered on the way."""
+    """A time for which one model is loaded: the stages that are asked of it, and whether samples are
+    filtered on the way.
+    """
 
     source: str
     stages: tuple[str, ...]
@@ -23,7 +29,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class Outline:
-    """A build. sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder)."""
+    """A build. sources: the repository or folder of each role (model, solver, judge or scorer, tagger,
+    embedder).
+    """
 
     domains: tuple[Domain, ...]
     sources: Mapping[str, str]
@@ -41,7 +49,13 @@ class Outline:
     @property
     def stages(self) -> dict[str, str]:
         """The stages that ask a model, in the order of the pipeline, each with its model."""
-        asked = {"instruct": "model", "tag": "tagger", "embed": "embedder", "solutions": "solver", "candidates": "solver"}
+        asked = {
+            "instruct": "model",
+            "tag": "tagger",
+            "embed": "embedder",
+            "solutions": "solver",
+            "candidates": "solver",
+        }
         found = {stage: self.sources[role] for stage, role in asked.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
@@ -51,11 +65,17 @@ class Outline:
 
     @property
     def phases(self) -> list[Phase]:
-        """The models in the order in which they are loaded. One that samples, labels and answers does so at once."""
+        """The models in the order in which they are loaded. One that samples, labels and answers does so at
+        once.
+        """
         stages = self.stages
         sampling = [stage for stage in SAMPLING if stage in stages]
         together = len({stages[stage] for stage in (*sampling, "solutions")}) == 1
-        groups = [[*sampling, "solutions", "candidates"]] if together else [*([stage] for stage in sampling), ["solutions", "candidates"]]
+        groups = (
+            [[*sampling, "solutions", "candidates"]]
+            if together
+            else [*([stage] for stage in sampling), ["solutions", "candidates"]]
+        )
         groups.append(["score"])
         joined: list[list[str]] = []
         for group in groups:

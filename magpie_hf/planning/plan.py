@@ -1,4 +1,7 @@
-"""Plan: all that is known of a build before it runs, in one object. Not here: how it is shown."""
+"""Plan: all that is known of a build before it runs, in one object.
+
+Not here: how it is shown.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,16 @@ from magpie_hf.planning.wanted import said_of
 from magpie_hf.planning.workload import Load, Rows, loads_of, rows_of
 from magpie_hf.text.language import tr
 
-MODEL_ERROR = 0.10  # of a simulation from what a measurement measured, besides what the few rows of the measurement leave open
+# of a simulation from what a measurement measured, besides what the few rows of the measurement leave open
+MODEL_ERROR = 0.10
 
 
 @dataclass(frozen=True)
 class Plan:
     """A build before it runs.
 
-    whole, left: seconds on this machine by a measurement, of the whole build and of what is left of it; None without one.
+    whole, left: seconds on this machine by a measurement, of the whole build and of what is left of it; None
+    without one.
     """
 
     outline: Outline
@@ -57,7 +62,9 @@ class Plan:
             "rows": [asdict(one) for one in self.rows],
             "stages": [asdict(one) for one in self.loads],
             "disk": asdict(self.disk),
-            "models": [{"source": one.source, "weights_gb": one.weights, "why": one.why} for one in self.models],
+            "models": [
+                {"source": one.source, "weights_gb": one.weights, "why": one.why} for one in self.models
+            ],
             "machines": [asdict(one) for one in self.machines],
             "duties": [asdict(one) for one in self.duties],
             "done": [asdict(one) for one in self.reuse.stages],
@@ -67,12 +74,17 @@ class Plan:
 
 
 def plan_of(
-    options: argparse.Namespace, outline: Outline, out: Path, gpu: str | None = None, gpus: int | None = None, price: float | None = None
+    options: argparse.Namespace,
+    outline: Outline,
+    out: Path,
+    gpu: str | None = None,
+    gpus: int | None = None,
+    price: float | None = None,
 ) -> Plan:
     """The plan of the build that the options describe. Loads nothing.
 
-    gpu, gpus: which GPUs to plan for, and how many, in place of those of this machine, or else of several common ones; price: US dollars
-    an hour and GPU, in place of a range.
+    gpu, gpus: which GPUs to plan for, and how many, in place of those of this machine, or else of several
+    common ones; price: US dollars an hour and GPU, in place of a range.
 
     Raises BadInput for a GPU that is not known, a folder of another build, and a record of a newer version.
     """
@@ -80,7 +92,10 @@ def plan_of(
     fits = measured is not None and measured.said == said_of(options, outline)
     belief = believed(outline, measured) if measured is not None and fits else assumed(outline)
     if measured is not None and not fits:
-        words = tr("the measurement of {date} in this folder had other options, so it tells nothing here", date=measured.date)
+        words = tr(
+            "the measurement of {date} in this folder had other options, so it tells nothing here",
+            date=measured.date,
+        )
         belief = replace(belief, words=(*belief.words, words))
     reuse = reuse_of(outline, out)
     models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
@@ -115,19 +130,26 @@ def _placing(options: argparse.Namespace) -> Placing:
 
 
 def _with_caches(options: argparse.Namespace, measured: Measured, models: tuple[Sized, ...]) -> Measured:
-    """What was measured, with the sequences that the engines here have: a measurement is too small to meet its bound."""
+    """What was measured, with the sequences that the engines here have: a measurement is too small to meet
+    its bound.
+    """
     if options.endpoint:
         return measured
     gpus = local_gpus()
     rooms = {model.source: cache_of(model, gpus, _placing(options)) for model in models}
-    speeds = {source: replace(speed, cache=rooms.get(source, speed.cache)) for source, speed in measured.speeds.items()}
+    speeds = {
+        source: replace(speed, cache=rooms.get(source, speed.cache))
+        for source, speed in measured.speeds.items()
+    }
     return replace(measured, speeds=speeds)
 
 
 def _machines(
     options: argparse.Namespace, models: tuple[Sized, ...], gpu: str | None, gpus: int | None
 ) -> Iterator[tuple[Gpu, int, Placing]]:
-    """The GPUs that are named, else those of this machine, else the common ones, on which the user's sizes may make no sense."""
+    """The GPUs that are named, else those of this machine, else the common ones, on which the user's sizes
+    may make no sense.
+    """
     how = _placing(options)
     here = () if gpu or options.endpoint or options.ray else local_gpus()
     if gpu:
@@ -141,14 +163,24 @@ def _machines(
         yield from ((one, count, free) for one, count in common(models, free))
 
 
-def _seconds(outline: Outline, belief: Belief, measured: Measured | None, done: Mapping[str, Done]) -> Range | None:
-    """Seconds of the build on the machine of the measurement: the likely ones, and the least and the most by what few rows leave open."""
+def _seconds(
+    outline: Outline, belief: Belief, measured: Measured | None, done: Mapping[str, Done]
+) -> Range | None:
+    """Seconds of the build on the machine of the measurement: the likely ones, and the least and the most by
+    what few rows leave open.
+    """
     if measured is None or set(outline.stages.values()) - set(measured.speeds):
         return None
     timing = measured.timing
     found = []
     for at in range(3):
-        work = Work(belief.examples[at], belief.each, {key: share[2 - at] for key, share in belief.shares.items()}, timing.cpu, done)
+        work = Work(
+            belief.examples[at],
+            belief.each,
+            {key: share[2 - at] for key, share in belief.shares.items()},
+            timing.cpu,
+            done,
+        )
         asked = sum(seconds for _, seconds in seconds_by_phase(outline, work, measured.speeds, {}))
         found.append(timing.before + timing.beside + timing.after + asked * (1 + MODEL_ERROR * (at - 1)))
     return Range(*found)

@@ -1,4 +1,7 @@
-"""From an outline, lengths, yields and speeds to seconds: phase by phase, by simulation. Not here: where the numbers come from."""
+"""From an outline, lengths, yields and speeds to seconds: phase by phase, by simulation.
+
+Not here: where the numbers come from.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from magpie_hf.planning.engine import Request, Speed
 from magpie_hf.planning.outline import ANSWERING, SAMPLING, Outline, Phase
 from magpie_hf.planning.simulation import Quota, Step, seconds_of
 
-CPU_AFTER = {"instruct": ("clean", "signature", "decontaminate"), "candidates": ("verify", "check"), "score": ("pair",)}
+CPU_AFTER = {
+    "instruct": ("clean", "signature", "decontaminate"),
+    "candidates": ("verify", "check"),
+    "score": ("pair",),
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,9 @@ class Done:
 class Work:
     """What a projection is made of.
 
-    examples, each: of each stage, its requests and how many of them a row has in the mean; shares: the yield of each domain; cpu: seconds a
-    shard and a row of each stage that asks no model; done: what is there already, by domain.
+    examples, each: of each stage, its requests and how many of them a row has in the mean; shares: the yield
+    of each domain; cpu: seconds a shard and a row of each stage that asks no model; done: what is there
+    already, by domain.
     """
 
     examples: Mapping[str, tuple[Request, ...]]
@@ -36,11 +44,19 @@ class Work:
     done: Mapping[str, Done] = field(default_factory=dict)
 
 
-def seconds_by_phase(outline: Outline, work: Work, speeds: Mapping[str, Speed], engines: Mapping[str, int]) -> list[tuple[Phase, float]]:
-    """Seconds of each phase, its model loaded as often as it must be; phases in which nothing is left to do take none."""
+def seconds_by_phase(
+    outline: Outline, work: Work, speeds: Mapping[str, Speed], engines: Mapping[str, int]
+) -> list[tuple[Phase, float]]:
+    """Seconds of each phase, its model loaded as often as it must be; phases in which nothing is left to do
+    take none.
+    """
     found = []
     for phase in outline.phases:
-        quotas = [quota for domain in outline.domains if (quota := _quota(phase, work, domain.key, domain.count)).requests > 0]
+        quotas = [
+            quota
+            for domain in outline.domains
+            if (quota := _quota(phase, work, domain.key, domain.count)).requests > 0
+        ]
         speed = speeds[phase.source]
         seconds = seconds_of(quotas, speed, outline.cutting, engines.get(phase.source, 1))
         found.append((phase, seconds + speed.load * _rounds(outline, phase) if quotas else 0.0))
@@ -53,7 +69,9 @@ def samples_needed(count: int, share: float) -> int:
 
 
 def _rounds(outline: Outline, phase: Phase) -> int:
-    """How often the phase's model is loaded: where several models take turns in the sampling, once a round, and most selections take three."""
+    """How often the phase's model is loaded: where several models take turns in the sampling, once a round,
+    and most selections take three.
+    """
     sampling = [one for one in outline.phases if set(one.stages) & set(SAMPLING)]
     small = all(domain.count <= 64 for domain in outline.domains)
     return (2 if small else 3) if len(sampling) > 1 and phase in sampling else 1
@@ -71,13 +89,26 @@ def _quota(phase: Phase, work: Work, key: str, count: int) -> Quota:
 
 
 def _steps(phase: Phase, work: Work, kinds: tuple[str, ...]) -> tuple[Step, ...]:
-    """The steps of a phase that are of one half of the pipeline; answers and candidates are asked for side by side."""
-    groups = [[stage] for stage in kinds if stage in phase.stages and stage not in ("solutions", "candidates")]
+    """The steps of a phase that are of one half of the pipeline; answers and candidates are asked for side by
+    side.
+    """
+    groups = [
+        [stage] for stage in kinds if stage in phase.stages and stage not in ("solutions", "candidates")
+    ]
     if "solutions" in kinds and "solutions" in phase.stages:
         groups.insert(0, ["solutions", "candidates"])
     steps = []
     for group in groups:
-        costs = [work.cpu[label] for stage in group for label in CPU_AFTER.get(stage, ()) if label in work.cpu]
+        costs = [
+            work.cpu[label] for stage in group for label in CPU_AFTER.get(stage, ()) if label in work.cpu
+        ]
         shard, row = (sum(cost[at] for cost in costs) for at in (0, 1))
-        steps.append(Step(tuple(work.examples[stage] for stage in group), tuple(work.each[stage] for stage in group), shard, row))
+        steps.append(
+            Step(
+                tuple(work.examples[stage] for stage in group),
+                tuple(work.each[stage] for stage in group),
+                shard,
+                row,
+            )
+        )
     return tuple(steps)

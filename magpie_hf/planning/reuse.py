@@ -1,4 +1,7 @@
-"""What a build's folder holds already, and what of it the options would keep: by the records of its stages. Not here: rows are not read."""
+"""What a build's folder holds already, and what of it the options would keep: by the records of its stages.
+
+Not here: rows are not read.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ _BOUND = "max_tokens"
 class Kept:
     """What becomes of one stage's finished rows in a domain, of answers those of accepted problems.
 
-    kept: those that stay, for which `asked` more requests are made all the same, at `each` requests a row; why: what differs, "" where
-    nothing does; under_way: requests kept of shards that are not finished.
+    kept: those that stay, for which `asked` more requests are made all the same, at `each` requests a row;
+    why: what differs, "" where nothing does; under_way: requests kept of shards that are not finished.
     """
 
     domain: str
@@ -71,7 +74,9 @@ class Reuse:
 
 
 def reuse_of(outline: Outline, folder: Path) -> Reuse:
-    """What the build in `folder` would keep; nothing where there is none. Raises BadInput where it is another build's folder."""
+    """What the build in `folder` would keep; nothing where there is none. Raises BadInput where it is another
+    build's folder.
+    """
     file = folder / "run" / "build.json"
     if not file.is_file():
         return Reuse()
@@ -80,9 +85,14 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     except Torn:  # a build goes on from what it finds itself
         return Reuse()
     if state.seed != outline.seed:
-        raise BadInput(f"{folder} holds another build: its seed is {state.seed}, not {outline.seed}; choose another --out")
+        raise BadInput(
+            f"{folder} holds another build: its seed is {state.seed}, not {outline.seed}; choose another"
+            " --out"
+        )
     if state.model not in (name := outline.sources["model"], Path(name).name):
-        raise BadInput(f"{folder} holds another build: its model is {state.model}, not {name}; choose another --out")
+        raise BadInput(
+            f"{folder} holds another build: its model is {state.model}, not {name}; choose another --out"
+        )
     record = json.loads(file.read_text(encoding="utf-8"))
     found: list[Kept] = []
     for domain in outline.domains:
@@ -93,14 +103,17 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
         changes = _Changes(quota.accepted / max(1, quota.filtered) if quota else 1.0)
         for stage in outline.stages:
             if stage in keys and stage in rows:
-                found.append(_kept(outline, domain, rows[stage], folder / "run" / domain.key / keys[stage], changes))
+                found.append(
+                    _kept(outline, domain, rows[stage], folder / "run" / domain.key / keys[stage], changes)
+                )
     return Reuse(tuple(found))
 
 
 @dataclass
 class _Changes:
-    """Of a domain: the share of its samples that is accepted; why stages are made anew; and, by stage, the requests that are made for rows
-    that are there."""
+    """Of a domain: the share of its samples that is accepted; why stages are made anew; and, by stage, the
+    requests that are made for rows that are there.
+    """
 
     share: float
     anew: dict[str, str] = field(default_factory=dict)
@@ -115,15 +128,25 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
     differing = _differing(outline, domain, stage, _identity(folder))
     bound, k = differing.pop(_BOUND, (0, 0)), differing.pop("k", (0, 0))
     if differing or before:
-        changes.anew[stage] = why = before or ", ".join(f"{name} {old} → {new}" for name, (old, new) in differing.items())
+        changes.anew[stage] = why = before or ", ".join(
+            f"{name} {old} → {new}" for name, (old, new) in differing.items()
+        )
         return Kept(domain.key, stage, rows, 0, rows * each, each, why, 0)
     asked, why = changes.asked.get("candidates", (0, "")) if stage == "score" else (0, "")
     if k[1] > k[0]:
-        asked, why = rows * (k[1] - k[0]), tr("k {old} → {new}: only the missing ones are asked", old=k[0], new=k[1])
+        asked, why = (
+            rows * (k[1] - k[0]),
+            tr("k {old} → {new}: only the missing ones are asked", old=k[0], new=k[1]),
+        )
     if bound[1] > bound[0]:
         asked += state.reasons.get("length", 0)
         why = "; ".join(
-            one for one in (why, tr("max-tokens {old} → {new}: only what was cut is asked again", old=bound[0], new=bound[1])) if one
+            one
+            for one in (
+                why,
+                tr("max-tokens {old} → {new}: only what was cut is asked again", old=bound[0], new=bound[1]),
+            )
+            if one
         )
     changes.asked[stage] = asked, why
     return Kept(domain.key, stage, rows, rows, min(asked, rows * each), each, why, state.requests_under_way)
@@ -135,10 +158,14 @@ def _identity(folder: Path) -> Mapping[str, Any]:
     try:
         return dict(json.loads(file.read_text(encoding="utf-8"))["stage"]) if file.is_file() else {}
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file} cannot be read ({type(error).__name__}); run the build again, which mends it") from error
+        raise BadInput(
+            f"{file} cannot be read ({type(error).__name__}); run the build again, which mends it"
+        ) from error
 
 
-def _differing(outline: Outline, domain: Domain, stage: str, was: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _differing(
+    outline: Outline, domain: Domain, stage: str, was: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
     """By name, what the stage was and what the options want, where that differs."""
     if not was:
         return {}
@@ -152,7 +179,10 @@ def _differing(outline: Outline, domain: Domain, stage: str, was: Mapping[str, A
         wanted |= _values(samplings[stage].identity())
         known |= _values(was["sampling"])
     if stage == "instruct":
-        wanted["first-token-temperature"], known["first-token-temperature"] = domain.first_token, was.get("first_token")
+        wanted["first-token-temperature"], known["first-token-temperature"] = (
+            domain.first_token,
+            was.get("first_token"),
+        )
     return {name: (known[name], wanted[name]) for name in wanted if known.get(name) != wanted[name]}
 
 

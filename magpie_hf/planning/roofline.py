@@ -1,4 +1,7 @@
-"""How fast an engine should be on a GPU nobody has measured: arithmetic and memory by the vendor's figures. Not here: measured speeds."""
+"""How fast an engine should be on a GPU nobody has measured: arithmetic and memory by the vendor's figures.
+
+Not here: measured speeds.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,9 @@ from magpie_hf.planning.hardware import figures_of
 
 
 class Efficiency(NamedTuple):
-    """Shares of the vendor's FLOP/s and bandwidth that decoding reaches, and of FLOP/s that prompts reach; seconds of a step beside them,
-    and gigabytes of weights a second that are loaded."""
+    """Shares of the vendor's FLOP/s and bandwidth that decoding reaches, and of FLOP/s that prompts reach;
+    seconds of a step beside them, and gigabytes of weights a second that are loaded.
+    """
 
     flops: float
     bandwidth: float
@@ -22,7 +26,8 @@ class Efficiency(NamedTuple):
     loading: float
 
 
-EFFICIENCIES = (  # slow, likely, fast; assumptions from what vLLM is commonly seen to reach, not measurements of this package
+# Slow, likely, fast; assumptions from what vLLM is commonly seen to reach, not measurements of this package
+EFFICIENCIES = (
     Efficiency(0.25, 0.45, 0.30, 0.020, 0.3),
     Efficiency(0.40, 0.65, 0.50, 0.008, 1.0),
     Efficiency(0.55, 0.80, 0.65, 0.004, 3.0),
@@ -32,16 +37,27 @@ START = 60.0  # seconds until an engine is open, beside its weights: compiling, 
 
 @dataclass(frozen=True)
 class Size:
-    """A model as the arithmetic sees it: billions of parameters that a token goes through, and what it takes up."""
+    """A model as the arithmetic sees it: billions of parameters that a token goes through, and what it takes
+    up.
+    """
 
     active: float
     need: Need
 
 
-ACTIVE = {3: 37.0}  # of numbered models that are mixtures of experts: billions of parameters that one token goes through
+ACTIVE = {
+    3: 37.0
+}  # of numbered models that are mixtures of experts: billions of parameters that one token goes through
 
 
-def speed_on(size: Size, gpu: Gpu, tensor: int, how: Efficiency, utilization: float = UTILIZATION, most: int = MOST_SEQUENCES) -> Speed:
+def speed_on(
+    size: Size,
+    gpu: Gpu,
+    tensor: int,
+    how: Efficiency,
+    utilization: float = UTILIZATION,
+    most: int = MOST_SEQUENCES,
+) -> Speed:
     """The speed of one engine on `tensor` such GPUs."""
     figures, need = figures_of(gpu), size.need
     flops, bandwidth = figures.teraflops * 1e12 * tensor, figures.terabytes * 1e12
@@ -59,5 +75,7 @@ def speed_on(size: Size, gpu: Gpu, tensor: int, how: Efficiency, utilization: fl
 
 
 def bare_hours(size: Size, tokens: float, gpu: Gpu, count: int = 1) -> float:
-    """Hours of compute-bound minimum, at all of the vendor's FLOP/s of so many GPUs: no engine is faster than this."""
+    """Hours of compute-bound minimum, at all of the vendor's FLOP/s of so many GPUs: no engine is faster than
+    this.
+    """
     return tokens * 2 * size.active * 1e9 / (figures_of(gpu).teraflops * 1e12 * count) / 3600

@@ -1,4 +1,7 @@
-"""A build in virtual time, shard by shard as `building` and `run.session` work through it. Not here: how fast an engine is."""
+"""A build in virtual time, shard by shard as `building` and `run.session` work through it.
+
+Not here: how fast an engine is.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,21 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from magpie_hf.domains import MOST_ROWS
 from magpie_hf.planning.engine import Clock, Request, Speed
 from magpie_hf.selection.demand import samples_needed
 
-MOST_REQUESTS = 4_000  # that are simulated one by one; of a larger build, the rest goes on as the second half of these did
+# That are simulated one by one; of a larger build, the rest goes on as the second half of these did
+MOST_REQUESTS = 4_000
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is asked of the engine: of each of the kinds in `examples`, `each` requests a row; then seconds of CPU, a shard and a row."""
+    """What is asked of the engine: of each of the kinds in `examples`, `each` requests a row; then seconds of
+    CPU, a shard and a row.
+    """
 
     examples: tuple[tuple[Request, ...], ...]
     each: tuple[float, ...]
@@ -31,9 +38,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Quota:
-    """One domain: problems wanted, the share of the samples that is accepted, and what there is already: rows sampled and rows answered.
+    """One domain: problems wanted, the share of the samples that is accepted, and what there is already: rows
+    sampled and rows answered.
 
-    sampling, answering: what a row goes through before and after it is filtered, in this phase; () where another phase has done it.
+    sampling, answering: what a row goes through before and after it is filtered, in this phase; () where
+    another phase has done it.
     """
 
     target: int
@@ -47,7 +56,9 @@ class Quota:
     def requests(self) -> float:
         samples = max(0.0, self.target / self.share - self.sampled)
         answers = max(0, self.target - self.answered)
-        return samples * sum(step.requests for step in self.sampling) + answers * sum(step.requests for step in self.answering)
+        return samples * sum(step.requests for step in self.sampling) + answers * sum(
+            step.requests for step in self.answering
+        )
 
     def scaled(self, factor: float) -> Quota:
         return replace(
@@ -77,7 +88,9 @@ def seconds_of(quotas: Sequence[Quota], speed: Speed, cutting: Cutting, engines:
     part = MOST_REQUESTS * engines / asked
     if part >= 1:
         return _Phase(quotas, speed, cutting).run()
-    whole, half = (_Phase([quota.scaled(part * of) for quota in quotas], speed, cutting).run() for of in (1.0, 0.5))
+    whole, half = (
+        _Phase([quota.scaled(part * of) for quota in quotas], speed, cutting).run() for of in (1.0, 0.5)
+    )
     return whole + (whole - half) / (part / 2) * (1 - part)
 
 
@@ -109,11 +122,18 @@ class _Phase:
         """Queue what is likely still needed, as the selection does."""
         if progress.accepted >= quota.target:
             return
-        stop = samples_needed(quota.target, progress.sampled, progress.filtered, progress.accepted, self.cutting.floor, MOST_ROWS)
+        stop = samples_needed(
+            quota.target,
+            progress.sampled,
+            progress.filtered,
+            progress.accepted,
+            self.cutting.floor,
+            MOST_ROWS,
+        )
         while progress.sampled < stop:
             rows = min(stop - progress.sampled, self.cutting.shard_rows)
             progress.sampled += rows
-            self._samples.append((quota.sampling, rows, lambda rows=rows: self._filter(quota, progress, rows)))  # type: ignore[misc]
+            self._samples.append((quota.sampling, rows, partial(self._filter, quota, progress, rows)))
 
     def _filter(self, quota: Quota, progress: _Progress, rows: int) -> None:
         before, progress.filtered = progress.accepted, progress.filtered + rows
@@ -137,7 +157,11 @@ class _Phase:
                 self._go(queue, list(steps), rows, then)
 
     def _go(
-        self, queue: deque[tuple[Sequence[Step], int, Callable[[], None]]], steps: list[Step], rows: int, then: Callable[[], None]
+        self,
+        queue: deque[tuple[Sequence[Step], int, Callable[[], None]]],
+        steps: list[Step],
+        rows: int,
+        then: Callable[[], None],
     ) -> None:
         if not steps:
             self._free[id(queue)] += 1
@@ -146,9 +170,16 @@ class _Phase:
             return
         step, *rest = steps
         asked = [
-            next(self._next(example)) for example, each in zip(step.examples, step.each, strict=True) for _ in range(round(rows * each))
+            next(self._next(example))
+            for example, each in zip(step.examples, step.each, strict=True)
+            for _ in range(round(rows * each))
         ]
-        self._clock.ask(asked, lambda: self._clock.after(step.shard + step.row * rows, lambda: self._go(queue, rest, rows, then)))
+        self._clock.ask(
+            asked,
+            lambda: self._clock.after(
+                step.shard + step.row * rows, lambda: self._go(queue, rest, rows, then)
+            ),
+        )
 
     def _next(self, example: tuple[Request, ...]) -> Iterator[Request]:
         if id(example) not in self._given:

@@ -1,4 +1,8 @@
-"""How large a model is, for plans: what is known of it, else what its folder or the Hub says, else why nobody knows. Not here: speeds."""
+"""How large a model is, for plans: what is known of it, else what its folder or the Hub says, else why nobody
+knows.
+
+Not here: speeds.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,9 @@ class Sized:
 
 
 def sized(source: str, revision: str | None) -> Sized:
-    """The size of a model. The Hub is asked for a small file or two of a repository that is not known, and waited for only shortly."""
+    """The size of a model. The Hub is asked for a small file or two of a repository that is not known, and
+    waited for only shortly.
+    """
     if (facts := known(source)) is not None:
         number = facts.number if isinstance(facts, KnownModel) else 0
         return Sized(source, Size(ACTIVE.get(number, facts.parameters), need_of(facts, Gpu("", 0))))
@@ -49,18 +55,27 @@ def sized(source: str, revision: str | None) -> Sized:
         weights, config = _looked_up(model)
     except TimeoutError:
         return Sized(source, None, f"the Hub did not answer within {PATIENCE:.0f} seconds")
-    except (OSError, ValueError) as error:  # huggingface_hub's, of a Hub that says no, and of a name that it does not allow; BadInput
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # huggingface_hub's, of a Hub that says no, and of a name that it does not allow; BadInput
         first = next(iter(str(error).splitlines()), "")
-        return Sized(source, None, first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}")
+        return Sized(
+            source, None, first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}"
+        )
     if weights is None:
         return Sized(source, None, "it has no index of its weights")
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
-    active = weights / stored  # a mixture of experts may need less than all of its parameters; that is not told by its config
+    active = (
+        weights / stored
+    )  # a mixture of experts may need less than all of its parameters; that is not told by its config
     return Sized(source, Size(active, Need(model.short_name, weights, shape_of(config))))
 
 
 def _looked_up(model: Model) -> tuple[float | None, dict[str, Any]]:
-    """Gigabytes of a model's weights, and its config. Raises TimeoutError after `PATIENCE`: the Hub's client tries again for longer."""
+    """Gigabytes of a model's weights, and its config. Raises TimeoutError after `PATIENCE`: the Hub's client
+    tries again for longer.
+    """
     found: Future[tuple[float | None, dict[str, Any]]] = Future()
 
     def look() -> None:

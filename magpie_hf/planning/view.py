@@ -1,4 +1,7 @@
-"""A plan on the terminal: tables, and the few lines before a build. Not here: the numbers."""
+"""A plan on the terminal: tables, and the few lines before a build.
+
+Not here: the numbers.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,14 @@ LEAST_COMPLETE = 0.5  # the share of complete answers below which a plan warns
 def show(plan: Plan) -> None:
     """Print the whole plan on standard output."""
     to = console()
-    for title, head, rows, right in (_rows(plan), _stages(plan), _done(plan), _models(plan), _machines(plan), _duties(plan)):
+    for title, head, rows, right in (
+        _rows(plan),
+        _stages(plan),
+        _done(plan),
+        _models(plan),
+        _machines(plan),
+        _duties(plan),
+    ):
         if rows:
             to.print()
             to.print(title, style="bold")
@@ -39,24 +49,34 @@ def short(plan: Plan) -> Iterator[str]:
     """Work, disk and time in a few lines."""
     requests = sum(load.requests.mid for load in plan.loads)
     tokens = [sum(load.tokens[at] for load in plan.loads) for at in range(3)]
-    yield tr("work     {requests} requests, {tokens} tokens to generate", requests=million(requests), tokens=span(Range(*tokens), million))
+    yield tr(
+        "work     {requests} requests, {tokens} tokens to generate",
+        requests=million(requests),
+        tokens=span(Range(*tokens), million),
+    )
     disk = plan.disk
     yield tr(
-        "disk     {run} while it builds, {published} published, {legacy} in the original's files; {free} are free",
+        "disk     {run} while it builds, {published} published, {legacy} in the original's files; {free} are"
+        " free",
         run=gigabytes(disk.run),
         published=gigabytes(disk.published),
         legacy=gigabytes(disk.legacy),
         free=gigabytes(disk.free),
     )
     if disk.weights:
-        yield tr("download {weights} of weights; {free} are free there", weights=gigabytes(disk.weights), free=gigabytes(disk.cache_free))
+        yield tr(
+            "download {weights} of weights; {free} are free there",
+            weights=gigabytes(disk.weights),
+            free=gigabytes(disk.cache_free),
+        )
     if plan.whole is not None and plan.left is not None:
         yield tr("time     {whole} on this machine, by the measurement", whole=span(plan.whole, duration))
         if plan.left.mid < plan.whole.mid - 1:
             yield tr("left     {left} of it, as the rest is done", left=span(plan.left, duration))
     elif (best := _best(plan.machines)) is not None and best.hours is not None:
         yield tr(
-            "time     such as {hours} on {count} x {gpu}, by the vendor's figures; a measurement (magpie-hf plan --measure) measures it",
+            "time     such as {hours} on {count} x {gpu}, by the vendor's figures; a measurement (magpie-hf"
+            " plan --measure) measures it",
             hours=span(best.hours.times(3600), duration),
             count=best.count,
             gpu=best.gpu.name,
@@ -70,7 +90,12 @@ def show_outcome(outcome: Outcome) -> None:
     to = console()
     word = {"rows": count, "tokens": million, "seconds": duration}
     rows = [
-        [_named(one.what), word[one.unit](one.planned), word[one.unit](one.came), "" if one.ratio is None else f"{one.ratio:.2f}"]
+        [
+            _named(one.what),
+            word[one.unit](one.planned),
+            word[one.unit](one.came),
+            "" if one.ratio is None else f"{one.ratio:.2f}",
+        ]
         for one in outcome.numbers
     ]
     print_table(to, [tr("what"), tr("planned"), tr("came"), tr("ratio")], rows, (1, 2, 3))
@@ -92,7 +117,12 @@ def outcome_line(outcome: Outcome) -> str:
     ]
     words = [tr("{came} of {planned} tokens", came=million(tokens[1]), planned=million(tokens[0]))]
     words += [
-        tr("{came} of {planned} (ratio {ratio:.2f})", came=duration(one.came), planned=duration(one.planned), ratio=one.ratio)
+        tr(
+            "{came} of {planned} (ratio {ratio:.2f})",
+            came=duration(one.came),
+            planned=duration(one.planned),
+            ratio=one.ratio,
+        )
         for one in outcome.numbers
         if one.unit == "seconds" and one.ratio is not None
     ]
@@ -106,9 +136,12 @@ def warnings(plan: Plan) -> Iterator[str]:
     if plan.disk.cache_is_short:
         yield tr("warning  the disk is too small for the weights; make room, or set HF_HOME to a larger one")
     if (complete := plan.belief.complete.mid) < LEAST_COMPLETE:
-        bound = max(max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in plan.outline.domains)
+        bound = max(
+            max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in plan.outline.domains
+        )
         yield tr(
-            "warning  {cut:.0%} of the answers are likely to be cut at {bound:,} tokens, and are lost; raise --max-tokens",
+            "warning  {cut:.0%} of the answers are likely to be cut at {bound:,} tokens, and are lost; raise"
+            " --max-tokens",
             cut=1 - complete,
             bound=bound,
         )
@@ -124,10 +157,22 @@ def _forbidden(plan: Plan) -> Iterator[str]:
 
 
 def _rows(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
-    head = [tr("domain"), tr("problems"), tr("samples"), tr("dropped"), tr("SFT train"), tr("SFT test"), tr("pairs")]
+    head = [
+        tr("domain"),
+        tr("problems"),
+        tr("samples"),
+        tr("dropped"),
+        tr("SFT train"),
+        tr("SFT test"),
+        tr("pairs"),
+    ]
     rl = plan.outline.rl
     rows = [
-        [row.domain, count(row.problems), *(span(one, count) for one in (row.samples, row.dropped, row.train, row.test, row.pairs))]
+        [
+            row.domain,
+            count(row.problems),
+            *(span(one, count) for one in (row.samples, row.dropped, row.train, row.test, row.pairs)),
+        ]
         + ([span(row.rl, count)] if row.rl else [])
         for row in plan.rows
     ]
@@ -136,14 +181,24 @@ def _rows(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
 
 def _stages(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     head = [tr("stage"), tr("requests"), tr("prompt tokens"), tr("tokens"), tr("model")]
-    rows = [[load.stage, *(span(one, million) for one in (load.requests, load.prompt, load.tokens)), load.source] for load in plan.loads]
+    rows = [
+        [load.stage, *(span(one, million) for one in (load.requests, load.prompt, load.tokens)), load.source]
+        for load in plan.loads
+    ]
     return tr("Requests"), head, rows, (1, 2, 3)
 
 
 def _done(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     head = [tr("domain"), tr("stage"), tr("rows there"), tr("kept"), tr("asked all the same"), tr("why")]
     rows = [
-        [one.domain, one.stage, count(one.rows), count(one.kept), count(one.asked), _why(one.why, one.under_way)]
+        [
+            one.domain,
+            one.stage,
+            count(one.rows),
+            count(one.kept),
+            count(one.asked),
+            _why(one.why, one.under_way),
+        ]
         for one in plan.reuse.stages
     ]
     return tr("Done already in {folder}", folder=plan.out), head, rows, (2, 3, 4)
@@ -151,18 +206,34 @@ def _done(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
 
 def _why(why: str, under_way: int) -> str:
     return "; ".join(
-        one for one in (why, tr("{count:,} requests of unfinished shards are kept, too", count=under_way) if under_way else "") if one
+        one
+        for one in (
+            why,
+            tr("{count:,} requests of unfinished shards are kept, too", count=under_way) if under_way else "",
+        )
+        if one
     )
 
 
 def _models(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     head = [tr("model"), tr("GPU"), tr("GPUs"), tr("max sequences"), tr("parallelism")]
     rows = [
-        [fit.source, machine.gpu.name, str(machine.count), str(fit.sequences) if fit.sequences else tr("none"), translated(fit.why)]
+        [
+            fit.source,
+            machine.gpu.name,
+            str(machine.count),
+            str(fit.sequences) if fit.sequences else tr("none"),
+            translated(fit.why),
+        ]
         for machine in plan.machines
         for fit in machine.fits
     ]
-    return tr("Memory (max sequences: full-length sequences at once; {few} are comfortable)", few=32), head, rows, (2, 3)
+    return (
+        tr("Memory (max sequences: full-length sequences at once; {few} are comfortable)", few=32),
+        head,
+        rows,
+        (2, 3),
+    )
 
 
 def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
@@ -179,7 +250,8 @@ def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
         if machine.hours is not None and machine.dollars is not None and machine.bare is not None
     ]
     title = tr(
-        "Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth; compute-bound minimum: at 100 %)"
+        "Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth;"
+        " compute-bound minimum: at 100 %)"
     )
     return title, head, rows, (1, 2, 3, 4)
 
@@ -188,7 +260,12 @@ def _duties(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     head = [tr("model"), tr("part"), tr("licence"), tr("what travels with the outputs")]
     unknown = tr("not known; see --model-license")
     rows = [
-        [one.title, ", ".join(map(translated, one.roles)), translated(one.licence or unknown), translated(one.duty or "")]
+        [
+            one.title,
+            ", ".join(map(translated, one.roles)),
+            translated(one.licence or unknown),
+            translated(one.duty or ""),
+        ]
         for one in plan.duties
     ]
     return tr("Licences"), head, rows, ()
@@ -196,4 +273,8 @@ def _duties(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
 
 def _best(machines: Sequence[Machine]) -> Machine | None:
     """The machine with the fewest hours of those on which it all fits."""
-    return min((one for one in machines if one.hours is not None), key=lambda one: one.hours.mid if one.hours else 0.0, default=None)
+    return min(
+        (one for one in machines if one.hours is not None),
+        key=lambda one: one.hours.mid if one.hours else 0.0,
+        default=None,
+    )

@@ -1,4 +1,8 @@
-"""What the options of a build come to for a plan: its outline, and all that lengths, yields and kept rows hang on. Not here: numbers."""
+"""What the options of a build come to for a plan: its outline, and all that lengths, yields and kept rows
+hang on.
+
+Not here: numbers.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,8 @@ _TELLING = (
 
 
 def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
-    """The outline of the build that the options describe. roles: which model has which part, as the user named it.
+    """The outline of the build that the options describe. roles: which model has which part, as the user
+    named it.
 
     Raises BadInput for a share of tests that is none.
     """
@@ -38,7 +43,9 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
 
 
 def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
-    """The options that lengths and yields hang on, as plain values; two builds for which they are equal have the same."""
+    """The options that lengths and yields hang on, as plain values; two builds for which they are equal have
+    the same.
+    """
     return {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _TELLING}}
 
 
@@ -49,4 +56,8 @@ def out_of(options: argparse.Namespace, outline: Outline, named: str) -> Path:
 
 def build_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
     """What tells one build of a folder from another: all that `said_of` names, with counts and candidates."""
-    return {**said_of(options, outline), "k": outline.k, "counts": {domain.key: domain.count for domain in outline.domains}}
+    return {
+        **said_of(options, outline),
+        "k": outline.k,
+        "counts": {domain.key: domain.count for domain in outline.domains},
+    }

@@ -1,4 +1,7 @@
-"""Numbers of a plan in a few letters: ranges, durations, sizes. Not here: sentences."""
+"""Numbers of a plan in a few letters: ranges, durations, sizes.
+
+Not here: sentences.
+"""
 
 from __future__ import annotations
 

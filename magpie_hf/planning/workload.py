@@ -1,4 +1,7 @@
-"""How much there is to do: rows by domain, requests and tokens by stage. Not here: how long it takes."""
+"""How much there is to do: rows by domain, requests and tokens by stage.
+
+Not here: how long it takes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from magpie_hf.planning.outline import SAMPLING, Outline
 
 @dataclass(frozen=True)
 class Rows:
-    """What will come of a domain: samples, those that are dropped, problems, rows to train on and held-out ones, pairs, RL problems."""
+    """What will come of a domain: samples, those that are dropped, problems, rows to train on and held-out
+    ones, pairs, RL problems.
+    """
 
     domain: str
     problems: int
@@ -73,4 +78,6 @@ def _means(belief: Belief, stage: str, at: int) -> tuple[float, float]:
     example = belief.examples[at][stage]
     if not example:  # a measurement asked nothing of the kind
         return 0.0, 0.0
-    return sum(one.prompt for one in example) / len(example), sum(one.tokens for one in example) / len(example)
+    return sum(one.prompt for one in example) / len(example), sum(one.tokens for one in example) / len(
+        example
+    )

@@ -1,4 +1,7 @@
-"""Which problems are held out for tests: by the problem alone, so that it never changes sides. Not here: the splits."""
+"""Which problems are held out for tests: by the problem alone, so that it never changes sides.
+
+Not here: the splits.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ _SEEDS = 1 << 48  # how many values `seed_of` has
 class HeldOut:
     """A share of the problems, chosen by a hash of each one's normal form and by a seed of its own.
 
-    So a problem stays where it is when a count is raised, in another build, and beside other problems; datasets with one seed can be
-    mixed without training on what another of them tests. The share is met on average: of few problems, none may be held out.
+    So a problem stays where it is when a count is raised, in another build, and beside other problems;
+    datasets with one seed can be mixed without training on what another of them tests. The share is met on
+    average: of few problems, none may be held out.
     """
 
     share: float = 0.05
@@ -22,7 +26,10 @@ class HeldOut:
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
-            raise BadInput(f"the share of the test splits is {self.share}; give one from 0 (no test splits) to below 1, such as 0.05")
+            raise BadInput(
+                f"the share of the test splits is {self.share}; give one from 0 (no test splits) to below 1,"
+                " such as 0.05"
+            )
         object.__setattr__(self, "share", float(self.share))
 
     def __contains__(self, normal_hash: int) -> bool:

@@ -1,4 +1,7 @@
-"""The scales by which a tagger labels problems: each value with what it means. Not here: who asks, and what is made of it."""
+"""The scales by which a tagger labels problems: each value with what it means.
+
+Not here: who asks, and what is made of it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ QUALITY: dict[str, str] = {
     "poor": "important parts are missing, wrong or muddled",
     "average": "can be understood, but is loosely worded or leaves details open",
     "good": "clear and complete, with small flaws at most",
-    "excellent": "clear, complete and precise: every symbol is defined and it is plain what is to be found or shown",
+    "excellent": (
+        "clear, complete and precise: every symbol is defined and it is plain what is to be found or shown"
+    ),
 }
 DIFFICULTY: dict[str, str] = {
     "very easy": "one step of school arithmetic",
@@ -20,7 +25,10 @@ DIFFICULTY: dict[str, str] = {
 SOLVABILITY: dict[str, str] = {
     "not_a_problem": "nothing is asked: a statement, a conversation, or a solution",
     "contradictory": "what is given excludes itself, or what is to be shown is false",
-    "underdetermined": "something that is needed is missing (a number, a figure, a definition), so there is no definite answer",
+    "underdetermined": (
+        "something that is needed is missing (a number, a figure, a definition), so there is no definite"
+        " answer"
+    ),
     "solvable": "what is given settles the answer, or what is to be shown can be proved",
 }
 CATEGORY: dict[str, str] = {

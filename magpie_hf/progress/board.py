@@ -1,4 +1,7 @@
-"""Board: how a build stands, folded from its events. Not here: how that is shown."""
+"""Board: how a build stands, folded from its events.
+
+Not here: how that is shown.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,9 @@ class Board:
     @property
     def stages(self) -> list[str]:
         """The stages in the order of the pipeline."""
-        return list(dict.fromkeys(stage for one in self.domains.values() for stage in (*one.samples, *one.answers)))
+        return list(
+            dict.fromkeys(stage for one in self.domains.values() for stage in (*one.samples, *one.answers))
+        )
 
     @property
     def accepted(self) -> int:
@@ -82,7 +87,9 @@ class Board:
         return self.accepted_of(domain) >= self.domains[domain].target
 
     def needed(self, domain: str) -> int | None:
-        """The samples that the domain needs in all: known once it is full, and before by its yield so far; None before the first problem."""
+        """The samples that the domain needs in all: known once it is full, and before by its yield so far;
+        None before the first problem.
+        """
         moved = self.selection.get(domain)
         if moved is None or not moved.accepted:
             return None
@@ -97,10 +104,15 @@ class Board:
 
     def is_finished(self, stage: str) -> bool:
         """Whether a stage has nothing left to do."""
-        return all(self.is_full(domain) and self.done(stage, domain) == self.needed(domain) for domain in self.domains)
+        return all(
+            self.is_full(domain) and self.done(stage, domain) == self.needed(domain)
+            for domain in self.domains
+        )
 
     def left(self, now: float) -> float | None:
-        """Seconds until the end, by the measured seconds a row; None while a stage that has rows to make has made none, or is not begun."""
+        """Seconds until the end, by the measured seconds a row; None while a stage that has rows to make has
+        made none, or is not begun.
+        """
         work = 0.0
         for stage in self.stages:
             for domain in self.domains:

@@ -1,4 +1,7 @@
-"""What happens in a build, as values that whoever watches it gets. Not here: who tells, and what is shown."""
+"""What happens in a build, as values that whoever watches it gets.
+
+Not here: who tells, and what is shown.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ class Found:
 
 @dataclass(frozen=True)
 class DomainPlanned:
-    """A domain: accepted problems that it is to have, its stages before (`samples`) and after the filtering, in order, and what was found."""
+    """A domain: accepted problems that it is to have, its stages before (`samples`) and after the filtering,
+    in order, and what was found.
+    """
 
     domain: str
     target: int
@@ -38,7 +43,9 @@ class Planned:
 
 @dataclass(frozen=True)
 class ShardFinished:
-    """Rows of one stage were made, and are safe. seconds: with those that it waited for the engine; reasons: what went wrong, by count."""
+    """Rows of one stage were made, and are safe. seconds: with those that it waited for the engine; reasons:
+    what went wrong, by count.
+    """
 
     domain: str
     stage: str
@@ -50,7 +57,9 @@ class ShardFinished:
 
 @dataclass(frozen=True)
 class SelectionMoved:
-    """Samples of a domain were filtered: how many in all, how many problems it has, and why others were dropped, by count."""
+    """Samples of a domain were filtered: how many in all, how many problems it has, and why others were
+    dropped, by count.
+    """
 
     domain: str
     filtered: int
@@ -75,8 +84,10 @@ class EngineClosed:
 
 @dataclass(frozen=True)
 class Speed:
-    """Completion tokens a second of an engine that is at work: in the last minute, on average in this build, and the most that it ever
-    kept up in this folder (over at least half a minute). running: requests in flight. None: not known yet."""
+    """Completion tokens a second of an engine that is at work: in the last minute, on average in this build,
+    and the most that it ever kept up in this folder (over at least half a minute). running: requests in
+    flight. None: not known yet.
+    """
 
     engine: str
     running: int
@@ -121,4 +132,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return {one.name: _plain(getattr(value, one.name)) for one in fields(value)} if hasattr(value, "__dataclass_fields__") else value
+    return (
+        {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+        if hasattr(value, "__dataclass_fields__")
+        else value
+    )

@@ -1,4 +1,7 @@
-"""Views of a build that are made of lines: plain ones for people, JSON for machines, and almost none. Not here: the live one."""
+"""Views of a build that are made of lines: plain ones for people, JSON for machines, and almost none.
+
+Not here: the live one.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,17 @@ from typing import Protocol, TextIO
 
 from magpie_hf.progress import words
 from magpie_hf.progress.board import Board
-from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Planned, Said, SelectionMoved, ShardFinished, as_json
+from magpie_hf.progress.events import (
+    Ended,
+    EngineClosed,
+    EngineOpened,
+    Event,
+    Planned,
+    Said,
+    SelectionMoved,
+    ShardFinished,
+    as_json,
+)
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import unheard
 
@@ -16,14 +29,18 @@ EVERY_SECONDS = 30.0
 
 
 class View(Protocol):
-    """What shows a build. `take` is called in any thread, and by one at a time but for notes of warnings; `close` is called once."""
+    """What shows a build. `take` is called in any thread, and by one at a time but for notes of warnings;
+    `close` is called once.
+    """
 
     def take(self, event: Event) -> None: ...
     def close(self) -> None: ...
 
 
 class Lines:
-    """Lines on a stream. One whose reader has left swallows the rest: a build is not given up because nobody looks any more."""
+    """Lines on a stream. One whose reader has left swallows the rest: a build is not given up because nobody
+    looks any more.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -48,7 +65,9 @@ class Quiet:
 
 
 class Json:
-    """Every event as a JSON object on a line of its own, with the time it was told: `at`, in seconds since 1970."""
+    """Every event as a JSON object on a line of its own, with the time it was told: `at`, in seconds since
+    1970.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = Lines(out)
@@ -61,7 +80,9 @@ class Json:
 
 
 class Plain:
-    """What is said, what engines do, each selection and each stage that is finished, and every half minute how the build stands."""
+    """What is said, what engines do, each selection and each stage that is finished, and every half minute
+    how the build stands.
+    """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, err_lines = Lines(out), Lines(err)
@@ -81,7 +102,11 @@ class Plain:
             self._begin(event)
         elif isinstance(event, SelectionMoved | ShardFinished):
             self._tell_what_is_over()
-        if self._board.domains and time.monotonic() - self._last >= EVERY_SECONDS and not isinstance(event, Ended):
+        if (
+            self._board.domains
+            and time.monotonic() - self._last >= EVERY_SECONDS
+            and not isinstance(event, Ended)
+        ):
             self._tell(self._state())
 
     def close(self) -> None:
@@ -97,7 +122,11 @@ class Plain:
         for domain, one in board.selection.items():
             if board.is_full(domain) and domain not in self._full:
                 self._full.add(domain)
-                said = tr("{accepted:,} problems of {filtered:,} samples", accepted=one.accepted, filtered=one.filtered)
+                said = tr(
+                    "{accepted:,} problems of {filtered:,} samples",
+                    accepted=one.accepted,
+                    filtered=one.filtered,
+                )
                 self._tell(f"{domain}: {said}")
         if len(self._full) < len(board.domains):
             return
@@ -109,11 +138,20 @@ class Plain:
 
     def _state(self) -> str:
         board = self._board
-        accepted = tr("{accepted:,} of {target:,} problems accepted", accepted=board.accepted, target=board.target)
+        accepted = tr(
+            "{accepted:,} of {target:,} problems accepted", accepted=board.accepted, target=board.target
+        )
         left = tr("{left} left", left=words.duration(board.left(time.monotonic())))
         return "; ".join(
             part
-            for part in (accepted, words.speeds(board), words.in_flight(board), left, words.reasons(board), words.restarts(board))
+            for part in (
+                accepted,
+                words.speeds(board),
+                words.in_flight(board),
+                left,
+                words.reasons(board),
+                words.restarts(board),
+            )
             if part
         )
 

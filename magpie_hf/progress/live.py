@@ -1,4 +1,7 @@
-"""Live: a build on a terminal, sampled again twice a second. Not here: how it stands, and what others show."""
+"""Live: a build on a terminal, sampled again twice a second.
+
+Not here: how it stands, and what others show.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,19 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-LABEL, EXACT, SHORT = 14, 15, 11  # columns of a stage's name, of a cell with whole numbers, and of one with short ones
+LABEL, EXACT, SHORT = (
+    14,
+    15,
+    11,
+)  # columns of a stage's name, of a cell with whole numbers, and of one with short ones
 BAR = "█", "░"
 SHOW_CURSOR = b"\x1b[?25h"
 CLOSE_SECONDS = 1.0
 
 
 class Live:
-    """Stages by domains with the rows that are done and needed, and below that speed, time left and reasons. What is said stands above.
+    """Stages by domains with the rows that are done and needed, and below that speed, time left and reasons.
+    What is said stands above.
 
     out: where notes go that are no warnings, if not to the terminal, too.
     """
@@ -37,7 +45,9 @@ class Live:
         self._stream = stream
         self._out = None if out is stream else Lines(out)
         self._board = Board()
-        self._folding = threading.Lock()  # of the board; never held while something is sampled, as the sampling takes it
+        self._folding = (
+            threading.Lock()
+        )  # of the board; never held while something is sampled, as the sampling takes it
         self._closed = False
         self._console = console(stream)
         self._fit()
@@ -71,10 +81,14 @@ class Live:
         if self._out is not None and said.kind in ("note", "result"):
             self._out.put(said.line)
         else:
-            self._console.print(said.line, style={"warning": "yellow", "error": "red"}.get(said.kind), soft_wrap=True)
+            self._console.print(
+                said.line, style={"warning": "yellow", "error": "red"}.get(said.kind), soft_wrap=True
+            )
 
     def close(self) -> None:
-        """Leave the last picture, and the terminal as it was. In a thread: a signal's handler calls it, whatever lock its thread holds."""
+        """Leave the last picture, and the terminal as it was. In a thread: a signal's handler calls it,
+        whatever lock its thread holds.
+        """
         self._closed = True
         stopping = threading.Thread(target=self._live.stop, daemon=True)
         stopping.start()
@@ -84,7 +98,9 @@ class Live:
                 os.write(self._stream.fileno(), SHOW_CURSOR)
 
     def _fit(self) -> None:
-        """Take on the size of the terminal, which rich would look for where the log lies now; some say that they have none."""
+        """Take on the size of the terminal, which rich would look for where the log lies now; some say that
+        they have none.
+        """
         with contextlib.suppress(OSError):
             columns, lines = os.get_terminal_size(self._stream.fileno())
             self._console.size = columns or self._console.width, lines or self._console.height
@@ -95,7 +111,13 @@ class Live:
         self._fit()
         with self._folding:
             board, width = self._board, self._console.width
-            lines = (self._first(), words.speeds(board), words.in_flight(board), words.reasons(board), words.restarts(board))
+            lines = (
+                self._first(),
+                words.speeds(board),
+                words.in_flight(board),
+                words.reasons(board),
+                words.restarts(board),
+            )
             wide = LABEL + SHORT * len(board.domains) <= width
             return Group(_by_domain(board, width) if wide else _in_all(board), *filter(None, lines))
 
@@ -104,14 +126,18 @@ class Live:
         elapsed = words.duration(now - self._board.began)
         if self._board.ended:
             return tr("{elapsed} elapsed", elapsed=elapsed)
-        return tr("{elapsed} elapsed, {left} left", elapsed=elapsed, left=words.duration(self._board.left(now)))
+        return tr(
+            "{elapsed} elapsed, {left} left", elapsed=elapsed, left=words.duration(self._board.left(now))
+        )
 
 
 def _by_domain(board: Board, width: int) -> Table:
     exact = LABEL + EXACT * len(board.domains) <= width
     table = _table([domain.replace("_", "_\n") for domain in board.domains])
     for stage in board.stages:
-        table.add_row(stage, *(_cell(board.done(stage, one), board.needed(one), exact) for one in board.domains))
+        table.add_row(
+            stage, *(_cell(board.done(stage, one), board.needed(one), exact) for one in board.domains)
+        )
     goals = [(board.accepted_of(one), board.domains[one].target) for one in board.domains]
     table.add_row(tr("accepted"), *(_cell(*goal, exact) for goal in goals), style="bold")
     table.add_row("", *(_bar(*goal, (EXACT if exact else SHORT) - 2) for goal in goals), style="green")

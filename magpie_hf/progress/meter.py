@@ -1,4 +1,7 @@
-"""Meter: what one engine does, in intervals, each request's tokens spread over its life. Not here: when an interval ends, and files."""
+"""Meter: what one engine does, in intervals, each request's tokens spread over its life.
+
+Not here: when an interval ends, and files.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ LONGEST = 1_000  # intervals back to which a request's tokens are spread
 class Interval:
     """What an engine did in some seconds, up to `end` (of `time.monotonic()`).
 
-    running: mean requests in flight; requests: finished ones, with their prompt tokens; tokens: completion tokens of these that are
-    this interval's, by their lives; earlier: those of the interval before, of the one before that, and so on.
+    running: mean requests in flight; requests: finished ones, with their prompt tokens; tokens: completion
+    tokens of these that are this interval's, by their lives; earlier: those of the interval before, of the
+    one before that, and so on.
     """
 
     end: float
@@ -34,7 +38,9 @@ class Meter:
         self.tokens = 0  # of all requests that are finished
         self._lock = threading.Lock()
         self._begin = self._touched = 0.0
-        self._begins: deque[float] = deque(maxlen=LONGEST)  # begins of the intervals before this one, without a gap
+        self._begins: deque[float] = deque(
+            maxlen=LONGEST
+        )  # begins of the intervals before this one, without a gap
         self._clear()
 
     def start(self, at: float, requests: int) -> None:
@@ -71,7 +77,15 @@ class Meter:
                 return None
             self._pass(now if self.running else self._touched)
             end, seconds = self._touched, max(self._touched - self._begin, 0.001)
-            made = Interval(end, seconds, self._area / seconds, self._requests, self._prompt_tokens, self._parts[0], tuple(self._parts[1:]))
+            made = Interval(
+                end,
+                seconds,
+                self._area / seconds,
+                self._requests,
+                self._prompt_tokens,
+                self._parts[0],
+                tuple(self._parts[1:]),
+            )
             if self.running:
                 self._begins.append(self._begin)
             else:

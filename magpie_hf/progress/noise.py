@@ -1,6 +1,9 @@
-"""Noise: what libraries and child processes write to stdout and stderr goes to a log for a while. Not here: what is shown meanwhile.
+"""Noise: what libraries and child processes write to stdout and stderr goes to a log for a while.
 
-The file descriptors 1 and 2 lead to the log, so that C code and processes are caught, too; what is to be seen goes where they led before.
+Not here: what is shown meanwhile.
+
+The file descriptors 1 and 2 lead to the log, so that C code and processes are caught, too; what is to be seen
+goes where they led before.
 """
 
 from __future__ import annotations
@@ -16,12 +19,16 @@ from pathlib import Path
 from typing import TextIO
 
 NAME = "log.txt"
-LONGEST, KEPT = 20_000_000, 10_000_000  # bytes of a log at which its beginning is cut off, and what is kept then
+LONGEST, KEPT = (
+    20_000_000,
+    10_000_000,
+)  # bytes of a log at which its beginning is cut off, and what is kept then
 LEVEL = "VLLM_LOGGING_LEVEL"
 
 
 class Log:
-    """Where noise goes: at first to a file without a name, since a build's folder may not be written before it is the build's.
+    """Where noise goes: at first to a file without a name, since a build's folder may not be written before
+    it is the build's.
 
     out, err: the streams that lead to where stdout and stderr led before.
     """
@@ -72,7 +79,9 @@ def caught() -> Iterator[Log]:
     saved = {number: os.dup(number) for number in (1, 2)}
     level = os.environ.get(LEVEL)
     os.environ.setdefault(LEVEL, "INFO")
-    log = Log(*(_leading(stream, number, saved[number]) for number, stream in ((1, sys.stdout), (2, sys.stderr))))
+    log = Log(
+        *(_leading(stream, number, saved[number]) for number, stream in ((1, sys.stdout), (2, sys.stderr)))
+    )
     try:
         yield log
     finally:
@@ -88,7 +97,9 @@ def caught() -> Iterator[Log]:
 
 
 def _leading(stream: TextIO, number: int, saved: int) -> TextIO:
-    """A stream to where this one leads now: itself, where it is not the one of this number, but a program's that has put its own there."""
+    """A stream to where this one leads now: itself, where it is not the one of this number, but a program's
+    that has put its own there.
+    """
     try:
         stream.flush()
         if stream.fileno() != number:

@@ -1,4 +1,7 @@
-"""Broadcast: hands what happens in a build to whoever observes it, one event at a time. Not here: the events."""
+"""Broadcast: hands what happens in a build to whoever observes it, one event at a time.
+
+Not here: the events.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ Observer = Callable[[Event], None]
 class Broadcast:
     """Hands each event to `observer`, and to `say` the lines that some of them come to.
 
-    Called in any thread of the build's. What `observer` raises is said, and it hears no more: no view is worth a build. `say` raises where it
-    is called, once the work that it speaks of is safe.
+    Called in any thread of the build's. What `observer` raises is said, and it hears no more: no view is
+    worth a build. `say` raises where it is called, once the work that it speaks of is safe.
     """
 
     def __init__(self, say: Callable[[str], None], observer: Observer | None) -> None:
@@ -33,7 +36,12 @@ class Broadcast:
                     self._observer = None
                     LOG.warning("what observes this build failed, and hears no more of it", exc_info=True)
             if isinstance(event, ShardFinished):
-                values = {"domain": event.domain, "label": event.stage, "rows": event.rows, "seconds": event.seconds}
+                values = {
+                    "domain": event.domain,
+                    "label": event.stage,
+                    "rows": event.rows,
+                    "seconds": event.seconds,
+                }
                 self._say(tr("{domain:<14} {label:<11} {rows:>7,} rows {seconds:9.1f} s", **values))
             elif isinstance(event, Said):
                 self._say(event.line)

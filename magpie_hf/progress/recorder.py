@@ -1,4 +1,6 @@
-"""The recording of a build: its engines are measured while it runs, which goes into run/speed.jsonl, and to whoever watches."""
+"""The recording of a build: its engines are measured while it runs, which goes into run/speed.jsonl, and to
+whoever watches.
+"""
 
 from __future__ import annotations
 
@@ -56,8 +58,12 @@ class Recorder:
         if engine in self._meters:
             self._meters[engine].start(at, requests)
 
-    def ended(self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int) -> None:
-        if engine in self._meters and began >= self._began:  # else of another build with this engine, whose beginning nobody here saw
+    def ended(
+        self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
+    ) -> None:
+        if (
+            engine in self._meters and began >= self._began
+        ):  # else of another build with this engine, whose beginning nobody here saw
             self._meters[engine].end(began, at, requests, prompt_tokens, tokens)
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
@@ -97,7 +103,9 @@ class _Rate:
     """How fast an engine is, from a look a tick while it is at work."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque(maxlen=NOW_TICKS)  # seconds at work so far, and tokens by then
+        self._seen: deque[tuple[float, int]] = deque(
+            maxlen=NOW_TICKS
+        )  # seconds at work so far, and tokens by then
         self._busy, self._last = 0.0, 0.0
 
     def speed(self, engine: str, meter: Meter, now: float, record: float | None) -> Speed:
@@ -143,8 +151,12 @@ def recording(folder: Path, engines: Iterable[str], notify: Callable[[Event], No
 
 
 def stop(seconds: float = 1.0) -> None:
-    """Record that all builds of this process stop. For the moment before it ends: in a thread, as this one may hold any lock."""
-    stopping = [threading.Thread(target=recorder.end, args=("stopped", None), daemon=True) for recorder in _recording]
+    """Record that all builds of this process stop. For the moment before it ends: in a thread, as this one
+    may hold any lock.
+    """
+    stopping = [
+        threading.Thread(target=recorder.end, args=("stopped", None), daemon=True) for recorder in _recording
+    ]
     for recorder in _recording:
         recorder.rest()
     for one in stopping:

@@ -1,9 +1,12 @@
-"""run/speed.jsonl: when engines were opened and how fast they were, a JSON object a line. Not here: the measuring.
+"""run/speed.jsonl: when engines were opened and how fast they were, a JSON object a line.
 
-Lines are appended at once, by one build after the other, and each survives the process. Events and their fields (`at`: seconds since 1970):
-opened (engine, seconds of loading, restart), interval (engine, seconds, mean requests `running`, and of those that finished in it
-`requests`, `prompt_tokens` and `tokens`), closed (engine), build (what: began, finished or stopped; seconds since it began).
-A request's tokens are known when it ends, and belong to its whole life: in the file, what belongs to intervals before the line's stands in
+Not here: the measuring.
+
+Lines are appended at once, by one build after the other, and each survives the process. Events and their
+fields (`at`: seconds since 1970): opened (engine, seconds of loading, restart), interval (engine, seconds,
+mean requests `running`, and of those that finished in it `requests`, `prompt_tokens` and `tokens`), closed
+(engine), build (what: began, finished or stopped; seconds since it began). A request's tokens are known when
+it ends, and belong to its whole life: in the file, what belongs to intervals before the line's stands in
 `earlier`, the latest first. `read` gives it to them.
 """
 
@@ -32,7 +35,9 @@ _FIELDS = {
 
 
 class SpeedFile:
-    """The file of a build, in its folder `run/`. Where it cannot be written any more, that is said, and the build goes on."""
+    """The file of a build, in its folder `run/`. Where it cannot be written any more, that is said, and the
+    build goes on.
+    """
 
     def __init__(self, run: Path) -> None:
         self._broken = False
@@ -45,7 +50,12 @@ class SpeedFile:
         self._write("opened", time.time(), engine=engine, seconds=round(seconds, 3), restart=restart)
 
     def interval(self, engine: str, made: Interval) -> None:
-        values = {"running": round(made.running, 2), "requests": made.requests, "prompt_tokens": made.prompt_tokens, "tokens": made.tokens}
+        values = {
+            "running": round(made.running, 2),
+            "requests": made.requests,
+            "prompt_tokens": made.prompt_tokens,
+            "tokens": made.tokens,
+        }
         earlier = {"earlier": made.earlier} if made.earlier else {}
         at = time.time() - (time.monotonic() - made.end)
         self._write("interval", at, engine=engine, seconds=round(made.seconds, 3), **values, **earlier)
@@ -66,11 +76,17 @@ class SpeedFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self._broken = True
-            LOG.warning("%s cannot be written (%s), so the rest of this build's speed is not kept", NAME, error.strerror)
+            LOG.warning(
+                "%s cannot be written (%s), so the rest of this build's speed is not kept",
+                NAME,
+                error.strerror,
+            )
 
 
 def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
-    """The most completion tokens a second that an engine kept up over `SUSTAINED_SECONDS` without a pause; None: it never ran so long."""
+    """The most completion tokens a second that an engine kept up over `SUSTAINED_SECONDS` without a pause;
+    None: it never ran so long.
+    """
     rates = []
     mine = [event for event in events if event["event"] == "interval" and event["engine"] == engine]
     for first in range(len(mine)):
@@ -86,8 +102,9 @@ def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The events of all builds in a build's folder, in order; none where there is no file. Torn lines, and such as no build writes, are
-    passed over."""
+    """The events of all builds in a build's folder, in order; none where there is no file. Torn lines, and
+    such as no build writes, are passed over.
+    """
     file = folder / "run" / NAME
     events: list[dict[str, Any]] = []
     intervals: dict[str, list[dict[str, Any]]] = {}

@@ -1,4 +1,7 @@
-"""How a build stands, in words that the views share. Not here: what is shown when."""
+"""How a build stands, in words that the views share.
+
+Not here: what is shown when.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,11 @@ def count(number: int) -> str:
 
 def speeds(board: Board) -> str:
     """Tokens a second: now, on average, and against the best that was ever kept up here."""
-    now, average, best = (None, None, None) if board.speed is None else (board.speed.now, board.speed.average, board.speed.best)
+    now, average, best = (
+        (None, None, None)
+        if board.speed is None
+        else (board.speed.now, board.speed.average, board.speed.best)
+    )
     said = tr("{now} tokens/s now, {average} on average", now=_rate(now), average=_rate(average))
     if best is None:
         return said

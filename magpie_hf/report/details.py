@@ -1,4 +1,7 @@
-"""All that a report tells of one row, in blocks of rows. Not here: what the list shows of it, and its problem."""
+"""All that a report tells of one row, in blocks of rows.
+
+Not here: what the list shows of it, and its problem.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,15 @@ ROWS_A_BLOCK = 48  # a few milliseconds to unpack, where one of them is opened
 _LONG = ("thinking", "text", "raw")
 _PROBLEM = tuple(column for column in CANDIDATES if column != "problem")
 _SOLVED = ("id", "solution", "answer", "solution_agrees", "solution_tokens", "generation")
-_SAMPLE = ("problem", "raw_instruction", "near_duplicate", "contaminated_by", "language", "tags", "raw_finish_reason")
+_SAMPLE = (
+    "problem",
+    "raw_instruction",
+    "near_duplicate",
+    "contaminated_by",
+    "language",
+    "tags",
+    "raw_finish_reason",
+)
 
 
 def details(source: Source, room: Room) -> Iterator[bytes]:
@@ -30,7 +41,9 @@ def details(source: Source, room: Room) -> Iterator[bytes]:
 
 
 def weight_of(problems: int, samples: int) -> float:
-    """The weight of rows in a `Room`: a dropped sample's text stands in the list, so next to nothing is left to tell of it."""
+    """The weight of rows in a `Room`: a dropped sample's text stands in the list, so next to nothing is left
+    to tell of it.
+    """
     return problems + samples / 50
 
 
@@ -46,11 +59,15 @@ def _told(source: Source) -> Iterator[Row]:
 
 def _problem(row: Row, solved: Row | None) -> Row:
     told = row | {"candidates": [_candidate(one) for one in row["candidates"]]}
-    return told | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"]) if solved else told
+    return (
+        told | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"]) if solved else told
+    )
 
 
 def _candidate(one: Mapping[str, Any]) -> Row:
-    return {name: value for name, value in one.items() if name != "response" and value is not None} | _spoken(one["response"])
+    return {name: value for name, value in one.items() if name != "response" and value is not None} | _spoken(
+        one["response"]
+    )
 
 
 def _spoken(text: str | None) -> Row:

@@ -1,4 +1,7 @@
-"""What the list of a report shows of each row, a column at a time, and the problems that it searches. Not here: all that a row holds."""
+"""What the list of a report shows of each row, a column at a time, and the problems that it searches.
+
+Not here: all that a row holds.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,17 @@ _SAMPLE = ("id", "domain", "reason", "problem", "raw_instruction", "tags")
 
 
 class Listing:
-    """The rows of a build in the order in which all of a report speaks of them: problems first, then dropped samples.
+    """The rows of a build in the order in which all of a report speaks of them: problems first, then dropped
+    samples.
 
-    index: the columns of the list, compressed; a value that comes again and again is its number there. texts: the problems, in compressed
-    blocks of `TEXTS_A_BLOCK`. size: bytes of both.
+    index: the columns of the list, compressed; a value that comes again and again is its number there. texts:
+    the problems, in compressed blocks of `TEXTS_A_BLOCK`. size: bytes of both.
     """
 
     def __init__(self, source: Source) -> None:
-        columns: dict[str, list[Any]] = {name: [] for name in ("id", "first", "answer", "answered", *_NUMBERS, *_CODED)}
+        columns: dict[str, list[Any]] = {
+            name: [] for name in ("id", "first", "answer", "answered", *_NUMBERS, *_CODED)
+        }
         values: dict[str, dict[str, int]] = {name: {} for name in _CODED}
         self.texts: list[bytes] = []
         self.problems = 0

@@ -1,4 +1,7 @@
-"""What a report counts and shows: the funnel, reasons and distributions, as the card counts them. Not here: how they are rendered."""
+"""What a report counts and shows: the funnel, reasons and distributions, as the card counts them.
+
+Not here: how they are rendered.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,15 @@ from magpie_hf.card.stats import Tally
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 
 BINS = 24
-_TENTHS = np.linspace(-0.05, 1.05, 12)  # about each tenth, as shares of few votes are fractions that fall between others' edges
-SCALES = {"difficulty": DIFFICULTIES, "quality": QUALITIES, "solvability": SOLVABILITIES, "category": CATEGORIES}
+_TENTHS = np.linspace(
+    -0.05, 1.05, 12
+)  # about each tenth, as shares of few votes are fractions that fall between others' edges
+SCALES = {
+    "difficulty": DIFFICULTIES,
+    "quality": QUALITIES,
+    "solvability": SOLVABILITIES,
+    "category": CATEGORIES,
+}
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]  # by series, by domain
 
@@ -49,7 +59,9 @@ def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
 
 
 def reasons(contents: Contents) -> list[dict[str, Any]]:
-    """Every reason for which something is left out, by the step at which it is, with its count by domain; the most frequent first."""
+    """Every reason for which something is left out, by the step at which it is, with its count by domain; the
+    most frequent first.
+    """
     numbers = contents.tallies
     steps = {
         "samples": {key: one.funnel.samples.dropped for key, one in numbers.items()},
@@ -59,12 +71,18 @@ def reasons(contents: Contents) -> list[dict[str, Any]]:
         "pairs": {key: one.pairs.lost for key, one in numbers.items()},
     }
     found = [
-        {"step": step, "reason": reason, "counts": {key: counts.get(reason, 0) for key, counts in by_domain.items()}}
+        {
+            "step": step,
+            "reason": reason,
+            "counts": {key: counts.get(reason, 0) for key, counts in by_domain.items()},
+        }
         for step, by_domain in steps.items()
         for reason in {reason: None for counts in by_domain.values() for reason in counts}
     ]
     order = list(steps)
-    return sorted(found, key=lambda one: (order.index(one["step"]), -sum(one["counts"].values()), one["reason"]))
+    return sorted(
+        found, key=lambda one: (order.index(one["step"]), -sum(one["counts"].values()), one["reason"])
+    )
 
 
 def charts(contents: Contents) -> list[dict[str, Any]]:
@@ -74,24 +92,46 @@ def charts(contents: Contents) -> list[dict[str, Any]]:
     def tokens(column: str, text: str) -> dict[str, list[float]]:
         return {
             domain: [
-                float(value) for side in ("train", "test") for value in lengths.get(domain, {}).get(f"{side}_{text}", {}).get(column, [])
+                float(value)
+                for side in ("train", "test")
+                for value in lengths.get(domain, {}).get(f"{side}_{text}", {}).get(column, [])
             ]
             for domain in seen
         }
 
-    score_gaps = {kind: {domain: one.score_gaps.get(kind, []) for domain, one in seen.items()} for kind in _kinds(contents)}
+    score_gaps = {
+        kind: {domain: one.score_gaps.get(kind, []) for domain, one in seen.items()}
+        for kind in _kinds(contents)
+    }
     sampled = [
         _histogram("problem_tokens", {"problem_tokens": tokens("problem_tokens", "sft")}, ratio=True),
         _histogram("solution_tokens", {"solution_tokens": tokens("solution_tokens", "sft")}, ratio=True),
-        _histogram("pair_tokens", {name: tokens(f"{name}_tokens", "prefs") for name in ("chosen", "rejected")}, ratio=True),
+        _histogram(
+            "pair_tokens",
+            {name: tokens(f"{name}_tokens", "prefs") for name in ("chosen", "rejected")},
+            ratio=True,
+        ),
         _histogram("scores", {"scores": {domain: one.scores for domain, one in seen.items()}}),
         _histogram("score_gaps", score_gaps),
-        _histogram("majority_share", {"majority_share": {domain: one.majority_shares for domain, one in seen.items()}}, edges=_TENTHS),
+        _histogram(
+            "majority_share",
+            {"majority_share": {domain: one.majority_shares for domain, one in seen.items()}},
+            edges=_TENTHS,
+        ),
     ]
-    scales = [_bars(label, scale, {domain: one.labels[label] for domain, one in seen.items()}) for label, scale in SCALES.items()]
+    scales = [
+        _bars(label, scale, {domain: one.labels[label] for domain, one in seen.items()})
+        for label, scale in SCALES.items()
+    ]
     spoken = {domain: tally.funnel.languages for domain, tally in contents.tallies.items()}
-    kinds = {domain: {kind: len(values) for kind, values in tally.pairs.score_gaps.items()} for domain, tally in contents.tallies.items()}
-    more = [_bars("language", _keys(spoken.values()), spoken), _bars("pair_kind", _keys(kinds.values()), kinds)]
+    kinds = {
+        domain: {kind: len(values) for kind, values in tally.pairs.score_gaps.items()}
+        for domain, tally in contents.tallies.items()
+    }
+    more = [
+        _bars("language", _keys(spoken.values()), spoken),
+        _bars("pair_kind", _keys(kinds.values()), kinds),
+    ]
     return [chart for chart in (*sampled, *scales, *more) if chart is not None]
 
 
@@ -103,8 +143,12 @@ def _keys(counted: Iterable[Mapping[str, int]]) -> list[str]:
     return sorted({key for counts in counted for key in counts})
 
 
-def _histogram(name: str, values: Values, ratio: bool = False, edges: np.ndarray | None = None) -> dict[str, Any] | None:
-    """Counts between edges and medians, by series and domain ("" for all). ratio: edges grow by a ratio, where the values spread."""
+def _histogram(
+    name: str, values: Values, ratio: bool = False, edges: np.ndarray | None = None
+) -> dict[str, Any] | None:
+    """Counts between edges and medians, by series and domain ("" for all). ratio: edges grow by a ratio,
+    where the values spread.
+    """
     every = [value for by_domain in values.values() for one in by_domain.values() for value in one]
     if not every:
         return None
@@ -112,7 +156,10 @@ def _histogram(name: str, values: Values, ratio: bool = False, edges: np.ndarray
     ratio = ratio and low >= 1 and high > 4 * low
     if edges is None:
         edges = _edges(low, high, ratio)
-    counts = {series: {domain: _counts(one, edges) for domain, one in by_domain.items()} for series, by_domain in values.items()}
+    counts = {
+        series: {domain: _counts(one, edges) for domain, one in by_domain.items()}
+        for series, by_domain in values.items()
+    }
     medians = {
         series: {
             "": _median(np.concatenate(list(map(np.asarray, by_domain.values())))),

@@ -1,4 +1,7 @@
-"""Texts and values as compressed blocks of a page, within a budget of bytes. Not here: which values."""
+"""Texts and values as compressed blocks of a page, within a budget of bytes.
+
+Not here: which values.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ import numpy as np
 Text = str | list[str | int]  # whole; or its beginning, how many characters are left out, and its end
 MOST = 100_000  # characters of any text: a browser takes a second to lay out a line of a million
 LEAST = 200  # characters to which a text is cut at the worst
-THINKING = 4  # how much less room a text of thinking gets than an answer: one reads the end of it, if anything
+THINKING = (
+    4  # how much less room a text of thinking gets than an answer: one reads the end of it, if anything
+)
 
 
 def cut(text: str | None, most: int) -> Text | None:
@@ -26,7 +31,9 @@ def cut(text: str | None, most: int) -> Text | None:
 
 def deflated(value: Any) -> bytes:
     """JSON, compressed. Lone surrogates pass, and a browser shows them as what they are: no character."""
-    return zlib.compress(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+    return zlib.compress(
+        json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    )
 
 
 def block(name: str, data: bytes) -> str:
@@ -35,7 +42,8 @@ def block(name: str, data: bytes) -> str:
 
 
 class Room:
-    """Divides bytes over blocks of rows: each cuts its long texts as far as it must, and what one leaves goes to the following.
+    """Divides bytes over blocks of rows: each cuts its long texts as far as it must, and what one leaves
+    goes to the following.
 
     cut, texts: how many texts were cut, and how many there were.
     """
@@ -46,8 +54,12 @@ class Room:
         self.density = 2.5  # characters of text a byte; that of the last block, from the first one on
         self.cut = self.texts = 0
 
-    def pack(self, rows: list[dict[str, Any]], texts: list[tuple[dict[str, Any], str]], weight: float) -> bytes:
-        """A block of rows, compressed. texts: where their long texts stand, (dictionary, key); weight: of these rows."""
+    def pack(
+        self, rows: list[dict[str, Any]], texts: list[tuple[dict[str, Any], str]], weight: float
+    ) -> bytes:
+        """A block of rows, compressed. texts: where their long texts stand, (dictionary, key); weight: of
+        these rows.
+        """
         share, whole = self.left * weight / self.weight, [place[key] for place, key in texts]
         lengths = np.array([len(text) for text in whole])
         parts = np.array([THINKING if key == "thinking" else 1 for _, key in texts])

@@ -1,4 +1,7 @@
-"""The page as one HTML file that needs nothing else: scripts, styles, fonts and data inlined. Not here: what it says."""
+"""The page as one HTML file that needs nothing else: scripts, styles, fonts and data inlined.
+
+Not here: what it says.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,21 @@ _FACE = re.compile(r'src:url\(fonts/([\w-]+\.woff2)\) format\("woff2"\)[^}]*')
 
 
 def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable[str]) -> None:
-    """Write the page. first: the blocks of data that its first view needs; later: all others, which a browser may read after it works."""
+    """Write the page. first: the blocks of data that its first view needs; later: all others, which a browser
+    may read after it works.
+    """
     style = _styles()
-    script = '(() => {\n"use strict";\n' + "".join(_read(_PAGE / f"{name}.js") for name in _SCRIPTS) + "})();\n"
+    script = (
+        '(() => {\n"use strict";\n' + "".join(_read(_PAGE / f"{name}.js") for name in _SCRIPTS) + "})();\n"
+    )
     katex = _read(_KATEX / "katex.min.js")
     values = {
         "language": in_use(),
         "policy": _policy(style, script, katex),
         "title": html.escape(title.encode("utf-8", "replace").decode()),
-        "noscript": html.escape(tr("This page needs JavaScript, which it brings along: it asks nobody for anything.")),
+        "noscript": html.escape(
+            tr("This page needs JavaScript, which it brings along: it asks nobody for anything.")
+        ),
         "style": style,
         "data": "".join(first),
         "script": script,
@@ -37,18 +46,21 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
     sink.write(page.encode())
     for block in later:
         sink.write(block.encode())
-    sink.write(b"<i hidden></i>\n</body>\n</html>\n")  # so that a block is whole when another element follows it
+    sink.write(
+        b"<i hidden></i>\n</body>\n</html>\n"
+    )  # so that a block is whole when another element follows it
 
 
 def _policy(style: str, *scripts: str) -> str:
-    """What the page may do: run its own scripts, use its own styles and fonts, and nothing else; above all, load nothing.
+    """What the page may do: run its own scripts, use its own styles and fonts, and nothing else; above all,
+    load nothing.
 
     Styles of single elements are allowed, as KaTeX sets some as attributes; nothing else here makes any.
     """
     allowed = " ".join(_hash(script) for script in scripts)
     return (
-        f"default-src 'none'; script-src {allowed}; style-src-elem {_hash(style)}; style-src-attr 'unsafe-inline'; font-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {allowed}; style-src-elem {_hash(style)}; style-src-attr"
+        " 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -1,4 +1,7 @@
-"""The rows that a report tells of: those that a build published, or what is finished of it so far. Not here: what is said of them."""
+"""The rows that a report tells of: those that a build published, or what is finished of it so far.
+
+Not here: what is said of them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """A build's rows: what is published of them, and the samples that were dropped, by domain. state: how far the build is."""
+    """A build's rows: what is published of them, and the samples that were dropped, by domain. state: how far
+    the build is.
+    """
 
     folder: Path
     state: Status
@@ -35,10 +40,12 @@ class Source:
 
 @contextmanager
 def opened(folder: Path, scratch: Path) -> Iterator[Source]:
-    """The rows of the build in `folder`; of one that is not finished, those that went through every stage, written into `scratch`.
+    """The rows of the build in `folder`; of one that is not finished, those that went through every stage,
+    written into `scratch`.
 
-    No build can begin there meanwhile; one that runs already is left alone, and only what is safe is read. Raises BadInput where there is
-    no build, where another version wrote it, and where there is nothing to see yet.
+    No build can begin there meanwhile; one that runs already is left alone, and only what is safe is read.
+    Raises BadInput where there is no build, where another version wrote it, and where there is nothing to see
+    yet.
     """
     status(folder)
     with _kept_still(folder / "run" / "lock"):
@@ -55,10 +62,13 @@ def accepted(source: Source) -> Iterator[tuple[str, Split]]:
     yield from ((side, found[side]) for side in SIDES if side in found)
 
 
-def with_solutions(source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]) -> Iterator[tuple[Row, Row | None]]:
+def with_solutions(
+    source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]
+) -> Iterator[tuple[Row, Row | None]]:
     """Problems, each with these columns ("id" first) of its published answer; None where it has none.
 
-    The answers of a domain stand in the order of its problems and lack some, so no more than one of each domain is held.
+    The answers of a domain stand in the order of its problems and lack some, so no more than one of each
+    domain is held.
     """
     data = source.contents.data
     answers = {
@@ -91,12 +101,17 @@ def _part(folder: Path, state: Status, scratch: Path) -> Source:
     dropped: dict[str, Split] = {**_shown(folder), **part.dropped}
     data = with_rows(part.splits)
     if not data and not dropped:
-        raise BadInput(f"no row of the build in {folder} went through every stage yet; wait for the first, or run the build again")
+        raise BadInput(
+            f"no row of the build in {folder} went through every stage yet; wait for the first, or run the"
+            " build again"
+        )
     to = scratch / "data"
     to.mkdir()
     write_data(data, to)
     provenance = Folder(folder).provenance
-    return Source(folder, state, Contents(provenance, part.samples, data_in(to.glob("*/*"), provenance)), dropped)
+    return Source(
+        folder, state, Contents(provenance, part.samples, data_in(to.glob("*/*"), provenance)), dropped
+    )
 
 
 def _shown(folder: Path) -> dict[str, ParquetSplit]:
@@ -109,7 +124,9 @@ def _shown(folder: Path) -> dict[str, ParquetSplit]:
 
 @contextmanager
 def _kept_still(lock: Path) -> Iterator[None]:
-    """Keep builds out of the folder by the lock that they take; where one holds it, or a copy came without it, go on all the same."""
+    """Keep builds out of the folder by the lock that they take; where one holds it, or a copy came without
+    it, go on all the same.
+    """
     if not lock.is_file():
         yield
         return

@@ -1,4 +1,7 @@
-"""Throughput of a build over time, from what its engines wrote down while it ran (run/speed.jsonl). Not here: writing it."""
+"""Throughput of a build over time, from what its engines wrote down while it ran (run/speed.jsonl).
+
+Not here: writing it.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,19 @@ import numpy as np
 from magpie_hf.progress.speed import read
 
 POINTS = 240  # of the curve, at most: two pixels each on a wide screen
-PAUSE = 120.0  # seconds without a word after which the time between is left out: nothing ran, or the machine slept
+# Seconds without a word after which the time between is left out: nothing ran, or the machine slept
+PAUSE = 120.0
 _TOLD = ("began", "finished", "stopped")
 
 Event = Mapping[str, Any]
 
 
 def speed(folder: Path) -> dict[str, Any] | None:
-    """The curve of all engines together, and when they were opened and builds began and ended; None where nothing was written down.
+    """The curve of all engines together, and when they were opened and builds began and ended; None where
+    nothing was written down.
 
-    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks: by second. Raises KeyError,
-    TypeError or ValueError for what a build does not write.
+    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks:
+    by second. Raises KeyError, TypeError or ValueError for what a build does not write.
     """
     events = sorted(read(folder), key=lambda event: float(event["at"]))
     intervals = [event for event in events if event["event"] == "interval" and event["seconds"] > 0]
@@ -50,7 +55,12 @@ def _moments(event: Event) -> tuple[float, ...]:
 def _mark(event: Event, clock: _Clock) -> dict[str, Any] | None:
     if event["event"] == "opened":
         what = "reopened" if event["restart"] else "opened"
-        return {"at": clock.at(float(event["at"])), "what": what, "engine": event["engine"], "seconds": event["seconds"]}
+        return {
+            "at": clock.at(float(event["at"])),
+            "what": what,
+            "engine": event["engine"],
+            "seconds": event["seconds"],
+        }
     if event["event"] == "build" and event["what"] in _TOLD:
         return {"at": clock.at(float(event["at"])), "what": event["what"]}
     return None

@@ -1,4 +1,7 @@
-"""What the page says of a build as a whole, as plain values. Not here: its rows, and how a browser shows it."""
+"""What the page says of a build as a whole, as plain values.
+
+Not here: its rows, and how a browser shows it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         "title": title(source),
         "state": _state(source),
         "notes": _notes(source, room),
-        "names": {one["key"]: one["japanese"] if japanese else one["key"].replace("_", " ") for one in provenance["domains"]},
+        "names": {
+            one["key"]: one["japanese"] if japanese else one["key"].replace("_", " ")
+            for one in provenance["domains"]
+        },
         "meanings": card.words(in_use())["reasons"],
         "scales": SCALES,
         "funnels": funnels(contents),
@@ -36,7 +42,12 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         "charts": charts(contents),
         "speed": speed(source.folder),
         "making": _making(provenance),
-        "blocks": {"texts": len(listing.texts), "texts_rows": TEXTS_A_BLOCK, "details": blocks, "details_rows": ROWS_A_BLOCK},
+        "blocks": {
+            "texts": len(listing.texts),
+            "texts_rows": TEXTS_A_BLOCK,
+            "details": blocks,
+            "details_rows": ROWS_A_BLOCK,
+        },
     }
 
 
@@ -50,20 +61,30 @@ def _state(source: Source) -> str:
     if state.finished:
         return tr("Seed {seed}. The build is finished.", seed=state.seed)
     if state.running:
-        return tr("Seed {seed}. The build was running when this was written ({where}).", seed=state.seed, where=state.running)
+        return tr(
+            "Seed {seed}. The build was running when this was written ({where}).",
+            seed=state.seed,
+            where=state.running,
+        )
     return tr("Seed {seed}. The build stopped before its end.", seed=state.seed)
 
 
 def _notes(source: Source, room: Room) -> list[str]:
     notes = []
     if not source.state.finished:
-        short = (f"{one.domain} {one.accepted:,}/{one.target:,} ({one.filtered:,})" for one in source.state.selection)
-        done = tr("Only what went through every stage is told of here. Accepted of wanted (sampled): {counts}.", counts=", ".join(short))
+        short = (
+            f"{one.domain} {one.accepted:,}/{one.target:,} ({one.filtered:,})"
+            for one in source.state.selection
+        )
+        done = tr(
+            "Only what went through every stage is told of here. Accepted of wanted (sampled): {counts}.",
+            counts=", ".join(short),
+        )
         notes.append(done)
     if room.cut:
         cut = tr(
-            "{cut} of {all} texts are shown without their middle, to keep this file small. They are whole in the parquet files and in "
-            "magpie-hf show {folder} --id ID; --max-megabytes makes a larger file.",
+            "{cut} of {all} texts are shown without their middle, to keep this file small. They are whole in"
+            " the parquet files and in magpie-hf show {folder} --id ID; --max-megabytes makes a larger file.",
             cut=f"{room.cut:,}",
             all=f"{room.texts:,}",
             folder=source.folder,
@@ -74,7 +95,9 @@ def _notes(source: Source, room: Room) -> list[str]:
 
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Tables of how the rows were made."""
-    models = [(one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in provenance["models"]]
+    models = [
+        (one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in provenance["models"]
+    ]
     sampling = [
         (domain["key"], step, *(how[name] for name in _SAMPLING))
         for domain in provenance["domains"]
@@ -95,7 +118,17 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         _table(tr("Models"), (tr("Model"), tr("Steps"), tr("Revision"), "dtype"), models),
         _table(tr("Sampling"), (tr("Domain"), tr("Step"), *_SAMPLING), sampling),
         _table(tr("Settings"), (tr("Setting"), tr("Value")), settings),
-        *([_table(tr("Benchmarks that were looked for"), (tr("Benchmark"), tr("Revision"), tr("Rows")), benchmarks)] if benchmarks else []),
+        *(
+            [
+                _table(
+                    tr("Benchmarks that were looked for"),
+                    (tr("Benchmark"), tr("Revision"), tr("Rows")),
+                    benchmarks,
+                )
+            ]
+            if benchmarks
+            else []
+        ),
         _table(tr("Versions"), (tr("Package"), tr("Version")), provenance["versions"].items()),
     ]
 
@@ -105,5 +138,8 @@ def _flat(provenance: Mapping[str, Any], groups: Iterable[str]) -> Iterable[tupl
 
 
 def _table(name: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
-    cells = [["–" if cell is None else cell if isinstance(cell, str) else f"{cell}" for cell in row] for row in rows]
+    cells = [
+        ["–" if cell is None else cell if isinstance(cell, str) else f"{cell}" for cell in row]
+        for row in rows
+    ]
     return {"title": name, "head": list(head), "rows": cells}

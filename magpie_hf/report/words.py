@@ -1,4 +1,7 @@
-"""The words of the page, by the keys that its scripts use, in the language in use. Not here: what is counted, and models' texts."""
+"""The words of the page, by the keys that its scripts use, in the language in use.
+
+Not here: what is counted, and models' texts.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,8 @@ def _numbers() -> dict[str, str]:
         "total_sampled": tr("Sampled"),
         "funnel": tr("From samples to pairs"),
         "funnel_about": tr(
-            "Shaded: the share of the samples; of the problems for rows and pairs; of the candidates for complete and scored ones."
+            "Shaded: the share of the samples; of the problems for rows and pairs; of the candidates for"
+            " complete and scored ones."
         ),
         "funnel_sampled": tr("Sampled"),
         "funnel_dropped": tr("Dropped"),
@@ -82,7 +86,9 @@ def _numbers() -> dict[str, str]:
         "throughput": tr("Throughput"),
         "tokens_a_second": tr("Generated tokens a second"),
         "speed_about": tr("mean {mean}, highest {highest}, {total} tokens in {time} without pauses"),
-        "no_speed": tr("The run holds no record of its speed (run/speed.jsonl), which earlier versions did not write."),
+        "no_speed": tr(
+            "The run holds no record of its speed (run/speed.jsonl), which earlier versions did not write."
+        ),
         "time": tr("Time"),
         "mark_opened": tr("{engine} opened in {seconds}"),
         "mark_reopened": tr("{engine} died and was opened again in {seconds}"),
@@ -152,7 +158,9 @@ def _row() -> dict[str, str]:
         "answer_cluster": tr("Cluster"),
         "tokens": tr("Tokens"),
         "thinking": tr("Thinking, {n} characters"),
-        "left_out": tr("{n} characters are left out here; `magpie-hf show` and the parquet files have them all"),
+        "left_out": tr(
+            "{n} characters are left out here; `magpie-hf show` and the parquet files have them all"
+        ),
         "language": tr("Language"),
         "tag_domain": tr("Tagged as"),
         "tag_quality": tr("Quality"),

@@ -1,4 +1,7 @@
-"""Writes the report of a build: gathers its rows, packs them within a budget, and puts the page together. Not here: any of these."""
+"""Writes the report of a build: gathers its rows, packs them within a budget, and puts the page together.
+
+Not here: any of these.
+"""
 
 from __future__ import annotations
 
@@ -39,16 +42,20 @@ class Report:
 
 
 def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
-    """Write the report of the build in `folder` to the file `out`, whole or not at all, in about so many megabytes at most.
+    """Write the report of the build in `folder` to the file `out`, whole or not at all, in about so many
+    megabytes at most.
 
-    Raises BadInput where there is no build, or nothing of it to see; where the file cannot be written; where not even the list fits.
+    Raises BadInput where there is no build, or nothing of it to see; where the file cannot be written; where
+    not even the list fits.
     """
     status(folder)
     with _scratch(out) as scratch:
         with opened(folder, scratch) as source:
             listing = Listing(source)
             blocks = -(-listing.rows // ROWS_A_BLOCK)
-            room = Room(_left(listing, megabytes), weight_of(listing.problems, listing.rows - listing.problems))
+            room = Room(
+                _left(listing, megabytes), weight_of(listing.problems, listing.rows - listing.problems)
+            )
             _pack(source, room, scratch / "details")
             said = summary(source, listing, room, blocks)
             first = (block("summary", deflated(said)), block("index", listing.index))
@@ -73,11 +80,16 @@ def _scratch(out: Path) -> Iterator[Path]:
 
 
 def _left(listing: Listing, megabytes: float) -> int:
-    """The bytes that are left beside the list for the texts of all rows. Raises BadInput where they are too few to say anything."""
+    """The bytes that are left beside the list for the texts of all rows. Raises BadInput where they are too
+    few to say anything.
+    """
     left = int((megabytes * 1e6 - _INLINED) / _BASE64) - listing.size
     if left < listing.rows * _ROW:
         least = -(-int((listing.size + listing.rows * _ROW) * _BASE64 + _INLINED) // 1_000_000)
-        raise BadInput(f"--max-megabytes is {megabytes:g}, which is too little for {listing.rows:,} rows; give at least {least}")
+        raise BadInput(
+            f"--max-megabytes is {megabytes:g}, which is too little for {listing.rows:,} rows; give at least"
+            f" {least}"
+        )
     return left
 
 

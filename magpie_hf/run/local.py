@@ -1,4 +1,7 @@
-"""Where stages run: here, over shards of rows on disk. Not here: which stages there are, and engines."""
+"""Where stages run: here, over shards of rows on disk.
+
+Not here: which stages there are, and engines.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +44,15 @@ class Closing(Protocol):
 
 @dataclass
 class Local:
-    """Runs stages in this process, over Arrow shards under `folder/<domain>/<stage>-<hash>/<from>-<to>.arrow`.
+    """Runs stages in this process, over Arrow shards under
+    `folder/<domain>/<stage>-<hash>/<from>-<to>.arrow`.
 
-    A shard holds the columns that its stage added, and for each row the digest of what it was made from. A row whose digest still fits
-    is never made again, however the rows are cut: a shard is found by what went into it.
+    A shard holds the columns that its stage added, and for each row the digest of what it was made from. A
+    row whose digest still fits is never made again, however the rows are cut: a shard is found by what went
+    into it.
 
-    shard_rows: rows of a new shard; shards_in_flight: how many are worked on at once, so that the engine always has more to do.
+    shard_rows: rows of a new shard; shards_in_flight: how many are worked on at once, so that the engine
+    always has more to do.
     """
 
     folder: Path
@@ -66,7 +72,9 @@ class Local:
         return [f"{padded(tr('engine'), 8)} {line}" for line in lines if line]
 
     def open(self, engine: Engine) -> Closing:
-        """What the stages of a session ask, and its end closes: here, the engine itself, which its first request opens."""
+        """What the stages of a session ask, and its end closes: here, the engine itself, which its first
+        request opens.
+        """
         return engine
 
     def apply(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
@@ -109,12 +117,16 @@ class Local:
         return Published(export.features, tuple(files), fingerprint(export, made_from, content.hexdigest()))
 
     def sweep(self, parts: Sequence[Rows]) -> None:
-        """Remove the journals of rows of one domain that are all finished, however the rows were cut when they were begun."""
+        """Remove the journals of rows of one domain that are all finished, however the rows were cut when
+        they were begun.
+        """
         for key in {made.key for made in parts[-1].made.values()}:
             ShardFolder(self.folder / parts[0].domain / key).sweep(parts[0].start, parts[-1].stop)
 
     def _make(self, rows: Rows, stage: Stage) -> Made:
-        """What the stage makes of the rows, from finished shards where they fit and made anew where none does."""
+        """What the stage makes of the rows, from finished shards where they fit and made anew where none
+        does.
+        """
         key = rows.key(stage)
         folder = ShardFolder(self.folder / rows.domain / key)
         parents = rows.digests(rows.needs(stage))
@@ -129,9 +141,15 @@ class Local:
             at = end
         folder.sweep(rows.start, rows.stop)
         digests = [piece[3] for piece in found]
-        return Made(key, tuple(piece[:3] for piece in found), digests[0] if len(digests) == 1 else np.concatenate(digests))
+        return Made(
+            key,
+            tuple(piece[:3] for piece in found),
+            digests[0] if len(digests) == 1 else np.concatenate(digests),
+        )
 
-    def _run(self, rows: Rows, stage: Stage, folder: ShardFolder, start: int, stop: int, parents: np.ndarray) -> Path:
+    def _run(
+        self, rows: Rows, stage: Stage, folder: ShardFolder, start: int, stop: int, parents: np.ndarray
+    ) -> Path:
         began = time.monotonic()
         folder.path.mkdir(parents=True, exist_ok=True)
         facts: dict[str, Any] = {}
@@ -141,22 +159,35 @@ class Local:
             added = {column: out[column] for column in stage.adds}
             facts.update(shard_facts(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
-            return {**added, "parent": parents.tolist(), "digest": [digest(canonical(row).encode()) for row in values]}
+            return {
+                **added,
+                "parent": parents.tolist(),
+                "digest": [digest(canonical(row).encode()) for row in values],
+            }
 
         file = folder.file(start, stop, "arrow")
         _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
         seconds = time.monotonic() - began
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
-        record = {"stage": identity(stage), "reuse_key": stage.reuse_key, "made_from": rows.made_from(stage), "reads": rows.needs(stage)}
+        record = {
+            "stage": identity(stage),
+            "reuse_key": stage.reuse_key,
+            "made_from": rows.made_from(stage),
+            "reads": rows.needs(stage),
+        }
         folder.finish(file, {**record, "shard": shard})
         self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **facts))
         return file
 
 
-def apply(stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int, writer: int | None = None) -> Batch:
-    """What a stage makes of rows [start, stop) of its folder; what a journal or a stage of the same reuse key's finished rows hold is not asked again.
+def apply(
+    stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int, writer: int | None = None
+) -> Batch:
+    """What a stage makes of rows [start, stop) of its folder; what a journal or a stage of the same reuse
+    key's finished rows hold is not asked again.
 
-    What the stage's engine finishes is kept in the journal of these rows. No two may write one journal: `writer` names one of several.
+    What the stage's engine finishes is kept in the journal of these rows. No two may write one journal:
+    `writer` names one of several.
     """
     file = folder.file(start, stop, "journal")
     file = file if writer is None else file.with_stem(f"{file.stem}-{writer}")
@@ -185,15 +216,19 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
             load_from_cache_file=False,
             new_fingerprint=file.stem,
         )
-    except ValueError as error:  # the writer of datasets, closing after a write that failed, hides what failed behind "closed file"
+    # The writer of datasets, closing after a write that failed, hides what failed behind "closed file"
+    except ValueError as error:
         hidden: BaseException | None = error
         while hidden is not None and not isinstance(hidden, OSError):
             hidden = hidden.__context__
         raise (hidden or error) from None
 
 
-def finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
-    """A finished piece of the rows from `at` up to some end, with its digests; or None, and the row up to which none are finished.
+def finished(
+    folder: ShardFolder, at: int, last: int, parents: np.ndarray
+) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
+    """A finished piece of the rows from `at` up to some end, with its digests; or None, and the row up to
+    which none are finished.
 
     parents: what the rows from `at` up to `last` must have been made from.
     """
@@ -204,7 +239,12 @@ def finished(folder: ShardFolder, at: int, last: int, parents: np.ndarray) -> tu
         elif stop > at and (table := folder.rows(start, stop, file)) is not None:
             end = min(stop, last)
             if np.array_equal(_integers(table, "parent")[at - start : end - start], parents[: end - at]):
-                return (file, at - start, end - start, _integers(table, "digest")[at - start : end - start]), end
+                return (
+                    file,
+                    at - start,
+                    end - start,
+                    _integers(table, "digest")[at - start : end - start],
+                ), end
     return None, min(ends)
 
 
@@ -221,7 +261,12 @@ def shard_facts(added: Batch) -> dict[str, Any]:
             reasons.update(value for value in values if value)
         elif column == "raw_num_tokens":
             tokens += sum(value or 0 for value in values)
-        for item in (item for value in values for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)):
+        for item in (
+            item
+            for value in values
+            for item in (value if isinstance(value, list) else [value])
+            if isinstance(item, dict)
+        ):
             tokens += item.get("num_tokens") or 0
             if item.get("reason"):
                 reasons[item["reason"]] += 1

@@ -1,4 +1,7 @@
-"""How fast a build is, and how long it goes on, from what its engines wrote down meanwhile (run/speed.jsonl). Not here: who writes it."""
+"""How fast a build is, and how long it goes on, from what its engines wrote down meanwhile (run/speed.jsonl).
+
+Not here: who writes it.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,12 @@ RECENT = 60.0  # seconds before the last line that are "now"
 
 @dataclass(frozen=True)
 class Pace:
-    """Tokens a second in the last minute (null where nothing runs) and on average, and the seconds that are left at that.
+    """Tokens a second in the last minute (null where nothing runs) and on average, and the seconds that are
+    left at that.
 
-    seconds_left: of the stages that have begun, by the tokens that a row of theirs took so far and the samples that the selection still
-    needs at its yield; null where that cannot be known yet, or nothing is left.
+    seconds_left: of the stages that have begun, by the tokens that a row of theirs took so far and the
+    samples that the selection still needs at its yield; null where that cannot be known yet, or nothing is
+    left.
     """
 
     tokens_per_second: float | None
@@ -46,7 +51,9 @@ def tokens_left(status: Status) -> float | None:
         missing = quota.target - quota.accepted
         if missing > 0 and not quota.accepted:
             return None
-        needed[quota.domain] = quota.filtered + (missing * quota.filtered / quota.accepted if missing > 0 else 0)
+        needed[quota.domain] = quota.filtered + (
+            missing * quota.filtered / quota.accepted if missing > 0 else 0
+        )
     rows, tokens = Counter[str](), Counter[str]()
     for stage in status.stages:
         rows[stage.label] += stage.rows

@@ -1,4 +1,8 @@
-"""SelectionLog: what was decided of a build's samples, kept beside them, so that a build that goes on filters none again. Not here: filtering."""
+"""SelectionLog: what was decided of a build's samples, kept beside them, so that a build that goes on filters
+none again.
+
+Not here: filtering.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +30,22 @@ _FILTERED = [
 
 
 class SelectionLog:
-    """One Arrow file a domain under `run/selection/<hash>/`: for each sample its decision, and the digest of what it was filtered by.
+    """One Arrow file a domain under `run/selection/<hash>/`: for each sample its decision, and the digest of
+    what it was filtered by.
 
-    As long as the domains are not full, there are files of the pieces that were filtered in their place, in a folder a domain.
+    As long as the domains are not full, there are files of the pieces that were filtered in their place, in a
+    folder a domain.
 
-    samples: the folders of each domain's stages before the filtering. All that decides is in the hash, so files that are there fit, and the
-    digests tell whether the samples themselves are still the same.
+    samples: the folders of each domain's stages before the filtering. All that decides is in the hash, so
+    files that are there fit, and the digests tell whether the samples themselves are still the same.
     """
 
     def __init__(self, run: Path, recipe: Recipe, samples: Mapping[str, Mapping[str, str]]) -> None:
         counts = [(domain.key, domain.count) for domain in recipe.domains]
         self.targets = dict(counts)
-        self.folder = run / "selection" / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, samples)
+        self.folder = (
+            run / "selection" / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, samples)
+        )
         self.domains = [domain.key for domain in recipe.domains]
         self.pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
 
@@ -50,7 +58,9 @@ class SelectionLog:
         if settled and selection.is_complete:
             for key, pieces in self.pieces.items():
                 _write(self.folder / f"{key}.arrow", pieces)
-                shutil.rmtree(self.folder / key, ignore_errors=True)  # a domain may have had no samples of its own
+                shutil.rmtree(
+                    self.folder / key, ignore_errors=True
+                )  # a domain may have had no samples of its own
 
     def counts(self) -> dict[str, int] | None:
         """How many samples of each domain were filtered; None where that is not known of all of them."""
@@ -63,7 +73,9 @@ class SelectionLog:
             return None
 
     def restore(self, sampled: Sequence[Rows]) -> list[Rows] | None:
-        """The sampled pieces with their decisions; None where a sample is not what it was filtered by, or some decisions were lost."""
+        """The sampled pieces with their decisions; None where a sample is not what it was filtered by, or
+        some decisions were lost.
+        """
         accepted: Counter[str] = Counter()
         tables = {key: open_table(self.folder / f"{key}.arrow") for key in self.domains}
         filtered = []
@@ -71,12 +83,15 @@ class SelectionLog:
             if (known := _filtered(tables[rows.domain], 0, rows)) is None:
                 return None
             filtered.append(known)
-            accepted.update(domain for domain in known.read(["accepted_as"])["accepted_as"].to_pylist() if domain)
+            accepted.update(
+                domain for domain in known.read(["accepted_as"])["accepted_as"].to_pylist() if domain
+            )
         return filtered if accepted == self.targets else None
 
 
 def decided(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:
-    """The pieces [start, stop) of a domain that were filtered, in order, each with what adds the decisions to rows out of it.
+    """The pieces [start, stop) of a domain that were filtered, in order, each with what adds the decisions to
+    rows out of it.
 
     That gives None for rows that are not what was filtered.
     """
@@ -105,6 +120,10 @@ def _write(file: Path, pieces: Sequence[Rows]) -> None:
     with pa.OSFile(str(torn), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for rows in sorted(pieces, key=lambda rows: rows.start):
             table = rows.read(list(SELECTION)).cast(_FEATURES.arrow_schema)
-            writer.write_table(table.append_column(schema.field("filtered_by"), pa.array(rows.digests(_FILTERED), pa.int64())))
+            writer.write_table(
+                table.append_column(
+                    schema.field("filtered_by"), pa.array(rows.digests(_FILTERED), pa.int64())
+                )
+            )
     sync(torn)
     torn.replace(file)

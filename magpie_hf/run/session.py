@@ -1,4 +1,7 @@
-"""Many shards at once on one engine, until nothing is left to do. Not here: what a shard's stages are, and where its rows lie."""
+"""Many shards at once on one engine, until nothing is left to do.
+
+Not here: what a shard's stages are, and where its rows lie.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ from magpie_hf.store.rows import Rows
 class Task:
     """Some rows and the steps that they go through.
 
-    then: given what comes of it, the tasks that follow; skip: whether nobody needs it any more; ahead: whether others wait for it, so that
-    it does not queue behind those that nobody waits for.
+    then: given what comes of it, the tasks that follow; skip: whether nobody needs it any more; ahead:
+    whether others wait for it, so that it does not queue behind those that nobody waits for.
     """
 
     steps: Sequence[Sequence[Stage]]
@@ -33,7 +36,9 @@ class Task:
 
 
 def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
-    """The tasks and what follows from them, several of each kind at once on one engine, which is closed at the end whatever happens."""
+    """The tasks and what follows from them, several of each kind at once on one engine, which is closed at
+    the end whatever happens.
+    """
     stopping = threading.Event()
     live = None if engine is None else local.open(engine)
 
@@ -47,7 +52,9 @@ def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
             rows = local.extend(rows, stages)
         return rows
 
-    pools = {ahead: ThreadPoolExecutor(local.width, thread_name_prefix="magpie-shard") for ahead in (True, False)}
+    pools = {
+        ahead: ThreadPoolExecutor(local.width, thread_name_prefix="magpie-shard") for ahead in (True, False)
+    }
     running: dict[Future[Rows | None], Task] = {pools[task.ahead].submit(chain, task): task for task in tasks}
     try:
         while running:
@@ -60,7 +67,9 @@ def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
         stopping.set()
         for pool in pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
-        while True:  # closing the engine fails what is in flight; a shard that opened it again just then is met on the next turn
+        # Closing the engine fails what is in flight; a shard that opened it again just then is met on the
+        # next turn
+        while True:
             if live is not None:
                 live.close()
             waiting = [future for future in running if not future.done()]

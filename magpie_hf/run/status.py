@@ -1,4 +1,7 @@
-"""How far a build is, from the records in its folder: during a run, after a crash, without loading anything. Not here: the rows."""
+"""How far a build is, from the records in its folder: during a run, after a crash, without loading anything.
+
+Not here: the rows.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from magpie_hf.text.language import tr
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens, seconds, reasons by count.
+    """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens,
+    seconds, reasons by count.
 
     wanted: None for samples, which go on until enough of them are accepted.
     """
@@ -42,7 +46,9 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class SelectionStatus:
-    """The selection of one domain: accepted problems of those that it is to have, samples filtered so far, reasons of the others by count."""
+    """The selection of one domain: accepted problems of those that it is to have, samples filtered so far,
+    reasons of the others by count.
+    """
 
     domain: str
     accepted: int
@@ -54,12 +60,17 @@ class SelectionStatus:
         reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
         share = f" ({self.accepted / self.filtered:.0%})" if self.filtered else ""
         filtered = tr("of {count:,} samples filtered", count=self.filtered)
-        return f"{self.domain:<14} {'selection':<12} {f'{self.accepted:,}/{self.target:,}':>15} {filtered}{share}{reasons}"
+        return (
+            f"{self.domain:<14} {'selection':<12} {f'{self.accepted:,}/{self.target:,}':>15}"
+            f" {filtered}{share}{reasons}"
+        )
 
 
 @dataclass(frozen=True)
 class Status:
-    """A build: its model, whether it runs (and where), whether its last command came to its end, its selection and its stages."""
+    """A build: its model, whether it runs (and where), whether its last command came to its end, its
+    selection and its stages.
+    """
 
     model: str
     seed: int
@@ -72,24 +83,35 @@ class Status:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=self.running) if self.running else state
         parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
-        return [tr("model {model}, seed {seed}, {state}", model=self.model, seed=self.seed, state=state), *parts]
+        return [
+            tr("model {model}, seed {seed}, {state}", model=self.model, seed=self.seed, state=state),
+            *parts,
+        ]
 
 
 def status(folder: Path) -> Status:
-    """The status of the build in `folder`. Raises BadInput where there is none, Torn where its record cannot be read."""
+    """The status of the build in `folder`. Raises BadInput where there is none, Torn where its record cannot
+    be read.
+    """
     record = record_of(folder)
     run = folder / RUN
     try:
         pipeline = record.get("pipeline", {})
-        selection = {domain: _selection(run / SELECTED, domain, facts["count"]) for domain, facts in pipeline.items()}
+        selection = {
+            domain: _selection(run / SELECTED, domain, facts["count"]) for domain, facts in pipeline.items()
+        }
         stages = [
-            _stage(run / domain / key, domain, label, selection[domain].filtered if half == "answers" else None)
+            _stage(
+                run / domain / key, domain, label, selection[domain].filtered if half == "answers" else None
+            )
             for domain, facts in pipeline.items()
             for half in ("samples", "answers")
             for label, key in facts[half].items()
         ]
         running, finished = _running(run / LOCK), bool(record.get("finished"))
-        return Status(record["name"], record["seed"], running, finished, tuple(selection.values()), tuple(stages))
+        return Status(
+            record["name"], record["seed"], running, finished, tuple(selection.values()), tuple(stages)
+        )
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
 
@@ -102,9 +124,15 @@ def _selection(file: Path, domain: str, target: int) -> SelectionStatus:
 
 def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:
     file = folder / "stage.json"
-    shards: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
+    shards: dict[str, dict[str, Any]] = (
+        json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
+    )
     names = sorted(shard.stem for shard in folder.glob("*-*.arrow") if shard.stem.replace("-", "").isdigit())
-    unrecorded = {"tokens": 0, "seconds": 0.0, "reasons": {}}  # a build that was killed just then made the shard safe and no more
+    unrecorded = {
+        "tokens": 0,
+        "seconds": 0.0,
+        "reasons": {},
+    }  # a build that was killed just then made the shard safe and no more
     rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
     for name in names:
         (start, stop), facts = map(int, name.split("-")), shards.get(name, unrecorded)

@@ -1,4 +1,7 @@
-"""What Ctrl-C and SIGTERM do to a command: end it at once, and say what is safe and how to go on. Not here: the commands."""
+"""What Ctrl-C and SIGTERM do to a command: end it at once, and say what is safe and how to go on.
+
+Not here: the commands.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ def stopping_at_once(out: Path | None, leave: Callable[[], TextIO] = lambda: sys
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda number, _: _stop(number, out, leave)) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda number, _: _stop(number, out, leave))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
@@ -39,13 +45,19 @@ def stopping_at_once(out: Path | None, leave: Callable[[], TextIO] = lambda: sys
 
 
 def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoReturn:
-    """Ctrl-C or SIGTERM: end at once. Every finished request of a build is in its journal, so there is nothing to wait for."""
+    """Ctrl-C or SIGTERM: end at once. Every finished request of a build is in its journal, so there is
+    nothing to wait for.
+    """
     import multiprocessing
 
     from magpie_hf.engines.journal import flush
 
-    signal.signal(number, lambda number, _: os._exit(_STOPPED[number]))  # a second one does not even wait for the words
-    for child in multiprocessing.active_children():  # vLLM's processes, which hold nothing that is not on the disk
+    signal.signal(
+        number, lambda number, _: os._exit(_STOPPED[number])
+    )  # a second one does not even wait for the words
+    for (
+        child
+    ) in multiprocessing.active_children():  # vLLM's processes, which hold nothing that is not on the disk
         child.kill()
     flush()
     recorder.stop()
@@ -67,5 +79,8 @@ def _safe(out: Path) -> str:
         return tr("nothing was begun")
     rows, requests = sum(stage.rows for stage in stages), sum(stage.requests_under_way for stage in stages)
     return tr(
-        "{rows:,} rows of finished shards and {requests:,} requests of others are safe in {out}", rows=rows, requests=requests, out=out
+        "{rows:,} rows of finished shards and {requests:,} requests of others are safe in {out}",
+        rows=rows,
+        requests=requests,
+        out=out,
     )

@@ -1,4 +1,7 @@
-"""What orders candidates: the shape of every scorer, (problems, responses) -> scores or None, and the judge. Not here: reward models."""
+"""What orders candidates: the shape of every scorer, (problems, responses) -> scores or None, and the judge.
+
+Not here: reward models.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from magpie_hf.models.sampling import Sampling
 
 @dataclass(frozen=True)
 class Score:
-    """A score, or None with the reason why there is none. Numbers are rounded to single precision, as the shards keep them, so that one
-    that was just made and one that is read again are the same.
+    """A score, or None with the reason why there is none. Numbers are rounded to single precision, as the
+    shards keep them, so that one that was just made and one that is read again are the same.
 
-    objectives: the values that it was made of, where the scorer has such (ArmoRM's 19 objectives, a process reward model's steps);
-    gate: the weights of the objectives, where they have some.
+    objectives: the values that it was made of, where the scorer has such (ArmoRM's 19 objectives, a process
+    reward model's steps); gate: the weights of the objectives, where they have some.
     """
 
     score: float | None
@@ -61,7 +64,9 @@ class Scorer(Protocol):
 
     @property
     def least_score_gap(self) -> float:
-        """The least difference of two scores that says something, on this scorer's scale: the default floor of score pairs."""
+        """The least difference of two scores that says something, on this scorer's scale: the default floor
+        of score pairs.
+        """
 
     def check(self) -> None:
         """Raises BadInput where the scorer's model cannot be used as a scorer."""
@@ -70,9 +75,11 @@ class Scorer(Protocol):
 
 
 RUBRIC = (
-    "You grade solutions of mathematics problems. Below are a problem and a solution. Check every step of the solution, then rate it "
-    "from 1 to 5: 1 is wrong or off the problem, 2 has serious errors, 3 is partly right, 4 is right with gaps, 5 is right, complete "
-    'and clear.\n\nProblem:\n{problem}\n\nSolution:\n{response}\n\nAnswer with the rating alone, in the form "Rating: 1" to "Rating: 5".'
+    "You grade solutions of mathematics problems. Below are a problem and a solution. Check every step of the"
+    " solution, then rate it from 1 to 5: 1 is wrong or off the problem, 2 has serious errors, 3 is partly"
+    " right, 4 is right with gaps, 5 is right, complete and"
+    " clear.\n\nProblem:\n{problem}\n\nSolution:\n{response}\n\nAnswer with the rating alone, in the form"
+    ' "Rating: 1" to "Rating: 5".'
 )
 RATINGS = ("1", "2", "3", "4", "5")
 
@@ -81,9 +88,10 @@ RATINGS = ("1", "2", "3", "4", "5")
 class Judge:
     """A chat model that rates a response from 1 to 5.
 
-    The score is the mean rating under the model's own probabilities of the five rating tokens (after G-Eval, arXiv:2303.16634), not a
-    parsed text, so it is fine-grained and deterministic up to the engine. Where the ratings hold less than `min_mass` of the
-    probability among the top tokens, there is no score ("not_rated"); a prompt that is too long gives "context_full".
+    The score is the mean rating under the model's own probabilities of the five rating tokens (after G-Eval,
+    arXiv:2303.16634), not a parsed text, so it is fine-grained and deterministic up to the engine. Where the
+    ratings hold less than `min_mass` of the probability among the top tokens, there is no score
+    ("not_rated"); a prompt that is too long gives "context_full".
     """
 
     version: ClassVar[int] = 1
@@ -105,21 +113,30 @@ class Judge:
         if self.read not in ("answer", "whole"):
             raise BadInput(f"read is {self.read!r}; choose answer or whole")
         if self.rubric.count("{problem}") != 1 or "{response}" not in self.rubric.partition("{problem}")[2]:
-            raise BadInput("the rubric lacks {problem} and after it {response}; give a text with both, in this order")
+            raise BadInput(
+                "the rubric lacks {problem} and after it {response}; give a text with both, in this order"
+            )
 
     def check(self) -> None:
         self._prompts(["problem"], ["response"])
 
     def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]:
         prompts, tokens = self._prompts(problems, responses)
-        completions = self.engine.complete(prompts, Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0] * len(prompts))
+        completions = self.engine.complete(
+            prompts, Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0] * len(prompts)
+        )
         return [self._score(completion, tokens) for completion in completions]
 
-    def _prompts(self, problems: Sequence[str], responses: Sequence[str]) -> tuple[list[array[int]], list[int]]:
+    def _prompts(
+        self, problems: Sequence[str], responses: Sequence[str]
+    ) -> tuple[list[array[int]], list[int]]:
         # The texts are put in one after the other, so that braces in them are left alone.
         head, tail = self.rubric.split("{problem}")
         middle, _, end = tail.partition("{response}")
-        questions = ("".join((head, problem, middle, response, end)) for problem, response in zip(problems, responses, strict=True))
+        questions = (
+            "".join((head, problem, middle, response, end))
+            for problem, response in zip(problems, responses, strict=True)
+        )
         conversations = ([{"role": "user", "content": question}] for question in questions)
         return chat_of(self.engine.model).choice_prompts(conversations, "Rating: ", RATINGS)
 

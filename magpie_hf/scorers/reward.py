@@ -1,4 +1,7 @@
-"""Reward models as scorers: which prompts a head reads, and the score that its values make. Not here: how they are computed (engines)."""
+"""Reward models as scorers: which prompts a head reads, and the score that its values make.
+
+Not here: how they are computed (engines).
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,19 @@ from magpie_hf.models.heads import OBJECTIVES, Head, check_tensors, head_of
 from magpie_hf.models.known import ARMORM
 from magpie_hf.scorers.judge import Score
 
-# What stands between the user's words and the assistant's in Llama 3's format. ArmoRM's gate is read at the first of its tokens.
+# What stands between the user's words and the assistant's in Llama 3's format. ArmoRM's gate is read at the
+# first of its tokens.
 GATE_TOKENS = ("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
 GATE_MARK = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
 STEP_TOKEN = "<extra_0>"  # what a step of a solution ends with, after Qwen2.5-Math-PRM's card
-NO_GATE = "no_gate"  # the reason of an answer whose beginning the tokenizer joins to the mark, so that there is no gate to read
+# The reason of an answer whose beginning the tokenizer joins to the mark, so that there is no gate to read
+NO_GATE = "no_gate"
 STEP_IN_TEXT = "step_token_in_text"  # of a text that holds a step token of its own
 EMPTY = "empty"  # of an answer without a step
 FEWEST = 20  # scores before their share of faults says anything
 
-# By head. A difference of 0.5 between two logits of a Bradley-Terry model is a preference of 62 %; half of the original's pairs by ArmoRM
-# lie within 0.028; a step's probability says little below a twentieth.
+# By head. A difference of 0.5 between two logits of a Bradley-Terry model is a preference of 62 %; half of
+# the original's pairs by ArmoRM lie within 0.028; a step's probability says little below a twentieth.
 LEAST_SCORE_GAPS: dict[Head, float] = {"sequence": 0.5, "last_token": 0.5, "gated": 0.01, "steps": 0.05}
 
 Parts = list[Sequence[int]]
@@ -77,7 +82,14 @@ class _Gated:
     def parts(self, prompt: Sequence[int], response: str) -> Parts | str:
         ids, length = array("i", prompt), len(self.mark)
         mark = array("i", self.mark)
-        at = next((i for i in range(len(ids) - length, -1, -1) if ids[i] == mark[0] and ids[i : i + length] == mark), None)
+        at = next(
+            (
+                i
+                for i in range(len(ids) - length, -1, -1)
+                if ids[i] == mark[0] and ids[i : i + length] == mark
+            ),
+            None,
+        )
         return NO_GATE if at is None else [ids[: at + 1], ids]
 
     def score(self, ratings: Sequence[Rating]) -> Score:
@@ -109,7 +121,10 @@ class _Steps:
 
     def score(self, ratings: Sequence[Rating]) -> Score:
         logits = ratings[0].values
-        right = tuple(1 / (1 + math.exp(min(no - yes, 700.0))) for no, yes in zip(logits[::2], logits[1::2], strict=True))
+        right = tuple(
+            1 / (1 + math.exp(min(no - yes, 700.0)))
+            for no, yes in zip(logits[::2], logits[1::2], strict=True)
+        )
         return Score(min(right) if self.over == "min" else math.prod(right), None, right)
 
 
@@ -122,13 +137,14 @@ def _steps(response: str) -> list[str]:
 class RewardModel:
     """A reward model that rates whole answers; `engine` runs it, as VLLM(model, runner="pooling").
 
-    It is known by its architecture: ArmoRM, a *ForSequenceClassification with one label, Qwen2ForRewardModel, or the process reward
-    model Qwen2ForProcessRewardModel, whose score is the least probability over the steps ("min", the default: a product falls with
-    the number of steps) or their "product". read: "answer" leaves a reasoning model's thinking out, "whole" shows it.
+    It is known by its architecture: ArmoRM, a *ForSequenceClassification with one label, Qwen2ForRewardModel,
+    or the process reward model Qwen2ForProcessRewardModel, whose score is the least probability over the
+    steps ("min", the default: a product falls with the number of steps) or their "product". read: "answer"
+    leaves a reasoning model's thinking out, "whole" shows it.
 
-    Scores are logits, but for a process reward model's. ArmoRM's come with their 19 objectives (`names`) and the gate that weighed them.
-    Where more than `most_faults` of at least 20 scores are no number, or killed the engine, scoring stops: that is the model's fault
-    and not the answers'.
+    Scores are logits, but for a process reward model's. ArmoRM's come with their 19 objectives (`names`) and
+    the gate that weighed them. Where more than `most_faults` of at least 20 scores are no number, or killed
+    the engine, scoring stops: that is the model's fault and not the answers'.
     """
 
     version: ClassVar[int] = 1
@@ -159,28 +175,41 @@ class RewardModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of a score's objectives, and of the gate's weights on them; none where a score has no named parts."""
+        """Names of a score's objectives, and of the gate's weights on them; none where a score has no named
+        parts.
+        """
         return OBJECTIVES if head_of(self.engine.model) == "gated" else ()
 
     def check(self) -> None:
         if not self.engine.rates:
-            raise BadInput(f'the engine of {self.engine.model.name} rates nothing; give it the runner "pooling"')
+            raise BadInput(
+                f'the engine of {self.engine.model.name} rates nothing; give it the runner "pooling"'
+            )
         reading = self._reading()
         check_tensors(self.engine.model)
         (prompt,) = self._prompts(reading, ["problem"], ["answer"])
         if not isinstance(reading.parts(prompt, "answer"), list):
             raise BadInput(
-                f"the chat template of {self.engine.model.name} does not end the user's turn with {GATE_MARK!r}, where ArmoRM's gate is "
-                f"read; put the tokenizer of {ARMORM} beside the weights"
+                f"the chat template of {self.engine.model.name} does not end the user's turn with"
+                f" {GATE_MARK!r}, where ArmoRM's gate is read; put the tokenizer of {ARMORM} beside the"
+                " weights"
             )
 
     def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]:
         reading = self._reading()
         prompts = self._prompts(reading, problems, responses)
         asked = [reading.parts(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-        # The parts of one answer stand side by side, and before those of its rivals, which share the first: the engine computes it once.
-        ratings = iter(self.engine.rate([part for parts in asked if isinstance(parts, list) for part in parts], reading.pooling))
-        scores = [Score(None, parts) if isinstance(parts, str) else _score(reading, [next(ratings) for _ in parts]) for parts in asked]
+        # The parts of one answer stand side by side, and before those of its rivals, which share the first:
+        # the engine computes it once.
+        ratings = iter(
+            self.engine.rate(
+                [part for parts in asked if isinstance(parts, list) for part in parts], reading.pooling
+            )
+        )
+        scores = [
+            Score(None, parts) if isinstance(parts, str) else _score(reading, [next(ratings) for _ in parts])
+            for parts in asked
+        ]
         self._stop_at_faults(scores)
         return scores
 
@@ -194,7 +223,9 @@ class RewardModel:
             return _Steps(_token(chat, STEP_TOKEN), self.over_steps)
         return _Plain(Pooling(head))
 
-    def _prompts(self, reading: _Reading, problems: Sequence[str], responses: Sequence[str]) -> list[array[int]]:
+    def _prompts(
+        self, reading: _Reading, problems: Sequence[str], responses: Sequence[str]
+    ) -> list[array[int]]:
         texts = (reading.text(response) for response in responses)
         return chat_of(self.engine.model).finished_prompts(
             [{"role": "user", "content": problem}, {"role": "assistant", "content": text}]
@@ -202,7 +233,9 @@ class RewardModel:
         )
 
     def _stop_at_faults(self, scores: Sequence[Score]) -> None:
-        """Raises EngineError where too many of this model's scores, in all of this process, are no fault of the answers."""
+        """Raises EngineError where too many of this model's scores, in all of this process, are no fault of
+        the answers.
+        """
         with _COUNTING:
             counts = _COUNTS.setdefault(self, [0, 0])
             counts[0] += len(scores)
@@ -212,8 +245,9 @@ class RewardModel:
                 del _COUNTS[self]  # another build in this process counts anew
         if asked >= FEWEST and faults > self.most_faults * asked:
             raise EngineError(
-                f"{faults:,} of {asked:,} scores of {self.engine.model.name} are no numbers or killed the engine, more than "
-                f"{self.most_faults:.0%}: its weights are damaged or its dtype is too narrow; download it again, or try the dtype float32"
+                f"{faults:,} of {asked:,} scores of {self.engine.model.name} are no numbers or killed the"
+                f" engine, more than {self.most_faults:.0%}: its weights are damaged or its dtype is too"
+                " narrow; download it again, or try the dtype float32"
             )
 
 
@@ -231,7 +265,7 @@ def _token(chat: Chat, *texts: str) -> int:
     ids = {text: chat.ids(text) for text in texts}
     if missing := [text for text, found in ids.items() if len(found) != 1]:
         raise BadInput(
-            f"the tokenizer of {chat.name} has no {', '.join(missing)}, by which this reward model finds its place; put the tokenizer that "
-            "the model was published with beside the weights"
+            f"the tokenizer of {chat.name} has no {', '.join(missing)}, by which this reward model finds its"
+            " place; put the tokenizer that the model was published with beside the weights"
         )
     return ids[texts[0]][0]

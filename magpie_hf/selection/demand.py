@@ -1,4 +1,7 @@
-"""How many samples a domain is likely to need still: the arithmetic of the selection, which plans use too. Not here: filtering."""
+"""How many samples a domain is likely to need still: the arithmetic of the selection, which plans use too.
+
+Not here: filtering.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ MOST_AHEAD = 16  # times the samples filtered so far: a few samples say little o
 
 
 def samples_needed(target: int, sampled: int, filtered: int, accepted: int, floor: float, most: int) -> int:
-    """Up to which sample a domain should be sampled now: at first a few, then what the yield so far makes likely, and some more.
+    """Up to which sample a domain should be sampled now: at first a few, then what the yield so far makes
+    likely, and some more.
 
     floor: the least yield that is assumed; most: samples of a domain, at most.
     """

@@ -1,8 +1,11 @@
-"""Selection: which samples are accepted, until every domain has exactly what was asked for. Not here: sampling, tagging, and any thread.
+"""Selection: which samples are accepted, until every domain has exactly what was asked for.
 
-Samples are filtered in one order, whatever comes first: by their number, and of equal numbers by the order of the domains. A sample is accepted
-if its own columns allow it, no accepted one before it is its near-duplicate, and its domain is not full. So the accepted set depends on the samples
-alone, not on rounds, shards or what was sampled beyond need.
+Not here: sampling, tagging, and any thread.
+
+Samples are filtered in one order, whatever comes first: by their number, and of equal numbers by the order of
+the domains. A sample is accepted if its own columns allow it, no accepted one before it is its
+near-duplicate, and its domain is not full. So the accepted set depends on the samples alone, not on rounds,
+shards or what was sampled beyond need.
 """
 
 from __future__ import annotations
@@ -43,11 +46,13 @@ Row = dict[str, Any]
 class Acceptance:
     """Which samples are good enough.
 
-    off_topic: what becomes of a problem that the tagger puts into another domain: "drop", "move" (it counts for that domain, where the
-    build makes it) or "keep". min_quality, min_difficulty: the least that the tagger may say; drop_unsolvable: whether a problem must be
-    solvable. Without a tagger none of these applies. min_yield: the share of accepted samples below which a build gives up.
+    off_topic: what becomes of a problem that the tagger puts into another domain: "drop", "move" (it counts
+    for that domain, where the build makes it) or "keep". min_quality, min_difficulty: the least that the
+    tagger may say; drop_unsolvable: whether a problem must be solvable. Without a tagger none of these
+    applies. min_yield: the share of accepted samples below which a build gives up.
 
-    Reasons: "contaminated", "not_tagged" (the tagger's answer is not valid), "unsolvable", "quality", "difficulty", "off_topic", "near-duplicate".
+    Reasons: "contaminated", "not_tagged" (the tagger's answer is not valid), "unsolvable", "quality",
+    "difficulty", "off_topic", "near-duplicate".
     """
 
     version: ClassVar[int] = VERSION
@@ -79,7 +84,10 @@ class Acceptance:
             return sampled_for, "not_tagged"
         if self.drop_unsolvable and tags["solvability"] != "solvable":
             return sampled_for, "unsolvable"
-        for name, least, values in (("quality", self.min_quality, QUALITIES), ("difficulty", self.min_difficulty, DIFFICULTIES)):
+        for name, least, values in (
+            ("quality", self.min_quality, QUALITIES),
+            ("difficulty", self.min_difficulty, DIFFICULTIES),
+        ):
             if values.index(tags[name]) < values.index(least):
                 return sampled_for, name
         if tags["domain"] == sampled_for or self.off_topic == "keep":
@@ -90,29 +98,44 @@ class Acceptance:
 
 
 class Selection:
-    """The filtering of one build's samples: pieces of samples in, in any order; the same rows with `schema.SELECTION` out, once they are filtered.
+    """The filtering of one build's samples: pieces of samples in, in any order; the same rows with
+    `schema.SELECTION` out, once they are filtered.
 
     hopeless: why the yield of a domain is hopeless, once it is; then nothing more is filtered or wanted.
     """
 
-    def __init__(self, domains: Sequence[Domain], acceptance: Acceptance, near_duplicates: NearDuplicates) -> None:
+    def __init__(
+        self, domains: Sequence[Domain], acceptance: Acceptance, near_duplicates: NearDuplicates
+    ) -> None:
         self.acceptance, self.near_duplicates = acceptance, near_duplicates
         self.quotas = {domain.key: Quota(domain.key, domain.count) for domain in domains}
         self.hopeless: str | None = None
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
-        """(domain, start, stop) of the samples that are likely still needed, beyond those that were named before, in the order of filtering."""
+        """(domain, start, stop) of the samples that are likely still needed, beyond those that were named
+        before, in the order of filtering.
+        """
         if self.hopeless is not None:
             return []
-        pieces = [(key, start, stop) for key, quota in self.quotas.items() for start, stop in quota.wanted(self._floor, shard_rows)]
+        pieces = [
+            (key, start, stop)
+            for key, quota in self.quotas.items()
+            for start, stop in quota.wanted(self._floor, shard_rows)
+        ]
         order = list(self.quotas)
         return sorted(pieces, key=lambda piece: (piece[1], order.index(piece[0])))
 
     def offer(self, rows: Rows) -> list[Rows]:
-        """Take in a sampled piece; returns what is filtered since, cut at the last sample that its domain needed."""
+        """Take in a sampled piece; returns what is filtered since, cut at the last sample that its domain
+        needed.
+        """
         self.quotas[rows.domain].waiting[rows.start] = rows
         while (
-            quota := min((one for one in self.quotas.values() if not one.is_full), key=lambda one: one.filtered, default=None)
+            quota := min(
+                (one for one in self.quotas.values() if not one.is_full),
+                key=lambda one: one.filtered,
+                default=None,
+            )
         ) is not None:
             row = None if self.hopeless is not None else quota.next_row()
             if row is None:
@@ -142,7 +165,9 @@ class Selection:
 
     def _filter(self, quota: Quota, row: Row) -> tuple[str | None, str | None, str | None]:
         domain, reason = self.acceptance.place(row, quota.key, list(self.quotas))
-        if reason is None and self.quotas[domain].is_full:  # of another domain, since one that is full filters no more samples
+        if (
+            reason is None and self.quotas[domain].is_full
+        ):  # of another domain, since one that is full filters no more samples
             reason = "off_topic"
         if reason is not None:
             return None, None, reason
@@ -155,21 +180,32 @@ class Selection:
     def _hopeless(self, quota: Quota) -> str | None:
         """Why a domain must give up, now that it has filtered one more sample; None where it goes on.
 
-        The first looks are at few samples, so they stop what is below the floor by any luck alone: at a true yield of twice the floor one
-        of them is wrong in about one case of ten.
+        The first looks are at few samples, so they stop what is below the floor by any luck alone: at a true
+        yield of twice the floor one of them is wrong in about one case of ten.
         """
         floor = self.acceptance.min_yield
-        seen = quota.filtered if quota.filtered in (FIRST_LOOK, SECOND_LOOK) and floor else WINDOW if quota.filtered % WINDOW == 0 else 0
+        seen = (
+            quota.filtered
+            if quota.filtered in (FIRST_LOOK, SECOND_LOOK) and floor
+            else WINDOW
+            if quota.filtered % WINDOW == 0
+            else 0
+        )
         if quota.is_full:
             return None
         if quota.filtered >= MOST_ROWS:
             return quota.complaint(
-                f"{quota.accepted} of {quota.target} problems came of {MOST_ROWS:,} samples, and no more are sampled", WINDOW
+                f"{quota.accepted} of {quota.target} problems came of {MOST_ROWS:,} samples, and no more are"
+                " sampled",
+                WINDOW,
             )
         good = sum(reason is None for reason, _ in list(quota.recent)[-seen:])
         if not seen or good >= max(1, math.floor(floor * seen)):
             return None
-        return quota.complaint(f"{good} of {seen} samples were accepted{f', below the floor of {floor:.1%}' if floor else ''}", seen)
+        return quota.complaint(
+            f"{good} of {seen} samples were accepted{f', below the floor of {floor:.1%}' if floor else ''}",
+            seen,
+        )
 
 
 class Quota:
@@ -180,7 +216,9 @@ class Quota:
         self.sampled = self.filtered = self.accepted = 0
         self.waiting: dict[int, Rows] = {}
         self.reasons: Counter[str] = Counter()
-        self.recent: deque[tuple[str | None, str]] = deque(maxlen=WINDOW)  # of the last decisions: the reason, and the text
+        self.recent: deque[tuple[str | None, str]] = deque(
+            maxlen=WINDOW
+        )  # of the last decisions: the reason, and the text
         self._rows: deque[Row] = deque()
         self._filtering: Rows | None = None
         self._decided: list[tuple[str | None, str | None, str | None]] = []
@@ -207,11 +245,14 @@ class Quota:
             self._filtering = self.waiting.pop(self.filtered)
             columns = self._filtering.read(FILTERED).to_pydict()
             self._rows.extend(
-                dict(zip(FILTERED, values, strict=True)) for values in zip(*(columns[name] for name in FILTERED), strict=True)
+                dict(zip(FILTERED, values, strict=True))
+                for values in zip(*(columns[name] for name in FILTERED), strict=True)
             )
         return self._rows.popleft()
 
-    def decide(self, row: Row, accepted_as: str | None, near_duplicate: str | None, dropped: str | None) -> None:
+    def decide(
+        self, row: Row, accepted_as: str | None, near_duplicate: str | None, dropped: str | None
+    ) -> None:
         """Record what was decided of the sample that `next_row` gave last."""
         self.filtered += 1
         self._decided.append((accepted_as, near_duplicate, dropped))
@@ -222,7 +263,9 @@ class Quota:
             self._close()
 
     def settled(self, ending: bool) -> list[Rows]:
-        """Pieces filtered since the last call, with their decisions; ending: whether no more of the piece at hand will be filtered."""
+        """Pieces filtered since the last call, with their decisions; ending: whether no more of the piece at
+        hand will be filtered.
+        """
         if (self.is_full or ending) and self._decided:
             self._close()
         settled, self._settled = self._settled, []
@@ -234,18 +277,21 @@ class Quota:
         counts = Counter(reason for reason, _ in recent if reason)
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
         examples = "; ".join(
-            f"{reason}: {next(_short(text) for why, text in recent if why == reason)!r}" for reason, _ in counts.most_common(3)
+            f"{reason}: {next(_short(text) for why, text in recent if why == reason)!r}"
+            for reason, _ in counts.most_common(3)
         )
         return (
-            f"{self.key}: {what} ({reasons}). Such as {examples}. What was sampled is kept, and run/dropped has all that was dropped. "
-            "Try `magpie-hf sweep` for a better sampling, another model or tagger, or looser rules"
+            f"{self.key}: {what} ({reasons}). Such as {examples}. What was sampled is kept, and run/dropped"
+            " has all that was dropped. Try `magpie-hf sweep` for a better sampling, another model or"
+            " tagger, or looser rules"
         )
 
     def _close(self) -> None:
         """Give the filtered rows of the piece at hand their selection_log."""
         assert self._filtering is not None
         columns = {
-            name: [decision[at] for decision in self._decided] for at, name in enumerate(("accepted_as", "near_duplicate", "dropped"))
+            name: [decision[at] for decision in self._decided]
+            for at, name in enumerate(("accepted_as", "near_duplicate", "dropped"))
         }
         features = Features(SELECTION)
         rows = self._filtering.head(self._filtering.start + len(self._decided))

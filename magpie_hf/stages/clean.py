@@ -1,4 +1,7 @@
-"""Clean: what is certainly no problem is dropped with a reason, and what is one is trimmed. Not here: what needs a model's judgement."""
+"""Clean: what is certainly no problem is dropped with a reason, and what is one is trimmed.
+
+Not here: what needs a model's judgement.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,13 @@ Cleaned = tuple[str | None, str | None, str | None, str | None]  # problem, lang
 class Clean(Stage):
     """Raw instruction -> problem, its language and what was trimmed, or a reason in `dropped`.
 
-    Reasons: the finish reason of a sample that did not end by itself ("length", "context_full", "killed_engine"), "empty", "special_tokens",
-    those of magpie_hf.problems.cleaning.rules.RULES in their order, and "language" for one that is not wanted.
+    Reasons: the finish reason of a sample that did not end by itself ("length", "context_full",
+    "killed_engine"), "empty", "special_tokens", those of magpie_hf.problems.cleaning.rules.RULES in their
+    order, and "language" for one that is not wanted.
 
-    models: those whose special tokens must not stand in a problem (the one that wrote it and the one that will read it).
-    languages: those that are kept, by ISO 639-1; a problem that is all but mathematics has none, and is kept.
+    models: those whose special tokens must not stand in a problem (the one that wrote it and the one that
+    will read it). languages: those that are kept, by ISO 639-1; a problem that is all but mathematics has
+    none, and is kept.
     """
 
     name: ClassVar[str] = "clean"
@@ -47,7 +52,10 @@ class Clean(Stage):
 
     def run(self, batch: Batch) -> Batch:
         patterns = [chat_of(model).special_pattern for model in self.models]
-        rows = [self.clean(raw, finish, patterns) for raw, finish in zip(batch["raw_instruction"], batch["raw_finish_reason"], strict=True)]
+        rows = [
+            self.clean(raw, finish, patterns)
+            for raw, finish in zip(batch["raw_instruction"], batch["raw_finish_reason"], strict=True)
+        ]
         return dict(zip(CLEAN, map(list, zip(*rows, strict=True)), strict=True))
 
     def clean(self, raw: str, finish: str, patterns: Sequence[re.Pattern[str]]) -> Cleaned:

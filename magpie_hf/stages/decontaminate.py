@@ -1,4 +1,7 @@
-"""Decontaminate: which problems repeat a benchmark's. Not here: dropping them, and benchmarks that could not be loaded."""
+"""Decontaminate: which problems repeat a benchmark's.
+
+Not here: dropping them, and benchmarks that could not be loaded.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,12 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Decontaminate(Stage):
-    """Names the benchmark row that each problem repeats, and the measure that says so; see `problems.overlap.Index`.
+    """Names the benchmark row that each problem repeats, and the measure that says so; see
+    `problems.overlap.Index`.
 
-    benchmarks: pinned, as `load_benchmark(benchmark).benchmark` is. The stage is a spec: their texts are loaded, and an index made of
-    them, when the first problem is compared, once in a process; a copy that was pickled loads them anew.
+    benchmarks: pinned, as `load_benchmark(benchmark).benchmark` is. The stage is a spec: their texts are
+    loaded, and an index made of them, when the first problem is compared, once in a process; a copy that was
+    pickled loads them anew.
     """
 
     name: ClassVar[str] = "decontaminate"
@@ -38,7 +43,10 @@ class Decontaminate(Stage):
             object.__setattr__(self, name, float(getattr(self, name)))
         for benchmark in self.benchmarks:
             if benchmark.revision is None:
-                raise BadInput(f"the benchmark {benchmark.name} is not pinned to a revision; give what load_benchmark() made of it")
+                raise BadInput(
+                    f"the benchmark {benchmark.name} is not pinned to a revision; give what load_benchmark()"
+                    " made of it"
+                )
 
     @property
     def adds(self) -> Features:
@@ -54,7 +62,9 @@ class Decontaminate(Stage):
 def _index_of(stage: Decontaminate) -> Index:
     with _MAKING:
         if stage not in _INDEXES:
-            _INDEXES[stage] = Index([_loaded(benchmark) for benchmark in stage.benchmarks], stage.coverage, stage.near)
+            _INDEXES[stage] = Index(
+                [_loaded(benchmark) for benchmark in stage.benchmarks], stage.coverage, stage.near
+            )
         return _INDEXES[stage]
 
 
@@ -65,5 +75,7 @@ _MAKING = threading.Lock()
 def _loaded(benchmark: Benchmark) -> Loaded:
     loaded = load_benchmark(benchmark)
     if not isinstance(loaded, Loaded):
-        raise BadInput(f"the benchmark {benchmark.name} could be loaded before, but cannot be now: {loaded.reason}")
+        raise BadInput(
+            f"the benchmark {benchmark.name} could be loaded before, but cannot be now: {loaded.reason}"
+        )
     return loaded

@@ -1,4 +1,7 @@
-"""Embed: a problem as a vector, by which others of its meaning are found. Not here: comparing vectors (problems/near_duplicates/index.py)."""
+"""Embed: a problem as a vector, by which others of its meaning are found.
+
+Not here: comparing vectors (problems/near_duplicates/index.py).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ _POOLING = Pooling("embedding")
 
 @dataclass(frozen=True)
 class Embed(Stage):
-    """The embedding of each problem, of length 1, by the model that `engine` runs, as VLLM(model, runner="pooling").
+    """The embedding of each problem, of length 1, by the model that `engine` runs, as VLLM(model,
+    runner="pooling").
 
     A problem that is longer than the model reads is embedded by its beginning.
     """
@@ -55,16 +59,22 @@ class Embed(Stage):
         }
 
     def check(self) -> None:
-        """Raises BadInput where the model is none of embeddings, or cannot run here, or faiss is missing, which compares them."""
+        """Raises BadInput where the model is none of embeddings, or cannot run here, or faiss is missing,
+        which compares them.
+        """
         if find_spec("faiss") is None:
-            raise BadInput("faiss, which compares embeddings, is not installed; pip install 'magpie-hf[embeddings]', or embed nothing")
+            raise BadInput(
+                "faiss, which compares embeddings, is not installed; pip install 'magpie-hf[embeddings]', or"
+                " embed nothing"
+            )
         model = self.engine.model
         if not self.engine.rates:
             raise BadInput(f'the engine of {model.name} embeds nothing; give it the runner "pooling"')
         if not (architecture(model).endswith("Model") or json_of(model, "modules.json") is not None):
             raise BadInput(
-                f"{model.name} is no model of embeddings (its architecture is {architecture(model) or 'not named'}); give an encoder, or a "
-                "model of sentence-transformers"
+                f"{model.name} is no model of embeddings (its architecture is"
+                f" {architecture(model) or 'not named'}); give an encoder, or a model of"
+                " sentence-transformers"
             )
         _tokenizer(model)
         self.engine.check()
@@ -90,5 +100,13 @@ def _load_tokenizer(model: Model) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # what transformers raises over broken files
-        raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:  # what transformers raises over broken files
+        raise BadInput(
+            f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}"
+        ) from error

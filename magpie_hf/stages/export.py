@@ -1,4 +1,7 @@
-"""Export: rows with all their columns -> the published rows of one split. Not here: files."""
+"""Export: rows with all their columns -> the published rows of one split.
+
+Not here: files.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,11 @@ Row = dict[str, Any]
 
 
 class Export(ABC):
-    """Turns a batch into the rows of a split that it publishes: fewer rows, and only the columns of `features`.
+    """Turns a batch into the rows of a split that it publishes: fewer rows, and only the columns of
+    `features`.
 
-    domain: the one that the rows count for; moved: whether they were sampled for another one; suffix: what tells its folder in the run
-    from those of the domain's other exports.
+    domain: the one that the rows count for; moved: whether they were sampled for another one; suffix: what
+    tells its folder in the run from those of the domain's other exports.
     """
 
     features: ClassVar[Features]
@@ -63,7 +67,9 @@ class Export(ABC):
 
 @dataclass(frozen=True)
 class _Divided(Export):
-    """An export whose rows are divided into those to train on and those held out for tests: `side` says which it takes."""
+    """An export whose rows are divided into those to train on and those held out for tests: `side` says
+    which it takes.
+    """
 
     domain: str
     held_out: HeldOut
@@ -77,8 +83,8 @@ class _Divided(Export):
 class ExportText(_Divided):
     """<side>_sft holds the rows whose answer is complete, <side>_prefs those with a pair.
 
-    A cut answer is never in either: a row that has a pair but no complete answer publishes its chosen candidate as `messages`.
-    `generation` is the same struct on every row.
+    A cut answer is never in either: a row that has a pair but no complete answer publishes its chosen
+    candidate as `messages`. `generation` is the same struct on every row.
     """
 
     version: ClassVar[int] = 4
@@ -140,18 +146,24 @@ class ExportText(_Divided):
             "problem_tokens": row["raw_num_tokens"],
             "solution_tokens": solution["num_tokens"],
             "finish_reason": solution["finish_reason"],
-            "generation": {**dict(self.generation), "seed": row["seed"], "asked_with": solution["asked_with"]},
+            "generation": {
+                **dict(self.generation),
+                "seed": row["seed"],
+                "asked_with": solution["asked_with"],
+            },
         }
 
 
 @dataclass(frozen=True)
 class ExportRL(_Divided):
-    """`<domain>_rl`, train and test: problems with an majority share of at least `min_majority_share`, and the majority's answer as the ground truth.
+    """`<domain>_rl`, train and test: problems with an majority share of at least `min_majority_share`, and
+    the majority's answer as the ground truth.
 
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
-    Answers that a reward could not check are left out. The prompt is the problem and the solving instruction, since a reward reads the
-    answer out of a box. A majority is no proof: the ground truth is what the solver says most of the time.
+    Answers that a reward could not check are left out. The prompt is the problem and the solving instruction,
+    since a reward reads the answer out of a box. A majority is no proof: the ground truth is what the solver
+    says most of the time.
     """
 
     version: ClassVar[int] = 3
@@ -200,7 +212,9 @@ class ExportRL(_Divided):
 
 @dataclass(frozen=True)
 class ExportCandidates(_Divided):
-    """`candidates`, train and test, over all domains: every accepted problem with all k candidates, cut ones without their text."""
+    """`candidates`, train and test, over all domains: every accepted problem with all k candidates, cut ones
+    without their text.
+    """
 
     version: ClassVar[int] = 1
     features: ClassVar[Features] = CANDIDATES
@@ -236,7 +250,9 @@ class ExportCandidates(_Divided):
 
 @dataclass(frozen=True)
 class ExportDropped(Export):
-    """The samples that were not accepted, each with the reason, for whoever wants to look at them. They stay in the run."""
+    """The samples that were not accepted, each with the reason, for whoever wants to look at them. They stay
+    in the run.
+    """
 
     version: ClassVar[int] = 1
     features: ClassVar[Features] = DROPPED
@@ -299,7 +315,9 @@ def _candidates(row: Row) -> list[Row]:
             "answer_cluster": answer_cluster,
             "in_majority": in_majority,
         }
-        for candidate, score, answer, answer_cluster, in_majority in zip(*(row[column] for column in columns), strict=True)
+        for candidate, score, answer, answer_cluster, in_majority in zip(
+            *(row[column] for column in columns), strict=True
+        )
     ]
 
 

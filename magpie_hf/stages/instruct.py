@@ -1,4 +1,7 @@
-"""Instruct: the model continues an open user turn, which makes a raw instruction. Not here: filtering what came."""
+"""Instruct: the model continues an open user turn, which makes a raw instruction.
+
+Not here: filtering what came.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,18 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import INSTRUCTION
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 
-_BETWEEN = "+"  # parts of the request of a sample in two steps: first key, length of the first token text, second key
+# Parts of the request of a sample in two steps: first key, length of the first token text, second key
+_BETWEEN = "+"
 
 
 @dataclass(frozen=True)
 class Instruct(Stage):
-    """Samples one user turn a row, from the row's seed, after the system text that describes the user (Magpie, arXiv:2406.08464).
+    """Samples one user turn a row, from the row's seed, after the system text that describes the user
+    (Magpie, arXiv:2406.08464).
 
-    first token: None samples a turn by one free request. A number samples the first token apart, at this temperature, from the tokens that may
-    open a sentence (`openers`), and the rest by a second request whose prompt is the pre-query prefix and that token; `request` then names both.
+    first token: None samples a turn by one free request. A number samples the first token apart, at this
+    temperature, from the tokens that may open a sentence (`openers`), and the rest by a second request whose
+    prompt is the pre-query prefix and that token; `request` then names both.
 
     Raises BadInput for an first token that is no temperature.
     """
@@ -44,7 +50,9 @@ class Instruct(Stage):
             object.__setattr__(self, "first_token", _temperature(self.first_token))
 
     def identity(self) -> dict[str, Any]:
-        """What determines the rows. The first token takes part only where there is one, so that earlier free samples are still found."""
+        """What determines the rows. The first token takes part only where there is one, so that earlier free
+        samples are still found.
+        """
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.first_token is None:
             del known["first_token"]
@@ -82,10 +90,13 @@ class Instruct(Stage):
             first = self._first(chat)
             samples = self._in_two_steps(chat, prompt, first, sampling, batch["seed"])
             sampled_from = [prompt, replace(sampling, max_tokens=1), first]
-        # The id names the sample by all that determines it but the bound on its length, so that a raised bound keeps the ids.
+        # The id names the sample by all that determines it but the bound on its length, so that a raised
+        # bound keeps the ids.
         known_by = fingerprint(self.engine, *sampled_from)
         return {
-            "id": [f"{d}-{fingerprint(known_by, s)}" for d, s in zip(batch["domain"], batch["seed"], strict=True)],
+            "id": [
+                f"{d}-{fingerprint(known_by, s)}" for d, s in zip(batch["domain"], batch["seed"], strict=True)
+            ],
             "raw_instruction": [sample.text for sample in samples],
             "raw_finish_reason": [sample.finish_reason for sample in samples],
             "raw_prompt_tokens": [sample.prompt_tokens for sample in samples],
@@ -104,27 +115,40 @@ class Instruct(Stage):
     ) -> list[Completion]:
         """First tokens, then what follows each; a sample whose first token is no opener ends with it."""
         if sampling.max_tokens < 2:
-            raise BadInput(f"max_tokens is {sampling.max_tokens}, and the first token is sampled apart; give at least 2, or no first_token")
+            raise BadInput(
+                f"max_tokens is {sampling.max_tokens}, and the first token is sampled apart; give at least 2,"
+                " or no first_token"
+            )
         tokens = openers(chat)
-        first_tokens = self.engine.complete([prompt] * len(seeds), first, [seed_of(seed, "first_token") for seed in seeds])
+        first_tokens = self.engine.complete(
+            [prompt] * len(seeds), first, [seed_of(seed, "first_token") for seed in seeds]
+        )
         opened = [row for row, one in enumerate(first_tokens) if one.text in tokens]
         rests = self.engine.complete(
             [[*prompt, tokens[first_tokens[row].text]] for row in opened],
             replace(sampling, max_tokens=sampling.max_tokens - 1),
             [seed_of(seeds[row], self.name) for row in opened],
         )
-        # What the engine could not even begin says so itself; whatever else came in place of an opener cut the turn.
-        samples = [one if one.finish_reason in (NO_ROOM, KILLED_ENGINE) else replace(one, finish_reason="length") for one in first_tokens]
+        # What the engine could not even begin says so itself; whatever else came in place of an opener cut
+        # the turn.
+        samples = [
+            one if one.finish_reason in (NO_ROOM, KILLED_ENGINE) else replace(one, finish_reason="length")
+            for one in first_tokens
+        ]
         for row, rest in zip(opened, rests, strict=True):
             samples[row] = _joined(first_tokens[row], rest)
         return samples
 
 
 def _joined(first_token: Completion, rest: Completion) -> Completion:
-    """One sample made of two completions. Openers are whole characters, so that the two texts join as their tokens do."""
+    """One sample made of two completions. Openers are whole characters, so that the two texts join as their
+    tokens do.
+    """
     request = _BETWEEN.join((first_token.request, str(len(first_token.text)), rest.request))
     tokens = first_token.num_tokens + rest.num_tokens
-    return Completion(first_token.text + rest.text, rest.finish_reason, first_token.prompt_tokens, tokens, request=request)
+    return Completion(
+        first_token.text + rest.text, rest.finish_reason, first_token.prompt_tokens, tokens, request=request
+    )
 
 
 def _temperature(first_token: float) -> float:
@@ -132,27 +156,39 @@ def _temperature(first_token: float) -> float:
     return float(first_token) + 0.0
 
 
-# A capital letter, a digit, a Japanese, Chinese or Korean character, or what mathematics begins with. No Markdown (#, *), no lower case,
-# with which a turn begins that goes on with something unsaid.
-_OPENS = re.compile(r" ?(?:[0-9$\\(\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]|(?P<letter>[^\W\d_]))")
+# A capital letter, a digit, a Japanese, Chinese or Korean character, or what mathematics begins with. No
+# Markdown (#, *), no lower case, with which a turn begins that goes on with something unsaid.
+_OPENS = re.compile(
+    r" ?(?:[0-9$\\(\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]|(?P<letter>[^\W\d_]))"
+)
 
 
 @lru_cache(maxsize=8)
 def openers(chat: Chat) -> dict[str, int]:
-    """The tokens that may open a sentence, by the text that each adds to an pre-query prefix; of tokens of one text, the first.
+    """The tokens that may open a sentence, by the text that each adds to an pre-query prefix; of tokens of
+    one text, the first.
 
-    Only whole characters on one line; never a special or an added token. Raises BadInput for a tokenizer that has none.
+    Only whole characters on one line; never a special or an added token. Raises BadInput for a tokenizer that
+    has none.
     """
     tail = chat.pre_query_prefix(None)[-1:]
-    ids = sorted(set(chat.tokenizer.get_vocab().values()) - set(chat.tokenizer.added_tokens_decoder) - set(chat.tokenizer.all_special_ids))
-    head, *texts = chat.tokenizer.batch_decode([tail, *([*tail, one] for one in ids)], clean_up_tokenization_spaces=False)
+    ids = sorted(
+        set(chat.tokenizer.get_vocab().values())
+        - set(chat.tokenizer.added_tokens_decoder)
+        - set(chat.tokenizer.all_special_ids)
+    )
+    head, *texts = chat.tokenizer.batch_decode(
+        [tail, *([*tail, one] for one in ids)], clean_up_tokenization_spaces=False
+    )
     found: dict[str, int] = {}
     for one, text in zip(ids, texts, strict=True):
         added = text.removeprefix(head)
         if text.startswith(head) and _opens(added):
             found.setdefault(added, one)
     if not found:
-        raise BadInput(f"the tokenizer of {chat.name} has no token that may open a sentence; use no first-token sampling")
+        raise BadInput(
+            f"the tokenizer of {chat.name} has no token that may open a sentence; use no first-token sampling"
+        )
     return found
 
 

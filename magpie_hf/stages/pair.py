@@ -1,4 +1,7 @@
-"""Pair: right before liked. Which two candidates of a problem make a preference pair, and why none does. Not here: votes and scores."""
+"""Pair: right before liked. Which two candidates of a problem make a preference pair, and why none does.
+
+Not here: votes and scores.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,19 @@ Candidate = dict[str, Any]
 
 @dataclass(frozen=True)
 class Pair(Stage):
-    """Two complete, scored candidates of one problem as chosen and rejected, with the widest score gap that the rules allow.
+    """Two complete, scored candidates of one problem as chosen and rejected, with the widest score gap that
+    the rules allow.
 
-    Where the candidates have a majority answer, chosen is one that gives it; where others are shown to differ from it, rejected is one
-    of those: a "correctness" pair. Where none differs, or there is no majority, the score alone decides: a "score" pair (inside the
-    majority, where there is one). A row that could have a correctness pair never gets a score pair in its place.
+    Where the candidates have a majority answer, chosen is one that gives it; where others are shown to differ
+    from it, rejected is one of those: a "correctness" pair. Where none differs, or there is no majority, the
+    score alone decides: a "score" pair (inside the majority, where there is one). A row that could have a
+    correctness pair never gets a score pair in its place.
 
-    min_majority_share: the least share of the voters that makes a majority here. min_score_gap: the least score gap of a score pair, which is
-    never a tie. min_correctness_score_gap: the same for correctness pairs; None accepts a right answer that the scorer likes less than
-    a wrong one. max_length_ratio: tokens of the longer by the shorter.
-    `pair_reason` says what left a row without a pair: "incomplete" (fewer than two complete candidates), "unscored", "same_text",
-    "length_ratio" or "score gap".
+    min_majority_share: the least share of the voters that makes a majority here. min_score_gap: the least
+    score gap of a score pair, which is never a tie. min_correctness_score_gap: the same for correctness
+    pairs; None accepts a right answer that the scorer likes less than a wrong one. max_length_ratio: tokens
+    of the longer by the shorter. `pair_reason` says what left a row without a pair: "incomplete" (fewer than
+    two complete candidates), "unscored", "same_text", "length_ratio" or "score gap".
     """
 
     name: ClassVar[str] = "pair"
@@ -42,7 +47,9 @@ class Pair(Stage):
     max_length_ratio: float = 4.0
 
     def __post_init__(self) -> None:
-        check_pairs(self.min_majority_share, self.min_score_gap, self.min_correctness_score_gap, self.max_length_ratio)
+        check_pairs(
+            self.min_majority_share, self.min_score_gap, self.min_correctness_score_gap, self.max_length_ratio
+        )
         for name in ("min_majority_share", "min_score_gap", "min_correctness_score_gap", "max_length_ratio"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, float(value))
@@ -52,12 +59,18 @@ class Pair(Stage):
         return Features(PAIR)
 
     def run(self, batch: Batch) -> Batch:
-        rows = zip(batch["candidates"], batch["scores"], batch["in_majority"], batch["majority_share"], strict=True)
+        rows = zip(
+            batch["candidates"], batch["scores"], batch["in_majority"], batch["majority_share"], strict=True
+        )
         pairs = [self._pair(*row) for row in rows]
         return {column: [pair[column] for pair in pairs] for column in PAIR}
 
     def _pair(
-        self, candidates: Sequence[Candidate], scores: Sequence[Candidate], in_majority: Sequence[bool | None], majority_share: float | None
+        self,
+        candidates: Sequence[Candidate],
+        scores: Sequence[Candidate],
+        in_majority: Sequence[bool | None],
+        majority_share: float | None,
     ) -> Candidate:
         complete = [j for j, candidate in enumerate(candidates) if candidate["reason"] is None]
         scored = {j: float(scores[j]["score"]) for j in complete if scores[j]["score"] is not None}
@@ -71,8 +84,16 @@ class Pair(Stage):
         if not score_gaps:
             return _none("incomplete" if len(complete) < 2 else "unscored")
         rules = (
-            ("same_text", lambda chosen, rejected: candidates[chosen]["text"] != candidates[rejected]["text"]),
-            ("length_ratio", lambda chosen, rejected: _length_ratio(candidates[chosen], candidates[rejected]) <= self.max_length_ratio),
+            (
+                "same_text",
+                lambda chosen, rejected: candidates[chosen]["text"] != candidates[rejected]["text"],
+            ),
+            (
+                "length_ratio",
+                lambda chosen, rejected: (
+                    _length_ratio(candidates[chosen], candidates[rejected]) <= self.max_length_ratio
+                ),
+            ),
             ("score_gap", lambda chosen, rejected: self._is_wide(score_gaps[chosen, rejected], kind)),
         )
         for reason, rule in rules:

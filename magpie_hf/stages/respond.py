@@ -1,4 +1,7 @@
-"""Respond: a model solves each problem, once or k times. Not here: whether an answer is right or liked."""
+"""Respond: a model solves each problem, once or k times.
+
+Not here: whether an answer is right or liked.
+"""
 
 from __future__ import annotations
 
@@ -46,15 +49,28 @@ class Respond(Stage):
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for responses in batch[self.column]:
             for one in responses or ():
-                if one["text"] or one["finish_reason"] != "length":  # a text that a lowered bound cut was not kept
-                    yield one["request"], record(Completion(one["text"], one["finish_reason"], one["prompt_tokens"], one["num_tokens"]))
+                if (
+                    one["text"] or one["finish_reason"] != "length"
+                ):  # a text that a lowered bound cut was not kept
+                    yield (
+                        one["request"],
+                        record(
+                            Completion(
+                                one["text"], one["finish_reason"], one["prompt_tokens"], one["num_tokens"]
+                            )
+                        ),
+                    )
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
         sampling = replace(self.sampling, stop_token_ids=chat.end_ids)
-        prompts = chat.closed_prompts(chat.solving_prompt(problem, self.instruction) for problem in batch["problem"])
+        prompts = chat.closed_prompts(
+            chat.solving_prompt(problem, self.instruction) for problem in batch["problem"]
+        )
         completions = self.engine.complete(
-            [prompt for prompt in prompts for _ in range(self.k)],  # candidates of one prompt side by side share its prefix
+            [
+                prompt for prompt in prompts for _ in range(self.k)
+            ],  # candidates of one prompt side by side share its prefix
             sampling,
             [seed_of(seed, self.column, candidate) for seed in batch["seed"] for candidate in range(self.k)],
         )
@@ -66,7 +82,8 @@ class Respond(Stage):
 def _response(chat: Chat, completion: Completion) -> dict[str, object]:
     response = chat.read(completion.text)
     finish = completion.finish_reason
-    # A thought that never closes is cut, however the completion ended; any other cut is named by its finish reason.
+    # A thought that never closes is cut, however the completion ended; any other cut is named by its finish
+    # reason.
     unclosed = finish != NO_ROOM and response.reason == "thinking_not_closed"
     reason = response.reason if finish == "stop" or unclosed else finish
     return {

@@ -1,4 +1,7 @@
-"""Score: a scorer orders the complete candidates of each problem. Not here: which of them make a pair."""
+"""Score: a scorer orders the complete candidates of each problem.
+
+Not here: which of them make a pair.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,8 @@ class ScoreCandidates(Stage):
 
     def run(self, batch: Batch) -> Batch:
         scores: list[list[dict[str, object]]] = [
-            [_row(Score(None, candidate["reason"]), None) for candidate in candidates] for candidates in batch["candidates"]
+            [_row(Score(None, candidate["reason"]), None) for candidate in candidates]
+            for candidates in batch["candidates"]
         ]
         known = current()
         column = "answer_text" if self.scorer.read == "answer" else "text"
@@ -57,7 +61,10 @@ class ScoreCandidates(Stage):
                         scores[row][j] = _row(Score(*score), key)
                     else:
                         asked.append((row, j, key))
-        scored = self.scorer([batch["problem"][row] for row, _, _ in asked], [batch["candidates"][row][j][column] for row, j, _ in asked])
+        scored = self.scorer(
+            [batch["problem"][row] for row, _, _ in asked],
+            [batch["candidates"][row][j][column] for row, j, _ in asked],
+        )
         for (row, j, key), score in zip(asked, scored, strict=True):
             scores[row][j] = _row(score, key)
         return {"scores": scores}
@@ -67,5 +74,8 @@ _KEPT = ("score", "reason", "objectives", "gate")  # the fields of a Score, in t
 
 
 def _row(score: Score, request: str | None) -> dict[str, object]:
-    parts = {name: None if (values := getattr(score, name)) is None else list(values) for name in ("objectives", "gate")}
+    parts = {
+        name: None if (values := getattr(score, name)) is None else list(values)
+        for name in ("objectives", "gate")
+    }
     return {"score": score.score, "reason": score.reason, **parts, "request": request}

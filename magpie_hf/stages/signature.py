@@ -1,4 +1,7 @@
-"""Signature: what a problem is known by among others. Not here: who repeats whom (problems/near-duplicates.py)."""
+"""Signature: what a problem is known by among others.
+
+Not here: who repeats whom (problems/near-duplicates.py).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Signature(Stage):
-    """A problem's hash in its normal form, the MinHash of its words, and the hash of its numbers and symbols. No model is asked."""
+    """A problem's hash in its normal form, the MinHash of its words, and the hash of its numbers and
+    symbols. No model is asked.
+    """
 
     name: ClassVar[str] = "signature"
     reads: ClassVar[tuple[str, ...]] = ("problem",)

@@ -1,4 +1,7 @@
-"""Tag: a model says of each problem what field it is in, how good and how hard it is. Not here: which problems are kept for it."""
+"""Tag: a model says of each problem what field it is in, how good and how hard it is.
+
+Not here: which problems are kept for it.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,18 @@ OTHER_MATH, NO_MATH = "other_math", "no_math"
 INVALID = "invalid"  # the reason of an answer that is not the JSON object that was asked for
 MAX_TOKENS = 128  # an answer takes 26 to 44 tokens of SmolLM2
 
-GUIDE = "You sort a collection of mathematics problems. Read the problem below, do not solve it, and judge it on five scales."
+GUIDE = (
+    "You sort a collection of mathematics problems. Read the problem below, do not solve it, and judge it on"
+    " five scales."
+)
 CLOSING = "Answer with one JSON object, whose five values are taken word by word from the scales above:"
 _OUTSIDE = {
     OTHER_MATH: "mathematics, but none of the fields above",
     NO_MATH: "no mathematics: programming, physics, language, general knowledge, or no meaning at all",
 }
-# Problems with their answers, in the order of the scales, as turns before the one that is asked. The values vary, and so does what comes
-# last, since a small model repeats it: without examples one of 135M gives every problem the first value of every scale.
+# Problems with their answers, in the order of the scales, as turns before the one that is asked. The values
+# vary, and so does what comes last, since a small model repeats it: without examples one of 135M gives every
+# problem the first value of every scale.
 EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         r"How many subsets of $\{1, 2, \dots, 10\}$ contain no two consecutive numbers?",
@@ -63,14 +70,16 @@ EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Tag(Stage):
-    """One constrained completion a problem, greedy: its domain, category, solvability, difficulty and quality, in `tags`.
+    """One constrained completion a problem, greedy: its domain, category, solvability, difficulty and
+    quality, in `tags`.
 
-    domains: (key, subject) of each, in the order in which they are offered; "other_math" and "no_math" are added to them. guide,
-    closing: what stands before the scales, and after the problem. examples: problems with their values; those of a domain that is not
-    offered are left out. The tagger, `engine`, may be another model than the problem's.
+    domains: (key, subject) of each, in the order in which they are offered; "other_math" and "no_math" are
+    added to them. guide, closing: what stands before the scales, and after the problem. examples: problems
+    with their values; those of a domain that is not offered are left out. The tagger, `engine`, may be
+    another model than the problem's.
 
-    An answer that is not valid has nulls and a reason: "invalid" (cut, not JSON, another value), "context_full" or "killed_engine". Raises
-    BadInput for no domain, or one named twice.
+    An answer that is not valid has nulls and a reason: "invalid" (cut, not JSON, another value),
+    "context_full" or "killed_engine". Raises BadInput for no domain, or one named twice.
     """
 
     name: ClassVar[str] = "tag"
@@ -86,11 +95,20 @@ class Tag(Stage):
         keys = [key for key, _ in self.domains]
         if not keys or len({*keys, *_OUTSIDE}) < len(keys) + len(_OUTSIDE):
             named = ", ".join(keys) or "none"
-            raise BadInput(f"the tagger's domains are {named}; name at least one, each once, and neither {OTHER_MATH} nor {NO_MATH}")
+            raise BadInput(
+                f"the tagger's domains are {named}; name at least one, each once, and neither {OTHER_MATH}"
+                f" nor {NO_MATH}"
+            )
 
     def identity(self) -> dict[str, Any]:
         """What determines the rows: the model and all that it is asked, word by word."""
-        return {"is": self.name, "version": self.version, "engine": self.engine, "asked": self.conversation(""), "schema": self.schema}
+        return {
+            "is": self.name,
+            "version": self.version,
+            "engine": self.engine,
+            "asked": self.conversation(""),
+            "schema": self.schema,
+        }
 
     @property
     def adds(self) -> Features:
@@ -114,8 +132,15 @@ class Tag(Stage):
     @property
     def schema(self) -> str:
         """The JSON schema of an answer."""
-        properties = {scale: {"type": "string", "enum": list(values)} for scale, values in self.scales.items()}
-        whole = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+        properties = {
+            scale: {"type": "string", "enum": list(values)} for scale, values in self.scales.items()
+        }
+        whole = {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
 
     def check(self) -> None:
@@ -123,7 +148,9 @@ class Tag(Stage):
         chat_of(self.engine.model).answer_prompts([self.conversation("problem")])
 
     def conversation(self, problem: str) -> list[Message]:
-        """What the tagger is asked. All that does not depend on the problem stands before it, so that its computation is shared."""
+        """What the tagger is asked. All that does not depend on the problem stands before it, so that its
+        computation is shared.
+        """
         lists = [
             "\n".join([f"{scale}:", *(f'- "{value}": {meaning}' for value, meaning in values.items())])
             for scale, values in self.scales.items()
@@ -149,8 +176,15 @@ class Tag(Stage):
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
         prompts = chat.answer_prompts(map(self.conversation, batch["problem"]))
-        sampling = Sampling(temperature=0.0, max_tokens=MAX_TOKENS, stop_token_ids=chat.end_ids, schema=self.schema)
-        return {"tags": [self._tags(completion) for completion in self.engine.complete(prompts, sampling, [0] * len(prompts))]}
+        sampling = Sampling(
+            temperature=0.0, max_tokens=MAX_TOKENS, stop_token_ids=chat.end_ids, schema=self.schema
+        )
+        return {
+            "tags": [
+                self._tags(completion)
+                for completion in self.engine.complete(prompts, sampling, [0] * len(prompts))
+            ]
+        }
 
     def _tags(self, completion: Completion) -> dict[str, object]:
         tags: dict[str, object] = dict.fromkeys(self.scales)
@@ -164,10 +198,16 @@ class Tag(Stage):
     def _read(self, completion: Completion) -> dict[str, str] | None:
         """The values of an answer; None for one that is not exactly what was asked for."""
         try:
-            pairs = json.loads(completion.text, object_pairs_hook=tuple)  # an object is a tuple, so that a name given twice is seen
+            pairs = json.loads(
+                completion.text, object_pairs_hook=tuple
+            )  # an object is a tuple, so that a name given twice is seen
         except (ValueError, RecursionError):
             return None
-        if completion.finish_reason != "stop" or not isinstance(pairs, tuple) or sorted(name for name, _ in pairs) != sorted(self.scales):
+        if (
+            completion.finish_reason != "stop"
+            or not isinstance(pairs, tuple)
+            or sorted(name for name, _ in pairs) != sorted(self.scales)
+        ):
             return None
         found = dict(pairs)
         return found if all(found[scale] in list(values) for scale, values in self.scales.items()) else None

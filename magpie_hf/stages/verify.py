@@ -1,4 +1,7 @@
-"""Verify: the final answers of the candidates, and which of them agree. Not here: what is made of it (pairs, published answers)."""
+"""Verify: the final answers of the candidates, and which of them agree.
+
+Not here: what is made of it (pairs, published answers).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Verify(Stage):
-    """Votes of the complete candidates over clusters of equal answers, 1/2 = 0.5 = 50 %. See `schema.VERIFY` for the columns.
+    """Votes of the complete candidates over clusters of equal answers, 1/2 = 0.5 = 50 %. See `schema.VERIFY`
+    for the columns.
 
     processes: how many workers compare answers at once, in this and all other threads.
     """
@@ -35,7 +39,9 @@ class Verify(Stage):
         return Features(VERIFY)
 
     def run(self, batch: Batch) -> Batch:
-        with ThreadPoolExecutor(self.processes) as pool:  # a row's comparisons wait for each other; those of several rows need not
+        with ThreadPoolExecutor(
+            self.processes
+        ) as pool:  # a row's comparisons wait for each other; those of several rows need not
             rows = list(pool.map(self._row, batch["problem"], batch["candidates"]))
         return {column: [row[column] for row in rows] for column in VERIFY}
 
@@ -52,7 +58,9 @@ class Verify(Stage):
             "cluster_sizes": list(votes.sizes),
             "answer_kind": kind,
             "majority_answer": _majority(answers, votes),
-            "majority_share": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,  # one voter agrees with nobody
+            "majority_share": (
+                votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None
+            ),  # one voter agrees with nobody
             "in_majority": list(votes.in_majority),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
@@ -64,7 +72,9 @@ class Verify(Stage):
 
 @dataclass(frozen=True)
 class VerifySolution(Stage):
-    """Whether the published answer ends in the majority's final answer, and whether a reward could check that. See `schema.CHECK`."""
+    """Whether the published answer ends in the majority's final answer, and whether a reward could check
+    that. See `schema.CHECK`.
+    """
 
     name: ClassVar[str] = "check"
     version: ClassVar[int] = 2
@@ -88,13 +98,26 @@ class VerifySolution(Stage):
         return None if majority is None else is_readable(majority, self.limits, self.processes)
 
     def _agrees(self, solutions: Sequence[dict[str, Any]], majority: str | None) -> bool | None:
-        if majority is None or solutions[0]["reason"] is not None or (answer := final_answer(solutions[0]["answer_text"])) is None:
+        if (
+            majority is None
+            or solutions[0]["reason"] is not None
+            or (answer := final_answer(solutions[0]["answer_text"])) is None
+        ):
             return None
-        return {"equal": True, "different": False}.get(compare(answer, majority, self.limits, self.processes).relation)
+        return {"equal": True, "different": False}.get(
+            compare(answer, majority, self.limits, self.processes).relation
+        )
 
 
 def _majority(answers: Sequence[str | None], votes: Votes) -> str | None:
     """The shortest spelling of the majority's answer, the first of equals."""
     if not votes.has_majority:
         return None
-    return min((answer for answer, number in zip(answers, votes.clusters, strict=True) if answer is not None and number == 0), key=len)
+    return min(
+        (
+            answer
+            for answer, number in zip(answers, votes.clusters, strict=True)
+            if answer is not None and number == 0
+        ),
+        key=len,
+    )

@@ -1,4 +1,7 @@
-"""What a published dataset consists of, by checksum, and what would change where some of it lies already. Not here: the Hub."""
+"""What a published dataset consists of, by checksum, and what would change where some of it lies already.
+
+Not here: the Hub.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ class Sum:
     blob: str
 
     def is_at(self, there: There) -> bool:
-        """Whether what lies in a repository is this file: the Hub names a file in LFS by SHA-256 and any other as git does."""
+        """Whether what lies in a repository is this file: the Hub names a file in LFS by SHA-256 and any
+        other as git does.
+        """
         return there.name in (self.sha256, self.blob)
 
 
@@ -57,7 +62,11 @@ class Changes:
     def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
         """A line a file that changes, and the sums. rows: of those files that hold any, by path."""
         parts = ((tr("add"), self.added), (tr("change"), self.changed), (tr("delete"), self.deleted))
-        counts = {path: tr("{count:,} rows", count=number) for path, number in (rows or {}).items() if path not in self.deleted}
+        counts = {
+            path: tr("{count:,} rows", count=number)
+            for path, number in (rows or {}).items()
+            if path not in self.deleted
+        }
         files = [
             f"{padded(word, 7)} {tr('{size:>15,} bytes', size=size)}  {counts.get(path, ''):>14}  {path}"
             for word, paths in parts
@@ -71,7 +80,9 @@ class Changes:
             deleted=deleted,
             same=same,
         )
-        sums += "; " + tr("{size:,} bytes to send", size=sum(self.added.values()) + sum(self.changed.values()))
+        sums += "; " + tr(
+            "{size:,} bytes to send", size=sum(self.added.values()) + sum(self.changed.values())
+        )
         return [*files, sums + ("; " + tr("{count:,} rows in all", count=sum(rows.values())) if rows else "")]
 
 
@@ -98,9 +109,13 @@ def sum_of(content: Content) -> Sum:
 
 
 def with_manifest(files: Mapping[str, Content]) -> tuple[dict[str, Content], dict[str, Sum]]:
-    """The files and, last, the manifest that names them all, with the checksums of each. The same files make the same manifest."""
+    """The files and, last, the manifest that names them all, with the checksums of each. The same files make
+    the same manifest.
+    """
     if MANIFEST in files or GIVEN in files or not files:
-        raise BadInput(f"{', '.join(files) or 'no file'} cannot be published: give files besides {MANIFEST} and {GIVEN}")
+        raise BadInput(
+            f"{', '.join(files) or 'no file'} cannot be published: give files besides {MANIFEST} and {GIVEN}"
+        )
     sums = {path: sum_of(content) for path, content in sorted(files.items())}
     listed = {path: {"size": one.size, "sha256": one.sha256, "blob": one.blob} for path, one in sums.items()}
     content = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
@@ -113,13 +128,20 @@ def read_manifest(text: bytes) -> dict[str, Sum] | None:
     """The checksums that a manifest names; None where this is no manifest of magpie_hf's."""
     try:
         facts: dict[str, Any] = json.loads(text)
-        return {path: Sum(int(one["size"]), str(one["sha256"]), str(one["blob"])) for path, one in facts["files"].items()}
+        return {
+            path: Sum(int(one["size"]), str(one["sha256"]), str(one["blob"]))
+            for path, one in facts["files"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def changes(wanted: Mapping[str, Sum], there: Mapping[str, There], before: Mapping[str, Sum] | None) -> Changes:
-    """What publishing `wanted` changes where `there` lies and the manifest `before`: files that it named and that are gone go."""
+def changes(
+    wanted: Mapping[str, Sum], there: Mapping[str, There], before: Mapping[str, Sum] | None
+) -> Changes:
+    """What publishing `wanted` changes where `there` lies and the manifest `before`: files that it named and
+    that are gone go.
+    """
     new = {path: one.size for path, one in wanted.items() if path not in there}
     same = {path: one.size for path, one in wanted.items() if path in there and one.is_at(there[path])}
     if MANIFEST in there and before == {path: one for path, one in wanted.items() if path != MANIFEST}:
@@ -130,7 +152,9 @@ def changes(wanted: Mapping[str, Sum], there: Mapping[str, There], before: Mappi
 
 
 def foreign(change: Changes, there: Mapping[str, There], before: Mapping[str, Sum] | None) -> list[str]:
-    """Which files of another's stand in the way: all where no manifest is, else those that would go and are not as it says."""
+    """Which files of another's stand in the way: all where no manifest is, else those that would go and are
+    not as it says.
+    """
     if before is None:
         return [] if change.none else sorted(set(there) - {GIVEN})
     touched = {*change.changed, *change.deleted} - {MANIFEST}

@@ -1,4 +1,8 @@
-"""The record of a build: the files in its folder that say whose and how far it is, read without loading anything. Not here: writing."""
+"""The record of a build: the files in its folder that say whose and how far it is, read without loading
+anything.
+
+Not here: writing.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +19,20 @@ SELECTED = "selection.json"
 PROVENANCE = "provenance.json"
 FORMAT = 1  # of provenance.json; goes up when a card needs something else
 LOCK = "lock"
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)  # what reading a record raises that is torn, or another's
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)  # what reading a record raises that is torn, or another's
 
 
 def record_of(folder: Path) -> dict[str, Any]:
     """The record of the build in `folder`.
 
-    Raises BadInput where there is none, and where a newer version of magpie_hf wrote it; Torn where it cannot be read.
+    Raises BadInput where there is none, and where a newer version of magpie_hf wrote it; Torn where it cannot
+    be read.
     """
     from importlib.metadata import version  # slow to load, and build --help needs none of it
 
@@ -35,15 +46,17 @@ def record_of(folder: Path) -> dict[str, Any]:
         raise unreadable(folder, error) from error
     if newer:
         theirs, ours = f"{made_by}, format {facts}", f"{mine}, format {FORMAT}"
-        raise BadInput(f"{folder} was made by a newer version of magpie_hf ({theirs}; this is {ours}); update magpie_hf")
+        raise BadInput(
+            f"{folder} was made by a newer version of magpie_hf ({theirs}; this is {ours}); update magpie_hf"
+        )
     return dict(record)
 
 
 def unreadable(folder: Path, error: Exception) -> Torn:
     """What to raise where the record turns out to be torn, or not what this version writes."""
     return Torn(
-        f"the record in {folder / RUN} cannot be read ({type(error).__name__}: {error}); run the build again, with the version of "
-        "magpie_hf that began it"
+        f"the record in {folder / RUN} cannot be read ({type(error).__name__}: {error}); run the build again,"
+        " with the version of magpie_hf that began it"
     )
 
 

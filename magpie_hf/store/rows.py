@@ -1,6 +1,9 @@
-"""Rows: where each column of some rows of a domain lies, and what every value there came from. Not here: who makes them.
+"""Rows: where each column of some rows of a domain lies, and what every value there came from.
 
-Of what stages make, eight bytes a row and stage are held in memory; values are read from the shards' files when they are needed.
+Not here: who makes them.
+
+Of what stages make, eight bytes a row and stage are held in memory; values are read from the shards' files
+when they are needed.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from magpie_hf.store.splits import BATCH_ROWS, read
 
 
 def open_table(file: Path) -> pa.Table:
-    """The rows of an Arrow stream file, memory-mapped. Raises pyarrow.ArrowInvalid or OSError where it is torn."""
+    """The rows of an Arrow stream file, memory-mapped. Raises pyarrow.ArrowInvalid or OSError where it is
+    torn.
+    """
     return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
 
 
@@ -39,8 +44,8 @@ def is_whole(file: Path) -> bool:
 class Made:
     """What one stage made of neighbouring rows.
 
-    pieces: one after the other, (file or table, from, to); digests: a number a row (int64) that stands for what the stage made there and
-    for everything that this came from.
+    pieces: one after the other, (file or table, from, to); digests: a number a row (int64) that stands for
+    what the stage made there and for everything that this came from.
     """
 
     key: str
@@ -48,8 +53,13 @@ class Made:
     digests: np.ndarray
 
     def read(self, columns: Sequence[str]) -> pa.Table:
-        tables = ((open_table(source) if isinstance(source, Path) else source, start, stop) for source, start, stop in self.pieces)
-        return pa.concat_tables([table.select(columns).slice(start, stop - start) for table, start, stop in tables])
+        tables = (
+            (open_table(source) if isinstance(source, Path) else source, start, stop)
+            for source, start, stop in self.pieces
+        )
+        return pa.concat_tables(
+            [table.select(columns).slice(start, stop - start) for table, start, stop in tables]
+        )
 
     @property
     def columns(self) -> list[str]:
@@ -83,7 +93,10 @@ class Rows:
 
     def needs(self, stage: Stage) -> list[str]:
         """The columns that the stage reads of these rows."""
-        return [*stage.reads, *(["dropped"] if "dropped" in self.made and "dropped" not in stage.reads else [])]
+        return [
+            *stage.reads,
+            *(["dropped"] if "dropped" in self.made and "dropped" not in stage.reads else []),
+        ]
 
     def key(self, stage: Stage) -> str:
         """The stage's folder: its label and a hash of all that determines what it makes of these rows."""
@@ -107,14 +120,22 @@ class Rows:
     def head(self, stop: int) -> Rows:
         """The rows before `stop`."""
         heads = {made.key: made.head(stop - self.start) for made in self.made.values()}
-        return Rows(self.domain, self.start, stop, {column: heads[made.key] for column, made in self.made.items()})
+        return Rows(
+            self.domain, self.start, stop, {column: heads[made.key] for column, made in self.made.items()}
+        )
 
     def read(self, columns: Sequence[str], start: int | None = None, stop: int | None = None) -> pa.Table:
-        """The columns of rows [start, stop), by default of all; memory-mapped, so resident only while the table is held."""
+        """The columns of rows [start, stop), by default of all; memory-mapped, so resident only while the
+        table is held.
+        """
         begin, end = self.start if start is None else start, self.stop if stop is None else stop
         made_by = {made.key: made for made in (self.made[column] for column in columns)}
-        tables = {key: made.read([c for c in columns if self.made[c].key == key]) for key, made in made_by.items()}
-        whole = pa.Table.from_arrays([tables[self.made[column].key][column] for column in columns], list(columns))
+        tables = {
+            key: made.read([c for c in columns if self.made[c].key == key]) for key, made in made_by.items()
+        }
+        whole = pa.Table.from_arrays(
+            [tables[self.made[column].key][column] for column in columns], list(columns)
+        )
         return whole.slice(begin - self.start, end - begin)
 
     def batches(self, columns: Sequence[str], size: int = 256) -> Iterator[Batch]:
@@ -129,7 +150,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Published:
-    """The published rows of one split: Arrow files, one a shard, and a fingerprint of what all of them hold, however they are cut."""
+    """The published rows of one split: Arrow files, one a shard, and a fingerprint of what all of them hold,
+    however they are cut.
+    """
 
     features: Features
     files: tuple[Path, ...]
@@ -147,14 +170,19 @@ class Published:
     @cached_property
     def dataset(self) -> Dataset:
         """All rows as one memory-mapped dataset."""
-        return Dataset(concat_tables([MemoryMappedTable.from_file(str(file)) for file in self.files]), fingerprint=self.content)
+        return Dataset(
+            concat_tables([MemoryMappedTable.from_file(str(file)) for file in self.files]),
+            fingerprint=self.content,
+        )
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows a shard at a time, resident only while the table is held."""
         return map(open_table, self.files)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """The columns as plain lists, a few rows at a time; parts of lists of structs, too (see `splits.Split`)."""
+        """The columns as plain lists, a few rows at a time; parts of lists of structs, too (see
+        `splits.Split`).
+        """
         for table in self.tables():
             for batch in table.to_batches(BATCH_ROWS):
                 yield read(pa.Table.from_batches([batch]), columns)
@@ -171,7 +199,9 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds}
     table = pa.table(columns, schema=Features(SEED).arrow_schema)
-    made = Made(f"seeds-{fingerprint(domain, seed)}", ((table, 0, len(seeds)),), np.array(seeds, dtype=np.int64))
+    made = Made(
+        f"seeds-{fingerprint(domain, seed)}", ((table, 0, len(seeds)),), np.array(seeds, dtype=np.int64)
+    )
     absent = in_memory("absent", Features(OPTIONAL), {column: [None] * len(seeds) for column in OPTIONAL})
     return Rows(domain, start, stop, {**dict.fromkeys(OPTIONAL, absent), **dict.fromkeys(SEED, made)})
 

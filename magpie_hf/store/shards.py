@@ -1,6 +1,9 @@
-"""A stage's folder: finished shards, journals of unfinished ones, and the record. Not here: what makes a row, and in which order.
+"""A stage's folder: finished shards, journals of unfinished ones, and the record.
 
-`<from>-<to>.arrow` is a finished shard of rows [from, to); `<from>-<to>.journal` holds the finished requests of one under way.
+Not here: what makes a row, and in which order.
+
+`<from>-<to>.arrow` is a finished shard of rows [from, to); `<from>-<to>.journal` holds the finished requests
+of one under way.
 """
 
 from __future__ import annotations
@@ -36,7 +39,11 @@ class ShardFolder:
 
     def spans(self, kind: str) -> list[tuple[int, int, Path]]:
         """(start, stop, file) of all shards ("arrow") or journals ("journal"), in order."""
-        names = [(file.stem.split("-"), file) for file in self.path.glob(f"*-*.{kind}") if file.stem.replace("-", "").isdigit()]
+        names = [
+            (file.stem.split("-"), file)
+            for file in self.path.glob(f"*-*.{kind}")
+            if file.stem.replace("-", "").isdigit()
+        ]
         return sorted((int(name[0]), int(name[1]), file) for name, file in names)
 
     def rows(self, start: int, stop: int, file: Path) -> pa.Table | None:
@@ -50,7 +57,10 @@ class ShardFolder:
         if torn and self.read_only:
             return None
         if torn:
-            LOG.warning("%s is torn (the disk or the power failed while it was written); its rows are made again", file)
+            LOG.warning(
+                "%s is torn (the disk or the power failed while it was written); its rows are made again",
+                file,
+            )
             file.unlink(missing_ok=True)
             return None
         return rows

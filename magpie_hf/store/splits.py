@@ -1,5 +1,8 @@
-"""The published rows of a split, as Arrow or parquet files: a few columns at a time, so that memory does not grow with rows. Not here: what
-is counted in them."""
+"""The published rows of a split, as Arrow or parquet files: a few columns at a time, so that memory does not
+grow with rows.
+
+Not here: what is counted in them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ class Readable(Protocol):
 
 
 class Split(Readable, Protocol):
-    """Rows of one split. A column of a list of structs can be read in part: "candidates.score" is a list of scores a row."""
+    """Rows of one split. A column of a list of structs can be read in part: "candidates.score" is a list of
+    scores a row.
+    """
 
     @property
     def features(self) -> Features: ...
@@ -96,6 +101,8 @@ class ParquetSplit:
     @staticmethod
     def _open(file: Path) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(file, pre_buffer=False)  # buffering ahead holds the whole file: 890 MB for 1.5 GB of rows, not 22
+            return pq.ParquetFile(
+                file, pre_buffer=False
+            )  # buffering ahead holds the whole file: 890 MB for 1.5 GB of rows, not 22
         except (OSError, pa.ArrowInvalid) as error:
             raise BadInput(f"{file} cannot be read ({type(error).__name__}); build it again") from error

@@ -1,4 +1,7 @@
-"""Text in the columns of a terminal, where a Japanese letter takes two. Not here: what is said."""
+"""Text in the columns of a terminal, where a Japanese letter takes two.
+
+Not here: what is said.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,23 @@ import re
 import unicodedata
 
 _WIDE = "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6"
-_OPENERS, _CLOSERS = r"(\[「『【（", r")\],.;:!?、。」』】），．：；！？ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
-# Where a line may end: at a space, and beside a wide letter, but neither after what opens nor before what closes.
-_BREAKS = re.compile(rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])")
+_OPENERS, _CLOSERS = (
+    r"(\[「『【（",
+    r")\],.;:!?、。」』】），．：；！？ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ",
+)
+# Where a line may end: at a space, and beside a wide letter, but neither after what opens nor before what
+# closes.
+_BREAKS = re.compile(
+    rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])"
+)
 
 
 def width(text: str) -> int:
     """How many columns a text takes."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else not unicodedata.combining(letter) for letter in text)
+    return sum(
+        2 if unicodedata.east_asian_width(letter) in "WF" else not unicodedata.combining(letter)
+        for letter in text
+    )
 
 
 def padded(text: str, columns: int) -> str:
@@ -22,7 +34,9 @@ def padded(text: str, columns: int) -> str:
 
 
 def wrapped(text: str, columns: int, first: str = "", later: str = "") -> list[str]:
-    """The text in lines of at most so many columns, indented by `first` and `later`; a word that is longer has a line of its own."""
+    """The text in lines of at most so many columns, indented by `first` and `later`; a word that is longer
+    has a line of its own.
+    """
     lines, line, free = [], first, True  # free: nothing but the indent stands in the line
     for piece in filter(None, _BREAKS.split(text.strip())):
         if piece.isspace():

@@ -1,7 +1,10 @@
-"""What a person reads on the terminal, in their language: one table, by the English. Not here: the words of a dataset card (cards/).
+"""What a person reads on the terminal, in their language: one table, by the English.
 
-The code says everything in English. `tr` translates where the text is written, and `translated` a text that is finished, by the pattern
-that it was made of: errors, which the whole package raises, and help texts, which argparse wants as they are. So neither needs to know.
+Not here: the words of a dataset card (cards/).
+
+The code says everything in English. `tr` translates where the text is written, and `translated` a text that
+is finished, by the pattern that it was made of: errors, which the whole package raises, and help texts, which
+argparse wants as they are. So neither needs to know.
 """
 
 from __future__ import annotations
@@ -24,16 +27,20 @@ _in_use: list[Language] = ["en"]
 
 
 def tr(text: str, /, **values: Any) -> str:
-    """The text in the language in use, with its {fields} filled in. text: the English, a literal, so that a test finds it in the table."""
+    """The text in the language in use, with its {fields} filled in. text: the English, a literal, so that a
+    test finds it in the table.
+    """
     if _in_use[0] == "ja":
         return _FILLER.format(_table().get(text, text), **values) if values else _table().get(text, text)
     return text.format(**values) if values else text
 
 
 def translated(text: str) -> str:
-    """A finished text in the language in use: by the pattern of the table that it fits with most letters of its own, or else as it is.
+    """A finished text in the language in use: by the pattern of the table that it fits with most letters of
+    its own, or else as it is.
 
-    What stands in a pattern's fields passes unchanged, except where the translation says {field!t}: that piece is translated in its turn.
+    What stands in a pattern's fields passes unchanged, except where the translation says {field!t}: that
+    piece is translated in its turn.
     """
     if _in_use[0] == "en":
         return text
@@ -56,7 +63,9 @@ def in_use() -> Language:
 
 
 def wanted(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Language:
-    """The language that a command line asks for with --lang, or else the locale. Raises BadInput for one that there is none of."""
+    """The language that a command line asks for with --lang, or else the locale. Raises BadInput for one that
+    there is none of.
+    """
     for at, argument in enumerate(arguments):
         if argument == "--":
             break
@@ -66,7 +75,9 @@ def wanted(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
             if language not in LANGUAGES:
                 raise BadInput(f"--lang is {language!r}; give one of {', '.join(LANGUAGES)}")
             return language
-    locale = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
+    locale = next(
+        (environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), ""
+    )
     return "ja" if locale.startswith("ja") else "en"
 
 
@@ -82,11 +93,17 @@ class Pattern:
 
     def values(self, text: str) -> dict[str, str] | None:
         """What stands in the fields, by name; None where the text is not made of this pattern."""
-        if not all(piece in text for piece in self.pieces):  # most are told apart by this, which costs a hundredth of the expression
+        if not all(
+            piece in text for piece in self.pieces
+        ):  # most are told apart by this, which costs a hundredth of the expression
             return None
-        fields = "".join(re.escape(literal) + ("(.*?)" if name is not None else "") for literal, name in self._parts)
+        fields = "".join(
+            re.escape(literal) + ("(.*?)" if name is not None else "") for literal, name in self._parts
+        )
         found = re.fullmatch(fields, text, re.DOTALL)
-        return found and dict(zip((name for _, name in self._parts if name is not None), found.groups(), strict=True))
+        return found and dict(
+            zip((name for _, name in self._parts if name is not None), found.groups(), strict=True)
+        )
 
 
 class _Filler(string.Formatter):
@@ -104,7 +121,9 @@ _FILLER = _Filler()
 def _table() -> dict[str, str]:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time, where it was built
+    loader = getattr(
+        yaml, "CSafeLoader", yaml.SafeLoader
+    )  # libyaml's takes a tenth of the time, where it was built
     return dict(yaml.load(TABLE.read_text(encoding="utf-8"), loader))
 
 

@@ -1,4 +1,7 @@
-"""The terminal: one console that adapts itself to where its words go, tables on it, and texts made harmless. Not here: what is said."""
+"""The terminal: one console that adapts itself to where its words go, tables on it, and texts made harmless.
+
+Not here: what is said.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
 ANY_WIDTH = 1_000_000  # columns of what is no terminal: scripts read lines, so none is wrapped
 HEIGHT = 25  # lines of one; rich believes no width without it
 GAP = 2  # columns between those of a table
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # Unicode's categories of what moves the cursor, turns the direction or breaks lines
+_UNSEEN = frozenset(
+    ("Cc", "Cf", "Cs", "Zl", "Zp")
+)  # Unicode's categories of what moves the cursor, turns the direction or breaks lines
 _GONE = errno.EPIPE, errno.EIO  # a pipe's reader has left; a terminal was closed
 _KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters, and do no harm
 
@@ -27,8 +32,9 @@ _KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters, and do no ha
 def console(file: TextIO | None = None) -> Console:
     """A rich console on a stream (default: standard output).
 
-    Colours come only on terminals, and not where NO_COLOR is set or TERM is dumb. What is no terminal gets whole lines of any length.
-    Characters that the stream's encoding lacks become question marks. Texts are printed as they are: no markup, no highlighting.
+    Colours come only on terminals, and not where NO_COLOR is set or TERM is dumb. What is no terminal gets
+    whole lines of any length. Characters that the stream's encoding lacks become question marks. Texts are
+    printed as they are: no markup, no highlighting.
     """
     from rich.console import Console
 
@@ -36,7 +42,10 @@ def console(file: TextIO | None = None) -> Console:
     encodable(stream)
     on_terminal = is_terminal(stream)
     width, height = shutil.get_terminal_size() if on_terminal else (ANY_WIDTH, HEIGHT)
-    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")  # where rich takes 80 columns for granted, unless it is told both
+    dumb = os.environ.get("TERM", "").lower() in (
+        "dumb",
+        "unknown",
+    )  # where rich takes 80 columns for granted, unless it is told both
     size: dict[str, Any] = (
         {"width": width, "height": height} if dumb or not on_terminal else {}
     )  # elsewhere it looks again whenever it prints
@@ -49,8 +58,14 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def given() -> None:
-    """Give a process that was started without stdin, stdout or stderr empty ones: files that it opens would take their numbers."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers, which `open` gives out
+    """Give a process that was started without stdin, stdout or stderr empty ones: files that it opens would
+    take their numbers.
+    """
+    for name, mode in (
+        ("stdin", "r"),
+        ("stdout", "w"),
+        ("stderr", "w"),
+    ):  # in the order of their numbers, which `open` gives out
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (as long as the process lives)
 
@@ -69,26 +84,36 @@ def unheard(stream: TextIO) -> Iterator[None]:
 
 
 def encodable(*streams: TextIO | None) -> None:
-    """Have streams write question marks for what their encoding lacks, and read such for what is none of it, in place of failing."""
+    """Have streams write question marks for what their encoding lacks, and read such for what is none of it,
+    in place of failing.
+    """
     for stream in streams:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def harmless(text: str) -> str:
-    """The text with control, direction and line-breaking characters spelled out (\\x1b, \\u202e), but for new lines and tabs."""
+    """The text with control, direction and line-breaking characters spelled out (\\x1b, \\u202e), but for new
+    lines and tabs.
+    """
     text = text.replace("\r\n", "\n")
     if text.isprintable():
         return text
-    return "".join(_spelled(letter) if unicodedata.category(letter) in _UNSEEN and letter not in _KEPT else letter for letter in text)
+    return "".join(
+        _spelled(letter) if unicodedata.category(letter) in _UNSEEN and letter not in _KEPT else letter
+        for letter in text
+    )
 
 
 def _spelled(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
 
 
-def print_table(to: Console, head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> None:
-    """Print rows as a table, whose last column alone is wrapped; where that leaves too little room, print each row as a few lines.
+def print_table(
+    to: Console, head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()
+) -> None:
+    """Print rows as a table, whose last column alone is wrapped; where that leaves too little room, print
+    each row as a few lines.
 
     right: the positions of columns that are aligned to the right.
     """
@@ -105,7 +130,9 @@ def print_table(to: Console, head: Sequence[str], rows: Sequence[Sequence[str]],
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int]) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", show_header=any(head))
+    table = Table(
+        box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", show_header=any(head)
+    )
     for at, name in enumerate(head):
         last = at == len(head) - 1
         table.add_column(name, justify="right" if at in right else "left", no_wrap=not last, overflow="fold")
@@ -115,7 +142,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection
 
 
 def _needed(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Columns of a terminal that hold a table without a word broken: all of its columns whole, and the last one's longest word."""
+    """Columns of a terminal that hold a table without a word broken: all of its columns whole, and the last
+    one's longest word.
+    """
     from rich.cells import cell_len
 
     *whole, last = zip(head, *rows, strict=True)

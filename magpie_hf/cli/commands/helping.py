@@ -1,4 +1,7 @@
-"""The parser, and its help in the language in use. Not here: the options, which stay plain English where they are added."""
+"""The parser, and its help in the language in use.
+
+Not here: the options, which stay plain English where they are added.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,13 @@ from magpie_hf.text.language import translated
 class Help(argparse.HelpFormatter):
     """argparse's help, with lines that end where a terminal's do in Japanese, too."""
 
-    def add_usage(self, usage: str | None, actions: Iterable[argparse.Action], groups: Iterable[Any], prefix: str | None = None) -> None:
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
         super().add_usage(usage, actions, groups, translated("usage: ") if prefix is None else prefix)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
@@ -35,10 +44,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def translate(parser: argparse.ArgumentParser) -> None:
-    """Put every description, heading and help text of a finished parser, and of its commands, into the language in use.
+    """Put every description, heading and help text of a finished parser, and of its commands, into the
+    language in use.
 
-    So options are added in English, with values in their texts where they want, and argparse's own words are reached like ours. It has no
-    other door: its gettext domain is the process's. Words that stand for values (MODEL, FOLDER) stay: error messages name them, too.
+    So options are added in English, with values in their texts where they want, and argparse's own words are
+    reached like ours. It has no other door: its gettext domain is the process's. Words that stand for values
+    (MODEL, FOLDER) stay: error messages name them, too.
     """
     parser.description = parser.description and translated(parser.description)
     for group in parser._action_groups:

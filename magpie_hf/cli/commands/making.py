@@ -1,4 +1,7 @@
-"""What the words of the command line come to: engines, benchmarks, and the recipe. Not here: running it."""
+"""What the words of the command line come to: engines, benchmarks, and the recipe.
+
+Not here: running it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,15 @@ from typing import TYPE_CHECKING, Literal
 from magpie_hf.cli.commands.options import labelling, roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
-from magpie_hf.limits import check_first_token, check_k, check_languages, check_min_yield, check_near, check_pairs, check_rl
+from magpie_hf.limits import (
+    check_first_token,
+    check_k,
+    check_languages,
+    check_min_yield,
+    check_near,
+    check_pairs,
+    check_rl,
+)
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, repository_or_folder, resolve
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked, benchmarks_of
@@ -24,7 +35,9 @@ if TYPE_CHECKING:
 
 HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
 Runner = Literal["generate", "pooling"]
-Spec = tuple[Model, int | None, Runner]  # a model, how many tokens there must be room for, and whether it completes or rates
+Spec = tuple[
+    Model, int | None, Runner
+]  # a model, how many tokens there must be room for, and whether it completes or rates
 TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tokens, and its answer
 
 
@@ -36,9 +49,19 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
     if options.kv_cache_gb is not None and not 0 < options.kv_cache_gb < float("inf"):
         raise BadInput(f"--kv-cache-gb is {options.kv_cache_gb:g}; give a number of GB above 0")
     if not 0 < options.gpu_memory_utilization <= 1:
-        raise BadInput(f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at most 1")
-    if given := [name for name in ("tensor_parallel_size", "data_parallel_size") if options.endpoint and getattr(options, name)]:
-        raise BadInput(f"--{given[0].replace('_', '-')} says how engines here are laid out, and --endpoint that none runs here; give one")
+        raise BadInput(
+            f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at"
+            " most 1"
+        )
+    if given := [
+        name
+        for name in ("tensor_parallel_size", "data_parallel_size")
+        if options.endpoint and getattr(options, name)
+    ]:
+        raise BadInput(
+            f"--{given[0].replace('_', '-')} says how engines here are laid out, and --endpoint that none"
+            " runs here; give one"
+        )
 
 
 def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
@@ -50,20 +73,32 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     check_near(options.near)
     check_min_yield(options.min_yield)
     check_k(options.k)
-    check_pairs(options.min_majority_share, options.min_score_gap, options.min_correctness_score_gap, options.max_length_ratio)
+    check_pairs(
+        options.min_majority_share,
+        options.min_score_gap,
+        options.min_correctness_score_gap,
+        options.max_length_ratio,
+    )
     check_rl(options.rl_majority_share)
     labelling(options)
     benchmarks_named(options)
 
 
 def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
-    """Raises BadInput where this machine cannot run a model that is known, before the Hub is asked for anything."""
+    """Raises BadInput where this machine cannot run a model that is known, before the Hub is asked for
+    anything.
+    """
     elsewhere = options.endpoint or getattr(options, "ray", None)
     if not elsewhere and any(known(source) for source in sources):
         from magpie_hf.engines.vllm.device import check_device
 
         for source in sources:
-            check_device(source, options.tensor_parallel_size, options.data_parallel_size, options.gpu_memory_utilization)
+            check_device(
+                source,
+                options.tensor_parallel_size,
+                options.data_parallel_size,
+                options.gpu_memory_utilization,
+            )
 
 
 def named(domains: Sequence[Domain]) -> str:
@@ -75,10 +110,15 @@ def cluster_of(options: argparse.Namespace) -> RayCluster | None:
     """The cluster that the options name; None where they name none. Raises BadInput for bounds that are none."""
     if not options.ray:
         if options.ray_workers:
-            raise BadInput(f"--ray-workers is {options.ray_workers}, and --ray names no cluster; give it, too")
+            raise BadInput(
+                f"--ray-workers is {options.ray_workers}, and --ray names no cluster; give it, too"
+            )
         return None
     if given := [name for name in ("endpoint", "data_parallel_size") if getattr(options, name)]:
-        raise BadInput(f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} says nothing; leave one of them out")
+        raise BadInput(
+            f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} says nothing; leave one of"
+            " them out"
+        )
     from magpie_hf.run.ray.cluster import RayCluster
 
     least, colon, most = (options.ray_workers or "1:1").partition(":")
@@ -88,12 +128,17 @@ def cluster_of(options: argparse.Namespace) -> RayCluster | None:
 
 
 def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Engine]:
-    """The engines that the options want: on the servers that they name, or here, laid out as they say, or as is chosen and said."""
+    """The engines that the options want: on the servers that they name, or here, laid out as they say, or as
+    is chosen and said.
+    """
     if options.endpoint:
         from magpie_hf.engines.served.endpoint import Endpoint, share_out
 
         urls = share_out(options.endpoint, [model for model, _, _ in specs])
-        return {spec: Endpoint(spec[0], spec[2], urls[spec[0]], spec[1], patience=options.patience) for spec in specs}
+        return {
+            spec: Endpoint(spec[0], spec[2], urls[spec[0]], spec[1], patience=options.patience)
+            for spec in specs
+        }
     return {spec: _vllm_of(options, *spec) for spec in specs}
 
 
@@ -114,8 +159,12 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
     )
 
 
-def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Callable[[str], None] = print) -> Recipe:
-    """The recipe that the options describe; `say` hears of benchmarks that cannot be had. BadInput for a wrong model or benchmark."""
+def recipe_of(
+    options: argparse.Namespace, domains: tuple[Domain, ...], say: Callable[[str], None] = print
+) -> Recipe:
+    """The recipe that the options describe; `say` hears of benchmarks that cannot be had. BadInput for a
+    wrong model or benchmark.
+    """
     from magpie_hf.problems.heldout import HeldOut
     from magpie_hf.recipe import Recipe
     from magpie_hf.scorers.judge import Judge
@@ -123,14 +172,17 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     from magpie_hf.stages.pair import Pair
 
     context = max(
-        domain.instruction.max_tokens + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_ROOM)
+        domain.instruction.max_tokens
+        + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_ROOM)
         for domain in domains
     )
 
     benchmarks, not_checked = _benchmarks(options, say)
     engines = _engines(options, context)
     read = options.scorer_reads
-    scorer = RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
+    scorer = (
+        RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
+    )
     score_gap = scorer.least_score_gap if options.min_score_gap is None else options.min_score_gap
     return Recipe(
         engines["model"],
@@ -146,7 +198,9 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         embedder=engines.get("embedder"),
         acceptance=_acceptance(options),
         near=options.near,
-        pair=Pair(options.min_majority_share, score_gap, options.min_correctness_score_gap, options.max_length_ratio),
+        pair=Pair(
+            options.min_majority_share, score_gap, options.min_correctness_score_gap, options.max_length_ratio
+        ),
         rl_majority_share=options.rl_majority_share,
         held_out=HeldOut(options.test_share, options.test_seed),
     )
@@ -163,12 +217,19 @@ def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
     """
     specs: dict[str, Spec] = {}
     for role, name in roles(options).items():
-        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(options.model):
+        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
+            options.model
+        ):
             specs[role] = specs["model"]
             continue
         rates = role in ("scorer", "embedder")
-        revision, length = options.revision if role == "model" else None, None if rates else options.max_model_len
-        model = resolve(name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder")
+        revision, length = (
+            options.revision if role == "model" else None,
+            None if rates else options.max_model_len,
+        )
+        model = resolve(
+            name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
+        )
         # Another tokenizer may take more tokens for the same text.
         room = None if role == "embedder" else context if role in ("model", "solver") else context * 2
         specs[role] = model, room, "pooling" if rates else "generate"
@@ -187,18 +248,26 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
 
 
 def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
-    """The benchmarks to look for, each once. Raises BadInput for a name that is none, and where there must be some and are none."""
+    """The benchmarks to look for, each once. Raises BadInput for a name that is none, and where there must be
+    some and are none.
+    """
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
     if options.decontaminate is not None and not named:
         raise BadInput("--decontaminate names no benchmark; name some, such as all, or leave it out")
     wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
     if options.require_decontamination and not wanted:
-        raise BadInput("--require-decontamination is given and no benchmark; name some with --decontaminate, such as all")
+        raise BadInput(
+            "--require-decontamination is given and no benchmark; name some with --decontaminate, such as all"
+        )
     return list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
 
 
-def _benchmarks(options: argparse.Namespace, say: Callable[[str], None]) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
-    """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had that cannot be."""
+def _benchmarks(
+    options: argparse.Namespace, say: Callable[[str], None]
+) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
+    """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had
+    that cannot be.
+    """
     from magpie_hf.problems.benchmarks.loading import load_benchmark
     from magpie_hf.run.session import no_progress_bars
 
@@ -208,7 +277,10 @@ def _benchmarks(options: argparse.Namespace, say: Callable[[str], None]) -> tupl
     missing = tuple(one for one in found if isinstance(one, NotChecked))
     if missing and options.require_decontamination:
         reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
-        raise BadInput(f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave them out")
+        raise BadInput(
+            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave"
+            " them out"
+        )
     for one in missing:
         say(tr("benchmark {name}: not checked, {reason}", name=one.name, reason=one.reason))
     return tuple(dict.fromkeys(one.benchmark for one in found if not isinstance(one, NotChecked))), missing

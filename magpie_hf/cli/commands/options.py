@@ -1,4 +1,7 @@
-"""Options that several commands share, and the models and domains that they name. Not here: what is done with them."""
+"""Options that several commands share, and the models and domains that they name.
+
+Not here: what is done with them.
+"""
 
 from __future__ import annotations
 
@@ -25,52 +28,101 @@ def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
 
 def add_engine(where: argparse._ArgumentGroup) -> None:
     whole, decimal = number(int), number(float)
-    where.add_argument("--engine", choices=("auto", "llm_engine", "async_llm"), default="auto", help="form of the vLLM engine")
-    where.add_argument("--tensor-parallel-size", type=whole, help="GPUs a model is spread over (default: as few as its weights need)")
-    where.add_argument("--data-parallel-size", type=whole, help="engines side by side (default: as many as the GPUs have room for)")
-    where.add_argument("--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM")
-    where.add_argument("--kv-cache-gb", type=decimal, help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)")
-    where.add_argument("--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once")
+    where.add_argument(
+        "--engine",
+        choices=("auto", "llm_engine", "async_llm"),
+        default="auto",
+        help="form of the vLLM engine",
+    )
+    where.add_argument(
+        "--tensor-parallel-size",
+        type=whole,
+        help="GPUs a model is spread over (default: as few as its weights need)",
+    )
+    where.add_argument(
+        "--data-parallel-size",
+        type=whole,
+        help="engines side by side (default: as many as the GPUs have room for)",
+    )
+    where.add_argument(
+        "--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM"
+    )
+    where.add_argument(
+        "--kv-cache-gb",
+        type=decimal,
+        help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)",
+    )
+    where.add_argument(
+        "--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once"
+    )
     where.add_argument(
         "--endpoint",
         action="append",
         default=[],
         metavar="URL",
-        help="a running vLLM server, such as http://host:8000/v1, in place of engines here; repeatable: each server takes the part of "
-        "the model that it serves (a key for them: VLLM_API_KEY)",
+        help=(
+            "a running vLLM server, such as http://host:8000/v1, in place of engines here; repeatable: each"
+            " server takes the part of the model that it serves (a key for them: VLLM_API_KEY)"
+        ),
     )
-    where.add_argument("--patience", type=decimal, default=300.0, help="seconds for which no server may answer before a build fails")
+    where.add_argument(
+        "--patience",
+        type=decimal,
+        default=300.0,
+        help="seconds for which no server may answer before a build fails",
+    )
 
 
 def add_publishing(where: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    where.add_argument("--public", action="store_true", help="make it public (default: private; a public one is refused)")
-    where.add_argument("--overwrite", action="store_true", help="replace files there that magpie_hf did not write; others are left alone")
-    where.add_argument("--tag", help="name this version, such as v1: load_dataset(..., revision='v1') goes on to load it")
+    where.add_argument(
+        "--public", action="store_true", help="make it public (default: private; a public one is refused)"
+    )
+    where.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files there that magpie_hf did not write; others are left alone",
+    )
+    where.add_argument(
+        "--tag", help="name this version, such as v1: load_dataset(..., revision='v1') goes on to load it"
+    )
 
 
 def add_card(where: argparse._ArgumentGroup) -> None:
-    where.add_argument("--card-lang", choices=("en", "ja"), default="en", help="language of the card's prose (default: en)")
+    where.add_argument(
+        "--card-lang", choices=("en", "ja"), default="en", help="language of the card's prose (default: en)"
+    )
     where.add_argument("--card-template", metavar="FILE", help="a Jinja template in place of the card's own")
     where.add_argument(
         "--model-license",
         action="append",
         default=[],
         metavar="[MODEL=]ID",
-        help="licence of a model that is not known: an id of the Hub's list, such as apache-2.0; for one model MODEL=ID, repeatable",
+        help=(
+            "licence of a model that is not known: an id of the Hub's list, such as apache-2.0; for one model"
+            " MODEL=ID, repeatable"
+        ),
     )
 
 
-SCORERS = {"reward": DEFAULT_REWARD_MODEL, "armorm": ARMORM}  # besides them, any reward model's repository or folder
+SCORERS = {
+    "reward": DEFAULT_REWARD_MODEL,
+    "armorm": ARMORM,
+}  # besides them, any reward model's repository or folder
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
-    """Which model has which part in a build: model, solver, judge or scorer, and tagger and embedder where there are such."""
+    """Which model has which part in a build: model, solver, judge or scorer, and tagger and embedder where
+    there are such.
+    """
     solver = options.solver or options.model
     parts = {"model": options.model, "solver": solver}
     if options.scorer == "judge":
         parts["judge"] = options.judge or solver
     elif options.judge:
-        raise BadInput(f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing orders the candidates")
+        raise BadInput(
+            f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing"
+            " orders the candidates"
+        )
     else:
         parts["scorer"] = SCORERS.get(options.scorer, options.scorer)
     if options.tagger != "none":
@@ -86,12 +138,16 @@ def labelling(options: argparse.Namespace) -> dict[str, Any]:
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if given and options.tagger == "none":
         name = next(iter(given)).replace("_", "-")
-        raise BadInput(f"--{name} is given and --tagger is none, so nobody labels the problems; leave one of them out")
+        raise BadInput(
+            f"--{name} is given and --tagger is none, so nobody labels the problems; leave one of them out"
+        )
     return given
 
 
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
-    """The domains of a build, with the values that options override. Raises BadInput for a count that is out of its range."""
+    """The domains of a build, with the values that options override. Raises BadInput for a count that is out
+    of its range.
+    """
     if options.count is not None and options.count < 1:
         raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
     chosen = []
@@ -103,17 +159,26 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
             raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")
         domain = replace(
             domain,
-            first_token=domain.first_token if options.first_token_temperature is None else options.first_token_temperature,
+            first_token=(
+                domain.first_token
+                if options.first_token_temperature is None
+                else options.first_token_temperature
+            ),
             instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
             response=replace(domain.response, **_given(options, "", ("max_tokens",))),
-            candidate=replace(domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())),
+            candidate=replace(
+                domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())
+            ),
         )
         chosen.append(domain)
     return tuple(chosen)
 
 
 def _given(
-    options: argparse.Namespace, prefix: str, more: tuple[str, ...] = (), names: tuple[str, ...] = ("temperature", "top_p", "min_p")
+    options: argparse.Namespace,
+    prefix: str,
+    more: tuple[str, ...] = (),
+    names: tuple[str, ...] = ("temperature", "top_p", "min_p"),
 ) -> dict[str, Any]:
     values = {name: getattr(options, prefix + name) for name in (*names, *more)}
     return {name: value for name, value in values.items() if value is not None}

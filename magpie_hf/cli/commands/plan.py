@@ -1,4 +1,7 @@
-"""magpie-hf plan: what a build will take, before it runs; a measurement of it; and afterwards, what it took. Not here: the numbers."""
+"""magpie-hf plan: what a build will take, before it runs; a measurement of it; and afterwards, what it took.
+
+Not here: the numbers.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +35,32 @@ def add(commands: Any) -> None:
     plan = commands.add_parser(
         "plan",
         help="what a build will take",
-        description="What a build will take: rows, requests, tokens, disk, memory, hours, cost and licences, and what is done already. "
-        "Takes the options of build. Loads and downloads nothing, but with --measure. With --out alone: a plan and what came of it.",
+        description=(
+            "What a build will take: rows, requests, tokens, disk, memory, hours, cost and licences, and what"
+            " is done already. Takes the options of build. Loads and downloads nothing, but with --measure."
+            " With --out alone: a plan and what came of it."
+        ),
     )
     build.add_options(plan, needs_model=False)
     own = plan.add_argument_group("the plan")
     whole, decimal = number(int), number(float)
     measuring = (
-        f"build N problems a domain (default: {MEASURED}) in --out and measure that; the build goes on from there, so nothing is wasted"
+        f"build N problems a domain (default: {MEASURED}) in --out and measure that; the build goes on from"
+        " there, so nothing is wasted"
     )
     own.add_argument("--measure", nargs="?", type=whole, const=MEASURED, metavar="N", help=measuring)
-    own.add_argument("--gpu", help='plan for this GPU, such as "H100 80 GB" (default: those here, else several common ones)')
-    own.add_argument("--gpus", type=whole, help="how many of them (default: those here, or as few as give a comfortable cache)")
-    own.add_argument("--price", type=decimal, help="US dollars an hour and GPU (default: a range of what clouds ask)")
+    own.add_argument(
+        "--gpu",
+        help='plan for this GPU, such as "H100 80 GB" (default: those here, else several common ones)',
+    )
+    own.add_argument(
+        "--gpus",
+        type=whole,
+        help="how many of them (default: those here, or as few as give a comfortable cache)",
+    )
+    own.add_argument(
+        "--price", type=decimal, help="US dollars an hour and GPU (default: a range of what clouds ask)"
+    )
     own.add_argument("--json", action="store_true", help="print one JSON object in place of tables")
     plan.set_defaults(run=run)
 
@@ -77,7 +93,10 @@ def run(options: argparse.Namespace) -> int:
 def _outcome(options: argparse.Namespace) -> int:
     """A plan of a folder's build and what came of it."""
     if options.out is None:
-        raise BadInput("neither --model nor --out is given; give --model to plan a build, or --out to see what came of one's plan")
+        raise BadInput(
+            "neither --model nor --out is given; give --model to plan a build, or --out to see what came of"
+            " one's plan"
+        )
     from magpie_hf.planning.outcome import outcome_of
 
     outcome = outcome_of(Path(options.out).expanduser())
@@ -97,7 +116,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.measure is not None and options.push is not None:
         raise BadInput("--measure measures a small build, and --push would publish it; leave out one of them")
     if options.measure is not None and options.ray:
-        raise BadInput("--measure measures engines of this machine or of --endpoint, and --ray names a cluster; leave out one of them")
+        raise BadInput(
+            "--measure measures engines of this machine or of --endpoint, and --ray names a cluster; leave"
+            " out one of them"
+        )
     if options.price is not None and not 0 <= options.price < float("inf"):
         raise BadInput(f"--price is {options.price:g}; give US dollars an hour and GPU, such as 2.5")
     if options.gpus is not None and options.gpus < 1:
@@ -118,8 +140,8 @@ def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: floa
         return
     if (begun := _begun(out)) > options.measure:
         raise BadInput(
-            f"{out} holds a build of {begun:,} problems a domain, which a measurement of {options.measure} would cut; "
-            "leave out --measure, or choose another --out"
+            f"{out} holds a build of {begun:,} problems a domain, which a measurement of {options.measure}"
+            " would cut; leave out --measure, or choose another --out"
         )
     check_devices(options, outline.sources.values())
 
@@ -135,9 +157,15 @@ def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: floa
 
 def _holds(kept: Measured, said: dict[str, Any], count: int, outline: Outline) -> bool:
     """Whether what was measured is of this build, and of no fewer problems."""
-    return kept.said == said and all(kept.yields.get(domain.key, (0, 0))[0] >= min(count, domain.count) for domain in outline.domains)
+    return kept.said == said and all(
+        kept.yields.get(domain.key, (0, 0))[0] >= min(count, domain.count) for domain in outline.domains
+    )
 
 
 def _begun(out: Path) -> int:
     """Problems a domain of the build in the folder; 0 where there is none."""
-    return max((quota.target for quota in status(out).selection), default=0) if (out / "run" / "build.json").is_file() else 0
+    return (
+        max((quota.target for quota in status(out).selection), default=0)
+        if (out / "run" / "build.json").is_file()
+        else 0
+    )

@@ -1,4 +1,7 @@
-"""The plan in short, as a build and the menu say it before anything begins. Not here: the whole plan (commands/plan.py)."""
+"""The plan in short, as a build and the menu say it before anything begins.
+
+Not here: the whole plan (commands/plan.py).
+"""
 
 from __future__ import annotations
 

@@ -16,15 +16,26 @@ from magpie_hf.text.language import tr
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     what = (
-        "Publish a finished build on the Hub, as one commit to a private dataset. Run it again after a failure: it sends what is missing."
+        "Publish a finished build on the Hub, as one commit to a private dataset. Run it again after a"
+        " failure: it sends what is missing."
     )
     publish = commands.add_parser("publish", help="publish a build on the Hub", description=what)
     publish.add_argument("folder", help="the --out folder of the build")
-    publish.add_argument("repo", metavar="user/name", help="the dataset on the Hub; it is made if it is not there")
-    publish.add_argument("--partial", action="store_true", help="of a build that is not finished, publish what went through every stage")
-    publish.add_argument("--dry-run", action="store_true", help="say what would change on the Hub, and change nothing")
     publish.add_argument(
-        "--to", metavar="FOLDER", help="write the same files into a folder in place of the Hub, for which no token is needed"
+        "repo", metavar="user/name", help="the dataset on the Hub; it is made if it is not there"
+    )
+    publish.add_argument(
+        "--partial",
+        action="store_true",
+        help="of a build that is not finished, publish what went through every stage",
+    )
+    publish.add_argument(
+        "--dry-run", action="store_true", help="say what would change on the Hub, and change nothing"
+    )
+    publish.add_argument(
+        "--to",
+        metavar="FOLDER",
+        help="write the same files into a folder in place of the Hub, for which no token is needed",
     )
     add_publishing(publish)
     add_card(publish.add_argument_group("the card"))
@@ -36,7 +47,9 @@ def run(options: argparse.Namespace) -> int:
 
     folder, how = Path(options.folder).expanduser(), {"wording": wording(options), "partial": options.partial}
     if options.to is not None and (options.dry_run or options.public or options.overwrite or options.tag):
-        raise BadInput("--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out")
+        raise BadInput(
+            "--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out"
+        )
     if options.to == "":
         raise BadInput("--to is empty; give a folder, or leave it out to publish on the Hub")
     with interrupted_at_once():

@@ -1,4 +1,7 @@
-"""What `publish` and `build --push` share: checks, the upload, and what Ctrl-C says. Not here: the publishing itself."""
+"""What `publish` and `build --push` share: checks, the upload, and what Ctrl-C says.
+
+Not here: the publishing itself.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,14 @@ from magpie_hf.text.language import tr
 if TYPE_CHECKING:
     from magpie_hf.card.wording import Wording
 
-_OF_PUSH = ("public", "overwrite", "tag", "card_lang", "card_template", "model_license")  # options of a build that say how it is published
+_OF_PUSH = (
+    "public",
+    "overwrite",
+    "tag",
+    "card_lang",
+    "card_template",
+    "model_license",
+)  # options of a build that say how it is published
 
 
 def check_push(options: argparse.Namespace) -> None:
@@ -31,8 +41,12 @@ def check_push(options: argparse.Namespace) -> None:
         if options.card_template is not None:
             check_template(Path(options.card_template).expanduser())
         check_target(options.push, **where(options))
-    elif given := [name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"]:
-        raise BadInput(f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too")
+    elif given := [
+        name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"
+    ]:
+        raise BadInput(
+            f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too"
+        )
 
 
 def push_folder(options: argparse.Namespace, folder: Path, repo: str, partial: bool = False) -> None:
@@ -50,7 +64,10 @@ def interrupted_at_once() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        said = tr("stopped; what was published before is still there, or the new version whole. Run the command again")
+        said = tr(
+            "stopped; what was published before is still there, or the new version whole. Run the command"
+            " again"
+        )
         print(f"\nmagpie-hf: {said}", file=sys.stderr, flush=True)
         os._exit(INTERRUPTED)
 

@@ -1,4 +1,7 @@
-"""magpie-hf report: a build as one page to look at. Not here: the page."""
+"""magpie-hf report: a build as one page to look at.
+
+Not here: the page.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,22 @@ DEFAULT = 100  # megabytes; report/write.py says why
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     what = (
-        "Write a build as one HTML file that needs no network: its numbers and charts, and all its rows, to be searched and read. Works "
-        "while it runs."
+        "Write a build as one HTML file that needs no network: its numbers and charts, and all its rows, to"
+        " be searched and read. Works while it runs."
     )
     report = commands.add_parser("report", help="write a page for looking at a build", description=what)
     report.add_argument("folder", help="the --out folder of the build")
-    report.add_argument("--out", metavar="FILE", help="the file to write (default: report.html in the folder)")
+    report.add_argument(
+        "--out", metavar="FILE", help="the file to write (default: report.html in the folder)"
+    )
     report.add_argument(
         "--max-megabytes",
         type=number(float),
         default=float(DEFAULT),
-        help="size of the file at most; long texts lose their middle where they do not fit (default: %(default)g)",
+        help=(
+            "size of the file at most; long texts lose their middle where they do not fit (default:"
+            " %(default)g)"
+        ),
     )
     report.set_defaults(run=run)
 
@@ -41,8 +49,21 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"--max-megabytes is {options.max_megabytes:g}; give a number above 0")
     out = Path(options.out).expanduser() if options.out else folder / "report.html"
     made = report(folder, out, options.max_megabytes)
-    print(tr("{file}: {rows} rows, {size} MB", file=made.file, rows=f"{made.rows:,}", size=f"{made.size / 1e6:.1f}"))
+    print(
+        tr(
+            "{file}: {rows} rows, {size} MB",
+            file=made.file,
+            rows=f"{made.rows:,}",
+            size=f"{made.size / 1e6:.1f}",
+        )
+    )
     if made.cut:
         cut, texts = f"{made.cut:,}", f"{made.texts:,}"
-        print(tr("{cut} of {texts} texts are shown without their middle; --max-megabytes makes room for more", cut=cut, texts=texts))
+        print(
+            tr(
+                "{cut} of {texts} texts are shown without their middle; --max-megabytes makes room for more",
+                cut=cut,
+                texts=texts,
+            )
+        )
     return OK

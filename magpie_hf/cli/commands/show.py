@@ -21,19 +21,25 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    what = "Print rows of a build: problem, answer, final answer, majority share and pair, with formulas in Unicode."
+    what = (
+        "Print rows of a build: problem, answer, final answer, majority share and pair, with formulas in"
+        " Unicode."
+    )
     show = commands.add_parser("show", help="print rows of a build", description=what)
     show.add_argument("folder", help="the --out folder of the build")
     show.add_argument("--domain", help="comma-separated (default: all, in turn)")
     show.add_argument("-n", type=number(int), default=3, metavar="N", help="how many rows (default: 3)")
     splits = (
-        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples with their reasons), or samples (as they come)"
+        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples with their"
+        " reasons), or samples (as they come)"
     )
     show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
     show.add_argument("--id", help="the row with this id")
     show.add_argument("--random", action="store_true", help="rows at random, not the first ones")
     show.add_argument("--seed", type=number(int), help="at random, and the same ones for the same seed")
-    show.add_argument("--thinking", action="store_true", help="show what the model thought, too (default: its length)")
+    show.add_argument(
+        "--thinking", action="store_true", help="show what the model thought, too (default: its length)"
+    )
     show.add_argument("--raw", action="store_true", help="show LaTeX as it stands")
     show.add_argument("--json", action="store_true", help="print one JSON object a row, in one line of ASCII")
     show.set_defaults(run=run)
@@ -57,13 +63,16 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.text.terminal import console
 
     to = console()
-    layout = Layout(to, options.raw or not to.encoding.startswith("utf"), options.thinking)  # LaTeX says more than question marks
+    layout = Layout(
+        to, options.raw or not to.encoding.startswith("utf"), options.thinking
+    )  # LaTeX says more than question marks
     for shown in rows:
         try:
             layout.show(shown)
         except KeyError as error:
             raise BadInput(
-                f"a row of {build.folder} lacks the column {error.args[0]!r}, so another version of magpie_hf made it; run the build again"
+                f"a row of {build.folder} lacks the column {error.args[0]!r}, so another version of magpie_hf"
+                " made it; run the build again"
             ) from error
     return OK
 
@@ -85,6 +94,10 @@ def _place_of(options: argparse.Namespace, build: Finished) -> Place:
     place = build.place_of(options.split, options.id)
     if place is None:
         elsewhere = [kind for kind in KINDS if build.place_of(kind, options.id)]
-        remedy = f"it is in {', '.join(elsewhere)}: choose one with --split" if elsewhere else "leave --id out to see some with their ids"
+        remedy = (
+            f"it is in {', '.join(elsewhere)}: choose one with --split"
+            if elsewhere
+            else "leave --id out to see some with their ids"
+        )
         raise BadInput(f"no row in {options.split} has the id {options.id!r}; {remedy}")
     return place

@@ -18,7 +18,9 @@ from magpie_hf.text.terminal import console, is_terminal, print_table
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
-    state = commands.add_parser("status", help="how far a build is", description="How far a build is; works while it runs.")
+    state = commands.add_parser(
+        "status", help="how far a build is", description="How far a build is; works while it runs."
+    )
     state.add_argument("folder", help="the --out folder of the build")
     state.add_argument("--json", action="store_true", help="print one JSON object")
     state.set_defaults(run=run)
@@ -49,9 +51,19 @@ def _print(found: Status, speed: Pace | None) -> None:
 
 def _selection(quota: SelectionStatus) -> tuple[str, ...]:
     share = f"{quota.accepted / quota.filtered:.0%}" if quota.filtered else "–"
-    filtered = tr("{filtered} samples filtered, {share} accepted", filtered=f"{quota.filtered:,}", share=share)
+    filtered = tr(
+        "{filtered} samples filtered, {share} accepted", filtered=f"{quota.filtered:,}", share=share
+    )
     reasons = [filtered, *(f"{count:,} {reason}" for reason, count in quota.reasons.items())]
-    return quota.domain, tr("selection"), f"{quota.accepted:,}/{quota.target:,}", "", "", "", ", ".join(reasons)
+    return (
+        quota.domain,
+        tr("selection"),
+        f"{quota.accepted:,}/{quota.target:,}",
+        "",
+        "",
+        "",
+        ", ".join(reasons),
+    )
 
 
 def _stage(stage: StageStatus) -> tuple[str, ...]:
@@ -67,4 +79,9 @@ def _said(speed: Pace) -> str:
     if speed.seconds_left is None:
         return tr("tokens/s: {now} now, {average} on average", now=now, average=average)
     left = f"{speed.seconds_left / 3600:,.1f}"
-    return tr("tokens/s: {now} now, {average} on average; about {hours} h left of what has begun", now=now, average=average, hours=left)
+    return tr(
+        "tokens/s: {now} now, {average} on average; about {hours} h left of what has begun",
+        now=now,
+        average=average,
+        hours=left,
+    )

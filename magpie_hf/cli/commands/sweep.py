@@ -24,15 +24,35 @@ def add(commands: Any) -> None:
     whole = number(int)
     what = "Sample a few problems in several ways, and say which way yields most. Writes nothing to the disk."
     sweep = commands.add_parser("sweep", help="which sampling yields most problems", description=what)
-    sweep.add_argument("model", metavar="MODEL", help="who writes the problems: a number, a Hub repository or a folder, as in build")
-    sweep.add_argument("--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)")
-    sweep.add_argument("--settings", default=",".join(DEFAULT_SETTINGS), help=f"comma-separated; {HOW_TO_NAME} (default: %(default)s)")
-    sweep.add_argument("--samples", type=whole, default=32, help="problems sampled per domain and setting (default: 32)")
+    sweep.add_argument(
+        "model",
+        metavar="MODEL",
+        help="who writes the problems: a number, a Hub repository or a folder, as in build",
+    )
+    sweep.add_argument(
+        "--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)"
+    )
+    sweep.add_argument(
+        "--settings",
+        default=",".join(DEFAULT_SETTINGS),
+        help=f"comma-separated; {HOW_TO_NAME} (default: %(default)s)",
+    )
+    sweep.add_argument(
+        "--samples", type=whole, default=32, help="problems sampled per domain and setting (default: 32)"
+    )
     sweep.add_argument("--seed", type=whole, default=0, help="seed of the samples, as in build (default: 0)")
-    sweep.add_argument("--instruction-max-tokens", type=whole, help="max-tokens of the problems (default: the domain's own)")
+    sweep.add_argument(
+        "--instruction-max-tokens", type=whole, help="max-tokens of the problems (default: the domain's own)"
+    )
     sweep.add_argument("--revision", help="revision of the model on the Hub (default: its newest commit)")
-    sweep.add_argument("--max-model-len", type=whole, help="bound of prompt and completion together (default: the model's own)")
-    sweep.add_argument("--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)")
+    sweep.add_argument(
+        "--max-model-len",
+        type=whole,
+        help="bound of prompt and completion together (default: the model's own)",
+    )
+    sweep.add_argument(
+        "--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)"
+    )
     sweep.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
     add_engine(sweep.add_argument_group("where and how fast"))
     sweep.set_defaults(run=run)
@@ -43,11 +63,15 @@ def run(options: argparse.Namespace) -> int:
     settings, domains = select_settings(options.settings.split(",")), select(options.domains.split(","))
     if options.instruction_max_tokens is not None:
         bound = {"max_tokens": options.instruction_max_tokens}
-        domains = tuple(replace(domain, instruction=replace(domain.instruction, **bound)) for domain in domains)
+        domains = tuple(
+            replace(domain, instruction=replace(domain.instruction, **bound)) for domain in domains
+        )
     check_engine(options)
     with caught() as log, naming(log), stopping_at_once(None, lambda: log.err):
         check_devices(options, [repository_or_folder(options.model)])
-        model = resolve(options.model, revision=options.revision, dtype=options.dtype, max_length=options.max_model_len)
+        model = resolve(
+            options.model, revision=options.revision, dtype=options.dtype, max_length=options.max_model_len
+        )
 
         from magpie_hf.planning.sweep.sweep import sweep
 
@@ -55,5 +79,7 @@ def run(options: argparse.Namespace) -> int:
         spec: Spec = (model, context, "generate")
         with contextlib.closing(engines_of(options, [spec])[spec]) as engine:
             found = sweep(engine, domains, settings, options.samples, options.seed)
-    print(json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines()))
+    print(
+        json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines())
+    )
     return INCOMPLETE if found.refused else OK

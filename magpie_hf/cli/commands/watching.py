@@ -1,4 +1,8 @@
-"""What a command shows while it works: the view that the options name, warnings, and a log for everything else. Not here: the views."""
+"""What a command shows while it works: the view that the options name, warnings, and a log for everything
+else.
+
+Not here: the views.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +31,21 @@ VIEWS = ("auto", "live", "plain", "json", "quiet")
 def add_watching(command: argparse.ArgumentParser) -> None:
     """Add the options that say what is shown."""
     shown = command.add_argument_group("what is shown meanwhile")
-    how = "live (a picture on a terminal), plain (lines), json (events, an object a line), quiet (errors and the last line), or auto"
-    shown.add_argument("--progress", choices=VIEWS, default="auto", help=f"{how}: live on a terminal, else plain (default)")
+    how = (
+        "live (a picture on a terminal), plain (lines), json (events, an object a line), quiet (errors and"
+        " the last line), or auto"
+    )
+    shown.add_argument(
+        "--progress", choices=VIEWS, default="auto", help=f"{how}: live on a terminal, else plain (default)"
+    )
     for name in ("json", "quiet"):
-        shown.add_argument(f"--{name}", dest="progress", action="store_const", const=name, help=f"short for --progress {name}")
+        shown.add_argument(
+            f"--{name}",
+            dest="progress",
+            action="store_const",
+            const=name,
+            help=f"short for --progress {name}",
+        )
 
 
 class Show:
@@ -51,7 +66,11 @@ class Show:
         try:
             self._log.keep(file)
         except OSError as error:
-            LOG.warning("%s cannot be written (%s), so what libraries say of this build is not kept", file, error.strerror)
+            LOG.warning(
+                "%s cannot be written (%s), so what libraries say of this build is not kept",
+                file,
+                error.strerror,
+            )
 
     def say(self, line: str) -> None:
         self._view.take(Said(line))
@@ -72,7 +91,9 @@ class Show:
 
 @contextmanager
 def watching(how: str) -> Iterator[Show]:
-    """Show what is going on in the way that `--progress` names. Raises BadInput for a live view where there is no terminal."""
+    """Show what is going on in the way that `--progress` names. Raises BadInput for a live view where there
+    is no terminal.
+    """
     with caught() as log, naming(log):
         view = _view(how, log)
         try:
@@ -102,7 +123,9 @@ def _view(how: str, log: Log) -> View:
     if how == "quiet":
         return Quiet(log.out, log.err)
     if how == "live" and terminal is None:
-        raise BadInput("--progress is live, and neither stdout nor stderr is a terminal; give plain, or leave it out")
+        raise BadInput(
+            "--progress is live, and neither stdout nor stderr is a terminal; give plain, or leave it out"
+        )
     if how == "plain" or terminal is None or (how == "auto" and os.environ.get("TERM", "dumb") == "dumb"):
         return Plain(log.out, log.err)
     from magpie_hf.progress.live import Live

@@ -1,4 +1,7 @@
-"""Endpoint: the spec of an engine that is any number of vLLM servers, and the live one behind it. Not here: connections and answers."""
+"""Endpoint: the spec of an engine that is any number of vLLM servers, and the live one behind it.
+
+Not here: connections and answers.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,38 @@ from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, P
 from magpie_hf.engines.served.pool import Pool
 from magpie_hf.engines.served.servers import CONNECT_SECONDS, Fault, Server, address
 from magpie_hf.engines.served.waiting import Request
-from magpie_hf.engines.served.wire import COMPLETIONS, RATINGS, completion_body, rating_body, read_completion, read_rating
+from magpie_hf.engines.served.wire import (
+    COMPLETIONS,
+    RATINGS,
+    completion_body,
+    rating_body,
+    read_completion,
+    read_rating,
+)
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model, longest
 from magpie_hf.models.sampling import Sampling
 
-PROMPT_WORK = 0.1  # what a token of a prompt is worth to a server, by one that it samples; a rough measure, for which rough is enough
+# What a token of a prompt is worth to a server, by one that it samples; a rough measure, for which rough is
+# enough
+PROMPT_WORK = 0.1
 
 
 @dataclass(frozen=True)
 class Endpoint(Engine):
-    """vLLM servers of one model. Every field but the model and the runner says only where and how fast it runs.
+    """vLLM servers of one model. Every field but the model and the runner says only where and how fast it
+    runs.
 
-    Its requests are those of `VLLM`, so that what one of them finished the other finds in the journal. Start the servers with
-    `vllm serve`, for JSON that equals VLLM's with the option `wire.COMPACT`. A key for them is read from VLLM_API_KEY.
+    Its requests are those of `VLLM`, so that what one of them finished the other finds in the journal. Start
+    the servers with `vllm serve`, for JSON that equals VLLM's with the option `wire.COMPACT`. A key for them
+    is read from VLLM_API_KEY.
 
-    urls: their addresses, such as http://host:8000/v1. runner: "generate" completes prompts, "pooling" rates them.
-    context: how many tokens of prompt and completion together each server must have room for; None takes what they have. A request
-    that needs more is an error, so that a small context never makes a cut row.
-    max_in_flight: bounds what one server has at a time, below which the bound adapts to it. timeout: seconds after which a request
-    that is not answered is asked again. patience: seconds for which no server may answer before all fails.
+    urls: their addresses, such as http://host:8000/v1. runner: "generate" completes prompts, "pooling" rates
+    them. context: how many tokens of prompt and completion together each server must have room for; None
+    takes what they have. A request that needs more is an error, so that a small context never makes a cut
+    row. max_in_flight: bounds what one server has at a time, below which the bound adapts to it. timeout:
+    seconds after which a request that is not answered is asked again. patience: seconds for which no server
+    may answer before all fails.
     """
 
     runner: Literal["generate", "pooling"] = "generate"
@@ -48,7 +63,10 @@ class Endpoint(Engine):
         object.__setattr__(self, "urls", tuple(self.urls))
         addresses = [address(url) for url in self.urls]
         if not addresses:
-            raise BadInput(f"no server of {self.model.name} is given; give the address of one, such as http://host:8000/v1")
+            raise BadInput(
+                f"no server of {self.model.name} is given; give the address of one, such as"
+                " http://host:8000/v1"
+            )
         if twice := next((one for one in addresses if addresses.count(one) > 1), None):
             raise BadInput(f"the server {twice} is given {addresses.count(twice)} times; give it once")
         for name in ("context", "max_in_flight", "timeout", "patience"):
@@ -66,9 +84,14 @@ class Endpoint(Engine):
 
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         if self.rates:
-            raise BadInput(f"the servers of {self.model.name} rate prompts and complete none; leave the runner at generate")
+            raise BadInput(
+                f"the servers of {self.model.name} rate prompts and complete none; leave the runner at"
+                " generate"
+            )
         pool, count = self._live(), len(prompt)
-        limit = self._limit(pool, count + sampling.max_tokens, f"{count} prompt tokens and {sampling.max_tokens} more exceed")
+        limit = self._limit(
+            pool, count + sampling.max_tokens, f"{count} prompt tokens and {sampling.max_tokens} more exceed"
+        )
         future: Future[Completion] = Future()
         if count >= limit:  # vLLM refuses a prompt that leaves no room for one token
             future.set_result(Completion("", NO_ROOM, count, 0))
@@ -80,12 +103,16 @@ class Endpoint(Engine):
             lambda answer: read_completion(answer, count, sampling, room),
             lambda completion: completion.num_tokens + PROMPT_WORK * count,
         )
-        pool.submit(request).add_done_callback(partial(_deliver, future, Completion("", KILLED_ENGINE, count, 0)))
+        pool.submit(request).add_done_callback(
+            partial(_deliver, future, Completion("", KILLED_ENGINE, count, 0))
+        )
         return future
 
     def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
         if not self.rates:
-            raise BadInput(f"the servers of {self.model.name} complete prompts and rate none; give the runner pooling")
+            raise BadInput(
+                f"the servers of {self.model.name} complete prompts and rate none; give the runner pooling"
+            )
         pool, count = self._live(), len(prompt)
         limit = self._limit(pool, count, f"{count} tokens exceed")
         future: Future[Rating] = Future()
@@ -93,13 +120,18 @@ class Endpoint(Engine):
             future.set_result(Rating((), NO_ROOM))
             return future
         request = Request(
-            RATINGS, rating_body(prompt, pooling), lambda answer: read_rating(answer, prompt, pooling), lambda _: PROMPT_WORK * count
+            RATINGS,
+            rating_body(prompt, pooling),
+            lambda answer: read_rating(answer, prompt, pooling),
+            lambda _: PROMPT_WORK * count,
         )
         pool.submit(request).add_done_callback(partial(_deliver, future, Rating((), KILLED_ENGINE)))
         return future
 
     def check(self) -> None:
-        """Raises BadInput unless every server can be reached, is vLLM, and serves this model with enough room."""
+        """Raises BadInput unless every server can be reached, is vLLM, and serves this model with enough
+        room.
+        """
         self._open().close()
 
     def close(self) -> None:
@@ -122,14 +154,15 @@ class Endpoint(Engine):
         return Pool(self.model, self.urls, need, self.max_in_flight, self.timeout, self.patience)
 
     def _limit(self, pool: Pool, tokens: int, what: str) -> int:
-        """Tokens of prompt and completion together that there is room for. Raises EngineError for a request that the model itself
-        would have room for, but not these servers."""
+        """Tokens of prompt and completion together that there is room for. Raises EngineError for a request
+        that the model itself would have room for, but not these servers.
+        """
         own = self.max_length
         limit = min(one for one in (self.context, own, pool.max_length) if one is not None)
         if tokens > limit and limit != own:
             raise EngineError(
-                f"{what} the context of {limit} tokens that the servers of {self.model.name} were given, which would cut rows; raise "
-                "--max-model-len of the servers, or the context"
+                f"{what} the context of {limit} tokens that the servers of {self.model.name} were given,"
+                " which would cut rows; raise --max-model-len of the servers, or the context"
             )
         return limit
 
@@ -137,13 +170,17 @@ class Endpoint(Engine):
 def share_out(urls: Sequence[str], models: Sequence[Model]) -> dict[Model, tuple[str, ...]]:
     """Which of the servers serve which of the models: every server is asked what it serves.
 
-    Raises BadInput for a server that cannot be reached, is no vLLM or serves none of the models, and for a model that no server serves.
+    Raises BadInput for a server that cannot be reached, is no vLLM or serves none of the models, and for a
+    model that no server serves.
     """
     found: dict[Model, list[str]] = {model: [] for model in dict.fromkeys(models)}
     for url, model in zip(urls, asyncio.run(_served(urls, list(found))), strict=True):
         found[model].append(url)
     if missing := [model.name for model, served_by in found.items() if not served_by]:
-        raise BadInput(f"no server of {', '.join(missing)} is given; start one with vllm serve, and give its address with --endpoint, too")
+        raise BadInput(
+            f"no server of {', '.join(missing)} is given; start one with vllm serve, and give its address"
+            " with --endpoint, too"
+        )
     return {model: tuple(served_by) for model, served_by in found.items()}
 
 
@@ -158,7 +195,9 @@ async def _model_of(url: str, models: Sequence[Model]) -> Model:
             try:
                 await server.identify(model, None)
             except Fault as fault:
-                raise BadInput(f"{server.url} {fault}; start it, wait until it is ready, or leave it out") from None
+                raise BadInput(
+                    f"{server.url} {fault}; start it, wait until it is ready, or leave it out"
+                ) from None
             except BadInput as error:
                 others.append(error)
             else:

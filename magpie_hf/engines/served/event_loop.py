@@ -1,4 +1,7 @@
-"""An event loop in a background thread, and the jobs on it. Not here: what they do."""
+"""An event loop in a background thread, and the jobs on it.
+
+Not here: what they do.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""Many servers of one model behind one queue, on one event loop in a background thread. Not here: a server's answers and its bound.
+"""Many servers of one model behind one queue, on one event loop in a background thread.
 
-A request goes to the server with room whose load, by its bound, is the least; a server that answers much later than the quickest gets
-less than its bound, so that all come to the end together. What comes to nothing by a server's fault goes back to the
-head of the queue, so nothing is lost, and what was answered is never asked again. A server whose connection failed gets nothing until its
-/health answers and it is known to serve the same model still; one that answers that it cannot pauses. One that has been silent is asked
-for its health, since a machine that loses its power closes no connection.
+Not here: a server's answers and its bound.
+
+A request goes to the server with room whose load, by its bound, is the least; a server that answers much
+later than the quickest gets less than its bound, so that all come to the end together. What comes to nothing
+by a server's fault goes back to the head of the queue, so nothing is lost, and what was answered is never
+asked again. A server whose connection failed gets nothing until its /health answers and it is known to serve
+the same model still; one that answers that it cannot pauses. One that has been silent is asked for its
+health, since a machine that loses its power closes no connection.
 """
 
 from __future__ import annotations
@@ -35,12 +38,15 @@ KILLERS = 3  # requests that may be found to bring servers down, after which it 
 
 
 class Pool:
-    """The open servers of one model. Opening checks every one of them, and raises BadInput for one that will not do.
+    """The open servers of one model. Opening checks every one of them, and raises BadInput for one that will
+    not do.
 
     max_length: tokens of prompt and completion together that every server has room for.
     """
 
-    def __init__(self, model: Model, urls: Sequence[str], need: int | None, most: int, timeout: float, patience: float) -> None:
+    def __init__(
+        self, model: Model, urls: Sequence[str], need: int | None, most: int, timeout: float, patience: float
+    ) -> None:
         self._model, self._patience = model, patience
         self._inbox: deque[Request] = deque()
         self._waiting = Waiting()
@@ -58,7 +64,9 @@ class Pool:
         self.max_length = min(server.max_length for server in self._servers)
 
     def submit(self, request: Request) -> Future[Any]:
-        """Queue a request from any thread, and return at once. Raises EngineError where the pool has come to its end."""
+        """Queue a request from any thread, and return at once. Raises EngineError where the pool has come to
+        its end.
+        """
         request.future.set_running_or_notify_cancel()
         with self._lock:
             if self._end is not None:
@@ -77,9 +85,15 @@ class Pool:
     async def _open(self, urls: Sequence[str], need: int | None, most: int, timeout: float) -> None:
         share = max(1, most_connections() // len(urls))
         if share < most:
-            LOG.warning("this process may open few files, so each server gets %d requests at a time at most; raise ulimit -n", share)
+            LOG.warning(
+                "this process may open few files, so each server gets %d requests at a time at most; raise"
+                " ulimit -n",
+                share,
+            )
         self._servers.extend(Server(url, min(most, share), timeout) for url in urls)
-        known = await asyncio.gather(*(server.identify(self._model, need) for server in self._servers), return_exceptions=True)
+        known = await asyncio.gather(
+            *(server.identify(self._model, need) for server in self._servers), return_exceptions=True
+        )
         for server, error in zip(self._servers, known, strict=True):
             if isinstance(error, Fault):
                 raise BadInput(f"{server.url} {error}; start it, wait until it is ready, or leave it out")
@@ -97,9 +111,15 @@ class Pool:
     def _dispatch(self) -> None:
         """Hand out what waits, as far as there is room."""
         now = time.monotonic()
-        quickest = min((server.latency for server in self._servers if server.up and server.latency), default=0.0)
+        quickest = min(
+            (server.latency for server in self._servers if server.up and server.latency), default=0.0
+        )
         rooms = {server: server.room(now, quickest) for server in self._servers}
-        while self._end is None and self._waiting and (free := [one for one, room in rooms.items() if len(one.tasks) < room]):
+        while (
+            self._end is None
+            and self._waiting
+            and (free := [one for one, room in rooms.items() if len(one.tasks) < room])
+        ):
             server = min(free, key=lambda one: len(one.tasks) / rooms[one])
             if not server.tasks:
                 server.heard = now
@@ -145,7 +165,8 @@ class Pool:
         if server.garbled >= GARBLED_IN_A_ROW:
             self._finish(
                 EngineError(
-                    f"the server {server.url} answered {server.garbled} times in a row with what is no answer, at last with {error}"
+                    f"the server {server.url} answered {server.garbled} times in a row with what is no"
+                    f" answer, at last with {error}"
                 )
             )
         self._again(request)
@@ -158,7 +179,9 @@ class Pool:
         if isinstance(fault, Broken) and server.up:
             self._loop.job(self._look(server))
         if isinstance(fault, Broken) and request.breaks(sum(one.finished for one in self._servers)):
-            request.future.set_exception(EngineError(f"the server {server.url} {fault} ({request.broken} times for one request)"))
+            request.future.set_exception(
+                EngineError(f"the server {server.url} {fault} ({request.broken} times for one request)")
+            )
         else:
             self._again(request)
 
@@ -172,10 +195,19 @@ class Pool:
             return
         self._killers += 1
         if self._killers > KILLERS:
-            self._finish(EngineError(f"the server {server.url} {fault}, as servers did under {self._killers} requests again and again"))
+            self._finish(
+                EngineError(
+                    f"the server {server.url} {fault}, as servers did under {self._killers} requests again"
+                    " and again"
+                )
+            )
             self._again(request)
         else:
-            LOG.warning("a request brought servers down %d times, at last %s; it is recorded as failed", request.cuts, server.url)
+            LOG.warning(
+                "a request brought servers down %d times, at last %s; it is recorded as failed",
+                request.cuts,
+                server.url,
+            )
             request.future.set_result(None)
 
     def _lose(self, server: Server) -> None:
@@ -205,7 +237,9 @@ class Pool:
         self._dispatch()
 
     async def _look(self, server: Server, quiet: bool = False) -> None:
-        """Ask a server that has been silent or broken for its health, and take back what one has that is not well."""
+        """Ask a server that has been silent or broken for its health, and take back what one has that is not
+        well.
+        """
         began = time.monotonic()
         try:
             await server.healthy()
@@ -235,12 +269,23 @@ class Pool:
             self._dispatch()
 
     def _check_patience(self, now: float) -> None:
-        """The end, where something waits and for too long no server has answered. One that is being asked right now may yet."""
-        idle = [server.failing_since for server in self._servers if not server.up or (now < server.paused_until and not server.tasks)]
+        """The end, where something waits and for too long no server has answered. One that is being asked
+        right now may yet.
+        """
+        idle = [
+            server.failing_since
+            for server in self._servers
+            if not server.up or (now < server.paused_until and not server.tasks)
+        ]
         since = [at for at in idle if at is not None]
         if self._waiting and len(since) == len(self._servers) and now - max(since) > self._patience:
             each = "; ".join(f"{server.url} {translated(server.words)}" for server in self._servers)
-            self._finish(EngineError(f"no server of {self._model.name} has answered a request for {now - max(since):.0f} s: {each}"))
+            self._finish(
+                EngineError(
+                    f"no server of {self._model.name} has answered a request for {now - max(since):.0f} s:"
+                    f" {each}"
+                )
+            )
 
     def _finish(self, end: EngineError) -> None:
         """Fail everything, now and from now on."""
@@ -258,7 +303,9 @@ class Pool:
 
     def _broken(self, error: BaseException) -> None:
         """A fault of this program must not leave callers waiting."""
-        end = EngineError(f"the endpoints of {self._model.name} cannot go on: {type(error).__name__}: {error}")
+        end = EngineError(
+            f"the endpoints of {self._model.name} cannot go on: {type(error).__name__}: {error}"
+        )
         end.__cause__ = error
         self._finish(end)
 

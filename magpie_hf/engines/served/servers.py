@@ -1,7 +1,9 @@
-"""One vLLM server: its address, its answers and faults, and whether it serves the right model. Not here: which request goes where.
+"""One vLLM server: its address, its answers and faults, and whether it serves the right model.
 
-The key for servers that ask for one is in the environment variable VLLM_API_KEY, where `vllm serve` itself looks for it. It goes into one
-header and nowhere else.
+Not here: which request goes where.
+
+The key for servers that ask for one is in the environment variable VLLM_API_KEY, where `vllm serve` itself
+looks for it. It goes into one header and nowhere else.
 """
 
 from __future__ import annotations
@@ -25,14 +27,17 @@ from magpie_hf.models.model import Model
 API_KEY = "VLLM_API_KEY"
 CONNECT_SECONDS = 10.0  # for a connection, and for an answer to a question about the server itself
 OTHER_FILES = 256  # shards, journals and whatever else a build has open
-KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5, and a request that is on its way then is lost
+KEEP_ALIVE_SECONDS = (
+    4.0  # vLLM closes an idle connection after 5, and a request that is on its way then is lost
+)
 SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
 LONGEST_WAIT = 60.0  # seconds that Retry-After may ask for
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault; doubled with every further one in a row
 
 
 class Fault(Exception):
-    """A request came to nothing by the server's fault, or the network's; it is asked again. The message says what happened.
+    """A request came to nothing by the server's fault, or the network's; it is asked again. The message says
+    what happened.
 
     wait: the seconds that the server asked for, if it did. sent: whether the request had reached the server.
     """
@@ -60,14 +65,21 @@ class Refused(Exception):
 
 
 def address(url: str) -> str:
-    """The address that a server's other addresses begin with: http://host:8000 for http://host:8000/v1/. Raises BadInput."""
+    """The address that a server's other addresses begin with: http://host:8000 for http://host:8000/v1/.
+    Raises BadInput.
+    """
     try:
         parts = urlsplit(url)
         named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, or half an IPv6 address
-        raise BadInput("the address of a server cannot be read; give one such as http://host:8000/v1") from None
+        raise BadInput(
+            "the address of a server cannot be read; give one such as http://host:8000/v1"
+        ) from None
     if "@" in parts.netloc:
-        raise BadInput(f"the address of the server {parts.hostname} holds a user or a password; leave them out, and set {API_KEY}")
+        raise BadInput(
+            f"the address of the server {parts.hostname} holds a user or a password; leave them out, and set"
+            f" {API_KEY}"
+        )
     if not named or parts.query or parts.fragment or re.search(r"\s", url):
         raise BadInput(f"{url!r} is no address of a server; give one such as http://host:8000/v1")
     return url.rstrip("/").removesuffix("/v1").rstrip("/")
@@ -76,8 +88,9 @@ def address(url: str) -> str:
 class Server:
     """The client of one server, to be used on one event loop. `close` it there.
 
-    `window` bounds what it has in flight, `tasks`; `faults` counts those in a row, and `failing_since` is the time of the first of them,
-    `words` what the last one was. Before `identify` it knows neither the server's name for the model nor its `max_length`.
+    `window` bounds what it has in flight, `tasks`; `faults` counts those in a row, and `failing_since` is the
+    time of the first of them, `words` what the last one was. Before `identify` it knows neither the server's
+    name for the model nor its `max_length`.
     """
 
     def __init__(self, url: str, most: int, timeout: float) -> None:
@@ -107,7 +120,9 @@ class Server:
         await self._session.close()
 
     async def ask(self, path: str, body: dict[str, Any]) -> Any:
-        """The JSON that the server answers a request with. Raises Fault, Refused, Garbled, and EngineError for another model's answer."""
+        """The JSON that the server answers a request with. Raises Fault, Refused, Garbled, and EngineError
+        for another model's answer.
+        """
         content = json.dumps({**body, "model": self.served}, separators=(",", ":")).encode()
         status, headers, raw = await self._send("POST", path, content)
         if status != 200:
@@ -115,24 +130,38 @@ class Server:
         answer = self._json(raw)
         model = answer.get("model") if isinstance(answer, dict) else None
         if isinstance(model, str) and model != self.served:
-            raise EngineError(f"answers as the model {model!r}, and was asked for {self.served!r}; give servers of one model each")
+            raise EngineError(
+                f"answers as the model {model!r}, and was asked for {self.served!r}; give servers of one"
+                " model each"
+            )
         return answer
 
     async def healthy(self) -> None:
         """Raises Fault unless the server says that its engine runs."""
-        status, _, _ = await self._send("GET", "/health", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS))
+        status, _, _ = await self._send(
+            "GET", "/health", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS)
+        )
         if status != 200:
             raise Busy(f"answered {status} when it was asked for its health")
 
     async def identify(self, model: Model, need: int | None) -> None:
-        """Learn the server's name and room for the model. Raises BadInput unless it is vLLM, serves this model and has room, and Fault.
+        """Learn the server's name and room for the model. Raises BadInput unless it is vLLM, serves this
+        model and has room, and Fault.
 
         need: tokens of prompt and completion together; None leaves it to the server.
         """
-        status, headers, raw = await self._send("GET", "/v1/models", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS))
+        status, headers, raw = await self._send(
+            "GET", "/v1/models", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS)
+        )
         if status in (401, 403):
-            state = f"does not accept the key in {API_KEY}" if self._key else f"asks for a key and {API_KEY} is not set"
-            raise BadInput(f"{self.url} {state} ({status}: {self._said(raw)}); set {API_KEY} to the server's key")
+            state = (
+                f"does not accept the key in {API_KEY}"
+                if self._key
+                else f"asks for a key and {API_KEY} is not set"
+            )
+            raise BadInput(
+                f"{self.url} {state} ({status}: {self._said(raw)}); set {API_KEY} to the server's key"
+            )
         if status in (408, 429) or (status >= 500 and status != 501):
             raise self._failure(status, headers, raw)
         try:
@@ -141,8 +170,9 @@ class Server:
             card = None
         if card is None:
             raise BadInput(
-                f"{self.url} is no vLLM server: it answered /v1/models with {status} and {self._said(raw)[:80]!r}; give the address of "
-                f"one that was started with vllm serve {model.source}"
+                f"{self.url} is no vLLM server: it answered /v1/models with {status} and"
+                f" {self._said(raw)[:80]!r}; give the address of one that was started with vllm serve"
+                f" {model.source}"
             )
         self.served, self.max_length = str(card["id"]), int(card["max_model_len"])
 
@@ -156,7 +186,8 @@ class Server:
         self.window.finished(now, sent, work, wanted and not self.held)
 
     def failed(self, now: float, words: str, sent: float, wait: float | None = None) -> None:
-        """A request came to nothing: nothing more is sent for the seconds that the server asks for, or that its row of faults deserves.
+        """A request came to nothing: nothing more is sent for the seconds that the server asks for, or that
+        its row of faults deserves.
 
         Of many that were on their way at once, one counts.
         """
@@ -172,8 +203,10 @@ class Server:
         return float(min(FIRST_PAUSE * 2 ** min(max(self.faults - 1, 0), 20), LONGEST_PAUSE))
 
     def room(self, now: float, quickest: float) -> int:
-        """How many requests it may have: none while it is lost or pauses, else what its bound says, or less where its answers take
-        more than `SLOWEST` times as long as those of the quickest server, since at the end everybody would wait for it."""
+        """How many requests it may have: none while it is lost or pauses, else what its bound says, or less
+        where its answers take more than `SLOWEST` times as long as those of the quickest server, since at the
+        end everybody would wait for it.
+        """
         if not self.up or now < self.paused_until:
             return 0
         share = SLOWEST * quickest / self.latency if self.latency else 1.0
@@ -181,7 +214,11 @@ class Server:
         return max(1, int(self.window.size * min(1.0, share)))
 
     async def _send(
-        self, method: str, path: str, content: bytes | None = None, timeout: aiohttp.ClientTimeout | None = None
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> tuple[int, Any, bytes]:
         began = time.monotonic()
         more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
@@ -192,11 +229,15 @@ class Server:
             ) as response:
                 return response.status, response.headers, await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Gone(f"cannot be reached ({_reason(error)}) after {time.monotonic() - began:.1f} s", sent=False) from None
+            raise Gone(
+                f"cannot be reached ({_reason(error)}) after {time.monotonic() - began:.1f} s", sent=False
+            ) from None
         except TimeoutError:
             raise Gone(f"did not answer within {time.monotonic() - began:.1f} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Gone(f"cut the connection ({_reason(error)}) after {time.monotonic() - began:.1f} s") from None
+            raise Gone(
+                f"cut the connection ({_reason(error)}) after {time.monotonic() - began:.1f} s"
+            ) from None
 
     def _failure(self, status: int, headers: Any, raw: bytes) -> Exception:
         words = f"answered {status}: {self._said(raw)}"
@@ -214,7 +255,9 @@ class Server:
             raise Garbled(f"no JSON: {self._said(raw)!r}") from None
 
     def _said(self, raw: bytes) -> str:
-        """The server's words: the message of its error, or else the beginning of its answer; in one line and without the key."""
+        """The server's words: the message of its error, or else the beginning of its answer; in one line and
+        without the key.
+        """
         text = raw.decode("utf-8", "replace")
         try:
             error = json.loads(text).get("error")

@@ -1,4 +1,7 @@
-"""Whether a server serves a model, by what it says at /v1/models. Not here: asking it."""
+"""Whether a server serves a model, by what it says at /v1/models.
+
+Not here: asking it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from magpie_hf.models.model import Model
 def card_of(url: str, answer: Any, model: Model, need: int | None) -> dict[str, Any] | None:
     """The card of the model in a server's answer; None for an answer that is not vLLM's.
 
-    need: how many tokens of prompt and completion together it must have room for; None for any. Raises BadInput where the server
-    serves another model, or another revision of it, or has less room.
+    need: how many tokens of prompt and completion together it must have room for; None for any. Raises
+    BadInput where the server serves another model, or another revision of it, or has less room.
     """
     listed = answer.get("data") if isinstance(answer, dict) else None
     cards = [card for card in listed if _is_vllm(card)] if isinstance(listed, list) else []
@@ -22,30 +25,36 @@ def card_of(url: str, answer: Any, model: Model, need: int | None) -> dict[str, 
     card = next((card for card in cards if _names(card, model)), None)
     if card is None:
         names = ", ".join(str(card["id"]) for card in cards)
-        raise BadInput(f"{url} serves {names} and not {model.name}; give a server of that model, or leave this one out")
+        raise BadInput(
+            f"{url} serves {names} and not {model.name}; give a server of that model, or leave this one out"
+        )
     found = re.search(r"/snapshots/([0-9a-f]{40})$", _text(card, "root"))  # nothing else tells a revision
     if found and model.hub_revision and found[1] != model.hub_revision:
         raise BadInput(
-            f"{url} serves revision {found[1][:12]} of {model.name} and {model.revision[:12]} is wanted; start it with "
-            f"--revision {model.revision}"
+            f"{url} serves revision {found[1][:12]} of {model.name} and {model.revision[:12]} is wanted;"
+            f" start it with --revision {model.revision}"
         )
     if need is not None and card["max_model_len"] < need:
         raise BadInput(
-            f"{url} has room for {card['max_model_len']} tokens of prompt and completion and {need} are needed; start it with "
-            f"--max-model-len {need}"
+            f"{url} has room for {card['max_model_len']} tokens of prompt and completion and {need} are"
+            f" needed; start it with --max-model-len {need}"
         )
     return dict(card)
 
 
 def _is_vllm(card: Any) -> bool:
-    return isinstance(card, dict) and card.get("owned_by") == "vllm" and type(card.get("max_model_len")) is int
+    return (
+        isinstance(card, dict) and card.get("owned_by") == "vllm" and type(card.get("max_model_len")) is int
+    )
 
 
 def _names(card: dict[str, Any], model: Model) -> bool:
     """By its name, by its folder, or by a path that ends in it."""
     for text in (_text(card, "id"), _text(card, "root")):
         cached = re.search(r"/models--([^/]+)/snapshots/", text)
-        if text in (model.name, model.source, model.short_name) or (cached and cached[1].replace("--", "/") == model.name):
+        if text in (model.name, model.source, model.short_name) or (
+            cached and cached[1].replace("--", "/") == model.name
+        ):
             return True
         if text.startswith(("/", ".", "~")) and text.rsplit("/", 1)[-1] == model.short_name:
             return True

@@ -1,7 +1,9 @@
-"""Requests that wait for a server, and those that may bring servers down. Not here: servers.
+"""Requests that wait for a server, and those that may bring servers down.
 
-A request that brings servers down is found by trying: what was with a server `SUSPECT` times when it cut the connection runs one at a time,
-among others that are not suspected, and after `KILLER` times it is the killer.
+Not here: servers.
+
+A request that brings servers down is found by trying: what was with a server `SUSPECT` times when it cut the
+connection runs one at a time, among others that are not suspected, and after `KILLER` times it is the killer.
 """
 
 from __future__ import annotations
@@ -13,15 +15,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SUSPECT, KILLER = 3, 5
-BROKEN, BROKEN_ALONE = 5, 10  # answers of 500, while others are answered and while none is, after which it is the request's doing
+BROKEN, BROKEN_ALONE = (
+    5,
+    10,
+)  # answers of 500, while others are answered and while none is, after which it is the request's doing
 
 
 @dataclass(eq=False)
 class Request:
-    """What is sent to a server's path; `read` makes a result of the answer, `work` says what that was worth to the server.
+    """What is sent to a server's path; `read` makes a result of the answer, `work` says what that was worth
+    to the server.
 
-    The future gets the result, or None for a request that brings servers down. cuts: how often it was with a server that cut the
-    connection; broken: how often it was answered with 500, `others`: how many others had been answered at the first time.
+    The future gets the result, or None for a request that brings servers down. cuts: how often it was with a
+    server that cut the connection; broken: how often it was answered with 500, `others`: how many others had
+    been answered at the first time.
     """
 
     path: str
@@ -38,7 +45,9 @@ class Request:
         return self.cuts >= KILLER
 
     def breaks(self, answered: int) -> bool:
-        """Count an answer of 500, and say whether it is the request's doing. answered: how many requests were answered so far."""
+        """Count an answer of 500, and say whether it is the request's doing. answered: how many requests were
+        answered so far.
+        """
         self.broken += 1
         self.others = answered if self.broken == 1 else self.others
         return self.broken >= (BROKEN if answered - self.others >= BROKEN else BROKEN_ALONE)
@@ -66,7 +75,9 @@ class Waiting:
         return self._queue.popleft()
 
     def back(self, request: Request) -> None:
-        """A request that a server did not answer waits again; one that was answered with 500 behind all others, as it may be at fault."""
+        """A request that a server did not answer waits again; one that was answered with 500 behind all
+        others, as it may be at fault.
+        """
         if request.cuts >= SUSPECT:
             self._suspects.append(request)
         elif request.broken:

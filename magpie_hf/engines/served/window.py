@@ -1,10 +1,13 @@
-"""How many requests one server gets at a time: a bound that learns from what the server finishes. Not here: the requests.
+"""How many requests one server gets at a time: a bound that learns from what the server finishes.
 
-The bound takes one of a few sizes, each twice the one before. While requests wait, every so many finished ones give the rate of work at
-the size in use; the bound is the smallest size whose rate comes within a twentieth of the best one. So it starts small, doubles while
-that pays, and stops where the server only lets requests queue; from time to time a neighbouring size is tried again. A server that is
-slow gets less simply because it hands back less, and by the same bound has less queued. Where a server says that it is too much, the
-bound halves at once, and for a while stays below the size at which that happened.
+Not here: the requests.
+
+The bound takes one of a few sizes, each twice the one before. While requests wait, every so many finished
+ones give the rate of work at the size in use; the bound is the smallest size whose rate comes within a
+twentieth of the best one. So it starts small, doubles while that pays, and stops where the server only lets
+requests queue; from time to time a neighbouring size is tried again. A server that is slow gets less simply
+because it hands back less, and by the same bound has less queued. Where a server says that it is too much,
+the bound halves at once, and for a while stays below the size at which that happened.
 """
 
 from __future__ import annotations
@@ -17,10 +20,14 @@ CEILING_SECONDS = 60.0  # for which the bound stays below a size that was too mu
 
 
 class Window:
-    """The bound of one server. `size` is how many requests it may have; `most` bounds that. Times are seconds of any one clock."""
+    """The bound of one server. `size` is how many requests it may have; `most` bounds that. Times are
+    seconds of any one clock.
+    """
 
     def __init__(self, most: int) -> None:
-        self._sizes: list[int] = [size for power in range(most.bit_length()) if (size := 1 << power) < most] + [most]
+        self._sizes: list[int] = [
+            size for power in range(most.bit_length()) if (size := 1 << power) < most
+        ] + [most]
         self._level = 0
         self._since = -float("inf")
         self._rounds = self._settling = 0
@@ -38,10 +45,11 @@ class Window:
         self._shrunk_at = -float("inf")
 
     def finished(self, now: float, sent: float, work: float, wanted: bool) -> None:
-        """A request that was sent at `sent` was answered. work: what it was worth; wanted: whether others wait, without which the
-        bound is not what holds the server back, and nothing is learned.
+        """A request that was sent at `sent` was answered. work: what it was worth; wanted: whether others
+        wait, without which the bound is not what holds the server back, and nothing is learned.
 
-        By Little's law what a full server does in a second is what it has, `size`, by the time that it has each.
+        By Little's law what a full server does in a second is what it has, `size`, by the time that it has
+        each.
         """
         if self._settling:
             self._settling -= 1
@@ -56,7 +64,9 @@ class Window:
                 self._round(now, self.size * self._work / self._seconds)
 
     def too_much(self, now: float, sent: float) -> None:
-        """A server turned away a request that was sent at `sent`; of many that were on their way at once, one counts."""
+        """A server turned away a request that was sent at `sent`; of many that were on their way at once, one
+        counts.
+        """
         if sent < self._shrunk_at:
             return
         self._shrunk_at = now
@@ -78,6 +88,8 @@ class Window:
         self._set(max(0, min(enough, top - 1)))
 
     def _set(self, level: int) -> None:
-        """Begin a round. After a change of size the queue at the server takes a turn to settle; what was sent before is not counted."""
+        """Begin a round. After a change of size the queue at the server takes a turn to settle; what was sent
+        before is not counted.
+        """
         self._settling = self._sizes[level] if level != self._level else self._settling
         self._level, self._count, self._work, self._seconds = level, 0, 0.0, 0.0

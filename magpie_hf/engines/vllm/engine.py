@@ -1,4 +1,7 @@
-"""VLLM: the spec of a vLLM engine, and the live one behind `complete()` and `rate()`. Not here: prompts, what happens when one dies."""
+"""VLLM: the spec of a vLLM engine, and the live one behind `complete()` and `rate()`.
+
+Not here: prompts, what happens when one dies.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +23,28 @@ from magpie_hf.models.model import longest
 from magpie_hf.models.parallel import Parallelism
 from magpie_hf.models.sampling import Sampling
 
-MOST_ALLOWED = 1024  # ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a grammar
-CPU_CACHE_GIGABYTES = 2.0  # vLLM would take nine tenths of the machine's memory, and fail where something else holds more than a tenth
+# Ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a
+# grammar
+MOST_ALLOWED = 1024
+# VLLM would take nine tenths of the machine's memory, and fail where something else holds more than a tenth
+CPU_CACHE_GIGABYTES = 2.0
 
 
 @dataclass(frozen=True)
 class VLLM(Engine):
-    """A vLLM engine for one model. Every field but the model and the runner says only where and how fast it runs.
+    """A vLLM engine for one model. Every field but the model and the runner says only where and how fast it
+    runs.
 
-    runner: "generate" completes prompts, "pooling" rates them with a reward model, or embeds them. Engines of the two kinds differ, and
-    are opened apart; what a row was made from is the model alone.
-    form: "llm_engine" (LLMEngine in this process), "async_llm" (AsyncLLM) or "auto" (llm_engine on the CPU, async_llm elsewhere).
-    context: how many tokens of prompt and completion together the engine makes room for; None takes the model's own limit. A request
-    that needs more is an error, so that a small context never makes a cut row.
-    tensor_parallel_size, data_parallel_size: GPUs that one engine is spread over, and engines side by side, each of the whole model, among
-    which vLLM shares out the requests; None for what is chosen by the machine's GPUs. They live and die together: where one dies, all are
-    opened again.
-    kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to gpu_memory_utilization on GPUs. It counts for
-    each engine, as does max_num_seqs.
+    runner: "generate" completes prompts, "pooling" rates them with a reward model, or embeds them. Engines of
+    the two kinds differ, and are opened apart; what a row was made from is the model alone. form:
+    "llm_engine" (LLMEngine in this process), "async_llm" (AsyncLLM) or "auto" (llm_engine on the CPU,
+    async_llm elsewhere). context: how many tokens of prompt and completion together the engine makes room
+    for; None takes the model's own limit. A request that needs more is an error, so that a small context
+    never makes a cut row. tensor_parallel_size, data_parallel_size: GPUs that one engine is spread over, and
+    engines side by side, each of the whole model, among which vLLM shares out the requests; None for what is
+    chosen by the machine's GPUs. They live and die together: where one dies, all are opened again.
+    kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to
+    gpu_memory_utilization on GPUs. It counts for each engine, as does max_num_seqs.
     """
 
     runner: Literal["generate", "pooling"] = "generate"
@@ -59,24 +66,38 @@ class VLLM(Engine):
 
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         if self.runner == "pooling":
-            raise BadInput(f"the engine of {self.model.name} rates prompts and completes none; leave its runner at generate")
+            raise BadInput(
+                f"the engine of {self.model.name} rates prompts and completes none; leave its runner at"
+                " generate"
+            )
         live = self._live()
         future: Future[Completion] = Future()
-        self._check_room(live, len(prompt) + sampling.max_tokens, f"{len(prompt)} prompt tokens and {sampling.max_tokens} more exceed")
+        self._check_room(
+            live,
+            len(prompt) + sampling.max_tokens,
+            f"{len(prompt)} prompt tokens and {sampling.max_tokens} more exceed",
+        )
         if len(prompt) < live.max_length:
-            live.submit(list(prompt), _params(sampling, seed)).add_done_callback(partial(_deliver, future, len(prompt)))
+            live.submit(list(prompt), _params(sampling, seed)).add_done_callback(
+                partial(_deliver, future, len(prompt))
+            )
         else:  # vLLM refuses a prompt that leaves no room for one token
             future.set_result(Completion("", NO_ROOM, len(prompt), 0))
         return future
 
     def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
         if self.runner != "pooling":
-            raise BadInput(f"the engine of {self.model.name} completes prompts and rates none; give it the runner pooling")
+            raise BadInput(
+                f"the engine of {self.model.name} completes prompts and rates none; give it the runner"
+                " pooling"
+            )
         live = self._live()
         future: Future[Rating] = Future()
         self._check_room(live, len(prompt), f"{len(prompt)} tokens exceed")
         if len(prompt) <= live.max_length:
-            live.submit(list(prompt), _pooling_params(pooling)).add_done_callback(partial(_deliver_rating, future, pooling))
+            live.submit(list(prompt), _pooling_params(pooling)).add_done_callback(
+                partial(_deliver_rating, future, pooling)
+            )
         else:
             future.set_result(Rating((), NO_ROOM))
         return future
@@ -85,8 +106,8 @@ class VLLM(Engine):
         """Raises EngineError for a request that the model itself would have room for, but not this engine."""
         if tokens > live.max_length and live.max_length != self.max_length:
             raise EngineError(
-                f"{what} the context of {live.max_length} tokens that the engine of {self.model.name} was given, which would cut rows; "
-                "raise its context, or leave it out"
+                f"{what} the context of {live.max_length} tokens that the engine of {self.model.name} was"
+                " given, which would cut rows; raise its context, or leave it out"
             )
 
     def check(self) -> None:
@@ -103,7 +124,8 @@ class VLLM(Engine):
                 raise BadInput(f"{name} is {value}; give a number above 0")
         if self.form == "llm_engine" and (self.data_parallel_size or 1) > 1:
             raise BadInput(
-                f"data parallel size {self.data_parallel_size} needs the form async_llm, and the form is llm_engine; leave it at auto"
+                f"data parallel size {self.data_parallel_size} needs the form async_llm, and the form is"
+                " llm_engine; leave it at auto"
             )
         self._parallelism()
         if self.runner == "pooling" and architecture(self.model) == ARMORM_ARCHITECTURE:
@@ -125,17 +147,29 @@ class VLLM(Engine):
             return _LIVE[self]
 
     def _on_cpu(self) -> bool:
-        return check_device(self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization)
+        return check_device(
+            self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization
+        )
 
     def _parallelism(self) -> Parallelism:
-        return place(self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size)
+        return place(
+            self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size
+        )
 
     def _open(self) -> Live:
         on_cpu = self._on_cpu()
-        form = ("llm_engine" if on_cpu and self._parallelism().data == 1 else "async_llm") if self.form == "auto" else self.form
+        form = (
+            ("llm_engine" if on_cpu and self._parallelism().data == 1 else "async_llm")
+            if self.form == "auto"
+            else self.form
+        )
         try:
-            return (SteppedEngine if form == "llm_engine" else AsyncEngine)(self.model.name, self.arguments(on_cpu))
-        except Exception as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
+            return (SteppedEngine if form == "llm_engine" else AsyncEngine)(
+                self.model.name, self.arguments(on_cpu)
+            )
+        except (
+            Exception
+        ) as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise EngineError(f"vLLM cannot start {self.model.name}: {reason}") from error
 
@@ -163,18 +197,26 @@ class VLLM(Engine):
             arguments["data_parallel_size"] = parallelism.data
         if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
             arguments["enable_prefix_caching"] = True
-            # JSON without white space between its parts, of which a model can write without end. vLLM heeds this of an engine alone,
-            # not of a request, and only where the backend is named; of what it would choose by itself, it is the first.
-            arguments["structured_outputs_config"] = StructuredOutputsConfig(backend="xgrammar", disable_any_whitespace=True)
-        gigabytes = CPU_CACHE_GIGABYTES if self.kv_cache_gigabytes is None and on_cpu else self.kv_cache_gigabytes
+            # JSON without white space between its parts, of which a model can write without end. vLLM heeds
+            # this of an engine alone, not of a request, and only where the backend is named; of what it would
+            # choose by itself, it is the first.
+            arguments["structured_outputs_config"] = StructuredOutputsConfig(
+                backend="xgrammar", disable_any_whitespace=True
+            )
+        gigabytes = (
+            CPU_CACHE_GIGABYTES if self.kv_cache_gigabytes is None and on_cpu else self.kv_cache_gigabytes
+        )
         if gigabytes is not None:
             arguments["kv_cache_memory_bytes"] = int(gigabytes * 2**30)
         if on_cpu:
-            # torch.compile costs a minute at every start here. A seeded request whose prefill is cut in chunks kills the CPU engine
-            # ("CPU Generator does not use offset"), so prompts are prefilled whole.
+            # torch.compile costs a minute at every start here. A seeded request whose prefill is cut in
+            # chunks kills the CPU engine ("CPU Generator does not use offset"), so prompts are prefilled
+            # whole.
             arguments |= {"enforce_eager": True, "enable_chunked_prefill": False}
             arguments["max_num_batched_tokens"] = max(length or 0, 4096)
-            if self.rates:  # rivals share a problem's tokens in whole blocks, and vLLM's 128 here is as long as a problem
+            if (
+                self.rates
+            ):  # rivals share a problem's tokens in whole blocks, and vLLM's 128 here is as long as a problem
                 arguments["block_size"] = 32
         return arguments
 
@@ -195,10 +237,13 @@ def _params(sampling: Sampling, seed: int) -> Any:
         repetition_penalty=sampling.repetition_penalty,
         stop_token_ids=list(sampling.stop_token_ids),
         structured_outputs=_constraint(sampling),
-        allowed_token_ids=list(allowed) if 0 < len(allowed := sampling.allowed_token_ids) <= MOST_ALLOWED else None,
+        allowed_token_ids=(
+            list(allowed) if 0 < len(allowed := sampling.allowed_token_ids) <= MOST_ALLOWED else None
+        ),
         logprobs=sampling.logprobs or None,
         seed=seed,
-        skip_special_tokens=False,  # a special token inside a text must be seen, so that the row can be dropped for it
+        # A special token inside a text must be seen, so that the row can be dropped for it
+        skip_special_tokens=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
@@ -225,7 +270,8 @@ def _pooling_params(pooling: Pooling) -> Any:
 
     if pooling.of == "embedding":
         return PoolingParams(task="embed", use_activation=True)  # which makes its length 1
-    # Without the activation: vLLM's default puts a reward through a sigmoid, in which high rewards become equal.
+    # Without the activation: vLLM's default puts a reward through a sigmoid, in which high rewards become
+    # equal.
     if pooling.of == "sequence":
         return PoolingParams(task="classify", use_activation=False)
     return PoolingParams(task="token_classify", use_activation=False, step_tag_id=pooling.step_token)
@@ -258,4 +304,6 @@ def _completion(output: Any) -> Completion:
     if result.logprobs:
         ranked = sorted(result.logprobs[0].items(), key=lambda item: -item[1].logprob)
         first = tuple((int(token), float(one.logprob)) for token, one in ranked)
-    return Completion(result.text, str(result.finish_reason), len(output.prompt_token_ids), len(result.token_ids), first)
+    return Completion(
+        result.text, str(result.finish_reason), len(output.prompt_token_ids), len(result.token_ids), first
+    )

@@ -1,7 +1,9 @@
-"""vLLM's engine in two forms behind one shape (`recovery.Live`): prompts in from any thread, futures of vLLM's own outputs out.
+"""vLLM's engine in two forms behind one shape (`recovery.Live`): prompts in from any thread, futures of
+vLLM's own outputs out.
 
-`SteppedEngine` is an LLMEngine in this process, stepped by one background thread: on two CPU cores 1.7 times as fast as AsyncLLM, and loaded in
-a fraction of the time. `AsyncEngine` is AsyncLLM, whose engine core has a process of its own: the form for GPUs.
+`SteppedEngine` is an LLMEngine in this process, stepped by one background thread: on two CPU cores 1.7 times
+as fast as AsyncLLM, and loaded in a fraction of the time. `AsyncEngine` is AsyncLLM, whose engine core has a
+process of its own: the form for GPUs.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class SteppedEngine:
         self._death: EngineError | None = None
         self._lock = threading.Lock()  # between a submission and the thread's last look at the inbox
         built: Future[int] = Future()
-        self._thread = threading.Thread(target=self._loop, args=(name, arguments, built), name="magpie-engine", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop, args=(name, arguments, built), name="magpie-engine", daemon=True
+        )
         self._thread.start()
         self.max_length = built.result()
 
@@ -65,7 +69,9 @@ class SteppedEngine:
                             running.pop(output.request_id).set_result(output)
             self._end(running, EngineError(f"the engine of {name} was closed with requests in flight"))
         except BaseException as error:  # whatever kills the engine reaches every caller that waits on it
-            self._end(running, EngineError(f"the engine of {name} died: {type(error).__name__}: {error}"), error)
+            self._end(
+                running, EngineError(f"the engine of {name} died: {type(error).__name__}: {error}"), error
+            )
         finally:
             _release(engine)
 
@@ -92,12 +98,16 @@ class SteppedEngine:
             request_id = str(next(numbers))
             try:
                 engine.add_request(request_id, TokensPrompt(prompt_token_ids=prompt), params)
-            except ValueError as error:  # vLLM's word on this one request (VLLMValidationError); the engine stays healthy
+            except (
+                ValueError
+            ) as error:  # vLLM's word on this one request (VLLMValidationError); the engine stays healthy
                 future.set_exception(error)
             else:
                 running[request_id] = future
 
-    def _end(self, running: dict[str, Future[Any]], death: EngineError, cause: BaseException | None = None) -> None:
+    def _end(
+        self, running: dict[str, Future[Any]], death: EngineError, cause: BaseException | None = None
+    ) -> None:
         death.__cause__ = cause
         with self._lock:
             self._death = death
@@ -110,7 +120,9 @@ class SteppedEngine:
 
 
 class AsyncEngine:
-    """AsyncLLM on an event loop of its own, in a background thread; its core and workers are processes of their own."""
+    """AsyncLLM on an event loop of its own, in a background thread; its core and workers are processes of
+    their own.
+    """
 
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:
         self._name = name
@@ -131,7 +143,9 @@ class AsyncEngine:
         with self._lock:
             if self._closed:
                 raise EngineError(f"the engine of {self._name} is closed")
-            return asyncio.run_coroutine_threadsafe(self._generate(prompt, params, str(next(self._numbers))), self._loop)
+            return asyncio.run_coroutine_threadsafe(
+                self._generate(prompt, params, str(next(self._numbers))), self._loop
+            )
 
     def close(self) -> None:
         with self._lock:
@@ -164,8 +178,11 @@ class AsyncEngine:
         ask = self._llm.encode if isinstance(params, PoolingParams) else self._llm.generate
         try:
             async for output in ask(TokensPrompt(prompt_token_ids=prompt), params, request_id):
-                # A core that is told to end, by a signal or because one beside it died, gives up what is in flight: a cut text, no result.
-                if output.finished and not (isinstance(output, RequestOutput) and output.outputs[0].finish_reason == "abort"):
+                # A core that is told to end, by a signal or because one beside it died, gives up what is in
+                # flight: a cut text, no result.
+                if output.finished and not (
+                    isinstance(output, RequestOutput) and output.outputs[0].finish_reason == "abort"
+                ):
                     return output
         except (EngineDeadError, EngineGenerateError) as error:
             raise EngineError(f"the engine of {self._name} died: {error}") from error

@@ -1,4 +1,6 @@
-"""What each of vLLM's processes is told as it starts, by this package's entry point `vllm.general_plugins`: ArmoRM, and whose it is."""
+"""What each of vLLM's processes is told as it starts, by this package's entry point `vllm.general_plugins`:
+ArmoRM, and whose it is.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +20,24 @@ PARENT = "MAGPIE_HF_PARENT"  # the build that an engine's process belongs to
 
 
 def register() -> None:
-    """Called by vLLM as it starts, in the main process and in those that it spawns. The model is imported when one is loaded."""
+    """Called by vLLM as it starts, in the main process and in those that it spawns. The model is imported
+    when one is loaded.
+    """
     from vllm import ModelRegistry
 
-    ModelRegistry.register_model(ARMORM_ARCHITECTURE, "magpie_hf.engines.vllm.armorm:LlamaForRewardModelWithGating")
+    ModelRegistry.register_model(
+        ARMORM_ARCHITECTURE, "magpie_hf.engines.vllm.armorm:LlamaForRewardModelWithGating"
+    )
     if os.environ.get(PARENT) == str(parent := os.getppid()):
         threading.Thread(target=_end_with, args=(parent,), name="magpie-parent", daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its build is gone (kill -9): vLLM's core would wait for requests for ever, and hold its device.
+    """End this process when its build is gone (kill -9): vLLM's core would wait for requests for ever, and
+    hold its device.
 
-    So would the process that balances several cores. It starts before them and loads no plug-in, so that its cores end it.
+    So would the process that balances several cores. It starts before them and loads no plug-in, so that its
+    cores end it.
     """
     beside = [pid for pid in _children(parent) if _balances(pid)]
     while os.getppid() == parent:
@@ -60,7 +68,12 @@ def _balances(pid: int) -> bool:
 def check_plugin() -> None:
     """Raises BadInput where vLLM would not find the plug-in."""
     if NAME not in entry_points(group="vllm.general_plugins").names:
-        raise BadInput("vLLM does not see this package's plug-in, which knows ArmoRM; install magpie-hf again with pip")
+        raise BadInput(
+            "vLLM does not see this package's plug-in, which knows ArmoRM; install magpie-hf again with pip"
+        )
     allowed = os.environ.get("VLLM_PLUGINS")
     if allowed is not None and NAME not in allowed.split(","):
-        raise BadInput(f"VLLM_PLUGINS is {allowed!r}, which keeps vLLM from loading ArmoRM; add {NAME} to it, or unset it")
+        raise BadInput(
+            f"VLLM_PLUGINS is {allowed!r}, which keeps vLLM from loading ArmoRM; add {NAME} to it, or"
+            " unset it"
+        )

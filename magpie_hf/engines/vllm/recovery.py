@@ -1,7 +1,10 @@
-"""A live engine that is opened again when it dies, with its unfinished requests. Not here: what an engine is, or what it is asked.
+"""A live engine that is opened again when it dies, with its unfinished requests.
 
-A request that kills the engine is found by halving: requests that were in flight at two deaths are run again in groups of their own, each
-group half of the one that died, until one request dies alone. That one fails; the others are none the worse.
+Not here: what an engine is, or what it is asked.
+
+A request that kills the engine is found by halving: requests that were in flight at two deaths are run again
+in groups of their own, each group half of the one that died, until one request dies alone. That one fails;
+the others are none the worse.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ KILLERS = 3  # requests that may be found to kill the engine, after which the en
 
 
 class Live(Protocol):
-    """An open engine: requests in, futures of raw results out. A death fails every future in flight with EngineError."""
+    """An open engine: requests in, futures of raw results out. A death fails every future in flight with
+    EngineError.
+    """
 
     max_length: int
 
@@ -41,7 +46,9 @@ class _Request:
 
 
 class Recovering:
-    """A `Live` over engines that `open_engine` opens, one after the other. The future of a request that kills engines gets None."""
+    """A `Live` over engines that `open_engine` opens, one after the other. The future of a request that kills
+    engines gets None.
+    """
 
     def __init__(self, open_engine: Callable[[], Live], name: str, pause: float = 1.0) -> None:
         self._open = open_engine
@@ -113,7 +120,9 @@ class Recovering:
         """Wait for a death, or for the end of a group, and do what follows."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._end or ((self._dead or self._trying) and not self._running))
+                self._changed.wait_for(
+                    lambda: self._end or ((self._dead or self._trying) and not self._running)
+                )
                 if self._end is not None:
                     break
                 died = self._dead
@@ -136,7 +145,11 @@ class Recovering:
             if self._barren > BARREN_DEATHS:
                 self._give_up(f"died {BARREN_DEATHS} times in a row without finishing a request")
                 return
-            LOG.warning("the engine of %s died with %d requests in flight; it is started again", self._name, len(self._fallen))
+            LOG.warning(
+                "the engine of %s died with %d requests in flight; it is started again",
+                self._name,
+                len(self._fallen),
+            )
             time.sleep(self._pause * 2 ** max(0, self._barren - 1))
             try:
                 with meter.opening(self._name, restart=True):
@@ -149,7 +162,9 @@ class Recovering:
                 return
 
     def _close_engine(self) -> None:
-        """Only the watching thread closes engines, so none is closed twice and none that it opened is forgotten."""
+        """Only the watching thread closes engines, so none is closed twice and none that it opened is
+        forgotten.
+        """
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -159,7 +174,11 @@ class Recovering:
         fallen, self._fallen = self._fallen, []
         if died and self._trying and len(fallen) == 1:
             self._killers += 1
-            LOG.warning("a request of %d tokens killed the engine of %s alone; it is recorded as failed", len(fallen[0].prompt), self._name)
+            LOG.warning(
+                "a request of %d tokens killed the engine of %s alone; it is recorded as failed",
+                len(fallen[0].prompt),
+                self._name,
+            )
             fallen[0].future.set_result(None)
             if self._killers > KILLERS:
                 self._give_up(f"was killed by {self._killers} requests, each alone; it is not the requests")

@@ -1,4 +1,7 @@
-"""What the Hub checks of a dataset card, and what nobody checks there: whether it is true of the files. Not here: their rows."""
+"""What the Hub checks of a dataset card, and what nobody checks there: whether it is true of the files.
+
+Not here: their rows.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ from magpie_hf.hub.lint.lists import (
 )
 from magpie_hf.models.licences import LICENCES
 
-# A bound of this package: the Hub states none for a card and has answered 413 to large ones (those of MTEB with all their statistics).
-# This project's card of six domains has 40 kB.
+# A bound of this package: the Hub states none for a card and has answered 413 to large ones (those of MTEB
+# with all their statistics). This project's card of six domains has 40 kB.
 CARD_BYTES = 500_000
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.parquet$")
 _TOKEN = re.compile(rb"hf_[A-Za-z0-9]{30,}")
@@ -34,9 +37,10 @@ _TOKEN = re.compile(rb"hf_[A-Za-z0-9]{30,}")
 def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
     """Complaints of a card, a line each; [] where there are none.
 
-    text: the card, README.md; files: everything else that is published, path in the repository -> file or bytes. Parquet files must be
-    on the disk and whole (pyarrow.ArrowInvalid where one is not). A size category fits where it fits any number from the rows of the
-    largest split (a reader's "how many problems") to those of all files (the Hub's own count).
+    text: the card, README.md; files: everything else that is published, path in the repository -> file or
+    bytes. Parquet files must be on the disk and whole (pyarrow.ArrowInvalid where one is not). A size
+    category fits where it fits any number from the rows of the largest split (a reader's "how many problems")
+    to those of all files (the Hub's own count).
     """
     lines = [*_size_faults(text), *_token_faults(text, files)]
     front, faults = front_matter(text)
@@ -50,14 +54,18 @@ def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
         lines.extend(_size_category_faults(front, list(splits.values())))
         lines.extend(config_faults(front, files))
         lines.extend(info_faults(front, files, rows))
-    return [f"README.md: {' '.join(line.split())}" for line in lines]  # a name in the card may hold a line's end
+    return [
+        f"README.md: {' '.join(line.split())}" for line in lines
+    ]  # a name in the card may hold a line's end
 
 
 def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
     """A card's metadata, or None where it has none that can be read; and what is wrong with it as YAML."""
     lines = text.splitlines()
     if not lines or lines[0] != "---" or "---" not in lines[1:]:
-        return None, ["it does not begin with metadata between two lines of ---, so the Hub knows no configuration"]
+        return None, [
+            "it does not begin with metadata between two lines of ---, so the Hub knows no configuration"
+        ]
     block = "\n".join(lines[1 : lines.index("---", 1)])
     loader = _Loader(block)
     try:
@@ -67,7 +75,8 @@ def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
     finally:
         loader.dispose()
     repeated = [
-        f"its metadata has the key {key!r} twice (line {line + 2}), and readers take the last silently" for key, line in loader.repeated
+        f"its metadata has the key {key!r} twice (line {line + 2}), and readers take the last silently"
+        for key, line in loader.repeated
     ]
     if not isinstance(data, dict):
         return None, [*repeated, "its metadata is no mapping of names to values"]
@@ -77,7 +86,8 @@ def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
 class _Loader(yaml.SafeLoader):
     """A safe loader that notes keys which a mapping has twice.
 
-    A library of vLLM's makes SafeLoader read dates as texts in every process that loads it; those who read the card take them for dates.
+    A library of vLLM's makes SafeLoader read dates as texts in every process that loads it; those who read
+    the card take them for dates.
     """
 
     yaml_constructors: ClassVar[dict[Any, Any]] = {
@@ -124,7 +134,9 @@ def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed(front, "language_creators", frozenset(LANGUAGE_CREATORS))
     yield from _listed(front, "multilinguality", frozenset(MULTILINGUALITY))
     extended = [
-        value for value in _values(front, "source_datasets") if isinstance(value, str) and re.fullmatch(r"extended\|[\w./-]+", value)
+        value
+        for value in _values(front, "source_datasets")
+        if isinstance(value, str) and re.fullmatch(r"extended\|[\w./-]+", value)
     ]
     yield from _listed(front, "source_datasets", frozenset([*SOURCES, *extended]))
     for tag in _values(front, "tags"):
@@ -134,8 +146,12 @@ def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
         yield "license is other, but license_name does not name it"
 
 
-def _listed(front: Mapping[str, Any], key: str, allowed: frozenset[str], *, required: bool = False) -> Iterator[str]:
-    """Complaints of values of a key that are not allowed, and of a key that is empty, or missing where it is required."""
+def _listed(
+    front: Mapping[str, Any], key: str, allowed: frozenset[str], *, required: bool = False
+) -> Iterator[str]:
+    """Complaints of values of a key that are not allowed, and of a key that is empty, or missing where it is
+    required.
+    """
     values = _values(front, key)
     if not values and (required or key in front):
         yield f"{key} is {'empty' if key in front else 'missing'}"
@@ -144,7 +160,9 @@ def _listed(front: Mapping[str, Any], key: str, allowed: frozenset[str], *, requ
             yield f"{key} holds {value!r}, which YAML does not take for a text; put it in quotes"
         elif value not in allowed:
             near = get_close_matches(value, sorted(allowed), n=1, cutoff=0.7)
-            yield f"{key} holds {value!r}, which is not on the Hub's list" + (f"; did you mean {near[0]}?" if near else "")
+            yield f"{key} holds {value!r}, which is not on the Hub's list" + (
+                f"; did you mean {near[0]}?" if near else ""
+            )
 
 
 def _values(front: Mapping[str, Any], key: str) -> list[Any]:
@@ -162,6 +180,6 @@ def _size_category_faults(front: Mapping[str, Any], rows: list[int]) -> Iterator
     fit = names[names.index(least) : names.index(most) + 1]
     if len(stated) > 1 or stated[0] not in fit:
         yield (
-            f"size_categories is {', '.join(stated)}, but the largest split has {max(rows):,} rows and all files together {sum(rows):,}: "
-            f"{' or '.join(fit)}"
+            f"size_categories is {', '.join(stated)}, but the largest split has {max(rows):,} rows and all"
+            f" files together {sum(rows):,}: {' or '.join(fit)}"
         )

@@ -1,4 +1,7 @@
-"""Complaints as lines, of which many that say the same become a few and a count. Not here: finding them."""
+"""Complaints as lines, of which many that say the same become a few and a count.
+
+Not here: finding them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ LISTED = 5
 
 
 class Complaints:
-    """What is wrong, by what is said of it, and where: of each kind the first `LISTED` places in full, then how many more there are."""
+    """What is wrong, by what is said of it, and where: of each kind the first `LISTED` places in full, then
+    how many more there are.
+    """
 
     def __init__(self) -> None:
         self._places: dict[str, list[str]] = {}

@@ -1,4 +1,7 @@
-"""Whether a card's `configs` and `dataset_info` are true of the files that it is published with. Not here: the card's other metadata."""
+"""Whether a card's `configs` and `dataset_info` are true of the files that it is published with.
+
+Not here: the card's other metadata.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,22 @@ def rows_of(files: Mapping[str, Path | bytes]) -> dict[str, int]:
 def config_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Iterator[str]:
     """What is wrong with `configs`: their names, splits and default, and files that are missing or left out."""
     configs = front.get("configs")
-    if not isinstance(configs, list) or not configs or not all(isinstance(config, dict) for config in configs):
+    if (
+        not isinstance(configs, list)
+        or not configs
+        or not all(isinstance(config, dict) for config in configs)
+    ):
         yield "configs is no list of configurations, so load_dataset would mix all files into one split"
         return
     names = [config.get("config_name") for config in configs]
-    yield from (f"configs has {name!r} twice" for name in dict.fromkeys(map(str, names)) if list(map(str, names)).count(name) > 1)
-    if (defaults := [str(config.get("config_name")) for config in configs if config.get("default") is True]) and len(defaults) > 1:
+    yield from (
+        f"configs has {name!r} twice"
+        for name in dict.fromkeys(map(str, names))
+        if list(map(str, names)).count(name) > 1
+    )
+    if (
+        defaults := [str(config.get("config_name")) for config in configs if config.get("default") is True]
+    ) and len(defaults) > 1:
         yield f"{' and '.join(defaults)} are all marked default: true, which load_dataset refuses"
     elif not defaults:
         yield "no configuration is marked default: true, so load_dataset without a name fails"
@@ -42,7 +55,9 @@ def config_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -
         yield f"{path} is in no configuration, so nobody would load it"
 
 
-def _one_config(config: Mapping[str, Any], files: Mapping[str, Path | bytes], owners: dict[str, list[str]]) -> Iterator[str]:
+def _one_config(
+    config: Mapping[str, Any], files: Mapping[str, Path | bytes], owners: dict[str, list[str]]
+) -> Iterator[str]:
     name = config.get("config_name")
     if not isinstance(name, str):
         yield f"a configuration's config_name is {name!r} and no text"
@@ -55,7 +70,11 @@ def _one_config(config: Mapping[str, Any], files: Mapping[str, Path | bytes], ow
         return
     seen: set[str] = set()
     for entry in data_files:
-        if not isinstance(entry, dict) or entry.keys() != {"split", "path"} or not isinstance(entry["path"], (str, list)):
+        if (
+            not isinstance(entry, dict)
+            or entry.keys() != {"split", "path"}
+            or not isinstance(entry["path"], (str, list))
+        ):
             yield f"{name}: data_files holds {entry!r}, which is no split with its path"
             continue
         split = str(entry["split"])
@@ -72,48 +91,74 @@ def _one_config(config: Mapping[str, Any], files: Mapping[str, Path | bytes], ow
                 owners.setdefault(path, []).append(f"{name}/{split}")
 
 
-def info_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes], rows: Mapping[str, int]) -> Iterator[str]:
-    """What is wrong with `dataset_info`: configurations, features, rows and bytes that are not those of the files."""
+def info_faults(
+    front: Mapping[str, Any], files: Mapping[str, Path | bytes], rows: Mapping[str, int]
+) -> Iterator[str]:
+    """What is wrong with `dataset_info`: configurations, features, rows and bytes that are not those of the
+    files.
+    """
     stated = front.get("dataset_info")
     infos: list[Any] = stated if isinstance(stated, list) else [stated]
     if not all(isinstance(info, dict) for info in infos):
-        yield f"dataset_info is {'missing' if stated is None else 'no list of mappings'}, so readers must guess the features"
+        yield (
+            f"dataset_info is {'missing' if stated is None else 'no list of mappings'}, so readers must guess"
+            " the features"
+        )
         return
     configs = _splits_by_config(front, files)
     named = [str(info.get("config_name", "default")) for info in infos]
     yield from (f"dataset_info has {name} twice" for name in dict.fromkeys(named) if named.count(name) > 1)
-    yield from (f"dataset_info has {name}, which is no configuration" for name in named if name not in configs)
+    yield from (
+        f"dataset_info has {name}, which is no configuration" for name in named if name not in configs
+    )
     yield from (f"dataset_info lacks {name}" for name in configs if name not in named)
     for name, info in zip(named, infos, strict=True):
         if name in configs:
-            yield from (f"dataset_info of {name}: {says}" for says in _one_info(info, configs[name], files, rows))
+            yield from (
+                f"dataset_info of {name}: {says}" for says in _one_info(info, configs[name], files, rows)
+            )
 
 
-def _one_info(info: Mapping[str, Any], splits: Splits, files: Mapping[str, Path | bytes], rows: Mapping[str, int]) -> Iterator[str]:
+def _one_info(
+    info: Mapping[str, Any], splits: Splits, files: Mapping[str, Path | bytes], rows: Mapping[str, int]
+) -> Iterator[str]:
     if first := next((path for paths in splits.values() for path in paths if path in rows), None):
         yield from _feature_faults(info.get("features"), first, _parquet(files)[first])
     listed = info.get("splits")
-    if not isinstance(listed, list) or not all(isinstance(split, dict) and isinstance(split.get("name"), str) for split in listed):
+    if not isinstance(listed, list) or not all(
+        isinstance(split, dict) and isinstance(split.get("name"), str) for split in listed
+    ):
         yield "splits is no list of splits with their names"
         return
     names = [split["name"] for split in listed]
     if sorted(names) != sorted(splits):
-        yield f"its splits are {', '.join(names) or 'none'}, but those of the configuration are {', '.join(splits) or 'none'}"
+        yield (
+            f"its splits are {', '.join(names) or 'none'}, but those of the configuration are"
+            f" {', '.join(splits) or 'none'}"
+        )
     for split in listed:
         if (paths := splits.get(split["name"])) is None:
             continue
         count = sum(rows.get(path, 0) for path in paths)
         if split.get("num_examples") != count:
-            yield f"num_examples of {split['name']} is {split.get('num_examples')}, but its files hold {count:,} rows"
+            yield (
+                f"num_examples of {split['name']} is {split.get('num_examples')}, but its files hold"
+                f" {count:,} rows"
+            )
         if not _positive(split.get("num_bytes")):
             yield f"num_bytes of {split['name']} is {split.get('num_bytes')!r} and no number above 0"
     yield from _total_faults(info, listed, splits, files)
 
 
-def _total_faults(info: Mapping[str, Any], listed: list[Any], splits: Splits, files: Mapping[str, Path | bytes]) -> Iterator[str]:
+def _total_faults(
+    info: Mapping[str, Any], listed: list[Any], splits: Splits, files: Mapping[str, Path | bytes]
+) -> Iterator[str]:
     """`download_size` and `dataset_size`, which a card may leave out."""
     paths = {path for paths in splits.values() for path in paths}
-    download = sum(content.stat().st_size if isinstance(content, Path) else len(content) for content in map(files.__getitem__, paths))
+    download = sum(
+        content.stat().st_size if isinstance(content, Path) else len(content)
+        for content in map(files.__getitem__, paths)
+    )
     if "download_size" in info and info["download_size"] != download:
         yield f"download_size is {info['download_size']}, but its files have {download:,} bytes"
     size = sum(split["num_bytes"] for split in listed if _positive(split.get("num_bytes")))
@@ -147,7 +192,9 @@ def _splits_by_config(front: Mapping[str, Any], files: Mapping[str, Path | bytes
             splits = found.setdefault(config["config_name"], {})
             for entry in entries:
                 if isinstance(entry, dict) and isinstance(entry.get("path"), (str, list)):
-                    splits[str(entry.get("split"))] = sorted({path for one in _patterns(entry) for path in _matched(one, files)})
+                    splits[str(entry.get("split"))] = sorted(
+                        {path for one in _patterns(entry) for path in _matched(one, files)}
+                    )
     return found
 
 
@@ -165,7 +212,9 @@ def _matched(pattern: str, files: Mapping[str, Path | bytes]) -> list[str]:
 
 
 def _parquet(files: Mapping[str, Path | bytes]) -> dict[str, Path]:
-    return {path: file for path, file in files.items() if path.endswith(".parquet") and isinstance(file, Path)}
+    return {
+        path: file for path, file in files.items() if path.endswith(".parquet") and isinstance(file, Path)
+    }
 
 
 def _positive(value: Any) -> bool:

@@ -1,4 +1,7 @@
-"""Which parquet files make which split of which configuration, and whether the splits of one fit together. Not here: their rows."""
+"""Which parquet files make which split of which configuration, and whether the splits of one fit together.
+
+Not here: their rows.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from magpie_hf.hub.lint.complaints import Complaints
 
 SPLIT_NAME = re.compile(r"\w+(\.\w+)*")
 _SHARD = re.compile(r"(?P<config>[^/]+)/(?P<split>[^/]+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.parquet")
-_NOT_IN_NAMES = frozenset("<>:/\\|?*")  # what datasets refuses in the name of a configuration, which becomes a folder's
+_NOT_IN_NAMES = frozenset(
+    "<>:/\\|?*"
+)  # what datasets refuses in the name of a configuration, which becomes a folder's
 
 
 @dataclass(frozen=True)
@@ -34,14 +39,20 @@ class Split:
 
 
 def splits_of(files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
-    """The splits that files make, path in the repository -> parquet file; complains of names, shards, features and of empty splits."""
+    """The splits that files make, path in the repository -> parquet file; complains of names, shards,
+    features and of empty splits.
+    """
     shards: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
     for path in sorted(files):
         if not path.endswith(".parquet"):
             continue
         found = _SHARD.fullmatch(path)
         if found is None:
-            complaints.add(path, "its name is not <config>/<split>-00000-of-0000N.parquet, so no configuration and split can be told")
+            complaints.add(
+                path,
+                "its name is not <config>/<split>-00000-of-0000N.parquet, so no configuration and split can"
+                " be told",
+            )
             continue
         key = (found["config"], found["split"])
         shards.setdefault(key, []).append((path, int(found["number"]), int(found["count"])))
@@ -58,7 +69,10 @@ def name_fault(config: str) -> str | None:
     """What is wrong with the name of a configuration; None where nothing is."""
     wrong = sorted(_NOT_IN_NAMES & set(config))
     if not config or wrong or config != config.strip():
-        return f"the configuration's name {config!r} {f'holds {wrong[0]!r}' if wrong else 'is empty or padded'}, which datasets refuses"
+        return (
+            f"the configuration's name {config!r} {f'holds {wrong[0]!r}' if wrong else 'is empty or padded'},"
+            " which datasets refuses"
+        )
     return None
 
 
@@ -66,22 +80,34 @@ def _check_names(config: str, name: str, complaints: Complaints) -> None:
     if fault := name_fault(config):
         complaints.add(config, fault)
     if not SPLIT_NAME.fullmatch(name):
-        complaints.add(f"{config}/{name}", "a split's name may hold letters, digits, _ and single dots alone, or datasets refuses it")
+        complaints.add(
+            f"{config}/{name}",
+            "a split's name may hold letters, digits, _ and single dots alone, or datasets refuses it",
+        )
 
 
 def _check_numbers(place: str, shards: list[tuple[str, int, int]], complaints: Complaints) -> None:
     counts = {count for _, _, count in shards}
     if len(counts) > 1:
-        complaints.add(place, f"its files count {' and '.join(str(count) for count in sorted(counts))} shards: two versions are mixed")
+        complaints.add(
+            place,
+            f"its files count {' and '.join(str(count) for count in sorted(counts))} shards: two versions are"
+            " mixed",
+        )
     elif missing := sorted(set(range(max(counts))) - {number for _, number, _ in shards}):
-        complaints.add(place, f"shards {', '.join(f'{number:05d}' for number in missing[:5])} of {max(counts):05d} are missing")
+        complaints.add(
+            place,
+            f"shards {', '.join(f'{number:05d}' for number in missing[:5])} of {max(counts):05d} are missing",
+        )
     for path, number, count in shards:
         if number >= count:
             complaints.add(path, "its number is not below its count of shards")
 
 
 def _read(config: str, name: str, files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
-    """The split, where any of its files can be read; complains of those that cannot, and of files that differ in their features."""
+    """The split, where any of its files can be read; complains of those that cannot, and of files that
+    differ in their features.
+    """
     schemas: dict[Path, pa.Schema] = {}
     rows = 0
     for path, file in files.items():
@@ -93,7 +119,10 @@ def _read(config: str, name: str, files: Mapping[str, Path], complaints: Complai
     if not schemas:
         return []
     if not rows:
-        complaints.add(f"{config}/{name}", "it has no rows, which load_dataset and trainers take for an error; leave the split out")
+        complaints.add(
+            f"{config}/{name}",
+            "it has no rows, which load_dataset and trainers take for an error; leave the split out",
+        )
     first = next(iter(schemas.values()))
     for path, file in files.items():
         if file in schemas and (difference := features_differ(first, schemas[file])):
@@ -107,12 +136,16 @@ def _check_features(splits: list[Split], complaints: Complaints) -> None:
         other = first.setdefault(split.config, split)
         if difference := features_differ(other.schema, split.schema):
             complaints.add(
-                split.place, f"its features differ from {other.place}, and load_dataset reads no configuration of two: {difference}"
+                split.place,
+                f"its features differ from {other.place}, and load_dataset reads no configuration of two:"
+                f" {difference}",
             )
 
 
 def features_differ(one: pa.Schema, other: pa.Schema) -> str:
-    """Where two schemas differ, in a few words, the order of the columns and what datasets wrote into them included; "" where nowhere."""
+    """Where two schemas differ, in a few words, the order of the columns and what datasets wrote into them
+    included; "" where nowhere.
+    """
     if one.names != other.names:
         for name in one.names:
             if name not in other.names:
@@ -130,7 +163,9 @@ def features_differ(one: pa.Schema, other: pa.Schema) -> str:
 
 
 def _written(schema: pa.Schema) -> Any:
-    """The features in the file's `huggingface` metadata, as text that keeps their order; None where there are none that can be read."""
+    """The features in the file's `huggingface` metadata, as text that keeps their order; None where there are
+    none that can be read.
+    """
     raw = (schema.metadata or {}).get(b"huggingface")
     if raw is None:
         return None

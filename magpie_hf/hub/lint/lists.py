@@ -1,4 +1,7 @@
-"""What the Hub lets a dataset card's metadata say, list by list, gathered in autumn 2026. Not here: licences, or judging a card."""
+"""What the Hub lets a dataset card's metadata say, list by list, gathered in autumn 2026.
+
+Not here: licences, or judging a card.
+"""
 
 from __future__ import annotations
 
@@ -22,28 +25,38 @@ SIZES = (
     (10**12, "n>1T"),
 )
 
-ANNOTATIONS_CREATORS = ("found", "crowdsourced", "expert-generated", "machine-generated", "no-annotation", "other")
+ANNOTATIONS_CREATORS = (
+    "found",
+    "crowdsourced",
+    "expert-generated",
+    "machine-generated",
+    "no-annotation",
+    "other",
+)
 LANGUAGE_CREATORS = ("found", "crowdsourced", "expert-generated", "machine-generated", "other")
 MULTILINGUALITY = ("monolingual", "multilingual", "translation", "other")
 SOURCES = ("original", "extended")  # or extended|<dataset>
 
 TASKS = frozenset(
     # language
-    "text-classification token-classification table-question-answering question-answering zero-shot-classification translation "
-    "summarization feature-extraction text-generation text2text-generation fill-mask sentence-similarity table-to-text multiple-choice "
-    "text-ranking text-retrieval "
+    "text-classification token-classification table-question-answering question-answering"
+    " zero-shot-classification translation summarization feature-extraction text-generation"
+    " text2text-generation fill-mask sentence-similarity table-to-text multiple-choice text-ranking"
+    " text-retrieval "
     # sound
-    "text-to-speech text-to-audio automatic-speech-recognition audio-to-audio audio-classification voice-activity-detection "
+    "text-to-speech text-to-audio automatic-speech-recognition audio-to-audio audio-classification"
+    " voice-activity-detection "
     # pictures
-    "depth-estimation image-classification object-detection image-segmentation text-to-image image-to-text image-to-image image-to-video "
-    "unconditional-image-generation video-classification text-to-video zero-shot-image-classification mask-generation "
-    "zero-shot-object-detection text-to-3d image-to-3d image-feature-extraction keypoint-detection video-to-video "
+    "depth-estimation image-classification object-detection image-segmentation text-to-image image-to-text"
+    " image-to-image image-to-video unconditional-image-generation video-classification text-to-video"
+    " zero-shot-image-classification mask-generation zero-shot-object-detection text-to-3d image-to-3d"
+    " image-feature-extraction keypoint-detection video-to-video "
     # several kinds
-    "audio-text-to-text image-text-to-text visual-question-answering document-question-answering video-text-to-text "
-    "visual-document-retrieval any-to-any image-text-to-image image-text-to-video "
+    "audio-text-to-text image-text-to-text visual-question-answering document-question-answering"
+    " video-text-to-text visual-document-retrieval any-to-any image-text-to-image image-text-to-video "
     # tables, agents and the rest
-    "tabular-classification tabular-regression tabular-to-text time-series-forecasting reinforcement-learning robotics graph-ml "
-    "other".split()
+    "tabular-classification tabular-regression tabular-to-text time-series-forecasting reinforcement-learning"
+    " robotics graph-ml other".split()
 )
 
 
@@ -56,7 +69,8 @@ def size_of(rows: int) -> str:
 def languages() -> frozenset[str]:
     """The codes that a card's `language` may hold: ISO 639-1 and 639-3, "code" and "multilingual".
 
-    They are read from the list that `datasets` brings along, without importing it. Raises FileNotFoundError where that is gone.
+    They are read from the list that `datasets` brings along, without importing it. Raises FileNotFoundError
+    where that is gone.
     """
     spec = find_spec("datasets")
     if spec is None or not spec.submodule_search_locations:

@@ -1,4 +1,7 @@
-"""Whether lists of messages are conversations, and chosen and rejected are pairs, for a batch of rows. Not here: reading the rows."""
+"""Whether lists of messages are conversations, and chosen and rejected are pairs, for a batch of rows.
+
+Not here: reading the rows.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ def type_fault(name: str, kind: pa.DataType) -> str | None:
             return None
         if fields.keys() > {"role", "content"}:
             more = ", ".join(sorted(fields.keys() - {"role", "content"}))
-            return f"its messages hold {more} besides role and content, which most chat templates ignore or stumble over"
+            return (
+                f"its messages hold {more} besides role and content, which most chat templates ignore or"
+                " stumble over"
+            )
     return f"{name} is {kind} and no list of messages {{role, content}}, so TRL does not see conversations"
 
 
@@ -46,9 +52,14 @@ def conversation_faults(name: str, lists: pa.Array) -> Iterator[Fault]:
     system[filled] = roles[starts[filled]] == 0
     turn = np.arange(len(parents)) - starts[parents] - system[parents]
     expected = np.where(turn < 0, 0, np.where(turn % 2 == 0, 1, 2))
-    yield _any(size, parents, roles != expected), f"the roles of {name} are not system (or none), then user and assistant in turn"
+    yield (
+        _any(size, parents, roles != expected),
+        f"the roles of {name} are not system (or none), then user and assistant in turn",
+    )
     wrong_end = np.zeros(size, dtype=np.bool_)
-    wrong_end[filled] = roles[(starts + lengths - 1)[filled]] != ("system", "user", "assistant").index(last_role)
+    wrong_end[filled] = roles[(starts + lengths - 1)[filled]] != ("system", "user", "assistant").index(
+        last_role
+    )
     yield wrong_end, f"the last message of {name} is not the {last_role}'s"
     empty = pc.or_kleene(pc.equal(pc.binary_length(content), 0), pc.utf8_is_space(content))
     yield _any(size, parents, np.asarray(pc.fill_null(empty, True))), f"a message of {name} has no text"
@@ -57,17 +68,27 @@ def conversation_faults(name: str, lists: pa.Array) -> Iterator[Fault]:
 def pair_faults(batch: pa.RecordBatch, preferences: bool) -> Iterator[Fault]:
     """What is wrong with chosen and rejected beside has_pair and messages, where their types are right.
 
-    preferences: whether this is a split in which every row must have a pair. Without has_pair every row is taken for a pair.
+    preferences: whether this is a split in which every row must have a pair. Without has_pair every row is
+    taken for a pair.
     """
     chosen, rejected = batch.column("chosen"), batch.column("rejected")
     equal, shared = _compare(chosen, rejected)
     yield ~shared, "chosen and rejected differ before their last message, so they answer different prompts"
     if "has_pair" in batch.schema.names:
         flag = batch.column("has_pair")
-        yield np.asarray(flag.is_null()), "has_pair is null, so nobody can tell whether rejected is the worse answer"
+        yield (
+            np.asarray(flag.is_null()),
+            "has_pair is null, so nobody can tell whether rejected is the worse answer",
+        )
         pair = np.asarray(pc.fill_null(flag, False))
         none = np.asarray(pc.fill_null(pc.invert(flag), False))
-        yield none & ~equal, "has_pair is false, but chosen differs from rejected, so a preference that nobody found is trained"
+        yield (
+            none & ~equal,
+            (
+                "has_pair is false, but chosen differs from rejected, so a preference that nobody found is"
+                " trained"
+            ),
+        )
         if "messages" in batch.schema.names:
             repeats, _ = _compare(chosen, batch.column("messages"))
             yield none & equal & ~repeats, "has_pair is false, but chosen and rejected do not repeat messages"
@@ -79,7 +100,9 @@ def pair_faults(batch: pa.RecordBatch, preferences: bool) -> Iterator[Fault]:
 
 
 def _compare(one: pa.Array, other: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Row by row: whether two columns of messages are equal, and whether they are in all but the last message."""
+    """Row by row: whether two columns of messages are equal, and whether they are in all but the last
+    message.
+    """
     size = len(one)
     alike = _lengths(one) == _lengths(other)
     equal, shared = alike.copy(), alike.copy()
@@ -93,7 +116,9 @@ def _compare(one: pa.Array, other: pa.Array) -> tuple[np.ndarray[Any, Any], np.n
     left, right = one.flatten(), other.flatten()
     same = np.ones(len(parents), dtype=np.bool_)
     for key in ("role", "content"):
-        same &= np.asarray(pc.fill_null(pc.equal(pc.struct_field(left, key), pc.struct_field(right, key)), False))
+        same &= np.asarray(
+            pc.fill_null(pc.equal(pc.struct_field(left, key), pc.struct_field(right, key)), False)
+        )
     return equal & ~_any(size, parents, ~same), shared & ~_any(size, parents, ~same & ~last)
 
 
@@ -101,7 +126,9 @@ def _lengths(lists: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
 
 
-def _any(size: int, parents: np.ndarray[Any, Any], wrong: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _any(
+    size: int, parents: np.ndarray[Any, Any], wrong: np.ndarray[Any, Any]
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which of `size` rows have an element that is wrong."""
     rows = np.zeros(size, dtype=np.bool_)
     rows[parents[wrong]] = True

@@ -1,4 +1,7 @@
-"""What trains wrongly, found in the rows of a dataset's parquet files before they are uploaded. Not here: the card."""
+"""What trains wrongly, found in the rows of a dataset's parquet files before they are uploaded.
+
+Not here: the card.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,12 @@ from magpie_hf.hub.lint.messages import MESSAGE_LISTS, Fault, conversation_fault
 
 _ROWS = 256  # a batch: three columns of texts of 8,000 tokens come to 25 MB
 
-# What each column of `schema.FORBIDDEN` does in TRL 1.16 (run, with this project's layouts); four of them harm in company alone.
+# What each column of `schema.FORBIDDEN` does in TRL 1.16 (run, with this project's layouts); four of them
+# harm in company alone.
 RESERVED = {
-    "prompt": "beside messages, SFTTrainer fails; beside chosen and rejected, the user's turn is trained on twice",
+    "prompt": (
+        "beside messages, SFTTrainer fails; beside chosen and rejected, the user's turn is trained on twice"
+    ),
     "completion": "KTOTrainer puts it in the place of chosen and rejected, silently",
     "label": "KTOTrainer takes every row for a good one, silently",
     "margin": "RewardTrainer subtracts it inside its loss",
@@ -31,7 +37,8 @@ RESERVED = {
     "images": "SFTTrainer takes the dataset for one of pictures, and fails",
     "chat_template_kwargs": "a null in any row fails",
     **dict.fromkeys(
-        "ref_chosen_logps ref_rejected_logps chosen_ids rejected_ids seq_lengths environment".split(), "TRL keeps it for itself"
+        "ref_chosen_logps ref_rejected_logps chosen_ids rejected_ids seq_lengths environment".split(),
+        "TRL keeps it for itself",
     ),
 }
 
@@ -46,15 +53,17 @@ class _Seen:
     def complain(self, complaints: Complaints) -> None:
         both = [digest for digest in self.test if digest in self.train]
         places = (f"{self.test[digest]} = {self.train[digest]}" for digest in both)
-        complaints.add_all(places, len(both), "the problem is for testing and for training, so a test would measure memory")
+        complaints.add_all(
+            places, len(both), "the problem is for testing and for training, so a test would measure memory"
+        )
 
 
 def lint_rows(files: Mapping[str, Path]) -> list[str]:
     """Complaints of a dataset's parquet files, a line each; [] where there are none.
 
-    files: path in the repository, `<config>/<split>-00000-of-0000N.parquet`, -> the file; others are left alone. A complaint names
-    configuration, split and the row's id, or its number from 0 where there is no id; of many that say the same, five are listed.
-    Reads every file once, 256 rows at a time.
+    files: path in the repository, `<config>/<split>-00000-of-0000N.parquet`, -> the file; others are left
+    alone. A complaint names configuration, split and the row's id, or its number from 0 where there is no id;
+    of many that say the same, five are listed. Reads every file once, 256 rows at a time.
     """
     complaints, seen = Complaints(), _Seen()
     splits = splits_of(files, complaints)
@@ -64,7 +73,10 @@ def lint_rows(files: Mapping[str, Path]) -> list[str]:
             complaints.add(split.place, says)
         judged = has_tests and split.name.startswith(("train", "test"))
         if judged and "problem" not in split.schema.names:
-            complaints.add(split.place, "it has no column problem, so nobody can tell whether it holds problems of the tests")
+            complaints.add(
+                split.place,
+                "it has no column problem, so nobody can tell whether it holds problems of the tests",
+            )
         _lint_split(split, seen if judged else None, complaints)
     seen.complain(complaints)
     return complaints.lines()
@@ -113,7 +125,9 @@ def _lint_split(split: Split, seen: _Seen | None, complaints: Complaints) -> Non
                     _note(rows, seen.test if split.name.startswith("test") else seen.train)
                 first += len(batch)
         except (pa.ArrowInvalid, OSError) as error:
-            complaints.add(split.place, f"its file {file.name} cannot be read to its end ({type(error).__name__})")
+            complaints.add(
+                split.place, f"its file {file.name} cannot be read to its end ({type(error).__name__})"
+            )
 
 
 @dataclass(frozen=True)
@@ -133,9 +147,12 @@ class _Rows:
 
 
 def _batches(file: Path, with_problems: bool) -> Iterator[pa.RecordBatch]:
-    """Only the columns that are looked at: conversations, has_pair, ids, problems where they are asked for, and every float."""
+    """Only the columns that are looked at: conversations, has_pair, ids, problems where they are asked for,
+    and every float.
+    """
     wanted = {"id", "has_pair", *MESSAGE_LISTS, *(["problem"] if with_problems else [])}
-    # Read ahead, it would hold every column of the file: 1.2 GB instead of 50 MB for 44,000 rows of 8 kB, and twice as slow.
+    # Read ahead, it would hold every column of the file: 1.2 GB instead of 50 MB for 44,000 rows of 8 kB, and
+    # twice as slow.
     with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as parquet:
         leaves = [parquet.schema.column(number) for number in range(len(parquet.schema))]
         floats = {leaf.path for leaf in leaves if leaf.physical_type in ("FLOAT", "DOUBLE")}
@@ -146,7 +163,11 @@ def _batches(file: Path, with_problems: bool) -> Iterator[pa.RecordBatch]:
 
 def _faults(split: Split, batch: pa.RecordBatch, ids: set[str]) -> Iterator[Fault]:
     names = batch.schema.names
-    right = {name for name in MESSAGE_LISTS if name in names and type_fault(name, batch.schema.field(name).type) is None}
+    right = {
+        name
+        for name in MESSAGE_LISTS
+        if name in names and type_fault(name, batch.schema.field(name).type) is None
+    }
     for name in MESSAGE_LISTS:
         if name in right:
             yield from conversation_faults(name, batch.column(name))
@@ -160,7 +181,13 @@ def _faults(split: Split, batch: pa.RecordBatch, ids: set[str]) -> Iterator[Faul
             odd = ~np.isfinite(np.asarray(pc.fill_null(values, 0.0)))
             mask = np.zeros(len(batch), dtype=np.bool_)
             mask[rows[odd]] = True
-            yield mask, f"{path} is NaN or infinite, which JSON, the viewer and means over the column cannot take; write null"
+            yield (
+                mask,
+                (
+                    f"{path} is NaN or infinite, which JSON, the viewer and means over the column cannot"
+                    " take; write null"
+                ),
+            )
 
 
 def _id_faults(values: list[Any], ids: set[str]) -> Iterator[Fault]:
@@ -172,7 +199,9 @@ def _id_faults(values: list[Any], ids: set[str]) -> Iterator[Fault]:
     yield repeated, "its id stands in this split twice"
 
 
-def _floats(path: str, array: pa.Array, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str, pa.Array, np.ndarray[Any, Any]]]:
+def _floats(
+    path: str, array: pa.Array, rows: np.ndarray[Any, Any]
+) -> Iterator[tuple[str, pa.Array, np.ndarray[Any, Any]]]:
     """The arrays of floats inside a column, each with its path and the row of every value."""
     if pa.types.is_floating(array.type):
         yield path, array, rows

@@ -1,4 +1,7 @@
-"""The open user turn, checked: what a model is shown before it writes, its BOS and its ends. Not here: how it is cut from the template."""
+"""The open user turn, checked: what a model is shown before it writes, its BOS and its ends.
+
+Not here: how it is cut from the template.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ from magpie_hf.text.language import tr, translated
 class OpenTurn:
     """What the model is shown before it writes, in one domain.
 
-    text: the whole prefix; tokens: its length; bos: the tokenizer's BOS token, None where it has none; bos_count: how often that stands in
-    the prefix; bos_opens_turns: whether that is twice because it opens every turn, the system's and the user's; ends: the tokens that
-    end the user's turn.
+    text: the whole prefix; tokens: its length; bos: the tokenizer's BOS token, None where it has none;
+    bos_count: how often that stands in the prefix; bos_opens_turns: whether that is twice because it opens
+    every turn, the system's and the user's; ends: the tokens that end the user's turn.
     """
 
     domain: str
@@ -36,7 +39,9 @@ class OpenTurn:
         if self.bos_opens_turns:
             return f"{self.bos}, once a turn: it opens the system's and the user's"
         notes = {0: f"none; the template writes no {self.bos}", 1: f"{self.bos}, once"}
-        return notes.get(self.bos_count, f"{self.bos}, {self.bos_count} times where once is right; mend the chat template")
+        return notes.get(
+            self.bos_count, f"{self.bos}, {self.bos_count} times where once is right; mend the chat template"
+        )
 
     @property
     def bos_is_right(self) -> bool:

@@ -1,4 +1,7 @@
-"""Sampling settings by name: how the problems of a domain could be sampled. Not here: sampling them, or telling which is best."""
+"""Sampling settings by name: how the problems of a domain could be sampled.
+
+Not here: sampling them, or telling which is best.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,24 @@ DEFAULT_SETTINGS = (
     "default", "original", "t1.0", "t1.0-top_p0.95", "t1.0-min_p0.05", "t1.3-min_p0.05", "t1.3-min_p0.1", "t0.8", "default-first1.2",
 )  # fmt: skip
 HOW_TO_NAME = (
-    "a name is default, original or t<temperature>, then -top_p<number>, -min_p<number> or -first<temperature> as wanted, "
-    "such as t1.0-min_p0.05"
+    "a name is default, original or t<temperature>, then -top_p<number>, -min_p<number> or"
+    " -first<temperature> as wanted, such as t1.0-min_p0.05"
 )
 _FIELDS = {"first": "first_token"}  # where a name says less than the field of `Domain`
 _NUMBER = r"\d+(?:\.\d+)?"
-_NAME = re.compile(rf"(?:(?P<base>default|original)|t(?P<temperature>{_NUMBER}))(?P<more>(?:-(?:top_p|min_p|first){_NUMBER})*)")
+_NAME = re.compile(
+    rf"(?:(?P<base>default|original)|t(?P<temperature>{_NUMBER}))(?P<more>(?:-(?:top_p|min_p|first){_NUMBER})*)"
+)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A way to sample problems: what it changes of a domain, and the options of `magpie-hf build` that do the same.
+    """A way to sample problems: what it changes of a domain, and the options of `magpie-hf build` that do the
+    same.
 
-    base: "default" (the domain's own values) or "original" (the same without the tail cut); changes: fields of `Domain.instruction`, or
-    "first token" (the temperature of the first token), and their values, on top of that.
+    base: "default" (the domain's own values) or "original" (the same without the tail cut); changes: fields
+    of `Domain.instruction`, or "first token" (the temperature of the first token), and their values, on top
+    of that.
     """
 
     name: str
@@ -52,18 +59,26 @@ class Setting:
 def setting(name: str) -> Setting:
     """The setting that a name such as "default", "original", "t0.8" or "t1.0-top_p0.9-min_p0.05" stands for.
 
-    A name with a temperature says all: top_p is 1 and min_p is 0 where it does not name them. Raises BadInput for anything else.
+    A name with a temperature says all: top_p is 1 and min_p is 0 where it does not name them. Raises BadInput
+    for anything else.
     """
     found = _NAME.fullmatch(name)
     if found is None:
         raise BadInput(f"{name!r} is no sampling setting; {HOW_TO_NAME}")
-    changes = {} if found["base"] else {"temperature": float(found["temperature"]), "top_p": 1.0, "min_p": 0.0}
-    changes |= {_FIELDS.get(field, field): float(value) for field, value in re.findall(rf"-(top_p|min_p|first)({_NUMBER})", found["more"])}
+    changes = (
+        {} if found["base"] else {"temperature": float(found["temperature"]), "top_p": 1.0, "min_p": 0.0}
+    )
+    changes |= {
+        _FIELDS.get(field, field): float(value)
+        for field, value in re.findall(rf"-(top_p|min_p|first)({_NUMBER})", found["more"])
+    }
     return Setting(name, found["base"] or "default", tuple(changes.items()))
 
 
 def select_settings(names: Iterable[str]) -> tuple[Setting, ...]:
-    """The settings of these names, in the given order. Raises BadInput for an unknown or repeated one, or none at all."""
+    """The settings of these names, in the given order. Raises BadInput for an unknown or repeated one, or
+    none at all.
+    """
     chosen = [setting(name.strip()) for name in names]
     for at, one in enumerate(chosen):
         for other in chosen[:at]:

@@ -1,4 +1,7 @@
-"""Sweep: samples a few problems in several ways and tells which way yields most. Not here: what a setting is, what Clean keeps."""
+"""Sweep: samples a few problems in several ways and tells which way yields most.
+
+Not here: what a setting is, what Clean keeps.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +58,9 @@ class Example:
 class Sweep:
     """What settings yield with a model. `lines()` tells it in words, `facts()` as plain JSON values.
 
-    samples: a setting and domain; asked: requests in all, fewer than settings x domains x samples where settings come to the same;
-    seconds: for all of them, without the engine's start. The examples are the best setting's.
+    samples: a setting and domain; asked: requests in all, fewer than settings x domains x samples where
+    settings come to the same; seconds: for all of them, without the engine's start. The examples are the best
+    setting's.
     """
 
     model: Model
@@ -100,29 +104,54 @@ class Sweep:
 
     def lines(self) -> list[str]:
         """The report, in lines of about 100 characters at most."""
-        parts = [_head(self), table(self.trials), table_by_domain(self.trials), _examples(self), _turn(self), _advice(self)]
+        parts = [
+            _head(self),
+            table(self.trials),
+            table_by_domain(self.trials),
+            _examples(self),
+            _turn(self),
+            _advice(self),
+        ]
         return [line for at, part in enumerate(parts) for line in ([""] if at else []) + list(part)]
 
 
-def sweep(engine: Engine, domains: Sequence[Domain], settings: Sequence[Setting] | None = None, samples: int = 32, seed: int = 0) -> Sweep:
-    """Sample `samples` problems a domain and setting, all at once, and count what is usable of them. Writes nothing to the disk.
+def sweep(
+    engine: Engine,
+    domains: Sequence[Domain],
+    settings: Sequence[Setting] | None = None,
+    samples: int = 32,
+    seed: int = 0,
+) -> Sweep:
+    """Sample `samples` problems a domain and setting, all at once, and count what is usable of them. Writes
+    nothing to the disk.
 
-    The samples are the first that a build with this seed would make. settings: by default those of `DEFAULT_SETTINGS`. Raises BadInput for
-    no samples or too many, no domain, no setting, and for a model or template that cannot be used; EngineError as the engine does.
+    The samples are the first that a build with this seed would make. settings: by default those of
+    `DEFAULT_SETTINGS`. Raises BadInput for no samples or too many, no domain, no setting, and for a model or
+    template that cannot be used; EngineError as the engine does.
     """
     settings = select_settings(DEFAULT_SETTINGS) if settings is None else settings
     if not 1 <= samples <= MOST_SAMPLES:
         raise BadInput(f"samples is {samples}; give 1 to {MOST_SAMPLES:,} a domain and setting")
     if not domains or not settings:
-        raise BadInput(f"there are {len(domains)} domains and {len(settings)} settings to sample in; give at least one of each")
+        raise BadInput(
+            f"there are {len(domains)} domains and {len(settings)} settings to sample in; give at least one"
+            " of each"
+        )
     if len({domain.key for domain in domains}) < len(domains):
         raise BadInput(f"the domains are {', '.join(domain.key for domain in domains)}; name each once")
     engine.check()
     chat = chat_of(engine.model)
     turn = open_turn_of(chat, domains[0])
-    # A stage stands for the rows that it makes, so settings that come to the same in a domain are sampled once.
-    jobs = {(one, domain.key): (domain.key, _sampling(engine, one.of(domain))) for one in settings for domain in domains}
-    engine.complete([chat.pre_query_prefix(None)], Sampling(temperature=0.0, max_tokens=1), [0])  # starts it, untimed
+    # A stage stands for the rows that it makes, so settings that come to the same in a domain are sampled
+    # once.
+    jobs = {
+        (one, domain.key): (domain.key, _sampling(engine, one.of(domain)))
+        for one in settings
+        for domain in domains
+    }
+    engine.complete(
+        [chat.pre_query_prefix(None)], Sampling(temperature=0.0, max_tokens=1), [0]
+    )  # starts it, untimed
     began = time.perf_counter()
     batches = _sampled(list(dict.fromkeys(jobs.values())), samples, seed)
     seconds = time.perf_counter() - began
@@ -134,7 +163,9 @@ def sweep(engine: Engine, domains: Sequence[Domain], settings: Sequence[Setting]
         by_domain = {key: yield_of(batch) for key, batch in mine.items()}
         trials.append(Trial(one, total, by_domain, seconds * total.tokens / max(tokens, 1)))
     best = best_of(trials).setting
-    examples = [example for domain in domains for example in _chosen(domain.key, batches[jobs[best, domain.key]])]
+    examples = [
+        example for domain in domains for example in _chosen(domain.key, batches[jobs[best, domain.key]])
+    ]
     return Sweep(engine.model, samples, len(batches) * samples, seconds, tuple(trials), tuple(examples), turn)
 
 
@@ -147,12 +178,16 @@ def _sampling(engine: Engine, domain: Domain) -> Instruct:
     return Instruct(engine, domain.system, domain.instruction, domain.first_token)
 
 
-def _sampled(jobs: Sequence[tuple[str, Instruct]], samples: int, seed: int) -> dict[tuple[str, Instruct], Batch]:
+def _sampled(
+    jobs: Sequence[tuple[str, Instruct]], samples: int, seed: int
+) -> dict[tuple[str, Instruct], Batch]:
     """The rows of each job (a domain's key and how it is sampled), after Instruct and Clean."""
 
     def sample(job: tuple[str, Instruct]) -> Batch:
         key, instruct = job
-        return Clean((instruct.engine.model,))(instruct(seed_rows(key, seed, 0, samples).read(list(SEED)).to_pydict()))
+        return Clean((instruct.engine.model,))(
+            instruct(seed_rows(key, seed, 0, samples).read(list(SEED)).to_pydict())
+        )
 
     with ThreadPoolExecutor(len(jobs)) as pool:  # a thread a job, so that the engine has all requests at once
         return dict(zip(jobs, pool.map(sample, jobs), strict=True))
@@ -160,9 +195,19 @@ def _sampled(jobs: Sequence[tuple[str, Instruct]], samples: int, seed: int) -> d
 
 def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
     """The first usable samples, and the first dropped ones, each for another reason where there are several."""
-    usable = [Example(domain, None, problem) for problem, why in zip(batch["problem"], batch["dropped"], strict=True) if why is None]
-    dropped = [Example(domain, why, raw) for raw, why in zip(batch["raw_instruction"], batch["dropped"], strict=True) if why]
-    first = [one for at, one in enumerate(dropped) if one.reason not in [other.reason for other in dropped[:at]]]
+    usable = [
+        Example(domain, None, problem)
+        for problem, why in zip(batch["problem"], batch["dropped"], strict=True)
+        if why is None
+    ]
+    dropped = [
+        Example(domain, why, raw)
+        for raw, why in zip(batch["raw_instruction"], batch["dropped"], strict=True)
+        if why
+    ]
+    first = [
+        one for at, one in enumerate(dropped) if one.reason not in [other.reason for other in dropped[:at]]
+    ]
     again = [one for one in dropped if one not in first]
     yield from usable[:EXAMPLES]
     yield from (first + again)[:EXAMPLES]
@@ -171,8 +216,14 @@ def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
 def _head(sweep: Sweep) -> Iterator[str]:
     domains = sweep.trials[0].domains
     yield tr("model   {name} ({revision})", name=sweep.model.name, revision=sweep.model.revision)
-    yield tr("samples {count:,} a setting and domain; {domains}", count=sweep.samples, domains=", ".join(domains))
-    yield tr("asked   {count:,} requests in {seconds:,.1f} s, without the engine's start", count=sweep.asked, seconds=sweep.seconds)
+    yield tr(
+        "samples {count:,} a setting and domain; {domains}", count=sweep.samples, domains=", ".join(domains)
+    )
+    yield tr(
+        "asked   {count:,} requests in {seconds:,.1f} s, without the engine's start",
+        count=sweep.asked,
+        seconds=sweep.seconds,
+    )
 
 
 def _examples(sweep: Sweep) -> Iterator[str]:
@@ -183,9 +234,17 @@ def _examples(sweep: Sweep) -> Iterator[str]:
 
 def _turn(sweep: Sweep) -> Iterator[str]:
     yield from sweep.pre_query_prefix.lines(WIDTH)
-    ended, samples = sum(trial.total.ended for trial in sweep.trials), sum(trial.total.samples for trial in sweep.trials)
+    ended, samples = (
+        sum(trial.total.ended for trial in sweep.trials),
+        sum(trial.total.samples for trial in sweep.trials),
+    )
     names = ", ".join(f"{text} ({token})" for token, text in sweep.pre_query_prefix.ends.items())
-    yield tr("ends    {names}; {ended:,} of {samples:,} samples came to one", names=names, ended=ended, samples=samples)
+    yield tr(
+        "ends    {names}; {ended:,} of {samples:,} samples came to one",
+        names=names,
+        ended=ended,
+        samples=samples,
+    )
 
 
 def _advice(sweep: Sweep) -> Iterator[str]:
@@ -201,7 +260,8 @@ def _advice(sweep: Sweep) -> Iterator[str]:
     # Twice the standard error of the difference of two shares, each of `samples` samples.
     chance = 2 * math.sqrt(2 * 0.25 / one.samples)
     yield tr(
-        "chance  with {samples:,} samples a setting, usable shares that differ by less than {chance:.0%} may be equal",
+        "chance  with {samples:,} samples a setting, usable shares that differ by less than {chance:.0%} may"
+        " be equal",
         samples=one.samples,
         chance=chance,
     )
@@ -215,7 +275,10 @@ def _warnings(sweep: Sweep) -> Iterator[str]:
     if not turn.bos_is_right:
         yield f"BOS in the pre-query prefix: {turn.bos_note}"
     if not any(trial.total.ended for trial in sweep.trials):
-        yield f"no sample came to one of its ends, {', '.join(turn.ends.values())}; raise --instruction-max-tokens or use another model"
+        yield (
+            f"no sample came to one of its ends, {', '.join(turn.ends.values())}; raise"
+            " --instruction-max-tokens or use another model"
+        )
     shares = {"the best setting": best.total, **best.domains}
     for where, one in shares.items():
         if where in best.domains and (sweep.refused or len(best.domains) == 1):
@@ -224,4 +287,7 @@ def _warnings(sweep: Sweep) -> Iterator[str]:
         if one.usable_share < LEAST_YIELD:
             yield f"{said}, below {LEAST_YIELD:.0%}: a build refuses to start; use another model or setting"
         elif one.usable_share < EXPENSIVE:
-            yield f"{said}, below {EXPENSIVE:.0%}: expensive, since every problem costs {one.samples / one.usable:.0f} samples"
+            yield (
+                f"{said}, below {EXPENSIVE:.0%}: expensive, since every problem costs"
+                f" {one.samples / one.usable:.0f} samples"
+            )

@@ -1,4 +1,7 @@
-"""Yields: what came of samples of problems, counted, and the table of it. Not here: who samples, and which setting is best."""
+"""Yields: what came of samples of problems, counted, and the table of it.
+
+Not here: who samples, and which setting is best.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from magpie_hf.text.language import tr
 
 REASONS = 3  # that a line of the table names
 
-# A word is what stands between white space; Japanese and Chinese put none between words, so there each character is one.
+# A word is what stands between white space; Japanese and Chinese put none between words, so there each
+# character is one.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
 
 
@@ -23,9 +27,10 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff
 class Yield:
     """What came of some samples, counted.
 
-    samples: how many; ended: those that ended by themselves; usable: those that Clean keeps; tokens: generated for all of them; trigrams,
-    distinct_trigrams: word 3-grams of the usable problems, and how many different ones; first words: different first three words of the
-    usable problems; reasons: why the others were dropped, by count, the most frequent first.
+    samples: how many; ended: those that ended by themselves; usable: those that Clean keeps; tokens:
+    generated for all of them; trigrams, distinct_trigrams: word 3-grams of the usable problems, and how many
+    different ones; first words: different first three words of the usable problems; reasons: why the others
+    were dropped, by count, the most frequent first.
     """
 
     samples: int
@@ -65,7 +70,9 @@ class Yield:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one setting yields: over all domains, and in each by its key. seconds: the sweep's own, shared out by generated tokens."""
+    """What one setting yields: over all domains, and in each by its key. seconds: the sweep's own, shared
+    out by generated tokens.
+    """
 
     setting: Setting
     total: Yield
@@ -102,23 +109,34 @@ _READ = ("raw_finish_reason", "raw_num_tokens", "problem", "dropped")
 def table(trials: Sequence[Trial]) -> Iterator[str]:
     """A line a setting over all domains, and what the columns mean."""
     wide = max(len(trial.setting.name) for trial in trials)
-    yield padded(tr("setting"), wide) + "  " + tr("ended usable 3-grams   starts score tokens seconds  mostly dropped for")
+    yield (
+        padded(tr("setting"), wide)
+        + "  "
+        + tr("ended usable 3-grams   starts score tokens seconds  mostly dropped for")
+    )
     for trial in trials:
         one = trial.total
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in list(one.reasons.items())[:REASONS])
         yield (
-            f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%} {one.diversity:>7.2f} {one.first_words:>8,} "
-            f"{one.score:>5.2f} {one.tokens / one.samples:>6.0f} {trial.seconds:>7.1f}  {reasons}"
+            f"{trial.setting.name:<{wide}}  {one.ended_share:>5.0%} {one.usable_share:>6.0%}"
+            f" {one.diversity:>7.2f} {one.first_words:>8,} {one.score:>5.2f} {one.tokens / one.samples:>6.0f}"
+            f" {trial.seconds:>7.1f}  {reasons}"
         ).rstrip()
     yield tr("ended: by itself. usable: Clean keeps it. 3-grams: distinct ones of the usable samples by all")
-    yield tr("of them. starts: different first three words. score: usable x 3-grams. tokens: a sample. seconds:")
+    yield tr(
+        "of them. starts: different first three words. score: usable x 3-grams. tokens: a sample. seconds:"
+    )
     yield tr("the whole time, shared out by tokens.")
 
 
 def table_by_domain(trials: Sequence[Trial]) -> Iterator[str]:
     """The usable shares, a line a setting and a column a domain."""
     wide = max(len(trial.setting.name) for trial in trials)
-    yield padded(tr("usable"), wide) + "  " + " ".join(f"{key:>{max(6, len(key))}}" for key in trials[0].domains)
+    yield (
+        padded(tr("usable"), wide)
+        + "  "
+        + " ".join(f"{key:>{max(6, len(key))}}" for key in trials[0].domains)
+    )
     for trial in trials:
         shares = (f"{one.usable_share:>{max(6, len(key))}.0%}" for key, one in trial.domains.items())
         yield f"{trial.setting.name:<{wide}}  " + " ".join(shares)

@@ -1,4 +1,7 @@
-"""Datasets on the Hub: pinned to a commit, or the reason why they cannot be had. Not here: reading them."""
+"""Datasets on the Hub: pinned to a commit, or the reason why they cannot be had.
+
+Not here: reading them.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ _SECONDS = 30.0
 def pin(benchmark: Benchmark) -> Benchmark | NotChecked:
     """The benchmark with the commit that its revision names now.
 
-    The Hub is asked even for a full commit: offline, `datasets` would take whichever version the cache holds. Raises BadInput for a
-    dataset or revision that the Hub does not have.
+    The Hub is asked even for a full commit: offline, `datasets` would take whichever version the cache holds.
+    Raises BadInput for a dataset or revision that the Hub does not have.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
@@ -25,7 +28,9 @@ def pin(benchmark: Benchmark) -> Benchmark | NotChecked:
         if info.gated:
             api.auth_check(benchmark.source, repo_type="dataset")
     except HFValidationError as error:
-        raise BadInput(f"{benchmark.source!r} is no name that the Hub allows ({str(error).splitlines()[0]})") from error
+        raise BadInput(
+            f"{benchmark.source!r} is no name that the Hub allows ({str(error).splitlines()[0]})"
+        ) from error
     except unavailable() as error:
         return failed(benchmark, error)
     if not info.sha:
@@ -39,24 +44,46 @@ def unavailable() -> tuple[type[Exception], ...]:
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    return (HfHubHTTPError, LocalEntryNotFoundError, DatasetNotFoundError, httpx2.TransportError, ConnectionError, TimeoutError)
+    return (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        DatasetNotFoundError,
+        httpx2.TransportError,
+        ConnectionError,
+        TimeoutError,
+    )
 
 
 def failed(benchmark: Benchmark, error: Exception) -> NotChecked:
-    """Why a benchmark cannot be had. Raises BadInput where it does not exist, which is the user's mistake unless it is a preset.
+    """Why a benchmark cannot be had. Raises BadInput where it does not exist, which is the user's mistake
+    unless it is a preset.
 
     No text of the error is passed on: it may hold addresses with tokens.
     """
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    gated = isinstance(error, GatedRepoError) or (isinstance(error, DatasetNotFoundError) and "is a gated dataset" in str(error))
+    gated = isinstance(error, GatedRepoError) or (
+        isinstance(error, DatasetNotFoundError) and "is a gated dataset" in str(error)
+    )
     if gated:
         accept = "accept its terms on its page and log in with `hf auth login`"
-        return NotChecked(benchmark.name, f"{benchmark.source} is gated and this machine's login may not read it; {accept}")
+        return NotChecked(
+            benchmark.name, f"{benchmark.source} is gated and this machine's login may not read it; {accept}"
+        )
     if isinstance(error, (RepositoryNotFoundError, RevisionNotFoundError, DatasetNotFoundError)):
-        what = f"revision {benchmark.revision!r} of {benchmark.source}" if isinstance(error, RevisionNotFoundError) else benchmark.source
+        what = (
+            f"revision {benchmark.revision!r} of {benchmark.source}"
+            if isinstance(error, RevisionNotFoundError)
+            else benchmark.source
+        )
         if benchmark.name in PRESETS and PRESETS[benchmark.name].source == benchmark.source:
             return NotChecked(benchmark.name, f"the Hub does not show {what} to this machine's login")
-        raise BadInput(f"the Hub has no dataset {what}, or your token may not see it; check the name and `hf auth whoami`") from error
-    return NotChecked(benchmark.name, f"the Hub could not be reached for {benchmark.source} ({type(error).__name__}); go online")
+        raise BadInput(
+            f"the Hub has no dataset {what}, or your token may not see it; check the name and `hf auth"
+            " whoami`"
+        ) from error
+    return NotChecked(
+        benchmark.name,
+        f"the Hub could not be reached for {benchmark.source} ({type(error).__name__}); go online",
+    )

@@ -1,4 +1,7 @@
-"""The texts of benchmarks, read by `datasets` and pinned to a revision. Not here: comparing (overlap.py)."""
+"""The texts of benchmarks, read by `datasets` and pinned to a revision.
+
+Not here: comparing (overlap.py).
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ from magpie_hf.problems.benchmarks.names import READERS, Benchmark, Loaded, NotC
 def load_benchmark(benchmark: Benchmark) -> Loaded | NotChecked:
     """The texts of a benchmark, pinned to the revision that was read.
 
-    Raises BadInput for one that does not exist or has no column of texts. One that is gated or out of reach is NotChecked, and so is a
-    preset that the Hub no longer has. What was loaded once is kept for the life of the process.
+    Raises BadInput for one that does not exist or has no column of texts. One that is gated or out of reach
+    is NotChecked, and so is a preset that the Hub no longer has. What was loaded once is kept for the life of
+    the process.
     """
     with _LOADING:
         if (kept := _LOADED.get(benchmark)) is not None:
@@ -39,7 +43,16 @@ def load_benchmark(benchmark: Benchmark) -> Loaded | NotChecked:
         return loaded
 
 
-TEXT_COLUMNS = ("problem", "question", "prompt", "informal_statement", "query", "instruction", "input", "text")
+TEXT_COLUMNS = (
+    "problem",
+    "question",
+    "prompt",
+    "informal_statement",
+    "query",
+    "instruction",
+    "input",
+    "text",
+)
 _LOADED: dict[Benchmark, Loaded] = {}  # by pinned benchmark
 _LOADING = threading.Lock()
 
@@ -47,17 +60,27 @@ _LOADING = threading.Lock()
 def _pinned_folder(benchmark: Benchmark) -> Benchmark:
     place = Path(benchmark.source)
     if not place.exists():
-        raise BadInput(f"the benchmark {benchmark.source} does not exist any more; put it back, or leave it out")
-    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file() and not file.name.startswith("."))
+        raise BadInput(
+            f"the benchmark {benchmark.source} does not exist any more; put it back, or leave it out"
+        )
+    files = (
+        [place]
+        if place.is_file()
+        else sorted(file for file in place.rglob("*") if file.is_file() and not file.name.startswith("."))
+    )
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.relative_to(place).as_posix() if file != place else file.suffix}\0{file.stat().st_size}\0".encode())
+        digest.update(
+            f"{file.relative_to(place).as_posix() if file != place else file.suffix}\0{file.stat().st_size}\0".encode()
+        )
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
     revision = f"sha256:{digest.hexdigest()[:40]}"
     if benchmark.revision not in (None, revision):
-        raise BadInput(f"the benchmark {benchmark.source} has changed since the build began; put it back, or begin anew")
+        raise BadInput(
+            f"the benchmark {benchmark.source} has changed since the build began; put it back, or begin anew"
+        )
     return replace(benchmark, revision=revision)
 
 
@@ -73,9 +96,16 @@ def _local_splits(benchmark: Benchmark) -> Mapping[str, Any]:
             found = load_from_disk(str(place))
         else:
             found = load_dataset(str(place), benchmark.config)
-    except (ValueError, OSError, RuntimeError, StopIteration, DatasetGenerationError) as error:  # StopIteration: an empty file
+    except (
+        ValueError,
+        OSError,
+        RuntimeError,
+        StopIteration,
+        DatasetGenerationError,
+    ) as error:  # StopIteration: an empty file
         raise BadInput(
-            f"the benchmark {benchmark.source} cannot be read ({_line(error)}); give a folder that load_dataset reads"
+            f"the benchmark {benchmark.source} cannot be read ({_line(error)}); give a folder that"
+            " load_dataset reads"
         ) from error
     splits: Mapping[str, Any] = DatasetDict({"test": found}) if isinstance(found, Dataset) else found
     return splits
@@ -86,18 +116,25 @@ def _hub_splits(benchmark: Benchmark) -> Mapping[str, Any] | NotChecked:
     from datasets.exceptions import DatasetGenerationError
 
     try:
-        splits: Mapping[str, Any] = load_dataset(benchmark.source, benchmark.config, revision=benchmark.revision)
+        splits: Mapping[str, Any] = load_dataset(
+            benchmark.source, benchmark.config, revision=benchmark.revision
+        )
     except unavailable() as error:
         return failed(benchmark, error)
     except (ValueError, OSError, RuntimeError, DatasetGenerationError) as error:
         remedy = f"name a configuration, as in {benchmark.source}:CONFIG, or leave the benchmark out"
-        raise BadInput(f"the benchmark {benchmark.source} cannot be read ({_line(error)}); {remedy}") from error
+        raise BadInput(
+            f"the benchmark {benchmark.source} cannot be read ({_line(error)}); {remedy}"
+        ) from error
     return splits
 
 
 def _read(benchmark: Benchmark, splits: Mapping[str, Any]) -> Loaded:
     if missing := [name for name in benchmark.splits if name not in splits]:
-        raise BadInput(f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(splits)}; leave it out")
+        raise BadInput(
+            f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(splits)}; leave"
+            " it out"
+        )
     chosen = benchmark.splits or tuple(splits)
     texts: list[str] = []
     rows: list[str] = []
@@ -113,17 +150,27 @@ def _read(benchmark: Benchmark, splits: Mapping[str, Any]) -> Loaded:
 
 
 def _text_column(benchmark: Benchmark, rows: Any) -> str:
-    """The column of texts: the one that was named, or the first known name. Raises BadInput where there is none."""
-    texts = {name for name, feature in rows.features.items() if getattr(feature, "dtype", None) in ("string", "large_string")}
+    """The column of texts: the one that was named, or the first known name. Raises BadInput where there is
+    none.
+    """
+    texts = {
+        name
+        for name, feature in rows.features.items()
+        if getattr(feature, "dtype", None) in ("string", "large_string")
+    }
     known = {name.lower(): name for name in sorted(texts, reverse=True)}
     found = benchmark.column if benchmark.column in texts else None
     if benchmark.column is None:
         found = next((known[name] for name in TEXT_COLUMNS if name in known), None)
     if found is None:
-        wanted = f"column {benchmark.column!r} of texts" if benchmark.column else "column of texts that is known by its name"
+        wanted = (
+            f"column {benchmark.column!r} of texts"
+            if benchmark.column
+            else "column of texts that is known by its name"
+        )
         raise BadInput(
-            f"the benchmark {benchmark.name} has no {wanted}; its columns are {', '.join(rows.column_names)}: "
-            f"name one of them, as in {benchmark.source if not benchmark.is_local else 'PATH'}#COLUMN"
+            f"the benchmark {benchmark.name} has no {wanted}; its columns are {', '.join(rows.column_names)}:"
+            f" name one of them, as in {benchmark.source if not benchmark.is_local else 'PATH'}#COLUMN"
         )
     return found
 

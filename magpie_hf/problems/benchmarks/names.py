@@ -1,4 +1,7 @@
-"""Benchmarks that problems must not repeat, by name and place. Not here: their texts (loading.py), of which none is shipped."""
+"""Benchmarks that problems must not repeat, by name and place.
+
+Not here: their texts (loading.py), of which none is shipped.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from magpie_hf.errors import BadInput
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A dataset of problems. What it holds is named by all but `source`: where that lies makes no difference once it is pinned.
+    """A dataset of problems. What it holds is named by all but `source`: where that lies makes no difference
+    once it is pinned.
 
-    source: a Hub repository, or the absolute path of a folder or file. splits: () for all. column: None to find the text's column by its
-    name. revision: of a Hub repository, or `sha256:...` over the files of a local one; None until `load` pins it.
+    source: a Hub repository, or the absolute path of a folder or file. splits: () for all. column: None to
+    find the text's column by its name. revision: of a Hub repository, or `sha256:...` over the files of a
+    local one; None until `load` pins it.
     """
 
     name: str
@@ -31,7 +36,9 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A benchmark's problems, and what each row is called: "17", or "test/17" where it has several splits. The benchmark is pinned."""
+    """A benchmark's problems, and what each row is called: "17", or "test/17" where it has several splits.
+    The benchmark is pinned.
+    """
 
     benchmark: Benchmark
     texts: tuple[str, ...] = field(repr=False)
@@ -40,13 +47,16 @@ class Loaded:
 
 @dataclass(frozen=True)
 class NotChecked:
-    """A benchmark that could not be had, and why: it is gated, or out of reach. A build says so, or refuses to go on."""
+    """A benchmark that could not be had, and why: it is gated, or out of reach. A build says so, or refuses
+    to go on.
+    """
 
     name: str
     reason: str
 
 
-# From the repositories' cards as far as they are known; the text's column is found by its name where none is given.
+# From the repositories' cards as far as they are known; the text's column is found by its name where none is
+# given.
 PRESETS: dict[str, Benchmark] = {
     one.name: one
     for one in (
@@ -62,11 +72,14 @@ PRESETS: dict[str, Benchmark] = {
     )
 }
 READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
-_HUB_NAME = re.compile(r"(?P<source>[\w-][\w.-]*/[\w.-]+)(?::(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?(?:#(?P<column>[^#]+))?")
+_HUB_NAME = re.compile(
+    r"(?P<source>[\w-][\w.-]*/[\w.-]+)(?::(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?(?:#(?P<column>[^#]+))?"
+)
 
 
 def benchmarks_of(text: str) -> tuple[Benchmark, ...]:
-    """What a user's word names: a preset, "all" of them, `owner/name[:config][@revision][#column]`, or a folder or file `PATH[#column]`.
+    """What a user's word names: a preset, "all" of them, `owner/name[:config][@revision][#column]`, or a
+    folder or file `PATH[#column]`.
 
     Looks at the disk, never at the network. Raises BadInput for anything else.
     """
@@ -78,11 +91,29 @@ def benchmarks_of(text: str) -> tuple[Benchmark, ...]:
     place = Path(path).expanduser()
     if path and place.exists():
         if place.is_file() and place.suffix not in READERS:
-            raise BadInput(f"the benchmark {path} is no {', '.join(READERS)} file; give one, or a folder that load_dataset reads")
-        return (Benchmark(place.stem if place.is_file() else place.resolve().name, str(place.resolve()), column=column or None),)
+            raise BadInput(
+                f"the benchmark {path} is no {', '.join(READERS)} file; give one, or a folder that"
+                " load_dataset reads"
+            )
+        return (
+            Benchmark(
+                place.stem if place.is_file() else place.resolve().name,
+                str(place.resolve()),
+                column=column or None,
+            ),
+        )
     if (match := _HUB_NAME.fullmatch(text)) is not None:
-        return (Benchmark(match["source"].split("/")[1], match["source"], match["config"], (), match["column"], match["revision"]),)
+        return (
+            Benchmark(
+                match["source"].split("/")[1],
+                match["source"],
+                match["config"],
+                (),
+                match["column"],
+                match["revision"],
+            ),
+        )
     raise BadInput(
-        f"{text!r} is no benchmark: not one of all, {', '.join(PRESETS)}, not an existing file or folder, not a Hub dataset "
-        "(owner/name[:config][@revision][#column])"
+        f"{text!r} is no benchmark: not one of all, {', '.join(PRESETS)}, not an existing file or folder, not"
+        " a Hub dataset (owner/name[:config][@revision][#column])"
     )

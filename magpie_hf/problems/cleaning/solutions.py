@@ -1,4 +1,7 @@
-"""Leaks: where a problem stops and its label, or its own solution, starts. Not here: what else may be wrong with a problem."""
+"""Leaks: where a problem stops and its label, or its own solution, starts.
+
+Not here: what else may be wrong with a problem.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,14 @@ _KIND = r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggeste
 _HEADINGS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
-        rf"^{_MARK}{_KIND}(?:solution|answer|ans|sol|explanation|solution outline|answer key)(?: \d)?[*_]{{0,3}}\s?[:：]",
-        rf"^(?:#{{1,6}}\s?[*_]{{0,3}}|[*_]{{1,3}}){_KIND}(?:solution|answer|explanation|proof)(?: \d)?\.?[*_]{{0,3}}[ \t]*$",
+        (
+            rf"^{_MARK}{_KIND}(?:solution|answer|ans|sol|explanation|solution outline|answer key)(?:"
+            r" \d)?[*_]{0,3}\s?[:：]"
+        ),
+        (
+            rf"^(?:#{{1,6}}\s?[*_]{{0,3}}|[*_]{{1,3}}){_KIND}(?:solution|answer|explanation|proof)(?:"
+            r" \d)?\.?[*_]{0,3}[ \t]*$"
+        ),
         rf"^[ \t]*{_KIND}(?:solution|answer|proof)\.?[ \t]*$",
         rf"^{_MARK}(?:solution|sol|ans|proof)\.[*_]{{0,3}}(?=\s|$)",
         rf"^{_MARK}proof[*_]{{0,3}}\s?:",
@@ -49,7 +58,9 @@ _HEADINGS = tuple(
 _ANSWER_MARK = re.compile(r"^[ \t*_]{0,6}a[*_]{0,3}\s?:", re.IGNORECASE | re.MULTILINE)
 _OTHER_OPTION = re.compile(r"^[ \t*_]{0,6}b[*_]{0,3}\s?[:.)]", re.IGNORECASE | re.MULTILINE)
 _STEP = re.compile(rf"^{_MARK}step (?:1|one)\b[*_]{{0,3}}\s?[:.\-–—]?", re.IGNORECASE | re.MULTILINE)
-_PROCEDURE = re.compile(r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE)
+_PROCEDURE = re.compile(
+    r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE
+)
 
 _START = r"(?:^|(?<=[.?!:。？！]\s)|(?<=[.?!:。？！]\*\*\s)|(?<=\n)|(?<=\$\$ )|(?<=\\\] ))[ \t>*_]{0,6}"
 # Ways in which somebody starts to solve: a leak where they come first, or after a task.
@@ -90,33 +101,41 @@ _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
     r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|it['’]s|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
+    r" )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
 )
 # A problem that shows an argument to be filtered.
 _ABOUT_A_PROOF = re.compile(
-    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b", re.IGNORECASE
+    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b",
+    re.IGNORECASE,
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
-    r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、?(?:求める)?答えは"
-    r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
+    r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
+    r"?(?:求める)?答えは"
+    r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。"
+    r"\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
     r"|が成り立つ)。"
     r"|^(?:解く|証明する)ために、",
     re.IGNORECASE | re.MULTILINE,
 )
 _LEADS_TO_INLINE = re.compile(
-    r"(?:your|the|final|each|an|write|give|format|best|correct|right|one|short)\s{1,2}[*_\"]{0,2}$", re.IGNORECASE
+    r"(?:your|the|final|each|an|write|give|format|best|correct|right|one|short)\s{1,2}[*_\"]{0,2}$",
+    re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
 _ASKS_FOR_BOX = re.compile(
-    r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$", re.IGNORECASE
+    r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$",
+    re.IGNORECASE,
 )
 
 
 def without_label(text: str) -> str:
-    """The problem without the label before it ("Problem 3.", "問題：", "Sure! Here is a problem:"), unless nothing else is left."""
+    """The problem without the label before it ("Problem 3.", "問題：", "Sure! Here is a problem:"), unless
+    nothing else is left.
+    """
     for _ in range(3):
         for label in _LABELS:
             if (found := label.match(text)) and text[found.end() :].strip():

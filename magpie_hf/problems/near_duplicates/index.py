@@ -1,4 +1,7 @@
-"""Which accepted problem a new one repeats. Not here: signatures (signature.py), embeddings, the order in which problems are offered."""
+"""Which accepted problem a new one repeats.
+
+Not here: signatures (signature.py), embeddings, the order in which problems are offered.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from magpie_hf.limits import NEAR, SIMILAR
 from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, SCHEME, Hashes
 
 _BANDS, _ROWS = 20, 4  # 98 % of the pairs at a Jaccard index of 0.65 share a band, 99.997 % at 0.8
-_LEAST_SYMBOLS = 4  # fewer say too little for an embedding to lean on: "Let G be a group" stands before very different problems
+# Fewer say too little for an embedding to lean on: "Let G be a group" stands before very different problems
+_LEAST_SYMBOLS = 4
 
 Embeddings = npt.NDArray[np.float32]
 
@@ -23,12 +27,15 @@ Embeddings = npt.NDArray[np.float32]
 class NearDuplicates:
     """The accepted problems, in the order in which they were added, and what repeats one of them.
 
-    A problem repeats an accepted one whose normal form is the same, or whose numbers, symbols and deciding words are the same up to the
-    names of variables and the order of formulas, where also the words are near (MinHash estimates a Jaccard index of at least `near`) or
-    the embeddings are (a cosine of at least `similar`; only for problems with at least four symbols). Neither words nor embeddings
-    alone ever make a near-duplicate: x^2 and x^3 lie 0.8 apart. Of several the earliest is named, so that the outcome depends on the order alone.
+    A problem repeats an accepted one whose normal form is the same, or whose numbers, symbols and deciding
+    words are the same up to the names of variables and the order of formulas, where also the words are near
+    (MinHash estimates a Jaccard index of at least `near`) or the embeddings are (a cosine of at least
+    `similar`; only for problems with at least four symbols). Neither words nor embeddings alone ever make a
+    near-duplicate: x^2 and x^3 lie 0.8 apart. Of several the earliest is named, so that the outcome depends
+    on the order alone.
 
-    A row has normal_hash, signature, symbols_hash and num_symbols (see schema.SIGNATURE), and may have an embedding of length 1.
+    A row has normal_hash, signature, symbols_hash and num_symbols (see schema.SIGNATURE), and may have an
+    embedding of length 1.
     """
 
     def __init__(self, near: float = NEAR, similar: float = SIMILAR) -> None:
@@ -43,7 +50,9 @@ class NearDuplicates:
         self._words = _Rows(np.uint32, PERMUTATIONS)
         self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
         self._embeddings: _Rows | None = None
-        self._embedded: dict[int, list[tuple[int, int]]] = defaultdict(list)  # positions here and in _embeddings, by symbols' hash
+        self._embedded: dict[int, list[tuple[int, int]]] = defaultdict(
+            list
+        )  # positions here and in _embeddings, by symbols' hash
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -79,7 +88,8 @@ class NearDuplicates:
         if self._embeddings is not None and _counts(row):
             embedding = np.asarray(row["embedding"], np.float64)
             for at, place in self._embedded.get(row["symbols_hash"], ()):
-                # In float64, one by one: a product of matrices rounds differently for different numbers of rows.
+                # In float64, one by one: a product of matrices rounds differently for different numbers of
+                # rows.
                 if float(np.sum(self._embeddings[place] * embedding)) >= self.similar:
                     yield at
 
@@ -107,7 +117,8 @@ class _Rows:
 
 
 def _marked(row: Mapping[str, Any]) -> Hashes:
-    """The words' MinHash, marked by the symbols' hash: values agree where word and symbols do, so that the index yields no others.
+    """The words' MinHash, marked by the symbols' hash: values agree where word and symbols do, so that the
+    index yields no others.
 
     Without the mark all problems "Evaluate $...$" would be candidates of each other.
     """
@@ -124,7 +135,8 @@ def _counts(row: Mapping[str, Any]) -> bool:
 
 
 def neighbour_distances(embeddings: Embeddings) -> npt.NDArray[np.float32]:
-    """The cosine distance of each of N embeddings of length 1 (float32, N x width) to the nearest other: N values in 0..2, exact.
+    """The cosine distance of each of N embeddings of length 1 (float32, N x width) to the nearest other: N
+    values in 0..2, exact.
 
     A lone embedding has no neighbour: its distance is NaN. Needs faiss (the extra `embeddings`).
     """

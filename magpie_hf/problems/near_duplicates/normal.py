@@ -1,4 +1,7 @@
-r"""The normal form of a problem: tokens that do not depend on typesetting. Not here: which words or symbols tell problems apart."""
+r"""The normal form of a problem: tokens that do not depend on typesetting.
+
+Not here: which words or symbols tell problems apart.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ Kind = Literal["word", "number", "letter", "signature", "stop"]
 
 
 class Token(NamedTuple):
-    """A word, a number, a letter that stands for something, a sign (operator, bracket, function) or a stop (the end of a clause).
+    """A word, a number, a letter that stands for something, a sign (operator, bracket, function) or a stop
+    (the end of a clause).
 
     Letters keep their case, since A and a are two things; everything else is in lower case.
     """
@@ -33,7 +37,9 @@ _GREEK = {
     for code in [*range(0x3B1, 0x3CA), *range(0x391, 0x3AA)]
     if code != 0x3A2
 }  # a capital is another letter, but names of capitals that LaTeX lacks must not stop anything
-_GREEK |= {signature: name[0] + name[1:].capitalize() for signature, name in _GREEK.items() if signature.isupper()}
+_GREEK |= {
+    signature: name[0] + name[1:].capitalize() for signature, name in _GREEK.items() if signature.isupper()
+}
 _TABLE = str.maketrans({**_SIGNS, **_GREEK})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
@@ -73,8 +79,11 @@ _SPELLING: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLING]
 
-# Formulas between dollars. A price is no formula: the closing dollar stands behind no space, and no digit follows it.
-_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$(?! )((?:[^$\\]|\\.)+?)(?<! )\$(?!\d)")
+# Formulas between dollars. A price is no formula: the closing dollar stands behind no space, and no digit
+# follows it.
+_FORMULA = re.compile(
+    r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$(?! )((?:[^$\\]|\\.)+?)(?<! )\$(?!\d)"
+)
 _INNER_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|emph) ?\{([^{}]*)\}")
 _TOKEN = re.compile(
     r"(?P<number>\d+(?:\.\d+)?)|\\(?P<command>[A-Za-z]+)|\\(?P<escaped>[{}|%#&_\\$])"
@@ -82,17 +91,25 @@ _TOKEN = re.compile(
     r"|(?P<stop>[.,;:?!])|(?P<sign>[^\s\w$\"`']|_|')"
 )
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim sup inf max min gcd lcm det dim ker deg arg mod sqrt "
-    "rank tr trace re im".split()
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim sup inf max min gcd lcm det"
+    " dim ker deg arg mod sqrt rank tr trace re im".split()
 )
-_WORDS_IN_FORMULAS = frozenset("and or for if all are the with not where such that when to is in of at by odd even".split())
-_SHORT_WORDS = frozenset("a i am an as at be by do go he if in is it me my no of on or so to up us we".split())
+_WORDS_IN_FORMULAS = frozenset(
+    "and or for if all are the with not where such that when to is in of at by odd even".split()
+)
+_SHORT_WORDS = frozenset(
+    "a i am an as at be by do go he if in is it me my no of on or so to up us we".split()
+)
 _TOUCHING = frozenset("^_=+-/<>|()[]{}'")
-_SPOKEN = frozenset(FUNCTIONS - {"max", "min", "re", "im", "tr", "sup", "inf", "arg", "exp", "deg", "dim", "ker", "det"})
+_SPOKEN = frozenset(
+    FUNCTIONS - {"max", "min", "re", "im", "tr", "sup", "inf", "arg", "exp", "deg", "dim", "ker", "det"}
+)
 
 
 def tokens(problem: str) -> list[Token]:
-    r"""The tokens of a problem, in order: the same for `$\dfrac{1}{2}x \leq 3$`, `\(\frac12 x\le 3\)` and `1/2 x <= 3`."""
+    r"""The tokens of a problem, in order: the same for `$\dfrac{1}{2}x \leq 3$`, `\(\frac12 x\le 3\)` and
+    `1/2 x <= 3`.
+    """
     text = _spelled(problem)
     found: list[Token] = []
     at = 0
@@ -128,7 +145,9 @@ def _read(text: str, formula: bool) -> list[Token]:
     for match in _TOKEN.finditer(text):
         kind, word = match.lastgroup, match[match.lastgroup or 0]
         if kind == "letters":
-            found += _letters(word, formula, text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1])
+            found += _letters(
+                word, formula, text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+            )
         elif kind == "command":
             found.append(Token("letter" if f"\\{word.lower()} " in _GREEK_NAMES else "signature", word))
         elif kind == "number":
@@ -161,17 +180,24 @@ def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
 
 
 def _without_braces(found: list[Token]) -> list[Token]:
-    """Braces become round brackets; those around a single token, and round ones there behind a function or a power, go."""
+    """Braces become round brackets; those around a single token, and round ones there behind a function or a
+    power, go.
+    """
     out: list[Token] = []
     for token in found:
         if token.kind == "signature" and token.text in ("}", ")") and len(out) > 1:
             opened = out[-2].text
             bound = len(out) > 2 and (out[-3].text in FUNCTIONS or out[-3].text in ("^", "_"))
-            if out[-1].text not in _BRACKETS and ((opened == "{" and token.text == "}") or (opened == "(" and token.text == ")" and bound)):
+            if out[-1].text not in _BRACKETS and (
+                (opened == "{" and token.text == "}") or (opened == "(" and token.text == ")" and bound)
+            ):
                 del out[-2]
                 continue
         out.append(token)
-    return [Token("signature", _ROUND.get(token.text, token.text)) if token.kind == "signature" else token for token in out]
+    return [
+        Token("signature", _ROUND.get(token.text, token.text)) if token.kind == "signature" else token
+        for token in out
+    ]
 
 
 _BRACKETS = frozenset("(){}[]")
@@ -180,7 +206,9 @@ _CLOSING = {"(": 1, ")": -1}
 
 
 def _without_fractions(found: list[Token]) -> list[Token]:
-    r"""`\frac` A B becomes A / B. A loses its brackets where only a product stands inside: `\frac{\sin x}{x}` is sin x / x."""
+    r"""`\frac` A B becomes A / B. A loses its brackets where only a product stands inside: `\frac{\sin x}{x}`
+    is sin x / x.
+    """
     if not any(token.text == "frac" for token in found):
         return found
     out: list[Token] = []
@@ -190,7 +218,8 @@ def _without_fractions(found: list[Token]) -> list[Token]:
             end = _end(found, at + 1)
             breaks.add(end)
             if found[at + 1 : at + 2] == [_OPEN] and all(
-                token.kind in ("letter", "number") or token.text in FUNCTIONS for token in found[at + 2 : end - 1]
+                token.kind in ("letter", "number") or token.text in FUNCTIONS
+                for token in found[at + 2 : end - 1]
             ):
                 gone |= {at + 1, end - 1}
             continue

@@ -1,4 +1,7 @@
-"""What a problem is known by: hashes of its normal form and of its symbols, and the MinHash of its words. Not here: comparing them."""
+"""What a problem is known by: hashes of its normal form and of its symbols, and the MinHash of its words.
+
+Not here: comparing them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ Hashes = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Signature:
-    """normal_hash, symbols_hash: 64 bits, signed; words: MinHash values, 32 bits each; num_symbols: numbers and symbols in formulas."""
+    """normal_hash, symbols_hash: 64 bits, signed; words: MinHash values, 32 bits each; num_symbols: numbers
+    and symbols in formulas.
+    """
 
     normal_hash: int
     words: Hashes
@@ -43,7 +48,9 @@ def signature_of(problem: str) -> Signature:
 
 
 def minhash(texts: set[str]) -> Hashes:
-    """MinHash values of a set of texts, of `PERMUTATIONS` elements; those of the empty set are all the largest."""
+    """MinHash values of a set of texts, of `PERMUTATIONS` elements; those of the empty set are all the
+    largest.
+    """
     made = MinHash(num_perm=PERMUTATIONS, seed=_SEED, permutations=_permutations(), scheme=SCHEME)
     if texts:
         made.update_batch([text.encode() for text in sorted(texts)])
@@ -63,5 +70,7 @@ def _all_words(found: list[Token]) -> set[str]:
 
 @cache
 def _permutations() -> Any:
-    """The permutations that all signatures share: datasketch would sample them, from a seed that stands still, for every problem anew."""
+    """The permutations that all signatures share: datasketch would sample them, from a seed that stands
+    still, for every problem anew.
+    """
     return MinHash(num_perm=PERMUTATIONS, seed=_SEED, scheme=SCHEME).permutations

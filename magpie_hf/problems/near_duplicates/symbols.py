@@ -1,4 +1,7 @@
-"""The numbers and symbols of a problem, whatever its variables are called and in whatever order they come. Not here: words."""
+"""The numbers and symbols of a problem, whatever its variables are called and in whatever order they come.
+
+Not here: words.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,24 @@ from xxhash import xxh3_64_intdigest
 from magpie_hf.problems.near_duplicates.normal import Token
 from magpie_hf.problems.near_duplicates.words import as_number, is_linking, one_spelling
 
-_ROUNDS = 3  # of telling letters apart by where they stand; a letter that is still like another may change places with it
+# of telling letters apart by where they stand; a letter that is still like another may change places with it
+_ROUNDS = 3
 _ASKING = frozenset("find determine compute calculate evaluate solve value".split())
-_GUIDING = frozenset("by from to than until base mod modulo over".split())  # what stands before a number and says what it is for
+_GUIDING = frozenset(
+    "by from to than until base mod modulo over".split()
+)  # what stands before a number and says what it is for
 
 Formula = tuple[Token, ...]
 
 
 def symbols_of(found: list[Token]) -> tuple[str, int]:
-    """A text that stands for the problem's formulas and numbers, and how many numbers and symbols they are made of.
+    """A text that stands for the problem's formulas and numbers, and how many numbers and symbols they are
+    made of.
 
-    Equal for problems whose formulas become the same by renaming letters one to one, in any order; different (but for freaks of
-    symmetry) for all others. Letters are told apart by their places alone, as in colour refinement of graphs (Weisfeiler and Leman,
-    1968): a letter's colour is where it stands in which formulas, and a formula's is its tokens with the colours of its letters.
+    Equal for problems whose formulas become the same by renaming letters one to one, in any order; different
+    (but for freaks of symmetry) for all others. Letters are told apart by their places alone, as in colour
+    refinement of graphs (Weisfeiler and Leman, 1968): a letter's colour is where it stands in which formulas,
+    and a formula's is its tokens with the colours of its letters.
     """
     formulas = list(dict.fromkeys(_formulas(found)))
     colours: dict[str, int] = defaultdict(int)
@@ -34,7 +42,10 @@ def symbols_of(found: list[Token]) -> tuple[str, int]:
             for at, token in enumerate(formula):
                 if token.kind == "letter":
                     places[token.text].append(f"{colour} {at}")
-        colours = defaultdict(int, {letter: xxh3_64_intdigest(";".join(sorted(where)).encode()) for letter, where in places.items()})
+        colours = defaultdict(
+            int,
+            {letter: xxh3_64_intdigest(";".join(sorted(where)).encode()) for letter, where in places.items()},
+        )
     return " ".join(map(str, sorted(coloured))), sum(map(len, formulas))
 
 
@@ -42,13 +53,19 @@ def _colour(formula: Formula, colours: dict[str, int]) -> int:
     """A number for the formula: its tokens, each letter by its colour and by when it first stood here."""
     order: dict[str, int] = {}
     parts = [
-        f"{colours[token.text]}.{order.setdefault(token.text, len(order))}" if token.kind == "letter" else token.text for token in formula
+        (
+            f"{colours[token.text]}.{order.setdefault(token.text, len(order))}"
+            if token.kind == "letter"
+            else token.text
+        )
+        for token in formula
     ]
     return xxh3_64_intdigest(" ".join(parts).encode())
 
 
 def _formulas(found: list[Token]) -> Iterator[Formula]:
-    """Runs of tokens that are no words, cut at stops outside brackets; a lone number with the words beside it that say what it counts.
+    """Runs of tokens that are no words, cut at stops outside brackets; a lone number with the words beside it
+    that say what it counts.
 
     A lone letter only names what the words speak of, so it is left out, but for one that is asked for.
     """
@@ -64,7 +81,11 @@ def _formulas(found: list[Token]) -> Iterator[Formula]:
             if len(run) > 1:
                 yield tuple(run)
             elif run[0].kind != "letter" or before in _ASKING:
-                yield tuple(_lone(run[0], before, found[at].text if at < len(found) and found[at].kind == "word" else ""))
+                yield tuple(
+                    _lone(
+                        run[0], before, found[at].text if at < len(found) and found[at].kind == "word" else ""
+                    )
+                )
             run, depth = [], 0
         if token.kind == "word" and not (token.text in ("of", "the") and before in _ASKING):
             before = token.text
@@ -76,7 +97,9 @@ _DEPTH = {"(": 1, "[": 1, "\\{": 1, ")": -1, "]": -1, "\\}": -1}
 
 
 def _lone(token: Token, before: str, after: str) -> Iterator[Token]:
-    """A lone number or letter with the word beside it: "5 red" and "7 blue", "order 12" and "index 3", "by 7", "find x"."""
+    """A lone number or letter with the word beside it: "5 red" and "7 blue", "order 12" and "index 3", "by
+    7", "find x".
+    """
     counted = token.kind == "number" and after and not is_linking(after)
     if token.kind == "letter":
         yield Token("word", "asked")
@@ -88,7 +111,9 @@ def _lone(token: Token, before: str, after: str) -> Iterator[Token]:
 
 
 def _constants(found: list[Token]) -> Iterator[Token]:
-    r"""The tokens: letters of a fixed meaning (e with a power, the R of \mathbb{R}) become signs, and words for numbers numbers."""
+    r"""The tokens: letters of a fixed meaning (e with a power, the R of \mathbb{R}) become signs, and words
+    for numbers numbers.
+    """
     for at, token in enumerate(found):
         if token.kind == "letter":
             after = found[at + 1].text if at + 1 < len(found) else ""

@@ -1,4 +1,7 @@
-"""Which words of a problem say what it is about, and which tell two problems apart. Not here: numbers and symbols."""
+"""Which words of a problem say what it is about, and which tell two problems apart.
+
+Not here: numbers and symbols.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ from magpie_hf.problems.near_duplicates.normal import Token
 
 # Words that ask, bind or link: a problem is the same with others of them.
 _LINKING = frozenset(
-    "a an the of is are be been being that such let this these those given give in on for to with which by and as we it its there has have "
-    "having where from at if then following suppose assume denote consider define defined determine find compute calculate evaluate "
-    "what whats value so can you your i us me my do does will would one please solve out work obtain state when who how must should "
-    "know known say called every each any all some also any whether exactly into their they he she his her was were between here "
-    "explicitly answer question problem carefully now get takes taken hold holds satisfy satisfies satisfying holding expression "
-    "equal equals true possible".split()
+    "a an the of is are be been being that such let this these those given give in on for to with which by"
+    " and as we it its there has have having where from at if then following suppose assume denote consider"
+    " define defined determine find compute calculate evaluate what whats value so can you your i us me my do"
+    " does will would one please solve out work obtain state when who how must should know known say called"
+    " every each any all some also any whether exactly into their they he she his her was were between here"
+    " explicitly answer question problem carefully now get takes taken hold holds satisfy satisfies"
+    " satisfying holding expression equal equals true possible".split()
 )
 
-# Words of one meaning: the first stands for all. Where two problems differ in a word of `_DECIDING`, they are two problems.
+# Words of one meaning: the first stands for all. Where two problems differ in a word of `_DECIDING`, they are
+# two problems.
 _SAME = """
 prove show demonstrate verify establish
 number many count
@@ -151,11 +156,16 @@ _PHRASES = {
     "at least": "atleast", "no less": "atleast", "no fewer": "atleast", "at most": "atmost", "no more": "atmost",
     "square root": "sqrt", "cube root": "cuberoot",
 }  # fmt: skip
-_TAILS = {"gcd": ("divisor", "factor", "divisors", "factors"), "lcm": ("multiple", "multiples")}  # belong to the phrase before them
+_TAILS = {
+    "gcd": ("divisor", "factor", "divisors", "factors"),
+    "lcm": ("multiple", "multiples"),
+}  # belong to the phrase before them
 _FIRST = {word: line.split()[0] for line in (*_SAME, *_DECIDING) for word in line.split()}
 _DECIDES = frozenset(line.split()[0] for line in _DECIDING if line) | set(_PHRASES.values())
 # Two characters, as Japanese and Chinese write them, that decide: 最大 and 最小, 偶数 and 奇数, 素数 and 合成数.
-_WIDE_DECIDING = re.compile("最大|最小|偶数|奇数|素数|合成数|積|商|差|面積|体積|周長|平均|分散|以上|以下|未満")
+_WIDE_DECIDING = re.compile(
+    "最大|最小|偶数|奇数|素数|合成数|積|商|差|面積|体積|周長|平均|分散|以上|以下|未満"
+)
 _NUMBERS = {
     word: str(number)
     for number, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), start=2)
@@ -179,7 +189,9 @@ def one_spelling(word: str) -> str:
 
 
 def content(found: list[Token]) -> list[list[str]]:
-    """The content words of each clause, one spelling for words of one meaning. Formulas, numbers and linking words are left out."""
+    """The content words of each clause, one spelling for words of one meaning. Formulas, numbers and linking
+    words are left out.
+    """
     clauses: list[list[str]] = [[]]
     words = [token.text for token in found if token.kind in ("word", "stop")]
     skip = False
@@ -201,7 +213,9 @@ _STOPS = frozenset(".,;:?!")
 
 
 def shingles(clauses: list[list[str]]) -> set[str]:
-    """Single words, and pairs of neighbours within a clause, so that clauses may change places but words may not."""
+    """Single words, and pairs of neighbours within a clause, so that clauses may change places but words may
+    not.
+    """
     single = {word for clause in clauses for word in clause}
     return single | {f"{one} {other}" for clause in clauses for one, other in pairwise(clause)}
 
@@ -218,4 +232,6 @@ def _stem(word: str) -> str:
     for ending in ("ing", "ed"):
         if len(word) > len(ending) + 3 and word.endswith(ending):
             return word.removesuffix(ending)
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+    return (
+        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+    )

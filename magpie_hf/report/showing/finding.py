@@ -1,4 +1,7 @@
-"""Rows of a build found in its parquet files, as few of them read as can be. Not here: what is made of them on the terminal."""
+"""Rows of a build found in its parquet files, as few of them read as can be.
+
+Not here: what is made of them on the terminal.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "samples"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = ("train", "test")
-LEFT_OUT = {"sft": ("messages", "chosen", "rejected"), "prefs": ("messages",)}  # what repeats what other columns say
+LEFT_OUT = {
+    "sft": ("messages", "chosen", "rejected"),
+    "prefs": ("messages",),
+}  # what repeats what other columns say
 STEP = 32  # rows that are decoded at once
 
 
@@ -43,9 +49,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Finished:
-    """The rows of a build: those of its last finished state in parquet files, and samples as far as they are made.
+    """The rows of a build: those of its last finished state in parquet files, and samples as far as they are
+    made.
 
-    domains: the build's, each with its samples; is_finished: whether that state is what the last command was to make.
+    domains: the build's, each with its samples; is_finished: whether that state is what the last command was
+    to make.
     """
 
     folder: Path
@@ -80,7 +88,11 @@ class Finished:
             return self.samples[domain].files()
         if kind == "dropped":
             return sorted((self.folder / RUN / "dropped" / domain).glob("*.parquet"))
-        return _sides(self.folder / f"{domain}_rl", "") if kind == "rl" else _sides(self.folder / domain, f"_{kind}")
+        return (
+            _sides(self.folder / f"{domain}_rl", "")
+            if kind == "rl"
+            else _sides(self.folder / domain, f"_{kind}")
+        )
 
     def place_of(self, kind: Kind, identifier: str) -> Place | None:
         """Where the row with this id lies; None where there is none."""
@@ -101,7 +113,9 @@ class Finished:
         return next(sampled for sampled in self.samples.values() if sampled.clean == file.parent)
 
     def read(self, kind: Kind, places: Sequence[Place], whole: bool = True) -> list[Shown]:
-        """The rows at these places, in this order, whole or without what is said twice. Raises BadInput where a file is torn."""
+        """The rows at these places, in this order, whole or without what is said twice. Raises BadInput
+        where a file is torn.
+        """
         rows: dict[Place, Shown] = {}
         for file in dict.fromkeys(place.file for place in places):
             wanted = sorted(place.row for place in places if place.file == file)
@@ -117,17 +131,24 @@ class Finished:
 
 
 def finished(folder: Path) -> Finished:
-    """The rows of the build in `folder`. Raises BadInput where there is no build, or none that this version reads."""
+    """The rows of the build in `folder`. Raises BadInput where there is no build, or none that this version
+    reads.
+    """
     record = record_of(folder)
     try:
-        samples = {domain: Sampled.of(folder / RUN / domain, one["samples"]) for domain, one in record.get("pipeline", {}).items()}
+        samples = {
+            domain: Sampled.of(folder / RUN / domain, one["samples"])
+            for domain, one in record.get("pipeline", {}).items()
+        }
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
     return Finished(folder, samples, bool(record.get("finished")))
 
 
 def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:
-    """The domains that are named, separated by commas; all where none is. Raises BadInput for one that the build has not."""
+    """The domains that are named, separated by commas; all where none is. Raises BadInput for one that the
+    build has not.
+    """
     names = build.domains if text is None else tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in build.domains:
@@ -150,7 +171,9 @@ def nothing(build: Finished, kind: Kind, domains: Sequence[str]) -> BadInput:
 
 def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:
     """The first `count`, or so many at random: the same ones for the same seed."""
-    return list(places[:count]) if seed is None else random.Random(seed).sample(places, min(count, len(places)))
+    return (
+        list(places[:count]) if seed is None else random.Random(seed).sample(places, min(count, len(places)))
+    )
 
 
 def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -195,4 +218,6 @@ def _whole(file: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, ArrowException) as error:
-        raise BadInput(f"{file} cannot be read ({type(error).__name__}); run the build again, which writes it anew") from error
+        raise BadInput(
+            f"{file} cannot be read ({type(error).__name__}); run the build again, which writes it anew"
+        ) from error

@@ -1,4 +1,7 @@
-"""Formulas in a text: LaTeX as Unicode, wherever that says the same. Not here: harmless characters (terminal), and rows."""
+"""Formulas in a text: LaTeX as Unicode, wherever that says the same.
+
+Not here: harmless characters (terminal), and rows.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,15 @@ if TYPE_CHECKING:
     Replacement = Callable[[LatexNode, LatexNodes2Text], str]
 
 LONGEST = 2_000  # characters of one formula; a longer one is shown as it stands
-MOST = 50_000  # characters of a text whose formulas are read, which takes a second at worst; the rest is shown as it stands
-DEEPEST = 30  # groups, environments and arguments within each other: beyond some 60, the reader's recursion ends
+# Characters of a text whose formulas are read, which takes a second at worst; the rest is shown as it stands
+MOST = 50_000
+DEEPEST = (
+    30  # groups, environments and arguments within each other: beyond some 60, the reader's recursion ends
+)
 _ENVIRONMENTS = "equation align gather multline eqnarray cases array matrix pmatrix bmatrix vmatrix Vmatrix aligned split".split()
 
-# No formula holds another's opening, so that each is looked through once, whatever is never closed. A dollar opens one before a
-# letter and closes one behind it, unless a number follows: "$5 or $6" are prices.
+# No formula holds another's opening, so that each is looked through once, whatever is never closed. A dollar
+# opens one before a letter and closes one behind it, unless a number follows: "$5 or $6" are prices.
 _FORMULA = re.compile(
     rf"""(?<!\\)(?:
       \$\$(?P<display>(?:[^$\\]|\\.){{1,{LONGEST}}})\$\$
@@ -33,7 +39,13 @@ _FORMULA = re.compile(
     )""",
     re.DOTALL | re.VERBOSE,
 )
-_RAISED = dict(zip("0123456789+-=()abcdefghijklmnoprstuvwxyzT′∘*", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᵀ′°*", strict=True))
+_RAISED = dict(
+    zip(
+        "0123456789+-=()abcdefghijklmnoprstuvwxyzT′∘*",
+        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᵀ′°*",
+        strict=True,
+    )
+)
 _LOWERED = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _SYMBOLS = {
     "implies": " ⟹ ", "impliedby": " ⟸ ", "iff": " ⟺ ", "prime": "′", "bmod": " mod ", "dots": "…", "dotsc": "…", "dotsb": "⋯",
@@ -45,13 +57,16 @@ _SYMBOLS = {
     **{name: name for name in "sec csc cot det dim ker hom deg gcd lcm arg rank tr sgn Pr".split()},
     **dict.fromkeys("left right middle limits nolimits displaystyle textstyle scriptstyle nonumber hline allowbreak noindent".split(), ""),
 }  # fmt: skip
-_WRAPPERS = "mbox texttt boldsymbol bm Bbb mathop mathbin mathrel underbrace overbrace substack".split()  # which change but the look
+_WRAPPERS = (
+    "mbox texttt boldsymbol bm Bbb mathop mathbin mathrel underbrace overbrace substack".split()
+)  # which change but the look
 _TEMPLATES = {"boxed": "[%s]", "pmod": " (mod %s)", "mod": " mod %s", "tag": "(%s)"}
 _SIZES = [f"{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")]
 
 
-# What pylatexenc 2.11 raises besides its own error, by 34,000 random texts: for \\verb at the end, for a command where an argument
-# should be and which lacks its own, for an array without rows, for very deep nesting.
+# What pylatexenc 2.11 raises besides its own error, by 34,000 random texts: for \\verb at the end, for a
+# command where an argument should be and which lacks its own, for an array without rows, for very deep
+# nesting.
 _BROKEN = (IndexError, AttributeError, TypeError, KeyError, ValueError, RecursionError)
 
 
@@ -60,16 +75,24 @@ class _Unknown(Exception):
 
 
 def in_unicode(text: str) -> str:
-    """The text with its formulas in Unicode; those that are broken, too long, or hold unknown commands, as they stand.
+    """The text with its formulas in Unicode; those that are broken, too long, or hold unknown commands, as
+    they stand.
 
-    Prose stays as it is, also where TeX would read its %, & or ~ otherwise. Any text is taken; none takes long.
+    Prose stays as it is, also where TeX would read its %, & or ~ otherwise. Any text is taken; none takes
+    long.
     """
     return _FORMULA.sub(_formula, text[:MOST]) + text[MOST:]
 
 
 def _formula(found: re.Match[str]) -> str:
-    inner = next(filter(None, (found[name] for name in ("display", "dollars", "brackets", "round", "environment", "box"))))
-    if len(inner) > LONGEST or (max(inner.count("{"), inner.count("\\")) > DEEPEST and _depth(inner) > DEEPEST):
+    inner = next(
+        filter(
+            None, (found[name] for name in ("display", "dollars", "brackets", "round", "environment", "box"))
+        )
+    )
+    if len(inner) > LONGEST or (
+        max(inner.count("{"), inner.count("\\")) > DEEPEST and _depth(inner) > DEEPEST
+    ):
         return found[0]
     return _read(inner) or found[0]
 
@@ -92,7 +115,9 @@ def _read(formula: str) -> str | None:
         return formula.strip()
     walking, reader = _contexts()
     source = re.sub(r"(?<!\\)%", r"\\%", formula)  # a per cent sign to whoever wrote it, a comment to TeX
-    source = re.sub(r"([\^_])(\\[a-zA-Z]+(?:\{[^{}]*\})+)", r"\1{\2}", source)  # x^\text{th}, as people write and TeX does not read
+    source = re.sub(
+        r"([\^_])(\\[a-zA-Z]+(?:\{[^{}]*\})+)", r"\1{\2}", source
+    )  # x^\text{th}, as people write and TeX does not read
     try:
         nodes, _, _ = LatexWalker(source, latex_context=walking, tolerant_parsing=False).get_latex_nodes()
         read = str(reader.nodelist_to_text(nodes))
@@ -110,10 +135,18 @@ def _contexts() -> tuple[Any, LatexNodes2Text]:
     fractions, choices = ([f"{size}{name}" for size in ("", "d", "t", "c")] for name in ("frac", "binom"))
     one = dict.fromkeys((*_WRAPPERS, *_TEMPLATES, "overline"), "{")
     takes = {**one, **dict.fromkeys((*fractions, *choices), "{{"), "sqrt": "[{", "operatorname": "*{"}
-    says: dict[str, Replacement | str] = {**_SYMBOLS, **dict.fromkeys(_SIZES, ""), **dict.fromkeys(fractions, _fraction)}
+    says: dict[str, Replacement | str] = {
+        **_SYMBOLS,
+        **dict.fromkeys(_SIZES, ""),
+        **dict.fromkeys(fractions, _fraction),
+    }
     templates = {**_TEMPLATES, **dict.fromkeys(_WRAPPERS, "%s"), **dict.fromkeys(choices, "C(%s, %s)")}
     says |= {name: _filled(template) for name, template in templates.items()}
-    says |= {"sqrt": _root, "overline": _overlined, "operatorname": lambda node, l2tobj: f" {_arguments(node, l2tobj)[-1]} "}
+    says |= {
+        "sqrt": _root,
+        "overline": _overlined,
+        "operatorname": lambda node, l2tobj: f" {_arguments(node, l2tobj)[-1]} ",
+    }
     scripts: dict[str, Replacement] = {"^": _script("^", _RAISED), "_": _script("_", _LOWERED)}
     logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)  # it warns of arguments that are not there
     walking, speaking = latexwalker.get_default_latex_context_db(), latex2text.get_default_latex_context_db()
@@ -121,14 +154,19 @@ def _contexts() -> tuple[Any, LatexNodes2Text]:
         "magpie",
         prepend=True,
         macros=[macrospec.std_macro(name, shape) for name, shape in takes.items()],
-        specials=[macrospec.SpecialsSpec(sign, args_parser=macrospec.MacroStandardArgsParser("{")) for sign in scripts],
+        specials=[
+            macrospec.SpecialsSpec(sign, args_parser=macrospec.MacroStandardArgsParser("{"))
+            for sign in scripts
+        ],
     )
     speaking.add_context_category(
         "magpie",
         prepend=True,
         macros=[latex2text.MacroTextSpec(name, simplify_repl=text) for name, text in says.items()],
         environments=[latex2text.EnvironmentTextSpec("cases", simplify_repl="{ %s }")],
-        specials=[latex2text.SpecialsTextSpec(sign, simplify_repl=script) for sign, script in scripts.items()],
+        specials=[
+            latex2text.SpecialsTextSpec(sign, simplify_repl=script) for sign, script in scripts.items()
+        ],
     )
     speaking.set_unknown_macro_spec(latex2text.MacroTextSpec("", simplify_repl=_unknown))
     speaking.set_unknown_environment_spec(latex2text.EnvironmentTextSpec("", simplify_repl=_unknown))
@@ -140,7 +178,9 @@ def _unknown(node: LatexNode, l2tobj: LatexNodes2Text) -> str:
 
 
 def _arguments(node: LatexNode, l2tobj: LatexNodes2Text) -> Sequence[str]:
-    return ["" if one is None else str(l2tobj.nodelist_to_text([one])).strip() for one in node.nodeargd.argnlist]
+    return [
+        "" if one is None else str(l2tobj.nodelist_to_text([one])).strip() for one in node.nodeargd.argnlist
+    ]
 
 
 def _filled(template: str) -> Replacement:
@@ -161,7 +201,9 @@ def _single(text: str) -> str:
 
 def _root(node: LatexNode, l2tobj: LatexNodes2Text) -> str:
     degree, inside = _arguments(node, l2tobj)
-    return f"{_scripted(degree, '^', _RAISED) if degree else ''}√{inside if len(inside) == 1 else f'({inside})'}"
+    return (
+        f"{_scripted(degree, '^', _RAISED) if degree else ''}√{inside if len(inside) == 1 else f'({inside})'}"
+    )
 
 
 def _script(sign: str, letters: dict[str, str]) -> Replacement:

@@ -1,4 +1,7 @@
-"""Rows laid out for a person: texts in blocks or side by side, and what was found out of them in a line each. Not here: which rows."""
+"""Rows laid out for a person: texts in blocks or side by side, and what was found out of them in a line each.
+
+Not here: which rows.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ Part = tuple[str, str]  # what a text is, and the text
 class Layout:
     """How rows are laid out on a console.
 
-    raw: with their LaTeX as it stands; thinking: with what the model thought before it answered, which is folded otherwise.
+    raw: with their LaTeX as it stands; thinking: with what the model thought before it answered, which is
+    folded otherwise.
     """
 
     to: Console
@@ -49,7 +53,9 @@ class Layout:
 
     def _blocks(self, parts: Sequence[Part]) -> None:
         """Texts side by side where there is room for at least two, else one below the other."""
-        abreast = 1 if self.to.width == ANY_WIDTH else min(len(parts), (self.to.width + GAP) // (NARROWEST + GAP))
+        abreast = (
+            1 if self.to.width == ANY_WIDTH else min(len(parts), (self.to.width + GAP) // (NARROWEST + GAP))
+        )
         if abreast < 2:
             for label, text in parts:
                 self.to.print(label, style="cyan")
@@ -73,7 +79,11 @@ class Layout:
         from rich.text import Text
 
         for line in text.split("\n"):
-            yield from (part.plain for part in Text(line).wrap(self.to, max(1, self.to.width - len(INDENT)))) if line else ("",)
+            yield from (
+                (part.plain for part in Text(line).wrap(self.to, max(1, self.to.width - len(INDENT))))
+                if line
+                else ("",)
+            )
 
     def _readable(self, text: str) -> str:
         thought, answer = parted(text)
@@ -95,14 +105,30 @@ def _line(text: str) -> str:
 
 def _answered(row: Row) -> tuple[list[list[Part]], list[str]]:
     answer = tr("answer ({tokens} tokens)", tokens=_count(row["solution_tokens"]))
-    return [[_problem(row)], [(answer, row["solution"])]], [*_final(row["answer"], row), *_majority_share(row), *_agrees(row), *_pair(row)]
+    return [[_problem(row)], [(answer, row["solution"])]], [
+        *_final(row["answer"], row),
+        *_majority_share(row),
+        *_agrees(row),
+        *_pair(row),
+    ]
 
 
 def _paired(row: Row) -> tuple[list[list[Part]], list[str]]:
     texts = [
-        (tr("chosen: score {score}, {tokens} tokens", score=_score(row["score_chosen"]), tokens=_count(row["chosen_tokens"])), "chosen"),
         (
-            tr("rejected: score {score}, {tokens} tokens", score=_score(row["score_rejected"]), tokens=_count(row["rejected_tokens"])),
+            tr(
+                "chosen: score {score}, {tokens} tokens",
+                score=_score(row["score_chosen"]),
+                tokens=_count(row["chosen_tokens"]),
+            ),
+            "chosen",
+        ),
+        (
+            tr(
+                "rejected: score {score}, {tokens} tokens",
+                score=_score(row["score_rejected"]),
+                tokens=_count(row["rejected_tokens"]),
+            ),
             "rejected",
         ),
     ]
@@ -123,9 +149,15 @@ def _candidate(number: int, one: Row, place: str | None) -> Part:
     marks += [tr("score {score}", score=_score(one["score"]))] if one["score"] is not None else []
     marks += [tr("{tokens} tokens", tokens=_count(one["num_tokens"]))]
     marks += [tr("answer {answer}", answer=one["answer"])] if one["answer"] is not None else []
-    marks += [tr("of the majority") if one["in_majority"] else tr("not of the majority")] if one["in_majority"] is not None else []
+    marks += (
+        [tr("of the majority") if one["in_majority"] else tr("not of the majority")]
+        if one["in_majority"] is not None
+        else []
+    )
     label = tr("candidate {number}: {marks}", number=number + 1, marks=", ".join(marks))
-    return label, one["response"] if one["response"] is not None else tr("[incomplete: {reason}]", reason=one["reason"])
+    return label, (
+        one["response"] if one["response"] is not None else tr("[incomplete: {reason}]", reason=one["reason"])
+    )
 
 
 def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
@@ -134,20 +166,41 @@ def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
 
 def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
     facts = [tr("dropped: {reason}", reason=row["reason"])]
-    facts += [tr("it repeats: {what}", what=what) for what in (row["near_duplicate"], row["contaminated_by"]) if what]
-    facts += [tr("ended by: {reason}", reason=row["raw_finish_reason"])] if row["raw_finish_reason"] != "stop" else []
+    facts += [
+        tr("it repeats: {what}", what=what)
+        for what in (row["near_duplicate"], row["contaminated_by"])
+        if what
+    ]
+    facts += (
+        [tr("ended by: {reason}", reason=row["raw_finish_reason"])]
+        if row["raw_finish_reason"] != "stop"
+        else []
+    )
     facts += [tr("language: {code}", code=row["language"])] if row["reason"] == "language" else []
-    facts += [tr("domain by the tagger: {domain}", domain=row["tags"]["domain"])] if row["reason"] == "off_topic" else []
+    facts += (
+        [tr("domain by the tagger: {domain}", domain=row["tags"]["domain"])]
+        if row["reason"] == "off_topic"
+        else []
+    )
     text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
     return [[(tr("sample"), text or tr("[empty]"))]], facts
 
 
 def _sampled(row: Row) -> tuple[list[list[Part]], list[str]]:
     text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
-    return [[(tr("sample"), text or tr("[empty]"))]], [tr("dropped: {reason}", reason=row["dropped"])] if row["dropped"] else []
+    return [[(tr("sample"), text or tr("[empty]"))]], (
+        [tr("dropped: {reason}", reason=row["dropped"])] if row["dropped"] else []
+    )
 
 
-_PARTS = {"sft": _answered, "prefs": _paired, "candidates": _candidates, "rl": _rl, "dropped": _dropped, "samples": _sampled}
+_PARTS = {
+    "sft": _answered,
+    "prefs": _paired,
+    "candidates": _candidates,
+    "rl": _rl,
+    "dropped": _dropped,
+    "samples": _sampled,
+}
 
 
 def _problem(row: Row) -> Part:
@@ -162,7 +215,13 @@ def _tags(row: Row) -> list[str]:
 def _final(answer: str | None, row: Row) -> list[str]:
     if answer is not None:
         return [tr("final answer: {answer}", answer=answer)]
-    return [tr("final answer: none is asked for (a proof)") if row["answer_kind"] == "proof" else tr("final answer: none was found")]
+    return [
+        (
+            tr("final answer: none is asked for (a proof)")
+            if row["answer_kind"] == "proof"
+            else tr("final answer: none was found")
+        )
+    ]
 
 
 def _majority_share(row: Row) -> list[str]:
@@ -171,20 +230,43 @@ def _majority_share(row: Row) -> list[str]:
         return [tr("majority share: fewer than two candidates vote")]
     if answer is None:
         return [tr("majority share: {share} of {votes} votes", share=f"{share:.0%}", votes=votes)]
-    return [tr("majority share: {share} of {votes} votes, for {answer}", share=f"{share:.0%}", votes=votes, answer=answer)]
+    return [
+        tr(
+            "majority share: {share} of {votes} votes, for {answer}",
+            share=f"{share:.0%}",
+            votes=votes,
+            answer=answer,
+        )
+    ]
 
 
 def _agrees(row: Row) -> list[str]:
     if row["solution_agrees"] is None:
         return []
-    return [tr("the answer agrees with the majority") if row["solution_agrees"] else tr("the answer differs from the majority")]
+    return [
+        (
+            tr("the answer agrees with the majority")
+            if row["solution_agrees"]
+            else tr("the answer differs from the majority")
+        )
+    ]
 
 
 def _pair(row: Row) -> list[str]:
     if not row["has_pair"]:
         return [tr("pair: none")]
-    scores = {"chosen": _score(row["score_chosen"]), "rejected": _score(row["score_rejected"]), "score_gap": _score(row["score_gap"])}
-    return [tr("pair: {kind}, chosen {chosen}, rejected {rejected}, score gap {score_gap}", kind=row["pair_kind"], **scores)]
+    scores = {
+        "chosen": _score(row["score_chosen"]),
+        "rejected": _score(row["score_rejected"]),
+        "score_gap": _score(row["score_gap"]),
+    }
+    return [
+        tr(
+            "pair: {kind}, chosen {chosen}, rejected {rejected}, score gap {score_gap}",
+            kind=row["pair_kind"],
+            **scores,
+        )
+    ]
 
 
 def _score(value: float | None) -> str:

@@ -1,7 +1,10 @@
-"""OnRay: stages run as `Local` runs them, but those that ask an engine do so on the nodes of a Ray cluster. Not here: the pipeline itself.
+"""OnRay: stages run as `Local` runs them, but those that ask an engine do so on the nodes of a Ray cluster.
 
-The driver keeps everything that Local keeps: it cuts the rows, reads and writes the shards, and runs the stages that need no engine. What a
-worker writes is the journal of the shard it is asked about, in the build's folder, which all nodes must see.
+Not here: the pipeline itself.
+
+The driver keeps everything that Local keeps: it cuts the rows, reads and writes the shards, and runs the
+stages that need no engine. What a worker writes is the journal of the shard it is asked about, in the build's
+folder, which all nodes must see.
 """
 
 from __future__ import annotations
@@ -40,11 +43,12 @@ ANSWER_SECONDS = 20.0  # within which a cluster's address and each of its nodes 
 class RayCluster:
     """An existing Ray cluster, as `build`'s `runner`: it makes an OnRay of a build's folder.
 
-    address: "auto" (the cluster that this machine is part of), HOST:PORT of its head, or "local" (one of this machine alone, started now).
-    workers: the least and the most engines at once; None takes from 1 to as many as fit into the cluster as it is. gpus, cpus: what each
-    is given; None takes the engine's tensor parallel size in GPUs with a CPU, or, where no node has a GPU, all CPUs of the smallest node.
-    silence: seconds without a word after which a worker is given up, and others do its work. patience: seconds without a word of any worker
-    after which the build ends.
+    address: "auto" (the cluster that this machine is part of), HOST:PORT of its head, or "local" (one of this
+    machine alone, started now). workers: the least and the most engines at once; None takes from 1 to as many
+    as fit into the cluster as it is. gpus, cpus: what each is given; None takes the engine's tensor parallel
+    size in GPUs with a CPU, or, where no node has a GPU, all CPUs of the smallest node. silence: seconds
+    without a word after which a worker is given up, and others do its work. patience: seconds without a word
+    of any worker after which the build ends.
 
     Raises BadInput for workers or a patience that make no sense.
     """
@@ -59,27 +63,42 @@ class RayCluster:
     def __post_init__(self) -> None:
         if self.workers is not None and not 1 <= self.workers[0] <= self.workers[1]:
             raise BadInput(
-                f"the workers on Ray are {self.workers[0]} to {self.workers[1]}; give two numbers from 1 on, the smaller one first"
+                f"the workers on Ray are {self.workers[0]} to {self.workers[1]}; give two numbers from 1 on,"
+                " the smaller one first"
             )
         for name, seconds in (("silence", self.silence), ("patience", self.patience)):
             if not seconds > 0:  # also true of a NaN
                 raise BadInput(f"the {name} with workers on Ray is {seconds} s; give a number above 0")
 
-    def __call__(self, folder: Path, shard_rows: int = 256, shards_in_flight: int = 8, report: Report = lambda *_: None) -> OnRay:
+    def __call__(
+        self, folder: Path, shard_rows: int = 256, shards_in_flight: int = 8, report: Report = lambda *_: None
+    ) -> OnRay:
         return OnRay(folder.absolute(), shard_rows, shards_in_flight, report, self)
 
     def connect(self) -> None:
-        """Become a driver of the cluster, unless this process already is one. Raises BadInput where none answers."""
+        """Become a driver of the cluster, unless this process already is one. Raises BadInput where none
+        answers.
+        """
         if find_spec("ray") is None:
-            raise BadInput("Ray is not installed, so nothing can run on a cluster; install it with: pip install 'magpie-hf[ray]'")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's future way, without its warning of the old
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it prints an error for every worker of Ray Data's that may be restarted
+            raise BadInput(
+                "Ray is not installed, so nothing can run on a cluster; install it with: pip install"
+                " 'magpie-hf[ray]'"
+            )
+        os.environ.setdefault(
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+        )  # Ray's future way, without its warning of the old
+        os.environ.setdefault(
+            "RAY_BACKEND_LOG_LEVEL", "fatal"
+        )  # it prints an error for every worker of Ray Data's that may be restarted
         import ray
 
         if ray.is_initialized():
             return
         if "://" in self.address:
-            raise BadInput(f"{self.address} is no head's address; run the build on a node of the cluster, with HOST:PORT or auto")
+            raise BadInput(
+                f"{self.address} is no head's address; run the build on a node of the cluster, with HOST:PORT"
+                " or auto"
+            )
         if self.address != "local":
             _try(self.address)
         with _own_signals():
@@ -96,18 +115,28 @@ class RayCluster:
         from magpie_hf.run.ray.pipeline import Size
 
         on_gpus = any(node.get("GPU", 0) for node in nodes)
-        gpus = self.gpus if self.gpus is not None else float(getattr(engine, "tensor_parallel_size", 1)) if on_gpus else 0.0
+        gpus = (
+            self.gpus
+            if self.gpus is not None
+            else float(getattr(engine, "tensor_parallel_size", 1))
+            if on_gpus
+            else 0.0
+        )
         smallest = min((node["CPU"] for node in nodes if node.get("CPU")), default=1.0)
         cpus = self.cpus if self.cpus is not None else 1.0 if gpus else smallest
         needs = {"CPU": cpus, "GPU": gpus}
-        fitting = sum(int(min((node.get(key, 0) / need for key, need in needs.items() if need), default=1)) for node in nodes)
+        fitting = sum(
+            int(min((node.get(key, 0) / need for key, need in needs.items() if need), default=1))
+            for node in nodes
+        )
         least, most = self.workers or (1, max(1, fitting))
         return Size(least, most, cpus, gpus, shards)
 
 
 @dataclass
 class OnRay(Local):
-    """Local with its engines on the nodes of a cluster. Rows, features and fingerprints are Local's, and either goes on with the other's.
+    """Local with its engines on the nodes of a cluster. Rows, features and fingerprints are Local's, and
+    either goes on with the other's.
 
     shards_in_flight: how many shards one engine works on at once; as many again wait for it.
     """
@@ -122,10 +151,14 @@ class OnRay(Local):
     def check(self, recipe: Recipe) -> list[str]:
         """Nothing to say of engines here.
 
-        Raises BadInput where no cluster answers, a node does not see the folder, or a worker cannot be placed or run an engine.
+        Raises BadInput where no cluster answers, a node does not see the folder, or a worker cannot be placed
+        or run an engine.
         """
         self.cluster.connect()
-        size = max((self.cluster.size(engine, self.shards_in_flight) for engine in recipe.engines), key=lambda size: size.gpus)
+        size = max(
+            (self.cluster.size(engine, self.shards_in_flight) for engine in recipe.engines),
+            key=lambda size: size.gpus,
+        )
         check_nodes(self.folder, size)
         check_recipe(recipe, size, self.cluster.patience)
         return []
@@ -138,7 +171,9 @@ class OnRay(Local):
         """A stage that asks an engine runs on a worker of the session's; any other runs here."""
         if not stage.reuse_key or self._workers is None:
             return super().apply(stage, batch, folder, start, stop)
-        return self._workers.run(stage, {column: list(batch[column]) for column in batch}, folder, start, stop)
+        return self._workers.run(
+            stage, {column: list(batch[column]) for column in batch}, folder, start, stop
+        )
 
 
 class Workers:
@@ -156,10 +191,16 @@ class Workers:
         if self._cluster.workers is not None:
             return self._cluster.workers[1]
         ray = sys.modules.get("ray")
-        return self._cluster.size(self._engine, self._shards).most if ray is not None and ray.is_initialized() else 1
+        return (
+            self._cluster.size(self._engine, self._shards).most
+            if ray is not None and ray.is_initialized()
+            else 1
+        )
 
     def run(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
-        """What the stage makes of rows [start, stop), on whichever worker is free. Blocks; raises as the stage does, and EngineError."""
+        """What the stage makes of rows [start, stop), on whichever worker is free. Blocks; raises as the
+        stage does, and EngineError.
+        """
         with self._lock:
             if self._closed:
                 raise EngineError("the build is stopping")
@@ -168,13 +209,20 @@ class Workers:
                 from magpie_hf.run.ray.pipeline import Pipeline
 
                 cluster = self._cluster
-                self._pipeline = Pipeline(self._engine, cluster.size(self._engine, self._shards), cluster.silence, cluster.patience)
+                self._pipeline = Pipeline(
+                    self._engine, cluster.size(self._engine, self._shards), cluster.silence, cluster.patience
+                )
         name, rows = self._engine.model.name, stop - start
-        began, made = meter.started(name, rows), None  # what a worker's engine does is seen here by whole shards
+        began, made = (
+            meter.started(name, rows),
+            None,
+        )  # what a worker's engine does is seen here by whole shards
         try:
             made = self._pipeline.submit(stage, batch, folder, start, stop).result()
         finally:
-            tokens = 0 if made is None else shard_facts({column: made[column] for column in stage.adds})["tokens"]
+            tokens = (
+                0 if made is None else shard_facts({column: made[column] for column in stage.adds})["tokens"]
+            )
             meter.ended(name, began, None if made is None else 0, tokens, rows)
         return made
 
@@ -186,7 +234,9 @@ class Workers:
 
 
 def check_nodes(folder: Path, size: Size) -> None:
-    """Raises BadInput where a node on which a worker fits does not see the build's folder, or has another version of this package."""
+    """Raises BadInput where a node on which a worker fits does not see the build's folder, or has another
+    version of this package.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -196,11 +246,17 @@ def check_nodes(folder: Path, size: Size) -> None:
     try:
         asked = {}
         for node in ray.nodes():
-            if node["Alive"] and node["Resources"].get("CPU", 0) >= size.cpus and node["Resources"].get("GPU", 0) >= size.gpus:
+            if (
+                node["Alive"]
+                and node["Resources"].get("CPU", 0) >= size.cpus
+                and node["Resources"].get("GPU", 0) >= size.gpus
+            ):
                 place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 task = ray.remote(_sees).options(num_cpus=0, max_retries=0, scheduling_strategy=place)
                 asked[task.remote(beacon)] = node["NodeManagerAddress"]
-        answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS) if asked else ([], [])
+        answered, _ = (
+            ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS) if asked else ([], [])
+        )
         for answer, name in asked.items():
             _check_answer(answer if answer in answered else None, name, above)
     finally:
@@ -211,17 +267,31 @@ def _check_answer(answer: Any, name: str, above: Path) -> None:
     import ray
 
     if answer is None:
-        raise BadInput(f"node {name} of the cluster did not answer within {ANSWER_SECONDS:.0f} s; remove it, or free it")
+        raise BadInput(
+            f"node {name} of the cluster did not answer within {ANSWER_SECONDS:.0f} s; remove it, or free it"
+        )
     try:
         sees, theirs = ray.get(answer)
-    except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):  # it left the cluster just now, so nothing will run there
+    except (
+        ray.exceptions.TaskUnschedulableError,
+        ray.exceptions.NodeDiedError,
+    ):  # it left the cluster just now, so nothing will run there
         return
     except ray.exceptions.RayError as error:
-        raise BadInput(f"node {name} cannot run magpie-hf ({_last_line(error)}); install version {version('magpie-hf')} there") from error
+        raise BadInput(
+            f"node {name} cannot run magpie-hf ({_last_line(error)}); install version {version('magpie-hf')}"
+            " there"
+        ) from error
     if not sees:
-        raise BadInput(f"{above} is not seen by node {name}: the folder of a build on Ray must lie where all nodes see it, under one path")
+        raise BadInput(
+            f"{above} is not seen by node {name}: the folder of a build on Ray must lie where all nodes see"
+            " it, under one path"
+        )
     if theirs != version("magpie-hf"):
-        raise BadInput(f"node {name} has magpie-hf {theirs}, and this one {version('magpie-hf')}; install one version everywhere")
+        raise BadInput(
+            f"node {name} has magpie-hf {theirs}, and this one {version('magpie-hf')}; install one version"
+            " everywhere"
+        )
 
 
 def _sees(beacon: Path) -> tuple[bool, str]:
@@ -229,7 +299,9 @@ def _sees(beacon: Path) -> tuple[bool, str]:
 
 
 def check_recipe(recipe: Recipe, size: Size, patience: float) -> None:
-    """Check the recipe where its engines would run. Raises BadInput as the recipe's own check does, and where no worker can be placed."""
+    """Check the recipe where its engines would run. Raises BadInput as the recipe's own check does, and
+    where no worker can be placed.
+    """
     import ray
 
     from magpie_hf.run.ray.pipeline import shortage
@@ -259,9 +331,18 @@ def _try(address: str) -> None:
         except (OSError, ValueError, OverflowError) as error:
             raise _silent(f"at {address}", str(error)) from error
     where = "on this machine" if address == "auto" else f"at {address}"
-    code = "import logging, sys, ray; ray.init(address=sys.argv[1], logging_level=logging.ERROR, log_to_driver=False)"
+    code = (
+        "import logging, sys, ray; ray.init(address=sys.argv[1], logging_level=logging.ERROR,"
+        " log_to_driver=False)"
+    )
     try:
-        tried = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
+        tried = subprocess.run(
+            [sys.executable, "-c", code, address],
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise _silent(where, f"none within {ANSWER_SECONDS:.0f} s") from error
     if tried.returncode:
@@ -282,7 +363,10 @@ def _own_signals() -> Iterator[None]:
 
 
 def _silent(where: str, why: str) -> BadInput:
-    return BadInput(f"no Ray cluster answers {where} ({why}); start one with `ray start --head`, or give the address that it printed")
+    return BadInput(
+        f"no Ray cluster answers {where} ({why}); start one with `ray start --head`, or give the address that"
+        " it printed"
+    )
 
 
 def _last_line(text: object) -> str:

@@ -1,11 +1,16 @@
-"""One Ray Data pipeline a model: shards' work in as it comes up, results out; the engines stay loaded meanwhile. Not here: which work.
+"""One Ray Data pipeline a model: shards' work in as it comes up, results out; the engines stay loaded
+meanwhile.
 
-Work is only known as the selection goes on, and a pipeline a round would load the engines anew each time. So the pipeline's data are the
-positions of a queue: one read task gives out 0, 1, 2, ... as soon as there is work there, and each worker fetches that work itself. A read
-task that Ray repeats, because a node with its blocks was lost, gives out the same positions again, and work that is done is not done twice.
+Not here: which work.
 
-Ray starts a dead worker again where there is room. Where there is none, its tasks would wait for it for ever: Ray Data never moves a task
-to another worker. So a worker that is silent for too long is given up, and what it had is put into the queue once more.
+Work is only known as the selection goes on, and a pipeline a round would load the engines anew each time. So
+the pipeline's data are the positions of a queue: one read task gives out 0, 1, 2, ... as soon as there is
+work there, and each worker fetches that work itself. A read task that Ray repeats, because a node with its
+blocks was lost, gives out the same positions again, and work that is done is not done twice.
+
+Ray starts a dead worker again where there is room. Where there is none, its tasks would wait for it for ever:
+Ray Data never moves a task to another worker. So a worker that is silent for too long is given up, and what
+it had is put into the queue once more.
 """
 
 from __future__ import annotations
@@ -37,7 +42,9 @@ MOST_RESTARTS = 3  # of the pipeline, in a row without a result
 
 @dataclass(frozen=True)
 class Size:
-    """How many workers a pipeline has at least and at most, what each is given, and how many shards it works on at once."""
+    """How many workers a pipeline has at least and at most, what each is given, and how many shards it works
+    on at once.
+    """
 
     least: int
     most: int
@@ -49,9 +56,10 @@ class Size:
 class Pipeline:
     """Work in, futures of batches out, over workers that hold one engine each, until it is closed.
 
-    A worker that dies is started again, on any node, and what it had under way begins again from its journals; one that says nothing for
-    `silence` seconds is given up. A future gets EngineError where the engine fails for good, where one shard's work kills every worker,
-    and where for `patience` seconds no worker lives.
+    A worker that dies is started again, on any node, and what it had under way begins again from its
+    journals; one that says nothing for `silence` seconds is given up. A future gets EngineError where the
+    engine fails for good, where one shard's work kills every worker, and where for `patience` seconds no
+    worker lives.
     """
 
     def __init__(self, engine: Engine, size: Size, silence: float, patience: float) -> None:
@@ -63,12 +71,17 @@ class Pipeline:
         self._abandoned = threading.Event()
         _hush()
         self._queue = ray.remote(WorkQueue).options(num_cpus=0, scheduling_strategy=beside_driver()).remote()
-        self._threads = [threading.Thread(target=run, name="magpie-ray", daemon=True) for run in (self._consume, self._watch)]
+        self._threads = [
+            threading.Thread(target=run, name="magpie-ray", daemon=True)
+            for run in (self._consume, self._watch)
+        ]
         for thread in self._threads:
             thread.start()
 
     def submit(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Future[Batch]:
-        """What a stage will have made of rows [start, stop) of its folder. Raises EngineError where the pipeline has ended."""
+        """What a stage will have made of rows [start, stop) of its folder. Raises EngineError where the
+        pipeline has ended.
+        """
         future: Future[Batch] = Future()
         payload = ray.cloudpickle.dumps(Work(stage, batch, folder, start, stop))
         with self._lock:
@@ -80,9 +93,13 @@ class Pipeline:
         return future
 
     def close(self) -> None:
-        """End the pipeline: what is under way fails, and workers close their engines and go. Blocks until Ray has let go of them."""
+        """End the pipeline: what is under way fails, and workers close their engines and go. Blocks until Ray
+        has let go of them.
+        """
         self._stop(EngineError("the build is stopping"))
-        with contextlib.suppress(ray.exceptions.RayError):  # a cluster that is lost: the threads find that, too, and say so
+        with contextlib.suppress(
+            ray.exceptions.RayError
+        ):  # a cluster that is lost: the threads find that, too, and say so
             if not ray.get(self._queue.living.remote()):
                 self._abandoned.set()  # nobody is there to end it in good order
         for thread in self._threads:
@@ -104,7 +121,9 @@ class Pipeline:
             self._fail()
 
     def _execute(self) -> str:
-        """Execute the pipeline, again with all that is not done where it fails as a whole; returns why it ended."""
+        """Execute the pipeline, again with all that is not done where it fails as a whole; returns why it
+        ended.
+        """
         restarts, first = 0, 0
         _EXECUTING.abandoned = self._abandoned
         while True:
@@ -121,7 +140,9 @@ class Pipeline:
             restarts += 1
             if self._end is not None or restarts > MOST_RESTARTS:
                 return reason
-            LOG.warning("the pipeline of %s on Ray failed and is started again: %s", self._engine.model.name, reason)
+            LOG.warning(
+                "the pipeline of %s on Ray failed and is started again: %s", self._engine.model.name, reason
+            )
 
     def _fail(self) -> None:
         """Tell all who still wait."""
@@ -136,7 +157,11 @@ class Pipeline:
             if ray.get(self._queue.silence.remote()) > self._patience:
                 return f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"
             if silent := ray.get(self._queue.lost.remote(self._silence)):
-                LOG.warning("%d workers of %s on Ray are silent; others do their work", len(silent), self._engine.model.name)
+                LOG.warning(
+                    "%d workers of %s on Ray are silent; others do their work",
+                    len(silent),
+                    self._engine.model.name,
+                )
                 _kill(silent)
         except ray.exceptions.RayError as error:
             return f"the cluster was lost: {_line(error)}"
@@ -175,7 +200,9 @@ _EXECUTING = threading.local()  # the event that ends the execution which this t
 
 
 class Abandon:
-    """A callback of Ray Data's that ends an execution between two steps; else it waits for ever for workers that cannot be placed."""
+    """A callback of Ray Data's that ends an execution between two steps; else it waits for ever for workers
+    that cannot be placed.
+    """
 
     def before_execution_starts(self, executor: Any) -> None:
         self._abandoned: threading.Event = _EXECUTING.abandoned
@@ -196,7 +223,9 @@ def _dataset(queue: Any, engine: Engine, size: Size, first: int) -> Any:
     context.target_max_block_size = 1  # a number, or a result, is passed on at once instead of with others
     context.enable_progress_bars = False
     context.execution_no_progress_timeout_s = -1  # an engine may think for hours
-    context.max_errored_blocks = -1  # the tasks of a worker that is given up; their work is in the queue again
+    context.max_errored_blocks = (
+        -1
+    )  # the tasks of a worker that is given up; their work is in the queue again
     context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Abandon]
     with DataContext.current(context):
         positions = ray.data.read_datasource(
@@ -228,7 +257,9 @@ def _kill(workers: list[Any]) -> None:
 
 
 def _hush() -> None:
-    """Keep Ray Data's notes off the terminal, where they would bury a build's lines; its own log files still get them."""
+    """Keep Ray Data's notes off the terminal, where they would bury a build's lines; its own log files still
+    get them.
+    """
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setLevel(logging.CRITICAL)
@@ -243,7 +274,10 @@ def shortage(size: Size) -> str:
     """What a worker needs, what there is of it, and what to do."""
     free, total = ray.available_resources(), ray.cluster_resources()
     have = " and ".join(f"{free.get(key, 0):g} of {total.get(key, 0):g} {key}s" for key in ("CPU", "GPU"))
-    return f"one needs {size.cpus:g} CPUs and {size.gpus:g} GPUs, and {have} are free in the cluster: add nodes, or ask for less"
+    return (
+        f"one needs {size.cpus:g} CPUs and {size.gpus:g} GPUs, and {have} are free in the cluster: add nodes,"
+        " or ask for less"
+    )
 
 
 def _line(error: BaseException) -> str:

@@ -1,4 +1,7 @@
-"""What runs on the nodes of a Ray cluster: the queue of work, and the workers that do it. Not here: who gives work out."""
+"""What runs on the nodes of a Ray cluster: the queue of work, and the workers that do it.
+
+Not here: who gives work out.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,8 @@ class Work:
         """The batch with the stage's columns, journalled in a file that nobody else writes."""
         if not self.folder.path.is_dir():
             raise EngineError(
-                f"{self.folder.path} is not seen by node {here()}: the folder of a build on Ray must lie where all nodes see it"
+                f"{self.folder.path} is not seen by node {here()}: the folder of a build on Ray must lie"
+                " where all nodes see it"
             )
         return apply(self.stage, self.batch, self.folder, self.start, self.stop, writer=secrets.randbits(40))
 
@@ -52,8 +56,9 @@ class Work:
 class WorkQueue:
     """What there is to do and who does it. An actor beside the driver, which is lost only together with it.
 
-    Work is named by a key, and lies at one or more positions of `_order`, in which the pipeline hands it out: a worker that takes what
-    another one has, or what is done, gets nothing. A worker is known by its actor, and by its life, as Ray starts dead actors again.
+    Work is named by a key, and lies at one or more positions of `_order`, in which the pipeline hands it out:
+    a worker that takes what another one has, or what is done, gets nothing. A worker is known by its actor,
+    and by its life, as Ray starts dead actors again.
     """
 
     def __init__(self) -> None:
@@ -80,10 +85,14 @@ class WorkQueue:
         return not self._closed
 
     async def take(self, position: int, actor: str, life: str) -> tuple[int, bytes, int] | None:
-        """What the worker is to do, with its key and how often it was begun before; None where there is nothing for it."""
+        """What the worker is to do, with its key and how often it was begun before; None where there is
+        nothing for it.
+        """
         key = self._order[position]
         owner = self._owner.get(key)
-        taken = owner is not None and (owner == (actor, life) or (owner[0] != actor and owner[0] in self._heard))
+        taken = owner is not None and (
+            owner == (actor, life) or (owner[0] != actor and owner[0] in self._heard)
+        )
         if self._closed or taken or key not in self._work or actor in self._lost:
             return None
         self._owner[key] = actor, life
@@ -110,18 +119,24 @@ class WorkQueue:
         return len(self._heard)
 
     async def lost(self, seconds: float) -> list[Any]:
-        """Workers that said nothing for so long while others did: theirs is handed out again, and they are to be killed."""
+        """Workers that said nothing for so long while others did: theirs is handed out again, and they are
+        to be killed.
+        """
         now = time.monotonic()
         silent = [actor for actor, (heard, _) in self._heard.items() if now - heard > seconds]
         if not silent or len(silent) == len(self._heard):
             return []
         self._lost.update(silent)
         handles = [self._heard.pop(actor)[1] for actor in silent]
-        await self._again(key for key in self._work if key not in self._owner or self._owner[key][0] in self._lost)
+        await self._again(
+            key for key in self._work if key not in self._owner or self._owner[key][0] in self._lost
+        )
         return handles
 
     async def begin_again(self) -> tuple[int, list[Any]]:
-        """For a new pipeline: the position from which on it finds all that is not done, and the workers of the old one."""
+        """For a new pipeline: the position from which on it finds all that is not done, and the workers of
+        the old one.
+        """
         handles = [handle for _, handle in self._heard.values()]
         self._lost.update(self._heard)
         self._heard.clear()
@@ -152,7 +167,9 @@ class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
     def estimate_inmemory_data_size(self) -> int:
         return 1
 
-    def get_read_tasks(self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None) -> list[ReadTask]:
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+    ) -> list[ReadTask]:
         queue, first = self._feed, self._first
 
         def read() -> Iterator[pa.Table]:
@@ -165,7 +182,9 @@ class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
 
 
 class Worker:
-    """What `map_batches` runs: does work of the queue, several pieces side by side, on an engine that the first of them opens."""
+    """What `map_batches` runs: does work of the queue, several pieces side by side, on an engine that the
+    first of them opens.
+    """
 
     def __init__(self, queue: Any, engine: Engine) -> None:
         context = ray.get_runtime_context()
@@ -188,7 +207,10 @@ class Worker:
         """The pickled batch, or the exception that came of it."""
         try:
             if starts > MOST_STARTS:
-                raise EngineError(f"{starts} workers died of one shard; the last was to be on node {here()}: see Ray's logs of the others")
+                raise EngineError(
+                    f"{starts} workers died of one shard; the last was to be on node {here()}: see Ray's logs"
+                    " of the others"
+                )
             return _pickled(ray.cloudpickle.loads(work).do())
         except Exception as error:  # whatever it is, it is the driver's to raise
             return _pickled(error)
@@ -197,7 +219,9 @@ class Worker:
 def _beat(queue: Any, engine: Engine, actor: str, handle: Any) -> None:
     while not ray.get(queue.beat.remote(actor, handle)):
         time.sleep(BEAT_SECONDS)
-    while True:  # closing fails what is in flight; a piece of work that opened the engine again just then is met on the next turn
+    # Closing fails what is in flight; a piece of work that opened the engine again just then is met on the
+    # next turn
+    while True:
         engine.close()
         time.sleep(BEAT_SECONDS)
 
