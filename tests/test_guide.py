@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import magpie_hf
+import pages
 from conftest import ROOT, Answers, problem
 from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.cli.commands import build, making, plan
@@ -30,8 +31,11 @@ from magpie_hf.planning import measure as measuring
 from magpie_hf.planning.engine import Speed
 from magpie_hf.planning.sizes import sized
 
-GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+GUIDE = pages.DOCS / "guide.md"
+# Other pages whose Python runs here, in the guide's folder; publishing.md's runs in test_publishing.py, contributing.md's in test_docs.py.
+OTHERS = [pages.DOCS / "quickstart.md", pages.DOCS / "filtering.md"]
+README_CODE = pages.blocks(pages.README, "python")
+BLOCKS = [(kind, re.sub(r"\\\n\s*", "", text)) for kind, text in pages.FENCE.findall(pages.TEXTS[GUIDE])]
 WRITER = "hf_" + "writer" * 5
 SMALLER = {
     "--count 500": "--count 8",
@@ -40,6 +44,7 @@ SMALLER = {
     "--measure\n": "--measure 4\n",
     "count=50": "count=6",
     "user/name": "ada/sums",
+    "data/demo": "data/mine",
 }
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
@@ -66,7 +71,7 @@ def place(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         patch.chdir(folder)
         (folder / "my-model").symlink_to(demo_model)
         pretend(patch, replace(resolve(str(demo_model)), name="Qwen/Qwen2.5-7B-Instruct"), hub)
-        for kind, text in BLOCKS:
+        for kind, text in [*BLOCKS, *(("python", text) for page in OTHERS for text in pages.blocks(page, "python"))]:
             for long, short in SMALLER.items():
                 text = text.replace(long, short)
             if kind == "python" and "trl" not in text:
@@ -102,7 +107,7 @@ def pretend(patch: pytest.MonkeyPatch, model: Model, hub: LoopbackHub) -> None:
 
 
 def test_the_guide_leads_where_it_says(place: Path) -> None:
-    assert {folder.name for folder in (place / "data").iterdir()} == {"mine", "small", "logic", "copy"}
+    assert {folder.name for folder in (place / "data").iterdir()} == {"mine", "small", "logic", "copy", "example"}
     pipeline = json.loads((place / "data" / "mine" / "run" / "build.json").read_text())["pipeline"]
     assert pipeline["algebra"]["count"] == 10, "the second build went on with the first one's folder"
     assert json.loads((place / "data" / "mine" / "run" / "measured.json").read_text())["yields"]["algebra"][0] == 4
@@ -112,10 +117,12 @@ def test_the_guide_leads_where_it_says(place: Path) -> None:
 @pytest.mark.trainers
 def test_the_trainers_train(place: Path, demo_model: Path) -> None:
     code = [text for kind, text in BLOCKS if kind == "python" and "trl" in text]
+    code += [text.replace("data/demo", "data/mine").replace("SFTTrainer(", "trainer = SFTTrainer(") for text in README_CODE]
+    code = [text.replace("train_dataset=rows).train()", "train_dataset=rows)\ntrainer.train()") for text in code]
     small = "max_steps=1, max_length=256, use_cpu=True, bf16=False, report_to='none', save_strategy='no', disable_tqdm=True"
     text = "\n".join(code).replace("Qwen/Qwen2.5-0.5B-Instruct", "tiny").replace("max_steps=100", small)
     text = f"from training import make_model\nmake_model({str(demo_model)!r})\n{text}\nassert trainer.state.global_step == 1"
-    assert len(code) == text.count("max_steps=1,") == 2
+    assert len(code) == text.count("max_steps=1,") == 3
     path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", text],
