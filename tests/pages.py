@@ -20,13 +20,19 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def blocks(page: Path, kind: str) -> list[str]:
     """The blocks of code of one kind, with each command on one line."""
-    return [re.sub(r"\\\n\s*", "", text) if kind == "sh" else text for found, text in FENCE.findall(TEXTS[page]) if found == kind]
+    return [
+        re.sub(r"\\\n\s*", "", text) if kind == "sh" else text
+        for found, text in FENCE.findall(TEXTS[page])
+        if found == kind
+    ]
 
 
 def commands(page: Path) -> list[tuple[str, str]]:
     """What follows `magpie-hf` in the page's shell blocks, each with its comment."""
     lines = "".join(blocks(page, "sh"))
-    return re.findall(r"^(?:CUDA_VISIBLE_DEVICES=\S+ )?\s*magpie-hf ([a-z].*?)(?:  +# (.*))?$", lines, flags=re.MULTILINE)
+    return re.findall(
+        r"^(?:CUDA_VISIBLE_DEVICES=\S+ )?\s*magpie-hf ([a-z].*?)(?:  +# (.*))?$", lines, flags=re.MULTILINE
+    )
 
 
 def prose(text: str) -> str:
@@ -44,7 +50,9 @@ def anchors(text: str) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     found: list[str] = []
     for heading in re.findall(r"^#+ (.*)$", prose(text), flags=re.MULTILINE):
-        words = re.sub(r"[^\w\- ]", "", unicodedata.normalize("NFC", heading)).strip().lower().replace(" ", "-")
+        words = (
+            re.sub(r"[^\w\- ]", "", unicodedata.normalize("NFC", heading)).strip().lower().replace(" ", "-")
+        )
         found.append(f"{words}-{found.count(words)}" if words in found else words)
     return set(found)
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import test_structure
 import yaml
-from hle_math import build_arguments
 
 import magpie_hf
 import pages
@@ -26,8 +25,13 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.known import KNOWN_MODELS, known
 from magpie_hf.models.model import resolve
 from magpie_hf.scorers.judge import Judge, Scorer
+from magpie_hf.text import language
 
 sys.path.insert(0, str(pages.DOCS))
+sys.path.insert(0, str(ROOT / "builders"))
+
+import hle_math
+
 TROUBLESHOOTING = pages.TEXT["docs/troubleshooting.md"]
 FIELD = "\0"
 MOST = 110  # characters of a line
@@ -54,7 +58,11 @@ def texts() -> list[str]:
     for file in (ROOT / "magpie_hf").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                found.append("".join(str(part.value) if isinstance(part, ast.Constant) else FIELD for part in node.values))
+                found.append(
+                    "".join(
+                        str(part.value) if isinstance(part, ast.Constant) else FIELD for part in node.values
+                    )
+                )
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(re.sub("%[sd]", FIELD, node.value))
     return found
@@ -77,17 +85,28 @@ def test_an_error_that_is_explained_is_raised_so(error: str) -> None:
     assert any(pattern.search(text) for text in texts())
 
 
+SHOWN = re.findall(r"^表示: 「(.+)」$", pages.TEXT["docs/ja/guide.md"], re.MULTILINE)
+
+
+@pytest.mark.parametrize("error", SHOWN)
+def test_an_error_that_is_explained_in_japanese_is_shown_so(error: str) -> None:
+    pattern = re.compile(".*".join(map(re.escape, error.split("…"))), re.DOTALL)
+    assert any(pattern.search(text) for text in language.TABLE.read_text(encoding="utf-8").splitlines())
+
+
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
     """Also what `make docs` refuses: a page of the site links to no file outside docs/."""
     for path, anchor in pages.links(pages.TEXTS[page]):
         target = (page.parent / path).resolve() if path else page
         assert target.is_file(), path
-        assert pages.DOCS not in page.parents or pages.DOCS in target.parents, f"{path} is no page of the site"
+        assert pages.DOCS not in page.parents or pages.DOCS in target.parents, (
+            f"{path} is no page of the site"
+        )
         assert not anchor or anchor in pages.anchors(pages.TEXTS[target]), f"{path}#{anchor}"
 
 
-def test_anchors_are_made_as_on_the_hub_of_code() -> None:
+def test_anchors_are_made_as_on_github() -> None:
     text = "# A `b` c_d, e-f!\n## 分野(数学)\n## Twice\n## Twice\n```sh\n# no heading\n```\n"
     assert pages.anchors(text) == {"a-b-c_d-e-f", "分野数学", "twice", "twice-1"}
 
@@ -118,7 +137,9 @@ def test_every_page_is_in_the_navigation_and_every_entry_is_a_page() -> None:
 
 
 def test_every_page_is_linked_from_the_readme_and_the_first_page() -> None:
-    wanted = {page for page in pages.PAGES if "ja" not in page.relative_to(pages.DOCS).parts} - {pages.DOCS / "index.md"}
+    wanted = {page for page in pages.PAGES if "ja" not in page.relative_to(pages.DOCS).parts} - {
+        pages.DOCS / "index.md"
+    }
     for start in (pages.README, pages.DOCS / "index.md"):
         linked = {(start.parent / path).resolve() for path, _ in pages.links(pages.TEXTS[start])}
         assert wanted <= linked, start
@@ -128,16 +149,32 @@ def test_every_page_is_linked_from_the_readme_and_the_first_page() -> None:
 def test_lines_are_short(page: Path) -> None:
     """Cells of a table and errors that are headings cannot be wrapped; in the README, nothing else is let through."""
     free = () if page in (pages.README, pages.JAPANESE) else ("|", "### `")
-    long = [line for line in pages.TEXTS[page].splitlines() if len(line) > MOST and not line.startswith(free or "\0")]
+    long = [
+        line
+        for line in pages.TEXTS[page].splitlines()
+        if len(line) > MOST and not line.startswith(free or "\0")
+    ]
     assert long == []
 
 
 @each_written_page
 def test_options_exist(page: Path) -> None:
     reference = pages.TEXTS[pages.GENERATED]
-    others = {"--served-model-name", "--head", "--port", "--runner", "--structured-outputs-config", "--help"}  # vLLM's, Ray's, argparse's
+    others = {
+        "--served-model-name",
+        "--head",
+        "--port",
+        "--runner",
+        "--structured-outputs-config",
+        "--help",
+    }  # vLLM's, Ray's, argparse's
     others |= {"--gpus", "--no-cov", "--dist"}  # docker's, pytest's
-    said = re.sub(r"^(?:#SBATCH|srun|vllm serve|\.venv/bin/python|trap|until|    \S).*$", "", pages.TEXTS[page], flags=re.MULTILINE)
+    said = re.sub(
+        r"^(?:#SBATCH|srun|vllm serve|\.venv/bin/python|trap|until|    \S).*$",
+        "",
+        pages.TEXTS[page],
+        flags=re.MULTILINE,
+    )
     for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", said):
         assert option in others or f"`{option}" in reference or f" {option}" in reference, option
 
@@ -174,14 +211,22 @@ def test_every_line_of_shell_is_sound_and_of_a_known_kind(page: Path) -> None:
                 assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE), line
             elif words[:1] == ["pip"]:
                 (extra,) = re.fullmatch(r"pip install \.\[(\w+)\]", " ".join(words)).groups()  # type: ignore[union-attr]
-                assert re.search(rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE), line
+                assert re.search(
+                    rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE
+                ), line
             elif words[:1] == ["python"]:
                 script = words[3:] if words[1] == "-m" else words[2:]
-                assert words[1] == "-m" and words[2] == "magpie_hf.builders.hle_math" or (ROOT / words[1]).is_file(), line
-                cli.parser().parse_args(build_arguments(script))
+                assert (ROOT / words[1]).is_file() or words[1:3] == ["-m", "magpie_hf.builders.hle_math"], (
+                    line
+                )
+                cli.parser().parse_args(hle_math.build_arguments(script))
             else:
-                known_ones = ("magpie-hf", "CUDA_VISIBLE_DEVICES=0,1", "vllm", ".venv/bin/python")
-                assert words and words[0] in known_ones, line
+                assert words[:1] in [
+                    ["magpie-hf"],
+                    ["CUDA_VISIBLE_DEVICES=0,1"],
+                    ["vllm"],
+                    [".venv/bin/python"],
+                ], line
 
 
 def test_make_targets_exist() -> None:
@@ -210,7 +255,9 @@ def test_nothing_is_installed_by_a_name_that_no_index_has(page: Path) -> None:
 
 @each_page
 def test_files_of_the_package_that_are_named_exist(page: Path) -> None:
-    for path in re.findall(r"`((?:magpie_hf|builders|tests|docs|cards|benchmarks)/[\w/.*-]+)`", pages.TEXTS[page]):
+    for path in re.findall(
+        r"`((?:magpie_hf|builders|tests|docs|cards|benchmarks)/[\w/.*-]+)`", pages.TEXTS[page]
+    ):
         assert list(ROOT.glob(path.rstrip("/"))), path
 
 
@@ -220,9 +267,14 @@ def test_the_table_of_folders_is_that_of_the_floors() -> None:
     assert [set(re.findall(r"`(\w+)`", parts)) for _, parts in rows] == test_structure.FLOORS
 
 
-def test_the_recipe_for_a_scorer_names_all_that_a_scorer_has(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recipe_for_a_scorer_names_all_that_a_scorer_has(
+    demo_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = pages.sections(pages.TEXT["docs/contributing.md"])["A domain, a scorer, an engine"]
-    needed = {one for one in vars(Scorer) if not one.startswith("_") and one != "engine"} | {"engine", "__call__"}
+    needed = {one for one in vars(Scorer) if not one.startswith("_") and one != "engine"} | {
+        "engine",
+        "__call__",
+    }
     assert needed == set(re.findall(r"^\| `(\w+)", recipe, flags=re.MULTILINE))
     (code,) = pages.blocks(pages.DOCS / "contributing.md", "python")
     module = ModuleType("brevity")
@@ -237,7 +289,14 @@ def test_the_recipe_for_a_scorer_names_all_that_a_scorer_has(demo_model: Path, m
 
 def test_concepts_explain_the_words_of_the_columns_and_options() -> None:
     concepts = pages.TEXT["docs/concepts.md"]
-    for word in ("majority_share", "answer_cluster", "score_gap", "pair_kind", "--min-score-gap", "--first-token-temperature"):
+    for word in (
+        "majority_share",
+        "answer_cluster",
+        "score_gap",
+        "pair_kind",
+        "--min-score-gap",
+        "--first-token-temperature",
+    ):
         assert f"`{word}`" in concepts, word
     headings = re.findall(r"^### (.*)$", concepts, flags=re.MULTILINE)
     assert len(headings) == len(set(headings)) >= 40

@@ -78,7 +78,15 @@ def japanese_reason_table() -> str:
 
 
 def test_every_reason_has_its_meaning() -> None:
-    filtered = {"contaminated", "not_tagged", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate"}
+    filtered = {
+        "contaminated",
+        "not_tagged",
+        "unsolvable",
+        "quality",
+        "difficulty",
+        "off_topic",
+        "near_duplicate",
+    }
     by_text = {"length", "context_full", "killed_engine", "empty", "special_tokens", "language"}
     assert set(SAMPLES) == {rule.reason for rule in RULES} | by_text | filtered
     assert all(f"`{name}`" in TEXT["docs/filtering.md"] for name in PRESETS)
@@ -103,9 +111,16 @@ def test_tables_are_the_objects(table: Callable[[], str], page: str) -> None:
 def test_the_readme_is_short_and_in_order() -> None:
     assert len(README.split()) <= MOST_WORDS
     order = [
-        "# magpie_hf\n", "(docs/images/pipeline.svg)", "(docs/images/report.png)", "make demo ", "make test ", "load_dataset(", "| splits |",
-        "pip install '.[vllm]'", "(docs/guide.md)",
-    ]  # fmt: skip
+        "# magpie_hf\n",
+        "(docs/images/pipeline.svg)",
+        "(docs/images/report.png)",
+        "make demo ",
+        "make test ",
+        "load_dataset(",
+        "| splits |",
+        "pip install '.[vllm]'",
+        "(docs/guide.md)",
+    ]
     for text in (README, JAPANESE):
         at = [text.replace("split |", "splits |").index(part) for part in order]
         assert at == sorted(at)
@@ -138,7 +153,7 @@ def test_the_pictures_are_sound() -> None:
 
 def test_the_japanese_readme_says_the_same() -> None:
     """Section by section the same code, names, options and links, and in every row of a table the same figures."""
-    assert list(sections(JAPANESE).values())[0].count("![") == list(sections(README).values())[0].count("![")
+    assert sections(JAPANESE)[""].count("![") == sections(README)[""].count("![")
     for english, japanese in zip(sections(README).values(), sections(JAPANESE).values(), strict=True):
         the_same(english, japanese, links=True)
 
@@ -209,11 +224,17 @@ def _code(text: str) -> list[str]:
 def _figures(text: str) -> list[tuple[list[str], list[str]]]:
     """The figures in the last cell of each row of the tables, and the longer ones of the whole row; words may be figures in Japanese."""
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    return [(re.findall(r"\d[\d.%]*", row.split(" | ")[-1]), sorted(re.findall(r"\d[\d,.]*\d%?", row))) for row in rows]
+    return [
+        (re.findall(r"\d[\d.%]*", row.split(" | ")[-1]), sorted(re.findall(r"\d[\d,.]*\d%?", row)))
+        for row in rows
+    ]
 
 
 def test_what_is_said_of_commands_is_true() -> None:
-    given = [cli.parser().parse_args(shlex.split(command)) for page in PAGES for command, _ in commands(page) if command.startswith("plan ")]
+    shown = [command for page in PAGES for command, _ in commands(page)]
+    given = [
+        cli.parser().parse_args(shlex.split(command)) for command in shown if command.startswith("plan ")
+    ]
     assert {one.measure for one in given} == {None, plan.MEASURED}
     assert f"builds {plan.MEASURED} problems a domain" in TEXT["docs/cost.md"]
     assert f"1 分野 {plan.MEASURED} 問を作成" in TEXT["docs/ja/details.md"]
