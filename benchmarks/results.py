@@ -1,5 +1,6 @@
-"""What the benchmarks measured last (results.json), and the README's table of it. Run: results.py, which
-prints the table.
+"""What the benchmarks measured last (results.json), and the table of it in docs/benchmarks.md.
+
+Run: results.py, which prints the table.
 """
 
 from __future__ import annotations

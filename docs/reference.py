@@ -82,7 +82,7 @@ def reference() -> str:
     """The whole page."""
     parts = [
         "# Reference",
-        "Made from the code by `python docs/reference.py`; [the guide](guide.md) says how to use it.",
+        "Made from the code by `python docs/reference.py`; the [guide](guide.md) says how to use it.",
         "## Commands",
         *_commands(),
         "## Exit codes",

@@ -55,7 +55,7 @@ def test_one_domain_end_to_end_and_again(demo_model: Path, tmp_path: Path) -> No
 
 
 def test_the_readme_example_runs(demo_model: Path, tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "quickstart.md").read_text()
     (example,) = re.findall(r"```python\n(# A library.*?)```", text, flags=re.DOTALL)
     assert len(example.strip().splitlines()) <= 15
     model = "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -298,7 +298,7 @@ def test_what_ends_a_build_is_one_line_that_names_the_log(
 
 
 def test_every_field_is_documented() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", (ROOT / "docs" / "watching.md").read_text(), flags=re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", (ROOT / "docs" / "report.md").read_text(), flags=re.MULTILINE)
     documented = {name: text for name, text in rows if name in FIELDS}
     assert documented.keys() == FIELDS.keys()
     for name, text in documented.items():

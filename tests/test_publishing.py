@@ -160,9 +160,9 @@ def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Bui
     assert not hub.repositories
 
 
-def test_the_readmes_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
+def test_the_documented_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
     """The DatasetDicts, pushed one by one with the card first: all of it loads again."""
-    (code,) = re.findall(r"```python\n(# Without magpie_hf's own.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(# Without magpie_hf's own.*?)```", (ROOT / "docs" / "publishing.md").read_text(), re.DOTALL)
     code = code.replace("user/name", REPO).replace("data/mine", str(built[0]))
     given = {
         "HF_ENDPOINT": hub.endpoint,

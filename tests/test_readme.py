@@ -1,9 +1,11 @@
-"""The README's tables are computed from the objects, and its commands are those that exist."""
+"""The READMEs: short, in order, the same in both languages. Tables of the documents are computed from the objects."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
 import results
@@ -11,17 +13,19 @@ import yaml
 
 from conftest import ROOT
 from magpie_hf.cli import main as cli
-from magpie_hf.cli.commands import exits, options, plan, report
+from magpie_hf.cli.commands import exits, plan, report
 from magpie_hf.domains import DOMAINS
-from magpie_hf.models.known import KNOWN_MODELS, known
+from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.cleaning.rules import RULES
 from magpie_hf.reasons import SAMPLES
 from magpie_hf.run import stopping
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.text import language
+from pages import DOCS, FENCE, PAGES, TEXT, bare, commands, prose, sections
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-JAPANESE = (ROOT / "README.ja.md").read_text(encoding="utf-8")
+README, JAPANESE = TEXT["README.md"], TEXT["README.ja.md"]
+MOST_WORDS = 1200
 
 
 def domain_table() -> str:
@@ -74,89 +78,178 @@ def japanese_reason_table() -> str:
 
 
 def test_every_reason_has_its_meaning() -> None:
-    filtered = {"contaminated", "not_tagged", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate"}
-    assert (
-        set(SAMPLES)
-        == {rule.reason for rule in RULES} | {"length", "context_full", "killed_engine", "empty", "special_tokens", "language"} | filtered
-    )
-    assert all(f"`{name}`" in README for name in PRESETS)
+    filtered = {
+        "contaminated",
+        "not_tagged",
+        "unsolvable",
+        "quality",
+        "difficulty",
+        "off_topic",
+        "near_duplicate",
+    }
+    by_text = {"length", "context_full", "killed_engine", "empty", "special_tokens", "language"}
+    assert set(SAMPLES) == {rule.reason for rule in RULES} | by_text | filtered
+    assert all(f"`{name}`" in TEXT["docs/filtering.md"] for name in PRESETS)
 
 
-@pytest.mark.parametrize("table", [domain_table, model_table, reason_table, results.table])
-def test_tables_are_the_objects(table: object) -> None:
-    assert callable(table)
-    assert table() in README
+@pytest.mark.parametrize(
+    ("table", "page"),
+    [
+        (domain_table, "docs/domains.md"),
+        (model_table, "docs/domains.md"),
+        (reason_table, "docs/filtering.md"),
+        (results.table, "docs/benchmarks.md"),
+        (japanese_domain_table, "docs/ja/details.md"),
+        (japanese_model_table, "docs/ja/details.md"),
+        (japanese_reason_table, "docs/ja/details.md"),
+    ],
+)
+def test_tables_are_the_objects(table: Callable[[], str], page: str) -> None:
+    assert table() in TEXT[page]
 
 
-@pytest.mark.parametrize("table", [japanese_domain_table, japanese_model_table, japanese_reason_table])
-def test_tables_in_japanese_are_the_objects(table: object) -> None:
-    assert callable(table)
-    assert table() in JAPANESE
+def test_the_readme_is_short_and_in_order() -> None:
+    assert len(README.split()) <= MOST_WORDS
+    order = [
+        "# magpie_hf\n",
+        "(docs/images/pipeline.svg)",
+        "(docs/images/report.png)",
+        "make demo ",
+        "make test ",
+        "load_dataset(",
+        "| splits |",
+        "pip install '.[vllm]'",
+        "(docs/guide.md)",
+    ]
+    for text in (README, JAPANESE):
+        at = [text.replace("split |", "splits |").index(part) for part in order]
+        assert at == sorted(at)
+        assert "run_math_generation.sh" in text
+        (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        assert len([line for line in code.splitlines() if line]) <= 5
+
+
+def test_the_table_of_splits_names_those_that_are_published() -> None:
+    text = [f"{side}_{kind}" for side in SIDES for kind in TEXT_SPLITS]
+    for page, heading in (("README.md", "What you get"), ("README.ja.md", "出来上がるもの")):
+        rows = re.findall(r"^\| `(.*?)` \| (.*?) \|", sections(TEXT[page])[heading], flags=re.MULTILINE)
+        found: dict[str, list[str]] = {}
+        for config, splits in rows:
+            found.setdefault(config, []).extend(re.findall(r"`(\w+)`", splits))
+        assert sorted(found["<domain>"]) == sorted(text)
+        assert found["<domain>_rl"] == found[CANDIDATES_CONFIG] == list(SIDES)
+        assert len(found) == 3
+
+
+def test_the_pictures_are_sound() -> None:
+    picture = (DOCS / "images" / "pipeline.svg").read_text(encoding="utf-8")
+    assert ElementTree.fromstring(picture).tag.endswith("svg")
+    assert "prefers-color-scheme: dark" in picture
+    assert not re.search(r"(?:href|src|url)\W+http", picture)
+    page = (DOCS / "images" / "report.png").read_bytes()
+    assert page.startswith(b"\x89PNG")
+    assert len(page) < 250_000
 
 
 def test_the_japanese_readme_says_the_same() -> None:
     """Section by section the same code, names, options and links, and in every row of a table the same figures."""
-    assert [part.count("\n### ") for part in _sections(JAPANESE)] == [part.count("\n### ") for part in _sections(README)]
-    for english, japanese in zip(_sections(README), _sections(JAPANESE), strict=True):
-        assert _code(japanese) == _code(english)
-        assert set(re.findall(r"`[^`\n]+`", japanese)) == set(re.findall(r"`[^`\n]+`", english))
-        links = [set(re.findall(r"\]\((?!README)([^)]+)\)", text)) for text in (english, japanese)]
-        assert links[0] == links[1]
-        assert _figures(japanese) == _figures(english)
+    assert sections(JAPANESE)[""].count("![") == sections(README)[""].count("![")
+    for english, japanese in zip(sections(README).values(), sections(JAPANESE).values(), strict=True):
+        the_same(english, japanese, links=True)
 
 
-def _sections(text: str) -> list[str]:
-    return re.split(r"^## ", text, flags=re.MULTILINE)
+# A section of the Japanese details, and where the same stands in English: a page, and its sections (all of them, or these).
+SAME: dict[str, tuple[str, tuple[str, ...]]] = {
+    "作成": ("quickstart", ("Build",)),
+    "終了コード": ("quickstart", ("Exit codes",)),
+    "Python から": ("quickstart", ("From Python",)),
+    "フォルダーの中身": ("quickstart", ("What lies in the folder",)),
+    "分野": ("domains", ("Domains", "Where the counts come from", "A domain of your own")),
+    "モデル": ("domains", ("Models", "Which sampling suits a model")),
+    "問題の採用": ("filtering", ()),
+    "答えとペア": ("answers", ()),
+    "見積もり": ("cost", ()),
+    "複数の GPU": ("scale-out", ("Several machines: endpoints",)),
+    "公開": ("publishing", ()),
+    "実行中の表示": ("report", ("While it runs",)),
+    "行と報告ページ": ("report", ("Look at rows", "The report")),
+    "止まったときは": ("reproducibility", ("When it stops", "What is guaranteed", "What is not guaranteed")),
+    "測定": ("benchmarks", ()),
+}
+
+
+@pytest.mark.parametrize("heading", SAME)
+def test_the_japanese_details_say_the_same(heading: str) -> None:
+    name, wanted = SAME[heading]
+    page = sections(TEXT[f"docs/{name}.md"])
+    english = "\n".join(page[one] for one in wanted or page)
+    the_same(english, sections(TEXT["docs/ja/details.md"])[heading], links=False)
+
+
+def test_the_japanese_details_are_compared_whole() -> None:
+    assert set(sections(TEXT["docs/ja/details.md"])) == {"", *SAME}
+
+
+def test_the_japanese_guide_runs_the_same() -> None:
+    english, japanese = (TEXT[page] for page in ("docs/guide.md", "docs/ja/guide.md"))
+    assert _code(japanese) == _code(english)
+    parts = sections(japanese)
+    both = "\n".join(part for heading, part in parts.items() if heading not in ONLY_JAPANESE)
+    assert names(both) == names(english)
+    assert set(ONLY_JAPANESE) < set(parts)
+
+
+ONLY_JAPANESE = ("用語", "困ったときは")
+
+
+def the_same(english: str, japanese: str, links: bool) -> None:
+    assert _code(japanese) == _code(english)
+    assert names(japanese) == names(english)
+    assert _figures(japanese) == _figures(english)
+    if links:
+        found = [set(re.findall(r"\]\((?!README)([^)]+)\)", text)) for text in (english, japanese)]
+        assert found[0] == found[1]
+
+
+def names(text: str) -> set[str]:
+    """What stands in backticks outside blocks of code."""
+    return set(re.findall(r"`[^`\n]+`", prose(text)))
 
 
 def _code(text: str) -> list[str]:
     """The blocks of code without their comments."""
-    return [re.sub(r" *#.*", "", block) for block in re.findall(r"^```\w+\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)]
+    return [bare(block) for _, block in FENCE.findall(text)]
 
 
 def _figures(text: str) -> list[tuple[list[str], list[str]]]:
     """The figures in the last cell of each row of the tables, and the longer ones of the whole row; words may be figures in Japanese."""
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    return [(re.findall(r"\d[\d.%]*", row.split(" | ")[-1]), sorted(re.findall(r"\d[\d,.]*\d%?", row))) for row in rows]
+    return [
+        (re.findall(r"\d[\d.%]*", row.split(" | ")[-1]), sorted(re.findall(r"\d[\d,.]*\d%?", row)))
+        for row in rows
+    ]
 
 
-def test_every_build_command_parses_and_says_the_truth() -> None:
-    commands = re.findall(r"^magpie-hf (build .*?)(?:  +# (.*))?$", README + JAPANESE, flags=re.MULTILINE)
-    assert len(commands) >= 8
-    for command, comment in commands:
-        given = cli.parser().parse_args(shlex.split(command))
-        count = sum(domain.count for domain in options.domains(given))
-        if comment:
-            facts = KNOWN_MODELS[int(given.model)]
-            name = facts.repository.split("/")[1]
-            assert comment in (f"{count:,} problems by {name}", f"{name} による {count:,} 問")
-            assert known(facts.repository) is facts
-
-
-def test_every_other_command_parses_and_does_what_is_said() -> None:
-    commands = re.findall(r"^magpie-hf ((?:plan|show|report|publish) .*?)(?:  +#.*)?$", README + JAPANESE, flags=re.MULTILINE)
-    given = [cli.parser().parse_args(shlex.split(command)) for command in commands]
-    assert {one.command for one in given} == {"plan", "show", "report", "publish"}
-    assert {one.measure for one in given if one.command == "plan"} == {None, plan.MEASURED}
-    assert f"builds {plan.MEASURED} problems a domain" in README
-    assert f"1 分野 {plan.MEASURED} 問を作成" in JAPANESE
-    assert f"below {report.DEFAULT} MB (`--max-megabytes`)" in README
-    assert f"{report.DEFAULT} MB に収まります(`--max-megabytes`)" in JAPANESE
+def test_what_is_said_of_commands_is_true() -> None:
+    shown = [command for page in PAGES for command, _ in commands(page)]
+    given = [
+        cli.parser().parse_args(shlex.split(command)) for command in shown if command.startswith("plan ")
+    ]
+    assert {one.measure for one in given} == {None, plan.MEASURED}
+    assert f"builds {plan.MEASURED} problems a domain" in TEXT["docs/cost.md"]
+    assert f"1 分野 {plan.MEASURED} 問を作成" in TEXT["docs/ja/details.md"]
+    assert f"below {report.DEFAULT} MB (`--max-megabytes`)" in " ".join(TEXT["docs/report.md"].split())
+    assert f"{report.DEFAULT} MB に収まります(`--max-megabytes`)" in TEXT["docs/ja/details.md"]
 
 
 def test_the_exit_codes_are_the_codes() -> None:
     assert (
         f"{exits.OK} done, {exits.FAILED} failed, {exits.BAD_INPUT} bad input (one line, nothing written), {exits.INCOMPLETE} done but "
-        f"a split is empty, {stopping.INTERRUPTED} interrupted, {stopping.TERMINATED} terminated" in " ".join(README.split())
+        f"a split is empty, {stopping.INTERRUPTED} interrupted, {stopping.TERMINATED} terminated"
+        in " ".join(TEXT["docs/quickstart.md"].split())
     )
     assert (
         f"{exits.OK} 完了、{exits.FAILED} 失敗、{exits.BAD_INPUT} 入力の誤り(一行で示し、何も書き込みません)、"
-        f"{exits.INCOMPLETE} 完了したが空の split がある、{stopping.INTERRUPTED} 割り込み、{stopping.TERMINATED} 終了要求。" in JAPANESE
+        f"{exits.INCOMPLETE} 完了したが空の split がある、{stopping.INTERRUPTED} 割り込み、{stopping.TERMINATED} 終了要求。"
+        in TEXT["docs/ja/details.md"]
     )
-
-
-def test_make_targets_exist() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"(?:^|`)make (\w+)", README, flags=re.MULTILINE):
-        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
-    assert "make test" in (ROOT / ".ci" / "run").read_text()
