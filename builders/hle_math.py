@@ -7,7 +7,7 @@ number theory, 6 discrete. Without arguments: model 1 at scale 1.0, all domains,
 
 import sys
 
-from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.text.language import tr, translated, use, wanted

@@ -4,7 +4,7 @@ tiny_cpu.py MODEL [FOLDER].
 
 import sys
 
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.main import main
 
 SMALL = [

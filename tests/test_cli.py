@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import options
-from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 

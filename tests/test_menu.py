@@ -12,7 +12,7 @@ import pytest
 from terminal import CTRL_C, CTRL_D, Terminal, magpie_hf
 
 from conftest import ROOT
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.columns import width
 

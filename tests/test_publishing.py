@@ -25,7 +25,7 @@ from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.building import build
 from magpie_hf.card.metadata import metadata
 from magpie_hf.card.wording import Wording
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import BadInput, EngineError

@@ -11,7 +11,8 @@ import yaml
 
 from conftest import ROOT
 from magpie_hf.cli import main as cli
-from magpie_hf.cli.commands import exits, options, plan, report
+from magpie_hf.cli.commands import exit_codes as exits
+from magpie_hf.cli.commands import options, plan, report
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS, known
 from magpie_hf.problems.benchmarks.names import PRESETS

@@ -24,7 +24,7 @@ from chromium import Opened, chromium
 from conftest import ROOT, Answers, Dying, small_recipe
 from magpie_hf.building import build
 from magpie_hf.cli.commands import report as command
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import EngineError

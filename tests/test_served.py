@@ -12,7 +12,7 @@ import pytest
 
 from conftest import PROBLEMS, Answers
 from fake_server import FakeServer
-from magpie_hf.cli.commands.exits import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, INCOMPLETE, OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion

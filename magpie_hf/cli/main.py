@@ -12,8 +12,8 @@ from typing import Any
 from magpie_hf.cli import menu
 from magpie_hf.cli.commands import build, plan, publish, report, show, status
 from magpie_hf.cli.commands import sweep as sweep
-from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
-from magpie_hf.cli.commands.helping import Parser, translate
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
+from magpie_hf.cli.commands.parser import Parser, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magpie_hf.cli.commands.making import check_rules, named
+from magpie_hf.cli.commands.assembly import check_rules, named
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import roles
 

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import add_card, add_publishing
-from magpie_hf.cli.commands.pushing import interrupted_at_once, push_folder, say, where, wording
+from magpie_hf.cli.commands.upload import interrupted_at_once, push_folder, say, where, wording
 from magpie_hf.errors import BadInput
 from magpie_hf.text.language import tr
 

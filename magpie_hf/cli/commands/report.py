@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import number
 from magpie_hf.errors import BadInput
 from magpie_hf.text.language import tr

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import number
 from magpie_hf.errors import BadInput
 from magpie_hf.report.showing.finding import KINDS, chosen_domains, finished, nothing, some

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.run.pace import Pace, pace
 from magpie_hf.run.status import SelectionStatus, StageStatus, Status, status
 from magpie_hf.text.language import tr
