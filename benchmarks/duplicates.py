@@ -76,7 +76,8 @@ TEMPLATES = [
     "The series $\\sum_{<n>=1}^\\infty \\frac{<n>^#1}{#2^<n> + #3}$ is given. Does it [converge|diverge]?",
 ]
 CHOICE = re.compile(r"\[(\w[^\]]*\|[^\]]*|\+\|-)\]")
-NAMES = {"f": "fghF", "x": "xtuz", "y": "ywvs", "G": "GKLM", "H": "HNSU", "a": "abcd", "n": "nkmj", "A": "APDX", "B": "BQEY", "C": "CRFZ",
+NAMES = {"f": "fghF", "x": "xtuz", "y": "ywvs", "G": "GKLM", "H": "HNSU", "a": "abcd", "n": "nkmj",
+         "A": "APDX", "B": "BQEY", "C": "CRFZ",
          "X": "XYZW", "p": "pqPQ"}  # fmt: skip
 FIND, PROVE = ("Find", "Determine", "Compute", "Calculate"), ("Prove", "Show")
 OPENINGS = """A baker in a small town prepares #1 trays of rolls every morning before the market opens
@@ -233,10 +234,14 @@ def main(count: int) -> None:
     )
     contaminated = judged_hits(made, hits)
     kept = {
-        "problems": count, "rows": len(rows), "seconds": {"signature": signature, "near_duplicates": fold_, "decontaminate": clean},
-        "megabytes": {"near_duplicates": folded, "decontaminate": cleaned, "peak": marks[-1][1]}, "find_milliseconds": finds,
-        "near_duplicates": near_duplicates, "contaminated": contaminated,
-    }  # fmt: skip
+        "problems": count,
+        "rows": len(rows),
+        "seconds": {"signature": signature, "near_duplicates": fold_, "decontaminate": clean},
+        "megabytes": {"near_duplicates": folded, "decontaminate": cleaned, "peak": marks[-1][1]},
+        "find_milliseconds": finds,
+        "near_duplicates": near_duplicates,
+        "contaminated": contaminated,
+    }
     took = (
         f"a find takes {finds['mean']:.2f} ms in the mean, 999 of 1,000 at most {finds['most']:.2f}, the"
         f" slowest {finds['slowest']:.1f}"

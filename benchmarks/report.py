@@ -42,16 +42,21 @@ CHROMIUM = [
     "--disable-background-networking",
     "--disable-sync",
 ]
-_WORDS = """we the of a that is to and in for let be so then this hence since which by with consider note wait actually check first second
-both sides equation expression factor root integral sum product term value therefore because suppose assume substitute simplify obtain
-gives expanding comparing coefficients implies positive negative integer prime even odd bounded monotone converges diverges angle radius
-triangle circle vector matrix rank kernel image group ring field ideal graph vertex edge colour path cycle tree probability expectation
-variance independent random variable distribution density normal uniform sample mean estimator likelihood maximum minimum derivative
-tangent limit series sequence recurrence induction hypothesis contradiction case remains possible only if alternatively maybe perhaps
+_WORDS = """
+we the of a that is to and in for let be so then this hence since which by with consider note wait
+actually check first second both sides equation expression factor root integral sum product term value
+therefore because suppose assume substitute simplify obtain gives expanding comparing coefficients implies
+positive negative integer prime even odd bounded monotone converges diverges angle radius triangle circle
+vector matrix rank kernel image group ring field ideal graph vertex edge colour path cycle tree
+probability expectation variance independent random variable distribution density normal uniform sample
+mean estimator likelihood maximum minimum derivative tangent limit series sequence recurrence induction
+hypothesis contradiction case remains possible only if alternatively maybe perhaps
 """.split()
 _FORMULAS = (
-    "$x^{{{a}}} + {b}x - {c} = 0$", "\\( \\frac{{{a}}}{{{b}}} \\)", "$\\sum_{{n=1}}^{{{c}}} \\frac{{{b}}}{{n^{a}}}$", "$a_{{{a}}} = {b}$",
-    "\\[ \\int_0^{{{a}}} \\sqrt{{x^2 + {b}}} \\, dx = {c} \\]", "$\\binom{{{c}}}{{{a}}}$", "$\\left( {a}, {b} \\right)$", "$y \\le {c}$",
+    "$x^{{{a}}} + {b}x - {c} = 0$", "\\( \\frac{{{a}}}{{{b}}} \\)",
+    "$\\sum_{{n=1}}^{{{c}}} \\frac{{{b}}}{{n^{a}}}$", "$a_{{{a}}} = {b}$",
+    "\\[ \\int_0^{{{a}}} \\sqrt{{x^2 + {b}}} \\, dx = {c} \\]", "$\\binom{{{c}}}{{{a}}}$",
+    "$\\left( {a}, {b} \\right)$", "$y \\le {c}$",
 )  # fmt: skip
 
 
@@ -139,12 +144,31 @@ class Maker:
     def solved(self, row: dict[str, Any], number: int) -> dict[str, Any]:
         """The row of a problem with its answer, for SFT or as a pair."""
         chosen, rejected = row["chosen_index"], row["rejected_index"]
-        pair = {} if chosen is None else {
-            "chosen_tokens": row["candidates"][chosen]["num_tokens"], "rejected_tokens": row["candidates"][rejected]["num_tokens"],
-        }  # fmt: skip
+        pair = (
+            {}
+            if chosen is None
+            else {
+                "chosen_tokens": row["candidates"][chosen]["num_tokens"],
+                "rejected_tokens": row["candidates"][rejected]["num_tokens"],
+            }
+        )
         return {
-            **{name: row[name] for name in ("id", "domain", "problem", "language", "tags", "answer_kind", "majority_answer", "pair_kind")},
-            "messages": [], "chosen": [], "rejected": [],
+            **{
+                name: row[name]
+                for name in (
+                    "id",
+                    "domain",
+                    "problem",
+                    "language",
+                    "tags",
+                    "answer_kind",
+                    "majority_answer",
+                    "pair_kind",
+                )
+            },
+            "messages": [],
+            "chosen": [],
+            "rejected": [],
             "has_pair": chosen is not None,
             "solution": self.turn(number),
             "thinking": "",
@@ -152,9 +176,13 @@ class Maker:
             "solution_agrees": self.dice.random() < 0.8,
             "problem_tokens": int(self.dice.lognormvariate(4.5, 0.4)),
             "solution_tokens": int(self.dice.lognormvariate(7.3, 0.6)),
-            "generation": {"problem_model": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "seed": number, "response_temperature": 0.1},
+            "generation": {
+                "problem_model": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
+                "seed": number,
+                "response_temperature": 0.1,
+            },
             **pair,
-        }  # fmt: skip
+        }
 
 
 def build_folder(folder: Path, problems: int) -> None:
@@ -183,9 +211,14 @@ def build_folder(folder: Path, problems: int) -> None:
         _write(folder / "run" / "dropped" / key / "train-00000-of-00001.parquet", DROPPED, iter(dropped))
         reasons = Counter(row["reason"] for row in dropped)
         samples[key] = {
-            "sampled": count + len(dropped), "dropped": dict(sorted(reasons.items())), "contaminated": {}, "moved_away": 0, "moved_here": 0,
-            "tagged": count + len(dropped) // 2, "on_domain": count + len(dropped) // 3,
-        }  # fmt: skip
+            "sampled": count + len(dropped),
+            "dropped": dict(sorted(reasons.items())),
+            "contaminated": {},
+            "moved_away": 0,
+            "moved_here": 0,
+            "tagged": count + len(dropped) // 2,
+            "on_domain": count + len(dropped) // 3,
+        }
     _records(folder, counts, samples, [str(Path(file).relative_to(folder)) for file in files])
 
 
@@ -204,10 +237,19 @@ def _dropped(make: Maker, key: str, count: int) -> Iterator[dict[str, Any]]:
         (reason,) = make.dice.choices(reasons, (30, 20, 15, 12, 9, 7, 5, 2))
         text = f"{problem(10**6 + number)} {make.slice(200)}"
         yield {
-            "id": f"{key}-d{number:015x}", "domain": key, "reason": reason, "language": "en", "problem": text, "raw_instruction": text,
-            "near_duplicate": f"{key}-{make.dice.randrange(count):016x}" if reason == "near_duplicate" else None, "raw_finish_reason": "stop",
-            "contaminated_by": f"gsm8k/test/{number} (all words)" if reason == "contaminated" else None, "tags": make.tags(key),
-        }  # fmt: skip
+            "id": f"{key}-d{number:015x}",
+            "domain": key,
+            "reason": reason,
+            "language": "en",
+            "problem": text,
+            "raw_instruction": text,
+            "near_duplicate": f"{key}-{make.dice.randrange(count):016x}"
+            if reason == "near_duplicate"
+            else None,
+            "raw_finish_reason": "stop",
+            "contaminated_by": f"gsm8k/test/{number} (all words)" if reason == "contaminated" else None,
+            "tags": make.tags(key),
+        }
 
 
 def _write(file: Path, features: Features, rows: Iterator[dict[str, Any]]) -> str:
@@ -244,13 +286,26 @@ def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], file
         "models": [{**model, "steps": ["problems", "answers", "labels", "scores"]}],
         "scorer": {"title": "judge", "reads": "answer", "objectives": []},
         "domains": [
-            {"key": key, "japanese": DOMAINS[key].japanese, "count": count, "sampling": dict.fromkeys(("problem", "answer"), sampling)}
+            {
+                "key": key,
+                "japanese": DOMAINS[key].japanese,
+                "count": count,
+                "sampling": dict.fromkeys(("problem", "answer"), sampling),
+            }
             for key, count in counts.items()
         ],
-        "k": K, "asked_with": None, "rl_majority_share": None, "languages": ["en"], "near": 0.8,
-        "acceptance": {"min_quality": "average"}, "pairing": {"min_majority_share": 0.5}, "held_out": {"share": 0.0, "seed": 0},
-        "benchmarks": [], "not_checked": [], "versions": {"magpie-hf": "0.1.0"},
-    }  # fmt: skip
+        "k": K,
+        "asked_with": None,
+        "rl_majority_share": None,
+        "languages": ["en"],
+        "near": 0.8,
+        "acceptance": {"min_quality": "average"},
+        "pairing": {"min_majority_share": 0.5},
+        "held_out": {"share": 0.0, "seed": 0},
+        "benchmarks": [],
+        "not_checked": [],
+        "versions": {"magpie-hf": "0.1.0"},
+    }
     pipeline = {key: {"count": count, "samples": {}, "answers": {}} for key, count in counts.items()}
     record = {
         "created": 0,
@@ -282,9 +337,15 @@ def _speed() -> Iterator[dict[str, Any]]:
         rate = 21_000 * min(1.0, number / 40 + 0.1) * dice.uniform(0.9, 1.0) * (0.7 if number > 2100 else 1)
         tokens = int(rate * 10)
         yield {
-            "event": "interval", "at": at + 94, "engine": engine, "seconds": 10.0, "running": 240.0, "requests": tokens // 1400,
-            "prompt_tokens": tokens // 10, "tokens": tokens,
-        }  # fmt: skip
+            "event": "interval",
+            "at": at + 94,
+            "engine": engine,
+            "seconds": 10.0,
+            "running": 240.0,
+            "requests": tokens // 1400,
+            "prompt_tokens": tokens // 10,
+            "tokens": tokens,
+        }
     yield {"event": "build", "at": at + 95, "what": "finished", "seconds": at + 95 - 1.8e9}
 
 
@@ -311,8 +372,10 @@ def opened(file: Path) -> dict[str, float]:
         page.goto(file.as_uri(), wait_until="commit")
         page.wait_for_selector("html[data-ready]", timeout=120_000)
         seen = page.evaluate(
-            """() => ({interactive: performance.getEntriesByName("interactive")[0].startTime / 1000,
-                first_picture: (performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0) / 1000})"""
+            """() => {
+                const seconds = (name) => (performance.getEntriesByName(name)[0]?.startTime ?? 0) / 1000;
+                return {interactive: seconds("interactive"), first_picture: seconds("first-contentful-paint")};
+            }"""
         )
         page.wait_for_load_state("load")
         seen["whole"] = (

@@ -6,14 +6,17 @@ import json
 import random
 
 _SUBJECTS = (
-    "abelian group", "finite field", "polynomial ring", "convex polygon", "quadrilateral", "planar graph", "random walk", "martingale",
-    "series", "contour integral", "prime ideal", "lattice", "binary tree", "Markov chain", "projective plane", "hyperbola", "matrix",
-    "permutation", "partition", "congruence", "Dirichlet series", "measure", "linear operator", "Hilbert space", "simplex", "tournament",
-    "triangle", "ellipse", "sample mean", "likelihood", "estimator", "recurrence", "determinant", "eigenvalue", "form", "manifold",
+    "abelian group", "finite field", "polynomial ring", "convex polygon", "quadrilateral", "planar graph",
+    "random walk", "martingale", "series", "contour integral", "prime ideal", "lattice", "binary tree",
+    "Markov chain", "projective plane", "hyperbola", "matrix", "permutation", "partition", "congruence",
+    "Dirichlet series", "measure", "linear operator", "Hilbert space", "simplex", "tournament", "triangle",
+    "ellipse", "sample mean", "likelihood", "estimator", "recurrence", "determinant", "eigenvalue", "form",
+    "manifold",
 )  # fmt: skip
 _ADJECTIVES = (
-    "nontrivial", "symmetric", "bounded", "monotone", "irreducible", "separable", "maximal", "regular", "compact", "ordered", "weighted",
-    "oriented", "smooth", "discrete", "uniform", "primitive", "normal", "simple", "perfect", "generic", "stable", "reduced", "isolated",
+    "nontrivial", "symmetric", "bounded", "monotone", "irreducible", "separable", "maximal", "regular",
+    "compact", "ordered", "weighted", "oriented", "smooth", "discrete", "uniform", "primitive", "normal",
+    "simple", "perfect", "generic", "stable", "reduced", "isolated",
 )  # fmt: skip
 _TASKS = (
     "Determine the largest possible value of {f} over every {a} {s}",

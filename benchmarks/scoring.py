@@ -30,9 +30,14 @@ import reward_models as tiny
 
 K = 5
 SIZES: dict[str, Any] = {
-    **tiny.SIZES, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 8, "num_attention_heads": 9, "num_key_value_heads": 3,
+    **tiny.SIZES,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
     "max_position_embeddings": 2048,
-}  # fmt: skip
+}
 Texts = tuple[list[str], list[str]]
 
 

@@ -127,8 +127,8 @@ def family(sample: random.Random) -> Spelled:
 
 
 KINDS: list[Callable[[random.Random], Spelled]] = [
-    integer, integer, integer, fraction, fraction, radical, angle, polynomial, logarithm, power, interval, roots, matrix, said,
-    group, family,
+    integer, integer, integer, fraction, fraction, radical, angle, polynomial, logarithm, power, interval,
+    roots, matrix, said, group, family,
 ]  # fmt: skip
 
 
@@ -176,10 +176,18 @@ def main(problems: int) -> None:
     results.record(
         "verification",
         {
-            "problems": problems, "k": 5, "seconds": seconds, "seconds_of_44000": whole, "workers": PROCESSES, "compared": asked,
-            "pairs": pairs, "unknown": counted["unknown"] / pairs, "wrong": counted["wrong"], "rows_sure": sure,
+            "problems": problems,
+            "k": 5,
+            "seconds": seconds,
+            "seconds_of_44000": whole,
+            "workers": PROCESSES,
+            "compared": asked,
+            "pairs": pairs,
+            "unknown": counted["unknown"] / pairs,
+            "wrong": counted["wrong"],
+            "rows_sure": sure,
         },
-    )  # fmt: skip
+    )
 
 
 def response(answer: str) -> dict[str, Any]:

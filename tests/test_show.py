@@ -23,7 +23,7 @@ from magpie_hf.engines.base import Completion
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.report.showing.finding import Finished, Place, Shown
+from magpie_hf.report.finding import Finished, Place, Shown
 from magpie_hf.report.showing.layout import Layout
 from magpie_hf.text.language import use
 from magpie_hf.text.terminal import console

@@ -17,8 +17,8 @@ FIRST = 140  # characters of a problem that the list shows
 _NUMBERS = ("majority_share", "votes", "score_gap", "score", "tokens")
 _CODED = ("domain", "reason", "kind", "difficulty", "quality", "side")
 _PROBLEM = (
-    "id", "domain", "problem", "tags", "candidates.score", "majority_answer", "majority_share", "answer_votes", "chosen_index",
-    "rejected_index", "pair_kind", "pair_reason",
+    "id", "domain", "problem", "tags", "candidates.score", "majority_answer", "majority_share",
+    "answer_votes", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
 _SOLVED = ("id", "answer", "solution_tokens")
 _SAMPLE = ("id", "domain", "reason", "problem", "raw_instruction", "tags")

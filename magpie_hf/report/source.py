@@ -6,7 +6,6 @@ Not here: what is said of them.
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from typing import Any
 
 from magpie_hf.card.contents import Contents
 from magpie_hf.card.stats import with_rows
-from magpie_hf.dataset.folder import DROPPED, Folder, data_in, write_data
+from magpie_hf.dataset.folder import Folder, data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
+from magpie_hf.report.finding import dropped_files
 from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
-from magpie_hf.store.records import RECORD
+from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.store.splits import ParquetSplit, Split, rows_of
 
 Row = dict[str, Any]
@@ -48,10 +48,10 @@ def opened(folder: Path, scratch: Path) -> Iterator[Source]:
     yet.
     """
     status(folder)
-    with _kept_still(folder / "run" / "lock"):
+    with _kept_still(folder / RUN / LOCK):
         state = status(folder)
         if state.finished:
-            yield Source(folder, state, Folder(folder).contents(_published(folder)), _shown(folder))
+            yield Source(folder, state, Folder(folder).contents(_published(folder)), _dropped(folder))
         else:
             yield _part(folder, state, scratch)
 
@@ -88,7 +88,7 @@ def with_solutions(
 
 def _published(folder: Path) -> list[Path]:
     """The files of a finished build. Raises BadInput where some are gone."""
-    sums = json.loads((folder / "run" / RECORD).read_text(encoding="utf-8")).get("sums", {})
+    sums = record_of(folder).get("sums", {})
     files = [folder / path for path in sums if path.count("/") == 1]  # not run/dropped
     if not files or not all(file.is_file() for file in files):
         gone = next((file for file in files if not file.is_file()), folder / "*.parquet")
@@ -97,8 +97,8 @@ def _published(folder: Path) -> list[Path]:
 
 
 def _part(folder: Path, state: Status, scratch: Path) -> Source:
-    part = finished_part(folder / "run", scratch)
-    dropped: dict[str, Split] = {**_shown(folder), **part.dropped}
+    part = finished_part(folder / RUN, scratch)
+    dropped: dict[str, Split] = {**_dropped(folder), **part.dropped}
     data = with_rows(part.splits)
     if not data and not dropped:
         raise BadInput(
@@ -114,12 +114,9 @@ def _part(folder: Path, state: Status, scratch: Path) -> Source:
     )
 
 
-def _shown(folder: Path) -> dict[str, ParquetSplit]:
-    """What a build left of its dropped samples, by domain."""
-    files: dict[str, list[Path]] = {}
-    for file in sorted((folder / "run" / DROPPED).glob("*/*.parquet")):
-        files.setdefault(file.parent.name, []).append(file)
-    return {domain: ParquetSplit(tuple(parts)) for domain, parts in files.items()}
+def _dropped(folder: Path) -> dict[str, ParquetSplit]:
+    """The samples that a build dropped, by domain."""
+    return {domain: ParquetSplit(tuple(files)) for domain, files in dropped_files(folder).items()}
 
 
 @contextmanager

@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
+from magpie_hf.cli.commands.display import Show, add_watching, watching
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import add_card, add_engine, add_publishing, number
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
-from magpie_hf.cli.commands.display import Show, add_watching, watching
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
 from magpie_hf.models.known import KNOWN_MODELS

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.cli.commands import build
-from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, check_rules, named, recipe_of
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import number, roles
 from magpie_hf.errors import BadInput

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import number
 from magpie_hf.errors import BadInput
-from magpie_hf.report.showing.finding import KINDS, chosen_domains, finished, nothing, some
+from magpie_hf.report.finding import KINDS, chosen_domains, finished, nothing, some
 from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:
-    from magpie_hf.report.showing.finding import Finished, Place, Shown
+    from magpie_hf.report.finding import Finished, Place, Shown
 
 
 def add(commands: Any) -> None:

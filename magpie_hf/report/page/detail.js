@@ -172,7 +172,7 @@ function candidate(one, at, details, spoken) {
     chips([
       ["score", one.score === undefined ? (one.score_reason ?? NONE) : decimal(one.score, 3)],
       ["answer", one.answer ?? NONE],
-      ["answer_cluster", one.answer_class],
+      ["answer_cluster", one.answer_cluster],
       ["tokens", count(one.num_tokens)],
     ]),
     one.text === undefined

@@ -48,12 +48,17 @@ _RAISED = dict(
 )
 _LOWERED = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _SYMBOLS = {
-    "implies": " ⟹ ", "impliedby": " ⟸ ", "iff": " ⟺ ", "prime": "′", "bmod": " mod ", "dots": "…", "dotsc": "…", "dotsb": "⋯",
-    "ge": "≥", "le": "≤", "ne": "≠", "lt": "<", "gt": ">", "to": "→", "gets": "←", "colon": ":", "coloneqq": "≔", "nmid": "∤", "neg": "¬",
-    "land": "∧", "lor": "∨", "varnothing": "∅", "emptyset": "∅", "complement": "∁", "square": "□", "blacksquare": "■", "qedsymbol": "□",
-    "lvert": "|", "rvert": "|", "|": "‖", "triangle": "△", "degree": "°", "cdotp": "·", "lhd": "⊲", "unlhd": "⊴", "models": "⊨", "bot": "⊥",
+    "implies": " ⟹ ", "impliedby": " ⟸ ", "iff": " ⟺ ", "prime": "′", "bmod": " mod ", "dots": "…",
+    "dotsc": "…", "dotsb": "⋯",
+    "ge": "≥", "le": "≤", "ne": "≠", "lt": "<", "gt": ">", "to": "→", "gets": "←", "colon": ":",
+    "coloneqq": "≔", "nmid": "∤", "neg": "¬",
+    "land": "∧", "lor": "∨", "varnothing": "∅", "emptyset": "∅", "complement": "∁", "square": "□",
+    "blacksquare": "■", "qedsymbol": "□",
+    "lvert": "|", "rvert": "|", "|": "‖", "triangle": "△", "degree": "°", "cdotp": "·", "lhd": "⊲",
+    "unlhd": "⊴", "models": "⊨", "bot": "⊥",
     "lbrack": "[", "rbrack": "]", "checkmark": "✓", "Re": "Re", "Im": "Im", "quad": "  ", "qquad": "  ",
-    " ": " ", ",": " ", ";": " ", ":": " ", ">": " ", "thinspace": " ", "medspace": " ", "hfill": " ", "newline": "\n", "!": "",
+    " ": " ", ",": " ", ";": " ", ":": " ", ">": " ", "thinspace": " ", "medspace": " ", "hfill": " ",
+    "newline": "\n", "!": "",
     **{name: name for name in "sec csc cot det dim ker hom deg gcd lcm arg rank tr sgn Pr".split()},
     **dict.fromkeys("left right middle limits nolimits displaystyle textstyle scriptstyle nonumber hline allowbreak noindent".split(), ""),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.models.chat import END_THINK, THINK, parted
-from magpie_hf.report.showing.finding import Shown
+from magpie_hf.report.finding import Shown
 from magpie_hf.report.showing.formulas import in_unicode
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import ANY_WIDTH, GAP, harmless

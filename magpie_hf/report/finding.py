@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from magpie_hf.errors import BadInput
-from magpie_hf.report.showing.samples import Sampled, length
+from magpie_hf.report.samples import Sampled, length
 from magpie_hf.store.records import RUN, UNREADABLE, record_of, unreadable
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Finished:
         if kind == "samples":
             return self.samples[domain].files()
         if kind == "dropped":
-            return sorted((self.folder / RUN / "dropped" / domain).glob("*.parquet"))
+            return dropped_files(self.folder).get(domain, [])
         return (
             _sides(self.folder / f"{domain}_rl", "")
             if kind == "rl"
@@ -143,6 +143,14 @@ def finished(folder: Path) -> Finished:
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
     return Finished(folder, samples, bool(record.get("finished")))
+
+
+def dropped_files(folder: Path) -> dict[str, list[Path]]:
+    """The parquet files of the samples that a build dropped, by domain."""
+    files: dict[str, list[Path]] = {}
+    for file in sorted((folder / RUN / "dropped").glob("*/*.parquet")):
+        files.setdefault(file.parent.name, []).append(file)
+    return files
 
 
 def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:
