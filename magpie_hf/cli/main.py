@@ -26,7 +26,7 @@ def parser() -> Parser:
     """The command line of `magpie-hf`."""
     language: dict[str, Any] = {
         "choices": LANGUAGES,
-        "help": "language of what is said here (default: the locale's)",
+        "help": "language of help and messages (default: the locale's)",
     }
     top = Parser(
         prog="magpie-hf",
@@ -34,7 +34,7 @@ def parser() -> Parser:
     )
     top.add_argument("--lang", **language)
     commands = top.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=Parser, help="without one, a menu asks"
+        dest="command", metavar="COMMAND", parser_class=Parser, help="without a command, a menu asks"
     )
     for command in COMMANDS:
         command.add(commands)
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
         if error.errno in (errno.EACCES, errno.EPERM):
             return _complain(
-                BadInput(f"{where}; give the right to read and write there, or choose another folder"),
+                BadInput(f"{where}; allow reading and writing there, or choose another folder"),
                 BAD_INPUT,
             )
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):

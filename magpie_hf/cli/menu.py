@@ -42,12 +42,11 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise BadInput(
-            "this is no terminal, so the menu cannot ask; give a command, such as build --model 1 (magpie-hf"
-            " --help)"
+            "the menu needs a terminal; give a command, such as build --model 1 (magpie-hf --help)"
         )
     encodable(sys.stdin)
     try:
-        _say(tr("A dataset in four answers. Enter takes what stands in brackets; q leaves."))
+        _say(tr("A dataset in four answers. Enter takes the value in brackets; q quits."))
         arguments = _arguments()
         _say("")
         for line in preview(parse(arguments)).lines:
@@ -59,7 +58,7 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
         return None
     except Left:
         return None
-    _say(tr("The same without the menu:"))
+    _say(tr("The same build without the menu:"))
     print(f"magpie-hf {shlex.join(arguments)}\n", flush=True)  # in one piece, to be copied
     return arguments
 
@@ -67,18 +66,18 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
 def _arguments() -> list[str]:
     """The four questions."""
     models = [_told(model) for model in KNOWN_MODELS.values()]
-    _list(tr("Who writes the problems?"), models, tr("or a Hub repository (owner/name), or a folder"))
+    _list(tr("Which model writes the problems?"), models, tr("or a Hub repository (owner/name), or a folder"))
     model = _answer(tr("model"), "1", _model)
 
     sizes = [(scale, sum(scaled(domain, scale).count for domain in DOMAINS.values())) for scale in SCALES]
     _list(
-        tr("How many of them?"),
+        tr("How many problems?"),
         [],
         *(tr("{scale}: {count:,} in all six domains", scale=scale, count=count) for scale, count in sizes),
     )
     scale = _answer(tr("scale"), "1.0", _scale)
 
-    _list(tr("Of which domains?"), [tr("all six"), tr("one"), tr("several")])
+    _list(tr("In which domains?"), [tr("all six"), tr("one"), tr("several")])
     mode = _answer(tr("mode"), "1", _mode)
     arguments = ["build", "--model", model, "--scale", scale]
     if mode == "1":
@@ -96,7 +95,7 @@ def _arguments() -> list[str]:
     return [
         *arguments,
         "--domains",
-        _answer(tr("domains, with commas between"), "1,2", lambda text: _domains(text, len(DOMAINS))),
+        _answer(tr("domains, separated by commas"), "1,2", lambda text: _domains(text, len(DOMAINS))),
     ]
 
 

@@ -161,7 +161,7 @@ def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:
     for name in names:
         if name not in build.domains:
             near = get_close_matches(name, build.domains, 1)
-            others = f"choose from {', '.join(build.domains)}" if build.domains else "it has none yet"
+            others = f"choose from {', '.join(build.domains)}" if build.domains else "it has no domain yet"
             hint = f"did you mean {near[0]}?" if near else others
             raise BadInput(f"{name!r} is not a domain of the build in {build.folder}; {hint}")
     return names
@@ -173,8 +173,8 @@ def nothing(build: Finished, kind: Kind, domains: Sequence[str]) -> BadInput:
     there = ", ".join(f"{other} ({count:,})" for other, count in counts.items() if count) or "nothing yet"
     kinds = kind if tuple(domains) == build.domains else f"{kind} ({', '.join(domains)})"
     if build.is_finished:
-        return BadInput(f"{build.folder} has no rows in {kinds}; there is: {there}")
-    return BadInput(f"{build.folder} is not finished, and has no rows in {kinds}; there is: {there}")
+        return BadInput(f"{build.folder} has no rows in {kinds}; it has {there}")
+    return BadInput(f"{build.folder} is not finished and has no rows in {kinds}; it has {there}")
 
 
 def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:

@@ -35,7 +35,7 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
         "policy": _policy(style, script, katex),
         "title": html.escape(title.encode("utf-8", "replace").decode()),
         "noscript": html.escape(
-            tr("This page needs JavaScript, which it brings along: it asks nobody for anything.")
+            tr("This page needs JavaScript. It holds all its scripts itself and makes no network requests.")
         ),
         "style": style,
         "data": "".join(first),

@@ -77,14 +77,20 @@ def _notes(source: Source, room: Room) -> list[str]:
             for one in source.state.selection
         )
         done = tr(
-            "Only what went through every stage is told of here. Accepted of wanted (sampled): {counts}.",
+            (
+                "This page shows only rows that went through every stage. Accepted of wanted "
+                "(sampled): {counts}."
+            ),
             counts=", ".join(short),
         )
         notes.append(done)
     if room.cut:
         cut = tr(
-            "{cut} of {all} texts are shown without their middle, to keep this file small. They are whole in"
-            " the parquet files and in magpie-hf show {folder} --id ID; --max-megabytes makes a larger file.",
+            (
+                "{cut} of {all} texts are shown without their middle, to keep this file small. They "
+                "are whole in the parquet files and in magpie-hf show {folder} --id ID; a larger "
+                "--max-megabytes keeps more of them."
+            ),
             cut=f"{room.cut:,}",
             all=f"{room.texts:,}",
             folder=source.folder,
@@ -121,7 +127,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         *(
             [
                 _table(
-                    tr("Benchmarks that were looked for"),
+                    tr("Benchmarks checked for"),
                     (tr("Benchmark"), tr("Revision"), tr("Rows")),
                     benchmarks,
                 )

@@ -59,8 +59,8 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
         if options.endpoint and getattr(options, name)
     ]:
         raise BadInput(
-            f"--{given[0].replace('_', '-')} says how engines here are laid out, and --endpoint that none"
-            " runs here; give one"
+            f"--{given[0].replace('_', '-')} is for engines on this machine, and --endpoint uses "
+            "servers instead; give one of them"
         )
 
 
@@ -110,20 +110,18 @@ def cluster_of(options: argparse.Namespace) -> RayCluster | None:
     """The cluster that the options name; None where they name none. Raises BadInput for bounds that are none."""
     if not options.ray:
         if options.ray_workers:
-            raise BadInput(
-                f"--ray-workers is {options.ray_workers}, and --ray names no cluster; give it, too"
-            )
+            raise BadInput(f"--ray-workers is {options.ray_workers} and --ray is missing; give --ray, too")
         return None
     if given := [name for name in ("endpoint", "data_parallel_size") if getattr(options, name)]:
         raise BadInput(
-            f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} says nothing; leave one of"
-            " them out"
+            f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} has no effect; "
+            "leave out one of them"
         )
     from magpie_hf.run.ray.cluster import RayCluster
 
     least, colon, most = (options.ray_workers or "1:1").partition(":")
     if not (colon and least.isdecimal() and most.isdecimal()):
-        raise BadInput(f"--ray-workers is {options.ray_workers!r}; give the least and the most, as in 1:4")
+        raise BadInput(f"--ray-workers is {options.ray_workers!r}; give the fewest and the most, as in 1:4")
     return RayCluster(options.ray, (int(least), int(most)) if options.ray_workers else None)
 
 
@@ -257,7 +255,8 @@ def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
     wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
     if options.require_decontamination and not wanted:
         raise BadInput(
-            "--require-decontamination is given and no benchmark; name some with --decontaminate, such as all"
+            "--require-decontamination is given without a benchmark; name some with "
+            "--decontaminate, such as all"
         )
     return list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
 
@@ -278,8 +277,8 @@ def _benchmarks(
     if missing and options.require_decontamination:
         reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
         raise BadInput(
-            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave"
-            " them out"
+            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); fix that or "
+            "leave them out"
         )
     for one in missing:
         say(tr("benchmark {name}: not checked, {reason}", name=one.name, reason=one.reason))

@@ -30,10 +30,10 @@ VIEWS = ("auto", "live", "plain", "json", "quiet")
 
 def add_watching(command: argparse.ArgumentParser) -> None:
     """Add the options that say what is shown."""
-    shown = command.add_argument_group("what is shown meanwhile")
+    shown = command.add_argument_group("progress display")
     how = (
-        "live (a picture on a terminal), plain (lines), json (events, an object a line), quiet (errors and"
-        " the last line), or auto"
+        "live (a table on a terminal), plain (lines), json (one event per line), quiet "
+        "(errors and the last line), or auto"
     )
     shown.add_argument(
         "--progress", choices=VIEWS, default="auto", help=f"{how}: live on a terminal, else plain (default)"

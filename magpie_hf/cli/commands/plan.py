@@ -34,34 +34,35 @@ def add(commands: Any) -> None:
     """Add the command to the command line."""
     plan = commands.add_parser(
         "plan",
-        help="what a build will take",
+        help="estimate what a build will take",
         description=(
-            "What a build will take: rows, requests, tokens, disk, memory, hours, cost and licences, and what"
-            " is done already. Takes the options of build. Loads and downloads nothing, but with --measure."
-            " With --out alone: a plan and what came of it."
+            "Estimate what a build will take: rows, requests, tokens, disk, memory, hours, cost "
+            "and licences, and what is done already. Takes the options of build. Loads and "
+            "downloads no model, except with --measure. With --out alone: compare a build's plan "
+            "with its outcome."
         ),
     )
     build.add_options(plan, needs_model=False)
     own = plan.add_argument_group("the plan")
     whole, decimal = number(int), number(float)
     measuring = (
-        f"build N problems a domain (default: {MEASURED}) in --out and measure that; the build goes on from"
-        " there, so nothing is wasted"
+        f"measure instead of estimating: build N problems per domain (default: {MEASURED}) in "
+        "--out, from which the build resumes"
     )
     own.add_argument("--measure", nargs="?", type=whole, const=MEASURED, metavar="N", help=measuring)
     own.add_argument(
         "--gpu",
-        help='plan for this GPU, such as "H100 80 GB" (default: those here, else several common ones)',
+        help='GPU to plan for, such as "H100 80 GB" (default: those of this machine, else several common ones)',
     )
     own.add_argument(
         "--gpus",
         type=whole,
-        help="how many of them (default: those here, or as few as give a comfortable cache)",
+        help="number of GPUs (default: those of this machine, or as few as leave a comfortable KV cache)",
     )
     own.add_argument(
-        "--price", type=decimal, help="US dollars an hour and GPU (default: a range of what clouds ask)"
+        "--price", type=decimal, help="US dollars per GPU hour (default: a range of cloud prices)"
     )
-    own.add_argument("--json", action="store_true", help="print one JSON object in place of tables")
+    own.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     plan.set_defaults(run=run)
 
 
@@ -94,8 +95,8 @@ def _outcome(options: argparse.Namespace) -> int:
     """A plan of a folder's build and what came of it."""
     if options.out is None:
         raise BadInput(
-            "neither --model nor --out is given; give --model to plan a build, or --out to see what came of"
-            " one's plan"
+            "neither --model nor --out is given; give --model to plan a build, or --out to "
+            "compare a plan with its outcome"
         )
     from magpie_hf.planning.outcome import outcome_of
 
@@ -112,20 +113,19 @@ def _outcome(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     """Raises BadInput for the plan's own options where they say nothing, or contradict each other."""
     if options.measure is not None and options.measure < 1:
-        raise BadInput(f"--measure is {options.measure}; give at least 1 problem a domain")
+        raise BadInput(f"--measure is {options.measure}; give at least 1 problem per domain")
     if options.measure is not None and options.push is not None:
         raise BadInput("--measure measures a small build, and --push would publish it; leave out one of them")
     if options.measure is not None and options.ray:
         raise BadInput(
-            "--measure measures engines of this machine or of --endpoint, and --ray names a cluster; leave"
-            " out one of them"
+            "--measure works on this machine or with --endpoint, not with --ray; leave out one of them"
         )
     if options.price is not None and not 0 <= options.price < float("inf"):
-        raise BadInput(f"--price is {options.price:g}; give US dollars an hour and GPU, such as 2.5")
+        raise BadInput(f"--price is {options.price:g}; give US dollars per GPU hour, such as 2.5")
     if options.gpus is not None and options.gpus < 1:
         raise BadInput(f"--gpus is {options.gpus}; give at least 1")
     if options.gpus is not None and options.gpu is None:
-        raise BadInput(f"--gpus is {options.gpus}, and --gpu does not say which; give it, too")
+        raise BadInput(f"--gpus is {options.gpus} and --gpu is missing; give --gpu, too")
 
 
 def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: float) -> None:
@@ -136,12 +136,12 @@ def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: floa
     say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     said, kept = said_of(options, outline), read_measured(out)
     if kept is not None and _holds(kept, said, options.measure, outline):
-        say(tr("the measurement of {date} in {out} measured this already", date=kept.date, out=out))
+        say(tr("{out} already holds this measurement, of {date}", date=kept.date, out=out))
         return
     if (begun := _begun(out)) > options.measure:
         raise BadInput(
-            f"{out} holds a build of {begun:,} problems a domain, which a measurement of {options.measure}"
-            " would cut; leave out --measure, or choose another --out"
+            f"{out} holds a build of {begun:,} problems per domain, which a measurement of "
+            f"{options.measure} would shrink; leave out --measure, or choose another --out"
         )
     check_devices(options, outline.sources.values())
 

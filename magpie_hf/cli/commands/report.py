@@ -20,22 +20,19 @@ DEFAULT = 100  # megabytes; report/write.py says why
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     what = (
-        "Write a build as one HTML file that needs no network: its numbers and charts, and all its rows, to"
-        " be searched and read. Works while it runs."
+        "Write a build as one HTML file that needs no network: its numbers and charts, and "
+        "all its rows, to search and read. Works while the build runs, too."
     )
-    report = commands.add_parser("report", help="write a page for looking at a build", description=what)
+    report = commands.add_parser("report", help="write a build as an HTML page", description=what)
     report.add_argument("folder", help="the --out folder of the build")
     report.add_argument(
-        "--out", metavar="FILE", help="the file to write (default: report.html in the folder)"
+        "--out", metavar="FILE", help="file to write (default: report.html in the build's folder)"
     )
     report.add_argument(
         "--max-megabytes",
         type=number(float),
         default=float(DEFAULT),
-        help=(
-            "size of the file at most; long texts lose their middle where they do not fit (default:"
-            " %(default)g)"
-        ),
+        help="largest size of the file; long texts lose their middle if they do not fit (default: %(default)g)",
     )
     report.set_defaults(run=run)
 
@@ -61,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
         cut, texts = f"{made.cut:,}", f"{made.texts:,}"
         print(
             tr(
-                "{cut} of {texts} texts are shown without their middle; --max-megabytes makes room for more",
+                (
+                    "{cut} of {texts} texts are shown without their middle; a larger --max-megabytes "
+                    "keeps more of them"
+                ),
                 cut=cut,
                 texts=texts,
             )

@@ -27,21 +27,23 @@ def add(commands: Any) -> None:
     )
     show = commands.add_parser("show", help="print rows of a build", description=what)
     show.add_argument("folder", help="the --out folder of the build")
-    show.add_argument("--domain", help="comma-separated (default: all, in turn)")
+    show.add_argument("--domain", help="comma-separated domains (default: all, in turn)")
     show.add_argument("-n", type=number(int), default=3, metavar="N", help="how many rows (default: 3)")
     splits = (
-        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples with their"
-        " reasons), or samples (as they come)"
+        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples "
+        "with their reasons), or samples (as sampled)"
     )
     show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
     show.add_argument("--id", help="the row with this id")
-    show.add_argument("--random", action="store_true", help="rows at random, not the first ones")
-    show.add_argument("--seed", type=number(int), help="at random, and the same ones for the same seed")
+    show.add_argument("--random", action="store_true", help="random rows instead of the first ones")
+    show.add_argument("--seed", type=number(int), help="random rows, the same ones for the same seed")
     show.add_argument(
-        "--thinking", action="store_true", help="show what the model thought, too (default: its length)"
+        "--thinking", action="store_true", help="also show the model's thinking (default: only its length)"
     )
-    show.add_argument("--raw", action="store_true", help="show LaTeX as it stands")
-    show.add_argument("--json", action="store_true", help="print one JSON object a row, in one line of ASCII")
+    show.add_argument("--raw", action="store_true", help="show LaTeX source instead of Unicode")
+    show.add_argument(
+        "--json", action="store_true", help="print one JSON object per row, in one line of ASCII"
+    )
     show.set_defaults(run=run)
 
 
@@ -52,7 +54,9 @@ def run(options: argparse.Namespace) -> int:
     build = finished(Path(options.folder).expanduser())
     rows = _rows(options, build)
     if not build.is_finished and options.split != "samples":
-        said = tr("{folder} is not finished; these rows are of what it last came to", folder=options.folder)
+        said = tr(
+            "{folder} is not finished; these rows are of its last finished state", folder=options.folder
+        )
         print(f"magpie-hf: {said}", file=sys.stderr)
     if options.json:
         for shown in rows:
@@ -97,7 +101,7 @@ def _place_of(options: argparse.Namespace, build: Finished) -> Place:
         remedy = (
             f"it is in {', '.join(elsewhere)}: choose one with --split"
             if elsewhere
-            else "leave --id out to see some with their ids"
+            else "leave out --id to see rows with their ids"
         )
         raise BadInput(f"no row in {options.split} has the id {options.id!r}; {remedy}")
     return place

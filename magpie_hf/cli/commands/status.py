@@ -19,7 +19,9 @@ from magpie_hf.text.terminal import console, is_terminal, print_table
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     state = commands.add_parser(
-        "status", help="how far a build is", description="How far a build is; works while it runs."
+        "status",
+        help="show the progress of a build",
+        description="Show the progress of a build, also while it runs.",
     )
     state.add_argument("folder", help="the --out folder of the build")
     state.add_argument("--json", action="store_true", help="print one JSON object")

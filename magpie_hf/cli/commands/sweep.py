@@ -22,20 +22,25 @@ from magpie_hf.run.stopping import stopping_at_once
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     whole = number(int)
-    what = "Sample a few problems in several ways, and say which way yields most. Writes nothing to the disk."
-    sweep = commands.add_parser("sweep", help="which sampling yields most problems", description=what)
+    what = (
+        "Sample a few problems with several sampling settings, and report which yields most "
+        "usable ones. Writes nothing to the disk."
+    )
+    sweep = commands.add_parser(
+        "sweep", help="compare sampling settings: which yields most problems", description=what
+    )
     sweep.add_argument(
         "model",
         metavar="MODEL",
-        help="who writes the problems: a number, a Hub repository or a folder, as in build",
+        help="model that writes the problems: a number, a Hub repository or a folder, as in build",
     )
     sweep.add_argument(
-        "--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)"
+        "--domains", default=",".join(DOMAINS), help="comma-separated domains (default: all six: %(default)s)"
     )
     sweep.add_argument(
         "--settings",
         default=",".join(DEFAULT_SETTINGS),
-        help=f"comma-separated; {HOW_TO_NAME} (default: %(default)s)",
+        help=f"comma-separated settings; {HOW_TO_NAME} (default: %(default)s)",
     )
     sweep.add_argument(
         "--samples", type=whole, default=32, help="problems sampled per domain and setting (default: 32)"
@@ -48,12 +53,15 @@ def add(commands: Any) -> None:
     sweep.add_argument(
         "--max-model-len",
         type=whole,
-        help="bound of prompt and completion together (default: the model's own)",
+        help="most tokens of prompt and completion together (default: the model's own limit)",
     )
     sweep.add_argument(
-        "--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)"
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="precision of the models (default: auto, each model's own)",
     )
-    sweep.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
+    sweep.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     add_engine(sweep.add_argument_group("where and how fast"))
     sweep.set_defaults(run=run)
 

@@ -45,7 +45,8 @@ def check_push(options: argparse.Namespace) -> None:
         name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"
     ]:
         raise BadInput(
-            f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too"
+            f"--{given[0].replace('_', '-')} is an option of publishing and --push is missing; "
+            "give --push, too"
         )
 
 
@@ -65,8 +66,7 @@ def interrupted_at_once() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         said = tr(
-            "stopped; what was published before is still there, or the new version whole. Run the command"
-            " again"
+            "stopped; the Hub holds either the previous version or the whole new one. Run the command again"
         )
         print(f"\nmagpie-hf: {said}", file=sys.stderr, flush=True)
         os._exit(INTERRUPTED)

@@ -150,7 +150,7 @@ def _candidate(number: int, one: Row, place: str | None) -> Part:
     marks += [tr("{tokens} tokens", tokens=_count(one["num_tokens"]))]
     marks += [tr("answer {answer}", answer=one["answer"])] if one["answer"] is not None else []
     marks += (
-        [tr("of the majority") if one["in_majority"] else tr("not of the majority")]
+        [tr("in the majority") if one["in_majority"] else tr("not in the majority")]
         if one["in_majority"] is not None
         else []
     )
@@ -167,12 +167,12 @@ def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
 def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
     facts = [tr("dropped: {reason}", reason=row["reason"])]
     facts += [
-        tr("it repeats: {what}", what=what)
+        tr("duplicate of: {what}", what=what)
         for what in (row["near_duplicate"], row["contaminated_by"])
         if what
     ]
     facts += (
-        [tr("ended by: {reason}", reason=row["raw_finish_reason"])]
+        [tr("finish reason: {reason}", reason=row["raw_finish_reason"])]
         if row["raw_finish_reason"] != "stop"
         else []
     )
@@ -217,7 +217,7 @@ def _final(answer: str | None, row: Row) -> list[str]:
         return [tr("final answer: {answer}", answer=answer)]
     return [
         (
-            tr("final answer: none is asked for (a proof)")
+            tr("final answer: none (a proof)")
             if row["answer_kind"] == "proof"
             else tr("final answer: none was found")
         )
@@ -227,7 +227,7 @@ def _final(answer: str | None, row: Row) -> list[str]:
 def _majority_share(row: Row) -> list[str]:
     share, votes, answer = row["majority_share"], row["answer_votes"], row.get("majority_answer")
     if share is None:
-        return [tr("majority share: fewer than two candidates vote")]
+        return [tr("majority share: none (fewer than two candidates have an answer)")]
     if answer is None:
         return [tr("majority share: {share} of {votes} votes", share=f"{share:.0%}", votes=votes)]
     return [
