@@ -1,11 +1,12 @@
-"""Duplicates and benchmark problems among 44,000 constructed problems: found, missed, wrong. Run:
-duplicates.py [PROBLEMS].
+"""Measures how near-duplicates and benchmark problems are found among 44,000 constructed problems.
 
-The problems are made from a seed. One in ten says an earlier one again in another way (typesetting, names of
-variables, order of the sentences, words that ask), one in ten is an earlier one with one number changed, one
-in fifty repeats one of 5,000 rows of a constructed benchmark (as it is, in other typesetting, with a sentence
-before it, with a number changed), and as many only begin like one. Prints seconds, the memory that each step
-adds, and what came out. No embeddings are used: what is missed here is what they are for.
+Usage: duplicates.py [PROBLEMS] (default 44000)
+
+The problems are made from a seed. One in ten repeats an earlier one in other words (typesetting, names of
+variables, order of the sentences, verbs), one in ten is an earlier one with one number changed, one in fifty
+repeats one of 5,000 rows of a constructed benchmark (unchanged, in other typesetting, with a sentence before
+it, or with a number changed), and as many only begin like one. Prints seconds, the memory that each step
+adds, and how many were found, missed and wrong. It uses no embeddings, which are for what is missed here.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ What is the probability that the total exceeds #3 at the end?""".splitlines()
 
 @dataclass(frozen=True)
 class Content:
-    """What a problem says: its template, its numbers and its choices."""
+    """The meaning of a problem: its template, its numbers and its choices."""
 
     template: str
     numbers: tuple[int, ...]
@@ -142,7 +143,7 @@ def changed(one: Content, dice: random.Random) -> Content:
 
 
 def said(one: Content, dice: random.Random, plain: bool = False) -> str:
-    """One of the ways to say it; `plain` is the first of them."""
+    """The content in one of many wordings; with `plain`, in the first of them."""
     text, choices = one.template, iter(one.choices)
     text = CHOICE.sub(lambda _: next(choices), text)
     text = re.sub(r"#(\d)", lambda m: str(one.numbers[int(m[1]) - 1]), text)
@@ -172,7 +173,7 @@ def story(dice: random.Random) -> str:
 
 
 def repeated(row: str, dice: random.Random) -> tuple[str, str]:
-    """A row of the benchmark said again, and how."""
+    """A changed row of the benchmark, and the kind of change."""
     way = dice.choice(("as it is", "typesetting", "framed", "number"))
     if way == "typesetting":
         return typeset(row, dice), way
@@ -184,7 +185,7 @@ def repeated(row: str, dice: random.Random) -> tuple[str, str]:
 
 
 def problems_of(count: int, rows: list[str], dice: random.Random) -> list[tuple[str, Any, str]]:
-    """Problems as (text, what it says, how it was made); what is said twice is equal."""
+    """Problems as (text, content, how it was made); equal contents are near-duplicates."""
     made: list[tuple[str, Any, str]] = []
     contents: list[Content] = []
     known: set[Content] = set()
@@ -261,7 +262,7 @@ def main(count: int) -> None:
 def fold(
     made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]
 ) -> tuple[dict[str, int], dict[str, float]]:
-    """The selection's fold: what was found, missed and wrong, and how long a find takes, in milliseconds."""
+    """Near-duplicates that were planted, found, missed and wrong, and the milliseconds of a lookup."""
     near_duplicates, first, counts, times = NearDuplicates(), dict[Any, str](), Counter[str](), list[float]()
     rows = (
         {name: values[row] for name, values in batch.items()}

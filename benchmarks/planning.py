@@ -1,9 +1,10 @@
-"""How well a measurement foretells a build, on real vLLM. Run: planning.py MODEL (fifteen minutes on two CPU
-cores).
+"""Measures how well `magpie-hf plan --measure` predicts a build, on real vLLM.
 
-Two builds of different shape: each is measured with a few problems (`magpie-hf plan --measure`), and then
-built to its end in the same folder. Prints the seconds that the build took by those that the plan had
-foreseen, the plan's range, and the same ratio of tokens.
+Usage: planning.py MODEL (fifteen minutes on two CPU cores)
+
+Two builds of different shape are each measured with a few problems, and then built to the end in the same
+folder. Prints the ratio of the seconds that the build took to the planned ones, the plan's range, and the
+same ratio for tokens.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SETTINGS = {
 
 
 def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]:
-    """What was foreseen after a measurement, and what came."""
+    """The plan after a measurement, and the outcome of the build."""
     options = ["--model", model, "--out", str(out), *shlex.split(words), *shlex.split(ALL)]
     command = [sys.executable, "-m", "magpie_hf"]
     said = subprocess.run(

@@ -1,10 +1,11 @@
-"""What the report costs at full size. Run: report.py [PROBLEMS] (default 44000). Needs Chromium; no model, no
-engine.
+"""Measures the cost of the report at full size; needs Chromium, but no model and no engine.
 
-A finished build is written directly, with answers of the length of a reasoning model's (of what the report
-does not read, the message lists, nothing), then reported and opened. Prints seconds of writing the report (by
-the clock, and of processors), its peak memory and megabytes, and in the browser the seconds to the first
-picture, until everything works, to open the last row, and to search all problems and all texts.
+Usage: report.py [PROBLEMS] (default 44000)
+
+Writes the files of a finished build directly, with answers as long as a reasoning model's; message lists,
+which the report does not read, stay empty. Then writes the report and opens it. Prints wall and CPU seconds
+of writing, peak memory and size in megabytes, and the browser's seconds to the first paint, until everything
+works, to open the last row, and to search all problems and all texts.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _FORMULAS = (
 
 
 def prose(dice: random.Random, size: int) -> str:
-    """So many characters of what looks like working through a problem."""
+    """About `size` characters of text that looks like work on a problem."""
     parts, length = [], 0
     while length < size:
         words = " ".join(dice.choices(_WORDS, k=dice.randint(6, 16))).capitalize()
@@ -74,7 +75,7 @@ def prose(dice: random.Random, size: int) -> str:
 
 
 class Maker:
-    """Rows of a build, out of pieces of one long text."""
+    """Makes rows of a build from pieces of one long text."""
 
     def __init__(self) -> None:
         self.dice = random.Random(0)
@@ -142,7 +143,7 @@ class Maker:
         }
 
     def solved(self, row: dict[str, Any], number: int) -> dict[str, Any]:
-        """The row of a problem with its answer, for SFT or as a pair."""
+        """A row of a problem with its answer, for SFT or as a pair."""
         chosen, rejected = row["chosen_index"], row["rejected_index"]
         pair = (
             {}
@@ -186,7 +187,7 @@ class Maker:
 
 
 def build_folder(folder: Path, problems: int) -> None:
-    """Write a finished build of so many problems, over the six domains in the proportion of their counts."""
+    """Write a finished build of so many problems, over six domains in the proportion of their counts."""
     make, whole = Maker(), sum(domain.count for domain in DOMAINS.values())
     counts = {key: problems * domain.count // whole for key, domain in DOMAINS.items()}
     (folder / "run").mkdir(parents=True)
@@ -350,9 +351,7 @@ def _speed() -> Iterator[dict[str, Any]]:
 
 
 def written(folder: Path, file: Path) -> dict[str, float]:
-    """Seconds of the command, by the clock and of processors, and megabytes of its memory at most and of its
-    file.
-    """
+    """Wall and CPU seconds of the command, its peak memory and its file's size in megabytes."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-m", "magpie_hf", "report", str(folder), "--out", str(file)], check=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -374,7 +373,8 @@ def opened(file: Path) -> dict[str, float]:
         seen = page.evaluate(
             """() => {
                 const seconds = (name) => (performance.getEntriesByName(name)[0]?.startTime ?? 0) / 1000;
-                return {interactive: seconds("interactive"), first_picture: seconds("first-contentful-paint")};
+                const paint = seconds("first-contentful-paint");
+                return {interactive: seconds("interactive"), first_picture: paint};
             }"""
         )
         page.wait_for_load_state("load")

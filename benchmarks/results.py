@@ -1,5 +1,6 @@
-"""What the benchmarks measured last (results.json), and the README's table of it. Run: results.py, which
-prints the table.
+"""The last results of the benchmarks (results.json), and the README's table of them.
+
+Usage: results.py, which prints the table
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ FILE = Path(__file__).with_name("results.json")
 
 
 def record(name: str, values: dict[str, Any]) -> None:
-    """Keep a benchmark's values in place of those that it measured before."""
+    """Keep a benchmark's values in place of its earlier ones."""
     kept = json.loads(FILE.read_text()) if FILE.exists() else {}
     FILE.write_text(json.dumps(dict(sorted({**kept, name: values}.items())), indent=2) + "\n")
 

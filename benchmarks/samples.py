@@ -1,4 +1,7 @@
-"""Problems, and samples that are none, made from a number: distinct numbers make texts that share few words."""
+"""Problems, and samples that are no problems, made from a number.
+
+Not here: what uses them. Distinct numbers give texts that share few words.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,6 @@ def junk(number: int) -> str:
 
 
 def labels(domain: str, **values: str) -> str:
-    """What a tagger says of a problem in a domain."""
+    """The labels that a tagger gives to a problem, as JSON."""
     good = {"quality": "good", "difficulty": "hard", "solvability": "solvable", "category": "computation"}
     return json.dumps({"domain": domain, **good, **values})

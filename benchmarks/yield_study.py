@@ -1,9 +1,10 @@
-"""Which sampling setting yields most problems, on a real model. Run: yield_study.py MODEL [SAMPLES] (default
-48).
+"""Measures which sampling setting yields most usable problems, on a real model.
 
-The sweep of `magpie-hf sweep` over all its settings and three domains, of the lowest, a middle and the
-highest temperature, at most 192 tokens a sample. Prints its report and the table of the README; without
-arguments, the table of the last run.
+Usage: yield_study.py MODEL [SAMPLES] (default 48)
+
+Runs the sweep of `magpie-hf sweep` over all its settings and three domains, those of the lowest, a middle and
+the highest temperature, with at most 192 tokens per sample. Prints its report and the table of the README;
+without arguments, only the table of the last run.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def measured(model: str, samples: int) -> Sweep:
 
 
 def kept(found: Sweep) -> dict[str, Any]:
-    """What is kept of a sweep: its numbers, without texts."""
+    """The kept numbers of a sweep, without texts."""
     facts = found.facts()
     names = (
         "samples",
@@ -62,7 +63,7 @@ def kept(found: Sweep) -> dict[str, Any]:
 
 
 def table(study: dict[str, Any]) -> str:
-    """The study as a table in Markdown, with a line on how it was made."""
+    """The study as a Markdown table, with a line on how it was made."""
     return "\n".join(_lines(study))
 
 

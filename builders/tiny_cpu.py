@@ -1,5 +1,6 @@
-"""The whole job in a few minutes on two CPU cores, all six domains with a small model; `make demo` runs it:
-tiny_cpu.py MODEL [FOLDER].
+"""The whole job in a few minutes on two CPU cores: six domains with a small model, as `make demo` runs it.
+
+Usage: tiny_cpu.py MODEL [FOLDER]
 """
 
 import sys

@@ -1,4 +1,7 @@
-"""magpie-hf: the command line, thin over the public functions. Nothing heavy is imported before it is needed."""
+"""The command line `magpie-hf`: reads the arguments, runs a command, and turns errors into exit codes.
+
+Not here: what the commands do. Nothing heavy is imported before a command needs it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from magpie_hf.cli import menu
-from magpie_hf.cli.commands import build, plan, publish, report, show, status
-from magpie_hf.cli.commands import sweep as sweep
+from magpie_hf.cli.commands import build, plan, publish, report, show, status, sweep
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
-from magpie_hf.cli.commands.parser import Parser, translate
+from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
@@ -32,6 +34,7 @@ def parser() -> Parser:
         prog="magpie-hf",
         description="Builds synthetic mathematics datasets from an open aligned model (Magpie).",
     )
+    top.add_argument("--version", action=Version, help="show the version and exit")
     top.add_argument("--lang", **language)
     commands = top.add_subparsers(
         dest="command", metavar="COMMAND", parser_class=Parser, help="without a command, a menu asks"
@@ -45,8 +48,9 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130
-    interrupted).
+    """Run a command and return its exit code.
+
+    0: done, 1: failed, 2: bad input, 3: done but a split of a domain is empty, 130: interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     given()

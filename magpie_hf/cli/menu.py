@@ -1,6 +1,6 @@
-"""The menu of `magpie-hf` without arguments: model, scale, mode and domains, asked one by one.
+"""The menu of `magpie-hf` without arguments: asks for model, scale, mode and domains.
 
-Not here: what is built of them.
+Not here: the build that follows.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ T = TypeVar("T")
 
 
 class Left(Exception):
-    """The user wants no build."""
+    """The user quits without a build."""
 
 
 def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
-    """The arguments of a build, asked for on this terminal; None where the user leaves (q, Ctrl-D, or no to
-    the plan).
+    """Ask on this terminal for a build, and return its arguments; None if the user quits (q, Ctrl-D, or n).
 
-    parse: what the arguments come to, for the plan. Raises BadInput where there is no terminal; Ctrl-C is a
-    KeyboardInterrupt.
+    parse: turns the arguments into options, for the preview. Raises BadInput without a terminal, and
+    KeyboardInterrupt on Ctrl-C.
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise BadInput(
@@ -100,7 +99,7 @@ def _arguments() -> list[str]:
 
 
 def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
-    """What `read` makes of an answer; asked again for as long as it raises BadInput, which is the hint."""
+    """The answer as `read` parses it; asks again, with the BadInput of `read` as a hint, until it parses."""
     while True:
         text = input(f"{question} [{default}]: ").strip() or default
         if _plain(text) in LEAVE:
@@ -142,7 +141,7 @@ def _mode(text: str) -> str:
 
 
 def _domains(text: str, most: int) -> str:
-    """The keys of some domains, from numbers or keys."""
+    """The keys of the chosen domains, separated by commas, from numbers or keys."""
     keys = list(DOMAINS)
     words = [word for word in _plain(text).replace("、", ",").replace(" ", ",").split(",") if word]
     chosen = [keys[int(word) - 1] if word in map(str, range(1, len(keys) + 1)) else word for word in words]
@@ -172,7 +171,5 @@ def _say(text: str, later: str = "", first: str = "") -> None:
 
 
 def _plain(text: str) -> str:
-    """In the letters that an English keyboard has: full-width figures and commas are what a Japanese one
-    writes.
-    """
+    """Lower case, with full-width digits and commas, which a Japanese keyboard writes, as ASCII."""
     return unicodedata.normalize("NFKC", text).strip().lower()

@@ -1,6 +1,6 @@
-"""All that a report tells of one row, in blocks of rows.
+"""The details of each row of a report, in blocks of rows.
 
-Not here: what the list shows of it, and its problem.
+Not here: what the list shows of a row, and its problem.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def details(source: Source, room: Room) -> Iterator[bytes]:
 
 
 def weight_of(problems: int, samples: int) -> float:
-    """The weight of rows in a `Room`: a dropped sample's text stands in the list, so next to nothing is left
-    to tell of it.
-    """
+    """The weight of rows in a `Room`: a dropped sample has its text in the list, so few details are left."""
     return problems + samples / 50
 
 
@@ -71,7 +69,7 @@ def _candidate(one: Mapping[str, Any]) -> Row:
 
 
 def _spoken(text: str | None) -> Row:
-    """A whole turn as what was thought in it and the rest."""
+    """A response as its thinking and the rest."""
     if text is None:
         return {}
     thinking, rest = parted(text)

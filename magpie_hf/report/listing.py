@@ -1,6 +1,6 @@
-"""What the list of a report shows of each row, a column at a time, and the problems that it searches.
+"""What the list of a report shows of each row, by column, and the problems that it searches.
 
-Not here: all that a row holds.
+Not here: the details of a row.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ _SAMPLE = ("id", "domain", "reason", "problem", "raw_instruction", "tags")
 
 
 class Listing:
-    """The rows of a build in the order in which all of a report speaks of them: problems first, then dropped
-    samples.
+    """The rows of a build in the order of the report: problems first, then dropped samples.
 
-    index: the columns of the list, compressed; a value that comes again and again is its number there. texts:
-    the problems, in compressed blocks of `TEXTS_A_BLOCK`. size: bytes of both.
+    index: the columns of the list, compressed; a repeated value is stored as its number. texts: the problems,
+    in compressed blocks of `TEXTS_A_BLOCK`. size: bytes of both.
     """
 
     def __init__(self, source: Source) -> None:

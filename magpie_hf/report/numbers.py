@@ -1,6 +1,6 @@
-"""What a report counts and shows: the funnel, reasons and distributions, as the card counts them.
+"""The numbers of a report: funnel, reasons and distributions, as the card counts them.
 
-Not here: how they are rendered.
+Not here: how they are drawn on the page.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Values = Mapping[str, Mapping[str, Sequence[float]]]  # by series, by domain
 
 
 def funnels(contents: Contents) -> list[dict[str, Any]]:
-    """Each domain's numbers from the samples to the pairs, in the order of the recipe."""
+    """The counts of each domain from samples to pairs, in the order of the recipe."""
     targets = {domain["key"]: domain["count"] for domain in contents.provenance["domains"]}
     return [_funnel(domain, targets[domain], contents.tallies[domain]) for domain in contents.domains]
 
@@ -59,9 +59,7 @@ def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
 
 
 def reasons(contents: Contents) -> list[dict[str, Any]]:
-    """Every reason for which something is left out, by the step at which it is, with its count by domain; the
-    most frequent first.
-    """
+    """Every reason for leaving something out, by step, with its count by domain; the most frequent first."""
     numbers = contents.tallies
     steps = {
         "samples": {key: one.funnel.samples.dropped for key, one in numbers.items()},
@@ -86,7 +84,7 @@ def reasons(contents: Contents) -> list[dict[str, Any]]:
 
 
 def charts(contents: Contents) -> list[dict[str, Any]]:
-    """The distributions, those without any value left out."""
+    """The distributions that have any values."""
     seen, lengths = contents.seen, contents.lengths
 
     def tokens(column: str, text: str) -> dict[str, list[float]]:
@@ -146,8 +144,9 @@ def _keys(counted: Iterable[Mapping[str, int]]) -> list[str]:
 def _histogram(
     name: str, values: Values, ratio: bool = False, edges: np.ndarray | None = None
 ) -> dict[str, Any] | None:
-    """Counts between edges and medians, by series and domain ("" for all). ratio: edges grow by a ratio,
-    where the values spread.
+    """Counts between edges, and medians, by series and domain ("" for all).
+
+    ratio: let the bins grow by a constant ratio if the values span a factor of more than 4.
     """
     every = [value for by_domain in values.values() for one in by_domain.values() for value in one]
     if not every:

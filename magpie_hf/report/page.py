@@ -1,6 +1,6 @@
 """The page as one HTML file that needs nothing else: scripts, styles, fonts and data inlined.
 
-Not here: what it says.
+Not here: its contents.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ _FACE = re.compile(r'src:url\(fonts/([\w-]+\.woff2)\) format\("woff2"\)[^}]*')
 
 
 def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable[str]) -> None:
-    """Write the page. first: the blocks of data that its first view needs; later: all others, which a browser
-    may read after it works.
+    """Write the page.
+
+    first: the blocks of data that the first view needs; later: all others, which a browser may read
+    afterwards.
     """
     style = _styles()
     script = (
@@ -52,10 +54,9 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
 
 
 def _policy(style: str, *scripts: str) -> str:
-    """What the page may do: run its own scripts, use its own styles and fonts, and nothing else; above all,
-    load nothing.
+    """The Content-Security-Policy: own scripts, own styles and own fonts; nothing is loaded from anywhere.
 
-    Styles of single elements are allowed, as KaTeX sets some as attributes; nothing else here makes any.
+    Styles of single elements are allowed, since KaTeX sets some as attributes; nothing else sets any.
     """
     allowed = " ".join(_hash(script) for script in scripts)
     return (

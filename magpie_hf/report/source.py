@@ -1,6 +1,6 @@
-"""The rows that a report tells of: those that a build published, or what is finished of it so far.
+"""The rows of a report: those that a build published, or what is finished of it so far.
 
-Not here: what is said of them.
+Not here: what is counted in them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """A build's rows: what is published of them, and the samples that were dropped, by domain. state: how far
-    the build is.
-    """
+    """A build's published rows, and its dropped samples by domain. state: its progress."""
 
     folder: Path
     state: Status
@@ -40,12 +38,11 @@ class Source:
 
 @contextmanager
 def opened(folder: Path, scratch: Path) -> Iterator[Source]:
-    """The rows of the build in `folder`; of one that is not finished, those that went through every stage,
-    written into `scratch`.
+    """The rows of the build in `folder`; of an unfinished build, those that went through every stage.
 
-    No build can begin there meanwhile; one that runs already is left alone, and only what is safe is read.
-    Raises BadInput where there is no build, where another version wrote it, and where there is nothing to see
-    yet.
+    scratch: a folder into which the rows of an unfinished build are written. No build can begin in `folder`
+    meanwhile; one that already runs goes on, and only finished shards of it are read. Raises BadInput if
+    there is no build, if another version wrote it, and if it has no finished row yet.
     """
     status(folder)
     with _kept_still(folder / RUN / LOCK):
@@ -57,7 +54,7 @@ def opened(folder: Path, scratch: Path) -> Iterator[Source]:
 
 
 def accepted(source: Source) -> Iterator[tuple[str, Split]]:
-    """The accepted problems: "train" and those that are held out for tests, as far as there are such."""
+    """The accepted problems of each side, train and test, as far as there are any."""
     found = source.contents.data.get(CANDIDATES_CONFIG, {})
     yield from ((side, found[side]) for side in SIDES if side in found)
 
@@ -65,10 +62,9 @@ def accepted(source: Source) -> Iterator[tuple[str, Split]]:
 def with_solutions(
     source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]
 ) -> Iterator[tuple[Row, Row | None]]:
-    """Problems, each with these columns ("id" first) of its published answer; None where it has none.
+    """Problems, each with the columns ("id" first) of its published answer, or None without one.
 
-    The answers of a domain stand in the order of its problems and lack some, so no more than one of each
-    domain is held.
+    The answers of a domain are in the order of its problems, so one answer of each domain is held at a time.
     """
     data = source.contents.data
     answers = {
@@ -87,7 +83,7 @@ def with_solutions(
 
 
 def _published(folder: Path) -> list[Path]:
-    """The files of a finished build. Raises BadInput where some are gone."""
+    """The files of a finished build. Raises BadInput if one is missing."""
     sums = record_of(folder).get("sums", {})
     files = [folder / path for path in sums if path.count("/") == 1]  # not run/dropped
     if not files or not all(file.is_file() for file in files):
@@ -121,8 +117,9 @@ def _dropped(folder: Path) -> dict[str, ParquetSplit]:
 
 @contextmanager
 def _kept_still(lock: Path) -> Iterator[None]:
-    """Keep builds out of the folder by the lock that they take; where one holds it, or a copy came without
-    it, go on all the same.
+    """Keep builds out of the folder with the lock that they take.
+
+    If a build already holds the lock, or a copied folder has none, go on without it.
     """
     if not lock.is_file():
         yield

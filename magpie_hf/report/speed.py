@@ -1,6 +1,6 @@
-"""Throughput of a build over time, from what its engines wrote down while it ran (run/speed.jsonl).
+"""Throughput of a build over time, from the engines' records of it (run/speed.jsonl).
 
-Not here: writing it.
+Not here: writing them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Event = Mapping[str, Any]
 
 
 def speed(folder: Path) -> dict[str, Any] | None:
-    """The curve of all engines together, and when they were opened and builds began and ended; None where
-    nothing was written down.
+    """The throughput of all engines together, with marks of starts and ends; None without records.
 
-    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks:
-    by second. Raises KeyError, TypeError or ValueError for what a build does not write.
+    seconds: the length of the whole, without pauses. tokens: tokens per second in equal pieces of that
+    length. marks: starts of engines, and starts and ends of builds, each with its second. Raises KeyError,
+    TypeError or ValueError for records that no build writes.
     """
     events = sorted(read(folder), key=lambda event: float(event["at"]))
     intervals = [event for event in events if event["event"] == "interval" and event["seconds"] > 0]
@@ -83,7 +83,7 @@ class _Clock:
 
 
 def _spread(made: np.ndarray, begin: float, end: float, amount: float) -> None:
-    """Add an amount evenly between two places of the pieces."""
+    """Add an amount evenly to the pieces between two places."""
     first, last = int(begin), min(int(np.ceil(end)), len(made))
     for piece in range(min(first, len(made) - 1), max(last, first + 1)):
         if piece < len(made):

@@ -1,4 +1,4 @@
-"""What the page says of a build as a whole, as plain values.
+"""The page's data about a build as a whole, as plain values.
 
 Not here: its rows, and how a browser shows it.
 """
@@ -22,7 +22,7 @@ _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty"
 
 
 def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[str, Any]:
-    """Words and numbers of the page. blocks: how many there are of rows with all their texts."""
+    """Words and numbers of the page. blocks: the number of blocks with the rows' details."""
     contents = source.contents
     provenance = contents.provenance
     japanese = in_use() == "ja"
@@ -100,7 +100,7 @@ def _notes(source: Source, room: Room) -> list[str]:
 
 
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Tables of how the rows were made."""
+    """Tables of how the rows were made: models, sampling, settings, benchmarks and versions."""
     models = [
         (one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in provenance["models"]
     ]

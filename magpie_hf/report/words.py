@@ -1,6 +1,6 @@
-"""The words of the page, by the keys that its scripts use, in the language in use.
+"""The words of the page in the language in use, by the keys that its scripts use.
 
-Not here: what is counted, and models' texts.
+Not here: counts, and texts of models.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from magpie_hf.text.language import tr
 
 
 def words() -> dict[str, str]:
-    """Every word of the page. {fields} are filled in there."""
+    """Every word of the page. The scripts fill in the {fields}."""
     return {**_frame(), **_numbers(), **_list(), **_row(), **_keys()}
 
 

@@ -1,6 +1,6 @@
-"""Text in the columns of a terminal, where a Japanese letter takes two.
+"""Text in the columns of a terminal, where a Japanese character takes two.
 
-Not here: what is said.
+Not here: the texts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BREAKS = re.compile(
 
 
 def width(text: str) -> int:
-    """How many columns a text takes."""
+    """The number of columns that a text takes."""
     return sum(
         2 if unicodedata.east_asian_width(letter) in "WF" else not unicodedata.combining(letter)
         for letter in text
@@ -29,13 +29,14 @@ def width(text: str) -> int:
 
 
 def padded(text: str, columns: int) -> str:
-    """The text with spaces behind it, so that it takes as many columns."""
+    """The text, padded with spaces to so many columns."""
     return text + " " * (columns - width(text))
 
 
 def wrapped(text: str, columns: int, first: str = "", later: str = "") -> list[str]:
-    """The text in lines of at most so many columns, indented by `first` and `later`; a word that is longer
-    has a line of its own.
+    """The text in lines of at most `columns` columns.
+
+    first, later: the indents of the first line and of the others. A longer word gets a line of its own.
     """
     lines, line, free = [], first, True  # free: nothing but the indent stands in the line
     for piece in filter(None, _BREAKS.split(text.strip())):

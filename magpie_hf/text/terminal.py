@@ -1,6 +1,6 @@
-"""The terminal: one console that adapts itself to where its words go, tables on it, and texts made harmless.
+"""The terminal: a console that adapts to its stream, tables on it, and texts made harmless.
 
-Not here: what is said.
+Not here: the texts.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters, and do no ha
 def console(file: TextIO | None = None) -> Console:
     """A rich console on a stream (default: standard output).
 
-    Colours come only on terminals, and not where NO_COLOR is set or TERM is dumb. What is no terminal gets
-    whole lines of any length. Characters that the stream's encoding lacks become question marks. Texts are
-    printed as they are: no markup, no highlighting.
+    Colours are used only on terminals, and not if NO_COLOR is set or TERM is dumb. Other streams get whole
+    lines of any length. Characters that the stream's encoding lacks become question marks. Texts are printed
+    as they are: no markup, no highlighting.
     """
     from rich.console import Console
 
@@ -53,13 +53,14 @@ def console(file: TextIO | None = None) -> Console:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads along. Streams that are closed, or were never there, are none."""
+    """Whether the stream is a terminal. A closed or missing stream is none."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 def given() -> None:
-    """Give a process that was started without stdin, stdout or stderr empty ones: files that it opens would
-    take their numbers.
+    """Open /dev/null for each standard stream that the process was started without.
+
+    Otherwise the next opened file would take its number.
     """
     for name, mode in (
         ("stdin", "r"),
@@ -72,7 +73,7 @@ def given() -> None:
 
 @contextmanager
 def unheard(stream: TextIO) -> Iterator[None]:
-    """Where whoever read a stream has left, go on, and have all that is still written to it go nowhere."""
+    """Go on if the reader of a stream is gone, and discard all further output to it."""
     try:
         yield
     except OSError as error:
@@ -84,17 +85,16 @@ def unheard(stream: TextIO) -> Iterator[None]:
 
 
 def encodable(*streams: TextIO | None) -> None:
-    """Have streams write question marks for what their encoding lacks, and read such for what is none of it,
-    in place of failing.
-    """
+    """Have streams replace characters that their encoding lacks by question marks, instead of failing."""
     for stream in streams:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def harmless(text: str) -> str:
-    """The text with control, direction and line-breaking characters spelled out (\\x1b, \\u202e), but for new
-    lines and tabs.
+    """The text with control, direction and line-breaking characters escaped, except newlines and tabs.
+
+    An escape has the form \\x1b or \\u202e.
     """
     text = text.replace("\r\n", "\n")
     if text.isprintable():
@@ -112,10 +112,9 @@ def _spelled(letter: str) -> str:
 def print_table(
     to: Console, head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()
 ) -> None:
-    """Print rows as a table, whose last column alone is wrapped; where that leaves too little room, print
-    each row as a few lines.
+    """Print rows as a table in which only the last column wraps; on a narrow terminal, as lines per row.
 
-    right: the positions of columns that are aligned to the right.
+    right: the positions of right-aligned columns.
     """
     if _needed(head, rows) <= to.width:
         to.print(_table(head, rows, right))
@@ -142,9 +141,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection
 
 
 def _needed(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Columns of a terminal that hold a table without a word broken: all of its columns whole, and the last
-    one's longest word.
-    """
+    """Columns that hold the table without a broken word: whole columns, and the last one's longest word."""
     from rich.cells import cell_len
 
     *whole, last = zip(head, *rows, strict=True)

@@ -1,4 +1,4 @@
-"""What the words of the command line come to: engines, benchmarks, and the recipe.
+"""What the options of a command describe: engines, benchmarks, and the recipe.
 
 Not here: running it.
 """
@@ -42,7 +42,7 @@ TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tok
 
 
 def check_engine(options: argparse.Namespace, *more: str) -> None:
-    """Raises BadInput where an option that says how an engine runs, or one of `more`, is out of its range."""
+    """Raises BadInput if an engine option, or one of `more`, is out of its range."""
     for name in (*more, "max_num_seqs", "max_model_len", "tensor_parallel_size", "data_parallel_size"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
@@ -65,7 +65,7 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
 
 
 def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
-    """Raises BadInput for rules of which no build comes, before anything is loaded for them."""
+    """Raises BadInput for rules that no build can follow, before anything is loaded."""
     for domain in domains:
         if domain.first_token is not None:
             check_first_token(domain.first_token)
@@ -85,9 +85,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
 
 
 def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
-    """Raises BadInput where this machine cannot run a model that is known, before the Hub is asked for
-    anything.
-    """
+    """Raises BadInput if this machine cannot run a known model, before anything is asked of the Hub."""
     elsewhere = options.endpoint or getattr(options, "ray", None)
     if not elsewhere and any(known(source) for source in sources):
         from magpie_hf.engines.vllm.device import check_device
@@ -102,12 +100,12 @@ def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None
 
 
 def named(domains: Sequence[Domain]) -> str:
-    """What a folder with these domains is called."""
+    """The name of an output folder for these domains."""
     return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
 
 
 def cluster_of(options: argparse.Namespace) -> RayCluster | None:
-    """The cluster that the options name; None where they name none. Raises BadInput for bounds that are none."""
+    """The Ray cluster that the options name, or None. Raises BadInput for wrong bounds of its workers."""
     if not options.ray:
         if options.ray_workers:
             raise BadInput(f"--ray-workers is {options.ray_workers} and --ray is missing; give --ray, too")
@@ -126,9 +124,7 @@ def cluster_of(options: argparse.Namespace) -> RayCluster | None:
 
 
 def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Engine]:
-    """The engines that the options want: on the servers that they name, or here, laid out as they say, or as
-    is chosen and said.
-    """
+    """The engines for these specs: on the servers that the options name, or on this machine or cluster."""
     if options.endpoint:
         from magpie_hf.engines.served.endpoint import Endpoint, share_out
 
@@ -160,8 +156,9 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
 def recipe_of(
     options: argparse.Namespace, domains: tuple[Domain, ...], say: Callable[[str], None] = print
 ) -> Recipe:
-    """The recipe that the options describe; `say` hears of benchmarks that cannot be had. BadInput for a
-    wrong model or benchmark.
+    """The recipe that the options describe.
+
+    say: is told of benchmarks that cannot be loaded. Raises BadInput for a wrong model or benchmark.
     """
     from magpie_hf.problems.heldout import HeldOut
     from magpie_hf.recipe import Recipe
@@ -209,9 +206,9 @@ def _languages(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
-    """The engine of each part in the build; parts that one model has share it.
+    """The engine of each role in the build; roles with the same model share one.
 
-    context: tokens of problem and answer, with what stands around them.
+    context: tokens of problem and answer, with the prompt around them.
     """
     specs: dict[str, Spec] = {}
     for role, name in roles(options).items():
@@ -236,7 +233,7 @@ def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
 
 
 def _acceptance(options: argparse.Namespace) -> Acceptance:
-    """Which samples are good enough, by the options. Raises BadInput for a rule on labels that nobody gives."""
+    """The rules of accepting samples. Raises BadInput for a rule on labels without a tagger."""
     from magpie_hf.selection.selection import Acceptance
 
     given = labelling(options)
@@ -246,8 +243,9 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
 
 
 def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
-    """The benchmarks to look for, each once. Raises BadInput for a name that is none, and where there must be
-    some and are none.
+    """The benchmarks to decontaminate against, each once.
+
+    Raises BadInput for an unknown name, and for --require-decontamination without a benchmark.
     """
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
     if options.decontaminate is not None and not named:
@@ -264,8 +262,9 @@ def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
 def _benchmarks(
     options: argparse.Namespace, say: Callable[[str], None]
 ) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
-    """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had
-    that cannot be.
+    """The benchmarks to decontaminate against, pinned, and those that cannot be loaded.
+
+    Raises BadInput with --require-decontamination if one cannot be loaded.
     """
     from magpie_hf.problems.benchmarks.loading import load_benchmark
     from magpie_hf.run.session import no_progress_bars

@@ -1,6 +1,6 @@
-"""magpie-hf build: from options to datasets.
+"""magpie-hf build: builds datasets from options.
 
-Not here: the pipeline itself.
+Not here: the pipeline itself (building.py).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
     build = commands.add_parser(
         "build",
         help="build datasets",
-        description="Build datasets. Run the command again to resume a build, or with other options to change it.",
+        description="Build datasets. Run it again to resume a build, or with other options to change it.",
     )
     add_options(build)
     add_watching(build)
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
 
 
 def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> None:
-    """Add everything that determines a build, and where it runs."""
+    """Add all options that determine a build, and where it runs."""
     whole, decimal = number(int), number(float)
     models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
 
@@ -70,7 +70,7 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
         "--scorer-reads",
         choices=("answer", "whole"),
         default="answer",
-        help="what the scorer reads: the answer without the thinking, or the whole response (default: answer)",
+        help="what the scorer reads: the answer without thinking, or the whole response (default: answer)",
     )
     what.add_argument(
         "--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)"
@@ -275,7 +275,7 @@ def run(options: argparse.Namespace) -> int:
 def _build(
     options: argparse.Namespace, domains: tuple[Domain, ...], made: Preview, show: Show, began: float
 ) -> int:
-    """The build itself, and what it came to; returns the exit code."""
+    """Run the build and print its result; returns the exit code."""
     show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)

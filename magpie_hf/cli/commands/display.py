@@ -1,5 +1,4 @@
-"""What a command shows while it works: the view that the options name, warnings, and a log for everything
-else.
+"""What a command shows while it works: the view that the options name, warnings, and a log file.
 
 Not here: the views.
 """
@@ -29,7 +28,7 @@ VIEWS = ("auto", "live", "plain", "json", "quiet")
 
 
 def add_watching(command: argparse.ArgumentParser) -> None:
-    """Add the options that say what is shown."""
+    """Add the options of the progress display."""
     shown = command.add_argument_group("progress display")
     how = (
         "live (a table on a terminal), plain (lines), json (one event per line), quiet "
@@ -49,13 +48,13 @@ def add_watching(command: argparse.ArgumentParser) -> None:
 
 
 class Show:
-    """What a build shows, and its log."""
+    """The view of a running build, and its log."""
 
     def __init__(self, view: View, log: Log) -> None:
         self._view, self._log = view, log
 
     def take(self, event: Event) -> None:
-        """Show an event of a build's; its folder, once it is the build's, gets the log."""
+        """Show an event of a build. As soon as the build's folder is known, the log moves there."""
         if isinstance(event, Planned):
             self._keep(Path(event.folder) / "run" / noise.NAME)
         elif isinstance(event, Speed):
@@ -80,19 +79,20 @@ class Show:
         self._view.take(Said(line, "result"))
 
     def error(self, line: str) -> None:
-        """Say what went wrong, and does not end the command."""
+        """Show an error that does not end the command."""
         self._view.take(Said(line, "error"))
 
     def leave(self) -> TextIO:
-        """End the view in the middle; returns the stream for the last words."""
+        """Close the view early; returns the stream for the last words."""
         self._view.close()
         return self._log.err
 
 
 @contextmanager
 def watching(how: str) -> Iterator[Show]:
-    """Show what is going on in the way that `--progress` names. Raises BadInput for a live view where there
-    is no terminal.
+    """Show progress in the way that `--progress` names.
+
+    Raises BadInput for a live view without a terminal.
     """
     with caught() as log, naming(log):
         view = _view(how, log)
@@ -105,7 +105,7 @@ def watching(how: str) -> Iterator[Show]:
 
 @contextmanager
 def naming(log: Log) -> Iterator[None]:
-    """Have an engine's error name the log; one that has no place yet gets one among the temporary files."""
+    """Add the path of the log to an engine's error; a log without a folder is kept in a temporary file."""
     try:
         yield
     except EngineError as error:
@@ -135,7 +135,7 @@ def _view(how: str, log: Log) -> View:
 
 @contextmanager
 def _warnings(tell: Callable[[Event], None]) -> Iterator[None]:
-    """Tell the package's own warnings, which go to the log, too."""
+    """Show the package's own warnings, besides logging them."""
     handlers = _Telling(tell), logging.StreamHandler(sys.stderr)
     for handler in handlers:
         handler.setLevel(logging.WARNING)

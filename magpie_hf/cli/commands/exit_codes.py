@@ -1,3 +1,6 @@
-"""What the commands exit with; 130 and 143 are of those that a signal stopped (`stopping`)."""
+"""The exit codes of the commands.
+
+Not here: 130 and 143, of commands that a signal stopped (run/stopping.py).
+"""
 
 OK, FAILED, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3  # INCOMPLETE: done, but a domain is empty

@@ -122,8 +122,9 @@ SCORERS = {
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
-    """Which model has which part in a build: model, solver, judge or scorer, and tagger and embedder where
-    there are such.
+    """The model of each role: model, solver, judge or scorer, and tagger and embedder if there are any.
+
+    Raises BadInput for a judge beside another scorer.
     """
     solver = options.solver or options.model
     parts = {"model": options.model, "solver": solver}
@@ -144,7 +145,7 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
 
 
 def labelling(options: argparse.Namespace) -> dict[str, Any]:
-    """The rules on labels that are given, by option. Raises BadInput where nobody labels."""
+    """The given rules on labels, by option. Raises BadInput if there is no tagger."""
     names = ("off_topic", "min_quality", "min_difficulty", "unsolvable")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if given and options.tagger == "none":
@@ -156,8 +157,9 @@ def labelling(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
-    """The domains of a build, with the values that options override. Raises BadInput for a count that is out
-    of its range.
+    """The domains of a build, with the values that options override.
+
+    Raises BadInput for a count that is out of its range.
     """
     if options.count is not None and options.count < 1:
         raise BadInput(f"count is {options.count}; give at least 1 problem a domain")

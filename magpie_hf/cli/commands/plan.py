@@ -1,4 +1,4 @@
-"""magpie-hf plan: what a build will take, before it runs; a measurement of it; and afterwards, what it took.
+"""magpie-hf plan: estimates or measures what a build takes, and compares a plan with its outcome.
 
 Not here: the numbers.
 """
@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
     own.add_argument("--measure", nargs="?", type=whole, const=MEASURED, metavar="N", help=measuring)
     own.add_argument(
         "--gpu",
-        help='GPU to plan for, such as "H100 80 GB" (default: those of this machine, else several common ones)',
+        help='GPU to plan for, such as "H100 80 GB" (default: those here, else several common ones)',
     )
     own.add_argument(
         "--gpus",
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _outcome(options: argparse.Namespace) -> int:
-    """A plan of a folder's build and what came of it."""
+    """Print how a folder's build compares with its plan."""
     if options.out is None:
         raise BadInput(
             "neither --model nor --out is given; give --model to plan a build, or --out to "
@@ -111,7 +111,7 @@ def _outcome(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raises BadInput for the plan's own options where they say nothing, or contradict each other."""
+    """Raises BadInput if the plan's own options have no effect, or contradict each other."""
     if options.measure is not None and options.measure < 1:
         raise BadInput(f"--measure is {options.measure}; give at least 1 problem per domain")
     if options.measure is not None and options.push is not None:
@@ -156,14 +156,14 @@ def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: floa
 
 
 def _holds(kept: Measured, said: dict[str, Any], count: int, outline: Outline) -> bool:
-    """Whether what was measured is of this build, and of no fewer problems."""
+    """Whether the kept measurement is of this build, and of at least as many problems."""
     return kept.said == said and all(
         kept.yields.get(domain.key, (0, 0))[0] >= min(count, domain.count) for domain in outline.domains
     )
 
 
 def _begun(out: Path) -> int:
-    """Problems a domain of the build in the folder; 0 where there is none."""
+    """Problems per domain of the build in the folder; 0 without a build."""
     return (
         max((quota.target for quota in status(out).selection), default=0)
         if (out / "run" / "build.json").is_file()

@@ -1,4 +1,7 @@
-"""magpie-hf publish: a build to the Hub, or into a folder."""
+"""magpie-hf publish: publishes a build on the Hub, or writes it into a folder.
+
+Not here: the upload (hub/).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""magpie-hf report: a build as one page to look at.
+"""magpie-hf report: writes a build as one HTML page.
 
-Not here: the page.
+Not here: the page (report/).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def add(commands: Any) -> None:
         "--max-megabytes",
         type=number(float),
         default=float(DEFAULT),
-        help="largest size of the file; long texts lose their middle if they do not fit (default: %(default)g)",
+        help="largest size of the file; long texts lose their middle to fit in (default: %(default)g)",
     )
     report.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Says what was written, and how large it is."""
+    """Write the report, and print its file, rows and size."""
     from magpie_hf.report.write import report
 
     folder = Path(options.folder).expanduser()

@@ -1,4 +1,7 @@
-"""magpie-hf show: rows of a build, readably."""
+"""magpie-hf show: prints rows of a build.
+
+Not here: finding and formatting them (report/).
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints rows; what is said of the build beside them goes to standard error."""
+    """Print rows on standard output, and notes about the build on standard error."""
     if options.n < 1:
         raise BadInput(f"-n is {options.n}; give at least 1 row")
     build = finished(Path(options.folder).expanduser())
@@ -82,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
-    """The rows that the options want. Raises BadInput where there is none."""
+    """The rows that the options ask for. Raises BadInput if there are none."""
     domains = chosen_domains(build, options.domain)
     if options.id is not None:
         return build.read(options.split, [_place_of(options, build)], options.json)
@@ -94,7 +97,7 @@ def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
 
 
 def _place_of(options: argparse.Namespace, build: Finished) -> Place:
-    """Where the row lies that is asked for by its id."""
+    """The place of the row with the given id."""
     place = build.place_of(options.split, options.id)
     if place is None:
         elsewhere = [kind for kind in KINDS if build.place_of(kind, options.id)]

@@ -1,4 +1,7 @@
-"""magpie-hf status: how far a build is."""
+"""magpie-hf status: prints the progress of a build.
+
+Not here: reading it (run/status.py).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """A table on a terminal, one line a stage elsewhere."""
+    """Print a table on a terminal, and one line per stage elsewhere."""
     folder = Path(options.folder).expanduser()
     found = status(folder)
     speed = pace(folder, found)

@@ -1,4 +1,7 @@
-"""magpie-hf sweep: which sampling yields most problems."""
+"""magpie-hf sweep: compares sampling settings by the usable problems that they yield.
+
+Not here: the sweep itself (planning/sweep/).
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exits with 3 where even the best setting yields so little that a build refuses to start."""
+    """Run the sweep; exits with 3 if even the best setting yields too little for a build to start."""
     settings, domains = select_settings(options.settings.split(",")), select(options.domains.split(","))
     if options.instruction_max_tokens is not None:
         bound = {"max_tokens": options.instruction_max_tokens}

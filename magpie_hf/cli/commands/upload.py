@@ -1,6 +1,6 @@
-"""What `publish` and `build --push` share: checks, the upload, and what Ctrl-C says.
+"""What `publish` and `build --push` share: checks, the upload, and the message on Ctrl-C.
 
-Not here: the publishing itself.
+Not here: the publishing itself (hub/).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_PUSH = (
 
 
 def check_push(options: argparse.Namespace) -> None:
-    """Raises BadInput where what is about to be built could not be published as the options say."""
+    """Raises BadInput if the build could not be published as the options say, before it begins."""
     if options.push is not None:
         from magpie_hf.card.card import check_template
         from magpie_hf.hub.push import check_target
@@ -61,7 +61,7 @@ def push_folder(options: argparse.Namespace, folder: Path, repo: str, partial: b
 
 @contextlib.contextmanager
 def interrupted_at_once() -> Iterator[None]:
-    """Ctrl-C ends the process at once, whatever its threads upload."""
+    """Have Ctrl-C end the process at once, even while threads upload."""
     try:
         yield
     except KeyboardInterrupt:

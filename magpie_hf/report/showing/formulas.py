@@ -1,6 +1,6 @@
-"""Formulas in a text: LaTeX as Unicode, wherever that says the same.
+"""Formulas in a text: LaTeX as Unicode, if that has the same meaning.
 
-Not here: harmless characters (terminal), and rows.
+Not here: control characters (text/terminal.py), and rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ MOST = 50_000
 DEEPEST = (
     30  # groups, environments and arguments within each other: beyond some 60, the reader's recursion ends
 )
-_ENVIRONMENTS = "equation align gather multline eqnarray cases array matrix pmatrix bmatrix vmatrix Vmatrix aligned split".split()
+_ENVIRONMENTS = (
+    "equation align gather multline eqnarray cases array matrix pmatrix bmatrix vmatrix Vmatrix aligned split"
+).split()
 
 # No formula holds another's opening, so that each is looked through once, whatever is never closed. A dollar
 # opens one before a letter and closes one behind it, unless a number follows: "$5 or $6" are prices.
@@ -60,7 +62,8 @@ _SYMBOLS = {
     " ": " ", ",": " ", ";": " ", ":": " ", ">": " ", "thinspace": " ", "medspace": " ", "hfill": " ",
     "newline": "\n", "!": "",
     **{name: name for name in "sec csc cot det dim ker hom deg gcd lcm arg rank tr sgn Pr".split()},
-    **dict.fromkeys("left right middle limits nolimits displaystyle textstyle scriptstyle nonumber hline allowbreak noindent".split(), ""),
+    **dict.fromkeys("left right middle limits nolimits nonumber hline allowbreak noindent".split(), ""),
+    **dict.fromkeys("displaystyle textstyle scriptstyle".split(), ""),
 }  # fmt: skip
 _WRAPPERS = (
     "mbox texttt boldsymbol bm Bbb mathop mathbin mathrel underbrace overbrace substack".split()
@@ -76,15 +79,13 @@ _BROKEN = (IndexError, AttributeError, TypeError, KeyError, ValueError, Recursio
 
 
 class _Unknown(Exception):
-    """A formula holds a command that has no text here: left out, the formula would say something else."""
+    """A formula has a command without a Unicode text; leaving it out would change the meaning."""
 
 
 def in_unicode(text: str) -> str:
-    """The text with its formulas in Unicode; those that are broken, too long, or hold unknown commands, as
-    they stand.
+    """The text with its formulas in Unicode; those that are broken, too long or unknown stay LaTeX.
 
-    Prose stays as it is, also where TeX would read its %, & or ~ otherwise. Any text is taken; none takes
-    long.
+    Prose stays as it is, even where TeX would read its %, & or ~ otherwise. Takes any text, in bounded time.
     """
     return _FORMULA.sub(_formula, text[:MOST]) + text[MOST:]
 
@@ -103,7 +104,7 @@ def _formula(found: re.Match[str]) -> str:
 
 
 def _depth(formula: str) -> int:
-    """At most how many groups, environments and arguments of commands lie within each other there."""
+    """An upper bound of the nesting of groups, environments and arguments in a formula."""
     deepest = depth = run = 0
     for token in re.findall(r"\\begin|\\end|\\[a-zA-Z]+|[{}^_]|[^\s]", formula):
         depth += {"{": 1, "}": -1, "\\begin": 1, "\\end": -1}.get(token, 0)
@@ -113,7 +114,7 @@ def _depth(formula: str) -> int:
 
 
 def _read(formula: str) -> str | None:
-    """A formula in Unicode; None where it cannot be read."""
+    """A formula in Unicode; None if it cannot be read."""
     from pylatexenc.latexwalker import LatexWalker, LatexWalkerError
 
     if not re.search(r"[\\{}^_&~`'#%-]", formula):
@@ -134,7 +135,7 @@ def _read(formula: str) -> str | None:
 
 @cache
 def _contexts() -> tuple[Any, LatexNodes2Text]:
-    """What pylatexenc knows of commands, with what it lacks: how many arguments they take, and what they say."""
+    """pylatexenc's tables of commands, with those that it lacks: their arguments and their texts."""
     from pylatexenc import latex2text, latexwalker, macrospec
 
     fractions, choices = ([f"{size}{name}" for size in ("", "d", "t", "c")] for name in ("frac", "binom"))
@@ -200,7 +201,7 @@ def _fraction(node: LatexNode, l2tobj: LatexNodes2Text) -> str:
 
 
 def _single(text: str) -> str:
-    """In brackets, unless it is one number, word or bracket anyway."""
+    """In parentheses, unless it is one number, word or parenthesised text."""
     return text if re.fullmatch(r"√?\w*\([^()]*\)|[\w.′²³]+", text) else f"({text})"
 
 

@@ -1,4 +1,4 @@
-"""Rows laid out for a person: texts in blocks or side by side, and what was found out of them in a line each.
+"""Rows formatted for a terminal: texts in blocks or side by side, then one line per result.
 
 Not here: which rows.
 """
@@ -28,10 +28,9 @@ Part = tuple[str, str]  # what a text is, and the text
 
 @dataclass(frozen=True)
 class Layout:
-    """How rows are laid out on a console.
+    """How rows are printed on a console.
 
-    raw: with their LaTeX as it stands; thinking: with what the model thought before it answered, which is
-    folded otherwise.
+    raw: keep LaTeX; thinking: print the model's thinking too, which is folded otherwise.
     """
 
     to: Console
@@ -52,7 +51,7 @@ class Layout:
         self.to.print()
 
     def _blocks(self, parts: Sequence[Part]) -> None:
-        """Texts side by side where there is room for at least two, else one below the other."""
+        """Texts side by side if there is room for at least two, else one below the other."""
         abreast = (
             1 if self.to.width == ANY_WIDTH else min(len(parts), (self.to.width + GAP) // (NARROWEST + GAP))
         )
@@ -99,7 +98,7 @@ class Layout:
 
 
 def _line(text: str) -> str:
-    """What a model wrote may begin a line of its own in a text alone."""
+    """In one line: a model's text must not begin a line of its own here."""
     return " ".join(harmless(text).split())
 
 
