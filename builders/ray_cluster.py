@@ -34,8 +34,8 @@ from magpie_hf import (
     resolve,
 )
 
-GPUS_OF_AN_ENGINE = 1  # raise it for a model that one GPU does not hold; each worker is given as many
-SHARDS_OF_AN_ENGINE = 8  # of 256 rows: what one engine works on at once; as many again wait for it
+GPUS_OF_AN_ENGINE = 1  # raise it for a model that does not fit one GPU; each worker gets as many
+SHARDS_OF_AN_ENGINE = 8  # of 256 rows, that one engine works on at once; as many again wait for it
 
 
 def bounds(words: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
 from magpie_hf.engines.served.endpoint import Endpoint, share_out
 from magpie_hf.scorers.judge import Scorer
 
-CONTEXT = 6144  # tokens that a problem, what is said of it, and the longest answer take
+CONTEXT = 6144  # tokens of a prompt with its problem, and of the longest answer
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:

@@ -20,7 +20,7 @@ SMALL = [
     "--dtype",
     "float32",
 ]
-# A model of this size labels problems by chance, so its labels are kept but nothing is dropped for them.
+# A model of this size labels problems almost at random, so its labels are kept but drop nothing.
 LENIENT = ["--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
 
 if __name__ == "__main__":
@@ -29,6 +29,5 @@ if __name__ == "__main__":
     model = sys.argv[1]
     out = sys.argv[2] if len(sys.argv) > 2 else "data/demo"
     code = main(["build", "--model", model, "--out", out, *SMALL, *LENIENT])
-    sys.exit(
-        OK if code == INCOMPLETE else code
-    )  # six problems of a small model may leave a split empty, which is said
+    # Six problems of a small model may leave a split empty; the build says so.
+    sys.exit(OK if code == INCOMPLETE else code)

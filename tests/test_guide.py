@@ -17,16 +17,15 @@ import pytest
 import magpie_hf
 from conftest import ROOT, Answers, problem
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.cli.commands import assembly, build, plan
-from magpie_hf.cli.commands import sweep
+from magpie_hf.cli.commands import assembly, build, plan, sweep
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning import plan as planning
 from magpie_hf.planning import measure as measuring
+from magpie_hf.planning import plan as planning
 from magpie_hf.planning.engine import Speed
 from magpie_hf.planning.sizes import sized
 

@@ -15,8 +15,8 @@ import pytest
 
 from conftest import ROOT
 from magpie_hf.cli import main as cli
-from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.commands.display import _warnings
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput

@@ -23,15 +23,26 @@ from terminal import CTRL_C, Terminal
 from conftest import ROOT, Answers, small_recipe
 from magpie_hf.building import build
 from magpie_hf.cli import main as cli
-from magpie_hf.cli.commands import build as command
 from magpie_hf.cli.commands import assembly
+from magpie_hf.cli.commands import build as command
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
 from magpie_hf.progress import lines, noise
 from magpie_hf.progress.board import Board
-from magpie_hf.progress.events import DomainPlanned, Ended, Event, Planned, Said, SelectionMoved, ShardFinished, Speed, as_json, name_of
+from magpie_hf.progress.events import (
+    DomainPlanned,
+    Ended,
+    Event,
+    Planned,
+    Said,
+    SelectionMoved,
+    ShardFinished,
+    Speed,
+    as_json,
+    name_of,
+)
 from magpie_hf.progress.noise import Log
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}
@@ -215,7 +226,7 @@ def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path) -> None:
 
 def test_streams_that_were_closed_before_the_start_are_empty_ones() -> None:
     script = (
-        "import os, magpie_hf.text.terminal as t; t.given(); from magpie_hf.cli.commands.display import watching\n"
+        "import os, magpie_hf.text.terminal as t; t.open_missing_streams(); from magpie_hf.cli.commands.display import watching\n"
         "with watching('plain') as show: show.result('nobody reads this')\n"
         "assert [os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)] == [os.devnull] * 3"
     )

@@ -19,7 +19,7 @@ from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
-from magpie_hf.text.terminal import encodable, given
+from magpie_hf.text.terminal import encodable, open_missing_streams
 
 COMMANDS = (build, plan, status, show, report, sweep, publish)
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done, 1: failed, 2: bad input, 3: done but a split of a domain is empty, 130: interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    given()
+    open_missing_streams()
     encodable(sys.stdout, sys.stderr)
     try:
         use(wanted(arguments))
@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command is None:
             if (asked := menu.ask(words.parse_args)) is None:
                 return OK
-            sys.argv[1:] = asked  # what Ctrl-C says is to be run again
+            sys.argv[1:] = asked  # the command that a message on Ctrl-C repeats
             options = words.parse_args(asked)
         code = int(options.run(options))
-        sys.stdout.flush()  # a pipe whose reader has left says so here, and not while Python ends
+        sys.stdout.flush()  # raises BrokenPipeError here and not at exit, if the reader of a pipe has left
         return code
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, BAD_INPUT)
     except (EngineError, HubError, NothingMade) as error:
         return _complain(error, FAILED)
-    except BrokenPipeError:  # whoever read the lines has left; Python would complain once more while it ends
+    except BrokenPipeError:  # the reader has left; /dev/null keeps Python from complaining again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:

@@ -58,7 +58,7 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
     except Left:
         return None
     _say(tr("The same build without the menu:"))
-    print(f"magpie-hf {shlex.join(arguments)}\n", flush=True)  # in one piece, to be copied
+    print(f"magpie-hf {shlex.join(arguments)}\n", flush=True)  # unwrapped, to be copied
     return arguments
 
 
@@ -118,7 +118,7 @@ def _told(model: KnownModel) -> str:
 
 
 def _model(text: str) -> str:
-    text = _plain(text) if _plain(text).isdecimal() else text  # a path is left as it is
+    text = _plain(text) if _plain(text).isdecimal() else text  # a path stays as it is
     repository_or_folder(text)
     return text
 

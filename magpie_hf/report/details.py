@@ -15,7 +15,7 @@ from magpie_hf.report.source import Row, Source, accepted, with_solutions
 from magpie_hf.schema import CANDIDATES
 from magpie_hf.store.splits import rows_of
 
-ROWS_A_BLOCK = 48  # a few milliseconds to unpack, where one of them is opened
+ROWS_A_BLOCK = 48  # unpacked in a few milliseconds when one of them is opened
 _LONG = ("thinking", "text", "raw")
 _PROBLEM = tuple(column for column in CANDIDATES if column != "problem")
 _SOLVED = ("id", "solution", "answer", "solution_agrees", "solution_tokens", "generation")

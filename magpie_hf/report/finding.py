@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "samples"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-SIDES = ("train", "test")
+SIDES = ("train", "test")  # as in schema.py, which imports datasets
+# Columns that repeat other columns.
 LEFT_OUT = {
     "sft": ("messages", "chosen", "rejected"),
     "prefs": ("messages",),
-}  # what repeats what other columns say
-STEP = 32  # rows that are decoded at once
+}
+STEP = 32  # rows decoded at once
 
 
 class Place(NamedTuple):

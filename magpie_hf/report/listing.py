@@ -12,7 +12,7 @@ from magpie_hf.report.packing import MOST, cut, deflated
 from magpie_hf.report.source import Row, Source, accepted, with_solutions
 from magpie_hf.store.splits import rows_of
 
-TEXTS_A_BLOCK = 1_000  # problems, which are searched together
+TEXTS_A_BLOCK = 1_000  # problems that the search unpacks together
 FIRST = 140  # characters of a problem that the list shows
 _NUMBERS = ("majority_share", "votes", "score_gap", "score", "tokens")
 _CODED = ("domain", "reason", "kind", "difficulty", "quality", "side")

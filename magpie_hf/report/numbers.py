@@ -15,9 +15,8 @@ from magpie_hf.card.stats import Tally
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 
 BINS = 24
-_TENTHS = np.linspace(
-    -0.05, 1.05, 12
-)  # about each tenth, as shares of few votes are fractions that fall between others' edges
+# Bins centred on the tenths: a share such as 3/5 would lie on the edge of other bins.
+_TENTHS = np.linspace(-0.05, 1.05, 12)
 SCALES = {
     "difficulty": DIFFICULTIES,
     "quality": QUALITIES,
@@ -173,7 +172,7 @@ def _edges(low: float, high: float, ratio: bool) -> np.ndarray:
     if low == high:
         return np.array([low - 0.5, high + 0.5])
     edges = np.geomspace(low, high, BINS + 1) if ratio else np.linspace(low, high, BINS + 1)
-    edges[0], edges[-1] = low, high  # which geomspace misses by a rounding
+    edges[0], edges[-1] = low, high  # exact, where geomspace rounds
     return edges
 
 

@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
-Text = str | list[str | int]  # whole; or its beginning, how many characters are left out, and its end
+Text = str | list[str | int]  # whole; or its beginning, the number of characters left out, and its end
 MOST = 100_000  # characters of any text: a browser takes a second to lay out a line of a million
-LEAST = 200  # characters to which a text is cut at the worst
-THINKING = (
-    4  # how much less room a text of thinking gets than an answer: one reads the end of it, if anything
-)
+LEAST = 200  # characters that are kept of any text
+THINKING = 4  # thinking gets this part of an answer's room, since readers look at it least
 
 
 def cut(text: str | None, most: int) -> Text | None:
@@ -50,7 +48,7 @@ class Room:
     def __init__(self, size: int, weight: float) -> None:
         """size: the bytes of the budget; weight: of all rows together."""
         self.left, self.weight = size, weight
-        self.density = 2.5  # characters of text a byte; that of the last block, from the first one on
+        self.density = 2.5  # characters per compressed byte: a guess, then that of the last block
         self.cut = self.texts = 0
 
     def pack(

@@ -48,9 +48,8 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
     sink.write(page.encode())
     for block in later:
         sink.write(block.encode())
-    sink.write(
-        b"<i hidden></i>\n</body>\n</html>\n"
-    )  # so that a block is whole when another element follows it
+    # The script takes a block as complete when an element follows it, so the last one needs one, too.
+    sink.write(b"<i hidden></i>\n</body>\n</html>\n")
 
 
 def _policy(style: str, *scripts: str) -> str:

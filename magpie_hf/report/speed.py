@@ -13,10 +13,9 @@ import numpy as np
 
 from magpie_hf.progress.speed import read
 
-POINTS = 240  # of the curve, at most: two pixels each on a wide screen
-# Seconds without a word after which the time between is left out: nothing ran, or the machine slept
-PAUSE = 120.0
-_TOLD = ("began", "finished", "stopped")
+POINTS = 240  # of the curve, at most: four pixels each on a wide screen
+PAUSE = 120.0  # seconds without an event that are left out: nothing ran, or the machine slept
+_MARKED = ("began", "finished", "stopped")
 
 Event = Mapping[str, Any]
 
@@ -61,7 +60,7 @@ def _mark(event: Event, clock: _Clock) -> dict[str, Any] | None:
             "engine": event["engine"],
             "seconds": event["seconds"],
         }
-    if event["event"] == "build" and event["what"] in _TOLD:
+    if event["event"] == "build" and event["what"] in _MARKED:
         return {"at": clock.at(float(event["at"])), "what": event["what"]}
     return None
 

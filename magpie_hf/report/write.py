@@ -23,10 +23,10 @@ from magpie_hf.report.source import Source, opened
 from magpie_hf.report.summary import summary, title
 from magpie_hf.run.status import status
 
-# GitHub takes no file that is larger; a browser opens one in two seconds or so (benchmarks/report.py).
+# The largest file that GitHub accepts; a browser opens it in about two seconds (benchmarks/report.py).
 MEGABYTES = 100
-_INLINED = 1_000_000  # bytes of scripts, styles, fonts and numbers, which take three quarters of that
-_ROW = 100  # bytes that are told of a row in any case
+_INLINED = 1_000_000  # bytes for scripts, styles, fonts and numbers, which take about three quarters of it
+_ROW = 100  # bytes of a row's shortest details
 _BASE64 = 4 / 3
 
 

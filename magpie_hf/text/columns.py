@@ -13,8 +13,7 @@ _OPENERS, _CLOSERS = (
     r"(\[「『【（",
     r")\],.;:!?、。」』】），．：；！？ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ",
 )
-# Where a line may end: at a space, and beside a wide letter, but neither after what opens nor before what
-# closes.
+# A line may end at a space, or next to a wide character, but not after an opening or before a closing one.
 _BREAKS = re.compile(
     rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])"
 )
@@ -38,7 +37,7 @@ def wrapped(text: str, columns: int, first: str = "", later: str = "") -> list[s
 
     first, later: the indents of the first line and of the others. A longer word gets a line of its own.
     """
-    lines, line, free = [], first, True  # free: nothing but the indent stands in the line
+    lines, line, free = [], first, True  # free: the line has only its indent
     for piece in filter(None, _BREAKS.split(text.strip())):
         if piece.isspace():
             line += "" if free else piece

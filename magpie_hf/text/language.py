@@ -94,9 +94,8 @@ class Pattern:
 
     def values(self, text: str) -> dict[str, str] | None:
         """The values of the fields, by name; None if the text does not match this pattern."""
-        if not all(
-            piece in text for piece in self.pieces
-        ):  # most are told apart by this, which costs a hundredth of the expression
+        # Rules out most patterns, at a hundredth of the regular expression's cost.
+        if not all(piece in text for piece in self.pieces):
             return None
         fields = "".join(
             re.escape(literal) + ("(.*?)" if name is not None else "") for literal, name in self._parts
@@ -122,9 +121,8 @@ _FILLER = _Filler()
 def _table() -> dict[str, str]:
     import yaml
 
-    loader = getattr(
-        yaml, "CSafeLoader", yaml.SafeLoader
-    )  # libyaml's takes a tenth of the time, where it was built
+    # libyaml's loader, which not every build of PyYAML has, takes a tenth of the time.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return dict(yaml.load(TABLE.read_text(encoding="utf-8"), loader))
 
 

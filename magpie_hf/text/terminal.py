@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-ANY_WIDTH = 1_000_000  # columns of what is no terminal: scripts read lines, so none is wrapped
-HEIGHT = 25  # lines of one; rich believes no width without it
-GAP = 2  # columns between those of a table
-_UNSEEN = frozenset(
-    ("Cc", "Cf", "Cs", "Zl", "Zp")
-)  # Unicode's categories of what moves the cursor, turns the direction or breaks lines
-_GONE = errno.EPIPE, errno.EIO  # a pipe's reader has left; a terminal was closed
-_KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters, and do no harm
+ANY_WIDTH = 1_000_000  # columns of other streams than terminals: scripts read whole lines
+HEIGHT = 25  # lines of such a stream; rich ignores a width without a height
+GAP = 2  # spaces between the columns of a table
+# Unicode's categories of characters that move the cursor, change the direction or break lines.
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_GONE = errno.EPIPE, errno.EIO  # the reader of a pipe has left; the terminal was closed
+_KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters and are harmless
 
 
 def console(file: TextIO | None = None) -> Console:
@@ -42,13 +41,9 @@ def console(file: TextIO | None = None) -> Console:
     encodable(stream)
     on_terminal = is_terminal(stream)
     width, height = shutil.get_terminal_size() if on_terminal else (ANY_WIDTH, HEIGHT)
-    dumb = os.environ.get("TERM", "").lower() in (
-        "dumb",
-        "unknown",
-    )  # where rich takes 80 columns for granted, unless it is told both
-    size: dict[str, Any] = (
-        {"width": width, "height": height} if dumb or not on_terminal else {}
-    )  # elsewhere it looks again whenever it prints
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    # On a dumb terminal rich assumes 80 columns unless it gets both. Elsewhere it asks at every print.
+    size: dict[str, Any] = {"width": width, "height": height} if dumb or not on_terminal else {}
     return Console(file=file, soft_wrap=not on_terminal, markup=False, highlight=False, emoji=False, **size)
 
 
@@ -57,18 +52,16 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def given() -> None:
+def open_missing_streams() -> None:
     """Open /dev/null for each standard stream that the process was started without.
 
     Otherwise the next opened file would take its number.
     """
-    for name, mode in (
-        ("stdin", "r"),
-        ("stdout", "w"),
-        ("stderr", "w"),
-    ):  # in the order of their numbers, which `open` gives out
+    # In the order of their file descriptors, as `open` takes the lowest one that is free.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (as long as the process lives)
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 (open until the process ends)
+            setattr(sys, name, stream)
 
 
 @contextmanager
@@ -80,7 +73,7 @@ def unheard(stream: TextIO) -> Iterator[None]:
         if error.errno not in _GONE:
             raise
         handle = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(handle, stream.fileno())  # for what is in the stream's buffer, too
+        os.dup2(handle, stream.fileno())  # also for the rest of the stream's buffer
         os.close(handle)
 
 

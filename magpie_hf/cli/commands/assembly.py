@@ -33,12 +33,10 @@ if TYPE_CHECKING:
     from magpie_hf.run.ray.cluster import RayCluster
     from magpie_hf.selection.selection import Acceptance
 
-HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
+HEADROOM = 1024  # tokens of a prompt besides problem and answer: system text, instruction, rubric
 Runner = Literal["generate", "pooling"]
-Spec = tuple[
-    Model, int | None, Runner
-]  # a model, how many tokens there must be room for, and whether it completes or rates
-TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tokens, and its answer
+Spec = tuple[Model, int | None, Runner]  # the int: tokens of the context; None for the model's own
+TAGGER_TOKENS = 2304  # of the tagger's prompt besides the problem, about 1,500, and of its answer
 
 
 def check_engine(options: argparse.Namespace, *more: str) -> None:
@@ -139,7 +137,7 @@ def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec,
 def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Runner) -> VLLM:
     from magpie_hf.engines.vllm.engine import VLLM
 
-    on_ray = getattr(options, "ray", None)  # the nodes' GPUs are not this machine's
+    on_ray = getattr(options, "ray", None)  # the nodes' GPUs are unknown here, so one GPU per engine
     return VLLM(
         model,
         runner=runner,
@@ -168,7 +166,7 @@ def recipe_of(
 
     context = max(
         domain.instruction.max_tokens
-        + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_ROOM)
+        + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_TOKENS)
         for domain in domains
     )
 
@@ -226,8 +224,8 @@ def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
             name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
         )
         # Another tokenizer may take more tokens for the same text.
-        room = None if role == "embedder" else context if role in ("model", "solver") else context * 2
-        specs[role] = model, room, "pooling" if rates else "generate"
+        tokens = None if role == "embedder" else context if role in ("model", "solver") else context * 2
+        specs[role] = model, tokens, "pooling" if rates else "generate"
     made = engines_of(options, list(dict.fromkeys(specs.values())))
     return {role: made[spec] for role, spec in specs.items()}
 

@@ -266,7 +266,7 @@ def run(options: argparse.Namespace) -> int:
     with watching(options.progress) as show:
         code = _build(options, domains, made, show, began)
     if options.push is not None:
-        on_stdout = sys.stderr if options.progress == "json" else sys.stdout  # where nothing but events goes
+        on_stdout = sys.stderr if options.progress == "json" else sys.stdout  # stdout has only JSON events
         with contextlib.redirect_stdout(on_stdout), interrupted_at_once():
             push_folder(options, made.plan.out, options.push)
     return code
@@ -292,7 +292,7 @@ def _build(
     with stopping_at_once(out, show.leave):
         recipe = recipe_of(options, domains, show.say)
         if options.push is not None:
-            licences_for(models_of(recipe), options.model_license)  # raises where one is missing
+            licences_for(models_of(recipe), options.model_license)  # raises if one is missing
         keeping = Keeping(out, made.plan.facts(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,

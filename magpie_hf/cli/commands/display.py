@@ -155,5 +155,5 @@ class _Telling(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._tell(Said(harmless(translated(record.getMessage())), "warning"))
-        except OSError:  # it cannot be shown, which is no matter of whoever warns
+        except OSError:  # a view that cannot be written must not break the code that warns
             self.handleError(record)

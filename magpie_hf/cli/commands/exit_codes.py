@@ -3,4 +3,4 @@
 Not here: 130 and 143, of commands that a signal stopped (run/stopping.py).
 """
 
-OK, FAILED, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3  # INCOMPLETE: done, but a domain is empty
+OK, FAILED, BAD_INPUT, INCOMPLETE = 0, 1, 2, 3  # INCOMPLETE: done, but a train split is empty

@@ -115,10 +115,11 @@ def add_card(where: argparse._ArgumentGroup) -> None:
     )
 
 
+# Short names; any other value of --scorer is a reward model's repository or folder.
 SCORERS = {
     "reward": DEFAULT_REWARD_MODEL,
     "armorm": ARMORM,
-}  # besides them, any reward model's repository or folder
+}
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:

@@ -23,7 +23,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.run.status import status
 from magpie_hf.text.language import tr
 
-MEASURED = 8  # problems a domain
+MEASURED = 8  # problems per domain
 
 if TYPE_CHECKING:
     from magpie_hf.planning.measured import Measured
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     out = out_of(options, outline, named(domains))
     if options.measure is not None:
-        _probe(options, outline, out, began)
+        _measure(options, outline, out, began)
     plan = plan_of(options, outline, out, options.gpu, options.gpus, options.price)
     if options.json:
         print(json.dumps(plan.facts(), ensure_ascii=False, indent=2))
@@ -128,8 +128,8 @@ def _check(options: argparse.Namespace) -> None:
         raise BadInput(f"--gpus is {options.gpus} and --gpu is missing; give --gpu, too")
 
 
-def _probe(options: argparse.Namespace, outline: Outline, out: Path, began: float) -> None:
-    """Measure, unless the folder holds such a measurement already."""
+def _measure(options: argparse.Namespace, outline: Outline, out: Path, began: float) -> None:
+    """Measure, unless the folder already holds this measurement."""
     from magpie_hf.planning.measured import read_measured
     from magpie_hf.planning.wanted import said_of
 

@@ -14,7 +14,7 @@ from magpie_hf.cli.commands.options import number
 from magpie_hf.errors import BadInput
 from magpie_hf.text.language import tr
 
-DEFAULT = 100  # megabytes; report/write.py says why
+DEFAULT = 100  # megabytes; equals report/write.py's, which takes numpy and pyarrow to import
 
 
 def add(commands: Any) -> None:

@@ -70,9 +70,8 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.text.terminal import console
 
     to = console()
-    layout = Layout(
-        to, options.raw or not to.encoding.startswith("utf"), options.thinking
-    )  # LaTeX says more than question marks
+    raw = options.raw or not to.encoding.startswith("utf")  # LaTeX is more readable than question marks
+    layout = Layout(to, raw, options.thinking)
     for shown in rows:
         try:
             layout.show(shown)

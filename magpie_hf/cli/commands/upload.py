@@ -20,6 +20,7 @@ from magpie_hf.text.language import tr
 if TYPE_CHECKING:
     from magpie_hf.card.wording import Wording
 
+# Options of a build that say how it is published.
 _OF_PUSH = (
     "public",
     "overwrite",
@@ -27,7 +28,7 @@ _OF_PUSH = (
     "card_lang",
     "card_template",
     "model_license",
-)  # options of a build that say how it is published
+)
 
 
 def check_push(options: argparse.Namespace) -> None:

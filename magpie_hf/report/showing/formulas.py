@@ -17,18 +17,16 @@ if TYPE_CHECKING:
 
     Replacement = Callable[[LatexNode, LatexNodes2Text], str]
 
-LONGEST = 2_000  # characters of one formula; a longer one is shown as it stands
-# Characters of a text whose formulas are read, which takes a second at worst; the rest is shown as it stands
-MOST = 50_000
-DEEPEST = (
-    30  # groups, environments and arguments within each other: beyond some 60, the reader's recursion ends
-)
+LONGEST = 2_000  # characters of one formula; a longer one stays LaTeX
+MOST = 50_000  # characters of a text whose formulas are read, in a second at worst; the rest stays LaTeX
+DEEPEST = 30  # nested groups, environments and arguments; pylatexenc's recursion fails beyond about 60
 _ENVIRONMENTS = (
     "equation align gather multline eqnarray cases array matrix pmatrix bmatrix vmatrix Vmatrix aligned split"
 ).split()
 
-# No formula holds another's opening, so that each is looked through once, whatever is never closed. A dollar
-# opens one before a letter and closes one behind it, unless a number follows: "$5 or $6" are prices.
+# No formula may contain another's opening delimiter, so each is scanned once, even if nothing closes it. A
+# dollar sign opens a formula before a non-space and closes one after a non-space, unless a digit follows:
+# "$5 or $6" are prices.
 _FORMULA = re.compile(
     rf"""(?<!\\)(?:
       \$\$(?P<display>(?:[^$\\]|\\.){{1,{LONGEST}}})\$\$
@@ -65,16 +63,14 @@ _SYMBOLS = {
     **dict.fromkeys("left right middle limits nolimits nonumber hline allowbreak noindent".split(), ""),
     **dict.fromkeys("displaystyle textstyle scriptstyle".split(), ""),
 }  # fmt: skip
-_WRAPPERS = (
-    "mbox texttt boldsymbol bm Bbb mathop mathbin mathrel underbrace overbrace substack".split()
-)  # which change but the look
+# Commands that change only the look of their argument.
+_WRAPPERS = "mbox texttt boldsymbol bm Bbb mathop mathbin mathrel underbrace overbrace substack".split()
 _TEMPLATES = {"boxed": "[%s]", "pmod": " (mod %s)", "mod": " mod %s", "tag": "(%s)"}
 _SIZES = [f"{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")]
 
 
-# What pylatexenc 2.11 raises besides its own error, by 34,000 random texts: for \\verb at the end, for a
-# command where an argument should be and which lacks its own, for an array without rows, for very deep
-# nesting.
+# What pylatexenc 2.11 raised besides its own error on 34,000 random texts: for \\verb at the end, for a
+# command without arguments in place of an argument, for an array without rows, and for very deep nesting.
 _BROKEN = (IndexError, AttributeError, TypeError, KeyError, ValueError, RecursionError)
 
 
@@ -120,10 +116,9 @@ def _read(formula: str) -> str | None:
     if not re.search(r"[\\{}^_&~`'#%-]", formula):
         return formula.strip()
     walking, reader = _contexts()
-    source = re.sub(r"(?<!\\)%", r"\\%", formula)  # a per cent sign to whoever wrote it, a comment to TeX
-    source = re.sub(
-        r"([\^_])(\\[a-zA-Z]+(?:\{[^{}]*\})+)", r"\1{\2}", source
-    )  # x^\text{th}, as people write and TeX does not read
+    source = re.sub(r"(?<!\\)%", r"\\%", formula)  # a percent sign in the text, a comment in TeX
+    # x^\text{th}, as models write it and pylatexenc does not parse.
+    source = re.sub(r"([\^_])(\\[a-zA-Z]+(?:\{[^{}]*\})+)", r"\1{\2}", source)
     try:
         nodes, _, _ = LatexWalker(source, latex_context=walking, tolerant_parsing=False).get_latex_nodes()
         read = str(reader.nodelist_to_text(nodes))
@@ -154,7 +149,7 @@ def _contexts() -> tuple[Any, LatexNodes2Text]:
         "operatorname": lambda node, l2tobj: f" {_arguments(node, l2tobj)[-1]} ",
     }
     scripts: dict[str, Replacement] = {"^": _script("^", _RAISED), "_": _script("_", _LOWERED)}
-    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)  # it warns of arguments that are not there
+    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)  # it logs a warning for each missing argument
     walking, speaking = latexwalker.get_default_latex_context_db(), latex2text.get_default_latex_context_db()
     walking.add_context_category(
         "magpie",

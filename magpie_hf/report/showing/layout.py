@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 INDENT = "  "
-NARROWEST = 38  # columns of texts that stand side by side
+NARROWEST = 38  # columns of a text beside another
 LABELS = ("difficulty", "quality", "solvability", "category")
 
 Row = dict[str, Any]
-Part = tuple[str, str]  # what a text is, and the text
+Part = tuple[str, str]  # a label and a text
 
 
 @dataclass(frozen=True)
