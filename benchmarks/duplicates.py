@@ -32,8 +32,7 @@ from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.signature import Signature
 
-# Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) words that
-# ask.
+# Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) verbs.
 TEMPLATES = [
     (
         "Let <x> and <y> be real numbers with $#1<x> + #2<y> = #3$. Suppose that $<x> - <y> = #4$. (Find) the"
@@ -233,7 +232,7 @@ def main(count: int) -> None:
     (signature, fold_, clean), (_, folded, cleaned) = zip(
         *((b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)), strict=True
     )
-    contaminated = judged_hits(made, hits)
+    contaminated = counted_hits(made, hits)
     kept = {
         "problems": count,
         "rows": len(rows),
@@ -289,7 +288,7 @@ def fold(
     return {name: counts[name] for name in ("planted", "found", "missed", "wrong")}, finds
 
 
-def judged_hits(made: list[tuple[str, Any, str]], hits: list[str | None]) -> dict[str, int]:
+def counted_hits(made: list[tuple[str, Any, str]], hits: list[str | None]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for (text, _, way), hit in zip(made, hits, strict=True):
         if way.startswith("benchmark"):

@@ -20,7 +20,7 @@ from typing import Any
 
 import results
 
-# The small model labels almost by chance; and bfloat16 takes four times as long on CPUs without AVX-512.
+# The small model labels almost at random. bfloat16 takes four times as long on CPUs without AVX-512.
 ALL = "--off-topic keep --unsolvable keep --min-quality 'very poor' --dtype float32"
 SETTINGS = {
     "2 domains, 24 problems, k 3": (
@@ -50,7 +50,7 @@ def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]
         [*command, "build", *options, "--quiet"], stdout=subprocess.DEVNULL, check=False
     ).returncode
     took = time.monotonic() - began
-    if done not in (0, 3):  # 3: a split is empty, as a few rows of a small model may leave it
+    if done not in (0, 3):  # 3: a split is empty, as may happen with few rows of a small model
         sys.exit(f"the build ended with {done}")
     compared = subprocess.run(
         [*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, check=True

@@ -25,7 +25,7 @@ import results
 from magpie_hf import Completion, FakeEngine, Judge, Sampling, build
 from magpie_hf.engines.journal import request_keys
 
-ENTRY = struct.Struct("16sd")  # a request's key, and when it was answered
+ENTRY = struct.Struct("16sd")  # a request's key, and the time of its answer
 
 
 def run(model: str, rows: int, out: str, log: str) -> None:

@@ -39,12 +39,13 @@ from magpie_hf.run.status import status
 BOUNDS = {"instruction": 96, "response": 160, "candidate": 160}
 STAGES = ("instruction", "response", "candidate", "judge")
 K = 3
+# Takes one row in so many.
 SHARE_OF_ROWS = {
     "asyncllm": 4,
     "batches of 128": 4,
     "batches of 4": 8,
     "batches of 2": 8,
-}  # every so many rows
+}
 Asked = tuple[list[int], Sampling, int]
 ASKED: list[tuple[Sequence[int], Sampling, int, Future[Completion]]] = []
 
@@ -66,9 +67,8 @@ def engine_of(model: str) -> Recorded:
 def pipeline(model: str, rows: int, folder: Path) -> dict[str, float]:
     """A build in `folder`; writes its requests to `folder/requests`, and its start time to `folder/began`."""
     engine = engine_of(model)
-    engine.complete(
-        [[1, 2, 3]], Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0]
-    )  # the first one costs seconds
+    # The first request takes seconds.
+    engine.complete([[1, 2, 3]], Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0])
     ASKED.clear()
     domains = []
     for key in ("algebra", "statistics", "discrete"):
@@ -163,7 +163,7 @@ def loop(model: str, folder: Path, stage: str, batch: int) -> dict[str, float]:
     requests: list[Asked] = pickle.loads((folder / "requests").read_bytes())
     mine = [asked for asked in requests if stage_of(asked) == stage]
     every = SHARE_OF_ROWS[f"batches of {batch}"]
-    if stage == "candidate":  # the k of one prompt stand side by side
+    if stage == "candidate":  # the k of one prompt are adjacent
         rows = [mine[start : start + K] for start in range(0, len(mine), K)][::every]
         batches = [
             [row[j] for row in rows[start : start + batch]]

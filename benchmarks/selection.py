@@ -41,9 +41,8 @@ def recipe(model_folder: str, problems: int) -> Recipe:
     """A recipe whose samples are good, not a problem, of poor quality, or near-duplicates, by their seeds."""
 
     def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
-        asked = (
-            array("i", prompt).tobytes() if sampling.schema else b"%d %d" % (seed, len(prompt))
-        )  # the seeds of labels are all 0
+        # Requests for labels all have the seed 0, so their prompt tells them apart.
+        asked = array("i", prompt).tobytes() if sampling.schema else b"%d %d" % (seed, len(prompt))
         number = int.from_bytes(hashlib.sha256(asked).digest()[:6], "big")
         if sampling.schema:
             return Completion(

@@ -23,7 +23,7 @@ from magpie_hf.answers import equivalence
 from magpie_hf.answers.equivalence import PROCESSES, compare
 from magpie_hf.stages.verify import Verify
 
-Spelled = tuple[object, list[str]]  # a value, equal only to itself, and ways to write it
+Spelled = tuple[object, list[str]]  # a value, equal only to itself, and its spellings
 
 
 def integer(sample: random.Random) -> Spelled:

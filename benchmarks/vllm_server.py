@@ -89,7 +89,7 @@ class VLLMServer:
 
     def start(self) -> None:
         """Start to load, on the same port as before. Several servers may load at once; `ready` waits."""
-        # One thread a server: two servers with as many threads as there are cores each wait for the other's.
+        # One thread per server: servers with a thread per core each would wait for one another.
         threads = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
         environment = os.environ | threads | {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
         with self.log.open("ab") as log:
@@ -116,7 +116,7 @@ class VLLMServer:
     def stop(self) -> None:
         self._end(signal.SIGTERM)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # what a server that was told to stop left behind
+            os.killpg(self._process.pid, signal.SIGKILL)  # processes that the stopped server left behind
 
     def _end(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from magpie_hf.domains import DOMAINS
 
 sys.path.insert(0, str(ROOT / "builders"))
 
-from hle_math import build_arguments
+from hle_math import build_arguments, confirmed
 
 
 def domains(*arguments: str) -> tuple[object, ...]:
@@ -137,7 +138,7 @@ BAD = [
     (["--model", MODEL, "--decontaminate", " , "], "--decontaminate names no benchmark"),
     (["--model", MODEL, "--tagger", "none", "--off-topic", "move"], "--off-topic is given and --tagger is none"),
     (["--model", MODEL, "--tagger", "none", "--unsolvable", "keep"], "--unsolvable is given and --tagger is none"),
-    (["--model", MODEL, "--require-decontamination"], "--require-decontamination is given and no benchmark"),
+    (["--model", MODEL, "--require-decontamination"], "--require-decontamination is given without a benchmark"),
     (["--model", MODEL, "--out", "/proc/nowhere"], "/proc/nowhere cannot be written"),
 ]
 UNSEEN = ("larger than the 8192 tokens", "was given for the folder", "no model of embeddings", "/proc/nowhere", "required: --model")
@@ -265,3 +266,21 @@ def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
     assert cards == str(site / "magpie_hf" / "cards")
     assert arguments[:5] == ["build", "--model", "2", "--scale", "0.5"]
     assert {"demo_model.py", "hle_math.py", "one_domain.py", "tiny_cpu.py"} <= set(builders)
+
+
+def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"magpie-hf {version('magpie-hf')}\n"
+
+
+@pytest.mark.parametrize(("words", "asks"), [(["1", "2"], True), (["1", "3"], True), (["1", "2.0"], False), (["1", "1.0", "2", "2"], False)])
+def test_hle_math_asks_where_a_scale_may_be_meant_as_a_mode(words: list[str], asks: bool) -> None:
+    """Tests have no terminal, so it refuses in place of asking."""
+    if asks:
+        with pytest.raises(ValueError, match=r"means scale .* problems in six domains; add --yes"):
+            confirmed(words)
+        assert confirmed([*words, "--domains", "algebra"])
+    else:
+        assert confirmed(words)

@@ -24,8 +24,8 @@ from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning import measure as measuring
 from magpie_hf.planning import plan as planning
+from magpie_hf.planning import measure as measuring
 from magpie_hf.planning.engine import Speed
 from magpie_hf.planning.sizes import sized
 

@@ -442,7 +442,7 @@ def test_ctrl_c(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, Datase
     running.append(run(hub, tmp_path, str(builds["first"][0]), REPO))
     code, said = ended(running[0])
     assert code == INTERRUPTED
-    assert said.splitlines()[-1].startswith("magpie-hf: stopped; what was published before is still there")
+    assert said.splitlines()[-1].startswith("magpie-hf: stopped; the Hub holds either the previous version or the whole new one")
     assert not hub.commits(REPO)
 
 

@@ -197,8 +197,8 @@ def test_push_is_checked_before_anything_is_built(
         (["--push", REPO], WRITER, "the licence of Nameless is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
         (["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")], WRITER, "none cannot be read"),
-        (["--tag", "v1"], WRITER, "--tag says how to publish, and --push does not say where; give it, too"),
-        ([*LICENCE], WRITER, "--model-license says how to publish"),
+        (["--tag", "v1"], WRITER, "--tag is an option of publishing and --push is missing; give --push, too"),
+        ([*LICENCE], WRITER, "--model-license is an option of publishing"),
         (["--test-share", "1.5"], WRITER, "the share of the test splits is 1.5"),
     ):
         monkeypatch.setenv("HF_TOKEN", token or "")

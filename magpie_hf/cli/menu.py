@@ -64,7 +64,7 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
 
 def _arguments() -> list[str]:
     """The four questions."""
-    models = [_told(model) for model in KNOWN_MODELS.values()]
+    models = [_label(model) for model in KNOWN_MODELS.values()]
     _list(tr("Which model writes the problems?"), models, tr("or a Hub repository (owner/name), or a folder"))
     model = _answer(tr("model"), "1", _model)
 
@@ -110,7 +110,7 @@ def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
             _say(translated(str(error)))
 
 
-def _told(model: KnownModel) -> str:
+def _label(model: KnownModel) -> str:
     name = model.repository.split("/")[1]
     return tr(
         "{name}: {size:.0f} GB, {licence}", name=name, size=model.weight_gigabytes, licence=model.licence

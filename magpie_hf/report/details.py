@@ -32,8 +32,8 @@ _SAMPLE = (
 
 def details(source: Source, room: Room) -> Iterator[bytes]:
     """Blocks of `ROWS_A_BLOCK` rows, in the order of the listing, as compressed JSON."""
-    told = _told(source)
-    while rows := list(islice(told, ROWS_A_BLOCK)):
+    found = _rows(source)
+    while rows := list(islice(found, ROWS_A_BLOCK)):
         places = (place for row in rows for place in (row, *row.get("candidates", ())))
         texts = [(place, key) for place in places for key in _LONG if place.get(key) is not None]
         problems = sum("candidates" in row for row in rows)
@@ -45,7 +45,7 @@ def weight_of(problems: int, samples: int) -> float:
     return problems + samples / 50
 
 
-def _told(source: Source) -> Iterator[Row]:
+def _rows(source: Source) -> Iterator[Row]:
     for side, split in accepted(source):
         for row, solved in with_solutions(source, side, rows_of(split, _PROBLEM), _SOLVED):
             yield _problem(row, solved)
@@ -56,9 +56,11 @@ def _told(source: Source) -> Iterator[Row]:
 
 
 def _problem(row: Row, solved: Row | None) -> Row:
-    told = row | {"candidates": [_candidate(one) for one in row["candidates"]]}
+    details = row | {"candidates": [_candidate(one) for one in row["candidates"]]}
     return (
-        told | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"]) if solved else told
+        details | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"])
+        if solved
+        else details
     )
 
 

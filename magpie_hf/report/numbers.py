@@ -1,6 +1,6 @@
 """The numbers of a report: funnel, reasons and distributions, as the card counts them.
 
-Not here: how they are drawn on the page.
+Not here: how the page shows them.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that the options describe.
 
-    say: is told of benchmarks that cannot be loaded. Raises BadInput for a wrong model or benchmark.
+    say: gets a line for each benchmark that cannot be loaded. Raises BadInput for a wrong model or benchmark.
     """
     from magpie_hf.problems.heldout import HeldOut
     from magpie_hf.recipe import Recipe
@@ -274,7 +274,7 @@ def _benchmarks(
     if missing and options.require_decontamination:
         reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
         raise BadInput(
-            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); fix that or "
+            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or "
             "leave them out"
         )
     for one in missing:

@@ -303,11 +303,11 @@ def _build(
             observer=keeping.take,
         )
         keeping.keep()
-    return _tell_result(datasets, options.rl_majority_share is not None, out, show)
+    return _report(datasets, options.rl_majority_share is not None, out, show)
 
 
-def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Show) -> int:
-    """Say how many rows there are, and what came of the plan; returns the exit code."""
+def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Show) -> int:
+    """Print the number of rows and the outcome of the plan; returns the exit code."""
     from magpie_hf.planning.outcome import outcome_of
     from magpie_hf.planning.view import outcome_line
     from magpie_hf.schema import SIDES, TEXT_SPLITS

@@ -134,9 +134,9 @@ def _view(how: str, log: Log) -> View:
 
 
 @contextmanager
-def _warnings(tell: Callable[[Event], None]) -> Iterator[None]:
+def _warnings(take: Callable[[Event], None]) -> Iterator[None]:
     """Show the package's own warnings, besides logging them."""
-    handlers = _Telling(tell), logging.StreamHandler(sys.stderr)
+    handlers = _Handler(take), logging.StreamHandler(sys.stderr)
     for handler in handlers:
         handler.setLevel(logging.WARNING)
         LOG.addHandler(handler)
@@ -147,13 +147,13 @@ def _warnings(tell: Callable[[Event], None]) -> Iterator[None]:
             LOG.removeHandler(handler)
 
 
-class _Telling(logging.Handler):
-    def __init__(self, tell: Callable[[Event], None]) -> None:
+class _Handler(logging.Handler):
+    def __init__(self, take: Callable[[Event], None]) -> None:
         super().__init__()
-        self._tell = tell
+        self._take = take
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._tell(Said(harmless(translated(record.getMessage())), "warning"))
+            self._take(Said(harmless(translated(record.getMessage())), "warning"))
         except OSError:  # a view that cannot be written must not break the code that warns
             self.handleError(record)

@@ -41,12 +41,12 @@ class Layout:
         """Print a row."""
         row = shown.row
         self.to.print(f"=== {harmless(row['id'])}  {shown.split}", style="bold")
-        blocks, facts = _PARTS[shown.kind](row)
+        blocks, lines = _PARTS[shown.kind](row)
         for line in _tags(row):
             self.to.print(_line(line))
         for block in blocks:
             self._blocks([(_line(label), text) for label, text in block])
-        for line in facts:
+        for line in lines:
             self.to.print(_line(line))
         self.to.print()
 
@@ -164,25 +164,25 @@ def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
 
 
 def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
-    facts = [tr("dropped: {reason}", reason=row["reason"])]
-    facts += [
+    lines = [tr("dropped: {reason}", reason=row["reason"])]
+    lines += [
         tr("duplicate of: {what}", what=what)
         for what in (row["near_duplicate"], row["contaminated_by"])
         if what
     ]
-    facts += (
+    lines += (
         [tr("finish reason: {reason}", reason=row["raw_finish_reason"])]
         if row["raw_finish_reason"] != "stop"
         else []
     )
-    facts += [tr("language: {code}", code=row["language"])] if row["reason"] == "language" else []
-    facts += (
+    lines += [tr("language: {code}", code=row["language"])] if row["reason"] == "language" else []
+    lines += (
         [tr("domain by the tagger: {domain}", domain=row["tags"]["domain"])]
         if row["reason"] == "off_topic"
         else []
     )
     text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
-    return [[(tr("sample"), text or tr("[empty]"))]], facts
+    return [[(tr("sample"), text or tr("[empty]"))]], lines
 
 
 def _sampled(row: Row) -> tuple[list[list[Part]], list[str]]:
