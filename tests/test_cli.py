@@ -131,7 +131,7 @@ BAD = [
     (["--model", MODEL, "--min-yield", "2"], "min_yield is 2; give a share from 0 to below 1"),
     (["--model", MODEL, "--near", "0"], "near is 0.0; give a share above 0 and at most 1"),
     (["--model", MODEL, "--languages", "en,Klingon"], "give codes of ISO 639-1, such as en and ja"),
-    (["--model", MODEL, "--first-token-temperature", "3"], "first token is 3.0; give the first token's temperature, from 0 to 2"),
+    (["--model", MODEL, "--first-token-temperature", "3"], "first_token is 3.0; give the first token's temperature, from 0 to 2"),
     (["--model", MODEL, "--embedder", MODEL], "is no model of embeddings (its architecture is LlamaForCausalLM)"),
     (["--model", MODEL, "--decontaminate", "nowhere"], "'nowhere' is no benchmark: not one of all, hle, aime_2024"),
     (["--model", MODEL, "--decontaminate", "./nowhere.jsonl"], "'./nowhere.jsonl' is no benchmark"),

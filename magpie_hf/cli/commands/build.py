@@ -240,7 +240,7 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     add_publishing(after)
     add_card(after)
 
-    where = build.add_argument_group("where and how fast (makes no difference to the rows)")
+    where = build.add_argument_group("hardware and speed (no effect on the rows)")
     add_engine(where)
     where.add_argument(
         "--ray",

@@ -65,7 +65,7 @@ def add(commands: Any) -> None:
         help="precision of the models (default: auto, each model's own)",
     )
     sweep.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
-    add_engine(sweep.add_argument_group("where and how fast"))
+    add_engine(sweep.add_argument_group("hardware and speed"))
     sweep.set_defaults(run=run)
 
 
