@@ -1,11 +1,12 @@
-"""Duplicates and benchmark problems among 44,000 constructed problems: found, missed, wrong. Run:
-duplicates.py [PROBLEMS].
+"""Measures how near-duplicates and benchmark problems are found among 44,000 constructed problems.
 
-The problems are made from a seed. One in ten says an earlier one again in another way (typesetting, names of
-variables, order of the sentences, words that ask), one in ten is an earlier one with one number changed, one
-in fifty repeats one of 5,000 rows of a constructed benchmark (as it is, in other typesetting, with a sentence
-before it, with a number changed), and as many only begin like one. Prints seconds, the memory that each step
-adds, and what came out. No embeddings are used: what is missed here is what they are for.
+Usage: duplicates.py [PROBLEMS] (default 44000)
+
+The problems are made from a seed. One in ten repeats an earlier one in other words (typesetting, names of
+variables, order of the sentences, verbs), one in ten is an earlier one with one number changed, one in fifty
+repeats one of 5,000 rows of a constructed benchmark (unchanged, in other typesetting, with a sentence before
+it, or with a number changed), and as many only begin like one. Prints seconds, the memory that each step
+adds, and how many were found, missed and wrong. It uses no embeddings, which are for what is missed here.
 """
 
 from __future__ import annotations
@@ -31,8 +32,7 @@ from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.signature import Signature
 
-# Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) words that
-# ask.
+# Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) verbs.
 TEMPLATES = [
     (
         "Let <x> and <y> be real numbers with $#1<x> + #2<y> = #3$. Suppose that $<x> - <y> = #4$. (Find) the"
@@ -76,7 +76,8 @@ TEMPLATES = [
     "The series $\\sum_{<n>=1}^\\infty \\frac{<n>^#1}{#2^<n> + #3}$ is given. Does it [converge|diverge]?",
 ]
 CHOICE = re.compile(r"\[(\w[^\]]*\|[^\]]*|\+\|-)\]")
-NAMES = {"f": "fghF", "x": "xtuz", "y": "ywvs", "G": "GKLM", "H": "HNSU", "a": "abcd", "n": "nkmj", "A": "APDX", "B": "BQEY", "C": "CRFZ",
+NAMES = {"f": "fghF", "x": "xtuz", "y": "ywvs", "G": "GKLM", "H": "HNSU", "a": "abcd", "n": "nkmj",
+         "A": "APDX", "B": "BQEY", "C": "CRFZ",
          "X": "XYZW", "p": "pqPQ"}  # fmt: skip
 FIND, PROVE = ("Find", "Determine", "Compute", "Calculate"), ("Prove", "Show")
 OPENINGS = """A baker in a small town prepares #1 trays of rolls every morning before the market opens
@@ -111,7 +112,7 @@ What is the probability that the total exceeds #3 at the end?""".splitlines()
 
 @dataclass(frozen=True)
 class Content:
-    """What a problem says: its template, its numbers and its choices."""
+    """The meaning of a problem: its template, its numbers and its choices."""
 
     template: str
     numbers: tuple[int, ...]
@@ -141,7 +142,7 @@ def changed(one: Content, dice: random.Random) -> Content:
 
 
 def said(one: Content, dice: random.Random, plain: bool = False) -> str:
-    """One of the ways to say it; `plain` is the first of them."""
+    """The content in one of many wordings; with `plain`, in the first of them."""
     text, choices = one.template, iter(one.choices)
     text = CHOICE.sub(lambda _: next(choices), text)
     text = re.sub(r"#(\d)", lambda m: str(one.numbers[int(m[1]) - 1]), text)
@@ -171,7 +172,7 @@ def story(dice: random.Random) -> str:
 
 
 def repeated(row: str, dice: random.Random) -> tuple[str, str]:
-    """A row of the benchmark said again, and how."""
+    """A changed row of the benchmark, and the kind of change."""
     way = dice.choice(("as it is", "typesetting", "framed", "number"))
     if way == "typesetting":
         return typeset(row, dice), way
@@ -183,7 +184,7 @@ def repeated(row: str, dice: random.Random) -> tuple[str, str]:
 
 
 def problems_of(count: int, rows: list[str], dice: random.Random) -> list[tuple[str, Any, str]]:
-    """Problems as (text, what it says, how it was made); what is said twice is equal."""
+    """Problems as (text, content, how it was made); equal contents are near-duplicates."""
     made: list[tuple[str, Any, str]] = []
     contents: list[Content] = []
     known: set[Content] = set()
@@ -231,12 +232,16 @@ def main(count: int) -> None:
     (signature, fold_, clean), (_, folded, cleaned) = zip(
         *((b[0] - a[0], b[1] - a[1]) for a, b in pairwise(marks)), strict=True
     )
-    contaminated = judged_hits(made, hits)
+    contaminated = counted_hits(made, hits)
     kept = {
-        "problems": count, "rows": len(rows), "seconds": {"signature": signature, "near_duplicates": fold_, "decontaminate": clean},
-        "megabytes": {"near_duplicates": folded, "decontaminate": cleaned, "peak": marks[-1][1]}, "find_milliseconds": finds,
-        "near_duplicates": near_duplicates, "contaminated": contaminated,
-    }  # fmt: skip
+        "problems": count,
+        "rows": len(rows),
+        "seconds": {"signature": signature, "near_duplicates": fold_, "decontaminate": clean},
+        "megabytes": {"near_duplicates": folded, "decontaminate": cleaned, "peak": marks[-1][1]},
+        "find_milliseconds": finds,
+        "near_duplicates": near_duplicates,
+        "contaminated": contaminated,
+    }
     took = (
         f"a find takes {finds['mean']:.2f} ms in the mean, 999 of 1,000 at most {finds['most']:.2f}, the"
         f" slowest {finds['slowest']:.1f}"
@@ -256,7 +261,7 @@ def main(count: int) -> None:
 def fold(
     made: list[tuple[str, Any, str]], signed: list[dict[str, list[Any]]]
 ) -> tuple[dict[str, int], dict[str, float]]:
-    """The selection's fold: what was found, missed and wrong, and how long a find takes, in milliseconds."""
+    """Near-duplicates that were planted, found, missed and wrong, and the milliseconds of a lookup."""
     near_duplicates, first, counts, times = NearDuplicates(), dict[Any, str](), Counter[str](), list[float]()
     rows = (
         {name: values[row] for name, values in batch.items()}
@@ -283,7 +288,7 @@ def fold(
     return {name: counts[name] for name in ("planted", "found", "missed", "wrong")}, finds
 
 
-def judged_hits(made: list[tuple[str, Any, str]], hits: list[str | None]) -> dict[str, int]:
+def counted_hits(made: list[tuple[str, Any, str]], hits: list[str | None]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for (text, _, way), hit in zip(made, hits, strict=True):
         if way.startswith("benchmark"):

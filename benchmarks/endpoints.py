@@ -1,9 +1,10 @@
-"""Tokens a second over real servers, by a plain client. Run: endpoints.py MODEL [REQUESTS] [ROUNDS] (default
-160 2), on a CPU.
+"""Compares tokens per second of an Endpoint over real vLLM servers with a plain client's, on a CPU.
 
-Two servers of the model on this machine, and the same requests with skewed lengths twice a round, in turn: by
-a plain aiohttp client that sends all of them at once, every other one to either server, and by an Endpoint.
-The servers and their caches are the same for both.
+Usage: endpoints.py MODEL [REQUESTS] [ROUNDS] (default 160 2)
+
+Two servers of the model run on this machine. In every round they get the same requests, of skewed lengths,
+first from a plain aiohttp client that sends all at once, alternating between the servers, and then from an
+Endpoint. Servers and caches are the same for both.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Asked = list[tuple[list[int], Sampling, int]]
 
 
 def requests(model: Model, count: int) -> Asked:
-    """Openings of all domains, cut at 8 to 32 tokens."""
+    """Pre-query prefixes of all domains, with max-tokens of 8 to 32."""
     dice, chat = random.Random(4), chat_of(model)
     turns = [list(chat.pre_query_prefix(domain.system)) for domain in DOMAINS.values()]
     bounds = [int(8 * 4 ** dice.random()) for _ in range(count)]
@@ -41,7 +42,7 @@ def requests(model: Model, count: int) -> Asked:
 
 
 def plain(urls: list[str], served: str, asked: Asked) -> float:
-    """Tokens a second of a client that knows no more than aiohttp does."""
+    """Tokens per second of a client that uses aiohttp alone."""
     bodies = [json.dumps({**completion_body(*one, one[1].max_tokens), "model": served}) for one in asked]
 
     async def ask(session: aiohttp.ClientSession, at: int) -> int:
@@ -61,7 +62,7 @@ def plain(urls: list[str], served: str, asked: Asked) -> float:
 
 
 def endpoint(engine: Endpoint, asked: Asked) -> float:
-    """Tokens a second of an Endpoint that has learned nothing yet."""
+    """Tokens per second of a new Endpoint, which has not learned the servers' size yet."""
     began = time.monotonic()
     futures = [engine.submit(*one) for one in asked]
     tokens = sum(future.result().num_tokens for future in futures)

@@ -1,9 +1,10 @@
-"""What this package itself costs: a whole build over an engine that answers at once. Run: overhead.py MODEL
-[ROWS ...] (default 5000 44000).
+"""Measures the cost of this package itself: a whole build over an engine that answers at once.
 
-k = 5, answers of about 4 kB, six domains in the original's proportions. Prints rows a second and peak memory
-for each size, each measured in a process of its own, and where the time goes. MODEL gives the tokenizer; it
-is not loaded.
+Usage: overhead.py MODEL [ROWS ...] (default 5000 44000)
+
+k = 5, answers of about 4 kB, six domains in the original's proportions. Prints rows per second and peak
+memory for each size, each measured in a process of its own, and where the time goes. MODEL gives the
+tokenizer; its weights are not loaded.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ def recipe(model_folder: str, rows: int) -> Recipe:
 
 
 def measure(model: str, rows: int, out: str) -> dict[str, float]:
-    """Seconds and peak memory of a build in this process, and the seconds of its two largest parts, each
-    measured alone on a sample.
+    """Seconds and peak memory (MB) of a build in this process, and the shares of its two largest parts.
+
+    Each part is measured alone, on a sample of rows.
     """
     made = recipe(model, rows)
     began = time.perf_counter()
@@ -74,7 +76,7 @@ def measure(model: str, rows: int, out: str) -> dict[str, float]:
 
 
 def parts(made: Recipe, rows: Dataset, folder: Path) -> tuple[float, float]:
-    """Seconds a row for token ids of all prompts, and for keeping all answers in a journal."""
+    """Seconds per row for token ids of all prompts, and for keeping all answers in a journal."""
     chat, size = chat_of(made.generator.model), 64
     problems, responses = (
         rows["problem"][:size],

@@ -1,9 +1,10 @@
-"""How well a measurement foretells a build, on real vLLM. Run: planning.py MODEL (fifteen minutes on two CPU
-cores).
+"""Measures how well `magpie-hf plan --measure` predicts a build, on real vLLM.
 
-Two builds of different shape: each is measured with a few problems (`magpie-hf plan --measure`), and then
-built to its end in the same folder. Prints the seconds that the build took by those that the plan had
-foreseen, the plan's range, and the same ratio of tokens.
+Usage: planning.py MODEL (fifteen minutes on two CPU cores)
+
+Two builds of different shape are each measured with a few problems, and then built to the end in the same
+folder. Prints the ratio of the seconds that the build took to the planned ones, the plan's range, and the
+same ratio for tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import results
 
-# The small model labels almost by chance; and bfloat16 takes four times as long on CPUs without AVX-512.
+# The small model labels almost at random. bfloat16 takes four times as long on CPUs without AVX-512.
 ALL = "--off-topic keep --unsolvable keep --min-quality 'very poor' --dtype float32"
 SETTINGS = {
     "2 domains, 24 problems, k 3": (
@@ -34,7 +35,7 @@ SETTINGS = {
 
 
 def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]:
-    """What was foreseen after a measurement, and what came."""
+    """The plan after a measurement, and the outcome of the build."""
     options = ["--model", model, "--out", str(out), *shlex.split(words), *shlex.split(ALL)]
     command = [sys.executable, "-m", "magpie_hf"]
     said = subprocess.run(
@@ -49,7 +50,7 @@ def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]
         [*command, "build", *options, "--quiet"], stdout=subprocess.DEVNULL, check=False
     ).returncode
     took = time.monotonic() - began
-    if done not in (0, 3):  # 3: a split is empty, as a few rows of a small model may leave it
+    if done not in (0, 3):  # 3: a split is empty, as may happen with few rows of a small model
         sys.exit(f"the build ended with {done}")
     compared = subprocess.run(
         [*command, "plan", "--out", str(out), "--json"], capture_output=True, text=True, check=True

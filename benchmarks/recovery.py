@@ -1,8 +1,10 @@
-"""How long a dead engine keeps a build waiting, on real vLLM. Run: recovery.py MODEL [DEATHS] (default 3).
+"""Measures how long a dead engine keeps a build waiting, on real vLLM.
+
+Usage: recovery.py MODEL [DEATHS] (default 3)
 
 AsyncLLM's core process is killed with 64 requests in flight. Prints the seconds until the next answer (of one
-token) is there, by the seconds that a plain start of the same engine takes to its first token: what is above
-1 is what the recovery itself costs.
+token), divided by the seconds from a plain start of the same engine to its first token. What exceeds 1 is the
+cost of the recovery itself.
 """
 
 from __future__ import annotations

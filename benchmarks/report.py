@@ -1,10 +1,11 @@
-"""What the report costs at full size. Run: report.py [PROBLEMS] (default 44000). Needs Chromium; no model, no
-engine.
+"""Measures the cost of the report at full size; needs Chromium, but no model and no engine.
 
-A finished build is written directly, with answers of the length of a reasoning model's (of what the report
-does not read, the message lists, nothing), then reported and opened. Prints seconds of writing the report (by
-the clock, and of processors), its peak memory and megabytes, and in the browser the seconds to the first
-picture, until everything works, to open the last row, and to search all problems and all texts.
+Usage: report.py [PROBLEMS] (default 44000)
+
+Writes the files of a finished build directly, with answers as long as a reasoning model's; message lists,
+which the report does not read, stay empty. Then writes the report and opens it. Prints wall and CPU seconds
+of writing, peak memory and size in megabytes, and the browser's seconds to the first paint, until everything
+works, to open the last row, and to search all problems and all texts.
 """
 
 from __future__ import annotations
@@ -42,21 +43,26 @@ CHROMIUM = [
     "--disable-background-networking",
     "--disable-sync",
 ]
-_WORDS = """we the of a that is to and in for let be so then this hence since which by with consider note wait actually check first second
-both sides equation expression factor root integral sum product term value therefore because suppose assume substitute simplify obtain
-gives expanding comparing coefficients implies positive negative integer prime even odd bounded monotone converges diverges angle radius
-triangle circle vector matrix rank kernel image group ring field ideal graph vertex edge colour path cycle tree probability expectation
-variance independent random variable distribution density normal uniform sample mean estimator likelihood maximum minimum derivative
-tangent limit series sequence recurrence induction hypothesis contradiction case remains possible only if alternatively maybe perhaps
+_WORDS = """
+we the of a that is to and in for let be so then this hence since which by with consider note wait
+actually check first second both sides equation expression factor root integral sum product term value
+therefore because suppose assume substitute simplify obtain gives expanding comparing coefficients implies
+positive negative integer prime even odd bounded monotone converges diverges angle radius triangle circle
+vector matrix rank kernel image group ring field ideal graph vertex edge colour path cycle tree
+probability expectation variance independent random variable distribution density normal uniform sample
+mean estimator likelihood maximum minimum derivative tangent limit series sequence recurrence induction
+hypothesis contradiction case remains possible only if alternatively maybe perhaps
 """.split()
 _FORMULAS = (
-    "$x^{{{a}}} + {b}x - {c} = 0$", "\\( \\frac{{{a}}}{{{b}}} \\)", "$\\sum_{{n=1}}^{{{c}}} \\frac{{{b}}}{{n^{a}}}$", "$a_{{{a}}} = {b}$",
-    "\\[ \\int_0^{{{a}}} \\sqrt{{x^2 + {b}}} \\, dx = {c} \\]", "$\\binom{{{c}}}{{{a}}}$", "$\\left( {a}, {b} \\right)$", "$y \\le {c}$",
+    "$x^{{{a}}} + {b}x - {c} = 0$", "\\( \\frac{{{a}}}{{{b}}} \\)",
+    "$\\sum_{{n=1}}^{{{c}}} \\frac{{{b}}}{{n^{a}}}$", "$a_{{{a}}} = {b}$",
+    "\\[ \\int_0^{{{a}}} \\sqrt{{x^2 + {b}}} \\, dx = {c} \\]", "$\\binom{{{c}}}{{{a}}}$",
+    "$\\left( {a}, {b} \\right)$", "$y \\le {c}$",
 )  # fmt: skip
 
 
 def prose(dice: random.Random, size: int) -> str:
-    """So many characters of what looks like working through a problem."""
+    """About `size` characters of text that looks like work on a problem."""
     parts, length = [], 0
     while length < size:
         words = " ".join(dice.choices(_WORDS, k=dice.randint(6, 16))).capitalize()
@@ -69,7 +75,7 @@ def prose(dice: random.Random, size: int) -> str:
 
 
 class Maker:
-    """Rows of a build, out of pieces of one long text."""
+    """Makes rows of a build from pieces of one long text."""
 
     def __init__(self) -> None:
         self.dice = random.Random(0)
@@ -137,14 +143,33 @@ class Maker:
         }
 
     def solved(self, row: dict[str, Any], number: int) -> dict[str, Any]:
-        """The row of a problem with its answer, for SFT or as a pair."""
+        """A row of a problem with its answer, for SFT or as a pair."""
         chosen, rejected = row["chosen_index"], row["rejected_index"]
-        pair = {} if chosen is None else {
-            "chosen_tokens": row["candidates"][chosen]["num_tokens"], "rejected_tokens": row["candidates"][rejected]["num_tokens"],
-        }  # fmt: skip
+        pair = (
+            {}
+            if chosen is None
+            else {
+                "chosen_tokens": row["candidates"][chosen]["num_tokens"],
+                "rejected_tokens": row["candidates"][rejected]["num_tokens"],
+            }
+        )
         return {
-            **{name: row[name] for name in ("id", "domain", "problem", "language", "tags", "answer_kind", "majority_answer", "pair_kind")},
-            "messages": [], "chosen": [], "rejected": [],
+            **{
+                name: row[name]
+                for name in (
+                    "id",
+                    "domain",
+                    "problem",
+                    "language",
+                    "tags",
+                    "answer_kind",
+                    "majority_answer",
+                    "pair_kind",
+                )
+            },
+            "messages": [],
+            "chosen": [],
+            "rejected": [],
             "has_pair": chosen is not None,
             "solution": self.turn(number),
             "thinking": "",
@@ -152,13 +177,17 @@ class Maker:
             "solution_agrees": self.dice.random() < 0.8,
             "problem_tokens": int(self.dice.lognormvariate(4.5, 0.4)),
             "solution_tokens": int(self.dice.lognormvariate(7.3, 0.6)),
-            "generation": {"problem_model": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "seed": number, "response_temperature": 0.1},
+            "generation": {
+                "problem_model": "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
+                "seed": number,
+                "response_temperature": 0.1,
+            },
             **pair,
-        }  # fmt: skip
+        }
 
 
 def build_folder(folder: Path, problems: int) -> None:
-    """Write a finished build of so many problems, over the six domains in the proportion of their counts."""
+    """Write a finished build of so many problems, over six domains in the proportion of their counts."""
     make, whole = Maker(), sum(domain.count for domain in DOMAINS.values())
     counts = {key: problems * domain.count // whole for key, domain in DOMAINS.items()}
     (folder / "run").mkdir(parents=True)
@@ -183,9 +212,14 @@ def build_folder(folder: Path, problems: int) -> None:
         _write(folder / "run" / "dropped" / key / "train-00000-of-00001.parquet", DROPPED, iter(dropped))
         reasons = Counter(row["reason"] for row in dropped)
         samples[key] = {
-            "sampled": count + len(dropped), "dropped": dict(sorted(reasons.items())), "contaminated": {}, "moved_away": 0, "moved_here": 0,
-            "tagged": count + len(dropped) // 2, "on_domain": count + len(dropped) // 3,
-        }  # fmt: skip
+            "sampled": count + len(dropped),
+            "dropped": dict(sorted(reasons.items())),
+            "contaminated": {},
+            "moved_away": 0,
+            "moved_here": 0,
+            "tagged": count + len(dropped) // 2,
+            "on_domain": count + len(dropped) // 3,
+        }
     _records(folder, counts, samples, [str(Path(file).relative_to(folder)) for file in files])
 
 
@@ -204,10 +238,19 @@ def _dropped(make: Maker, key: str, count: int) -> Iterator[dict[str, Any]]:
         (reason,) = make.dice.choices(reasons, (30, 20, 15, 12, 9, 7, 5, 2))
         text = f"{problem(10**6 + number)} {make.slice(200)}"
         yield {
-            "id": f"{key}-d{number:015x}", "domain": key, "reason": reason, "language": "en", "problem": text, "raw_instruction": text,
-            "near_duplicate": f"{key}-{make.dice.randrange(count):016x}" if reason == "near_duplicate" else None, "raw_finish_reason": "stop",
-            "contaminated_by": f"gsm8k/test/{number} (all words)" if reason == "contaminated" else None, "tags": make.tags(key),
-        }  # fmt: skip
+            "id": f"{key}-d{number:015x}",
+            "domain": key,
+            "reason": reason,
+            "language": "en",
+            "problem": text,
+            "raw_instruction": text,
+            "near_duplicate": f"{key}-{make.dice.randrange(count):016x}"
+            if reason == "near_duplicate"
+            else None,
+            "raw_finish_reason": "stop",
+            "contaminated_by": f"gsm8k/test/{number} (all words)" if reason == "contaminated" else None,
+            "tags": make.tags(key),
+        }
 
 
 def _write(file: Path, features: Features, rows: Iterator[dict[str, Any]]) -> str:
@@ -244,13 +287,26 @@ def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], file
         "models": [{**model, "steps": ["problems", "answers", "labels", "scores"]}],
         "scorer": {"title": "judge", "reads": "answer", "objectives": []},
         "domains": [
-            {"key": key, "japanese": DOMAINS[key].japanese, "count": count, "sampling": dict.fromkeys(("problem", "answer"), sampling)}
+            {
+                "key": key,
+                "japanese": DOMAINS[key].japanese,
+                "count": count,
+                "sampling": dict.fromkeys(("problem", "answer"), sampling),
+            }
             for key, count in counts.items()
         ],
-        "k": K, "asked_with": None, "rl_majority_share": None, "languages": ["en"], "near": 0.8,
-        "acceptance": {"min_quality": "average"}, "pairing": {"min_majority_share": 0.5}, "held_out": {"share": 0.0, "seed": 0},
-        "benchmarks": [], "not_checked": [], "versions": {"magpie-hf": "0.1.0"},
-    }  # fmt: skip
+        "k": K,
+        "asked_with": None,
+        "rl_majority_share": None,
+        "languages": ["en"],
+        "near": 0.8,
+        "acceptance": {"min_quality": "average"},
+        "pairing": {"min_majority_share": 0.5},
+        "held_out": {"share": 0.0, "seed": 0},
+        "benchmarks": [],
+        "not_checked": [],
+        "versions": {"magpie-hf": "0.1.0"},
+    }
     pipeline = {key: {"count": count, "samples": {}, "answers": {}} for key, count in counts.items()}
     record = {
         "created": 0,
@@ -282,16 +338,20 @@ def _speed() -> Iterator[dict[str, Any]]:
         rate = 21_000 * min(1.0, number / 40 + 0.1) * dice.uniform(0.9, 1.0) * (0.7 if number > 2100 else 1)
         tokens = int(rate * 10)
         yield {
-            "event": "interval", "at": at + 94, "engine": engine, "seconds": 10.0, "running": 240.0, "requests": tokens // 1400,
-            "prompt_tokens": tokens // 10, "tokens": tokens,
-        }  # fmt: skip
+            "event": "interval",
+            "at": at + 94,
+            "engine": engine,
+            "seconds": 10.0,
+            "running": 240.0,
+            "requests": tokens // 1400,
+            "prompt_tokens": tokens // 10,
+            "tokens": tokens,
+        }
     yield {"event": "build", "at": at + 95, "what": "finished", "seconds": at + 95 - 1.8e9}
 
 
 def written(folder: Path, file: Path) -> dict[str, float]:
-    """Seconds of the command, by the clock and of processors, and megabytes of its memory at most and of its
-    file.
-    """
+    """Wall and CPU seconds of the command, its peak memory and its file's size in megabytes."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-m", "magpie_hf", "report", str(folder), "--out", str(file)], check=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -311,8 +371,11 @@ def opened(file: Path) -> dict[str, float]:
         page.goto(file.as_uri(), wait_until="commit")
         page.wait_for_selector("html[data-ready]", timeout=120_000)
         seen = page.evaluate(
-            """() => ({interactive: performance.getEntriesByName("interactive")[0].startTime / 1000,
-                first_picture: (performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0) / 1000})"""
+            """() => {
+                const seconds = (name) => (performance.getEntriesByName(name)[0]?.startTime ?? 0) / 1000;
+                const paint = seconds("first-contentful-paint");
+                return {interactive: seconds("interactive"), first_picture: paint};
+            }"""
         )
         page.wait_for_load_state("load")
         seen["whole"] = (

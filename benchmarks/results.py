@@ -14,7 +14,7 @@ FILE = Path(__file__).with_name("results.json")
 
 
 def record(name: str, values: dict[str, Any]) -> None:
-    """Keep a benchmark's values in place of those that it measured before."""
+    """Keep a benchmark's values in place of its earlier ones."""
     kept = json.loads(FILE.read_text()) if FILE.exists() else {}
     FILE.write_text(json.dumps(dict(sorted({**kept, name: values}.items())), indent=2) + "\n")
 

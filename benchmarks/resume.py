@@ -1,9 +1,10 @@
-"""What a second start costs. Run: resume.py MODEL [ROWS] (default 44000). The engine answers at once; MODEL
-gives the tokenizer.
+"""Measures the cost of running a build again, over an engine that answers at once.
 
-Prints the seconds of a finished build that is run again, and for builds that are killed (kill -9) at 10, 50
-and 90 % how many requests were asked twice, as the engine counts them: all, and those that it had finished
-more than a second before the kill, of which there must be none.
+Usage: resume.py MODEL [ROWS] (default 44000)
+
+Prints the seconds of running a finished build again. For builds killed (kill -9) at 10, 50 and 90 %, prints
+how many requests were asked twice, as counted by the engine: all, and those answered more than a second
+before the kill, of which there must be none. MODEL gives the tokenizer.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ import results
 from magpie_hf import Completion, FakeEngine, Judge, Sampling, build
 from magpie_hf.engines.journal import request_keys
 
-ENTRY = struct.Struct("16sd")  # a request's key, and when it was answered
+ENTRY = struct.Struct("16sd")  # a request's key, and the time of its answer
 
 
 def run(model: str, rows: int, out: str, log: str) -> None:
-    """A build whose engine writes down what it answered, and when."""
+    """A build whose engine logs the key and the time of each answer."""
     plain = overhead.recipe(model, rows)
     answer = plain.generator.reply
     with open(log, "ab", buffering=0) as stream:
@@ -47,7 +48,7 @@ def asked(log: Path) -> list[tuple[bytes, float]]:
 
 
 def killed(model: str, rows: int, share: float, total: int, folder: Path) -> dict[str, float]:
-    """A build that is killed when that share of its requests is answered, and ended by another."""
+    """A build that is killed when this share of its requests is answered, and then finished by another."""
     out, log = folder / "out", folder / "log"
     command = [sys.executable, __file__, "--one", model, str(rows), str(out), str(log)]
     first = subprocess.Popen(command)

@@ -1,4 +1,7 @@
-"""Problems, and samples that are none, made from a number: distinct numbers make texts that share few words."""
+"""Problems, and samples that are no problems, made from a number.
+
+Not here: what uses them. Distinct numbers give texts that share few words.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ import json
 import random
 
 _SUBJECTS = (
-    "abelian group", "finite field", "polynomial ring", "convex polygon", "quadrilateral", "planar graph", "random walk", "martingale",
-    "series", "contour integral", "prime ideal", "lattice", "binary tree", "Markov chain", "projective plane", "hyperbola", "matrix",
-    "permutation", "partition", "congruence", "Dirichlet series", "measure", "linear operator", "Hilbert space", "simplex", "tournament",
-    "triangle", "ellipse", "sample mean", "likelihood", "estimator", "recurrence", "determinant", "eigenvalue", "form", "manifold",
+    "abelian group", "finite field", "polynomial ring", "convex polygon", "quadrilateral", "planar graph",
+    "random walk", "martingale", "series", "contour integral", "prime ideal", "lattice", "binary tree",
+    "Markov chain", "projective plane", "hyperbola", "matrix", "permutation", "partition", "congruence",
+    "Dirichlet series", "measure", "linear operator", "Hilbert space", "simplex", "tournament", "triangle",
+    "ellipse", "sample mean", "likelihood", "estimator", "recurrence", "determinant", "eigenvalue", "form",
+    "manifold",
 )  # fmt: skip
 _ADJECTIVES = (
-    "nontrivial", "symmetric", "bounded", "monotone", "irreducible", "separable", "maximal", "regular", "compact", "ordered", "weighted",
-    "oriented", "smooth", "discrete", "uniform", "primitive", "normal", "simple", "perfect", "generic", "stable", "reduced", "isolated",
+    "nontrivial", "symmetric", "bounded", "monotone", "irreducible", "separable", "maximal", "regular",
+    "compact", "ordered", "weighted", "oriented", "smooth", "discrete", "uniform", "primitive", "normal",
+    "simple", "perfect", "generic", "stable", "reduced", "isolated",
 )  # fmt: skip
 _TASKS = (
     "Determine the largest possible value of {f} over every {a} {s}",
@@ -59,6 +65,6 @@ def junk(number: int) -> str:
 
 
 def labels(domain: str, **values: str) -> str:
-    """What a tagger says of a problem in a domain."""
+    """The labels that a tagger gives to a problem, as JSON."""
     good = {"quality": "good", "difficulty": "hard", "solvability": "solvable", "category": "computation"}
     return json.dumps({"domain": domain, **good, **values})

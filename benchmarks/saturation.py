@@ -1,13 +1,14 @@
-"""How full the engine is kept, on real vLLM and this machine. Run: saturation.py MODEL [ROWS A DOMAIN]
-[ROUNDS] (default 80 1).
+"""Measures how busy a build keeps the engine, on real vLLM and this machine.
 
-The measure is generated tokens a second of a whole build (three domains, k = 3, skewed lengths), by the best
-that this machine can do with the same requests: all of them submitted at once to a bare LLMEngine step loop
-or to a bare AsyncLLM, whichever is faster. Beside it stand a build that is killed half-way and resumed, and
-the original's loop: a process a stage, batches with a barrier after each, the k candidates in k calls. Every
-way runs in a process of its own, in turn, round by round, the step loop both before and after the killed
-build, since a machine's speed drifts; loading a model is not counted, but for the loop it is told. The slow
-ways run on a part of the rows (SHARE_OF_ROWS).
+Usage: saturation.py MODEL [ROWS PER DOMAIN] [ROUNDS] (default 80 1)
+
+The measure is generated tokens per second of a whole build (three domains, k = 3, skewed lengths), divided by
+the best that this machine reaches with the same requests: all submitted at once to a bare LLMEngine step loop
+or to a bare AsyncLLM, whichever is faster. Also measured are a build that is killed half-way and resumed, and
+the original's loop: one process per stage, batches with a barrier after each, the k candidates in k calls.
+Each runs in a process of its own, in turn, round by round. The step loop runs both before and after the
+killed build, since a machine's speed drifts. Loading is not counted, except in a separate number for the
+original's loop. The slow ways run on a part of the rows (SHARE_OF_ROWS).
 """
 
 from __future__ import annotations
@@ -38,19 +39,20 @@ from magpie_hf.run.status import status
 BOUNDS = {"instruction": 96, "response": 160, "candidate": 160}
 STAGES = ("instruction", "response", "candidate", "judge")
 K = 3
+# Takes one row in so many.
 SHARE_OF_ROWS = {
     "asyncllm": 4,
     "batches of 128": 4,
     "batches of 4": 8,
     "batches of 2": 8,
-}  # every so many rows
+}
 Asked = tuple[list[int], Sampling, int]
 ASKED: list[tuple[Sequence[int], Sampling, int, Future[Completion]]] = []
 
 
 @dataclasses.dataclass(frozen=True)
 class Recorded(VLLM):
-    """A VLLM engine that remembers what it was asked."""
+    """A VLLM engine that remembers its requests."""
 
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         future = super().submit(prompt, sampling, seed)
@@ -63,13 +65,10 @@ def engine_of(model: str) -> Recorded:
 
 
 def pipeline(model: str, rows: int, folder: Path) -> dict[str, float]:
-    """A build in `folder`; what it asked lies in `folder/requests` afterwards, and the moment it began in
-    `folder/began`.
-    """
+    """A build in `folder`; writes its requests to `folder/requests`, and its start time to `folder/began`."""
     engine = engine_of(model)
-    engine.complete(
-        [[1, 2, 3]], Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0]
-    )  # the first one costs seconds
+    # The first request takes seconds.
+    engine.complete([[1, 2, 3]], Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0])
     ASKED.clear()
     domains = []
     for key in ("algebra", "statistics", "discrete"):
@@ -102,7 +101,7 @@ def resumed(model: str, rows: int, folder: Path, tokens: float) -> dict[str, flo
 
 
 def kept(folder: Path) -> float:
-    """Generated tokens that are on the disk, in finished shards and in journals."""
+    """Generated tokens on the disk, in finished shards and in journals."""
     in_shards = sum(stage.tokens for stage in status(folder / "out").stages)
     lines = [
         line
@@ -115,17 +114,17 @@ def kept(folder: Path) -> float:
 
 
 def generated(asked: Asked, tokens: int) -> int:
-    """The tokens of one answer; a rating is no generated text."""
+    """The generated tokens of one answer; a rating has none."""
     return 0 if asked[1].logprobs else tokens
 
 
 def step_loop(model: str, folder: Path) -> dict[str, float]:
-    """Everything at once in a bare LLMEngine."""
+    """All requests at once in a bare LLMEngine."""
     return Bare(model).run([pickle.loads((folder / "requests").read_bytes())])
 
 
 def asyncllm(model: str, folder: Path) -> dict[str, float]:
-    """Everything at once in a bare AsyncLLM, of every stage the same share."""
+    """All requests at once in a bare AsyncLLM, the same share of every stage."""
     from vllm import AsyncEngineArgs, AsyncLLMEngine, TokensPrompt
 
     asked: list[Asked] = pickle.loads((folder / "requests").read_bytes())
@@ -160,13 +159,11 @@ def asyncllm(model: str, folder: Path) -> dict[str, float]:
 
 
 def loop(model: str, folder: Path, stage: str, batch: int) -> dict[str, float]:
-    """One stage of the original's loop, in batches with a barrier after each; the k candidates of a batch
-    are k calls.
-    """
+    """One stage of the original's loop: batches with a barrier after each, each candidate in its own call."""
     requests: list[Asked] = pickle.loads((folder / "requests").read_bytes())
     mine = [asked for asked in requests if stage_of(asked) == stage]
     every = SHARE_OF_ROWS[f"batches of {batch}"]
-    if stage == "candidate":  # the k of one prompt stand side by side
+    if stage == "candidate":  # the k of one prompt are adjacent
         rows = [mine[start : start + K] for start in range(0, len(mine), K)][::every]
         batches = [
             [row[j] for row in rows[start : start + batch]]
@@ -190,7 +187,7 @@ def stage_of(asked: Asked) -> str:
 
 
 class Bare:
-    """An LLMEngine of vLLM's with nothing around it."""
+    """A bare LLMEngine of vLLM."""
 
     def __init__(self, model: str) -> None:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -232,7 +229,7 @@ def finished(process: subprocess.Popen[str]) -> dict[str, float]:
 
 
 def one_round(model: str, rows: int, folder: Path) -> dict[str, float]:
-    """Tokens a second of every way, and of the loop also with its loading."""
+    """Tokens per second of every way, and of the original's loop also with loading."""
     (folder / "whole").mkdir()
     whole = finished(child("pipeline", model, rows, folder / "whole"))
     speeds = {"build": whole["tokens"] / whole["seconds"]}

@@ -1,9 +1,11 @@
-"""How work is shared out: 1, 2, 4 and 8 equal rate-limited servers, and 8 of which one has half the speed.
-Run: scaling.py.
+"""Measures how evenly an Endpoint shares work out over 1, 2, 4 and 8 servers, and with a slow one.
 
-The servers are scripted ones (tests/fake_server.py) in a process of their own: each works on 8 requests at a
-time, for so long. The efficiency is the requests a second by the sum of what the servers could do, over all
-of the run: the time in which the bounds learn the servers' size, and the end, when some server is the last.
+Usage: scaling.py
+
+The servers are scripted (tests/fake_server.py) in a process of their own. Each works on 8 requests at a time,
+for a fixed time. The efficiency is the requests per second, divided by the sum of the servers' rates, over
+the whole run: with the time in which the bounds learn the servers' size, and the end, when one server is the
+last.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ FAKE = Path(__file__).parent.parent / "tests" / "fake_server.py"
 
 
 def efficiency(seconds: Sequence[float]) -> float:
-    """The share that is reached of the sum of the rates of servers with these seconds a request."""
+    """The reached share of the summed rates of servers with these seconds per request."""
     ideal = sum(SLOTS / each for each in seconds)
     process = subprocess.Popen(
         [sys.executable, str(FAKE), str(SLOTS), *map(str, seconds)], stdout=subprocess.PIPE, text=True

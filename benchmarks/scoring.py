@@ -1,10 +1,11 @@
-"""Candidates a second: reward models on vLLM, all at once, against the original's way. Run: scoring.py
-[PROBLEMS] [ROUNDS] (default 16 2).
+"""Compares candidates per second of reward models on vLLM with the original's one-by-one scoring.
 
-The original scores one text after the other with transformers. Both ways score the same k = 5 candidates a
+Usage: scoring.py [PROBLEMS] [ROUNDS] (default 16 2)
+
+The original scores one text after the other with transformers. Both ways score the same k = 5 candidates per
 problem with the same random models in float32 (8 layers of SmolLM2-135M's widths), in turn, round by round: a
-Llama with a value head, and one with ArmoRM's heads. The texts are new in every round, so that nothing is
-left from the round before. Loading is not counted. What the two ways say is compared as well.
+Llama with a value head, and one with ArmoRM's heads. The texts are new in every round, so that no cache
+helps. Loading is not counted. The scores of both ways are compared, too.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ import reward_models as tiny
 
 K = 5
 SIZES: dict[str, Any] = {
-    **tiny.SIZES, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 8, "num_attention_heads": 9, "num_key_value_heads": 3,
+    **tiny.SIZES,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
     "max_position_embeddings": 2048,
-}  # fmt: skip
+}
 Texts = tuple[list[str], list[str]]
 
 
@@ -57,7 +63,7 @@ def checkpoint(folder: Path, gated: bool) -> tiny.Tensors:
 
 
 def one_by_one(tensors: tiny.Tensors, scorer: RewardModel) -> Callable[[Texts], list[float]]:
-    """The original's way: a text, a forward pass, a score."""
+    """The original's way: one forward pass per text."""
     vocabulary = tensors["model.embed_tokens.weight"].shape[0]
     model = LlamaModel(
         LlamaConfig(
@@ -95,7 +101,7 @@ def texts(problems: int, seed: int) -> Texts:
 
 
 def measured(gated: bool, problems: int, rounds: int) -> dict[str, float]:
-    """Candidates a second of both ways, their ratio, and the largest difference between what they say."""
+    """Candidates per second of both ways, their ratio, and the largest difference of their scores."""
     with tempfile.TemporaryDirectory() as folder:
         tensors = checkpoint(Path(folder), gated)
         scorer = RewardModel(VLLM(resolve(folder, dtype="float32"), runner="pooling"))

@@ -1,9 +1,10 @@
-"""Exact counts over an engine that answers at once and is usable in 37 % of its samples: selection.py MODEL
-[PROBLEMS] (default 44000).
+"""Measures the selection over an engine that answers at once, with 37 % usable samples.
 
-Six domains in the original's proportions. Prints seconds, samples and peak memory; then the same selection
-with another shard size, killed (kill -9) at five random moments and gone on with each time: the accepted set
-must be the same. MODEL gives the tokenizer; it is not loaded.
+Usage: selection.py MODEL [PROBLEMS] (default 44000)
+
+Six domains in the original's proportions. Prints seconds, samples and peak memory. Then the same selection
+runs with another shard size, is killed (kill -9) at five random moments and resumed each time: the accepted
+set must be the same. MODEL gives the tokenizer; its weights are not loaded.
 """
 
 from __future__ import annotations
@@ -37,14 +38,11 @@ KILLS = 5
 
 
 def recipe(model_folder: str, problems: int) -> Recipe:
-    """A recipe whose samples are good, no problem, off their domain, poor or a near-duplicate, by their
-    seeds.
-    """
+    """A recipe whose samples are good, not a problem, of poor quality, or near-duplicates, by their seeds."""
 
     def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
-        asked = (
-            array("i", prompt).tobytes() if sampling.schema else b"%d %d" % (seed, len(prompt))
-        )  # the seeds of labels are all 0
+        # Requests for labels all have the seed 0, so their prompt tells them apart.
+        asked = array("i", prompt).tobytes() if sampling.schema else b"%d %d" % (seed, len(prompt))
         number = int.from_bytes(hashlib.sha256(asked).digest()[:6], "big")
         if sampling.schema:
             return Completion(
@@ -63,9 +61,7 @@ def recipe(model_folder: str, problems: int) -> Recipe:
 
 
 def one(model: str, problems: int, out: str, shard_rows: int) -> dict[str, object]:
-    """The selection alone, in this process: seconds, peak memory (MB), samples, and a digest of the accepted
-    set.
-    """
+    """The selection in this process: seconds, peak memory (MB), samples, and a digest of the accepted set."""
     began = time.perf_counter()
     made, folder = recipe(model, problems), Folder(Path(out))
     with folder.claimed(made), no_progress_bars():

@@ -1,9 +1,10 @@
-"""What verified answers cost and how often they are sure: 400 problems x 5 candidates, real workers. Run:
-verification.py [PROBLEMS].
+"""Measures the cost and the certainty of verified answers: 400 problems x 5 candidates, real workers.
+
+Usage: verification.py [PROBLEMS] (default 400)
 
 The answers are made from a seed: thirteen kinds, several spellings of each value, a third of the candidates
-wrong in a plausible way. Prints seconds (the workers' start included), pairs that reached a worker, the share
-that stayed unknown, and verdicts that are wrong.
+wrong in a plausible way. Prints seconds (with the workers' start), pairs that reached a worker, the share
+that stayed unknown, and wrong verdicts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from magpie_hf.answers import equivalence
 from magpie_hf.answers.equivalence import PROCESSES, compare
 from magpie_hf.stages.verify import Verify
 
-Spelled = tuple[object, list[str]]  # a value, equal only to itself, and ways to write it
+Spelled = tuple[object, list[str]]  # a value, equal only to itself, and its spellings
 
 
 def integer(sample: random.Random) -> Spelled:
@@ -106,7 +107,7 @@ def said(sample: random.Random) -> Spelled:
 
 
 def group(sample: random.Random) -> Spelled:
-    """What math-verify does not read."""
+    """A kind of answer that math-verify does not parse."""
     n = sample.randint(2, 12)
     return n, [
         f"\\mathbb{{Z}}_{{{n}}}",
@@ -117,7 +118,7 @@ def group(sample: random.Random) -> Spelled:
 
 
 def family(sample: random.Random) -> Spelled:
-    """Nor this."""
+    """Another kind that math-verify does not parse."""
     n = sample.randint(2, 6)
     return n, [
         f"x = \\frac{{k\\pi}}{{{n}}}, k \\in \\mathbb{{Z}}",
@@ -127,8 +128,8 @@ def family(sample: random.Random) -> Spelled:
 
 
 KINDS: list[Callable[[random.Random], Spelled]] = [
-    integer, integer, integer, fraction, fraction, radical, angle, polynomial, logarithm, power, interval, roots, matrix, said,
-    group, family,
+    integer, integer, integer, fraction, fraction, radical, angle, polynomial, logarithm, power, interval,
+    roots, matrix, said, group, family,
 ]  # fmt: skip
 
 
@@ -142,9 +143,7 @@ def problem(sample: random.Random, k: int = 5) -> tuple[list[object], list[str]]
 
 
 def wrong_verdicts(values: list[object], spellings: list[str]) -> Counter[str]:
-    """How often two candidates' verdict is against what they were made from. All pairs are known by now, or
-    nearly.
-    """
+    """The verdicts on all pairs of candidates, and those that contradict the known values."""
     counted: Counter[str] = Counter()
     for one, other in combinations(range(len(values)), 2):
         relation = compare(spellings[one], spellings[other]).relation
@@ -176,10 +175,18 @@ def main(problems: int) -> None:
     results.record(
         "verification",
         {
-            "problems": problems, "k": 5, "seconds": seconds, "seconds_of_44000": whole, "workers": PROCESSES, "compared": asked,
-            "pairs": pairs, "unknown": counted["unknown"] / pairs, "wrong": counted["wrong"], "rows_sure": sure,
+            "problems": problems,
+            "k": 5,
+            "seconds": seconds,
+            "seconds_of_44000": whole,
+            "workers": PROCESSES,
+            "compared": asked,
+            "pairs": pairs,
+            "unknown": counted["unknown"] / pairs,
+            "wrong": counted["wrong"],
+            "rows_sure": sure,
         },
-    )  # fmt: skip
+    )
 
 
 def response(answer: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""A real vLLM server of a model on a loopback port, as a process of its own, for benchmarks and tests.
+"""A real vLLM server of a model on a loopback port, in a process of its own, for benchmarks and tests.
 
-Not here: what it is asked.
+Not here: the requests.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ COMPACT_JSON = '{"backend": "xgrammar", "disable_any_whitespace": true}'
 
 
 class VLLMServer:
-    """`python -m vllm.entrypoints.openai.api_server` with the settings that engines/vllm.py gives an engine
-    on a CPU.
+    """A vLLM server with the settings that engines/vllm/ gives an engine on a CPU.
 
-    The module and not `vllm serve`, which the build of vLLM for CPUs lacks under this name.
+    It starts the module `vllm.entrypoints.openai.api_server`, since vLLM's build for CPUs has no `vllm
+    serve`.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class VLLMServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def start(self) -> None:
-        """Begin to load, at the same port as before. Several may load at once; `ready` waits."""
-        # One thread a server: two servers with as many threads as there are cores each wait for the other's.
+        """Start to load, on the same port as before. Several servers may load at once; `ready` waits."""
+        # One thread per server: servers with a thread per core each would wait for one another.
         threads = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1"}
         environment = os.environ | threads | {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}
         with self.log.open("ab") as log:
@@ -98,7 +98,7 @@ class VLLMServer:
             )
 
     def ready(self, seconds: float = 240) -> Self:
-        """Wait until it answers. Raises RuntimeError with the end of its log where it does not."""
+        """Wait until the server answers. Raises RuntimeError with the end of its log if it does not."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self._process.poll() is None:
             with (
@@ -110,13 +110,13 @@ class VLLMServer:
         raise RuntimeError(f"the server did not start: {self.log.read_text(errors='replace')[-2000:]}")
 
     def kill(self) -> None:
-        """SIGKILL, to the server and the processes that it started."""
+        """Send SIGKILL to the server and the processes that it started."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # what a server that was told to stop left behind
+            os.killpg(self._process.pid, signal.SIGKILL)  # processes that the stopped server left behind
 
     def _end(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

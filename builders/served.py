@@ -1,14 +1,15 @@
-"""A build of one domain over any number of vLLM servers, to copy: served.py MODEL FOLDER --server URL
-[--server URL ...].
+"""A build of one domain over any number of vLLM servers, to copy.
 
-Start each server, on whatever machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the
-option that makes its JSON equal to that of a build in one process: --structured-outputs-config '{"backend":
-"xgrammar", "disable_any_whitespace": true}'. A key for the servers comes from the environment variable
-VLLM_API_KEY. A reward model has servers of its own, which were started with `vllm serve REWARD --runner
-pooling`; they are given like the others, since each server says what it serves.
+Usage: served.py MODEL FOLDER --server URL [--server URL ...]
 
-A server that dies loses nothing, and is used again when it is back; the same command goes on where a stopped
-build was, with other servers as well as with these, and so does a build in one process.
+Start each server, on any machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the option
+that makes its JSON equal to that of a build in one process: --structured-outputs-config '{"backend":
+"xgrammar", "disable_any_whitespace": true}'. The servers' API key comes from the environment variable
+VLLM_API_KEY. A reward model needs servers of its own, started with `vllm serve REWARD --runner pooling`; give
+them like the others, since each server says which model it serves.
+
+If a server dies, its requests go to the others, and it is used again when it is back. The same command
+resumes a stopped build, with these servers, with others, or in one process.
 """
 
 import argparse
@@ -18,11 +19,11 @@ from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
 from magpie_hf.engines.served.endpoint import Endpoint, share_out
 from magpie_hf.scorers.judge import Scorer
 
-CONTEXT = 6144  # tokens that a problem, what is said of it, and the longest answer take
+CONTEXT = 6144  # tokens of a prompt with its problem, and of the longest answer
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
-    """The recipe that the options name; every server is asked what it serves before anything else is done."""
+    """The recipe that the options describe; first asks every server which model it serves."""
     model, reward = resolve(options.model), resolve(options.reward) if options.reward else None
     urls = share_out(options.server, [model, reward] if reward else [model])
     engine = Endpoint(model, urls=urls[model], context=CONTEXT)

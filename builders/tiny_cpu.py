@@ -1,10 +1,11 @@
-"""The whole job in a few minutes on two CPU cores, all six domains with a small model; `make demo` runs it:
-tiny_cpu.py MODEL [FOLDER].
+"""The whole job in a few minutes on two CPU cores: six domains with a small model, as `make demo` runs it.
+
+Usage: tiny_cpu.py MODEL [FOLDER]
 """
 
 import sys
 
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.main import main
 
 SMALL = [
@@ -19,7 +20,7 @@ SMALL = [
     "--dtype",
     "float32",
 ]
-# A model of this size labels problems by chance, so its labels are kept but nothing is dropped for them.
+# A model of this size labels problems almost at random, so its labels are kept but drop nothing.
 LENIENT = ["--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]
 
 if __name__ == "__main__":
@@ -28,6 +29,5 @@ if __name__ == "__main__":
     model = sys.argv[1]
     out = sys.argv[2] if len(sys.argv) > 2 else "data/demo"
     code = main(["build", "--model", model, "--out", out, *SMALL, *LENIENT])
-    sys.exit(
-        OK if code == INCOMPLETE else code
-    )  # six problems of a small model may leave a split empty, which is said
+    # Six problems of a small model may leave a split empty; the build says so.
+    sys.exit(OK if code == INCOMPLETE else code)

@@ -16,7 +16,7 @@ from datasets import Features, Value
 from magpie_hf import schema
 from magpie_hf.building import build
 from magpie_hf.card.card import FOLDER as CARDS
-from magpie_hf.cli.commands import exits
+from magpie_hf.cli.commands import exit_codes as exits
 from magpie_hf.cli.main import parser
 from magpie_hf.domains import Domain
 from magpie_hf.engines.fake import FakeEngine

@@ -1,5 +1,6 @@
-"""magpie_hf: synthetic mathematics datasets from open aligned models with the Magpie method. Names are loaded
-when they are used.
+"""Synthetic mathematics datasets from open aligned models with the Magpie method.
+
+Not here: code. Every public name is loaded from its module when it is first used.
 """
 
 from __future__ import annotations

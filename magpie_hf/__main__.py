@@ -1,4 +1,7 @@
-"""`python -m magpie_hf` is `magpie-hf`."""
+"""`python -m magpie_hf` is `magpie-hf`.
+
+Not here: the command line (cli/main.py).
+"""
 
 import sys
 

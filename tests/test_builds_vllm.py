@@ -20,7 +20,7 @@ from datasets import Dataset, load_dataset
 from chromium import Opened, chromium
 from conftest import FAST, ROOT, outlived
 from magpie_hf import chat_of, resolve
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.engines import journal
 from magpie_hf.progress.noise import LEVEL
 from magpie_hf.progress.speed import read as read_speed

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ import pytest
 from conftest import ROOT
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import options
-from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 
 sys.path.insert(0, str(ROOT / "builders"))
 
-from hle_math import build_arguments
+from hle_math import build_arguments, confirmed
 
 
 def domains(*arguments: str) -> tuple[object, ...]:
@@ -130,14 +131,14 @@ BAD = [
     (["--model", MODEL, "--min-yield", "2"], "min_yield is 2; give a share from 0 to below 1"),
     (["--model", MODEL, "--near", "0"], "near is 0.0; give a share above 0 and at most 1"),
     (["--model", MODEL, "--languages", "en,Klingon"], "give codes of ISO 639-1, such as en and ja"),
-    (["--model", MODEL, "--first-token-temperature", "3"], "first token is 3.0; give the first token's temperature, from 0 to 2"),
+    (["--model", MODEL, "--first-token-temperature", "3"], "first_token is 3.0; give the first token's temperature, from 0 to 2"),
     (["--model", MODEL, "--embedder", MODEL], "is no model of embeddings (its architecture is LlamaForCausalLM)"),
     (["--model", MODEL, "--decontaminate", "nowhere"], "'nowhere' is no benchmark: not one of all, hle, aime_2024"),
     (["--model", MODEL, "--decontaminate", "./nowhere.jsonl"], "'./nowhere.jsonl' is no benchmark"),
     (["--model", MODEL, "--decontaminate", " , "], "--decontaminate names no benchmark"),
     (["--model", MODEL, "--tagger", "none", "--off-topic", "move"], "--off-topic is given and --tagger is none"),
     (["--model", MODEL, "--tagger", "none", "--unsolvable", "keep"], "--unsolvable is given and --tagger is none"),
-    (["--model", MODEL, "--require-decontamination"], "--require-decontamination is given and no benchmark"),
+    (["--model", MODEL, "--require-decontamination"], "--require-decontamination is given without a benchmark"),
     (["--model", MODEL, "--out", "/proc/nowhere"], "/proc/nowhere cannot be written"),
 ]
 UNSEEN = ("larger than the 8192 tokens", "was given for the folder", "no model of embeddings", "/proc/nowhere", "required: --model")
@@ -265,3 +266,21 @@ def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
     assert cards == str(site / "magpie_hf" / "cards")
     assert arguments[:5] == ["build", "--model", "2", "--scale", "0.5"]
     assert {"demo_model.py", "hle_math.py", "one_domain.py", "tiny_cpu.py"} <= set(builders)
+
+
+def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"magpie-hf {version('magpie-hf')}\n"
+
+
+@pytest.mark.parametrize(("words", "asks"), [(["1", "2"], True), (["1", "3"], True), (["1", "2.0"], False), (["1", "1.0", "2", "2"], False)])
+def test_hle_math_asks_where_a_scale_may_be_meant_as_a_mode(words: list[str], asks: bool) -> None:
+    """Tests have no terminal, so it refuses in place of asking."""
+    if asks:
+        with pytest.raises(ValueError, match=r"means scale .* problems in six domains; add --yes"):
+            confirmed(words)
+        assert confirmed([*words, "--domains", "algebra"])
+    else:
+        assert confirmed(words)

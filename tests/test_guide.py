@@ -18,8 +18,8 @@ import magpie_hf
 import pages
 from conftest import ROOT, Answers, problem
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.cli.commands import build, making, plan, sweep
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands import assembly, build, plan, sweep
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -100,7 +100,7 @@ def pretend(patch: pytest.MonkeyPatch, model: Model, hub: LoopbackHub) -> None:
 
     engine = FakeEngine(model, Guided(model))
     nothing: Callable[..., None] = lambda *_: None  # noqa: E731
-    for module in (making, sweep):
+    for module in (assembly, sweep):
         patch.setattr(module, "resolve", found)
         patch.setattr(module, "engines_of", lambda _, specs: dict.fromkeys(specs, engine))
     for module in (build, plan, sweep):

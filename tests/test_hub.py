@@ -23,7 +23,7 @@ from conftest import ROOT, Answers, small_recipe
 from loopback_hub import Fault, File, LoopbackHub, loopback_hub
 from magpie_hf.building import build
 from magpie_hf.card.card import PLACEHOLDER
-from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub import retry as retrying
 from magpie_hf.hub.push import preview, push
@@ -442,7 +442,7 @@ def test_ctrl_c(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, Datase
     running.append(run(hub, tmp_path, str(builds["first"][0]), REPO))
     code, said = ended(running[0])
     assert code == INTERRUPTED
-    assert said.splitlines()[-1].startswith("magpie-hf: stopped; what was published before is still there")
+    assert said.splitlines()[-1].startswith("magpie-hf: stopped; the Hub holds either the previous version or the whole new one")
     assert not hub.commits(REPO)
 
 

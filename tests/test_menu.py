@@ -12,12 +12,12 @@ import pytest
 from terminal import CTRL_C, CTRL_D, Terminal, magpie_hf
 
 from conftest import ROOT
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.columns import width
 
 # The questions of a build of some domains, and the answers that they take for given.
-QUESTIONS = ("model [1]: ", "scale [1.0]: ", "mode [1]: ", "domains, with commas between [1,2]: ", "Build it (y/n) [y]: ")
+QUESTIONS = ("model [1]: ", "scale [1.0]: ", "mode [1]: ", "domains, separated by commas [1,2]: ", "Build it (y/n) [y]: ")
 ANSWERS = ("1", "0.1", "3", "1,5")
 
 # `magpie-hf` with a build that says what it was given, and what Ctrl-C would call it.
@@ -51,7 +51,7 @@ def test_wrong_answers_are_asked_again_until_the_build_itself_refuses(tmp_path: 
         terminal.expect("needs about 66 GB for its weights")
         code, text = terminal.end()
     assert code == BAD_INPUT
-    asked = text.split("The same without the menu:")[0]
+    asked = text.split("The same build without the menu:")[0]
     assert "5  number_theory: 40\n" in asked
     assert "Traceback" not in text
     assert "\x1b" not in text
@@ -134,5 +134,5 @@ def test_without_a_terminal_nothing_is_asked(stream: str, tmp_path: Path) -> Non
     )
     assert done.returncode == BAD_INPUT
     assert done.stdout == ""
-    assert done.stderr.startswith("magpie-hf: this is no terminal")
+    assert done.stderr.startswith("magpie-hf: the menu needs a terminal")
     assert done.stderr.count("\n") == 1

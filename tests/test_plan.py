@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import ARMORM, KNOWN_MODELS
@@ -112,17 +112,17 @@ def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
     [
         (["--model", "1", "--gpu", "A200"], "--gpu is 'A200', which names no GPU that is known; choose one of V100 32 GB, A100 40 GB"),
         (["--model", "1", "--gpu", "A100"], "--gpu is 'A100', which names several GPUs; choose one of A100 40 GB, A100 80 GB"),
-        (["--model", "1", "--gpus", "2"], "--gpus is 2, and --gpu does not say which; give it, too"),
+        (["--model", "1", "--gpus", "2"], "--gpus is 2 and --gpu is missing; give --gpu, too"),
         (["--model", "1", "--gpu", "H100", "--gpus", "0"], "--gpus is 0; give at least 1"),
-        (["--model", "1", "--price", "-1"], "--price is -1; give US dollars an hour and GPU"),
-        (["--model", "1", "--price", "nan"], "--price is nan; give US dollars an hour and GPU"),
+        (["--model", "1", "--price", "-1"], "--price is -1; give US dollars per GPU hour"),
+        (["--model", "1", "--price", "nan"], "--price is nan; give US dollars per GPU hour"),
         (["--model", "1", "--price", "dear"], "argument --price: 'dear' is not a number"),
         (["--model", "1", "--k", "1"], "k is 1, so no pairs are possible; give at least 2 candidates"),
         (["--model", "1", "--scale", "1e9"], "10,000,000,000,000 problems a domain are too many; give at most 10,000,000"),
         (["--model", "1", "--test-share", "2"], "the share of the test splits is 2.0; give one from 0"),
-        (["--model", "1", "--measure", "0"], "--measure is 0; give at least 1 problem a domain"),
+        (["--model", "1", "--measure", "0"], "--measure is 0; give at least 1 problem per domain"),
         (["--model", "1", "--measure", "3", "--push", "me/it"], "--measure measures a small build, and --push would publish it"),
-        (["--model", "1", "--measure", "3", "--ray", "auto"], "--measure measures engines of this machine or of --endpoint"),
+        (["--model", "1", "--measure", "3", "--ray", "auto"], "--measure works on this machine or with --endpoint"),
         ([], "neither --model nor --out is given"),
         (["--out", "nowhere"], "nowhere does not exist; give the --out folder of a build"),
         (["--out", "empty"], "empty is empty; give the --out folder of a build"),

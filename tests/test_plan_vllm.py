@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
 

@@ -23,9 +23,9 @@ from terminal import CTRL_C, Terminal
 from conftest import ROOT, Answers, small_recipe
 from magpie_hf.building import build
 from magpie_hf.cli import main as cli
+from magpie_hf.cli.commands import assembly
 from magpie_hf.cli.commands import build as command
-from magpie_hf.cli.commands import making
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
@@ -215,7 +215,7 @@ def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path) -> None:
 
 def test_streams_that_were_closed_before_the_start_are_empty_ones() -> None:
     script = (
-        "import os, magpie_hf.text.terminal as t; t.given(); from magpie_hf.cli.commands.watching import watching\n"
+        "import os, magpie_hf.text.terminal as t; t.open_missing_streams(); from magpie_hf.cli.commands.display import watching\n"
         "with watching('plain') as show: show.result('nobody reads this')\n"
         "assert [os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)] == [os.devnull] * 3"
     )
@@ -251,7 +251,7 @@ def faked(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Answers:
 
         return FakeEngine(model, reply)
 
-    monkeypatch.setattr(making, "engines_of", lambda options, specs: {spec: engine(spec[0]) for spec in specs})
+    monkeypatch.setattr(assembly, "engines_of", lambda options, specs: {spec: engine(spec[0]) for spec in specs})
     monkeypatch.setattr(command, "check_devices", lambda options, sources: None)
     return answers
 

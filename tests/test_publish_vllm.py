@@ -12,7 +12,7 @@ from test_hub import REPO, WRITER, ended, expected, reloaded
 
 from conftest import FAST, ROOT
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 

@@ -25,7 +25,7 @@ from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.building import build
 from magpie_hf.card.metadata import metadata
 from magpie_hf.card.wording import Wording
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import BadInput, EngineError
@@ -197,8 +197,8 @@ def test_push_is_checked_before_anything_is_built(
         (["--push", REPO], WRITER, "the licence of Nameless is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
         (["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")], WRITER, "none cannot be read"),
-        (["--tag", "v1"], WRITER, "--tag says how to publish, and --push does not say where; give it, too"),
-        ([*LICENCE], WRITER, "--model-license says how to publish"),
+        (["--tag", "v1"], WRITER, "--tag is an option of publishing and --push is missing; give --push, too"),
+        ([*LICENCE], WRITER, "--model-license is an option of publishing"),
         (["--test-share", "1.5"], WRITER, "the share of the test splits is 1.5"),
     ):
         monkeypatch.setenv("HF_TOKEN", token or "")

@@ -13,7 +13,8 @@ import yaml
 
 from conftest import ROOT
 from magpie_hf.cli import main as cli
-from magpie_hf.cli.commands import exits, plan, report
+from magpie_hf.cli.commands import exit_codes as exits
+from magpie_hf.cli.commands import plan, report
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.problems.benchmarks.names import PRESETS

@@ -24,7 +24,7 @@ from chromium import Opened, chromium
 from conftest import ROOT, Answers, Dying, small_recipe
 from magpie_hf.building import build
 from magpie_hf.cli.commands import report as command
-from magpie_hf.cli.commands.exits import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import EngineError
@@ -337,7 +337,7 @@ def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(demo_model: Path,
     assert sorted(out.rglob("*")) == before, "nothing is left in the build"
     page = opened(made.file, "overview").page
     assert "The build stopped before its end." in page.inner_text("#overview")
-    assert "Only what went through every stage is told of here" in page.inner_text("#overview")
+    assert "This page shows only rows that went through every stage" in page.inner_text("#overview")
     page.click("#tab-rows")
     assert 0 < int(page.inner_text("#found").split()[0]) < 120
     page.select_option("#by-show", "dropped")

@@ -22,7 +22,7 @@ import reward_models as tiny
 from conftest import ROOT, Answers, small_recipe
 from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolve
 from magpie_hf.building import build
-from magpie_hf.cli.commands.exits import BAD_INPUT
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine

@@ -21,7 +21,7 @@ from datasets import Dataset
 import reward_models as tiny
 from conftest import FAST, Answers, small_recipe
 from magpie_hf import VLLM, EngineError, RewardModel, build, resolve
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.engines.base import NAN, NO_ROOM, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.vllm import engine as engines

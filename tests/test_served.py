@@ -12,7 +12,7 @@ import pytest
 
 from conftest import PROBLEMS, Answers
 from fake_server import FakeServer
-from magpie_hf.cli.commands.exits import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, INCOMPLETE, OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
@@ -87,11 +87,11 @@ def test_servers_that_will_not_do(demo_model: Path, answers: Answers, tmp_path: 
                 (["--endpoint", small.url], "has room for 1024 tokens of prompt and completion and"),
                 (["--endpoint", "host:8000"], "is no address of a server; give one such as http://host:8000/v1"),
                 (["--endpoint", server.url, "--endpoint", server.url], "is given 2 times; give it once"),
-                (["--endpoint", server.url, "--tensor-parallel-size", "2"], "--endpoint that none runs here; give one"),
+                (["--endpoint", server.url, "--tensor-parallel-size", "2"], "--endpoint uses servers instead; give one of them"),
                 (["--endpoint", server.url, "--patience", "0"], "patience is 0.0; give a number above 0"),
-                (["--endpoint", server.url, "--ray", "auto"], "--ray runs engines on a cluster, so --endpoint says nothing"),
-                (["--ray-workers", "1:4"], "--ray-workers is 1:4, and --ray names no cluster; give it, too"),
-                (["--ray", "auto", "--ray-workers", "4"], "--ray-workers is '4'; give the least and the most, as in 1:4"),
+                (["--endpoint", server.url, "--ray", "auto"], "--ray runs engines on a cluster, so --endpoint has no effect"),
+                (["--ray-workers", "1:4"], "--ray-workers is 1:4 and --ray is missing; give --ray, too"),
+                (["--ray", "auto", "--ray-workers", "4"], "--ray-workers is '4'; give the fewest and the most, as in 1:4"),
                 (["--ray", "auto", "--ray-workers", "4:2"], "the workers on Ray are 4 to 2; give two numbers from 1 on"),
             ):
                 assert main(["build", "--model", str(demo_model), "--out", str(tmp_path / "out"), *SMALL, *words]) == BAD_INPUT

@@ -17,13 +17,13 @@ import pytest
 
 from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf.building import build
-from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.report.showing.finding import Finished, Place, Shown
+from magpie_hf.report.finding import Finished, Place, Shown
 from magpie_hf.report.showing.layout import Layout
 from magpie_hf.text.language import use
 from magpie_hf.text.terminal import console
@@ -143,7 +143,7 @@ def test_a_model_cannot_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) 
     row = {"id": "x", "problem": "p", "tags": {}, "solution": "$1$\n=== y  test", "majority_share": None, "answer_votes": 0}
     Layout(console()).show(Shown("rl", "train", row))
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["=== x  train", "problem", "  p", "ground truth: $1$ === y test", "majority share: fewer than two candidates vote", ""]
+    assert lines == ["=== x  train", "problem", "  p", "ground truth: $1$ === y test", "majority share: none (fewer than two candidates have an answer)", ""]
 
 
 def test_random_rows_are_the_same_for_a_seed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +181,7 @@ def test_rows_of_a_large_file_are_found_wherever_they_lie(tmp_path: Path) -> Non
         (["--domain", "algbra"], "'algbra' is not a domain of the build in {folder}; did you mean algebra?"),
         (["--domain", "alchemy"], "'alchemy' is not a domain of the build in {folder}; choose from algebra, geometry"),
         (["--domain", ""], "'' is not a domain"),
-        (["--id", "nobody"], "no row in sft has the id 'nobody'; leave --id out to see some with their ids"),
+        (["--id", "nobody"], "no row in sft has the id 'nobody'; leave out --id to see rows with their ids"),
         (["--split", "all"], "argument --split: invalid choice: 'all'"),
     ],
 )
@@ -246,12 +246,12 @@ def test_an_unfinished_build_says_what_there_is(folder: Path, tmp_path: Path, ca
     del record["finished"]
     (out / "run" / "build.json").write_text(json.dumps(record))
     assert main(["show", str(out)]) == BAD_INPUT
-    assert f"{out} is not finished, and has no rows in sft; there is: nothing yet" in capsys.readouterr().err
+    assert f"{out} is not finished and has no rows in sft; it has nothing yet" in capsys.readouterr().err
     shutil.copytree(folder / "geometry", out / "geometry")
     assert main(["show", str(out), "-n", "1"]) == OK
     said = capsys.readouterr()
     assert said.out.startswith("=== geometry-")
-    assert said.err == f"magpie-hf: {out} is not finished; these rows are of what it last came to\n"
+    assert said.err == f"magpie-hf: {out} is not finished; these rows are of its last finished state\n"
 
 
 def test_a_torn_file_is_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from chat_formats import BUILT, SMOL, byte_tokenizer, ids_of, tokenizer_of
 from conftest import ROOT
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import options
-from magpie_hf.cli.commands.exits import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, INCOMPLETE, OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion, Engine

@@ -1,4 +1,7 @@
-"""magpie-hf: the command line, thin over the public functions. Nothing heavy is imported before it is needed."""
+"""The command line `magpie-hf`: reads the arguments, runs a command, and turns errors into exit codes.
+
+Not here: what the commands do. Nothing heavy is imported before a command needs it.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from magpie_hf.cli import menu
-from magpie_hf.cli.commands import build, plan, publish, report, show, status
-from magpie_hf.cli.commands import sweep as sweep
-from magpie_hf.cli.commands.exits import BAD_INPUT, FAILED, OK
-from magpie_hf.cli.commands.helping import Parser, translate
+from magpie_hf.cli.commands import build, plan, publish, report, show, status, sweep
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
+from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
-from magpie_hf.text.terminal import encodable, given
+from magpie_hf.text.terminal import encodable, open_missing_streams
 
 COMMANDS = (build, plan, status, show, report, sweep, publish)
 
@@ -26,15 +28,16 @@ def parser() -> Parser:
     """The command line of `magpie-hf`."""
     language: dict[str, Any] = {
         "choices": LANGUAGES,
-        "help": "language of what is said here (default: the locale's)",
+        "help": "language of help and messages (default: the locale's)",
     }
     top = Parser(
         prog="magpie-hf",
         description="Builds synthetic mathematics datasets from an open aligned model (Magpie).",
     )
+    top.add_argument("--version", action=Version, help="show the version and exit")
     top.add_argument("--lang", **language)
     commands = top.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=Parser, help="without one, a menu asks"
+        dest="command", metavar="COMMAND", parser_class=Parser, help="without a command, a menu asks"
     )
     for command in COMMANDS:
         command.add(commands)
@@ -45,11 +48,12 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code (0 done, 1 failed, 2 bad input, 3 done but a domain is empty, 130
-    interrupted).
+    """Run a command and return its exit code.
+
+    0: done, 1: failed, 2: bad input, 3: done but a split of a domain is empty, 130: interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    given()
+    open_missing_streams()
     encodable(sys.stdout, sys.stderr)
     try:
         use(wanted(arguments))
@@ -58,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command is None:
             if (asked := menu.ask(words.parse_args)) is None:
                 return OK
-            sys.argv[1:] = asked  # what Ctrl-C says is to be run again
+            sys.argv[1:] = asked  # the command that a message on Ctrl-C repeats
             options = words.parse_args(asked)
         code = int(options.run(options))
-        sys.stdout.flush()  # a pipe whose reader has left says so here, and not while Python ends
+        sys.stdout.flush()  # raises BrokenPipeError here and not at exit, if the reader of a pipe has left
         return code
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -70,14 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, BAD_INPUT)
     except (EngineError, HubError, NothingMade) as error:
         return _complain(error, FAILED)
-    except BrokenPipeError:  # whoever read the lines has left; Python would complain once more while it ends
+    except BrokenPipeError:  # the reader has left; /dev/null keeps Python from complaining again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
         where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
         if error.errno in (errno.EACCES, errno.EPERM):
             return _complain(
-                BadInput(f"{where}; give the right to read and write there, or choose another folder"),
+                BadInput(f"{where}; allow reading and writing there, or choose another folder"),
                 BAD_INPUT,
             )
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):

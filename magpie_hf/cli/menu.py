@@ -1,6 +1,6 @@
-"""The menu of `magpie-hf` without arguments: model, scale, mode and domains, asked one by one.
+"""The menu of `magpie-hf` without arguments: asks for model, scale, mode and domains.
 
-Not here: what is built of them.
+Not here: the build that follows.
 """
 
 from __future__ import annotations
@@ -30,24 +30,22 @@ T = TypeVar("T")
 
 
 class Left(Exception):
-    """The user wants no build."""
+    """The user quits without a build."""
 
 
 def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
-    """The arguments of a build, asked for on this terminal; None where the user leaves (q, Ctrl-D, or no to
-    the plan).
+    """Ask on this terminal for a build, and return its arguments; None if the user quits (q, Ctrl-D, or n).
 
-    parse: what the arguments come to, for the plan. Raises BadInput where there is no terminal; Ctrl-C is a
-    KeyboardInterrupt.
+    parse: turns the arguments into options, for the preview. Raises BadInput without a terminal, and
+    KeyboardInterrupt on Ctrl-C.
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise BadInput(
-            "this is no terminal, so the menu cannot ask; give a command, such as build --model 1 (magpie-hf"
-            " --help)"
+            "the menu needs a terminal; give a command, such as build --model 1 (magpie-hf --help)"
         )
     encodable(sys.stdin)
     try:
-        _say(tr("A dataset in four answers. Enter takes what stands in brackets; q leaves."))
+        _say(tr("A dataset in four answers. Enter takes the value in brackets; q quits."))
         arguments = _arguments()
         _say("")
         for line in preview(parse(arguments)).lines:
@@ -59,26 +57,26 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
         return None
     except Left:
         return None
-    _say(tr("The same without the menu:"))
-    print(f"magpie-hf {shlex.join(arguments)}\n", flush=True)  # in one piece, to be copied
+    _say(tr("The same build without the menu:"))
+    print(f"magpie-hf {shlex.join(arguments)}\n", flush=True)  # unwrapped, to be copied
     return arguments
 
 
 def _arguments() -> list[str]:
     """The four questions."""
-    models = [_told(model) for model in KNOWN_MODELS.values()]
-    _list(tr("Who writes the problems?"), models, tr("or a Hub repository (owner/name), or a folder"))
+    models = [_label(model) for model in KNOWN_MODELS.values()]
+    _list(tr("Which model writes the problems?"), models, tr("or a Hub repository (owner/name), or a folder"))
     model = _answer(tr("model"), "1", _model)
 
     sizes = [(scale, sum(scaled(domain, scale).count for domain in DOMAINS.values())) for scale in SCALES]
     _list(
-        tr("How many of them?"),
+        tr("How many problems?"),
         [],
         *(tr("{scale}: {count:,} in all six domains", scale=scale, count=count) for scale, count in sizes),
     )
     scale = _answer(tr("scale"), "1.0", _scale)
 
-    _list(tr("Of which domains?"), [tr("all six"), tr("one"), tr("several")])
+    _list(tr("In which domains?"), [tr("all six"), tr("one"), tr("several")])
     mode = _answer(tr("mode"), "1", _mode)
     arguments = ["build", "--model", model, "--scale", scale]
     if mode == "1":
@@ -96,12 +94,12 @@ def _arguments() -> list[str]:
     return [
         *arguments,
         "--domains",
-        _answer(tr("domains, with commas between"), "1,2", lambda text: _domains(text, len(DOMAINS))),
+        _answer(tr("domains, separated by commas"), "1,2", lambda text: _domains(text, len(DOMAINS))),
     ]
 
 
 def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
-    """What `read` makes of an answer; asked again for as long as it raises BadInput, which is the hint."""
+    """The answer as `read` parses it; asks again, with the BadInput of `read` as a hint, until it parses."""
     while True:
         text = input(f"{question} [{default}]: ").strip() or default
         if _plain(text) in LEAVE:
@@ -112,7 +110,7 @@ def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
             _say(translated(str(error)))
 
 
-def _told(model: KnownModel) -> str:
+def _label(model: KnownModel) -> str:
     name = model.repository.split("/")[1]
     return tr(
         "{name}: {size:.0f} GB, {licence}", name=name, size=model.weight_gigabytes, licence=model.licence
@@ -120,7 +118,7 @@ def _told(model: KnownModel) -> str:
 
 
 def _model(text: str) -> str:
-    text = _plain(text) if _plain(text).isdecimal() else text  # a path is left as it is
+    text = _plain(text) if _plain(text).isdecimal() else text  # a path stays as it is
     repository_or_folder(text)
     return text
 
@@ -143,7 +141,7 @@ def _mode(text: str) -> str:
 
 
 def _domains(text: str, most: int) -> str:
-    """The keys of some domains, from numbers or keys."""
+    """The keys of the chosen domains, separated by commas, from numbers or keys."""
     keys = list(DOMAINS)
     words = [word for word in _plain(text).replace("、", ",").replace(" ", ",").split(",") if word]
     chosen = [keys[int(word) - 1] if word in map(str, range(1, len(keys) + 1)) else word for word in words]
@@ -173,7 +171,5 @@ def _say(text: str, later: str = "", first: str = "") -> None:
 
 
 def _plain(text: str) -> str:
-    """In the letters that an English keyboard has: full-width figures and commas are what a Japanese one
-    writes.
-    """
+    """Lower case, with full-width digits and commas, which a Japanese keyboard writes, as ASCII."""
     return unicodedata.normalize("NFKC", text).strip().lower()

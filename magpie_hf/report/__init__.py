@@ -1,4 +1,4 @@
-"""A finished or running build as one HTML page.
+"""A finished or running build to look at: as one HTML page, and row by row on a terminal.
 
 Never here: numbers that are not counted in the build's own files.
 """

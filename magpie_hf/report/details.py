@@ -1,6 +1,6 @@
-"""All that a report tells of one row, in blocks of rows.
+"""The details of each row of a report, in blocks of rows.
 
-Not here: what the list shows of it, and its problem.
+Not here: what the list shows of a row, and its problem.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from magpie_hf.report.source import Row, Source, accepted, with_solutions
 from magpie_hf.schema import CANDIDATES
 from magpie_hf.store.splits import rows_of
 
-ROWS_A_BLOCK = 48  # a few milliseconds to unpack, where one of them is opened
+ROWS_A_BLOCK = 48  # unpacked in a few milliseconds when one of them is opened
 _LONG = ("thinking", "text", "raw")
 _PROBLEM = tuple(column for column in CANDIDATES if column != "problem")
 _SOLVED = ("id", "solution", "answer", "solution_agrees", "solution_tokens", "generation")
@@ -32,8 +32,8 @@ _SAMPLE = (
 
 def details(source: Source, room: Room) -> Iterator[bytes]:
     """Blocks of `ROWS_A_BLOCK` rows, in the order of the listing, as compressed JSON."""
-    told = _told(source)
-    while rows := list(islice(told, ROWS_A_BLOCK)):
+    found = _rows(source)
+    while rows := list(islice(found, ROWS_A_BLOCK)):
         places = (place for row in rows for place in (row, *row.get("candidates", ())))
         texts = [(place, key) for place in places for key in _LONG if place.get(key) is not None]
         problems = sum("candidates" in row for row in rows)
@@ -41,13 +41,11 @@ def details(source: Source, room: Room) -> Iterator[bytes]:
 
 
 def weight_of(problems: int, samples: int) -> float:
-    """The weight of rows in a `Room`: a dropped sample's text stands in the list, so next to nothing is left
-    to tell of it.
-    """
+    """The weight of rows in a `Room`: a dropped sample has its text in the list, so few details are left."""
     return problems + samples / 50
 
 
-def _told(source: Source) -> Iterator[Row]:
+def _rows(source: Source) -> Iterator[Row]:
     for side, split in accepted(source):
         for row, solved in with_solutions(source, side, rows_of(split, _PROBLEM), _SOLVED):
             yield _problem(row, solved)
@@ -58,9 +56,11 @@ def _told(source: Source) -> Iterator[Row]:
 
 
 def _problem(row: Row, solved: Row | None) -> Row:
-    told = row | {"candidates": [_candidate(one) for one in row["candidates"]]}
+    details = row | {"candidates": [_candidate(one) for one in row["candidates"]]}
     return (
-        told | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"]) if solved else told
+        details | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"])
+        if solved
+        else details
     )
 
 
@@ -71,7 +71,7 @@ def _candidate(one: Mapping[str, Any]) -> Row:
 
 
 def _spoken(text: str | None) -> Row:
-    """A whole turn as what was thought in it and the rest."""
+    """A response as its thinking and the rest."""
     if text is None:
         return {}
     thinking, rest = parted(text)

@@ -1,6 +1,6 @@
-"""What the list of a report shows of each row, a column at a time, and the problems that it searches.
+"""What the list of a report shows of each row, by column, and the problems that it searches.
 
-Not here: all that a row holds.
+Not here: the details of a row.
 """
 
 from __future__ import annotations
@@ -12,24 +12,23 @@ from magpie_hf.report.packing import MOST, cut, deflated
 from magpie_hf.report.source import Row, Source, accepted, with_solutions
 from magpie_hf.store.splits import rows_of
 
-TEXTS_A_BLOCK = 1_000  # problems, which are searched together
+TEXTS_A_BLOCK = 1_000  # problems that the search unpacks together
 FIRST = 140  # characters of a problem that the list shows
 _NUMBERS = ("majority_share", "votes", "score_gap", "score", "tokens")
 _CODED = ("domain", "reason", "kind", "difficulty", "quality", "side")
 _PROBLEM = (
-    "id", "domain", "problem", "tags", "candidates.score", "majority_answer", "majority_share", "answer_votes", "chosen_index",
-    "rejected_index", "pair_kind", "pair_reason",
+    "id", "domain", "problem", "tags", "candidates.score", "majority_answer", "majority_share",
+    "answer_votes", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
 _SOLVED = ("id", "answer", "solution_tokens")
 _SAMPLE = ("id", "domain", "reason", "problem", "raw_instruction", "tags")
 
 
 class Listing:
-    """The rows of a build in the order in which all of a report speaks of them: problems first, then dropped
-    samples.
+    """The rows of a build in the order of the report: problems first, then dropped samples.
 
-    index: the columns of the list, compressed; a value that comes again and again is its number there. texts:
-    the problems, in compressed blocks of `TEXTS_A_BLOCK`. size: bytes of both.
+    index: the columns of the list, compressed; a repeated value is stored as its number. texts: the problems,
+    in compressed blocks of `TEXTS_A_BLOCK`. size: bytes of both.
     """
 
     def __init__(self, source: Source) -> None:

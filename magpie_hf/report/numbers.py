@@ -1,6 +1,6 @@
-"""What a report counts and shows: the funnel, reasons and distributions, as the card counts them.
+"""The numbers of a report: funnel, reasons and distributions, as the card counts them.
 
-Not here: how they are rendered.
+Not here: how the page shows them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from magpie_hf.card.stats import Tally
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 
 BINS = 24
-_TENTHS = np.linspace(
-    -0.05, 1.05, 12
-)  # about each tenth, as shares of few votes are fractions that fall between others' edges
+# Bins centred on the tenths: a share such as 3/5 would lie on the edge of other bins.
+_TENTHS = np.linspace(-0.05, 1.05, 12)
 SCALES = {
     "difficulty": DIFFICULTIES,
     "quality": QUALITIES,
@@ -29,7 +28,7 @@ Values = Mapping[str, Mapping[str, Sequence[float]]]  # by series, by domain
 
 
 def funnels(contents: Contents) -> list[dict[str, Any]]:
-    """Each domain's numbers from the samples to the pairs, in the order of the recipe."""
+    """The counts of each domain from samples to pairs, in the order of the recipe."""
     targets = {domain["key"]: domain["count"] for domain in contents.provenance["domains"]}
     return [_funnel(domain, targets[domain], contents.tallies[domain]) for domain in contents.domains]
 
@@ -59,9 +58,7 @@ def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
 
 
 def reasons(contents: Contents) -> list[dict[str, Any]]:
-    """Every reason for which something is left out, by the step at which it is, with its count by domain; the
-    most frequent first.
-    """
+    """Every reason for leaving something out, by step, with its count by domain; the most frequent first."""
     numbers = contents.tallies
     steps = {
         "samples": {key: one.funnel.samples.dropped for key, one in numbers.items()},
@@ -86,7 +83,7 @@ def reasons(contents: Contents) -> list[dict[str, Any]]:
 
 
 def charts(contents: Contents) -> list[dict[str, Any]]:
-    """The distributions, those without any value left out."""
+    """The distributions that have any values."""
     seen, lengths = contents.seen, contents.lengths
 
     def tokens(column: str, text: str) -> dict[str, list[float]]:
@@ -146,8 +143,9 @@ def _keys(counted: Iterable[Mapping[str, int]]) -> list[str]:
 def _histogram(
     name: str, values: Values, ratio: bool = False, edges: np.ndarray | None = None
 ) -> dict[str, Any] | None:
-    """Counts between edges and medians, by series and domain ("" for all). ratio: edges grow by a ratio,
-    where the values spread.
+    """Counts between edges, and medians, by series and domain ("" for all).
+
+    ratio: let the bins grow by a constant ratio if the values span a factor of more than 4.
     """
     every = [value for by_domain in values.values() for one in by_domain.values() for value in one]
     if not every:
@@ -174,7 +172,7 @@ def _edges(low: float, high: float, ratio: bool) -> np.ndarray:
     if low == high:
         return np.array([low - 0.5, high + 0.5])
     edges = np.geomspace(low, high, BINS + 1) if ratio else np.linspace(low, high, BINS + 1)
-    edges[0], edges[-1] = low, high  # which geomspace misses by a rounding
+    edges[0], edges[-1] = low, high  # exact, where geomspace rounds
     return edges
 
 

@@ -12,16 +12,14 @@ from typing import Any
 
 import numpy as np
 
-Text = str | list[str | int]  # whole; or its beginning, how many characters are left out, and its end
+Text = str | list[str | int]  # whole; or its beginning, the number of characters left out, and its end
 MOST = 100_000  # characters of any text: a browser takes a second to lay out a line of a million
-LEAST = 200  # characters to which a text is cut at the worst
-THINKING = (
-    4  # how much less room a text of thinking gets than an answer: one reads the end of it, if anything
-)
+LEAST = 200  # characters that are kept of any text
+THINKING = 4  # thinking gets this part of an answer's room, since readers look at it least
 
 
 def cut(text: str | None, most: int) -> Text | None:
-    """The text, without its middle where it is longer than so many characters."""
+    """The text, without its middle if it is longer than `most` characters."""
     if text is None or len(text) <= most:
         return text
     head = most * 2 // 3
@@ -30,35 +28,35 @@ def cut(text: str | None, most: int) -> Text | None:
 
 
 def deflated(value: Any) -> bytes:
-    """JSON, compressed. Lone surrogates pass, and a browser shows them as what they are: no character."""
+    """JSON, compressed. Lone surrogates pass, and a browser shows them as replacement characters."""
     return zlib.compress(
         json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     )
 
 
 def block(name: str, data: bytes) -> str:
-    """Data as an element that a browser neither shows nor runs; base64 cannot end it."""
+    """Data as an element that a browser neither shows nor runs; base64 cannot close it."""
     return f'<script type="application/octet-stream" id="{name}">{base64.b64encode(data).decode()}</script>\n'
 
 
 class Room:
-    """Divides bytes over blocks of rows: each cuts its long texts as far as it must, and what one leaves
-    goes to the following.
+    """Divides a budget of bytes over blocks of rows; what a block leaves goes to the following ones.
 
     cut, texts: how many texts were cut, and how many there were.
     """
 
     def __init__(self, size: int, weight: float) -> None:
-        """size: the bytes; weight: of all rows together."""
+        """size: the bytes of the budget; weight: of all rows together."""
         self.left, self.weight = size, weight
-        self.density = 2.5  # characters of text a byte; that of the last block, from the first one on
+        self.density = 2.5  # characters per compressed byte: a guess, then that of the last block
         self.cut = self.texts = 0
 
     def pack(
         self, rows: list[dict[str, Any]], texts: list[tuple[dict[str, Any], str]], weight: float
     ) -> bytes:
-        """A block of rows, compressed. texts: where their long texts stand, (dictionary, key); weight: of
-        these rows.
+        """A block of rows, compressed, with its long texts cut to fit.
+
+        texts: the places of the long texts, as (dictionary, key). weight: of these rows.
         """
         share, whole = self.left * weight / self.weight, [place[key] for place, key in texts]
         lengths = np.array([len(text) for text in whole])
@@ -79,12 +77,12 @@ class Room:
 
 
 def _bounds(most: int, parts: np.ndarray) -> np.ndarray:
-    """The characters of each text, where one gets the part-th part of the room of others."""
+    """The most characters of each text; a text with part n gets the n-th part of the others' room."""
     return np.clip(most // parts, LEAST, MOST)
 
 
 def _fitting(lengths: np.ndarray, parts: np.ndarray, room: float) -> int:
-    """The most characters of a text of the first part with which all texts fit together."""
+    """The largest bound of the texts with part 1 for which all texts fit together."""
     low, high = LEAST, MOST * THINKING
     while low < high:
         middle = (low + high + 1) // 2

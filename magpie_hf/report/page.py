@@ -1,6 +1,6 @@
 """The page as one HTML file that needs nothing else: scripts, styles, fonts and data inlined.
 
-Not here: what it says.
+Not here: its contents.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ _FACE = re.compile(r'src:url\(fonts/([\w-]+\.woff2)\) format\("woff2"\)[^}]*')
 
 
 def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable[str]) -> None:
-    """Write the page. first: the blocks of data that its first view needs; later: all others, which a browser
-    may read after it works.
+    """Write the page.
+
+    first: the blocks of data that the first view needs; later: all others, which a browser may read
+    afterwards.
     """
     style = _styles()
     script = (
@@ -35,7 +37,7 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
         "policy": _policy(style, script, katex),
         "title": html.escape(title.encode("utf-8", "replace").decode()),
         "noscript": html.escape(
-            tr("This page needs JavaScript, which it brings along: it asks nobody for anything.")
+            tr("This page needs JavaScript. It holds all its scripts itself and makes no network requests.")
         ),
         "style": style,
         "data": "".join(first),
@@ -46,16 +48,14 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
     sink.write(page.encode())
     for block in later:
         sink.write(block.encode())
-    sink.write(
-        b"<i hidden></i>\n</body>\n</html>\n"
-    )  # so that a block is whole when another element follows it
+    # The script takes a block as complete when an element follows it, so the last one needs one, too.
+    sink.write(b"<i hidden></i>\n</body>\n</html>\n")
 
 
 def _policy(style: str, *scripts: str) -> str:
-    """What the page may do: run its own scripts, use its own styles and fonts, and nothing else; above all,
-    load nothing.
+    """The Content-Security-Policy: own scripts, own styles and own fonts; nothing is loaded from anywhere.
 
-    Styles of single elements are allowed, as KaTeX sets some as attributes; nothing else here makes any.
+    Styles of single elements are allowed, since KaTeX sets some as attributes; nothing else sets any.
     """
     allowed = " ".join(_hash(script) for script in scripts)
     return (

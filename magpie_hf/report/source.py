@@ -1,12 +1,11 @@
-"""The rows that a report tells of: those that a build published, or what is finished of it so far.
+"""The rows of a report: those that a build published, or what is finished of it so far.
 
-Not here: what is said of them.
+Not here: what is counted in them.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from typing import Any
 
 from magpie_hf.card.contents import Contents
 from magpie_hf.card.stats import with_rows
-from magpie_hf.dataset.folder import DROPPED, Folder, data_in, write_data
+from magpie_hf.dataset.folder import Folder, data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
+from magpie_hf.report.finding import dropped_files
 from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
-from magpie_hf.store.records import RECORD
+from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.store.splits import ParquetSplit, Split, rows_of
 
 Row = dict[str, Any]
@@ -28,9 +28,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """A build's rows: what is published of them, and the samples that were dropped, by domain. state: how far
-    the build is.
-    """
+    """A build's published rows, and its dropped samples by domain. state: its progress."""
 
     folder: Path
     state: Status
@@ -40,24 +38,23 @@ class Source:
 
 @contextmanager
 def opened(folder: Path, scratch: Path) -> Iterator[Source]:
-    """The rows of the build in `folder`; of one that is not finished, those that went through every stage,
-    written into `scratch`.
+    """The rows of the build in `folder`; of an unfinished build, those that went through every stage.
 
-    No build can begin there meanwhile; one that runs already is left alone, and only what is safe is read.
-    Raises BadInput where there is no build, where another version wrote it, and where there is nothing to see
-    yet.
+    scratch: a folder into which the rows of an unfinished build are written. No build can begin in `folder`
+    meanwhile; one that already runs goes on, and only finished shards of it are read. Raises BadInput if
+    there is no build, if another version wrote it, and if it has no finished row yet.
     """
     status(folder)
-    with _kept_still(folder / "run" / "lock"):
+    with _kept_still(folder / RUN / LOCK):
         state = status(folder)
         if state.finished:
-            yield Source(folder, state, Folder(folder).contents(_published(folder)), _shown(folder))
+            yield Source(folder, state, Folder(folder).contents(_published(folder)), _dropped(folder))
         else:
             yield _part(folder, state, scratch)
 
 
 def accepted(source: Source) -> Iterator[tuple[str, Split]]:
-    """The accepted problems: "train" and those that are held out for tests, as far as there are such."""
+    """The accepted problems of each side, train and test, as far as there are any."""
     found = source.contents.data.get(CANDIDATES_CONFIG, {})
     yield from ((side, found[side]) for side in SIDES if side in found)
 
@@ -65,10 +62,9 @@ def accepted(source: Source) -> Iterator[tuple[str, Split]]:
 def with_solutions(
     source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]
 ) -> Iterator[tuple[Row, Row | None]]:
-    """Problems, each with these columns ("id" first) of its published answer; None where it has none.
+    """Problems, each with the columns ("id" first) of its published answer, or None without one.
 
-    The answers of a domain stand in the order of its problems and lack some, so no more than one of each
-    domain is held.
+    The answers of a domain are in the order of its problems, so one answer of each domain is held at a time.
     """
     data = source.contents.data
     answers = {
@@ -87,8 +83,8 @@ def with_solutions(
 
 
 def _published(folder: Path) -> list[Path]:
-    """The files of a finished build. Raises BadInput where some are gone."""
-    sums = json.loads((folder / "run" / RECORD).read_text(encoding="utf-8")).get("sums", {})
+    """The files of a finished build. Raises BadInput if one is missing."""
+    sums = record_of(folder).get("sums", {})
     files = [folder / path for path in sums if path.count("/") == 1]  # not run/dropped
     if not files or not all(file.is_file() for file in files):
         gone = next((file for file in files if not file.is_file()), folder / "*.parquet")
@@ -97,8 +93,8 @@ def _published(folder: Path) -> list[Path]:
 
 
 def _part(folder: Path, state: Status, scratch: Path) -> Source:
-    part = finished_part(folder / "run", scratch)
-    dropped: dict[str, Split] = {**_shown(folder), **part.dropped}
+    part = finished_part(folder / RUN, scratch)
+    dropped: dict[str, Split] = {**_dropped(folder), **part.dropped}
     data = with_rows(part.splits)
     if not data and not dropped:
         raise BadInput(
@@ -114,18 +110,16 @@ def _part(folder: Path, state: Status, scratch: Path) -> Source:
     )
 
 
-def _shown(folder: Path) -> dict[str, ParquetSplit]:
-    """What a build left of its dropped samples, by domain."""
-    files: dict[str, list[Path]] = {}
-    for file in sorted((folder / "run" / DROPPED).glob("*/*.parquet")):
-        files.setdefault(file.parent.name, []).append(file)
-    return {domain: ParquetSplit(tuple(parts)) for domain, parts in files.items()}
+def _dropped(folder: Path) -> dict[str, ParquetSplit]:
+    """The samples that a build dropped, by domain."""
+    return {domain: ParquetSplit(tuple(files)) for domain, files in dropped_files(folder).items()}
 
 
 @contextmanager
 def _kept_still(lock: Path) -> Iterator[None]:
-    """Keep builds out of the folder by the lock that they take; where one holds it, or a copy came without
-    it, go on all the same.
+    """Keep builds out of the folder with the lock that they take.
+
+    If a build already holds the lock, or a copied folder has none, go on without it.
     """
     if not lock.is_file():
         yield

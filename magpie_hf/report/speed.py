@@ -1,6 +1,6 @@
-"""Throughput of a build over time, from what its engines wrote down while it ran (run/speed.jsonl).
+"""Throughput of a build over time, from the engines' records of it (run/speed.jsonl).
 
-Not here: writing it.
+Not here: writing them.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ import numpy as np
 
 from magpie_hf.progress.speed import read
 
-POINTS = 240  # of the curve, at most: two pixels each on a wide screen
-# Seconds without a word after which the time between is left out: nothing ran, or the machine slept
-PAUSE = 120.0
-_TOLD = ("began", "finished", "stopped")
+POINTS = 240  # of the curve, at most: four pixels each on a wide screen
+PAUSE = 120.0  # seconds without an event that are left out: nothing ran, or the machine slept
+_MARKED = ("began", "finished", "stopped")
 
 Event = Mapping[str, Any]
 
 
 def speed(folder: Path) -> dict[str, Any] | None:
-    """The curve of all engines together, and when they were opened and builds began and ended; None where
-    nothing was written down.
+    """The throughput of all engines together, with marks of starts and ends; None without records.
 
-    seconds: the length of the whole, without pauses; tokens: a second, for each of equal pieces of it; marks:
-    by second. Raises KeyError, TypeError or ValueError for what a build does not write.
+    seconds: the length of the whole, without pauses. tokens: tokens per second in equal pieces of that
+    length. marks: starts of engines, and starts and ends of builds, each with its second. Raises KeyError,
+    TypeError or ValueError for records that no build writes.
     """
     events = sorted(read(folder), key=lambda event: float(event["at"]))
     intervals = [event for event in events if event["event"] == "interval" and event["seconds"] > 0]
@@ -61,7 +60,7 @@ def _mark(event: Event, clock: _Clock) -> dict[str, Any] | None:
             "engine": event["engine"],
             "seconds": event["seconds"],
         }
-    if event["event"] == "build" and event["what"] in _TOLD:
+    if event["event"] == "build" and event["what"] in _MARKED:
         return {"at": clock.at(float(event["at"])), "what": event["what"]}
     return None
 
@@ -83,7 +82,7 @@ class _Clock:
 
 
 def _spread(made: np.ndarray, begin: float, end: float, amount: float) -> None:
-    """Add an amount evenly between two places of the pieces."""
+    """Add an amount evenly to the pieces between two places."""
     first, last = int(begin), min(int(np.ceil(end)), len(made))
     for piece in range(min(first, len(made) - 1), max(last, first + 1)):
         if piece < len(made):

@@ -1,4 +1,4 @@
-"""What the page says of a build as a whole, as plain values.
+"""The page's data about a build as a whole, as plain values.
 
 Not here: its rows, and how a browser shows it.
 """
@@ -22,7 +22,7 @@ _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty"
 
 
 def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[str, Any]:
-    """Words and numbers of the page. blocks: how many there are of rows with all their texts."""
+    """Words and numbers of the page. blocks: the number of blocks with the rows' details."""
     contents = source.contents
     provenance = contents.provenance
     japanese = in_use() == "ja"
@@ -77,14 +77,20 @@ def _notes(source: Source, room: Room) -> list[str]:
             for one in source.state.selection
         )
         done = tr(
-            "Only what went through every stage is told of here. Accepted of wanted (sampled): {counts}.",
+            (
+                "This page shows only rows that went through every stage. Accepted of wanted "
+                "(sampled): {counts}."
+            ),
             counts=", ".join(short),
         )
         notes.append(done)
     if room.cut:
         cut = tr(
-            "{cut} of {all} texts are shown without their middle, to keep this file small. They are whole in"
-            " the parquet files and in magpie-hf show {folder} --id ID; --max-megabytes makes a larger file.",
+            (
+                "{cut} of {all} texts are shown without their middle, to keep this file small. They "
+                "are whole in the parquet files and in magpie-hf show {folder} --id ID; a larger "
+                "--max-megabytes keeps more of them."
+            ),
             cut=f"{room.cut:,}",
             all=f"{room.texts:,}",
             folder=source.folder,
@@ -94,7 +100,7 @@ def _notes(source: Source, room: Room) -> list[str]:
 
 
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Tables of how the rows were made."""
+    """Tables of how the rows were made: models, sampling, settings, benchmarks and versions."""
     models = [
         (one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in provenance["models"]
     ]
@@ -121,7 +127,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         *(
             [
                 _table(
-                    tr("Benchmarks that were looked for"),
+                    tr("Benchmarks checked for"),
                     (tr("Benchmark"), tr("Revision"), tr("Rows")),
                     benchmarks,
                 )

@@ -1,6 +1,6 @@
-"""The words of the page, by the keys that its scripts use, in the language in use.
+"""The words of the page in the language in use, by the keys that its scripts use.
 
-Not here: what is counted, and models' texts.
+Not here: counts, and texts of models.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from magpie_hf.text.language import tr
 
 
 def words() -> dict[str, str]:
-    """Every word of the page. {fields} are filled in there."""
+    """Every word of the page. The scripts fill in the {fields}."""
     return {**_frame(), **_numbers(), **_list(), **_row(), **_keys()}
 
 
@@ -33,13 +33,13 @@ def _frame() -> dict[str, str]:
 def _numbers() -> dict[str, str]:
     return {
         "total_problems": tr("Problems"),
-        "total_sft": tr("Rows to fine-tune on (SFT)"),
+        "total_sft": tr("Rows for fine-tuning (SFT)"),
         "total_pairs": tr("Preference pairs"),
         "total_sampled": tr("Sampled"),
         "funnel": tr("From samples to pairs"),
         "funnel_about": tr(
-            "Shaded: the share of the samples; of the problems for rows and pairs; of the candidates for"
-            " complete and scored ones."
+            "Shading: share of the samples; for rows and pairs, of the problems; for complete and "
+            "scored candidates, of the candidates."
         ),
         "funnel_sampled": tr("Sampled"),
         "funnel_dropped": tr("Dropped"),
@@ -52,11 +52,11 @@ def _numbers() -> dict[str, str]:
         "funnel_scored": tr("Scored"),
         "funnel_pairs": tr("Pairs"),
         "yield": tr("Yield"),
-        "on_domain": tr("On the domain"),
+        "on_domain": tr("On topic"),
         "mean_majority_share": tr("Mean majority share"),
         "longer": tr("Chosen is longer"),
         "left_out_title": tr("What was left out, and why"),
-        "left_out_about": tr("Choose a reason of samples or pairs to see its rows."),
+        "left_out_about": tr("Choose a reason for samples or pairs to see its rows."),
         "nothing_left_out": tr("Nothing was left out."),
         "step": tr("Step"),
         "meaning": tr("Meaning"),
@@ -84,15 +84,13 @@ def _numbers() -> dict[str, str]:
         "chart_language": tr("Language"),
         "chart_pair_kind": tr("Kind of pair"),
         "throughput": tr("Throughput"),
-        "tokens_a_second": tr("Generated tokens a second"),
+        "tokens_a_second": tr("Generated tokens per second"),
         "speed_about": tr("mean {mean}, highest {highest}, {total} tokens in {time} without pauses"),
-        "no_speed": tr(
-            "The run holds no record of its speed (run/speed.jsonl), which earlier versions did not write."
-        ),
+        "no_speed": tr("The build has no record of its speed (run/speed.jsonl)."),
         "time": tr("Time"),
         "mark_opened": tr("{engine} opened in {seconds}"),
-        "mark_reopened": tr("{engine} died and was opened again in {seconds}"),
-        "mark_began": tr("a build began"),
+        "mark_reopened": tr("{engine} died and was restarted in {seconds}"),
+        "mark_began": tr("the build started"),
         "mark_finished": tr("the build finished"),
         "mark_stopped": tr("the build stopped"),
         "making": tr("How it was made"),
@@ -102,12 +100,12 @@ def _numbers() -> dict[str, str]:
 def _list() -> dict[str, str]:
     return {
         "search": tr("Search problems and ids"),
-        "answers_too": tr("answers, too (slower)"),
+        "answers_too": tr("also in answers (slower)"),
         "searching": tr("searching … {share}"),
         "filters": tr("Filters"),
         "reset": tr("Reset"),
         "found": tr("{n} of {all} rows"),
-        "nothing_found": tr("No row fits. Widen the filters, or reset them."),
+        "nothing_found": tr("No row matches. Widen the filters, or reset them."),
         "list": tr("List of rows"),
         "show": tr("Show"),
         "show_problems": tr("problems"),
@@ -135,8 +133,8 @@ def _row() -> dict[str, str]:
     return {
         "row": tr("One row"),
         "back": tr("List"),
-        "previous": tr("The row before"),
-        "next": tr("The next row"),
+        "previous": tr("Previous row"),
+        "next": tr("Next row"),
         "solution": tr("Published answer"),
         "no_solution": tr("No answer is published: {reason} – {meaning}"),
         "candidates_title": tr("{n} candidates"),
@@ -148,18 +146,18 @@ def _row() -> dict[str, str]:
         "agrees": tr("agrees"),
         "differs": tr("differs"),
         "in_majority": tr("majority"),
-        "not_in_majority": tr("not the majority's"),
+        "not_in_majority": tr("not the majority"),
         "answer_kind": tr("Kind of answer"),
         "unknown_pairs": tr("Undecided pairs of answers"),
         "of_votes": tr("{share} of {n} votes"),
         "pair_of": tr("{kind}, score gap {score_gap}"),
         "no_pair_because": tr("none: {reason} – {meaning}"),
-        "incomplete_candidate": tr("Incomplete, its text is not kept: {reason} – {meaning}"),
+        "incomplete_candidate": tr("Incomplete, so its text was not kept: {reason} – {meaning}"),
         "answer_cluster": tr("Cluster"),
         "tokens": tr("Tokens"),
         "thinking": tr("Thinking, {n} characters"),
         "left_out": tr(
-            "{n} characters are left out here; `magpie-hf show` and the parquet files have them all"
+            "{n} characters are left out here; `magpie-hf show` and the parquet files have the whole text"
         ),
         "language": tr("Language"),
         "tag_domain": tr("Tagged as"),
@@ -169,8 +167,8 @@ def _row() -> dict[str, str]:
         "tag_category": tr("Category"),
         "finish_reason": tr("Finish reason"),
         "contaminated_by": tr("Repeats"),
-        "near_duplicate_of": tr("It repeats the accepted problem"),
-        "raw": tr("As it was sampled"),
+        "near_duplicate_of": tr("Near-duplicate of the accepted problem"),
+        "raw": tr("Raw sample"),
         "generation": tr("Generation"),
     }
 

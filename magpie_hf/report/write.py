@@ -1,6 +1,6 @@
-"""Writes the report of a build: gathers its rows, packs them within a budget, and puts the page together.
+"""Writes the report of a build: collects its rows, packs them within a budget, and writes the page.
 
-Not here: any of these.
+Not here: any of these steps.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from magpie_hf.report.source import Source, opened
 from magpie_hf.report.summary import summary, title
 from magpie_hf.run.status import status
 
-# GitHub takes no file that is larger; a browser opens one in two seconds or so (benchmarks/report.py).
+# The largest file that GitHub accepts; a browser opens it in about two seconds (benchmarks/report.py).
 MEGABYTES = 100
-_INLINED = 1_000_000  # bytes of scripts, styles, fonts and numbers, which take three quarters of that
-_ROW = 100  # bytes that are told of a row in any case
+_INLINED = 1_000_000  # bytes for scripts, styles, fonts and numbers, which take about three quarters of it
+_ROW = 100  # bytes of a row's shortest details
 _BASE64 = 4 / 3
 
 
@@ -42,11 +42,10 @@ class Report:
 
 
 def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
-    """Write the report of the build in `folder` to the file `out`, whole or not at all, in about so many
-    megabytes at most.
+    """Write the report of the build in `folder` to the file `out`, atomically.
 
-    Raises BadInput where there is no build, or nothing of it to see; where the file cannot be written; where
-    not even the list fits.
+    megabytes: about the largest size of the file. Raises BadInput if there is no build or no row to show, if
+    the file cannot be written, and if the list of rows alone is too large.
     """
     status(folder)
     with _scratch(out) as scratch:
@@ -67,7 +66,7 @@ def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
 
 @contextmanager
 def _scratch(out: Path) -> Iterator[Path]:
-    """A folder beside the file that is to be written. Raises BadInput where the file cannot be."""
+    """A temporary folder beside the output file. Raises BadInput if the file cannot be written."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.is_dir():
@@ -80,9 +79,7 @@ def _scratch(out: Path) -> Iterator[Path]:
 
 
 def _left(listing: Listing, megabytes: float) -> int:
-    """The bytes that are left beside the list for the texts of all rows. Raises BadInput where they are too
-    few to say anything.
-    """
+    """The bytes left for the details of all rows, beside the list. Raises BadInput if they are too few."""
     left = int((megabytes * 1e6 - _INLINED) / _BASE64) - listing.size
     if left < listing.rows * _ROW:
         least = -(-int((listing.size + listing.rows * _ROW) * _BASE64 + _INLINED) // 1_000_000)
@@ -94,7 +91,7 @@ def _left(listing: Listing, megabytes: float) -> int:
 
 
 def _pack(source: Source, room: Room, file: Path) -> None:
-    """Pack all rows into a file, block after block, each behind its length."""
+    """Pack all rows into a file, block after block, each preceded by its length."""
     with file.open("wb") as sink:
         for data in details(source, room):
             sink.write(len(data).to_bytes(8, "big") + data)

@@ -1,6 +1,6 @@
-"""Text in the columns of a terminal, where a Japanese letter takes two.
+"""Text in the columns of a terminal, where a Japanese character takes two.
 
-Not here: what is said.
+Not here: the texts.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ _OPENERS, _CLOSERS = (
     r"(\[「『【（",
     r")\],.;:!?、。」』】），．：；！？ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ",
 )
-# Where a line may end: at a space, and beside a wide letter, but neither after what opens nor before what
-# closes.
+# A line may end at a space, or next to a wide character, but not after an opening or before a closing one.
 _BREAKS = re.compile(
     rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])"
 )
 
 
 def width(text: str) -> int:
-    """How many columns a text takes."""
+    """The number of columns that a text takes."""
     return sum(
         2 if unicodedata.east_asian_width(letter) in "WF" else not unicodedata.combining(letter)
         for letter in text
@@ -29,15 +28,16 @@ def width(text: str) -> int:
 
 
 def padded(text: str, columns: int) -> str:
-    """The text with spaces behind it, so that it takes as many columns."""
+    """The text, padded with spaces to so many columns."""
     return text + " " * (columns - width(text))
 
 
 def wrapped(text: str, columns: int, first: str = "", later: str = "") -> list[str]:
-    """The text in lines of at most so many columns, indented by `first` and `later`; a word that is longer
-    has a line of its own.
+    """The text in lines of at most `columns` columns.
+
+    first, later: the indents of the first line and of the others. A longer word gets a line of its own.
     """
-    lines, line, free = [], first, True  # free: nothing but the indent stands in the line
+    lines, line, free = [], first, True  # free: the line has only its indent
     for piece in filter(None, _BREAKS.split(text.strip())):
         if piece.isspace():
             line += "" if free else piece

@@ -1,10 +1,10 @@
-"""What a person reads on the terminal, in their language: one table, by the English.
+"""Messages in the user's language: one table, keyed by the English text.
 
 Not here: the words of a dataset card (cards/).
 
-The code says everything in English. `tr` translates where the text is written, and `translated` a text that
-is finished, by the pattern that it was made of: errors, which the whole package raises, and help texts, which
-argparse wants as they are. So neither needs to know.
+The code is written in English. `tr` translates a text where it is written. `translated` translates a finished
+text by the pattern that it was made from: errors from the whole package, and help texts, which argparse wants
+finished. So the code that raises an error needs no translation.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ _in_use: list[Language] = ["en"]
 
 
 def tr(text: str, /, **values: Any) -> str:
-    """The text in the language in use, with its {fields} filled in. text: the English, a literal, so that a
-    test finds it in the table.
+    """The text in the language in use, with its {fields} filled in.
+
+    text: English, as a literal, so that a test finds it in the table.
     """
     if _in_use[0] == "ja":
         return _FILLER.format(_table().get(text, text), **values) if values else _table().get(text, text)
@@ -36,11 +37,10 @@ def tr(text: str, /, **values: Any) -> str:
 
 
 def translated(text: str) -> str:
-    """A finished text in the language in use: by the pattern of the table that it fits with most letters of
-    its own, or else as it is.
+    """A finished text in the language in use, by the most specific pattern of the table that it matches.
 
-    What stands in a pattern's fields passes unchanged, except where the translation says {field!t}: that
-    piece is translated in its turn.
+    A text without a pattern stays as it is. Field values pass unchanged, except those that the translation
+    marks as {field!t}, which are translated in turn.
     """
     if _in_use[0] == "en":
         return text
@@ -53,18 +53,19 @@ def translated(text: str) -> str:
 
 
 def use(language: Language) -> None:
-    """From now on, say everything in this language. A library's user who says nothing gets English."""
+    """Use this language from now on. A library's user who never calls this gets English."""
     _in_use[0] = language
 
 
 def in_use() -> Language:
-    """The language in which things are said."""
+    """The language in use."""
     return _in_use[0]
 
 
 def wanted(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Language:
-    """The language that a command line asks for with --lang, or else the locale. Raises BadInput for one that
-    there is none of.
+    """The language of a command line: from --lang, or else from the locale.
+
+    Raises BadInput for an unknown language.
     """
     for at, argument in enumerate(arguments):
         if argument == "--":
@@ -92,10 +93,9 @@ class Pattern:
         self._parts = [(literal, name) for literal, name, *_ in parts]
 
     def values(self, text: str) -> dict[str, str] | None:
-        """What stands in the fields, by name; None where the text is not made of this pattern."""
-        if not all(
-            piece in text for piece in self.pieces
-        ):  # most are told apart by this, which costs a hundredth of the expression
+        """The values of the fields, by name; None if the text does not match this pattern."""
+        # Rules out most patterns, at a hundredth of the regular expression's cost.
+        if not all(piece in text for piece in self.pieces):
             return None
         fields = "".join(
             re.escape(literal) + ("(.*?)" if name is not None else "") for literal, name in self._parts
@@ -121,9 +121,8 @@ _FILLER = _Filler()
 def _table() -> dict[str, str]:
     import yaml
 
-    loader = getattr(
-        yaml, "CSafeLoader", yaml.SafeLoader
-    )  # libyaml's takes a tenth of the time, where it was built
+    # libyaml's loader, which not every build of PyYAML has, takes a tenth of the time.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return dict(yaml.load(TABLE.read_text(encoding="utf-8"), loader))
 
 

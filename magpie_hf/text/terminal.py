@@ -1,6 +1,6 @@
-"""The terminal: one console that adapts itself to where its words go, tables on it, and texts made harmless.
+"""The terminal: a console that adapts to its stream, tables on it, and texts made harmless.
 
-Not here: what is said.
+Not here: the texts.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-ANY_WIDTH = 1_000_000  # columns of what is no terminal: scripts read lines, so none is wrapped
-HEIGHT = 25  # lines of one; rich believes no width without it
-GAP = 2  # columns between those of a table
-_UNSEEN = frozenset(
-    ("Cc", "Cf", "Cs", "Zl", "Zp")
-)  # Unicode's categories of what moves the cursor, turns the direction or breaks lines
-_GONE = errno.EPIPE, errno.EIO  # a pipe's reader has left; a terminal was closed
-_KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters, and do no harm
+ANY_WIDTH = 1_000_000  # columns of other streams than terminals: scripts read whole lines
+HEIGHT = 25  # lines of such a stream; rich ignores a width without a height
+GAP = 2  # spaces between the columns of a table
+# Unicode's categories of characters that move the cursor, change the direction or break lines.
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_GONE = errno.EPIPE, errno.EIO  # the reader of a pipe has left; the terminal was closed
+_KEPT = frozenset("\n\t\u200c\u200d")  # the last two join letters and are harmless
 
 
 def console(file: TextIO | None = None) -> Console:
     """A rich console on a stream (default: standard output).
 
-    Colours come only on terminals, and not where NO_COLOR is set or TERM is dumb. What is no terminal gets
-    whole lines of any length. Characters that the stream's encoding lacks become question marks. Texts are
-    printed as they are: no markup, no highlighting.
+    Colours are used only on terminals, and not if NO_COLOR is set or TERM is dumb. Other streams get whole
+    lines of any length. Characters that the stream's encoding lacks become question marks. Texts are printed
+    as they are: no markup, no highlighting.
     """
     from rich.console import Console
 
@@ -42,59 +41,53 @@ def console(file: TextIO | None = None) -> Console:
     encodable(stream)
     on_terminal = is_terminal(stream)
     width, height = shutil.get_terminal_size() if on_terminal else (ANY_WIDTH, HEIGHT)
-    dumb = os.environ.get("TERM", "").lower() in (
-        "dumb",
-        "unknown",
-    )  # where rich takes 80 columns for granted, unless it is told both
-    size: dict[str, Any] = (
-        {"width": width, "height": height} if dumb or not on_terminal else {}
-    )  # elsewhere it looks again whenever it prints
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    # On a dumb terminal rich assumes 80 columns unless it gets both. Elsewhere it asks at every print.
+    size: dict[str, Any] = {"width": width, "height": height} if dumb or not on_terminal else {}
     return Console(file=file, soft_wrap=not on_terminal, markup=False, highlight=False, emoji=False, **size)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads along. Streams that are closed, or were never there, are none."""
+    """Whether the stream is a terminal. A closed or missing stream is none."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def given() -> None:
-    """Give a process that was started without stdin, stdout or stderr empty ones: files that it opens would
-    take their numbers.
+def open_missing_streams() -> None:
+    """Open /dev/null for each standard stream that the process was started without.
+
+    Otherwise the next opened file would take its number.
     """
-    for name, mode in (
-        ("stdin", "r"),
-        ("stdout", "w"),
-        ("stderr", "w"),
-    ):  # in the order of their numbers, which `open` gives out
+    # In the order of their file descriptors, as `open` takes the lowest one that is free.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (as long as the process lives)
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 (open until the process ends)
+            setattr(sys, name, stream)
 
 
 @contextmanager
 def unheard(stream: TextIO) -> Iterator[None]:
-    """Where whoever read a stream has left, go on, and have all that is still written to it go nowhere."""
+    """Go on if the reader of a stream is gone, and discard all further output to it."""
     try:
         yield
     except OSError as error:
         if error.errno not in _GONE:
             raise
         handle = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(handle, stream.fileno())  # for what is in the stream's buffer, too
+        os.dup2(handle, stream.fileno())  # also for the rest of the stream's buffer
         os.close(handle)
 
 
 def encodable(*streams: TextIO | None) -> None:
-    """Have streams write question marks for what their encoding lacks, and read such for what is none of it,
-    in place of failing.
-    """
+    """Have streams replace characters that their encoding lacks by question marks, instead of failing."""
     for stream in streams:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def harmless(text: str) -> str:
-    """The text with control, direction and line-breaking characters spelled out (\\x1b, \\u202e), but for new
-    lines and tabs.
+    """The text with control, direction and line-breaking characters escaped, except newlines and tabs.
+
+    An escape has the form \\x1b or \\u202e.
     """
     text = text.replace("\r\n", "\n")
     if text.isprintable():
@@ -112,10 +105,9 @@ def _spelled(letter: str) -> str:
 def print_table(
     to: Console, head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()
 ) -> None:
-    """Print rows as a table, whose last column alone is wrapped; where that leaves too little room, print
-    each row as a few lines.
+    """Print rows as a table in which only the last column wraps; on a narrow terminal, as lines per row.
 
-    right: the positions of columns that are aligned to the right.
+    right: the positions of right-aligned columns.
     """
     if _needed(head, rows) <= to.width:
         to.print(_table(head, rows, right))
@@ -142,9 +134,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection
 
 
 def _needed(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Columns of a terminal that hold a table without a word broken: all of its columns whole, and the last
-    one's longest word.
-    """
+    """Columns that hold the table without a broken word: whole columns, and the last one's longest word."""
     from rich.cells import cell_len
 
     *whole, last = zip(head, *rows, strict=True)

@@ -1,6 +1,6 @@
-"""magpie-hf build: from options to datasets.
+"""magpie-hf build: builds datasets from options.
 
-Not here: the pipeline itself.
+Not here: the pipeline itself (building.py).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
-from magpie_hf.cli.commands.making import check_devices, check_engine, cluster_of, recipe_of
+from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
+from magpie_hf.cli.commands.display import Show, add_watching, watching
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import add_card, add_engine, add_publishing, number
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
-from magpie_hf.cli.commands.pushing import check_push, interrupted_at_once, push_folder
-from magpie_hf.cli.commands.watching import Show, add_watching, watching
+from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
 from magpie_hf.models.known import KNOWN_MODELS
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     build = commands.add_parser(
-        "build", help="build datasets", description="Build datasets. Run it again to go on or to change it."
+        "build",
+        help="build datasets",
+        description="Build datasets. Run it again to resume a build, or with other options to change it.",
     )
     add_options(build)
     add_watching(build)
@@ -43,7 +45,7 @@ def add(commands: Any) -> None:
 
 
 def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> None:
-    """Add everything that determines a build, and where it runs."""
+    """Add all options that determine a build, and where it runs."""
     whole, decimal = number(int), number(float)
     models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
 
@@ -51,94 +53,100 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     what.add_argument(
         "--model",
         required=needs_model,
-        help=f"who writes the problems: a Hub repository, a folder, or a number: {models}",
+        help=f"model that writes the problems: a Hub repository, a folder, or a number: {models}",
     )
-    what.add_argument("--solver", help="who answers them (default: the model)")
+    what.add_argument("--solver", help="model that answers the problems (default: --model)")
     scorer = (
-        "judge (a chat model rates), reward (a reward model under a free licence), armorm, or a reward"
-        " model's repository or folder"
+        "judge (a chat model), reward (a reward model with a free licence), armorm, or the "
+        "repository or folder of a reward model"
     )
     what.add_argument(
-        "--scorer", default="judge", help=f"what orders the candidates: {scorer} (default: judge)"
+        "--scorer", default="judge", help=f"what scores the candidates: {scorer} (default: judge)"
     )
     what.add_argument(
-        "--judge", help="who rates the candidates where the scorer is judge (default: the solver)"
+        "--judge", help="model that rates the candidates with --scorer judge (default: the solver)"
     )
     what.add_argument(
         "--scorer-reads",
         choices=("answer", "whole"),
         default="answer",
-        help="answer: without the thinking (default)",
+        help="what the scorer reads: the answer without thinking, or the whole response (default: answer)",
     )
     what.add_argument(
         "--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)"
     )
     what.add_argument(
-        "--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)"
+        "--domains", default=",".join(DOMAINS), help="comma-separated domains (default: all six: %(default)s)"
     )
     what.add_argument(
         "--scale",
         type=decimal,
         default=1.0,
-        help="times the domains' counts, to tens, at least 10 (default: 1.0)",
+        help="factor for the domains' problem counts, rounded to tens, at least 10 (default: 1.0)",
     )
-    what.add_argument("--count", type=whole, help="accepted problems per domain, in place of --scale")
-    what.add_argument("--k", type=whole, default=5, help="candidates a problem (default: 5)")
+    what.add_argument("--count", type=whole, help="accepted problems per domain, instead of --scale")
+    what.add_argument("--k", type=whole, default=5, help="candidates per problem (default: 5)")
     what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
-    what.add_argument("--out", help="folder (default: data/<Model>_<domains>)")
+    what.add_argument("--out", help="folder to write (default: data/<Model>_<domains>)")
 
     good = build.add_argument_group("which samples are accepted as problems")
     good.add_argument(
         "--tagger",
         help=(
-            "who labels them by domain, quality, difficulty and solvability (default: the model; none:"
-            " nobody)"
+            "model that labels the samples by domain, quality, difficulty and solvability "
+            "(default: --model; none: no labels)"
         ),
     )
     good.add_argument(
-        "--off-topic", choices=("drop", "move", "keep"), help="what the tagger puts elsewhere (default: drop)"
+        "--off-topic",
+        choices=("drop", "move", "keep"),
+        help="what to do with samples that the tagger puts in another domain (default: drop)",
     )
     good.add_argument(
-        "--min-quality", choices=QUALITIES, help="least quality by the tagger (default: average)"
+        "--min-quality",
+        choices=QUALITIES,
+        help="lowest quality to accept, as labelled by the tagger (default: average)",
     )
     good.add_argument(
-        "--min-difficulty", choices=DIFFICULTIES, help=f"least difficulty (default: {DIFFICULTIES[0]})"
+        "--min-difficulty",
+        choices=DIFFICULTIES,
+        help=f"lowest difficulty to accept (default: {DIFFICULTIES[0]})",
     )
     good.add_argument(
-        "--unsolvable", choices=("drop", "keep"), help="what the tagger calls unsolvable (default: drop)"
+        "--unsolvable",
+        choices=("drop", "keep"),
+        help="what to do with samples that the tagger calls unsolvable (default: drop)",
     )
     good.add_argument(
         "--languages",
         default=",".join(LANGUAGES),
-        help="comma-separated ISO 639-1 codes (default: %(default)s)",
+        help="accepted languages: comma-separated ISO 639-1 codes (default: %(default)s)",
     )
     good.add_argument(
         "--near",
         type=decimal,
         default=NEAR,
-        help="share of common words from which two may be near-duplicates (default: %(default)s)",
+        help="share of common words from which two problems may be near-duplicates (default: %(default)s)",
     )
     good.add_argument(
         "--embedder",
-        help=(
-            "a sentence-embedding model that flags near-duplicates by meaning and gives min_neighbor_distance"
-        ),
+        help="sentence-embedding model that flags near-duplicates by meaning and gives min_neighbor_distance",
     )
     good.add_argument(
         "--decontaminate",
         help=(
-            f"comma-separated benchmarks to look for: all, {', '.join(PRESETS)}, a Hub id"
-            " (owner/name[:config][@revision][#column]), a folder or a file"
+            f"comma-separated benchmarks whose problems are dropped: all, {', '.join(PRESETS)}, a "
+            "Hub id (owner/name[:config][@revision][#column]), a folder or a file"
         ),
     )
     good.add_argument(
-        "--require-decontamination", action="store_true", help="fail where a benchmark cannot be read"
+        "--require-decontamination", action="store_true", help="fail if a benchmark cannot be read"
     )
     good.add_argument(
         "--min-yield",
         type=decimal,
         default=MIN_YIELD,
-        help="give up below this share of accepted samples (%(default)s)",
+        help="smallest share of accepted samples with which a build goes on (default: %(default)s)",
     )
 
     how = build.add_argument_group("sampling (each overrides the domain's value)")
@@ -146,7 +154,10 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
         "--sampling",
         choices=("default", "original"),
         default="default",
-        help="default cuts the tail of the problems with min_p; original takes the values of the original",
+        help=(
+            "default cuts the tail of the problems' distribution with min_p; original has the "
+            "values of the original project"
+        ),
     )
     for name, kind in (
         ("temperature", decimal),
@@ -158,83 +169,93 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     how.add_argument(
         "--first-token-temperature",
         type=decimal,
-        help="sample a problem's first token apart, a sentence's, at this temperature",
+        help=(
+            "temperature of a problem's first token, which is sampled on its own, among those "
+            "that begin a sentence"
+        ),
     )
     for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
         how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
         how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
-    how.add_argument("--max-tokens", type=whole, help="bound of answers and candidates")
+    how.add_argument("--max-tokens", type=whole, help="max-tokens of answers and candidates")
     how.add_argument(
         "--max-model-len",
         type=whole,
-        help="bound of prompt and completion together (default: the model's own)",
+        help="most tokens of prompt and completion together (default: the model's own limit)",
     )
     how.add_argument(
-        "--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)"
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="precision of the models (default: auto, each model's own)",
     )
 
-    rules = build.add_argument_group("pairs and problems with an agreed answer")
+    rules = build.add_argument_group("preference pairs and RL problems")
     rules.add_argument(
         "--min-majority-share",
         type=decimal,
         default=0.5,
-        help="share of the votes that makes an answer right (default: 0.5)",
+        help="smallest share of the votes with which the majority's answer counts as correct (default: 0.5)",
     )
     rules.add_argument(
-        "--min-score-gap", type=decimal, help="least score gap of a score pair (default: the scorer's own)"
+        "--min-score-gap", type=decimal, help="smallest score gap of a score pair (default: the scorer's own)"
     )
     rules.add_argument(
         "--min-correctness-score-gap",
         type=decimal,
-        help="least score gap of a correctness pair (default: none)",
+        help="smallest score gap of a correctness pair (default: none)",
     )
     rules.add_argument(
         "--max-length-ratio",
         type=decimal,
         default=4.0,
-        help="tokens of a pair's longer text by the shorter (default: 4)",
+        help="largest ratio of a pair's lengths in tokens, the longer by the shorter (default: 4)",
     )
     rules.add_argument(
         "--rl-majority-share",
         type=decimal,
-        help="also make <domain>_rl, of problems with at least this share of the votes",
+        help="also write <domain>_rl: problems whose majority's answer has at least this share of the votes",
     )
 
-    tests = build.add_argument_group("problems that are held out for tests")
+    tests = build.add_argument_group("problems held out for tests")
     tests.add_argument(
         "--test-share",
         type=decimal,
         default=0.05,
-        help="their share, in test_sft and test_prefs (default: 0.05; 0: none)",
+        help="share of problems to hold out, in test_sft and test_prefs (default: 0.05; 0: none)",
     )
     tests.add_argument(
         "--test-seed",
         type=whole,
         default=0,
-        help="chooses which; the same in all datasets that are mixed (default: 0)",
+        help="seed that chooses them; use the same for datasets that are mixed (default: 0)",
     )
 
-    after = build.add_argument_group("publish it when it is done, as magpie-hf publish does")
+    after = build.add_argument_group("publish the build when it is done, as magpie-hf publish does")
     after.add_argument(
-        "--push", metavar="user/name", help="the dataset on the Hub; checked before anything is built"
+        "--push",
+        metavar="user/name",
+        help="dataset on the Hub to publish to; checked before anything is built",
     )
     add_publishing(after)
     add_card(after)
 
-    where = build.add_argument_group("where and how fast (makes no difference to the rows)")
+    where = build.add_argument_group("hardware and speed (no effect on the rows)")
     add_engine(where)
     where.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="run engines on this Ray cluster: auto, HOST:PORT of its head, or local",
+        help="run the engines on this Ray cluster: auto, HOST:PORT of its head, or local",
     )
     where.add_argument(
         "--ray-workers",
         metavar="MIN:MAX",
-        help="engines on the cluster at once (default: 1 to as many as fit)",
+        help="fewest and most engines on the cluster at once (default: 1 to as many as fit)",
     )
-    where.add_argument("--shard-size", type=whole, default=256, help="rows a shard")
-    where.add_argument("--shards-in-flight", type=whole, default=8, help="shards under way at once")
+    where.add_argument("--shard-size", type=whole, default=256, help="rows per shard (default: %(default)s)")
+    where.add_argument(
+        "--shards-in-flight", type=whole, default=8, help="shards in flight at once (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -245,7 +266,7 @@ def run(options: argparse.Namespace) -> int:
     with watching(options.progress) as show:
         code = _build(options, domains, made, show, began)
     if options.push is not None:
-        on_stdout = sys.stderr if options.progress == "json" else sys.stdout  # where nothing but events goes
+        on_stdout = sys.stderr if options.progress == "json" else sys.stdout  # stdout has only JSON events
         with contextlib.redirect_stdout(on_stdout), interrupted_at_once():
             push_folder(options, made.plan.out, options.push)
     return code
@@ -254,7 +275,7 @@ def run(options: argparse.Namespace) -> int:
 def _build(
     options: argparse.Namespace, domains: tuple[Domain, ...], made: Preview, show: Show, began: float
 ) -> int:
-    """The build itself, and what it came to; returns the exit code."""
+    """Run the build and print its result; returns the exit code."""
     show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)
@@ -271,7 +292,7 @@ def _build(
     with stopping_at_once(out, show.leave):
         recipe = recipe_of(options, domains, show.say)
         if options.push is not None:
-            licences_for(models_of(recipe), options.model_license)  # raises where one is missing
+            licences_for(models_of(recipe), options.model_license)  # raises if one is missing
         keeping = Keeping(out, made.plan.facts(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,
@@ -282,11 +303,11 @@ def _build(
             observer=keeping.take,
         )
         keeping.keep()
-    return _tell_result(datasets, options.rl_majority_share is not None, out, show)
+    return _report(datasets, options.rl_majority_share is not None, out, show)
 
 
-def _tell_result(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Show) -> int:
-    """Say how many rows there are, and what came of the plan; returns the exit code."""
+def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Show) -> int:
+    """Print the number of rows and the outcome of the plan; returns the exit code."""
     from magpie_hf.planning.outcome import outcome_of
     from magpie_hf.planning.view import outcome_line
     from magpie_hf.schema import SIDES, TEXT_SPLITS

@@ -37,23 +37,29 @@ def add_engine(where: argparse._ArgumentGroup) -> None:
     where.add_argument(
         "--tensor-parallel-size",
         type=whole,
-        help="GPUs a model is spread over (default: as few as its weights need)",
+        help="GPUs per engine (default: as few as the model's weights need)",
     )
     where.add_argument(
         "--data-parallel-size",
         type=whole,
-        help="engines side by side (default: as many as the GPUs have room for)",
+        help="engines per model, side by side (default: as many as the GPUs hold)",
     )
     where.add_argument(
-        "--gpu-memory-utilization", type=decimal, default=0.9, help="share of the GPU's memory for vLLM"
+        "--gpu-memory-utilization",
+        type=decimal,
+        default=0.9,
+        help="share of each GPU's memory for vLLM (default: %(default)s)",
     )
     where.add_argument(
         "--kv-cache-gb",
         type=decimal,
-        help="memory of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)",
+        help="size of the KV cache in GiB (default: 2 on the CPU, vLLM's choice on GPUs)",
     )
     where.add_argument(
-        "--max-num-seqs", type=whole, default=256, help="sequences that the engine runs at once"
+        "--max-num-seqs",
+        type=whole,
+        default=256,
+        help="most sequences that an engine runs at once (default: %(default)s)",
     )
     where.add_argument(
         "--endpoint",
@@ -61,29 +67,32 @@ def add_engine(where: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="URL",
         help=(
-            "a running vLLM server, such as http://host:8000/v1, in place of engines here; repeatable: each"
-            " server takes the part of the model that it serves (a key for them: VLLM_API_KEY)"
+            "a running vLLM server, such as http://host:8000/v1, to use instead of an engine on "
+            "this machine; repeatable: each server is asked for the model that it serves (API "
+            "key: VLLM_API_KEY)"
         ),
     )
     where.add_argument(
         "--patience",
         type=decimal,
         default=300.0,
-        help="seconds for which no server may answer before a build fails",
+        help="seconds without an answer from any server after which a build fails (default: %(default)g)",
     )
 
 
 def add_publishing(where: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     where.add_argument(
-        "--public", action="store_true", help="make it public (default: private; a public one is refused)"
+        "--public",
+        action="store_true",
+        help="make the dataset public (default: private; an existing public dataset is refused)",
     )
     where.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace files there that magpie_hf did not write; others are left alone",
+        help="also replace files of the same names that magpie_hf did not write; other files stay",
     )
     where.add_argument(
-        "--tag", help="name this version, such as v1: load_dataset(..., revision='v1') goes on to load it"
+        "--tag", help="tag for this version, such as v1: load_dataset(..., revision='v1') always loads it"
     )
 
 
@@ -91,28 +100,32 @@ def add_card(where: argparse._ArgumentGroup) -> None:
     where.add_argument(
         "--card-lang", choices=("en", "ja"), default="en", help="language of the card's prose (default: en)"
     )
-    where.add_argument("--card-template", metavar="FILE", help="a Jinja template in place of the card's own")
+    where.add_argument(
+        "--card-template", metavar="FILE", help="Jinja template to use instead of the card's own"
+    )
     where.add_argument(
         "--model-license",
         action="append",
         default=[],
         metavar="[MODEL=]ID",
         help=(
-            "licence of a model that is not known: an id of the Hub's list, such as apache-2.0; for one model"
-            " MODEL=ID, repeatable"
+            "licence of a model whose licence is unknown: an id of the Hub's list, such as "
+            "apache-2.0; MODEL=ID for one model; repeatable"
         ),
     )
 
 
+# Short names; any other value of --scorer is a reward model's repository or folder.
 SCORERS = {
     "reward": DEFAULT_REWARD_MODEL,
     "armorm": ARMORM,
-}  # besides them, any reward model's repository or folder
+}
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
-    """Which model has which part in a build: model, solver, judge or scorer, and tagger and embedder where
-    there are such.
+    """The model of each role: model, solver, judge or scorer, and tagger and embedder if there are any.
+
+    Raises BadInput for a judge beside another scorer.
     """
     solver = options.solver or options.model
     parts = {"model": options.model, "solver": solver}
@@ -120,8 +133,8 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
         parts["judge"] = options.judge or solver
     elif options.judge:
         raise BadInput(
-            f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, as one thing"
-            " orders the candidates"
+            f"--judge is {options.judge} and --scorer is {options.scorer}; give one of them, since "
+            "candidates have one scorer"
         )
     else:
         parts["scorer"] = SCORERS.get(options.scorer, options.scorer)
@@ -133,20 +146,21 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
 
 
 def labelling(options: argparse.Namespace) -> dict[str, Any]:
-    """The rules on labels that are given, by option. Raises BadInput where nobody labels."""
+    """The given rules on labels, by option. Raises BadInput if there is no tagger."""
     names = ("off_topic", "min_quality", "min_difficulty", "unsolvable")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     if given and options.tagger == "none":
         name = next(iter(given)).replace("_", "-")
         raise BadInput(
-            f"--{name} is given and --tagger is none, so nobody labels the problems; leave one of them out"
+            f"--{name} is given and --tagger is none, so no model labels the samples; leave out one of them"
         )
     return given
 
 
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
-    """The domains of a build, with the values that options override. Raises BadInput for a count that is out
-    of its range.
+    """The domains of a build, with the values that options override.
+
+    Raises BadInput for a count that is out of its range.
     """
     if options.count is not None and options.count < 1:
         raise BadInput(f"count is {options.count}; give at least 1 problem a domain")

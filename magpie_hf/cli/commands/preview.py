@@ -1,4 +1,4 @@
-"""The plan in short, as a build and the menu say it before anything begins.
+"""The plan in short, printed by a build and by the menu before anything begins.
 
 Not here: the whole plan (commands/plan.py).
 """
@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magpie_hf.cli.commands.making import check_rules, named
+from magpie_hf.cli.commands.assembly import check_rules, named
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import roles
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preview:
-    """A build's outline and plan, and what is said of them."""
+    """A build's outline and plan, and the lines to print."""
 
     outline: Outline
     plan: Plan
@@ -28,7 +28,7 @@ class Preview:
 
 
 def preview(options: argparse.Namespace) -> Preview:
-    """What the options of a build come to. Raises BadInput as `plan_of` does."""
+    """The preview of a build from its options. Raises BadInput as `plan_of` does."""
     from magpie_hf.planning.heading import heading
     from magpie_hf.planning.plan import plan_of
     from magpie_hf.planning.view import short, warnings

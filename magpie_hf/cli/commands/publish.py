@@ -1,4 +1,7 @@
-"""magpie-hf publish: a build to the Hub, or into a folder."""
+"""magpie-hf publish: publishes a build on the Hub, or writes it into a folder.
+
+Not here: the upload (hub/).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import add_card, add_publishing
-from magpie_hf.cli.commands.pushing import interrupted_at_once, push_folder, say, where, wording
+from magpie_hf.cli.commands.upload import interrupted_at_once, push_folder, say, where, wording
 from magpie_hf.errors import BadInput
 from magpie_hf.text.language import tr
 
@@ -16,29 +19,29 @@ from magpie_hf.text.language import tr
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     what = (
-        "Publish a finished build on the Hub, as one commit to a private dataset. Run it again after a"
-        " failure: it sends what is missing."
+        "Publish a finished build on the Hub, as one commit to a private dataset. Run the "
+        "command again after a failure: it uploads only what is missing."
     )
     publish = commands.add_parser("publish", help="publish a build on the Hub", description=what)
     publish.add_argument("folder", help="the --out folder of the build")
     publish.add_argument(
-        "repo", metavar="user/name", help="the dataset on the Hub; it is made if it is not there"
+        "repo", metavar="user/name", help="dataset on the Hub; it is created if it does not exist"
     )
     publish.add_argument(
         "--partial",
         action="store_true",
-        help="of a build that is not finished, publish what went through every stage",
+        help="publish an unfinished build, too: the rows that went through every stage",
     )
     publish.add_argument(
-        "--dry-run", action="store_true", help="say what would change on the Hub, and change nothing"
+        "--dry-run", action="store_true", help="show what would change on the Hub, and change nothing"
     )
     publish.add_argument(
         "--to",
         metavar="FOLDER",
-        help="write the same files into a folder in place of the Hub, for which no token is needed",
+        help="write the same files into a folder instead of the Hub; this needs no token",
     )
     add_publishing(publish)
-    add_card(publish.add_argument_group("the card"))
+    add_card(publish.add_argument_group("dataset card"))
     publish.set_defaults(run=run)
 
 
@@ -48,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
     folder, how = Path(options.folder).expanduser(), {"wording": wording(options), "partial": options.partial}
     if options.to is not None and (options.dry_run or options.public or options.overwrite or options.tag):
         raise BadInput(
-            "--to writes a folder, so --dry-run, --public, --overwrite and --tag say nothing; leave them out"
+            "--to writes a folder, so --dry-run, --public, --overwrite and --tag have no effect; "
+            "leave them out"
         )
     if options.to == "":
         raise BadInput("--to is empty; give a folder, or leave it out to publish on the Hub")

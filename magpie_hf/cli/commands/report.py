@@ -1,6 +1,6 @@
-"""magpie-hf report: a build as one page to look at.
+"""magpie-hf report: writes a build as one HTML page.
 
-Not here: the page.
+Not here: the page (report/).
 """
 
 from __future__ import annotations
@@ -9,39 +9,36 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import number
 from magpie_hf.errors import BadInput
 from magpie_hf.text.language import tr
 
-DEFAULT = 100  # megabytes; report/write.py says why
+DEFAULT = 100  # megabytes; equals report/write.py's, which takes numpy and pyarrow to import
 
 
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     what = (
-        "Write a build as one HTML file that needs no network: its numbers and charts, and all its rows, to"
-        " be searched and read. Works while it runs."
+        "Write a build as one HTML file that needs no network: its numbers and charts, and "
+        "all its rows, to search and read. Works while the build runs, too."
     )
-    report = commands.add_parser("report", help="write a page for looking at a build", description=what)
+    report = commands.add_parser("report", help="write a build as an HTML page", description=what)
     report.add_argument("folder", help="the --out folder of the build")
     report.add_argument(
-        "--out", metavar="FILE", help="the file to write (default: report.html in the folder)"
+        "--out", metavar="FILE", help="file to write (default: report.html in the build's folder)"
     )
     report.add_argument(
         "--max-megabytes",
         type=number(float),
         default=float(DEFAULT),
-        help=(
-            "size of the file at most; long texts lose their middle where they do not fit (default:"
-            " %(default)g)"
-        ),
+        help="largest size of the file; long texts lose their middle to fit in (default: %(default)g)",
     )
     report.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Says what was written, and how large it is."""
+    """Write the report, and print its file, rows and size."""
     from magpie_hf.report.write import report
 
     folder = Path(options.folder).expanduser()
@@ -61,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
         cut, texts = f"{made.cut:,}", f"{made.texts:,}"
         print(
             tr(
-                "{cut} of {texts} texts are shown without their middle; --max-megabytes makes room for more",
+                (
+                    "{cut} of {texts} texts are shown without their middle; a larger --max-megabytes "
+                    "keeps more of them"
+                ),
                 cut=cut,
                 texts=texts,
             )

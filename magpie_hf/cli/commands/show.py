@@ -1,4 +1,7 @@
-"""magpie-hf show: rows of a build, readably."""
+"""magpie-hf show: prints rows of a build.
+
+Not here: finding and formatting them (report/).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import number
 from magpie_hf.errors import BadInput
-from magpie_hf.report.showing.finding import KINDS, chosen_domains, finished, nothing, some
+from magpie_hf.report.finding import KINDS, chosen_domains, finished, nothing, some
 from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:
-    from magpie_hf.report.showing.finding import Finished, Place, Shown
+    from magpie_hf.report.finding import Finished, Place, Shown
 
 
 def add(commands: Any) -> None:
@@ -27,32 +30,36 @@ def add(commands: Any) -> None:
     )
     show = commands.add_parser("show", help="print rows of a build", description=what)
     show.add_argument("folder", help="the --out folder of the build")
-    show.add_argument("--domain", help="comma-separated (default: all, in turn)")
+    show.add_argument("--domain", help="comma-separated domains (default: all, in turn)")
     show.add_argument("-n", type=number(int), default=3, metavar="N", help="how many rows (default: 3)")
     splits = (
-        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples with their"
-        " reasons), or samples (as they come)"
+        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples "
+        "with their reasons), or samples (as sampled)"
     )
     show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
     show.add_argument("--id", help="the row with this id")
-    show.add_argument("--random", action="store_true", help="rows at random, not the first ones")
-    show.add_argument("--seed", type=number(int), help="at random, and the same ones for the same seed")
+    show.add_argument("--random", action="store_true", help="random rows instead of the first ones")
+    show.add_argument("--seed", type=number(int), help="random rows, the same ones for the same seed")
     show.add_argument(
-        "--thinking", action="store_true", help="show what the model thought, too (default: its length)"
+        "--thinking", action="store_true", help="also show the model's thinking (default: only its length)"
     )
-    show.add_argument("--raw", action="store_true", help="show LaTeX as it stands")
-    show.add_argument("--json", action="store_true", help="print one JSON object a row, in one line of ASCII")
+    show.add_argument("--raw", action="store_true", help="show LaTeX source instead of Unicode")
+    show.add_argument(
+        "--json", action="store_true", help="print one JSON object per row, in one line of ASCII"
+    )
     show.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints rows; what is said of the build beside them goes to standard error."""
+    """Print rows on standard output, and notes about the build on standard error."""
     if options.n < 1:
         raise BadInput(f"-n is {options.n}; give at least 1 row")
     build = finished(Path(options.folder).expanduser())
     rows = _rows(options, build)
     if not build.is_finished and options.split != "samples":
-        said = tr("{folder} is not finished; these rows are of what it last came to", folder=options.folder)
+        said = tr(
+            "{folder} is not finished; these rows are of its last finished state", folder=options.folder
+        )
         print(f"magpie-hf: {said}", file=sys.stderr)
     if options.json:
         for shown in rows:
@@ -63,9 +70,8 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.text.terminal import console
 
     to = console()
-    layout = Layout(
-        to, options.raw or not to.encoding.startswith("utf"), options.thinking
-    )  # LaTeX says more than question marks
+    raw = options.raw or not to.encoding.startswith("utf")  # LaTeX is more readable than question marks
+    layout = Layout(to, raw, options.thinking)
     for shown in rows:
         try:
             layout.show(shown)
@@ -78,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
-    """The rows that the options want. Raises BadInput where there is none."""
+    """The rows that the options ask for. Raises BadInput if there are none."""
     domains = chosen_domains(build, options.domain)
     if options.id is not None:
         return build.read(options.split, [_place_of(options, build)], options.json)
@@ -90,14 +96,14 @@ def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
 
 
 def _place_of(options: argparse.Namespace, build: Finished) -> Place:
-    """Where the row lies that is asked for by its id."""
+    """The place of the row with the given id."""
     place = build.place_of(options.split, options.id)
     if place is None:
         elsewhere = [kind for kind in KINDS if build.place_of(kind, options.id)]
         remedy = (
             f"it is in {', '.join(elsewhere)}: choose one with --split"
             if elsewhere
-            else "leave --id out to see some with their ids"
+            else "leave out --id to see rows with their ids"
         )
         raise BadInput(f"no row in {options.split} has the id {options.id!r}; {remedy}")
     return place

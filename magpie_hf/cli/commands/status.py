@@ -1,4 +1,7 @@
-"""magpie-hf status: how far a build is."""
+"""magpie-hf status: prints the progress of a build.
+
+Not here: reading it (run/status.py).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.cli.commands.exits import OK
+from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.run.pace import Pace, pace
 from magpie_hf.run.status import SelectionStatus, StageStatus, Status, status
 from magpie_hf.text.language import tr
@@ -19,7 +22,9 @@ from magpie_hf.text.terminal import console, is_terminal, print_table
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     state = commands.add_parser(
-        "status", help="how far a build is", description="How far a build is; works while it runs."
+        "status",
+        help="show the progress of a build",
+        description="Show the progress of a build, also while it runs.",
     )
     state.add_argument("folder", help="the --out folder of the build")
     state.add_argument("--json", action="store_true", help="print one JSON object")
@@ -27,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """A table on a terminal, one line a stage elsewhere."""
+    """Print a table on a terminal, and one line per stage elsewhere."""
     folder = Path(options.folder).expanduser()
     found = status(folder)
     speed = pace(folder, found)

@@ -1,4 +1,7 @@
-"""magpie-hf sweep: which sampling yields most problems."""
+"""magpie-hf sweep: compares sampling settings by the usable problems that they yield.
+
+Not here: the sweep itself (planning/sweep/).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from magpie_hf.cli.commands.exits import INCOMPLETE, OK
-from magpie_hf.cli.commands.making import HEADROOM, Spec, check_devices, check_engine, engines_of
+from magpie_hf.cli.commands.assembly import HEADROOM, Spec, check_devices, check_engine, engines_of
+from magpie_hf.cli.commands.display import naming
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import add_engine, number
-from magpie_hf.cli.commands.watching import naming
 from magpie_hf.domains import DOMAINS, select
 from magpie_hf.models.model import DTYPES, repository_or_folder, resolve
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, HOW_TO_NAME, select_settings
@@ -22,20 +25,25 @@ from magpie_hf.run.stopping import stopping_at_once
 def add(commands: Any) -> None:
     """Add the command to the command line."""
     whole = number(int)
-    what = "Sample a few problems in several ways, and say which way yields most. Writes nothing to the disk."
-    sweep = commands.add_parser("sweep", help="which sampling yields most problems", description=what)
+    what = (
+        "Sample a few problems with several sampling settings, and report which yields most "
+        "usable ones. Writes nothing to the disk."
+    )
+    sweep = commands.add_parser(
+        "sweep", help="compare sampling settings: which yields most problems", description=what
+    )
     sweep.add_argument(
         "model",
         metavar="MODEL",
-        help="who writes the problems: a number, a Hub repository or a folder, as in build",
+        help="model that writes the problems: a number, a Hub repository or a folder, as in build",
     )
     sweep.add_argument(
-        "--domains", default=",".join(DOMAINS), help="comma-separated (default: all six: %(default)s)"
+        "--domains", default=",".join(DOMAINS), help="comma-separated domains (default: all six: %(default)s)"
     )
     sweep.add_argument(
         "--settings",
         default=",".join(DEFAULT_SETTINGS),
-        help=f"comma-separated; {HOW_TO_NAME} (default: %(default)s)",
+        help=f"comma-separated settings; {HOW_TO_NAME} (default: %(default)s)",
     )
     sweep.add_argument(
         "--samples", type=whole, default=32, help="problems sampled per domain and setting (default: 32)"
@@ -48,18 +56,21 @@ def add(commands: Any) -> None:
     sweep.add_argument(
         "--max-model-len",
         type=whole,
-        help="bound of prompt and completion together (default: the model's own)",
+        help="most tokens of prompt and completion together (default: the model's own limit)",
     )
     sweep.add_argument(
-        "--dtype", choices=DTYPES, default="auto", help="precision of the models (default: auto, their own)"
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="precision of the models (default: auto, each model's own)",
     )
-    sweep.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
-    add_engine(sweep.add_argument_group("where and how fast"))
+    sweep.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    add_engine(sweep.add_argument_group("hardware and speed"))
     sweep.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exits with 3 where even the best setting yields so little that a build refuses to start."""
+    """Run the sweep; exits with 3 if even the best setting yields too little for a build to start."""
     settings, domains = select_settings(options.settings.split(",")), select(options.domains.split(","))
     if options.instruction_max_tokens is not None:
         bound = {"max_tokens": options.instruction_max_tokens}

@@ -2,15 +2,17 @@
 
 const byId = (name) => document.getElementById(name);
 const unpacked = new Map();
-const KEPT = 12; // blocks of details; those of problems are all kept, as a search reads them again and again
+const KEPT = 12; // blocks of details. Blocks of problems are all kept: each search reads them again
 
 const parsed = new Promise((resolve) => {
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve, { once: true });
+  if (document.readyState === "loading")
+    document.addEventListener("DOMContentLoaded", resolve, { once: true });
   else resolve();
 });
 
 async function inflate(name) {
-  if (!byId(name)?.nextElementSibling) await parsed; // the browser still reads the file, and may have half of the block
+  // While the browser still reads the file, it may have half of the block.
+  if (!byId(name)?.nextElementSibling) await parsed;
   const text = atob(byId(name).textContent);
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
@@ -27,9 +29,11 @@ function block(name) {
   return unpacked.get(name);
 }
 
-// Elements are only ever made here: of a name, properties and children; what is a string becomes text, never markup.
+// All elements are made here, of a name, properties and children. A string becomes text, never markup.
 function make(name, properties = {}, ...children) {
-  const element = name.includes(":") ? document.createElementNS("http://www.w3.org/2000/svg", name.slice(4)) : document.createElement(name);
+  const element = name.includes(":")
+    ? document.createElementNS("http://www.w3.org/2000/svg", name.slice(4))
+    : document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
     if (value === null || value === undefined || value === false) continue;
     if (key === "onclick") element.addEventListener("click", value);

@@ -1,6 +1,12 @@
-// Small charts as SVG, each with its numbers as a table for those who cannot see it. Numbers come with the page.
+// Small charts as SVG, each with its numbers in a table for readers who cannot see it.
+// Not here: counting; the numbers come with the page.
 
-const WIDE = 340, HIGH = 150, LEFT = 40, RIGHT = 10, TOP = 10, BOTTOM = 24;
+const WIDE = 340,
+  HIGH = 150,
+  LEFT = 40,
+  RIGHT = 10,
+  TOP = 10,
+  BOTTOM = 24;
 
 const sumOf = (byDomain, domain) => {
   const parts = domain ? [byDomain[domain] ?? []] : Object.values(byDomain);
@@ -8,14 +14,28 @@ const sumOf = (byDomain, domain) => {
 };
 
 function figure(title, about, picture, head, rows) {
-  const table = make("table", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text))),
-    ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, String(cell))))));
-  return make("figure", {}, make("figcaption", {}, make("strong", {}, title), make("span", { class: "quiet" }, about)), picture,
-    make("details", {}, make("summary", {}, say("as_table")), make("div", { class: "numbers" }, table)));
+  const table = make(
+    "table",
+    {},
+    make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text))),
+    ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, String(cell))))),
+  );
+  return make(
+    "figure",
+    {},
+    make("figcaption", {}, make("strong", {}, title), make("span", { class: "quiet" }, about)),
+    picture,
+    make("details", {}, make("summary", {}, say("as_table")), make("div", { class: "numbers" }, table)),
+  );
 }
 
 function svg(width, height, label, ...children) {
-  const properties = { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, preserveAspectRatio: "xMidYMid meet" };
+  const properties = {
+    viewBox: `0 0 ${width} ${height}`,
+    role: "img",
+    "aria-label": label,
+    preserveAspectRatio: "xMidYMid meet",
+  };
   return make("svg:svg", properties, ...children);
 }
 
@@ -37,7 +57,8 @@ function niceTicks(low, high, ratio) {
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].find((factor) => factor * power >= raw) * power;
     const ticks = [];
-    for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) ticks.push(Number(value.toPrecision(6)));
+    for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step)
+      ticks.push(Number(value.toPrecision(6)));
     return ticks;
   }
   const every = [];
@@ -54,45 +75,118 @@ function histogram(chart, domain) {
   const x = (value) => LEFT + ((scale(value) - low) / (high - low)) * (WIDE - LEFT - RIGHT);
   const highest = Math.max(1, ...series.flatMap(([, counts]) => counts));
   const y = (value) => HIGH - BOTTOM - (value / highest) * (HIGH - BOTTOM - TOP);
-  const grid = steps(highest).flatMap((value) => [line(LEFT, y(value), WIDE - RIGHT, y(value), "grid"),
-    svgText(LEFT - 6, y(value) + 3.5, short(value), "end")]);
-  const ticks = niceTicks(edges[0], edges.at(-1), ratio).map((value) => svgText(x(value), HIGH - 7, short(value)));
-  const bars = series.flatMap(([name, counts], number) => counts.map((value, at) => {
-    const [from, to] = [x(edges[at]), x(edges[at + 1])];
-    const bar = make("svg:rect", { x: from + 0.5, y: y(value), width: Math.max(0.5, to - from - 1), height: Math.max(0, y(0) - y(value)),
-      class: `series-${number}` });
-    bar.append(make("svg:title", {}, `${short(edges[at])} – ${short(edges[at + 1])}: ${count(value)}${series.length > 1 ? ` ${name}` : ""}`));
-    return bar;
-  }));
+  const grid = steps(highest).flatMap((value) => [
+    line(LEFT, y(value), WIDE - RIGHT, y(value), "grid"),
+    svgText(LEFT - 6, y(value) + 3.5, short(value), "end"),
+  ]);
+  const ticks = niceTicks(edges[0], edges.at(-1), ratio).map((value) =>
+    svgText(x(value), HIGH - 7, short(value)),
+  );
+  const bars = series.flatMap(([name, counts], number) =>
+    counts.map((value, at) => {
+      const [from, to] = [x(edges[at]), x(edges[at + 1])];
+      const bar = make("svg:rect", {
+        x: from + 0.5,
+        y: y(value),
+        width: Math.max(0.5, to - from - 1),
+        height: Math.max(0, y(0) - y(value)),
+        class: `series-${number}`,
+      });
+      bar.append(
+        make(
+          "svg:title",
+          {},
+          `${short(edges[at])} – ${short(edges[at + 1])}: ${count(value)}` +
+            (series.length > 1 ? ` ${name}` : ""),
+        ),
+      );
+      return bar;
+    }),
+  );
   const totals = series.map(([name, counts]) => [name, counts.reduce((sum, value) => sum + value, 0)]);
   const middle = (name) => chart.medians[name][domain || ""];
-  const told = ([name, total]) => (total ? say("values_median", { n: count(total), median: short(middle(name)) }) : say("no_values"));
+  const numbers = ([name, total]) =>
+    total ? say("values_median", { n: count(total), median: short(middle(name)) }) : say("no_values");
   const title = say(`chart_${chart.name}`);
   const one = series.length === 1;
-  const legend = one ? null : make("p", { class: "legend" }, ...totals.map((total, number) => make("span", { class: `key-${number}` }, `${total[0]}: ${told(total)}`)));
-  const about = one ? told(totals[0]) : "";
-  const picture = make("div", {}, svg(WIDE, HIGH, `${title}: ${totals.map((total) => `${total[0]}: ${told(total)}`).join("; ")}`, ...grid, line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"), ...bars, ...ticks), legend);
-  const rows = edges.slice(0, -1).map((from, at) => [`${short(from)} – ${short(edges[at + 1])}`, ...series.map(([, counts]) => count(counts[at] ?? 0))]);
-  return figure(title, about, picture, [say("from_to"), ...series.map(([name]) => (series.length > 1 ? name : say("count")))], rows);
+  const legend = one
+    ? null
+    : make(
+        "p",
+        { class: "legend" },
+        ...totals.map((total, number) =>
+          make("span", { class: `key-${number}` }, `${total[0]}: ${numbers(total)}`),
+        ),
+      );
+  const about = one ? numbers(totals[0]) : "";
+  const picture = make(
+    "div",
+    {},
+    svg(
+      WIDE,
+      HIGH,
+      `${title}: ${totals.map((total) => `${total[0]}: ${numbers(total)}`).join("; ")}`,
+      ...grid,
+      line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"),
+      ...bars,
+      ...ticks,
+    ),
+    legend,
+  );
+  const rows = edges
+    .slice(0, -1)
+    .map((from, at) => [
+      `${short(from)} – ${short(edges[at + 1])}`,
+      ...series.map(([, counts]) => count(counts[at] ?? 0)),
+    ]);
+  return figure(
+    title,
+    about,
+    picture,
+    [say("from_to"), ...series.map(([name]) => (series.length > 1 ? name : say("count")))],
+    rows,
+  );
 }
 
-// Bars of named values; where rows can be chosen by the value, its bar chooses them.
+// Bars of named values. Where rows can be filtered by the value, a click on its bar does so.
 function bars(chart, domain, choose) {
   const counts = sumOf(chart.counts, domain);
   const total = counts.reduce((sum, value) => sum + value, 0);
   const highest = Math.max(1, ...counts);
   const rows = chart.values.map((value, at) => {
     const width = ((counts[at] ?? 0) / highest) * 100;
-    const bar = svg(100, 10, `${value}: ${count(counts[at] ?? 0)}`, make("svg:rect", { x: 0, y: 0, width, height: 10, rx: 1.5, class: "series-0" }));
+    const bar = svg(
+      100,
+      10,
+      `${value}: ${count(counts[at] ?? 0)}`,
+      make("svg:rect", { x: 0, y: 0, width, height: 10, rx: 1.5, class: "series-0" }),
+    );
     bar.setAttribute("preserveAspectRatio", "none");
-    const cells = [make("span", { class: "value" }, value), bar, make("span", { class: "number" }, count(counts[at] ?? 0)),
-      make("span", { class: "number quiet" }, total ? share((counts[at] ?? 0) / total) : NONE)];
-    return choose ? make("button", { type: "button", class: "bars", onclick: () => choose(value, domain) }, ...cells) : make("div", { class: "bars" }, ...cells);
+    const cells = [
+      make("span", { class: "value" }, value),
+      bar,
+      make("span", { class: "number" }, count(counts[at] ?? 0)),
+      make("span", { class: "number quiet" }, total ? share((counts[at] ?? 0) / total) : NONE),
+    ];
+    return choose
+      ? make("button", { type: "button", class: "bars", onclick: () => choose(value, domain) }, ...cells)
+      : make("div", { class: "bars" }, ...cells);
   });
-  return make("figure", {}, make("figcaption", {}, make("strong", {}, say(`chart_${chart.name}`)), make("span", { class: "quiet" }, say("values", { n: count(total) }))), ...rows);
+  return make(
+    "figure",
+    {},
+    make(
+      "figcaption",
+      {},
+      make("strong", {}, say(`chart_${chart.name}`)),
+      make("span", { class: "quiet" }, say("values", { n: count(total) })),
+    ),
+    ...rows,
+  );
 }
 
-const SPANS = [60, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800]; // seconds between two ticks
+// Seconds between two ticks.
+const SPANS = [60, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
 
 function timeTicks(seconds) {
   const span = SPANS.find((one) => seconds / one <= 8) ?? seconds / 8;
@@ -100,26 +194,61 @@ function timeTicks(seconds) {
 }
 
 function throughput(speed) {
-  const wide = 1080, high = 200;
+  const wide = 1080,
+    high = 200;
   const highest = Math.max(1, ...speed.tokens);
   const x = (seconds) => LEFT + (seconds / speed.seconds) * (wide - LEFT - RIGHT);
   const y = (value) => high - BOTTOM - (value / highest) * (high - BOTTOM - 22);
   const width = speed.seconds / speed.tokens.length;
-  const area = speed.tokens.map((value, at) => `L${x(at * width)},${y(value)}L${x((at + 1) * width)},${y(value)}`).join("");
-  const grid = steps(highest).flatMap((value) => [line(LEFT, y(value), wide - RIGHT, y(value), "grid"), svgText(LEFT - 6, y(value) + 3.5, short(value), "end")]);
+  const area = speed.tokens
+    .map((value, at) => `L${x(at * width)},${y(value)}L${x((at + 1) * width)},${y(value)}`)
+    .join("");
+  const grid = steps(highest).flatMap((value) => [
+    line(LEFT, y(value), wide - RIGHT, y(value), "grid"),
+    svgText(LEFT - 6, y(value) + 3.5, short(value), "end"),
+  ]);
   const ticks = timeTicks(speed.seconds).map((value) => svgText(x(value), high - 7, duration(value)));
   const marks = speed.marks.map((mark) => {
-    const told = say(`mark_${mark.what}`, { engine: mark.engine ?? "", seconds: mark.seconds === undefined ? "" : duration(mark.seconds) });
-    const mark_ = make("svg:g", { class: `mark ${mark.what}` }, line(x(mark.at), 16, x(mark.at), high - BOTTOM, "mark"), make("svg:circle", { cx: x(mark.at), cy: 12, r: 4 }));
-    mark_.append(make("svg:title", {}, `${duration(mark.at)}: ${told}`));
-    return [mark, told, mark_];
+    const label = say(`mark_${mark.what}`, {
+      engine: mark.engine ?? "",
+      seconds: mark.seconds === undefined ? "" : duration(mark.seconds),
+    });
+    const mark_ = make(
+      "svg:g",
+      { class: `mark ${mark.what}` },
+      line(x(mark.at), 16, x(mark.at), high - BOTTOM, "mark"),
+      make("svg:circle", { cx: x(mark.at), cy: 12, r: 4 }),
+    );
+    mark_.append(make("svg:title", {}, `${duration(mark.at)}: ${label}`));
+    return [mark, label, mark_];
   });
   const mean = speed.total / speed.seconds;
-  const about = say("speed_about", { mean: short(mean), highest: short(highest), total: count(speed.total), time: duration(speed.seconds) });
+  const about = say("speed_about", {
+    mean: short(mean),
+    highest: short(highest),
+    total: count(speed.total),
+    time: duration(speed.seconds),
+  });
   const title = say("tokens_a_second");
-  const picture = svg(wide, high, `${title}: ${about}`, ...grid, make("svg:path", { d: `M${x(0)},${y(0)}${area}L${x(speed.seconds)},${y(0)}Z`, class: "area" }),
-    line(LEFT, y(0), wide - RIGHT, y(0), "axis"), ...ticks, ...marks.map(([, , mark_]) => mark_));
-  const rows = [...speed.tokens.map((value, at) => [at * width, `${duration(at * width)} – ${duration((at + 1) * width)}`, short(value)]),
-    ...marks.map(([mark, told]) => [mark.at, duration(mark.at), told])].sort((one, other) => one[0] - other[0]).map(([, ...cells]) => cells);
+  const picture = svg(
+    wide,
+    high,
+    `${title}: ${about}`,
+    ...grid,
+    make("svg:path", { d: `M${x(0)},${y(0)}${area}L${x(speed.seconds)},${y(0)}Z`, class: "area" }),
+    line(LEFT, y(0), wide - RIGHT, y(0), "axis"),
+    ...ticks,
+    ...marks.map(([, , mark_]) => mark_),
+  );
+  const rows = [
+    ...speed.tokens.map((value, at) => [
+      at * width,
+      `${duration(at * width)} – ${duration((at + 1) * width)}`,
+      short(value),
+    ]),
+    ...marks.map(([mark, label]) => [mark.at, duration(mark.at), label]),
+  ]
+    .sort((one, other) => one[0] - other[0])
+    .map(([, ...cells]) => cells);
   return figure(title, about, picture, [say("time"), title], rows);
 }

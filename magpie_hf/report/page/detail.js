@@ -1,6 +1,7 @@
-// All that is told of one row. Not here: which row.
+// The details of one row: problem, answer, candidates, how it was made.
+// Not here: which row.
 
-let opened = 0; // counts, so that a row that is left while it is rendered stops rendering
+let opened = 0; // counts openings: a row that is left while it renders sees the change and stops
 
 async function openRow(row, focus) {
   const turn = ++opened;
@@ -8,9 +9,12 @@ async function openRow(row, focus) {
   list.chosen = row;
   reveal(row);
   const { texts_rows: size, details_rows: few } = summary.blocks;
-  const [texts, rows] = await Promise.all([block(`texts-${Math.floor(row / size)}`), block(`details-${Math.floor(row / few)}`)]);
+  const [texts, rows] = await Promise.all([
+    block(`texts-${Math.floor(row / size)}`),
+    block(`details-${Math.floor(row / few)}`),
+  ]);
   if (!alive()) return;
-  const [problem, told] = [texts[row % size], rows[row % few]];
+  const [problem, details] = [texts[row % size], rows[row % few]];
   const article = byId("detail");
   const waiting = [];
   const spoken = (value) => {
@@ -18,8 +22,12 @@ async function openRow(row, focus) {
     waiting.push(() => write(element, value, alive));
     return element;
   };
-  const parts = isDropped(row) ? dropped(row, told, spoken) : accepted(row, told, spoken);
-  article.replaceChildren(heading(row), make("section", { class: "problem" }, spoken(problem)), ...parts.filter(Boolean));
+  const parts = isDropped(row) ? dropped(row, details, spoken) : accepted(row, details, spoken);
+  article.replaceChildren(
+    heading(row),
+    make("section", { class: "problem" }, spoken(problem)),
+    ...parts.filter(Boolean),
+  );
   article.scrollTop = 0;
   byId("rows").classList.add("reading");
   byId("rows").dataset.rendered = "";
@@ -39,75 +47,227 @@ function closeRow() {
 
 function heading(row) {
   const id = list.index.columns.id[row];
-  const step = (places, sign, key) => make("button", { type: "button", class: "plain", "aria-label": say(key), title: say(key), onclick: () => move(places) }, sign);
-  return make("header", {}, make("button", { type: "button", class: "plain back", onclick: closeRow }, `← ${say("back")}`), make("h2", { class: "code" }, id),
-    make("span", { class: "spring" }), step(-1, "↑", "previous"), step(1, "↓", "next"));
+  const step = (places, sign, key) =>
+    make(
+      "button",
+      {
+        type: "button",
+        class: "plain",
+        "aria-label": say(key),
+        title: say(key),
+        onclick: () => move(places),
+      },
+      sign,
+    );
+  return make(
+    "header",
+    {},
+    make("button", { type: "button", class: "plain back", onclick: closeRow }, `← ${say("back")}`),
+    make("h2", { class: "code" }, id),
+    make("span", { class: "spring" }),
+    step(-1, "↑", "previous"),
+    step(1, "↓", "next"),
+  );
 }
 
 function chips(pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return make("dl", { class: "chips" }, ...known.map(([key, value]) => make("div", {}, make("dt", {}, say(key)), make("dd", { dir: "auto" }, ...plainText(String(value))))));
+  return make(
+    "dl",
+    { class: "chips" },
+    ...known.map(([key, value]) =>
+      make("div", {}, make("dt", {}, say(key)), make("dd", { dir: "auto" }, ...plainText(String(value)))),
+    ),
+  );
 }
 
-const labels = (told) => Object.entries(told.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
+const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
 
-function accepted(row, told, spoken) {
+function accepted(row, details, spoken) {
   const columns = list.index.columns;
-  const agrees = { true: say("agrees"), false: say("differs") }[told.solution_agrees];
-  const pair = told.pair_kind ? say("pair_of", { kind: told.pair_kind, score_gap: decimal(columns.score_gap[row], 3) }) : say("no_pair_because", { reason: told.pair_reason, meaning: summary.meanings[told.pair_reason] ?? "" });
+  const agrees = { true: say("agrees"), false: say("differs") }[details.solution_agrees];
+  const pair = details.pair_kind
+    ? say("pair_of", { kind: details.pair_kind, score_gap: decimal(columns.score_gap[row], 3) })
+    : say("no_pair_because", {
+        reason: details.pair_reason,
+        meaning: summary.meanings[details.pair_reason] ?? "",
+      });
   return [
-    chips([["domain", domainName(listed("domain", row))], ["side", listed("side", row)], ["language", told.language], ...labels(told)]),
-    told.text === undefined
-      ? make("p", { class: "note" }, say("no_solution", { reason: told.solution_reason ?? "", meaning: summary.meanings[told.solution_reason] ?? "" }))
-      : make("section", { class: "solution" }, make("h3", {}, say("solution")), chips([["answer", told.answer], ["majority", agrees], ["tokens", count(told.solution_tokens)]]), thought(told, spoken), spoken(told.text)),
-    make("section", {}, make("h3", {}, say("candidates_title", { n: told.candidates.length })),
-      chips([["majority_answer", told.majority_answer ?? NONE], ["majority_share", columns.majority_share[row] === null ? NONE : say("of_votes", { share: share(columns.majority_share[row]), n: columns.votes[row] })],
-        ["answer_kind", told.answer_kind], ["unknown_pairs", told.unknown_pairs || null], ["pair", pair]]),
-      make("div", { class: "candidates", tabindex: "0", role: "region", "aria-label": say("candidates_title", { n: told.candidates.length }) }, ...told.candidates.map((one, at) => candidate(one, at, told, spoken)))),
-    made(told.generation),
+    chips([
+      ["domain", domainName(listed("domain", row))],
+      ["side", listed("side", row)],
+      ["language", details.language],
+      ...labels(details),
+    ]),
+    details.text === undefined
+      ? make(
+          "p",
+          { class: "note" },
+          say("no_solution", {
+            reason: details.solution_reason ?? "",
+            meaning: summary.meanings[details.solution_reason] ?? "",
+          }),
+        )
+      : make(
+          "section",
+          { class: "solution" },
+          make("h3", {}, say("solution")),
+          chips([
+            ["answer", details.answer],
+            ["majority", agrees],
+            ["tokens", count(details.solution_tokens)],
+          ]),
+          thought(details, spoken),
+          spoken(details.text),
+        ),
+    make(
+      "section",
+      {},
+      make("h3", {}, say("candidates_title", { n: details.candidates.length })),
+      chips([
+        ["majority_answer", details.majority_answer ?? NONE],
+        [
+          "majority_share",
+          columns.majority_share[row] === null
+            ? NONE
+            : say("of_votes", { share: share(columns.majority_share[row]), n: columns.votes[row] }),
+        ],
+        ["answer_kind", details.answer_kind],
+        ["unknown_pairs", details.unknown_pairs || null],
+        ["pair", pair],
+      ]),
+      make(
+        "div",
+        {
+          class: "candidates",
+          tabindex: "0",
+          role: "region",
+          "aria-label": say("candidates_title", { n: details.candidates.length }),
+        },
+        ...details.candidates.map((one, at) => candidate(one, at, details, spoken)),
+      ),
+    ),
+    made(details.generation),
   ];
 }
 
-function candidate(one, at, told, spoken) {
-  const role = at === told.chosen_index ? "chosen" : at === told.rejected_index ? "rejected" : null;
+function candidate(one, at, details, spoken) {
+  const role = at === details.chosen_index ? "chosen" : at === details.rejected_index ? "rejected" : null;
   const majority = { true: say("in_majority"), false: say("not_in_majority") }[one.in_majority];
-  const head = make("h4", {}, say("candidate", { n: at + 1 }), role && make("span", { class: `badge ${role}` }, say(role)), majority && make("span", { class: "badge plain-badge" }, majority));
-  const more = [["objectives", one.objectives], ["gate", one.gate]].filter(([, values]) => values?.length);
-  return make("section", { class: `candidate ${role ?? ""}` }, head,
-    chips([["score", one.score === undefined ? one.score_reason ?? NONE : decimal(one.score, 3)], ["answer", one.answer ?? NONE], ["answer_cluster", one.answer_class], ["tokens", count(one.num_tokens)]]),
-    one.text === undefined ? make("p", { class: "note" }, say("incomplete_candidate", { reason: one.reason ?? "", meaning: summary.meanings[one.reason] ?? "" })) : null,
-    thought(one, spoken), one.text === undefined ? null : spoken(one.text),
-    ...more.map(([name, values]) => make("p", { class: "quiet code" }, `${name}: ${values.map((value) => decimal(value, 3)).join(", ")}`)));
+  const head = make(
+    "h4",
+    {},
+    say("candidate", { n: at + 1 }),
+    role && make("span", { class: `badge ${role}` }, say(role)),
+    majority && make("span", { class: "badge plain-badge" }, majority),
+  );
+  const more = [
+    ["objectives", one.objectives],
+    ["gate", one.gate],
+  ].filter(([, values]) => values?.length);
+  return make(
+    "section",
+    { class: `candidate ${role ?? ""}` },
+    head,
+    chips([
+      ["score", one.score === undefined ? (one.score_reason ?? NONE) : decimal(one.score, 3)],
+      ["answer", one.answer ?? NONE],
+      ["answer_cluster", one.answer_cluster],
+      ["tokens", count(one.num_tokens)],
+    ]),
+    one.text === undefined
+      ? make(
+          "p",
+          { class: "note" },
+          say("incomplete_candidate", {
+            reason: one.reason ?? "",
+            meaning: summary.meanings[one.reason] ?? "",
+          }),
+        )
+      : null,
+    thought(one, spoken),
+    one.text === undefined ? null : spoken(one.text),
+    ...more.map(([name, values]) =>
+      make("p", { class: "quiet code" }, `${name}: ${values.map((value) => decimal(value, 3)).join(", ")}`),
+    ),
+  );
 }
 
-// What a model thought, folded, and typeset only when somebody looks.
-function thought(told, spoken) {
-  if (!told.thinking?.length) return null;
-  const length = typeof told.thinking === "string" ? told.thinking.length : told.thinking[0].length + told.thinking[1] + told.thinking[2].length;
+// The model's thinking, folded; it is typeset when it is unfolded.
+function thought(details, spoken) {
+  if (!details.thinking?.length) return null;
+  const length =
+    typeof details.thinking === "string"
+      ? details.thinking.length
+      : details.thinking[0].length + details.thinking[1] + details.thinking[2].length;
   const body = make("div", { class: "spoken" });
-  const folded = make("details", { class: "thinking" }, make("summary", {}, say("thinking", { n: count(length) })), body);
-  folded.addEventListener("toggle", () => folded.open && !body.hasChildNodes() && write(body, told.thinking).then(() => highlight(byId("detail"))));
+  const folded = make(
+    "details",
+    { class: "thinking" },
+    make("summary", {}, say("thinking", { n: count(length) })),
+    body,
+  );
+  folded.addEventListener(
+    "toggle",
+    () =>
+      folded.open &&
+      !body.hasChildNodes() &&
+      write(body, details.thinking).then(() => highlight(byId("detail"))),
+  );
   return folded;
 }
 
-function dropped(row, told, spoken) {
+function dropped(row, details, spoken) {
   const reason = listed("reason", row);
-  const original = told.near_duplicate ? list.index.columns.id.indexOf(told.near_duplicate) : -1;
+  const original = details.near_duplicate ? list.index.columns.id.indexOf(details.near_duplicate) : -1;
   return [
     make("p", { class: "note gone" }, make("strong", {}, reason), ` – ${summary.meanings[reason] ?? ""}`),
-    chips([["domain", domainName(listed("domain", row))], ["language", told.language], ["finish_reason", told.raw_finish_reason], ["contaminated_by", told.contaminated_by], ...labels(told)]),
-    told.near_duplicate ? make("p", {}, `${say("near_duplicate_of")} `, original < 0 ? make("span", { class: "code" }, told.near_duplicate) : make("button", { type: "button", class: "link code", onclick: () => openRow(original, true) }, told.near_duplicate)) : null,
-    told.raw ? make("section", {}, make("h3", {}, say("raw")), spoken(told.raw)) : null,
+    chips([
+      ["domain", domainName(listed("domain", row))],
+      ["language", details.language],
+      ["finish_reason", details.raw_finish_reason],
+      ["contaminated_by", details.contaminated_by],
+      ...labels(details),
+    ]),
+    details.near_duplicate
+      ? make(
+          "p",
+          {},
+          `${say("near_duplicate_of")} `,
+          original < 0
+            ? make("span", { class: "code" }, details.near_duplicate)
+            : make(
+                "button",
+                { type: "button", class: "link code", onclick: () => openRow(original, true) },
+                details.near_duplicate,
+              ),
+        )
+      : null,
+    details.raw ? make("section", {}, make("h3", {}, say("raw")), spoken(details.raw)) : null,
   ];
 }
 
 function made(generation) {
   if (!generation) return null;
-  const rows = Object.entries(generation).filter(([, value]) => value !== null).map(([name, value]) => make("tr", {}, make("th", { scope: "row", class: "code" }, name), make("td", {}, ...plainText(String(value)))));
-  return make("details", { class: "facts" }, make("summary", {}, say("generation")), make("table", {}, ...rows));
+  const rows = Object.entries(generation)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row", class: "code" }, name),
+        make("td", {}, ...plainText(String(value))),
+      ),
+    );
+  return make(
+    "details",
+    { class: "table" },
+    make("summary", {}, say("generation")),
+    make("table", {}, ...rows),
+  );
 }
 
-// Show where the text that is looked for stands, without a change to the elements.
+// Highlight the searched text without changing the elements.
 function highlight(article) {
   if (!globalThis.CSS?.highlights) return;
   CSS.highlights.delete("found");
@@ -116,8 +276,12 @@ function highlight(article) {
   const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node && ranges.length < 1000; node = walker.nextNode()) {
     const text = node.data.toLowerCase();
-    if (text.length !== node.data.length) continue; // some letters change their length with their case
-    for (let at = text.indexOf(search.text); at >= 0; at = text.indexOf(search.text, at + search.text.length)) {
+    if (text.length !== node.data.length) continue; // some letters change length with case
+    for (
+      let at = text.indexOf(search.text);
+      at >= 0;
+      at = text.indexOf(search.text, at + search.text.length)
+    ) {
       const found = new Range();
       found.setStart(node, at);
       found.setEnd(node, at + search.text.length);

@@ -1,6 +1,16 @@
-// The page as a whole: views, keys, light and dark. It begins as soon as its script is read, while the browser still reads the rows.
+// The page as a whole: views, keys, light and dark.
+// It starts as soon as its script is read, while the browser still reads the rows.
 
-const KEYS = [["1 2", "key_views"], ["/", "key_search"], ["j k ↓ ↑", "key_move"], ["Home End", "key_ends"], ["Enter", "key_open"], ["Esc", "key_back"], ["t", "key_theme"], ["?", "key_help"]];
+const KEYS = [
+  ["1 2", "key_views"],
+  ["/", "key_search"],
+  ["j k ↓ ↑", "key_move"],
+  ["Home End", "key_ends"],
+  ["Enter", "key_open"],
+  ["Esc", "key_back"],
+  ["t", "key_theme"],
+  ["?", "key_help"],
+];
 
 function view(name) {
   for (const one of ["overview", "rows"]) {
@@ -19,7 +29,9 @@ function show(filters) {
 
 function turnTheme() {
   const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const dark = root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 }
 
@@ -32,14 +44,19 @@ function pressed(event) {
     return;
   }
   if (typing) {
-    if (event.key === "Enter" && event.target === byId("search")) search.now().then(() => byId("scroll").focus());
+    if (event.key === "Enter" && event.target === byId("search"))
+      search.now().then(() => byId("scroll").focus());
     return;
   }
   const inList = !byId("rows").hidden && !event.target.closest("#detail [tabindex], summary");
   const actions = {
     1: () => view("overview"),
     2: () => view("rows"),
-    "/": () => { view("rows"); byId("search").focus(); byId("search").select(); },
+    "/": () => {
+      view("rows");
+      byId("search").focus();
+      byId("search").select();
+    },
     "?": () => byId("help").showModal(),
     t: turnTheme,
     ...(inList && {
@@ -50,11 +67,14 @@ function pressed(event) {
       PageDown: () => move(10),
       PageUp: () => move(-10),
     }),
-    ...(inList && event.target.closest("#detail") === null && {
-      ArrowDown: () => move(1),
-      ArrowUp: () => move(-1),
-      ...(event.target.matches("button, a") ? {} : { Enter: () => (list.chosen === null ? move(1) : openRow(list.chosen, true)) }),
-    }),
+    ...(inList &&
+      event.target.closest("#detail") === null && {
+        ArrowDown: () => move(1),
+        ArrowUp: () => move(-1),
+        ...(event.target.matches("button, a")
+          ? {}
+          : { Enter: () => (list.chosen === null ? move(1) : openRow(list.chosen, true)) }),
+      }),
   };
   if (!actions[event.key]) return;
   event.preventDefault();
@@ -62,15 +82,27 @@ function pressed(event) {
 }
 
 function fillIn() {
-  for (const element of document.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
+  for (const element of document.querySelectorAll("[data-say]"))
+    element.textContent = say(element.dataset.say);
   for (const element of document.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", say(element.dataset.label));
     if (element.matches("button")) element.title = say(element.dataset.label);
     if (element.matches("input")) element.placeholder = say(element.dataset.label);
   }
   byId("name").append(...plainText(summary.title));
-  const keys = KEYS.map(([keys, key]) => make("div", {}, make("dt", {}, ...keys.split(" ").map((one) => make("kbd", {}, one))), make("dd", {}, say(key))));
-  byId("help").append(make("h2", {}, say("help")), make("dl", {}, ...keys), make("form", { method: "dialog" }, make("button", { class: "plain" }, say("close"))));
+  const keys = KEYS.map(([keys, key]) =>
+    make(
+      "div",
+      {},
+      make("dt", {}, ...keys.split(" ").map((one) => make("kbd", {}, one))),
+      make("dd", {}, say(key)),
+    ),
+  );
+  byId("help").append(
+    make("h2", {}, say("help")),
+    make("dl", {}, ...keys),
+    make("form", { method: "dialog" }, make("button", { class: "plain" }, say("close"))),
+  );
 }
 
 async function main() {
@@ -81,7 +113,9 @@ async function main() {
   for (const name of ["overview", "rows"]) byId(`tab-${name}`).addEventListener("click", () => view(name));
   byId("theme").addEventListener("click", turnTheme);
   byId("ask").addEventListener("click", () => byId("help").showModal());
-  byId("unfold").addEventListener("click", () => byId("unfold").setAttribute("aria-expanded", String(byId("filters").classList.toggle("unfolded"))));
+  byId("unfold").addEventListener("click", () =>
+    byId("unfold").setAttribute("aria-expanded", String(byId("filters").classList.toggle("unfolded"))),
+  );
   document.querySelector("nav").addEventListener("keydown", (event) => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     const other = byId("overview").hidden ? "overview" : "rows";

@@ -1,4 +1,5 @@
-// The list of rows: filters, order, and only as many elements as can be seen. Not here: what is told of one row.
+// The list of rows: filters, order, and only as many elements as can be seen.
+// Not here: the details of one row.
 
 const TALL = 62; // pixels of a row, as in page.css
 const CHOICES = ["domain", "kind", "reason", "difficulty", "quality", "side"];
@@ -7,9 +8,9 @@ const ORDERS = ["domain", "kind", "majority_share", "score_gap", "score"];
 
 const list = {
   index: null, // as listing.py made it
-  shown: [], // numbers of the rows that are listed, in their order
+  shown: [], // numbers of the listed rows, in order
   chosen: null, // the number of the row that is open
-  hits: null, // 1 for each row in which the search found something; null where nothing is looked for
+  hits: null, // 1 for each row in which the search found the text; null without a search
   order: { by: null, down: false },
 };
 
@@ -21,17 +22,33 @@ const isDropped = (row) => row >= list.index.problems;
 
 async function openList() {
   list.index = await block("index");
-  byId("choices").append(choice("show", ["problems", "dropped", "all"], (value) => say(`show_${value}`), "problems"),
-    ...CHOICES.filter((name) => list.index.values[name].length > 1 || name === "reason").map((name) => choice(name, ["", ...inOrder(name)],
-      (value) => (value === "" ? say("any") : name === "domain" ? domainName(value) : value))),
+  byId("choices").append(
+    choice("show", ["problems", "dropped", "all"], (value) => say(`show_${value}`), "problems"),
+    ...CHOICES.filter((name) => list.index.values[name].length > 1 || name === "reason").map((name) =>
+      choice(name, ["", ...inOrder(name)], (value) =>
+        value === "" ? say("any") : name === "domain" ? domainName(value) : value,
+      ),
+    ),
     choice("pair", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
     choice("answered", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
-    ...RANGES.map(range));
-  byId("heads").append(...ORDERS.map((by) => make("button", { type: "button", "data-by": by, onclick: () => sortBy(by) }, say(by))), make("span", {}, say("answer")));
+    ...RANGES.map(range),
+  );
+  byId("heads").append(
+    ...ORDERS.map((by) =>
+      make("button", { type: "button", "data-by": by, onclick: () => sortBy(by) }, say(by)),
+    ),
+    make("span", {}, say("answer")),
+  );
   const form = byId("filters");
   form.addEventListener("submit", (event) => event.preventDefault());
   byId("choices").addEventListener("input", listAnew);
-  form.addEventListener("reset", () => setTimeout(() => { list.hits = null; search.text = ""; listAnew(); }));
+  form.addEventListener("reset", () =>
+    setTimeout(() => {
+      list.hits = null;
+      search.text = "";
+      listAnew();
+    }),
+  );
   byId("search").addEventListener("input", () => search.soon());
   byId("everywhere").addEventListener("change", () => search.now());
   const scroll = byId("scroll");
@@ -46,16 +63,30 @@ async function openList() {
 
 function inOrder(name) {
   const values = list.index.values[name];
-  return summary.scales[name]?.filter((value) => values.includes(value)) ?? (name === "domain" ? values : [...values].sort());
+  return (
+    summary.scales[name]?.filter((value) => values.includes(value)) ??
+    (name === "domain" ? values : [...values].sort())
+  );
 }
 
 function choice(name, values, word, value = "") {
-  const select = make("select", { id: `by-${name}` }, ...values.map((one) => make("option", { value: one, selected: one === value }, word(one))));
+  const select = make(
+    "select",
+    { id: `by-${name}` },
+    ...values.map((one) => make("option", { value: one, selected: one === value }, word(one))),
+  );
   return make("label", {}, make("span", {}, say(name)), select);
 }
 
 function range(name) {
-  const end = (which) => make("input", { type: "number", step: "any", id: `${which}-${name}`, "aria-label": `${say(name)} ${say(which)}`, placeholder: say(which) });
+  const end = (which) =>
+    make("input", {
+      type: "number",
+      step: "any",
+      id: `${which}-${name}`,
+      "aria-label": `${say(name)} ${say(which)}`,
+      placeholder: say(which),
+    });
   return make("label", { class: "range" }, make("span", {}, say(name)), end("least"), end("most"));
 }
 
@@ -69,7 +100,8 @@ function tests() {
     found.push((row) => column[row] === code);
   }
   if (wanted("pair")) found.push((row) => (columns.kind[row] !== null) === (wanted("pair") === "yes"));
-  if (wanted("answered")) found.push((row) => Boolean(columns.answered[row]) === (wanted("answered") === "yes"));
+  if (wanted("answered"))
+    found.push((row) => Boolean(columns.answered[row]) === (wanted("answered") === "yes"));
   for (const name of RANGES) {
     const [least, most] = [byId(`least-${name}`).valueAsNumber, byId(`most-${name}`).valueAsNumber];
     if (!Number.isNaN(least)) found.push((row) => columns[name][row] !== null && columns[name][row] >= least);
@@ -87,7 +119,9 @@ function listAnew() {
   const { by, down } = list.order;
   if (by) {
     const column = list.index.columns[by];
-    const order = list.index.values[by]?.map((_, code, names) => names.filter((name) => name < names[code]).length);
+    const order = list.index.values[by]?.map(
+      (_, code, names) => names.filter((name) => name < names[code]).length,
+    );
     const value = (row) => (order && column[row] !== null ? order[column[row]] : column[row]);
     shown.sort((one, other) => {
       const [a, b] = [value(one), value(other)];
@@ -104,7 +138,12 @@ function listAnew() {
 
 function sortBy(by) {
   const { order } = list;
-  list.order = order.by !== by ? { by, down: RANGES.includes(by) } : order.down === RANGES.includes(by) ? { by, down: !order.down } : { by: null, down: false };
+  list.order =
+    order.by !== by
+      ? { by, down: RANGES.includes(by) }
+      : order.down === RANGES.includes(by)
+        ? { by, down: !order.down }
+        : { by: null, down: false };
   for (const button of byId("heads").querySelectorAll("button")) {
     const mine = button.dataset.by === list.order.by;
     button.setAttribute("aria-sort", mine ? (list.order.down ? "descending" : "ascending") : "none");
@@ -126,19 +165,43 @@ function renderList() {
 function item(place) {
   const row = list.shown[place];
   const cells = isDropped(row)
-    ? [make("span", { class: "badge dropped" }, listed("reason", row)), make("span", { class: "quiet rest" }, summary.meanings[listed("reason", row)] ?? "")]
-    : [make("span", { class: `badge ${listed("kind", row) ?? "none"}` }, listed("kind", row) ?? say("no_pair")),
-      ...RANGES.map((name) => make("span", { class: "number" }, decimal(list.index.columns[name][row]))),
-      make("span", { class: "answer", dir: "auto" }, ...plainText(list.index.columns.answer[row] ?? NONE))];
-  const element = make("div", { class: isDropped(row) ? "item gone" : "item", role: "option", id: `row-${row}`, "data-row": row, "aria-selected": row === list.chosen ? "true" : "false",
-    "aria-setsize": list.shown.length, "aria-posinset": place + 1 },
+    ? [
+        make("span", { class: "badge dropped" }, listed("reason", row)),
+        make("span", { class: "quiet rest" }, summary.meanings[listed("reason", row)] ?? ""),
+      ]
+    : [
+        make(
+          "span",
+          { class: `badge ${listed("kind", row) ?? "none"}` },
+          listed("kind", row) ?? say("no_pair"),
+        ),
+        ...RANGES.map((name) => make("span", { class: "number" }, decimal(list.index.columns[name][row]))),
+        make("span", { class: "answer", dir: "auto" }, ...plainText(list.index.columns.answer[row] ?? NONE)),
+      ];
+  const element = make(
+    "div",
+    {
+      class: isDropped(row) ? "item gone" : "item",
+      role: "option",
+      id: `row-${row}`,
+      "data-row": row,
+      "aria-selected": row === list.chosen ? "true" : "false",
+      "aria-setsize": list.shown.length,
+      "aria-posinset": place + 1,
+    },
     make("div", { class: "first", dir: "auto" }, ...plainText(list.index.columns.first[row] || say("empty"))),
-    make("div", { class: "cells" }, make("span", { class: "quiet" }, domainName(listed("domain", row))), ...cells));
+    make(
+      "div",
+      { class: "cells" },
+      make("span", { class: "quiet" }, domainName(listed("domain", row))),
+      ...cells,
+    ),
+  );
   element.style.top = `${place * TALL}px`;
   return element;
 }
 
-// Choose the row that many places further on.
+// Open the row that is so many places further down.
 function move(places) {
   const at = list.shown.indexOf(list.chosen);
   const place = Math.max(0, Math.min(list.shown.length - 1, at < 0 ? 0 : at + places));
@@ -149,7 +212,8 @@ function reveal(row) {
   const [place, scroll] = [list.shown.indexOf(row), byId("scroll")];
   if (place < 0) return;
   if (place * TALL < scroll.scrollTop) scroll.scrollTop = place * TALL;
-  else if ((place + 1) * TALL > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = (place + 1) * TALL - scroll.clientHeight;
+  else if ((place + 1) * TALL > scroll.scrollTop + scroll.clientHeight)
+    scroll.scrollTop = (place + 1) * TALL - scroll.clientHeight;
   renderList();
 }
 
@@ -157,5 +221,5 @@ function setFilters(values) {
   byId("filters").reset();
   list.hits = null;
   for (const [name, value] of Object.entries(values)) byId(`by-${name}`).value = value;
-  setTimeout(listAnew, 1); // after what the reset does
+  setTimeout(listAnew, 1); // after the form's own reset
 }

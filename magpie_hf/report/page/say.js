@@ -9,7 +9,8 @@ function say(key, values = {}) {
 const NONE = "–";
 const count = (value) => (value === null || value === undefined ? NONE : value.toLocaleString("en-US"));
 const decimal = (value, digits = 2) => (value === null || value === undefined ? NONE : value.toFixed(digits));
-const share = (value) => (value === null || value === undefined ? NONE : `${(value * 100).toFixed(value && value < 0.1 ? 1 : 0)} %`);
+const share = (value) =>
+  value === null || value === undefined ? NONE : `${(value * 100).toFixed(value && value < 0.1 ? 1 : 0)} %`;
 const domainName = (key) => summary.names[key] ?? key;
 
 // Few digits, whatever the size.

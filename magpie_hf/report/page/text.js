@@ -1,16 +1,30 @@
-// A model's text as it is, with its formulas typeset. It never becomes markup: text nodes and KaTeX's elements are all that is made.
+// A model's text as it is, with its formulas typeset.
+// It never becomes markup: only text nodes and KaTeX's elements are made.
 
 const LONGEST = 5000; // characters of a formula
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/;
-const ENVIRONMENT = /\\begin\{((?:align|alignat|aligned|equation|gather|gathered|cases|array|split|CD|[pbvBV]?matrix)\*?)\}/y;
-const KATEX = { throwOnError: false, trust: false, strict: "ignore", maxSize: 20, maxExpand: 500, output: "htmlAndMathml" };
+const HIDDEN = new RegExp(
+  "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u061c\\u200b\\u200e\\u200f" +
+    "\\u202a-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]",
+);
+const ENVIRONMENT =
+  /\\begin\{((?:align|alignat|aligned|equation|gather|gathered|cases|array|split|CD|[pbvBV]?matrix)\*?)\}/y;
+const KATEX = {
+  throwOnError: false,
+  trust: false,
+  strict: "ignore",
+  maxSize: 20,
+  maxExpand: 500,
+  output: "htmlAndMathml",
+};
 
 // [{text} or {tex, display, source}], in order.
 function pieces(text) {
   const found = [];
-  const ahead = new Map(); // where each closing delimiter comes next: looked for once, so that openers without end cost nothing
+  // Where each closing delimiter comes next, found once: thousands of unclosed openers must cost nothing.
+  const ahead = new Map();
   const next = (closing, from) => {
-    if (!ahead.has(closing) || (ahead.get(closing) >= 0 && ahead.get(closing) < from)) ahead.set(closing, text.indexOf(closing, from));
+    if (!ahead.has(closing) || (ahead.get(closing) >= 0 && ahead.get(closing) < from))
+      ahead.set(closing, text.indexOf(closing, from));
     const at = ahead.get(closing);
     return at >= 0 && at - from <= LONGEST ? at : -1;
   };
@@ -31,12 +45,16 @@ function pieces(text) {
   return found;
 }
 
-// Where the text goes on behind a formula. A full stop or comma there is set with it, so that it does not begin a line.
+// Where the text continues after a formula. A full stop or comma there is typeset with the formula,
+// so that it does not begin a line.
 function after(text, formula) {
-  const sign = formula.tex.startsWith("\\begin") ? "" : /^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "";
+  const sign = formula.tex.startsWith("\\begin")
+    ? ""
+    : (/^ ?[.,;:](?=\s|$)/.exec(text.slice(formula.end, formula.end + 3))?.[0] ?? "");
   formula.tex += sign.trim();
   const at = formula.end + sign.length;
-  return formula.display ? at + /^\s*/.exec(text.slice(at, at + 50))[0].length : at; // it has a line of its own already
+  // A displayed formula has a line of its own already.
+  return formula.display ? at + /^\s*/.exec(text.slice(at, at + 50))[0].length : at;
 }
 
 function special(text, from) {
@@ -57,13 +75,15 @@ function formulaAt(text, at, next) {
     ENVIRONMENT.lastIndex = at;
     const name = ENVIRONMENT.exec(text)?.[1];
     const end = name ? next(`\\end{${name}}`, at) : -1;
-    return end < 0 ? null : { tex: text.slice(at, end + name.length + 6), display: true, end: end + name.length + 6 };
+    return end < 0
+      ? null
+      : { tex: text.slice(at, end + name.length + 6), display: true, end: end + name.length + 6 };
   }
   const end = text[at] === "$" ? closingDollar(text, at) : -1;
   return end < 0 ? null : { tex: text.slice(at + 1, end), display: false, end: end + 1 };
 }
 
-// The dollar sign that ends the formula which one at `start` opens; -1 where it rather stands for money, or nothing ends it.
+// The dollar sign that closes the formula opened at `start`; -1 where it means money, or nothing closes it.
 function closingDollar(text, start) {
   let depth = 0;
   for (let at = start + 1; at < Math.min(text.length, start + LONGEST); at++) {
@@ -81,11 +101,12 @@ function isFormula(tex, after) {
   if (!tex.trim() || /\d/.test(after ?? "")) return false;
   const words = /[A-Za-z]{3,}/.test(tex.replace(/\\[A-Za-z]+(\{[^{}]*\})?/g, " "));
   const tight = !/^\s|\s$/.test(tex);
-  if (tight) return !(/^[\d.,]+[\s-]/.test(tex) && (words || /,\s*[A-Za-z]{2,}\s/.test(tex)) && !/[\\^_=]/.test(tex));
+  if (tight)
+    return !(/^[\d.,]+[\s-]/.test(tex) && (words || /,\s*[A-Za-z]{2,}\s/.test(tex)) && !/[\\^_=]/.test(tex));
   return !words && (/[\\^_={}<>+*/]/.test(tex) || /^\s*[A-Za-z\d]\s*$/.test(tex));
 }
 
-// Characters that cannot be seen, or that turn the direction of others, by name.
+// A text with its invisible and direction-changing characters shown by code point.
 function plainText(text) {
   if (!HIDDEN.test(text)) return [text];
   const parts = [];
@@ -102,17 +123,21 @@ function plainText(text) {
 }
 
 function formula(piece) {
-  const element = make("span", { class: piece.display ? "display" : "inline", title: piece.source.slice(0, 300) });
+  const element = make("span", {
+    class: piece.display ? "display" : "inline",
+    title: piece.source.slice(0, 300),
+  });
   try {
     katex.render(piece.tex, element, { ...KATEX, displayMode: piece.display });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    element.replaceChildren(...plainText(piece.source)); // KaTeX gives up on what is no formula at all, such as a stack that overflows
+    // KaTeX fails on some inputs, for example when its stack overflows.
+    element.replaceChildren(...plainText(piece.source));
   }
   return element;
 }
 
-// Fill an element with a text, a few formulas at a time; `alive` says whether anybody still looks at it.
+// Fill an element with a text, a few formulas at a time; `alive` says whether it is still on view.
 async function write(element, value, alive = () => true) {
   element.replaceChildren();
   element.dir = "auto";
@@ -120,7 +145,8 @@ async function write(element, value, alive = () => true) {
   const [head, left, tail] = typeof value === "string" ? [value] : value;
   let began = performance.now();
   for (const text of [head, tail]) {
-    if (text === tail && tail !== undefined) element.append(make("span", { class: "left-out" }, say("left_out", { n: count(left) })));
+    if (text === tail && tail !== undefined)
+      element.append(make("span", { class: "left-out" }, say("left_out", { n: count(left) })));
     for (const piece of pieces(text ?? "")) {
       element.append(...(piece.tex === undefined ? plainText(piece.text) : [formula(piece)]));
       if (performance.now() - began > 20) {

@@ -1,6 +1,6 @@
-"""Formulas in a text: LaTeX as Unicode, wherever that says the same.
+"""Formulas in a text: LaTeX as Unicode, if that has the same meaning.
 
-Not here: harmless characters (terminal), and rows.
+Not here: control characters (text/terminal.py), and rows.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     Replacement = Callable[[LatexNode, LatexNodes2Text], str]
 
-LONGEST = 2_000  # characters of one formula; a longer one is shown as it stands
-# Characters of a text whose formulas are read, which takes a second at worst; the rest is shown as it stands
-MOST = 50_000
-DEEPEST = (
-    30  # groups, environments and arguments within each other: beyond some 60, the reader's recursion ends
-)
-_ENVIRONMENTS = "equation align gather multline eqnarray cases array matrix pmatrix bmatrix vmatrix Vmatrix aligned split".split()
+LONGEST = 2_000  # characters of one formula; a longer one stays LaTeX
+MOST = 50_000  # characters of a text whose formulas are read, in a second at worst; the rest stays LaTeX
+DEEPEST = 30  # nested groups, environments and arguments; pylatexenc's recursion fails beyond about 60
+_ENVIRONMENTS = (
+    "equation align gather multline eqnarray cases array matrix pmatrix bmatrix vmatrix Vmatrix aligned split"
+).split()
 
-# No formula holds another's opening, so that each is looked through once, whatever is never closed. A dollar
-# opens one before a letter and closes one behind it, unless a number follows: "$5 or $6" are prices.
+# No formula may contain another's opening delimiter, so each is scanned once, even if nothing closes it. A
+# dollar sign opens a formula before a non-space and closes one after a non-space, unless a digit follows:
+# "$5 or $6" are prices.
 _FORMULA = re.compile(
     rf"""(?<!\\)(?:
       \$\$(?P<display>(?:[^$\\]|\\.){{1,{LONGEST}}})\$\$
@@ -48,38 +48,40 @@ _RAISED = dict(
 )
 _LOWERED = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _SYMBOLS = {
-    "implies": " ⟹ ", "impliedby": " ⟸ ", "iff": " ⟺ ", "prime": "′", "bmod": " mod ", "dots": "…", "dotsc": "…", "dotsb": "⋯",
-    "ge": "≥", "le": "≤", "ne": "≠", "lt": "<", "gt": ">", "to": "→", "gets": "←", "colon": ":", "coloneqq": "≔", "nmid": "∤", "neg": "¬",
-    "land": "∧", "lor": "∨", "varnothing": "∅", "emptyset": "∅", "complement": "∁", "square": "□", "blacksquare": "■", "qedsymbol": "□",
-    "lvert": "|", "rvert": "|", "|": "‖", "triangle": "△", "degree": "°", "cdotp": "·", "lhd": "⊲", "unlhd": "⊴", "models": "⊨", "bot": "⊥",
+    "implies": " ⟹ ", "impliedby": " ⟸ ", "iff": " ⟺ ", "prime": "′", "bmod": " mod ", "dots": "…",
+    "dotsc": "…", "dotsb": "⋯",
+    "ge": "≥", "le": "≤", "ne": "≠", "lt": "<", "gt": ">", "to": "→", "gets": "←", "colon": ":",
+    "coloneqq": "≔", "nmid": "∤", "neg": "¬",
+    "land": "∧", "lor": "∨", "varnothing": "∅", "emptyset": "∅", "complement": "∁", "square": "□",
+    "blacksquare": "■", "qedsymbol": "□",
+    "lvert": "|", "rvert": "|", "|": "‖", "triangle": "△", "degree": "°", "cdotp": "·", "lhd": "⊲",
+    "unlhd": "⊴", "models": "⊨", "bot": "⊥",
     "lbrack": "[", "rbrack": "]", "checkmark": "✓", "Re": "Re", "Im": "Im", "quad": "  ", "qquad": "  ",
-    " ": " ", ",": " ", ";": " ", ":": " ", ">": " ", "thinspace": " ", "medspace": " ", "hfill": " ", "newline": "\n", "!": "",
+    " ": " ", ",": " ", ";": " ", ":": " ", ">": " ", "thinspace": " ", "medspace": " ", "hfill": " ",
+    "newline": "\n", "!": "",
     **{name: name for name in "sec csc cot det dim ker hom deg gcd lcm arg rank tr sgn Pr".split()},
-    **dict.fromkeys("left right middle limits nolimits displaystyle textstyle scriptstyle nonumber hline allowbreak noindent".split(), ""),
+    **dict.fromkeys("left right middle limits nolimits nonumber hline allowbreak noindent".split(), ""),
+    **dict.fromkeys("displaystyle textstyle scriptstyle".split(), ""),
 }  # fmt: skip
-_WRAPPERS = (
-    "mbox texttt boldsymbol bm Bbb mathop mathbin mathrel underbrace overbrace substack".split()
-)  # which change but the look
+# Commands that change only the look of their argument.
+_WRAPPERS = "mbox texttt boldsymbol bm Bbb mathop mathbin mathrel underbrace overbrace substack".split()
 _TEMPLATES = {"boxed": "[%s]", "pmod": " (mod %s)", "mod": " mod %s", "tag": "(%s)"}
 _SIZES = [f"{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")]
 
 
-# What pylatexenc 2.11 raises besides its own error, by 34,000 random texts: for \\verb at the end, for a
-# command where an argument should be and which lacks its own, for an array without rows, for very deep
-# nesting.
+# What pylatexenc 2.11 raised besides its own error on 34,000 random texts: for \\verb at the end, for a
+# command without arguments in place of an argument, for an array without rows, and for very deep nesting.
 _BROKEN = (IndexError, AttributeError, TypeError, KeyError, ValueError, RecursionError)
 
 
 class _Unknown(Exception):
-    """A formula holds a command that has no text here: left out, the formula would say something else."""
+    """A formula has a command without a Unicode text; leaving it out would change the meaning."""
 
 
 def in_unicode(text: str) -> str:
-    """The text with its formulas in Unicode; those that are broken, too long, or hold unknown commands, as
-    they stand.
+    """The text with its formulas in Unicode; those that are broken, too long or unknown stay LaTeX.
 
-    Prose stays as it is, also where TeX would read its %, & or ~ otherwise. Any text is taken; none takes
-    long.
+    Prose stays as it is, even where TeX would read its %, & or ~ otherwise. Takes any text, in bounded time.
     """
     return _FORMULA.sub(_formula, text[:MOST]) + text[MOST:]
 
@@ -98,7 +100,7 @@ def _formula(found: re.Match[str]) -> str:
 
 
 def _depth(formula: str) -> int:
-    """At most how many groups, environments and arguments of commands lie within each other there."""
+    """An upper bound of the nesting of groups, environments and arguments in a formula."""
     deepest = depth = run = 0
     for token in re.findall(r"\\begin|\\end|\\[a-zA-Z]+|[{}^_]|[^\s]", formula):
         depth += {"{": 1, "}": -1, "\\begin": 1, "\\end": -1}.get(token, 0)
@@ -108,16 +110,15 @@ def _depth(formula: str) -> int:
 
 
 def _read(formula: str) -> str | None:
-    """A formula in Unicode; None where it cannot be read."""
+    """A formula in Unicode; None if it cannot be read."""
     from pylatexenc.latexwalker import LatexWalker, LatexWalkerError
 
     if not re.search(r"[\\{}^_&~`'#%-]", formula):
         return formula.strip()
     walking, reader = _contexts()
-    source = re.sub(r"(?<!\\)%", r"\\%", formula)  # a per cent sign to whoever wrote it, a comment to TeX
-    source = re.sub(
-        r"([\^_])(\\[a-zA-Z]+(?:\{[^{}]*\})+)", r"\1{\2}", source
-    )  # x^\text{th}, as people write and TeX does not read
+    source = re.sub(r"(?<!\\)%", r"\\%", formula)  # a percent sign in the text, a comment in TeX
+    # x^\text{th}, as models write it and pylatexenc does not parse.
+    source = re.sub(r"([\^_])(\\[a-zA-Z]+(?:\{[^{}]*\})+)", r"\1{\2}", source)
     try:
         nodes, _, _ = LatexWalker(source, latex_context=walking, tolerant_parsing=False).get_latex_nodes()
         read = str(reader.nodelist_to_text(nodes))
@@ -129,7 +130,7 @@ def _read(formula: str) -> str | None:
 
 @cache
 def _contexts() -> tuple[Any, LatexNodes2Text]:
-    """What pylatexenc knows of commands, with what it lacks: how many arguments they take, and what they say."""
+    """pylatexenc's tables of commands, with those that it lacks: their arguments and their texts."""
     from pylatexenc import latex2text, latexwalker, macrospec
 
     fractions, choices = ([f"{size}{name}" for size in ("", "d", "t", "c")] for name in ("frac", "binom"))
@@ -148,7 +149,7 @@ def _contexts() -> tuple[Any, LatexNodes2Text]:
         "operatorname": lambda node, l2tobj: f" {_arguments(node, l2tobj)[-1]} ",
     }
     scripts: dict[str, Replacement] = {"^": _script("^", _RAISED), "_": _script("_", _LOWERED)}
-    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)  # it warns of arguments that are not there
+    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)  # it logs a warning for each missing argument
     walking, speaking = latexwalker.get_default_latex_context_db(), latex2text.get_default_latex_context_db()
     walking.add_context_category(
         "magpie",
@@ -195,7 +196,7 @@ def _fraction(node: LatexNode, l2tobj: LatexNodes2Text) -> str:
 
 
 def _single(text: str) -> str:
-    """In brackets, unless it is one number, word or bracket anyway."""
+    """In parentheses, unless it is one number, word or parenthesised text."""
     return text if re.fullmatch(r"√?\w*\([^()]*\)|[\w.′²³]+", text) else f"({text})"
 
 

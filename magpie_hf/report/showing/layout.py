@@ -1,4 +1,4 @@
-"""Rows laid out for a person: texts in blocks or side by side, and what was found out of them in a line each.
+"""Rows formatted for a terminal: texts in blocks or side by side, then one line per result.
 
 Not here: which rows.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.models.chat import END_THINK, THINK, parted
-from magpie_hf.report.showing.finding import Shown
+from magpie_hf.report.finding import Shown
 from magpie_hf.report.showing.formulas import in_unicode
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import ANY_WIDTH, GAP, harmless
@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 INDENT = "  "
-NARROWEST = 38  # columns of texts that stand side by side
+NARROWEST = 38  # columns of a text beside another
 LABELS = ("difficulty", "quality", "solvability", "category")
 
 Row = dict[str, Any]
-Part = tuple[str, str]  # what a text is, and the text
+Part = tuple[str, str]  # a label and a text
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How rows are laid out on a console.
+    """How rows are printed on a console.
 
-    raw: with their LaTeX as it stands; thinking: with what the model thought before it answered, which is
-    folded otherwise.
+    raw: keep LaTeX; thinking: print the model's thinking too, which is folded otherwise.
     """
 
     to: Console
@@ -42,17 +41,17 @@ class Layout:
         """Print a row."""
         row = shown.row
         self.to.print(f"=== {harmless(row['id'])}  {shown.split}", style="bold")
-        blocks, facts = _PARTS[shown.kind](row)
+        blocks, lines = _PARTS[shown.kind](row)
         for line in _tags(row):
             self.to.print(_line(line))
         for block in blocks:
             self._blocks([(_line(label), text) for label, text in block])
-        for line in facts:
+        for line in lines:
             self.to.print(_line(line))
         self.to.print()
 
     def _blocks(self, parts: Sequence[Part]) -> None:
-        """Texts side by side where there is room for at least two, else one below the other."""
+        """Texts side by side if there is room for at least two, else one below the other."""
         abreast = (
             1 if self.to.width == ANY_WIDTH else min(len(parts), (self.to.width + GAP) // (NARROWEST + GAP))
         )
@@ -99,7 +98,7 @@ class Layout:
 
 
 def _line(text: str) -> str:
-    """What a model wrote may begin a line of its own in a text alone."""
+    """In one line: a model's text must not begin a line of its own here."""
     return " ".join(harmless(text).split())
 
 
@@ -150,7 +149,7 @@ def _candidate(number: int, one: Row, place: str | None) -> Part:
     marks += [tr("{tokens} tokens", tokens=_count(one["num_tokens"]))]
     marks += [tr("answer {answer}", answer=one["answer"])] if one["answer"] is not None else []
     marks += (
-        [tr("of the majority") if one["in_majority"] else tr("not of the majority")]
+        [tr("in the majority") if one["in_majority"] else tr("not in the majority")]
         if one["in_majority"] is not None
         else []
     )
@@ -165,25 +164,25 @@ def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
 
 
 def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
-    facts = [tr("dropped: {reason}", reason=row["reason"])]
-    facts += [
-        tr("it repeats: {what}", what=what)
+    lines = [tr("dropped: {reason}", reason=row["reason"])]
+    lines += [
+        tr("duplicate of: {what}", what=what)
         for what in (row["near_duplicate"], row["contaminated_by"])
         if what
     ]
-    facts += (
-        [tr("ended by: {reason}", reason=row["raw_finish_reason"])]
+    lines += (
+        [tr("finish reason: {reason}", reason=row["raw_finish_reason"])]
         if row["raw_finish_reason"] != "stop"
         else []
     )
-    facts += [tr("language: {code}", code=row["language"])] if row["reason"] == "language" else []
-    facts += (
+    lines += [tr("language: {code}", code=row["language"])] if row["reason"] == "language" else []
+    lines += (
         [tr("domain by the tagger: {domain}", domain=row["tags"]["domain"])]
         if row["reason"] == "off_topic"
         else []
     )
     text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
-    return [[(tr("sample"), text or tr("[empty]"))]], facts
+    return [[(tr("sample"), text or tr("[empty]"))]], lines
 
 
 def _sampled(row: Row) -> tuple[list[list[Part]], list[str]]:
@@ -217,7 +216,7 @@ def _final(answer: str | None, row: Row) -> list[str]:
         return [tr("final answer: {answer}", answer=answer)]
     return [
         (
-            tr("final answer: none is asked for (a proof)")
+            tr("final answer: none (a proof)")
             if row["answer_kind"] == "proof"
             else tr("final answer: none was found")
         )
@@ -227,7 +226,7 @@ def _final(answer: str | None, row: Row) -> list[str]:
 def _majority_share(row: Row) -> list[str]:
     share, votes, answer = row["majority_share"], row["answer_votes"], row.get("majority_answer")
     if share is None:
-        return [tr("majority share: fewer than two candidates vote")]
+        return [tr("majority share: none (fewer than two candidates have an answer)")]
     if answer is None:
         return [tr("majority share: {share} of {votes} votes", share=f"{share:.0%}", votes=votes)]
     return [

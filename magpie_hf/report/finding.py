@@ -1,6 +1,6 @@
-"""Rows of a build found in its parquet files, as few of them read as can be.
+"""Rows of a build in its parquet files and shards, found and read with as little I/O as possible.
 
-Not here: what is made of them on the terminal.
+Not here: how a terminal or a page shows them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from magpie_hf.errors import BadInput
-from magpie_hf.report.showing.samples import Sampled, length
+from magpie_hf.report.samples import Sampled, length
 from magpie_hf.store.records import RUN, UNREADABLE, record_of, unreadable
 
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
 Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "samples"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-SIDES = ("train", "test")
+SIDES = ("train", "test")  # as in schema.py, which imports datasets
+# Columns that repeat other columns.
 LEFT_OUT = {
     "sft": ("messages", "chosen", "rejected"),
     "prefs": ("messages",),
-}  # what repeats what other columns say
-STEP = 32  # rows that are decoded at once
+}
+STEP = 32  # rows decoded at once
 
 
 class Place(NamedTuple):
-    """Where a row lies: its file and its number there."""
+    """The place of a row: its file, and its number there."""
 
     file: Path
     row: int
@@ -40,7 +41,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """A row to be shown: what kind it is, its split's name, and its columns."""
+    """A row to show: its kind, its split's name, and its columns."""
 
     kind: Kind
     split: str
@@ -49,11 +50,10 @@ class Shown:
 
 @dataclass(frozen=True)
 class Finished:
-    """The rows of a build: those of its last finished state in parquet files, and samples as far as they are
-    made.
+    """The rows of a build: parquet files of its last finished state, and the samples made so far.
 
-    domains: the build's, each with its samples; is_finished: whether that state is what the last command was
-    to make.
+    samples: the stage folders of each domain's samples. is_finished: whether the last command reached its
+    end.
     """
 
     folder: Path
@@ -65,7 +65,7 @@ class Finished:
         return tuple(self.samples)
 
     def places(self, kind: Kind, domains: Sequence[str]) -> list[Place]:
-        """All rows of a kind in these domains: of each domain in turn, to train on first."""
+        """All rows of a kind in these domains, one of each domain in turn, train before test."""
         by_domain = self._by_domain(kind, domains)
         return [place for turn in zip_longest(*by_domain.values()) for place in turn if place is not None]
 
@@ -87,7 +87,7 @@ class Finished:
         if kind == "samples":
             return self.samples[domain].files()
         if kind == "dropped":
-            return sorted((self.folder / RUN / "dropped" / domain).glob("*.parquet"))
+            return dropped_files(self.folder).get(domain, [])
         return (
             _sides(self.folder / f"{domain}_rl", "")
             if kind == "rl"
@@ -95,7 +95,7 @@ class Finished:
         )
 
     def place_of(self, kind: Kind, identifier: str) -> Place | None:
-        """Where the row with this id lies; None where there is none."""
+        """The place of the row with this id, or None."""
         files = dict.fromkeys(place.file for place in self.places(kind, self.domains))
         for file in files:
             for row, found in enumerate(self._ids(kind, file)):
@@ -113,8 +113,9 @@ class Finished:
         return next(sampled for sampled in self.samples.values() if sampled.clean == file.parent)
 
     def read(self, kind: Kind, places: Sequence[Place], whole: bool = True) -> list[Shown]:
-        """The rows at these places, in this order, whole or without what is said twice. Raises BadInput
-        where a file is torn.
+        """The rows at these places, in this order; without repeated columns unless `whole`.
+
+        Raises BadInput if a file is torn.
         """
         rows: dict[Place, Shown] = {}
         for file in dict.fromkeys(place.file for place in places):
@@ -131,9 +132,7 @@ class Finished:
 
 
 def finished(folder: Path) -> Finished:
-    """The rows of the build in `folder`. Raises BadInput where there is no build, or none that this version
-    reads.
-    """
+    """The rows of the build in `folder`. Raises BadInput without a build that this version reads."""
     record = record_of(folder)
     try:
         samples = {
@@ -145,39 +144,45 @@ def finished(folder: Path) -> Finished:
     return Finished(folder, samples, bool(record.get("finished")))
 
 
+def dropped_files(folder: Path) -> dict[str, list[Path]]:
+    """The parquet files of the samples that a build dropped, by domain."""
+    files: dict[str, list[Path]] = {}
+    for file in sorted((folder / RUN / "dropped").glob("*/*.parquet")):
+        files.setdefault(file.parent.name, []).append(file)
+    return files
+
+
 def chosen_domains(build: Finished, text: str | None) -> tuple[str, ...]:
-    """The domains that are named, separated by commas; all where none is. Raises BadInput for one that the
-    build has not.
-    """
+    """The domains in a comma-separated text; all for None. Raises BadInput for an unknown one."""
     names = build.domains if text is None else tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in build.domains:
             near = get_close_matches(name, build.domains, 1)
-            others = f"choose from {', '.join(build.domains)}" if build.domains else "it has none yet"
+            others = f"choose from {', '.join(build.domains)}" if build.domains else "it has no domain yet"
             hint = f"did you mean {near[0]}?" if near else others
             raise BadInput(f"{name!r} is not a domain of the build in {build.folder}; {hint}")
     return names
 
 
 def nothing(build: Finished, kind: Kind, domains: Sequence[str]) -> BadInput:
-    """What to raise where there is no row of a kind."""
+    """The error for a kind without rows."""
     counts = {other: len(build.places(other, build.domains)) for other in KINDS}
     there = ", ".join(f"{other} ({count:,})" for other, count in counts.items() if count) or "nothing yet"
     kinds = kind if tuple(domains) == build.domains else f"{kind} ({', '.join(domains)})"
     if build.is_finished:
-        return BadInput(f"{build.folder} has no rows in {kinds}; there is: {there}")
-    return BadInput(f"{build.folder} is not finished, and has no rows in {kinds}; there is: {there}")
+        return BadInput(f"{build.folder} has no rows in {kinds}; it has {there}")
+    return BadInput(f"{build.folder} is not finished and has no rows in {kinds}; it has {there}")
 
 
 def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:
-    """The first `count`, or so many at random: the same ones for the same seed."""
+    """The first `count` places, or so many random ones: the same for the same seed."""
     return (
         list(places[:count]) if seed is None else random.Random(seed).sample(places, min(count, len(places)))
     )
 
 
 def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Those rows of a file, and of the row groups that hold them no more than what lies before the last."""
+    """These rows of a file; reads only their row groups, each up to the last row that is wanted."""
     parquet, begin = _open(file), 0
     columns = [name for name in parquet.schema_arrow.names if name not in left_out]
     for group in range(parquet.num_row_groups):
@@ -194,7 +199,7 @@ def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterato
 
 
 def _sides(folder: Path, text: str) -> list[Path]:
-    """The files of a split, those to train on first."""
+    """The files of a split, train before test."""
     return list(chain.from_iterable(sorted(folder.glob(f"{side}{text}-*.parquet")) for side in SIDES))
 
 
@@ -212,7 +217,7 @@ def _open(file: Path) -> ParquetFile:
 
 @contextmanager
 def _whole(file: Path) -> Iterator[None]:
-    """Raises BadInput where reading shows that the file is torn, or another's."""
+    """Raises BadInput if the file is torn, or is not a build's."""
     from pyarrow import ArrowException
 
     try:

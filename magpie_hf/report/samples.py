@@ -1,7 +1,6 @@
-"""Samples of a build from the shards of its stages, also while it runs: what was sampled, what the cleaning
-made of it, its labels.
+"""Samples of a build, read from the shards of its stages, also while it runs.
 
-Not here: what the filtering decided, which needs all of them.
+Not here: what the filtering decided, which needs all samples.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sampled:
-    """The folders of the stages that one domain's samples went through; `tag` is None where nobody labels
-    them.
-    """
+    """The folders of the stages that one domain's samples went through; `tag` is None without a tagger."""
 
     instruct: Path
     clean: Path
@@ -24,7 +21,7 @@ class Sampled:
 
     @staticmethod
     def of(folder: Path, stages: Mapping[str, str]) -> Sampled:
-        """By the record: the stages' folders under the domain's."""
+        """From the build's record: the folder of each stage, below the domain's."""
         return Sampled(
             folder / stages["instruct"],
             folder / stages["clean"],
@@ -32,12 +29,12 @@ class Sampled:
         )
 
     def files(self) -> list[Path]:
-        """The finished shards of the cleaning whose samples lie beside them, cut alike."""
+        """The finished shards of the cleaning that have a shard of the sampling with the same rows."""
         shards = sorted(file for file in self.clean.glob("*-*.arrow") if file.stem.replace("-", "").isdigit())
         return [file for file in shards if (self.instruct / file.name).exists()]
 
     def rows(self, file: Path, wanted: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """These rows of a shard. Raises pyarrow.ArrowInvalid or OSError where it is torn."""
+        """These rows of a shard. Raises pyarrow.ArrowInvalid or OSError if it is torn."""
         sampled, cleaned = _table(self.instruct / file.name), _table(file)
         tags = (
             _table(self.tag / file.name) if self.tag is not None and (self.tag / file.name).exists() else None
@@ -50,12 +47,12 @@ class Sampled:
             )
 
     def ids(self, file: Path) -> list[str]:
-        """The samples' ids in a shard, in order. Raises as `rows` does."""
+        """The ids of the samples in a shard, in order. Raises as `rows` does."""
         return list(_table(self.instruct / file.name)["id"].to_pylist())
 
 
 def length(file: Path) -> int:
-    """How many rows a shard holds, by its name."""
+    """The number of rows in a shard, from its name."""
     start, stop = map(int, file.stem.split("-"))
     return stop - start
 

@@ -1,4 +1,4 @@
-"""What the words of the command line come to: engines, benchmarks, and the recipe.
+"""What the options of a command describe: engines, benchmarks, and the recipe.
 
 Not here: running it.
 """
@@ -33,16 +33,14 @@ if TYPE_CHECKING:
     from magpie_hf.run.ray.cluster import RayCluster
     from magpie_hf.selection.selection import Acceptance
 
-HEADROOM = 1024  # tokens of a prompt beside problem and answer: system text, solving instruction, rubric
+HEADROOM = 1024  # tokens of a prompt besides problem and answer: system text, instruction, rubric
 Runner = Literal["generate", "pooling"]
-Spec = tuple[
-    Model, int | None, Runner
-]  # a model, how many tokens there must be room for, and whether it completes or rates
-TAGGER_ROOM = 2304  # what the tagger is told beside the problem, some 1,500 tokens, and its answer
+Spec = tuple[Model, int | None, Runner]  # the int: tokens of the context; None for the model's own
+TAGGER_TOKENS = 2304  # of the tagger's prompt besides the problem, about 1,500, and of its answer
 
 
 def check_engine(options: argparse.Namespace, *more: str) -> None:
-    """Raises BadInput where an option that says how an engine runs, or one of `more`, is out of its range."""
+    """Raises BadInput if an engine option, or one of `more`, is out of its range."""
     for name in (*more, "max_num_seqs", "max_model_len", "tensor_parallel_size", "data_parallel_size"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
@@ -59,13 +57,13 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
         if options.endpoint and getattr(options, name)
     ]:
         raise BadInput(
-            f"--{given[0].replace('_', '-')} says how engines here are laid out, and --endpoint that none"
-            " runs here; give one"
+            f"--{given[0].replace('_', '-')} is for engines on this machine, and --endpoint uses "
+            "servers instead; give one of them"
         )
 
 
 def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
-    """Raises BadInput for rules of which no build comes, before anything is loaded for them."""
+    """Raises BadInput for rules that no build can follow, before anything is loaded."""
     for domain in domains:
         if domain.first_token is not None:
             check_first_token(domain.first_token)
@@ -85,9 +83,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
 
 
 def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
-    """Raises BadInput where this machine cannot run a model that is known, before the Hub is asked for
-    anything.
-    """
+    """Raises BadInput if this machine cannot run a known model, before anything is asked of the Hub."""
     elsewhere = options.endpoint or getattr(options, "ray", None)
     if not elsewhere and any(known(source) for source in sources):
         from magpie_hf.engines.vllm.device import check_device
@@ -102,35 +98,31 @@ def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None
 
 
 def named(domains: Sequence[Domain]) -> str:
-    """What a folder with these domains is called."""
+    """The name of an output folder for these domains."""
     return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
 
 
 def cluster_of(options: argparse.Namespace) -> RayCluster | None:
-    """The cluster that the options name; None where they name none. Raises BadInput for bounds that are none."""
+    """The Ray cluster that the options name, or None. Raises BadInput for wrong bounds of its workers."""
     if not options.ray:
         if options.ray_workers:
-            raise BadInput(
-                f"--ray-workers is {options.ray_workers}, and --ray names no cluster; give it, too"
-            )
+            raise BadInput(f"--ray-workers is {options.ray_workers} and --ray is missing; give --ray, too")
         return None
     if given := [name for name in ("endpoint", "data_parallel_size") if getattr(options, name)]:
         raise BadInput(
-            f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} says nothing; leave one of"
-            " them out"
+            f"--ray runs engines on a cluster, so --{given[0].replace('_', '-')} has no effect; "
+            "leave out one of them"
         )
     from magpie_hf.run.ray.cluster import RayCluster
 
     least, colon, most = (options.ray_workers or "1:1").partition(":")
     if not (colon and least.isdecimal() and most.isdecimal()):
-        raise BadInput(f"--ray-workers is {options.ray_workers!r}; give the least and the most, as in 1:4")
+        raise BadInput(f"--ray-workers is {options.ray_workers!r}; give the fewest and the most, as in 1:4")
     return RayCluster(options.ray, (int(least), int(most)) if options.ray_workers else None)
 
 
 def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Engine]:
-    """The engines that the options want: on the servers that they name, or here, laid out as they say, or as
-    is chosen and said.
-    """
+    """The engines for these specs: on the servers that the options name, or on this machine or cluster."""
     if options.endpoint:
         from magpie_hf.engines.served.endpoint import Endpoint, share_out
 
@@ -145,7 +137,7 @@ def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec,
 def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Runner) -> VLLM:
     from magpie_hf.engines.vllm.engine import VLLM
 
-    on_ray = getattr(options, "ray", None)  # the nodes' GPUs are not this machine's
+    on_ray = getattr(options, "ray", None)  # the nodes' GPUs are unknown here, so one GPU per engine
     return VLLM(
         model,
         runner=runner,
@@ -162,8 +154,9 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
 def recipe_of(
     options: argparse.Namespace, domains: tuple[Domain, ...], say: Callable[[str], None] = print
 ) -> Recipe:
-    """The recipe that the options describe; `say` hears of benchmarks that cannot be had. BadInput for a
-    wrong model or benchmark.
+    """The recipe that the options describe.
+
+    say: gets a line for each benchmark that cannot be loaded. Raises BadInput for a wrong model or benchmark.
     """
     from magpie_hf.problems.heldout import HeldOut
     from magpie_hf.recipe import Recipe
@@ -173,7 +166,7 @@ def recipe_of(
 
     context = max(
         domain.instruction.max_tokens
-        + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_ROOM)
+        + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_TOKENS)
         for domain in domains
     )
 
@@ -211,9 +204,9 @@ def _languages(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
-    """The engine of each part in the build; parts that one model has share it.
+    """The engine of each role in the build; roles with the same model share one.
 
-    context: tokens of problem and answer, with what stands around them.
+    context: tokens of problem and answer, with the prompt around them.
     """
     specs: dict[str, Spec] = {}
     for role, name in roles(options).items():
@@ -231,14 +224,14 @@ def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
             name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
         )
         # Another tokenizer may take more tokens for the same text.
-        room = None if role == "embedder" else context if role in ("model", "solver") else context * 2
-        specs[role] = model, room, "pooling" if rates else "generate"
+        tokens = None if role == "embedder" else context if role in ("model", "solver") else context * 2
+        specs[role] = model, tokens, "pooling" if rates else "generate"
     made = engines_of(options, list(dict.fromkeys(specs.values())))
     return {role: made[spec] for role, spec in specs.items()}
 
 
 def _acceptance(options: argparse.Namespace) -> Acceptance:
-    """Which samples are good enough, by the options. Raises BadInput for a rule on labels that nobody gives."""
+    """The rules of accepting samples. Raises BadInput for a rule on labels without a tagger."""
     from magpie_hf.selection.selection import Acceptance
 
     given = labelling(options)
@@ -248,8 +241,9 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
 
 
 def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
-    """The benchmarks to look for, each once. Raises BadInput for a name that is none, and where there must be
-    some and are none.
+    """The benchmarks to decontaminate against, each once.
+
+    Raises BadInput for an unknown name, and for --require-decontamination without a benchmark.
     """
     named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
     if options.decontaminate is not None and not named:
@@ -257,7 +251,8 @@ def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
     wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
     if options.require_decontamination and not wanted:
         raise BadInput(
-            "--require-decontamination is given and no benchmark; name some with --decontaminate, such as all"
+            "--require-decontamination is given without a benchmark; name some with "
+            "--decontaminate, such as all"
         )
     return list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
 
@@ -265,8 +260,9 @@ def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
 def _benchmarks(
     options: argparse.Namespace, say: Callable[[str], None]
 ) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
-    """The benchmarks to look for, pinned, and those that cannot be had. Raises BadInput where one must be had
-    that cannot be.
+    """The benchmarks to decontaminate against, pinned, and those that cannot be loaded.
+
+    Raises BadInput with --require-decontamination if one cannot be loaded.
     """
     from magpie_hf.problems.benchmarks.loading import load_benchmark
     from magpie_hf.run.session import no_progress_bars
@@ -278,8 +274,8 @@ def _benchmarks(
     if missing and options.require_decontamination:
         reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
         raise BadInput(
-            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or leave"
-            " them out"
+            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or "
+            "leave them out"
         )
     for one in missing:
         say(tr("benchmark {name}: not checked, {reason}", name=one.name, reason=one.reason))

@@ -1,5 +1,4 @@
-"""What a command shows while it works: the view that the options name, warnings, and a log for everything
-else.
+"""What a command shows while it works: the view that the options name, warnings, and a log file.
 
 Not here: the views.
 """
@@ -29,11 +28,11 @@ VIEWS = ("auto", "live", "plain", "json", "quiet")
 
 
 def add_watching(command: argparse.ArgumentParser) -> None:
-    """Add the options that say what is shown."""
-    shown = command.add_argument_group("what is shown meanwhile")
+    """Add the options of the progress display."""
+    shown = command.add_argument_group("progress display")
     how = (
-        "live (a picture on a terminal), plain (lines), json (events, an object a line), quiet (errors and"
-        " the last line), or auto"
+        "live (a table on a terminal), plain (lines), json (one event per line), quiet "
+        "(errors and the last line), or auto"
     )
     shown.add_argument(
         "--progress", choices=VIEWS, default="auto", help=f"{how}: live on a terminal, else plain (default)"
@@ -49,13 +48,13 @@ def add_watching(command: argparse.ArgumentParser) -> None:
 
 
 class Show:
-    """What a build shows, and its log."""
+    """The view of a running build, and its log."""
 
     def __init__(self, view: View, log: Log) -> None:
         self._view, self._log = view, log
 
     def take(self, event: Event) -> None:
-        """Show an event of a build's; its folder, once it is the build's, gets the log."""
+        """Show an event of a build. As soon as the build's folder is known, the log moves there."""
         if isinstance(event, Planned):
             self._keep(Path(event.folder) / "run" / noise.NAME)
         elif isinstance(event, Speed):
@@ -80,19 +79,20 @@ class Show:
         self._view.take(Said(line, "result"))
 
     def error(self, line: str) -> None:
-        """Say what went wrong, and does not end the command."""
+        """Show an error that does not end the command."""
         self._view.take(Said(line, "error"))
 
     def leave(self) -> TextIO:
-        """End the view in the middle; returns the stream for the last words."""
+        """Close the view early; returns the stream for the last words."""
         self._view.close()
         return self._log.err
 
 
 @contextmanager
 def watching(how: str) -> Iterator[Show]:
-    """Show what is going on in the way that `--progress` names. Raises BadInput for a live view where there
-    is no terminal.
+    """Show progress in the way that `--progress` names.
+
+    Raises BadInput for a live view without a terminal.
     """
     with caught() as log, naming(log):
         view = _view(how, log)
@@ -105,7 +105,7 @@ def watching(how: str) -> Iterator[Show]:
 
 @contextmanager
 def naming(log: Log) -> Iterator[None]:
-    """Have an engine's error name the log; one that has no place yet gets one among the temporary files."""
+    """Add the path of the log to an engine's error; a log without a folder is kept in a temporary file."""
     try:
         yield
     except EngineError as error:
@@ -134,9 +134,9 @@ def _view(how: str, log: Log) -> View:
 
 
 @contextmanager
-def _warnings(tell: Callable[[Event], None]) -> Iterator[None]:
-    """Tell the package's own warnings, which go to the log, too."""
-    handlers = _Telling(tell), logging.StreamHandler(sys.stderr)
+def _warnings(take: Callable[[Event], None]) -> Iterator[None]:
+    """Show the package's own warnings, besides logging them."""
+    handlers = _Handler(take), logging.StreamHandler(sys.stderr)
     for handler in handlers:
         handler.setLevel(logging.WARNING)
         LOG.addHandler(handler)
@@ -147,13 +147,13 @@ def _warnings(tell: Callable[[Event], None]) -> Iterator[None]:
             LOG.removeHandler(handler)
 
 
-class _Telling(logging.Handler):
-    def __init__(self, tell: Callable[[Event], None]) -> None:
+class _Handler(logging.Handler):
+    def __init__(self, take: Callable[[Event], None]) -> None:
         super().__init__()
-        self._tell = tell
+        self._take = take
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._tell(Said(harmless(translated(record.getMessage())), "warning"))
-        except OSError:  # it cannot be shown, which is no matter of whoever warns
+            self._take(Said(harmless(translated(record.getMessage())), "warning"))
+        except OSError:  # a view that cannot be written must not break the code that warns
             self.handleError(record)

@@ -1,4 +1,4 @@
-"""The parser, and its help in the language in use.
+"""The argument parser, and its help in the language in use.
 
 Not here: the options, which stay plain English where they are added.
 """
@@ -6,7 +6,7 @@ Not here: the options, which stay plain English where they are added.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from magpie_hf.errors import BadInput
@@ -15,7 +15,7 @@ from magpie_hf.text.language import translated
 
 
 class Help(argparse.HelpFormatter):
-    """argparse's help, with lines that end where a terminal's do in Japanese, too."""
+    """argparse's help, with lines wrapped by display width, as Japanese needs."""
 
     def add_usage(
         self,
@@ -43,13 +43,25 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}; see {self.prog} --help")
 
 
-def translate(parser: argparse.ArgumentParser) -> None:
-    """Put every description, heading and help text of a finished parser, and of its commands, into the
-    language in use.
+class Version(argparse.Action):
+    """Prints the installed version and exits."""
 
-    So options are added in English, with values in their texts where they want, and argparse's own words are
-    reached like ours. It has no other door: its gettext domain is the process's. Words that stand for values
-    (MODEL, FOLDER) stay: error messages name them, too.
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import version  # takes 30 ms, which other commands need not spend
+
+        print(f"{parser.prog} {version('magpie-hf')}")
+        parser.exit()
+
+
+def translate(parser: argparse.ArgumentParser) -> None:
+    """Translate all descriptions, headings and help texts of a finished parser and of its commands.
+
+    Options are added in English, and argparse's own words are translated with them: argparse has no other
+    hook, since its gettext domain belongs to the process. Metavars (MODEL, FOLDER) stay, as error messages
+    name them.
     """
     parser.description = parser.description and translated(parser.description)
     for group in parser._action_groups:

@@ -1,6 +1,6 @@
-"""What `publish` and `build --push` share: checks, the upload, and what Ctrl-C says.
+"""What `publish` and `build --push` share: checks, the upload, and the message on Ctrl-C.
 
-Not here: the publishing itself.
+Not here: the publishing itself (hub/).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from magpie_hf.text.language import tr
 if TYPE_CHECKING:
     from magpie_hf.card.wording import Wording
 
+# Options of a build that say how it is published.
 _OF_PUSH = (
     "public",
     "overwrite",
@@ -27,11 +28,11 @@ _OF_PUSH = (
     "card_lang",
     "card_template",
     "model_license",
-)  # options of a build that say how it is published
+)
 
 
 def check_push(options: argparse.Namespace) -> None:
-    """Raises BadInput where what is about to be built could not be published as the options say."""
+    """Raises BadInput if the build could not be published as the options say, before it begins."""
     if options.push is not None:
         from magpie_hf.card.card import check_template
         from magpie_hf.hub.push import check_target
@@ -45,7 +46,8 @@ def check_push(options: argparse.Namespace) -> None:
         name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"
     ]:
         raise BadInput(
-            f"--{given[0].replace('_', '-')} says how to publish, and --push does not say where; give it, too"
+            f"--{given[0].replace('_', '-')} is an option of publishing and --push is missing; "
+            "give --push, too"
         )
 
 
@@ -60,13 +62,12 @@ def push_folder(options: argparse.Namespace, folder: Path, repo: str, partial: b
 
 @contextlib.contextmanager
 def interrupted_at_once() -> Iterator[None]:
-    """Ctrl-C ends the process at once, whatever its threads upload."""
+    """Have Ctrl-C end the process at once, even while threads upload."""
     try:
         yield
     except KeyboardInterrupt:
         said = tr(
-            "stopped; what was published before is still there, or the new version whole. Run the command"
-            " again"
+            "stopped; the Hub holds either the previous version or the whole new one. Run the command again"
         )
         print(f"\nmagpie-hf: {said}", file=sys.stderr, flush=True)
         os._exit(INTERRUPTED)
