@@ -1,4 +1,4 @@
-"""The six domains as data: whom the model is to imagine asking, how many problems, how hot.
+"""The six domains as data: the user to imagine, the number of problems, the temperatures.
 
 Not here: any model or prompt format.
 """
@@ -24,11 +24,13 @@ TAIL_CUT = 0.1
 
 @dataclass(frozen=True)
 class Domain:
-    """One field of mathematics. `system` describes the user who is about to ask; it orders nothing, since an
-    order lowers the quality.
+    """One field of mathematics.
 
-    first_token: the temperature at which the first token of an instruction is sampled apart, from those that
-    may open a sentence; None samples it like all the others.
+    system: a text that describes the user who is about to ask. It gives no order, because an order lowers the
+        quality.
+    first_token: the temperature of an instruction's first token, which is then sampled on its own from the
+        tokens that may open a sentence. None samples it like all other tokens.
+    japanese: the name in Japanese; "" shows the key in its place.
     """
 
     key: str
@@ -100,8 +102,9 @@ DOMAINS: dict[str, Domain] = {
 
 
 def select(keys: Iterable[str]) -> tuple[Domain, ...]:
-    """The domains of these keys, in the given order. Raises BadInput for an unknown or repeated key, or none
-    at all.
+    """The domains of these keys, in the given order.
+
+    Raises BadInput for an unknown or repeated key, and for no key at all.
     """
     chosen = [key.strip() for key in keys]
     for key in chosen:
@@ -115,8 +118,9 @@ def select(keys: Iterable[str]) -> tuple[Domain, ...]:
 
 
 def scaled(domain: Domain, scale: float) -> Domain:
-    """The domain with its count times `scale`, rounded to tens (halves up), at least 10. Raises BadInput
-    unless 0 < scale < inf.
+    """The domain with its count times `scale`, rounded to tens (halves up) and at least 10.
+
+    Raises BadInput unless 0 < scale < inf.
     """
     if not (scale > 0 and math.isfinite(domain.count * scale)):
         raise BadInput(f"scale is {scale:g}; give a positive number such as 0.1, 0.5, 1.0 or 2.0")

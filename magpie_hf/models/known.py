@@ -1,4 +1,4 @@
-"""Facts of models that a user may name: the six numbered ones and reward models, with their licences' duties.
+"""Known models: the six numbered ones and reward models, with the duties of their licences.
 
 Not here: a model's files.
 """
@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A numbered model: `parameters` in billions, `bytes_per_parameter` of its published weights, and the
-    duties of its licence.
+    """A numbered model.
 
-    licence: its name in words; licence_id: the name in `licences.py` of the one whose duty it is; link: where
-    its text stands.
+    parameters: in billions.
+    bytes_per_parameter: of the published weights.
+    licence: its name in words.
+    licence_id: the name in `licences.py` of the licence whose duty it is.
+    link: where its text stands.
+    duty: what the licence asks of outputs and of models trained on them.
     """
 
     number: int
@@ -38,11 +41,10 @@ class KnownModel:
 
 @dataclass(frozen=True)
 class KnownScorer:
-    """A reward model: its architecture, the longest problem and answer together that it was made for, and its
-    licence as a KnownModel's.
+    """A reward model: its architecture, the longest problem and answer together in tokens, and its licence.
 
-    forbids: whether the licence forbids a use that a preference dataset is made for, so that the user is told
-    before the build.
+    The fields of the licence are those of a KnownModel. forbids: whether the licence forbids a use that
+    preference datasets are made for, so that a build can warn before it starts.
     """
 
     repository: str
@@ -93,9 +95,9 @@ KNOWN_MODELS: dict[int, KnownModel] = {
 }  # fmt: skip
 
 ARMORM = "RLHFlow/ArmoRM-Llama3-8B-v0.1"
-# Its licence asks for nothing but attribution, so pairs that it orders may train any model. Its card rates
-# the Llama model of the series a little higher, which ties the name of a model that was improved with its
-# outputs to Llama.
+# Its licence asks for attribution only, so any model may be trained on pairs that it orders. The series'
+# Llama model has slightly better figures on its card, but its licence asks that improved models are named
+# "Llama".
 DEFAULT_REWARD_MODEL = "Skywork/Skywork-Reward-V2-Qwen3-8B"
 
 _QWEN_DUTY = (
@@ -124,6 +126,6 @@ KNOWN_SCORERS: dict[str, KnownScorer] = {
 
 
 def known(name: str) -> KnownModel | KnownScorer | None:
-    """The facts of a repository, where it is one of the six or a known reward model."""
+    """The facts of a repository that is one of the six or a known reward model, else None."""
     numbered = next((model for model in KNOWN_MODELS.values() if model.repository == name), None)
     return numbered or KNOWN_SCORERS.get(name)

@@ -1,4 +1,4 @@
-"""What orders candidates: the shape of every scorer, (problems, responses) -> scores or None, and the judge.
+"""The judge: a chat model that rates candidates.
 
 Not here: reward models.
 """
@@ -19,11 +19,14 @@ from magpie_hf.models.sampling import Sampling
 
 @dataclass(frozen=True)
 class Score:
-    """A score, or None with the reason why there is none. Numbers are rounded to single precision, as the
-    shards keep them, so that one that was just made and one that is read again are the same.
+    """A score, or None with the reason why there is none.
 
     objectives: the values that it was made of, where the scorer has such (ArmoRM's 19 objectives, a process
-    reward model's steps); gate: the weights of the objectives, where they have some.
+        reward model's steps).
+    gate: the weights of the objectives, where they have some.
+
+    Numbers are rounded to single precision, as the shards store them, so that a new score equals one that is
+    read back.
     """
 
     score: float | None
@@ -40,32 +43,31 @@ class Score:
 
 
 class Scorer(Protocol):
-    """Scores one response to one problem each, in order; higher is better."""
+    """Scores one response to each problem, in order; higher is better."""
 
     @property
     def suffix(self) -> str:
-        """What names its scores in file names and fields, such as "judge"."""
+        """Identifies its scores in file names and fields, such as "judge"."""
 
     @property
     def title(self) -> str:
-        """What the card calls it: kind and model."""
+        """Its name on the card: kind and model."""
 
     @property
     def engine(self) -> Engine:
-        """The engine that it needs."""
+        """The engine that runs its model."""
 
     @property
     def read(self) -> Literal["answer", "whole"]:
-        """What it reads of a candidate: the answer without a reasoning model's thinking, or the whole text."""
+        """Which part of a candidate it reads: the answer without thinking, or the whole text."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of a score's objectives, in order; none where a score has no named parts."""
+        """Names of a score's objectives, in order; () where a score has no named parts."""
 
     @property
     def least_score_gap(self) -> float:
-        """The least difference of two scores that says something, on this scorer's scale: the default floor
-        of score pairs.
+        """The least meaningful difference of two scores, on this scorer's scale: the default for score pairs.
         """
 
     def check(self) -> None:
@@ -89,7 +91,7 @@ class Judge:
     """A chat model that rates a response from 1 to 5.
 
     The score is the mean rating under the model's own probabilities of the five rating tokens (after G-Eval,
-    arXiv:2303.16634), not a parsed text, so it is fine-grained and deterministic up to the engine. Where the
+    arXiv:2303.16634). No text is parsed, so it is fine-grained, and deterministic up to the engine. Where the
     ratings hold less than `min_mass` of the probability among the top tokens, there is no score
     ("not_rated"); a prompt that is too long gives "context_full".
     """
@@ -130,7 +132,7 @@ class Judge:
     def _prompts(
         self, problems: Sequence[str], responses: Sequence[str]
     ) -> tuple[list[array[int]], list[int]]:
-        # The texts are put in one after the other, so that braces in them are left alone.
+        # Inserted one after the other, so that braces in the texts are left alone.
         head, tail = self.rubric.split("{problem}")
         middle, _, end = tail.partition("{response}")
         questions = (
@@ -146,6 +148,6 @@ class Judge:
         probability = {token: math.exp(log) for token, log in completion.first}
         masses = [probability.get(token, 0.0) for token in tokens]
         mass = sum(masses)
-        if not mass >= self.min_mass or mass == 0:  # also true of a NaN
+        if not mass >= self.min_mass or mass == 0:  # also catches NaN
             return Score(None, "not_rated")
         return Score(sum(rating * part for rating, part in enumerate(masses, start=1)) / mass)

@@ -1,4 +1,4 @@
-"""Embed: a problem as a vector, by which others of its meaning are found.
+"""Embed: each problem as a vector, in which similar meanings are near.
 
 Not here: comparing vectors (problems/near_duplicates/index.py).
 """
@@ -26,10 +26,9 @@ _POOLING = Pooling("embedding")
 
 @dataclass(frozen=True)
 class Embed(Stage):
-    """The embedding of each problem, of length 1, by the model that `engine` runs, as VLLM(model,
-    runner="pooling").
+    """The embedding of each problem, of length 1, by the model of `engine` (VLLM(model, runner="pooling")).
 
-    A problem that is longer than the model reads is embedded by its beginning.
+    A problem longer than the model's context is embedded by its beginning.
     """
 
     name: ClassVar[str] = "embed"
@@ -59,8 +58,7 @@ class Embed(Stage):
         }
 
     def check(self) -> None:
-        """Raises BadInput where the model is none of embeddings, or cannot run here, or faiss is missing,
-        which compares them.
+        """Raises BadInput where the model gives no embeddings or cannot run here, or where faiss is missing.
         """
         if find_spec("faiss") is None:
             raise BadInput(

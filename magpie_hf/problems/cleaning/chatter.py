@@ -1,4 +1,4 @@
-"""Chatter: talk to or of an assistant, and requests for anything but mathematics.
+"""Chatter: talk with or about an assistant, and requests for anything but mathematics.
 
 Not here: how good a problem is.
 """
@@ -20,15 +20,15 @@ _THING = (
     r"(?:problems?|questions?|homework|assignments?|exercises?|tasks?|equations?|maths?|mathematics|algebra|calculus|geometry|statistics"
     r"|solutions?|exam|test|it|that)"
 )
-# Words that a sentence may be made of and still say nothing of any problem's content.
+# Words of sentences that say nothing about any problem's content.
 _EMPTY = rf"""(?:me|us|with|my|an?|the|some|this|that|these|those|more|your|to|out|on|for|of|any|in|by|if|at|is|are|about|related|understand
 |understanding|solve|solving|answer|answering|hint|example|sample|challenging|difficult|hard|interesting|new|another|following|one|using
   |math|mathematical
 |please|providing|full|complete|know|you|have|details?|more|free|very|level|area|field|purely|classic|completely|precisely|stated
   |advanced|euclidean
 |abstract|given|above|described|first|next|do|work|finding|find|need|help|so|i|can|and|how|{_THING})"""
-# Talk whatever words of mathematics it drops; searched for in the whole sentence, as `[^=]` is as far as it
-# goes.
+# Talk even with words of mathematics in it; searched for in the whole sentence, since `[^=]` only goes so
+# far.
 _PLAIN_TALK = re.compile(
     rf"""(?:
       (?:(?:can|could|would|will)\ (?:you|i|we|anyone|someone|somebody)|(?:i|we)\ (?:need|want|would\ like|have)|please|kindly)
@@ -53,7 +53,7 @@ _PLAIN_TALK = re.compile(
     )\s*[.?!,:)…]*$""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
-# How talk begins: a sentence of it is talk unless it shows mathematics.
+# Beginnings of talk: such a sentence is talk unless it shows mathematics.
 _TALK = re.compile(
     r"""(?:hello|hi|hey|greetings|good\ (?:morning|evening|afternoon)|dear|thanks?|thank\ you|welcome|bye|cheers|sorry|please|sure
       |certainly|of\ course
@@ -78,8 +78,9 @@ _ASSISTANT = re.compile(
 
 
 def is_chat(text: str) -> bool:
-    """Whether nothing that could be a problem is left when the talk is taken away. Polite talk before a
-    problem is no chat.
+    """Whether no possible problem is left once the talk is removed.
+
+    Polite talk before a problem is not a chat.
     """
     if _ASSISTANT.search(text):
         return True

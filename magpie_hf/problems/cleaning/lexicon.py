@@ -1,6 +1,6 @@
-"""Lexicon: the words that ask for something, and the words of mathematics, in English and Japanese.
+"""Lexicon: words that ask for something, and words of mathematics, in English and Japanese.
 
-Not here: what follows from them.
+Not here: the rules that use them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _ENGLISH = frozenset(
     """the is are of and you what how that which this i for with to let find prove show all every each please your can does
     it these by than there about yourself my from any use""".split()
 )
-# Orders and questions; and words that may stand for one, or belong to one.
+# Orders and questions, and words that may be or belong to one.
 _TASKS = frozenset(
     """prove show find compute calculate determine evaluate solve simplify factorize factorise derive disprove verify
     characterize characterise classify minimize minimise maximize maximise integrate differentiate decide describe give
@@ -31,8 +31,8 @@ _ASKS_IN_JAPANESE = re.compile(
     r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
-# Beginnings of words that hardly stand in everyday talk, and whole words (or their plurals) that stand there
-# seldom. Words such as "real", "order", "power" or "game" tell nothing by themselves.
+# Beginnings of words that are rare in everyday talk, and rare whole words (or their plurals). Words such as
+# "real", "order", "power" or "game" are too common to count.
 _STEMS = """abelian acyclic adjoint affine algebrai antiderivative arithmetic associativ asymptot automorphis banach bijecti
     bilinear binomial bipartite bisect boolean cauchy centroid chebyshev chromatic circum cohomolog collinear combinator
     commutat compactn concav concentric conformal congruen converg convex coordinate coprime coset cosine countabl
@@ -81,8 +81,7 @@ _QUESTION = re.compile(
 
 
 def is_english(text: str) -> bool:
-    """Whether some of the commonest English words stand in it: what is said of words below holds for no other
-    language.
+    """Whether it holds some of the commonest English words; the tests by words below hold for English only.
     """
     return not _ENGLISH.isdisjoint(words(text))
 
@@ -93,12 +92,12 @@ def is_japanese(text: str) -> bool:
 
 
 def common_words(text: str) -> int:
-    """How many of the commonest English words stand in it."""
+    """How many of the commonest English words it holds."""
     return len(_ENGLISH.intersection(words(text)))
 
 
 def asks(text: str) -> bool:
-    """Whether it plainly orders or asks something, in English or Japanese."""
+    """Whether it clearly gives an order or asks a question, in English or Japanese."""
     return (
         "?" in text
         or "？" in text
@@ -108,8 +107,9 @@ def asks(text: str) -> bool:
 
 
 def has_task(text: str) -> bool:
-    """Whether it may order or ask anything; true also where nobody can tell, in a language that is neither
-    English nor Japanese.
+    """Whether it may give an order or ask a question.
+
+    True for a language other than English and Japanese, where the words are unknown.
     """
     if asks(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
         return True
@@ -117,8 +117,9 @@ def has_task(text: str) -> bool:
 
 
 def shows_mathematics(text: str) -> bool:
-    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity, in
-    English or Japanese.
+    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity.
+
+    Words are English or Japanese.
     """
     plain = read(text).words.lower()
     if FORMULA in plain or _OPERATION.search(plain):
@@ -131,5 +132,5 @@ def shows_mathematics(text: str) -> bool:
 
 
 def shows_numbers(text: str) -> bool:
-    """Whether a number stands in it, in figures or in English."""
+    """Whether it holds a number, in figures or in English words."""
     return _NUMBER.search(text.lower()) is not None

@@ -1,4 +1,4 @@
-r"""The normal form of a problem: tokens that do not depend on typesetting.
+"""The normal form of a problem: tokens that do not depend on typesetting.
 
 Not here: which words or symbols tell problems apart.
 """
@@ -13,10 +13,9 @@ Kind = Literal["word", "number", "letter", "signature", "stop"]
 
 
 class Token(NamedTuple):
-    """A word, a number, a letter that stands for something, a sign (operator, bracket, function) or a stop
-    (the end of a clause).
+    """A word, number, letter (a variable), sign (operator, bracket, function) or stop (end of a clause).
 
-    Letters keep their case, since A and a are two things; everything else is in lower case.
+    Letters keep their case, since A and a are two variables; all else is in lower case.
     """
 
     kind: Kind
@@ -36,7 +35,7 @@ _GREEK = {
     chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower().replace("lamda", "lambda") + " "
     for code in [*range(0x3B1, 0x3CA), *range(0x391, 0x3AA)]
     if code != 0x3A2
-}  # a capital is another letter, but names of capitals that LaTeX lacks must not stop anything
+}  # a capital is another letter; capitals that LaTeX lacks are left as they are
 _GREEK |= {
     signature: name[0] + name[1:].capitalize() for signature, name in _GREEK.items() if signature.isupper()
 }
@@ -44,10 +43,10 @@ _TABLE = str.maketrans({**_SIGNS, **_GREEK})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 
-# In this order. A pattern reads plain text and LaTeX alike, so that "<=" and "\leq" come out as one.
+# In this order. Each pattern matches plain text and LaTeX alike, so that "<=" and "\leq" give the same.
 _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\s+", " "),
-    (r"(?<![\w)}*])\*\*(\S[^*]*?)\*\*(?![\w*])", r"\1"),  # bold of Markdown; what is left is a power
+    (r"(?<![\w)}*])\*\*(\S[^*]*?)\*\*(?![\w*])", r"\1"),  # bold of Markdown; any other ** is a power
     (r"\*\*", "^"),
     (r"\\(?:displaystyle|textstyle|limits|nolimits|left|right|[bB]igg?[lrm]?)(?![A-Za-z])", ""),
     (r"\\(?:mathop|boldsymbol|bm|mathbf|mathrm|operatorname\*?)(?![A-Za-z])", ""),
@@ -79,8 +78,8 @@ _SPELLING: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLING]
 
-# Formulas between dollars. A price is no formula: the closing dollar stands behind no space, and no digit
-# follows it.
+# Formulas between dollars. A price is no formula: the closing dollar has no space before it and no digit
+# after it.
 _FORMULA = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$(?! )((?:[^$\\]|\\.)+?)(?<! )\$(?!\d)"
 )
@@ -107,8 +106,9 @@ _SPOKEN = frozenset(
 
 
 def tokens(problem: str) -> list[Token]:
-    r"""The tokens of a problem, in order: the same for `$\dfrac{1}{2}x \leq 3$`, `\(\frac12 x\le 3\)` and
-    `1/2 x <= 3`.
+    r"""The tokens of a problem, in order.
+
+    They are the same for `$\dfrac{1}{2}x \leq 3$`, `\(\frac12 x\le 3\)` and `1/2 x <= 3`.
     """
     text = _spelled(problem)
     found: list[Token] = []
@@ -127,7 +127,7 @@ def tokens(problem: str) -> list[Token]:
 
 
 def normal_form(found: list[Token]) -> str:
-    """One text for problems that differ in typesetting, punctuation, case or white space alone."""
+    """A text that is equal for problems that differ only in typesetting, punctuation, case or white space."""
     return " ".join(token.text.lower() for token in found if token.kind != "stop")
 
 
@@ -165,7 +165,7 @@ _GREEK_NAMES = frozenset(name.lower() for name in _GREEK.values()) - {"\\pi "}
 
 
 def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
-    """What a run of Latin letters is: a word, a function, or letters that stand side by side."""
+    """The tokens of a run of Latin letters: a word, a function, or single variables."""
     low = word.lower()
     if low in (FUNCTIONS if formula else _SPOKEN) and (formula or after == "(" or low not in ("gcd", "lcm")):
         return [Token("signature", low)]
@@ -180,8 +180,9 @@ def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
 
 
 def _without_braces(found: list[Token]) -> list[Token]:
-    """Braces become round brackets; those around a single token, and round ones there behind a function or a
-    power, go.
+    """Turns braces into round brackets, and drops those around a single token.
+
+    Round brackets around a single token are dropped only behind a function or a power.
     """
     out: list[Token] = []
     for token in found:
@@ -206,8 +207,9 @@ _CLOSING = {"(": 1, ")": -1}
 
 
 def _without_fractions(found: list[Token]) -> list[Token]:
-    r"""`\frac` A B becomes A / B. A loses its brackets where only a product stands inside: `\frac{\sin x}{x}`
-    is sin x / x.
+    r"""`\frac` A B becomes A / B. A loses its brackets where it is a product.
+
+    `\frac{\sin x}{x}` is sin x / x.
     """
     if not any(token.text == "frac" for token in found):
         return found
@@ -234,7 +236,7 @@ _OPEN = Token("signature", "(")
 
 
 def _end(found: list[Token], start: int) -> int:
-    """Where the operand that begins at `start` ends: the position behind it."""
+    """The position behind the operand that begins at `start`."""
     depth = 0
     for at in range(start, len(found)):
         depth += _CLOSING.get(found[at].text, 0)
