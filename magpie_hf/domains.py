@@ -68,37 +68,63 @@ DOMAINS: dict[str, Domain] = {
     domain.key: domain
     for domain in (
         _domain(
-            "algebra", "代数", 10_000, 1.30, 0.05,
+            "algebra",
+            "代数",
+            10_000,
+            1.30,
+            0.05,
             "abstract algebra: groups, rings, Galois theory, field extensions or matrix theory",
             "an algebraist who writes qualifying exams",
         ),
         _domain(
-            "calculus", "微積分", 10_000, 1.20, 0.0,
+            "calculus",
+            "微積分",
+            10_000,
+            1.20,
+            0.0,
             "real and complex analysis: integrals, series, measure theory or functional analysis",
             "an analyst who collects hard integrals and limits",
         ),
         _domain(
-            "geometry", "幾何", 6_000, 1.35, 0.05,
+            "geometry",
+            "幾何",
+            6_000,
+            1.35,
+            0.05,
             "geometry: triangles and circles, projective, differential or algebraic geometry",
             "a geometer who sets olympiad problems",
         ),
         _domain(
-            "statistics", "統計", 6_000, 1.10, 0.0,
-            "probability and statistics: random variables, measure-theoretic probability, inference or martingales",
+            "statistics",
+            "統計",
+            6_000,
+            1.10,
+            0.0,
+            "probability and statistics: random variables, measure-theoretic probability, inference or"
+            " martingales",
             "a statistician who teaches a graduate course in probability",
         ),
         _domain(
-            "number_theory", "数論", 4_000, 1.25, 0.0,
-            "number theory: primes, congruences, Diophantine equations, analytic and algebraic number theory or L-functions",
+            "number_theory",
+            "数論",
+            4_000,
+            1.25,
+            0.0,
+            "number theory: primes, congruences, Diophantine equations, analytic and algebraic number theory"
+            " or L-functions",
             "a number theorist who coaches an olympiad team",
         ),
         _domain(
-            "discrete", "離散数学", 8_000, 1.30, 0.05,
+            "discrete",
+            "離散数学",
+            8_000,
+            1.30,
+            0.05,
             "discrete mathematics: graphs, counting, extremal and algebraic combinatorics or complexity",
             "a combinatorialist who loves extremal problems",
         ),
     )
-}  # fmt: skip
+}
 
 
 def select(keys: Iterable[str]) -> tuple[Domain, ...]:

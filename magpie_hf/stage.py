@@ -55,8 +55,7 @@ class Stage(ABC):
         return ""
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
-        """The results in finished rows of a stage with the same reuse key, as (request key, journal value).
-        """
+        """Results in finished rows of a stage with the same reuse key, as (request key, journal value)."""
         return iter(())
 
     @abstractmethod

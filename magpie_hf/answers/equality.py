@@ -25,9 +25,10 @@ from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is
 # The commands that math-verify reads correctly. It silently drops or misreads others: x' is x to it,
 # \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
-    r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh
-    binom sum int prod lim to lfloor rfloor lceil rceil max min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu
-    rho sigma tau zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
+    r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec
+    csc arcsin arccos arctan sinh cosh tanh binom sum int prod lim to lfloor rfloor lceil rceil max
+    min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu rho sigma tau
+    zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
 )
 _FOREIGN = re.compile(
     r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))"  # x', 2^3^2, 1/2x
@@ -156,8 +157,7 @@ def _names(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _by_place(first: Shape, second: Shape, names: list[tuple[str, ...]]) -> str:
-    """x = 1, y = 2 against 1, 2 or (1, 2): equal if each place is, else unknown, since the order may differ.
-    """
+    """x = 1, y = 2 against 1, 2 or (1, 2): equal if each place is; else unknown, as the order may vary."""
     if (
         (names[0] and names[1])
         or r"\{\}" in (first.brackets, second.brackets)

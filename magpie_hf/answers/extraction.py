@@ -154,8 +154,7 @@ def _boxed(text: str, boxes: list[_Box]) -> str | None:
 
 
 def _stated(text: str) -> str | None:
-    """What follows the last "the answer is": all values or formulas up to the end of its sentence, or None.
-    """
+    """All values or formulas between the last "the answer is" and the end of its sentence, or None."""
     found = None
     for found in _STATED.finditer(text):
         while (inner := _STATED.search(found["rest"])) is not None:

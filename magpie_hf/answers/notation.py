@@ -9,13 +9,46 @@ import re
 from dataclasses import dataclass
 
 _UNICODE = {
-    "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": "/", "⁄": "/", "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ",
-    "≠": r"\ne ", "≡": r"\equiv ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "°": r"^\circ ", "∅": r"\emptyset ",
-    "±": r"\pm ", "√": r"\sqrt ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}",
-    "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ", "φ": r"\phi ", "μ": r"\mu ", "σ": r"\sigma ", "ω": r"\omega ",
-    "\u3001": ",", "′": "'",
-    **{signature: rf"\frac{{{over}}}{{{under}}}" for signature, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")},
-}  # fmt: skip
+    "−": "-",
+    "–": "-",
+    "×": r"\times ",
+    "·": r"\cdot ",
+    "÷": "/",
+    "⁄": "/",
+    "π": r"\pi ",
+    "∞": r"\infty ",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "≠": r"\ne ",
+    "≡": r"\equiv ",
+    "≈": r"\approx ",
+    "∪": r"\cup ",
+    "∩": r"\cap ",
+    "∈": r"\in ",
+    "°": r"^\circ ",
+    "∅": r"\emptyset ",
+    "±": r"\pm ",
+    "√": r"\sqrt ",
+    "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}",
+    "ℚ": r"\mathbb{Q}",
+    "ℕ": r"\mathbb{N}",
+    "ℂ": r"\mathbb{C}",
+    "θ": r"\theta ",
+    "α": r"\alpha ",
+    "β": r"\beta ",
+    "λ": r"\lambda ",
+    "φ": r"\phi ",
+    "μ": r"\mu ",
+    "σ": r"\sigma ",
+    "ω": r"\omega ",
+    "\u3001": ",",
+    "′": "'",
+    **{
+        fraction: rf"\frac{{{over}}}{{{under}}}"
+        for fraction, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")
+    },
+}
 _WIDE: dict[str, str] = {
     chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)
 }  # full-width letters and digits
@@ -46,14 +79,20 @@ _SAME = (
     (r"(?<!\\)\$", " "),
     (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
     (r"\\(frac|binom) ?(\d) ?(\d)", r"\\\1{\2}{\3}"),
-    (r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])", lambda m: "\\" + m[1].replace("infinity", "infty")),
+    (
+        r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])",
+        lambda m: "\\" + m[1].replace("infinity", "infty"),
+    ),
     (r"\\sqrt ?(\d+(?:\.\d+)?)", r"\\sqrt{\1}"),
     (r"\\sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
-    (r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}", lambda m: _repeating(*m.groups())),
+    (
+        r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}",
+        lambda m: _repeating(*m.groups()),
+    ),
     (r"(?<![\d.])(\d{1,20})\.()\((\d{1,20})\)", lambda m: _repeating(*m.groups())),
     (r"\^-(\d+)(?![\d.^])", r"^{-\1}"),
     (r"(\d)[eE]([+-]?\d+)(?![\d.])", r"\1\\times 10^{\2}"),
-)  # fmt: skip
+)
 _RULES = [(re.compile(pattern), new) for pattern, new in _SAME]
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
@@ -67,9 +106,7 @@ def normalise(text: str) -> str:
     A comma of a list has a space after it. One that may be a thousands separator has none and stays (see
     `readings`).
     """
-    for _ in range(
-        _ROUNDS
-    ):  # one rule can make work for another, so repeat until nothing changes
+    for _ in range(_ROUNDS):  # one rule can make work for another, so repeat until nothing changes
         before, text = text, _once(text)
         if text == before:
             break

@@ -118,14 +118,16 @@ def is_wordy(text: str) -> bool:
 # be a product.
 _UNIT_LETTERS = frozenset("m g s h L l N J W V K".split())
 _UNITS = frozenset(
-    """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter metre centimeter centimetre
-    millimeter millimetre kilometer kilometre sec second minute min hr hour day week month year ms ml liter litre gallon dollar cent euro
-    yen usd radian rad degree unit newton joule watt volt ohm hz mol mole mph kph byte bit acre
-    way person people man men woman women student child children boy girl player friend worker apple orange coin ball book candy marble card
-    ticket page question problem point line edge vertex vertices face side diagonal triangle rectangle circle region element subgroup group
-    root solution term digit number integer permutation combination arrangement subset function value divisor factor class conjugacy-class
-    step trial game team room seat chair tile stamp bottle car tree fish dog cat bird egg cake cookie box boxes flower letter word path
-    sequence string graph orbit automorphism homomorphism generator prime""".split()
+    """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter
+    metre centimeter centimetre millimeter millimetre kilometer kilometre sec second minute min hr hour day
+    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree unit newton joule watt
+    volt ohm hz mol mole mph kph byte bit acre
+    way person people man men woman women student child children boy girl player friend worker apple orange
+    coin ball book candy marble card ticket page question problem point line edge vertex vertices face side
+    diagonal triangle rectangle circle region element subgroup group root solution term digit number integer
+    permutation combination arrangement subset function value divisor factor class conjugacy-class step trial
+    game team room seat chair tile stamp bottle car tree fish dog cat bird egg cake cookie box boxes flower
+    letter word path sequence string graph orbit automorphism homomorphism generator prime""".split()
 )
 _UNIT_SIGNS = frozenset("個 通り 円 人 回 本 枚 点 秒 分 時間 日 年".split())
 _ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")

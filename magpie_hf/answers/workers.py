@@ -44,9 +44,12 @@ class _Worker:
         # fixed hash seed: sympy orders some terms by hash, and a verdict must not depend on it.
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", _CODE, json.dumps(sys.path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, process_group=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,
             env={**os.environ, "PYTHONHASHSEED": "0"},
-        )  # fmt: skip
+        )
         self._rest = b""
         self.pid = self._process.pid
         try:

@@ -80,8 +80,7 @@ class Chat:
     # --- the pre-query prefix -------------------------------------------------------------------------------
 
     def open_text(self, system: str | None) -> str:
-        """The pre-query prefix as text: all that comes before the user's text, with the system text if given.
-        """
+        """The pre-query prefix as text: all before the user's text, with the system text if given."""
         if system is not None and not system.strip():
             raise BadInput(
                 "the system text is empty; leave it out (None) or describe the user who is about to ask"
@@ -349,8 +348,7 @@ class Chat:
         return rendered.partition(_PROBES[0])[2]
 
     def _added(self, text: str) -> int | None:
-        """The id of the added token that the text begins with; None without one, or where it is white space.
-        """
+        """The id of the added token at the start of the text; None without one, or for white space."""
         ids = self._encode(text)
         token = self.tokenizer.added_tokens_decoder.get(ids[0]) if ids else None
         return ids[0] if token is not None and token.content.strip() else None

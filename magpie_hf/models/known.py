@@ -73,26 +73,68 @@ _QWEN = "https://huggingface.co/Qwen/Qwen2.5-Math-72B-Instruct/blob/main/LICENSE
 KNOWN_MODELS: dict[int, KnownModel] = {
     model.number: model
     for model in (
-        KnownModel(1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "mit", _MIT, "attribution"),
         KnownModel(
-            2, "deepseek-ai/DeepSeek-R1-Distill-Llama-70B", 70.6, 2, True, "MIT on top of the Llama 3.3 licence",
-            "llama3.3", "https://www.llama.com/llama3_3/license/",
-            'say "Built with Llama"; the name of a distributed model that was trained on the outputs begins with "Llama"',
+            1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "mit", _MIT, "attribution"
         ),
         KnownModel(
-            3, "nvidia/DeepSeek-R1-0528-FP4", 671, 0.6, True, "MIT", "mit", _MIT, "attribution; read the quantiser's own terms",
+            2,
+            "deepseek-ai/DeepSeek-R1-Distill-Llama-70B",
+            70.6,
+            2,
+            True,
+            "MIT on top of the Llama 3.3 licence",
+            "llama3.3",
+            "https://www.llama.com/llama3_3/license/",
+            'say "Built with Llama"; the name of a distributed model that was trained on the outputs begins'
+            ' with "Llama"',
         ),
         KnownModel(
-            4, "google/gemma-3-27b-it", 27.4, 2, False, "Gemma terms", "gemma", "https://ai.google.dev/gemma/terms",
+            3,
+            "nvidia/DeepSeek-R1-0528-FP4",
+            671,
+            0.6,
+            True,
+            "MIT",
+            "mit",
+            _MIT,
+            "attribution; read the quantiser's own terms",
+        ),
+        KnownModel(
+            4,
+            "google/gemma-3-27b-it",
+            27.4,
+            2,
+            False,
+            "Gemma terms",
+            "gemma",
+            "https://ai.google.dev/gemma/terms",
             "terms and prohibited-use policy travel with a model that was trained on the outputs",
         ),
         KnownModel(
-            5, "Qwen/Qwen2.5-Math-72B-Instruct", 72.7, 2, False, "Qwen licence", "qwen", _QWEN,
-            'a distributed model that was trained on the outputs shows "Built with Qwen" or "Improved using Qwen"',
+            5,
+            "Qwen/Qwen2.5-Math-72B-Instruct",
+            72.7,
+            2,
+            False,
+            "Qwen licence",
+            "qwen",
+            _QWEN,
+            'a distributed model that was trained on the outputs shows "Built with Qwen" or'
+            ' "Improved using Qwen"',
         ),
-        KnownModel(6, "Qwen/Qwen2.5-Coder-32B-Instruct", 32.8, 2, False, "Apache-2.0", "apache-2.0", _APACHE, "attribution"),
+        KnownModel(
+            6,
+            "Qwen/Qwen2.5-Coder-32B-Instruct",
+            32.8,
+            2,
+            False,
+            "Apache-2.0",
+            "apache-2.0",
+            _APACHE,
+            "attribution",
+        ),
     )
-}  # fmt: skip
+}
 
 ARMORM = "RLHFlow/ArmoRM-Llama3-8B-v0.1"
 # Its licence asks for attribution only, so any model may be trained on pairs that it orders. The series'
@@ -107,22 +149,60 @@ KNOWN_SCORERS: dict[str, KnownScorer] = {
     scorer.repository: scorer
     for scorer in (
         KnownScorer(
-            ARMORM, "LlamaForRewardModelWithGating", 7.5, 8192, "llama3", "llama3", "https://www.llama.com/llama3/license/",
-            "its clause 1.b.v forbids using outputs, so also scores and pairs, to improve any language model other than Llama 3",
+            ARMORM,
+            "LlamaForRewardModelWithGating",
+            7.5,
+            8192,
+            "llama3",
+            "llama3",
+            "https://www.llama.com/llama3/license/",
+            "its clause 1.b.v forbids using outputs, so also scores and pairs, to improve any language model"
+            " other than Llama 3",
             forbids=True,
         ),
         KnownScorer(
-            DEFAULT_REWARD_MODEL, "Qwen3ForSequenceClassification", 8.2, 40_960, "Apache-2.0", "apache-2.0", _APACHE, "attribution",
+            DEFAULT_REWARD_MODEL,
+            "Qwen3ForSequenceClassification",
+            8.2,
+            40_960,
+            "Apache-2.0",
+            "apache-2.0",
+            _APACHE,
+            "attribution",
         ),
         KnownScorer(
-            "Skywork/Skywork-Reward-V2-Llama-3.1-8B", "LlamaForSequenceClassification", 7.5, 131_072, "llama3.1",
-            "llama3.1", "https://www.llama.com/llama3_1/license/",
-            'say "Built with Llama"; the name of a distributed model that was improved with the outputs begins with "Llama"',
+            "Skywork/Skywork-Reward-V2-Llama-3.1-8B",
+            "LlamaForSequenceClassification",
+            7.5,
+            131_072,
+            "llama3.1",
+            "llama3.1",
+            "https://www.llama.com/llama3_1/license/",
+            'say "Built with Llama"; the name of a distributed model that was improved with the outputs begins'
+            ' with "Llama"',
         ),
-        KnownScorer("Qwen/Qwen2.5-Math-RM-72B", "Qwen2ForRewardModel", 72.7, 4096, "Qwen licence", "qwen", _QWEN, _QWEN_DUTY),
-        KnownScorer("Qwen/Qwen2.5-Math-PRM-7B", "Qwen2ForProcessRewardModel", 7.6, 4096, "Qwen licence", "qwen", _QWEN, _QWEN_DUTY),
+        KnownScorer(
+            "Qwen/Qwen2.5-Math-RM-72B",
+            "Qwen2ForRewardModel",
+            72.7,
+            4096,
+            "Qwen licence",
+            "qwen",
+            _QWEN,
+            _QWEN_DUTY,
+        ),
+        KnownScorer(
+            "Qwen/Qwen2.5-Math-PRM-7B",
+            "Qwen2ForProcessRewardModel",
+            7.6,
+            4096,
+            "Qwen licence",
+            "qwen",
+            _QWEN,
+            _QWEN_DUTY,
+        ),
     )
-}  # fmt: skip
+}
 
 
 def known(name: str) -> KnownModel | KnownScorer | None:

@@ -93,7 +93,8 @@ DUTIES: Mapping[str, str] = {
         _RAIL,
     ),
     **dict.fromkeys(
-        "deepfloyd-if-license fair-noncommercial-research-license apple-amlr h-research intel-research".split(),
+        "deepfloyd-if-license fair-noncommercial-research-license apple-amlr h-research"
+        " intel-research".split(),
         _RESEARCH,
     ),
     "llama2": _only("Llama 2"),

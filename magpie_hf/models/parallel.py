@@ -24,9 +24,7 @@ CONTEXT = 6144
 SEQUENCES = 32
 # GB per GPU for activations, CUDA graphs and what is not split evenly; an assumption, not a measurement
 OVERHEAD = 3.0
-UTILIZATION = (
-    0.9  # share of a GPU's memory for vLLM; the CUDA context and libraries take the rest
-)
+UTILIZATION = 0.9  # share of a GPU's memory for vLLM; the CUDA context and libraries take the rest
 NODE = 8  # GPUs of one machine
 NO_FLOAT16 = (4,)  # numbered models that are numerically unstable in float16, so vLLM does not run them in it
 

@@ -67,8 +67,7 @@ class Scorer(Protocol):
 
     @property
     def least_score_gap(self) -> float:
-        """The least meaningful difference of two scores, on this scorer's scale: the default for score pairs.
-        """
+        """The least meaningful score gap, on this scorer's scale: the default for score pairs."""
 
     def check(self) -> None:
         """Raises BadInput where the scorer's model cannot be used as a scorer."""

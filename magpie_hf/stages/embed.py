@@ -58,8 +58,7 @@ class Embed(Stage):
         }
 
     def check(self) -> None:
-        """Raises BadInput where the model gives no embeddings or cannot run here, or where faiss is missing.
-        """
+        """Raises BadInput where the model gives no embeddings or cannot run here, or without faiss."""
         if find_spec("faiss") is None:
             raise BadInput(
                 "faiss, which compares embeddings, is not installed; pip install 'magpie-hf[embeddings]', or"

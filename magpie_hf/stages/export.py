@@ -88,10 +88,29 @@ class ExportText(_Divided):
     version: ClassVar[int] = 4
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "seed", "problem", "language", "raw_num_tokens", "tags", "min_neighbor_distance", "solutions", "candidates", "scores",
-        "cluster_sizes", "in_majority", "answer_kind", "majority_answer", "majority_share", "mean_num_tokens", "solution_agrees",
-        "chosen_index", "rejected_index", "pair_kind", "accepted_as", "normal_hash",
-    )  # fmt: skip
+        "id",
+        "seed",
+        "problem",
+        "language",
+        "raw_num_tokens",
+        "tags",
+        "min_neighbor_distance",
+        "solutions",
+        "candidates",
+        "scores",
+        "cluster_sizes",
+        "in_majority",
+        "answer_kind",
+        "majority_answer",
+        "majority_share",
+        "mean_num_tokens",
+        "solution_agrees",
+        "chosen_index",
+        "rejected_index",
+        "pair_kind",
+        "accepted_as",
+        "normal_hash",
+    )
 
     text: Text
     generation: tuple[tuple[str, Any], ...]
@@ -167,9 +186,17 @@ class ExportRL(_Divided):
     version: ClassVar[int] = 3
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
-        "index", "id", "problem", "cluster_sizes", "majority_answer", "majority_share", "mean_num_tokens", "is_readable", "accepted_as",
+        "index",
+        "id",
+        "problem",
+        "cluster_sizes",
+        "majority_answer",
+        "majority_share",
+        "mean_num_tokens",
+        "is_readable",
+        "accepted_as",
         "normal_hash",
-    )  # fmt: skip
+    )
     suffix: ClassVar[str] = "_rl"
 
     min_majority_share: float
@@ -218,10 +245,28 @@ class ExportCandidates(_Divided):
     version: ClassVar[int] = 1
     features: ClassVar[Features] = CANDIDATES
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "problem", "language", "tags", "solutions", "candidates", "scores", "answers", "answer_clusters", "cluster_sizes", "in_majority",
-        "answer_kind", "majority_answer", "majority_share", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
-        "accepted_as", "normal_hash",
-    )  # fmt: skip
+        "id",
+        "problem",
+        "language",
+        "tags",
+        "solutions",
+        "candidates",
+        "scores",
+        "answers",
+        "answer_clusters",
+        "cluster_sizes",
+        "in_majority",
+        "answer_kind",
+        "majority_answer",
+        "majority_share",
+        "unknown_pairs",
+        "chosen_index",
+        "rejected_index",
+        "pair_kind",
+        "pair_reason",
+        "accepted_as",
+        "normal_hash",
+    )
     suffix: ClassVar[str] = f"_{CANDIDATES_CONFIG}"
 
     moved: bool = False
@@ -254,8 +299,17 @@ class ExportDropped(Export):
     version: ClassVar[int] = 1
     features: ClassVar[Features] = DROPPED
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "domain", "raw_instruction", "raw_finish_reason", "problem", "language", "tags", "contaminated_by", "near_duplicate", "dropped",
-    )  # fmt: skip
+        "id",
+        "domain",
+        "raw_instruction",
+        "raw_finish_reason",
+        "problem",
+        "language",
+        "tags",
+        "contaminated_by",
+        "near_duplicate",
+        "dropped",
+    )
 
     domain: str
     moved: bool = False

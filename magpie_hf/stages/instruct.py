@@ -107,8 +107,7 @@ class Instruct(Stage):
         }
 
     def _first(self, chat: Chat) -> Sampling:
-        """The sampling of the first token: like all others, but at its own temperature and from the openers.
-        """
+        """The sampling of the first token: at its own temperature, and from the openers only."""
         assert self.first_token is not None
         allowed = tuple(openers(chat).values())
         return replace(self.sampling, temperature=self.first_token, max_tokens=1, allowed_token_ids=allowed)
@@ -116,8 +115,7 @@ class Instruct(Stage):
     def _in_two_steps(
         self, chat: Chat, prompt: Sequence[int], first: Sampling, sampling: Sampling, seeds: Sequence[int]
     ) -> list[Completion]:
-        """Samples first tokens, then their continuations; a sample whose first token is no opener ends there.
-        """
+        """Samples first tokens, then their continuations; without an opener, a sample ends there."""
         if sampling.max_tokens < 2:
             raise BadInput(
                 f"max_tokens is {sampling.max_tokens}, and the first token is sampled apart; give at least 2,"

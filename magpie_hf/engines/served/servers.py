@@ -27,9 +27,7 @@ from magpie_hf.models.model import Model
 API_KEY = "VLLM_API_KEY"
 CONNECT_SECONDS = 10.0  # for a connection, and for questions about the server itself
 OTHER_FILES = 256  # for shards, journals and all else that a build opens
-KEEP_ALIVE_SECONDS = (
-    4.0  # vLLM closes an idle connection after 5 s, and a request sent just then is lost
-)
+KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5 s, and a request sent just then is lost
 SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault, doubled with each further one in a row

@@ -215,9 +215,7 @@ class VLLM(Engine):
             # kills the CPU engine ("CPU Generator does not use offset"), so prompts are prefilled whole.
             arguments |= {"enforce_eager": True, "enable_chunked_prefill": False}
             arguments["max_num_batched_tokens"] = max(length or 0, 4096)
-            if (
-                self.rates
-            ):  # candidates share only whole blocks; vLLM's 128 here is a problem's length
+            if self.rates:  # candidates share only whole blocks; vLLM's 128 here is a problem's length
                 arguments["block_size"] = 32
         return arguments
 

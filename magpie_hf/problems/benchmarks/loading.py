@@ -69,9 +69,8 @@ def _pinned_folder(benchmark: Benchmark) -> Benchmark:
     )
     digest = hashlib.sha256()
     for file in files:
-        digest.update(
-            f"{file.relative_to(place).as_posix() if file != place else file.suffix}\0{file.stat().st_size}\0".encode()
-        )
+        name = file.relative_to(place).as_posix() if file != place else file.suffix
+        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

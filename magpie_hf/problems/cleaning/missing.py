@@ -101,9 +101,8 @@ _EARLIER = re.compile(
 )
 _ABOVE = re.compile(
     r"\b(?:the|this) above"
-    r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code|information"
-    r"|definition"
-    r"|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation|expression|question|statement|information|integral"
+    r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code"
+    r"|information|definition|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation|expression|question|statement|information|integral"
     r"|system) above\b|上記の|上の(?:式|問)",
     re.IGNORECASE,
 )

@@ -16,7 +16,8 @@ _TOKEN = re.compile(
 )
 _CLOSERS = {"\\(": "\\)", "\\[": "\\]", "$": "$", "$$": "$$"}
 _TRANSPARENT = frozenset(
-    "enumerate itemize description theorem problem exercise question document center proof lemma quote".split()
+    "enumerate itemize description theorem problem exercise question document center proof lemma"
+    " quote".split()
 )
 _LEFT = re.compile(r"\\left(?![A-Za-z])")
 _RIGHT = re.compile(r"\\right(?![A-Za-z])")

@@ -190,10 +190,10 @@ def _has_separate_items(body: str) -> bool:
     )
 
 
-_CONNECTIVES = """and or nor where with that let of the an such for to in on by is are be if then as at from which when whose has
-    have than into over under but between given find prove show determine compute evaluate calculate suppose consider
-    define denote assume every each its their satisfying denotes denote using let's because since while
-    whether respectively,""".split()
+_CONNECTIVES = """and or nor where with that let of the an such for to in on by is are be if then
+    as at from which when whose has have than into over under but between given find prove show
+    determine compute evaluate calculate suppose consider define denote assume every each its their
+    satisfying denotes denote using let's because since while whether respectively,""".split()
 _OPEN_END = re.compile(
     rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$|\b(?:is|be|has|as|into|contains|there)"
     r" a$|\b(?:of|for|that) all$",
@@ -278,8 +278,8 @@ def reason_of(text: str) -> str | None:
 def trim(raw: str) -> tuple[str, str | None]:
     """The problem without its label and a solution behind it, and what was cut off.
 
-    The latter is "label", "contains_solution", "label+contains_solution", or None. A solution is cut off only where a mark
-    shows where it starts and a whole problem stands before it.
+    The latter is "label", "contains_solution", "label+contains_solution", or None. A solution is cut off only
+    where a mark shows where it starts and a whole problem stands before it.
     """
     text = without_label(raw)
     trimmed = ["label"] if text != raw else []

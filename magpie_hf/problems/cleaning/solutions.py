@@ -33,7 +33,10 @@ _FIRST_ITEM = re.compile(r"\s*(?:\*\*)?(?:1[.)]|\(1\))(?:\*\*)?\s+(?=\S)")
 _SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s", re.MULTILINE)
 _ASKER = re.compile(r"[#*_\s]{0,8}(?:q|question)\b", re.IGNORECASE)
 
-_KIND = r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggested|complete|possible|official|expected|step-by-step|my) )?"
+_KIND = (
+    r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggested|complete|possible|official"
+    r"|expected|step-by-step|my) )?"
+)
 # Marks on a line of their own, or at its start, that only a solution has.
 _HEADINGS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
@@ -67,31 +70,42 @@ _START = r"(?:^|(?<=[.?!:。？！]\s)|(?<=[.?!:。？！]\*\*\s)|(?<=\n)|(?<=\$
 _PHRASES = re.compile(
     _START
     + r"""(?:
-      to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation|integral))\b(?![^.\n]{0,80}\b(?:must
+      to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation
+        |integral))\b(?![^.\n]{0,80}\b(?:must
         |you)\b)
-    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
-    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate|use|apply|look
+    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]
+        |\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
+    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute
+        |calculate|use|apply|look
       |consider\ the\ given|denote\ the\ answer|see)\b
     | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
-    | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check|solve)\b
+    | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check
+        |solve)\b
     | we\ (?:see|note|observe|claim|first|apply|get|obtain)\b
-    | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express|simplify|apply|show|prove
+    | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express
+        |simplify|apply|show|prove
       |compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
-    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding|factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
+    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding
+        |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
     | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
-    | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is
+    | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
+        |probability|result)\ (?:is
       |equals)\b
-    | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question|equation)\ )?is\b
-      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)|of\ the\ form|to\ be|given|required
+    | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question
+        |equation)\ )?is\b
+      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
+        |of\ the\ form|to\ be|given|required
         |unique|not))
     | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
-    | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation|approach)\b
-    | (?:using|applying|substituting|simplifying|given\ that|since)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|it\ follows\ that\ we)\ (?:have
+    | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation
+        |approach)\b
+    | (?:using|applying|substituting|simplifying|given\ that|since)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we
+        |it\ follows\ that\ we)\ (?:have
       |get|obtain|can|need|find|see)\b
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import Literal, NamedTuple
 
-Kind = Literal["word", "number", "letter", "signature", "stop"]
+Kind = Literal["word", "number", "letter", "sign", "stop"]
 
 
 class Token(NamedTuple):
@@ -23,22 +23,65 @@ class Token(NamedTuple):
 
 
 _SIGNS = {
-    "−": "-", "–": "-", "—": ", ", "×": r"\cdot ", "·": r"\cdot ", "÷": "/", "⁄": "/", "∞": r"\infty ", "≤": r"\le ", "⩽": r"\le ",
-    "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≡": r"\equiv ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
-    "∉": r"\notin ", "⊂": r"\subset ", "⊆": r"\subseteq ", "°": r"^\circ ", "∅": r"\emptyset ", "±": r"\pm ", "√": r"\sqrt ",
-    "∫": r"\int ", "∑": r"\sum ", "∏": r"\prod ", "→": r"\to ", "∂": r"\partial ", "∇": r"\nabla ", "∠": r"\angle ", "∀": r"\forall ",
-    "∃": r"\exists ", "⇒": r"\implies ", "⇔": r"\iff ", "⋅": r"\cdot ", "…": r"\ldots ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}",
-    "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}", "∣": "|", "′": "'", "’": "'", "“": '"', "”": '"', "\u3002": ".",
-    "\u3001": ",", "ϕ": r"\phi ", "ϵ": r"\epsilon ",
-}  # fmt: skip
+    "−": "-",
+    "–": "-",
+    "—": ", ",
+    "×": r"\cdot ",
+    "·": r"\cdot ",
+    "÷": "/",
+    "⁄": "/",
+    "∞": r"\infty ",
+    "≤": r"\le ",
+    "⩽": r"\le ",
+    "≥": r"\ge ",
+    "⩾": r"\ge ",
+    "≠": r"\ne ",
+    "≡": r"\equiv ",
+    "≈": r"\approx ",
+    "∪": r"\cup ",
+    "∩": r"\cap ",
+    "∈": r"\in ",
+    "∉": r"\notin ",
+    "⊂": r"\subset ",
+    "⊆": r"\subseteq ",
+    "°": r"^\circ ",
+    "∅": r"\emptyset ",
+    "±": r"\pm ",
+    "√": r"\sqrt ",
+    "∫": r"\int ",
+    "∑": r"\sum ",
+    "∏": r"\prod ",
+    "→": r"\to ",
+    "∂": r"\partial ",
+    "∇": r"\nabla ",
+    "∠": r"\angle ",
+    "∀": r"\forall ",
+    "∃": r"\exists ",
+    "⇒": r"\implies ",
+    "⇔": r"\iff ",
+    "⋅": r"\cdot ",
+    "…": r"\ldots ",
+    "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}",
+    "ℚ": r"\mathbb{Q}",
+    "ℕ": r"\mathbb{N}",
+    "ℂ": r"\mathbb{C}",
+    "∣": "|",
+    "′": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "\u3002": ".",
+    "\u3001": ",",
+    "ϕ": r"\phi ",
+    "ϵ": r"\epsilon ",
+}
 _GREEK = {
     chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower().replace("lamda", "lambda") + " "
     for code in [*range(0x3B1, 0x3CA), *range(0x391, 0x3AA)]
     if code != 0x3A2
 }  # a capital is another letter; capitals that LaTeX lacks are left as they are
-_GREEK |= {
-    signature: name[0] + name[1:].capitalize() for signature, name in _GREEK.items() if signature.isupper()
-}
+_GREEK |= {letter: name[0] + name[1:].capitalize() for letter, name in _GREEK.items() if letter.isupper()}
 _TABLE = str.maketrans({**_SIGNS, **_GREEK})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
@@ -52,7 +95,11 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\\(?:mathop|boldsymbol|bm|mathbf|mathrm|operatorname\*?)(?![A-Za-z])", ""),
     (r"(?<=\d)(?:\{,\}|\\,|,\\!|,)(?=\d{3}(?!\d))", ""),
     (r"(?<!\\)\\[!,;:> ]|~|\\q?quad(?![A-Za-z])", " "),
-    (r"\\(?:begin|end) ?\{(?:align|equation|gather|multline|aligned|itemize|enumerate|center|split)\*?\}|\\item(?![A-Za-z])", " "),
+    (
+        r"\\(?:begin|end) ?\{(?:align|equation|gather|multline|aligned|itemize|enumerate|center|split)\*?\}"
+        r"|\\item(?![A-Za-z])",
+        " ",
+    ),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
     (r"\\frac ?(\d) ?(\d)", r"\\frac{\1}{\2}"),
@@ -75,7 +122,7 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\\colon(?![A-Za-z])", ":"),
     (r"\\(?:pmod|bmod)(?![A-Za-z])", r" mod "),
     (r"(?<![\d.])\.(?=\d)", "0."),
-)  # fmt: skip
+)
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLING]
 
 # Formulas between dollars. A price is no formula: the closing dollar has no space before it and no digit
@@ -149,7 +196,7 @@ def _read(text: str, formula: bool) -> list[Token]:
                 word, formula, text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
             )
         elif kind == "command":
-            found.append(Token("letter" if f"\\{word.lower()} " in _GREEK_NAMES else "signature", word))
+            found.append(Token("letter" if f"\\{word.lower()} " in _GREEK_NAMES else "sign", word))
         elif kind == "number":
             found.append(Token("number", word))
         elif kind == "stop":
@@ -157,7 +204,7 @@ def _read(text: str, formula: bool) -> list[Token]:
         elif kind in ("wide", "other"):
             found.append(Token("word", word.lower()))
         else:
-            found.append(Token("signature", f"\\{word}" if kind == "escaped" else word))
+            found.append(Token("sign", f"\\{word}" if kind == "escaped" else word))
     return found
 
 
@@ -168,7 +215,7 @@ def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
     """The tokens of a run of Latin letters: a word, a function, or single variables."""
     low = word.lower()
     if low in (FUNCTIONS if formula else _SPOKEN) and (formula or after == "(" or low not in ("gcd", "lcm")):
-        return [Token("signature", low)]
+        return [Token("sign", low)]
     touches = before in _TOUCHING or after in _TOUCHING or before.isdigit()
     if formula:
         single = (len(word) < 4 and low not in _WORDS_IN_FORMULAS) or word.isupper()
@@ -186,7 +233,7 @@ def _without_braces(found: list[Token]) -> list[Token]:
     """
     out: list[Token] = []
     for token in found:
-        if token.kind == "signature" and token.text in ("}", ")") and len(out) > 1:
+        if token.kind == "sign" and token.text in ("}", ")") and len(out) > 1:
             opened = out[-2].text
             bound = len(out) > 2 and (out[-3].text in FUNCTIONS or out[-3].text in ("^", "_"))
             if out[-1].text not in _BRACKETS and (
@@ -196,8 +243,7 @@ def _without_braces(found: list[Token]) -> list[Token]:
                 continue
         out.append(token)
     return [
-        Token("signature", _ROUND.get(token.text, token.text)) if token.kind == "signature" else token
-        for token in out
+        Token("sign", _ROUND.get(token.text, token.text)) if token.kind == "sign" else token for token in out
     ]
 
 
@@ -216,7 +262,7 @@ def _without_fractions(found: list[Token]) -> list[Token]:
     out: list[Token] = []
     breaks, gone = set(), set()
     for at, token in enumerate(found):
-        if token.kind == "signature" and token.text == "frac":
+        if token.kind == "sign" and token.text == "frac":
             end = _end(found, at + 1)
             breaks.add(end)
             if found[at + 1 : at + 2] == [_OPEN] and all(
@@ -226,13 +272,13 @@ def _without_fractions(found: list[Token]) -> list[Token]:
                 gone |= {at + 1, end - 1}
             continue
         if at in breaks:
-            out.append(Token("signature", "/"))
+            out.append(Token("sign", "/"))
         if at not in gone:
             out.append(token)
     return out
 
 
-_OPEN = Token("signature", "(")
+_OPEN = Token("sign", "(")
 
 
 def _end(found: list[Token], start: int) -> int:

@@ -51,8 +51,7 @@ def signature_of(problem: str) -> Signature:
 
 
 def minhash(texts: set[str]) -> Hashes:
-    """MinHash values of a set of texts: `PERMUTATIONS` values of 32 bits; of the empty set, the largest ones.
-    """
+    """MinHash of a set of texts: `PERMUTATIONS` values of 32 bits; all are the largest for no texts."""
     made = MinHash(num_perm=PERMUTATIONS, seed=_SEED, permutations=_permutations(), scheme=SCHEME)
     if texts:
         made.update_batch([text.encode() for text in sorted(texts)])

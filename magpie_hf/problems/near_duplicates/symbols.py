@@ -120,7 +120,7 @@ def _constants(found: list[Token]) -> Iterator[Token]:
             after = found[at + 1].text if at + 1 < len(found) else ""
             before = found[at - 1].text if at else ""
             fixed = (token.text == "e" and after == "^") or before in ("mathbb", "mathcal", "mathfrak")
-            yield Token("signature", token.text) if fixed else token
+            yield Token("sign", token.text) if fixed else token
         elif token.kind == "word" and (number := as_number(token.text)) is not None:
             yield Token("number", number)
         else:

@@ -152,10 +152,19 @@ boys boy men man
 girls girl women woman
 """.split("\n")
 _PHRASES = {
-    "greatest common": "gcd", "highest common": "gcd", "least common": "lcm", "smallest common": "lcm", "lowest common": "lcm",
-    "at least": "atleast", "no less": "atleast", "no fewer": "atleast", "at most": "atmost", "no more": "atmost",
-    "square root": "sqrt", "cube root": "cuberoot",
-}  # fmt: skip
+    "greatest common": "gcd",
+    "highest common": "gcd",
+    "least common": "lcm",
+    "smallest common": "lcm",
+    "lowest common": "lcm",
+    "at least": "atleast",
+    "no less": "atleast",
+    "no fewer": "atleast",
+    "at most": "atmost",
+    "no more": "atmost",
+    "square root": "sqrt",
+    "cube root": "cuberoot",
+}
 _TAILS = {
     "gcd": ("divisor", "factor", "divisors", "factors"),
     "lcm": ("multiple", "multiples"),
@@ -168,8 +177,10 @@ _WIDE_DECIDING = re.compile(
 )
 _NUMBERS = {
     word: str(number)
-    for number, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), start=2)
-}  # fmt: skip
+    for number, word in enumerate(
+        "two three four five six seven eight nine ten eleven twelve".split(), start=2
+    )
+}
 _NUMBERS |= {"twenty": "20", "hundred": "100", "thousand": "1000"}
 
 
@@ -230,8 +241,7 @@ def deciding(found: list[Token], clauses: list[list[str]]) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """The word without the ending of a plural, a participle or a gerund: seat for seats, seated and seating.
-    """
+    """The word without the ending of a plural, participle or gerund: seat for seats, seated, seating."""
     for ending in ("ing", "ed"):
         if len(word) > len(ending) + 3 and word.endswith(ending):
             return word.removesuffix(ending)
