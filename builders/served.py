@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
 from magpie_hf.engines.served.endpoint import Endpoint, share_out
-from magpie_hf.scorers.judge import Scorer
+from magpie_hf.scorers.base import Scorer
 
 CONTEXT = 6144  # tokens that a problem, what is said of it, and the longest answer take
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from magpie_hf.errors import BadInput
@@ -34,7 +34,7 @@ class Domain:
     """
 
     key: str
-    japanese: str
+    japanese: str = field(default="", kw_only=True)
     count: int
     subject: str
     system: str

@@ -300,8 +300,8 @@ def _last_side(formula: str) -> str:
 
 def _clean(answer: str) -> str | None:
     answer = re.sub(r"^[\s*_`]+|[\s*_`.,;:]+$", "", answer).strip()
-    is_cut = re.search(r"[-+*/=^<>]$|^[=*/^]", answer) is not None
-    return answer if answer and len(answer) <= _LONGEST and not is_cut else None
+    is_part = re.search(r"[-+*/=^<>]$|^[=*/^]", answer) is not None
+    return answer if answer and len(answer) <= _LONGEST and not is_part else None
 
 
 # --- what a problem asks ------------------------------------------------------------------------------------

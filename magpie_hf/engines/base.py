@@ -19,7 +19,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 
-NO_ROOM = "context_full"  # finish reason of a prompt that fills the model's context
+CONTEXT_FULL = "context_full"  # finish reason of a prompt that fills the model's context
 KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died again
 NAN = "nan"  # reason of a rating that is no finite number
 
@@ -199,7 +199,7 @@ def within(completion: Completion, max_tokens: int, longest: int | None) -> Comp
         return replace(completion, text="", finish_reason="length", num_tokens=max_tokens)
     full = longest is not None and completion.prompt_tokens + completion.num_tokens >= longest
     cut_lower = completion.finish_reason == "length" and completion.num_tokens < max_tokens and not full
-    if cut_lower or (completion.finish_reason == NO_ROOM and not full):
+    if cut_lower or (completion.finish_reason == CONTEXT_FULL and not full):
         return None
     return completion
 

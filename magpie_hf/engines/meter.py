@@ -68,7 +68,7 @@ def ended(engine: str, began: float, prompt_tokens: int | None, tokens: int, req
 
 
 @contextmanager
-def opening(engine: str, restart: bool = False) -> Iterator[None]:
+def loading(engine: str, restart: bool = False) -> Iterator[None]:
     """Time the loading of an engine, and report it once loaded."""
     began = time.monotonic()
     yield

@@ -17,6 +17,7 @@ from typing import Any
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.tokenizer import tokenizer_of
 
 Message = dict[str, str]
 
@@ -79,7 +80,7 @@ class Chat:
 
     # --- the pre-query prefix -------------------------------------------------------------------------------
 
-    def open_text(self, system: str | None) -> str:
+    def prefix_text(self, system: str | None) -> str:
         """The pre-query prefix as text: all before the user's text, with the system text if given."""
         if system is not None and not system.strip():
             raise BadInput(
@@ -100,7 +101,7 @@ class Chat:
 
     def pre_query_prefix(self, system: str | None) -> list[int]:
         """Token ids of the pre-query prefix, with the template's own BOS and no other."""
-        ids = self._encode(self.open_text(system))
+        ids = self._encode(self.prefix_text(system))
         bos = self.tokenizer.bos_token_id
         if not ids:
             raise BadInput(
@@ -215,9 +216,9 @@ class Chat:
     @cached_property
     def default_system(self) -> str | None:
         """The system text that the template writes when none is given; None where it writes none."""
-        bare = self.open_text(None)
+        bare = self.prefix_text(None)
         try:
-            before, after = self.open_text(_SYSTEM_PROBE).split(_SYSTEM_PROBE)
+            before, after = self.prefix_text(_SYSTEM_PROBE).split(_SYSTEM_PROBE)
         except BadInput:  # a template without system texts has no default one
             return None
         if not (bare.startswith(before) and bare.endswith(after) and len(bare) > len(before) + len(after)):
@@ -369,7 +370,7 @@ def chat_of(model: Model) -> Chat:
 
     No remote code runs. Raises BadInput where the files are missing or broken.
     """
-    with _LOADING:  # transformers' lazy imports are not thread-safe
+    with _LOADING:
         return _load_chat(model)
 
 
@@ -378,21 +379,7 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load_chat(model: Model) -> Chat:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:  # transformers raises these for broken files
-        raise BadInput(
-            f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
-    return Chat(tokenizer, _generation_ends(model), model.name)
+    return Chat(tokenizer_of(model), _generation_ends(model), model.name)
 
 
 def _generation_ends(model: Model) -> list[int]:

@@ -178,8 +178,8 @@ KNOWN_SCORERS: dict[str, KnownScorer] = {
             "llama3.1",
             "llama3.1",
             "https://www.llama.com/llama3_1/license/",
-            'say "Built with Llama"; the name of a distributed model that was improved with the outputs begins'
-            ' with "Llama"',
+            'say "Built with Llama"; the name of a distributed model that was improved with the outputs'
+            ' begins with "Llama"',
         ),
         KnownScorer(
             "Qwen/Qwen2.5-Math-RM-72B",

@@ -121,7 +121,7 @@ def choose(
     return Parallelism(
         best,
         copies,
-        f"{_machine(gpus)}: {_told(need, best, copies, count, fitting[best], tensor is not None)}",
+        f"{_machine(gpus)}: {_why(need, best, copies, count, fitting[best], tensor is not None)}",
     )
 
 
@@ -164,7 +164,7 @@ def _too_large(
     )
 
 
-def _told(need: Need, tensor: int, data: int, count: int, sequences: int, given: bool) -> str:
+def _why(need: Need, tensor: int, data: int, count: int, sequences: int, given: bool) -> str:
     what = tr("tensor-parallel {tensor}", tensor=tensor) if tensor > 1 else tr("one GPU an engine")
     beside = tr(", {data} engines side by side", data=data) if data > 1 else ""
     weights = tr("{size} of weights", size=_gigabytes(need.weights))

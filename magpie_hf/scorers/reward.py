@@ -18,7 +18,7 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.chat import Chat, chat_of
 from magpie_hf.models.heads import OBJECTIVES, Head, check_tensors, head_of
 from magpie_hf.models.known import ARMORM
-from magpie_hf.scorers.judge import Score
+from magpie_hf.scorers.base import Score
 
 # The tokens between the user's and the assistant's text in Llama 3's format. ArmoRM's gate is read at the
 # first.

@@ -5,10 +5,8 @@ Not here: comparing vectors (problems/near_duplicates/index.py).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -17,7 +15,8 @@ from datasets import Features
 from magpie_hf.engines.base import Engine, Pooling
 from magpie_hf.errors import BadInput
 from magpie_hf.models.heads import architecture
-from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.model import json_of
+from magpie_hf.models.tokenizer import tokenizer_of
 from magpie_hf.schema import EMBEDDING
 from magpie_hf.stage import Batch, Stage, fingerprint
 
@@ -73,37 +72,11 @@ class Embed(Stage):
                 f" {architecture(model) or 'not named'}); give an encoder, or a model of"
                 " sentence-transformers"
             )
-        _tokenizer(model)
+        tokenizer_of(model)
         self.engine.check()
 
     def _prompts(self, problems: Sequence[str]) -> list[list[int]]:
         limit = self.engine.max_length
         bound = {} if limit is None else {"truncation": True, "max_length": limit}
-        ids: list[list[int]] = _tokenizer(self.engine.model)(list(problems), **bound)["input_ids"]
+        ids: list[list[int]] = tokenizer_of(self.engine.model)(list(problems), **bound)["input_ids"]
         return ids
-
-
-def _tokenizer(model: Model) -> Any:
-    with _LOADING:  # transformers' lazy imports do not bear two threads at once
-        return _load_tokenizer(model)
-
-
-_LOADING = threading.Lock()
-
-
-@lru_cache(maxsize=4)
-def _load_tokenizer(model: Model) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:  # what transformers raises over broken files
-        raise BadInput(
-            f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, record
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import check_first_token
 from magpie_hf.models.chat import Chat, chat_of
@@ -133,7 +133,9 @@ class Instruct(Stage):
         )
         # The engine's own finish reasons stay; any other first token that is no opener truncates the turn.
         samples = [
-            one if one.finish_reason in (NO_ROOM, KILLED_ENGINE) else replace(one, finish_reason="length")
+            one
+            if one.finish_reason in (CONTEXT_FULL, KILLED_ENGINE)
+            else replace(one, finish_reason="length")
             for one in first_tokens
         ]
         for row, rest in zip(opened, rests, strict=True):

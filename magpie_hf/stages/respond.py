@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.engines.base import NO_ROOM, Completion, Engine, record
+from magpie_hf.engines.base import CONTEXT_FULL, Completion, Engine, record
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, Chat, chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import RESPONSE
@@ -84,7 +84,7 @@ def _response(chat: Chat, completion: Completion) -> dict[str, object]:
     finish = completion.finish_reason
     # An unclosed thought counts as truncated, however the completion ended; else the finish reason is the
     # reason.
-    unclosed = finish != NO_ROOM and response.reason == "thinking_not_closed"
+    unclosed = finish != CONTEXT_FULL and response.reason == "thinking_not_closed"
     reason = response.reason if finish == "stop" or unclosed else finish
     return {
         "text": response.text,

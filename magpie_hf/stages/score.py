@@ -14,7 +14,7 @@ from datasets import Features
 from magpie_hf.engines.base import NAN
 from magpie_hf.engines.journal import current
 from magpie_hf.schema import SCORE
-from magpie_hf.scorers.judge import Score, Scorer
+from magpie_hf.scorers.base import Score, Scorer
 from magpie_hf.stage import Batch, Stage, fingerprint
 
 

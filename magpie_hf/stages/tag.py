@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, record
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Message, chat_of
 from magpie_hf.models.sampling import Sampling
@@ -170,7 +170,7 @@ class Tag(Stage):
         for tags in batch["tags"]:
             if tags["reason"] == KILLED_ENGINE:
                 yield tags["request"], record(Completion("", KILLED_ENGINE, 0, 0))
-            elif tags["reason"] != NO_ROOM:  # costs nothing to ask again
+            elif tags["reason"] != CONTEXT_FULL:  # costs nothing to ask again
                 text = "" if tags["reason"] else _object((scale, tags[scale]) for scale in self.scales)
                 yield tags["request"], record(Completion(text, "stop", 0, tags["num_tokens"]))
 
@@ -190,7 +190,7 @@ class Tag(Stage):
     def _tags(self, completion: Completion) -> dict[str, object]:
         tags: dict[str, object] = dict.fromkeys(self.scales)
         reason: str | None = completion.finish_reason
-        if reason not in (NO_ROOM, KILLED_ENGINE):
+        if reason not in (CONTEXT_FULL, KILLED_ENGINE):
             read = self._read(completion)
             reason = INVALID if read is None else None
             tags.update(read or {})

@@ -77,7 +77,7 @@ class VerifySolution(Stage):
     For the columns see `schema.CHECK`.
     """
 
-    name: ClassVar[str] = "check"
+    name: ClassVar[str] = "verify_solution"
     version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("solutions", "majority_answer")
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Literal
 
 from magpie_hf.engines import meter
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating
 from magpie_hf.engines.served.pool import Pool
 from magpie_hf.engines.served.servers import CONNECT_SECONDS, Fault, Server, address
 from magpie_hf.engines.served.waiting import Request
@@ -93,7 +93,7 @@ class Endpoint(Engine):
         )
         future: Future[Completion] = Future()
         if count >= limit:  # vLLM refuses a prompt that leaves no room for one token
-            future.set_result(Completion("", NO_ROOM, count, 0))
+            future.set_result(Completion("", CONTEXT_FULL, count, 0))
             return future
         room = min(sampling.max_tokens, limit - count)
         request = Request(
@@ -116,7 +116,7 @@ class Endpoint(Engine):
         limit = self._limit(pool, count, f"{count} tokens exceed")
         future: Future[Rating] = Future()
         if count > limit:
-            future.set_result(Rating((), NO_ROOM))
+            future.set_result(Rating((), CONTEXT_FULL))
             return future
         request = Request(
             RATINGS,
@@ -141,7 +141,7 @@ class Endpoint(Engine):
     def _live(self) -> Pool:
         with _OPENING:
             if self not in _LIVE:
-                with meter.opening(self.model.name):
+                with meter.loading(self.model.name):
                     _LIVE[self] = self._open()
             return _LIVE[self]
 
@@ -160,7 +160,7 @@ class Endpoint(Engine):
         if tokens > limit and limit != own:
             raise EngineError(
                 f"{what} the context of {limit} tokens that the servers of {self.model.name} were given,"
-                " which would cut rows; raise --max-model-len of the servers, or the context"
+                " which would truncate rows; raise --max-model-len of the servers, or the context"
             )
         return limit
 

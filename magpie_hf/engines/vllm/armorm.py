@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -55,7 +56,7 @@ class LlamaForRewardModelWithGating(nn.Module):  # type: ignore[misc]
     """
 
     is_pooling_model = True
-    packed_modules_mapping = {
+    packed_modules_mapping: ClassVar[dict[str, list[str]]] = {
         "qkv_proj": ["q_proj", "k_proj", "v_proj"],
         "gate_up_proj": ["gate_proj", "up_proj"],
     }

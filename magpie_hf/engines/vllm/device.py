@@ -116,7 +116,7 @@ def _need(model: Model, settled: bool) -> Need:
     weights = weights_gigabytes(model)
     if weights is None and not settled:
         raise BadInput(
-            f"the size of {model.name} cannot be told, as it has no index of its weights; give"
+            f"the size of {model.name} is unknown, as it has no index of its weights; give"
             " --tensor-parallel-size"
         )
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, Literal
 
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating, finite
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating, finite
 from magpie_hf.engines.vllm.device import check_device, place
-from magpie_hf.engines.vllm.forms import AsyncEngine, SteppedEngine
+from magpie_hf.engines.vllm.forms import AsyncEngine, InProcessEngine
 from magpie_hf.engines.vllm.plugin import check_plugin
 from magpie_hf.engines.vllm.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
@@ -84,7 +84,7 @@ class VLLM(Engine):
                 partial(_deliver, future, len(prompt))
             )
         else:  # vLLM refuses a prompt that leaves no room for one token
-            future.set_result(Completion("", NO_ROOM, len(prompt), 0))
+            future.set_result(Completion("", CONTEXT_FULL, len(prompt), 0))
         return future
 
     def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
@@ -101,7 +101,7 @@ class VLLM(Engine):
                 partial(_deliver_rating, future, pooling)
             )
         else:
-            future.set_result(Rating((), NO_ROOM))
+            future.set_result(Rating((), CONTEXT_FULL))
         return future
 
     def _check_room(self, live: Live, tokens: int, what: str) -> None:
@@ -109,7 +109,7 @@ class VLLM(Engine):
         if tokens > live.max_length and live.max_length != self.max_length:
             raise EngineError(
                 f"{what} the context of {live.max_length} tokens that the engine of {self.model.name} was"
-                " given, which would cut rows; raise its context, or leave it out"
+                " given, which would truncate rows; raise its context, or leave it out"
             )
 
     def check(self) -> None:
@@ -166,7 +166,7 @@ class VLLM(Engine):
             else self.form
         )
         try:
-            return (SteppedEngine if form == "llm_engine" else AsyncEngine)(
+            return (InProcessEngine if form == "llm_engine" else AsyncEngine)(
                 self.model.name, self.arguments(on_cpu)
             )
         except (

@@ -24,7 +24,7 @@ from magpie_hf.engines.vllm.plugin import PARENT
 from magpie_hf.errors import EngineError
 
 
-class SteppedEngine:
+class InProcessEngine:
     """An LLMEngine that one thread builds, steps and closes; submissions reach it through a queue."""
 
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ class Recovering:
         self._open = open_engine
         self._name = name
         self._pause = pause
-        with meter.opening(name):
+        with meter.loading(name):
             self._engine: Live | None = open_engine()
         self.max_length = self._engine.max_length
         self._changed = threading.Condition(threading.RLock())
@@ -154,7 +154,7 @@ class Recovering:
             )
             time.sleep(self._pause * 2 ** max(0, self._barren - 1))
             try:
-                with meter.opening(self._name, restart=True):
+                with meter.loading(self._name, restart=True):
                     self._engine = self._open()
             except EngineError as error:
                 LOG.warning("%s", error)

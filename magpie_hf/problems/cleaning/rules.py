@@ -216,7 +216,7 @@ _OPEN_IN_JAPANESE = re.compile(
 _CLOSED = re.compile(r"[.?!。？！．)\]）」』|`\"”'’}]$")
 
 
-def is_cut(text: str) -> bool:
+def is_truncated(text: str) -> bool:
     """Whether it is truncated.
 
     It stops in a formula, at a connective, at a colon or comma, or in a sentence that only sets the scene.
@@ -265,7 +265,7 @@ RULES = (
     Rule("contains_solution", contains_solution, "its own solution or answer, or the start of one"),
     Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
     Rule("fragment", is_fragment, "a start in the middle of a sentence"),
-    Rule("truncated", is_cut, "an end in the middle of a sentence or formula"),
+    Rule("truncated", is_truncated, "an end in the middle of a sentence or formula"),
     Rule("no_task", lambda text: not has_task(text), "nothing that asks or orders"),
 )
 
