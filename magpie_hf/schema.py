@@ -195,10 +195,8 @@ Side = Literal["train", "test"]
 Text = Literal["sft", "prefs"]
 SIDES: tuple[Side, ...] = ("train", "test")
 TEXT_SPLITS: tuple[Text, ...] = ("sft", "prefs")
-SPLITS = (
-    "train_sft",
-    "train_prefs",
-)  # the splits to train on; test_sft and test_prefs hold the held-out problems
+# The splits to train on; test_sft and test_prefs hold the held-out problems
+SPLITS = ("train_sft", "train_prefs")
 
 # The configuration `candidates`, over all domains: one row a problem, with every candidate, its score and its
 #   answer.

@@ -49,9 +49,8 @@ _UNICODE = {
         for fraction, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")
     },
 }
-_WIDE: dict[str, str] = {
-    chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)
-}  # full-width letters and digits
+# Full-width letters and digits
+_WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _SIGNS = str.maketrans({**_UNICODE, **_WIDE})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")

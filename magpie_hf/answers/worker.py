@@ -49,9 +49,8 @@ def main() -> None:
     sys.excepthook = lambda kind, *_: _failed(replies, kind)
     _reply(replies, ["ready", None, True])
     os.nice(10)  # an engine on the same cores comes first
-    os.dup2(
-        os.open(os.devnull, os.O_WRONLY), 2
-    )  # from here on an error is the pair's reason; GMP prints when it has no memory
+    # From here on an error is the pair's reason; GMP prints when it has no memory
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     while True:
         pair, seconds, megabytes = json.loads(inbox.get())
         busy.set()

@@ -281,9 +281,8 @@ def _front_matter(text: str) -> dict[str, Any]:
     if not lines or lines[0].strip() != "---" or "---" not in lines[1:]:
         return {}
     try:
-        front = yaml.load(
-            "\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader
-        )  # only text values count
+        # Only text values count
+        front = yaml.load("\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader)
     except yaml.YAMLError:
         return {}
     return front if isinstance(front, dict) else {}

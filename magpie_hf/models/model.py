@@ -230,11 +230,12 @@ def folder_digest(folder: Path) -> str:
     It sees a change of any tensor of at least 1 MiB, and reads 4 GB for 70 GB of weights.
     """
     digest = hashlib.sha256()
+    # The last pattern is for folders of sentence-transformers, such as 1_Pooling
     files = [
         *folder.glob("*"),
         *folder.glob("additional_chat_templates/*"),
         *folder.glob("[0-9]_*/*"),
-    ]  # 1_Pooling
+    ]
     for file in sorted(file for file in files if file.is_file() and _MODEL_FILES.fullmatch(file.name)):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())

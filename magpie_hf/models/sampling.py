@@ -50,9 +50,8 @@ class Sampling:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise BadInput(f"{name} is {value!r}; give a finite number")
-            object.__setattr__(
-                self, name, float(value) + 0.0
-            )  # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
+            # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
+            object.__setattr__(self, name, float(value) + 0.0)
         if not 0 <= self.temperature <= 2:
             raise BadInput(
                 f"temperature is {self.temperature:g}; give a number from 0 (greedy) to 2, which is vLLM's"

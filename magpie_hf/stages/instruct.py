@@ -118,8 +118,8 @@ class Instruct(Stage):
         """Samples first tokens, then their continuations; without an opener, a sample ends there."""
         if sampling.max_tokens < 2:
             raise BadInput(
-                f"max_tokens is {sampling.max_tokens}, and the first token is sampled apart; give at least 2,"
-                " or no first_token"
+                f"max_tokens is {sampling.max_tokens}, and first-token sampling needs one more; give at"
+                " least 2, or no first_token"
             )
         tokens = openers(chat)
         first_tokens = self.engine.complete(

@@ -67,10 +67,9 @@ class Respond(Stage):
         prompts = chat.closed_prompts(
             chat.solving_prompt(problem, self.instruction) for problem in batch["problem"]
         )
+        # Adjacent candidates share the prefix of their prompt
         completions = self.engine.complete(
-            [
-                prompt for prompt in prompts for _ in range(self.k)
-            ],  # adjacent candidates share the prefix of their prompt
+            [prompt for prompt in prompts for _ in range(self.k)],
             sampling,
             [seed_of(seed, self.column, candidate) for seed in batch["seed"] for candidate in range(self.k)],
         )

@@ -199,9 +199,8 @@ class Tag(Stage):
     def _read(self, completion: Completion) -> dict[str, str] | None:
         """The values of an answer; None for one that is not exactly as requested."""
         try:
-            pairs = json.loads(
-                completion.text, object_pairs_hook=tuple
-            )  # an object becomes a tuple, so that a repeated name is noticed
+            # An object becomes a tuple, so that a repeated name is noticed
+            pairs = json.loads(completion.text, object_pairs_hook=tuple)
         except (ValueError, RecursionError):
             return None
         if (

@@ -58,9 +58,7 @@ class Verify(Stage):
             "cluster_sizes": list(votes.sizes),
             "answer_kind": kind,
             "majority_answer": _majority(answers, votes),
-            "majority_share": (
-                votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None
-            ),  # one voter has no majority
+            "majority_share": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,
             "in_majority": list(votes.in_majority),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,

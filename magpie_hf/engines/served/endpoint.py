@@ -132,14 +132,14 @@ class Endpoint(Engine):
         self._open().close()
 
     def close(self) -> None:
-        with _OPENING:
+        with _LOCK:
             pool = _LIVE.pop(self, None)
         if pool is not None:
             pool.close()
             meter.closed(self.model.name)
 
     def _live(self) -> Pool:
-        with _OPENING:
+        with _LOCK:
             if self not in _LIVE:
                 with meter.loading(self.model.name):
                     _LIVE[self] = self._open()
@@ -206,7 +206,7 @@ async def _model_of(url: str, models: Sequence[Model]) -> Model:
 
 
 _LIVE: dict[Endpoint, Pool] = {}
-_OPENING = threading.Lock()
+_LOCK = threading.Lock()
 
 
 def _deliver(future: Future[Any], killed: Completion | Rating, raw: Future[Any]) -> None:

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SUSPECT, KILLER = 3, 5
-BROKEN, BROKEN_ALONE = (
-    5,
-    10,
-)  # answers of 500, with and without other answers in between, after which the request is at fault
+# Answers of 500, with and without other answers in between, after which the request is at fault
+BROKEN, BROKEN_ALONE = 5, 10
 
 
 @dataclass(eq=False)

@@ -142,9 +142,8 @@ def _check_cpu(tensor: int, data: int) -> None:
 
 
 def _platform() -> Any:
-    os.environ.setdefault(
-        "VLLM_LOGGING_LEVEL", "ERROR"
-    )  # its log would bury messages where no file takes it; a value set by the user wins
+    # Its log would bury messages where no file takes it; a value set by the user wins
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     try:
         from vllm.platforms import current_platform
     except ModuleNotFoundError as error:

@@ -137,13 +137,13 @@ class VLLM(Engine):
         return f"{self.model.name}: {self._parallelism()}"
 
     def close(self) -> None:
-        with _OPENING:
+        with _LOCK:
             live = _LIVE.pop(self, None)
         if live is not None:
             live.close()
 
     def _live(self) -> Recovering:
-        with _OPENING:
+        with _LOCK:
             if self not in _LIVE:
                 _LIVE[self] = Recovering(self._open, self.model.name)
             return _LIVE[self]
@@ -169,9 +169,8 @@ class VLLM(Engine):
             return (InProcessEngine if form == "llm_engine" else AsyncEngine)(
                 self.model.name, self.arguments(on_cpu)
             )
-        except (
-            Exception
-        ) as error:  # vLLM and its loaders raise errors of any type; each becomes an EngineError
+        # vLLM and its loaders raise errors of any type; each becomes an EngineError
+        except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise EngineError(f"vLLM cannot start {self.model.name}: {reason}") from error
 
@@ -221,7 +220,7 @@ class VLLM(Engine):
 
 
 _LIVE: dict[VLLM, Recovering] = {}
-_OPENING = threading.Lock()
+_LOCK = threading.Lock()
 
 
 def _params(sampling: Sampling, seed: int) -> Any:

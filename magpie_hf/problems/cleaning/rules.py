@@ -24,11 +24,8 @@ from magpie_hf.problems.cleaning.solutions import contains_solution, heading_of_
 
 MAX_CHARACTERS = 8_000  # 1,024 tokens of English are about 4,000
 MIN_WORDS = 3
-OFTEN, PERIOD, LOOP = (
-    3,
-    12,
-    5,
-)  # repetitions of a sentence; a period of so many words or letters, repeated so often, is a loop
+# Repetitions of a sentence; a period of so many words or letters, repeated so often, is a loop
+OFTEN, PERIOD, LOOP = 3, 12, 5
 LONG_SENTENCE = 80  # letters: a sentence of this length is never repeated on purpose
 
 

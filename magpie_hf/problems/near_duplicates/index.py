@@ -50,9 +50,8 @@ class NearDuplicates:
         self._words = _Rows(np.uint32, PERMUTATIONS)
         self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
         self._embeddings: _Rows | None = None
-        self._embedded: dict[int, list[tuple[int, int]]] = defaultdict(
-            list
-        )  # positions here and in _embeddings, by symbols' hash
+        # Positions here and in _embeddings, by symbols' hash
+        self._embedded: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -80,7 +80,8 @@ _GREEK = {
     chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower().replace("lamda", "lambda") + " "
     for code in [*range(0x3B1, 0x3CA), *range(0x391, 0x3AA)]
     if code != 0x3A2
-}  # a capital is another letter; capitals that LaTeX lacks are left as they are
+}
+# A capital is another letter. LaTeX lacks some of these, but they still have to be letters here.
 _GREEK |= {letter: name[0] + name[1:].capitalize() for letter, name in _GREEK.items() if letter.isupper()}
 _TABLE = str.maketrans({**_SIGNS, **_GREEK})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")

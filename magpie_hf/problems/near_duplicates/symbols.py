@@ -16,9 +16,8 @@ from magpie_hf.problems.near_duplicates.words import as_number, is_linking, one_
 # of refining letters by their places; letters that are still alike may swap
 _ROUNDS = 3
 _ASKING = frozenset("find determine compute calculate evaluate solve value".split())
-_GUIDING = frozenset(
-    "by from to than until base mod modulo over".split()
-)  # words before a number that say what it is for
+# Words before a number that say what it is for
+_GUIDING = frozenset("by from to than until base mod modulo over".split())
 
 Formula = tuple[Token, ...]
 

@@ -165,10 +165,11 @@ _PHRASES = {
     "square root": "sqrt",
     "cube root": "cuberoot",
 }
+# Words that belong to the phrase before them.
 _TAILS = {
     "gcd": ("divisor", "factor", "divisors", "factors"),
     "lcm": ("multiple", "multiples"),
-}  # belong to the phrase before them
+}
 _FIRST = {word: line.split()[0] for line in (*_SAME, *_DECIDING) for word in line.split()}
 _DECIDES = frozenset(line.split()[0] for line in _DECIDING if line) | set(_PHRASES.values())
 # Deciding words of two Chinese or Japanese characters: 最大 and 最小, 偶数 and 奇数, 素数 and 合成数.
