@@ -38,7 +38,8 @@ def boxed_answer(text: str) -> str | None:
 _END = 1500  # characters at the end of a solution that are searched for its answer
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
-    r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem|question))?(?:\*\*)?\s*(?:is|:|=|equals)"
+    r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
+    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals)"
     r"|^#{4}(?!#)|^[#*\s]*final\s+answer[*\s:]*$|答えは|答え\s*[::])\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
@@ -60,7 +61,8 @@ _EXPLAINS = re.compile(
     r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus)\s", re.IGNORECASE
 )
 _CONDITION = re.compile(
-    r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively|modulo|mod|either)\b",
+    r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively"
+    r"|modulo|mod|either)\b",
     re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(r"\s*(?:です|である|となる|になる|だ)$")
@@ -74,7 +76,8 @@ _PART = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _SAYS_PROVED = re.compile(
-    r"(?:\\(?:text|mathrm|textbf)\s*\{)?\s*(?:\$?\\(?:blacksquare|square|Box|qed)\$?|q\.?\s?e\.?\s?d\.?|proved|proven|[∎□■])[.!\s]*\}?",
+    r"(?:\\(?:text|mathrm|textbf)\s*\{)?\s*(?:\$?\\(?:blacksquare|square|Box|qed)\$?|q\.?\s?e\.?\s?d\.?"
+    r"|proved|proven|[∎□■])[.!\s]*\}?",
     re.IGNORECASE,
 )
 _PROVED = re.compile(r"(?:q\.?\s?e\.?\s?d\.?|\\blacksquare|\\square|∎|□|■|\\qed)[.$\s]*$", re.IGNORECASE)
@@ -309,8 +312,10 @@ def _clean(answer: str) -> str | None:
 _CLAIM = r"(?:that|the|an?|every|each|any|all|why|both|if|directly|by|it|this|for|\$|\\)"
 _PROVE = re.compile(
     r"\bprov(?:e|ing)\b(?!\s+(?:your|the)\s+(?:answer|work|steps|reasoning))"
-    rf"|\b(?:show|verify|demonstrate|establish|justify|deduce|argue)\s+{_CLAIM}(?!\s*(?:answer|work|steps|reasoning)\b)"
-    r"|\b(?:give|write|provide|find|present|construct|need|outline|sketch|is|want)\s+(?:me\s+)?(?:a|an|the|another)\s+(?:\w+\s+)?proof\b"
+    rf"|\b(?:show|verify|demonstrate|establish|justify|deduce|argue)\s+{_CLAIM}(?!\s*(?:answer|work|steps"
+    rf"|reasoning)\b)"
+    r"|\b(?:give|write|provide|find|present|construct|need|outline|sketch|is|want)\s+(?:me\s+)?(?:a|an|the"
+    r"|another)\s+(?:\w+\s+)?proof\b"
     r"|\bexplain why\b"
     r"|証明|示せ|示しなさい|示してください",
     re.IGNORECASE,

@@ -186,7 +186,8 @@ _TOKEN = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\\.|.", re.DOTA
 _OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 _CLOSING = frozenset({")", "]", "}", r"\}", r"\rangle"})
 _JOINING = re.compile(
-    r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and|or)(?=[^A-Za-z])"
+    r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and"
+    r"|or)(?=[^A-Za-z])"
 )
 
 

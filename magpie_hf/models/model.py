@@ -218,8 +218,10 @@ def check_model_folder(folder: Path, chat: bool = True) -> None:
 
 # The files that determine a model's outputs. Others in its folder (training states, notes) do not count.
 _MODEL_FILES = re.compile(
-    r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
-    r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json|.*\.model|.*\.jinja|.*\.tiktoken"
+    r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map"
+    r"|added_tokens|vocab)\.json"
+    r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json"
+    r"|.*\.model|.*\.jinja|.*\.tiktoken"
 )
 _MEBIBYTE = 1 << 20
 

@@ -72,7 +72,8 @@ PRESETS: dict[str, Benchmark] = {
 }
 READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 _HUB_NAME = re.compile(
-    r"(?P<source>[\w-][\w.-]*/[\w.-]+)(?::(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?(?:#(?P<column>[^#]+))?"
+    r"(?P<source>[\w-][\w.-]*/[\w.-]+)(?::(?P<config>[\w.-]+))?"
+    r"(?:@(?P<revision>[\w./-]+))?(?:#(?P<column>[^#]+))?"
 )
 
 

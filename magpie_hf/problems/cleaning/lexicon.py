@@ -70,7 +70,8 @@ _MATHEMATICAL_IN_JAPANESE = re.compile(
 )
 _OPERATION = re.compile(
     r"\b(?:prove|disprove|show that|compute|integrate|calculate|(?:decide|determine) whether)\b"
-    r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)"
+    r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b"
+    r"|[a-z]\([a-z](?:,\s?[a-z])?\)"
 )
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b"

@@ -24,7 +24,8 @@ _CHOICE = re.compile(
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"(?:^|[\s(（\[{*])\(?\[?(?:([A-Ha-h])|([1-8])|([ivx]{1,4})|([アイウエオ]))(?:\)|\]|\.|:|\}|）|．|：)[*_}]{0,3}(?=\s|\$|\\|\S)|[①②③④⑤⑥]"
+    r"(?:^|[\s(（\[{*])\(?\[?(?:([A-Ha-h])|([1-8])|([ivx]{1,4})|([アイウエオ]))(?:\)|\]|\.|:|\}|）|．"
+    r"|：)[*_}]{0,3}(?=\s|\$|\\|\S)|[①②③④⑤⑥]"
     r"|^[ \t]*(?:[-*•+]|\\item)\s",
     re.MULTILINE,
 )
@@ -52,7 +53,8 @@ def _lines(text: str) -> bool:
 
 _PICTURE = r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|photograph|plot|chart|map)"
 _SHOWN = (
-    rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated|represented|presented|provided)"
+    rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated"
+    rf"|represented|presented|provided)"
     rf" (?:in|on|by) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
     r"|\b(?:the|this) (?:above|attached|following|accompanying|given|provided|adjacent|enclosed)"
     rf" {_PICTURE}s?\b"
@@ -102,7 +104,8 @@ _EARLIER = re.compile(
 _ABOVE = re.compile(
     r"\b(?:the|this) above"
     r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code"
-    r"|information|definition|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation|expression|question|statement|information|integral"
+    r"|information|definition|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation"
+    r"|expression|question|statement|information|integral"
     r"|system) above\b|上記の|上の(?:式|問)",
     re.IGNORECASE,
 )

@@ -83,11 +83,13 @@ def repeats(text: str) -> bool:
 
 
 _LOWER_BY_NATURE = re.compile(
-    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf|if|let|given|suppose|assume"
+    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf"
+    r"|if|let|given|suppose|assume"
     r"|consider)\b"
 )
 _BEGINS = re.compile(
-    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i|which)\b"
+    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some"
+    r"|any|with|define|using|by|i|which)\b"
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
@@ -117,7 +119,8 @@ _FIRST_LABEL = re.compile(
     rf"{_AT_LINE}(?:{_NUMBERED}(?:1|one|A)\b|[【\[]?(?:問題|問)\s?[1１一])", re.IGNORECASE | re.MULTILINE
 )
 _SECOND_LABEL = re.compile(
-    rf"{_AT_LINE}{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
+    rf"{_AT_LINE}{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()"
+    rf"|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
     rf"|{_AT_LINE}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -140,7 +143,8 @@ _NOTE = re.compile(
     r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE
 )
 _BACK = re.compile(
-    r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
+    r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such"
+    r"|resulting|both|again"
     r"|instead)\b|その|この|前"
 )
 _INTRODUCES = re.compile(r"\b(?:let|suppose|define|given|consider|denote|assume)\b", re.IGNORECASE)
@@ -201,7 +205,8 @@ _OPEN_ADJECTIVE = re.compile(
     r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)?"
     r" (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
     r"|negative|random"
-    r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard|certain|independent|chosen"
+    r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard"
+    r"|certain|independent|chosen"
     r"|given|nonzero"
     r"|following)$",
     re.IGNORECASE,

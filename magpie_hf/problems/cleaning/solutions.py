@@ -71,20 +71,17 @@ _PHRASES = re.compile(
     _START
     + r"""(?:
       to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation
-        |integral))\b(?![^.\n]{0,80}\b(?:must
-        |you)\b)
-    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]
-        |\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
-    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute
-        |calculate|use|apply|look
-      |consider\ the\ given|denote\ the\ answer|see)\b
+        |integral))\b(?![^.\n]{0,80}\b(?:must|you)\b)
+    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we
+        |let's|i|one\ can)\b
+    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate
+        |use|apply|look|consider\ the\ given|denote\ the\ answer|see)\b
     | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
     | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check
         |solve)\b
     | we\ (?:see|note|observe|claim|first|apply|get|obtain)\b
     | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express
-        |simplify|apply|show|prove
-      |compute)\b
+        |simplify|apply|show|prove|compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
     | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding
@@ -94,19 +91,16 @@ _PHRASES = re.compile(
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
-        |probability|result)\ (?:is
-      |equals)\b
+        |probability|result)\ (?:is|equals)\b
     | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question
         |equation)\ )?is\b
       (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
-        |of\ the\ form|to\ be|given|required
-        |unique|not))
+        |of\ the\ form|to\ be|given|required|unique|not))
     | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
     | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation
         |approach)\b
     | (?:using|applying|substituting|simplifying|given\ that|since)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we
-        |it\ follows\ that\ we)\ (?:have
-      |get|obtain|can|need|find|see)\b
+        |it\ follows\ that\ we)\ (?:have|get|obtain|can|need|find|see)\b
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -122,7 +116,8 @@ _ENDINGS = re.compile(
 )
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
-    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b",
+    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim"
+    r"|calculation)\b",
     re.IGNORECASE,
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)

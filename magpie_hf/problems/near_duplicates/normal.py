@@ -134,7 +134,8 @@ _FORMULA = re.compile(
 _INNER_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|emph) ?\{([^{}]*)\}")
 _TOKEN = re.compile(
     r"(?P<number>\d+(?:\.\d+)?)|\\(?P<command>[A-Za-z]+)|\\(?P<escaped>[{}|%#&_\\$])"
-    r"|(?P<letters>[A-Za-z]+(?:'[a-z]+)?)|(?P<wide>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|(?P<other>[^\W\d_]+)"
+    r"|(?P<letters>[A-Za-z]+(?:'[a-z]+)?)|(?P<wide>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
+    r"|(?P<other>[^\W\d_]+)"
     r"|(?P<stop>[.,;:?!])|(?P<sign>[^\s\w$\"`']|_|')"
 )
 FUNCTIONS = frozenset(
