@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
 from magpie_hf.engines.served.endpoint import Endpoint, share_out
-from magpie_hf.scorers.judge import Scorer
+from magpie_hf.scorers.base import Scorer
 
 CONTEXT = 6144  # tokens of a prompt with its problem, and of the longest answer
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from magpie_hf.problems.heldout import HeldOut as HeldOut
     from magpie_hf.recipe import Recipe as Recipe
     from magpie_hf.run.ray.cluster import RayCluster as RayCluster
+    from magpie_hf.scorers.base import Score as Score
     from magpie_hf.scorers.judge import Judge as Judge
-    from magpie_hf.scorers.judge import Score as Score
     from magpie_hf.scorers.reward import RewardModel as RewardModel
     from magpie_hf.selection.selection import Acceptance as Acceptance
     from magpie_hf.stage import Stage as Stage
@@ -65,7 +65,8 @@ _HOMES = {
     "recipe": ("Recipe",),
     "scorers.reward": ("RewardModel",),
     "models.sampling": ("Sampling",),
-    "scorers.judge": ("Judge", "Score"),
+    "scorers.base": ("Score",),
+    "scorers.judge": ("Judge",),
     "stage": ("Stage",),
     "card.wording": ("Wording",),
 }

@@ -1,4 +1,4 @@
-"""The six domains as data: whom the model is to imagine asking, how many problems, how hot.
+"""The six domains as data: the user to imagine, the number of problems, the temperatures.
 
 Not here: any model or prompt format.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from magpie_hf.errors import BadInput
@@ -24,15 +24,17 @@ TAIL_CUT = 0.1
 
 @dataclass(frozen=True)
 class Domain:
-    """One field of mathematics. `system` describes the user who is about to ask; it orders nothing, since an
-    order lowers the quality.
+    """One field of mathematics.
 
-    first_token: the temperature at which the first token of an instruction is sampled apart, from those that
-    may open a sentence; None samples it like all the others.
+    system: a text that describes the user who is about to ask. It gives no order, because an order lowers the
+        quality.
+    first_token: the temperature of an instruction's first token, which is then sampled on its own from the
+        tokens that may open a sentence. None samples it like all other tokens.
+    japanese: the name in Japanese; "" shows the key in its place.
     """
 
     key: str
-    japanese: str
+    japanese: str = field(default="", kw_only=True)
     count: int
     subject: str
     system: str
@@ -66,42 +68,69 @@ DOMAINS: dict[str, Domain] = {
     domain.key: domain
     for domain in (
         _domain(
-            "algebra", "代数", 10_000, 1.30, 0.05,
+            "algebra",
+            "代数",
+            10_000,
+            1.30,
+            0.05,
             "abstract algebra: groups, rings, Galois theory, field extensions or matrix theory",
             "an algebraist who writes qualifying exams",
         ),
         _domain(
-            "calculus", "微積分", 10_000, 1.20, 0.0,
+            "calculus",
+            "微積分",
+            10_000,
+            1.20,
+            0.0,
             "real and complex analysis: integrals, series, measure theory or functional analysis",
             "an analyst who collects hard integrals and limits",
         ),
         _domain(
-            "geometry", "幾何", 6_000, 1.35, 0.05,
+            "geometry",
+            "幾何",
+            6_000,
+            1.35,
+            0.05,
             "geometry: triangles and circles, projective, differential or algebraic geometry",
             "a geometer who sets olympiad problems",
         ),
         _domain(
-            "statistics", "統計", 6_000, 1.10, 0.0,
-            "probability and statistics: random variables, measure-theoretic probability, inference or martingales",
+            "statistics",
+            "統計",
+            6_000,
+            1.10,
+            0.0,
+            "probability and statistics: random variables, measure-theoretic probability, inference or"
+            " martingales",
             "a statistician who teaches a graduate course in probability",
         ),
         _domain(
-            "number_theory", "数論", 4_000, 1.25, 0.0,
-            "number theory: primes, congruences, Diophantine equations, analytic and algebraic number theory or L-functions",
+            "number_theory",
+            "数論",
+            4_000,
+            1.25,
+            0.0,
+            "number theory: primes, congruences, Diophantine equations, analytic and algebraic number theory"
+            " or L-functions",
             "a number theorist who coaches an olympiad team",
         ),
         _domain(
-            "discrete", "離散数学", 8_000, 1.30, 0.05,
+            "discrete",
+            "離散数学",
+            8_000,
+            1.30,
+            0.05,
             "discrete mathematics: graphs, counting, extremal and algebraic combinatorics or complexity",
             "a combinatorialist who loves extremal problems",
         ),
     )
-}  # fmt: skip
+}
 
 
 def select(keys: Iterable[str]) -> tuple[Domain, ...]:
-    """The domains of these keys, in the given order. Raises BadInput for an unknown or repeated key, or none
-    at all.
+    """The domains of these keys, in the given order.
+
+    Raises BadInput for an unknown or repeated key, and for no key at all.
     """
     chosen = [key.strip() for key in keys]
     for key in chosen:
@@ -115,8 +144,9 @@ def select(keys: Iterable[str]) -> tuple[Domain, ...]:
 
 
 def scaled(domain: Domain, scale: float) -> Domain:
-    """The domain with its count times `scale`, rounded to tens (halves up), at least 10. Raises BadInput
-    unless 0 < scale < inf.
+    """The domain with its count times `scale`, rounded to tens (halves up) and at least 10.
+
+    Raises BadInput unless 0 < scale < inf.
     """
     if not (scale > 0 and math.isfinite(domain.count * scale)):
         raise BadInput(f"scale is {scale:g}; give a positive number such as 0.1, 0.5, 1.0 or 2.0")

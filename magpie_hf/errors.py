@@ -1,19 +1,18 @@
-"""The ways in which a build or a publication fails.
+"""The ways in which a build or a publication can fail.
 
-Not here: what a model got wrong, which is data in a column.
+Not here: mistakes of a model, which are data in a column.
 """
 
 
 class BadInput(ValueError):
-    """A user's mistake, in one line: the state, the value, the remedy. The command line prints it and exits
-    with 2.
+    """A user's mistake, in one line: the state, the value, the remedy.
+
+    The command line prints it and exits with 2.
     """
 
 
 class Torn(BadInput):
-    """A record in a build's folder that cannot be read, such as a power cut leaves it; a build writes it
-    anew.
-    """
+    """An unreadable record in a build's folder, such as a power cut leaves; a build writes it again."""
 
 
 class EngineError(RuntimeError):
@@ -21,16 +20,12 @@ class EngineError(RuntimeError):
 
 
 class NothingMade(RuntimeError):
-    """A build came to its end without a single row to publish; the message says where the rows went."""
+    """A build ended without a single row to publish; the message says where the rows went."""
 
 
 class LowYield(NothingMade):
-    """So few samples of a domain are accepted that a build would be hopeless; the message says why they are
-    not, with examples.
-    """
+    """A domain's share of accepted samples is too low to go on; the message says why, with examples."""
 
 
 class HubError(RuntimeError):
-    """The Hub refused something or could not be reached, again and again; the message says at which step, in
-    one line.
-    """
+    """The Hub refused a step or could not be reached after several tries; the message names the step."""

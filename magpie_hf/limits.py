@@ -1,10 +1,9 @@
-"""What this package takes for a good problem or pair unless it is told otherwise, and which values make
-sense.
+"""Default thresholds of a good problem and a good pair, and the valid ranges.
 
 Not here: the rules themselves.
 
-The checks raise BadInput. They stand apart from the rules, so that a plan refuses what a build would, without
-loading what that needs.
+The checks raise BadInput. They have a module of their own so that a plan can refuse what a build would
+refuse, without loading the rules.
 """
 
 import math
@@ -14,21 +13,21 @@ from collections.abc import Sequence
 from magpie_hf.errors import BadInput
 
 LANGUAGES = ("en", "ja")  # ISO 639-1
-# The share of common words from which two problems with the same symbols are near-duplicates; see
-# tests/test_near-duplicates.py
+# Problems with the same symbols are near-duplicates from this share of common words on; see
+# tests/test_near_duplicates.py
 NEAR = 0.6
-SIMILAR = 0.92  # the cosine of two embeddings that says the same
-MIN_YIELD = 0.02  # the share of accepted samples below which a build gives up
+SIMILAR = 0.92  # two problems say the same from this cosine of their embeddings on
+MIN_YIELD = 0.02  # a build gives up below this share of accepted samples
 
 
 def check_near(near: float) -> None:
-    """near: as above."""
+    """near: a share of common words, see NEAR."""
     if not 0 < near <= 1:
         raise BadInput(f"near is {near}; give a share above 0 and at most 1, such as {NEAR}")
 
 
 def check_min_yield(min_yield: float) -> None:
-    """min_yield: as above."""
+    """min_yield: a share of accepted samples, see MIN_YIELD."""
     if not 0 <= min_yield < 1:
         raise BadInput(f"min_yield is {min_yield:g}; give a share from 0 to below 1, such as {MIN_YIELD}")
 
@@ -47,13 +46,13 @@ def check_first_token(first_token: float) -> None:
 
 
 def check_languages(languages: Sequence[str]) -> None:
-    """languages: as above."""
+    """languages: ISO 639-1 codes, see LANGUAGES."""
     if not languages or not all(re.fullmatch(r"[a-z]{2,3}", language) for language in languages):
         raise BadInput(f"the languages are {languages!r}; give codes of ISO 639-1, such as en and ja")
 
 
 def check_k(k: int) -> None:
-    """k: candidates a problem."""
+    """k: candidates per problem."""
     if k < 2:
         raise BadInput(f"k is {k}, so no pairs are possible; give at least 2 candidates")
 
@@ -64,7 +63,7 @@ def check_pairs(
     min_correctness_score_gap: float | None,
     max_length_ratio: float,
 ) -> None:
-    """Of the pairs: what stages.pair.Pair takes; a min_score_gap of None is the scorer's own."""
+    """Check the fields of stages.pair.Pair; a min_score_gap of None takes the scorer's own."""
     if min_score_gap is not None and not (math.isfinite(min_score_gap) and min_score_gap >= 0):
         raise BadInput(f"min_score_gap is {min_score_gap}; give a finite number of at least 0")
     if min_correctness_score_gap is not None and not math.isfinite(min_correctness_score_gap):
@@ -79,7 +78,7 @@ def check_pairs(
 
 
 def check_rl(majority_share: float | None) -> None:
-    """Of the RL problems: the least majority share of the votes; None where none are made."""
+    """majority_share: the least share of the votes of an RL problem; None where no RL rows are made."""
     if majority_share is not None and not 0 <= majority_share <= 1:
         raise BadInput(
             f"the majority share of the RL problems is {majority_share}; give a share from 0 to 1, such"

@@ -1,11 +1,11 @@
-"""Why a sample, an answer or a pair is not there: every reason code, and what it means.
+"""Every reason code of a missing sample, answer or pair, and what it means.
 
-Not here: who finds it.
+Not here: the code that finds them.
 """
 
 from __future__ import annotations
 
-# Of samples: by their text, by the tagger, and by what was accepted before them.
+# Of samples: from their text, from the tagger, and from the problems accepted before them.
 SAMPLES: dict[str, str] = {
     "length": "was cut at the token limit",
     "context_full": "filled the model's context",

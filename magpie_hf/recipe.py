@@ -17,7 +17,7 @@ from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
-from magpie_hf.scorers.judge import Scorer
+from magpie_hf.scorers.base import Scorer
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage
 from magpie_hf.stages.clean import Clean

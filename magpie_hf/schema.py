@@ -11,7 +11,7 @@ from datasets import Features, Value
 
 SEED: dict[str, Any] = {"index": Value("int64"), "domain": Value("string"), "seed": Value("int64")}
 
-# request: the key by which a later build finds the result again instead of asking for it.
+# request: the key under which a later build finds the result instead of asking for it again.
 INSTRUCTION: dict[str, Any] = {
     "id": Value("string"),
     "raw_instruction": Value("string"),
@@ -21,9 +21,9 @@ INSTRUCTION: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# problem: the instruction, cleaned; language: what it is written in (ISO 639-1), null where nothing tells
-# (mathematics alone); trimmed: the reason of what was cut off it, null where it is the raw instruction
-# without its outer white space.
+# problem: the instruction, cleaned.
+# language: the language it is written in (ISO 639-1); null where none is found, as in formulas alone.
+# trimmed: the reason code of the part that was cut off; null where only outer white space was removed.
 CLEAN: dict[str, Any] = {
     "problem": Value("string"),
     "language": Value("string"),
@@ -31,8 +31,7 @@ CLEAN: dict[str, Any] = {
     "dropped": Value("string"),
 }
 
-# What the tagger says of a problem; all null but `reason` where its answer is not valid, and then reason says
-# why.
+# What the tagger says of a problem. Where its answer is invalid, `reason` says why and the labels are null.
 TAGS: dict[str, Any] = {
     "domain": Value("string"),
     "quality": Value("string"),
@@ -44,9 +43,11 @@ TAGS: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# normal_hash: of the whole problem in its normal form; signature: the MinHash of its words; symbols_hash: of
-# its numbers, symbols and deciding words alone, which tell two problems apart that use the same words;
-# num_symbols: how many there are in its formulas.
+# normal_hash: hash of the whole problem in its normal form.
+# signature: MinHash of its words.
+# symbols_hash: hash of its numbers, symbols and deciding words, which tell apart problems with the same
+#   words.
+# num_symbols: the number of symbols in its formulas.
 SIGNATURE: dict[str, Any] = {
     "normal_hash": Value("int64"),
     "signature": [Value("uint32")],
@@ -54,8 +55,7 @@ SIGNATURE: dict[str, Any] = {
     "num_symbols": Value("int32"),
 }
 
-# contaminated_by: the benchmark's row that the problem repeats, and by which measure; null where there is
-# none.
+# contaminated_by: the benchmark row that the problem repeats, and the measure; null where there is none.
 CONTAMINATION: dict[str, Any] = {"contaminated_by": Value("string")}
 
 # embedding: of length 1; null where the engine gives none, and then embedding_reason says why.
@@ -68,20 +68,21 @@ EMBEDDING: dict[str, Any] = {
 # min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
 
-# What a recipe may leave out.
+# The columns that a recipe may leave out.
 OPTIONAL: dict[str, Any] = {"tags": TAGS, **CONTAMINATION, **EMBEDDING, **NEIGHBOUR}
 
-# accepted_as: the domain that a sample counts for, null where it is dropped; near-duplicate: the id of the
-# accepted problem that a duplicate repeats.
+# accepted_as: the domain that a sample counts for; null where it is dropped.
+# near_duplicate: the id of the accepted problem that a duplicate repeats.
 SELECTION: dict[str, Any] = {
     "accepted_as": Value("string"),
     "near_duplicate": Value("string"),
     "dropped": Value("string"),
 }
 
-# One completion of a closed prompt. text: the whole turn, thinking inline; reason: null where it is complete
-# (ended by itself, thinking closed), else why it is not; asked_with: what the model was told besides the
-# problem, and in which role.
+# One completion of a closed prompt.
+# text: the whole turn, with the thinking.
+# reason: why the completion is incomplete; null where it ended by itself and closed its thinking.
+# asked_with: what the model was told besides the problem, and in which role.
 RESPONSE: dict[str, Any] = {
     "text": Value("string"),
     "thinking": Value("string"),
@@ -94,13 +95,17 @@ RESPONSE: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# answers, answer_clusters: aligned with `candidates`; null for a cut candidate and one without a final
-# answer. Cluster 0 is the largest, and of equals the one whose first candidate comes first. answer_kind:
-# "answer", "proof" (none is asked for, so nobody votes) or "none" (no candidate has one). majority_answer:
-# where one cluster is larger than all others and more than one voter's. majority share: the largest cluster's
-# share of the voters; null for fewer than two. in_majority: aligned, true for the majority's voters, false
-# for those shown to differ from it, else null. unknown_pairs: pairs of clusters that nothing shows to be
-# different. mean_num_tokens: of the complete ones.
+# answers, answer_clusters: aligned with `candidates`; null for a truncated candidate and for one without a
+#   final answer. Cluster 0 is the largest; of equal ones, the one whose first candidate comes first.
+# answer_kind: "answer", "proof" (the problem asks for no answer, so there is no vote) or "none" (no candidate
+#   has an answer).
+# majority_answer: the answer of the largest cluster, if it has at least two voters and is larger than all
+#   others.
+# majority_share: the largest cluster's share of the voters; null for fewer than two voters.
+# in_majority: aligned with `candidates`; true for the majority's voters, false for those shown to differ,
+#   else null.
+# unknown_pairs: the number of pairs of clusters that nothing shows to be different.
+# mean_num_tokens: the mean length of the complete candidates.
 VERIFY: dict[str, Any] = {
     "answers": [Value("string")],
     "answer_clusters": [Value("int32")],
@@ -122,12 +127,11 @@ SCORE: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# solution_agrees: whether the published answer's final answer is the majority's; null where nothing tells.
-# is_readable: whether a reward can check the majority's answer as a ground truth; null where there is none.
+# solution_agrees: whether the published answer ends in the majority's answer; null where this is unknown.
+# is_readable: whether a reward can check the majority's answer as a ground truth; null without a majority.
 CHECK: dict[str, Any] = {"solution_agrees": Value("bool"), "is_readable": Value("bool")}
 
-# chosen_index, rejected_index: positions in `candidates`, null where no pair is made, and then pair_reason
-# says why.
+# chosen_index, rejected_index: positions in `candidates`; null without a pair, and then pair_reason says why.
 PAIR: dict[str, Any] = {
     "chosen_index": Value("int32"),
     "rejected_index": Value("int32"),
@@ -139,9 +143,9 @@ MESSAGE: dict[str, Any] = {"role": Value("string"), "content": Value("string")}
 
 _LABELS = {name: Value("string") for name in ("domain", "quality", "difficulty", "solvability", "category")}
 
-# What a trainer loads: the same columns in every split, message lists never null (TRL picks an arbitrary key
-# of prompt, chosen, rejected, completion and messages to tell conversations from text, so a null in any of
-# them breaks it under some hash seeds).
+# What a trainer loads. All splits have the same columns, and lists of messages are never null: TRL picks an
+# arbitrary key of prompt, chosen, rejected, completion and messages to recognise conversations, so a null in
+# any of them breaks it under some hash seeds.
 PUBLISHED = Features(
     {
         "id": Value("string"),
@@ -191,15 +195,14 @@ Side = Literal["train", "test"]
 Text = Literal["sft", "prefs"]
 SIDES: tuple[Side, ...] = ("train", "test")
 TEXT_SPLITS: tuple[Text, ...] = ("sft", "prefs")
-SPLITS = (
-    "train_sft",
-    "train_prefs",
-)  # what is trained on; beside them lie test_sft and test_prefs, of the problems that are held out
+# The splits to train on; test_sft and test_prefs hold the held-out problems
+SPLITS = ("train_sft", "train_prefs")
 
-# All that was made of a problem, one row a problem: every candidate with its score, its answer and its
-# cluster, and what became of it. A configuration of its own, `candidates`, over all domains. response: null
-# where the candidate is incomplete, and then reason says why; score: null where score_reason says why;
-# chosen_index, rejected_index: positions in candidates, null where pair_reason says why.
+# The configuration `candidates`, over all domains: one row a problem, with every candidate, its score and its
+#   answer.
+# response: null where the candidate is incomplete, and then reason says why.
+# score: null where score_reason says why.
+# chosen_index, rejected_index: positions in candidates; null where pair_reason says why.
 CANDIDATES = Features(
     {
         "id": Value("string"),
@@ -252,9 +255,9 @@ DROPPED = Features(
     }
 )
 
-# Problems whose answer most candidates agree on, for reinforcement learning: TRL's GRPOTrainer reads prompt
-# and hands solution to accuracy_reward; verl reads the other five. A configuration of its own, `<domain>_rl`,
-# as `prompt` must not stand beside `messages`.
+# The configuration `<domain>_rl`, for reinforcement learning: problems whose answer most candidates agree on.
+# TRL's GRPOTrainer reads `prompt` and passes `solution` to accuracy_reward; verl reads the other five. It is
+# a configuration of its own because `prompt` must not stand beside `messages`.
 RL = Features(
     {
         "id": Value("string"),
@@ -271,7 +274,7 @@ RL = Features(
     }
 )
 
-# Columns that train wrongly, or not at all, in TRL when they stand in a configuration.
+# Columns that break TRL's trainers, or change what they train on, when a configuration has them.
 FORBIDDEN = frozenset(
     "prompt completion label margin input_ids labels image images chat_template_kwargs ref_chosen_logps"
     " ref_rejected_logps chosen_ids rejected_ids seq_lengths environment".split()

@@ -19,16 +19,17 @@ Batch = dict[str, list[Any]]
 
 
 class Stage(ABC):
-    """A frozen dataclass that turns a batch into the same batch with more columns (plain lists in, plain
-    lists out).
+    """A frozen dataclass that maps a batch to the same batch with more columns.
 
-    `reads` names the columns it depends on and `adds` those it makes, with their Arrow types. Two stages are
-    equal exactly if they turn the same rows into the same rows: `version` goes up when the same fields give
-    other rows, and a field that says only where the work is done is declared with `field(compare=False)`.
-    Rows that carry a reason in `dropped` pass through with nulls.
+    A batch is a dict of plain lists. `reads` names the columns that the stage depends on; `adds` names those
+    that it makes, with their Arrow types. Rows with a reason in `dropped` pass through with nulls.
 
-    As it is, a stage is a function for `Dataset.map(stage, batched=True, features=...)` and a body for Ray
-    Data's `map_batches`.
+    Two stages are equal exactly if they turn the same rows into the same rows. `version` goes up when the
+    same fields give other rows. A field that only says where the work is done is declared with
+    `field(compare=False)`.
+
+    A stage is a function for `Dataset.map(stage, batched=True, features=...)` and a body for Ray Data's
+    `map_batches`.
     """
 
     name: ClassVar[str]
@@ -37,7 +38,7 @@ class Stage(ABC):
 
     @property
     def label(self) -> str:
-        """What its folder and its lines in a report are called."""
+        """The name of its folder and of its lines in a report."""
         return self.name
 
     @property
@@ -47,20 +48,19 @@ class Stage(ABC):
 
     @property
     def reuse_key(self) -> str:
-        """Names the stages whose finished rows may hold results of this one's: the same but for bounds and
-        numbers. "" for none.
+        """A key that stages share if one can reuse results in finished rows of another; "" for none.
+
+        Such stages differ only in bounds and counts.
         """
         return ""
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
-        """What finished rows of a stage of the same reuse key know, as the journal keeps it: results by
-        request key.
-        """
+        """Results in finished rows of a stage with the same reuse key, as (request key, journal value)."""
         return iter(())
 
     @abstractmethod
     def run(self, batch: Batch) -> Batch:
-        """The added columns for a batch of rows that are all alive."""
+        """The added columns of a batch without dropped rows."""
 
     def __call__(self, batch: Batch) -> Batch:
         size = len(next(iter(batch.values())))
@@ -81,8 +81,7 @@ class Stage(ABC):
 
 
 def identity(thing: Any) -> Any:
-    """What determines an object's results, as plain JSON values: name, version and the comparing fields,
-    recursively.
+    """What determines an object's results, as plain JSON: name, version and comparing fields, recursively.
 
     Raises TypeError for a value without a stable identity, such as a function.
     """
@@ -112,17 +111,18 @@ def identity(thing: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """Canonical JSON: one text for one value."""
+    """Canonical JSON: equal values give equal texts."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def fingerprint(*things: Any) -> str:
-    """16 hexadecimal digits that name what determines the things' results."""
+    """16 hexadecimal digits that identify what determines the results of these things."""
     return hashlib.sha256(canonical([identity(thing) for thing in things]).encode()).hexdigest()[:16]
 
 
 def seed_of(*parts: Any) -> int:
-    """A seed of 48 bits (exact in any JSON reader) from what it is for: build seed, domain, row, stage,
-    candidate.
+    """A seed of 48 bits for its purpose: build seed, domain, row, stage, candidate.
+
+    48 bits are exact in every JSON reader.
     """
     return int.from_bytes(hashlib.sha256(canonical(list(parts)).encode()).digest()[:6], "big")

@@ -16,7 +16,7 @@ from magpie_hf.run.stopping import stopping_at_once
 
 SAMPLES, ANSWERS = (
     ("instruct", "clean", "signature", "decontaminate", "tag"),
-    ("solutions", "candidates", "verify", "check", "score", "pair"),
+    ("solutions", "candidates", "verify", "verify_solution", "score", "pair"),
 )
 
 

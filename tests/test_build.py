@@ -371,7 +371,7 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     with pytest.raises(RuntimeError, match="no power"):
         build(broken, out, shard_rows=4, shards_in_flight=1)
     stages = {stage.label: stage for stage in status(out).stages}
-    assert list(stages) == ["instruct", "clean", "signature", "solutions", "candidates", "verify", "check", "score", "pair"]
+    assert list(stages) == ["instruct", "clean", "signature", "solutions", "candidates", "verify", "verify_solution", "score", "pair"]
     assert not status(out).finished
     assert status(out).running is None
     candidates = stages["candidates"]

@@ -59,8 +59,8 @@ def qwen() -> Chat:
 
 class TestOpenTurn:
     def test_text_is_the_documented_prefix(self, chat: Chat, form: Format) -> None:
-        assert chat.open_text(None) == form.bare
-        assert chat.open_text(SYSTEM) == form.steered
+        assert chat.prefix_text(None) == form.bare
+        assert chat.prefix_text(SYSTEM) == form.steered
 
     @pytest.mark.parametrize("system", [None, SYSTEM])
     def test_ids_encode_the_text_once(self, chat: Chat, form: Format, system: str | None) -> None:
@@ -257,7 +257,7 @@ class TestClosedText:
     def test_the_day_makes_no_difference(self) -> None:
         template = "<bos>{{ strftime_now('%Y-%m-%d') }}<start_of_turn>{{ messages[-1].content }}<end_of_turn>"
         chat = Chat(byte_tokenizer(template, special=GEMMA.special, bos="<bos>", eos="<eos>"))
-        assert chat.open_text(None) == "<bos>2024-07-26<start_of_turn>"
+        assert chat.prefix_text(None) == "<bos>2024-07-26<start_of_turn>"
 
 
 class TestChoicePrompt:
@@ -314,8 +314,8 @@ class TestRefusals:
     def test_good_template(self) -> None:
         """What the refused ones below are made from is accepted."""
         chat = toy(GOOD)
-        assert chat.open_text(None) == "<s><user>"
-        assert chat.open_text(SYSTEM) == f"<s><system>{SYSTEM}</t><user>"
+        assert chat.prefix_text(None) == "<s><user>"
+        assert chat.prefix_text(SYSTEM) == f"<s><system>{SYSTEM}</t><user>"
         assert chat.end_ids == chat.turn_end_ids == ids_of(chat.tokenizer, ("</s>", "</t>"))
 
     @pytest.mark.parametrize(
@@ -356,8 +356,8 @@ class TestRefusals:
     )  # fmt: skip
     def test_system_text(self, template: str, message: str) -> None:
         chat = toy(template)
-        assert chat.open_text(None) == "<s><user>"
-        for opening in (chat.open_text, chat.pre_query_prefix):
+        assert chat.prefix_text(None) == "<s><user>"
+        for opening in (chat.prefix_text, chat.pre_query_prefix):
             with pytest.raises(BadInput) as refusal:
                 opening(SYSTEM)
             assert message in str(refusal.value)
@@ -381,7 +381,7 @@ class TestChatOf:
     def test_demo_model(self, demo_model: Path) -> None:
         chat = chat_of(Model("demo", "sha256:0", path=str(demo_model)))
         assert chat.name == "demo"
-        assert chat.open_text(None) == SMOL.bare
+        assert chat.prefix_text(None) == SMOL.bare
         assert chat.end_ids == (2,)
 
     @pytest.mark.parametrize(("ends", "named"), [(None, ()), (7, (7,)), ([7, 8], (7, 8))])

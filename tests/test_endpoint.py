@@ -24,7 +24,7 @@ from conftest import PROBLEMS, ROOT, Answers, small_recipe
 from fake_server import FakeServer
 from magpie_hf.building import build
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Completion, Pooling
+from magpie_hf.engines.base import KILLED_ENGINE, NAN, CONTEXT_FULL, Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.served import endpoint as endpoints
@@ -105,7 +105,7 @@ def test_a_prompt_without_room_is_not_sent_and_a_full_context_is_a_cut(model: Mo
     with FakeServer(lambda prompt, body: "a b c d e f") as server:
         engine = engine_of(replace(model, max_length=100), server)
         full, over, nearly, fine = engine.complete([[1] * 100, [1] * 999, [1] * 97, [1] * 9], SAMPLING, [1] * 4)
-        assert (full.finish_reason, over.finish_reason, full.num_tokens) == (NO_ROOM, NO_ROOM, 0)
+        assert (full.finish_reason, over.finish_reason, full.num_tokens) == (CONTEXT_FULL, CONTEXT_FULL, 0)
         assert (nearly.finish_reason, nearly.num_tokens) == ("length", 3)
         assert (fine.finish_reason, fine.num_tokens) == ("stop", 7)
         assert sorted(len(body["prompt"]) for body in server.requests) == [9, 97]
@@ -212,7 +212,7 @@ def test_ratings_of_every_kind(model: Model) -> None:
         engine = engine_of(replace(model, max_length=10), server, runner="pooling")
         assert engine.rates
         whole, nan, none = engine.rate([[1, 2], [13], [1] * 11], Pooling("sequence"))
-        assert (whole.values, nan.reason, none.reason) == ((0.375, 1.0), NAN, NO_ROOM)
+        assert (whole.values, nan.reason, none.reason) == ((0.375, 1.0), NAN, CONTEXT_FULL)
         assert not server.requests[0]["use_activation"]
         assert engine.rate([[4, 6]], Pooling("last_token"))[0].values == (3.0, -6.0)
         assert engine.rate([[4, 7, 5, 5, 7, 9]], Pooling("steps", 7))[0].values == (3.5, -7.0, 3.5, -7.0)

@@ -18,7 +18,7 @@ from test_builds_vllm import results, samples
 import reward_models as tiny
 from magpie_hf import VLLM, Engine, Judge, Model, Recipe, RewardModel, Sampling, build, chat_of, resolve
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines.base import NO_ROOM, Completion
+from magpie_hf.engines.base import CONTEXT_FULL, Completion
 from magpie_hf.engines.journal import request_keys
 from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.errors import BadInput, EngineError
@@ -93,7 +93,7 @@ def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model
             seeds = range(1000, 1000 + len(prompts))
             mine, theirs = (engine.complete(prompts, sampling, seeds) for engine in (here, there))
             same(mine, theirs)
-            assert sampling.max_tokens != 40 or mine[0].finish_reason == theirs[0].finish_reason == NO_ROOM
+            assert sampling.max_tokens != 40 or mine[0].finish_reason == theirs[0].finish_reason == CONTEXT_FULL
     finally:
         here.close()
         there.close()

@@ -17,7 +17,7 @@ from datasets import DatasetDict
 from conftest import Answers, outlived, small_recipe
 from magpie_hf.building import build
 from magpie_hf.engines import journal
-from magpie_hf.engines.base import NO_ROOM, Completion, record, within
+from magpie_hf.engines.base import CONTEXT_FULL, Completion, record, within
 from magpie_hf.engines.journal import Journal, keeping, request_keys
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
@@ -119,8 +119,8 @@ def test_keys_hold_all_that_determines_a_request_and_nothing_else() -> None:
         (("length", 10, 20), 21, None, None),
         (("length", 10, 20), 21, 30, ("length", 20)),
         (("length", 10, 20), 21, 31, None),
-        ((NO_ROOM, 10, 0), 5, 10, (NO_ROOM, 0)),
-        ((NO_ROOM, 10, 0), 5, 11, None),
+        ((CONTEXT_FULL, 10, 0), 5, 10, (CONTEXT_FULL, 0)),
+        ((CONTEXT_FULL, 10, 0), 5, 11, None),
         (("killed_engine", 10, 0), 5, None, ("killed_engine", 0)),
     ],
 )

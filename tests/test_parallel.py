@@ -248,7 +248,7 @@ def test_any_other_model_is_placed_by_its_config_and_its_files(machine: Machine,
 def test_a_model_of_unknown_size_is_not_guessed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "weights_gigabytes", lambda model: None)
     monkeypatch.setattr(device, "json_of", lambda model, name: {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64})
-    with pytest.raises(BadInput, match=r"the size of a/b cannot be told.*give --tensor-parallel-size"):
+    with pytest.raises(BadInput, match=r"the size of a/b is unknown.*give --tensor-parallel-size"):
         device.place(Model("a/b", "r"))
     assert device.place(Model("a/b", "r"), tensor=2).data == 2
     machine.gpus = [H100]

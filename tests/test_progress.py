@@ -45,7 +45,7 @@ def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> N
     assert [(one.domain, one.target) for one in planned.domains] == [("algebra", 12), ("geometry", 12)]
     assert planned.domains[0].samples + planned.domains[0].answers == (
         *("instruct", "clean", "signature"),
-        *("solutions", "candidates", "verify", "check", "score", "pair"),
+        *("solutions", "candidates", "verify", "verify_solution", "score", "pair"),
     )
     shards = [one for one in told if isinstance(one, ShardFinished)]
     for domain in ("algebra", "geometry"):
@@ -65,7 +65,7 @@ def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> N
     assert isinstance(again[0], Planned)
     found = {stage for stage, found in again[0].domains[0].found.items() if found.rows}
     assert found == {"instruct", "clean", "signature", "solutions"}
-    assert {one.stage for one in again if isinstance(one, ShardFinished)} == {"candidates", "verify", "score", "pair", "check"}
+    assert {one.stage for one in again if isinstance(one, ShardFinished)} == {"candidates", "verify", "score", "pair", "verify_solution"}
 
 
 def test_a_watcher_that_fails_hears_no_more_and_harms_nothing(answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

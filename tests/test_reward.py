@@ -24,7 +24,7 @@ from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolv
 from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
-from magpie_hf.engines.base import KILLED_ENGINE, NAN, NO_ROOM, Pooling, Rating
+from magpie_hf.engines.base import KILLED_ENGINE, NAN, CONTEXT_FULL, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping, read
 from magpie_hf.engines.vllm import plugin
@@ -32,7 +32,7 @@ from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.models.heads import OBJECTIVES, check_tensors, facts_of, head_of
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
 from magpie_hf.planning.heading import heading
-from magpie_hf.scorers.judge import Score
+from magpie_hf.scorers.base import Score
 from magpie_hf.scorers.reward import EMPTY, NO_GATE, STEP_IN_TEXT, _steps
 from magpie_hf.stage import fingerprint, identity
 from magpie_hf.stages.score import ScoreCandidates
@@ -359,10 +359,10 @@ def test_scores_that_are_no_numbers_stop_the_run_above_a_share(tmp_path: Path) -
 
 
 def test_an_answer_that_is_too_long_or_kills_is_unscored_and_says_so(armorm: Model) -> None:
-    ends = {3: Rating((), NO_ROOM), 4: Rating((), KILLED_ENGINE)}
+    ends = {3: Rating((), CONTEXT_FULL), 4: Rating((), KILLED_ENGINE)}
     base = len(chat_of(armorm).ids(ANSWERED.format("A?", "")))
     scorer, _ = scorer_of(armorm, lambda prompt: ends.get(len(prompt) - base) or gated(prompt))
-    assert [score.reason for score in scorer(["A?"] * 3, ["xxx", "xxxx", "xxxxx"])] == [NO_ROOM, KILLED_ENGINE, None]
+    assert [score.reason for score in scorer(["A?"] * 3, ["xxx", "xxxx", "xxxxx"])] == [CONTEXT_FULL, KILLED_ENGINE, None]
 
 
 # --- journals and shards -----------------------------------------------------------------------------------------------------

@@ -22,12 +22,12 @@ import reward_models as tiny
 from conftest import FAST, Answers, small_recipe
 from magpie_hf import VLLM, EngineError, RewardModel, build, resolve
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
-from magpie_hf.engines.base import NAN, NO_ROOM, Pooling
+from magpie_hf.engines.base import CONTEXT_FULL, NAN, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.vllm import engine as engines
 from magpie_hf.engines.vllm.recovery import Live
 from magpie_hf.models.heads import OBJECTIVES
-from magpie_hf.scorers.judge import Score
+from magpie_hf.scorers.base import Score
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 
@@ -161,7 +161,7 @@ def test_long_texts_are_scored_whole_or_not_at_all(case: Case) -> None:
     answers = ["x" * (room - 1), "x" * room, "x" * (room + 1), "x" * 5000]
     scores = scorer(["A?"] * 4, answers)
     engine.close()
-    assert [score.reason for score in scores] == [None, None, NO_ROOM, NO_ROOM]
+    assert [score.reason for score in scores] == [None, None, CONTEXT_FULL, CONTEXT_FULL]
     (prompt,) = scorer._prompts(scorer._reading(), ["A?"], [answers[1]])
     assert len(prompt) == tiny.CONTEXT
     assert scores[1].score == pytest.approx(tiny.armorm_says(case.tensors, prompt, list(prompt).index(prompt[-1]))[0], abs=1e-3)

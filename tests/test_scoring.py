@@ -20,7 +20,7 @@ from test_stage import Script, byte_model, candidate, id_of
 from magpie_hf.answers.extraction import boxed_answer
 from magpie_hf.card.stats import COUNTED, Answers, Funnel, Pairs, Samples, Tally, Tokens, samples_of, tallies, tokens
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines.base import NO_ROOM, Completion
+from magpie_hf.engines.base import CONTEXT_FULL, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.errors import BadInput
@@ -29,7 +29,8 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.schema import CANDIDATES, FORBIDDEN, PUBLISHED, SPLITS
-from magpie_hf.scorers.judge import RUBRIC, Judge, Score
+from magpie_hf.scorers.base import Score
+from magpie_hf.scorers.judge import RUBRIC, Judge
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.pair import Pair
@@ -73,7 +74,7 @@ def test_the_score_is_the_mean_rating_under_the_models_probabilities(masses: dic
 
 
 def test_each_response_has_its_own_score_in_order(model: Model) -> None:
-    completions = [rated(model, {"2": 1.0}), rated(model, {"x": 1.0}), Completion("", NO_ROOM, 9000, 0), rated(model, {"4": 1.0})]
+    completions = [rated(model, {"2": 1.0}), rated(model, {"x": 1.0}), Completion("", CONTEXT_FULL, 9000, 0), rated(model, {"4": 1.0})]
     assert judged(model, *completions) == [Score(2.0), Score(None, "not_rated"), Score(None, "context_full"), Score(4.0)]
     assert judged(model) == []
 
@@ -105,7 +106,7 @@ def test_no_mass_at_all_is_no_rating_whatever_the_bound(model: Model) -> None:
 
 
 def test_no_room_is_its_own_reason(model: Model) -> None:
-    assert judged(model, Completion("", NO_ROOM, 9000, 0)) == [Score(None, "context_full")]
+    assert judged(model, Completion("", CONTEXT_FULL, 9000, 0)) == [Score(None, "context_full")]
 
 
 PROBLEM = r"Let $S=\{x\in\mathbb{R}\}$, {response}, {problem}, {0}, {}, %s and $\frac{1}{2}$."

@@ -96,9 +96,9 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     engine, told = Steady(Model("steady", "1"), 2.5), list[Event]()
     with recording(tmp_path, ["steady"], told.append):
-        with meter.opening("steady"):
+        with meter.loading("steady"):
             pass
-        with meter.opening("another"):
+        with meter.loading("another"):
             pass
         engine.complete([[1, 2, 3]] * 8, Sampling(max_tokens=100), list(range(8)))
         engine.complete([[4]] * 2, Sampling(max_tokens=100), list(range(2)))

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from magpie_hf.engines.base import NO_ROOM, Completion
+from magpie_hf.engines.base import CONTEXT_FULL, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.models.chat import chat_of
@@ -378,7 +378,7 @@ def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
     raw = [
         ("  Find $x$.\n\n", "stop"),
         ("Show that", "length"),
-        ("", NO_ROOM),
+        ("", CONTEXT_FULL),
         (" \n ", "stop"),
         ("Solve.<|im_start|>assistant", "stop"),
         ("<|begin_of_text|>Solve.", "stop"),
@@ -424,7 +424,7 @@ def test_respond_asks_k_times_and_reads_the_answers(chatml: Model) -> None:
         Completion("First we", "length", 70, 8),
         Completion("  ", "stop", 71, 2),
         Completion("A<|im_start|>user", "stop", 71, 4),
-        Completion("", NO_ROOM, 9000, 0),
+        Completion("", CONTEXT_FULL, 9000, 0),
         Completion("<think>hm</think>Ten", "stop", 72, 5),
     ]
     script = Script(chatml, lines)
@@ -478,7 +478,7 @@ def test_respond_puts_back_the_thought_that_the_template_opens(thinker: Model) -
 
 def test_a_prompt_without_room_is_no_open_thought(thinker: Model) -> None:
     """Nothing was ever asked, so the reason is the room, and not a thought that the model did not close."""
-    script = Script(thinker, [Completion("", NO_ROOM, 9000, 0)])
+    script = Script(thinker, [Completion("", CONTEXT_FULL, 9000, 0)])
     out = Respond(FakeEngine(thinker, script), "solutions", Sampling())({"problem": ["P"], "seed": [11]})
     assert out["solutions"][0][0]["reason"] == "context_full"
 
@@ -728,7 +728,7 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    labels = ["instruct", "clean", "signature", "solutions", "candidates", "verify", "check", "score", "pair", "tag"]
+    labels = ["instruct", "clean", "signature", "solutions", "candidates", "verify", "verify_solution", "score", "pair", "tag"]
     assert [stage.label for stage in made] == labels
     assert len({fingerprint(stage) for stage in made}) == len(made)
 

@@ -15,7 +15,7 @@ from test_stage import Script, byte_model, id_of, text_of
 
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines import journal
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion
+from magpie_hf.engines.base import KILLED_ENGINE, CONTEXT_FULL, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.vllm.engine import VLLM
@@ -57,12 +57,12 @@ def reused(stage: Stage, out: dict[str, list[Any]]) -> Journal:
 
 
 def test_a_problem_is_tagged_by_one_greedy_constrained_completion(chatml: Model) -> None:
-    script = Script(chatml, [Completion(ANSWER, "stop", 900, 41), Completion("", NO_ROOM, 9000, 0), "no JSON"])
+    script = Script(chatml, [Completion(ANSWER, "stop", 900, 41), Completion("", CONTEXT_FULL, 9000, 0), "no JSON"])
     stage = Tag(FakeEngine(chatml, script), PAIRS)
     first, second, third = stage({"problem": ["Is $G$ cyclic?", "too long", "Hello"]})["tags"]
     nothing = dict.fromkeys(GOOD)
     assert {name: first[name] for name in first if name != "request"} == {**GOOD, "reason": None, "num_tokens": 41}
-    assert {name: second[name] for name in second if name != "request"} == {**nothing, "reason": NO_ROOM, "num_tokens": 0}
+    assert {name: second[name] for name in second if name != "request"} == {**nothing, "reason": CONTEXT_FULL, "num_tokens": 0}
     assert {name: third[name] for name in third if name != "request"} == {**nothing, "reason": "invalid", "num_tokens": 3}
     assert set(first) == set(second) == set(TAGS)
     expected = Sampling(temperature=0.0, max_tokens=128, stop_token_ids=(id_of(chatml, "<|im_end|>"),), schema=stage.schema)
@@ -156,7 +156,7 @@ def test_the_schema_holds_the_values_in_the_order_of_the_answer(chatml: Model) -
 
 
 def test_what_finished_rows_know_is_not_asked_again(chatml: Model) -> None:
-    lines = [Completion(ANSWER, "stop", 900, 41), "junk", Completion("", KILLED_ENGINE, 900, 0), Completion("", NO_ROOM, 900, 0)]
+    lines = [Completion(ANSWER, "stop", 900, 41), "junk", Completion("", KILLED_ENGINE, 900, 0), Completion("", CONTEXT_FULL, 900, 0)]
     batch = {"problem": ["P", "Q", "R", "S"]}
     stage = Tag(FakeEngine(chatml, Script(chatml, list(lines))), PAIRS)
     out = stage(batch)
@@ -255,10 +255,10 @@ def test_openings_are_told_apart(chatml: Model) -> None:
 
 
 def test_what_ends_with_its_first_token_is_cut(chatml: Model) -> None:
-    odd = [Completion("", "stop", 9, 1), "#", Completion("", NO_ROOM, 900, 0), Completion("", KILLED_ENGINE, 9, 0)]
+    odd = [Completion("", "stop", 9, 1), "#", Completion("", CONTEXT_FULL, 900, 0), Completion("", KILLED_ENGINE, 9, 0)]
     turns = Turns(chatml, odd)
     out = opened(chatml, turns)(ROWS)
-    assert out["raw_finish_reason"] == ["length", "length", NO_ROOM, KILLED_ENGINE]
+    assert out["raw_finish_reason"] == ["length", "length", CONTEXT_FULL, KILLED_ENGINE]
     assert out["raw_instruction"] == ["", "#", "", ""]
     assert len(turns.asked) == 4, "and nothing follows it"
     again = Turns(chatml, [odd[0], odd[2]])
@@ -310,7 +310,7 @@ def test_a_first_token_that_is_no_temperature_is_refused(first_token: Any, chatm
 
 
 def test_a_turn_of_one_token_has_no_rest(chatml: Model) -> None:
-    with pytest.raises(BadInput, match="max_tokens is 1, and the first token is sampled apart; give at least 2, or no first_token"):
+    with pytest.raises(BadInput, match="max_tokens is 1, and first-token sampling needs one more; give at least 2, or no first_token"):
         opened(chatml, Turns(chatml), sampling=Sampling(max_tokens=1))(ROWS)
 
 

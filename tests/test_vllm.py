@@ -17,7 +17,7 @@ import pytest
 
 from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines.base import NO_ROOM
+from magpie_hf.engines.base import CONTEXT_FULL
 from magpie_hf.engines.vllm import engine as engines
 from magpie_hf.scorers.judge import Judge
 
@@ -56,7 +56,7 @@ def test_a_prompt_without_room_is_a_reason_and_a_full_context_is_a_cut(engine: V
     token = chat_of(engine.model).pre_query_prefix(None)[-1]
     sampling = Sampling(temperature=0.0, max_tokens=40)
     full, over, nearly, fine = engine.complete([[token] * CONTEXT, [token] * 9999, [token] * (CONTEXT - 3), [token] * 9], sampling, [1] * 4)
-    assert (full.finish_reason, over.finish_reason) == (NO_ROOM, NO_ROOM)
+    assert (full.finish_reason, over.finish_reason) == (CONTEXT_FULL, CONTEXT_FULL)
     assert (full.text, full.num_tokens) == ("", 0)
     assert nearly.finish_reason == "length"
     assert nearly.num_tokens <= 4
@@ -80,7 +80,7 @@ def test_the_judge_tells_a_right_answer_from_nonsense(engine: VLLM) -> None:
     scores = judge([problem] * 2 + ["x " * 3000], ["2 + 3 = 5, so the answer is \\boxed{5}.", "Bananas. Bananas.", "y"])
     assert all(score.score is not None and 1 <= score.score <= 5 for score in scores[:2])
     assert scores[0].score != scores[1].score
-    assert (scores[2].score, scores[2].reason) == (None, NO_ROOM)
+    assert (scores[2].score, scores[2].reason) == (None, CONTEXT_FULL)
 
 
 def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost(engine: VLLM) -> None:

@@ -1,10 +1,10 @@
-r"""Equality of two final answers, over math-verify. Runs in a worker, where it may hang.
+"""Equality of two final answers, over math-verify. Runs in a worker, where it may hang.
 
 Not here: limits, caches, processes.
 
 math-verify's False means "not proven equal". Here two answers are different only where something shows it:
-values that differ, a set without a partner for one of its elements, words that exclude each other. All else
-is unknown.
+values that differ, a set with an element that has no partner, words that exclude each other. All else is
+unknown.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from magpie_hf.answers.notation import Shape, assignment, normalise, readings, s
 from magpie_hf.answers.values import APART, SAME, evidence, prepared
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, known_unit
 
-# What math-verify reads as it is meant. It drops or misreads others without a word: x' is x to it,
+# The commands that math-verify reads correctly. It silently drops or misreads others: x' is x to it,
 # \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
-    r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh
-    binom sum int prod lim to lfloor rfloor lceil rceil max min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu
-    rho sigma tau zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
+    r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec
+    csc arcsin arccos arctan sinh cosh tanh binom sum int prod lim to lfloor rfloor lceil rceil max
+    min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu rho sigma tau
+    zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
 )
 _FOREIGN = re.compile(
     r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))"  # x', 2^3^2, 1/2x
     r"|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d"  # {x : x > 1}, 1010_2, (1 2 3)
     r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>|\{, \}"
-    # A transpose, a repeating decimal, what is not transcribed
+    # A transpose, a repeating decimal, any character that is not ASCII
     r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"
     r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\||\\(?:sin|cos|tan|ln)"
     r" ?(?:\\?\w+/|[a-z] [a-z])"
@@ -56,8 +57,10 @@ _BARE_LOG = re.compile(r"\\log(?![A-Za-z_])")
 
 @dataclass(frozen=True)
 class Quantity:
-    r"""A value with what stands beside it: unit is "" for none, "%", "^\circ" or a word; modulus is "" for
-    none.
+    r"""A value with its unit and modulus.
+
+    unit: "" for none, "%", "^\circ" or a word.
+    modulus: "" for none.
     """
 
     value: str
@@ -66,11 +69,10 @@ class Quantity:
 
 
 def readable(answer: str) -> bool:
-    """Whether a reward can check an answer in a box: math-verify reads every sign of it, as a value, and
-    finds it equal to itself.
+    """Whether a reward can check this answer in a box.
 
-    Words, open brackets and fields such as Q(sqrt 2) come out of it as something else, or match as strings
-    alone.
+    math-verify must read every sign of it, as a value, and find it equal to itself. Words, open brackets and
+    fields such as Q(sqrt 2) are misread or compared as strings only.
     """
     text = normalise(answer)
     if not all(_is_read(assignment(part)[1]) for part in shape(text).parts) or r"\mathbb" in text:
@@ -82,15 +84,15 @@ def readable(answer: str) -> bool:
 
 
 def relation(one: str, other: str) -> str:
-    """equal, different or unknown, of two normalised answers. May take for ever and all memory.
+    """The relation of two normalised answers: equal, different or unknown. May hang or use all memory.
 
-    An answer that may be read in two ways is compared in both.
+    An answer with two readings is compared in both.
     """
     first, second = readings(one), readings(other)
     if len(first) == len(second):
         verdicts = {_relation(a, b) for a, b in zip(first, second, strict=True)}
         return verdicts.pop() if len(verdicts) == 1 else UNKNOWN
-    # 1,234 beside 1234 is the number: the digits are not the same by chance.
+    # 1,234 beside 1234 is the number: equal digits are no coincidence.
     verdicts = {_relation(a, b) for a in first for b in second}
     return EQUAL if EQUAL in verdicts else DIFFERENT if verdicts == {DIFFERENT} else UNKNOWN
 
@@ -113,7 +115,7 @@ def _relation(one: str, other: str) -> str:
 
 
 def _named(text: str) -> tuple[str, str]:
-    """The name that an answer gives to its value; a list of assignments has none."""
+    """The name that an answer gives its value, and the value; no name for a list of assignments."""
     return ("", text) if shape(text).brackets == "," else assignment(text)
 
 
@@ -143,21 +145,19 @@ def _shapes(first: Shape, second: Shape) -> str:
         return DIFFERENT if DIFFERENT in verdicts else UNKNOWN
     if len(kinds) == 1:
         return EQUAL
-    # (1,2) and [1,2] may both be the vector; with a half-open one, or infinity at an end, they are intervals
-    # that differ.
+    # (1,2) and [1,2] may both be the vector. If one is half-open, or ends in infinity, they are intervals and
+    # differ.
     interval = kinds & {"[)", "(]"} or any("infty" in part for part in (*first.parts, *second.parts))
     return DIFFERENT if interval else UNKNOWN
 
 
 def _names(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the unknowns that the parts of a list give values to, in one order."""
+    """The names of the unknowns that the parts of a list assign, sorted."""
     return tuple(sorted(name for name in (assignment(part)[0] for part in parts) if name))
 
 
 def _by_place(first: Shape, second: Shape, names: list[tuple[str, ...]]) -> str:
-    """x = 1, y = 2 against 1, 2 or (1, 2): equal where each place is, and else nothing is shown, for the
-    order may be another.
-    """
+    """x = 1, y = 2 against 1, 2 or (1, 2): equal if each place is; else unknown, as the order may vary."""
     if (
         (names[0] and names[1])
         or r"\{\}" in (first.brackets, second.brackets)
@@ -171,7 +171,7 @@ def _by_place(first: Shape, second: Shape, names: list[tuple[str, ...]]) -> str:
 
 
 def _with_single(first: Shape, second: Shape) -> str:
-    """A list, set, tuple or interval against something that is written as one piece."""
+    """A list, set, tuple or interval against a single thing."""
     many, single = (first, second.parts[0]) if first.brackets else (second, first.parts[0])
     if many.brackets in (",", r"\{\}"):
         numbers = ",".join(many.parts)
@@ -197,9 +197,7 @@ def _with_single(first: Shape, second: Shape) -> str:
 
 
 def _as_sets(first: tuple[str, ...], second: tuple[str, ...]) -> str:
-    """Equal where each element of either has an equal one in the other; different where one differs from all
-    of the other.
-    """
+    """Equal if each element of either has an equal one in the other; different if one has no partner."""
     table = [[_element(a, b) for b in second] for a in first]
     lines = [*table, *map(list, zip(*table, strict=True))]
     if all(EQUAL in line for line in lines):
@@ -209,7 +207,7 @@ def _as_sets(first: tuple[str, ...], second: tuple[str, ...]) -> str:
 
 
 def _element(one: str, other: str) -> str:
-    """Elements of a list that name different unknowns do not stand for each other: x = 1, y = 2."""
+    """Compare two elements of lists; those that name different unknowns, as in x = 1, y = 2, differ."""
     names = assignment(one)[0], assignment(other)[0]
     return DIFFERENT if "" not in names and names[0] != names[1] else _relation(one, other)
 
@@ -252,7 +250,8 @@ def _quantities(one: Quantity, other: Quantity) -> str:
         return EQUAL if EQUAL in readings else DIFFERENT if set(readings) == {DIFFERENT} else UNKNOWN
     same = _expressions(one.value, other.value)
     if "" in beside:
-        # A unit beside one of them: 5 cm is 5, and not 6; but 3 million may be 3,000,000, and 0.5 m 50.
+        # A unit beside one of them: 5 cm equals 5, not 6; but 3 million may be 3,000,000, and 0.5 m may be
+        # 50.
         return same if same == EQUAL or not _scaled(one.value, other.value) else UNKNOWN
     return UNKNOWN
 
@@ -278,14 +277,14 @@ def _residues(one: Quantity, other: Quantity) -> str:
 
 
 def _scaled(one: str, other: str) -> bool:
-    """Whether two numbers differ by a power of ten or of sixty, as the same quantity in two units does."""
+    """Whether two numbers differ by a power of ten or of sixty, as one quantity in two units does."""
     scales = [rf"\frac{{{one}}}{{{other}}}", rf"\frac{{{other}}}{{{one}}}"]
     powers = [*(10**power for power in range(1, 13)), 60, 3600, 24, 7, 12]
     return any(_expressions(scale, str(power)) == EQUAL for scale in scales for power in powers)
 
 
 def _is_read(text: str) -> bool:
-    """Whether math-verify can be trusted with every sign of the text."""
+    """Whether math-verify reads every sign of the text correctly."""
     text = _NUMBER_SETS.sub("", text.replace(r"\setminus\{", r"\setminus{").replace(r"\}", "}"))
     if _MATRIX.search(text):
         text = _MATRIX.sub(" , ", text)
@@ -310,8 +309,9 @@ def _expressions(one: str, other: str) -> str:
 
 
 def _with_logarithms(one: str, other: str) -> str:
-    """log without a base is the natural one to most, and the decimal one to some: different only if it is so
-    under both readings.
+    """The relation under both readings of log without a base, natural and decimal.
+
+    Different only if it is so under both.
     """
     natural, decimal = (
         _parsed(_BARE_LOG.sub(log, one), _BARE_LOG.sub(log, other)) for log in (r"\\ln ", r"\\log_{10}")
@@ -340,8 +340,9 @@ def _proven(gold: Any, answer: Any) -> bool:
 
 
 def _is_unsure(one: str, other: str) -> bool:
-    """Whether values that differ prove nothing: a constant that is arbitrary, or a letter that applies to
-    what is in brackets.
+    """Whether values that differ prove nothing.
+
+    So it is with an arbitrary constant, and with a letter in front of brackets, which may be a function.
     """
     both = one + " " + other
     arbitrary = r"(?<![A-Za-z\\])(?:[ABCDK](?![A-Za-z])|c_)"
@@ -349,13 +350,13 @@ def _is_unsure(one: str, other: str) -> bool:
 
 
 def _has_both_cases(text: str) -> bool:
-    """math-verify reads X as x; where both stand, they are two things."""
+    """Whether a letter stands in both cases, which math-verify reads as one."""
     letters = set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", text)))
     return any(letter.lower() in letters for letter in letters if letter.isupper())
 
 
 _LATEX = LatexExtractionConfig()
-# What it takes for a unit may be a letter: the h of \\pi r^2 h is no hour.
+# What math-verify takes for a unit may be a letter: the h of \\pi r^2 h is not an hour.
 _READER = [
     replace(_LATEX, normalization_config=replace(_LATEX.normalization_config, units=False)),
     ExprExtractionConfig(),
@@ -370,9 +371,7 @@ def _parse(text: str) -> Any | None:
 
 
 def _drops_letters(text: str, parsed: Any) -> bool:
-    """Whether a letter of the text is not in what was parsed: math-verify takes 2ab for 2 with a unit, and
-    gcd(n, 4) for 1.
-    """
+    """Whether math-verify dropped a letter of the text: it reads 2ab as 2 with a unit, and gcd(n, 4) as 1."""
     if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
         return False
     bare = re.sub(

@@ -1,8 +1,8 @@
-"""Whether two final answers say the same: equal, different, or unknown with a reason. Never raises for an
-answer, never hangs.
+"""Whether two final answers are equal, different, or unknown with a reason.
 
-Comparing runs in processes of its own (`workers`), which cost at most their limits. Not here: reading an
-answer out of a solution.
+Not here: extracting an answer from a solution.
+
+Comparing runs in worker processes (`workers`) with limits, so it never hangs, and never raises for an answer.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from magpie_hf.answers.words import EQUAL, UNKNOWN, compare_words
 from magpie_hf.answers.workers import POOL, Lost
 from magpie_hf.errors import BadInput
 
-# Half of the cores: the engine, its tokenizer and the shard threads have the other half. A worker takes about
-# 60 MB; beyond eight, the answers of a GPU are compared faster than they come.
+# Half of the cores, since engine, tokenizer and shard threads need the rest. A worker takes about 60 MB;
+# eight compare answers faster than one GPU makes them.
 PROCESSES = max(
     1,
     min(
@@ -32,11 +32,10 @@ LEAST_MEGABYTES = 256  # a worker that has loaded everything and compares small 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one pair may cost: seconds of processor time and megabytes of a worker, characters of either
-    answer.
+    """What one pair may cost: processor seconds and megabytes of a worker, and characters of either answer.
 
-    All of them can turn a verdict into unknown, so all compare. The wall clock is only a backstop, at forty
-    times the seconds.
+    All of them can turn a verdict into unknown, so all compare. The wall clock, at forty times the seconds,
+    is only a backstop.
     """
 
     seconds: float = 5.0
@@ -54,11 +53,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """relation: equal, different (something shows it) or unknown.
+    """The relation of two answers, with a reason where it is unknown.
 
-    reason, of an unknown: "too_long", "empty", "not_decided", "time", "memory", "stalled" (too little of the
-    processor), "killed" (from outside), "died", or the name of the error that math-verify or sympy ended
-    with.
+    relation: equal, different (something shows it) or unknown.
+    reason: "too_long", "empty", "not_decided", "time", "memory", "stalled" (too little processor time),
+        "killed" (from outside), "died", or the name of the error of math-verify or sympy.
     """
 
     relation: str
@@ -66,18 +65,16 @@ class Verdict:
 
 
 _PATIENCE = (
-    40.0  # wall seconds by processor seconds: other processes may have the cores, and a worker is nice
+    40.0  # wall seconds per processor second: other processes may have the cores, and a worker is nice
 )
 _DEFAULT = Limits()
 
 
 def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PROCESSES) -> Verdict:
-    """Whether two final answers say the same; the order makes no difference. Safe to call from many threads
-    at once.
+    """The relation of two final answers, in either order. Thread-safe.
 
-    "different" means that something shows it. Two answers that are right in two notations may come out as
-    unknown, so unknown is not wrong. Raises EngineError where no worker can be started at all (math-verify is
-    missing).
+    "different" means that something shows it. Two right answers in different notations may be unknown, so
+    unknown is not wrong. Raises EngineError where no worker can be started (math-verify is missing).
     """
     if max(len(one), len(other)) > limits.characters:
         return Verdict(EQUAL) if one == other else Verdict(UNKNOWN, "too_long")
@@ -96,8 +93,9 @@ def compare(one: str, other: str, limits: Limits = _DEFAULT, processes: int = PR
 
 
 def is_readable(answer: str, limits: Limits = _DEFAULT, processes: int = PROCESSES) -> bool:
-    """Whether a reward can check this answer as a ground truth: math-verify reads it in a box, and finds it
-    equal to itself.
+    """Whether a reward can check this answer as a ground truth.
+
+    math-verify must read it in a box and find it equal to itself.
     """
     return len(answer) <= limits.characters and _asked(answer, None, limits, processes).relation == EQUAL
 
@@ -113,7 +111,7 @@ def _asked(first: str, second: str | None, limits: Limits, processes: int) -> Ve
 
 
 class _Cache:
-    """Verdicts by pair, the last used ones."""
+    """The most recently used verdicts, by pair."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -131,7 +129,7 @@ class _Cache:
 
     def put(self, key: tuple[str, str, Limits], verdict: Verdict) -> None:
         if verdict.reason in ("killed", "stalled"):
-            return  # that says nothing of the pair
+            return  # says nothing about the pair
         with self._lock:
             self._kept[key] = verdict
             while len(self._kept) > self._size:

@@ -1,8 +1,8 @@
-r"""Final answers of solutions: the last \boxed{}, else what the solution says its answer is.
+r"""Final answers of solutions: the last \boxed{}, else the answer that the solution states.
 
 Not here: equivalence of answers.
 
-What is not plainly stated is no answer: None costs a vote, a wrong extraction makes a wrong cluster.
+An answer must be stated plainly: None costs a vote, but a wrong extraction makes a wrong cluster.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from magpie_hf.answers.words import known_unit
 
-_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash takes the next character with it
+_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash escapes the next character
 _BOXES = (r"\boxed{", r"\fbox{")
 
 
@@ -35,10 +35,11 @@ def boxed_answer(text: str) -> str | None:
 
 # --- what a solution says -----------------------------------------------------------------------------------
 
-_END = 1500  # characters at the end of a solution in which its answer is looked for
+_END = 1500  # characters at the end of a solution that are searched for its answer
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
-    r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem|question))?(?:\*\*)?\s*(?:is|:|=|equals)"
+    r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
+    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals)"
     r"|^#{4}(?!#)|^[#*\s]*final\s+answer[*\s:]*$|答えは|答え\s*[::])\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
@@ -60,29 +61,32 @@ _EXPLAINS = re.compile(
     r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus)\s", re.IGNORECASE
 )
 _CONDITION = re.compile(
-    r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively|modulo|mod|either)\b",
+    r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively"
+    r"|modulo|mod|either)\b",
     re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(r"\s*(?:です|である|となる|になる|だ)$")
 _BOX_TOKEN = re.compile(
     r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<number>-?\d+(?:\.\d+)?)|\\.|[{}]", re.DOTALL
 )
-_ENDS = re.compile(r"[.!?:;。](?=[\s$*\\])|\n\s*\n")  # between two boxes: they are not of one sentence
+_ENDS = re.compile(r"[.!?:;。](?=[\s$*\\])|\n\s*\n")  # between two boxes: they are in different sentences
 _BETWEEN = re.compile(r"[\s,]*(?:and|or)?\s*(?:(?P<name>[A-Za-z]\w*)\s*=)?\s*")
 _PART = re.compile(
     r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^\W*[2-9][.)]",
     re.MULTILINE | re.IGNORECASE,
 )
 _SAYS_PROVED = re.compile(
-    r"(?:\\(?:text|mathrm|textbf)\s*\{)?\s*(?:\$?\\(?:blacksquare|square|Box|qed)\$?|q\.?\s?e\.?\s?d\.?|proved|proven|[∎□■])[.!\s]*\}?",
+    r"(?:\\(?:text|mathrm|textbf)\s*\{)?\s*(?:\$?\\(?:blacksquare|square|Box|qed)\$?|q\.?\s?e\.?\s?d\.?"
+    r"|proved|proven|[∎□■])[.!\s]*\}?",
     re.IGNORECASE,
 )
 _PROVED = re.compile(r"(?:q\.?\s?e\.?\s?d\.?|\\blacksquare|\\square|∎|□|■|\\qed)[.$\s]*$", re.IGNORECASE)
 
 
 def final_answer(solution: str) -> str | None:
-    r"""The final answer of a solution: in its last box, after "the answer is", or in the formula that its
-    last sentence concludes with.
+    """The final answer of a solution, or None.
+
+    It is in the last box, after "the answer is", or in the formula that concludes the last sentence.
     """
     boxes = _boxes(solution)
     answers = [box for box in boxes if not _SAYS_PROVED.fullmatch(box.answer)]
@@ -104,9 +108,9 @@ class _Box(NamedTuple):
 
 
 def _boxes(text: str) -> list[_Box]:
-    """The innermost boxes that are closed and not empty; also the careless \\boxed 5."""
+    r"""The innermost boxes that are closed and not empty; also \boxed 5 without braces."""
     found: list[_Box] = []
-    opened: list[tuple[int, int] | None] = []  # of each open brace, where its box and the inside of it begin
+    opened: list[tuple[int, int] | None] = []  # per open brace: where its box and its content begin
     for token in _BOX_TOKEN.finditer(text):
         if token["number"]:
             found.append(_Box(token.start(), token.end(), token["number"]))
@@ -121,7 +125,7 @@ def _boxes(text: str) -> list[_Box]:
 
 
 def _boxed(text: str, boxes: list[_Box]) -> str | None:
-    """The last box; of several in one sentence, or of the parts (a), (b), the whole list or nothing."""
+    """The last box; of several in one sentence, or of the parts (a), (b), all of them or nothing."""
     last = boxes[-1]
     gap = text[boxes[-2].end : last.start] if len(boxes) > 1 else ""
     if len(boxes) == 1 or boxes[-2].answer == last.answer:
@@ -153,9 +157,7 @@ def _boxed(text: str, boxes: list[_Box]) -> str | None:
 
 
 def _stated(text: str) -> str | None:
-    """What follows the last "the answer is": values or formulas up to the end of its sentence, all of them or
-    none.
-    """
+    """All values or formulas between the last "the answer is" and the end of its sentence, or None."""
     found = None
     for found in _STATED.finditer(text):
         while (inner := _STATED.search(found["rest"])) is not None:
@@ -172,19 +174,20 @@ def _stated(text: str) -> str | None:
     line = re.sub(r"[*_`]+", "", _sentence(rest)).strip().rstrip(".:")
     line = re.sub(r"\s*\(not [^()]*\)$", "", line)
     if _NO_ANSWER.match(line) or not line or line.endswith("!"):
-        return None  # "The answer is 5!": a factorial, or joy
+        return None  # "The answer is 5!": a factorial or an exclamation
     return _plain(line)
 
 
 def _sentence(text: str) -> str:
-    """Up to the end of the sentence, or to where an explanation begins."""
+    """The text up to the end of the sentence, or to the beginning of an explanation."""
     text = re.split(r"\.(?=[\s*_]|$)|\n|;|。", text.lstrip("*_ "), maxsplit=1)[0]
     return _EXPLAINS.split(_JAPANESE_IS.sub("", text.strip("*_ ")), maxsplit=1)[0].strip("*_ ")
 
 
 def _adds_nothing(after: str) -> bool:
-    """Whether what follows a formula in its sentence leaves it the whole answer: a unit, or words after a
-    comma without a value.
+    """Whether a formula is the whole answer despite the text after it in its sentence.
+
+    A unit may follow, or words after a comma without a value.
     """
     after = after.strip(" .*_")
     if not after or re.fullmatch(r"\(not [^()]*\)|[!:]", after):
@@ -195,8 +198,9 @@ def _adds_nothing(after: str) -> bool:
 
 
 def _plain(line: str) -> str | None:
-    """An answer outside of mathematics: one value, or all values of a list; what follows a comma may be a
-    clause without a value.
+    """An answer outside of mathematics: one value, or all values of a list.
+
+    After a comma, a clause without a value may follow.
     """
     pieces = _pieces(line)
     if pieces is None:
@@ -218,9 +222,7 @@ def _plain(line: str) -> str | None:
 
 
 def _pieces(line: str) -> list[str] | None:
-    """The line cut at the commas, "and" and "or" that stand in no bracket; None where a bracket is not
-    closed.
-    """
+    """The line cut at commas, "and" and "or" outside brackets; None where a bracket is not closed."""
     pieces, depth = [""], 0
     for token in re.split(r"(\\.|[()\[\]{}]|,(?=\s)|\s(?:and|or)\s)", line):
         depth += token in ("(", "[", "{", r"\{")
@@ -250,7 +252,7 @@ def _joined(sentence: str) -> str | None:
 
 
 def _is_formula(line: str) -> bool:
-    """Whether a line outside of mathematics is one formula: an operator or a digit in it, and no word."""
+    """Whether a line outside of mathematics is one formula: it has an operator or a digit, and no word."""
     bare = re.sub(r"\\[A-Za-z]+", "", line)
     return re.search(r"[\d=+^\\]", line) is not None and not re.search(
         r"[A-Za-z]{3,}", re.sub(r"\b(?:sqrt|sin|cos|tan|log|exp)\b", "", bare)
@@ -266,16 +268,14 @@ def _with_unit(line: str) -> str | None:
 
 
 def _concluded(text: str) -> str | None:
-    """The last formula of the last sentence, where that sentence samples a conclusion and ends in the
-    formula, or is nothing else.
-    """
+    """The last formula of the last sentence, if that sentence concludes with it or is nothing else."""
     last = re.split(r"\n\s*\n", text)[-1].strip()
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", last)[-1]
     formulas = list(_MATHS.finditer(sentence))
     if not formulas or re.sub(r"[.*_\s]", "", sentence[formulas[-1].end() :]):
         return None
     if sum("=" in formula[0] for formula in formulas) > 1:
-        return None  # "so x = 1 and y = 2": the last of them is not the whole
+        return None  # "so x = 1 and y = 2": the last formula is only a part
     alone = not sentence[: formulas[-1].start()].strip(" *_\n") and len(formulas) == 1
     if not alone and not _CONCLUDES.match(sentence.lstrip("*_ ")):
         return None
@@ -286,15 +286,16 @@ def _concluded(text: str) -> str | None:
         )
         or "=" not in formula
     ):
-        return None  # what it concludes with is a statement, or only names something
+        return None  # it concludes with a statement, or only names something
     if not re.search(r"(?<![\^_\d])(?<![\^_]\{)\d|\\pi|\\infty", formula.split("=")[-1]):
         return None  # f = g is a statement
     return _clean(_last_side(formula))
 
 
 def _last_side(formula: str) -> str:
-    """What a chain of equalities ends with; a single equality stays whole, for it may be an equation that was
-    asked for.
+    """The right end of a chain of equalities.
+
+    A single equality stays whole, because the problem may ask for an equation.
     """
     sides = formula.split("=")
     return sides[-1] if len(sides) > 2 and not re.search(r"[,;]|\\text", formula) else formula
@@ -302,8 +303,8 @@ def _last_side(formula: str) -> str:
 
 def _clean(answer: str) -> str | None:
     answer = re.sub(r"^[\s*_`]+|[\s*_`.,;:]+$", "", answer).strip()
-    is_cut = re.search(r"[-+*/=^<>]$|^[=*/^]", answer) is not None
-    return answer if answer and len(answer) <= _LONGEST and not is_cut else None
+    is_part = re.search(r"[-+*/=^<>]$|^[=*/^]", answer) is not None
+    return answer if answer and len(answer) <= _LONGEST and not is_part else None
 
 
 # --- what a problem asks ------------------------------------------------------------------------------------
@@ -311,8 +312,10 @@ def _clean(answer: str) -> str | None:
 _CLAIM = r"(?:that|the|an?|every|each|any|all|why|both|if|directly|by|it|this|for|\$|\\)"
 _PROVE = re.compile(
     r"\bprov(?:e|ing)\b(?!\s+(?:your|the)\s+(?:answer|work|steps|reasoning))"
-    rf"|\b(?:show|verify|demonstrate|establish|justify|deduce|argue)\s+{_CLAIM}(?!\s*(?:answer|work|steps|reasoning)\b)"
-    r"|\b(?:give|write|provide|find|present|construct|need|outline|sketch|is|want)\s+(?:me\s+)?(?:a|an|the|another)\s+(?:\w+\s+)?proof\b"
+    rf"|\b(?:show|verify|demonstrate|establish|justify|deduce|argue)\s+{_CLAIM}(?!\s*(?:answer|work|steps"
+    rf"|reasoning)\b)"
+    r"|\b(?:give|write|provide|find|present|construct|need|outline|sketch|is|want)\s+(?:me\s+)?(?:a|an|the"
+    r"|another)\s+(?:\w+\s+)?proof\b"
     r"|\bexplain why\b"
     r"|証明|示せ|示しなさい|示してください",
     re.IGNORECASE,
@@ -342,8 +345,9 @@ _TALK = re.compile(r"\b(?:you|I|me|my)\b")
 
 
 def asks_for_proof(problem: str) -> bool:
-    """Whether a problem asks for a proof and for no final answer beside it: "prove that ...", but not "find
-    ... and prove it".
+    """Whether a problem asks for a proof and for no final answer.
+
+    It does with "prove that ...", but not with "find ... and prove it".
     """
     if not _PROVE.search(problem) or _ASKS.search(_ASIDE.sub(" ", problem)):
         return False

@@ -1,6 +1,6 @@
-r"""How an answer is written: one spelling for one text, and the parts of lists, sets and tuples.
+"""The notation of an answer: one spelling per answer, and the parts of lists, sets and tuples.
 
-Not here: what it is worth.
+Not here: its value.
 """
 
 from __future__ import annotations
@@ -9,22 +9,54 @@ import re
 from dataclasses import dataclass
 
 _UNICODE = {
-    "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": "/", "⁄": "/", "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ",
-    "≠": r"\ne ", "≡": r"\equiv ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "°": r"^\circ ", "∅": r"\emptyset ",
-    "±": r"\pm ", "√": r"\sqrt ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}",
-    "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ", "φ": r"\phi ", "μ": r"\mu ", "σ": r"\sigma ", "ω": r"\omega ",
-    "\u3001": ",", "′": "'",
-    **{signature: rf"\frac{{{over}}}{{{under}}}" for signature, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")},
-}  # fmt: skip
-_WIDE: dict[str, str] = {
-    chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)
-}  # letters and digits of full width
+    "−": "-",
+    "–": "-",
+    "×": r"\times ",
+    "·": r"\cdot ",
+    "÷": "/",
+    "⁄": "/",
+    "π": r"\pi ",
+    "∞": r"\infty ",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "≠": r"\ne ",
+    "≡": r"\equiv ",
+    "≈": r"\approx ",
+    "∪": r"\cup ",
+    "∩": r"\cap ",
+    "∈": r"\in ",
+    "°": r"^\circ ",
+    "∅": r"\emptyset ",
+    "±": r"\pm ",
+    "√": r"\sqrt ",
+    "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}",
+    "ℚ": r"\mathbb{Q}",
+    "ℕ": r"\mathbb{N}",
+    "ℂ": r"\mathbb{C}",
+    "θ": r"\theta ",
+    "α": r"\alpha ",
+    "β": r"\beta ",
+    "λ": r"\lambda ",
+    "φ": r"\phi ",
+    "μ": r"\mu ",
+    "σ": r"\sigma ",
+    "ω": r"\omega ",
+    "\u3001": ",",
+    "′": "'",
+    **{
+        fraction: rf"\frac{{{over}}}{{{under}}}"
+        for fraction, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")
+    },
+}
+# Full-width letters and digits
+_WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _SIGNS = str.maketrans({**_UNICODE, **_WIDE})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 _SAME = (
     (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
-    (r"(?<=\d)(?:\{,\}|,\\!)(?=\d{3}(?!\d))", ""),  # a thousands separator, and nothing else
+    (r"(?<=\d)(?:\{,\}|,\\!)(?=\d{3}(?!\d))", ""),  # certainly a thousands separator
     (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le"),
@@ -46,14 +78,20 @@ _SAME = (
     (r"(?<!\\)\$", " "),
     (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
     (r"\\(frac|binom) ?(\d) ?(\d)", r"\\\1{\2}{\3}"),
-    (r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])", lambda m: "\\" + m[1].replace("infinity", "infty")),
+    (
+        r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])",
+        lambda m: "\\" + m[1].replace("infinity", "infty"),
+    ),
     (r"\\sqrt ?(\d+(?:\.\d+)?)", r"\\sqrt{\1}"),
     (r"\\sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
-    (r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}", lambda m: _repeating(*m.groups())),
+    (
+        r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}",
+        lambda m: _repeating(*m.groups()),
+    ),
     (r"(?<![\d.])(\d{1,20})\.()\((\d{1,20})\)", lambda m: _repeating(*m.groups())),
     (r"\^-(\d+)(?![\d.^])", r"^{-\1}"),
     (r"(\d)[eE]([+-]?\d+)(?![\d.])", r"\1\\times 10^{\2}"),
-)  # fmt: skip
+)
 _RULES = [(re.compile(pattern), new) for pattern, new in _SAME]
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
@@ -62,15 +100,12 @@ _ROUNDS = 8
 
 
 def normalise(text: str) -> str:
-    """One spelling for answers that differ in typesetting alone: spaces, delimiters, sizes, synonymous
-    commands.
+    """One spelling for answers that differ in typesetting: spaces, delimiters, sizes, synonymous commands.
 
-    A comma of a list has a space after it; one that may be a thousands separator has none, and stays (see
+    A comma of a list has a space after it. One that may be a thousands separator has none and stays (see
     `readings`).
     """
-    for _ in range(
-        _ROUNDS
-    ):  # what one rule leaves may be the matter of another, and an answer has one spelling
+    for _ in range(_ROUNDS):  # one rule can make work for another, so repeat until nothing changes
         before, text = text, _once(text)
         if text == before:
             break
@@ -78,7 +113,7 @@ def normalise(text: str) -> str:
 
 
 def _once(text: str) -> str:
-    text = re.sub(r"\s+", " ", text)  # first of all: no pattern below is quadratic in spaces
+    text = re.sub(r"\s+", " ", text)  # first, because a pattern below could be quadratic in spaces
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
     text = re.sub("[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: f"_{{{m[0].translate(_LOWERED)}}}", text).translate(_SIGNS)
     text = _unwrapped(text)
@@ -92,8 +127,9 @@ def _once(text: str) -> str:
 
 
 def readings(text: str) -> tuple[str, ...]:
-    """A normalised answer as it may be read: "100,200" is one number or two. In brackets it is two, if no
-    other comma says otherwise.
+    """The readings of a normalised answer: "100,200" is one number or two.
+
+    In brackets it is two, unless another comma shows otherwise.
     """
     depths = _depths(text) if _GROUPED.search(text) else []
 
@@ -119,7 +155,7 @@ def _depths(text: str) -> list[int]:
 
 
 def _unwrapped(text: str) -> str:
-    """Without what surrounds a whole answer: mathematics delimiters, Markdown, a box, a full stop."""
+    """The answer without what surrounds all of it: delimiters, Markdown, a box, a full stop."""
     while True:
         before = text
         text = text.strip()
@@ -138,7 +174,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _repeating(whole: str, fixed: str, period: str) -> str:
-    """A repeating decimal as a fraction: 0.1\\overline{6} is (16 - 1) / 90."""
+    r"""A repeating decimal as a fraction: 0.1\overline{6} is (16 - 1) / 90."""
     over = (10 ** len(period) - 1) * 10 ** len(fixed)
     above = int(whole + fixed + period) - int(whole + fixed or "0")
     return rf"\frac{{{above}}}{{{over}}}"
@@ -150,14 +186,17 @@ _TOKEN = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\\.|.", re.DOTA
 _OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 _CLOSING = frozenset({")", "]", "}", r"\}", r"\rangle"})
 _JOINING = re.compile(
-    r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and|or)(?=[^A-Za-z])"
+    r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and"
+    r"|or)(?=[^A-Za-z])"
 )
 
 
 @dataclass(frozen=True)
 class Shape:
-    """brackets: "()", "[)" and so on, r"\\{\\}" for a set, "," for a bare list, "" for a single thing; parts:
-    what is in it.
+    r"""The brackets and parts of an answer.
+
+    brackets: "()", "[)" and so on, r"\{\}" for a set, "," for a bare list, "" for a single thing.
+    parts: its elements.
     """
 
     brackets: str
@@ -165,7 +204,7 @@ class Shape:
 
 
 def shape(text: str) -> Shape:
-    """What an answer is made of at its outermost level."""
+    """The shape of an answer at its outermost level."""
     joined = _JOINING.sub(",", text)
     parts = split(joined)
     if len(parts) > 1:
@@ -189,7 +228,7 @@ def shape(text: str) -> Shape:
 
 
 def split(text: str, separators: str = ",;") -> tuple[str, ...]:
-    """The text cut at the separators that stand in no bracket."""
+    """The text cut at the separators outside brackets."""
     parts, depth = [""], 0
     for token in _TOKEN.findall(text):
         depth += (token in _OPENING) - (token in _CLOSING)
@@ -201,9 +240,7 @@ def split(text: str, separators: str = ",;") -> tuple[str, ...]:
 
 
 def closes_at_the_end(text: str) -> bool:
-    """Whether the bracket that opens the text is closed by its last token, and all brackets are paired;
-    "[1,2)" is a pair too.
-    """
+    """Whether the first bracket is closed by the last token and all are paired; "[1,2)" is a pair too."""
     depth = 0
     tokens = _TOKEN.findall(text)
     for place, token in enumerate(tokens):
@@ -222,8 +259,9 @@ def _signs(text: str) -> tuple[str, str] | None:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    r"""("x", "3") of "x = 3" or "x \in 3", also of f(x) = ..., a_n = ... and \text{Area} = ...; ("", text) of
-    anything else.
+    r"""The name and value of an assignment: ("x", "3") of "x = 3" or "x \in 3"; ("", text) otherwise.
+
+    Also of f(x) = ..., a_n = ... and \text{Area} = ....
     """
     parts = split(text, "=")
     if len(parts) == 1 and "=" not in text:

@@ -1,9 +1,9 @@
-r"""Evidence from values: whether two parsed answers are the same or apart, in numbers. Runs in a worker.
+"""Evidence from values: whether two parsed answers are the same or apart, in numbers. Runs in a worker.
 
 Not here: proofs.
 
-Numbers are computed to 40 digits. Expressions in the same symbols are compared at fixed points, relations and
-sets by what they hold.
+Numbers are computed to 40 digits. Expressions in the same symbols are compared at fixed points; relations and
+sets by the points they contain.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
 SAME, APART = "same", "apart"
-# What sympy raises where it cannot compute: a sum up to 7/3, a comparison of complex numbers, a function at
-# its pole.
+# What sympy raises where it cannot compute: a sum up to 7/3, a comparison of complex numbers, a pole.
 NO_VALUE = (
     ArithmeticError,
     AttributeError,
@@ -31,19 +30,17 @@ NO_VALUE = (
     ValueError,
 )
 _DIGITS = 40
-# Positive whole numbers first: they lie in nearly every domain that a problem can mean.
+# Positive whole numbers first, because almost every domain contains them.
 _POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7, 4, 6, 8, 9, 12)] + [
     sympy.Rational(*p) for p in ((38, 17), (9, 23), (-47, 19), (-3, 1), (29, 19), (7, 22))
 ]
 _LEAST = 6  # points at which functions must agree: gcd(n, 4) and gcd(n, 2) do at all primes but one
 _DECIMAL = re.compile(r"\d*\.\d+")
-_WHOLE = frozenset("ijklmnpqNK")  # names of variables that may stand for whole numbers only: n > 2 is n >= 3
+_WHOLE = frozenset("ijklmnpqNK")  # names of variables that may be whole numbers: n > 2 is then n >= 3
 
 
 def prepared(parsed: Any) -> Any:
-    """The expression with i as the imaginary unit, zeta as Riemann's, and decimals as the fractions that they
-    write.
-    """
+    """The expression with i as the imaginary unit, zeta as Riemann's, and decimals as exact fractions."""
     if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
         return parsed
     for call in parsed.atoms(AppliedUndef):
@@ -73,7 +70,7 @@ def evidence(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
 
 
 def number(expression: Any) -> Any | None:
-    """The value of a closed expression to 40 digits, infinities included; None where it has none."""
+    """The value of a closed expression to 40 digits, possibly infinite; None where it has none."""
     try:
         value = sympy.N(expression.doit(), _DIGITS)
     except NO_VALUE:
@@ -96,14 +93,14 @@ def _numbers(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
     elif bool(first.is_real) != bool(second.is_real) and not any(
         "i" in text.replace(r"\pi", "").replace("in", "") for text in texts
     ):
-        return None  # a real root of a negative number for one, the principal root for the other
+        return None  # a negative number's root: real in one reading, principal in the other
     else:
         verdict = _close(first, second)
     return _as_decimals(first, second, (one, other), texts) if verdict == APART else verdict
 
 
 def _exact_difference(one: Any, other: Any, value: Any) -> Any | None:
-    """Of rational numbers of more than 30 digits, such as 2^{100}, where they can be written out."""
+    """The exact difference of rationals above 30 digits, such as 2^{100}, where they can be written out."""
     if not 10**25 < abs(value) < 10**2000:
         return None
     apart = (one - other).doit()
@@ -118,10 +115,9 @@ def _close(first: Any, second: Any) -> str | None:
 
 
 def _as_decimals(first: Any, second: Any, exact: tuple[Any, Any], texts: tuple[str, str]) -> str | None:
-    """Of two values that differ: None where a decimal in one answer may be the other, rounded or cut at its
-    last place.
+    """APART for values that differ; None where one may be the other, rounded or cut at its last place.
 
-    Six digits that agree are taken as equal, as math-verify does, but relative to the size of the number.
+    Six equal digits, relative to the number's size, count as equal, as in math-verify.
     """
     decimals = [_DECIMAL.findall(text) for text in texts]
     places = [[len(found.partition(".")[2]) for found in side] for side in decimals]
@@ -144,10 +140,9 @@ def _as_decimals(first: Any, second: Any, exact: tuple[Any, Any], texts: tuple[s
 
 
 def _functions(one: Any, other: Any, names: list[str]) -> str | None:
-    """Apart only where nearly every point says so: sqrt(x^2) is x to some readers, and cos(n pi) is (-1)^n to
-    all.
+    """APART only if nearly every point shows it, because two functions may meet at one point.
 
-    At one point two functions may meet.
+    For some readers sqrt(x^2) is x; cos(n pi) is (-1)^n for all.
     """
     verdicts = [verdict for verdict in _at_points(one, other, names) if verdict]
     same = verdicts.count(SAME)
@@ -164,7 +159,7 @@ def _at_points(one: Any, other: Any, names: list[str]) -> Iterator[str | None]:
         if first is None or second is None or sympy.oo in (abs(first), abs(second)):
             continue
         if not imaginary and (abs(sympy.im(first)) > 10**-30 or abs(sympy.im(second)) > 10**-30):
-            continue  # outside of the domain that the answer means
+            continue  # outside the domain that the answer means
         yield _close(first, second)
 
 
@@ -183,7 +178,7 @@ def _matrices(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
 
 
 def _holders(one: Any, other: Any) -> str | None:
-    """Sets and relations in one variable differ where a sample point is in one and not in the other."""
+    """Sets and relations in one variable: APART where a test point is in one and not in the other."""
     symbols = {
         symbol.name
         for side in (one, other)
@@ -212,7 +207,7 @@ def _holders(one: Any, other: Any) -> str | None:
 
 
 def _bounds(side: Any) -> set[Any]:
-    """Closed finite numbers inside a set or a relation."""
+    """The closed finite numbers inside a set or a relation."""
     found = set()
     for part in sympy.preorder_traversal(side):
         if isinstance(part, sympy.Expr) and not part.free_symbols and part.is_real and part.is_finite:

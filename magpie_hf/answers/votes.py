@@ -1,4 +1,4 @@
-"""Votes of the candidates of one problem, over clusters of equal answers.
+"""The vote of one problem's candidates, over clusters of equal answers.
 
 Not here: how two answers are compared.
 """
@@ -11,18 +11,19 @@ from itertools import combinations
 
 from magpie_hf.answers.notation import normalise
 
-# Characters of an answer that is worth a spelling; a longer one is compared as it stands, and `compare` may
-# refuse it
+# Longest answer, in characters, that is normalised; `compare` may refuse a longer one
 _LONGEST = 4000
 
 
 @dataclass(frozen=True)
 class Votes:
-    """clusters: the cluster of each answer, null for none; cluster 0 is the largest, and of equals the one
-    whose first answer comes first.
+    """The result of a vote.
 
-    sizes: voters of each cluster. unknown: pairs of clusters that nothing shows to be different, so they may
-    be one. apart: of each cluster, whether something shows it to be different from cluster 0.
+    clusters: the cluster of each answer, None for no answer. Cluster 0 is the largest; of equal ones, the one
+        whose first answer comes first.
+    sizes: voters of each cluster.
+    unknown: pairs of clusters that nothing shows to be different, so they may be one.
+    apart: of each cluster, whether something shows it to be different from cluster 0.
     """
 
     clusters: tuple[int | None, ...]
@@ -32,14 +33,12 @@ class Votes:
 
     @property
     def has_majority(self) -> bool:
-        """Whether one cluster is larger than all others, and more than one voter's."""
+        """Whether one cluster is larger than all others and has at least two voters."""
         return len(self.sizes) > 0 and self.sizes[0] > max(1, *self.sizes[1:], 1)
 
     @property
     def in_majority(self) -> tuple[bool | None, ...]:
-        """Whether each answer is the majority's; null where nothing tells, and for all where there is no
-        majority.
-        """
+        """Whether each answer is the majority's; None where unknown, and for all without a majority."""
         if not self.has_majority:
             return (None,) * len(self.clusters)
         return tuple(
@@ -48,11 +47,13 @@ class Votes:
 
 
 def vote(answers: Sequence[str | None], compare: Callable[[str, str], str]) -> Votes:
-    """Clusters of equal answers. compare: "equal", "different" or "unknown", in either order; of a spelling
-    it gets the shortest answer.
+    """Clusters of equal answers.
 
-    Each spelling is compared once with each cluster at most, but for those that it may yet join: spellings
-    come shortest first, so that the clusters do not depend on the order of the candidates.
+    compare: "equal", "different" or "unknown", in either order. Answers with one spelling are compared once,
+    by the shortest.
+
+    Each spelling is compared with each cluster at most once, apart from clusters that it may still join.
+    Spellings come shortest first, so the clusters do not depend on the order of the candidates.
     """
     spellings = [None if answer is None else _spelling(answer) for answer in answers]
     written: dict[str, str] = {}
@@ -96,7 +97,7 @@ def _spelling(answer: str) -> str | None:
 
 
 def _relation(spelling: str, group: Sequence[str], verdict: Callable[[str, str], str]) -> str:
-    """How a spelling stands to a cluster: by the first of its members that decides it."""
+    """The relation of a spelling to a cluster, by the first member that decides it."""
     for member in group:
         if (relation := verdict(member, spelling)) != "unknown":
             return relation

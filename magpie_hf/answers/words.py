@@ -1,4 +1,4 @@
-r"""Answers in words: "yes", "converges", "Monday"; and the words that may stand behind a value as its unit.
+"""Answers in words: "yes", "converges", "Monday"; and words that can be a value's unit.
 
 Not here: values.
 """
@@ -9,8 +9,8 @@ import re
 
 EQUAL, DIFFERENT, UNKNOWN = "equal", "different", "unknown"
 
-# A family is a list of groups: words of one group say the same, words of two groups of one family exclude
-# each other.
+# A family is a list of groups. Words of one group are equal; words of two groups of one family exclude each
+# other.
 _FAMILIES = (
     ("yes true correct", "no false incorrect"),
     ("converges convergent converge", "diverges divergent diverge"),
@@ -35,7 +35,7 @@ _GROUPS = [[frozenset(group.replace("_", "-").split()) for group in family] for 
 _LISTED = frozenset(
     word for family in _GROUPS for group in family for whole in group for word in whole.split("-")
 ) | {"not"}
-# Names of functions, and what joins symbols: "max a" and "a and b" are no words.
+# Names of functions, and words between symbols: "max a" and "a and b" are not answers in words.
 _SYMBOLIC = frozenset(
     "and mod det dim ker gcd lcm max min arg deg sin cos tan log exp sqrt rank span diag trace".split()
 )
@@ -47,7 +47,7 @@ _FILLER = re.compile(
 
 
 def words(text: str) -> str | None:
-    """The answer as plain words; None where it is no answer in words: f g, abc, A'B and n m! are products."""
+    """The answer as plain words; None for symbols: f g, abc, A'B and n m! are products."""
     bare = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)
     bare = " ".join(re.sub(r"[.\"]|[,!]$", " ", bare).split())
     if (
@@ -65,7 +65,7 @@ def words(text: str) -> str | None:
 
 
 def _is_word(part: str) -> bool:
-    """Whether letters without \\text are a word: listed, or four letters or more with a vowel."""
+    r"""Whether letters without \text are a word: listed, or at least four letters with a vowel."""
     lower = part.lower()
     return (lower in _LISTED and len(part) > 1) or (
         len(part) > 3 and lower not in _SYMBOLIC and re.search("[aeiouy]", lower) is not None
@@ -73,7 +73,7 @@ def _is_word(part: str) -> bool:
 
 
 def _lowered(part: str) -> str:
-    """In lower case; but N and n, ABCD and abcd are two things."""
+    """The part in lower case, except where N and n, or ABCD and abcd, are two things."""
     return (
         part.lower()
         if part.lower() in _LISTED or (len(part) > 1 and (part.istitle() or part.islower()))
@@ -82,13 +82,13 @@ def _lowered(part: str) -> str:
 
 
 def choice(text: str) -> str | None:
-    """The letter of a multiple-choice answer: A, (B), \\text{C}, D)."""
+    r"""The letter of a multiple-choice answer: A, (B), \text{C}, D)."""
     found = re.fullmatch(r"(?:\\text\{)?\s*\(?([A-H])[).]*\s*\}?\)?", text)
     return found[1] if found else None
 
 
 def compare_words(one: str, other: str) -> str | None:
-    """EQUAL or DIFFERENT where both answers are words or choices that say so; None where words cannot decide."""
+    """EQUAL or DIFFERENT for two answers in words, or two choices; None where words cannot decide."""
     letters = choice(one), choice(other)
     if letters[0] and letters[1]:
         return EQUAL if letters[0] == letters[1] else DIFFERENT
@@ -107,34 +107,34 @@ def compare_words(one: str, other: str) -> str | None:
 
 
 def is_wordy(text: str) -> bool:
-    """Whether the answer is words, so that no symbol is to be read into its letters."""
+    """Whether the answer is words, so that its letters are no symbols."""
     return words(text) is not None
 
 
 # --- units --------------------------------------------------------------------------------------------------
 
-# Units of measure, and nouns that are counted.
-# What is in no list is no unit: "2 ab" is a product, "3 million" a number, "5 or more" neither.
-# Single letters keep their case, and count only inside of \text{}: 5 m may be a product.
+# Units of measure, and nouns that are counted. Words in no list are no unit: "2 ab" is a product, "3 million"
+# a number, "5 or more" neither. Single letters keep their case and count only inside \text{}, because 5 m may
+# be a product.
 _UNIT_LETTERS = frozenset("m g s h L l N J W V K".split())
 _UNITS = frozenset(
-    """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter metre centimeter centimetre
-    millimeter millimetre kilometer kilometre sec second minute min hr hour day week month year ms ml liter litre gallon dollar cent euro
-    yen usd radian rad degree unit newton joule watt volt ohm hz mol mole mph kph byte bit acre
-    way person people man men woman women student child children boy girl player friend worker apple orange coin ball book candy marble card
-    ticket page question problem point line edge vertex vertices face side diagonal triangle rectangle circle region element subgroup group
-    root solution term digit number integer permutation combination arrangement subset function value divisor factor class conjugacy-class
-    step trial game team room seat chair tile stamp bottle car tree fish dog cat bird egg cake cookie box boxes flower letter word path
-    sequence string graph orbit automorphism homomorphism generator prime""".split()
+    """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter
+    metre centimeter centimetre millimeter millimetre kilometer kilometre sec second minute min hr hour day
+    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree unit newton joule watt
+    volt ohm hz mol mole mph kph byte bit acre
+    way person people man men woman women student child children boy girl player friend worker apple orange
+    coin ball book candy marble card ticket page question problem point line edge vertex vertices face side
+    diagonal triangle rectangle circle region element subgroup group root solution term digit number integer
+    permutation combination arrangement subset function value divisor factor class conjugacy-class step trial
+    game team room seat chair tile stamp bottle car tree fish dog cat bird egg cake cookie box boxes flower
+    letter word path sequence string graph orbit automorphism homomorphism generator prime""".split()
 )
 _UNIT_SIGNS = frozenset("個 通り 円 人 回 本 枚 点 秒 分 時間 日 年".split())
 _ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")
 
 
 def known_unit(text: str) -> str | None:
-    """The unit's one name ("year" of "\\text{ years}"), where the text is nothing but a known unit; else
-    None.
-    """
+    r"""The unit's one name ("year" of "\text{ years}"); None where the text is more than a known unit."""
     bare = re.sub(r"\\text|[{}]", "", text).strip()
     if bare in _UNIT_SIGNS:
         return bare

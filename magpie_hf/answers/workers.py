@@ -1,9 +1,9 @@
 """A bounded pool of worker processes that can be killed, shared by all threads.
 
-Not here: what the workers do.
+Not here: the work.
 
-Workers are plain subprocesses with pipes: no fork of a process that holds an engine and many threads, no need
-of a guarded main module.
+Workers are plain subprocesses with pipes. So no process with an engine and threads is forked, and the main
+module needs no guard.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from magpie_hf.errors import EngineError
 
-# A first import from a cold disk took 12 s, and ten times that where other work kept the machine busy
+# A first import from a cold disk took 12 s, and ten times that on a busy machine
 START_SECONDS = 600.0
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf.answers.worker import main;"
@@ -33,20 +33,23 @@ _CODE = (
 class Lost(Exception):
     """A worker ended before it answered; the message says why.
 
-    "time" (of the processor), "stalled" (the wall clock), "killed" (from outside), "died", "idle" (it never
-    began).
+    "time" (processor time used up), "stalled" (wall time used up), "killed" (from outside), "died", or "idle"
+    (it never began).
     """
 
 
 class _Worker:
     def __init__(self) -> None:
-        # A process group of its own: Ctrl-C in a terminal reaches the build, which closes its workers.
-        # A fixed hash seed: sympy orders some terms by hash, and a verdict must not depend on it.
+        # A process group of its own: Ctrl-C in a terminal reaches the build only, which closes its workers. A
+        # fixed hash seed: sympy orders some terms by hash, and a verdict must not depend on it.
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", _CODE, json.dumps(sys.path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, process_group=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,
             env={**os.environ, "PYTHONHASHSEED": "0"},
-        )  # fmt: skip
+        )
         self._rest = b""
         self.pid = self._process.pid
         try:
@@ -58,13 +61,13 @@ class _Worker:
         assert ready[0] == "ready", ready
 
     def ask(self, request: Any, seconds: float) -> list[Any]:
-        """The worker's answer, within so many seconds of wall time. Raises Lost, and the worker is then dead."""
+        """The worker's answer, within `seconds` of wall time. Raises Lost, and the worker is then dead."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
             self.close()
-            raise Lost("idle") from None  # it ended before the request came, whatever it ended of
+            raise Lost("idle") from None  # it ended before the request came
         return self._read(seconds)
 
     def _read(self, seconds: float) -> list[Any]:
@@ -91,14 +94,14 @@ class _Worker:
         return "died" if self._process.returncode else "idle"
 
     def has_ended(self) -> bool:
-        """Whether the worker ended by itself, being idle, or was killed; it is then cleared away."""
+        """Whether the worker ended, being idle or killed; it is then reaped."""
         ended = self._process.poll() is not None
         if ended:
             self.close()
         return ended
 
     def close(self) -> None:
-        """Close the pipes, by which the worker ends; one that is at work, or stuck, is killed."""
+        """Close the pipes, which ends the worker; kill one that is at work or stuck."""
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
         try:
@@ -110,8 +113,9 @@ class _Worker:
             self._process.stdout.close()
 
     def forget(self) -> None:
-        """In a fork of this process: let go of the pipes, so that the worker sees when its parent ends. It is
-        not ours to wait for.
+        """Close the pipes in a fork of this process, so that the worker notices when its parent ends.
+
+        The worker is the parent's to wait for.
         """
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
@@ -120,24 +124,24 @@ class _Worker:
 
 
 class Pool:
-    """Workers that are started when first needed and handed from thread to thread; a lost one is replaced by
-    the next who needs one.
+    """Workers that are started on demand and shared by threads; a lost one is replaced on demand.
 
-    An answer is a list whose last item says whether its worker goes on.
+    The last item of an answer says whether its worker goes on.
     """
 
     def __init__(self) -> None:
         self._free: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._starting = 0
-        # All workers are started by one thread that lives as long as the process: the system kills a worker
-        # when the thread that started it ends, and those of shards come and go.
+        # One thread that lives as long as the process starts all workers: the system kills a worker when the
+        # thread that started it ends, and threads of shards are short-lived.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="magpie-workers")
         self._changed = threading.Condition()
 
     def ask(self, request: Any, seconds: float, processes: int) -> list[Any]:
-        """One worker's answer; waits while as many as `processes` are at work. Raises Lost, but never for an
-        idle one.
+        """One worker's answer; waits while `processes` workers are busy.
+
+        Raises Lost, but not for a worker that ended while idle.
         """
         while True:
             worker = self._take(processes)
@@ -154,7 +158,7 @@ class Pool:
 
     @property
     def pids(self) -> list[int]:
-        """The workers that there are now."""
+        """The process ids of the current workers."""
         with self._changed:
             return sorted(worker.pid for worker in (*self._free, *self._busy))
 
@@ -166,8 +170,9 @@ class Pool:
             worker.close()
 
     def forget(self) -> None:
-        """After a fork: the workers are the parent's. The lock may be held by a thread that is not here, so
-        there is a new one.
+        """Start with an empty pool after a fork, because the workers are the parent's.
+
+        The lock is new too: a thread that does not exist here may hold the old one.
         """
         for worker in (*self._free, *self._busy):
             worker.forget()

@@ -50,7 +50,7 @@ def provenance(recipe: Recipe) -> dict[str, Any]:
                 "subject": domain.subject,
                 "count": domain.count,
                 "system": domain.system,
-                "pre_query_prefix": chat.open_text(domain.system),
+                "pre_query_prefix": chat.prefix_text(domain.system),
                 "first_token": domain.first_token,
                 "sampling": dict(
                     zip(

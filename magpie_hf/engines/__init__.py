@@ -1,4 +1,4 @@
-"""What completes prompts and rates texts: token ids in, text and token counts out.
+"""Engines: they complete prompts and rate texts, with token ids in, and text and token counts out.
 
 Never here: chat templates, domains and datasets.
 """

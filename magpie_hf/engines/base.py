@@ -1,5 +1,6 @@
-"""The seam between stages and whatever completes or rates prompts. Engines know no chat template, no domain
-and no dataset.
+"""The interface between stages and the engines that complete or rate prompts.
+
+Not here: chat templates, domains and datasets, which engines do not know.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 
-NO_ROOM = "context_full"  # the finish reason of a prompt that leaves the model no room for a single token
-KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died, again
-NAN = "nan"  # the reason of a rating that is no finite number
+CONTEXT_FULL = "context_full"  # finish reason of a prompt that fills the model's context
+KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died again
+NAN = "nan"  # reason of a rating that is no finite number
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What came of one request.
+    """The result of one completion request.
 
-    finish_reason: "stop" (ended by itself), "length" (cut at max_tokens or at the model's limit),
-    "context_full" (never sent: the prompt fills the model's whole context) or "killed_engine" (the engine
-    died of it). num_tokens counts the completion, with its end token. first: top log-probabilities of the
-    first token as (token id, log-probability), likeliest first, where the sampling asked for them. request:
-    the key of the request in the journal.
+    finish_reason: "stop" (ended by itself), "length" (truncated at max_tokens or at the model's limit),
+        "context_full" (never sent: the prompt fills the model's whole context) or "killed_engine" (the engine
+        died of it).
+    num_tokens: tokens of the completion, with its end token.
+    first: top log-probabilities of the first token as (token id, log-probability), likeliest first, if the
+        sampling asked for them.
+    request: the key of the request in the journal.
     """
 
     text: str
@@ -44,11 +47,11 @@ class Completion:
 
 @dataclass(frozen=True)
 class Pooling:
-    """Which values of a model are asked for; a reward model's always before any activation.
+    """Which of a model's values are asked for; those of a reward model come without activation.
 
-    of: "sequence" (its vector for the whole prompt), "last_token" (what a model that values every token says
-    of the last), "steps" (what it says of every token `step_token`, one after the other), or "embedding" (the
-    vector of a model of embeddings, of length 1).
+    of: "sequence" (the vector of the whole prompt), "last_token" (the last token's value of a model that
+    gives one per token), "steps" (the values at every token `step_token`, in order), or "embedding" (an
+    embedding model's vector, of length 1).
     """
 
     of: Literal["sequence", "last_token", "steps", "embedding"]
@@ -57,7 +60,9 @@ class Pooling:
 
 @dataclass(frozen=True)
 class Rating:
-    """What came of one prompt: values, or none with the reason ("context_full", "killed_engine", "nan").
+    """The result of one rating request: values, or none with a reason.
+
+    reason: "context_full", "killed_engine", "nan".
     request: its key in the journal.
     """
 
@@ -71,30 +76,28 @@ Result = TypeVar("Result", Completion, Rating)
 
 @dataclass(frozen=True)
 class Engine(ABC):
-    """A spec of an engine: it compares and pickles by the model it runs. The live engine is opened by the
-    first call.
+    """The spec of an engine: it compares and pickles by the model it runs.
+
+    The first call opens the live engine.
     """
 
     model: Model
 
     @property
     def max_length(self) -> int | None:
-        """The longest prompt and completion together that the model takes, in tokens; None where it knows no
-        limit.
-        """
+        """The limit on prompt and completion together, in tokens; None where the model states none."""
         return self.model.max_length
 
     def identity(self) -> Model:
-        """What a model is belongs to the data; where it runs does not."""
+        """The model: what it is belongs to the data, where it runs does not."""
         return self.model
 
     def complete(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
     ) -> list[Completion]:
-        """One completion a prompt, in order; blocks until all are done. Safe to call from many threads at
-        once.
+        """One completion per prompt, in order; blocks until all are done. Thread-safe.
 
-        What the shard's journal knows is not asked again, and what finishes is kept there at once. Raises
+        Results in the shard's journal are not computed again, and each new one is recorded at once. Raises
         EngineError where the engine cannot start or dies for good, OSError where the journal cannot be
         written.
         """
@@ -114,11 +117,10 @@ class Engine(ABC):
         )
 
     def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
-        """One rating a prompt, in order, journalled like `complete`; equal prompts are asked once. Blocks
-        until all are done.
+        """One rating per prompt, in order, recorded like `complete`; equal prompts are computed once.
 
-        A rating that is no number is not kept, so that it is asked again. Raises as `complete` does, and
-        BadInput where this engine rates nothing.
+        Blocks until all are done. A rating that is no number is not recorded, so a later build computes it
+        again. Raises as `complete` does, and BadInput where this engine cannot rate.
         """
         journal = current()
         keys = rating_keys(self.model, prompts, pooling)
@@ -138,10 +140,10 @@ class Engine(ABC):
     def _metered(
         self, prompts: Sequence[Sequence[int]], start: Callable[[int], Future[Result]]
     ) -> Callable[[int], Future[Result]]:
-        """`start`, of which the meter hears."""
+        """`start`, with each request reported to the meter."""
 
         def started(at: int) -> Future[Result]:
-            future = start(at)  # the first one opens the engine, which is no part of its life
+            future = start(at)  # the first call opens the engine, which must not count as request time
             future.add_done_callback(
                 partial(_ended, self.model.name, meter.started(self.model.name), len(prompts[at]))
             )
@@ -151,15 +153,15 @@ class Engine(ABC):
 
     @abstractmethod
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
-        """Start one completion, and return at once."""
+        """Start one completion and return at once."""
 
     @property
     def rates(self) -> bool:
-        """Whether `rate` can be asked of it."""
+        """Whether this engine can rate."""
         return False
 
     def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
-        """Start one rating, and return at once."""
+        """Start one rating and return at once."""
         raise BadInput(
             f"the engine of {self.model.name} completes prompts and rates none; give one that runs a reward"
             " model"
@@ -169,15 +171,15 @@ class Engine(ABC):
         """Raises BadInput where this engine cannot run its model here. Loads and downloads nothing."""
 
     def describe(self) -> str | None:
-        """How it is laid out here, in a line; None where there is nothing to say of that. After `check`."""
+        """One line on its parallelism here, or None. Call `check` first."""
         return None
 
     def close(self) -> None:  # noqa: B027 (nor, without a live part, anything to release)
-        """Release the live engine, if one was opened. A later `complete` opens another."""
+        """Release the live engine, if there is one. A later `complete` opens another."""
 
 
 def record(completion: Completion) -> list[object]:
-    """A completion as the journal keeps it."""
+    """A completion as the journal stores it."""
     return [
         completion.text,
         completion.finish_reason,
@@ -188,16 +190,16 @@ def record(completion: Completion) -> list[object]:
 
 
 def within(completion: Completion, max_tokens: int, longest: int | None) -> Completion | None:
-    """What a kept completion is under this bound; None where it was cut by a lower one and must be asked
-    again.
+    """A recorded completion under this bound; None where a lower bound truncated it.
 
-    The text of one that the bound would have cut is not kept: nothing reads a cut text.
+    For None the request must be sent again. The text of a completion that exceeds the bound is not returned,
+    because no stage reads a truncated text.
     """
     if completion.num_tokens > max_tokens:
         return replace(completion, text="", finish_reason="length", num_tokens=max_tokens)
     full = longest is not None and completion.prompt_tokens + completion.num_tokens >= longest
     cut_lower = completion.finish_reason == "length" and completion.num_tokens < max_tokens and not full
-    if cut_lower or (completion.finish_reason == NO_ROOM and not full):
+    if cut_lower or (completion.finish_reason == CONTEXT_FULL and not full):
         return None
     return completion
 
@@ -217,12 +219,12 @@ def _found(journal: Journal, key: str, max_tokens: int, longest: int | None) -> 
 
 
 def _rating_record(rating: Rating) -> list[object] | None:
-    """A rating as the journal keeps it; None for one that must be asked again."""
+    """A rating as the journal stores it; None for one that must be computed again."""
     return [rating.values, rating.reason] if rating.reason in (None, KILLED_ENGINE) else None
 
 
 def finite(values: Sequence[float]) -> Rating:
-    """The rating that an engine's values make."""
+    """The rating of an engine's values, with a reason where they are no finite numbers."""
     return Rating(tuple(values)) if all(map(math.isfinite, values)) else Rating((), NAN)
 
 
@@ -233,9 +235,7 @@ def _gather(
     start: Callable[[int], Future[Result]],
     recorded: Callable[[Result], list[Any] | None],
 ) -> list[Result]:
-    """Start what is not done, each key once, and wait for all of it; what finishes is kept in the journal at
-    once.
-    """
+    """Start each missing key once, record each result in the journal as it comes, and wait for all."""
     asked: dict[str, Future[Result]] = {}
     for at, key in enumerate(keys):
         if key not in done and key not in asked:
@@ -259,7 +259,7 @@ def _keep(
 
 
 def _ended(engine: str, began: float, prompt_tokens: int, future: Future[Any]) -> None:
-    """Tell the meter of a request that has ended."""
+    """Report the end of a request to the meter."""
     good = not future.cancelled() and future.exception() is None
     tokens = future.result().num_tokens if good and isinstance(future.result(), Completion) else 0
     meter.ended(engine, began, prompt_tokens if good else None, tokens)

@@ -1,4 +1,7 @@
-"""An engine made from a function, for tests and dry runs of a pipeline. No model is loaded."""
+"""An engine made from a function, for tests and dry runs of a pipeline.
+
+Not here: any model.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ Rate = Callable[[Sequence[int], Pooling], Sequence[float] | Rating]
 
 @dataclass(frozen=True)
 class FakeEngine(Engine):
-    """Answers every request with `reply(prompt_ids, sampling, seed)`: a text that ended by itself, or a whole
-    Completion.
+    """Answers every request with `reply(prompt_ids, sampling, seed)`.
 
-    `rating(prompt_ids, pooling)`, where it is given, rates prompts: values, or a whole Rating. The functions
-    take no part in the identity: the model's name and revision stand for what they say.
+    reply: returns a text that ended by itself, or a whole Completion.
+    rating: `rating(prompt_ids, pooling)`, if given, returns values or a whole Rating.
+
+    The functions take no part in the identity: the model's name and revision stand for them.
     """
 
     reply: Reply = field(compare=False)

@@ -1,10 +1,10 @@
-"""The journal: finished requests of a shard that is under way, kept on disk until the shard is.
+"""The journal: finished requests of an unfinished shard, kept on disk.
 
 Not here: finished shards.
 
-One append-only text file a shard, one record a line with its checksum, so that a torn tail is seen and passed
-over. Records are keyed by all that determines them, and by nothing else: whatever asks for the same
-completion later finds it.
+One append-only text file per shard, one record per line with a checksum, so that a torn last line is detected
+and skipped. The key of a record holds all that determines the result and nothing else, so a later build that
+needs the same completion finds it.
 """
 
 from __future__ import annotations
@@ -28,15 +28,14 @@ from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import canonical, identity
 
-SYNC_SECONDS = 0.5  # a finished request is on the disk within a second, power cut or not
+SYNC_SECONDS = 0.5  # so that a finished request is on the disk within a second, even if the power fails
 
 
 class Journal:
-    """What is known of a shard's requests: results by key. `record` adds one and appends it to the file, if
-    there is one.
+    """The known results of a shard's requests, by key; `record` adds one and appends it to the file, if any.
 
-    A result is with the operating system when `record` returns, so that only the machine's end can still lose
-    it, and on the disk within a second.
+    A result is flushed to the operating system before `record` returns, and on the disk within a second. Only
+    a crash of the machine can lose it in between.
     """
 
     def __init__(self, file: Path | None = None, known: Iterable[tuple[str, Any]] = ()) -> None:
@@ -44,15 +43,16 @@ class Journal:
         self.file = file
         self._stream: IO[bytes] | None = None
         self._closed = False
-        self._failure: tuple[Any, ...] | None = None  # of the first OSError
+        self._failure: tuple[Any, ...] | None = None  # from the first OSError
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Any | None:
         return self.known.get(key)
 
     def record(self, key: str, value: Any) -> None:
-        """Keep a result. What cannot be written is told by `check` and `close`: an engine's thread is no
-        place to raise it.
+        """Keep a result.
+
+        A failed write is raised later, by `check` and `close`, because this runs in an engine's thread.
         """
         self.known[key] = value
         if self.file is None:
@@ -60,21 +60,21 @@ class Journal:
         body = json.dumps((key, value), separators=(",", ":")).encode()
         with self._lock:
             self._guarded(self._append, b"%08x %s\n" % (zlib.crc32(body), body))
-            if self._closed:  # a request that ended after its shard had failed
+            if self._closed:  # its shard had failed before the request ended
                 self._guarded(self._end)
         _SYNC.soon(self)
 
     def check(self) -> None:
-        """Raises OSError where something could not be written."""
+        """Raises OSError if a write failed."""
         if self._failure is not None:
             raise OSError(*self._failure)
 
     def sync(self) -> None:
-        """Make what was recorded survive a power cut."""
+        """Sync the file to the disk."""
         self._guarded(self._sync)
 
     def close(self) -> None:
-        """Bring everything to the disk. Raises OSError where it could not be written."""
+        """Sync and close the file. Raises OSError if a write failed."""
         with self._lock:
             self._closed = True
             self._guarded(self._end)
@@ -90,7 +90,7 @@ class Journal:
     def _sync(self) -> None:
         with self._lock:
             handle = None if self._stream is None else os.dup(self._stream.fileno())
-        if handle is not None:  # the disk may take its time, and nobody who records waits for it
+        if handle is not None:  # the disk may be slow, so sync without the lock
             try:
                 os.fsync(handle)
             finally:
@@ -113,7 +113,7 @@ _CURRENT: ContextVar[Journal | None] = ContextVar("journal", default=None)
 
 
 def current() -> Journal:
-    """The journal of the shard that this thread works on; outside of one, a journal that forgets."""
+    """The journal of the shard that this thread works on; elsewhere one without a file."""
     return _CURRENT.get() or Journal()
 
 
@@ -131,8 +131,9 @@ def keeping(journal: Journal) -> Iterator[None]:
 def request_keys(
     model: Model, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
 ) -> list[str]:
-    """Keys of requests: model, prompt, sampling and seed, but not the bound on the length (see
-    `engines.base.within`).
+    """Keys of requests: model, prompt, sampling and seed, without the bound on the length.
+
+    For the bound see `engines.base.within`.
     """
     return _keys([identity(model), identity(replace(sampling, max_tokens=1))], prompts, seeds)
 
@@ -154,7 +155,7 @@ def _keys(shared_by_all: list[Any], prompts: Sequence[Sequence[int]], seeds: Seq
 
 
 def read(file: Path) -> tuple[dict[str, Any], int]:
-    """The records of a journal file, and how many lines were torn."""
+    """The records of a journal file, and the number of torn lines."""
     records, torn = {}, 0
     for line in file.read_bytes().split(b"\n"):
         if not line:
@@ -173,7 +174,7 @@ def read(file: Path) -> tuple[dict[str, Any], int]:
 
 
 class _Sync:
-    """Syncs journals from a thread of its own, each within half a second of its last record."""
+    """A thread that syncs journals, each within half a second of its last record."""
 
     def __init__(self) -> None:
         self._waiting: set[Journal] = set()
@@ -203,8 +204,9 @@ class _Sync:
 
 
 def _open(file: Path) -> IO[bytes]:
-    """Open for appending, unbuffered: what is written survives the process. A torn last line is closed off
-    first.
+    """Open for appending, unbuffered, after closing off a torn last line.
+
+    What is written survives a crash of the process.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     stream = file.open("ab", buffering=0)
@@ -217,9 +219,7 @@ _SYNC = _Sync()
 
 
 def flush(seconds: float = 2.0) -> None:
-    """Wait until what was recorded so far is synced, or the time is up. For the moment before the process
-    ends.
-    """
+    """Wait until all records so far are synced, or the time is up. For use before the process ends."""
     syncing = threading.Thread(target=_SYNC.now, daemon=True)
     syncing.start()
     syncing.join(seconds)

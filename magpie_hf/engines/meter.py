@@ -1,8 +1,8 @@
-"""What passes the seam of this process's engines, told to whoever watches: requests, openings, ends.
+"""Requests, loads and ends of this process's engines, reported to the current watcher.
 
 Not here: counting.
 
-An engine is known by its model's name. What the journal knows is not asked, so nobody hears of it.
+An engine is known by its model's name. Requests that the journal answers are not reported.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Whoever counts. Called in the engines' threads, so each call must be short; times are
-    `time.monotonic()`.
+    """An observer of engines, called in their threads, so each call must be short.
+
+    Times are `time.monotonic()`.
     """
 
     def started(self, engine: str, at: float, requests: int) -> None:
-        """Requests are in flight."""
+        """Requests were started."""
 
     def ended(
         self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
     ) -> None:
-        """Requests are in flight no longer. prompt_tokens: None where nothing came of them."""
+        """Requests have ended. prompt_tokens: None where they failed."""
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
-        """An engine was loaded in so many seconds; restart: in place of one that died."""
+        """An engine was loaded in this many seconds. restart: after one died."""
 
     def closed(self, engine: str) -> None:
-        """An engine is gone for good."""
+        """An engine is closed for good."""
 
 
 _watchers: tuple[Watcher, ...] = ()
@@ -40,7 +41,7 @@ _CHANGING = threading.Lock()
 
 @contextmanager
 def watched_by(watcher: Watcher) -> Iterator[None]:
-    """Tell `watcher` of what passes for a while."""
+    """Report to `watcher` inside the block."""
     global _watchers
     with _CHANGING:
         _watchers = (*_watchers, watcher)
@@ -52,7 +53,7 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
 
 
 def started(engine: str, requests: int = 1) -> float:
-    """Requests have started; returns when."""
+    """Report started requests; returns the time."""
     at = time.monotonic()
     for watcher in _watchers:
         watcher.started(engine, at, requests)
@@ -60,17 +61,15 @@ def started(engine: str, requests: int = 1) -> float:
 
 
 def ended(engine: str, began: float, prompt_tokens: int | None, tokens: int, requests: int = 1) -> None:
-    """Requests that started then have ended, with their tokens; prompt_tokens: None where nothing came of
-    them.
-    """
+    """Report the end of requests that started at `began`; prompt_tokens: None where they failed."""
     at = time.monotonic()
     for watcher in _watchers:
         watcher.ended(engine, began, at, requests, prompt_tokens, tokens)
 
 
 @contextmanager
-def opening(engine: str, restart: bool = False) -> Iterator[None]:
-    """Time the loading of an engine, and tell of it where it came to its end."""
+def loading(engine: str, restart: bool = False) -> Iterator[None]:
+    """Time the loading of an engine, and report it once loaded."""
     began = time.monotonic()
     yield
     for watcher in _watchers:
@@ -78,6 +77,6 @@ def opening(engine: str, restart: bool = False) -> Iterator[None]:
 
 
 def closed(engine: str) -> None:
-    """An engine that was opened is gone for good."""
+    """Report that an engine is closed for good."""
     for watcher in _watchers:
         watcher.closed(engine)

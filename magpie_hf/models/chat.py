@@ -1,5 +1,6 @@
-"""A tokenizer's own chat template as an open user turn and as closed prompts; splits thinking from answer. No
-table of templates.
+"""A model's chat format, derived from its own chat template: pre-query prefix, prompts, thinking and answer.
+
+Not here: a table of templates.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ from typing import Any
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.tokenizer import tokenizer_of
 
 Message = dict[str, str]
 
 THINK, END_THINK = "<think>", "</think>"
 SOLVING_INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
-# Two user texts that a template must pass through untouched; they differ so that a prefix which depends on
-# the text is noticed.
+# Two user texts that a template must not change. They differ, so that a prefix which depends on the text is
+# noticed.
 _PROBES = ("MagpieOpensTheUserTurnHere", 'Let $x<y$ & "z" \\in [a]: show {it}.\n\nThen stop')
 _SYSTEM_PROBE = "MagpieReadsTheSystemTextHere"
-# Some templates print today's date; it stands still here, so that a build that goes on tomorrow asks the same
-# prompts.
+# Some templates print today's date. A fixed date makes a build that is resumed tomorrow ask the same prompts.
 _TODAY = datetime.datetime(2024, 7, 26)
-# Markers of chat formats that a model may have met elsewhere. Names between bars are few, since
-# |AB|<|BC|>|CA| is mathematics.
+# Markers of other chat formats. The list of names between bars is short, because |AB|<|BC|>|CA| is
+# mathematics.
 _FOREIGN_MARKERS = (
     r"<\|(?:[A-Za-z0-9]{2,}_[A-Za-z0-9_]{2,}|endoftext|user|assistant|system|end|EOT)\|>"
     r"|<｜[^｜\n]{2,40}｜>|<(?:start|end)_of_(?:turn|text)>|<</?SYS>>|\[/?INST\]"
@@ -38,11 +39,13 @@ _FOREIGN_MARKERS = (
 
 @dataclass(frozen=True)
 class Response:
-    """A completion of a closed prompt, read.
+    """A completion of a closed prompt, split into thinking and answer.
 
-    text: the whole assistant turn, thinking inline; thinking: what stands inside <think>, if anything;
-    answer: the rest; reason: None where the response is complete, else why it is not ("thinking_not_closed",
-    "empty", "special_tokens").
+    text: the whole assistant turn, with the thinking.
+    thinking: what stands inside <think>; None without it.
+    answer: the rest.
+    reason: why the response is incomplete ("thinking_not_closed", "empty", "special_tokens"); None where it
+        is complete.
     """
 
     text: str
@@ -52,10 +55,10 @@ class Response:
 
 
 class Chat:
-    """The chat format of one tokenizer, derived from its own template by rendering a probe and cutting at it.
+    """The chat format of one tokenizer, found by rendering a probe with its template and cutting there.
 
-    Raises BadInput, with the reason, for a template that cannot be cut: none at all, user text changed, not
-    exactly one cut.
+    Raises BadInput, with the reason, for a template that cannot be cut: there is none, it changes the user's
+    text, or the text does not appear exactly once.
     """
 
     def __init__(self, tokenizer: Any, end_ids: Sequence[int] = (), name: str = "the tokenizer") -> None:
@@ -77,10 +80,8 @@ class Chat:
 
     # --- the pre-query prefix -------------------------------------------------------------------------------
 
-    def open_text(self, system: str | None) -> str:
-        """Everything that comes before the user's text: the pre-query prefix, with a system text where one is
-        given.
-        """
+    def prefix_text(self, system: str | None) -> str:
+        """The pre-query prefix as text: all before the user's text, with the system text if given."""
         if system is not None and not system.strip():
             raise BadInput(
                 "the system text is empty; leave it out (None) or describe the user who is about to ask"
@@ -99,8 +100,8 @@ class Chat:
         return before
 
     def pre_query_prefix(self, system: str | None) -> list[int]:
-        """Token ids of the open user turn, with the BOS that the template writes and no other."""
-        ids = self._encode(self.open_text(system))
+        """Token ids of the pre-query prefix, with the template's own BOS and no other."""
+        ids = self._encode(self.prefix_text(system))
         bos = self.tokenizer.bos_token_id
         if not ids:
             raise BadInput(
@@ -114,7 +115,7 @@ class Chat:
     # --- closed prompts -------------------------------------------------------------------------------------
 
     def closed_text(self, messages: Sequence[Message]) -> str:
-        """The conversation and the head of the assistant's turn."""
+        """The conversation and the head of the assistant's turn, as text."""
         return self._render(messages)
 
     def closed_prompt(self, messages: Sequence[Message]) -> list[int]:
@@ -126,21 +127,21 @@ class Chat:
         return self._encode_all(self.closed_text(messages) for messages in conversations)
 
     def finished_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
-        """Token ids of whole conversations, to their last end of turn, as a reward model reads them."""
+        """Token ids of whole conversations up to the last end of turn, as a reward model reads them."""
         return self._encode_all(self._render(messages, generation=False) for messages in conversations)
 
     def answer_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
-        """Prompts that the answer itself comes after: a template that opens a thought gets an empty one."""
+        """Prompts that the answer follows directly: a template that opens a thought gets an empty one."""
         return self._encode_all(self._before_choice(messages, "") for messages in conversations)
 
     def choice_prompts(
         self, conversations: Iterable[Sequence[Message]], lead: str, choices: Sequence[str]
     ) -> tuple[list[array[int]], list[int]]:
-        """Prompts whose next token is the choice: (token ids of each, one token id a choice).
+        """Prompts whose next token is the choice, as (token ids per conversation, one token id per choice).
 
-        The assistant's turn is begun with `lead`; every lead + choice is tokenized as a whole and cut where
-        the choices part, as a tokenizer may or may not join a space to a digit. A template that opens a
-        thought gets an empty one. Raises BadInput where the choices do not part at one token.
+        The assistant's turn begins with `lead`. Every lead + choice is tokenized as a whole and cut where the
+        choices differ, because some tokenizers join a space to a digit. A template that opens a thought gets
+        an empty one. Raises BadInput where the choices do not differ in one token.
         """
         tail, tokens = self._choices(lead, tuple(choices))
         prompts = self._encode_all(
@@ -156,11 +157,9 @@ class Chat:
         return self.closed_text(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
 
     def _choices(self, lead: str, choices: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
-        """How many tokens a prompt that ends in lead + choice has from the choice on, and the token of each
-        choice.
+        """How many tokens come from the choice on, and the first token of each choice.
 
-        Found once, on a short conversation: what comes long before the choice does not change how it is
-        tokenized.
+        Found once, on a short conversation: text long before the choice does not change its tokens.
         """
         if (lead, choices) not in self._known_choices:
             text = self._before_choice([{"role": "user", "content": "x"}], lead)
@@ -179,10 +178,10 @@ class Chat:
         return self._known_choices[lead, choices]
 
     def solving_prompt(self, problem: str, instruction: str = SOLVING_INSTRUCTION) -> list[Message]:
-        """The problem as a conversation that asks for step-by-step reasoning, in the place that the model's
-        family wants it.
+        """The problem as a conversation that asks for step-by-step reasoning.
 
-        See `solving_place`; the published user turn holds the problem alone.
+        The instruction stands where the model's family expects it, see `solving_place`. The published user
+        turn holds the problem alone.
         """
         if self.solving_place == "default_system":
             return [{"role": "user", "content": problem}]
@@ -194,7 +193,7 @@ class Chat:
         return [{"role": "user", "content": f"{problem}\n\n{instruction}"}]
 
     def solving_note(self, instruction: str = SOLVING_INSTRUCTION) -> str:
-        """What the model was told besides the problem, with its place: "system: ..." or "user: ..."."""
+        """What the model is told besides the problem, with its place: "system: ..." or "user: ..."."""
         if self.solving_place == "user":
             return f"user: {instruction}"
         return f"system: {self.default_system}" + (
@@ -203,9 +202,12 @@ class Chat:
 
     @cached_property
     def solving_place(self) -> str:
-        r"""Where the solving instruction goes: "default_system" (the template's own system text asks for
-        \boxed{} by itself), "system" (added to the template's own system text), "user" (after the problem:
-        R1, Llama 3 and Gemma have no such text).
+        r"""Where the solving instruction goes: "default_system", "system" or "user".
+
+        default_system: the template's own system text already asks for \boxed{}.
+        system: added to the template's own system text.
+        user: after the problem, as in R1, Llama 3 and Gemma, whose templates have no system text of their
+            own.
         """
         if not self.default_system:
             return "user"
@@ -213,10 +215,10 @@ class Chat:
 
     @cached_property
     def default_system(self) -> str | None:
-        """The system text that the template writes by itself when none is given; None where it writes none."""
-        bare = self.open_text(None)
+        """The system text that the template writes when none is given; None where it writes none."""
+        bare = self.prefix_text(None)
         try:
-            before, after = self.open_text(_SYSTEM_PROBE).split(_SYSTEM_PROBE)
+            before, after = self.prefix_text(_SYSTEM_PROBE).split(_SYSTEM_PROBE)
         except BadInput:  # a template without system texts has no default one
             return None
         if not (bare.startswith(before) and bare.endswith(after) and len(bare) > len(before) + len(after)):
@@ -227,12 +229,13 @@ class Chat:
 
     @cached_property
     def opens_thinking(self) -> bool:
-        """Whether the head of the assistant's turn already opens <think> (DeepSeek-R1 and its kin)."""
+        """Whether the head of the assistant's turn already opens <think>, as in DeepSeek-R1."""
         return self._render([{"role": "user", "content": "x"}]).rstrip().endswith(THINK)
 
     def read(self, completion: str) -> Response:
-        """A finished completion, with the <think> that the template opened put back, split into thinking and
-        answer.
+        """A finished completion, split into thinking and answer.
+
+        A <think> that the template opened is put back first.
         """
         text = completion.strip()
         if self.opens_thinking and not text.startswith(THINK):
@@ -254,24 +257,24 @@ class Chat:
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
-        """Ids that end an assistant's turn: the tokenizer's and the generation config's, and what the
-        template writes after one.
-        """
+        """Ids that end an assistant's turn, from the tokenizer, the generation config and the template."""
         ids = {self.tokenizer.eos_token_id, *self._model_end_ids, self._added(self._after_answer())}
         return tuple(sorted(i for i in ids if i is not None))
 
     @cached_property
     def turn_end_ids(self) -> tuple[int, ...]:
-        """Ids that end a user's turn: `end_ids` and the marker that the template writes after the user's
-        text. Never a newline.
+        """Ids that end a user's turn: `end_ids` and the template's marker after the user's text.
+
+        Never a newline.
         """
         marker = self._added(self._cut(None, _PROBES[0])[1])
         return self.end_ids if marker is None else tuple(sorted({*self.end_ids, marker}))
 
     @cached_property
     def special_pattern(self) -> re.Pattern[str]:
-        """What must not stand in a published text: this tokenizer's special tokens and role markers, and
-        well-known foreign ones.
+        """Matches what must not stand in a published text: special tokens and role markers.
+
+        These are the tokenizer's own, and well-known ones of other formats.
         """
         rendered = self._render(
             [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], generation=False
@@ -295,11 +298,10 @@ class Chat:
         return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
 
     def _encode_all(self, texts: Iterable[str]) -> list[array[int]]:
-        """Many texts, a few at a time: the tokenizer takes them on all cores, and its own records of them are
-        large.
+        """Token ids of many texts, encoded in blocks on all cores.
 
-        Token ids come as arrays, four bytes each; as a list of Python's numbers, a shard's prompts take ten
-        times as much.
+        The blocks bound the memory of the tokenizer's own records. Ids are arrays of four bytes each: a
+        shard's prompts as lists of Python integers take ten times as much.
         """
         prompts: list[array[int]] = []
         waiting = iter(texts)
@@ -347,9 +349,7 @@ class Chat:
         return rendered.partition(_PROBES[0])[2]
 
     def _added(self, text: str) -> int | None:
-        """The id that the text begins with, where that is a marker of its own (an added token that is not
-        white space).
-        """
+        """The id of the added token at the start of the text; None without one, or for white space."""
         ids = self._encode(text)
         token = self.tokenizer.added_tokens_decoder.get(ids[0]) if ids else None
         return ids[0] if token is not None and token.content.strip() else None
@@ -360,16 +360,17 @@ class Chat:
 
 
 def parted(turn: str) -> tuple[str | None, str]:
-    """What was thought in a whole assistant turn, None where no thinking ended in it, and the rest."""
+    """The thinking in a whole assistant turn (None where no thinking ends in it), and the rest."""
     head, closed, tail = turn.partition(END_THINK)
     return (head.strip().removeprefix(THINK).strip(), tail.strip()) if closed else (None, turn)
 
 
 def chat_of(model: Model) -> Chat:
-    """The chat format of a model, from its tokenizer and its generation config (source: the model's own
-    files, no remote code).
+    """The chat format of a model, from its own tokenizer and generation config.
+
+    No remote code runs. Raises BadInput where the files are missing or broken.
     """
-    with _LOADING:  # transformers' lazy imports do not bear two threads at once
+    with _LOADING:
         return _load_chat(model)
 
 
@@ -378,25 +379,11 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load_chat(model: Model) -> Chat:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:  # what transformers raises over broken files
-        raise BadInput(
-            f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
-    return Chat(tokenizer, _generation_ends(model), model.name)
+    return Chat(tokenizer_of(model), _generation_ends(model), model.name)
 
 
 def _generation_ends(model: Model) -> list[int]:
-    """The end-of-sequence ids of the model's generation config; none where it has no such file."""
+    """The end-of-sequence ids of the model's generation config; empty without such a file."""
     config = json_of(model, "generation_config.json") or {}
     ends = config.get("eos_token_id")
     ids = ends if isinstance(ends, list) else [] if ends is None else [ends]

@@ -1,5 +1,6 @@
-"""What kind of reward head a checkpoint has, and whether its tensors are all there: from config.json and the
-headers of its weights.
+"""The kind of a checkpoint's reward head, and whether all tensors are there.
+
+Not here: loading weights; only config.json and the headers of the weight files are read.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS, KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model, json_of
 
-# gated: ArmoRM; sequence: one value of a whole text; last_token: the last of one value a token; steps: two
-# logits at every step token.
+# gated: ArmoRM.
+# sequence: one value per text.
+# last_token: one value per token, of which the last counts.
+# steps: two logits at every step token.
 Head = Literal["gated", "sequence", "last_token", "steps"]
 
 ARMORM_ARCHITECTURE = "LlamaForRewardModelWithGating"
@@ -27,19 +30,37 @@ _HEADS: dict[str, Head] = {
 
 # The 19 objectives of ArmoRM, in the order of its regression layer (the model's card and arXiv:2406.12845).
 OBJECTIVES = (
-    "helpsteer-helpfulness", "helpsteer-correctness", "helpsteer-coherence", "helpsteer-complexity", "helpsteer-verbosity",
-    "ultrafeedback-overall_score", "ultrafeedback-instruction_following", "ultrafeedback-truthfulness", "ultrafeedback-honesty",
-    "ultrafeedback-helpfulness", "beavertails-is_safe", "prometheus-score", "argilla-overall_quality", "argilla-judge_lm",
-    "code-complexity", "code-style", "code-explanation", "code-instruction-following", "code-readability",
-)  # fmt: skip
-GATE_LAYERS = 3  # hidden layers of ArmoRM's gating network where its config does not say
+    "helpsteer-helpfulness",
+    "helpsteer-correctness",
+    "helpsteer-coherence",
+    "helpsteer-complexity",
+    "helpsteer-verbosity",
+    "ultrafeedback-overall_score",
+    "ultrafeedback-instruction_following",
+    "ultrafeedback-truthfulness",
+    "ultrafeedback-honesty",
+    "ultrafeedback-helpfulness",
+    "beavertails-is_safe",
+    "prometheus-score",
+    "argilla-overall_quality",
+    "argilla-judge_lm",
+    "code-complexity",
+    "code-style",
+    "code-explanation",
+    "code-instruction-following",
+    "code-readability",
+)
+GATE_LAYERS = 3  # hidden layers of ArmoRM's gating network if its config names none
 
-_LISTED = 12  # missing tensors that a message names
+_LISTED = 12  # how many missing tensors a message names
 
 
 @lru_cache(maxsize=32)
 def head_of(model: Model) -> Head:
-    """The kind of a reward model's head. Raises BadInput for what is none that vLLM can score with."""
+    """The kind of a reward model's head.
+
+    Raises BadInput for a model that vLLM cannot score with.
+    """
     config = json_of(model, "config.json") or {}
     named = architecture(model)
     if named in _HEADS:
@@ -65,8 +86,9 @@ def architecture(model: Model) -> str:
 
 
 def facts_of(model: Model) -> KnownModel | KnownScorer | None:
-    """What is known of a model by its name, or, as with a folder of one's own, by an architecture that one
-    model alone has.
+    """What is known of a model by its name, or by an architecture that only one known model has.
+
+    The architecture finds a local folder, which has no known name.
     """
     return known(model.name) or (
         KNOWN_SCORERS[ARMORM] if architecture(model) == ARMORM_ARCHITECTURE else None
@@ -74,11 +96,10 @@ def facts_of(model: Model) -> KnownModel | KnownScorer | None:
 
 
 def check_tensors(model: Model) -> None:
-    """Raises BadInput, with the names, where the checkpoint lacks tensors that its architecture needs, or a
-    file of it is torn.
+    """Raises BadInput, with the names, where a checkpoint lacks tensors or one of its files is torn.
 
-    Reads headers alone. vLLM itself is silent where one of the tensors is missing that it joins to one (such
-    as mlp.up_proj): it would score with whatever the memory held.
+    Reads headers alone. vLLM itself gives no error where a tensor is missing that it merges into another
+    (such as mlp.up_proj), and would score with uninitialised memory.
     """
     if (present := _tensor_names(model)) is None:
         return
@@ -92,7 +113,7 @@ def check_tensors(model: Model) -> None:
 
 
 def _needed(head: Head, config: dict[str, Any]) -> Iterator[str]:
-    """The tensors of the head; and those under it, where the family is one whose layout is known here."""
+    """The tensors of the head, and of the trunk where the family's names are known here."""
     if head == "sequence":
         yield "score.weight"
     elif head == "gated":
@@ -108,10 +129,17 @@ def _needed(head: Head, config: dict[str, Any]) -> Iterator[str]:
 
 
 _LAYER = (
-    "input_layernorm.weight", "post_attention_layernorm.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight",
-    "self_attn.v_proj.weight", "self_attn.o_proj.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight",
-)  # fmt: skip
-_FAMILIES = {  # what a layer has besides, by model_type
+    "input_layernorm.weight",
+    "post_attention_layernorm.weight",
+    "self_attn.q_proj.weight",
+    "self_attn.k_proj.weight",
+    "self_attn.v_proj.weight",
+    "self_attn.o_proj.weight",
+    "mlp.gate_proj.weight",
+    "mlp.up_proj.weight",
+    "mlp.down_proj.weight",
+)
+_FAMILIES = {  # further tensors of a layer, by model_type
     "llama": (),
     "mistral": (),
     "qwen2": ("self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"),
@@ -120,9 +148,7 @@ _FAMILIES = {  # what a layer has besides, by model_type
 
 
 def _tensor_names(model: Model) -> set[str] | None:
-    """The names of all tensors of a checkpoint; None where they cannot be told without downloading or
-    unpickling the weights.
-    """
+    """The names of all tensors of a checkpoint; None where this needs a download or unpickling."""
     index = (json_of(model, "model.safetensors.index.json") or {}).get("weight_map")
     if model.path is None:
         return set(index) if index else _hub_tensor_names(model)
@@ -136,9 +162,7 @@ def _tensor_names(model: Model) -> set[str] | None:
 
 
 def _hub_tensor_names(model: Model) -> set[str] | None:
-    """The same for a repository without an index: from the header of its one file of weights, which alone is
-    fetched.
-    """
+    """The same for a Hub repository without an index: only the header of its one weight file is fetched."""
     import httpx2
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import (
@@ -163,8 +187,9 @@ def _hub_tensor_names(model: Model) -> set[str] | None:
 
 
 def _header(file: Path) -> list[str]:
-    """Names of the tensors of a safetensors file: eight bytes with the length of a JSON object, the object,
-    the numbers.
+    """Names of the tensors of a safetensors file.
+
+    Format: eight bytes with the length of a JSON object, the object, the numbers.
     """
     try:
         with file.open("rb") as stream:

@@ -1,5 +1,6 @@
-"""Licences by the Hub's ids: what of them travels with data that a model wrote, and which licence a model
-has. Not legal advice.
+"""Licences by the Hub's ids: the duties that travel with a model's outputs, and each model's licence.
+
+Not here: legal advice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.heads import facts_of
 from magpie_hf.models.model import Model, card_of
 
-# The ids that the Hub takes in a card's `license`, gathered in autumn 2026.
+# The ids that the Hub accepts as a card's `license`, as of autumn 2026.
 LICENCES = tuple(
     # permissive, or nearly so
     "apache-2.0 mit bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 isc ncsa zlib postgresql ms-pl"
@@ -63,8 +64,8 @@ def _built_with_llama(version: str) -> str:
     )
 
 
-# What travels with data that a model under the licence wrote, or with a model that was trained on them. Read,
-# not legal advice.
+# What travels with data that a model under the licence wrote, or with a model trained on them. Not legal
+# advice.
 DUTIES: Mapping[str, str] = {
     **dict.fromkeys(
         (
@@ -92,7 +93,8 @@ DUTIES: Mapping[str, str] = {
         _RAIL,
     ),
     **dict.fromkeys(
-        "deepfloyd-if-license fair-noncommercial-research-license apple-amlr h-research intel-research".split(),
+        "deepfloyd-if-license fair-noncommercial-research-license apple-amlr h-research"
+        " intel-research".split(),
         _RESEARCH,
     ),
     "llama2": _only("Llama 2"),
@@ -102,7 +104,7 @@ DUTIES: Mapping[str, str] = {
         "terms and prohibited-use policy travel with a model that was trained on the outputs to perform alike"
     ),
     "grok2-community": _only("Grok 2"),
-    # The Hub files these under "other", with the name in `license_name`.
+    # The Hub lists these under "other", with the name in `license_name`.
     "qwen": (
         'a distributed model that was trained on the outputs shows "Built with Qwen" or "Improved using Qwen"'
     ),
@@ -126,9 +128,12 @@ _READ_IT = "read its text for what travels with the outputs"
 class Licence:
     """A model's licence.
 
-    id: on the Hub's list, or one of `NAMED`; name: in words; duty: what travels with the outputs; source: who
-    says so (`known`: this package, `given`: the user, `card`: the model's own card); link: where its text
-    stands, where that is known; forbids: whether it forbids improving other models with the outputs.
+    id: on the Hub's list, or one of `NAMED`.
+    name: in words.
+    duty: what travels with the outputs.
+    source: who states it (`known`: this package, `given`: the user, `card`: the model's own card).
+    link: where its text stands, if known.
+    forbids: whether it forbids improving other models with the outputs.
     """
 
     id: str
@@ -141,9 +146,7 @@ class Licence:
 
 @dataclass(frozen=True)
 class Given:
-    """What `--model-license` said: for models by repository or folder name, and for all others (None:
-    nothing).
-    """
+    """The values of `--model-license`: by repository or folder name, and one for all others (or None)."""
 
     by_model: Mapping[str, str] = field(default_factory=dict)
     others: str | None = None
@@ -153,8 +156,9 @@ class Given:
 
 
 def check_model_licence(text: str) -> str:
-    """The id of a model's licence: one of the Hub's that says something, or of `NAMED`. Raises BadInput
-    otherwise, with the nearest.
+    """The id of a model's licence: one of the Hub's that states a licence, or one of `NAMED`.
+
+    Raises BadInput otherwise, with the nearest id.
     """
     if text.strip().lower() in _SILENT:
         raise BadInput(
@@ -175,10 +179,10 @@ def check_model_licence(text: str) -> str:
 
 
 def parse_model_licences(texts: Sequence[str]) -> Given:
-    """What the values of a repeatable `--model-license` mean: `ID` for every model whose licence nobody else
-    says, or `MODEL=ID` for one.
+    """The values of a repeatable `--model-license`, parsed.
 
-    Raises BadInput for an unknown id, an empty model, and for two licences of one model.
+    `ID` holds for every model without another source, `MODEL=ID` for one model. Raises BadInput for an
+    unknown id, an empty model, and two licences of one model.
     """
     found: dict[str, str] = {}
     for text in texts:
@@ -199,11 +203,11 @@ def parse_model_licences(texts: Sequence[str]) -> Given:
 
 
 def licences_for(models: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> dict[str, Licence]:
-    """What the values of `--model-license` say, by model: of those whose licence is not known, and of any
-    that they name.
+    """The licences that the values of `--model-license` give, by model.
 
-    models: as `provenance.models_of` describes them. Raises BadInput where one has none, where a value names
-    a model that made nothing, or one whose licence is known to be another.
+    models: as `provenance.models_of` describes them. The result has the models whose licence is unknown, and
+    those that a value names. Raises BadInput where a model has no licence, where a value names a model that
+    took no part, and where a value contradicts a known licence.
     """
     given = parse_model_licences(texts)
     names = {model["name"]: _names(Model(model["name"], model["revision"])) for model in models}
@@ -234,10 +238,9 @@ def licences_for(models: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> d
 
 
 def stated_licence(model: Model) -> str | None:
-    """What the model's own card says: an id of the Hub's list, or of `NAMED`.
+    """The licence on the model's own card: an id of the Hub's list, or one of `NAMED`.
 
-    None where there is no card to read, or none with a licence, and where that is "other" without a known
-    name, "unknown", or several.
+    None without a card or a licence, and where it is several, "unknown", or "other" without a known name.
     """
     text = card_of(model)
     front = _front_matter(text) if text is not None else {}
@@ -253,9 +256,7 @@ def stated_licence(model: Model) -> str | None:
 
 
 def licence_of(model: Model, given: Given) -> Licence | None:
-    """The model's licence by what is known here, then what the user gave, then its own card; None where
-    nobody says.
-    """
+    """The model's licence: from this package, else from the user, else from its card; None without any."""
     if (facts := facts_of(model)) is not None:
         forbids = getattr(facts, "forbids", False) or facts.licence_id in _FORBID
         return Licence(facts.licence_id, facts.licence, facts.duty, "known", facts.link, forbids)
@@ -270,21 +271,18 @@ def _licence(name: str, source: Literal["given", "card"]) -> Licence:
 
 
 def _names(model: Model) -> tuple[str, ...]:
-    """What a user may call a model: its repository or folder's name, without its owner, or the folder's path."""
+    """The names a user may give: the repository or folder name, that without the owner, the folder's path."""
     return tuple(dict.fromkeys(name for name in (model.name, model.short_name, model.path) if name))
 
 
 def _front_matter(text: str) -> dict[str, Any]:
-    """The metadata of a model's card; {} where it has none or it is no YAML, which is no mistake of the
-    user's.
-    """
+    """The metadata of a model's card; {} where it has none, or no valid YAML."""
     lines = text.splitlines()
     if not lines or lines[0].strip() != "---" or "---" not in lines[1:]:
         return {}
     try:
-        front = yaml.load(
-            "\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader
-        )  # for which every value is a text
+        # Only text values count
+        front = yaml.load("\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader)
     except yaml.YAMLError:
         return {}
     return front if isinstance(front, dict) else {}

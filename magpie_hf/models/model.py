@@ -1,6 +1,6 @@
-"""What a model is: its identity, and what its folder or repository holds.
+"""A model's identity, and the contents of its folder or repository.
 
-Not here: chat templates (chat.py) or where a model runs.
+Not here: chat templates (chat.py), or where a model runs.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 @dataclass(frozen=True)
 class Model:
-    """A model as data: two equal models say the same words to the same prompt.
+    """A model as data: two equal models give the same distribution for the same prompt.
 
-    `revision` is a commit of the Hub repository, or `sha256:...` over the contents of a local folder.
-    `max_length` bounds prompt and completion together where it is set below the model's own limit. `path` is
-    where a local folder lies, which makes no difference.
+    revision: a commit of the Hub repository, or `sha256:...` over the contents of a local folder.
+    max_length: bounds prompt and completion together, in tokens, where it is below the model's own limit.
+    path: where a local folder lies; it does not compare.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Model:
 
 
 def repository_or_folder(text: str) -> str:
-    """What a user's model argument names: a number becomes its repository, anything else must be a folder or
-    look like a repository.
+    """The repository or folder that a model argument names.
 
-    Looks at the disk, never at the network. Raises BadInput otherwise.
+    A number gives its repository; anything else must be a folder or look like a repository. Uses no network.
+    Raises BadInput otherwise.
     """
     if re.fullmatch(r"[+-]?\d{1,9}", text):
         if int(text) not in KNOWN_MODELS:
@@ -83,10 +83,9 @@ def resolve(
 ) -> Model:
     """The model that a number, a Hub repository or a local folder names, with its revision pinned.
 
-    A Hub repository's revision is resolved to a commit (from the Hub, or from the local cache when offline);
-    a folder's is a hash of its contents. chat: whether a folder must hold a chat template, which a model of
-    embeddings has not. Raises BadInput for what is no model, for an unknown dtype, and for a max_length above
-    the model's own.
+    A repository's revision becomes a commit (from the Hub, or from the local cache when offline), a folder's
+    a hash of its contents. chat: whether a folder needs a chat template; embedding models have none. Raises
+    BadInput for no model, for an unknown dtype, and for a max_length above the model's own.
     """
     if dtype not in DTYPES:
         raise BadInput(f"dtype is {dtype!r}; choose from {', '.join(DTYPES)}")
@@ -113,8 +112,9 @@ def resolve(
 
 
 def json_of(model: Model, name: str) -> dict[str, Any] | None:
-    """A JSON file of the model, from its folder or from the Hub; None where it has none. Raises BadInput
-    where it cannot be read.
+    """A JSON file of the model, from its folder or the Hub; None where it has none.
+
+    Raises BadInput where it cannot be read.
     """
     if model.path:
         file = Path(model.path) / name
@@ -136,8 +136,9 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
 
 
 def card_of(model: Model) -> str | None:
-    """The text of the model's own README.md; None where it has none, or where the Hub does not give it now
-    and the cache holds none.
+    """The text of the model's own README.md; None without one.
+
+    Also None where the Hub cannot be reached and the cache holds none.
     """
     if model.path:
         file = Path(model.path) / "README.md"
@@ -153,8 +154,9 @@ def card_of(model: Model) -> str | None:
 
 
 def longest(model: Model) -> int | None:
-    """The longest prompt and completion together, in tokens: the bound that is set, where the model's own is
-    not below; None without.
+    """The bound on prompt and completion together, in tokens: the lower of the set one and the model's own.
+
+    None without either.
     """
     return min(
         (limit for limit in (model.max_length, own_max_length(model)) if limit is not None), default=None
@@ -165,8 +167,7 @@ def longest(model: Model) -> int | None:
 def own_max_length(model: Model) -> int | None:
     """The longest context that the model's config states, in tokens; None where it states none.
 
-    For an encoder, whose architecture names no head, sentence-transformers' bound comes first: vLLM takes no
-    longer text.
+    For an encoder without a head, sentence-transformers' bound comes first: vLLM accepts no longer text.
     """
     config = json_of(model, "config.json") or {}
     if any(str(name).endswith("Model") for name in config.get("architectures") or ()):
@@ -181,8 +182,9 @@ def own_max_length(model: Model) -> int | None:
 
 
 def check_model_folder(folder: Path, chat: bool = True) -> None:
-    """Raises BadInput unless the folder holds a config, weights and a tokenizer, with a chat template where
-    `chat` says so.
+    """Raises BadInput unless the folder holds a config, weights and a tokenizer.
+
+    chat: whether the tokenizer needs a chat template.
     """
     if not (folder / "config.json").is_file():
         raise BadInput(
@@ -214,26 +216,28 @@ def check_model_folder(folder: Path, chat: bool = True) -> None:
         )
 
 
-# What a model is made of. Other files in its folder (training states, notes) make no difference to what it
-# says.
+# The files that determine a model's outputs. Others in its folder (training states, notes) do not count.
 _MODEL_FILES = re.compile(
-    r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
-    r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json|.*\.model|.*\.jinja|.*\.tiktoken"
+    r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map"
+    r"|added_tokens|vocab)\.json"
+    r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json"
+    r"|.*\.model|.*\.jinja|.*\.tiktoken"
 )
 _MEBIBYTE = 1 << 20
 
 
 def folder_digest(folder: Path) -> str:
-    """A hash of what a model folder says: small files whole, of larger ones the size and 64 KiB of every MiB.
+    """A hash of a model folder: small files whole; of larger ones the size and 64 KiB of every MiB.
 
-    So a change of any tensor of a MiB or more is seen, and 70 GB of weights cost 4 GB of reading.
+    It sees a change of any tensor of at least 1 MiB, and reads 4 GB for 70 GB of weights.
     """
     digest = hashlib.sha256()
+    # The last pattern is for folders of sentence-transformers, such as 1_Pooling
     files = [
         *folder.glob("*"),
         *folder.glob("additional_chat_templates/*"),
         *folder.glob("[0-9]_*/*"),
-    ]  # 1_Pooling
+    ]
     for file in sorted(file for file in files if file.is_file() and _MODEL_FILES.fullmatch(file.name)):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())

@@ -1,9 +1,8 @@
-"""Which parallel sizes of a model fit which GPUs: arithmetic over parameter counts, and a choice.
+"""Which parallel sizes of a model fit which GPUs, and the choice among them.
 
-Not here: what a machine has.
+Not here: the GPUs of this machine.
 
-Memory is counted in gigabytes of 10^9 bytes, in which vendors name it; CUDA reports a little more of every
-GPU below.
+Memory is in gigabytes of 10^9 bytes, as vendors state it; CUDA reports slightly more for every GPU below.
 """
 
 from __future__ import annotations
@@ -17,26 +16,24 @@ from magpie_hf.models.known import KNOWN_MODELS, KnownModel, KnownScorer
 from magpie_hf.models.shapes import AMPERE, GPUS, SHAPES, Gpu, Shape
 from magpie_hf.text.language import tr
 
-# Tokens of one full-length sequence by the domains' defaults: 1,024 of what the model is told, 1,024 of
-# problem, 4,096 of answer
+# Tokens of a full-length sequence with the default domains: 1,024 of instructions, 1,024 of problem, 4,096 of
+# answer
 CONTEXT = 6144
-# Full-length sequences at once that make a comfortable cache; most requests end far below the bound, so about
-# twice as many run
+# Full-length sequences at once that count as a comfortable cache; most requests are shorter, so about twice
+# as many run
 SEQUENCES = 32
-# GB a GPU for a step's activations, CUDA graphs and what is not split evenly; an assumption, not a
-# measurement
+# GB per GPU for activations, CUDA graphs and what is not split evenly; an assumption, not a measurement
 OVERHEAD = 3.0
-UTILIZATION = (
-    0.9  # share of a GPU's memory that vLLM is given; the rest is left to the CUDA context and to libraries
-)
+UTILIZATION = 0.9  # share of a GPU's memory for vLLM; the CUDA context and libraries take the rest
 NODE = 8  # GPUs of one machine
-NO_FLOAT16 = (4,)  # numbered models that vLLM does not run as float16, as their numbers are unstable in it
+NO_FLOAT16 = (4,)  # numbered models that are numerically unstable in float16, so vLLM does not run them in it
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a model takes up: gigabytes of weights, and a shape, without which neither heads nor cache are
-    counted.
+    """The memory a model needs: gigabytes of weights, and the shape that gives its heads and cache.
+
+    Without a shape, neither heads nor cache are counted.
     """
 
     title: str
@@ -49,7 +46,7 @@ class Need:
         return min(CONTEXT, self.shape.longest or CONTEXT) if self.shape else CONTEXT
 
     def cache(self, sequences: int = SEQUENCES, tensor: int = 1) -> float:
-        """Gigabytes of cache on each of `tensor` GPUs for so many full-length sequences at once."""
+        """Gigabytes of cache on each of `tensor` GPUs for this many full-length sequences at once."""
         return (
             sequences * self.shape.cache_gigabytes(self.context, tensor, self.value_bytes)
             if self.shape
@@ -60,17 +57,16 @@ class Need:
         return self.shape.refusal(tensor) if self.shape else None
 
     def sequences(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> int:
-        """How many full-length sequences at once its cache has room for, at most SEQUENCES; 0 where the model
-        does not fit.
-        """
+        """How many full-length sequences fit at once, at most SEQUENCES; 0 where the model does not fit."""
         free = utilization * gpu.gigabytes - self.weights / tensor - OVERHEAD
         one = self.cache(1, tensor)
         return max(0, int(min(SEQUENCES, free / one if one else (SEQUENCES if free > 0 else 0))))
 
 
 def need_of(facts: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Need:
-    """What a known model takes up on such a GPU. wide: as float32, which vLLM falls back to for Gemma 3 where
-    there is no bfloat16.
+    """What a known model needs on this GPU.
+
+    wide: as float32, which vLLM uses for Gemma 3 on GPUs without bfloat16.
     """
     number = facts.number if isinstance(facts, KnownModel) else 0
     factor = 2 if wide or (number in NO_FLOAT16 and 0 < gpu.capability < AMPERE) else 1
@@ -79,7 +75,7 @@ def need_of(facts: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Ne
 
 @dataclass(frozen=True)
 class Parallelism:
-    """`data` engines side by side, each spread over `tensor` GPUs; `why` says so in one line."""
+    """`data` engines side by side, each over `tensor` GPUs; `why` explains the choice in one line."""
 
     tensor: int
     data: int
@@ -90,8 +86,9 @@ class Parallelism:
 
 
 def sizes(need: Need, gpu: Gpu, most: int = NODE, utilization: float = UTILIZATION) -> dict[int, int]:
-    """The tensor-parallel sizes up to `most` that fit, each with its room for full-length sequences; empty
-    where none does.
+    """The tensor-parallel sizes up to `most` that fit, with the full-length sequences that each has room for.
+
+    Empty where none fits.
     """
     split = [tensor for tensor in range(1, most + 1) if need.refusal(tensor) is None]
     return {tensor: sequences for tensor in split if (sequences := need.sequences(tensor, gpu, utilization))}
@@ -104,12 +101,11 @@ def choose(
     tensor: int | None = None,
     data: int | None = None,
 ) -> Parallelism:
-    """How to lay a model out over these GPUs: the smallest tensor-parallel size with a comfortable cache, as
-    often as it goes.
+    """The parallelism of a model on these GPUs: the smallest comfortable tensor size, as many engines as fit.
 
-    Where no size is comfortable, the one with the most sequences. A size that is given is kept, and checked.
-    The smallest GPU counts for all. Raises BadInput, before anything is loaded, where the GPUs do not suffice
-    or the sizes do not go with the model.
+    Where no size has a comfortable cache, the one with the most sequences is taken. A given size is kept and
+    checked. The GPU with the least memory counts for all. Raises BadInput, before anything is loaded, where
+    the memory does not suffice or a size does not go with the model.
     """
     if not gpus:
         raise BadInput(f"{need.title} is to be spread over GPUs, and there are none; use a machine with GPUs")
@@ -125,7 +121,7 @@ def choose(
     return Parallelism(
         best,
         copies,
-        f"{_machine(gpus)}: {_told(need, best, copies, count, fitting[best], tensor is not None)}",
+        f"{_machine(gpus)}: {_why(need, best, copies, count, fitting[best], tensor is not None)}",
     )
 
 
@@ -154,7 +150,7 @@ def _too_large(
 ) -> str:
     over = tensor or len(gpus) // (data or 1)
     more = next((size for size in sizes(need, gpu, 2 * NODE, utilization) if size > over), None)
-    smallest: dict[int, Gpu] = {}  # by how many of them it takes
+    smallest: dict[int, Gpu] = {}  # by the number of GPUs needed
     for other in sorted(GPUS, key=lambda one: one.gigabytes):
         smallest.setdefault(min(sizes(need, other), default=0), other)
     ways = [f"{more} of these GPUs"] if more else []
@@ -168,7 +164,7 @@ def _too_large(
     )
 
 
-def _told(need: Need, tensor: int, data: int, count: int, sequences: int, given: bool) -> str:
+def _why(need: Need, tensor: int, data: int, count: int, sequences: int, given: bool) -> str:
     what = tr("tensor-parallel {tensor}", tensor=tensor) if tensor > 1 else tr("one GPU an engine")
     beside = tr(", {data} engines side by side", data=data) if data > 1 else ""
     weights = tr("{size} of weights", size=_gigabytes(need.weights))
@@ -217,8 +213,9 @@ def _machine(gpus: Sequence[Gpu]) -> str:
 
 
 def table() -> str:
-    """The six models and common GPUs as a Markdown table: the sizes that fit a machine of eight, in brackets
-    those with a small cache.
+    """The six models and common GPUs as a Markdown table of tensor-parallel sizes on a machine of eight GPUs.
+
+    A size in brackets leaves a small cache.
     """
 
     def cell(model: KnownModel, gpu: Gpu) -> str:

@@ -1,4 +1,4 @@
-"""How a model is sampled from: the sampling parameters that determine a completion.
+"""The sampling parameters that determine a completion.
 
 Not here: the prompt, the seed, the engine.
 """
@@ -22,14 +22,15 @@ from magpie_hf.errors import BadInput
 class Sampling:
     """Sampling parameters in vLLM's terms.
 
-    temperature 0 is greedy; `min_p` drops tokens less likely than `min_p` times the likeliest; `max_tokens`
-    bounds the completion; `logprobs` is the number of top log-probabilities wanted of the first token;
-    `stop_token_ids` end the completion.
-
-    schema: a JSON schema, as text, that the completion must follow, without white space outside strings; the
-    order of its properties is the order in which they are written. "" for none. allowed_token_ids: the only
-    tokens that may be sampled, each of the completion's, and none but these ends it before `max_tokens`; ()
-    for all. It does not go together with a schema.
+    temperature: 0 is greedy.
+    min_p: drops tokens less likely than `min_p` times the likeliest.
+    max_tokens: bounds the completion.
+    logprobs: how many top log-probabilities of the first token are returned.
+    stop_token_ids: end the completion.
+    schema: a JSON schema, as text, that the completion must follow, without white space outside strings;
+        properties come in the schema's order. "" for none.
+    allowed_token_ids: the only tokens that may be sampled; only these can end the completion before
+        `max_tokens`. () for all. Not together with a schema.
 
     Raises BadInput for a value outside its range.
     """
@@ -49,9 +50,8 @@ class Sampling:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise BadInput(f"{name} is {value!r}; give a finite number")
-            object.__setattr__(
-                self, name, float(value) + 0.0
-            )  # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
+            # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
+            object.__setattr__(self, name, float(value) + 0.0)
         if not 0 <= self.temperature <= 2:
             raise BadInput(
                 f"temperature is {self.temperature:g}; give a number from 0 (greedy) to 2, which is vLLM's"
@@ -78,9 +78,10 @@ class Sampling:
                 )
 
     def identity(self) -> dict[str, Any]:
-        """All that determines what is sampled. A constraint takes part only where there is one, so that
-        results that were kept before there were constraints are still found; many token ids are named by
-        their digest.
+        """All that determines what is sampled.
+
+        Schema and allowed ids take part only where they are set, so that results from before they existed are
+        still found. Token ids are represented by their digest.
         """
         known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del known["schema"], known["allowed_token_ids"]
@@ -92,7 +93,7 @@ class Sampling:
 
 
 def _token_ids(ids: Iterable[int]) -> tuple[int, ...]:
-    """The ids, sorted and each once; the same object where they already are."""
+    """The ids, sorted and unique; the same object where they already are."""
     given = ids if isinstance(ids, tuple) else tuple(ids)
     for one in given:
         if isinstance(one, bool) or not isinstance(one, int) or not 0 <= one < 2**31:

@@ -1,4 +1,4 @@
-"""What decides how a model can be spread: a GPU's memory, and a model's heads, layers and cache.
+"""The inputs of a parallelism: a GPU's memory, and a model's heads, layers and cache.
 
 Not here: the choice (parallel.py).
 """
@@ -14,7 +14,7 @@ AMPERE = 80  # the first generation with bfloat16; below it vLLM runs a model as
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU: its memory, and its compute capability times ten (80 is Ampere), 0 where it is not known."""
+    """A GPU: its memory in GB, and its compute capability times ten (80 is Ampere), 0 if unknown."""
 
     name: str
     gigabytes: float
@@ -36,11 +36,12 @@ GPUS = (  # the vendor's figures
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a model's config decides how it can be split, and how large its KV cache is.
+    """The parts of a model's config that decide how it can be split and how large its KV cache is.
 
-    windowed layers keep the last `window` tokens alone. latent: values that a token keeps in a layer where
-    all heads share them (MLA), which every GPU then holds whole; 0 for a cache by heads. longest: the model's
-    own context, 0 where the config names none.
+    windowed: layers that keep only the last `window` tokens.
+    latent: values per token and layer where all heads share them (MLA), which every GPU then holds whole; 0
+        for a cache per head.
+    longest: the model's own context in tokens; 0 where the config names none.
     """
 
     layers: int
@@ -64,8 +65,9 @@ class Shape:
         return None
 
     def cache_gigabytes(self, tokens: int, tensor: int = 1, value_bytes: int = 2) -> float:
-        """What the cache of one sequence of so many tokens takes on each of `tensor` GPUs; key-value heads
-        are never halved.
+        """Gigabytes of cache that one sequence of this many tokens takes on each of `tensor` GPUs.
+
+        A key-value head is never split: with more GPUs than heads, each GPU holds one.
         """
         values = self.latent or 2 * max(1, self.kv_heads // tensor) * self.head_size
         kept = (self.layers - self.windowed) * tokens + self.windowed * min(tokens, self.window)
@@ -85,9 +87,7 @@ SHAPES: dict[int, Shape] = {
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape | None:
-    """The shape that a config.json tells, of the language model where it holds several; None where it names
-    no layers or heads.
-    """
+    """The shape that a config.json describes, or its `text_config`; None without layers or heads."""
     config = {**config, **(config.get("text_config") or {})}
     layers, heads = config.get("num_hidden_layers"), config.get("num_attention_heads")
     if not layers or not heads:

@@ -15,7 +15,7 @@ from magpie_hf.planning.simulation import Quota, Step, seconds_of
 
 CPU_AFTER = {
     "instruct": ("clean", "signature", "decontaminate"),
-    "candidates": ("verify", "check"),
+    "candidates": ("verify", "verify_solution"),
     "score": ("pair",),
 }
 

@@ -1,4 +1,4 @@
-"""What can be said of a problem's text alone, or beside other texts: rules, near-duplicates, benchmarks.
+"""Tests of a problem's text, alone or against other texts: rules, near-duplicates, benchmarks.
 
 Never here: asking a model, and deciding which problems are accepted.
 """

@@ -1,4 +1,4 @@
-"""Which problems are held out for tests: by the problem alone, so that it never changes sides.
+"""Which problems are held out for tests, decided by the problem alone, so that it never changes sides.
 
 Not here: the splits.
 """
@@ -16,9 +16,9 @@ _SEEDS = 1 << 48  # how many values `seed_of` has
 class HeldOut:
     """A share of the problems, chosen by a hash of each one's normal form and by a seed of its own.
 
-    So a problem stays where it is when a count is raised, in another build, and beside other problems;
-    datasets with one seed can be mixed without training on what another of them tests. The share is met on
-    average: of few problems, none may be held out.
+    So a problem keeps its side when a count is raised, in another build, and beside other problems. Datasets
+    with the same seed can be mixed without training on each other's test problems. The share is met on
+    average; of few problems, none may be held out.
     """
 
     share: float = 0.05
@@ -33,7 +33,7 @@ class HeldOut:
         object.__setattr__(self, "share", float(self.share))
 
     def __contains__(self, normal_hash: int) -> bool:
-        """Whether the problem whose normal form has this hash (`Signature`) is held out."""
-        from magpie_hf.stage import seed_of  # which takes a second to load, and a plan wants the share alone
+        """Whether the problem with this hash of its normal form (see `Signature`) is held out."""
+        from magpie_hf.stage import seed_of  # takes a second to load, and a plan needs the share alone
 
         return seed_of(self.seed, "held out", normal_hash) < self.share * _SEEDS

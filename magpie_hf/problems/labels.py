@@ -1,11 +1,11 @@
-"""The scales by which a tagger labels problems: each value with what it means.
+"""The scales by which a tagger labels problems: each value with its meaning.
 
-Not here: who asks, and what is made of it.
+Not here: asking the tagger, and the use of its labels.
 """
 
 from __future__ import annotations
 
-# Each value with what it means, worst to best (easiest to hardest; categories in no order).
+# Values from worst to best, or from easiest to hardest; categories in no order.
 QUALITY: dict[str, str] = {
     "very poor": "cannot be made sense of, or is not a question",
     "poor": "important parts are missing, wrong or muddled",

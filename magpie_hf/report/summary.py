@@ -32,7 +32,7 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         "state": _state(source),
         "notes": _notes(source, room),
         "names": {
-            one["key"]: one["japanese"] if japanese else one["key"].replace("_", " ")
+            one["key"]: (one["japanese"] if japanese else "") or one["key"].replace("_", " ")
             for one in provenance["domains"]
         },
         "meanings": card.words(in_use())["reasons"],

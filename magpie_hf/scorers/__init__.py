@@ -1,4 +1,4 @@
-"""What orders the candidates of a problem: a judge that rates, or a reward model.
+"""Scorers: a judge or a reward model that scores the candidates of a problem.
 
 Never here: which candidates become a pair.
 """

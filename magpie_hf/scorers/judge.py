@@ -1,4 +1,4 @@
-"""What orders candidates: the shape of every scorer, (problems, responses) -> scores or None, and the judge.
+"""The judge: a chat model that rates candidates.
 
 Not here: reward models.
 """
@@ -9,70 +9,13 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
-from magpie_hf.engines.base import NO_ROOM, Completion, Engine
+from magpie_hf.engines.base import CONTEXT_FULL, Completion, Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.sampling import Sampling
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score, or None with the reason why there is none. Numbers are rounded to single precision, as the
-    shards keep them, so that one that was just made and one that is read again are the same.
-
-    objectives: the values that it was made of, where the scorer has such (ArmoRM's 19 objectives, a process
-    reward model's steps); gate: the weights of the objectives, where they have some.
-    """
-
-    score: float | None
-    reason: str | None = None
-    objectives: tuple[float, ...] | None = None
-    gate: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.score is not None:
-            object.__setattr__(self, "score", array("f", [self.score])[0])
-        for name in ("objectives", "gate"):
-            if (values := getattr(self, name)) is not None:
-                object.__setattr__(self, name, tuple(array("f", values)))
-
-
-class Scorer(Protocol):
-    """Scores one response to one problem each, in order; higher is better."""
-
-    @property
-    def suffix(self) -> str:
-        """What names its scores in file names and fields, such as "judge"."""
-
-    @property
-    def title(self) -> str:
-        """What the card calls it: kind and model."""
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that it needs."""
-
-    @property
-    def read(self) -> Literal["answer", "whole"]:
-        """What it reads of a candidate: the answer without a reasoning model's thinking, or the whole text."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of a score's objectives, in order; none where a score has no named parts."""
-
-    @property
-    def least_score_gap(self) -> float:
-        """The least difference of two scores that says something, on this scorer's scale: the default floor
-        of score pairs.
-        """
-
-    def check(self) -> None:
-        """Raises BadInput where the scorer's model cannot be used as a scorer."""
-
-    def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]: ...
-
+from magpie_hf.scorers.base import Score
 
 RUBRIC = (
     "You grade solutions of mathematics problems. Below are a problem and a solution. Check every step of the"
@@ -89,7 +32,7 @@ class Judge:
     """A chat model that rates a response from 1 to 5.
 
     The score is the mean rating under the model's own probabilities of the five rating tokens (after G-Eval,
-    arXiv:2303.16634), not a parsed text, so it is fine-grained and deterministic up to the engine. Where the
+    arXiv:2303.16634). No text is parsed, so it is fine-grained, and deterministic up to the engine. Where the
     ratings hold less than `min_mass` of the probability among the top tokens, there is no score
     ("not_rated"); a prompt that is too long gives "context_full".
     """
@@ -130,7 +73,7 @@ class Judge:
     def _prompts(
         self, problems: Sequence[str], responses: Sequence[str]
     ) -> tuple[list[array[int]], list[int]]:
-        # The texts are put in one after the other, so that braces in them are left alone.
+        # Inserted one after the other, so that braces in the texts are left alone.
         head, tail = self.rubric.split("{problem}")
         middle, _, end = tail.partition("{response}")
         questions = (
@@ -141,11 +84,11 @@ class Judge:
         return chat_of(self.engine.model).choice_prompts(conversations, "Rating: ", RATINGS)
 
     def _score(self, completion: Completion, tokens: Sequence[int]) -> Score:
-        if completion.finish_reason == NO_ROOM:
-            return Score(None, NO_ROOM)
+        if completion.finish_reason == CONTEXT_FULL:
+            return Score(None, CONTEXT_FULL)
         probability = {token: math.exp(log) for token, log in completion.first}
         masses = [probability.get(token, 0.0) for token in tokens]
         mass = sum(masses)
-        if not mass >= self.min_mass or mass == 0:  # also true of a NaN
+        if not mass >= self.min_mass or mass == 0:  # also catches NaN
             return Score(None, "not_rated")
         return Score(sum(rating * part for rating, part in enumerate(masses, start=1)) / mass)

@@ -1,6 +1,6 @@
-"""Reward models as scorers: which prompts a head reads, and the score that its values make.
+"""Reward models as scorers: the prompts for each kind of head, and the score from its values.
 
-Not here: how they are computed (engines).
+Not here: how values are computed (engines).
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.chat import Chat, chat_of
 from magpie_hf.models.heads import OBJECTIVES, Head, check_tensors, head_of
 from magpie_hf.models.known import ARMORM
-from magpie_hf.scorers.judge import Score
+from magpie_hf.scorers.base import Score
 
-# What stands between the user's words and the assistant's in Llama 3's format. ArmoRM's gate is read at the
-# first of its tokens.
+# The tokens between the user's and the assistant's text in Llama 3's format. ArmoRM's gate is read at the
+# first.
 GATE_TOKENS = ("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
 GATE_MARK = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
-STEP_TOKEN = "<extra_0>"  # what a step of a solution ends with, after Qwen2.5-Math-PRM's card
-# The reason of an answer whose beginning the tokenizer joins to the mark, so that there is no gate to read
+STEP_TOKEN = "<extra_0>"  # the mark after each step of a solution, from Qwen2.5-Math-PRM's card
+# The reason of an answer whose first characters the tokenizer merges with the mark, so that no gate can be
+# read
 NO_GATE = "no_gate"
-STEP_IN_TEXT = "step_token_in_text"  # of a text that holds a step token of its own
+STEP_IN_TEXT = "step_token_in_text"  # of a text that holds a step token itself
 EMPTY = "empty"  # of an answer without a step
-FEWEST = 20  # scores before their share of faults says anything
+FEWEST = 20  # fewest scores for the share of faults to count
 
-# By head. A difference of 0.5 between two logits of a Bradley-Terry model is a preference of 62 %; half of
-# the original's pairs by ArmoRM lie within 0.028; a step's probability says little below a twentieth.
+# By head. A difference of 0.5 between two logits of a Bradley-Terry model is a preference of 62 %. Half of
+# the original's pairs by ArmoRM lie within 0.028. A step's probability is not accurate below a twentieth.
 LEAST_SCORE_GAPS: dict[Head, float] = {"sequence": 0.5, "last_token": 0.5, "gated": 0.01, "steps": 0.05}
 
 Parts = list[Sequence[int]]
 
 
 class _Reading(Protocol):
-    """How one kind of head is asked, and what its values come to."""
+    """How to prompt one kind of head, and how to score its values."""
 
     @property
     def pooling(self) -> Pooling: ...
 
     def text(self, response: str) -> str:
-        """What the assistant's turn says."""
+        """The text of the assistant's turn."""
 
     def parts(self, prompt: Sequence[int], response: str) -> Parts | str:
-        """The prompts that are rated for one response, or the reason why it has no score."""
+        """The prompts to rate for one response, or the reason why it has no score."""
 
     def score(self, ratings: Sequence[Rating]) -> Score: ...
 
@@ -71,7 +72,7 @@ class _Plain:
 
 @dataclass(frozen=True)
 class _Gated:
-    """ArmoRM: the gate as of the end of the user's turn, the rewards as of the end of the answer."""
+    """ArmoRM: the gate at the end of the user's turn, the rewards at the end of the answer."""
 
     mark: tuple[int, ...]
     pooling: ClassVar[Pooling] = Pooling("sequence")
@@ -101,7 +102,7 @@ class _Gated:
 
 @dataclass(frozen=True)
 class _Steps:
-    """A process reward model: the probability that each step is right, brought together."""
+    """A process reward model: the probability that each step is right, combined."""
 
     step_token: int
     over: Literal["min", "product"]
@@ -129,7 +130,7 @@ class _Steps:
 
 
 def _steps(response: str) -> list[str]:
-    """The steps of a solution, which empty lines part, as Qwen2.5-Math writes them."""
+    """The steps of a solution, separated by empty lines, as Qwen2.5-Math writes them."""
     return [step for part in response.split("\n\n") if (step := part.strip())]
 
 
@@ -137,14 +138,17 @@ def _steps(response: str) -> list[str]:
 class RewardModel:
     """A reward model that rates whole answers; `engine` runs it, as VLLM(model, runner="pooling").
 
-    It is known by its architecture: ArmoRM, a *ForSequenceClassification with one label, Qwen2ForRewardModel,
-    or the process reward model Qwen2ForProcessRewardModel, whose score is the least probability over the
-    steps ("min", the default: a product falls with the number of steps) or their "product". read: "answer"
-    leaves a reasoning model's thinking out, "whole" shows it.
+    The architecture decides how it is used: ArmoRM, a *ForSequenceClassification with one label,
+    Qwen2ForRewardModel, or the process reward model Qwen2ForProcessRewardModel.
 
-    Scores are logits, but for a process reward model's. ArmoRM's come with their 19 objectives (`names`) and
-    the gate that weighed them. Where more than `most_faults` of at least 20 scores are no number, or killed
-    the engine, scoring stops: that is the model's fault and not the answers'.
+    over_steps: how a process reward model's steps become a score: "min", the least probability (the default,
+        because a product falls with the number of steps), or "product".
+    read: "answer" leaves a reasoning model's thinking out, "whole" includes it.
+    most_faults: scoring stops where more than this share of at least 20 scores is no number, or killed the
+        engine: the model is then at fault, not the answers.
+
+    Scores are logits, except a process reward model's. ArmoRM's come with their 19 objectives (`names`) and
+    the gate that weighed them.
     """
 
     version: ClassVar[int] = 1
@@ -175,9 +179,7 @@ class RewardModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of a score's objectives, and of the gate's weights on them; none where a score has no named
-        parts.
-        """
+        """Names of a score's objectives and of the gate's weights; () where a score has no named parts."""
         return OBJECTIVES if head_of(self.engine.model) == "gated" else ()
 
     def check(self) -> None:
@@ -199,8 +201,8 @@ class RewardModel:
         reading = self._reading()
         prompts = self._prompts(reading, problems, responses)
         asked = [reading.parts(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-        # The parts of one answer stand side by side, and before those of its rivals, which share the first:
-        # the engine computes it once.
+        # An answer's parts are adjacent, and its first part is the one its rivals share, so the engine
+        # computes it once.
         ratings = iter(
             self.engine.rate(
                 [part for parts in asked if isinstance(parts, list) for part in parts], reading.pooling
@@ -233,16 +235,14 @@ class RewardModel:
         )
 
     def _stop_at_faults(self, scores: Sequence[Score]) -> None:
-        """Raises EngineError where too many of this model's scores, in all of this process, are no fault of
-        the answers.
-        """
+        """Raises EngineError where too many of this model's scores in this process are the model's fault."""
         with _COUNTING:
             counts = _COUNTS.setdefault(self, [0, 0])
             counts[0] += len(scores)
             counts[1] += sum(score.reason in (NAN, KILLED_ENGINE) for score in scores)
             asked, faults = counts
             if asked >= FEWEST and faults > self.most_faults * asked:
-                del _COUNTS[self]  # another build in this process counts anew
+                del _COUNTS[self]  # another build in this process starts a new count
         if asked >= FEWEST and faults > self.most_faults * asked:
             raise EngineError(
                 f"{faults:,} of {asked:,} scores of {self.engine.model.name} are no numbers or killed the"
@@ -261,7 +261,7 @@ def _score(reading: _Reading, ratings: Sequence[Rating]) -> Score:
 
 
 def _token(chat: Chat, *texts: str) -> int:
-    """The id of a marker of the format. Raises BadInput where the tokenizer lacks one of them."""
+    """The id of a marker of the format, given as texts. Raises BadInput where the tokenizer lacks one."""
     ids = {text: chat.ids(text) for text in texts}
     if missing := [text for text, found in ids.items() if len(found) != 1]:
         raise BadInput(

@@ -1,6 +1,6 @@
-"""Clean: what is certainly no problem is dropped with a reason, and what is one is trimmed.
+"""Clean: drops what is certainly no problem, with a reason, and trims the rest.
 
-Not here: what needs a model's judgement.
+Not here: decisions that need a model.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ Cleaned = tuple[str | None, str | None, str | None, str | None]  # problem, lang
 class Clean(Stage):
     """Raw instruction -> problem, its language and what was trimmed, or a reason in `dropped`.
 
+    models: those whose special tokens must not stand in a problem (its author and its reader).
+    languages: those that are kept, by ISO 639-1; a problem without a recognised language is kept.
+
     Reasons: the finish reason of a sample that did not end by itself ("length", "context_full",
     "killed_engine"), "empty", "special_tokens", those of magpie_hf.problems.cleaning.rules.RULES in their
-    order, and "language" for one that is not wanted.
-
-    models: those whose special tokens must not stand in a problem (the one that wrote it and the one that
-    will read it). languages: those that are kept, by ISO 639-1; a problem that is all but mathematics has
-    none, and is kept.
+    order, and "language" for an unwanted one.
     """
 
     name: ClassVar[str] = "clean"
@@ -59,7 +58,7 @@ class Clean(Stage):
         return dict(zip(CLEAN, map(list, zip(*rows, strict=True)), strict=True))
 
     def clean(self, raw: str, finish: str, patterns: Sequence[re.Pattern[str]]) -> Cleaned:
-        """What becomes of one sample."""
+        """The columns of one sample."""
         text = raw.strip()
         if finish != "stop":
             return None, None, None, finish

@@ -1,6 +1,6 @@
-"""Decontaminate: which problems repeat a benchmark's.
+"""Decontaminate: names the benchmark row that a problem repeats.
 
-Not here: dropping them, and benchmarks that could not be loaded.
+Not here: dropping problems, and benchmarks that could not be loaded.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Decontaminate(Stage):
-    """Names the benchmark row that each problem repeats, and the measure that says so; see
-    `problems.overlap.Index`.
+    """The benchmark row that each problem repeats, and the measure; see `problems.benchmarks.overlap.Index`.
 
-    benchmarks: pinned, as `load_benchmark(benchmark).benchmark` is. The stage is a spec: their texts are
-    loaded, and an index made of them, when the first problem is compared, once in a process; a copy that was
-    pickled loads them anew.
+    benchmarks: pinned, as `load_benchmark(benchmark).benchmark` is. The stage is a spec: the first comparison
+    loads their texts and builds the index, once in a process. A pickled copy loads them again.
     """
 
     name: ClassVar[str] = "decontaminate"

@@ -1,14 +1,12 @@
-"""Embed: a problem as a vector, by which others of its meaning are found.
+"""Embed: each problem as a vector, in which similar meanings are near.
 
 Not here: comparing vectors (problems/near_duplicates/index.py).
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -17,7 +15,8 @@ from datasets import Features
 from magpie_hf.engines.base import Engine, Pooling
 from magpie_hf.errors import BadInput
 from magpie_hf.models.heads import architecture
-from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.model import json_of
+from magpie_hf.models.tokenizer import tokenizer_of
 from magpie_hf.schema import EMBEDDING
 from magpie_hf.stage import Batch, Stage, fingerprint
 
@@ -26,10 +25,9 @@ _POOLING = Pooling("embedding")
 
 @dataclass(frozen=True)
 class Embed(Stage):
-    """The embedding of each problem, of length 1, by the model that `engine` runs, as VLLM(model,
-    runner="pooling").
+    """The embedding of each problem, of length 1, by the model of `engine` (VLLM(model, runner="pooling")).
 
-    A problem that is longer than the model reads is embedded by its beginning.
+    A problem longer than the model's context is embedded by its beginning.
     """
 
     name: ClassVar[str] = "embed"
@@ -59,9 +57,7 @@ class Embed(Stage):
         }
 
     def check(self) -> None:
-        """Raises BadInput where the model is none of embeddings, or cannot run here, or faiss is missing,
-        which compares them.
-        """
+        """Raises BadInput where the model gives no embeddings or cannot run here, or without faiss."""
         if find_spec("faiss") is None:
             raise BadInput(
                 "faiss, which compares embeddings, is not installed; pip install 'magpie-hf[embeddings]', or"
@@ -76,37 +72,11 @@ class Embed(Stage):
                 f" {architecture(model) or 'not named'}); give an encoder, or a model of"
                 " sentence-transformers"
             )
-        _tokenizer(model)
+        tokenizer_of(model)
         self.engine.check()
 
     def _prompts(self, problems: Sequence[str]) -> list[list[int]]:
         limit = self.engine.max_length
         bound = {} if limit is None else {"truncation": True, "max_length": limit}
-        ids: list[list[int]] = _tokenizer(self.engine.model)(list(problems), **bound)["input_ids"]
+        ids: list[list[int]] = tokenizer_of(self.engine.model)(list(problems), **bound)["input_ids"]
         return ids
-
-
-def _tokenizer(model: Model) -> Any:
-    with _LOADING:  # transformers' lazy imports do not bear two threads at once
-        return _load_tokenizer(model)
-
-
-_LOADING = threading.Lock()
-
-
-@lru_cache(maxsize=4)
-def _load_tokenizer(model: Model) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:  # what transformers raises over broken files
-        raise BadInput(
-            f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error

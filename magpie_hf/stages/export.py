@@ -22,11 +22,11 @@ Row = dict[str, Any]
 
 
 class Export(ABC):
-    """Turns a batch into the rows of a split that it publishes: fewer rows, and only the columns of
-    `features`.
+    """Turns a batch into the published rows of one split: fewer rows, and only the columns of `features`.
 
-    domain: the one that the rows count for; moved: whether they were sampled for another one; suffix: what
-    tells its folder in the run from those of the domain's other exports.
+    domain: the domain that the rows count for.
+    moved: whether they were sampled for another domain.
+    suffix: distinguishes its folder in the run from those of the domain's other exports.
     """
 
     features: ClassVar[Features]
@@ -48,7 +48,7 @@ class Export(ABC):
 
     @property
     def label(self) -> str:
-        """What its folder in the run is called."""
+        """The name of its folder in the run."""
         return f"{f'as_{self.domain}_' if self.moved else ''}{self.split}{self.suffix}"
 
     def __call__(self, batch: Batch) -> Batch:
@@ -57,7 +57,7 @@ class Export(ABC):
         return {column: [row[column] for row in published] for column in self.features}
 
     def takes(self, row: Row) -> bool:
-        """Whether the row is one of those that this export looks at."""
+        """Whether this export considers the row."""
         return bool(row["accepted_as"] == self.domain)
 
     @abstractmethod
@@ -67,9 +67,7 @@ class Export(ABC):
 
 @dataclass(frozen=True)
 class _Divided(Export):
-    """An export whose rows are divided into those to train on and those held out for tests: `side` says
-    which it takes.
-    """
+    """An export whose rows are divided into train and test; `side` is the part that it takes."""
 
     domain: str
     held_out: HeldOut
@@ -83,17 +81,36 @@ class _Divided(Export):
 class ExportText(_Divided):
     """<side>_sft holds the rows whose answer is complete, <side>_prefs those with a pair.
 
-    A cut answer is never in either: a row that has a pair but no complete answer publishes its chosen
-    candidate as `messages`. `generation` is the same struct on every row.
+    Neither holds a truncated answer: a row with a pair but no complete answer publishes its chosen candidate
+    as `messages`. `generation` is the same struct on every row.
     """
 
     version: ClassVar[int] = 4
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "seed", "problem", "language", "raw_num_tokens", "tags", "min_neighbor_distance", "solutions", "candidates", "scores",
-        "cluster_sizes", "in_majority", "answer_kind", "majority_answer", "majority_share", "mean_num_tokens", "solution_agrees",
-        "chosen_index", "rejected_index", "pair_kind", "accepted_as", "normal_hash",
-    )  # fmt: skip
+        "id",
+        "seed",
+        "problem",
+        "language",
+        "raw_num_tokens",
+        "tags",
+        "min_neighbor_distance",
+        "solutions",
+        "candidates",
+        "scores",
+        "cluster_sizes",
+        "in_majority",
+        "answer_kind",
+        "majority_answer",
+        "majority_share",
+        "mean_num_tokens",
+        "solution_agrees",
+        "chosen_index",
+        "rejected_index",
+        "pair_kind",
+        "accepted_as",
+        "normal_hash",
+    )
 
     text: Text
     generation: tuple[tuple[str, Any], ...]
@@ -156,22 +173,30 @@ class ExportText(_Divided):
 
 @dataclass(frozen=True)
 class ExportRL(_Divided):
-    """`<domain>_rl`, train and test: problems with an majority share of at least `min_majority_share`, and
-    the majority's answer as the ground truth.
+    """`<domain>_rl`, train and test: problems with a majority answer as the ground truth.
 
+    min_majority_share: the least majority share.
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
-    Answers that a reward could not check are left out. The prompt is the problem and the solving instruction,
-    since a reward reads the answer out of a box. A majority is no proof: the ground truth is what the solver
-    says most of the time.
+    Answers that a reward cannot check are left out. The prompt is the problem and the solving instruction,
+    because a reward reads the answer from a box. A majority is no proof: the ground truth is what the solver
+    says most often.
     """
 
     version: ClassVar[int] = 3
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
-        "index", "id", "problem", "cluster_sizes", "majority_answer", "majority_share", "mean_num_tokens", "is_readable", "accepted_as",
+        "index",
+        "id",
+        "problem",
+        "cluster_sizes",
+        "majority_answer",
+        "majority_share",
+        "mean_num_tokens",
+        "is_readable",
+        "accepted_as",
         "normal_hash",
-    )  # fmt: skip
+    )
     suffix: ClassVar[str] = "_rl"
 
     min_majority_share: float
@@ -212,17 +237,36 @@ class ExportRL(_Divided):
 
 @dataclass(frozen=True)
 class ExportCandidates(_Divided):
-    """`candidates`, train and test, over all domains: every accepted problem with all k candidates, cut ones
-    without their text.
+    """`candidates`, train and test, over all domains: every accepted problem with all k candidates.
+
+    Truncated candidates have no text.
     """
 
     version: ClassVar[int] = 1
     features: ClassVar[Features] = CANDIDATES
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "problem", "language", "tags", "solutions", "candidates", "scores", "answers", "answer_clusters", "cluster_sizes", "in_majority",
-        "answer_kind", "majority_answer", "majority_share", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
-        "accepted_as", "normal_hash",
-    )  # fmt: skip
+        "id",
+        "problem",
+        "language",
+        "tags",
+        "solutions",
+        "candidates",
+        "scores",
+        "answers",
+        "answer_clusters",
+        "cluster_sizes",
+        "in_majority",
+        "answer_kind",
+        "majority_answer",
+        "majority_share",
+        "unknown_pairs",
+        "chosen_index",
+        "rejected_index",
+        "pair_kind",
+        "pair_reason",
+        "accepted_as",
+        "normal_hash",
+    )
     suffix: ClassVar[str] = f"_{CANDIDATES_CONFIG}"
 
     moved: bool = False
@@ -250,15 +294,22 @@ class ExportCandidates(_Divided):
 
 @dataclass(frozen=True)
 class ExportDropped(Export):
-    """The samples that were not accepted, each with the reason, for whoever wants to look at them. They stay
-    in the run.
-    """
+    """The samples that were not accepted, with their reasons. They stay in the run."""
 
     version: ClassVar[int] = 1
     features: ClassVar[Features] = DROPPED
     reads: ClassVar[tuple[str, ...]] = (
-        "id", "domain", "raw_instruction", "raw_finish_reason", "problem", "language", "tags", "contaminated_by", "near_duplicate", "dropped",
-    )  # fmt: skip
+        "id",
+        "domain",
+        "raw_instruction",
+        "raw_finish_reason",
+        "problem",
+        "language",
+        "tags",
+        "contaminated_by",
+        "near_duplicate",
+        "dropped",
+    )
 
     domain: str
     moved: bool = False
@@ -280,7 +331,7 @@ class ExportDropped(Export):
 
 
 def spec_of(export: Export) -> dict[str, Any]:
-    """An export as plain JSON values, from which `export_of` makes it again."""
+    """An export as plain JSON values, from which `export_of` rebuilds it."""
     return {"is": type(export).__name__, **asdict(export)}  # type: ignore[call-overload]
 
 
@@ -322,7 +373,7 @@ def _candidates(row: Row) -> list[Row]:
 
 
 def _at(row: Row, index: int | None) -> tuple[Row, float | None]:
-    """The candidate at a position and its score; without a position, nothing."""
+    """The candidate at a position and its score; an empty row and None without a position."""
     return ({}, None) if index is None else (row["candidates"][index], row["scores"][index]["score"])
 
 

@@ -1,6 +1,6 @@
-"""Instruct: the model continues an open user turn, which makes a raw instruction.
+"""Instruct: the model continues the pre-query prefix, which gives a raw instruction.
 
-Not here: filtering what came.
+Not here: filtering instructions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, record
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import check_first_token
 from magpie_hf.models.chat import Chat, chat_of
@@ -21,20 +21,21 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import INSTRUCTION
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 
-# Parts of the request of a sample in two steps: first key, length of the first token text, second key
+# Joins the request key of a two-step sample: first key, length of the first token's text, second key
 _BETWEEN = "+"
 
 
 @dataclass(frozen=True)
 class Instruct(Stage):
-    """Samples one user turn a row, from the row's seed, after the system text that describes the user
-    (Magpie, arXiv:2406.08464).
+    """Samples one user turn per row, from the row's seed, after a system text that describes the user.
 
-    first token: None samples a turn by one free request. A number samples the first token apart, at this
-    temperature, from the tokens that may open a sentence (`openers`), and the rest by a second request whose
-    prompt is the pre-query prefix and that token; `request` then names both.
+    Source: Magpie, arXiv:2406.08464.
 
-    Raises BadInput for an first token that is no temperature.
+    first_token: None samples a turn by one request. A number is the temperature of the first token, sampled
+    on its own from the tokens that may open a sentence (`openers`). A second request, whose prompt is the
+    pre-query prefix and that token, samples the rest; `request` then names both.
+
+    Raises BadInput for a first_token that is no temperature.
     """
 
     name: ClassVar[str] = "instruct"
@@ -50,8 +51,9 @@ class Instruct(Stage):
             object.__setattr__(self, "first_token", _temperature(self.first_token))
 
     def identity(self) -> dict[str, Any]:
-        """What determines the rows. The first token takes part only where there is one, so that earlier free
-        samples are still found.
+        """What determines the rows.
+
+        The first token takes part only where it is set, so that older samples without it are still found.
         """
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.first_token is None:
@@ -75,7 +77,7 @@ class Instruct(Stage):
                 first_token, rest = known.text[: int(length)], known.text[int(length) :]
                 yield first, record(Completion(first_token, "length", known.prompt_tokens, 1))
                 known = Completion(rest, known.finish_reason, known.prompt_tokens + 1, known.num_tokens - 1)
-            if known.text or known.finish_reason != "length":  # a text that a lowered bound cut was not kept
+            if known.text or known.finish_reason != "length":  # it was truncated by a lower bound
                 yield key, record(known)
 
     def run(self, batch: Batch) -> Batch:
@@ -90,8 +92,8 @@ class Instruct(Stage):
             first = self._first(chat)
             samples = self._in_two_steps(chat, prompt, first, sampling, batch["seed"])
             sampled_from = [prompt, replace(sampling, max_tokens=1), first]
-        # The id names the sample by all that determines it but the bound on its length, so that a raised
-        # bound keeps the ids.
+        # The id stands for all that determines the sample but its length bound, so that a higher bound keeps
+        # the ids.
         known_by = fingerprint(self.engine, *sampled_from)
         return {
             "id": [
@@ -105,7 +107,7 @@ class Instruct(Stage):
         }
 
     def _first(self, chat: Chat) -> Sampling:
-        """How the first token is sampled: as all others, but at its own temperature and from the openers."""
+        """The sampling of the first token: at its own temperature, and from the openers only."""
         assert self.first_token is not None
         allowed = tuple(openers(chat).values())
         return replace(self.sampling, temperature=self.first_token, max_tokens=1, allowed_token_ids=allowed)
@@ -113,11 +115,11 @@ class Instruct(Stage):
     def _in_two_steps(
         self, chat: Chat, prompt: Sequence[int], first: Sampling, sampling: Sampling, seeds: Sequence[int]
     ) -> list[Completion]:
-        """First tokens, then what follows each; a sample whose first token is no opener ends with it."""
+        """Samples first tokens, then their continuations; without an opener, a sample ends there."""
         if sampling.max_tokens < 2:
             raise BadInput(
-                f"max_tokens is {sampling.max_tokens}, and the first token is sampled apart; give at least 2,"
-                " or no first_token"
+                f"max_tokens is {sampling.max_tokens}, and first-token sampling needs one more; give at"
+                " least 2, or no first_token"
             )
         tokens = openers(chat)
         first_tokens = self.engine.complete(
@@ -129,10 +131,11 @@ class Instruct(Stage):
             replace(sampling, max_tokens=sampling.max_tokens - 1),
             [seed_of(seeds[row], self.name) for row in opened],
         )
-        # What the engine could not even begin says so itself; whatever else came in place of an opener cut
-        # the turn.
+        # The engine's own finish reasons stay; any other first token that is no opener truncates the turn.
         samples = [
-            one if one.finish_reason in (NO_ROOM, KILLED_ENGINE) else replace(one, finish_reason="length")
+            one
+            if one.finish_reason in (CONTEXT_FULL, KILLED_ENGINE)
+            else replace(one, finish_reason="length")
             for one in first_tokens
         ]
         for row, rest in zip(opened, rests, strict=True):
@@ -141,8 +144,9 @@ class Instruct(Stage):
 
 
 def _joined(first_token: Completion, rest: Completion) -> Completion:
-    """One sample made of two completions. Openers are whole characters, so that the two texts join as their
-    tokens do.
+    """One sample made of two completions.
+
+    Openers are whole characters, so the texts join as the tokens do.
     """
     request = _BETWEEN.join((first_token.request, str(len(first_token.text)), rest.request))
     tokens = first_token.num_tokens + rest.num_tokens
@@ -156,8 +160,8 @@ def _temperature(first_token: float) -> float:
     return float(first_token) + 0.0
 
 
-# A capital letter, a digit, a Japanese, Chinese or Korean character, or what mathematics begins with. No
-# Markdown (#, *), no lower case, with which a turn begins that goes on with something unsaid.
+# A capital letter, a digit, a Japanese, Chinese or Korean character, or a beginning of mathematics. No
+# Markdown (#, *), and no lower case, which continues something unsaid.
 _OPENS = re.compile(
     r" ?(?:[0-9$\\(\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]|(?P<letter>[^\W\d_]))"
 )
@@ -165,11 +169,10 @@ _OPENS = re.compile(
 
 @lru_cache(maxsize=8)
 def openers(chat: Chat) -> dict[str, int]:
-    """The tokens that may open a sentence, by the text that each adds to an pre-query prefix; of tokens of
-    one text, the first.
+    """The tokens that may open a sentence, by the text that each adds to the pre-query prefix.
 
-    Only whole characters on one line; never a special or an added token. Raises BadInput for a tokenizer that
-    has none.
+    Only whole characters on one line, and no special or added tokens; of tokens with one text, the first.
+    Raises BadInput for a tokenizer without any.
     """
     tail = chat.pre_query_prefix(None)[-1:]
     ids = sorted(
@@ -194,6 +197,6 @@ def openers(chat: Chat) -> dict[str, int]:
 
 def _opens(text: str) -> bool:
     start = _OPENS.match(text)
-    if start is None or not text.isprintable() or "\ufffd" in text:  # half a character is decoded as U+FFFD
+    if start is None or not text.isprintable() or "\ufffd" in text:  # half a character decodes as U+FFFD
         return False
     return start["letter"] is None or start["letter"].isupper()

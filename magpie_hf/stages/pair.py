@@ -1,4 +1,4 @@
-"""Pair: right before liked. Which two candidates of a problem make a preference pair, and why none does.
+"""Pair: which two candidates of a problem make a preference pair, and why none do.
 
 Not here: votes and scores.
 """
@@ -22,19 +22,20 @@ Candidate = dict[str, Any]
 
 @dataclass(frozen=True)
 class Pair(Stage):
-    """Two complete, scored candidates of one problem as chosen and rejected, with the widest score gap that
-    the rules allow.
+    """Two complete, scored candidates of a problem as chosen and rejected, with the widest allowed score gap.
 
-    Where the candidates have a majority answer, chosen is one that gives it; where others are shown to differ
-    from it, rejected is one of those: a "correctness" pair. Where none differs, or there is no majority, the
-    score alone decides: a "score" pair (inside the majority, where there is one). A row that could have a
-    correctness pair never gets a score pair in its place.
+    A "correctness" pair: chosen gives the majority answer, rejected is shown to differ from it. A "score"
+    pair: the score alone decides, because no candidate differs (both are then of the majority) or there is no
+    majority. A row that could have a correctness pair never gets a score pair.
 
-    min_majority_share: the least share of the voters that makes a majority here. min_score_gap: the least
-    score gap of a score pair, which is never a tie. min_correctness_score_gap: the same for correctness
-    pairs; None accepts a right answer that the scorer likes less than a wrong one. max_length_ratio: tokens
-    of the longer by the shorter. `pair_reason` says what left a row without a pair: "incomplete" (fewer than
-    two complete candidates), "unscored", "same_text", "length_ratio" or "score gap".
+    min_majority_share: the least share of the voters that makes a majority here.
+    min_score_gap: the least score gap of a score pair, which is never a tie.
+    min_correctness_score_gap: the same for correctness pairs; None accepts a right answer that the scorer
+        likes less than a wrong one.
+    max_length_ratio: tokens of the longer by the shorter.
+
+    `pair_reason` says why a row has no pair: "incomplete" (fewer than two complete candidates), "unscored",
+    "same_text", "length_ratio" or "score_gap".
     """
 
     name: ClassVar[str] = "pair"

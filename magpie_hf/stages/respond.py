@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.engines.base import NO_ROOM, Completion, Engine, record
+from magpie_hf.engines.base import CONTEXT_FULL, Completion, Engine, record
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, Chat, chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import RESPONSE
@@ -20,9 +20,9 @@ from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 
 @dataclass(frozen=True)
 class Respond(Stage):
-    """k completions a problem under one prompt spec, into the list column `column`, each with its own seed.
+    """k completions per problem, each with its own seed, in the list column `column`.
 
-    The SFT answer and the candidates are two of these, which differ in `column`, k and sampling alone.
+    The SFT answer and the candidates are two of these stages, which differ in `column`, k and sampling alone.
     """
 
     name: ClassVar[str] = "respond"
@@ -51,7 +51,7 @@ class Respond(Stage):
             for one in responses or ():
                 if (
                     one["text"] or one["finish_reason"] != "length"
-                ):  # a text that a lowered bound cut was not kept
+                ):  # the text of an answer truncated by a lower bound was not kept
                     yield (
                         one["request"],
                         record(
@@ -67,10 +67,9 @@ class Respond(Stage):
         prompts = chat.closed_prompts(
             chat.solving_prompt(problem, self.instruction) for problem in batch["problem"]
         )
+        # Adjacent candidates share the prefix of their prompt
         completions = self.engine.complete(
-            [
-                prompt for prompt in prompts for _ in range(self.k)
-            ],  # candidates of one prompt side by side share its prefix
+            [prompt for prompt in prompts for _ in range(self.k)],
             sampling,
             [seed_of(seed, self.column, candidate) for seed in batch["seed"] for candidate in range(self.k)],
         )
@@ -82,9 +81,9 @@ class Respond(Stage):
 def _response(chat: Chat, completion: Completion) -> dict[str, object]:
     response = chat.read(completion.text)
     finish = completion.finish_reason
-    # A thought that never closes is cut, however the completion ended; any other cut is named by its finish
+    # An unclosed thought counts as truncated, however the completion ended; else the finish reason is the
     # reason.
-    unclosed = finish != NO_ROOM and response.reason == "thinking_not_closed"
+    unclosed = finish != CONTEXT_FULL and response.reason == "thinking_not_closed"
     reason = response.reason if finish == "stop" or unclosed else finish
     return {
         "text": response.text,

@@ -1,4 +1,4 @@
-"""Score: a scorer orders the complete candidates of each problem.
+"""Score: a scorer scores the complete candidates of each problem.
 
 Not here: which of them make a pair.
 """
@@ -14,15 +14,15 @@ from datasets import Features
 from magpie_hf.engines.base import NAN
 from magpie_hf.engines.journal import current
 from magpie_hf.schema import SCORE
-from magpie_hf.scorers.judge import Score, Scorer
+from magpie_hf.scorers.base import Score, Scorer
 from magpie_hf.stage import Batch, Stage, fingerprint
 
 
 @dataclass(frozen=True)
 class ScoreCandidates(Stage):
-    """One score a candidate, aligned with `candidates`; a cut candidate is not scored, and says why.
+    """One score per candidate, aligned with `candidates`; a truncated candidate has a reason instead.
 
-    The scorer says what it reads: the answer, as a reader would who skips the thinking, or the whole text.
+    The scorer decides what it reads: the answer without thinking, or the whole text.
     """
 
     name: ClassVar[str] = "score"

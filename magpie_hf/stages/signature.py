@@ -1,6 +1,6 @@
-"""Signature: what a problem is known by among others.
+"""Signature: the hashes by which a problem is compared with others.
 
-Not here: who repeats whom (problems/near-duplicates.py).
+Not here: comparing (problems/near_duplicates/).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Signature(Stage):
-    """A problem's hash in its normal form, the MinHash of its words, and the hash of its numbers and
-    symbols. No model is asked.
+    """A problem's signature: hashes of its normal form and of its symbols, and its words' MinHash.
+
+    No model is asked.
     """
 
     name: ClassVar[str] = "signature"

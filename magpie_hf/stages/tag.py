@@ -1,6 +1,6 @@
-"""Tag: a model says of each problem what field it is in, how good and how hard it is.
+"""Tag: a model labels each problem with its field, quality and difficulty.
 
-Not here: which problems are kept for it.
+Not here: which problems are kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, record
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, record
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Message, chat_of
 from magpie_hf.models.sampling import Sampling
@@ -21,7 +21,7 @@ from magpie_hf.schema import TAGS
 from magpie_hf.stage import Batch, Stage, fingerprint
 
 OTHER_MATH, NO_MATH = "other_math", "no_math"
-INVALID = "invalid"  # the reason of an answer that is not the JSON object that was asked for
+INVALID = "invalid"  # reason of an answer that is not the requested JSON object
 MAX_TOKENS = 128  # an answer takes 26 to 44 tokens of SmolLM2
 
 GUIDE = (
@@ -33,9 +33,9 @@ _OUTSIDE = {
     OTHER_MATH: "mathematics, but none of the fields above",
     NO_MATH: "no mathematics: programming, physics, language, general knowledge, or no meaning at all",
 }
-# Problems with their answers, in the order of the scales, as turns before the one that is asked. The values
-# vary, and so does what comes last, since a small model repeats it: without examples one of 135M gives every
-# problem the first value of every scale.
+# Problems with their answers, in the order of the scales, as turns before the question. The values vary, and
+# so does the last one, since a small model repeats it. Without examples a model of 135M gives every problem
+# the first value of every scale.
 EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         r"How many subsets of $\{1, 2, \dots, 10\}$ contain no two consecutive numbers?",
@@ -70,15 +70,15 @@ EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Tag(Stage):
-    """One constrained completion a problem, greedy: its domain, category, solvability, difficulty and
-    quality, in `tags`.
+    """One constrained, greedy completion per problem: domain, category, solvability, difficulty, quality.
 
-    domains: (key, subject) of each, in the order in which they are offered; "other_math" and "no_math" are
-    added to them. guide, closing: what stands before the scales, and after the problem. examples: problems
-    with their values; those of a domain that is not offered are left out. The tagger, `engine`, may be
-    another model than the problem's.
+    domains: (key, subject) of each, in the order in which they are offered, before "other_math" and
+        "no_math".
+    guide, closing: the texts before the scales and after the problem.
+    examples: problems with their values; those of a domain that is not offered are left out.
+    engine: runs the tagger, which may be another model than the problem's.
 
-    An answer that is not valid has nulls and a reason: "invalid" (cut, not JSON, another value),
+    An invalid answer has null labels and a reason: "invalid" (truncated, not JSON, another value),
     "context_full" or "killed_engine". Raises BadInput for no domain, or one named twice.
     """
 
@@ -101,7 +101,7 @@ class Tag(Stage):
             )
 
     def identity(self) -> dict[str, Any]:
-        """What determines the rows: the model and all that it is asked, word by word."""
+        """What determines the rows: the model and the full text of its prompt."""
         return {
             "is": self.name,
             "version": self.version,
@@ -120,7 +120,7 @@ class Tag(Stage):
 
     @property
     def scales(self) -> dict[str, dict[str, str]]:
-        """What is asked for: the values of each scale, with their meanings, in the order of the answer."""
+        """The values of each scale with their meanings, in the order of the answer."""
         return {
             "domain": {**dict(self.domains), **_OUTSIDE},
             "category": CATEGORY,
@@ -148,8 +148,9 @@ class Tag(Stage):
         chat_of(self.engine.model).answer_prompts([self.conversation("problem")])
 
     def conversation(self, problem: str) -> list[Message]:
-        """What the tagger is asked. All that does not depend on the problem stands before it, so that its
-        computation is shared.
+        """The tagger's prompt.
+
+        The part that is the same for all problems comes first, so that its computation is shared.
         """
         lists = [
             "\n".join([f"{scale}:", *(f'- "{value}": {meaning}' for value, meaning in values.items())])
@@ -169,7 +170,7 @@ class Tag(Stage):
         for tags in batch["tags"]:
             if tags["reason"] == KILLED_ENGINE:
                 yield tags["request"], record(Completion("", KILLED_ENGINE, 0, 0))
-            elif tags["reason"] != NO_ROOM:  # which costs nothing to ask again
+            elif tags["reason"] != CONTEXT_FULL:  # costs nothing to ask again
                 text = "" if tags["reason"] else _object((scale, tags[scale]) for scale in self.scales)
                 yield tags["request"], record(Completion(text, "stop", 0, tags["num_tokens"]))
 
@@ -189,18 +190,17 @@ class Tag(Stage):
     def _tags(self, completion: Completion) -> dict[str, object]:
         tags: dict[str, object] = dict.fromkeys(self.scales)
         reason: str | None = completion.finish_reason
-        if reason not in (NO_ROOM, KILLED_ENGINE):
+        if reason not in (CONTEXT_FULL, KILLED_ENGINE):
             read = self._read(completion)
             reason = INVALID if read is None else None
             tags.update(read or {})
         return {**tags, "reason": reason, "num_tokens": completion.num_tokens, "request": completion.request}
 
     def _read(self, completion: Completion) -> dict[str, str] | None:
-        """The values of an answer; None for one that is not exactly what was asked for."""
+        """The values of an answer; None for one that is not exactly as requested."""
         try:
-            pairs = json.loads(
-                completion.text, object_pairs_hook=tuple
-            )  # an object is a tuple, so that a name given twice is seen
+            # An object becomes a tuple, so that a repeated name is noticed
+            pairs = json.loads(completion.text, object_pairs_hook=tuple)
         except (ValueError, RecursionError):
             return None
         if (
@@ -218,5 +218,5 @@ def _question(problem: str, form: str) -> str:
 
 
 def _object(pairs: Iterable[tuple[str, str]]) -> str:
-    """A JSON object as the schema has it: the scales in their order, and no white space between them."""
+    """A JSON object in the schema's form: the scales in their order, without white space between them."""
     return json.dumps(dict(pairs), ensure_ascii=False, separators=(",", ":"))

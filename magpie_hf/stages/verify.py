@@ -1,6 +1,6 @@
 """Verify: the final answers of the candidates, and which of them agree.
 
-Not here: what is made of it (pairs, published answers).
+Not here: how the vote is used (pairs, published answers).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Verify(Stage):
-    """Votes of the complete candidates over clusters of equal answers, 1/2 = 0.5 = 50 %. See `schema.VERIFY`
-    for the columns.
+    """The vote of the complete candidates over clusters of equal answers, 1/2 = 0.5 = 50 %.
 
-    processes: how many workers compare answers at once, in this and all other threads.
+    For the columns see `schema.VERIFY`. processes: how many workers compare answers at once, over all
+    threads.
     """
 
     name: ClassVar[str] = "verify"
@@ -41,7 +41,7 @@ class Verify(Stage):
     def run(self, batch: Batch) -> Batch:
         with ThreadPoolExecutor(
             self.processes
-        ) as pool:  # a row's comparisons wait for each other; those of several rows need not
+        ) as pool:  # comparisons of one row run in turn, those of several rows in parallel
             rows = list(pool.map(self._row, batch["problem"], batch["candidates"]))
         return {column: [row[column] for row in rows] for column in VERIFY}
 
@@ -58,9 +58,7 @@ class Verify(Stage):
             "cluster_sizes": list(votes.sizes),
             "answer_kind": kind,
             "majority_answer": _majority(answers, votes),
-            "majority_share": (
-                votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None
-            ),  # one voter agrees with nobody
+            "majority_share": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,
             "in_majority": list(votes.in_majority),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
@@ -72,11 +70,12 @@ class Verify(Stage):
 
 @dataclass(frozen=True)
 class VerifySolution(Stage):
-    """Whether the published answer ends in the majority's final answer, and whether a reward could check
-    that. See `schema.CHECK`.
+    """Whether the published answer ends in the majority's answer, and whether a reward can check that answer.
+
+    For the columns see `schema.CHECK`.
     """
 
-    name: ClassVar[str] = "check"
+    name: ClassVar[str] = "verify_solution"
     version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("solutions", "majority_answer")
 
@@ -110,7 +109,7 @@ class VerifySolution(Stage):
 
 
 def _majority(answers: Sequence[str | None], votes: Votes) -> str | None:
-    """The shortest spelling of the majority's answer, the first of equals."""
+    """The shortest spelling of the majority's answer; of equally short ones, the first."""
     if not votes.has_majority:
         return None
     return min(

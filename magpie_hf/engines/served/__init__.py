@@ -1,4 +1,4 @@
-"""Models behind vLLM servers: one queue over many of them, and what each can take.
+"""Models behind vLLM servers: one queue over many servers, with a bound for each.
 
 Never here: starting a server.
 """

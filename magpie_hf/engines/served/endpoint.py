@@ -1,4 +1,4 @@
-"""Endpoint: the spec of an engine that is any number of vLLM servers, and the live one behind it.
+"""Endpoint: the spec of an engine made of vLLM servers, and the live engine behind it.
 
 Not here: connections and answers.
 """
@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Literal
 
 from magpie_hf.engines import meter
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating
 from magpie_hf.engines.served.pool import Pool
 from magpie_hf.engines.served.servers import CONNECT_SECONDS, Fault, Server, address
 from magpie_hf.engines.served.waiting import Request
@@ -30,26 +30,25 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model, longest
 from magpie_hf.models.sampling import Sampling
 
-# What a token of a prompt is worth to a server, by one that it samples; a rough measure, for which rough is
-# enough
+# The work of one prompt token for a server, in sampled tokens; a rough estimate is enough
 PROMPT_WORK = 0.1
 
 
 @dataclass(frozen=True)
 class Endpoint(Engine):
-    """vLLM servers of one model. Every field but the model and the runner says only where and how fast it
-    runs.
+    """vLLM servers of one model.
 
-    Its requests are those of `VLLM`, so that what one of them finished the other finds in the journal. Start
-    the servers with `vllm serve`, for JSON that equals VLLM's with the option `wire.COMPACT`. A key for them
-    is read from VLLM_API_KEY.
+    Every field but the model and the runner only says where and how fast it runs. Its requests equal those of
+    `VLLM`, so each finds the other's results in the journal. Start the servers with `vllm serve`; for JSON
+    equal to VLLM's, add the option `wire.COMPACT`. VLLM_API_KEY holds their key.
 
-    urls: their addresses, such as http://host:8000/v1. runner: "generate" completes prompts, "pooling" rates
-    them. context: how many tokens of prompt and completion together each server must have room for; None
-    takes what they have. A request that needs more is an error, so that a small context never makes a cut
-    row. max_in_flight: bounds what one server has at a time, below which the bound adapts to it. timeout:
-    seconds after which a request that is not answered is asked again. patience: seconds for which no server
-    may answer before all fails.
+    urls: their addresses, such as http://host:8000/v1.
+    runner: "generate" completes prompts, "pooling" rates them.
+    context: the tokens of prompt and completion together that each server must have room for; None takes what
+        they have. A longer request is an error, so that a small context never truncates a row.
+    max_in_flight: the most requests per server at once; below it the bound adapts to the server.
+    timeout: seconds without an answer after which a request is sent again.
+    patience: seconds without an answer from any server after which all requests fail.
     """
 
     runner: Literal["generate", "pooling"] = "generate"
@@ -71,7 +70,7 @@ class Endpoint(Engine):
             raise BadInput(f"the server {twice} is given {addresses.count(twice)} times; give it once")
         for name in ("context", "max_in_flight", "timeout", "patience"):
             value = getattr(self, name)
-            if value is not None and not value > 0:  # also true of a NaN
+            if value is not None and not value > 0:  # also catches NaN
                 raise BadInput(f"{name} is {value}; give a number above 0")
 
     @property
@@ -94,7 +93,7 @@ class Endpoint(Engine):
         )
         future: Future[Completion] = Future()
         if count >= limit:  # vLLM refuses a prompt that leaves no room for one token
-            future.set_result(Completion("", NO_ROOM, count, 0))
+            future.set_result(Completion("", CONTEXT_FULL, count, 0))
             return future
         room = min(sampling.max_tokens, limit - count)
         request = Request(
@@ -117,7 +116,7 @@ class Endpoint(Engine):
         limit = self._limit(pool, count, f"{count} tokens exceed")
         future: Future[Rating] = Future()
         if count > limit:
-            future.set_result(Rating((), NO_ROOM))
+            future.set_result(Rating((), CONTEXT_FULL))
             return future
         request = Request(
             RATINGS,
@@ -129,22 +128,20 @@ class Endpoint(Engine):
         return future
 
     def check(self) -> None:
-        """Raises BadInput unless every server can be reached, is vLLM, and serves this model with enough
-        room.
-        """
+        """Raises BadInput unless every server can be reached, is vLLM, and serves this model with room."""
         self._open().close()
 
     def close(self) -> None:
-        with _OPENING:
+        with _LOCK:
             pool = _LIVE.pop(self, None)
         if pool is not None:
             pool.close()
             meter.closed(self.model.name)
 
     def _live(self) -> Pool:
-        with _OPENING:
+        with _LOCK:
             if self not in _LIVE:
-                with meter.opening(self.model.name):
+                with meter.loading(self.model.name):
                     _LIVE[self] = self._open()
             return _LIVE[self]
 
@@ -154,24 +151,25 @@ class Endpoint(Engine):
         return Pool(self.model, self.urls, need, self.max_in_flight, self.timeout, self.patience)
 
     def _limit(self, pool: Pool, tokens: int, what: str) -> int:
-        """Tokens of prompt and completion together that there is room for. Raises EngineError for a request
-        that the model itself would have room for, but not these servers.
+        """The room for prompt and completion together, in tokens.
+
+        Raises EngineError for a request that the model itself has room for, but not these servers.
         """
         own = self.max_length
         limit = min(one for one in (self.context, own, pool.max_length) if one is not None)
         if tokens > limit and limit != own:
             raise EngineError(
                 f"{what} the context of {limit} tokens that the servers of {self.model.name} were given,"
-                " which would cut rows; raise --max-model-len of the servers, or the context"
+                " which would truncate rows; raise --max-model-len of the servers, or the context"
             )
         return limit
 
 
 def share_out(urls: Sequence[str], models: Sequence[Model]) -> dict[Model, tuple[str, ...]]:
-    """Which of the servers serve which of the models: every server is asked what it serves.
+    """The servers of each model, found by asking every server what it serves.
 
-    Raises BadInput for a server that cannot be reached, is no vLLM or serves none of the models, and for a
-    model that no server serves.
+    Raises BadInput for a server that cannot be reached, is not vLLM or serves none of the models, and for a
+    model without a server.
     """
     found: dict[Model, list[str]] = {model: [] for model in dict.fromkeys(models)}
     for url, model in zip(urls, asyncio.run(_served(urls, list(found))), strict=True):
@@ -208,11 +206,11 @@ async def _model_of(url: str, models: Sequence[Model]) -> Model:
 
 
 _LIVE: dict[Endpoint, Pool] = {}
-_OPENING = threading.Lock()
+_LOCK = threading.Lock()
 
 
 def _deliver(future: Future[Any], killed: Completion | Rating, raw: Future[Any]) -> None:
-    """Hand on what came of a request, which is None where it brought servers down."""
+    """Set the result of a request; a raw result of None means that it brought servers down."""
     if (error := raw.exception()) is not None:
         future.set_exception(error)
     else:

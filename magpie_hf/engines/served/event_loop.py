@@ -1,6 +1,6 @@
 """An event loop in a background thread, and the jobs on it.
 
-Not here: what they do.
+Not here: the work of the jobs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """A loop that runs until `stop`. failed(error) hears, on the loop, of a job that ended by an exception."""
+    """A loop that runs until `stop`; it calls failed(error) for a job that raised."""
 
     def __init__(self, name: str, failed: Callable[[BaseException], None]) -> None:
         self.loop = asyncio.new_event_loop()
@@ -24,11 +24,11 @@ class LoopThread:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What a coroutine comes to on the loop; for other threads."""
+        """The result of a coroutine on the loop; for other threads."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     def job(self, job: Coroutine[Any, Any, None]) -> None:
-        """Start something that nobody waits for; on the loop."""
+        """Start a job in the background; on the loop."""
         task = self.loop.create_task(job)
         self._jobs.add(task)
         task.add_done_callback(self._ended)

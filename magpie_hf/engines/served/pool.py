@@ -2,12 +2,12 @@
 
 Not here: a server's answers and its bound.
 
-A request goes to the server with room whose load, by its bound, is the least; a server that answers much
-later than the quickest gets less than its bound, so that all come to the end together. What comes to nothing
-by a server's fault goes back to the head of the queue, so nothing is lost, and what was answered is never
-asked again. A server whose connection failed gets nothing until its /health answers and it is known to serve
-the same model still; one that answers that it cannot pauses. One that has been silent is asked for its
-health, since a machine that loses its power closes no connection.
+A request goes to the server with room whose load relative to its bound is the lowest. A server that answers
+much later than the quickest gets less than its bound, so that all finish at about the same time. A request
+that fails by a server's fault goes back to the head of the queue; an answered one is never sent again. A
+server whose connection failed gets nothing until its /health answers and it still serves the same model. One
+that answers that it cannot now pauses. A silent server is asked for its health, because a machine that loses
+power closes no connection.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from magpie_hf.text.language import translated
 
 LOG = logging.getLogger("magpie_hf")
 TICK_SECONDS = 0.2
-QUIET_SECONDS = 10.0  # without an answer, after which a server with work is asked for its health
-UNWELL_IN_A_ROW = 3  # such questions that a server may leave open
+QUIET_SECONDS = 10.0  # of silence, after which a busy server is asked for its health
+UNWELL_IN_A_ROW = 3  # health checks in a row that a server may fail to answer
 GARBLED_IN_A_ROW = 3
-KILLERS = 3  # requests that may be found to bring servers down, after which it is not the requests
+KILLERS = 3  # requests found to bring servers down, after which the servers are at fault
 
 
 class Pool:
-    """The open servers of one model. Opening checks every one of them, and raises BadInput for one that will
-    not do.
+    """The open servers of one model.
 
-    max_length: tokens of prompt and completion together that every server has room for.
+    Opening checks every server, and raises BadInput for one that does not fit. max_length: the tokens of
+    prompt and completion together that every server has room for.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Pool:
         self._woken = False
         self._killers = 0
         self._end: EngineError | None = None
-        self._lock = threading.Lock()  # of the inbox, and between a submission and the end
+        self._lock = threading.Lock()  # guards the inbox, and orders submissions before the end
         self._servers: list[Server] = []
         self._loop = LoopThread("magpie-endpoint", self._broken)
         try:
@@ -64,8 +64,9 @@ class Pool:
         self.max_length = min(server.max_length for server in self._servers)
 
     def submit(self, request: Request) -> Future[Any]:
-        """Queue a request from any thread, and return at once. Raises EngineError where the pool has come to
-        its end.
+        """Queue a request from any thread and return at once.
+
+        Raises EngineError once the pool has ended.
         """
         request.future.set_running_or_notify_cancel()
         with self._lock:
@@ -78,7 +79,7 @@ class Pool:
         return request.future
 
     def close(self) -> None:
-        """Fail what is in flight, and close every connection."""
+        """Fail the requests in flight, and close every connection."""
         self._loop.run(self._close())
         self._loop.stop()
 
@@ -109,7 +110,7 @@ class Pool:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        """Hand out what waits, as far as there is room."""
+        """Send waiting requests to servers with room."""
         now = time.monotonic()
         quickest = min(
             (server.latency for server in self._servers if server.up and server.latency), default=0.0
@@ -126,13 +127,13 @@ class Pool:
             server.tasks.add(self._loop.loop.create_task(self._ask(server, self._waiting.take())))
 
     async def _ask(self, server: Server, request: Request) -> None:
-        """One request at one server, once."""
+        """Send one request to one server, once."""
         sent = time.monotonic()
         try:
             result = request.read(await server.ask(request.path, request.body))
         except Refused as error:
             request.future.set_exception(EngineError(f"the server {server.url} {error}"))
-        except EngineError as error:  # of the server, so of all that it would answer
+        except EngineError as error:  # a fault of the server, so of all its answers
             self._finish(EngineError(f"the server {server.url} {error}"))
             self._again(request)
         except Garbled as error:
@@ -143,7 +144,7 @@ class Pool:
             self._turned_away(server, request, fault, sent)
         except asyncio.CancelledError:
             self._again(request)
-        except Exception as error:  # a fault of this program, which must not leave its caller waiting
+        except Exception as error:  # a bug here must not leave the caller waiting
             request.future.set_exception(error)
         else:
             request.future.set_result(result)
@@ -186,7 +187,7 @@ class Pool:
             self._again(request)
 
     def _lost(self, server: Server, request: Request, fault: Gone, sent: float) -> None:
-        """The connection failed under a request."""
+        """The connection failed during a request."""
         server.failed(time.monotonic(), str(fault), sent)
         self._lose(server)
         request.cuts += fault.sent
@@ -211,14 +212,14 @@ class Pool:
             request.future.set_result(None)
 
     def _lose(self, server: Server) -> None:
-        """Give a server nothing more until it is well."""
+        """Send a server nothing more until it is healthy."""
         if self._end is None and server.up:
             server.up = False
             LOG.warning("%s %s; its requests go to others", server.url, server.words)
             self._loop.job(self._revive(server))
 
     async def _revive(self, server: Server) -> None:
-        """Ask a lost server for its health, with growing pauses, until it is well and known again."""
+        """Ask a lost server for its health, with growing pauses, until it is healthy and identified again."""
         while not server.up:
             await asyncio.sleep(server.pause())
             try:
@@ -237,9 +238,7 @@ class Pool:
         self._dispatch()
 
     async def _look(self, server: Server, quiet: bool = False) -> None:
-        """Ask a server that has been silent or broken for its health, and take back what one has that is not
-        well.
-        """
+        """Ask a silent or broken server for its health; take back the requests of an unhealthy one."""
         began = time.monotonic()
         try:
             await server.healthy()
@@ -252,12 +251,12 @@ class Pool:
                     task.cancel()
         else:
             server.unwell = 0
-            if quiet:  # it works, however long that takes
+            if quiet:  # healthy: it is still working
                 server.failing_since = None
         server.heard = time.monotonic()
 
     async def _watch(self) -> None:
-        """What only time brings: pauses that end, servers that fall silent, patience that does."""
+        """Watch the time: pauses that end, servers that fall silent, patience that runs out."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
@@ -269,8 +268,9 @@ class Pool:
             self._dispatch()
 
     def _check_patience(self, now: float) -> None:
-        """The end, where something waits and for too long no server has answered. One that is being asked
-        right now may yet.
+        """End the pool if requests wait and no server has answered for too long.
+
+        A server with a health check under way may still answer.
         """
         idle = [
             server.failing_since
@@ -288,7 +288,7 @@ class Pool:
             )
 
     def _finish(self, end: EngineError) -> None:
-        """Fail everything, now and from now on."""
+        """Fail all requests, now and from now on."""
         with self._lock:
             if self._end is not None:
                 return
@@ -302,7 +302,7 @@ class Pool:
                 task.cancel()
 
     def _broken(self, error: BaseException) -> None:
-        """A fault of this program must not leave callers waiting."""
+        """Fail all requests: a bug here must not leave callers waiting."""
         end = EngineError(
             f"the endpoints of {self._model.name} cannot go on: {type(error).__name__}: {error}"
         )

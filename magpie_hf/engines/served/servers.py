@@ -2,8 +2,8 @@
 
 Not here: which request goes where.
 
-The key for servers that ask for one is in the environment variable VLLM_API_KEY, where `vllm serve` itself
-looks for it. It goes into one header and nowhere else.
+The key for servers that ask for one comes from the environment variable VLLM_API_KEY, which `vllm serve`
+itself reads. It goes into one header and nowhere else.
 """
 
 from __future__ import annotations
@@ -25,21 +25,19 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
 
 API_KEY = "VLLM_API_KEY"
-CONNECT_SECONDS = 10.0  # for a connection, and for an answer to a question about the server itself
-OTHER_FILES = 256  # shards, journals and whatever else a build has open
-KEEP_ALIVE_SECONDS = (
-    4.0  # vLLM closes an idle connection after 5, and a request that is on its way then is lost
-)
+CONNECT_SECONDS = 10.0  # for a connection, and for questions about the server itself
+OTHER_FILES = 256  # for shards, journals and all else that a build opens
+KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5 s, and a request sent just then is lost
 SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
-LONGEST_WAIT = 60.0  # seconds that Retry-After may ask for
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault; doubled with every further one in a row
+LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault, doubled with each further one in a row
 
 
 class Fault(Exception):
-    """A request came to nothing by the server's fault, or the network's; it is asked again. The message says
-    what happened.
+    """A request failed by the server's or the network's fault, and is sent again.
 
-    wait: the seconds that the server asked for, if it did. sent: whether the request had reached the server.
+    The message says what happened. wait: seconds that the server asked for, or None. sent: whether the
+    request had reached the server.
     """
 
     def __init__(self, words: str, wait: float | None = None, sent: bool = True) -> None:
@@ -49,7 +47,7 @@ class Fault(Exception):
 
 
 class Gone(Fault):
-    """The server cannot be reached, or cut the connection."""
+    """The server cannot be reached, or closed the connection."""
 
 
 class Busy(Fault):
@@ -57,21 +55,22 @@ class Busy(Fault):
 
 
 class Broken(Fault):
-    """The server answered 500, which can be the request's doing."""
+    """The server answered 500, which can be the request's fault."""
 
 
 class Refused(Exception):
-    """The server answered that the request is wrong (other 4xx, a redirect); asking again would not help."""
+    """The server rejected the request (other 4xx, a redirect); sending it again would not help."""
 
 
 def address(url: str) -> str:
-    """The address that a server's other addresses begin with: http://host:8000 for http://host:8000/v1/.
-    Raises BadInput.
+    """The root of a server's addresses: http://host:8000 for http://host:8000/v1/.
+
+    Raises BadInput for no such address.
     """
     try:
         parts = urlsplit(url)
         named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or half an IPv6 address
+    except ValueError:  # a port that is no number, or a broken IPv6 address
         raise BadInput(
             "the address of a server cannot be read; give one such as http://host:8000/v1"
         ) from None
@@ -86,11 +85,11 @@ def address(url: str) -> str:
 
 
 class Server:
-    """The client of one server, to be used on one event loop. `close` it there.
+    """The client of one server, for one event loop, on which it must also be closed.
 
-    `window` bounds what it has in flight, `tasks`; `faults` counts those in a row, and `failing_since` is the
-    time of the first of them, `words` what the last one was. Before `identify` it knows neither the server's
-    name for the model nor its `max_length`.
+    window: bounds its `tasks`, the requests in flight.
+    faults: their number in a row; `failing_since` is the time of the first, `words` describes the last.
+    name, max_length: the server's name for the model and its room in tokens, unknown before `identify`.
     """
 
     def __init__(self, url: str, most: int, timeout: float) -> None:
@@ -102,8 +101,8 @@ class Server:
         self.faults = self.garbled = self.finished = self.unwell = 0
         self.failing_since: float | None = None
         self.held = False
-        self.latency = 0.0  # mean seconds of its answers of late
-        self.heard = 0.0  # when it last answered anything, or was given work after having had none
+        self.latency = 0.0  # mean seconds of its recent answers
+        self.heard = 0.0  # time of its last answer, or of its first work after being idle
         self.words = ""
         self.served = ""
         self.max_length = 0
@@ -120,8 +119,9 @@ class Server:
         await self._session.close()
 
     async def ask(self, path: str, body: dict[str, Any]) -> Any:
-        """The JSON that the server answers a request with. Raises Fault, Refused, Garbled, and EngineError
-        for another model's answer.
+        """The JSON of the server's answer to a request.
+
+        Raises Fault, Refused, Garbled, and EngineError for an answer from another model.
         """
         content = json.dumps({**body, "model": self.served}, separators=(",", ":")).encode()
         status, headers, raw = await self._send("POST", path, content)
@@ -145,10 +145,10 @@ class Server:
             raise Busy(f"answered {status} when it was asked for its health")
 
     async def identify(self, model: Model, need: int | None) -> None:
-        """Learn the server's name and room for the model. Raises BadInput unless it is vLLM, serves this
-        model and has room, and Fault.
+        """Learn the server's name and room for the model.
 
-        need: tokens of prompt and completion together; None leaves it to the server.
+        need: tokens of prompt and completion together; None accepts any room. Raises BadInput unless the
+        server is vLLM, serves this model and has room, and Fault where it does not answer.
         """
         status, headers, raw = await self._send(
             "GET", "/v1/models", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS)
@@ -177,7 +177,7 @@ class Server:
         self.served, self.max_length = str(card["id"]), int(card["max_model_len"])
 
     def answered(self, now: float, sent: float, work: float, wanted: bool) -> None:
-        """A request that was sent at `sent` was answered as it should be."""
+        """Count a correct answer to a request that was sent at `sent`."""
         self.faults = self.garbled = self.unwell = 0
         self.failing_since = None
         self.finished += 1
@@ -186,10 +186,9 @@ class Server:
         self.window.finished(now, sent, work, wanted and not self.held)
 
     def failed(self, now: float, words: str, sent: float, wait: float | None = None) -> None:
-        """A request came to nothing: nothing more is sent for the seconds that the server asks for, or that
-        its row of faults deserves.
+        """Count a failed request, and pause for `wait` seconds, or longer with every fault in a row.
 
-        Of many that were on their way at once, one counts.
+        Of several requests in flight at the same time, one counts.
         """
         if sent >= self._failed_at:
             self.faults += 1
@@ -199,18 +198,19 @@ class Server:
         self.paused_until = max(self.paused_until, now + (self.pause() if wait is None else wait))
 
     def pause(self) -> float:
-        """Seconds after this many faults in a row."""
+        """Seconds to pause after this many faults in a row."""
         return float(min(FIRST_PAUSE * 2 ** min(max(self.faults - 1, 0), 20), LONGEST_PAUSE))
 
     def room(self, now: float, quickest: float) -> int:
-        """How many requests it may have: none while it is lost or pauses, else what its bound says, or less
-        where its answers take more than `SLOWEST` times as long as those of the quickest server, since at the
-        end everybody would wait for it.
+        """How many requests it may have now: 0 while it is lost or pauses, else its bound or less.
+
+        Less where its answers take more than `SLOWEST` times as long as the quickest server's, since all
+        would wait for it at the end.
         """
         if not self.up or now < self.paused_until:
             return 0
         share = SLOWEST * quickest / self.latency if self.latency else 1.0
-        self.held = share < 1  # by others, so that nothing can be learned of its bound
+        self.held = share < 1  # limited by other servers, so its bound learns nothing
         return max(1, int(self.window.size * min(1.0, share)))
 
     async def _send(
@@ -255,9 +255,7 @@ class Server:
             raise Garbled(f"no JSON: {self._said(raw)!r}") from None
 
     def _said(self, raw: bytes) -> str:
-        """The server's words: the message of its error, or else the beginning of its answer; in one line and
-        without the key.
-        """
+        """The server's error message, or the beginning of its answer, in one line without the key."""
         text = raw.decode("utf-8", "replace")
         try:
             error = json.loads(text).get("error")
@@ -271,17 +269,17 @@ class Server:
 
 
 def most_connections() -> int:
-    """How many connections this process can have at a time: its files, but for some that others need."""
+    """How many connections this process can open: its limit on files, less those needed elsewhere."""
     try:
         import resource
-    except ImportError:  # only Unix counts them
+    except ImportError:  # Windows has no such limit
         return 1 << 16
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1 << 16 if soft == resource.RLIM_INFINITY else max(1, soft - OTHER_FILES)
 
 
 def _reason(error: BaseException) -> str:
-    """What an error of the connection is, without the address, which may be long."""
+    """The reason of a connection error, without the address, which may be long."""
     cause = getattr(error, "os_error", None) or error
     words = getattr(cause, "strerror", None) or type(cause).__name__
     return "connection refused" if isinstance(cause, ConnectionRefusedError) else " ".join(str(words).split())

@@ -1,4 +1,4 @@
-"""Whether a server serves a model, by what it says at /v1/models.
+"""Whether a server serves a model, judging by its answer at /v1/models.
 
 Not here: asking it.
 """
@@ -15,8 +15,8 @@ from magpie_hf.models.model import Model
 def card_of(url: str, answer: Any, model: Model, need: int | None) -> dict[str, Any] | None:
     """The card of the model in a server's answer; None for an answer that is not vLLM's.
 
-    need: how many tokens of prompt and completion together it must have room for; None for any. Raises
-    BadInput where the server serves another model, or another revision of it, or has less room.
+    need: the tokens of prompt and completion together that it must have room for; None for any. Raises
+    BadInput where the server serves another model or another revision, or has less room.
     """
     listed = answer.get("data") if isinstance(answer, dict) else None
     cards = [card for card in listed if _is_vllm(card)] if isinstance(listed, list) else []
@@ -28,7 +28,7 @@ def card_of(url: str, answer: Any, model: Model, need: int | None) -> dict[str, 
         raise BadInput(
             f"{url} serves {names} and not {model.name}; give a server of that model, or leave this one out"
         )
-    found = re.search(r"/snapshots/([0-9a-f]{40})$", _text(card, "root"))  # nothing else tells a revision
+    found = re.search(r"/snapshots/([0-9a-f]{40})$", _text(card, "root"))  # the only trace of a revision
     if found and model.hub_revision and found[1] != model.hub_revision:
         raise BadInput(
             f"{url} serves revision {found[1][:12]} of {model.name} and {model.revision[:12]} is wanted;"
@@ -49,7 +49,7 @@ def _is_vllm(card: Any) -> bool:
 
 
 def _names(card: dict[str, Any], model: Model) -> bool:
-    """By its name, by its folder, or by a path that ends in it."""
+    """Whether the card names the model: by its name, its folder, or a path that ends in the name."""
     for text in (_text(card, "id"), _text(card, "root")):
         cached = re.search(r"/models--([^/]+)/snapshots/", text)
         if text in (model.name, model.source, model.short_name) or (

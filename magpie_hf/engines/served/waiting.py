@@ -2,8 +2,8 @@
 
 Not here: servers.
 
-A request that brings servers down is found by trying: what was with a server `SUSPECT` times when it cut the
-connection runs one at a time, among others that are not suspected, and after `KILLER` times it is the killer.
+A request that was in flight `SUSPECT` times when a server cut the connection runs as the only suspect among
+other requests. After `KILLER` times it is the one that brings servers down.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SUSPECT, KILLER = 3, 5
-BROKEN, BROKEN_ALONE = (
-    5,
-    10,
-)  # answers of 500, while others are answered and while none is, after which it is the request's doing
+# Answers of 500, with and without other answers in between, after which the request is at fault
+BROKEN, BROKEN_ALONE = 5, 10
 
 
 @dataclass(eq=False)
 class Request:
-    """What is sent to a server's path; `read` makes a result of the answer, `work` says what that was worth
-    to the server.
+    """A request to a path of a server.
 
-    The future gets the result, or None for a request that brings servers down. cuts: how often it was with a
-    server that cut the connection; broken: how often it was answered with 500, `others`: how many others had
-    been answered at the first time.
+    read: makes the result from the answer.
+    work: the amount of work it is for the server.
+    future: gets the result, or None for a request that brings servers down.
+    cuts: how often a server cut the connection while it was in flight.
+    broken: how often it was answered with 500.
+    others: how many other requests had been answered at the first 500.
     """
 
     path: str
@@ -45,8 +45,9 @@ class Request:
         return self.cuts >= KILLER
 
     def breaks(self, answered: int) -> bool:
-        """Count an answer of 500, and say whether it is the request's doing. answered: how many requests were
-        answered so far.
+        """Count an answer of 500; returns whether the request itself is at fault.
+
+        answered: how many requests were answered so far.
         """
         self.broken += 1
         self.others = answered if self.broken == 1 else self.others
@@ -54,7 +55,7 @@ class Request:
 
 
 class Waiting:
-    """The queue: first come, first served, what comes back before the others, and one suspect at a time."""
+    """The queue: first come, first served; returned requests go first; one suspect runs at a time."""
 
     def __init__(self) -> None:
         self._queue: deque[Request] = deque()
@@ -62,7 +63,7 @@ class Waiting:
         self._tried: Request | None = None
 
     def __bool__(self) -> bool:
-        """Whether something can be taken now."""
+        """Whether a request can be taken now."""
         return bool(self._queue) or (bool(self._suspects) and self._tried is None)
 
     def add(self, requests: deque[Request]) -> None:
@@ -75,8 +76,9 @@ class Waiting:
         return self._queue.popleft()
 
     def back(self, request: Request) -> None:
-        """A request that a server did not answer waits again; one that was answered with 500 behind all
-        others, as it may be at fault.
+        """Put an unanswered request back.
+
+        After a 500 it goes to the end, because it may be at fault.
         """
         if request.cuts >= SUSPECT:
             self._suspects.append(request)
@@ -86,12 +88,12 @@ class Waiting:
             self._queue.appendleft(request)
 
     def ended(self, request: Request) -> None:
-        """A request is with no server any more, answered or not."""
+        """The request has left its server, answered or not."""
         if self._tried is request:
             self._tried = None
 
     def drain(self) -> list[Request]:
-        """All that waits, which waits no longer."""
+        """Remove and return all waiting requests."""
         waiting = [*self._queue, *self._suspects]
         self._queue.clear()
         self._suspects.clear()

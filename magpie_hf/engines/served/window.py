@@ -2,26 +2,26 @@
 
 Not here: the requests.
 
-The bound takes one of a few sizes, each twice the one before. While requests wait, every so many finished
-ones give the rate of work at the size in use; the bound is the smallest size whose rate comes within a
-twentieth of the best one. So it starts small, doubles while that pays, and stops where the server only lets
-requests queue; from time to time a neighbouring size is tried again. A server that is slow gets less simply
-because it hands back less, and by the same bound has less queued. Where a server says that it is too much,
-the bound halves at once, and for a while stays below the size at which that happened.
+The bound takes one of a few sizes, each double the one before. While requests wait, every so many finished
+ones give the rate of work at the size in use. The bound is the smallest size whose rate is within a twentieth
+of the best. So it starts small, doubles while that pays, and stops where the server only queues. From time to
+time a neighbouring size is tried again. Where a server answers that it is overloaded, the bound halves at
+once and stays below that size for a while.
 """
 
 from __future__ import annotations
 
 FIRST = 16
-NEAR = 0.95  # of the best rate is as good as the best
-AGAIN = 16  # rounds at one size, after which a neighbour is tried
-WEIGHT = 0.3  # of a new rate in the mean of a size
-CEILING_SECONDS = 60.0  # for which the bound stays below a size that was too much
+NEAR = 0.95  # this share of the best rate counts as the best
+AGAIN = 16  # rounds at one size before a neighbour is tried
+WEIGHT = 0.3  # weight of a new rate in the mean of a size
+CEILING_SECONDS = 60.0  # how long the bound stays below a size that overloaded the server
 
 
 class Window:
-    """The bound of one server. `size` is how many requests it may have; `most` bounds that. Times are
-    seconds of any one clock.
+    """The bound of one server.
+
+    size: how many requests it may have now, at most `most`. Times are seconds of any one clock.
     """
 
     def __init__(self, most: int) -> None:
@@ -38,18 +38,18 @@ class Window:
         return self._sizes[self._level]
 
     def restart(self) -> None:
-        """Forget everything: behind the address is another server."""
+        """Forget everything, because another server is behind the address now."""
         self._set(max(at for at, size in enumerate(self._sizes) if size <= FIRST))
         self._rates: dict[int, float] = {}
         self._ceiling, self._ceiling_until = len(self._sizes), 0.0
         self._shrunk_at = -float("inf")
 
     def finished(self, now: float, sent: float, work: float, wanted: bool) -> None:
-        """A request that was sent at `sent` was answered. work: what it was worth; wanted: whether others
-        wait, without which the bound is not what holds the server back, and nothing is learned.
+        """Count an answer to a request that was sent at `sent`.
 
-        By Little's law what a full server does in a second is what it has, `size`, by the time that it has
-        each.
+        work: the request's amount of work. wanted: whether others wait; if not, the bound does not limit the
+        server, and nothing is learned. By Little's law, a full server finishes `size` divided by the latency
+        per second.
         """
         if self._settling:
             self._settling -= 1
@@ -64,8 +64,9 @@ class Window:
                 self._round(now, self.size * self._work / self._seconds)
 
     def too_much(self, now: float, sent: float) -> None:
-        """A server turned away a request that was sent at `sent`; of many that were on their way at once, one
-        counts.
+        """Halve the bound, because a server rejected a request that was sent at `sent`.
+
+        Of several requests in flight at the same time, one counts.
         """
         if sent < self._shrunk_at:
             return
@@ -88,8 +89,9 @@ class Window:
         self._set(max(0, min(enough, top - 1)))
 
     def _set(self, level: int) -> None:
-        """Begin a round. After a change of size the queue at the server takes a turn to settle; what was sent
-        before is not counted.
+        """Begin a round at a new size.
+
+        Requests sent before do not count, because the server's queue first has to settle.
         """
         self._settling = self._sizes[level] if level != self._level else self._settling
         self._level, self._count, self._work, self._seconds = level, 0, 0.0, 0.0

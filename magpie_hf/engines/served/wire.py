@@ -1,6 +1,6 @@
-"""What a vLLM server is sent, and what its answers say.
+"""The bodies of requests to a vLLM server, and the results in its answers.
 
-Not here: connections, and what becomes of an answer that is none.
+Not here: connections, and handling of faulty answers.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ _LOOSE = re.compile(r"[\n\r\t]|(?<!,) |  ")
 
 
 class Garbled(ValueError):
-    """An answer that cannot be one to this request; the message says what it says."""
+    """An answer that does not fit the request; the message says why."""
 
 
 def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_tokens: int) -> dict[str, Any]:
-    """The request for one completion of at most `max_tokens` tokens, but for the model's name.
+    """The request for one completion of at most `max_tokens` tokens, without the model's name.
 
-    Whatever a server would take from the model's generation_config is named, so that none of its defaults
-    counts.
+    It sets every value that a server would else take from the model's generation_config.
     """
     body: dict[str, Any] = {
         "prompt": list(prompt),
@@ -64,10 +63,10 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
 
 
 def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
-    """The request for one rating, but for the model's name.
+    """The request for one rating, without the model's name.
 
     Values come as float32 in base64: JSON has no NaN, which would make the server fail. A request cannot name
-    a step token, so that the values of all tokens are asked for, and `read_rating` picks.
+    a step token, so it asks for the values of all tokens, and `read_rating` selects.
     """
     task = {"embedding": "embed", "sequence": "classify"}.get(pooling.of, "token_classify")
     form = {"encoding_format": "base64", "embed_dtype": "float32", "endianness": "little"}
@@ -75,8 +74,9 @@ def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
 
 
 def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tokens: int) -> Completion:
-    """The completion that an answer holds. Raises Garbled, and EngineError for JSON that the server should
-    not write.
+    """The completion in an answer.
+
+    Raises Garbled, and EngineError for JSON in a form that the server should not write.
     """
     (choice,) = _list_of_one(answer, "choices")
     text, reason = choice.get("text"), choice.get("finish_reason")
@@ -94,7 +94,7 @@ def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tok
 
 
 def read_rating(answer: Any, prompt: Sequence[int], pooling: Pooling) -> Rating:
-    """The rating that an answer holds. Raises Garbled."""
+    """The rating in an answer. Raises Garbled."""
     (one,) = _list_of_one(answer, "data")
     _usage(answer, len(prompt), "total_tokens")
     try:
@@ -106,10 +106,10 @@ def read_rating(answer: Any, prompt: Sequence[int], pooling: Pooling) -> Rating:
 
 
 def _of_tokens(values: Sequence[float], prompt: Sequence[int], pooling: Pooling) -> list[float]:
-    """The values of the last token, or of every step token, out of those of all tokens.
+    """The values of the last token, or of every step token, from the values of all tokens.
 
-    A server that knows the step token (for Qwen2ForProcessRewardModel that of the published model, if none is
-    given) answers with the steps alone. No prompt is half steps, so the count tells.
+    A server that knows the step token (for Qwen2ForProcessRewardModel the published model's, by default)
+    answers with the steps alone. The count tells the two apart, because no prompt consists of steps only.
     """
     width, rest = divmod(len(values), len(prompt))
     places = [at for at, token in enumerate(prompt) if token == pooling.step_token]
@@ -138,7 +138,7 @@ def _list_of_one(answer: Any, name: str) -> list[dict[str, Any]]:
 
 
 def _usage(answer: dict[str, Any], prompt_tokens: int, name: str) -> int:
-    """A count of the answer's; its count of the prompt's tokens must be the prompt's."""
+    """A count of the answer's usage; its count of prompt tokens must match the prompt."""
     usage = answer.get("usage")
     prompt, count = (usage.get("prompt_tokens"), usage.get(name)) if isinstance(usage, dict) else (None, None)
     if not isinstance(prompt, int) or not isinstance(count, int):
@@ -159,6 +159,6 @@ def _first(choice: dict[str, Any]) -> tuple[tuple[int, float], ...]:
 
 
 def _shown(value: Any) -> str:
-    """The beginning of what stands there, in one line."""
+    """The beginning of the value as text, in one line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:80] + "..."

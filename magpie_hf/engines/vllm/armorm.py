@@ -1,19 +1,19 @@
-"""ArmoRM as a model of vLLM's, without the repository's remote code.
+"""ArmoRM as a vLLM model, without the repository's remote code.
 
-Not here: the prompts, and how a score comes of the outputs.
+Not here: the prompts, and the score made from the outputs.
 
 The published checkpoint is a Llama with three heads (arXiv:2406.12845): 19 rewards read at the last token of
-the answer, a matrix that takes the influence of length out of them, and a gate that weighs them, read at the
-end of the user's turn. So two hidden states of one sequence are needed, and vLLM hands on the last one alone.
-Both are asked for as sequences of their own: the user's turn, whose end is its last token, and the whole. The
-first is a prefix of the second, and one for all candidates of a problem, so that with prefix caching it costs
-next to nothing; and nothing is kept in a worker beside what vLLM itself keeps.
+the answer, a matrix that removes the influence of length, and a gate that weighs them, read at the end of the
+user's turn. So it needs two hidden states of one sequence, and vLLM returns only the last. Each is asked for
+as a sequence of its own: the user's turn, and the whole. The first is a prefix of the second and the same for
+all candidates of a problem, so prefix caching makes it almost free. Workers keep no state besides vLLM's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -49,15 +49,14 @@ class Gating(nn.Module):  # type: ignore[misc]
 
 @default_pooling_type(seq_pooling_type="LAST")
 class LlamaForRewardModelWithGating(nn.Module):  # type: ignore[misc]
-    """Values of a sequence: 19 rewards, the same 19 after the transform, and the gate, all as of its last
-    token.
+    """Values of a sequence at its last token: 19 rewards, the same 19 after the transform, and the gate.
 
-    The heads compute in vLLM's head type, float32, whatever the trunk's type. LAST pooling bears chunked
+    The heads compute in vLLM's head type, float32, whatever the trunk's type. LAST pooling allows chunked
     prefill and prefix caching.
     """
 
     is_pooling_model = True
-    packed_modules_mapping = {
+    packed_modules_mapping: ClassVar[dict[str, list[str]]] = {
         "qkv_proj": ["q_proj", "k_proj", "v_proj"],
         "gate_up_proj": ["gate_proj", "up_proj"],
     }

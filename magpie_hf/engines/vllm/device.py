@@ -1,4 +1,4 @@
-"""What vLLM would run on here, whether a model can, and how it would be laid out.
+"""The device that vLLM has here, whether it can run a model, and with which parallelism.
 
 Not here: arithmetic; nothing is loaded.
 """
@@ -22,10 +22,10 @@ INSTALL = "install it with: pip install 'magpie-hf[vllm]' (GPU), or see the READ
 def check_device(
     name: str, tensor: int | None = 1, data: int | None = 1, utilization: float = UTILIZATION
 ) -> bool:
-    """Whether vLLM runs on the CPU here. Raises BadInput where it cannot run this model: nothing has been
-    downloaded by then.
+    """Whether vLLM runs on the CPU here.
 
-    tensor, data: GPUs that an engine is spread over, and engines side by side; None for what would be chosen.
+    tensor, data: GPUs per engine, and engines side by side; None takes the default choice. Raises BadInput,
+    before any download, where vLLM cannot run this model here.
     """
     platform = _platform()
     facts = known(name)
@@ -50,10 +50,10 @@ def check_device(
 def place(
     model: Model, utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None
 ) -> Parallelism:
-    """How a model is laid out over the GPUs of this machine; sizes that are given are kept. On a CPU, one
-    engine unless `data` says more.
+    """The parallelism of a model on this machine's GPUs; given sizes are kept.
 
-    Raises BadInput where they do not go with the model's heads, its weights or the GPUs.
+    On a CPU it is one engine unless `data` says more. Raises BadInput where the sizes do not go with the
+    model's heads, its weights or the GPUs.
     """
     if check_device(model.name, tensor, data, utilization):
         return Parallelism(
@@ -82,9 +82,7 @@ def local_gpus() -> tuple[Gpu, ...]:
 
 
 def weights_gigabytes(model: Model) -> float | None:
-    """The size of a model's weight files, in GB; None where neither its folder, its index nor the Hub tells
-    it.
-    """
+    """The size of a model's weight files in GB; None where folder, index and Hub do not give it."""
     if model.path:
         files = [*Path(model.path).glob("*.safetensors")] or [*Path(model.path).glob("*.bin")]
         return sum(file.stat().st_size for file in files) / 1e9
@@ -94,7 +92,7 @@ def weights_gigabytes(model: Model) -> float | None:
 
 
 def _single_file(model: Model) -> float | None:
-    """The size of the one weight file that a small model has on the Hub, or in its cache."""
+    """The size of the one weight file of a small model, on the Hub or in its cache."""
     import httpx2
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -110,14 +108,15 @@ def _single_file(model: Model) -> float | None:
 
 
 def _need(model: Model, settled: bool) -> Need:
-    """What a model takes up that is not known by name. settled: whether its tensor parallel size is, so that
-    its size need not be.
+    """What a model without a known name needs.
+
+    settled: whether its tensor-parallel size is given, so that its weights need not be known.
     """
     config = json_of(model, "config.json") or {}
     weights = weights_gigabytes(model)
     if weights is None and not settled:
         raise BadInput(
-            f"the size of {model.name} cannot be told, as it has no index of its weights; give"
+            f"the size of {model.name} is unknown, as it has no index of its weights; give"
             " --tensor-parallel-size"
         )
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
@@ -143,9 +142,8 @@ def _check_cpu(tensor: int, data: int) -> None:
 
 
 def _platform() -> Any:
-    os.environ.setdefault(
-        "VLLM_LOGGING_LEVEL", "ERROR"
-    )  # its notes would bury what is said, where no log takes them; the user's setting wins
+    # Its log would bury messages where no file takes it; a value set by the user wins
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     try:
         from vllm.platforms import current_platform
     except ModuleNotFoundError as error:

@@ -1,6 +1,6 @@
 """VLLM: the spec of a vLLM engine, and the live one behind `complete()` and `rate()`.
 
-Not here: prompts, what happens when one dies.
+Not here: prompts, and recovery when an engine dies.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, Literal
 
-from magpie_hf.engines.base import KILLED_ENGINE, NO_ROOM, Completion, Engine, Pooling, Rating, finite
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating, finite
 from magpie_hf.engines.vllm.device import check_device, place
-from magpie_hf.engines.vllm.forms import AsyncEngine, SteppedEngine
+from magpie_hf.engines.vllm.forms import AsyncEngine, InProcessEngine
 from magpie_hf.engines.vllm.plugin import check_plugin
 from magpie_hf.engines.vllm.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError
@@ -23,28 +23,30 @@ from magpie_hf.models.model import longest
 from magpie_hf.models.parallel import Parallelism
 from magpie_hf.models.sampling import Sampling
 
-# Ids in vLLM's allowed_token_ids; its model runner on GPUs dies of one more, so that more of them go as a
+# Most ids in vLLM's allowed_token_ids: its model runner on GPUs dies of more, so longer lists become a
 # grammar
 MOST_ALLOWED = 1024
-# VLLM would take nine tenths of the machine's memory, and fail where something else holds more than a tenth
+# GiB; by default vLLM takes nine tenths of the memory, and fails where other processes hold more than a tenth
 CPU_CACHE_GIGABYTES = 2.0
 
 
 @dataclass(frozen=True)
 class VLLM(Engine):
-    """A vLLM engine for one model. Every field but the model and the runner says only where and how fast it
-    runs.
+    """A vLLM engine for one model.
 
-    runner: "generate" completes prompts, "pooling" rates them with a reward model, or embeds them. Engines of
-    the two kinds differ, and are opened apart; what a row was made from is the model alone. form:
-    "llm_engine" (LLMEngine in this process), "async_llm" (AsyncLLM) or "auto" (llm_engine on the CPU,
-    async_llm elsewhere). context: how many tokens of prompt and completion together the engine makes room
-    for; None takes the model's own limit. A request that needs more is an error, so that a small context
-    never makes a cut row. tensor_parallel_size, data_parallel_size: GPUs that one engine is spread over, and
-    engines side by side, each of the whole model, among which vLLM shares out the requests; None for what is
-    chosen by the machine's GPUs. They live and die together: where one dies, all are opened again.
-    kv_cache_gigabytes: memory for the cache; None takes 2 GiB on the CPU, and leaves it to
-    gpu_memory_utilization on GPUs. It counts for each engine, as does max_num_seqs.
+    Every field but the model and the runner only says where and how fast it runs.
+
+    runner: "generate" completes prompts, "pooling" rates them with a reward model or embeds them. The two
+        kinds are different live engines, but a row's identity holds the model alone.
+    form: "llm_engine" (LLMEngine in this process), "async_llm" (AsyncLLM) or "auto" (llm_engine on the CPU,
+        async_llm elsewhere).
+    context: the tokens of prompt and completion together that the engine has room for; None takes the model's
+        limit. A longer request is an error, so that a small context never truncates a row.
+    tensor_parallel_size, data_parallel_size: GPUs per engine, and engines side by side, among which vLLM
+        spreads the requests; None is chosen by the machine's GPUs. If one engine dies, all are opened again.
+    kv_cache_gigabytes: memory for each engine's cache; None takes 2 GiB on the CPU and leaves it to
+        gpu_memory_utilization on GPUs.
+    max_num_seqs: the most sequences at once, per engine.
     """
 
     runner: Literal["generate", "pooling"] = "generate"
@@ -82,7 +84,7 @@ class VLLM(Engine):
                 partial(_deliver, future, len(prompt))
             )
         else:  # vLLM refuses a prompt that leaves no room for one token
-            future.set_result(Completion("", NO_ROOM, len(prompt), 0))
+            future.set_result(Completion("", CONTEXT_FULL, len(prompt), 0))
         return future
 
     def submit_rating(self, prompt: Sequence[int], pooling: Pooling) -> Future[Rating]:
@@ -99,15 +101,15 @@ class VLLM(Engine):
                 partial(_deliver_rating, future, pooling)
             )
         else:
-            future.set_result(Rating((), NO_ROOM))
+            future.set_result(Rating((), CONTEXT_FULL))
         return future
 
     def _check_room(self, live: Live, tokens: int, what: str) -> None:
-        """Raises EngineError for a request that the model itself would have room for, but not this engine."""
+        """Raises EngineError for a request that the model itself has room for, but not this engine."""
         if tokens > live.max_length and live.max_length != self.max_length:
             raise EngineError(
                 f"{what} the context of {live.max_length} tokens that the engine of {self.model.name} was"
-                " given, which would cut rows; raise its context, or leave it out"
+                " given, which would truncate rows; raise its context, or leave it out"
             )
 
     def check(self) -> None:
@@ -120,7 +122,7 @@ class VLLM(Engine):
             "context",
         ):
             value = getattr(self, name)
-            if value is not None and not value > 0:  # also true of a NaN
+            if value is not None and not value > 0:  # also catches NaN
                 raise BadInput(f"{name} is {value}; give a number above 0")
         if self.form == "llm_engine" and (self.data_parallel_size or 1) > 1:
             raise BadInput(
@@ -135,13 +137,13 @@ class VLLM(Engine):
         return f"{self.model.name}: {self._parallelism()}"
 
     def close(self) -> None:
-        with _OPENING:
+        with _LOCK:
             live = _LIVE.pop(self, None)
         if live is not None:
             live.close()
 
     def _live(self) -> Recovering:
-        with _OPENING:
+        with _LOCK:
             if self not in _LIVE:
                 _LIVE[self] = Recovering(self._open, self.model.name)
             return _LIVE[self]
@@ -164,12 +166,11 @@ class VLLM(Engine):
             else self.form
         )
         try:
-            return (SteppedEngine if form == "llm_engine" else AsyncEngine)(
+            return (InProcessEngine if form == "llm_engine" else AsyncEngine)(
                 self.model.name, self.arguments(on_cpu)
             )
-        except (
-            Exception
-        ) as error:  # a load can fail in any way that vLLM and its loaders know; none is passed over
+        # vLLM and its loaders raise errors of any type; each becomes an EngineError
+        except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise EngineError(f"vLLM cannot start {self.model.name}: {reason}") from error
 
@@ -197,9 +198,9 @@ class VLLM(Engine):
             arguments["data_parallel_size"] = parallelism.data
         if self.runner == "generate":  # a reward model's own pooling may forbid it, and vLLM knows
             arguments["enable_prefix_caching"] = True
-            # JSON without white space between its parts, of which a model can write without end. vLLM heeds
-            # this of an engine alone, not of a request, and only where the backend is named; of what it would
-            # choose by itself, it is the first.
+            # Without this a model can write white space between the parts of JSON without end. vLLM takes the
+            # option per engine, not per request, and only with a named backend; xgrammar is the first it
+            # would choose itself.
             arguments["structured_outputs_config"] = StructuredOutputsConfig(
                 backend="xgrammar", disable_any_whitespace=True
             )
@@ -209,20 +210,17 @@ class VLLM(Engine):
         if gigabytes is not None:
             arguments["kv_cache_memory_bytes"] = int(gigabytes * 2**30)
         if on_cpu:
-            # torch.compile costs a minute at every start here. A seeded request whose prefill is cut in
-            # chunks kills the CPU engine ("CPU Generator does not use offset"), so prompts are prefilled
-            # whole.
+            # torch.compile costs a minute at every start here. A seeded request whose prefill is chunked
+            # kills the CPU engine ("CPU Generator does not use offset"), so prompts are prefilled whole.
             arguments |= {"enforce_eager": True, "enable_chunked_prefill": False}
             arguments["max_num_batched_tokens"] = max(length or 0, 4096)
-            if (
-                self.rates
-            ):  # rivals share a problem's tokens in whole blocks, and vLLM's 128 here is as long as a problem
+            if self.rates:  # candidates share only whole blocks; vLLM's 128 here is a problem's length
                 arguments["block_size"] = 32
         return arguments
 
 
 _LIVE: dict[VLLM, Recovering] = {}
-_OPENING = threading.Lock()
+_LOCK = threading.Lock()
 
 
 def _params(sampling: Sampling, seed: int) -> Any:
@@ -242,14 +240,14 @@ def _params(sampling: Sampling, seed: int) -> Any:
         ),
         logprobs=sampling.logprobs or None,
         seed=seed,
-        # A special token inside a text must be seen, so that the row can be dropped for it
+        # A special token inside a text must stay visible, so that its row can be dropped
         skip_special_tokens=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
 def _constraint(sampling: Sampling) -> Any:
-    """What vLLM's structured outputs are to hold a request to; None for nothing."""
+    """vLLM's structured outputs for a sampling; None without a constraint."""
     from vllm.sampling_params import StructuredOutputsParams
 
     if sampling.schema:
@@ -261,7 +259,7 @@ def _constraint(sampling: Sampling) -> Any:
 
 @lru_cache(maxsize=8)
 def token_grammar(ids: tuple[int, ...], count: int) -> str:
-    """A grammar of xgrammar's: `count` tokens, each one of these."""
+    """A grammar of xgrammar: `count` tokens, each one of these."""
     return f"root ::= Token({','.join(map(str, ids))})" + (f"{{{count}}}" if count > 1 else "")
 
 
@@ -269,16 +267,15 @@ def _pooling_params(pooling: Pooling) -> Any:
     from vllm import PoolingParams
 
     if pooling.of == "embedding":
-        return PoolingParams(task="embed", use_activation=True)  # which makes its length 1
-    # Without the activation: vLLM's default puts a reward through a sigmoid, in which high rewards become
-    # equal.
+        return PoolingParams(task="embed", use_activation=True)  # normalises it to length 1
+    # Without activation: by default vLLM applies a sigmoid, which makes high rewards equal.
     if pooling.of == "sequence":
         return PoolingParams(task="classify", use_activation=False)
     return PoolingParams(task="token_classify", use_activation=False, step_tag_id=pooling.step_token)
 
 
 def _deliver_rating(future: Future[Rating], pooling: Pooling, raw: Future[Any]) -> None:
-    """Hand the result of a pooling request of vLLM's on as a Rating."""
+    """Set the result of a vLLM pooling request, as a Rating."""
     if (error := raw.exception()) is not None:
         future.set_exception(error)
     elif raw.result() is None:
@@ -289,7 +286,7 @@ def _deliver_rating(future: Future[Rating], pooling: Pooling, raw: Future[Any]) 
 
 
 def _deliver(future: Future[Completion], prompt_tokens: int, raw: Future[Any]) -> None:
-    """Hand the result of a request of vLLM's on as a Completion."""
+    """Set the result of a vLLM request, as a Completion."""
     if (error := raw.exception()) is not None:
         future.set_exception(error)
     elif raw.result() is None:

@@ -1,9 +1,10 @@
-"""vLLM's engine in two forms behind one shape (`recovery.Live`): prompts in from any thread, futures of
-vLLM's own outputs out.
+"""vLLM's engine in two forms with one interface (`recovery.Live`): prompts in, futures of vLLM's outputs out.
 
-`SteppedEngine` is an LLMEngine in this process, stepped by one background thread: on two CPU cores 1.7 times
-as fast as AsyncLLM, and loaded in a fraction of the time. `AsyncEngine` is AsyncLLM, whose engine core has a
-process of its own: the form for GPUs.
+Not here: recovery.
+
+`InProcessEngine` is an LLMEngine in this process, stepped by one background thread. On two CPU cores it is
+1.7 times as fast as AsyncLLM and loads in a fraction of the time. `AsyncEngine` is AsyncLLM, whose engine
+core has a process of its own; it is the form for GPUs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from magpie_hf.engines.vllm.plugin import PARENT
 from magpie_hf.errors import EngineError
 
 
-class SteppedEngine:
+class InProcessEngine:
     """An LLMEngine that one thread builds, steps and closes; submissions reach it through a queue."""
 
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:
@@ -31,7 +32,7 @@ class SteppedEngine:
         self._closing = False
         self._numbers = itertools.count()
         self._death: EngineError | None = None
-        self._lock = threading.Lock()  # between a submission and the thread's last look at the inbox
+        self._lock = threading.Lock()  # orders submissions before the thread's last look at the inbox
         built: Future[int] = Future()
         self._thread = threading.Thread(
             target=self._loop, args=(name, arguments, built), name="magpie-engine", daemon=True
@@ -68,7 +69,7 @@ class SteppedEngine:
                         if output.finished:
                             running.pop(output.request_id).set_result(output)
             self._end(running, EngineError(f"the engine of {name} was closed with requests in flight"))
-        except BaseException as error:  # whatever kills the engine reaches every caller that waits on it
+        except BaseException as error:  # whatever kills the engine must reach every waiting caller
             self._end(
                 running, EngineError(f"the engine of {name} died: {type(error).__name__}: {error}"), error
             )
@@ -83,7 +84,7 @@ class SteppedEngine:
             return LLMEngine.from_engine_args(EngineArgs(**arguments))
 
     def _accept(self, engine: Any, running: dict[str, Future[Any]]) -> None:
-        """Hand what was submitted to the engine; sleep only while it has nothing to do."""
+        """Pass submissions to the engine; block only while it has nothing to do."""
         from vllm import TokensPrompt
 
         numbers = self._numbers
@@ -98,9 +99,8 @@ class SteppedEngine:
             request_id = str(next(numbers))
             try:
                 engine.add_request(request_id, TokensPrompt(prompt_token_ids=prompt), params)
-            except (
-                ValueError
-            ) as error:  # vLLM's word on this one request (VLLMValidationError); the engine stays healthy
+            # vLLM rejects this one request (VLLMValidationError); the engine stays healthy
+            except ValueError as error:
                 future.set_exception(error)
             else:
                 running[request_id] = future
@@ -120,8 +120,9 @@ class SteppedEngine:
 
 
 class AsyncEngine:
-    """AsyncLLM on an event loop of its own, in a background thread; its core and workers are processes of
-    their own.
+    """AsyncLLM on an event loop of its own, in a background thread.
+
+    Its core and workers are processes of their own.
     """
 
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:
@@ -152,7 +153,7 @@ class AsyncEngine:
             self._closed = True
 
         async def shutdown() -> None:
-            self._llm.shutdown()  # which wakes nobody who waits for a result
+            self._llm.shutdown()  # does not wake those that wait for a result
             waiting = asyncio.all_tasks() - {asyncio.current_task()}
             for task in waiting:
                 task.cancel()
@@ -165,7 +166,7 @@ class AsyncEngine:
 
     @staticmethod
     async def _build(arguments: dict[str, Any]) -> Any:
-        # Built on this loop: AsyncLLM's output task belongs to the loop that runs when it is made.
+        # Built on this loop, because AsyncLLM's output task belongs to the loop that runs when it is made.
         from vllm import AsyncEngineArgs, AsyncLLMEngine
 
         with _environment(**{PARENT: str(os.getpid())}):
@@ -178,8 +179,8 @@ class AsyncEngine:
         ask = self._llm.encode if isinstance(params, PoolingParams) else self._llm.generate
         try:
             async for output in ask(TokensPrompt(prompt_token_ids=prompt), params, request_id):
-                # A core that is told to end, by a signal or because one beside it died, gives up what is in
-                # flight: a cut text, no result.
+                # A core that is stopped, by a signal or because another one died, aborts its requests: a
+                # truncated text is no result.
                 if output.finished and not (
                     isinstance(output, RequestOutput) and output.outputs[0].finish_reason == "abort"
                 ):

@@ -1,5 +1,6 @@
-"""What each of vLLM's processes is told as it starts, by this package's entry point `vllm.general_plugins`:
-ArmoRM, and whose it is.
+"""The vLLM plug-in, run in each of vLLM's processes: it registers ArmoRM and ties the process to its build.
+
+Not here: ArmoRM itself. The entry point is `vllm.general_plugins`.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.heads import ARMORM_ARCHITECTURE
 
 NAME = "magpie_hf"
-PARENT = "MAGPIE_HF_PARENT"  # the build that an engine's process belongs to
+PARENT = "MAGPIE_HF_PARENT"  # holds the process id of the build that an engine belongs to
 
 
 def register() -> None:
-    """Called by vLLM as it starts, in the main process and in those that it spawns. The model is imported
-    when one is loaded.
+    """Called by vLLM at start, in the main process and in those it spawns.
+
+    The model is imported only when one is loaded.
     """
     from vllm import ModelRegistry
 
@@ -33,11 +35,10 @@ def register() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its build is gone (kill -9): vLLM's core would wait for requests for ever, and
-    hold its device.
+    """End this process when its build is gone (kill -9).
 
-    So would the process that balances several cores. It starts before them and loads no plug-in, so that its
-    cores end it.
+    Without this, vLLM's core would wait for requests for ever and hold its device. The process that balances
+    several cores would too; it starts before them and loads no plug-in, so its cores end it.
     """
     beside = [pid for pid in _children(parent) if _balances(pid)]
     while os.getppid() == parent:
@@ -49,16 +50,16 @@ def _end_with(parent: int) -> None:
 
 
 def _children(parent: int) -> list[int]:
-    """The running processes that any thread of this one started."""
+    """The running child processes of any thread of this process."""
     found: list[int] = []
     for file in Path(f"/proc/{parent}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread that ended meanwhile
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
             found += map(int, file.read_text().split())
     return found
 
 
 def _balances(pid: int) -> bool:
-    """Whether this process runs, and is one of vLLM's that balance its cores."""
+    """Whether this process runs and balances vLLM's cores."""
     try:
         return b"DPCoordinator" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -1,10 +1,10 @@
-"""A live engine that is opened again when it dies, with its unfinished requests.
+"""A live engine that is opened again, with its unfinished requests, when it dies.
 
-Not here: what an engine is, or what it is asked.
+Not here: what an engine is, or its requests.
 
-A request that kills the engine is found by halving: requests that were in flight at two deaths are run again
-in groups of their own, each group half of the one that died, until one request dies alone. That one fails;
-the others are none the worse.
+A request that kills the engine is found by halving. Requests that were in flight at two deaths run again in
+groups, each half of a group that died, until one request dies alone. That one fails; the others finish
+normally.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from magpie_hf.engines import meter
 from magpie_hf.errors import EngineError
 
 LOG = logging.getLogger("magpie_hf")
-BARREN_DEATHS = 5  # deaths in a row without one finished request, after which the engine itself is at fault
-KILLERS = 3  # requests that may be found to kill the engine, after which the engine itself is at fault
+BARREN_DEATHS = 5  # deaths in a row without a finished request, after which the engine is at fault
+KILLERS = 3  # requests found to kill the engine, after which the engine is at fault
 
 
 class Live(Protocol):
-    """An open engine: requests in, futures of raw results out. A death fails every future in flight with
-    EngineError.
+    """An open engine: requests in, futures of raw results out.
+
+    When it dies, every future in flight gets EngineError.
     """
 
     max_length: int
@@ -46,22 +47,23 @@ class _Request:
 
 
 class Recovering:
-    """A `Live` over engines that `open_engine` opens, one after the other. The future of a request that kills
-    engines gets None.
+    """A `Live` over the engines that `open_engine` opens, one after the other.
+
+    The future of a request that kills engines gets None.
     """
 
     def __init__(self, open_engine: Callable[[], Live], name: str, pause: float = 1.0) -> None:
         self._open = open_engine
         self._name = name
         self._pause = pause
-        with meter.opening(name):
+        with meter.loading(name):
             self._engine: Live | None = open_engine()
         self.max_length = self._engine.max_length
         self._changed = threading.Condition(threading.RLock())
         self._running: list[_Request] = []
         self._held: list[_Request] = []  # submitted while the engine is down or a group is tried
         self._fallen: list[_Request] = []  # in flight when the engine died
-        self._groups: list[list[_Request]] = []  # suspects, still to be tried group by group
+        self._groups: list[list[_Request]] = []  # suspects, tried group by group
         self._trying = False
         self._dead = False
         self._end: EngineError | None = None
@@ -92,7 +94,7 @@ class Recovering:
         self._running.extend(requests)
         for request in requests:
             try:
-                assert self._engine is not None  # nothing is started while there is none
+                assert self._engine is not None  # no request starts without an engine
                 raw = self._engine.submit(request.prompt, request.params)
             except EngineError as death:
                 raw = Future()
@@ -100,7 +102,7 @@ class Recovering:
             raw.add_done_callback(partial(self._finished, request))
 
     def _finished(self, request: _Request, raw: Future[Any]) -> None:
-        """A request has ended, by itself or with its engine; called in a thread of the engine's."""
+        """A request has ended, by itself or with its engine; called in an engine's thread."""
         error = raw.exception()
         with self._changed:
             self._running.remove(request)
@@ -117,7 +119,7 @@ class Recovering:
             request.future.set_exception(error)
 
     def _watch(self) -> None:
-        """Wait for a death, or for the end of a group, and do what follows."""
+        """Wait until the engine dies or a group ends, and react."""
         while True:
             with self._changed:
                 self._changed.wait_for(
@@ -152,7 +154,7 @@ class Recovering:
             )
             time.sleep(self._pause * 2 ** max(0, self._barren - 1))
             try:
-                with meter.opening(self._name, restart=True):
+                with meter.loading(self._name, restart=True):
                     self._engine = self._open()
             except EngineError as error:
                 LOG.warning("%s", error)
@@ -162,15 +164,16 @@ class Recovering:
                 return
 
     def _close_engine(self) -> None:
-        """Only the watching thread closes engines, so none is closed twice and none that it opened is
-        forgotten.
+        """Close the engine, in the watching thread only.
+
+        So none is closed twice, and none is left open.
         """
         if self._engine is not None:
             self._engine.close()
             self._engine = None
 
     def _go_on(self, died: bool) -> None:
-        """Submit what is to run next: halves of a group that died, the next group, or everything that waits."""
+        """Submit the next requests: halves of a dead group, the next group, or all that wait."""
         fallen, self._fallen = self._fallen, []
         if died and self._trying and len(fallen) == 1:
             self._killers += 1

@@ -58,10 +58,10 @@ class OpenTurn:
 
 def open_turn_of(chat: Chat, domain: Domain) -> OpenTurn:
     """The pre-query prefix of a domain. Raises BadInput where the chat's template cannot be cut there."""
-    text, ids = chat.open_text(domain.system), chat.pre_query_prefix(domain.system)
+    text, ids = chat.prefix_text(domain.system), chat.pre_query_prefix(domain.system)
     bos = chat.tokenizer.bos_token
     count = 0 if bos is None else ids.count(chat.tokenizer.bos_token_id)
-    around = text.split(domain.system)  # two parts, as `open_text` makes sure
+    around = text.split(domain.system)  # two parts, as `prefix_text` makes sure
     opens_turns = count == 2 and all(part.count(bos) == 1 for part in around)
     ends = {token: str(chat.tokenizer.convert_ids_to_tokens(token)) for token in chat.turn_end_ids}
     return OpenTurn(domain.key, text, len(ids), bos, count, opens_turns, ends)

@@ -1,4 +1,4 @@
-"""Datasets on the Hub: pinned to a commit, or the reason why they cannot be had.
+"""Datasets on the Hub: pinned to a commit, or the reason why they are unavailable.
 
 Not here: reading them.
 """
@@ -16,8 +16,8 @@ _SECONDS = 30.0
 def pin(benchmark: Benchmark) -> Benchmark | NotChecked:
     """The benchmark with the commit that its revision names now.
 
-    The Hub is asked even for a full commit: offline, `datasets` would take whichever version the cache holds.
-    Raises BadInput for a dataset or revision that the Hub does not have.
+    The Hub is asked even for a full commit: offline, `datasets` would take any version in the cache. Raises
+    BadInput for a dataset or revision that the Hub does not have.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
@@ -39,7 +39,7 @@ def pin(benchmark: Benchmark) -> Benchmark | NotChecked:
 
 
 def unavailable() -> tuple[type[Exception], ...]:
-    """The errors of a Hub that cannot be reached, lacks a dataset, withholds it or answers with an error."""
+    """The errors of a Hub that cannot be reached, lacks or withholds a dataset, or answers with an error."""
     import httpx2
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -55,10 +55,10 @@ def unavailable() -> tuple[type[Exception], ...]:
 
 
 def failed(benchmark: Benchmark, error: Exception) -> NotChecked:
-    """Why a benchmark cannot be had. Raises BadInput where it does not exist, which is the user's mistake
-    unless it is a preset.
+    """Why a benchmark is unavailable.
 
-    No text of the error is passed on: it may hold addresses with tokens.
+    Raises BadInput where it does not exist, unless it is a preset. The error's text is not passed on, because
+    it may hold addresses with tokens.
     """
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError

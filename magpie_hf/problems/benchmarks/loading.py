@@ -18,11 +18,10 @@ from magpie_hf.problems.benchmarks.names import READERS, Benchmark, Loaded, NotC
 
 
 def load_benchmark(benchmark: Benchmark) -> Loaded | NotChecked:
-    """The texts of a benchmark, pinned to the revision that was read.
+    """The texts of a benchmark, pinned to the revision that was read, kept for the life of the process.
 
-    Raises BadInput for one that does not exist or has no column of texts. One that is gated or out of reach
-    is NotChecked, and so is a preset that the Hub no longer has. What was loaded once is kept for the life of
-    the process.
+    NotChecked for one that is gated or out of reach, and for a preset that the Hub no longer has. Raises
+    BadInput for one that does not exist or has no text column.
     """
     with _LOADING:
         if (kept := _LOADED.get(benchmark)) is not None:
@@ -70,9 +69,8 @@ def _pinned_folder(benchmark: Benchmark) -> Benchmark:
     )
     digest = hashlib.sha256()
     for file in files:
-        digest.update(
-            f"{file.relative_to(place).as_posix() if file != place else file.suffix}\0{file.stat().st_size}\0".encode()
-        )
+        name = file.relative_to(place).as_posix() if file != place else file.suffix
+        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
@@ -96,13 +94,14 @@ def _local_splits(benchmark: Benchmark) -> Mapping[str, Any]:
             found = load_from_disk(str(place))
         else:
             found = load_dataset(str(place), benchmark.config)
+    # StopIteration: an empty file
     except (
         ValueError,
         OSError,
         RuntimeError,
         StopIteration,
         DatasetGenerationError,
-    ) as error:  # StopIteration: an empty file
+    ) as error:
         raise BadInput(
             f"the benchmark {benchmark.source} cannot be read ({_line(error)}); give a folder that"
             " load_dataset reads"
@@ -150,8 +149,9 @@ def _read(benchmark: Benchmark, splits: Mapping[str, Any]) -> Loaded:
 
 
 def _text_column(benchmark: Benchmark, rows: Any) -> str:
-    """The column of texts: the one that was named, or the first known name. Raises BadInput where there is
-    none.
+    """The text column: the one that was named, or the first known name.
+
+    Raises BadInput where there is none.
     """
     texts = {
         name
@@ -176,6 +176,6 @@ def _text_column(benchmark: Benchmark, rows: Any) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of an error's text, not too long."""
+    """The first line of an error's text, shortened."""
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {text[:160]}" if text else type(error).__name__

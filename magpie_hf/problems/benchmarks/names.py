@@ -1,6 +1,6 @@
-"""Benchmarks that problems must not repeat, by name and place.
+"""Benchmarks that problems must not repeat, by name and source.
 
-Not here: their texts (loading.py), of which none is shipped.
+Not here: their texts (loading.py), none of which is shipped.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from magpie_hf.errors import BadInput
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A dataset of problems. What it holds is named by all but `source`: where that lies makes no difference
-    once it is pinned.
+    """A dataset of problems.
 
-    source: a Hub repository, or the absolute path of a folder or file. splits: () for all. column: None to
-    find the text's column by its name. revision: of a Hub repository, or `sha256:...` over the files of a
-    local one; None until `load` pins it.
+    source: a Hub repository, or the absolute path of a folder or file; it does not compare once the benchmark
+        is pinned.
+    splits: () for all.
+    column: the text column; None finds it by its name.
+    revision: of a Hub repository, or `sha256:...` over the files of a local one; None until `load` pins it.
     """
 
     name: str
@@ -36,9 +37,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A benchmark's problems, and what each row is called: "17", or "test/17" where it has several splits.
-    The benchmark is pinned.
-    """
+    """A pinned benchmark's problems, and the name of each row: "17", or "test/17" with several splits."""
 
     benchmark: Benchmark
     texts: tuple[str, ...] = field(repr=False)
@@ -47,16 +46,16 @@ class Loaded:
 
 @dataclass(frozen=True)
 class NotChecked:
-    """A benchmark that could not be had, and why: it is gated, or out of reach. A build says so, or refuses
-    to go on.
+    """A benchmark that is unavailable, and why: it is gated, or out of reach.
+
+    A build reports it, or refuses to go on.
     """
 
     name: str
     reason: str
 
 
-# From the repositories' cards as far as they are known; the text's column is found by its name where none is
-# given.
+# From the repositories' cards; without a column here, the text column is found by its name.
 PRESETS: dict[str, Benchmark] = {
     one.name: one
     for one in (
@@ -73,15 +72,16 @@ PRESETS: dict[str, Benchmark] = {
 }
 READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 _HUB_NAME = re.compile(
-    r"(?P<source>[\w-][\w.-]*/[\w.-]+)(?::(?P<config>[\w.-]+))?(?:@(?P<revision>[\w./-]+))?(?:#(?P<column>[^#]+))?"
+    r"(?P<source>[\w-][\w.-]*/[\w.-]+)(?::(?P<config>[\w.-]+))?"
+    r"(?:@(?P<revision>[\w./-]+))?(?:#(?P<column>[^#]+))?"
 )
 
 
 def benchmarks_of(text: str) -> tuple[Benchmark, ...]:
-    """What a user's word names: a preset, "all" of them, `owner/name[:config][@revision][#column]`, or a
-    folder or file `PATH[#column]`.
+    """The benchmarks that a user's argument names.
 
-    Looks at the disk, never at the network. Raises BadInput for anything else.
+    The argument is a preset, "all", `owner/name[:config][@revision][#column]`, or a folder or file
+    `PATH[#column]`. Uses no network. Raises BadInput for anything else.
     """
     if text == "all":
         return tuple(PRESETS.values())

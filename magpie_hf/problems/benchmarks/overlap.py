@@ -1,4 +1,4 @@
-"""Whether a problem repeats a row of a benchmark: whole, in runs of eight words, or in its words at large.
+"""Whether a problem repeats a row of a benchmark: whole, in runs of eight words, or in its set of words.
 
 Not here: loading benchmarks.
 """
@@ -20,26 +20,28 @@ from magpie_hf.problems.near_duplicates.words import content, shingles
 
 COVERAGE = 0.8
 NEAR = 0.8
-# Words, after s1 and open-r1's decontaminate.py, where a single run in common is a hit; here it makes a
+# Words in a run, after s1 and open-r1's decontaminate.py, where one common run is a hit; here it makes a
 # candidate
 _GRAM = 8
-# Words of the runs that count then: one changed word in a problem of twenty leaves too few runs of eight
+# Words in the runs that are then counted: one changed word in a problem of twenty leaves too few runs of
+# eight
 _SHORT = 4
-_PHRASE = 16  # words: a row this short is no evidence where it stands in a longer problem
-_PLENTY = 24  # words in common that are evidence even where they are a small part of a long row
-_LEAST_WORDS = 12  # content words of a problem whose words at large say which it is
+_PHRASE = 16  # words: a shorter row inside a longer problem is no evidence
+_PLENTY = 24  # common words that are evidence even in a long row
+_LEAST_WORDS = 12  # fewest content words for the comparison of word sets
 _BANDS, _ROWS = 16, 6  # 99 % of the pairs at a Jaccard index of 0.8 share a band
 
 
 class Index:
     """The rows of benchmarks, and which of them a problem repeats.
 
-    A problem repeats a row if its normal form is the same; if they have a run of eight words, numbers and
-    symbols in common, and at least `coverage` of the problem's, or of the row's, stand in common runs of
-    four; or if MinHash estimates that at least `near` of the words of both, without formulas and numbers, are
-    common to both. So a changed number or word does not hide a benchmark's problem, and a common opening such
-    as "Find the number of ordered pairs of positive integers such that" makes none. Below eight words only
-    the normal form counts.
+    A problem repeats a row in one of three cases. Their normal forms are equal. Or they share a run of eight
+    words, numbers and symbols, and at least `coverage` of the problem or of the row stands in common runs of
+    four. Or MinHash estimates that at least `near` of their words, without formulas and numbers, are common.
+
+    So a changed number or word does not hide a benchmark's problem, and a common beginning such as "Find the
+    number of ordered pairs of positive integers such that" is no hit. Below eight words only the normal form
+    counts.
     """
 
     def __init__(self, benchmarks: Sequence[Loaded], coverage: float = COVERAGE, near: float = NEAR) -> None:
@@ -57,11 +59,10 @@ class Index:
                 self._add(f"{loaded.benchmark.name}/{row}", text)
 
     def find(self, problem: str) -> str | None:
-        """The row that the problem repeats and by which measure, as "aime_2024/17 (8-grams 0.83)"; None for a
-        clean one.
+        """The row that a problem repeats and the measure; None for a clean one.
 
-        The strictest measure that hits is named, and of several rows the one with the highest share, then the
-        first.
+        The form is "aime_2024/17 (8-grams 0.83)". The strictest measure that hits is named; of several rows,
+        the one with the highest share, then the first.
         """
         found = tokens(problem)
         if (row := self._whole.get(_hash(normal_form(found)))) is not None:
@@ -111,12 +112,12 @@ def _texts(found: list[Token]) -> list[str]:
 
 
 def _runs(texts: list[str], length: int) -> list[int]:
-    """Hashes of all runs of so many words, in order; none of fewer words."""
+    """Hashes of all runs of `length` words, in order; empty for fewer words."""
     return [_hash(" ".join(texts[at : at + length])) for at in range(len(texts) - length + 1)]
 
 
 def _covered(runs: list[int], common: frozenset[int]) -> int:
-    """How many words of a problem stand in those of its runs of four that a row has, too."""
+    """How many words of a problem stand in runs of four that the row also has."""
     words, end = 0, 0
     for at, run in enumerate(runs):
         if run in common:
@@ -126,7 +127,7 @@ def _covered(runs: list[int], common: frozenset[int]) -> int:
 
 
 def _words(found: list[Token]) -> Hashes | None:
-    """The MinHash of the content words; None where they are too few."""
+    """The MinHash of the content words; None where there are too few."""
     clauses = content(found)
     return (
         minhash(shingles(clauses))

@@ -1,4 +1,4 @@
-"""Rules that drop or trim a sampled text, each with the reason code it gives.
+"""Rules that drop or trim a sampled text, each with its reason code.
 
 Never here: comparing a text with other texts.
 """

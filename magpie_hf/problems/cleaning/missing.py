@@ -1,4 +1,4 @@
-"""Missing: what a problem speaks of and does not hold, such as a figure, a table, or the options of a choice.
+"""Parts that a problem refers to but does not hold: a figure, a table, the options of a choice.
 
 Not here: other rules.
 """
@@ -24,7 +24,8 @@ _CHOICE = re.compile(
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"(?:^|[\s(（\[{*])\(?\[?(?:([A-Ha-h])|([1-8])|([ivx]{1,4})|([アイウエオ]))(?:\)|\]|\.|:|\}|）|．|：)[*_}]{0,3}(?=\s|\$|\\|\S)|[①②③④⑤⑥]"
+    r"(?:^|[\s(（\[{*])\(?\[?(?:([A-Ha-h])|([1-8])|([ivx]{1,4})|([アイウエオ]))(?:\)|\]|\.|:|\}|）|．"
+    r"|：)[*_}]{0,3}(?=\s|\$|\\|\S)|[①②③④⑤⑥]"
     r"|^[ \t]*(?:[-*•+]|\\item)\s",
     re.MULTILINE,
 )
@@ -32,8 +33,9 @@ _LISTED = re.compile(r"[:：—–-][^.?。\n]*(?:,|、|\bor\b|\band\b|または
 
 
 def lacks_options(text: str) -> bool:
-    """Whether it has its reader choose, with fewer than two options after it; "which is prime: 21, 23 or 25?"
-    has them in the sentence.
+    """Whether it asks for a choice with fewer than two options after it.
+
+    "which is prime: 21, 23 or 25?" has them in the sentence.
     """
     found = _CHOICE.search(text)
     if found is None:
@@ -44,14 +46,15 @@ def lacks_options(text: str) -> bool:
 
 
 def _lines(text: str) -> bool:
-    """Whether two or more lines follow the first one, as bare options do, or several formulas."""
+    """Whether two or more lines, as of bare options, or several formulas follow the first line."""
     lines = [line for line in text.split("\n")[1:] if line.strip()]
     return len(lines) >= 2 or read(text).words.count(FORMULA) >= 3
 
 
 _PICTURE = r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|photograph|plot|chart|map)"
 _SHOWN = (
-    rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated|represented|presented|provided)"
+    rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated"
+    rf"|represented|presented|provided)"
     rf" (?:in|on|by) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
     r"|\b(?:the|this) (?:above|attached|following|accompanying|given|provided|adjacent|enclosed)"
     rf" {_PICTURE}s?\b"
@@ -100,9 +103,9 @@ _EARLIER = re.compile(
 )
 _ABOVE = re.compile(
     r"\b(?:the|this) above"
-    r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code|information"
-    r"|definition"
-    r"|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation|expression|question|statement|information|integral"
+    r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code"
+    r"|information|definition|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation"
+    r"|expression|question|statement|information|integral"
     r"|system) above\b|上記の|上の(?:式|問)",
     re.IGNORECASE,
 )
@@ -116,7 +119,7 @@ _EMPTY_FOLLOWING = re.compile(
 
 
 def lacks_material(text: str) -> bool:
-    """Whether it leans on a figure, a table, data, or another exercise that is not there."""
+    """Whether it refers to a figure, a table, data, or another exercise that is missing."""
     if _EARLIER.search(text):
         return True
     drawn = _DRAWN.search(text) is not None
@@ -136,12 +139,12 @@ def lacks_material(text: str) -> bool:
 
 
 def _noun(found: re.Match[str]) -> int:
-    """Where the last word of the match starts: the noun that is perhaps a shape and not a picture."""
+    """Where the last word of the match starts: a noun that may be a shape and not a picture."""
     return found.start() + found.group().rstrip().rfind(" ") + 1
 
 
 def _has_table(text: str, end: int) -> bool:
-    """Whether a table stands anywhere, or three numbers after the mention."""
+    """Whether it holds a table, or three numbers after the mention."""
     return (
         text.count("|") >= 6
         or "\\begin{" in text

@@ -1,4 +1,4 @@
-"""Prose: tells mathematics from words in a text, in one pass.
+"""Separates mathematics from words in a text, in one pass.
 
 Not here: what the words say.
 """
@@ -9,14 +9,15 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-FORMULA = "\ue000"  # stands for one formula; a private character, so that no text means it
+FORMULA = "\ue000"  # stands for one formula; a private-use character, which no text holds
 _TOKEN = re.compile(
     r"\\\\|\\[$%&#_{}]|\\[()\[\]]|\$\$?|\\(?P<edge>begin|end)[ \t]*\{(?P<name>[A-Za-z]{1,20}\*?)\}"
     r"|\\(?:text|mbox|textrm|textbf|textit|operatorname)[ \t]*\{|[{}]|\n[ \t]*\n"
 )
 _CLOSERS = {"\\(": "\\)", "\\[": "\\]", "$": "$", "$$": "$$"}
 _TRANSPARENT = frozenset(
-    "enumerate itemize description theorem problem exercise question document center proof lemma quote".split()
+    "enumerate itemize description theorem problem exercise question document center proof lemma"
+    " quote".split()
 )
 _LEFT = re.compile(r"\\left(?![A-Za-z])")
 _RIGHT = re.compile(r"\\right(?![A-Za-z])")
@@ -30,10 +31,11 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Prose:
-    """A text taken apart. words: the text with FORMULA in the place of each formula; formulas: these, with
-    their marks, in order.
+    r"""A text split into words and formulas.
 
-    balanced: whether every formula and environment is closed, and so are the braces and \\left in each.
+    words: the text with FORMULA in the place of each formula.
+    formulas: these, with their delimiters, in order.
+    balanced: whether all formulas and environments are closed, and all braces and \left in each formula.
     """
 
     words: str
@@ -43,8 +45,9 @@ class Prose:
 
 @dataclass
 class _Open:
-    """The formula that is being read: where it starts, what closes it, its environments, and whether each
-    open brace holds words.
+    """The formula being read: its start, its closing delimiter, its environments, its open braces.
+
+    braces: for each open brace, whether it holds words.
     """
 
     start: int
@@ -55,14 +58,14 @@ class _Open:
 
 @lru_cache(maxsize=256)
 def read(text: str) -> Prose:
-    """Takes a text apart. Linear in its length."""
+    """Split a text. Takes linear time."""
     tokens = list(_TOKEN.finditer(text))
     dollars = [token.start() for token in tokens if token.group() in ("$", "$$")]
     spans: list[tuple[int, int]] = []
     opened: _Open | None = None
     outer: list[str] = []
     balanced = True
-    passed = 0  # how many of the dollars lie before the token
+    passed = 0  # dollars before the token
     for token in tokens:
         what = token.group()
         passed += what in ("$", "$$")
@@ -91,8 +94,9 @@ def read(text: str) -> Prose:
 def _outside(
     text: str, token: re.Match[str], following: int | None, outer: list[str]
 ) -> tuple[_Open | None, bool]:
-    """The formula that the token opens, if any, and whether the token fits there. following: where the next
-    dollar stands.
+    """The formula that the token opens, if any, and whether the token may stand there.
+
+    following: the position of the next dollar.
     """
     what = token.group()
     if what == "$" and _is_price(text, token.start(), following):
@@ -110,7 +114,7 @@ def _outside(
 
 
 def _inside(token: re.Match[str], opened: _Open) -> tuple[bool, bool]:
-    """Whether the token closes the formula, and whether it fits there."""
+    """Whether the token closes the formula, and whether it may stand there."""
     what = token.group()
     if what == "}":
         fits = bool(opened.braces)
@@ -152,7 +156,7 @@ def _masked(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences and lines of a text, formulas masked, without those that are empty."""
+    """The sentences and lines of a text, with masked formulas, without empty ones."""
     return [piece.strip() for piece in _SENTENCE_END.split(read(text).words) if piece.strip()]
 
 

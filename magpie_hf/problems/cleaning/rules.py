@@ -2,9 +2,9 @@
 
 Not here: the stage, special tokens, which languages are wanted.
 
-To add a rule, write a line into RULES: a reason, a pattern or a function `str -> bool`, and what it finds;
-the first that fires names the reason. Then add texts that it must and must not drop to
-tests/problem_table.py. Trimmers work alike: a pattern in leaks.py.
+To add a rule, write a line into RULES: a reason, a pattern or a function `str -> bool`, and what it finds.
+The first rule that matches gives the reason. Then add texts that it must and must not drop to
+tests/problem_table.py. Patterns that trim a problem are in solutions.py.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from magpie_hf.problems.cleaning.solutions import contains_solution, heading_of_
 
 MAX_CHARACTERS = 8_000  # 1,024 tokens of English are about 4,000
 MIN_WORDS = 3
-OFTEN, PERIOD, LOOP = (
-    3,
-    12,
-    5,
-)  # a sentence this often; a period of so many words or letters, repeated so often, is a loop
-LONG_SENTENCE = 80  # letters: nobody says one twice
+# Repetitions of a sentence; a period of so many words or letters, repeated so often, is a loop
+OFTEN, PERIOD, LOOP = 3, 12, 5
+LONG_SENTENCE = 80  # letters: a sentence of this length is never repeated on purpose
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What drops an instruction. reason: the code in `dropped`; test: a pattern that is searched for, or a
-    function; doc: what it finds.
+    """A rule that drops an instruction.
+
+    reason: the code in `dropped`.
+    test: a pattern to search for, or a function.
+    doc: what it finds.
     """
 
     reason: str
@@ -57,8 +57,9 @@ def _are_words(tokens: list[str]) -> bool:
 
 
 def repeats(text: str) -> bool:
-    """Whether it runs in a loop: of words, letters, sentences. Numbers and formulas may repeat: "1, 1, 2", a
-    matrix of zeros.
+    """Whether words, letters or sentences repeat in a loop.
+
+    Numbers and formulas may repeat: "1, 1, 2", a matrix of zeros.
     """
     said = Counter(sentence for sentence in sentences(text) if len(sentence) >= 20)
     if any(
@@ -82,11 +83,13 @@ def repeats(text: str) -> bool:
 
 
 _LOWER_BY_NATURE = re.compile(
-    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf|if|let|given|suppose|assume"
+    r"(?:sin|cos|tan|log|ln|exp|lim|det|gcd|lcm|max|min|sup|inf|dim|deg|pi|de|von|van|der|al|mod|iid|pdf|cdf"
+    r"|if|let|given|suppose|assume"
     r"|consider)\b"
 )
 _BEGINS = re.compile(
-    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some|any|with|define|using|by|i|which)\b"
+    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some"
+    r"|any|with|define|using|by|i|which)\b"
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
@@ -97,10 +100,11 @@ _RELATIVE = re.compile(r"(?:which|where|whose|that)[ ,]")
 
 
 def is_fragment(text: str) -> bool:
-    """Whether it starts in the middle of a sentence. An order or a question may start in lower case, and a
-    formula with anything.
+    """Whether it starts in the middle of a sentence.
+
+    An order or a question may start in lower case, and a formula with any character.
     """
-    capital_later = _CAPITAL_LATER.search(text) is not None  # one who never writes capitals may begin without
+    capital_later = _CAPITAL_LATER.search(text) is not None  # no capitals at all: lower case is fine
     if _MIDDLE.match(text) or (capital_later and _RELATIVE.match(text)):
         return True
     found = _ORDINARY_LOWER.match(text)
@@ -115,7 +119,8 @@ _FIRST_LABEL = re.compile(
     rf"{_AT_LINE}(?:{_NUMBERED}(?:1|one|A)\b|[【\[]?(?:問題|問)\s?[1１一])", re.IGNORECASE | re.MULTILINE
 )
 _SECOND_LABEL = re.compile(
-    rf"{_AT_LINE}{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
+    rf"{_AT_LINE}{_NUMBERED}(?:[2-9]|two|[B-D])\b[*_]{{0,3}}\s?(?:[:.)]|$|\()"
+    rf"|(?<=[.?!]\s){_NUMBERED}2\s?[:.)]"
     rf"|{_AT_LINE}[【\[]?(?:問題|問)\s?[2-9２-９二三][】\]]?",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -138,7 +143,8 @@ _NOTE = re.compile(
     r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE
 )
 _BACK = re.compile(
-    r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such|resulting|both|again"
+    r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such"
+    r"|resulting|both|again"
     r"|instead)\b|その|この|前"
 )
 _INTRODUCES = re.compile(r"\b(?:let|suppose|define|given|consider|denote|assume)\b", re.IGNORECASE)
@@ -146,8 +152,9 @@ _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
 
 
 def is_several(text: str) -> bool:
-    """Whether it holds more than one problem. Parts of one problem, with a common stem or speaking of the
-    same thing, are one.
+    """Whether it holds more than one problem.
+
+    Parts with a common stem, or about the same object, are one problem.
     """
     body = without_label(text)
     return _has_labels(body) or _has_separate_items(body) or sum(map(_is_task, _RULER.split(body))) > 1
@@ -158,9 +165,7 @@ def _is_task(text: str) -> bool:
 
 
 def _has_labels(body: str) -> bool:
-    """Whether a second label stands in it, and what comes before it, or before both, is not what they have in
-    common.
-    """
+    """Whether it has a second label, and the labelled parts have no common stem before them."""
     if _SECOND_LABEL.search(body):
         first = _FIRST_LABEL.search(body)
         stem = _ANSWER_THESE.sub("", body[: first.start()]).strip() if first else ""
@@ -170,7 +175,7 @@ def _has_labels(body: str) -> bool:
 
 
 def _has_separate_items(body: str) -> bool:
-    """Whether it is a list of tasks without a common stem, none of which speaks of what another introduced."""
+    """Whether it is a list of tasks without a common stem, none of which refers to another."""
     marks = list(_ITEM.finditer(body))
     if len(marks) < 2:
         return False
@@ -186,10 +191,10 @@ def _has_separate_items(body: str) -> bool:
     )
 
 
-_CONNECTIVES = """and or nor where with that let of the an such for to in on by is are be if then as at from which when whose has
-    have than into over under but between given find prove show determine compute evaluate calculate suppose consider
-    define denote assume every each its their satisfying denotes denote using let's because since while
-    whether respectively,""".split()
+_CONNECTIVES = """and or nor where with that let of the an such for to in on by is are be if then
+    as at from which when whose has have than into over under but between given find prove show
+    determine compute evaluate calculate suppose consider define denote assume every each its their
+    satisfying denotes denote using let's because since while whether respectively,""".split()
 _OPEN_END = re.compile(
     rf"(?:^|[\s{FORMULA}(])(?:{'|'.join(_CONNECTIVES)})$|\b(?:is|be|has|as|into|contains|there)"
     r" a$|\b(?:of|for|that) all$",
@@ -200,7 +205,8 @@ _OPEN_ADJECTIVE = re.compile(
     r"\b(?:an?|the|every|each|any|some|all)(?: [a-z]+ly)?"
     r" (?:finite|infinite|maximal|minimal|normal|compact|continuous|connected|positive"
     r"|negative|random"
-    r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard|certain|independent|chosen"
+    r"|arbitrary|smooth|bounded|closed|open|linear|simple|abelian|cyclic|commutative|convex|fair|standard"
+    r"|certain|independent|chosen"
     r"|given|nonzero"
     r"|following)$",
     re.IGNORECASE,
@@ -212,9 +218,10 @@ _OPEN_IN_JAPANESE = re.compile(
 _CLOSED = re.compile(r"[.?!。？！．)\]）」』|`\"”'’}]$")
 
 
-def is_cut(text: str) -> bool:
-    """Whether it stops before its end: in a formula, at a connective, at a colon or comma, or in a sentence
-    that only sets the scene.
+def is_truncated(text: str) -> bool:
+    """Whether it is truncated.
+
+    It stops in a formula, at a connective, at a colon or comma, or in a sentence that only sets the scene.
     """
     if not read(text).balanced or text.count("```") % 2:
         return True
@@ -232,8 +239,9 @@ _WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
 
 
 def is_short(text: str) -> bool:
-    """Whether there are too few words for a problem; a formula counts for two, a text without spaces by its
-    letters.
+    """Whether it has too few words for a problem.
+
+    A formula counts for two words; a text without spaces is measured by its letters.
     """
     plain = read(text).words
     count = (
@@ -259,22 +267,21 @@ RULES = (
     Rule("contains_solution", contains_solution, "its own solution or answer, or the start of one"),
     Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
     Rule("fragment", is_fragment, "a start in the middle of a sentence"),
-    Rule("truncated", is_cut, "an end in the middle of a sentence or formula"),
+    Rule("truncated", is_truncated, "an end in the middle of a sentence or formula"),
     Rule("no_task", lambda text: not has_task(text), "nothing that asks or orders"),
 )
 
 
 def reason_of(text: str) -> str | None:
-    """The reason of the first rule that fires; None for a problem."""
+    """The reason of the first rule that matches; None for a problem."""
     return next((rule.reason for rule in RULES if rule.fires(text)), None)
 
 
 def trim(raw: str) -> tuple[str, str | None]:
-    """The problem without its label and the solution behind it, and what was cut off: "label",
-    "contains_solution", "label+leak", or None.
+    """The problem without its label and a solution behind it, and what was cut off.
 
-    A solution is cut off only where a mark of its own shows where it starts, and what stands before is a
-    whole problem.
+    The latter is "label", "contains_solution", "label+contains_solution", or None. A solution is cut off only
+    where a mark shows where it starts and a whole problem stands before it.
     """
     text = without_label(raw)
     trimmed = ["label"] if text != raw else []
@@ -282,5 +289,5 @@ def trim(raw: str) -> tuple[str, str | None]:
         before = re.sub(r"\s+[-*_=#]{2,}\s*$", "", text[:end].strip())
         if before and asks(before) and reason_of(before) is None:
             return before, "+".join([*trimmed, "contains_solution"])
-        return raw, None  # what is uncertain is left whole, for the rules to judge
+        return raw, None  # uncertain: left whole, for the rules to decide
     return text, "+".join(trimmed) or None

@@ -1,6 +1,6 @@
-"""Leaks: where a problem stops and its label, or its own solution, starts.
+"""Where a problem ends and its own solution starts, and where its label ends.
 
-Not here: what else may be wrong with a problem.
+Not here: other faults of a problem.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from magpie_hf.problems.cleaning.lexicon import asks
 _MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
 _NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4}\b|\s[A-D]\b)?"
-# Labels that a problem starts with. Each is cut off, again and again.
+# Labels at the start of a problem. They are cut off as often as one matches.
 _LABELS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -33,7 +33,10 @@ _FIRST_ITEM = re.compile(r"\s*(?:\*\*)?(?:1[.)]|\(1\))(?:\*\*)?\s+(?=\S)")
 _SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s", re.MULTILINE)
 _ASKER = re.compile(r"[#*_\s]{0,8}(?:q|question)\b", re.IGNORECASE)
 
-_KIND = r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggested|complete|possible|official|expected|step-by-step|my) )?"
+_KIND = (
+    r"(?:(?:detailed|full|final|sample|model|short|correct|proposed|suggested|complete|possible|official"
+    r"|expected|step-by-step|my) )?"
+)
 # Marks on a line of their own, or at its start, that only a solution has.
 _HEADINGS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
@@ -63,40 +66,45 @@ _PROCEDURE = re.compile(
 )
 
 _START = r"(?:^|(?<=[.?!:。？！]\s)|(?<=[.?!:。？！]\*\*\s)|(?<=\n)|(?<=\$\$ )|(?<=\\\] ))[ \t>*_]{0,6}"
-# Ways in which somebody starts to solve: a leak where they come first, or after a task.
+# Beginnings of a solution: at the start of the text, or after a task.
 _PHRASES = re.compile(
     _START
     + r"""(?:
-      to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation|integral))\b(?![^.\n]{0,80}\b(?:must
-        |you)\b)
-    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|let's|i|one\ can)\b
-    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate|use|apply|look
-      |consider\ the\ given|denote\ the\ answer|see)\b
+      to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation
+        |integral))\b(?![^.\n]{0,80}\b(?:must|you)\b)
+    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we
+        |let's|i|one\ can)\b
+    | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate
+        |use|apply|look|consider\ the\ given|denote\ the\ answer|see)\b
     | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
-    | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check|solve)\b
+    | we\ (?:need|have|want|are\ asked)\ to\ (?:find|show|prove|determine|compute|calculate|evaluate|check
+        |solve)\b
     | we\ (?:see|note|observe|claim|first|apply|get|obtain)\b
-    | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express|simplify|apply|show|prove
-      |compute)\b
+    | we\ (?:can|will|shall)\ (?:now\ |first\ |then\ )?(?:re)?(?:use|write|solve|find|see|factor|express
+        |simplify|apply|show|prove|compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
-    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding|factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
+    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding
+        |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
     | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
-    | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum|probability|result)\ (?:is
-      |equals)\b
-    | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question|equation)\ )?is\b
-      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)|of\ the\ form|to\ be|given|required
-        |unique|not))
+    | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
+        |probability|result)\ (?:is|equals)\b
+    | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question
+        |equation)\ )?is\b
+      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
+        |of\ the\ form|to\ be|given|required|unique|not))
     | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
-    | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation|approach)\b
-    | (?:using|applying|substituting|simplifying|given\ that|since)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we|it\ follows\ that\ we)\ (?:have
-      |get|obtain|can|need|find|see)\b
+    | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation
+        |approach)\b
+    | (?:using|applying|substituting|simplifying|given\ that|since)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we
+        |it\ follows\ that\ we)\ (?:have|get|obtain|can|need|find|see)\b
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
-# Ways in which somebody ends: a leak after a task.
+# Endings of a solution, after a task.
 _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
@@ -106,9 +114,10 @@ _ENDINGS = re.compile(
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
 )
-# A problem that shows an argument to be filtered.
+# A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
-    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation)\b",
+    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim"
+    r"|calculation)\b",
     re.IGNORECASE,
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
@@ -133,8 +142,9 @@ _ASKS_FOR_BOX = re.compile(
 
 
 def without_label(text: str) -> str:
-    """The problem without the label before it ("Problem 3.", "問題：", "Sure! Here is a problem:"), unless
-    nothing else is left.
+    """The problem without the label before it, unless nothing else is left.
+
+    Labels are such as "Problem 3.", "問題：" or "Sure! Here is a problem:".
     """
     for _ in range(3):
         for label in _LABELS:
@@ -149,7 +159,10 @@ def without_label(text: str) -> str:
 
 
 def heading_of_solution(text: str, raw: str) -> int | None:
-    """Where a mark that only a solution has ends the problem; None without one. raw: the text with its label."""
+    """Where the mark of a solution ends the problem; None without one.
+
+    raw: the text with its label.
+    """
     places = [found.start() for heading in _HEADINGS if (found := heading.search(text))]
     if _ASKER.match(raw) and not _OTHER_OPTION.search(text) and (found := _ANSWER_MARK.search(text)):
         places.append(found.start())
@@ -159,7 +172,7 @@ def heading_of_solution(text: str, raw: str) -> int | None:
 
 
 def contains_solution(text: str) -> bool:
-    """Whether somebody starts to solve the problem in its own text, or says its answer."""
+    """Whether the text starts to solve its own problem, or states its answer."""
     if heading_of_solution(text, text) is not None or _states_a_box(text):
         return True
     for found in _INLINE.finditer(text):
@@ -173,12 +186,12 @@ def contains_solution(text: str) -> bool:
 def _begins_to_solve(text: str) -> bool:
     first = _PHRASES.match(text)
     if first and not (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(text[first.end() :])):
-        return True  # "We start by placing a ball in an urn. What is" is a process, and then the task
+        return True  # "We start by placing a ball in an urn. What is" describes a process before the task
     return any(True for _ in _after_task(_PHRASES, text))
 
 
 def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """The places where the pattern is found behind something that asks."""
+    """The matches of the pattern behind something that asks."""
     read_to, asked = 0, False
     for found in pattern.finditer(text):
         end = found.start() + found.group().startswith("?")
@@ -189,7 +202,7 @@ def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 
 def _states_a_box(text: str) -> bool:
-    """Whether an answer stands in a box; that the answer is to be put into one is no leak."""
+    """Whether an answer stands in a box; asking for an answer in a box does not count."""
     for found in _BOXED.finditer(text):
         held = found[1].strip(" .…")
         line = max(text.rfind("\n", 0, found.start()) + 1, found.start() - 160)

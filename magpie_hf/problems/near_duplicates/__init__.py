@@ -1,4 +1,4 @@
-"""What a problem is known by, and which accepted problem it repeats.
+"""The signature of a problem, and which accepted problem it repeats.
 
 Never here: the order in which problems are compared.
 """

@@ -18,20 +18,20 @@ from magpie_hf.limits import NEAR, SIMILAR
 from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, SCHEME, Hashes
 
 _BANDS, _ROWS = 20, 4  # 98 % of the pairs at a Jaccard index of 0.65 share a band, 99.997 % at 0.8
-# Fewer say too little for an embedding to lean on: "Let G be a group" stands before very different problems
+# Fewer symbols are too weak beside an embedding: "Let G be a group" begins very different problems
 _LEAST_SYMBOLS = 4
 
 Embeddings = npt.NDArray[np.float32]
 
 
 class NearDuplicates:
-    """The accepted problems, in the order in which they were added, and what repeats one of them.
+    """The accepted problems, in the order in which they were added, and the search for repeated ones.
 
-    A problem repeats an accepted one whose normal form is the same, or whose numbers, symbols and deciding
-    words are the same up to the names of variables and the order of formulas, where also the words are near
-    (MinHash estimates a Jaccard index of at least `near`) or the embeddings are (a cosine of at least
-    `similar`; only for problems with at least four symbols). Neither words nor embeddings alone ever make a
-    near-duplicate: x^2 and x^3 lie 0.8 apart. Of several the earliest is named, so that the outcome depends
+    A problem repeats an accepted one if their normal forms are equal. It also does if their numbers, symbols
+    and deciding words are equal, up to names of variables and order of formulas, and in addition their words
+    or embeddings are near: a Jaccard index estimated by MinHash of at least `near`, or a cosine of at least
+    `similar` (for problems with at least four symbols). Words or embeddings alone never make a
+    near-duplicate: x^2 and x^3 have a cosine of 0.8. Of several the earliest is named, so the result depends
     on the order alone.
 
     A row has normal_hash, signature, symbols_hash and num_symbols (see schema.SIGNATURE), and may have an
@@ -50,9 +50,8 @@ class NearDuplicates:
         self._words = _Rows(np.uint32, PERMUTATIONS)
         self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
         self._embeddings: _Rows | None = None
-        self._embedded: dict[int, list[tuple[int, int]]] = defaultdict(
-            list
-        )  # positions here and in _embeddings, by symbols' hash
+        # Positions here and in _embeddings, by symbols' hash
+        self._embedded: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -88,8 +87,8 @@ class NearDuplicates:
         if self._embeddings is not None and _counts(row):
             embedding = np.asarray(row["embedding"], np.float64)
             for at, place in self._embedded.get(row["symbols_hash"], ()):
-                # In float64, one by one: a product of matrices rounds differently for different numbers of
-                # rows.
+                # In float64 and one by one, because a product of matrices rounds differently for different
+                # numbers of rows.
                 if float(np.sum(self._embeddings[place] * embedding)) >= self.similar:
                     yield at
 
@@ -117,10 +116,9 @@ class _Rows:
 
 
 def _marked(row: Mapping[str, Any]) -> Hashes:
-    """The words' MinHash, marked by the symbols' hash: values agree where word and symbols do, so that the
-    index yields no others.
+    """The words' MinHash, combined with the symbols' hash: values agree only where both do.
 
-    Without the mark all problems "Evaluate $...$" would be candidates of each other.
+    Without this, all problems "Evaluate $...$" would be candidates of each other.
     """
     words: Hashes = np.asarray(row["signature"], np.uint32) ^ np.uint32(row["symbols_hash"] & 0xFFFFFFFF)
     return words
@@ -135,10 +133,10 @@ def _counts(row: Mapping[str, Any]) -> bool:
 
 
 def neighbour_distances(embeddings: Embeddings) -> npt.NDArray[np.float32]:
-    """The cosine distance of each of N embeddings of length 1 (float32, N x width) to the nearest other: N
-    values in 0..2, exact.
+    """The cosine distance of each of N embeddings to its nearest other one: N float32 values in 0..2, exact.
 
-    A lone embedding has no neighbour: its distance is NaN. Needs faiss (the extra `embeddings`).
+    embeddings: float32, N x width, each of length 1. A lone embedding has no neighbour: its distance is NaN.
+    Needs faiss (the extra `embeddings`).
     """
     import faiss
 
@@ -151,7 +149,7 @@ def neighbour_distances(embeddings: Embeddings) -> npt.NDArray[np.float32]:
     for start in range(0, len(vectors), _BLOCK):
         block = vectors[start : start + _BLOCK]
         cosines, places = index.search(block, 2)
-        # The nearest is mostly the vector itself; of two equal vectors faiss may name the other first.
+        # The nearest is mostly the vector itself; of two equal vectors, faiss may return the other first.
         itself = places[:, 0] == np.arange(start, start + len(block))
         nearest = np.where(itself, cosines[:, 1], cosines[:, 0])
         distances[start : start + len(block)] = np.clip(1 - nearest, 0, 2)

@@ -1,4 +1,4 @@
-r"""The normal form of a problem: tokens that do not depend on typesetting.
+"""The normal form of a problem: tokens that do not depend on typesetting.
 
 Not here: which words or symbols tell problems apart.
 """
@@ -9,14 +9,13 @@ import re
 import unicodedata
 from typing import Literal, NamedTuple
 
-Kind = Literal["word", "number", "letter", "signature", "stop"]
+Kind = Literal["word", "number", "letter", "sign", "stop"]
 
 
 class Token(NamedTuple):
-    """A word, a number, a letter that stands for something, a sign (operator, bracket, function) or a stop
-    (the end of a clause).
+    """A word, number, letter (a variable), sign (operator, bracket, function) or stop (end of a clause).
 
-    Letters keep their case, since A and a are two things; everything else is in lower case.
+    Letters keep their case, since A and a are two variables; all else is in lower case.
     """
 
     kind: Kind
@@ -24,36 +23,84 @@ class Token(NamedTuple):
 
 
 _SIGNS = {
-    "−": "-", "–": "-", "—": ", ", "×": r"\cdot ", "·": r"\cdot ", "÷": "/", "⁄": "/", "∞": r"\infty ", "≤": r"\le ", "⩽": r"\le ",
-    "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≡": r"\equiv ", "≈": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
-    "∉": r"\notin ", "⊂": r"\subset ", "⊆": r"\subseteq ", "°": r"^\circ ", "∅": r"\emptyset ", "±": r"\pm ", "√": r"\sqrt ",
-    "∫": r"\int ", "∑": r"\sum ", "∏": r"\prod ", "→": r"\to ", "∂": r"\partial ", "∇": r"\nabla ", "∠": r"\angle ", "∀": r"\forall ",
-    "∃": r"\exists ", "⇒": r"\implies ", "⇔": r"\iff ", "⋅": r"\cdot ", "…": r"\ldots ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}",
-    "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}", "∣": "|", "′": "'", "’": "'", "“": '"', "”": '"', "\u3002": ".",
-    "\u3001": ",", "ϕ": r"\phi ", "ϵ": r"\epsilon ",
-}  # fmt: skip
+    "−": "-",
+    "–": "-",
+    "—": ", ",
+    "×": r"\cdot ",
+    "·": r"\cdot ",
+    "÷": "/",
+    "⁄": "/",
+    "∞": r"\infty ",
+    "≤": r"\le ",
+    "⩽": r"\le ",
+    "≥": r"\ge ",
+    "⩾": r"\ge ",
+    "≠": r"\ne ",
+    "≡": r"\equiv ",
+    "≈": r"\approx ",
+    "∪": r"\cup ",
+    "∩": r"\cap ",
+    "∈": r"\in ",
+    "∉": r"\notin ",
+    "⊂": r"\subset ",
+    "⊆": r"\subseteq ",
+    "°": r"^\circ ",
+    "∅": r"\emptyset ",
+    "±": r"\pm ",
+    "√": r"\sqrt ",
+    "∫": r"\int ",
+    "∑": r"\sum ",
+    "∏": r"\prod ",
+    "→": r"\to ",
+    "∂": r"\partial ",
+    "∇": r"\nabla ",
+    "∠": r"\angle ",
+    "∀": r"\forall ",
+    "∃": r"\exists ",
+    "⇒": r"\implies ",
+    "⇔": r"\iff ",
+    "⋅": r"\cdot ",
+    "…": r"\ldots ",
+    "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}",
+    "ℚ": r"\mathbb{Q}",
+    "ℕ": r"\mathbb{N}",
+    "ℂ": r"\mathbb{C}",
+    "∣": "|",
+    "′": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "\u3002": ".",
+    "\u3001": ",",
+    "ϕ": r"\phi ",
+    "ϵ": r"\epsilon ",
+}
 _GREEK = {
     chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower().replace("lamda", "lambda") + " "
     for code in [*range(0x3B1, 0x3CA), *range(0x391, 0x3AA)]
     if code != 0x3A2
-}  # a capital is another letter, but names of capitals that LaTeX lacks must not stop anything
-_GREEK |= {
-    signature: name[0] + name[1:].capitalize() for signature, name in _GREEK.items() if signature.isupper()
 }
+# A capital is another letter. LaTeX lacks some of these, but they still have to be letters here.
+_GREEK |= {letter: name[0] + name[1:].capitalize() for letter, name in _GREEK.items() if letter.isupper()}
 _TABLE = str.maketrans({**_SIGNS, **_GREEK})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 
-# In this order. A pattern reads plain text and LaTeX alike, so that "<=" and "\leq" come out as one.
+# In this order. Each pattern matches plain text and LaTeX alike, so that "<=" and "\leq" give the same.
 _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\s+", " "),
-    (r"(?<![\w)}*])\*\*(\S[^*]*?)\*\*(?![\w*])", r"\1"),  # bold of Markdown; what is left is a power
+    (r"(?<![\w)}*])\*\*(\S[^*]*?)\*\*(?![\w*])", r"\1"),  # bold of Markdown; any other ** is a power
     (r"\*\*", "^"),
     (r"\\(?:displaystyle|textstyle|limits|nolimits|left|right|[bB]igg?[lrm]?)(?![A-Za-z])", ""),
     (r"\\(?:mathop|boldsymbol|bm|mathbf|mathrm|operatorname\*?)(?![A-Za-z])", ""),
     (r"(?<=\d)(?:\{,\}|\\,|,\\!|,)(?=\d{3}(?!\d))", ""),
     (r"(?<!\\)\\[!,;:> ]|~|\\q?quad(?![A-Za-z])", " "),
-    (r"\\(?:begin|end) ?\{(?:align|equation|gather|multline|aligned|itemize|enumerate|center|split)\*?\}|\\item(?![A-Za-z])", " "),
+    (
+        r"\\(?:begin|end) ?\{(?:align|equation|gather|multline|aligned|itemize|enumerate|center|split)\*?\}"
+        r"|\\item(?![A-Za-z])",
+        " ",
+    ),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
     (r"\\frac ?(\d) ?(\d)", r"\\frac{\1}{\2}"),
@@ -76,18 +123,19 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\\colon(?![A-Za-z])", ":"),
     (r"\\(?:pmod|bmod)(?![A-Za-z])", r" mod "),
     (r"(?<![\d.])\.(?=\d)", "0."),
-)  # fmt: skip
+)
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLING]
 
-# Formulas between dollars. A price is no formula: the closing dollar stands behind no space, and no digit
-# follows it.
+# Formulas between dollars. A price is no formula: the closing dollar has no space before it and no digit
+# after it.
 _FORMULA = re.compile(
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<!\\)\$(?! )((?:[^$\\]|\\.)+?)(?<! )\$(?!\d)"
 )
 _INNER_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|emph) ?\{([^{}]*)\}")
 _TOKEN = re.compile(
     r"(?P<number>\d+(?:\.\d+)?)|\\(?P<command>[A-Za-z]+)|\\(?P<escaped>[{}|%#&_\\$])"
-    r"|(?P<letters>[A-Za-z]+(?:'[a-z]+)?)|(?P<wide>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|(?P<other>[^\W\d_]+)"
+    r"|(?P<letters>[A-Za-z]+(?:'[a-z]+)?)|(?P<wide>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])"
+    r"|(?P<other>[^\W\d_]+)"
     r"|(?P<stop>[.,;:?!])|(?P<sign>[^\s\w$\"`']|_|')"
 )
 FUNCTIONS = frozenset(
@@ -107,8 +155,9 @@ _SPOKEN = frozenset(
 
 
 def tokens(problem: str) -> list[Token]:
-    r"""The tokens of a problem, in order: the same for `$\dfrac{1}{2}x \leq 3$`, `\(\frac12 x\le 3\)` and
-    `1/2 x <= 3`.
+    r"""The tokens of a problem, in order.
+
+    They are the same for `$\dfrac{1}{2}x \leq 3$`, `\(\frac12 x\le 3\)` and `1/2 x <= 3`.
     """
     text = _spelled(problem)
     found: list[Token] = []
@@ -127,7 +176,7 @@ def tokens(problem: str) -> list[Token]:
 
 
 def normal_form(found: list[Token]) -> str:
-    """One text for problems that differ in typesetting, punctuation, case or white space alone."""
+    """A text that is equal for problems that differ only in typesetting, punctuation, case or white space."""
     return " ".join(token.text.lower() for token in found if token.kind != "stop")
 
 
@@ -149,7 +198,7 @@ def _read(text: str, formula: bool) -> list[Token]:
                 word, formula, text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
             )
         elif kind == "command":
-            found.append(Token("letter" if f"\\{word.lower()} " in _GREEK_NAMES else "signature", word))
+            found.append(Token("letter" if f"\\{word.lower()} " in _GREEK_NAMES else "sign", word))
         elif kind == "number":
             found.append(Token("number", word))
         elif kind == "stop":
@@ -157,7 +206,7 @@ def _read(text: str, formula: bool) -> list[Token]:
         elif kind in ("wide", "other"):
             found.append(Token("word", word.lower()))
         else:
-            found.append(Token("signature", f"\\{word}" if kind == "escaped" else word))
+            found.append(Token("sign", f"\\{word}" if kind == "escaped" else word))
     return found
 
 
@@ -165,10 +214,10 @@ _GREEK_NAMES = frozenset(name.lower() for name in _GREEK.values()) - {"\\pi "}
 
 
 def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
-    """What a run of Latin letters is: a word, a function, or letters that stand side by side."""
+    """The tokens of a run of Latin letters: a word, a function, or single variables."""
     low = word.lower()
     if low in (FUNCTIONS if formula else _SPOKEN) and (formula or after == "(" or low not in ("gcd", "lcm")):
-        return [Token("signature", low)]
+        return [Token("sign", low)]
     touches = before in _TOUCHING or after in _TOUCHING or before.isdigit()
     if formula:
         single = (len(word) < 4 and low not in _WORDS_IN_FORMULAS) or word.isupper()
@@ -180,12 +229,13 @@ def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
 
 
 def _without_braces(found: list[Token]) -> list[Token]:
-    """Braces become round brackets; those around a single token, and round ones there behind a function or a
-    power, go.
+    """Turns braces into round brackets, and drops those around a single token.
+
+    Round brackets around a single token are dropped only behind a function or a power.
     """
     out: list[Token] = []
     for token in found:
-        if token.kind == "signature" and token.text in ("}", ")") and len(out) > 1:
+        if token.kind == "sign" and token.text in ("}", ")") and len(out) > 1:
             opened = out[-2].text
             bound = len(out) > 2 and (out[-3].text in FUNCTIONS or out[-3].text in ("^", "_"))
             if out[-1].text not in _BRACKETS and (
@@ -195,8 +245,7 @@ def _without_braces(found: list[Token]) -> list[Token]:
                 continue
         out.append(token)
     return [
-        Token("signature", _ROUND.get(token.text, token.text)) if token.kind == "signature" else token
-        for token in out
+        Token("sign", _ROUND.get(token.text, token.text)) if token.kind == "sign" else token for token in out
     ]
 
 
@@ -206,15 +255,16 @@ _CLOSING = {"(": 1, ")": -1}
 
 
 def _without_fractions(found: list[Token]) -> list[Token]:
-    r"""`\frac` A B becomes A / B. A loses its brackets where only a product stands inside: `\frac{\sin x}{x}`
-    is sin x / x.
+    r"""`\frac` A B becomes A / B. A loses its brackets where it is a product.
+
+    `\frac{\sin x}{x}` is sin x / x.
     """
     if not any(token.text == "frac" for token in found):
         return found
     out: list[Token] = []
     breaks, gone = set(), set()
     for at, token in enumerate(found):
-        if token.kind == "signature" and token.text == "frac":
+        if token.kind == "sign" and token.text == "frac":
             end = _end(found, at + 1)
             breaks.add(end)
             if found[at + 1 : at + 2] == [_OPEN] and all(
@@ -224,17 +274,17 @@ def _without_fractions(found: list[Token]) -> list[Token]:
                 gone |= {at + 1, end - 1}
             continue
         if at in breaks:
-            out.append(Token("signature", "/"))
+            out.append(Token("sign", "/"))
         if at not in gone:
             out.append(token)
     return out
 
 
-_OPEN = Token("signature", "(")
+_OPEN = Token("sign", "(")
 
 
 def _end(found: list[Token], start: int) -> int:
-    """Where the operand that begins at `start` ends: the position behind it."""
+    """The position behind the operand that begins at `start`."""
     depth = 0
     for at in range(start, len(found)):
         depth += _CLOSING.get(found[at].text, 0)

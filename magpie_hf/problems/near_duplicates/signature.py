@@ -1,6 +1,6 @@
-"""What a problem is known by: hashes of its normal form and of its symbols, and the MinHash of its words.
+"""The signature of a problem: hashes of its normal form and of its symbols, and the MinHash of its words.
 
-Not here: comparing them.
+Not here: comparing signatures.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from magpie_hf.problems.near_duplicates.normal import Token, normal_form, tokens
 from magpie_hf.problems.near_duplicates.symbols import symbols_of
 from magpie_hf.problems.near_duplicates.words import content, deciding, shingles
 
-PERMUTATIONS = 128  # the estimate of a Jaccard index of 0.7 then has a standard error of 0.04
-SCHEME = "affine32"  # datasketch's own of values with 32 bits
+PERMUTATIONS = 128  # gives an estimate of a Jaccard index of 0.7 a standard error of 0.04
+SCHEME = "affine32"  # datasketch's name for values of 32 bits
 _SEED = 1
 
 Hashes = npt.NDArray[np.uint32]
@@ -27,8 +27,11 @@ Hashes = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Signature:
-    """normal_hash, symbols_hash: 64 bits, signed; words: MinHash values, 32 bits each; num_symbols: numbers
-    and symbols in formulas.
+    """The hashes that identify a problem.
+
+    normal_hash, symbols_hash: 64 bits, signed.
+    words: MinHash values of 32 bits each.
+    num_symbols: numbers and symbols in formulas.
     """
 
     normal_hash: int
@@ -48,9 +51,7 @@ def signature_of(problem: str) -> Signature:
 
 
 def minhash(texts: set[str]) -> Hashes:
-    """MinHash values of a set of texts, of `PERMUTATIONS` elements; those of the empty set are all the
-    largest.
-    """
+    """MinHash of a set of texts: `PERMUTATIONS` values of 32 bits; all are the largest for no texts."""
     made = MinHash(num_perm=PERMUTATIONS, seed=_SEED, permutations=_permutations(), scheme=SCHEME)
     if texts:
         made.update_batch([text.encode() for text in sorted(texts)])
@@ -59,18 +60,19 @@ def minhash(texts: set[str]) -> Hashes:
 
 
 def signed_hash(text: str) -> int:
-    """64 bits of a text as Arrow's int64 holds them."""
+    """A hash of a text: 64 bits as a signed integer, for Arrow's int64."""
     return int(np.uint64(xxh3_64_intdigest(text.encode())).astype(np.int64))
 
 
 def _all_words(found: list[Token]) -> set[str]:
-    """Of a problem that is made of linking words alone, such as "What is it?"."""
+    """All words, for a problem of linking words alone, such as "What is it?"."""
     return {token.text for token in found if token.kind == "word"}
 
 
 @cache
 def _permutations() -> Any:
-    """The permutations that all signatures share: datasketch would sample them, from a seed that stands
-    still, for every problem anew.
+    """The permutations of all signatures.
+
+    datasketch would otherwise compute them again for every problem, from a fixed seed.
     """
     return MinHash(num_perm=PERMUTATIONS, seed=_SEED, scheme=SCHEME).permutations

@@ -1,4 +1,4 @@
-"""The numbers and symbols of a problem, whatever its variables are called and in whatever order they come.
+"""The numbers and symbols of a problem, independent of the names of variables and the order of formulas.
 
 Not here: words.
 """
@@ -13,22 +13,20 @@ from xxhash import xxh3_64_intdigest
 from magpie_hf.problems.near_duplicates.normal import Token
 from magpie_hf.problems.near_duplicates.words import as_number, is_linking, one_spelling
 
-# of telling letters apart by where they stand; a letter that is still like another may change places with it
+# of refining letters by their places; letters that are still alike may swap
 _ROUNDS = 3
 _ASKING = frozenset("find determine compute calculate evaluate solve value".split())
-_GUIDING = frozenset(
-    "by from to than until base mod modulo over".split()
-)  # what stands before a number and says what it is for
+# Words before a number that say what it is for
+_GUIDING = frozenset("by from to than until base mod modulo over".split())
 
 Formula = tuple[Token, ...]
 
 
 def symbols_of(found: list[Token]) -> tuple[str, int]:
-    """A text that stands for the problem's formulas and numbers, and how many numbers and symbols they are
-    made of.
+    """A text for the problem's formulas and numbers, and how many numbers and symbols it is made of.
 
-    Equal for problems whose formulas become the same by renaming letters one to one, in any order; different
-    (but for freaks of symmetry) for all others. Letters are told apart by their places alone, as in colour
+    Two texts are equal if the formulas become the same by renaming letters one to one, in any order.
+    Otherwise they differ, except for rare symmetries. Letters are told apart by their places alone, by colour
     refinement of graphs (Weisfeiler and Leman, 1968): a letter's colour is where it stands in which formulas,
     and a formula's is its tokens with the colours of its letters.
     """
@@ -50,7 +48,7 @@ def symbols_of(found: list[Token]) -> tuple[str, int]:
 
 
 def _colour(formula: Formula, colours: dict[str, int]) -> int:
-    """A number for the formula: its tokens, each letter by its colour and by when it first stood here."""
+    """A hash of the formula: its tokens, each letter by its colour and its first place here."""
     order: dict[str, int] = {}
     parts = [
         (
@@ -64,10 +62,10 @@ def _colour(formula: Formula, colours: dict[str, int]) -> int:
 
 
 def _formulas(found: list[Token]) -> Iterator[Formula]:
-    """Runs of tokens that are no words, cut at stops outside brackets; a lone number with the words beside it
-    that say what it counts.
+    """Runs of tokens that are no words, cut at stops outside brackets.
 
-    A lone letter only names what the words speak of, so it is left out, but for one that is asked for.
+    A lone number comes with the words beside it that say what it counts. A lone letter is left out, because
+    it only names what the words are about, unless the problem asks for it.
     """
     run: list[Token] = []
     before = ""  # the last word
@@ -97,8 +95,9 @@ _DEPTH = {"(": 1, "[": 1, "\\{": 1, ")": -1, "]": -1, "\\}": -1}
 
 
 def _lone(token: Token, before: str, after: str) -> Iterator[Token]:
-    """A lone number or letter with the word beside it: "5 red" and "7 blue", "order 12" and "index 3", "by
-    7", "find x".
+    """A lone number or letter with the word beside it.
+
+    Such as "5 red" and "7 blue", "order 12" and "index 3", "by 7", "find x".
     """
     counted = token.kind == "number" and after and not is_linking(after)
     if token.kind == "letter":
@@ -111,15 +110,16 @@ def _lone(token: Token, before: str, after: str) -> Iterator[Token]:
 
 
 def _constants(found: list[Token]) -> Iterator[Token]:
-    r"""The tokens: letters of a fixed meaning (e with a power, the R of \mathbb{R}) become signs, and words
-    for numbers numbers.
+    r"""The tokens, with letters of fixed meaning as signs and words for numbers as numbers.
+
+    Such letters are e with a power, and the R of \mathbb{R}.
     """
     for at, token in enumerate(found):
         if token.kind == "letter":
             after = found[at + 1].text if at + 1 < len(found) else ""
             before = found[at - 1].text if at else ""
             fixed = (token.text == "e" and after == "^") or before in ("mathbb", "mathcal", "mathfrak")
-            yield Token("signature", token.text) if fixed else token
+            yield Token("sign", token.text) if fixed else token
         elif token.kind == "word" and (number := as_number(token.text)) is not None:
             yield Token("number", number)
         else:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from magpie_hf.problems.near_duplicates.normal import Token
 
-# Words that ask, bind or link: a problem is the same with others of them.
+# Words that ask, bind or link; replacing them does not change the problem.
 _LINKING = frozenset(
     "a an the of is are be been being that such let this these those given give in on for to with which by"
     " and as we it its there has have having where from at if then following suppose assume denote consider"
@@ -21,8 +21,8 @@ _LINKING = frozenset(
     " satisfying holding expression equal equals true possible".split()
 )
 
-# Words of one meaning: the first stands for all. Where two problems differ in a word of `_DECIDING`, they are
-# two problems.
+# Words of one meaning: the first replaces all. Two problems that differ in a word of `_DECIDING` are not the
+# same.
 _SAME = """
 prove show demonstrate verify establish
 number many count
@@ -152,45 +152,58 @@ boys boy men man
 girls girl women woman
 """.split("\n")
 _PHRASES = {
-    "greatest common": "gcd", "highest common": "gcd", "least common": "lcm", "smallest common": "lcm", "lowest common": "lcm",
-    "at least": "atleast", "no less": "atleast", "no fewer": "atleast", "at most": "atmost", "no more": "atmost",
-    "square root": "sqrt", "cube root": "cuberoot",
-}  # fmt: skip
+    "greatest common": "gcd",
+    "highest common": "gcd",
+    "least common": "lcm",
+    "smallest common": "lcm",
+    "lowest common": "lcm",
+    "at least": "atleast",
+    "no less": "atleast",
+    "no fewer": "atleast",
+    "at most": "atmost",
+    "no more": "atmost",
+    "square root": "sqrt",
+    "cube root": "cuberoot",
+}
+# Words that belong to the phrase before them.
 _TAILS = {
     "gcd": ("divisor", "factor", "divisors", "factors"),
     "lcm": ("multiple", "multiples"),
-}  # belong to the phrase before them
+}
 _FIRST = {word: line.split()[0] for line in (*_SAME, *_DECIDING) for word in line.split()}
 _DECIDES = frozenset(line.split()[0] for line in _DECIDING if line) | set(_PHRASES.values())
-# Two characters, as Japanese and Chinese write them, that decide: 最大 and 最小, 偶数 and 奇数, 素数 and 合成数.
+# Deciding words of two Chinese or Japanese characters: 最大 and 最小, 偶数 and 奇数, 素数 and 合成数.
 _WIDE_DECIDING = re.compile(
     "最大|最小|偶数|奇数|素数|合成数|積|商|差|面積|体積|周長|平均|分散|以上|以下|未満"
 )
 _NUMBERS = {
     word: str(number)
-    for number, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), start=2)
-}  # fmt: skip
+    for number, word in enumerate(
+        "two three four five six seven eight nine ten eleven twelve".split(), start=2
+    )
+}
 _NUMBERS |= {"twenty": "20", "hundred": "100", "thousand": "1000"}
 
 
 def as_number(word: str) -> str | None:
-    """The number that a word names; None for "one", which mostly counts nothing, and for any other word."""
+    """The number that a word names; None for "one", which mostly counts nothing, and for other words."""
     return _NUMBERS.get(word)
 
 
 def is_linking(word: str) -> bool:
-    """Whether the word asks, binds or links, and says nothing of what the problem is about."""
+    """Whether the word asks, binds or links, and so says nothing about the content."""
     return word in _LINKING
 
 
 def one_spelling(word: str) -> str:
-    """The word that stands for all of its meaning and all of its endings."""
+    """One word for all words of a meaning and all their endings."""
     return _FIRST.get(word) or _stem(word)
 
 
 def content(found: list[Token]) -> list[list[str]]:
-    """The content words of each clause, one spelling for words of one meaning. Formulas, numbers and linking
-    words are left out.
+    """The content words of each clause, in one spelling per meaning.
+
+    Formulas, numbers and linking words are left out.
     """
     clauses: list[list[str]] = [[]]
     words = [token.text for token in found if token.kind in ("word", "stop")]
@@ -213,22 +226,23 @@ _STOPS = frozenset(".,;:?!")
 
 
 def shingles(clauses: list[list[str]]) -> set[str]:
-    """Single words, and pairs of neighbours within a clause, so that clauses may change places but words may
-    not.
+    """Single words, and pairs of neighbours within a clause.
+
+    So clauses may change places, but words may not.
     """
     single = {word for clause in clauses for word in clause}
     return single | {f"{one} {other}" for clause in clauses for one, other in pairwise(clause)}
 
 
 def deciding(found: list[Token], clauses: list[list[str]]) -> list[str]:
-    """The words that must be the same in two problems that are to be near-duplicates, each once, sorted."""
+    """The words that must be equal in two near-duplicates, unique and sorted."""
     words = {word for clause in clauses for word in clause} & _DECIDES
     wide = "".join(token.text for token in found if token.kind == "word" and token.text > "\u3000")
     return sorted(words | set(_WIDE_DECIDING.findall(wide)))
 
 
 def _stem(word: str) -> str:
-    """Without the ending of a plural, a participle or a gerund: seats, seated and seating are one word."""
+    """The word without the ending of a plural, participle or gerund: seat for seats, seated, seating."""
     for ending in ("ing", "ed"):
         if len(word) > len(ending) + 3 and word.endswith(ending):
             return word.removesuffix(ending)
