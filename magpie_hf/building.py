@@ -111,7 +111,7 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
     sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
     parts: dict[str, dict[str, list[Published]]] = {}
     for source in (one for one in recipe.sources(domain) if one.key in sources):
-        local.sweep(rows[source.key])
+        local.remove_journals(rows[source.key])
         for export in recipe.exports(domain, source):
             made = local.publish(rows[source.key], export)
             parts.setdefault(export.config, {}).setdefault(export.split, []).append(made)

@@ -18,8 +18,8 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from magpie_hf.card import markdown, plots
-from magpie_hf.card.contents import Contents
-from magpie_hf.card.metadata import metadata, paths
+from magpie_hf.card.contents import Contents, paths
+from magpie_hf.card.metadata import metadata
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.reasons import REASONS

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from magpie_hf.card.stats import Samples, Tally, Tokens, tallies, tokens
 from magpie_hf.schema import CANDIDATES_CONFIG
+from magpie_hf.store.manifest import Sum
 from magpie_hf.store.splits import ParquetSplit, rows_of
 
 TEXTS = ("problem_tokens", "solution_tokens", "chosen_tokens", "rejected_tokens")
@@ -51,6 +53,18 @@ class Contents:
     @cached_property
     def domains(self) -> list[str]:
         return [domain["key"] for domain in self.provenance["domains"] if domain["key"] in self.samples]
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """The data files by their path in the repository, "<config>/<file>"."""
+        splits = (split for one in self.data.values() for split in one.values())
+        return {path: file for split in splits for path, file in zip(paths(split), split.files, strict=True)}
+
+    @cached_property
+    def sums(self) -> dict[str, Sum]:
+        """The checksums of the data files, by their path in the repository."""
+        splits = (split for one in self.data.values() for split in one.values())
+        return {path: one for split in splits for path, one in zip(paths(split), split.sums, strict=True)}
 
     @cached_property
     def tallies(self) -> dict[str, Tally]:
@@ -131,3 +145,8 @@ class Contents:
         for split in self.data.get(domain, {}).values():
             return next(rows_of(split, columns))
         return None
+
+
+def paths(split: ParquetSplit) -> list[str]:
+    """The files of a split by their path in the repository, "<config>/<file>"."""
+    return [f"{file.parent.name}/{file.name}" for file in split.files]

@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from magpie_hf.card.contents import Contents
-from magpie_hf.store.manifest import sum_of
+from magpie_hf.card.contents import Contents, paths
 from magpie_hf.store.splits import ParquetSplit
 
 _SIZES = (
@@ -59,17 +58,12 @@ def metadata(contents: Contents) -> str:
     return str(yaml.safe_dump(provenance, sort_keys=False, allow_unicode=True, width=120)).strip()
 
 
-def paths(split: ParquetSplit) -> list[str]:
-    """The split's files, as they are named in the repository: "<config>/<file>"."""
-    return [f"{file.parent.name}/{file.name}" for file in split.files]
-
-
 def _identity(splits: Mapping[str, ParquetSplit]) -> str:
     """What tells these rows from all others. `datasets` reads a folder on the disk once and then goes by its
     name and this metadata, in which another build's rows may well have the same sizes: without this it would
     hand out those.
     """
-    sums = [sum_of(file).sha256 for split in splits.values() for file in split.files]
+    sums = [one.sha256 for split in splits.values() for one in split.sums]
     return f"rows {hashlib.sha256(' '.join(sums).encode()).hexdigest()}"
 
 

@@ -34,7 +34,7 @@ from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.store.manifest import sum_of
-from magpie_hf.store.records import FORMAT, LOCK, PROVENANCE, RECORD, SELECTED
+from magpie_hf.store.records import FORMAT, LOCK, PROVENANCE, RECORD, RUN, SELECTED, check_format
 from magpie_hf.store.rows import Published, open_table
 from magpie_hf.store.shards import sync, write_json
 from magpie_hf.store.splits import ParquetSplit
@@ -63,7 +63,7 @@ class Folder:
 
     @property
     def run(self) -> Path:
-        return self.path / "run"
+        return self.path / RUN
 
     @property
     def _record_file(self) -> Path:
@@ -103,6 +103,8 @@ class Folder:
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
         record = self._record()
+        if record:
+            check_format(self.path, record)
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
             if value != record.get(what, value):
@@ -142,14 +144,16 @@ class Folder:
             for leftover in self.run.glob(f"{PARTIAL}*"):
                 shutil.rmtree(leftover)
             if not self._record_file.exists() or not self._record():
-                model, files = recipe.generator.model, self._published_files()
                 record = {
+                    "format": FORMAT,
                     "magpie_hf": version("magpie-hf"),
                     "created": int(time.time()),
-                    "name": model.name,
-                    "model": model.revision,
+                    "name": recipe.generator.model.name,
+                    "model": recipe.generator.model.revision,
+                    "seed": recipe.seed,
+                    "files": self._published_files(),
                 }
-                write_json(self._record_file, {**record, "seed": recipe.seed, "files": files})
+                write_json(self._record_file, record)
             yield
 
     def is_finished(self, recipe: Recipe) -> bool:
@@ -229,7 +233,8 @@ class Folder:
         for one in built:
             self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
         legacy.write_combined(recipe, numbers, staging, record["created"])
-        for file, text in card.files(self.contents(staging.glob("*/*")), card.PLACEHOLDER).items():
+        contents = self.contents(staging.glob("*/*"))
+        for file, text in card.files(contents, card.PLACEHOLDER).items():
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
         new = {
@@ -237,7 +242,11 @@ class Folder:
             for file in sorted(staging.rglob("*"))
             if file.is_file()
         }
-        sums = {path: sum_of(staging / path).sha256 for path in new if path.endswith(".parquet")}
+        sums = {
+            path: (contents.sums.get(path) or sum_of(staging / path)).sha256
+            for path in new
+            if path.endswith(".parquet")
+        }
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
         (self.path / README).write_text(UNDER_WAY, encoding="utf-8")

@@ -17,7 +17,7 @@ import pyarrow as pa
 from magpie_hf.card.stats import Samples, samples_of
 from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
-from magpie_hf.run.selection_log import decided
+from magpie_hf.run.selection_log import filtered_pieces
 from magpie_hf.stages.export import Export, ExportDropped, export_of
 from magpie_hf.store.records import RECORD
 from magpie_hf.store.rows import Made, Published, Rows, seed_rows
@@ -48,13 +48,13 @@ def finished_part(run: Path, scratch: Path) -> Part:
     """
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-        pipeline, decisions = record["pipeline"], run / "selection" / record["selection"]
+        pipeline, log = record["pipeline"], run / "selection" / record["selection"]
         exports = {
             domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()}
             for domain, one in pipeline.items()
         }
         rows = {
-            domain: _rows(run, decisions, record["seed"], domain, one) for domain, one in pipeline.items()
+            domain: _rows(run, log, record["seed"], domain, one) for domain, one in pipeline.items()
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
@@ -99,19 +99,19 @@ def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Publish
     return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
 
 
-def _rows(run: Path, decisions: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
+def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
     """The rows of a domain with all columns, piece by piece, as far as they are finished."""
     before, after = (
         [ShardFolder(run / domain / key, read_only=True) for key in pipeline[half].values()]
         for half in ("samples", "answers")
     )
     pieces = []
-    for start, stop, judge in decided(decisions, domain):
+    for start, stop, restore in filtered_pieces(log, domain):
         at = start
         for begin, end, _ in after[-1].spans("arrow"):
             if (first := max(begin, at)) < (last := min(end, stop)):
                 rows = _extended(seed_rows(domain, seed, first, last), before)
-                rows = None if rows is None else judge(rows)
+                rows = None if rows is None else restore(rows)
                 rows = None if rows is None else _extended(rows, after)
                 pieces += [] if rows is None else [rows]
                 at = last

@@ -10,7 +10,8 @@ from pathlib import Path
 from magpie_hf.card import plots
 from magpie_hf.card.wording import Wording
 from magpie_hf.hub import push as hub
-from magpie_hf.hub.release import released, rows_of, to_folder
+from magpie_hf.hub.lint.files import rows_of
+from magpie_hf.hub.release import released, to_folder
 from magpie_hf.hub.remote import Say, check_names
 from magpie_hf.store.manifest import Changes
 
@@ -40,8 +41,8 @@ def publish(
     """
     check_names(repo, tag)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial) as files:
-        return hub.push(files, repo, private=private, overwrite=overwrite, tag=tag, say=say)
+    with released(Path(folder).expanduser(), repo, wording, partial) as (files, sums):
+        return hub.push(files, repo, private=private, overwrite=overwrite, tag=tag, known=sums, say=say)
 
 
 def preview(
@@ -60,10 +61,9 @@ def preview(
     """
     check_names(repo, tag)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial) as files:
-        return hub.preview(files, repo, private=private, overwrite=overwrite, tag=tag, say=say), rows_of(
-            files
-        )
+    with released(Path(folder).expanduser(), repo, wording, partial) as (files, sums):
+        change = hub.preview(files, repo, private=private, overwrite=overwrite, tag=tag, known=sums, say=say)
+        return change, rows_of(files)
 
 
 def publish_to_folder(
@@ -80,8 +80,8 @@ def publish_to_folder(
     """
     check_names(repo, None)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial) as files:
-        return to_folder(files, Path(to).expanduser()), rows_of(files)
+    with released(Path(folder).expanduser(), repo, wording, partial) as (files, sums):
+        return to_folder(files, Path(to).expanduser(), sums), rows_of(files)
 
 
 def _say_missing(say: Say) -> None:

@@ -62,24 +62,25 @@ def push(
     overwrite: bool = False,
     tag: str | None = None,
     message: str = MESSAGE,
+    known: Mapping[str, Sum] | None = None,
     say: Say = lambda line: None,
 ) -> Pushed:
-    """Make the dataset `repo` ("owner/name") consist of `files`, path in the repository -> local file or
-    bytes, in one commit.
+    """Make the dataset `repo` ("owner/name") consist of `files` in one commit.
 
-    Where the same files lie there already, no commit is made. Files of an earlier push that are not among
-    these are deleted; what magpie_hf did not put there is left alone. private: False makes the repository
-    public, once the files are there. tag: names the commit. Killed at any moment, it leaves the old version
-    or the new one; called again, it sends what is missing.
+    files: by path in the repository, a local file or bytes. No commit is made where the repository holds the
+    same files already. Files of an earlier push that are not in `files` are deleted; files that magpie_hf did
+    not write stay. private: False makes the repository public after the upload. overwrite: replace files
+    that magpie_hf did not write. tag: a name for the commit. known: checksums that need not be computed
+    again, by path. A push that is killed leaves the old version or the new one; the next push sends the rest.
 
-    Raises BadInput without a token that may write, for a name that the Hub does not allow, where an existing
-    repository is public though `private` is wanted, where files of another's would be overwritten without
-    `overwrite`, and where the tag names another commit; HubError where the Hub cannot be reached or refuses a
-    step.
+    Raises BadInput without a token that may write; for a name that the Hub does not allow; for a public
+    repository where `private` is asked for; for files of others without `overwrite`; for a tag that names
+    another commit; and for a file that is not what `known` says. Raises HubError where the Hub cannot be
+    reached or refuses a step.
     """
     check_names(repo, tag)
     api = login(say)
-    contents, sums = with_manifest(files)
+    contents, sums = with_manifest(files, known)
     head = head_of(api, repo, say) or _create(api, repo, private, say)
     change = _checked(api, repo, head, sums, private, overwrite, tag, say)
     _check_card(files, say)
@@ -108,12 +109,13 @@ def preview(
     private: bool = True,
     overwrite: bool = False,
     tag: str | None = None,
+    known: Mapping[str, Sum] | None = None,
     say: Say = lambda line: None,
 ) -> Changes:
     """What `push` would change, without writing anything. Raises what `push` would raise before it writes."""
     check_names(repo, tag)
     api = login(say)
-    _, sums = with_manifest(files)
+    _, sums = with_manifest(files, known)
     head = head_of(api, repo, say)
     return (
         changes(sums, {}, None)
@@ -256,6 +258,12 @@ def _commit(
     _check_foreign(repo, head, change, overwrite)
     paths = sorted({*change.added, *change.changed}, key=lambda path: (path in (README, MANIFEST), path))
     additions = [CommitOperationAdd(path, contents[path]) for path in paths]
+    for one in additions:  # huggingface_hub has just hashed the content
+        if one.upload_info.sha256.hex() != sums[one.path_in_repo].sha256:
+            raise BadInput(
+                f"{contents[one.path_in_repo]!s} was changed while it was published; run the build again, then"
+                " publish"
+            )
     _upload(api, repo, additions, contents, say)
     deletions = [CommitOperationDelete(path, is_folder=False) for path in sorted(change.deleted)]
     made = api.create_commit(

@@ -116,12 +116,12 @@ class Local:
                 stale.unlink()
         return Published(export.features, tuple(files), fingerprint(export, made_from, content.hexdigest()))
 
-    def sweep(self, parts: Sequence[Rows]) -> None:
+    def remove_journals(self, parts: Sequence[Rows]) -> None:
         """Remove the journals of rows of one domain that are all finished, however the rows were cut when
         they were begun.
         """
         for key in {made.key for made in parts[-1].made.values()}:
-            ShardFolder(self.folder / parts[0].domain / key).sweep(parts[0].start, parts[-1].stop)
+            ShardFolder(self.folder / parts[0].domain / key).remove_journals(parts[0].start, parts[-1].stop)
 
     def _make(self, rows: Rows, stage: Stage) -> Made:
         """What the stage makes of the rows, from finished shards where they fit and made anew where none
@@ -139,7 +139,7 @@ class Local:
                 piece = file, 0, end - at, _integers(open_table(file), "digest")
             found.append(piece)
             at = end
-        folder.sweep(rows.start, rows.stop)
+        folder.remove_journals(rows.start, rows.stop)
         digests = [piece[3] for piece in found]
         return Made(
             key,
@@ -152,12 +152,12 @@ class Local:
     ) -> Path:
         began = time.monotonic()
         folder.path.mkdir(parents=True, exist_ok=True)
-        facts: dict[str, Any] = {}
+        summary: dict[str, Any] = {}
 
         def function(batch: Batch) -> Batch:
             out = self.apply(stage, batch, folder, start, stop)
             added = {column: out[column] for column in stage.adds}
-            facts.update(shard_facts(added))
+            summary.update(shard_summary(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {
                 **added,
@@ -168,7 +168,7 @@ class Local:
         file = folder.file(start, stop, "arrow")
         _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
         seconds = time.monotonic() - began
-        shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
+        shard = {"rows": stop - start, "seconds": round(seconds, 3), **summary}
         record = {
             "stage": identity(stage),
             "reuse_key": stage.reuse_key,
@@ -176,7 +176,7 @@ class Local:
             "reads": rows.needs(stage),
         }
         folder.finish(file, {**record, "shard": shard})
-        self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **facts))
+        self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **summary))
         return file
 
 
@@ -253,7 +253,7 @@ def _integers(table: pa.Table, column: str) -> np.ndarray:
     return np.array(table[column].to_numpy(), dtype=np.int64)
 
 
-def shard_facts(added: Batch) -> dict[str, Any]:
+def shard_summary(added: Batch) -> dict[str, Any]:
     """What status shows of a shard without reading it: tokens, and reasons by count."""
     tokens, reasons = 0, Counter[str]()
     for column, values in added.items():

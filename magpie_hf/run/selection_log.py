@@ -89,7 +89,7 @@ class SelectionLog:
         return filtered if accepted == self.targets else None
 
 
-def decided(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:
+def filtered_pieces(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:
     """The pieces [start, stop) of a domain that were filtered, in order, each with what adds the decisions to
     rows out of it.
 

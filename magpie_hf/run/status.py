@@ -98,15 +98,15 @@ def status(folder: Path) -> Status:
     try:
         pipeline = record.get("pipeline", {})
         selection = {
-            domain: _selection(run / SELECTED, domain, facts["count"]) for domain, facts in pipeline.items()
+            domain: _selection(run / SELECTED, domain, one["count"]) for domain, one in pipeline.items()
         }
         stages = [
             _stage(
                 run / domain / key, domain, label, selection[domain].filtered if half == "answers" else None
             )
-            for domain, facts in pipeline.items()
+            for domain, one in pipeline.items()
             for half in ("samples", "answers")
-            for label, key in facts[half].items()
+            for label, key in one[half].items()
         ]
         running, finished = _running(run / LOCK), bool(record.get("finished"))
         return Status(
@@ -135,12 +135,12 @@ def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageSt
     }  # a build that was killed just then made the shard safe and no more
     rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
     for name in names:
-        (start, stop), facts = map(int, name.split("-")), shards.get(name, unrecorded)
+        (start, stop), shard = map(int, name.split("-")), shards.get(name, unrecorded)
         if stop > at and (wanted is None or start < wanted):
             rows += (stop if wanted is None else min(stop, wanted)) - max(start, at)
             at = stop
-            tokens, seconds = tokens + facts["tokens"], seconds + facts["seconds"]
-            reasons.update(facts["reasons"])
+            tokens, seconds = tokens + shard["tokens"], seconds + shard["seconds"]
+            reasons.update(shard["reasons"])
     kept = sum(map(_lines, folder.glob("*.journal")))
     return StageStatus(domain, label, rows, wanted, kept, tokens, seconds, dict(sorted(reasons.items())))
 

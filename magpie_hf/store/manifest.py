@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -108,29 +108,34 @@ def sum_of(content: Content) -> Sum:
     return Sum(size, sha256.hexdigest(), blob.hexdigest())
 
 
-def with_manifest(files: Mapping[str, Content]) -> tuple[dict[str, Content], dict[str, Sum]]:
-    """The files and, last, the manifest that names them all, with the checksums of each. The same files make
-    the same manifest.
+def with_manifest(
+    files: Mapping[str, Content], known: Mapping[str, Sum] | None = None
+) -> tuple[dict[str, Content], dict[str, Sum]]:
+    """The files and, last, the manifest that lists them; and the checksums of all of these.
+
+    known: checksums that need not be computed again, by path. The same files make the same manifest. Raises
+    BadInput for no files, and for a file with the name of the manifest or of one that the Hub writes.
     """
     if MANIFEST in files or GIVEN in files or not files:
         raise BadInput(
             f"{', '.join(files) or 'no file'} cannot be published: give files besides {MANIFEST} and {GIVEN}"
         )
-    sums = {path: sum_of(content) for path, content in sorted(files.items())}
-    listed = {path: {"size": one.size, "sha256": one.sha256, "blob": one.blob} for path, one in sums.items()}
-    content = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-    facts = {"magpie_hf": version("magpie-hf"), "content": content, "files": listed}
-    manifest = (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+    known = known or {}
+    sums = {path: known.get(path) or sum_of(content) for path, content in sorted(files.items())}
+    listed = {path: asdict(one) for path, one in sums.items()}
+    digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+    stated = {"magpie_hf": version("magpie-hf"), "content": digest, "files": listed}
+    manifest = (json.dumps(stated, indent=1, ensure_ascii=False) + "\n").encode()
     return {**files, MANIFEST: manifest}, {**sums, MANIFEST: sum_of(manifest)}
 
 
 def read_manifest(text: bytes) -> dict[str, Sum] | None:
     """The checksums that a manifest names; None where this is no manifest of magpie_hf's."""
     try:
-        facts: dict[str, Any] = json.loads(text)
+        stated: dict[str, Any] = json.loads(text)
         return {
             path: Sum(int(one["size"]), str(one["sha256"]), str(one["blob"]))
-            for path, one in facts["files"].items()
+            for path, one in stated["files"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -89,7 +89,7 @@ class ShardFolder:
             shards = {**(self.record() or {}).get("shards", {}), file.stem: record.pop("shard")}
             write_json(self.path / "stage.json", {**record, "shards": shards})
 
-    def sweep(self, start: int, stop: int) -> None:
+    def remove_journals(self, start: int, stop: int) -> None:
         """Remove the journals of rows in [start, stop), whose shards are safe."""
         for begin, end, file in self.spans("journal"):
             if start <= begin and end <= stop:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from datasets import Features
 
 from magpie_hf.errors import BadInput
+from magpie_hf.store.manifest import Sum, sum_of
 
 BATCH_ROWS = 256
 
@@ -83,6 +84,11 @@ class ParquetSplit:
     @cached_property
     def _length(self) -> int:
         return sum(self._open(file).metadata.num_rows for file in self.files)
+
+    @cached_property
+    def sums(self) -> tuple[Sum, ...]:
+        """The checksums of the files as they are at the first call, in the order of the files."""
+        return tuple(map(sum_of, self.files))
 
     @cached_property
     def nbytes(self) -> int:

@@ -71,13 +71,13 @@ def lint_rows(files: Mapping[str, Path]) -> list[str]:
     for split in splits:
         for says in _schema_faults(split.schema):
             complaints.add(split.place, says)
-        judged = has_tests and split.name.startswith(("train", "test"))
-        if judged and "problem" not in split.schema.names:
+        compared = has_tests and split.name.startswith(("train", "test"))
+        if compared and "problem" not in split.schema.names:
             complaints.add(
                 split.place,
                 "it has no column problem, so nobody can tell whether it holds problems of the tests",
             )
-        _lint_split(split, seen if judged else None, complaints)
+        _lint_split(split, seen if compared else None, complaints)
     seen.complain(complaints)
     return complaints.lines()
 

@@ -29,7 +29,7 @@ from magpie_hf.engines import meter
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.recipe import Recipe
-from magpie_hf.run.local import Closing, Local, Report, shard_facts
+from magpie_hf.run.local import Closing, Local, Report, shard_summary
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.store.shards import ShardFolder
 
@@ -221,7 +221,7 @@ class Workers:
             made = self._pipeline.submit(stage, batch, folder, start, stop).result()
         finally:
             tokens = (
-                0 if made is None else shard_facts({column: made[column] for column in stage.adds})["tokens"]
+                0 if made is None else shard_summary({column: made[column] for column in stage.adds})["tokens"]
             )
             meter.ended(name, began, None if made is None else 0, tokens, rows)
         return made

@@ -162,7 +162,7 @@ class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
 
     def __init__(self, queue: Any, first: int) -> None:
         super().__init__()
-        self._feed, self._first = queue, first
+        self._queue, self._first = queue, first
 
     def estimate_inmemory_data_size(self) -> int:
         return 1
@@ -170,7 +170,7 @@ class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        queue, first = self._feed, self._first
+        queue, first = self._queue, self._first
 
         def read() -> Iterator[pa.Table]:
             for position in itertools.count(first):
@@ -188,7 +188,7 @@ class Worker:
 
     def __init__(self, queue: Any, engine: Engine) -> None:
         context = ray.get_runtime_context()
-        self._feed, self._engine = queue, engine
+        self._queue, self._engine = queue, engine
         self._actor, self._life = context.get_actor_id(), secrets.token_hex(8)
         beating = (queue, engine, self._actor, context.current_actor)
         threading.Thread(target=_beat, args=beating, name="magpie-beat", daemon=True).start()
@@ -199,7 +199,7 @@ class Worker:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         (position,) = batch["position"].to_pylist()
-        taken = ray.get(self._feed.take.remote(position, self._actor, self._life))
+        taken = ray.get(self._queue.take.remote(position, self._actor, self._life))
         key, result = (-1, b"") if taken is None else (taken[0], self._result(*taken[1:]))
         return pa.table({"key": [key], "result": pa.array([result], pa.large_binary())})
 
