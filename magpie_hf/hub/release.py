@@ -202,9 +202,7 @@ def _missing(state: Status) -> str:
     return "; ".join([*short, *rows][:6]) or tr("its files are not written yet")
 
 
-def to_folder(
-    files: Mapping[str, Content], folder: Path, known: Mapping[str, Sum] | None = None
-) -> Changes:
+def to_folder(files: Mapping[str, Content], folder: Path, known: Mapping[str, Sum] | None = None) -> Changes:
     """Write what `push` would publish into a local folder, and return what that changed.
 
     `load_dataset` reads the folder. known: the checksums of files that need not be computed again, by path.

@@ -1,4 +1,4 @@
-"""What a published dataset consists of, by checksum, and what would change where some of it lies already.
+"""The files of a published dataset by checksum, and what a new version would change.
 
 Not here: the Hub.
 """
@@ -18,29 +18,27 @@ from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr
 
 MANIFEST = "magpie_hf.json"
-GIVEN = ".gitattributes"  # which the Hub itself puts into a new repository
+GIVEN = ".gitattributes"  # the Hub itself adds it to a new repository
 
 Content = Path | bytes
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A file's size in bytes and its checksums: SHA-256 of the bytes, and SHA-1 as git names them."""
+    """A file's size in bytes, the SHA-256 of its content, and its SHA-1 as a git blob."""
 
     size: int
     sha256: str
     blob: str
 
     def is_at(self, there: There) -> bool:
-        """Whether what lies in a repository is this file: the Hub names a file in LFS by SHA-256 and any
-        other as git does.
-        """
+        """Whether a file of a repository is this one: the Hub names it by SHA-256 if in LFS, else as git."""
         return there.name in (self.sha256, self.blob)
 
 
 @dataclass(frozen=True)
 class There:
-    """A file that lies somewhere already: its size in bytes, and its name by content."""
+    """A file that is published already: its size in bytes, and its checksum (SHA-256, or git's SHA-1)."""
 
     size: int
     name: str
@@ -48,7 +46,7 @@ class There:
 
 @dataclass(frozen=True)
 class Changes:
-    """Paths with sizes in bytes: what is new, what is replaced, what goes, and what is the same already."""
+    """Paths with sizes in bytes: files that are new, replaced, deleted, and the same as before."""
 
     added: dict[str, int]
     changed: dict[str, int]
@@ -60,7 +58,7 @@ class Changes:
         return not (self.added or self.changed or self.deleted)
 
     def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
-        """A line a file that changes, and the sums. rows: of those files that hold any, by path."""
+        """One line for each file that changes, and one with the totals. rows: rows of the files, by path."""
         parts = ((tr("add"), self.added), (tr("change"), self.changed), (tr("delete"), self.deleted))
         counts = {
             path: tr("{count:,} rows", count=number)
@@ -130,7 +128,7 @@ def with_manifest(
 
 
 def read_manifest(text: bytes) -> dict[str, Sum] | None:
-    """The checksums that a manifest names; None where this is no manifest of magpie_hf's."""
+    """The checksums in a manifest, by path; None where the text is no manifest of magpie_hf."""
     try:
         stated: dict[str, Any] = json.loads(text)
         return {
@@ -144,8 +142,10 @@ def read_manifest(text: bytes) -> dict[str, Sum] | None:
 def changes(
     wanted: Mapping[str, Sum], there: Mapping[str, There], before: Mapping[str, Sum] | None
 ) -> Changes:
-    """What publishing `wanted` changes where `there` lies and the manifest `before`: files that it named and
-    that are gone go.
+    """What changes when `wanted` replaces the files `there`.
+
+    before: the checksums in the manifest there; None without one. Its files that are not in `wanted` are
+    deleted.
     """
     new = {path: one.size for path, one in wanted.items() if path not in there}
     same = {path: one.size for path, one in wanted.items() if path in there and one.is_at(there[path])}
@@ -157,8 +157,9 @@ def changes(
 
 
 def foreign(change: Changes, there: Mapping[str, There], before: Mapping[str, Sum] | None) -> list[str]:
-    """Which files of another's stand in the way: all where no manifest is, else those that would go and are
-    not as it says.
+    """The files of others that a change would replace or delete.
+
+    Without a manifest these are all files; else those that the manifest does not list as they are.
     """
     if before is None:
         return [] if change.none else sorted(set(there) - {GIVEN})
