@@ -1,6 +1,6 @@
-"""What a card tells of, and what is counted in it: tokens, labels, scores and examples of what is published.
+"""The contents of a card: the published rows, and the tokens, labels and scores that are counted in them.
 
-Not here: how it is shown.
+Not here: how they are shown.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ LABELS = ("difficulty", "quality", "solvability", "category")
 
 @dataclass
 class Seen:
-    """What stands in one domain's problems and candidates: labels by kind and value, problems by split, and
-    values for the plots.
+    """Counts and values of one domain's problems and candidates.
 
-    scores: of all candidates that have one; majority shares: of the problems that have one; score gaps: of
-    pairs, by their kind.
+    labels: by kind and value. sides: problems by split. scores: of all scored candidates. majority_shares:
+    of the problems that have one. score_gaps: of the pairs, by kind.
     """
 
     labels: dict[str, Counter[str]] = field(default_factory=lambda: {label: Counter() for label in LABELS})
@@ -39,11 +38,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a card tells of.
+    """The contents of a card.
 
-    provenance: how the rows were made (`provenance.provenance`); samples: what each domain's samples were
-    filtered to be; data: the published parquet files by configuration and split, in which all other numbers
-    are counted.
+    provenance: how the rows were made (`provenance.provenance`). samples: the numbers of each domain's
+    samples. data: the published parquet files by configuration and split; all other numbers are counted in
+    them.
     """
 
     provenance: Mapping[str, Any]
@@ -72,7 +71,7 @@ class Contents:
 
     @cached_property
     def seen(self) -> dict[str, Seen]:
-        """By domain."""
+        """The counts and values of each domain."""
         seen = {domain: Seen() for domain in self.domains}
         columns = (
             "domain",
@@ -100,37 +99,30 @@ class Contents:
 
     @cached_property
     def lengths(self) -> dict[str, dict[str, dict[str, list[int]]]]:
-        """Token counts by configuration, split and column: those of a domain's texts, and of all candidates."""
+        """Token counts by configuration, split and column: of a domain's texts, and of all candidates."""
         found: dict[str, dict[str, dict[str, list[int]]]] = {}
         for config, splits in self.data.items():
-            columns = (
-                TEXTS
-                if config in self.samples
-                else ("candidates.num_tokens",)
-                if config == CANDIDATES_CONFIG
-                else ()
-            )
-            for split, rows in splits.items() if columns else ():
+            is_domain = config in self.samples
+            if not is_domain and config != CANDIDATES_CONFIG:
+                continue
+            columns = TEXTS if is_domain else ("candidates.num_tokens",)
+            for split, rows in splits.items():
                 counts: dict[str, list[int]] = {column: [] for column in columns}
                 for batch in rows.batches(columns):
                     for column, values in batch.items():
-                        flat = (
-                            values
-                            if config in self.samples
-                            else [count for counts in values for count in counts]
-                        )
+                        flat = values if is_domain else [count for counts in values for count in counts]
                         counts[column] += [count for count in flat if count is not None]
                 found.setdefault(config, {})[split] = counts
         return found
 
     def tokens(self, config: str, split: str, column: str) -> Tokens | None:
-        """Of one column; None where it holds none."""
+        """The token numbers of one column; None where it holds none."""
         counts = self.lengths.get(config, {}).get(split, {}).get(column)
         return tokens(counts) if counts else None
 
     @cached_property
     def thinks(self) -> bool:
-        """Whether a published text holds thinking. Reads no further than the first."""
+        """Whether a published text holds thinking; reads up to the first that does."""
         splits = (split for domain in self.domains for split in self.data.get(domain, {}).values())
         return any(
             text is not None

@@ -1,6 +1,6 @@
-"""The card's metadata: what the Hub and `load_dataset` read at its top.
+"""The card's metadata: the YAML at its top, which the Hub and `load_dataset` read.
 
-Not here: its text.
+Not here: the card's text.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _LARGEST = "10M<n<100M"
 
 
 def metadata(contents: Contents) -> str:
-    """The metadata as YAML. Sizes are counted in the files; data files are named one by one, as a pattern
-    would take in whatever else came to lie beside them.
+    """The metadata as YAML, with sizes counted in the files.
+
+    Data files are listed one by one: a pattern would also match other files in the same folder.
     """
     rows = sum(len(split) for splits in contents.data.values() for split in splits.values())
     found = {code for tally in contents.tallies.values() for code in tally.funnel.languages}
-    languages = sorted(found) or list(
-        contents.provenance["languages"]
-    )  # of formulas alone: in any that was accepted
-    provenance = {
+    # Problems of formulas alone are in any of the accepted languages.
+    languages = sorted(found) or list(contents.provenance["languages"])
+    stated = {
         "language": languages,
         "license": "cc-by-nc-4.0",
         "pretty_name": "Synthetic mathematics problems (Magpie)",
@@ -55,13 +55,14 @@ def metadata(contents: Contents) -> str:
         ],
         "dataset_info": [_info(config, splits) for config, splits in contents.data.items()],
     }
-    return str(yaml.safe_dump(provenance, sort_keys=False, allow_unicode=True, width=120)).strip()
+    return str(yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)).strip()
 
 
 def _identity(splits: Mapping[str, ParquetSplit]) -> str:
-    """What tells these rows from all others. `datasets` reads a folder on the disk once and then goes by its
-    name and this metadata, in which another build's rows may well have the same sizes: without this it would
-    hand out those.
+    """A hash of the rows, so that `datasets` does not return cached rows of another build.
+
+    `datasets` caches a folder on the disk by its name and this metadata, and another build's rows may have
+    the same sizes.
     """
     sums = [one.sha256 for split in splits.values() for one in split.sums]
     return f"rows {hashlib.sha256(' '.join(sums).encode()).hexdigest()}"

@@ -199,7 +199,7 @@ class Folder:
             return None
 
     def keep_dropped(self, domain: str, dropped: Published) -> None:
-        """Write the dropped samples of a domain whose build gives up; the next finished build replaces them."""
+        """Write the dropped samples of a build that gives up; the next finished build replaces them."""
         folder = self.run / DROPPED / domain
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

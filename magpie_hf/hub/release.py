@@ -1,4 +1,4 @@
-"""What of a build's folder is published: the data, the card and its plots; also as a local folder.
+"""The files of a build that are published: the data, the card and its plots; also as a local folder.
 
 Not here: the Hub.
 """
@@ -98,15 +98,14 @@ def _finished(folder: Path) -> card.Contents:
     odd = [path for path in built if not (folder / path).is_file()]
     if odd := odd or [path for path, digest in built.items() if contents.sums[path].sha256 != digest]:
         raise BadInput(
-            f"{folder / odd[0]} is missing or was changed since it was built; run the build again, then publish"
+            f"{folder / odd[0]} is missing or was changed since it was built; run the build again, then"
+            " publish"
         )
     return contents
 
 
 def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[int, int]]]:
-    """The contents of what is finished of a build, and for each domain its problems of those that it is to
-    have.
-    """
+    """The contents of the finished part of a build, and by domain (problems so far, target)."""
     part = finished_part(folder / RUN, scratch)
     data = with_rows(part.splits)
     if not any(domain in data for domain in part.targets):
@@ -123,7 +122,7 @@ def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[i
 
 
 def _check(files: Mapping[str, Content]) -> None:
-    """Raises BadInput where the rows would train wrongly, or where the Hub would refuse the card."""
+    """Raises BadInput where the rows would harm training, or where the Hub would refuse the card."""
     text = files[card.README]
     others = {path: file for path, file in files.items() if path != card.README}
     rows = lint_rows({path: file for path, file in others.items() if isinstance(file, Path)})
@@ -141,14 +140,13 @@ def _check(files: Mapping[str, Content]) -> None:
 def _scratch(
     parent: Path, prefix: str, mend: Callable[[Path], None] = lambda leftover: None
 ) -> Iterator[Path]:
-    """A new folder that goes in the end; those that a killed process left behind go now, after `mend` had a
-    look at each.
+    """A new folder that is removed in the end.
+
+    Folders that killed processes left are removed now, each after a call of `mend` with it.
     """
     for leftover in parent.glob(f"{prefix}*"):
-        with (
-            suppress(BlockingIOError, FileNotFoundError),
-            (leftover / "lock").open("a") as lock,
-        ):  # somebody works there, or is gone
+        # BlockingIOError: a process works there. FileNotFoundError: it has just removed the folder.
+        with suppress(BlockingIOError, FileNotFoundError), (leftover / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             mend(leftover)
             shutil.rmtree(leftover)
@@ -162,7 +160,7 @@ def _scratch(
 
 @contextmanager
 def _kept_still(folder: Path) -> Iterator[None]:
-    """Keep builds out of the folder, by the lock that they take; others may read it, too."""
+    """Keep builds out of the folder with a shared lock, so that others can publish at the same time."""
     file = folder / RUN / LOCK
     if not file.is_file():
         raise BadInput(f"{file} is missing; run the build again, then publish")
@@ -177,7 +175,7 @@ def _kept_still(folder: Path) -> Iterator[None]:
 
 
 def _missing(state: Status) -> str:
-    """What a build lacks, in a few words."""
+    """What is missing until a build is finished, in a few words."""
     short = [
         tr(
             "{domain}: {count:,} of {target:,} problems accepted",
@@ -234,7 +232,7 @@ def to_folder(files: Mapping[str, Content], folder: Path, known: Mapping[str, Su
 
 
 def _put_back(folder: Path, aside: Path) -> None:
-    """Where a process was killed between the two renames of `_swap`, undo the first."""
+    """Undo the first rename of `_swap` where a process was killed before the second."""
     if not folder.exists() and (aside / "old").is_dir():
         (aside / "old").rename(folder)
 
@@ -251,8 +249,9 @@ def _swap(aside: Path, folder: Path) -> None:
 
 
 def _earlier(folder: Path) -> dict[str, Sum] | None:
-    """What an earlier call wrote; None where nothing lies there. Raises BadInput for another's files, without
-    reading them.
+    """The checksums that an earlier call wrote down; None where the folder is missing or empty.
+
+    Raises BadInput for a folder with other files, without reading them.
     """
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is no folder; choose another")
@@ -265,7 +264,7 @@ def _earlier(folder: Path) -> dict[str, Sum] | None:
 
 
 def _sums(folder: Path, before: Mapping[str, Sum] | None) -> dict[str, Sum]:
-    """Checksums of what lies in the folder. Raises BadInput where that is not what `before` says."""
+    """The checksums of the files in the folder. Raises BadInput where they differ from `before`."""
     if before is None:
         return {}
     paths = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())

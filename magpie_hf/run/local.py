@@ -65,7 +65,7 @@ class Local:
         return self.shards_in_flight
 
     def check(self, recipe: Recipe) -> list[str]:
-        """How each engine of the recipe will run, in a line. Raises BadInput where a stage cannot run here."""
+        """How each engine of the recipe will run, in a line. Raises BadInput as `Recipe.check` does."""
         recipe.check()
         lines = [engine.describe() for engine in dict.fromkeys(recipe.engines)]
         return [f"{padded(tr('engine'), 8)} {line}" for line in lines if line]
@@ -219,7 +219,7 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
 def finished(
     folder: ShardFolder, at: int, last: int, parents: np.ndarray
 ) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
-    """The finished piece that begins at row `at`, and its end; or None, and the next row that may be finished.
+    """The finished piece that begins at row `at`, and its end; or None, and the next row to look at.
 
     A piece is (file, start and stop in the file, digests). parents: the digests of what the rows [at, last)
     must have been made from.

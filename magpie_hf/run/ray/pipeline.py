@@ -2,10 +2,10 @@
 
 Not here: which work.
 
-The selection decides step by step which work there is, and a new pipeline for each step would load the engines
-again. So the dataset of the pipeline is the positions of a queue: one read task yields 0, 1, 2, ... as soon
-as there is work at a position, and a worker fetches that work itself. If a node with blocks is lost, Ray
-repeats the read task; it yields the same positions, and finished work is not done twice.
+The selection decides step by step which work there is, and a new pipeline for each step would load the
+engines again. So the dataset of the pipeline is the positions of a queue: one read task yields 0, 1, 2, ...
+as soon as there is work at a position, and a worker fetches that work itself. If a node with blocks is lost,
+Ray repeats the read task; it yields the same positions, and finished work is not done twice.
 
 Ray restarts a dead worker where there is room. Without room its tasks would wait forever, as Ray Data never
 moves a task to another worker. So a worker that is silent for too long is given up, and its work goes back
