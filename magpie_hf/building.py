@@ -187,7 +187,7 @@ class Pipeline:
         )
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
-        self._told: dict[str, SelectionMoved] = {}
+        self._notified: dict[str, SelectionMoved] = {}
 
     def problems(self) -> list[Rows]:
         """The filtered samples of all domains, without answers."""
@@ -271,8 +271,8 @@ class Pipeline:
         self.folder.record_selection(self.selection)
         for key, quota in self.selection.quotas.items():
             moved = SelectionMoved(key, quota.filtered, quota.accepted, quota.target, dict(quota.reasons))
-            if moved.filtered and self._told.get(key) != moved:
-                self._told[key] = moved
+            if moved.filtered and self._notified.get(key) != moved:
+                self._notified[key] = moved
                 self.notify(moved)
 
     def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:

@@ -18,9 +18,10 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from magpie_hf.card.metadata import SIZES, size_of
 from magpie_hf.hub.lint.card import CARD_BYTES, front_matter, lint_card
 from magpie_hf.hub.lint.complaints import LISTED
-from magpie_hf.hub.lint.lists import SIZES, TASKS, languages, size_of
+from magpie_hf.hub.lint.lists import TASKS, languages
 from magpie_hf.hub.lint.messages import conversation_faults, pair_faults
 from magpie_hf.hub.lint.rows import RESERVED, lint_rows
 from magpie_hf.schema import FORBIDDEN, MESSAGE, PUBLISHED
@@ -120,7 +121,7 @@ def test_a_reserved_column_beside_pairs(tmp_path: Path, name: str) -> None:
     kind = [MESSAGE] if name in ("prompt", "completion") else datasets.Value("string")
     value = [{"role": "user", "content": "Why?"}] if name == "prompt" else talk("", "Thus.")[1:] if name == "completion" else "x"
     lines = complaints(tmp_path, row(1) | {name: value}, features=datasets.Features({**FEATURES, name: kind}))
-    assert f"algebra/train_sft: a column {name} may not stand here: {RESERVED[name]}" in lines
+    assert f"algebra/train_sft: a column {name} is not allowed here: {RESERVED[name]}" in lines
     assert len(lines) == 1 or name == "completion"
 
 
@@ -130,7 +131,7 @@ def test_columns_that_harm_in_company_alone(tmp_path: Path) -> None:
     values = {"prompt": [{"role": "user", "content": "Why?"}], "completion": talk("", "Thus.")[1:], "label": True, "margin": "x"}
     assert complaints(tmp_path, values, features=alone) == []
     del alone["prompt"]
-    one(complaints(tmp_path, values, features=alone), "completion may not stand here without prompt")
+    one(complaints(tmp_path, values, features=alone), "completion is not allowed here without prompt")
 
 
 BROKEN: dict[str, tuple[Callable[[], Row], str]] = {
@@ -185,7 +186,7 @@ def test_without_has_pair_every_row_is_a_pair(tmp_path: Path) -> None:
     assert complaints(tmp_path, row(1), features=features) == []
     one(complaints(tmp_path, row(1), row(2, False), features=features), "row algebra-2", "chosen equals rejected")
     del features["rejected"]
-    one(complaints(tmp_path, row(1), features=features), "chosen stands here without its counterpart")
+    one(complaints(tmp_path, row(1), features=features), "chosen is here without its counterpart")
 
 
 def test_the_types_of_conversations(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A folder that an older version of magpie_hf built: every command refuses it in one line and leaves it as it is.
+"""A folder of an older format: every command refuses it in one line and leaves it as it is.
 
 Not here: newer versions, see test_show.
 """
@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Answers, small_recipe
 
+from conftest import Answers, small_recipe
 from magpie_hf.building import build
 from magpie_hf.cli.main import BAD_INPUT, main
 from magpie_hf.errors import BadInput
@@ -57,9 +57,7 @@ OLD = {
             }
         },
         "harvest": "46809e4ed8dd9956",
-        "sums": {
-            "algebra/train_sft-00000-of-00001.parquet": "b71d456cf1a1bbad6306cc7c3643b899373bad6bc79dd1253edcaa5d14cf14dd"
-        },
+        "sums": {"algebra/train_sft-00000-of-00001.parquet": "b71d456cf1a1bbad"},
         "content": "ea5a262da6510289",
         "finished": "d5084dba0b07ed7e",
     },
@@ -75,7 +73,10 @@ OLD = {
             "on_domain": 0,
         }
     },
-    "facts.json": {"format": 1, "scorer": {"title": "judge SmolLM2-135M-Instruct", "reads": "answer", "objectives": []}},
+    "facts.json": {
+        "format": 1,
+        "scorer": {"title": "judge SmolLM2-135M-Instruct", "reads": "answer", "objectives": []},
+    },
     "algebra/check-8f64f81f7ed94802/stage.json": {
         "stage": {
             "is": "check",
@@ -101,7 +102,9 @@ def old(tmp_path: Path) -> Path:
 
 
 def content(folder: Path) -> dict[Path, tuple[bytes, int]]:
-    return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()}
+    return {
+        file: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.rglob("*") if file.is_file()
+    }
 
 
 @pytest.mark.parametrize(
@@ -126,8 +129,8 @@ def test_an_older_format_is_refused_in_one_line(
     names = {"OLD": str(old), "MODEL": str(demo_model), "TO": str(tmp_path / "to")}
     assert main([names.get(word, word) for word in words]) == BAD_INPUT
     assert capsys.readouterr().err == (
-        f"magpie-hf: {old} was made by an older version of magpie_hf: this version reads format {FORMAT}, not format 1;"
-        " choose another --out, or use the version that made it\n"
+        f"magpie-hf: {old} was made by an older version of magpie_hf: this version reads format {FORMAT},"
+        " not format 1; choose another --out, or use the version that made it\n"
     )
     assert content(tmp_path) == before
 

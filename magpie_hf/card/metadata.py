@@ -14,14 +14,20 @@ import yaml
 from magpie_hf.card.contents import Contents, paths
 from magpie_hf.store.splits import ParquetSplit
 
-_SIZES = (
-    (1_000, "n<1K"),
-    (10_000, "1K<n<10K"),
-    (100_000, "10K<n<100K"),
-    (1_000_000, "100K<n<1M"),
-    (10_000_000, "1M<n<10M"),
+# The Hub's size categories, each with its least number of rows.
+SIZES = (
+    (0, "n<1K"),
+    (10**3, "1K<n<10K"),
+    (10**4, "10K<n<100K"),
+    (10**5, "100K<n<1M"),
+    (10**6, "1M<n<10M"),
+    (10**7, "10M<n<100M"),
+    (10**8, "100M<n<1B"),
+    (10**9, "1B<n<10B"),
+    (10**10, "10B<n<100B"),
+    (10**11, "100B<n<1T"),
+    (10**12, "n>1T"),
 )
-_LARGEST = "10M<n<100M"
 
 
 def metadata(contents: Contents) -> str:
@@ -37,7 +43,7 @@ def metadata(contents: Contents) -> str:
         "language": languages,
         "license": "cc-by-nc-4.0",
         "pretty_name": "Synthetic mathematics problems (Magpie)",
-        "size_categories": [next((name for bound, name in _SIZES if rows < bound), _LARGEST)],
+        "size_categories": [size_of(rows)],
         "task_categories": ["text-generation", "question-answering"],
         "annotations_creators": ["machine-generated"],
         "language_creators": ["machine-generated"],
@@ -56,6 +62,11 @@ def metadata(contents: Contents) -> str:
         "dataset_info": [_info(config, splits) for config, splits in contents.data.items()],
     }
     return str(yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)).strip()
+
+
+def size_of(rows: int) -> str:
+    """The size category for a number of rows."""
+    return next(name for least, name in reversed(SIZES) if rows >= least)
 
 
 def _identity(splits: Mapping[str, ParquetSplit]) -> str:

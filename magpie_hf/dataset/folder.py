@@ -40,7 +40,6 @@ from magpie_hf.store.shards import sync, write_json
 from magpie_hf.store.splits import ParquetSplit
 
 LOG = logging.getLogger("magpie_hf")
-README = "README.md"
 SAMPLES = "samples.json"
 DROPPED = "dropped"
 PARTIAL = "partial-"  # prefix of the folders for a part of a build that is published
@@ -247,11 +246,11 @@ class Folder:
         }
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
-        (self.path / README).write_text(UNDER_WAY, encoding="utf-8")
+        (self.path / card.README).write_text(UNDER_WAY, encoding="utf-8")
         shutil.rmtree(self.run / DROPPED, ignore_errors=True)
         for file in sorted(set(files) - set(new)):
             (self.path / file).unlink(missing_ok=True)
-        for file in sorted(new, key=lambda file: (file == README, file)):
+        for file in sorted(new, key=lambda file: (file == card.README, file)):
             (self.path / file).parent.mkdir(parents=True, exist_ok=True)
             sync(staging / file)
             (staging / file).replace(self.path / file)
@@ -337,7 +336,7 @@ class Folder:
     def _published_files(self) -> dict[str, int]:
         """Files in the folder that a build may have written, with their sizes in bytes."""
         patterns = (
-            README,
+            card.README,
             "*_ins*.json",
             "combined_dataset_info.json",
             "*/dataset_info.json",

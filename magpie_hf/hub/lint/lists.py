@@ -10,21 +10,6 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-# Each with its least number of rows.
-SIZES = (
-    (0, "n<1K"),
-    (10**3, "1K<n<10K"),
-    (10**4, "10K<n<100K"),
-    (10**5, "100K<n<1M"),
-    (10**6, "1M<n<10M"),
-    (10**7, "10M<n<100M"),
-    (10**8, "100M<n<1B"),
-    (10**9, "1B<n<10B"),
-    (10**10, "10B<n<100B"),
-    (10**11, "100B<n<1T"),
-    (10**12, "n>1T"),
-)
-
 ANNOTATIONS_CREATORS = (
     "found",
     "crowdsourced",
@@ -58,11 +43,6 @@ TASKS = frozenset(
     "tabular-classification tabular-regression tabular-to-text time-series-forecasting reinforcement-learning"
     " robotics graph-ml other".split()
 )
-
-
-def size_of(rows: int) -> str:
-    """The size category for a number of rows."""
-    return next(name for least, name in reversed(SIZES) if rows >= least)
 
 
 @lru_cache(maxsize=1)

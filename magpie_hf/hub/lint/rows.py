@@ -95,11 +95,11 @@ def _schema_faults(schema: pa.Schema) -> Iterator[str]:
         else:
             harms = bool(pairs) or name not in ("completion", "label", "margin")
         if harms:
-            yield f"a column {name} may not stand here: {effect}"
+            yield f"a column {name} is not allowed here: {effect}"
     if "completion" in names and "prompt" not in names:
-        yield "a column completion may not stand here without prompt: SFTTrainer fails"
+        yield "a column completion is not allowed here without prompt: SFTTrainer fails"
     if len(pairs) == 1:
-        yield f"{pairs.pop()} stands here without its counterpart, so there are no pairs"
+        yield f"{pairs.pop()} is here without its counterpart, so there are no pairs"
     if "has_pair" in names and not pa.types.is_boolean(schema.field("has_pair").type):
         yield f"has_pair is {schema.field('has_pair').type}, not bool"
     if "id" in names and not _has_ids(schema):

@@ -46,8 +46,8 @@ class RayCluster:
     address: "auto" (the cluster of this machine), HOST:PORT of its head, or "local" (a new cluster of this
     machine alone). workers: the least and the most engines at once; None takes 1 to as many as fit into the
     cluster. gpus, cpus: of each worker; None takes as many GPUs as the engine's tensor parallel size, and one
-    CPU, or without GPUs all CPUs of the smallest node. silence: seconds without a sign of life after which a
-    worker is given up and others do its work. patience: seconds without a sign of life from any worker after
+    CPU, or without GPUs all CPUs of the smallest node. silence: seconds without a heartbeat after which a
+    worker is given up and others do its work. patience: seconds without a heartbeat from any worker after
     which the build ends.
 
     Raises BadInput for workers, a silence or a patience out of range.

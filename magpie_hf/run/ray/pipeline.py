@@ -184,7 +184,7 @@ class Pipeline:
                 future.set_result(result)
 
     def _watch(self) -> None:
-        """End the pipeline once no worker has given a sign of life for too long."""
+        """End the pipeline once no worker has sent a heartbeat for too long."""
         while self._threads[0].is_alive():
             time.sleep(min(BEAT_SECONDS, self._patience))
             if (reason := self._check()) is not None:

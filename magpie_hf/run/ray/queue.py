@@ -29,7 +29,7 @@ from magpie_hf.run.local import apply
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.store.shards import ShardFolder
 
-BEAT_SECONDS = 1.0  # between two signs of life of a worker
+BEAT_SECONDS = 1.0  # between two heartbeats of a worker
 MOST_STARTS = 2  # after that many dead workers, a piece of work counts as the cause
 
 
@@ -102,18 +102,18 @@ class WorkQueue:
         self._owner.pop(key, None)
 
     async def beat(self, actor: str, handle: Any) -> bool:
-        """Note a sign of life of a worker; returns whether the worker must end."""
+        """Note a heartbeat of a worker; returns whether the worker must end."""
         if actor not in self._lost:
             self._last = time.monotonic()
             self._heard[actor] = self._last, handle
         return self._closed or actor in self._lost
 
     async def silence(self) -> float:
-        """Seconds since the last sign of life of any worker."""
+        """Seconds since the last heartbeat of any worker."""
         return time.monotonic() - self._last
 
     async def living(self) -> int:
-        """How many workers have given a sign of life, without those that were given up."""
+        """How many workers have sent a heartbeat, without those that were given up."""
         return len(self._heard)
 
     async def lost(self, seconds: float) -> list[Any]:
