@@ -426,7 +426,7 @@ FALSE: dict[str, tuple[Change, str]] = {
     "no configs": (lambda front: front.pop("configs") and front.pop("dataset_info"), "configs is no list"),
     "no default": (lambda front: front["configs"][0].pop("default"), "no configuration is marked default: true"),
     "two defaults": (lambda front: front["configs"][1].update(default=True), "algebra and algebra_rl are all marked default: true"),
-    "a path": (lambda front: front["configs"][0]["data_files"][0]["path"].append("algebra/gone"), "no file that is published is that"),
+    "a path": (lambda front: front["configs"][0]["data_files"][0]["path"].append("algebra/gone"), "which no published file matches"),
     "one file left out": (lambda front: front["configs"][0]["data_files"][0]["path"].pop(), "is in no configuration, so"),
     "one file twice": (
         lambda front: front["configs"][1]["data_files"][0].update(path=["algebra_rl/*", "candidates/*"]),
