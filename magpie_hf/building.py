@@ -1,6 +1,6 @@
-"""The way of the data: from seeds to a DatasetDict per domain.
+"""The pipeline of a build: from seeds to one DatasetDict per configuration.
 
-Not here: what a stage does, how it is cached, what files look like.
+Not here: what a stage does, how its results are cached, and the layout of files.
 """
 
 from __future__ import annotations
@@ -53,20 +53,18 @@ def build(
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
-    That is one a domain (train_sft, train_prefs, and test_sft, test_prefs of the problems that are held out),
-    `<domain>_rl` (train, test) where the recipe asks for it, and `candidates` (train, test) over all domains.
-    Problems are sampled until each domain has as many accepted ones as its count says.
+    The configurations are one per domain (splits train_sft, train_prefs, and test_sft, test_prefs of the
+    held-out problems), `<domain>_rl` (train, test) where the recipe asks for it, and `candidates` (train,
+    test) over all domains. Problems are sampled until each domain has as many accepted ones as its count.
 
-    What the folder already holds is not made again: run the same build after a crash, or a changed one, and
-    only what is missing is asked of the engines. shard_rows and shards_in_flight say how the work is cut and
-    how much is under way at once; they make no difference to the rows, and nor does runner, which says where
-    stages run: in this process, or on a cluster (`RayCluster`). `say` gets a line of text for each finished
-    piece of work; `observer` gets all that happens, as the values in `progress.events`, one at a time, in
-    whatever thread it happens.
+    Finished work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
+    only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
+    once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
+    three changes the rows. say: called with a line of text for each finished piece of work. observer: called
+    with every event of `progress.events`, one at a time, in the thread where it occurs.
 
-    Raises BadInput before anything is written, for an unusable model or folder; EngineError where an engine
-    fails; LowYield where so few samples of a domain are accepted that going on is hopeless; NothingMade where
-    not one row is fit to be published.
+    Raises BadInput for an unusable model or folder, before anything is written; EngineError where an engine
+    fails; LowYield where too few samples of a domain are accepted; NothingMade where no row can be published.
     """
     folder = Folder(Path(out).expanduser())
     folder.check(recipe)
@@ -107,11 +105,11 @@ def build(
 
 
 def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
-    """What is published of one domain, made of its own samples and of those that were moved to it."""
+    """The published rows of one domain: from its own samples and from those that were moved to it."""
     sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
     parts: dict[str, dict[str, list[Published]]] = {}
     for source in (one for one in recipe.sources(domain) if one.key in sources):
-        local.sweep(rows[source.key])
+        local.remove_journals(rows[source.key])
         for export in recipe.exports(domain, source):
             made = local.publish(rows[source.key], export)
             parts.setdefault(export.config, {}).setdefault(export.split, []).append(made)
@@ -124,9 +122,9 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
 
 
 def _found(recipe: Recipe, folder: Folder) -> Planned:
-    """What is about to be built, and what of it lies in the folder."""
+    """The event that says what will be built, and what of it the folder holds already."""
     found: dict[str, dict[str, Found]] = {domain.key: {} for domain in recipe.domains}
-    with suppress(Torn):  # what is there all the same is found shard by shard
+    with suppress(Torn):  # the build itself finds finished shards without the record
         for stage in status(folder.path).stages:
             found[stage.domain][stage.label] = Found(stage.rows, stage.tokens, stage.seconds)
     planned = []
@@ -145,7 +143,7 @@ def _found(recipe: Recipe, folder: Folder) -> Planned:
 
 
 def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
-    """What is about to be built of a domain, as plain values."""
+    """What will be built of a domain, for the record: its count, stage folders and exports."""
     exports = {
         source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)
     }
@@ -153,8 +151,9 @@ def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
 
 
 def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
-    """The folder of each stage of a domain's pipeline, before ("samples") and after ("answers") the samples
-    are filtered.
+    """The folder of each stage of a domain by its label, in two halves.
+
+    "samples" are the stages before the filtering of samples, "answers" those after it.
     """
     rows = seed_rows(domain.key, recipe.seed, 0, 0)
     keys: dict[str, dict[str, str]] = {"samples": {}, "answers": {}}
@@ -169,11 +168,11 @@ def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
 
 
 class Pipeline:
-    """All stages over all domains, engine by engine; shards of all domains side by side.
+    """All stages over all domains, engine by engine, with shards of all domains side by side.
 
-    Where one engine samples the problems and labels and answers them, it is opened once, and a problem is
-    answered as soon as it is accepted, while others are sampled. Where several engines have a part in the
-    sampling, they take turns, round by round.
+    Where one engine samples and answers the problems, it is opened once, and a problem is answered as soon
+    as it is accepted, while others are sampled. Where sampling needs several engines, they take turns: each
+    runs over all samples of a round.
     """
 
     def __init__(
@@ -188,16 +187,16 @@ class Pipeline:
         )
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
-        self._told: dict[str, SelectionMoved] = {}
+        self._notified: dict[str, SelectionMoved] = {}
 
     def problems(self) -> list[Rows]:
-        """The filtered samples of all domains, none of them answered yet."""
+        """The filtered samples of all domains, without answers."""
         if not self._reuse():
             self._sample(answering=False)
         return self.filtered
 
     def run(self) -> dict[str, list[Rows]]:
-        """The rows of each domain with all columns, up to the last sample that it needed."""
+        """The rows of each domain with all columns, up to the last sample that its count needed."""
         passes = self.answers if self._reuse() else self._sample(answering=True)
         for engine, steps in passes:
             waiting, self.answered = self.filtered or self.answered, []
@@ -209,14 +208,12 @@ class Pipeline:
         return self._with_distances(rows) if self.recipe.embedder else rows
 
     def _sample(self, answering: bool) -> list[tuple[Engine | None, dict[str, Steps]]]:
-        """Sample and judge until every domain is full; returns the passes over the accepted samples that are
-        still to come.
-        """
+        """Sample and filter until every domain is full, and return the passes that are left to run."""
         first, *later = self.answers
         alone = len(self.samples) == 1
         together = answering and alone and self.samples[0][0] == first[0]
 
-        def judge(rows: Rows) -> list[Task]:
+        def select(rows: Rows) -> list[Task]:
             settled = self.selection.offer(rows)
             self._record_selection()
             self.selection_log.keep(settled, self.selection)
@@ -236,7 +233,7 @@ class Pipeline:
                 Task(
                     steps[key],
                     seed_rows(key, self.recipe.seed, start, stop),
-                    judge,
+                    select,
                     partial(getattr, quotas[key], "is_full"),
                     ahead=True,
                 )
@@ -249,11 +246,11 @@ class Pipeline:
             for engine, steps in self.samples:
                 sampled = self._all(engine, steps, sampled)
             for rows in sampled:
-                judge(rows)
+                select(rows)
         return later if together else self.answers
 
     def _reuse(self) -> bool:
-        """Take the samples as filtered where they were filtered before, and are still the same."""
+        """Whether an earlier build filtered these samples; if so, take its selection."""
         if (counts := self.selection_log.counts()) is None:
             return False
         rows = [
@@ -274,8 +271,8 @@ class Pipeline:
         self.folder.record_selection(self.selection)
         for key, quota in self.selection.quotas.items():
             moved = SelectionMoved(key, quota.filtered, quota.accepted, quota.target, dict(quota.reasons))
-            if moved.filtered and self._told.get(key) != moved:
-                self._told[key] = moved
+            if moved.filtered and self._notified.get(key) != moved:
+                self._notified[key] = moved
                 self.notify(moved)
 
     def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:
@@ -289,7 +286,7 @@ class Pipeline:
         return done
 
     def _show_dropped(self) -> None:
-        """Of a selection that gives up, keep what was dropped where users look for it."""
+        """Write the dropped samples of a selection that gives up to run/dropped, where the error points."""
         for key, pieces in self.selection_log.pieces.items():
             if pieces:
                 parts = sorted(pieces, key=lambda part: part.start)
@@ -300,9 +297,7 @@ class Pipeline:
         return []
 
     def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:
-        """The rows with the distance of each accepted problem to its nearest neighbour among all that were
-        accepted.
-        """
+        """The rows with the cosine distance of each accepted problem to the nearest other one."""
         parts = [part for pieces in rows.values() for part in pieces]
         tables = [part.read(["accepted_as", "embedding"]) for part in parts]
         known = [
@@ -318,9 +313,8 @@ class Pipeline:
         made: dict[str, list[Rows]] = {key: [] for key in rows}
         for part, good in zip(parts, known, strict=True):
             values = [next(distances) if embedded else None for embedded in good.to_pylist()]
-            values = [
-                None if value is None or math.isnan(value) else value for value in values
-            ]  # NaN: of a lone problem
+            # A problem without another has the distance NaN.
+            values = [None if value is None or math.isnan(value) else value for value in values]
             made[part.domain].append(
                 part.joined(features, in_memory("neighbours", features, {"min_neighbor_distance": values}))
             )
@@ -328,8 +322,9 @@ class Pipeline:
 
 
 def _by_engine(passes: dict[str, Passes]) -> list[tuple[Engine | None, dict[str, Steps]]]:
-    """The passes of all domains, neighbouring ones of one engine as one; a pass that needs no engine joins
-    the one before it.
+    """The passes of all domains, with adjacent passes of one engine merged.
+
+    A pass that needs no engine joins the pass before it.
     """
     merged: list[tuple[Engine | None, dict[str, Steps]]] = []
     for one in zip(*passes.values(), strict=True):

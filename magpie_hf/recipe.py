@@ -1,6 +1,6 @@
-"""Recipe: all that determines a build's datasets, and the stages that it comes to.
+"""Recipe: everything that determines the datasets of a build, and the stages that follow from it.
 
-Not here: where and when they run.
+Not here: where and when the stages run.
 """
 
 from __future__ import annotations
@@ -32,34 +32,27 @@ from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import Verify, VerifySolution
 
-_TAKEN = (
-    "run",
-    "publishing",
-    "dropped",
-    "selection",
-    "lock",
-    "plots",
-    CANDIDATES_CONFIG,
-)  # names of other things in a build's folders
+# Names of other files and folders of a build.
+_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG)
 
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that determines a build's datasets.
+    """Everything that determines the datasets of a build.
 
-    generator writes the problems, solver answers them, scorer orders the k candidates of each. Of a domain's
-    samples, as many are accepted as its count says: tagger, where there is one, says what a problem is worth;
-    languages are those that it may be written in; benchmarks, pinned by `load_benchmark`, are those that it
-    must not repeat, and not_checked names those that could not be had; embedder, where there is one, flags
-    near-duplicates by their meaning; acceptance and near (the least share of common words of near-duplicates)
-    are the rules. verify and pair hold the rules by which answers are compared and pairs are made (by default
-    the scorer's own least score gap); rl_majority_share, where it is given, is the least majority share of
-    the problems in `<domain>_rl`. held_out says which problems are kept for tests.
+    generator: writes the problems. solver: answers them. scorer: scores the k candidates of each problem.
+    tagger: labels the problems; None labels none. languages: ISO 639-1 codes that a problem may be in.
+    benchmarks: those that a problem must not repeat, pinned by `load_benchmark`; not_checked: those that
+    could not be loaded. embedder: finds near-duplicates by meaning; None compares words alone. acceptance:
+    the rules for accepting a sample. near: the share of common words from which two problems are
+    near-duplicates. verify: how answers are compared. pair: how pairs are made; None takes the least score
+    gap of the scorer. rl_majority_share: the least majority share of a problem in `<domain>_rl`; None makes
+    no such configuration. held_out: which problems are kept for the test splits.
 
-    Raises BadInput for k below 2 (no pair is possible), for a count below 1, and for no domain or one named
-    twice.
+    Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
+    or a benchmark that is named twice.
     """
 
     generator: Engine
@@ -89,7 +82,7 @@ class Recipe:
         names = [benchmark.name for benchmark in self.benchmarks]
         if twice := [name for name in names if names.count(name) > 1]:
             raise BadInput(
-                f"two benchmarks are called {twice[0]}, so nobody could tell their rows apart; rename one"
+                f"two benchmarks are called {twice[0]}, so their rows could not be told apart; rename one"
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
@@ -109,7 +102,7 @@ class Recipe:
 
     @property
     def engines(self) -> list[Engine]:
-        """The engines of all parts, those that share one named again."""
+        """The engines of all roles; an engine of several roles occurs several times."""
         parts = (self.generator, self.solver, self.tagger, self.embedder, self.scorer.engine)
         return [engine for engine in parts if engine is not None]
 
@@ -119,8 +112,9 @@ class Recipe:
         return self.pair or Pair(min_score_gap=self.scorer.least_score_gap)
 
     def samples(self, domain: Domain) -> Passes:
-        """What is made of a domain's samples before they are filtered: engine by engine, steps in order, a
-        step's stages side by side.
+        """The stages over a domain's samples before they are filtered.
+
+        One pass per engine; a pass is a list of steps in order; the stages of a step run side by side.
         """
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
         instruct = Instruct(self.generator, domain.system, domain.instruction, domain.first_token)
@@ -133,7 +127,7 @@ class Recipe:
         return passes
 
     def answers(self, domain: Domain) -> Passes:
-        """What is made of the accepted samples of a domain."""
+        """The stages over the accepted samples of a domain, as `samples` returns them."""
         answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
         candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
         return [
@@ -151,8 +145,10 @@ class Recipe:
 
     @property
     def _choices(self) -> tuple[tuple[str, str], ...]:
-        """The domains between which the tagger chooses: all that this package knows, so that a build with
-        fewer asks the same, and more.
+        """(key, subject) of the domains that the tagger chooses from.
+
+        They are all domains of this package and those of the recipe, so that the tagger's prompt does not
+        depend on which domains of the package a build asks for.
         """
         return tuple(
             {
@@ -162,12 +158,12 @@ class Recipe:
         )
 
     def sources(self, domain: Domain) -> list[Domain]:
-        """The domains whose samples may count for this one."""
+        """The domains whose samples can be accepted for this one."""
         moving = self.acceptance.off_topic == "move" and self.tagger is not None
         return [other for other in self.domains if moving or other.key == domain.key]
 
     def exports(self, domain: Domain, source: Domain) -> list[Export]:
-        """The splits that are published of a domain, made of one source's samples."""
+        """The exports that make the splits of a domain from the samples of one source."""
         generation = tuple(self.provenance(source).items())
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
@@ -192,9 +188,7 @@ class Recipe:
         return exports
 
     def check(self) -> None:
-        """Raises BadInput where a model's chat template cannot be used as this recipe must use it, or a
-        device cannot run it.
-        """
+        """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
         for engine in dict.fromkeys(
             (self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))
         ):
@@ -210,7 +204,7 @@ class Recipe:
         self.scorer.check()
 
     def provenance(self, domain: Domain) -> dict[str, Any]:
-        """What the `generation` column says of every row of a domain."""
+        """What the `generation` column holds in every row of a domain."""
         return {
             "problem_model": self.generator.model.name,
             "problem_revision": self.generator.model.revision,

@@ -645,7 +645,7 @@ def test_a_template_of_the_users(contents: card.Contents, tmp_path: Path) -> Non
 BROKEN = {
     "an unknown variable": (
         HEAD + "\n{{ nothing }}\n",
-        r"line 5 of the template \S+ cannot be rendered \(UndefinedError: 'nothing' is undefined\); mend it: the names there are data, ",
+        r"line 5 of the template \S+ cannot be rendered \(UndefinedError: 'nothing' is undefined\); correct it: the variables are data, ",
     ),
     "an unknown part": (HEAD + "{{ tables.nothing }}\n", r"line 4 of .* has no attribute 'nothing'"),
     "a syntax error": (HEAD + "\n\n{% if %}\n", r"line 6 of .*TemplateSyntaxError"),

@@ -426,7 +426,7 @@ def test_two_publishers_at_once(hub: LoopbackHub, builds: dict[str, tuple[Path, 
     assert hub.asked("POST", "/commit/") == 3, "one of them met the other's commit"
     wholes = []
     for name in ("first", "second"):
-        with released(builds[name][0], REPO) as files:
+        with released(builds[name][0], REPO) as (files, _):
             wholes.append({path: one.read_bytes() if isinstance(one, Path) else one for path, one in files.items()})
     assert at_head(hub) in wholes
 
@@ -448,7 +448,7 @@ def test_ctrl_c(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, Datase
 
 def test_publishing_loads_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom magpie_hf import cli, hub, publishing\nhub.check_names('a/b', 'v1')\n"
+        "import sys\nfrom magpie_hf import cli\nfrom magpie_hf.hub import publish, remote\nremote.check_names('a/b', 'v1')\n"
         "from huggingface_hub import HfApi, RepoFile, CommitOperationAdd, DatasetCard\n"
         "assert not {'torch', 'vllm', 'ray', 'transformers'} & set(sys.modules)"
     )
@@ -502,7 +502,7 @@ def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, Da
     with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO):
         pass
     (out / "run" / "build.json").write_text(json.dumps(record))
-    with released(out, REPO), released(out, REPO) as files:
+    with released(out, REPO), released(out, REPO) as (files, _):
         assert "README.md" in files
         with pytest.raises(BadInput, match="another build runs"):
             build(small_recipe(Answers(resolve(str(demo_model)))), out)
@@ -518,8 +518,8 @@ def test_the_same_as_a_folder(builds: dict[str, tuple[Path, dict[str, DatasetDic
     here = {file.relative_to(to).as_posix(): file.read_bytes() for file in to.rglob("*") if file.is_file()}
     there = {path: file.content for path, file in hub.repositories[REPO].head.files.items() if path != ".gitattributes"}
     assert here == there, "the same bytes as on the Hub"
-    with released(builds["second"][0], REPO) as files:
-        to_folder(files, to)
+    with released(builds["second"][0], REPO) as (files, sums):
+        to_folder(files, to, sums)
         assert not list(to.glob("geometry*"))
         assert to_folder(files, to).none
         (to / "notes.txt").write_text("mine")

@@ -18,9 +18,10 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from magpie_hf.card.metadata import SIZES, size_of
 from magpie_hf.hub.lint.card import CARD_BYTES, front_matter, lint_card
 from magpie_hf.hub.lint.complaints import LISTED
-from magpie_hf.hub.lint.lists import SIZES, TASKS, languages, size_of
+from magpie_hf.hub.lint.lists import TASKS, languages
 from magpie_hf.hub.lint.messages import conversation_faults, pair_faults
 from magpie_hf.hub.lint.rows import RESERVED, lint_rows
 from magpie_hf.schema import FORBIDDEN, MESSAGE, PUBLISHED
@@ -120,7 +121,7 @@ def test_a_reserved_column_beside_pairs(tmp_path: Path, name: str) -> None:
     kind = [MESSAGE] if name in ("prompt", "completion") else datasets.Value("string")
     value = [{"role": "user", "content": "Why?"}] if name == "prompt" else talk("", "Thus.")[1:] if name == "completion" else "x"
     lines = complaints(tmp_path, row(1) | {name: value}, features=datasets.Features({**FEATURES, name: kind}))
-    assert f"algebra/train_sft: a column {name} may not stand here: {RESERVED[name]}" in lines
+    assert f"algebra/train_sft: a column {name} is not allowed here: {RESERVED[name]}" in lines
     assert len(lines) == 1 or name == "completion"
 
 
@@ -130,7 +131,7 @@ def test_columns_that_harm_in_company_alone(tmp_path: Path) -> None:
     values = {"prompt": [{"role": "user", "content": "Why?"}], "completion": talk("", "Thus.")[1:], "label": True, "margin": "x"}
     assert complaints(tmp_path, values, features=alone) == []
     del alone["prompt"]
-    one(complaints(tmp_path, values, features=alone), "completion may not stand here without prompt")
+    one(complaints(tmp_path, values, features=alone), "completion is not allowed here without prompt")
 
 
 BROKEN: dict[str, tuple[Callable[[], Row], str]] = {
@@ -185,7 +186,7 @@ def test_without_has_pair_every_row_is_a_pair(tmp_path: Path) -> None:
     assert complaints(tmp_path, row(1), features=features) == []
     one(complaints(tmp_path, row(1), row(2, False), features=features), "row algebra-2", "chosen equals rejected")
     del features["rejected"]
-    one(complaints(tmp_path, row(1), features=features), "chosen stands here without its counterpart")
+    one(complaints(tmp_path, row(1), features=features), "chosen is here without its counterpart")
 
 
 def test_the_types_of_conversations(tmp_path: Path) -> None:
@@ -193,9 +194,9 @@ def test_the_types_of_conversations(tmp_path: Path) -> None:
     thinking = datasets.Features({**FEATURES, "messages": [{**MESSAGE, "thinking": text}]})
     one(complaints(tmp_path, row(1), features=thinking), "its messages hold thinking besides role and content")
     plain = datasets.Features({**FEATURES, "messages": text})
-    one(complaints(tmp_path, row(1, messages="Why?"), features=plain), "messages is string and no list of messages")
+    one(complaints(tmp_path, row(1, messages="Why?"), features=plain), "messages is string, which is no list of messages")
     flag = datasets.Features({**FEATURES, "has_pair": text})
-    one(complaints(tmp_path, row(1, has_pair="yes"), features=flag), "has_pair is string and no bool")
+    one(complaints(tmp_path, row(1, has_pair="yes"), features=flag), "has_pair is string, not bool")
 
 
 def test_ids_and_vectors(tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_an_id_twice_in_a_split_across_its_shards(tmp_path: Path) -> None:
             write(tmp_path, "algebra/train_prefs-00000-of-00001.parquet", [row(1)]),
         ]
     )
-    one(lint_rows(files), "algebra/train_sft row algebra-1", "its id stands in this split twice")
+    one(lint_rows(files), "algebra/train_sft row algebra-1", "its id occurs in this split twice")
 
 
 def test_a_problem_for_training_and_for_testing_in_any_configuration(tmp_path: Path) -> None:
@@ -246,12 +247,12 @@ def test_features_of_a_configuration_are_one(tmp_path: Path) -> None:
     reordered = datasets.Features({name: FEATURES[name] for name in [*list(FEATURES)[1:], "id"]})
     wider = datasets.Features({**FEATURES, "score_gap": datasets.Value("float64")})
     more = datasets.Features({**FEATURES, "extra": datasets.Value("string")})
-    for features, says in ((reordered, "the order of the columns"), (wider, "instead of"), (more, "extra is there besides")):
+    for features, says in ((reordered, "the columns are in another order"), (wider, "instead of"), (more, "extra is extra")):
         write(tmp_path, path, [row(1)], features)
         one(lint_rows(files), "algebra/train_prefs: its features differ from algebra/test_prefs", says)
     write(tmp_path, path, [row(1)])
     pq.write_table(pq.read_table(files[path]).replace_schema_metadata({}), files[path])
-    one(lint_rows(files), "algebra/train_prefs", "the features that datasets wrote into the file are others")
+    one(lint_rows(files), "algebra/train_prefs", "the features that datasets wrote into the file are different")
 
 
 def test_a_shard_of_other_features(tmp_path: Path) -> None:
@@ -412,7 +413,7 @@ FALSE: dict[str, tuple[Change, str]] = {
     "no licence": (lambda front: front.pop("license"), "license is missing"),
     "an unnamed licence": (lambda front: front.update(license="other"), "license is other, but license_name does not name it"),
     "a language": (lambda front: front.update(language=["en-US"]), "language holds 'en-US'"),
-    "Norwegian": (lambda front: front.update(language=[False]), "language holds False, which YAML does not take for a text"),
+    "Norwegian": (lambda front: front.update(language=[False]), "language holds False, which YAML does not read as text"),
     "no language": (lambda front: front.update(language=[]), "language is empty"),
     "a size": (lambda front: front.update(size_categories=["about 40"]), "size_categories holds 'about 40'"),
     "another size": (lambda front: front.update(size_categories=["1K<n<10K"]), "has 3 rows and all files together 12: n<1K"),
@@ -425,7 +426,7 @@ FALSE: dict[str, tuple[Change, str]] = {
     "no configs": (lambda front: front.pop("configs") and front.pop("dataset_info"), "configs is no list"),
     "no default": (lambda front: front["configs"][0].pop("default"), "no configuration is marked default: true"),
     "two defaults": (lambda front: front["configs"][1].update(default=True), "algebra and algebra_rl are all marked default: true"),
-    "a path": (lambda front: front["configs"][0]["data_files"][0]["path"].append("algebra/gone"), "no file that is published is that"),
+    "a path": (lambda front: front["configs"][0]["data_files"][0]["path"].append("algebra/gone"), "which no published file matches"),
     "one file left out": (lambda front: front["configs"][0]["data_files"][0]["path"].pop(), "is in no configuration, so"),
     "one file twice": (
         lambda front: front["configs"][1]["data_files"][0].update(path=["algebra_rl/*", "candidates/*"]),
@@ -440,14 +441,14 @@ FALSE: dict[str, tuple[Change, str]] = {
     "no info of one": (lambda front: front["dataset_info"].pop(), "dataset_info lacks candidates"),
     "info of none": (lambda front: front["dataset_info"].append({"config_name": "x"}), "dataset_info has x, which is no configuration"),
     "rows": (lambda front: front["dataset_info"][0]["splits"][0].update(num_examples=2), "train_sft is 2, but its files hold 3"),
-    "bytes": (lambda front: front["dataset_info"][0]["splits"][0].update(num_bytes=0), "num_bytes of train_sft is 0 and no number above 0"),
+    "bytes": (lambda front: front["dataset_info"][0]["splits"][0].update(num_bytes=0), "num_bytes of train_sft is 0, which is no number above 0"),
     "a download": (lambda front: front["dataset_info"][0].update(download_size=1), "download_size is 1, but its files have"),
     "all bytes": (lambda front: front["dataset_info"][0].update(dataset_size=1), "dataset_size is 1, but its splits have 400 bytes"),
     "no splits": (lambda front: front["dataset_info"][0].pop("splits"), "splits is no list of splits"),
     "other splits": (lambda front: front["dataset_info"][1]["splits"][0].update(name="test"), "its splits are test, but those of"),
     "a feature": (lambda front: front["dataset_info"][0]["features"][0].update(dtype="int64"), "id is int64 instead of string"),
     "one feature less": (lambda front: front["dataset_info"][0]["features"].pop(), "features are not those of algebra/train_sft-00000"),
-    "another order": (lambda front: front["dataset_info"][0]["features"].reverse(), "the order of the columns is another"),
+    "another order": (lambda front: front["dataset_info"][0]["features"].reverse(), "the columns are in another order"),
     "no type": (lambda front: front["dataset_info"][0]["features"][0].update(dtype="text"), "features cannot be read (ValueError"),
 }  # fmt: skip
 

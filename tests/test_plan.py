@@ -139,7 +139,7 @@ def test_what_is_wrong_is_said_in_a_line(nowhere: Path, capsys: pytest.CaptureFi
     (nowhere / "empty").mkdir()
     for name in ("unplanned", "newer", "torn"):
         (nowhere / name / "run").mkdir(parents=True)
-        (nowhere / name / "run" / "build.json").write_text(json.dumps({"name": KNOWN_MODELS[1].repository, "seed": 0, "pipeline": {}}))
+        (nowhere / name / "run" / "build.json").write_text(json.dumps({"name": KNOWN_MODELS[1].repository, "seed": 0, "format": 2, "pipeline": {}}))
     for name in ("plan.json", "measured.json"):
         (nowhere / "newer" / "run" / name).write_text('{"format": 99}')
     (nowhere / "torn" / "run" / "plan.json").write_text('{"format": 1, "pl')

@@ -422,7 +422,7 @@ def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
     [
         (None, ["nowhere"], "nowhere does not exist; give the --out folder of a build"),
         (None, ["."], "is empty; give the --out folder of a build"),
-        ("newer", ["run"], "run was made by a newer version of magpie_hf (0.1.0, format 99; this is 0.1.0, format 1); update magpie_hf"),
+        ("newer", ["run"], "run was made by a newer version of magpie_hf (0.1.0, format 99; this is 0.1.0, format 2); update magpie_hf"),
         ("gone", ["run"], "is missing; run the build again, then look at it"),
         ("begun", ["run"], "no row of the build in run went through every stage yet"),
         ("plain", ["run", "--out", "run"], "run cannot be written (Is a directory); choose another --out"),

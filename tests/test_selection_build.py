@@ -168,7 +168,7 @@ def test_a_tagger_whose_answers_are_not_valid_ends_the_build_with_the_reason(ans
 def test_a_domain_that_yields_nothing_ends_the_build_and_keeps_the_other_ones(mixed: Mixed, tmp_path: Path) -> None:
     recipe = tagged(mixed, Acceptance())
     barren = replace(recipe, tagger=FakeEngine(mixed.model, lambda prompt, sampling, seed: labels("algebra") if sampling.schema else ""))
-    with pytest.raises(LowYield, match=r"geometry: 0 of 64 samples .*off_topic.*Such as off_topic: '"):
+    with pytest.raises(LowYield, match=r"geometry: 0 of 64 samples .*off_topic.*Examples: off_topic: '"):
         build(barren, tmp_path / "out")
     sampled = mixed.asked(PROBLEMS)
     build(tagged(mixed, Acceptance("keep")), tmp_path / "out")

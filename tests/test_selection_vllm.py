@@ -74,5 +74,5 @@ def test_a_sampling_that_yields_too_little_is_refused(demo_model: Path, tmp_path
     made = recipe(str(demo_model), str(tmp_path / "log"), COUNT)
     algebra = made.domains[0]
     hot = replace(algebra, instruction=replace(algebra.instruction, min_p=0.0, temperature=2.0, max_tokens=32))
-    with pytest.raises(LowYield, match=r"algebra: \d of (64|256) samples were accepted, below the floor of 2.0%.*Such as "):
+    with pytest.raises(LowYield, match=r"algebra: \d of (64|256) samples were accepted, below the floor of 2.0%.*Examples: "):
         selection(replace(made, domains=(hot,)), tmp_path / "out", 64)

@@ -35,7 +35,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (stage / "stage.json").write_text(json.dumps({"shards": dict.fromkeys(names, facts)}, indent=2))
         (folder / "run" / key / "candidates" / "9000000-9000064.journal").write_bytes((b"x" * 16_000 + b"\n") * 200)
     quotas = {key: {"filtered": count * 8 // 5, "accepted": count, "reasons": {"truncated": count // 2}} for key, count in QUOTAS.items()}
-    record = {"magpie_hf": "0.1.0", "name": "model", "seed": 0, "pipeline": pipeline, "finished": "x"}
+    record = {"format": 2, "magpie_hf": "0.1.0", "name": "model", "seed": 0, "pipeline": pipeline, "finished": "x"}
     (folder / "run" / "build.json").write_text(json.dumps(record))
     (folder / "run" / "selection.json").write_text(json.dumps(quotas))
     row = {"tags": None, "problem": "x" * 500, "solution": "y" * 4000, "solution_tokens": 5, "answer": "3", "answer_kind": "answer"}

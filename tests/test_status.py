@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
         (run / "algebra" / label / "stage.json").write_text(json.dumps({"shards": shards}))
     (run / "algebra" / "candidates" / "0000040-0000060.journal").write_bytes(b"one\ntwo\nthree\nfo")
     halves = {"samples": {"instruct": "instruct", "clean": "clean"}, "answers": {label: label for label in list(stages)[1:]}}
-    record = {"magpie_hf": "0.1.0", "name": "model", "seed": 7, "pipeline": {"algebra": {"count": 100, **halves}}}
+    record = {"format": 2, "magpie_hf": "0.1.0", "name": "model", "seed": 7, "pipeline": {"algebra": {"count": 100, **halves}}}
     (run / "build.json").write_text(json.dumps(record))
     (run / "selection.json").write_text(
         json.dumps({"algebra": {"filtered": 100, "accepted": 50, "reasons": {"truncated": 30, "near_duplicate": 20}}})

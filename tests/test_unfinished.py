@@ -44,7 +44,7 @@ def test_the_finished_part_is_a_part_of_the_whole(stopped: tuple[Path, Recipe, d
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
     with pytest.raises(BadInput, match=r"is not finished \(.*\); run it again, then publish, or publish what is, with --partial"):
         released(out, "ada/sums").__enter__()
-    with released(out, "ada/sums", partial=True) as files:
+    with released(out, "ada/sums", partial=True) as (files, _):
         to = tmp_path / "to"
         for path, content in files.items():
             (to / path).parent.mkdir(parents=True, exist_ok=True)

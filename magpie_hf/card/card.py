@@ -1,5 +1,4 @@
-"""The dataset card, rendered from a template under cards/ with what is counted in the rows that are
-published.
+"""The dataset card, rendered from a template under cards/ with numbers of the published rows.
 
 Not here: counting.
 """
@@ -18,8 +17,8 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from magpie_hf.card import markdown, plots
-from magpie_hf.card.contents import Contents
-from magpie_hf.card.metadata import metadata, paths
+from magpie_hf.card.contents import Contents, paths
+from magpie_hf.card.metadata import metadata
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.reasons import REASONS
@@ -30,29 +29,25 @@ from magpie_hf.stages.export import ExportRL
 __all__ = ["LANGUAGES", "PLACEHOLDER", "VERSION", "Contents", "files"]
 
 _PACKAGE = Path(__file__).parent.parent
-FOLDER = (
-    _PACKAGE / "cards" if (_PACKAGE / "cards").is_dir() else _PACKAGE.parent / "cards"
-)  # inside the wheel, or beside it in a checkout
+# Inside the package in a wheel, beside it in a checkout.
+FOLDER = _PACKAGE / "cards" if (_PACKAGE / "cards").is_dir() else _PACKAGE.parent / "cards"
 LANGUAGES = ("en", "ja")
-PLACEHOLDER = (  # what a build's own card says in load_dataset, as it does not know where it will lie
-    "path/or/name"
-)
+PLACEHOLDER = "path/or/name"  # for load_dataset in the card of a build that is not published yet
 README, PLOTS = "README.md", "plots"
-_CODE = 1  # goes up when the same templates come to another card
+_CODE = 1  # goes up when the same templates make another card
 
 
 def version(folder: Path) -> str:
-    """A fingerprint of all that a card of given contents depends on besides: the templates, the plots and
-    whether they can be rendered.
-    """
+    """A fingerprint of what a card depends on besides its contents: the templates and the plots."""
     templates = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir()) if file.is_file()]
     return fingerprint(_CODE, plots.VERSION, plots.missing() is None, templates)
 
 
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
-NAMES = (  # what a template is given
-    "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "metadata", "models", "plots", "problems", "repo",
-    "scorer", "shown_splits", "solver", "tables", "tagger", "thinking", "unfinished", "uses", "words",
+NAMES = (  # the variables of a template
+    "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "metadata", "models",
+    "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
+    "unfinished", "uses", "words",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -68,12 +63,11 @@ def files(
 ) -> dict[str, bytes]:
     """The card and its plots, by path: "README.md" and "plots/<name>.svg".
 
-    repo: what the examples load; template: a template that takes the place of ours; licences: of models by
-    name, each {"name", "duty"}, in place of what this package knows; unfinished: of a build of which a part
-    is published, (problems, target) by domain.
+    repo: the name in the examples of load_dataset. template: a user's template in place of the package's.
+    licences: by model, {"name", "duty"} in place of what the package knows. unfinished: for a part of a
+    build, (problems, target) by domain.
 
-    Raises BadInput for a language that there is no template in, and for a template that cannot be read or
-    rendered.
+    Raises BadInput for a language without a template, and for a template that cannot be read or rendered.
     """
     if language not in LANGUAGES:
         raise BadInput(f"there is no card in the language {language!r}; choose one of {', '.join(LANGUAGES)}")
@@ -87,7 +81,7 @@ def files(
         "plots": [_plot(path) for path in rendered],
     }
     text = (
-        _theirs(template, variables)
+        _from_template(template, variables)
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
@@ -95,9 +89,7 @@ def files(
 
 
 def _environment() -> jinja2.Environment:
-    """Strict: an unknown variable is an error. In a sandbox: a template can read what it is given, and do
-    nothing.
-    """
+    """The Jinja environment: sandboxed, and strict, so that an unknown variable is an error."""
     environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(FOLDER),
         undefined=jinja2.StrictUndefined,
@@ -115,13 +107,11 @@ def _environment() -> jinja2.Environment:
 
 
 def check_template(template: Path) -> None:
-    """Raises BadInput for a user's template that cannot be read, is no Jinja, or names a variable that there
-    is none of.
-    """
+    """Raises BadInput for a user's template that cannot be read or parsed, or uses an unknown variable."""
     environment = _environment()
     try:
         tree = environment.parse(_text_of(template))
-        environment.compile(tree)  # which alone looks at filters and tests
+        environment.compile(tree)  # parsing does not check filters and tests
     except jinja2.TemplateSyntaxError as error:
         raise _refusal(template, error.lineno, error) from error
     except RecursionError as error:
@@ -135,7 +125,7 @@ def check_template(template: Path) -> None:
 def _refusal(template: Path, line: int, error: Exception) -> BadInput:
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return BadInput(
-        f"line {line} of the template {template} cannot be rendered ({reason}); mend it: the names there are"
+        f"line {line} of the template {template} cannot be rendered ({reason}); correct it: the variables are"
         f" {', '.join(NAMES)}"
     )
 
@@ -147,32 +137,31 @@ def _text_of(template: Path) -> str:
         raise BadInput(f"the template {template} cannot be read ({error}); give a text file") from error
 
 
-def _theirs(template: Path, variables: Mapping[str, Any]) -> str:
+def _from_template(template: Path, variables: Mapping[str, Any]) -> str:
     """A user's template, rendered. Raises BadInput, with the line, where that is not possible."""
     check_template(template)
     try:
         rendered: str = _environment().from_string(_text_of(template)).render(variables)
-        rendered.encode()  # a lone surrogate cannot be
-    except Exception as error:  # a template can raise whatever an expression of it can
+        rendered.encode()  # fails on a lone surrogate
+    except Exception as error:  # an expression in a template can raise anything
         raise _refusal(template, _line(error), error) from error
     if not rendered.startswith(f"---\n{variables['metadata']}\n---\n"):
         raise BadInput(
-            f"the template {template} does not begin with the metadata (the front matter), without which"
-            " nobody can load the dataset; begin it with a line ---, a line {{ metadata }} and a"
-            " line ---"
+            f"the template {template} does not begin with the metadata (the front matter), and without it"
+            " load_dataset fails; begin it with a line ---, a line {{ metadata }} and a line ---"
         )
     return rendered
 
 
 def _line(error: BaseException) -> int:
-    """The last line of a user's template that an error came through."""
+    """The last line of a user's template in the traceback of an error."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == "<template>"), 0)
 
 
 @lru_cache
 def words(language: str) -> dict[str, Any]:
-    """What stands in the tables of a card in this language."""
+    """The words of a card's tables in this language."""
     found: dict[str, Any] = yaml.safe_load((FOLDER / f"words.{language}.yaml").read_text(encoding="utf-8"))
     return {"reasons": REASONS, **found}
 
@@ -184,16 +173,16 @@ def _variables(
     licences: Mapping[str, Mapping[str, str]],
     unfinished: Mapping[str, tuple[int, int]],
 ) -> dict[str, Any]:
-    """What a template is given, a user's too; besides, `plots`: name and path of each.
+    """The variables of a template, also of a user's; `files` adds `plots`, the name and path of each.
 
-    repo: what the examples load; metadata: the YAML between the lines ---; provenance: those of
-    `provenance.provenance`; domains: of these, the domains; problems: how many; languages: ISO 639-1;
-    unfinished: (domain, problems, target), empty for a whole build; models: those of the provenance, with
-    licences; generator, solver, tagger, embedder: of these, the one of each step, or none; scorer: its title,
-    and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
+    repo: the name in load_dataset; metadata: the YAML between the lines ---; provenance: of
+    `provenance.provenance`; domains: of the provenance, those with samples; problems: their number;
+    languages: ISO 639-1; unfinished: (domain, problems, target), empty for a finished build; models: of the
+    provenance, with licences; generator, solver, tagger, embedder: the model of each step, or none; scorer:
+    its title, and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
     configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
-    to test with, or none; thinking: whether a text holds some; tables: each as Markdown, by name; examples: a
-    row of each domain, quoted; words: what stands in the tables, and alternative texts.
+    to test with, or none; thinking: whether a text holds thinking; tables: each as Markdown, by name;
+    examples: one quoted row of each domain; words: the words of the tables, and the plots' alternative texts.
 
     Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
     """
@@ -233,7 +222,7 @@ def _variables(
 
 
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
-    """The splits of one config of each kind."""
+    """(configuration, split) of one configuration of each kind."""
     domain = next(iter(contents.data))
     kinds = dict.fromkeys((domain, domain + ExportRL.suffix, CANDIDATES_CONFIG))
     shown = [config for config in kinds if config in contents.data]
@@ -241,9 +230,7 @@ def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
 
 
 def _uses(contents: Contents) -> dict[str, Any]:
-    """For each kind of training the first config that has rows for it, with its splits and their files; None
-    without one.
-    """
+    """For each kind of training, the first configuration with rows for it and its splits; None without."""
     uses: dict[str, Any] = dict.fromkeys(("sft", "prefs", "rl"))
     for domain in reversed(contents.domains):
         for kind, config, ending in (

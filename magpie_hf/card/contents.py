@@ -1,6 +1,6 @@
-"""What a card tells of, and what is counted in it: tokens, labels, scores and examples of what is published.
+"""The contents of a card: the published rows, and the tokens, labels and scores that are counted in them.
 
-Not here: how it is shown.
+Not here: how they are shown.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from magpie_hf.card.stats import Samples, Tally, Tokens, tallies, tokens
 from magpie_hf.schema import CANDIDATES_CONFIG
+from magpie_hf.store.manifest import Sum
 from magpie_hf.store.splits import ParquetSplit, rows_of
 
 TEXTS = ("problem_tokens", "solution_tokens", "chosen_tokens", "rejected_tokens")
@@ -21,11 +23,10 @@ LABELS = ("difficulty", "quality", "solvability", "category")
 
 @dataclass
 class Seen:
-    """What stands in one domain's problems and candidates: labels by kind and value, problems by split, and
-    values for the plots.
+    """Counts and values of one domain's problems and candidates.
 
-    scores: of all candidates that have one; majority shares: of the problems that have one; score gaps: of
-    pairs, by their kind.
+    labels: by kind and value. sides: problems by split. scores: of all scored candidates. majority_shares:
+    of the problems that have one. score_gaps: of the pairs, by kind.
     """
 
     labels: dict[str, Counter[str]] = field(default_factory=lambda: {label: Counter() for label in LABELS})
@@ -37,11 +38,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a card tells of.
+    """The contents of a card.
 
-    provenance: how the rows were made (`provenance.provenance`); samples: what each domain's samples were
-    filtered to be; data: the published parquet files by configuration and split, in which all other numbers
-    are counted.
+    provenance: how the rows were made (`provenance.provenance`). samples: the numbers of each domain's
+    samples. data: the published parquet files by configuration and split; all other numbers are counted in
+    them.
     """
 
     provenance: Mapping[str, Any]
@@ -53,12 +54,24 @@ class Contents:
         return [domain["key"] for domain in self.provenance["domains"] if domain["key"] in self.samples]
 
     @cached_property
+    def files(self) -> dict[str, Path]:
+        """The data files by their path in the repository, "<config>/<file>"."""
+        splits = (split for one in self.data.values() for split in one.values())
+        return {path: file for split in splits for path, file in zip(paths(split), split.files, strict=True)}
+
+    @cached_property
+    def sums(self) -> dict[str, Sum]:
+        """The checksums of the data files, by their path in the repository."""
+        splits = (split for one in self.data.values() for split in one.values())
+        return {path: one for split in splits for path, one in zip(paths(split), split.sums, strict=True)}
+
+    @cached_property
     def tallies(self) -> dict[str, Tally]:
         return tallies(self.data, self.samples)
 
     @cached_property
     def seen(self) -> dict[str, Seen]:
-        """By domain."""
+        """The counts and values of each domain."""
         seen = {domain: Seen() for domain in self.domains}
         columns = (
             "domain",
@@ -86,37 +99,30 @@ class Contents:
 
     @cached_property
     def lengths(self) -> dict[str, dict[str, dict[str, list[int]]]]:
-        """Token counts by configuration, split and column: those of a domain's texts, and of all candidates."""
+        """Token counts by configuration, split and column: of a domain's texts, and of all candidates."""
         found: dict[str, dict[str, dict[str, list[int]]]] = {}
         for config, splits in self.data.items():
-            columns = (
-                TEXTS
-                if config in self.samples
-                else ("candidates.num_tokens",)
-                if config == CANDIDATES_CONFIG
-                else ()
-            )
-            for split, rows in splits.items() if columns else ():
+            is_domain = config in self.samples
+            if not is_domain and config != CANDIDATES_CONFIG:
+                continue
+            columns = TEXTS if is_domain else ("candidates.num_tokens",)
+            for split, rows in splits.items():
                 counts: dict[str, list[int]] = {column: [] for column in columns}
                 for batch in rows.batches(columns):
                     for column, values in batch.items():
-                        flat = (
-                            values
-                            if config in self.samples
-                            else [count for counts in values for count in counts]
-                        )
+                        flat = values if is_domain else [count for counts in values for count in counts]
                         counts[column] += [count for count in flat if count is not None]
                 found.setdefault(config, {})[split] = counts
         return found
 
     def tokens(self, config: str, split: str, column: str) -> Tokens | None:
-        """Of one column; None where it holds none."""
+        """The token numbers of one column; None where it holds none."""
         counts = self.lengths.get(config, {}).get(split, {}).get(column)
         return tokens(counts) if counts else None
 
     @cached_property
     def thinks(self) -> bool:
-        """Whether a published text holds thinking. Reads no further than the first."""
+        """Whether a published text holds thinking; reads up to the first that does."""
         splits = (split for domain in self.domains for split in self.data.get(domain, {}).values())
         return any(
             text is not None
@@ -131,3 +137,8 @@ class Contents:
         for split in self.data.get(domain, {}).values():
             return next(rows_of(split, columns))
         return None
+
+
+def paths(split: ParquetSplit) -> list[str]:
+    """The files of a split by their path in the repository, "<config>/<file>"."""
+    return [f"{file.parent.name}/{file.name}" for file in split.files]

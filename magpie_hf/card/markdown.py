@@ -1,5 +1,4 @@
-"""Texts that others wrote as Markdown that shows them and does nothing else: escaped, quoted with their
-formulas, fenced, in tables.
+"""Texts of models as safe Markdown: escaped, quoted with their formulas, fenced, in tables.
 
 Not here: what a card says.
 """
@@ -9,19 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-# Entities, not backslashes: CommonMark never takes an entity for markup, and the Hub, which looks for
-# formulas before it reads Markdown, would take an escaped backslash before a bracket for the beginning of
-# one.
+# Entities, not backslashes: an entity is never markup in CommonMark. The Hub looks for formulas before it
+# reads Markdown, and would read an escaped backslash before a bracket as the start of one.
 _ENTITIES = {char: f"&#{ord(char)};" for char in "\\$`|*_[]~#!@"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKUP = re.compile("[" + re.escape("".join(_ENTITIES)) + "]|(?<=:)//|(?<=www)\\.")
 _LINE_START = re.compile(r"([-+=:])|(\d{1,9})([.)])")  # a list, a rule, the underline of a heading, a table
-# Controls, and marks that turn the direction of all text behind them.
+# Control characters, and marks that change the direction of all text after them.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 
 _ENVIRONMENTS = "equation|align|gather|alignat|multline|eqnarray"
-_WITHIN = r"(?:(?!\n\s*\n).)+?"  # no formula goes over a blank line
+_WITHIN = r"(?:(?!\n\s*\n).)+?"  # no formula spans a blank line
 _FORMULA = re.compile(
     rf"(?<![\\$])\$\$(?P<dollars>{_WITHIN})\$\$(?!\$)"
     rf"|(?<!\\)\\\[(?P<brackets>{_WITHIN})\\\]"
@@ -30,31 +28,31 @@ _FORMULA = re.compile(
     r"|(?<![\\$])\$(?P<dollar>[^\s$](?:[^$\n]*?[^\s$\\])?)\$(?![\d$])",
     re.DOTALL,
 )
-# Commands that define, load or link: nothing that a problem needs.
+# Commands that define, load or link; no problem needs them.
 _COMMANDS = re.compile(
     r"\\(?:href|url|html\w*|include\w*|[egx]?def|let|futurelet|global|\w*command|require|catcode|input|write)(?![a-z])|://|www\.|`|\$\$"
 )
 
 
 def escape(text: str) -> str:
-    """The text in one line, as it is: no character of it is markup, in a table neither."""
+    """The text in one line, with no character left as markup, also inside a table."""
     return _escape_line(" ".join(_plain(text).split()))
 
 
 def final(text: str, most: int) -> str:
-    """A final answer in one line: as a formula where it looks like one; beyond `most` characters, cut."""
+    """A final answer in one line, as a formula if it looks like one; cut after `most` characters."""
     if len(text) > most:
         return f"{escape(text[:most])} …"
     return (re.search(r"[\\^_{}]", text) and _formula(_plain(text), display=False)) or escape(text)
 
 
 def code(text: str) -> str:
-    """A name or a code as inline code; one with unusual characters as escaped text."""
+    """A name as inline code; with unusual characters, as escaped text."""
     return f"`{text}`" if re.fullmatch(r"[\w.:/@+={}][\w.:/@+={}, -]*(?<! )", text) else escape(text)
 
 
 def link(text: str, address: str | None) -> str:
-    """The text as a link, where the address is plainly one of the web."""
+    """The text as a link, if the address is a plain https URL."""
     return (
         f"[{escape(text)}]({address})"
         if address and re.fullmatch(r"https://[\w./%#?=&~+-]+", address)
@@ -63,14 +61,14 @@ def link(text: str, address: str | None) -> str:
 
 
 def fence(text: str) -> str:
-    """The text as a code block that nothing inside it can close."""
+    """The text as a code block, with a fence longer than any in the text."""
     text = _plain(text)
     ticks = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
     return f"{ticks}text\n{text}\n{ticks}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already; columns of numbers are set to the right."""
+    """A table of cells that are Markdown already; columns of numbers are right-aligned."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(head)
     marks = [
         (
@@ -88,11 +86,10 @@ def _is_number(cell: str) -> bool:
 
 
 def quote(text: str, most: int) -> tuple[str, int]:
-    """The text as a quotation in which the Hub renders the formulas; and how many of its characters are
-    shown.
+    """The text as a quotation in which the Hub renders formulas, and the number of characters shown.
 
-    More than `most` characters are cut off between two words, never within a formula. A formula that cannot
-    be shown safely, such as one that defines or links something, stands there as text.
+    A text of more than `most` characters is cut between two words, never within a formula. A formula that
+    is not safe, such as one that defines or links something, is shown as text.
     """
     text = _plain(text).strip()
     parts: list[str] = []
@@ -105,19 +102,17 @@ def quote(text: str, most: int) -> tuple[str, int]:
             break
         parts.append(_escape_lines(part) if formula is None else formula)
         shown += len(part)
-    lines = [
-        line.strip() for line in "".join(parts).split("\n")
-    ]  # without indents, which would make code of them
+    lines = [line.strip() for line in "".join(parts).split("\n")]  # an indented line would be code
     return "\n".join(f"> {line}  " if line else ">" for line in lines), shown
 
 
 def _whole_words(text: str) -> str:
-    """The text without its last word, which may be cut; as it is where it is one word."""
+    """The text without its last word, which may be cut; unchanged if it is one word."""
     return re.sub(r"(?<=\s)\S*\Z", "", text).rstrip()
 
 
 def _parts(text: str) -> Iterator[tuple[str, str | None]]:
-    """The text in pieces, each formula with what shows it; None for what is no formula."""
+    """The text in pieces (source, formula): formula is its Markdown, or None for plain text."""
     place = 0
     for match in _FORMULA.finditer(text):
         body = next(
@@ -134,12 +129,12 @@ def _parts(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _formula(body: str, display: bool) -> str | None:
-    """A formula as the Hub's cards take it; None where it would not be one, or could be something else."""
+    """A formula as the Hub renders it in cards; None where it is not safe or not balanced."""
     body = " ".join(re.sub(r"(?<!\\)%[^\n]*", "", body).split())
     if not body or _COMMANDS.search(body) or not _is_balanced(body):
         return None
-    for sign, command in (("<", "lt"), (">", "gt")):  # HTML, where nobody renders formulas
-        body = re.sub(rf" ?{sign} ?", rf" \\{command} ", body).strip()
+    for char, command in (("<", "lt"), (">", "gt")):  # they are HTML where formulas are not rendered
+        body = re.sub(rf" ?{char} ?", rf" \\{command} ", body).strip()
     body = body.replace("](", "] (").replace("![", "! [")
     body = re.sub(r"\\\\(?=[()])", r"\\\\ ", body) + (" " if body.endswith("\\") else "")
     return f"$$ {body} $$" if display else rf"\\({body}\\)"
@@ -170,5 +165,5 @@ def _escape_line(line: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text with line feeds alone and nothing that steers a screen."""
+    """The text with line feeds and spaces alone as white space, and without control characters."""
     return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    "))

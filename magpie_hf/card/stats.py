@@ -1,4 +1,4 @@
-"""Numbers of a build, computed from its rows: a domain's funnel, votes and pairs, and tokens.
+"""The numbers of a build, computed from its rows: each domain's funnel, votes and pairs, and tokens.
 
 Not here: how they are shown.
 """
@@ -23,13 +23,12 @@ T = TypeVar("T", bound=Split)
 
 @dataclass(frozen=True)
 class Samples:
-    """What one domain's samples were filtered to be. They are not published, so this is counted when they are
-    filtered, and kept.
+    """The numbers of one domain's samples, counted when they are filtered, as they are not published.
 
-    sampled: user turns sampled, up to the last that was needed; dropped: those that were not accepted, by
-    reason; contaminated: those of them that repeat a benchmark, by benchmark; moved_away: those that count
-    for another domain; moved_here: other domains' samples that count for this one; tagged, on_domain: samples
-    that the tagger could label, and those of them that it put into this domain.
+    sampled: user turns, up to the last that was needed. dropped: by reason. contaminated: those of the
+    dropped that repeat a benchmark, by benchmark. moved_away: accepted for another domain. moved_here:
+    samples of other domains that were accepted for this one. tagged: those with a label of the tagger.
+    on_domain: those of the tagged that the tagger put into this domain.
     """
 
     sampled: int
@@ -57,12 +56,11 @@ class Samples:
 
 @dataclass(frozen=True)
 class Funnel:
-    """What became of one domain's samples.
+    """One domain's way from samples to pairs, in numbers.
 
-    problems: accepted ones that are published; languages: these by language, where one could be told;
-    candidates: all that were asked for; cut_solutions and cut_candidates: incomplete answers, by reason;
-    unscored: complete candidates without a score, by reason; sft, pairs: rows of the splits of either kind,
-    train and test together.
+    problems: accepted and published. languages: problems by language, where it is known. candidates: all
+    that were asked for. cut_solutions, cut_candidates: incomplete answers, by reason. unscored: complete
+    candidates without a score, by reason. sft, pairs: rows of these splits, train and test together.
     """
 
     domain: str
@@ -96,11 +94,11 @@ class Funnel:
 
 @dataclass(frozen=True)
 class Answers:
-    """How the candidates of one domain's problems agree on final answers.
+    """The votes of one domain's candidates on final answers.
 
-    kinds: problems by `answer_kind`; majorities: those with a majority answer; majority share: its mean over
-    problems with voters, None without any; unknown_pairs: pairs of answers that nothing shows to be equal or
-    different; solutions: published answers by whether they are the majority's ("agree", "differ", "unknown").
+    kinds: problems by `answer_kind`. majorities: problems with a majority answer. majority_share: its mean
+    over the problems that have one; None without any. unknown_pairs: pairs of answers that could not be
+    compared. solutions: published answers by whether they are the majority's ("agree", "differ", "unknown").
     """
 
     kinds: dict[str, int]
@@ -135,10 +133,10 @@ class Answers:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pair report of one domain.
+    """The pairs of one domain, in numbers.
 
-    score gaps: the score gaps of its pairs by kind, sorted; longer: pairs whose chosen answer has more
-    tokens; lost: problems without a pair, by reason.
+    score_gaps: by kind, sorted. longer: pairs whose chosen answer has more tokens. lost: problems without a
+    pair, by reason.
     """
 
     score_gaps: dict[str, tuple[float, ...]]
@@ -158,7 +156,7 @@ class Pairs:
         return statistics.median(self.score_gaps[kind])
 
     def line(self) -> str:
-        """The report in one line of text."""
+        """The pairs in one line of text."""
         kinds = [
             tr(
                 "{count:,} {kind} (median score gap {score_gap:.3f})",
@@ -178,7 +176,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Tally:
-    """All that is counted of one domain's rows."""
+    """All numbers of one domain."""
 
     funnel: Funnel
     answers: Answers
@@ -190,9 +188,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Built:
-    """A domain's finished rows: all stage columns by the domain that they were sampled for (`sources`), what
-    is published of them by configuration and split, the samples that were dropped (None without samples), and
-    what all its samples were filtered to be.
+    """The finished rows of a domain.
+
+    sources: rows with all columns, by the domain that they were sampled for. published: by configuration and
+    split. dropped: the dropped samples; None without samples. samples: the numbers of its samples.
     """
 
     domain: Domain
@@ -212,9 +211,7 @@ class Built:
 
 
 def published(built: Sequence[Built]) -> dict[str, dict[str, Published]]:
-    """What is published of all domains, by configuration and split: those of the domains first, in order,
-    then `candidates`.
-    """
+    """The published rows of all domains, by configuration and split: domains in order, then `candidates`."""
     parts: dict[str, dict[str, list[Published]]] = {}
     for one in built:
         for config, splits in one.published.items():
@@ -228,9 +225,7 @@ def published(built: Sequence[Built]) -> dict[str, dict[str, Published]]:
 
 
 def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
-    """The configurations and splits that hold rows: `load_dataset` refuses an empty split, so none is
-    written.
-    """
+    """The configurations and splits that hold rows: `load_dataset` refuses an empty split."""
     held = {
         config: {split: rows for split, rows in splits.items() if len(rows)}
         for config, splits in data.items()
@@ -239,19 +234,17 @@ def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
 
 
 AGREES = {True: "agree", False: "differ", None: "unknown"}
-# The columns that a domain's numbers are counted from: of all samples, and of the configuration of
-# candidates.
+# The columns in which a domain's numbers are counted: of all samples, and of the configuration `candidates`.
 FILTERED = ("accepted_as", "dropped", "tags", "contaminated_by")
 COUNTED = (
-    "domain", "language", "solution_reason", "candidates.reason", "candidates.score", "candidates.score_reason", "candidates.num_tokens",
-    "answer_kind", "majority_answer", "majority_share", "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
+    "domain", "language", "solution_reason", "candidates.reason", "candidates.score",
+    "candidates.score_reason", "candidates.num_tokens", "answer_kind", "majority_answer", "majority_share",
+    "unknown_pairs", "chosen_index", "rejected_index", "pair_kind", "pair_reason",
 )  # fmt: skip
 
 
 def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
-    """The numbers of each domain, counted in the rows that are published; only what its samples were
-    filtered to be is told.
-    """
+    """The numbers of each domain, counted in the published rows; those of its samples are given."""
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
         for row in rows_of(split, COUNTED):
@@ -263,7 +256,7 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
 
 
 class _Counts:
-    """What is counted of one domain's problems."""
+    """Counters over one domain's problems."""
 
     def __init__(self) -> None:
         self.of: dict[str, Counter[str]] = defaultdict(Counter)
@@ -305,9 +298,17 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
         text: sum(len(split) for name, split in splits.items() if name.endswith(text)) for text in TEXT_SPLITS
     }
     funnel = Funnel(
-        domain, samples, counts.problems, of.get("languages", {}), counts.candidates, of.get("solutions", {}), of.get("truncated", {}),
-        of.get("unscored", {}), rows["sft"], rows["prefs"],
-    )  # fmt: skip
+        domain,
+        samples,
+        problems=counts.problems,
+        languages=of.get("languages", {}),
+        candidates=counts.candidates,
+        cut_solutions=of.get("solutions", {}),
+        cut_candidates=of.get("truncated", {}),
+        unscored=of.get("unscored", {}),
+        sft=rows["sft"],
+        pairs=rows["prefs"],
+    )
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, _sorted(agrees))
     pairs = Pairs(
@@ -319,7 +320,7 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
 
 
 def samples_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Samples:
-    """What the samples of a domain, and those of other domains that may count for it, were filtered to be."""
+    """The numbers of a domain's samples. sources: filtered rows by the domain that they were sampled for."""
     sampled = moved_away = moved_here = tagged = on_domain = 0
     dropped, contaminated = Counter[str](), Counter[str]()
     for source, parts in sources.items():
@@ -329,9 +330,8 @@ def samples_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Sample
                 continue
             sampled += 1
             dropped.update([row["dropped"]] if row["dropped"] else [])
-            if (
-                row["dropped"] == "contaminated"
-            ):  # by "<benchmark>/[<split>/]<row> (<measure>)", and no benchmark's name has a slash
+            # "<benchmark>/[<split>/]<row> (<measure>)", and no name of a benchmark has a slash.
+            if row["dropped"] == "contaminated":
                 contaminated[row["contaminated_by"].partition("/")[0]] += 1
             moved_away += row["accepted_as"] not in (None, domain)
             label = (row["tags"] or {}).get("domain")
@@ -353,6 +353,7 @@ class Tokens:
 
 
 def tokens(counts: Iterable[int]) -> Tokens:
+    """Sum, mean, median and 95th percentile of token counts."""
     values = sorted(counts) or [0]
     return Tokens(
         sum(values),

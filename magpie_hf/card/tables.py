@@ -1,6 +1,6 @@
-"""The card's tables: what was counted, and how the rows were made, a cell at a time.
+"""The card's tables: the numbers of the rows, and how they were made.
 
-Not here: counting, and the prose around them.
+Not here: counting, and the prose around the tables.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty"
 
 
 NAMES = (
-    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "pairs", "steps", "licences", "sampling",
-    "versions", "columns", "candidate_columns", "rl_columns",
+    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "pairs", "steps",
+    "licences", "sampling", "versions", "columns", "candidate_columns", "rl_columns",
 )  # fmt: skip
 
 
 def tables(
     contents: Contents, words: Mapping[str, Any], models: Sequence[Mapping[str, Any]]
 ) -> dict[str, str]:
-    """Every table as Markdown, by name; "" where there is nothing to show. words: the heads and meanings in
-    the card's language; models: as in `provenance.provenance`, with their licences where those are known.
+    """Every table as Markdown, by name; "" where there is nothing to show.
+
+    words: heads and meanings in the card's language. models: as in `provenance.provenance`, with licences.
     """
     made = _Tables(contents, words, models)
     return {name: getattr(made, name) for name in NAMES}
@@ -105,7 +106,7 @@ class _Tables:
 
     @property
     def reasons(self) -> str:
-        """Every reason that occurs, with its meaning and how often it does, by domain."""
+        """Every reason that occurs, with its meaning and its counts by domain."""
         steps = {
             "samples": {key: one.funnel.samples.dropped for key, one in self.numbers.items()},
             "answers": {key: one.funnel.cut_solutions for key, one in self.numbers.items()},
@@ -236,7 +237,7 @@ class _Tables:
 
 
 def _model(model: Mapping[str, Any]) -> str:
-    """A model of the Hub, whose revision is a commit, as a link."""
+    """The name of a model, as a link if it is on the Hub: then its revision is a commit."""
     on_hub = re.fullmatch(r"[0-9a-f]{40}", model["revision"]) and re.fullmatch(
         r"[\w.-]+/[\w.-]+", model["name"]
     )
@@ -246,7 +247,7 @@ def _model(model: Mapping[str, Any]) -> str:
 def _by_value(
     counts: Mapping[str, Mapping[str, int]], order: Sequence[str] = ()
 ) -> list[tuple[str, list[str]]]:
-    """Each value that occurs with how often it does in every domain; in `order`, and others behind."""
+    """Each value that occurs with its counts by domain, in `order`; other values follow, sorted."""
     values = {value for one in counts.values() for value in one}
     known = [value for value in order if value in values]
     return [
@@ -256,7 +257,7 @@ def _by_value(
 
 
 def _score_gaps(score_gaps: Sequence[float]) -> list[str]:
-    """How many, and their quartiles."""
+    """The number of score gaps, and their quartiles."""
     quartiles = (
         statistics.quantiles(score_gaps, n=4, method="inclusive")
         if len(score_gaps) > 1

@@ -1,6 +1,6 @@
-"""How a card is written: what a user may choose of it.
+"""Wording: what a user chooses about the card's text.
 
-Not here: writing it.
+Not here: writing the card.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 class Wording:
     """How the card is written.
 
-    language: "en" or "ja"; template: a Jinja template in place of the card's own; licences: of models whose
-    licence is not known, each as "ID" (of all of them) or "MODEL=ID".
+    language: "en" or "ja". template: a Jinja template in place of the package's. licences: for models whose
+    licence is not known, "ID" (for all of them) or "MODEL=ID".
     """
 
     language: str = "en"

@@ -1,4 +1,4 @@
-"""The folder of a build: what it writes for its users, whole or not at all.
+"""The folder of a build: the files that it writes for its users, atomically.
 
 Never here: the Hub.
 """

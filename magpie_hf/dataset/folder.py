@@ -1,4 +1,4 @@
-"""A build's folder: whose it is, and its published files, each written whole or not at all.
+"""The folder of a build: its record, and its published files, which are written atomically.
 
 Not here: the Hub.
 """
@@ -34,16 +34,15 @@ from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.store.manifest import sum_of
-from magpie_hf.store.records import FORMAT, LOCK, PROVENANCE, RECORD, SELECTED
+from magpie_hf.store.records import FORMAT, LOCK, PROVENANCE, RECORD, RUN, SELECTED, check_format
 from magpie_hf.store.rows import Published, open_table
 from magpie_hf.store.shards import sync, write_json
 from magpie_hf.store.splits import ParquetSplit
 
 LOG = logging.getLogger("magpie_hf")
-README = "README.md"
 SAMPLES = "samples.json"
 DROPPED = "dropped"
-PARTIAL = "partial-"  # begins the names of folders in which a part of a build is written, to be published
+PARTIAL = "partial-"  # prefix of the folders for a part of a build that is published
 UNDER_WAY = """---
 configs:
 - config_name: default
@@ -51,27 +50,29 @@ configs:
 ---
 This dataset is being written. If no build is running, run it again to finish it.
 """
-GROUP_ROWS = 1_000  # of a row group, as datasets writes them
-SHARD_BYTES = 500_000_000  # what the Hub's own clients write at most into one parquet file
+GROUP_ROWS = 1_000  # rows of a row group, as `datasets` writes them
+SHARD_BYTES = 500_000_000  # most bytes of one parquet file, as in the Hub's own clients
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of one build: `run/` holds the stages' shards and the record, the rest is what is published."""
+    """The folder of one build: `run/` holds shards and records, the rest is published."""
 
     path: Path
 
     @property
     def run(self) -> Path:
-        return self.path / "run"
+        return self.path / RUN
 
     @property
     def _record_file(self) -> Path:
         return self.run / RECORD
 
     def check(self, recipe: Recipe) -> None:
-        """Raises BadInput where the folder holds something else, another build, or cannot be written. Leaves
-        nothing behind.
+        """Check that the recipe can be built here; leaves nothing behind.
+
+        Raises BadInput where the folder cannot be written, and where it holds other files, another build, or
+        a build of an older or a newer version.
         """
         try:
             ground = next(
@@ -103,6 +104,8 @@ class Folder:
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
         record = self._record()
+        if record:
+            check_format(self.path, record)
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
             if value != record.get(what, value):
@@ -114,10 +117,10 @@ class Folder:
 
     @contextmanager
     def claimed(self, recipe: Recipe) -> Iterator[None]:
-        """Make the folder this build's, and keep other builds out of it while this one runs.
+        """Claim the folder for this recipe, and lock it against other builds.
 
-        Raises BadInput where another runs: the lock is the operating system's, so one that died has left none
-        behind.
+        The operating system releases the lock of a process that dies. Raises BadInput where another build
+        runs in the folder.
         """
         self.run.mkdir(parents=True, exist_ok=True)
         with (self.run / LOCK).open("a+", encoding="utf-8") as lock:
@@ -134,36 +137,36 @@ class Folder:
                 f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
             )
             lock.flush()
-            for leftover in (
-                *self.run.glob("*/*/tmp*"),
-                *self.run.rglob("*.tmp"),
-            ):  # of a process that was killed while it wrote them
+            # Files that a killed process was writing.
+            for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):
                 leftover.unlink()
             for leftover in self.run.glob(f"{PARTIAL}*"):
                 shutil.rmtree(leftover)
             if not self._record_file.exists() or not self._record():
-                model, files = recipe.generator.model, self._published_files()
                 record = {
+                    "format": FORMAT,
                     "magpie_hf": version("magpie-hf"),
                     "created": int(time.time()),
-                    "name": model.name,
-                    "model": model.revision,
+                    "name": recipe.generator.model.name,
+                    "model": recipe.generator.model.revision,
+                    "seed": recipe.seed,
+                    "files": self._published_files(),
                 }
-                write_json(self._record_file, {**record, "seed": recipe.seed, "files": files})
+                write_json(self._record_file, record)
             yield
 
     def is_finished(self, recipe: Recipe) -> bool:
-        """Whether the last build here was this one, to the end."""
+        """Whether the last build here had this recipe and was finished."""
         return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
 
-    def plan(self, recipe: Recipe, pipeline: dict[str, Any], decisions: str) -> None:
-        """Record what is about to be built, for whoever asks meanwhile.
+    def plan(self, recipe: Recipe, pipeline: dict[str, Any], selection_log: str) -> None:
+        """Record what will be built, for `status` and for publishing a part.
 
-        stages: for each domain its count, the folder of each stage, and how its splits are made, by the
-        domain that rows were sampled for; decisions: the folder of what was decided of the samples.
+        pipeline: by domain, its count, the folder of each stage, and its exports by the domain that rows were
+        sampled for. selection_log: the name of the selection log's folder.
         """
         record = self._record()
-        planned = {"pipeline": json.loads(json.dumps(pipeline)), "selection": decisions}
+        planned = {"pipeline": json.loads(json.dumps(pipeline)), "selection": selection_log}
         if any(record.get(key) != value for key, value in planned.items()) or record.get("finished") not in (
             None,
             fingerprint(recipe),
@@ -172,7 +175,7 @@ class Folder:
             write_json(self._record_file, {**kept, **planned})
 
     def keep_provenance(self, provenance: dict[str, Any]) -> None:
-        """Keep what a card says of how the rows were made."""
+        """Write the provenance, which a card needs, to the run."""
         write_json(self.run / PROVENANCE, {"format": FORMAT, **provenance})
 
     def record_selection(self, selection: Selection) -> None:
@@ -195,20 +198,18 @@ class Folder:
             return None
 
     def keep_dropped(self, domain: str, dropped: Published) -> None:
-        """Keep what was dropped of a domain whose build gives up; the next build that comes to its end
-        writes it anew.
-        """
+        """Write the dropped samples of a build that gives up; the next finished build replaces them."""
         folder = self.run / DROPPED / domain
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         _write_parquet(folder, "train", dropped)
 
     def write(self, recipe: Recipe, built: list[Built], numbers: dict[str, Tally]) -> None:
-        """Write what is published of the build; nothing where it is there already.
+        """Write the published files of the build; does nothing where they are there already.
 
-        Files are made aside and moved. While they are, README.md names no data, so that no reader takes old
-        and new files for one dataset; a write that was killed is mended by the next. Files of an earlier
-        state that are not part of this one are removed.
+        Files are written aside and then moved. Meanwhile README.md names no data files, so that old and new
+        files are not loaded together. The next write completes one that was killed. Files of an earlier
+        build that are not part of this one are removed.
         """
         record = self._record()
         data = with_rows(published(built))
@@ -229,7 +230,8 @@ class Folder:
         for one in built:
             self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
         legacy.write_combined(recipe, numbers, staging, record["created"])
-        for file, text in card.files(self.contents(staging.glob("*/*")), card.PLACEHOLDER).items():
+        contents = self.contents(staging.glob("*/*"))
+        for file, text in card.files(contents, card.PLACEHOLDER).items():
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
         new = {
@@ -237,14 +239,18 @@ class Folder:
             for file in sorted(staging.rglob("*"))
             if file.is_file()
         }
-        sums = {path: sum_of(staging / path).sha256 for path in new if path.endswith(".parquet")}
+        sums = {
+            path: (contents.sums.get(path) or sum_of(staging / path)).sha256
+            for path in new
+            if path.endswith(".parquet")
+        }
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_json(self._record_file, {**unfinished, "files": {**files, **new}})
-        (self.path / README).write_text(UNDER_WAY, encoding="utf-8")
+        (self.path / card.README).write_text(UNDER_WAY, encoding="utf-8")
         shutil.rmtree(self.run / DROPPED, ignore_errors=True)
         for file in sorted(set(files) - set(new)):
             (self.path / file).unlink(missing_ok=True)
-        for file in sorted(new, key=lambda file: (file == README, file)):
+        for file in sorted(new, key=lambda file: (file == card.README, file)):
             (self.path / file).parent.mkdir(parents=True, exist_ok=True)
             sync(staging / file)
             (staging / file).replace(self.path / file)
@@ -258,8 +264,9 @@ class Folder:
         )
 
     def contents(self, files: Iterable[Path]) -> card.Contents:
-        """What a card tells of: those of the files that are data, which `write_data` wrote, and the
-        provenance and samples in the run.
+        """The contents of a card: the data files among `files`, and the provenance and samples in the run.
+
+        Raises BadInput where provenance or samples cannot be read.
         """
         provenance = self.provenance
         try:
@@ -275,7 +282,7 @@ class Folder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the rows were made. Raises BadInput where another version wrote that down."""
+        """How the rows were made. Raises BadInput where that cannot be read, or has another format."""
         provenance = self._kept(PROVENANCE)
         if provenance.get("format") != FORMAT:
             raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
@@ -283,7 +290,7 @@ class Folder:
 
     @property
     def knows_provenance(self) -> bool:
-        """Whether the provenance and the samples are there, and not torn by a power cut."""
+        """Whether the provenance and the samples can be read."""
         try:
             return bool(self.provenance and self._kept(SAMPLES))
         except BadInput:
@@ -309,9 +316,7 @@ class Folder:
             _write_parquet(folder, "train", one.dropped)
 
     def _record(self) -> dict[str, Any]:
-        """The record, or an empty one where a power cut tore it: the stages' folders name themselves by what
-        they hold.
-        """
+        """The record; an empty one where it is torn, as a build can do without: stage folders have hashes."""
         try:
             record = json.loads(self._record_file.read_text(encoding="utf-8"))
         except OSError as error:
@@ -329,9 +334,9 @@ class Folder:
         return record
 
     def _published_files(self) -> dict[str, int]:
-        """What lies in the folder that a build may have written, with sizes."""
+        """Files in the folder that a build may have written, with their sizes in bytes."""
         patterns = (
-            README,
+            card.README,
             "*_ins*.json",
             "combined_dataset_info.json",
             "*/dataset_info.json",
@@ -353,9 +358,7 @@ def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> Non
 
 
 def data_in(files: Iterable[Path], provenance: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
-    """The splits that are made of files, by configuration: the domains in the recipe's order, then what is
-    over all.
-    """
+    """The splits in parquet files, by configuration: the domains in their order, then `candidates`."""
     found: dict[str, dict[str, list[Path]]] = {}
     for file in sorted(file for file in files if file.suffix == ".parquet"):
         found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
@@ -375,14 +378,14 @@ def data_in(files: Iterable[Path], provenance: Mapping[str, Any]) -> dict[str, d
 
 
 def _write_parquet(folder: Path, split: str, rows: Published) -> None:
-    """Write a split, streaming: no more than a shard is in memory."""
+    """Write a split, one shard in memory at a time."""
     tables = [file for file in rows.files if len(open_table(file))]
     files = min(len(tables), max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES)))
     for number in range(files):
         first, last = number * len(tables) // files, (number + 1) * len(tables) // files
         file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
-        # As Dataset.to_parquet writes it: chunks that follow the content, so that the Hub stores an unchanged
-        # part once.
+        # As Dataset.to_parquet does: with chunks that follow the content, the Hub stores an unchanged part
+        # once.
         with pq.ParquetWriter(
             file,
             rows.features.arrow_schema,
@@ -394,9 +397,9 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
 
 
 def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The rows again, in tables of at least so many where there are as many, and of none that is empty.
+    """The rows in tables of at least `GROUP_ROWS` rows, but for the last; none is empty.
 
-    `datasets` reads as many rows at once as the first of a file's row groups holds, so it must hold some.
+    `datasets` reads as many rows at once as the first row group of a file holds, so that must not be empty.
     """
     waiting: list[pa.Table] = []
     for table in tables:

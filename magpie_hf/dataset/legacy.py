@@ -1,6 +1,6 @@
-"""The original Magpie scripts' JSON files, with their names and record fields.
+"""The JSON files of the original Magpie scripts, with their names and record fields.
 
-Not here: what trainers load.
+Not here: the parquet files that trainers load.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 def file_names(recipe: Recipe, domain: str) -> list[str]:
-    """Names of a domain's record files: instructions, answers, k candidates, scored candidates."""
+    """The names of a domain's record files: instructions, answers, k candidates, scored candidates."""
     stem = f"{recipe.generator.model.short_name}_{domain}_ins"
     candidates = f"{stem}_{recipe.k}res"
     return [
@@ -32,10 +32,10 @@ def file_names(recipe: Recipe, domain: str) -> list[str]:
 
 
 def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, created: int) -> None:
-    """Write a domain's four record files and its dataset_info.json, whose numbers are counted while writing.
+    """Write the four record files of a domain and its dataset_info.json, which counts their records.
 
-    A cut answer is in none of them: the third and fourth hold the problems with all k candidates complete,
-    the fourth those with all k scored.
+    No file holds a truncated answer: the third holds the problems with k complete candidates, the fourth
+    those with k scored candidates. created: seconds since 1970.
     """
     records = _Records(recipe, one, created)
     streams = (records.instructions(), records.answered(), records.candidates(), records.scored())
@@ -58,7 +58,7 @@ def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, creat
 
 
 def write_combined(recipe: Recipe, numbers: Mapping[str, Tally], folder: Path, created: int) -> None:
-    """Write combined_dataset_info.json over all domains."""
+    """Write combined_dataset_info.json, about all domains."""
     domains = recipe.domains
     combined = {
         "dataset_name": f"{recipe.generator.model.short_name}_{'-'.join(domain.key for domain in domains)}",
@@ -79,7 +79,7 @@ def write_combined(recipe: Recipe, numbers: Mapping[str, Tally], folder: Path, c
 
 
 class _Records:
-    """The four kinds of records of one domain, streamed."""
+    """Iterators over the four kinds of records of one domain."""
 
     def __init__(self, recipe: Recipe, one: Built, created: int) -> None:
         self.recipe, self.one, self.created = recipe, one, created
@@ -159,7 +159,7 @@ class _Records:
 
 
 def _write_array(file: Path, records: Iterable[Record]) -> int:
-    """Write records as one JSON array, one record a line, as they come; returns how many."""
+    """Write records as a JSON array with one record per line, and return how many there were."""
     count = 0
     with file.open("w", encoding="utf-8") as stream:
         stream.write("[")

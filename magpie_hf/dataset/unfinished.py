@@ -1,4 +1,4 @@
-"""What of a build that is not finished went through every stage already: rows as they will be published.
+"""The finished part of a build that is not finished: rows that went through every stage, as published later.
 
 Not here: the card.
 """
@@ -17,7 +17,7 @@ import pyarrow as pa
 from magpie_hf.card.stats import Samples, samples_of
 from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
-from magpie_hf.run.selection_log import decided
+from magpie_hf.run.selection_log import filtered_pieces
 from magpie_hf.stages.export import Export, ExportDropped, export_of
 from magpie_hf.store.records import RECORD
 from magpie_hf.store.rows import Made, Published, Rows, seed_rows
@@ -26,12 +26,10 @@ from magpie_hf.store.shards import ShardFolder
 
 @dataclass(frozen=True)
 class Part:
-    """The finished part of a build: its splits, what the samples in it were filtered to be, and the targets
-    of all domains.
+    """The finished part of a build: the samples that were dropped, or went through every stage.
 
-    A sample is in it that was filtered and, where it was accepted, went through every stage.
-    min_neighbor_distance is null throughout, as it is of all accepted problems together. dropped: by domain,
-    those of these samples that were not accepted.
+    splits: by configuration and split; min_neighbor_distance is null, as it depends on all accepted problems.
+    dropped: the dropped samples, by domain. samples: their numbers, by domain. targets: counts of domains.
     """
 
     splits: dict[str, dict[str, Published]]
@@ -41,21 +39,18 @@ class Part:
 
 
 def finished_part(run: Path, scratch: Path) -> Part:
-    """The finished part of the build whose record is in `run`; its rows lie in `scratch` as Arrow files.
+    """The finished part of the build with the record folder `run`; its Arrow files are written to `scratch`.
 
-    Asks no engine, and needs no model. Raises BadInput where the record cannot be read, or is of an earlier
-    version.
+    Needs no engine and no model. Raises BadInput where the record cannot be read.
     """
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-        pipeline, decisions = record["pipeline"], run / "selection" / record["selection"]
+        pipeline, log = record["pipeline"], run / "selection" / record["selection"]
         exports = {
             domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()}
             for domain, one in pipeline.items()
         }
-        rows = {
-            domain: _rows(run, decisions, record["seed"], domain, one) for domain, one in pipeline.items()
-        }
+        rows = {domain: _rows(run, log, record["seed"], domain, one) for domain, one in pipeline.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"the record of the build in {run} cannot be read ({type(error).__name__}: {error}); run the"
@@ -99,19 +94,19 @@ def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Publish
     return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
 
 
-def _rows(run: Path, decisions: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
-    """The rows of a domain with all columns, piece by piece, as far as they are finished."""
+def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
+    """The finished rows of a domain with all columns, piece by piece."""
     before, after = (
         [ShardFolder(run / domain / key, read_only=True) for key in pipeline[half].values()]
         for half in ("samples", "answers")
     )
     pieces = []
-    for start, stop, judge in decided(decisions, domain):
+    for start, stop, restore in filtered_pieces(log, domain):
         at = start
         for begin, end, _ in after[-1].spans("arrow"):
             if (first := max(begin, at)) < (last := min(end, stop)):
                 rows = _extended(seed_rows(domain, seed, first, last), before)
-                rows = None if rows is None else judge(rows)
+                rows = None if rows is None else restore(rows)
                 rows = None if rows is None else _extended(rows, after)
                 pieces += [] if rows is None else [rows]
                 at = last
@@ -119,9 +114,7 @@ def _rows(run: Path, decisions: Path, seed: int, domain: str, pipeline: Mapping[
 
 
 def _extended(rows: Rows, stages: list[ShardFolder]) -> Rows | None:
-    """The rows with the columns of finished shards; None where one is missing, or was made from something
-    else.
-    """
+    """The rows with the columns of finished shards; None where a shard is missing or does not fit."""
     extended: Rows | None = rows
     for folder in stages:
         extended = None if extended is None else _with(extended, folder)

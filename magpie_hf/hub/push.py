@@ -1,9 +1,9 @@
-"""Publishing files as a dataset on the Hub: uploads first, then one commit that holds everything, then a tag.
+"""Publishing files as a dataset on the Hub: uploads first, then one commit with all of them, then a tag.
 
 Not here: which files.
 
-What is uploaded shows nowhere before a commit names it, and a commit names the one that it follows: a rival's
-commit in between is noticed (412), and everything is compared again with what lies there now.
+An upload is invisible until a commit names it. A commit names its parent, so the Hub answers 412 if another
+commit came in between; then all files are compared with the new head again.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ BATCH_FILES, BATCH_BYTES = 16, 256_000_000  # uploaded between two lines of prog
 
 @dataclass(frozen=True)
 class Pushed:
-    """What became of a push: the repository, its address, the commit that holds the files, and what that
-    commit changed.
-    """
+    """The result of a push: the repository, its URL, the commit with the files, and what it changed."""
 
     repo: str
     url: str
@@ -50,7 +48,7 @@ class Pushed:
 
     @property
     def committed(self) -> bool:
-        """Whether a commit was made; none is where the same files lie there already."""
+        """Whether a commit was made; none is made where the repository holds the same files."""
         return not self.changes.none
 
 
@@ -62,24 +60,25 @@ def push(
     overwrite: bool = False,
     tag: str | None = None,
     message: str = MESSAGE,
+    known: Mapping[str, Sum] | None = None,
     say: Say = lambda line: None,
 ) -> Pushed:
-    """Make the dataset `repo` ("owner/name") consist of `files`, path in the repository -> local file or
-    bytes, in one commit.
+    """Make the dataset `repo` ("owner/name") consist of `files` in one commit.
 
-    Where the same files lie there already, no commit is made. Files of an earlier push that are not among
-    these are deleted; what magpie_hf did not put there is left alone. private: False makes the repository
-    public, once the files are there. tag: names the commit. Killed at any moment, it leaves the old version
-    or the new one; called again, it sends what is missing.
+    files: by path in the repository, a local file or bytes. No commit is made where the repository holds the
+    same files already. Files of an earlier push that are not in `files` are deleted; files that magpie_hf did
+    not write stay. private: False makes the repository public after the upload. overwrite: replace files
+    that magpie_hf did not write. tag: a name for the commit. known: checksums that need not be computed
+    again, by path. A push that is killed leaves the old version or the new one; the next push sends the rest.
 
-    Raises BadInput without a token that may write, for a name that the Hub does not allow, where an existing
-    repository is public though `private` is wanted, where files of another's would be overwritten without
-    `overwrite`, and where the tag names another commit; HubError where the Hub cannot be reached or refuses a
-    step.
+    Raises BadInput without a token that may write; for a name that the Hub does not allow; for a public
+    repository where `private` is asked for; for files of others without `overwrite`; for a tag that names
+    another commit; and for a file that is not what `known` says. Raises HubError where the Hub cannot be
+    reached or refuses a step.
     """
     check_names(repo, tag)
     api = login(say)
-    contents, sums = with_manifest(files)
+    contents, sums = with_manifest(files, known)
     head = head_of(api, repo, say) or _create(api, repo, private, say)
     change = _checked(api, repo, head, sums, private, overwrite, tag, say)
     _check_card(files, say)
@@ -108,12 +107,13 @@ def preview(
     private: bool = True,
     overwrite: bool = False,
     tag: str | None = None,
+    known: Mapping[str, Sum] | None = None,
     say: Say = lambda line: None,
 ) -> Changes:
     """What `push` would change, without writing anything. Raises what `push` would raise before it writes."""
     check_names(repo, tag)
     api = login(say)
-    _, sums = with_manifest(files)
+    _, sums = with_manifest(files, known)
     head = head_of(api, repo, say)
     return (
         changes(sums, {}, None)
@@ -130,36 +130,28 @@ def check_target(
     tag: str | None = None,
     say: Say = lambda line: None,
 ) -> None:
-    """What can be told of a push before its files are there: raises BadInput for names, tokens and datasets
-    that `push` would refuse.
-    """
+    """Raises BadInput for names, tokens and datasets that `push` would refuse, before there are files."""
     check_names(repo, tag)
     api = login(say)
     if (head := head_of(api, repo, say)) is not None:
         _check_public(repo, head, private)
         if not overwrite and head.before is None and (others := sorted(set(head.files) - {GIVEN})):
             raise _foreign(repo, others)
-        tagged = (
-            None
-            if tag is None
-            else retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
-        )
-        if tag is not None and tagged not in (
-            None,
-            head.commit,
-        ):  # what lies there now may be what will be pushed
-            raise _tagged(repo, tag, str(tagged))
+        if tag is not None:
+            tagged = retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
+            if tagged not in (None, head.commit):  # the head may hold what will be pushed
+                raise _tagged(repo, tag, str(tagged))
 
 
 def _create(api: HfApi, repo: str, private: bool, say: Say) -> Head:
-    # exist_ok: an answer may get lost, and another process may be faster
+    # exist_ok: the answer to an earlier try may be lost, and another process may create it first.
     retried(
         f"creating {repo}", lambda: api.create_repo(repo, repo_type=KIND, private=private, exist_ok=True), say
     )
     head = head_of(api, repo, say)
     if head is None:
         raise HubError(
-            f"the Hub made {repo} and does not show it to this token; give the token the right to read it"
+            f"the Hub created {repo} and does not show it to this token; give the token the right to read it"
         )
     return head
 
@@ -174,7 +166,7 @@ def _checked(
     tag: str | None,
     say: Say,
 ) -> Changes:
-    """What is to change. Raises BadInput where it must not."""
+    """What the push changes. Raises BadInput where that is not allowed."""
     change = changes(sums, head.files, head.before)
     _check_public(repo, head, private)
     _check_foreign(repo, head, change, overwrite)
@@ -213,7 +205,7 @@ def _check_foreign(repo: str, head: Head, change: Changes, overwrite: bool) -> N
 
 
 def _check_card(files: Mapping[str, Content], say: Say) -> None:
-    """Have the Hub check the card's metadata before anything is uploaded."""
+    """Let the Hub check the metadata of the card before anything is uploaded."""
     from huggingface_hub import DatasetCard
 
     if README in files:
@@ -238,24 +230,29 @@ def _commit(
     message: str,
     say: Say,
 ) -> str:
-    """Upload what is new and commit once; the commit's id. Called again after any failure: it begins with
-    what lies there now.
+    """Upload new files, make one commit, and return its id.
 
-    So it finds its own commit whose answer got lost, and after a rival's it decides afresh what is to be sent
-    and deleted: operations of an earlier attempt remember what lay there then, and would leave the rival's
-    file where it lies.
+    After a failure it is called again, and reads the head of the repository again. So it finds its own
+    commit where only the answer was lost. After a commit of others it plans the operations anew: those of
+    the earlier attempt belong to the old head, and would keep the other commit's file.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     head = head_of(api, repo, say)
     if head is None:
-        raise HubError(f"{repo} is gone; somebody deleted it meanwhile")
+        raise HubError(f"{repo} is gone: it was deleted during the push")
     change = changes(sums, head.files, head.before)
     if change.none:
         return head.commit
     _check_foreign(repo, head, change, overwrite)
     paths = sorted({*change.added, *change.changed}, key=lambda path: (path in (README, MANIFEST), path))
     additions = [CommitOperationAdd(path, contents[path]) for path in paths]
+    for one in additions:  # huggingface_hub has just hashed the content
+        if one.upload_info.sha256.hex() != sums[one.path_in_repo].sha256:
+            raise BadInput(
+                f"{contents[one.path_in_repo]!s} was changed while it was published; run the build again,"
+                " then publish"
+            )
     _upload(api, repo, additions, contents, say)
     deletions = [CommitOperationDelete(path, is_folder=False) for path in sorted(change.deleted)]
     made = api.create_commit(
@@ -265,7 +262,7 @@ def _commit(
 
 
 def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, Content], say: Say) -> None:
-    """Upload in batches, with a line after each; what is there already costs no more than the question."""
+    """Upload in batches, with a line after each; files that the Hub has already are not sent."""
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -289,7 +286,7 @@ def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, 
             try:
                 api.preupload_lfs_files(repo, batch, repo_type=KIND)
             except RuntimeError as error:
-                if error.__cause__ is not None:  # what an upload over LFS raised
+                if error.__cause__ is not None:  # the error of an upload over LFS
                     raise error.__cause__ from None
                 remedy = "run the same command again, or with HF_HUB_DISABLE_XET=1"
                 raise HubError(f"the upload to {repo} failed in hf_xet; {remedy}") from None
@@ -309,7 +306,7 @@ def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, 
 
 
 def _tag(api: HfApi, repo: str, tag: str, commit: str) -> None:
-    """Tag the commit; called again after a failure, it looks first whether that is done."""
+    """Tag the commit, unless an earlier attempt did."""
     there = tags_of(api, repo).get(tag)
     if there is None:
         api.create_tag(repo, tag=tag, revision=commit, repo_type=KIND)

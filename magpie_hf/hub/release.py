@@ -1,4 +1,4 @@
-"""What of a build's folder is published: the data, the card and its plots; also as a local folder.
+"""The files of a build that are published: the data, the card and its plots; also as a local folder.
 
 Not here: the Hub.
 """
@@ -6,7 +6,6 @@ Not here: the Hub.
 from __future__ import annotations
 
 import fcntl
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -35,24 +34,25 @@ from magpie_hf.store.manifest import (
     sum_of,
     with_manifest,
 )
+from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.text.language import tr
 
 
 @contextmanager
 def released(
     folder: Path, repo: str, wording: Wording | None = None, partial: bool = False
-) -> Iterator[dict[str, Content]]:
-    """What is published of the build in `folder` as `repo`, path -> file or bytes; no build can begin there
-    meanwhile.
+) -> Iterator[tuple[dict[str, Content], dict[str, Sum]]]:
+    """The files that are published of the build in `folder` as `repo`, and the checksums of the data.
 
-    That is the card with its plots, and the parquet files of all configurations. Left out: `run/`, which is
-    the record of a build and no data; the original scripts' JSON files (`*_ins*.json`, `dataset_info.json`),
-    whose rows all stand in the parquet files, and which a reader without configs would take for data of their
-    own. partial: of a build that is not finished, what went through every stage.
+    Both are by path in the repository. The files are the card with its plots, and the parquet files of all
+    configurations. Left out are `run/`, which holds the record of the build, and the JSON files of the
+    original scripts (`*_ins*.json`, `dataset_info.json`): their rows are in the parquet files, and a reader
+    that ignores the configurations would load them, too. partial: publish the finished part of a build that
+    is not finished. No build can start in the folder meanwhile.
 
-    Raises BadInput where no build is, where one runs, where it is not finished (without `partial`), where
-    files are missing or were changed, where the licence of a model is not known, and where the rows or the
-    card would not do.
+    Raises BadInput where the folder holds no build, or one that runs or is not finished (without `partial`);
+    for files that are missing or were changed; for a model whose licence is not known; and for rows or a
+    card that fail the checks.
     """
     status(folder)
     with ExitStack() as held:
@@ -61,25 +61,19 @@ def released(
         if state.finished:
             contents, unfinished = _finished(folder), None
         elif partial:
-            scratch = held.enter_context(_scratch(folder / "run", PARTIAL))
+            scratch = held.enter_context(_scratch(folder / RUN, PARTIAL))
             contents, unfinished = _part(folder, scratch)
         else:
             raise BadInput(
                 f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish, or"
                 " publish what is, with --partial"
             )
-        files: dict[str, Content] = {
-            f"{config}/{file.name}": file
-            for config, splits in contents.data.items()
-            for split in splits.values()
-            for file in split.files
-        }
         wording = wording or Wording()
         licences = {
             name: asdict(one)
             for name, one in licences_for(contents.provenance["models"], wording.licences).items()
         }
-        files |= card.files(
+        text = card.files(
             contents,
             repo,
             language=wording.language,
@@ -87,33 +81,32 @@ def released(
             licences=licences,
             unfinished=unfinished,
         )
+        files: dict[str, Content] = {**contents.files, **text}
         _check(files)
-        yield files
+        yield files, contents.sums
 
 
 def _finished(folder: Path) -> card.Contents:
     """The contents of a finished build. Raises BadInput where its files are not those that it wrote."""
-    sums: dict[str, str] = json.loads((folder / "run" / "build.json").read_text(encoding="utf-8")).get(
-        "sums", {}
-    )
-    data = {folder / path: digest for path, digest in sums.items() if path.count("/") == 1}  # not run/dropped
-    if not data:
+    sums: dict[str, str] = record_of(folder).get("sums", {})
+    built = {path: digest for path, digest in sums.items() if path.count("/") == 1}  # not run/dropped
+    if not built:
         raise BadInput(
-            f"the build in {folder} is of an earlier version of magpie_hf; run it again, then publish"
+            f"the record of the build in {folder} lists no files; run the build again, then publish"
         )
-    for file, digest in data.items():
-        if not file.is_file() or sum_of(file).sha256 != digest:
-            raise BadInput(
-                f"{file} is missing or was changed since it was built; run the build again, then publish"
-            )
-    return Folder(folder).contents(data)
+    contents = Folder(folder).contents(folder / path for path in built)
+    odd = [path for path in built if not (folder / path).is_file()]
+    if odd := odd or [path for path, digest in built.items() if contents.sums[path].sha256 != digest]:
+        raise BadInput(
+            f"{folder / odd[0]} is missing or was changed since it was built; run the build again, then"
+            " publish"
+        )
+    return contents
 
 
 def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[int, int]]]:
-    """The contents of what is finished of a build, and for each domain its problems of those that it is to
-    have.
-    """
-    part = finished_part(folder / "run", scratch)
+    """The contents of the finished part of a build, and by domain (problems so far, target)."""
+    part = finished_part(folder / RUN, scratch)
     data = with_rows(part.splits)
     if not any(domain in data for domain in part.targets):
         raise BadInput(
@@ -129,7 +122,7 @@ def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[i
 
 
 def _check(files: Mapping[str, Content]) -> None:
-    """Raises BadInput where the rows would train wrongly, or where the Hub would refuse the card."""
+    """Raises BadInput where the rows would harm training, or where the Hub would refuse the card."""
     text = files[card.README]
     others = {path: file for path, file in files.items() if path != card.README}
     rows = lint_rows({path: file for path, file in others.items() if isinstance(file, Path)})
@@ -147,14 +140,13 @@ def _check(files: Mapping[str, Content]) -> None:
 def _scratch(
     parent: Path, prefix: str, mend: Callable[[Path], None] = lambda leftover: None
 ) -> Iterator[Path]:
-    """A new folder that goes in the end; those that a killed process left behind go now, after `mend` had a
-    look at each.
+    """A new folder that is removed in the end.
+
+    Folders that killed processes left are removed now, each after a call of `mend` with it.
     """
     for leftover in parent.glob(f"{prefix}*"):
-        with (
-            suppress(BlockingIOError, FileNotFoundError),
-            (leftover / "lock").open("a") as lock,
-        ):  # somebody works there, or is gone
+        # BlockingIOError: a process works there. FileNotFoundError: it has just removed the folder.
+        with suppress(BlockingIOError, FileNotFoundError), (leftover / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             mend(leftover)
             shutil.rmtree(leftover)
@@ -168,8 +160,8 @@ def _scratch(
 
 @contextmanager
 def _kept_still(folder: Path) -> Iterator[None]:
-    """Keep builds out of the folder, by the lock that they take; others may read it, too."""
-    file = folder / "run" / "lock"
+    """Keep builds out of the folder with a shared lock, so that others can publish at the same time."""
+    file = folder / RUN / LOCK
     if not file.is_file():
         raise BadInput(f"{file} is missing; run the build again, then publish")
     with file.open(encoding="utf-8") as lock:
@@ -183,7 +175,7 @@ def _kept_still(folder: Path) -> Iterator[None]:
 
 
 def _missing(state: Status) -> str:
-    """What a build lacks, in a few words."""
+    """What is missing until a build is finished, in a few words."""
     short = [
         tr(
             "{domain}: {count:,} of {target:,} problems accepted",
@@ -208,24 +200,16 @@ def _missing(state: Status) -> str:
     return "; ".join([*short, *rows][:6]) or tr("its files are not written yet")
 
 
-def rows_of(files: Mapping[str, Content]) -> dict[str, int]:
-    """How many rows each parquet file holds, by its path."""
-    import pyarrow.parquet as pq
+def to_folder(files: Mapping[str, Content], folder: Path, known: Mapping[str, Sum] | None = None) -> Changes:
+    """Write what `push` would publish into a local folder, and return what that changed.
 
-    parquet = {
-        path: file for path, file in files.items() if isinstance(file, Path) and file.suffix == ".parquet"
-    }
-    return {path: int(pq.read_metadata(file).num_rows) for path, file in parquet.items()}
-
-
-def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
-    """Write what `hub.push` would publish into a local folder, which `load_dataset` reads; what that changed.
-
-    The files are copied aside and the folder takes their place by a rename, so it is never seen half written.
-    Raises BadInput where it holds anything that an earlier call did not write as it is.
+    `load_dataset` reads the folder. known: the checksums of files that need not be computed again, by path.
+    The files are copied beside the folder and then renamed, so that no reader sees a part of them. Raises
+    BadInput where the folder holds files that no earlier call wrote, or that were changed since; and where
+    a file is not what `known` says.
     """
     folder = folder.resolve()
-    contents, sums = with_manifest(files)
+    contents, sums = with_manifest(files, known)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _scratch(
@@ -240,7 +224,7 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
             there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
             change = changes(sums, there, before)
             if not change.none:
-                _write(contents, aside / "new")
+                _write(contents, sums, aside / "new")
                 _swap(aside, folder)
             return change
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
@@ -248,7 +232,7 @@ def to_folder(files: Mapping[str, Content], folder: Path) -> Changes:
 
 
 def _put_back(folder: Path, aside: Path) -> None:
-    """Where a process was killed between the two renames of `_swap`, undo the first."""
+    """Undo the first rename of `_swap` where a process was killed before the second."""
     if not folder.exists() and (aside / "old").is_dir():
         (aside / "old").rename(folder)
 
@@ -265,8 +249,9 @@ def _swap(aside: Path, folder: Path) -> None:
 
 
 def _earlier(folder: Path) -> dict[str, Sum] | None:
-    """What an earlier call wrote; None where nothing lies there. Raises BadInput for another's files, without
-    reading them.
+    """The checksums that an earlier call wrote down; None where the folder is missing or empty.
+
+    Raises BadInput for a folder with other files, without reading them.
     """
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is no folder; choose another")
@@ -279,7 +264,7 @@ def _earlier(folder: Path) -> dict[str, Sum] | None:
 
 
 def _sums(folder: Path, before: Mapping[str, Sum] | None) -> dict[str, Sum]:
-    """Checksums of what lies in the folder. Raises BadInput where that is not what `before` says."""
+    """The checksums of the files in the folder. Raises BadInput where they differ from `before`."""
     if before is None:
         return {}
     paths = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
@@ -293,11 +278,14 @@ def _sums(folder: Path, before: Mapping[str, Sum] | None) -> dict[str, Sum]:
     return sums
 
 
-def _write(contents: Mapping[str, Content], folder: Path) -> None:
+def _write(contents: Mapping[str, Content], sums: Mapping[str, Sum], folder: Path) -> None:
+    """Write the files into a new folder. Raises BadInput where a copy has other checksums than `sums`."""
     for path, content in contents.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
             file.write_bytes(content)
-        else:
-            shutil.copyfile(content, file)
+            continue
+        shutil.copyfile(content, file)
+        if sum_of(file) != sums[path]:
+            raise BadInput(f"{content} was changed while it was published; run the build again, then publish")

@@ -1,6 +1,6 @@
-"""What lies on the Hub: who may write, a repository's newest commit, its tags.
+"""Reading from the Hub: who may write, the newest commit of a repository, its tags.
 
-Not here: changing any of it.
+Not here: writing to it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ _TAG = re.compile(_PART)
 
 @dataclass(frozen=True)
 class Head:
-    """A repository's newest commit: its files, and the checksums in its manifest (None where no manifest of
-    ours is).
-    """
+    """The newest commit of a repository: its files, and the checksums in its manifest (None without one)."""
 
     commit: str
     private: bool
@@ -37,7 +35,7 @@ class Head:
 
 
 def check_names(repo: str, tag: str | None) -> None:
-    """Raises BadInput for names that the Hub does not allow, before it is asked for anything."""
+    """Raises BadInput for names that the Hub does not allow, without a request."""
     if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo or repo.endswith(".git") or len(repo) > 96:
         raise BadInput(
             f"{repo!r} is no name that the Hub allows; give user/name, of letters, digits, '-', '_' and '.'"
@@ -49,7 +47,7 @@ def check_names(repo: str, tag: str | None) -> None:
 
 
 def login(say: Say) -> HfApi:
-    """The Hub for a user who may write. Raises BadInput where there is none."""
+    """The Hub's client with a token that may write. Raises BadInput where there is none."""
     from huggingface_hub import HfApi, get_token
 
     if get_token() is None:
@@ -65,7 +63,7 @@ def login(say: Say) -> HfApi:
 
 
 def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
-    """What the repository holds now, all from one commit; None where it is not there."""
+    """The newest commit of the repository; None where there is no such repository."""
     from huggingface_hub import RepoFile, get_session, get_token, hf_raise_for_status
     from huggingface_hub.errors import RepositoryNotFoundError
 

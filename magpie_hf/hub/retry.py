@@ -1,9 +1,9 @@
-"""Calls of the Hub that are tried again, and its errors in one line without a token.
+"""Retries of requests to the Hub, and its errors in one line without the token.
 
-Not here: what is asked of the Hub.
+Not here: the requests.
 
-huggingface_hub 2.4 tries uploads and listings again by itself, but neither a repository's state nor its
-creation, a card's check, a commit or a tag: one 503 or one dropped connection there ends the whole call.
+huggingface_hub 2.4 retries uploads and listings by itself. It does not retry reading or creating a
+repository, checking a card, a commit or a tag: there one 503 or one dropped connection ends the whole call.
 """
 
 from __future__ import annotations
@@ -20,23 +20,19 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 TRIES = 6
-FIRST_WAIT, LONGEST_WAIT = (
-    0.5,
-    60.0,
-)  # seconds; the first doubles with every try, the longest bounds what Retry-After may ask for
-AGAIN = frozenset(
-    (408, 409, 412, 429, 500, 502, 503, 504)
-)  # 409: another commit is under way; 412: the head has moved
+FIRST_WAIT = 0.5  # seconds; doubles with every try
+LONGEST_WAIT = 60.0  # seconds; the most that Retry-After is followed
+# 409: another commit is under way; 412: the head has moved.
+AGAIN = frozenset((408, 409, 412, 429, 500, 502, 503, 504))
 
 T = TypeVar("T")
 
 
 def retried(what: str, call: Callable[[], T], say: Callable[[str], None]) -> T:
-    """What `call` returns; it is called up to `TRIES` times where the network fails or the Hub answers that
-    it may go on later.
+    """Call `call` up to `TRIES` times, until the network or the Hub no longer fails, and return its result.
 
-    what: the step, for the error's text. Raises HubError where it fails for good, and BadInput where the
-    token is the reason.
+    what: the step, for the text of errors. say: called with a line before each wait. Raises HubError where
+    the step fails for good, and BadInput where the token is the reason.
     """
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -48,7 +44,7 @@ def retried(what: str, call: Callable[[], T], say: Callable[[str], None]) -> T:
             raise BadInput("HF_HUB_OFFLINE is set, so nothing can be published; unset it") from error
         except HfHubHTTPError as error:
             if error.response.status_code not in AGAIN or number + 1 == TRIES:
-                raise _final(what, error, number + 1) from None  # the cause's text may hold signed addresses
+                raise _final(what, error, number + 1) from None  # the cause's text may hold signed URLs
             reason, wait = f"the Hub answered {error.response.status_code}", _asked_to_wait(error)
         except (httpx2.TransportError, ConnectionError, TimeoutError) as error:
             reason, wait = f"the connection failed ({type(error).__name__})", None
@@ -69,9 +65,7 @@ def one_line(text: str) -> str:
 
 
 def _asked_to_wait(error: HfHubHTTPError) -> float | None:
-    """Seconds that the Hub asked for; None where it did not, or gave a date, which clocks that differ would
-    make a lie.
-    """
+    """The seconds in Retry-After; None without it, or for a date, which is wrong if clocks differ."""
     header = error.response.headers.get("Retry-After", "")
     return min(float(header), LONGEST_WAIT) if header.isdecimal() else None
 

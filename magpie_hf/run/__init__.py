@@ -1,4 +1,4 @@
-"""Where stages run, over many shards at once, and how far a build is.
+"""Running stages over many shards at once, here or on a cluster, and how far a build is.
 
 Never here: which stages there are.
 """

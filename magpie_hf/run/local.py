@@ -1,4 +1,4 @@
-"""Where stages run: here, over shards of rows on disk.
+"""Local: runs stages in this process, over shards of rows on the disk.
 
 Not here: which stages there are, and engines.
 """
@@ -37,22 +37,21 @@ Report = Callable[[ShardFinished], None]  # called as each shard is finished
 
 
 class Closing(Protocol):
-    """Whatever holds live engines until it is closed."""
+    """Something that holds live engines until it is closed."""
 
     def close(self) -> None: ...
 
 
 @dataclass
 class Local:
-    """Runs stages in this process, over Arrow shards under
-    `folder/<domain>/<stage>-<hash>/<from>-<to>.arrow`.
+    """Runs stages in this process, over Arrow shards.
 
-    A shard holds the columns that its stage added, and for each row the digest of what it was made from. A
-    row whose digest still fits is never made again, however the rows are cut: a shard is found by what went
-    into it.
+    A shard is the file `folder/<domain>/<stage>-<hash>/<start>-<stop>.arrow`. It holds the columns that its
+    stage added, and for each row a digest of what it was made from. A row whose digest fits is never made
+    again, however the rows are cut into shards.
 
-    shard_rows: rows of a new shard; shards_in_flight: how many are worked on at once, so that the engine
-    always has more to do.
+    shard_rows: rows of a new shard. shards_in_flight: how many shards are worked on at once. report: called
+    for each finished shard.
     """
 
     folder: Path
@@ -62,31 +61,29 @@ class Local:
 
     @property
     def width(self) -> int:
-        """How many shards are worked on at once, over all engines."""
+        """How many shards are worked on at once, on all engines together."""
         return self.shards_in_flight
 
     def check(self, recipe: Recipe) -> list[str]:
-        """How the recipe's engines will run, a line each. Raises BadInput where its stages cannot run here."""
+        """How each engine of the recipe will run, in a line. Raises BadInput as `Recipe.check` does."""
         recipe.check()
         lines = [engine.describe() for engine in dict.fromkeys(recipe.engines)]
         return [f"{padded(tr('engine'), 8)} {line}" for line in lines if line]
 
     def open(self, engine: Engine) -> Closing:
-        """What the stages of a session ask, and its end closes: here, the engine itself, which its first
-        request opens.
-        """
+        """What a session closes in the end: here the engine itself, which its first request opens."""
         return engine
 
     def apply(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
-        """What a stage makes of rows [start, stop) of its folder."""
+        """Run a stage on the batch, which holds rows [start, stop)."""
         return apply(stage, batch, folder, start, stop)
 
     def pieces(self, count: int) -> list[tuple[int, int]]:
-        """[0, count) cut into shards."""
+        """The shards (start, stop) of [0, count)."""
         return [(start, min(start + self.shard_rows, count)) for start in range(0, count, self.shard_rows)]
 
     def extend(self, rows: Rows, stages: Sequence[Stage]) -> Rows:
-        """The rows with the columns of these stages, which depend on `rows` alone and run side by side."""
+        """The rows with the columns of these stages, which read `rows` alone and run side by side."""
         if len(stages) == 1:
             made = [self._make(rows, stages[0])]
         else:
@@ -98,7 +95,7 @@ class Local:
         return extended
 
     def publish(self, parts: Sequence[Rows], export: Export) -> Published:
-        """The published rows of one split, made anew only where a row or the export itself changed."""
+        """The published rows of one split; a shard is made again only if a row or the export changed."""
         columns = list(export.reads)
         made_from = sorted({parts[0].made[column].key for column in columns})
         folder = self.folder / parts[0].domain / f"{export.label}-{fingerprint(export, made_from)}"
@@ -116,17 +113,13 @@ class Local:
                 stale.unlink()
         return Published(export.features, tuple(files), fingerprint(export, made_from, content.hexdigest()))
 
-    def sweep(self, parts: Sequence[Rows]) -> None:
-        """Remove the journals of rows of one domain that are all finished, however the rows were cut when
-        they were begun.
-        """
+    def remove_journals(self, parts: Sequence[Rows]) -> None:
+        """Remove the journals of the finished rows of one domain, however they were cut into shards."""
         for key in {made.key for made in parts[-1].made.values()}:
-            ShardFolder(self.folder / parts[0].domain / key).sweep(parts[0].start, parts[-1].stop)
+            ShardFolder(self.folder / parts[0].domain / key).remove_journals(parts[0].start, parts[-1].stop)
 
     def _make(self, rows: Rows, stage: Stage) -> Made:
-        """What the stage makes of the rows, from finished shards where they fit and made anew where none
-        does.
-        """
+        """The columns of the stage for these rows, from finished shards where they fit."""
         key = rows.key(stage)
         folder = ShardFolder(self.folder / rows.domain / key)
         parents = rows.digests(rows.needs(stage))
@@ -139,7 +132,7 @@ class Local:
                 piece = file, 0, end - at, _integers(open_table(file), "digest")
             found.append(piece)
             at = end
-        folder.sweep(rows.start, rows.stop)
+        folder.remove_journals(rows.start, rows.stop)
         digests = [piece[3] for piece in found]
         return Made(
             key,
@@ -152,12 +145,12 @@ class Local:
     ) -> Path:
         began = time.monotonic()
         folder.path.mkdir(parents=True, exist_ok=True)
-        facts: dict[str, Any] = {}
+        summary: dict[str, Any] = {}
 
         def function(batch: Batch) -> Batch:
             out = self.apply(stage, batch, folder, start, stop)
             added = {column: out[column] for column in stage.adds}
-            facts.update(shard_facts(added))
+            summary.update(shard_summary(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {
                 **added,
@@ -168,7 +161,7 @@ class Local:
         file = folder.file(start, stop, "arrow")
         _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
         seconds = time.monotonic() - began
-        shard = {"rows": stop - start, "seconds": round(seconds, 3), **facts}
+        shard = {"rows": stop - start, "seconds": round(seconds, 3), **summary}
         record = {
             "stage": identity(stage),
             "reuse_key": stage.reuse_key,
@@ -176,18 +169,17 @@ class Local:
             "reads": rows.needs(stage),
         }
         folder.finish(file, {**record, "shard": shard})
-        self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **facts))
+        self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **summary))
         return file
 
 
 def apply(
     stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int, writer: int | None = None
 ) -> Batch:
-    """What a stage makes of rows [start, stop) of its folder; what a journal or a stage of the same reuse
-    key's finished rows hold is not asked again.
+    """Run a stage on the batch, which holds rows [start, stop), with the journal of these rows.
 
-    What the stage's engine finishes is kept in the journal of these rows. No two may write one journal:
-    `writer` names one of several.
+    Requests that a journal or finished rows of a stage with the same reuse_key answer are not sent again.
+    Only one process may write a journal: `writer` numbers those of several processes.
     """
     file = folder.file(start, stop, "journal")
     file = file if writer is None else file.with_stem(f"{file.stem}-{writer}")
@@ -196,7 +188,7 @@ def apply(
 
 
 def _known(stage: Stage, folder: ShardFolder, start: int, stop: int) -> Iterator[tuple[str, Any]]:
-    """Results that earlier builds left for these rows, under this stage or one of its reuse_key."""
+    """(key, result) of requests that earlier builds made for these rows, under the same reuse_key."""
     for path in sorted(folder.path.parent.glob(f"{stage.label}-*/")) if stage.reuse_key else ():
         other = ShardFolder(path)
         if (other.record() or {}).get("reuse_key", stage.reuse_key) == stage.reuse_key:
@@ -204,7 +196,7 @@ def _known(stage: Stage, folder: ShardFolder, start: int, stop: int) -> Iterator
 
 
 def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features, file: Path) -> None:
-    """`Dataset.map` of the whole table as one batch, into a file that is there whole or not at all."""
+    """`Dataset.map` over the whole table as one batch, into a file that is written atomically."""
     try:
         Dataset(InMemoryTable(table), fingerprint=file.stem).map(
             function,
@@ -216,7 +208,7 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
             load_from_cache_file=False,
             new_fingerprint=file.stem,
         )
-    # The writer of datasets, closing after a write that failed, hides what failed behind "closed file"
+    # After a failed write, the writer of `datasets` raises "closed file" and hides the OSError.
     except ValueError as error:
         hidden: BaseException | None = error
         while hidden is not None and not isinstance(hidden, OSError):
@@ -227,10 +219,10 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
 def finished(
     folder: ShardFolder, at: int, last: int, parents: np.ndarray
 ) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
-    """A finished piece of the rows from `at` up to some end, with its digests; or None, and the row up to
-    which none are finished.
+    """The finished piece that begins at row `at`, and its end; or None, and the next row to look at.
 
-    parents: what the rows from `at` up to `last` must have been made from.
+    A piece is (file, start and stop in the file, digests). parents: the digests of what the rows [at, last)
+    must have been made from.
     """
     ends = [last]
     for start, stop, file in folder.spans("arrow"):
@@ -249,12 +241,12 @@ def finished(
 
 
 def _integers(table: pa.Table, column: str) -> np.ndarray:
-    """A column of whole numbers, copied, so that the file need not stay open."""
+    """A column of integers, copied, so that the file can be closed."""
     return np.array(table[column].to_numpy(), dtype=np.int64)
 
 
-def shard_facts(added: Batch) -> dict[str, Any]:
-    """What status shows of a shard without reading it: tokens, and reasons by count."""
+def shard_summary(added: Batch) -> dict[str, Any]:
+    """What `status` shows of a shard without reading it: tokens, and reasons by count."""
     tokens, reasons = 0, Counter[str]()
     for column, values in added.items():
         if column == "dropped":

@@ -1,6 +1,6 @@
-"""How fast a build is, and how long it goes on, from what its engines wrote down meanwhile (run/speed.jsonl).
+"""How fast a build is and how long it will take, from the speeds that it recorded (run/speed.jsonl).
 
-Not here: who writes it.
+Not here: recording them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ from typing import Any
 from magpie_hf.progress.speed import read
 from magpie_hf.run.status import Status
 
-RECENT = 60.0  # seconds before the last line that are "now"
+RECENT = 60.0  # seconds before the last record that count as "now"
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Tokens a second in the last minute (null where nothing runs) and on average, and the seconds that are
-    left at that.
+    """Tokens per second in the last minute (None where nothing runs) and on average, and the seconds left.
 
-    seconds_left: of the stages that have begun, by the tokens that a row of theirs took so far and the
-    samples that the selection still needs at its yield; null where that cannot be known yet, or nothing is
-    left.
+    seconds_left: for the stages that have begun, from their mean tokens per row and from the samples that
+    the selection needs at its yield so far. None where that is not known yet, or nothing is left.
     """
 
     tokens_per_second: float | None
@@ -33,7 +31,7 @@ class Pace:
 
 
 def pace(folder: Path, status: Status) -> Pace | None:
-    """The pace of the build in `folder`; None where no engine wrote anything down."""
+    """The pace of the build in `folder`; None where no speeds are recorded."""
     spans = [one for one in read(folder) if one["event"] == "interval" and one["seconds"] > 0]
     if not spans:
         return None
@@ -45,7 +43,7 @@ def pace(folder: Path, status: Status) -> Pace | None:
 
 
 def tokens_left(status: Status) -> float | None:
-    """How many tokens the stages that have begun are still to make; None where nothing tells."""
+    """How many tokens the stages that have begun still need; None where that is not known yet."""
     needed = {}
     for quota in status.selection:
         missing = quota.target - quota.accepted
@@ -63,7 +61,7 @@ def tokens_left(status: Status) -> float | None:
 
 
 def _rate(spans: Sequence[dict[str, Any]]) -> float:
-    """Tokens a second of the time in which any engine had something to do."""
+    """Tokens per second of the time in which at least one engine was busy."""
     busy, end = 0.0, 0.0
     for one in sorted(spans, key=lambda one: float(one["at"] - one["seconds"])):
         busy += max(0.0, one["at"] - max(end, one["at"] - one["seconds"]))

@@ -1,5 +1,4 @@
-"""SelectionLog: what was decided of a build's samples, kept beside them, so that a build that goes on filters
-none again.
+"""SelectionLog: the result of filtering each sample, kept on the disk so that a resumed build reuses it.
 
 Not here: filtering.
 """
@@ -24,20 +23,18 @@ from magpie_hf.store.rows import Rows, in_memory, open_table
 from magpie_hf.store.shards import sync
 
 _FEATURES = Features(SELECTION)
-_FILTERED = [
-    column for column in FILTERED if column not in SELECTION
-]  # of `dropped`, which is made anew, the cleaning is known by its problems
+# Without `dropped`, which the selection makes anew: a sample that the cleaning dropped has no problem.
+_FILTERED = [column for column in FILTERED if column not in SELECTION]
 
 
 class SelectionLog:
-    """One Arrow file a domain under `run/selection/<hash>/`: for each sample its decision, and the digest of
-    what it was filtered by.
+    """One Arrow file per domain under `run/selection/<hash>/`, with a row for each filtered sample.
 
-    As long as the domains are not full, there are files of the pieces that were filtered in their place, in a
-    folder a domain.
+    A row holds the columns of `schema.SELECTION` and a digest of what the sample was filtered by. Until all
+    domains are full, there is a folder per domain instead, with a file for each filtered piece.
 
-    samples: the folders of each domain's stages before the filtering. All that decides is in the hash, so
-    files that are there fit, and the digests tell whether the samples themselves are still the same.
+    samples: by domain, the folders of the stages before the filtering. The hash covers them and all rules,
+    so a file that exists fits the recipe; the digests show whether the samples are the same.
     """
 
     def __init__(self, run: Path, recipe: Recipe, samples: Mapping[str, Mapping[str, str]]) -> None:
@@ -50,7 +47,7 @@ class SelectionLog:
         self.pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
 
     def keep(self, settled: Sequence[Rows], selection: Selection) -> None:
-        """Write filtered pieces down, and all as one once every domain is full."""
+        """Write filtered pieces; once every domain is full, write one file per domain."""
         for rows in settled:
             self.pieces[rows.domain].append(rows)
             (self.folder / rows.domain).mkdir(parents=True, exist_ok=True)
@@ -58,12 +55,11 @@ class SelectionLog:
         if settled and selection.is_complete:
             for key, pieces in self.pieces.items():
                 _write(self.folder / f"{key}.arrow", pieces)
-                shutil.rmtree(
-                    self.folder / key, ignore_errors=True
-                )  # a domain may have had no samples of its own
+                # A domain without samples of its own has no folder.
+                shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def counts(self) -> dict[str, int] | None:
-        """How many samples of each domain were filtered; None where that is not known of all of them."""
+        """How many samples of each domain were filtered; None where a domain's file is missing or torn."""
         files = {key: self.folder / f"{key}.arrow" for key in self.domains}
         if not all(file.is_file() for file in files.values()):
             return None
@@ -73,8 +69,9 @@ class SelectionLog:
             return None
 
     def restore(self, sampled: Sequence[Rows]) -> list[Rows] | None:
-        """The sampled pieces with their decisions; None where a sample is not what it was filtered by, or
-        some decisions were lost.
+        """The sampled pieces with the columns of the selection.
+
+        None where a sample is not what was filtered, or where rows of the log are lost.
         """
         accepted: Counter[str] = Counter()
         tables = {key: open_table(self.folder / f"{key}.arrow") for key in self.domains}
@@ -89,11 +86,11 @@ class SelectionLog:
         return filtered if accepted == self.targets else None
 
 
-def decided(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:
-    """The pieces [start, stop) of a domain that were filtered, in order, each with what adds the decisions to
-    rows out of it.
+def filtered_pieces(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:
+    """(start, stop, function) of each filtered piece of a domain, in order.
 
-    That gives None for rows that are not what was filtered.
+    The function adds the columns of the selection to rows of the piece; it returns None for rows that are
+    not what was filtered.
     """
     whole = folder / f"{domain}.arrow"
     at = 0
@@ -101,7 +98,7 @@ def decided(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Row
         table = open_table(file)
         start = 0 if file == whole else int(file.stem.split("-")[0])
         stop = start + len(table)
-        if max(start, at) < stop:  # another run may have cut them otherwise
+        if max(start, at) < stop:  # another run may have cut other pieces
             yield max(start, at), stop, partial(_filtered, table, start)
             at = stop
 
@@ -114,7 +111,7 @@ def _filtered(table: pa.Table, start: int, rows: Rows) -> Rows | None:
 
 
 def _write(file: Path, pieces: Sequence[Rows]) -> None:
-    """Write a domain's decisions whole or not at all."""
+    """Write the filtered pieces of a domain atomically."""
     torn = file.with_suffix(".tmp")
     schema = _FEATURES.arrow_schema.append(pa.field("filtered_by", pa.int64()))
     with pa.OSFile(str(torn), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:

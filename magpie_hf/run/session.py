@@ -1,6 +1,6 @@
 """Many shards at once on one engine, until nothing is left to do.
 
-Not here: what a shard's stages are, and where its rows lie.
+Not here: the stages of a shard, and the files of its rows.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from magpie_hf.store.rows import Rows
 class Task:
     """Some rows and the steps that they go through.
 
-    then: given what comes of it, the tasks that follow; skip: whether nobody needs it any more; ahead:
-    whether others wait for it, so that it does not queue behind those that nobody waits for.
+    then: called with the finished rows, returns the tasks that follow. skip: returns whether the task is no
+    longer needed. ahead: whether other tasks wait for this one; it then runs in a pool of its own, and does
+    not queue behind the others.
     """
 
     steps: Sequence[Sequence[Stage]]
@@ -36,8 +37,10 @@ class Task:
 
 
 def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
-    """The tasks and what follows from them, several of each kind at once on one engine, which is closed at
-    the end whatever happens.
+    """Run the tasks, and those that follow from them, on one engine, and close it in the end.
+
+    At most `local.width` tasks with `ahead` run at once, and as many without. Raises what a stage raises,
+    and EngineError.
     """
     stopping = threading.Event()
     live = None if engine is None else local.open(engine)
@@ -67,8 +70,8 @@ def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
         stopping.set()
         for pool in pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
-        # Closing the engine fails what is in flight; a shard that opened it again just then is met on the
-        # next turn
+        # Closing the engine ends its requests with an error. A shard may open it again just then, so this
+        # repeats until no shard runs.
         while True:
             if live is not None:
                 live.close()
@@ -80,7 +83,7 @@ def session(local: Local, engine: Engine | None, tasks: Iterable[Task]) -> None:
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """A bar of `datasets` for every shard would bury a build's own lines."""
+    """Turn the progress bars of `datasets` off: one for every shard would hide the lines of the build."""
     bars = is_progress_bar_enabled()
     disable_progress_bar()
     try:

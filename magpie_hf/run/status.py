@@ -1,4 +1,4 @@
-"""How far a build is, from the records in its folder: during a run, after a crash, without loading anything.
+"""How far a build is, from the records in its folder: during a run or after a crash, with no model loaded.
 
 Not here: the rows.
 """
@@ -18,10 +18,10 @@ from magpie_hf.text.language import tr
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage of one domain: rows finished of those wanted, requests kept of shards under way, tokens,
-    seconds, reasons by count.
+    """One stage of one domain.
 
-    wanted: None for samples, which go on until enough of them are accepted.
+    rows: finished. wanted: rows in all; None before the filtering, which goes on until enough samples are
+    accepted. requests_under_way: finished requests of unfinished shards. reasons: by count.
     """
 
     domain: str
@@ -46,8 +46,9 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class SelectionStatus:
-    """The selection of one domain: accepted problems of those that it is to have, samples filtered so far,
-    reasons of the others by count.
+    """The selection of one domain.
+
+    accepted: problems, of `target`. filtered: samples so far. reasons: of the dropped samples, by count.
     """
 
     domain: str
@@ -68,8 +69,10 @@ class SelectionStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """A build: its model, whether it runs (and where), whether its last command came to its end, its
-    selection and its stages.
+    """A build: its model, its seed, its selection and its stages.
+
+    running: process and machine of the build that runs now, or None. finished: whether the last command
+    ended with a finished build.
     """
 
     model: str
@@ -90,23 +93,24 @@ class Status:
 
 
 def status(folder: Path) -> Status:
-    """The status of the build in `folder`. Raises BadInput where there is none, Torn where its record cannot
-    be read.
+    """The status of the build in `folder`.
+
+    Raises BadInput where there is none, or another version wrote it; Torn where its record cannot be read.
     """
     record = record_of(folder)
     run = folder / RUN
     try:
         pipeline = record.get("pipeline", {})
         selection = {
-            domain: _selection(run / SELECTED, domain, facts["count"]) for domain, facts in pipeline.items()
+            domain: _selection(run / SELECTED, domain, one["count"]) for domain, one in pipeline.items()
         }
         stages = [
             _stage(
                 run / domain / key, domain, label, selection[domain].filtered if half == "answers" else None
             )
-            for domain, facts in pipeline.items()
+            for domain, one in pipeline.items()
             for half in ("samples", "answers")
-            for label, key in facts[half].items()
+            for label, key in one[half].items()
         ]
         running, finished = _running(run / LOCK), bool(record.get("finished"))
         return Status(
@@ -128,19 +132,16 @@ def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageSt
         json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
     )
     names = sorted(shard.stem for shard in folder.glob("*-*.arrow") if shard.stem.replace("-", "").isdigit())
-    unrecorded = {
-        "tokens": 0,
-        "seconds": 0.0,
-        "reasons": {},
-    }  # a build that was killed just then made the shard safe and no more
+    # A build that was killed at the wrong moment wrote the shard and not its record.
+    unrecorded = {"tokens": 0, "seconds": 0.0, "reasons": {}}
     rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
     for name in names:
-        (start, stop), facts = map(int, name.split("-")), shards.get(name, unrecorded)
+        (start, stop), shard = map(int, name.split("-")), shards.get(name, unrecorded)
         if stop > at and (wanted is None or start < wanted):
             rows += (stop if wanted is None else min(stop, wanted)) - max(start, at)
             at = stop
-            tokens, seconds = tokens + facts["tokens"], seconds + facts["seconds"]
-            reasons.update(facts["reasons"])
+            tokens, seconds = tokens + shard["tokens"], seconds + shard["seconds"]
+            reasons.update(shard["reasons"])
     kept = sum(map(_lines, folder.glob("*.journal")))
     return StageStatus(domain, label, rows, wanted, kept, tokens, seconds, dict(sorted(reasons.items())))
 
@@ -155,7 +156,7 @@ def _lines(file: Path) -> int:
 
 
 def _running(lock: Path) -> str | None:
-    """What the lock of a running build says; None where none runs."""
+    """The text in the lock of a running build; None where none runs."""
     if not lock.is_file():
         return None
     with lock.open(encoding="utf-8") as stream:

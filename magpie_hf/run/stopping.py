@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do to a command: end it at once, and say what is safe and how to go on.
+"""Ctrl-C and SIGTERM: end a command at once, and say what is saved and how to resume.
 
 Not here: the commands.
 """
@@ -26,9 +26,9 @@ _STOPPED: dict[int, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINAT
 
 @contextlib.contextmanager
 def stopping_at_once(out: Path | None, leave: Callable[[], TextIO] = lambda: sys.stderr) -> Iterator[None]:
-    """Answer Ctrl-C and SIGTERM with `_stop` for a while; signals reach the main thread only.
+    """Answer Ctrl-C and SIGTERM with `_stop` inside this context, in the main thread alone.
 
-    leave: ends what is shown, and returns the stream for the last words.
+    leave: ends the display, and returns the stream for the last line.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,19 +45,14 @@ def stopping_at_once(out: Path | None, leave: Callable[[], TextIO] = lambda: sys
 
 
 def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoReturn:
-    """Ctrl-C or SIGTERM: end at once. Every finished request of a build is in its journal, so there is
-    nothing to wait for.
-    """
+    """End the process at once: every finished request is in a journal, so there is nothing to wait for."""
     import multiprocessing
 
     from magpie_hf.engines.journal import flush
 
-    signal.signal(
-        number, lambda number, _: os._exit(_STOPPED[number])
-    )  # a second one does not even wait for the words
-    for (
-        child
-    ) in multiprocessing.active_children():  # vLLM's processes, which hold nothing that is not on the disk
+    # A second signal ends the process without the last line.
+    signal.signal(number, lambda number, _: os._exit(_STOPPED[number]))
+    for child in multiprocessing.active_children():  # vLLM's processes, which hold no results
         child.kill()
     flush()
     recorder.stop()
@@ -72,7 +67,7 @@ def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoRetur
 
 
 def _safe(out: Path) -> str:
-    """What is on the disk of a build, in a few words."""
+    """What of a build is on the disk, in a few words."""
     try:
         stages = status(out).stages
     except BadInput:  # it had not begun

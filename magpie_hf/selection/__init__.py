@@ -1,4 +1,4 @@
-"""Which samples become problems, filtered in one fixed order, and how many samples are still needed.
+"""Which samples become problems, in one fixed order, and how many more samples are needed.
 
 Never here: making samples, and files.
 """

@@ -1,4 +1,4 @@
-"""How many samples a domain is likely to need still: the arithmetic of the selection, which plans use too.
+"""How many more samples a domain is likely to need; plans use the same arithmetic.
 
 Not here: filtering.
 """
@@ -9,14 +9,14 @@ import math
 
 FIRST_LOOK = 64  # samples of a domain that are filtered before more are sampled
 SPARE = 8  # samples of the first round beyond the target
-MOST_AHEAD = 16  # times the samples filtered so far: a few samples say little of how many are needed
+MOST_AHEAD = 16  # times the samples filtered so far: the yield of a few samples is a poor estimate
 
 
 def samples_needed(target: int, sampled: int, filtered: int, accepted: int, floor: float, most: int) -> int:
-    """Up to which sample a domain should be sampled now: at first a few, then what the yield so far makes
-    likely, and some more.
+    """The number of samples that a domain should have in all by now.
 
-    floor: the least yield that is assumed; most: samples of a domain, at most.
+    It is small at first, then what the yield so far predicts, plus a reserve. floor: the least yield that is
+    assumed. most: the most samples of a domain.
     """
     if filtered == 0:
         stop = max(sampled, min(FIRST_LOOK, target + SPARE))

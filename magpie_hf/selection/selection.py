@@ -1,11 +1,11 @@
-"""Selection: which samples are accepted, until every domain has exactly what was asked for.
+"""Selection: which samples are accepted, until every domain has exactly as many as its count.
 
-Not here: sampling, tagging, and any thread.
+Not here: sampling, tagging and threads.
 
-Samples are filtered in one order, whatever comes first: by their number, and of equal numbers by the order of
-the domains. A sample is accepted if its own columns allow it, no accepted one before it is its
-near-duplicate, and its domain is not full. So the accepted set depends on the samples alone, not on rounds,
-shards or what was sampled beyond need.
+Samples are filtered in one order, however they arrive: by number, and at equal numbers in the order of the
+domains. A sample is accepted if its own columns allow it, no sample accepted before it is a near-duplicate,
+and its domain is not full. So the accepted set depends on the samples alone, not on rounds, on shards or on
+samples beyond those that were needed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from magpie_hf.stage import fingerprint
 from magpie_hf.store.rows import Rows, in_memory
 
 SECOND_LOOK = 256
-WINDOW = 1024  # samples over which the yield is watched from then on
-VERSION = 1  # goes up when the same samples would be filtered otherwise
+WINDOW = 1024  # samples over which the yield is measured from then on
+VERSION = 1  # goes up when the same samples would be filtered differently
 KEY = f"selection-{fingerprint(VERSION)}"
 
-# What a sample is filtered by, and what is kept of it as an example.
+# The columns that a sample is filtered by, and those that an error quotes.
 FILTERED = (
-    "id", "raw_instruction", "problem", "dropped", "tags", "contaminated_by", "normal_hash", "signature", "symbols_hash",
-    "num_symbols", "embedding",
+    "id", "raw_instruction", "problem", "dropped", "tags", "contaminated_by", "normal_hash", "signature",
+    "symbols_hash", "num_symbols", "embedding",
 )  # fmt: skip
 
 Row = dict[str, Any]
@@ -44,15 +44,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Which samples are good enough.
+    """The rules for accepting a sample.
 
-    off_topic: what becomes of a problem that the tagger puts into another domain: "drop", "move" (it counts
-    for that domain, where the build makes it) or "keep". min_quality, min_difficulty: the least that the
-    tagger may say; drop_unsolvable: whether a problem must be solvable. Without a tagger none of these
+    off_topic: what to do with a problem that the tagger puts into another domain: "drop", "move" (accept it
+    for that domain, if the build has it) or "keep". min_quality, min_difficulty: the least label of the
+    tagger. drop_unsolvable: whether a problem must be labelled solvable. Without a tagger none of these
     applies. min_yield: the share of accepted samples below which a build gives up.
 
-    Reasons: "contaminated", "not_tagged" (the tagger's answer is not valid), "unsolvable", "quality",
-    "difficulty", "off_topic", "near-duplicate".
+    Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label),
+    "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate". Raises BadInput for other values.
     """
 
     version: ClassVar[int] = VERSION
@@ -72,7 +72,7 @@ class Acceptance:
         check_min_yield(self.min_yield)
 
     def place(self, row: Row, sampled_for: str, domains: Sequence[str]) -> tuple[str, str | None]:
-        """The domain that a sample would count for, and the reason why it does not, by its own columns."""
+        """The domain that a sample belongs to by its own columns, and the reason to drop it (or None)."""
         tags = row["tags"]
         if row["dropped"] is not None:
             return sampled_for, str(row["dropped"])
@@ -98,10 +98,10 @@ class Acceptance:
 
 
 class Selection:
-    """The filtering of one build's samples: pieces of samples in, in any order; the same rows with
-    `schema.SELECTION` out, once they are filtered.
+    """The filtering of one build's samples.
 
-    hopeless: why the yield of a domain is hopeless, once it is; then nothing more is filtered or wanted.
+    Pieces of samples come in, in any order; the same rows come out with the columns of `schema.SELECTION`.
+    hopeless: why a domain gives up, or None; once it is set, nothing more is filtered or wanted.
     """
 
     def __init__(
@@ -112,9 +112,7 @@ class Selection:
         self.hopeless: str | None = None
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
-        """(domain, start, stop) of the samples that are likely still needed, beyond those that were named
-        before, in the order of filtering.
-        """
+        """(domain, start, stop) of the samples that should be made next, in the order of filtering."""
         if self.hopeless is not None:
             return []
         pieces = [
@@ -126,8 +124,9 @@ class Selection:
         return sorted(pieces, key=lambda piece: (piece[1], order.index(piece[0])))
 
     def offer(self, rows: Rows) -> list[Rows]:
-        """Take in a sampled piece; returns what is filtered since, cut at the last sample that its domain
-        needed.
+        """Take a sampled piece, and return the pieces whose filtering is finished now.
+
+        They are cut at the last sample that their domain needed.
         """
         self.quotas[rows.domain].waiting[rows.start] = rows
         while (
@@ -140,18 +139,18 @@ class Selection:
             row = None if self.hopeless is not None else quota.next_row()
             if row is None:
                 break
-            quota.decide(row, *self._filter(quota, row))
+            quota.record(row, *self._filter(quota, row))
             self.hopeless = self._hopeless(quota)
         return [piece for quota in self.quotas.values() for piece in quota.settled(self.hopeless is not None)]
 
     def restore(self, filtered: Sequence[Rows]) -> None:
-        """Take the counts of samples that were filtered before."""
+        """Count samples that an earlier build filtered."""
         for rows in filtered:
             quota = self.quotas[rows.domain]
-            decided = rows.read(["accepted_as", "dropped"]).to_pydict()
-            quota.filtered += len(decided["dropped"])
-            quota.reasons.update(reason for reason in decided["dropped"] if reason)
-            for domain in decided["accepted_as"]:
+            columns = rows.read(["accepted_as", "dropped"]).to_pydict()
+            quota.filtered += len(columns["dropped"])
+            quota.reasons.update(reason for reason in columns["dropped"] if reason)
+            for domain in columns["accepted_as"]:
                 if domain is not None:
                     self.quotas[domain].accepted += 1
 
@@ -165,9 +164,8 @@ class Selection:
 
     def _filter(self, quota: Quota, row: Row) -> tuple[str | None, str | None, str | None]:
         domain, reason = self.acceptance.place(row, quota.key, list(self.quotas))
-        if (
-            reason is None and self.quotas[domain].is_full
-        ):  # of another domain, since one that is full filters no more samples
+        # A full domain filters no more samples of its own, so this is another domain.
+        if reason is None and self.quotas[domain].is_full:
             reason = "off_topic"
         if reason is not None:
             return None, None, reason
@@ -180,22 +178,18 @@ class Selection:
     def _hopeless(self, quota: Quota) -> str | None:
         """Why a domain must give up, now that it has filtered one more sample; None where it goes on.
 
-        The first looks are at few samples, so they stop what is below the floor by any luck alone: at a true
-        yield of twice the floor one of them is wrong in about one case of ten.
+        The first two looks are at few samples: at a true yield of twice the floor, one of them stops the
+        build in about one case of ten.
         """
         floor = self.acceptance.min_yield
-        seen = (
-            quota.filtered
-            if quota.filtered in (FIRST_LOOK, SECOND_LOOK) and floor
-            else WINDOW
-            if quota.filtered % WINDOW == 0
-            else 0
-        )
+        seen = WINDOW if quota.filtered % WINDOW == 0 else 0
+        if floor and quota.filtered in (FIRST_LOOK, SECOND_LOOK):
+            seen = quota.filtered
         if quota.is_full:
             return None
         if quota.filtered >= MOST_ROWS:
             return quota.complaint(
-                f"{quota.accepted} of {quota.target} problems came of {MOST_ROWS:,} samples, and no more are"
+                f"{MOST_ROWS:,} samples gave {quota.accepted} of {quota.target} problems, and no more are"
                 " sampled",
                 WINDOW,
             )
@@ -209,19 +203,18 @@ class Selection:
 
 
 class Quota:
-    """One domain's samples: which were asked for, which wait to be filtered, what was decided."""
+    """The samples of one domain: those that were asked for, those that wait, and those that were filtered."""
 
     def __init__(self, key: str, target: int) -> None:
         self.key, self.target = key, target
         self.sampled = self.filtered = self.accepted = 0
         self.waiting: dict[int, Rows] = {}
         self.reasons: Counter[str] = Counter()
-        self.recent: deque[tuple[str | None, str]] = deque(
-            maxlen=WINDOW
-        )  # of the last decisions: the reason, and the text
+        # (reason or None, text) of the samples that were filtered last.
+        self.recent: deque[tuple[str | None, str]] = deque(maxlen=WINDOW)
         self._rows: deque[Row] = deque()
         self._filtering: Rows | None = None
-        self._decided: list[tuple[str | None, str | None, str | None]] = []
+        self._results: list[tuple[str | None, str | None, str | None]] = []
         self._settled: list[Rows] = []
 
     @property
@@ -229,7 +222,7 @@ class Quota:
         return self.accepted >= self.target
 
     def wanted(self, floor: float, shard_rows: int) -> Iterator[tuple[int, int]]:
-        """The next samples: at first a few, then what the yield so far makes likely, and some more."""
+        """[start, stop) of the next samples to make, in pieces of at most `shard_rows`."""
         if self.is_full:
             return
         stop = samples_needed(self.target, self.sampled, self.filtered, self.accepted, floor, MOST_ROWS)
@@ -238,7 +231,7 @@ class Quota:
             yield start, self.sampled
 
     def next_row(self) -> Row | None:
-        """The next sample to judge; None where it has not come yet."""
+        """The next sample to filter; None where it has not been sampled yet."""
         if not self._rows:
             if self.filtered not in self.waiting:
                 return None
@@ -250,12 +243,12 @@ class Quota:
             )
         return self._rows.popleft()
 
-    def decide(
+    def record(
         self, row: Row, accepted_as: str | None, near_duplicate: str | None, dropped: str | None
     ) -> None:
-        """Record what was decided of the sample that `next_row` gave last."""
+        """Record the result for the sample that `next_row` returned last."""
         self.filtered += 1
-        self._decided.append((accepted_as, near_duplicate, dropped))
+        self._results.append((accepted_as, near_duplicate, dropped))
         self.recent.append((dropped, str(row["problem"] or row["raw_instruction"])))
         if dropped is not None:
             self.reasons[dropped] += 1
@@ -263,16 +256,17 @@ class Quota:
             self._close()
 
     def settled(self, ending: bool) -> list[Rows]:
-        """Pieces filtered since the last call, with their decisions; ending: whether no more of the piece at
-        hand will be filtered.
+        """The pieces filtered since the last call, with the columns of the selection.
+
+        ending: whether the rest of the current piece will not be filtered.
         """
-        if (self.is_full or ending) and self._decided:
+        if (self.is_full or ending) and self._results:
             self._close()
         settled, self._settled = self._settled, []
         return settled
 
     def complaint(self, what: str, seen: int) -> str:
-        """Why the domain gives up, with the reasons and examples of the samples seen last."""
+        """Why the domain gives up, with reasons and examples from the last `seen` samples."""
         recent = list(self.recent)[-seen:]
         counts = Counter(reason for reason, _ in recent if reason)
         reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
@@ -281,22 +275,22 @@ class Quota:
             for reason, _ in counts.most_common(3)
         )
         return (
-            f"{self.key}: {what} ({reasons}). Such as {examples}. What was sampled is kept, and run/dropped"
-            " has all that was dropped. Try `magpie-hf sweep` for a better sampling, another model or"
+            f"{self.key}: {what} ({reasons}). Examples: {examples}. The samples are kept, and run/dropped"
+            " holds all that were dropped. Try `magpie-hf sweep` for a better sampling, another model or"
             " tagger, or looser rules"
         )
 
     def _close(self) -> None:
-        """Give the filtered rows of the piece at hand their selection_log."""
+        """Add the columns of the selection to the filtered rows of the current piece."""
         assert self._filtering is not None
         columns = {
-            name: [decision[at] for decision in self._decided]
+            name: [result[at] for result in self._results]
             for at, name in enumerate(("accepted_as", "near_duplicate", "dropped"))
         }
         features = Features(SELECTION)
-        rows = self._filtering.head(self._filtering.start + len(self._decided))
+        rows = self._filtering.head(self._filtering.start + len(self._results))
         self._settled.append(rows.joined(features, in_memory(KEY, features, columns)))
-        self._filtering, self._decided = None, []
+        self._filtering, self._results = None, []
         self._rows.clear()
 
 

@@ -1,4 +1,4 @@
-"""Arrow and parquet files on the disk, and what is known of their content.
+"""Arrow and parquet files on the disk, their checksums and the records of a build.
 
-Never here: what a column means, and who makes it.
+Never here: what a column means, and which stage makes it.
 """

@@ -1,4 +1,4 @@
-"""What a published dataset consists of, by checksum, and what would change where some of it lies already.
+"""The files of a published dataset by checksum, and what a new version would change.
 
 Not here: the Hub.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,29 +18,27 @@ from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr
 
 MANIFEST = "magpie_hf.json"
-GIVEN = ".gitattributes"  # which the Hub itself puts into a new repository
+GIVEN = ".gitattributes"  # the Hub itself adds it to a new repository
 
 Content = Path | bytes
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A file's size in bytes and its checksums: SHA-256 of the bytes, and SHA-1 as git names them."""
+    """A file's size in bytes, the SHA-256 of its content, and its SHA-1 as a git blob."""
 
     size: int
     sha256: str
     blob: str
 
     def is_at(self, there: There) -> bool:
-        """Whether what lies in a repository is this file: the Hub names a file in LFS by SHA-256 and any
-        other as git does.
-        """
+        """Whether a file of a repository is this one: the Hub names it by SHA-256 if in LFS, else as git."""
         return there.name in (self.sha256, self.blob)
 
 
 @dataclass(frozen=True)
 class There:
-    """A file that lies somewhere already: its size in bytes, and its name by content."""
+    """A file that is published already: its size in bytes, and its checksum (SHA-256, or git's SHA-1)."""
 
     size: int
     name: str
@@ -48,7 +46,7 @@ class There:
 
 @dataclass(frozen=True)
 class Changes:
-    """Paths with sizes in bytes: what is new, what is replaced, what goes, and what is the same already."""
+    """Paths with sizes in bytes: files that are new, replaced, deleted, and the same as before."""
 
     added: dict[str, int]
     changed: dict[str, int]
@@ -60,7 +58,7 @@ class Changes:
         return not (self.added or self.changed or self.deleted)
 
     def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
-        """A line a file that changes, and the sums. rows: of those files that hold any, by path."""
+        """One line for each file that changes, and one with the totals. rows: rows of the files, by path."""
         parts = ((tr("add"), self.added), (tr("change"), self.changed), (tr("delete"), self.deleted))
         counts = {
             path: tr("{count:,} rows", count=number)
@@ -108,29 +106,34 @@ def sum_of(content: Content) -> Sum:
     return Sum(size, sha256.hexdigest(), blob.hexdigest())
 
 
-def with_manifest(files: Mapping[str, Content]) -> tuple[dict[str, Content], dict[str, Sum]]:
-    """The files and, last, the manifest that names them all, with the checksums of each. The same files make
-    the same manifest.
+def with_manifest(
+    files: Mapping[str, Content], known: Mapping[str, Sum] | None = None
+) -> tuple[dict[str, Content], dict[str, Sum]]:
+    """The files and, last, the manifest that lists them; and the checksums of all of these.
+
+    known: checksums that need not be computed again, by path. The same files make the same manifest. Raises
+    BadInput for no files, and for a file with the name of the manifest or of one that the Hub writes.
     """
     if MANIFEST in files or GIVEN in files or not files:
         raise BadInput(
             f"{', '.join(files) or 'no file'} cannot be published: give files besides {MANIFEST} and {GIVEN}"
         )
-    sums = {path: sum_of(content) for path, content in sorted(files.items())}
-    listed = {path: {"size": one.size, "sha256": one.sha256, "blob": one.blob} for path, one in sums.items()}
-    content = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-    facts = {"magpie_hf": version("magpie-hf"), "content": content, "files": listed}
-    manifest = (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+    known = known or {}
+    sums = {path: known.get(path) or sum_of(content) for path, content in sorted(files.items())}
+    listed = {path: asdict(one) for path, one in sums.items()}
+    digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+    stated = {"magpie_hf": version("magpie-hf"), "content": digest, "files": listed}
+    manifest = (json.dumps(stated, indent=1, ensure_ascii=False) + "\n").encode()
     return {**files, MANIFEST: manifest}, {**sums, MANIFEST: sum_of(manifest)}
 
 
 def read_manifest(text: bytes) -> dict[str, Sum] | None:
-    """The checksums that a manifest names; None where this is no manifest of magpie_hf's."""
+    """The checksums in a manifest, by path; None where the text is no manifest of magpie_hf."""
     try:
-        facts: dict[str, Any] = json.loads(text)
+        stated: dict[str, Any] = json.loads(text)
         return {
             path: Sum(int(one["size"]), str(one["sha256"]), str(one["blob"]))
-            for path, one in facts["files"].items()
+            for path, one in stated["files"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -139,8 +142,10 @@ def read_manifest(text: bytes) -> dict[str, Sum] | None:
 def changes(
     wanted: Mapping[str, Sum], there: Mapping[str, There], before: Mapping[str, Sum] | None
 ) -> Changes:
-    """What publishing `wanted` changes where `there` lies and the manifest `before`: files that it named and
-    that are gone go.
+    """What changes when `wanted` replaces the files `there`.
+
+    before: the checksums in the manifest there; None without one. Its files that are not in `wanted` are
+    deleted.
     """
     new = {path: one.size for path, one in wanted.items() if path not in there}
     same = {path: one.size for path, one in wanted.items() if path in there and one.is_at(there[path])}
@@ -152,8 +157,9 @@ def changes(
 
 
 def foreign(change: Changes, there: Mapping[str, There], before: Mapping[str, Sum] | None) -> list[str]:
-    """Which files of another's stand in the way: all where no manifest is, else those that would go and are
-    not as it says.
+    """The files of others that a change would replace or delete.
+
+    Without a manifest these are all files; else those that the manifest does not list as they are.
     """
     if before is None:
         return [] if change.none else sorted(set(there) - {GIVEN})

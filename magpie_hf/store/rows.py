@@ -1,9 +1,8 @@
-"""Rows: where each column of some rows of a domain lies, and what every value there came from.
+"""Rows: some rows of a domain, the files that hold their columns, and a digest of what each row depends on.
 
-Not here: who makes them.
+Not here: which stages make the columns.
 
-Of what stages make, eight bytes a row and stage are held in memory; values are read from the shards' files
-when they are needed.
+Memory holds eight bytes per row and stage. Values are read from the files of the shards when they are needed.
 """
 
 from __future__ import annotations
@@ -25,14 +24,15 @@ from magpie_hf.store.splits import BATCH_ROWS, read
 
 
 def open_table(file: Path) -> pa.Table:
-    """The rows of an Arrow stream file, memory-mapped. Raises pyarrow.ArrowInvalid or OSError where it is
-    torn.
+    """The rows of an Arrow stream file, memory-mapped.
+
+    Raises pyarrow.ArrowInvalid or OSError where the file is torn.
     """
     return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
 
 
 def is_whole(file: Path) -> bool:
-    """Whether there is such a file, and it is not torn."""
+    """Whether the file exists and is not torn."""
     try:
         open_table(file)
     except (pa.ArrowInvalid, OSError):
@@ -42,10 +42,10 @@ def is_whole(file: Path) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """What one stage made of neighbouring rows.
+    """The columns that one stage made of consecutive rows.
 
-    pieces: one after the other, (file or table, from, to); digests: a number a row (int64) that stands for
-    what the stage made there and for everything that this came from.
+    pieces: (file or table, start, stop) one after the other. digests: one int64 per row, a hash of what the
+    stage made of the row and of everything that it depends on.
     """
 
     key: str
@@ -63,7 +63,7 @@ class Made:
 
     @property
     def columns(self) -> list[str]:
-        """The names of all columns that lie there."""
+        """The names of all columns in the files."""
         source = self.pieces[0][0]
         return list((open_table(source) if isinstance(source, Path) else source).column_names)
 
@@ -80,7 +80,7 @@ class Made:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows [start, stop) of one domain; `made` tells for each column which stage made it, and where it lies."""
+    """Rows [start, stop) of one domain. made: for each column, the stage that made it and its files."""
 
     domain: str
     start: int
@@ -88,7 +88,7 @@ class Rows:
     made: Mapping[str, Made]
 
     def made_from(self, stage: Stage) -> list[str]:
-        """The keys of the stages whose columns this stage depends on."""
+        """The keys of the stages whose columns this stage reads."""
         return [made.key for made in self._sources(self.needs(stage))]
 
     def needs(self, stage: Stage) -> list[str]:
@@ -99,22 +99,22 @@ class Rows:
         ]
 
     def key(self, stage: Stage) -> str:
-        """The stage's folder: its label and a hash of all that determines what it makes of these rows."""
+        """The name of the stage's folder: its label and a hash of everything that determines its output."""
         return f"{stage.label}-{fingerprint(stage, self.made_from(stage))}"
 
     def digests(self, columns: Sequence[str]) -> np.ndarray:
-        """One number a row (int64) for what these columns came from."""
+        """One int64 per row: a hash of what these columns depend on."""
         sources = [made.digests for made in self._sources(columns)]
         if len(sources) == 1:
             return sources[0]
         return np.array([digest(row.tobytes()) for row in np.stack(sources, axis=1)], dtype=np.int64)
 
     def extended(self, stage: Stage, made: Made) -> Rows:
-        """The rows with what a stage made of them."""
+        """The rows with the columns that a stage added."""
         return self.joined(stage.adds, made)
 
     def joined(self, columns: Iterable[str], made: Made) -> Rows:
-        """The rows with more columns, of one making."""
+        """The rows with more columns, all made by one stage."""
         return Rows(self.domain, self.start, self.stop, {**self.made, **dict.fromkeys(columns, made)})
 
     def head(self, stop: int) -> Rows:
@@ -125,8 +125,9 @@ class Rows:
         )
 
     def read(self, columns: Sequence[str], start: int | None = None, stop: int | None = None) -> pa.Table:
-        """The columns of rows [start, stop), by default of all; memory-mapped, so resident only while the
-        table is held.
+        """The columns of rows [start, stop), by default of all rows.
+
+        The files are memory-mapped: pages are resident only while the table is in use.
         """
         begin, end = self.start if start is None else start, self.stop if stop is None else stop
         made_by = {made.key: made for made in (self.made[column] for column in columns)}
@@ -139,7 +140,7 @@ class Rows:
         return whole.slice(begin - self.start, end - begin)
 
     def batches(self, columns: Sequence[str], size: int = 256) -> Iterator[Batch]:
-        """The columns as plain lists, a few rows at a time."""
+        """The columns as plain lists, `size` rows at a time."""
         for start in range(self.start, self.stop, size):
             yield self.read(columns, start, min(start + size, self.stop)).to_pydict()
 
@@ -150,8 +151,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Published:
-    """The published rows of one split: Arrow files, one a shard, and a fingerprint of what all of them hold,
-    however they are cut.
+    """The published rows of one split, in Arrow files of a shard each.
+
+    content: a fingerprint of all rows, which does not depend on how they are cut into shards.
     """
 
     features: Features
@@ -160,7 +162,7 @@ class Published:
 
     @staticmethod
     def joined(parts: Sequence[Published]) -> Published:
-        """The rows of several, one after the other."""
+        """The rows of several parts, one after the other."""
         first, *others = parts
         if not others:
             return first
@@ -176,13 +178,11 @@ class Published:
         )
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows a shard at a time, resident only while the table is held."""
+        """The rows, one shard at a time, memory-mapped."""
         return map(open_table, self.files)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """The columns as plain lists, a few rows at a time; parts of lists of structs, too (see
-        `splits.Split`).
-        """
+        """The columns as plain lists, a few rows at a time; also parts of columns, see `splits.Split`."""
         for table in self.tables():
             for batch in table.to_batches(BATCH_ROWS):
                 yield read(pa.Table.from_batches([batch]), columns)
@@ -192,9 +192,10 @@ class Published:
 
 
 def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
-    """Rows that hold nothing but their place and their own seed, from which everything else is sampled.
+    """Rows [start, stop) that hold their index, their domain and a seed of their own.
 
-    The columns of stages that a recipe may leave out (`schema.OPTIONAL`) are null until one makes them.
+    Everything else is sampled from that seed. The columns of optional stages (`schema.OPTIONAL`) are null
+    until a stage makes them.
     """
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds}
@@ -207,7 +208,7 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
 
 
 def in_memory(key: str, features: Features, columns: Batch) -> Made:
-    """Columns that are cheaper to make again than to keep on the disk."""
+    """Columns that are kept in memory, as they are cheap to make again."""
     table = pa.table({name: columns[name] for name in features}, schema=features.arrow_schema)
     rows = zip(*(columns[name] for name in features), strict=True)
     digests = np.array([digest(canonical(row).encode()) for row in rows], dtype=np.int64)
@@ -215,5 +216,5 @@ def in_memory(key: str, features: Features, columns: Batch) -> Made:
 
 
 def digest(content: bytes) -> int:
-    """A number for a row's content."""
-    return xxhash.xxh64_intdigest(content) >> 1  # Arrow makes signed numbers of Python's
+    """A hash of a row's content, 63 bits."""
+    return xxhash.xxh64_intdigest(content) >> 1  # fits a signed 64-bit integer of Arrow

@@ -1,9 +1,9 @@
-"""A stage's folder: finished shards, journals of unfinished ones, and the record.
+"""A stage's folder: finished shards, journals of unfinished ones, and the stage's record.
 
 Not here: what makes a row, and in which order.
 
-`<from>-<to>.arrow` is a finished shard of rows [from, to); `<from>-<to>.journal` holds the finished requests
-of one under way.
+`<start>-<stop>.arrow` is a finished shard of rows [start, stop). `<start>-<stop>.journal` holds the finished
+requests of a shard under way.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ShardFolder:
     """The folder `<domain>/<label>-<hash>` of one stage."""
 
     path: Path
-    read_only: bool = False  # leaves a torn shard where it is
+    read_only: bool = False  # keeps torn shards
 
     def file(self, start: int, stop: int, kind: str) -> Path:
         return self.path / f"{start:07d}-{stop:07d}.{kind}"
@@ -47,7 +47,7 @@ class ShardFolder:
         return sorted((int(name[0]), int(name[1]), file) for name, file in names)
 
     def rows(self, start: int, stop: int, file: Path) -> pa.Table | None:
-        """The rows of a finished shard; None where the file is torn, which is said, and the file set aside."""
+        """The rows of a finished shard; None where it is torn: then the file is logged and removed."""
         try:
             rows = open_table(file)
             torn = len(rows) != stop - start
@@ -66,7 +66,7 @@ class ShardFolder:
         return rows
 
     def known(self, start: int, stop: int, stage: Stage) -> Iterator[tuple[str, Any]]:
-        """What unfinished and finished shards here know of the stage's requests in rows [start, stop)."""
+        """(key, result) of the stage's requests for rows [start, stop), from journals and finished shards."""
         for begin, end, file in self.spans("journal"):
             if begin < stop and start < end:
                 records, torn = journal.read(file)
@@ -82,40 +82,40 @@ class ShardFolder:
                     yield from stage.reusable(_alive(part.slice(first, size).to_pydict()))
 
     def finish(self, file: Path, record: dict[str, Any]) -> None:
-        """Make a shard safe: on the disk and in the record."""
+        """Flush a finished shard to the disk and add it to the stage's record."""
         sync(file)
         sync(self.path)
         with _WRITING:
             shards = {**(self.record() or {}).get("shards", {}), file.stem: record.pop("shard")}
             write_json(self.path / "stage.json", {**record, "shards": shards})
 
-    def sweep(self, start: int, stop: int) -> None:
-        """Remove the journals of rows in [start, stop), whose shards are safe."""
+    def remove_journals(self, start: int, stop: int) -> None:
+        """Remove the journals of rows in [start, stop), whose shards are finished."""
         for begin, end, file in self.spans("journal"):
             if start <= begin and end <= stop:
                 file.unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any] | None:
-        """The stage's record (stage.json), if there is one."""
+        """The stage's record (stage.json); None where there is none, or it is torn."""
         try:
             record: dict[str, Any] = json.loads((self.path / "stage.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except json.JSONDecodeError:  # torn by a power cut; the shards themselves say what is finished
+        except json.JSONDecodeError:  # torn by a power cut; the names of the shards say what is finished
             LOG.warning("%s is torn; it is written again", self.path / "stage.json")
             return None
         return record
 
 
 def _alive(batch: Batch) -> Batch:
-    """The rows of a batch on which the stage ran: its first column is null on dropped ones."""
+    """The rows of a batch on which the stage ran: its first column is null in dropped rows."""
     first = next(iter(batch.values()))
     rows = [row for row, value in enumerate(first) if value is not None]
     return {column: [values[row] for row in rows] for column, values in batch.items()}
 
 
 def sync(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut."""
+    """Flush a file, or the names in a folder, to the disk (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -124,7 +124,7 @@ def sync(path: Path) -> None:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file atomically: aside, flushed, then renamed."""
     partial = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     sync(partial)

@@ -1,4 +1,4 @@
-"""What a trainer, the Hub or a reader of the card would trip over, found before the upload.
+"""Checks before the upload: what would fail or mislead in a trainer, on the Hub or in the card.
 
-Never here: mending it.
+Never here: repairs.
 """

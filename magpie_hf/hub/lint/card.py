@@ -1,6 +1,6 @@
-"""What the Hub checks of a dataset card, and what nobody checks there: whether it is true of the files.
+"""Checks of a dataset card: those of the Hub, and whether the metadata fits the files.
 
-Not here: their rows.
+Not here: the rows of the files.
 """
 
 from __future__ import annotations
@@ -14,33 +14,32 @@ from typing import Any, ClassVar
 
 import yaml
 
-from magpie_hf.hub.lint.facts import config_faults, info_faults, rows_of
+from magpie_hf.card.metadata import SIZES, size_of
+from magpie_hf.hub.lint.files import config_faults, info_faults, rows_of
 from magpie_hf.hub.lint.lists import (
     ANNOTATIONS_CREATORS,
     LANGUAGE_CREATORS,
     MULTILINGUALITY,
-    SIZES,
     SOURCES,
     TASKS,
     languages,
-    size_of,
 )
 from magpie_hf.models.licences import LICENCES
 
-# A bound of this package: the Hub states none for a card and has answered 413 to large ones (those of MTEB
-# with all their statistics). This project's card of six domains has 40 kB.
+# A bound of this package. The Hub states none and has answered 413 to large cards (MTEB's with all their
+# statistics). A card of six domains has 40 kB.
 CARD_BYTES = 500_000
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.parquet$")
 _TOKEN = re.compile(rb"hf_[A-Za-z0-9]{30,}")
 
 
 def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
-    """Complaints of a card, a line each; [] where there are none.
+    """Complaints about a card, one line each; [] where there are none.
 
-    text: the card, README.md; files: everything else that is published, path in the repository -> file or
-    bytes. Parquet files must be on the disk and whole (pyarrow.ArrowInvalid where one is not). A size
-    category fits where it fits any number from the rows of the largest split (a reader's "how many problems")
-    to those of all files (the Hub's own count).
+    text: the card, README.md. files: everything else that is published, by path in the repository: a file or
+    bytes. A size category is right if it fits any number between the rows of the largest split (the number
+    of problems) and the rows of all files (the Hub's count). Raises pyarrow.ArrowInvalid for a parquet file
+    that is torn.
     """
     lines = [*_size_faults(text), *_token_faults(text, files)]
     front, faults = front_matter(text)
@@ -54,13 +53,12 @@ def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
         lines.extend(_size_category_faults(front, list(splits.values())))
         lines.extend(config_faults(front, files))
         lines.extend(info_faults(front, files, rows))
-    return [
-        f"README.md: {' '.join(line.split())}" for line in lines
-    ]  # a name in the card may hold a line's end
+    # A name in the card may hold a line feed.
+    return [f"README.md: {' '.join(line.split())}" for line in lines]
 
 
 def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """A card's metadata, or None where it has none that can be read; and what is wrong with it as YAML."""
+    """A card's metadata (None where it cannot be read), and what is wrong with it as YAML."""
     lines = text.splitlines()
     if not lines or lines[0] != "---" or "---" not in lines[1:]:
         return None, [
@@ -84,10 +82,10 @@ def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that notes keys which a mapping has twice.
+    """A safe loader that notes repeated keys of a mapping.
 
-    A library of vLLM's makes SafeLoader read dates as texts in every process that loads it; those who read
-    the card take them for dates.
+    It reads dates as dates, as readers of the card do: a library that vLLM loads makes SafeLoader read them
+    as text in the whole process.
     """
 
     yaml_constructors: ClassVar[dict[Any, Any]] = {
@@ -116,7 +114,7 @@ def _size_faults(text: str) -> Iterator[str]:
 
 
 def _token_faults(text: str, files: Mapping[str, Path | bytes]) -> Iterator[str]:
-    """Never says the token itself."""
+    """Complaints about tokens of the Hub in texts, without the token itself."""
     says = "holds what looks like a token of the Hub (hf_...); take it out, and revoke it if it is one"
     if _TOKEN.search(text.encode()):
         yield f"the text {says}"
@@ -149,15 +147,13 @@ def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
 def _listed(
     front: Mapping[str, Any], key: str, allowed: frozenset[str], *, required: bool = False
 ) -> Iterator[str]:
-    """Complaints of values of a key that are not allowed, and of a key that is empty, or missing where it is
-    required.
-    """
+    """Complaints about values of a key that are not allowed, and about an empty or a missing key."""
     values = _values(front, key)
     if not values and (required or key in front):
         yield f"{key} is {'empty' if key in front else 'missing'}"
     for value in values:
         if not isinstance(value, str):
-            yield f"{key} holds {value!r}, which YAML does not take for a text; put it in quotes"
+            yield f"{key} holds {value!r}, which YAML does not read as text; put it in quotes"
         elif value not in allowed:
             near = get_close_matches(value, sorted(allowed), n=1, cutoff=0.7)
             yield f"{key} holds {value!r}, which is not on the Hub's list" + (
@@ -171,7 +167,10 @@ def _values(front: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _size_category_faults(front: Mapping[str, Any], rows: list[int]) -> Iterator[str]:
-    """`rows`: of every split. Says nothing of a category that is on no list, which `_label_faults` does."""
+    """Complaints about a size category that does not fit the rows of every split, `rows`.
+
+    A category that is on no list is left to `_label_faults`.
+    """
     names = [name for _, name in SIZES]
     stated = [value for value in _values(front, "size_categories") if value in names]
     if not rows or not stated:

@@ -1,4 +1,4 @@
-"""Complaints as lines, of which many that say the same become a few and a count.
+"""Complaints as lines, with many equal ones shortened to a few and a count.
 
 Not here: finding them.
 """
@@ -12,20 +12,18 @@ LISTED = 5
 
 
 class Complaints:
-    """What is wrong, by what is said of it, and where: of each kind the first `LISTED` places in full, then
-    how many more there are.
-    """
+    """Complaints by their text, with the first `LISTED` places of each and the number of all places."""
 
     def __init__(self) -> None:
         self._places: dict[str, list[str]] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, place: str, says: str) -> None:
-        """One place, such as "algebra/train_sft", of which something is said."""
+        """Add a complaint about one place, such as "algebra/train_sft"."""
         self.add_all([place], 1, says)
 
     def add_all(self, places: Iterable[str], count: int, says: str) -> None:
-        """`count` places, of which only as many are taken from `places` as will be listed."""
+        """Add a complaint about `count` places; only as many are read from `places` as will be listed."""
         if not count:
             return
         listed = self._places.setdefault(says, [])
@@ -33,7 +31,7 @@ class Complaints:
         listed.extend(" ".join(place.split()) for place in islice(places, LISTED - len(listed)))
 
     def lines(self) -> list[str]:
-        """All of it, a line each, in the order of its first place."""
+        """All complaints, one line each, in the order in which their texts came first."""
         lines: list[str] = []
         for says, places in self._places.items():
             lines.extend(f"{place}: {says}" for place in places)

@@ -1,4 +1,4 @@
-"""Which parquet files make which split of which configuration, and whether the splits of one fit together.
+"""Which parquet files make which split of which configuration, and whether the splits fit together.
 
 Not here: their rows.
 """
@@ -19,14 +19,12 @@ from magpie_hf.hub.lint.complaints import Complaints
 
 SPLIT_NAME = re.compile(r"\w+(\.\w+)*")
 _SHARD = re.compile(r"(?P<config>[^/]+)/(?P<split>[^/]+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.parquet")
-_NOT_IN_NAMES = frozenset(
-    "<>:/\\|?*"
-)  # what datasets refuses in the name of a configuration, which becomes a folder's
+_NOT_IN_NAMES = frozenset("<>:/\\|?*")  # `datasets` refuses them in the name of a configuration
 
 
 @dataclass(frozen=True)
 class Split:
-    """The readable files of one split, in order; `schema` is that of the first."""
+    """The readable files of one split, in order, and the schema of the first."""
 
     config: str
     name: str
@@ -39,8 +37,9 @@ class Split:
 
 
 def splits_of(files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
-    """The splits that files make, path in the repository -> parquet file; complains of names, shards,
-    features and of empty splits.
+    """The splits in parquet files, which are given by path in the repository.
+
+    Complains about names, numbers of shards, features and empty splits.
     """
     shards: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
     for path in sorted(files):
@@ -50,8 +49,8 @@ def splits_of(files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
         if found is None:
             complaints.add(
                 path,
-                "its name is not <config>/<split>-00000-of-0000N.parquet, so no configuration and split can"
-                " be told",
+                "its name is not <config>/<split>-00000-of-0000N.parquet, so its configuration and split are"
+                " unknown",
             )
             continue
         key = (found["config"], found["split"])
@@ -105,8 +104,9 @@ def _check_numbers(place: str, shards: list[tuple[str, int, int]], complaints: C
 
 
 def _read(config: str, name: str, files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
-    """The split, where any of its files can be read; complains of those that cannot, and of files that
-    differ in their features.
+    """The split, in a list; [] where none of its files can be read.
+
+    Complains about files that cannot be read, and about files with other features.
     """
     schemas: dict[Path, pa.Schema] = {}
     rows = 0
@@ -121,7 +121,7 @@ def _read(config: str, name: str, files: Mapping[str, Path], complaints: Complai
     if not rows:
         complaints.add(
             f"{config}/{name}",
-            "it has no rows, which load_dataset and trainers take for an error; leave the split out",
+            "it has no rows, which is an error in load_dataset and trainers; leave the split out",
         )
     first = next(iter(schemas.values()))
     for path, file in files.items():
@@ -143,8 +143,9 @@ def _check_features(splits: list[Split], complaints: Complaints) -> None:
 
 
 def features_differ(one: pa.Schema, other: pa.Schema) -> str:
-    """Where two schemas differ, in a few words, the order of the columns and what datasets wrote into them
-    included; "" where nowhere.
+    """Where two schemas differ, in a few words; "" where they are the same.
+
+    The order of columns counts, and so do the features that `datasets` wrote into the metadata.
     """
     if one.names != other.names:
         for name in one.names:
@@ -152,20 +153,18 @@ def features_differ(one: pa.Schema, other: pa.Schema) -> str:
                 return f"{name} is missing"
         for name in other.names:
             if name not in one.names:
-                return f"{name} is there besides"
-        return "the order of the columns is another"
+                return f"{name} is extra"
+        return "the columns are in another order"
     for left, right in zip(one, other, strict=True):
         if left.type != right.type:
             return f"{left.name} is {right.type} instead of {left.type}"
     if _written(one) != _written(other):
-        return "the features that datasets wrote into the file are others"
+        return "the features that datasets wrote into the file are different"
     return ""
 
 
 def _written(schema: pa.Schema) -> Any:
-    """The features in the file's `huggingface` metadata, as text that keeps their order; None where there are
-    none that can be read.
-    """
+    """The features in the `huggingface` metadata, as text that keeps their order; None without metadata."""
     raw = (schema.metadata or {}).get(b"huggingface")
     if raw is None:
         return None

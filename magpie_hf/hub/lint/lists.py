@@ -1,6 +1,6 @@
-"""What the Hub lets a dataset card's metadata say, list by list, gathered in autumn 2026.
+"""The values that the Hub allows in a dataset card's metadata, list by list, as of autumn 2026.
 
-Not here: licences, or judging a card.
+Not here: licences, and checking a card.
 """
 
 from __future__ import annotations
@@ -9,21 +9,6 @@ import json
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-
-# Each with the number of rows from which it is right, up to the next one's.
-SIZES = (
-    (0, "n<1K"),
-    (10**3, "1K<n<10K"),
-    (10**4, "10K<n<100K"),
-    (10**5, "100K<n<1M"),
-    (10**6, "1M<n<10M"),
-    (10**7, "10M<n<100M"),
-    (10**8, "100M<n<1B"),
-    (10**9, "1B<n<10B"),
-    (10**10, "10B<n<100B"),
-    (10**11, "100B<n<1T"),
-    (10**12, "n>1T"),
-)
 
 ANNOTATIONS_CREATORS = (
     "found",
@@ -60,17 +45,11 @@ TASKS = frozenset(
 )
 
 
-def size_of(rows: int) -> str:
-    """The size category of so many rows."""
-    return next(name for least, name in reversed(SIZES) if rows >= least)
-
-
 @lru_cache(maxsize=1)
 def languages() -> frozenset[str]:
     """The codes that a card's `language` may hold: ISO 639-1 and 639-3, "code" and "multilingual".
 
-    They are read from the list that `datasets` brings along, without importing it. Raises FileNotFoundError
-    where that is gone.
+    They are read from the list in `datasets`, without importing it. Raises FileNotFoundError without it.
     """
     spec = find_spec("datasets")
     if spec is None or not spec.submodule_search_locations:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 MESSAGE_LISTS = ("messages", "chosen", "rejected", "prompt")
 _ROLES = pa.array(["system", "user", "assistant"])
 
-# A fault of some rows of a batch: which (a mask over the batch), and what is said of them.
+# A fault of some rows of a batch: a mask over the rows, and the text of the complaint.
 Fault = tuple[np.ndarray[Any, np.dtype[np.bool_]], str]
 
 
@@ -31,13 +31,13 @@ def type_fault(name: str, kind: pa.DataType) -> str | None:
             more = ", ".join(sorted(fields.keys() - {"role", "content"}))
             return (
                 f"its messages hold {more} besides role and content, which most chat templates ignore or"
-                " stumble over"
+                " fail on"
             )
-    return f"{name} is {kind} and no list of messages {{role, content}}, so TRL does not see conversations"
+    return f"{name} is {kind}, which is no list of messages {{role, content}}: TRL sees no conversations"
 
 
 def conversation_faults(name: str, lists: pa.Array) -> Iterator[Fault]:
-    """What is wrong with a column of lists of messages, which has the right type."""
+    """The faults of a column of lists of messages that has the right type."""
     last_role = "user" if name == "prompt" else "assistant"
     size = len(lists)
     lengths = _lengths(lists)
@@ -66,10 +66,9 @@ def conversation_faults(name: str, lists: pa.Array) -> Iterator[Fault]:
 
 
 def pair_faults(batch: pa.RecordBatch, preferences: bool) -> Iterator[Fault]:
-    """What is wrong with chosen and rejected beside has_pair and messages, where their types are right.
+    """The faults of chosen and rejected, also beside has_pair and messages; all have the right types.
 
-    preferences: whether this is a split in which every row must have a pair. Without has_pair every row is
-    taken for a pair.
+    preferences: whether every row of the split must have a pair. Without has_pair every row counts as one.
     """
     chosen, rejected = batch.column("chosen"), batch.column("rejected")
     equal, shared = _compare(chosen, rejected)
@@ -78,15 +77,15 @@ def pair_faults(batch: pa.RecordBatch, preferences: bool) -> Iterator[Fault]:
         flag = batch.column("has_pair")
         yield (
             np.asarray(flag.is_null()),
-            "has_pair is null, so nobody can tell whether rejected is the worse answer",
+            "has_pair is null, so it is unknown whether rejected is the worse answer",
         )
         pair = np.asarray(pc.fill_null(flag, False))
         none = np.asarray(pc.fill_null(pc.invert(flag), False))
         yield (
             none & ~equal,
             (
-                "has_pair is false, but chosen differs from rejected, so a preference that nobody found is"
-                " trained"
+                "has_pair is false, but chosen differs from rejected, so training would learn a preference"
+                " that was not found"
             ),
         )
         if "messages" in batch.schema.names:
@@ -100,9 +99,7 @@ def pair_faults(batch: pa.RecordBatch, preferences: bool) -> Iterator[Fault]:
 
 
 def _compare(one: pa.Array, other: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Row by row: whether two columns of messages are equal, and whether they are in all but the last
-    message.
-    """
+    """Row by row: whether two columns of messages are equal, and whether all but the last message are."""
     size = len(one)
     alike = _lengths(one) == _lengths(other)
     equal, shared = alike.copy(), alike.copy()
@@ -129,7 +126,7 @@ def _lengths(lists: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
 def _any(
     size: int, parents: np.ndarray[Any, Any], wrong: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which of `size` rows have an element that is wrong."""
+    """A mask of the `size` rows that have a wrong element. parents: the row of each element."""
     rows = np.zeros(size, dtype=np.bool_)
     rows[parents[wrong]] = True
     return rows

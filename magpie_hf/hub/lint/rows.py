@@ -1,4 +1,4 @@
-"""What trains wrongly, found in the rows of a dataset's parquet files before they are uploaded.
+"""Checks of the rows of a dataset's parquet files: what would harm training, found before the upload.
 
 Not here: the card.
 """
@@ -20,16 +20,16 @@ from magpie_hf.hub.lint.complaints import LISTED, Complaints
 from magpie_hf.hub.lint.layout import Split, splits_of
 from magpie_hf.hub.lint.messages import MESSAGE_LISTS, Fault, conversation_faults, pair_faults, type_fault
 
-_ROWS = 256  # a batch: three columns of texts of 8,000 tokens come to 25 MB
+_ROWS = 256  # of a batch: three columns of texts of 8,000 tokens are 25 MB
 
-# What each column of `schema.FORBIDDEN` does in TRL 1.16 (run, with this project's layouts); four of them
-# harm in company alone.
+# What each column of `schema.FORBIDDEN` does in TRL 1.16, measured with this project's layouts. Four of them
+# harm only beside certain other columns.
 RESERVED = {
     "prompt": (
         "beside messages, SFTTrainer fails; beside chosen and rejected, the user's turn is trained on twice"
     ),
     "completion": "KTOTrainer puts it in the place of chosen and rejected, silently",
-    "label": "KTOTrainer takes every row for a good one, silently",
+    "label": "KTOTrainer takes every row as a good one, silently",
     "margin": "RewardTrainer subtracts it inside its loss",
     "input_ids": "SFTTrainer trains on it in place of messages, silently",
     "labels": "SFTTrainer fails",
@@ -45,7 +45,7 @@ RESERVED = {
 
 @dataclass
 class _Seen:
-    """What is known of problems across splits: digest -> the place of the first row that has it."""
+    """The problems of training and test splits: by digest, the place of the first row that has it."""
 
     train: dict[int, str] = field(default_factory=dict)
     test: dict[int, str] = field(default_factory=dict)
@@ -54,16 +54,18 @@ class _Seen:
         both = [digest for digest in self.test if digest in self.train]
         places = (f"{self.test[digest]} = {self.train[digest]}" for digest in both)
         complaints.add_all(
-            places, len(both), "the problem is for testing and for training, so a test would measure memory"
+            places,
+            len(both),
+            "the problem is for testing and for training, so a test would measure memorization",
         )
 
 
 def lint_rows(files: Mapping[str, Path]) -> list[str]:
-    """Complaints of a dataset's parquet files, a line each; [] where there are none.
+    """Complaints about a dataset's parquet files, one line each; [] where there are none.
 
-    files: path in the repository, `<config>/<split>-00000-of-0000N.parquet`, -> the file; others are left
-    alone. A complaint names configuration, split and the row's id, or its number from 0 where there is no id;
-    of many that say the same, five are listed. Reads every file once, 256 rows at a time.
+    files: by path in the repository, `<config>/<split>-00000-of-0000N.parquet`; other files are not read. A
+    complaint names the configuration, the split and the row's id, or without ids its number from 0. Of many
+    equal complaints, five are listed. Every file is read once, 256 rows at a time.
     """
     complaints, seen = Complaints(), _Seen()
     splits = splits_of(files, complaints)
@@ -71,13 +73,13 @@ def lint_rows(files: Mapping[str, Path]) -> list[str]:
     for split in splits:
         for says in _schema_faults(split.schema):
             complaints.add(split.place, says)
-        judged = has_tests and split.name.startswith(("train", "test"))
-        if judged and "problem" not in split.schema.names:
+        compared = has_tests and split.name.startswith(("train", "test"))
+        if compared and "problem" not in split.schema.names:
             complaints.add(
                 split.place,
-                "it has no column problem, so nobody can tell whether it holds problems of the tests",
+                "it has no column problem, so it may hold problems of the tests",
             )
-        _lint_split(split, seen if judged else None, complaints)
+        _lint_split(split, seen if compared else None, complaints)
     seen.complain(complaints)
     return complaints.lines()
 
@@ -93,15 +95,15 @@ def _schema_faults(schema: pa.Schema) -> Iterator[str]:
         else:
             harms = bool(pairs) or name not in ("completion", "label", "margin")
         if harms:
-            yield f"a column {name} may not stand here: {effect}"
+            yield f"a column {name} is not allowed here: {effect}"
     if "completion" in names and "prompt" not in names:
-        yield "a column completion may not stand here without prompt: SFTTrainer fails"
+        yield "a column completion is not allowed here without prompt: SFTTrainer fails"
     if len(pairs) == 1:
-        yield f"{pairs.pop()} stands here without its counterpart, so there are no pairs"
+        yield f"{pairs.pop()} is here without its counterpart, so there are no pairs"
     if "has_pair" in names and not pa.types.is_boolean(schema.field("has_pair").type):
-        yield f"has_pair is {schema.field('has_pair').type} and no bool"
+        yield f"has_pair is {schema.field('has_pair').type}, not bool"
     if "id" in names and not _has_ids(schema):
-        yield f"id is {schema.field('id').type} and neither a text nor a whole number"
+        yield f"id is {schema.field('id').type}, neither text nor an integer"
     for name in MESSAGE_LISTS:
         if name in names and (says := type_fault(name, schema.field(name).type)):
             yield says
@@ -132,7 +134,7 @@ def _lint_split(split: Split, seen: _Seen | None, complaints: Complaints) -> Non
 
 @dataclass(frozen=True)
 class _Rows:
-    """A batch, and where its rows lie."""
+    """A batch of a split, and the number of its first row."""
 
     place: str
     first: int
@@ -147,12 +149,9 @@ class _Rows:
 
 
 def _batches(file: Path, with_problems: bool) -> Iterator[pa.RecordBatch]:
-    """Only the columns that are looked at: conversations, has_pair, ids, problems where they are asked for,
-    and every float.
-    """
+    """The rows in batches of the columns that are checked: messages, has_pair, ids, problems and floats."""
     wanted = {"id", "has_pair", *MESSAGE_LISTS, *(["problem"] if with_problems else [])}
-    # Read ahead, it would hold every column of the file: 1.2 GB instead of 50 MB for 44,000 rows of 8 kB, and
-    # twice as slow.
+    # With pre_buffer, 44,000 rows of 8 kB took 1.2 GB instead of 50 MB, and twice the time.
     with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as parquet:
         leaves = [parquet.schema.column(number) for number in range(len(parquet.schema))]
         floats = {leaf.path for leaf in leaves if leaf.physical_type in ("FLOAT", "DOUBLE")}
@@ -184,8 +183,8 @@ def _faults(split: Split, batch: pa.RecordBatch, ids: set[str]) -> Iterator[Faul
             yield (
                 mask,
                 (
-                    f"{path} is NaN or infinite, which JSON, the viewer and means over the column cannot"
-                    " take; write null"
+                    f"{path} is NaN or infinite, which breaks JSON, the viewer and means over the column;"
+                    " write null"
                 ),
             )
 
@@ -196,13 +195,13 @@ def _id_faults(values: list[Any], ids: set[str]) -> Iterator[Fault]:
         repeated[number] = value is not None and value in ids
         ids.add(value)
     yield np.array([value is None for value in values], dtype=np.bool_), "its id is null"
-    yield repeated, "its id stands in this split twice"
+    yield repeated, "its id occurs in this split twice"
 
 
 def _floats(
     path: str, array: pa.Array, rows: np.ndarray[Any, Any]
 ) -> Iterator[tuple[str, pa.Array, np.ndarray[Any, Any]]]:
-    """The arrays of floats inside a column, each with its path and the row of every value."""
+    """The float arrays inside a column, each with its path and the row of every value."""
     if pa.types.is_floating(array.type):
         yield path, array, rows
     elif pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
@@ -224,5 +223,5 @@ def _note(rows: _Rows, seen: dict[int, str]) -> None:
 
 
 def _texts(problems: Iterable[Any]) -> Iterator[str]:
-    """Problems with their white space and their case folded; "" for null."""
+    """The problems with folded case and single spaces; "" for null."""
     return (" ".join(str(problem).casefold().split()) if problem is not None else "" for problem in problems)

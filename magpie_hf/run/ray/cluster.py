@@ -1,10 +1,10 @@
-"""OnRay: stages run as `Local` runs them, but those that ask an engine do so on the nodes of a Ray cluster.
+"""OnRay: a Local whose stages that need an engine run on the nodes of a Ray cluster.
 
-Not here: the pipeline itself.
+Not here: the Ray Data pipeline.
 
-The driver keeps everything that Local keeps: it cuts the rows, reads and writes the shards, and runs the
-stages that need no engine. What a worker writes is the journal of the shard it is asked about, in the build's
-folder, which all nodes must see.
+The driver does everything else as Local does: it cuts the rows, reads and writes the shards, and runs the
+stages that need no engine. A worker writes only the journal of its shard, in the folder of the build, which
+all nodes must see.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from magpie_hf.engines import meter
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.recipe import Recipe
-from magpie_hf.run.local import Closing, Local, Report, shard_facts
+from magpie_hf.run.local import Closing, Local, Report, shard_summary
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.store.shards import ShardFolder
 
@@ -41,16 +41,16 @@ ANSWER_SECONDS = 20.0  # within which a cluster's address and each of its nodes 
 
 @dataclass(frozen=True)
 class RayCluster:
-    """An existing Ray cluster, as `build`'s `runner`: it makes an OnRay of a build's folder.
+    """An existing Ray cluster, given to `build` as `runner`: called with a build's folder, it makes an OnRay.
 
-    address: "auto" (the cluster that this machine is part of), HOST:PORT of its head, or "local" (one of this
-    machine alone, started now). workers: the least and the most engines at once; None takes from 1 to as many
-    as fit into the cluster as it is. gpus, cpus: what each is given; None takes the engine's tensor parallel
-    size in GPUs with a CPU, or, where no node has a GPU, all CPUs of the smallest node. silence: seconds
-    without a word after which a worker is given up, and others do its work. patience: seconds without a word
-    of any worker after which the build ends.
+    address: "auto" (the cluster of this machine), HOST:PORT of its head, or "local" (a new cluster of this
+    machine alone). workers: the least and the most engines at once; None takes 1 to as many as fit into the
+    cluster. gpus, cpus: of each worker; None takes as many GPUs as the engine's tensor parallel size, and one
+    CPU, or without GPUs all CPUs of the smallest node. silence: seconds without a heartbeat after which a
+    worker is given up and others do its work. patience: seconds without a heartbeat from any worker after
+    which the build ends.
 
-    Raises BadInput for workers or a patience that make no sense.
+    Raises BadInput for workers, a silence or a patience out of range.
     """
 
     address: str = "auto"
@@ -76,20 +76,16 @@ class RayCluster:
         return OnRay(folder.absolute(), shard_rows, shards_in_flight, report, self)
 
     def connect(self) -> None:
-        """Become a driver of the cluster, unless this process already is one. Raises BadInput where none
-        answers.
-        """
+        """Connect to the cluster, unless this process is connected. Raises BadInput where none answers."""
         if find_spec("ray") is None:
             raise BadInput(
                 "Ray is not installed, so nothing can run on a cluster; install it with: pip install"
                 " 'magpie-hf[ray]'"
             )
-        os.environ.setdefault(
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-        )  # Ray's future way, without its warning of the old
-        os.environ.setdefault(
-            "RAY_BACKEND_LOG_LEVEL", "fatal"
-        )  # it prints an error for every worker of Ray Data's that may be restarted
+        # The future default of Ray; without it, Ray warns of the change.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # Else Ray prints an error for every worker of Ray Data that may be restarted.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
 
         if ray.is_initialized():
@@ -105,23 +101,19 @@ class RayCluster:
             ray.init(address=self.address, logging_level=logging.ERROR, log_to_driver=False)
 
     def size(self, engine: Engine, shards: int) -> Size:
-        """What a pipeline of this engine is given, in the cluster as it is."""
+        """The size of a pipeline of this engine, in the cluster as it is now."""
         import ray
 
         return self.fitted([node["Resources"] for node in ray.nodes() if node["Alive"]], engine, shards)
 
     def fitted(self, nodes: Sequence[Mapping[str, float]], engine: Engine, shards: int) -> Size:
-        """The same in a cluster of nodes with these resources."""
+        """The size of a pipeline of this engine, in a cluster of nodes with these resources."""
         from magpie_hf.run.ray.pipeline import Size
 
         on_gpus = any(node.get("GPU", 0) for node in nodes)
-        gpus = (
-            self.gpus
-            if self.gpus is not None
-            else float(getattr(engine, "tensor_parallel_size", 1))
-            if on_gpus
-            else 0.0
-        )
+        gpus = self.gpus
+        if gpus is None:
+            gpus = float(getattr(engine, "tensor_parallel_size", 1)) if on_gpus else 0.0
         smallest = min((node["CPU"] for node in nodes if node.get("CPU")), default=1.0)
         cpus = self.cpus if self.cpus is not None else 1.0 if gpus else smallest
         needs = {"CPU": cpus, "GPU": gpus}
@@ -135,9 +127,9 @@ class RayCluster:
 
 @dataclass
 class OnRay(Local):
-    """Local with its engines on the nodes of a cluster. Rows, features and fingerprints are Local's, and
-    either goes on with the other's.
+    """Local with its engines on the nodes of a cluster.
 
+    Rows, features and fingerprints are those of Local, and each of the two resumes builds of the other.
     shards_in_flight: how many shards one engine works on at once; as many again wait for it.
     """
 
@@ -149,10 +141,10 @@ class OnRay(Local):
         return self.shards_in_flight * (1 if self._workers is None else self._workers.most)
 
     def check(self, recipe: Recipe) -> list[str]:
-        """Nothing to say of engines here.
+        """Check the cluster and its nodes; returns no lines.
 
-        Raises BadInput where no cluster answers, a node does not see the folder, or a worker cannot be placed
-        or run an engine.
+        Raises BadInput where no cluster answers, where a node does not see the folder, and where a worker
+        cannot be placed or cannot run an engine.
         """
         self.cluster.connect()
         size = max(
@@ -168,7 +160,7 @@ class OnRay(Local):
         return self._workers
 
     def apply(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
-        """A stage that asks an engine runs on a worker of the session's; any other runs here."""
+        """Run a stage on the batch: on a worker if it needs an engine, else here."""
         if not stage.reuse_key or self._workers is None:
             return super().apply(stage, batch, folder, start, stop)
         return self._workers.run(
@@ -177,7 +169,7 @@ class OnRay(Local):
 
 
 class Workers:
-    """The pipeline of a session's engine, begun by the first work for it."""
+    """The pipeline of a session's engine, which the first work starts."""
 
     def __init__(self, engine: Engine, cluster: RayCluster, shards: int) -> None:
         self._engine, self._cluster, self._shards = engine, cluster, shards
@@ -187,7 +179,7 @@ class Workers:
 
     @property
     def most(self) -> int:
-        """How many engines there may be; before the cluster was ever asked, and without bounds, one."""
+        """The most engines at once: as `workers` says, else as many as fit; 1 before the connection."""
         if self._cluster.workers is not None:
             return self._cluster.workers[1]
         ray = sys.modules.get("ray")
@@ -198,9 +190,7 @@ class Workers:
         )
 
     def run(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Batch:
-        """What the stage makes of rows [start, stop), on whichever worker is free. Blocks; raises as the
-        stage does, and EngineError.
-        """
+        """Run the stage on the next free worker, and wait. Raises what the stage raises, and EngineError."""
         with self._lock:
             if self._closed:
                 raise EngineError("the build is stopping")
@@ -213,15 +203,14 @@ class Workers:
                     self._engine, cluster.size(self._engine, self._shards), cluster.silence, cluster.patience
                 )
         name, rows = self._engine.model.name, stop - start
-        began, made = (
-            meter.started(name, rows),
-            None,
-        )  # what a worker's engine does is seen here by whole shards
+        began, made = meter.started(name, rows), None  # the meter counts the work on workers by shards
         try:
             made = self._pipeline.submit(stage, batch, folder, start, stop).result()
         finally:
             tokens = (
-                0 if made is None else shard_facts({column: made[column] for column in stage.adds})["tokens"]
+                0
+                if made is None
+                else shard_summary({column: made[column] for column in stage.adds})["tokens"]
             )
             meter.ended(name, began, None if made is None else 0, tokens, rows)
         return made
@@ -234,8 +223,9 @@ class Workers:
 
 
 def check_nodes(folder: Path, size: Size) -> None:
-    """Raises BadInput where a node on which a worker fits does not see the build's folder, or has another
-    version of this package.
+    """Raises BadInput for a node that does not see the folder, or has another version of this package.
+
+    Nodes on which no worker fits are not checked.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -272,11 +262,8 @@ def _check_answer(answer: Any, name: str, above: Path) -> None:
         )
     try:
         sees, theirs = ray.get(answer)
-    except (
-        ray.exceptions.TaskUnschedulableError,
-        ray.exceptions.NodeDiedError,
-    ):  # it left the cluster just now, so nothing will run there
-        return
+    except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+        return  # the node left the cluster just now
     except ray.exceptions.RayError as error:
         raise BadInput(
             f"node {name} cannot run magpie-hf ({_last_line(error)}); install version {version('magpie-hf')}"
@@ -299,9 +286,7 @@ def _sees(beacon: Path) -> tuple[bool, str]:
 
 
 def check_recipe(recipe: Recipe, size: Size, patience: float) -> None:
-    """Check the recipe where its engines would run. Raises BadInput as the recipe's own check does, and
-    where no worker can be placed.
-    """
+    """Check the recipe on a worker. Raises BadInput as `Recipe.check` does, and if no worker is placed."""
     import ray
 
     from magpie_hf.run.ray.pipeline import shortage
@@ -323,7 +308,7 @@ def _check(recipe: Recipe) -> None:
 
 
 def _try(address: str) -> None:
-    """Connect in a process that can be ended: Ray itself tries for minutes, and prints all the while."""
+    """Connect in another process first, with a timeout: Ray itself tries, and prints, for minutes."""
     if ":" in address:
         host, _, port = address.rpartition(":")
         try:
@@ -351,7 +336,7 @@ def _try(address: str) -> None:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Ray would answer SIGTERM in place of the command line, which says what is safe."""
+    """Keep the handler of SIGTERM: Ray replaces it with its own, and `stopping` would not run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

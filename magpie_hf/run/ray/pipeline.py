@@ -1,16 +1,15 @@
-"""One Ray Data pipeline a model: shards' work in as it comes up, results out; the engines stay loaded
-meanwhile.
+"""One Ray Data pipeline per model, which takes work as it comes up and keeps the engines loaded.
 
 Not here: which work.
 
-Work is only known as the selection goes on, and a pipeline a round would load the engines anew each time. So
-the pipeline's data are the positions of a queue: one read task gives out 0, 1, 2, ... as soon as there is
-work there, and each worker fetches that work itself. A read task that Ray repeats, because a node with its
-blocks was lost, gives out the same positions again, and work that is done is not done twice.
+The selection decides step by step which work there is, and a new pipeline for each step would load the
+engines again. So the dataset of the pipeline is the positions of a queue: one read task yields 0, 1, 2, ...
+as soon as there is work at a position, and a worker fetches that work itself. If a node with blocks is lost,
+Ray repeats the read task; it yields the same positions, and finished work is not done twice.
 
-Ray starts a dead worker again where there is room. Where there is none, its tasks would wait for it for ever:
-Ray Data never moves a task to another worker. So a worker that is silent for too long is given up, and what
-it had is put into the queue once more.
+Ray restarts a dead worker where there is room. Without room its tasks would wait forever, as Ray Data never
+moves a task to another worker. So a worker that is silent for too long is given up, and its work goes back
+into the queue.
 """
 
 from __future__ import annotations
@@ -42,8 +41,9 @@ MOST_RESTARTS = 3  # of the pipeline, in a row without a result
 
 @dataclass(frozen=True)
 class Size:
-    """How many workers a pipeline has at least and at most, what each is given, and how many shards it works
-    on at once.
+    """The size of a pipeline.
+
+    least, most: workers. cpus, gpus: of each worker. shards: how many a worker works on at once.
     """
 
     least: int
@@ -56,10 +56,9 @@ class Size:
 class Pipeline:
     """Work in, futures of batches out, over workers that hold one engine each, until it is closed.
 
-    A worker that dies is started again, on any node, and what it had under way begins again from its
-    journals; one that says nothing for `silence` seconds is given up. A future gets EngineError where the
-    engine fails for good, where one shard's work kills every worker, and where for `patience` seconds no
-    worker lives.
+    A worker that dies is restarted on any node, and its work resumes from its journals. A worker that is
+    silent for `silence` seconds is given up. A future gets EngineError where the engine fails for good, where
+    the work of one shard kills every worker, and where no worker lives for `patience` seconds.
     """
 
     def __init__(self, engine: Engine, size: Size, silence: float, patience: float) -> None:
@@ -79,9 +78,7 @@ class Pipeline:
             thread.start()
 
     def submit(self, stage: Stage, batch: Batch, folder: ShardFolder, start: int, stop: int) -> Future[Batch]:
-        """What a stage will have made of rows [start, stop) of its folder. Raises EngineError where the
-        pipeline has ended.
-        """
+        """Queue a stage's work on rows [start, stop). Raises EngineError where the pipeline has ended."""
         future: Future[Batch] = Future()
         payload = ray.cloudpickle.dumps(Work(stage, batch, folder, start, stop))
         with self._lock:
@@ -93,15 +90,14 @@ class Pipeline:
         return future
 
     def close(self) -> None:
-        """End the pipeline: what is under way fails, and workers close their engines and go. Blocks until Ray
-        has let go of them.
+        """End the pipeline, and wait until Ray has released the workers.
+
+        Work under way fails, and the workers close their engines.
         """
         self._stop(EngineError("the build is stopping"))
-        with contextlib.suppress(
-            ray.exceptions.RayError
-        ):  # a cluster that is lost: the threads find that, too, and say so
+        with contextlib.suppress(ray.exceptions.RayError):  # the threads report a lost cluster
             if not ray.get(self._queue.living.remote()):
-                self._abandoned.set()  # nobody is there to end it in good order
+                self._abandoned.set()  # without workers the execution cannot end by itself
         for thread in self._threads:
             thread.join()
 
@@ -112,7 +108,7 @@ class Pipeline:
                 self._queue.close.remote()
 
     def _consume(self) -> None:
-        """Hand results on until the queue is closed; whatever happens, nobody is left waiting."""
+        """Settle futures until the queue is closed; in the end every future has a result or an error."""
         reason = "its driver failed"
         try:
             reason = self._execute()
@@ -121,8 +117,9 @@ class Pipeline:
             self._fail()
 
     def _execute(self) -> str:
-        """Execute the pipeline, again with all that is not done where it fails as a whole; returns why it
-        ended.
+        """Execute the pipeline, and return why it ended.
+
+        Where it fails as a whole, it is restarted with all work that is not done.
         """
         restarts, first = 0, 0
         _EXECUTING.abandoned = self._abandoned
@@ -145,14 +142,14 @@ class Pipeline:
             )
 
     def _fail(self) -> None:
-        """Tell all who still wait."""
+        """Fail the futures that are left."""
         with self._lock:
             left, self._waiting = self._waiting, {}
         for future in left.values():
             future.set_exception(self._end)
 
     def _check(self) -> str | None:
-        """Give up silent workers; why there will be no more results, if so."""
+        """Give up silent workers; returns why there will be no more results, or None."""
         try:
             if ray.get(self._queue.silence.remote()) > self._patience:
                 return f"for {self._patience:.0f} s no worker has lived on Ray; {shortage(self._size)}"
@@ -187,7 +184,7 @@ class Pipeline:
                 future.set_result(result)
 
     def _watch(self) -> None:
-        """End it all where no worker has been heard of for too long."""
+        """End the pipeline once no worker has sent a heartbeat for too long."""
         while self._threads[0].is_alive():
             time.sleep(min(BEAT_SECONDS, self._patience))
             if (reason := self._check()) is not None:
@@ -196,12 +193,13 @@ class Pipeline:
                 return
 
 
-_EXECUTING = threading.local()  # the event that ends the execution which this thread begins
+_EXECUTING = threading.local()  # holds the event that ends the execution that this thread starts
 
 
 class Abandon:
-    """A callback of Ray Data's that ends an execution between two steps; else it waits for ever for workers
-    that cannot be placed.
+    """A callback of Ray Data that ends an execution between two steps.
+
+    Without it an execution waits forever for workers that cannot be placed.
     """
 
     def before_execution_starts(self, executor: Any) -> None:
@@ -212,20 +210,18 @@ class Abandon:
             raise EngineError("the pipeline on Ray was abandoned")
 
     def after_execution_succeeds(self, executor: Any) -> None:
-        """Nothing is left to do."""
+        """Required by Ray Data; nothing to do."""
 
     def after_execution_fails(self, executor: Any, error: Exception) -> None:
-        """The one who reads the results hears of it."""
+        """Required by Ray Data; the reader of the results gets the error."""
 
 
 def _dataset(queue: Any, engine: Engine, size: Size, first: int) -> Any:
     context = DataContext.get_current().copy()
-    context.target_max_block_size = 1  # a number, or a result, is passed on at once instead of with others
+    context.target_max_block_size = 1  # passes each position and each result on at once
     context.enable_progress_bars = False
-    context.execution_no_progress_timeout_s = -1  # an engine may think for hours
-    context.max_errored_blocks = (
-        -1
-    )  # the tasks of a worker that is given up; their work is in the queue again
+    context.execution_no_progress_timeout_s = -1  # one answer may take hours
+    context.max_errored_blocks = -1  # the tasks of workers that are given up; the queue has their work
     context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Abandon]
     with DataContext.current(context):
         positions = ray.data.read_datasource(
@@ -251,27 +247,25 @@ def _dataset(queue: Any, engine: Engine, size: Size, first: int) -> Any:
 
 
 def _kill(workers: list[Any]) -> None:
-    """End workers for good, also those that Ray would start again."""
+    """Kill workers, without a restart by Ray."""
     for worker in workers:
         ray.kill(worker, no_restart=True)
 
 
 def _hush() -> None:
-    """Keep Ray Data's notes off the terminal, where they would bury a build's lines; its own log files still
-    get them.
-    """
+    """Keep the log of Ray Data off the terminal; its log files still get it."""
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setLevel(logging.CRITICAL)
 
 
 def beside_driver() -> NodeAffinitySchedulingStrategy:
-    """The place of what is lost only together with the driver."""
+    """The driver's node: what runs there is lost only together with the driver."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def shortage(size: Size) -> str:
-    """What a worker needs, what there is of it, and what to do."""
+    """What a worker needs, what the cluster has, and the remedy."""
     free, total = ray.available_resources(), ray.cluster_resources()
     have = " and ".join(f"{free.get(key, 0):g} of {total.get(key, 0):g} {key}s" for key in ("CPU", "GPU"))
     return (
@@ -281,5 +275,5 @@ def shortage(size: Size) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """The last line of Ray's words, which are many."""
+    """The last line of an error of Ray, which may have dozens."""
     return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()

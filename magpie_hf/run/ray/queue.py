@@ -1,6 +1,6 @@
-"""What runs on the nodes of a Ray cluster: the queue of work, and the workers that do it.
+"""The actors on the nodes of a Ray cluster: the queue of work, and the workers that do it.
 
-Not here: who gives work out.
+Not here: which work is queued.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from magpie_hf.run.local import apply
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.store.shards import ShardFolder
 
-BEAT_SECONDS = 1.0  # how often a worker says that it lives, and hears whether it is over
-MOST_STARTS = 2  # workers that one piece of work may outlive; one more, and it is the work that kills them
+BEAT_SECONDS = 1.0  # between two heartbeats of a worker
+MOST_STARTS = 2  # after that many dead workers, a piece of work counts as the cause
 
 
 @dataclass(frozen=True)
 class Work:
-    """A stage and its batch, rows [start, stop), whose journals lie in `folder`, which every node sees."""
+    """A stage and its batch of rows [start, stop); `folder` holds their journals, and every node sees it."""
 
     stage: Stage
     batch: Batch
@@ -44,7 +44,7 @@ class Work:
     stop: int
 
     def do(self) -> Batch:
-        """The batch with the stage's columns, journalled in a file that nobody else writes."""
+        """Run the stage on the batch, with a journal that no other process writes."""
         if not self.folder.path.is_dir():
             raise EngineError(
                 f"{self.folder.path} is not seen by node {here()}: the folder of a build on Ray must lie"
@@ -54,11 +54,11 @@ class Work:
 
 
 class WorkQueue:
-    """What there is to do and who does it. An actor beside the driver, which is lost only together with it.
+    """The work to do and the worker of each piece: an actor on the driver's node.
 
-    Work is named by a key, and lies at one or more positions of `_order`, in which the pipeline hands it out:
-    a worker that takes what another one has, or what is done, gets nothing. A worker is known by its actor,
-    and by its life, as Ray starts dead actors again.
+    A piece of work has a key, and one or more positions in `_order`, the order in which the pipeline hands
+    work out. A worker that asks for work that is done, or that another worker has, gets nothing. A worker is
+    identified by its actor and by a number of its own, as Ray restarts dead actors.
     """
 
     def __init__(self) -> None:
@@ -79,15 +79,13 @@ class WorkQueue:
             self._changed.notify_all()
 
     async def wait(self, position: int) -> bool:
-        """Whether there is work at this position, once that is known: False when there will be none."""
+        """Wait until there is work at this position; False once the queue is closed."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._closed or position < len(self._order))
         return not self._closed
 
     async def take(self, position: int, actor: str, life: str) -> tuple[int, bytes, int] | None:
-        """What the worker is to do, with its key and how often it was begun before; None where there is
-        nothing for it.
-        """
+        """(key, work, earlier starts) at this position for a worker; None where there is nothing for it."""
         key = self._order[position]
         owner = self._owner.get(key)
         taken = owner is not None and (
@@ -104,23 +102,24 @@ class WorkQueue:
         self._owner.pop(key, None)
 
     async def beat(self, actor: str, handle: Any) -> bool:
-        """A worker lives; whether it is over for it."""
+        """Note a heartbeat of a worker; returns whether the worker must end."""
         if actor not in self._lost:
             self._last = time.monotonic()
             self._heard[actor] = self._last, handle
         return self._closed or actor in self._lost
 
     async def silence(self) -> float:
-        """Seconds since the last word of any worker."""
+        """Seconds since the last heartbeat of any worker."""
         return time.monotonic() - self._last
 
     async def living(self) -> int:
-        """How many workers have said something, and were not given up."""
+        """How many workers have sent a heartbeat, without those that were given up."""
         return len(self._heard)
 
     async def lost(self, seconds: float) -> list[Any]:
-        """Workers that said nothing for so long while others did: theirs is handed out again, and they are
-        to be killed.
+        """Give up the workers that were silent for so many seconds while others were not.
+
+        Their work goes back into the queue. Returns their handles, to be killed.
         """
         now = time.monotonic()
         silent = [actor for actor, (heard, _) in self._heard.items() if now - heard > seconds]
@@ -134,8 +133,9 @@ class WorkQueue:
         return handles
 
     async def begin_again(self) -> tuple[int, list[Any]]:
-        """For a new pipeline: the position from which on it finds all that is not done, and the workers of
-        the old one.
+        """Queue all work that is not done, for a new pipeline.
+
+        Returns the first position of that work, and the handles of the old pipeline's workers.
         """
         handles = [handle for _, handle in self._heard.values()]
         self._lost.update(self._heard)
@@ -157,12 +157,12 @@ class WorkQueue:
             self._changed.notify_all()
 
 
-class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
-    """The positions of a queue, from `first` on, as one read task that ends when the queue is closed."""
+class Positions(Datasource):  # type: ignore[misc]  # Ray is not typed for mypy
+    """The positions of a queue from `first`, as one read task that ends when the queue is closed."""
 
     def __init__(self, queue: Any, first: int) -> None:
         super().__init__()
-        self._feed, self._first = queue, first
+        self._queue, self._first = queue, first
 
     def estimate_inmemory_data_size(self) -> int:
         return 1
@@ -170,7 +170,7 @@ class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
     ) -> list[ReadTask]:
-        queue, first = self._feed, self._first
+        queue, first = self._queue, self._first
 
         def read() -> Iterator[pa.Table]:
             for position in itertools.count(first):
@@ -182,29 +182,27 @@ class Positions(Datasource):  # type: ignore[misc]  # mypy sees nothing of Ray
 
 
 class Worker:
-    """What `map_batches` runs: does work of the queue, several pieces side by side, on an engine that the
-    first of them opens.
-    """
+    """The callable of `map_batches`: does several pieces of work at once, on one engine."""
 
     def __init__(self, queue: Any, engine: Engine) -> None:
         context = ray.get_runtime_context()
-        self._feed, self._engine = queue, engine
+        self._queue, self._engine = queue, engine
         self._actor, self._life = context.get_actor_id(), secrets.token_hex(8)
         beating = (queue, engine, self._actor, context.current_actor)
         threading.Thread(target=_beat, args=beating, name="magpie-beat", daemon=True).start()
 
     def __del__(self) -> None:
-        """Ray Data lets go of a worker before it ends its process."""
+        """Close the engine: Ray Data deletes a worker before it ends the process."""
         self._engine.close()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         (position,) = batch["position"].to_pylist()
-        taken = ray.get(self._feed.take.remote(position, self._actor, self._life))
+        taken = ray.get(self._queue.take.remote(position, self._actor, self._life))
         key, result = (-1, b"") if taken is None else (taken[0], self._result(*taken[1:]))
         return pa.table({"key": [key], "result": pa.array([result], pa.large_binary())})
 
     def _result(self, work: bytes, starts: int) -> bytes:
-        """The pickled batch, or the exception that came of it."""
+        """The batch, or the exception that was raised, pickled."""
         try:
             if starts > MOST_STARTS:
                 raise EngineError(
@@ -212,31 +210,31 @@ class Worker:
                     " of the others"
                 )
             return _pickled(ray.cloudpickle.loads(work).do())
-        except Exception as error:  # whatever it is, it is the driver's to raise
+        except Exception as error:  # the driver raises it
             return _pickled(error)
 
 
 def _beat(queue: Any, engine: Engine, actor: str, handle: Any) -> None:
     while not ray.get(queue.beat.remote(actor, handle)):
         time.sleep(BEAT_SECONDS)
-    # Closing fails what is in flight; a piece of work that opened the engine again just then is met on the
-    # next turn
+    # Closing ends requests with an error. A piece of work may open the engine again just then, so this
+    # repeats until Ray ends the process.
     while True:
         engine.close()
         time.sleep(BEAT_SECONDS)
 
 
 def here() -> str:
-    """The node of this process, as a user knows it."""
+    """The IP address of the node of this process."""
     return str(ray.util.get_node_ip_address())
 
 
 def _pickled(result: Batch | Exception) -> bytes:
-    """A result in bytes; an exception that cannot be pickled, in words."""
+    """A result, pickled; of an exception that cannot be pickled, its text in an EngineError."""
     if isinstance(result, Exception):
         result.add_note(f"on node {here()}: {''.join(traceback.format_exception(result))}")
         try:
             pickle.loads(pickle.dumps(result))
-        except Exception:  # an exception with arguments of its own fails in any way it likes
+        except Exception:  # exceptions with required arguments fail in many ways
             return pickle.dumps(EngineError(f"{type(result).__name__}: {result} (on node {here()})"))
     return pickle.dumps(result)

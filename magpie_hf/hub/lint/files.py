@@ -1,4 +1,4 @@
-"""Whether a card's `configs` and `dataset_info` are true of the files that it is published with.
+"""Whether a card's `configs` and `dataset_info` fit the files that it is published with.
 
 Not here: the card's other metadata.
 """
@@ -19,12 +19,12 @@ Splits = dict[str, list[str]]  # the name of a split -> the paths of its files
 
 
 def rows_of(files: Mapping[str, Path | bytes]) -> dict[str, int]:
-    """How many rows each parquet file on the disk holds, by its path."""
+    """The number of rows of each parquet file on the disk, by path."""
     return {path: int(pq.read_metadata(file).num_rows) for path, file in _parquet(files).items()}
 
 
 def config_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Iterator[str]:
-    """What is wrong with `configs`: their names, splits and default, and files that are missing or left out."""
+    """Complaints about `configs`: names, splits and default, and files that are missing or left out."""
     configs = front.get("configs")
     if (
         not isinstance(configs, list)
@@ -52,7 +52,7 @@ def config_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -
         if len(places) > 1:
             yield f"{path} is in {' and in '.join(places)}"
     for path in sorted(set(_parquet(files)) - owners.keys()):
-        yield f"{path} is in no configuration, so nobody would load it"
+        yield f"{path} is in no configuration, so load_dataset would not load it"
 
 
 def _one_config(
@@ -60,7 +60,7 @@ def _one_config(
 ) -> Iterator[str]:
     name = config.get("config_name")
     if not isinstance(name, str):
-        yield f"a configuration's config_name is {name!r} and no text"
+        yield f"a configuration's config_name is {name!r}, which is no text"
         return
     if fault := name_fault(name):
         yield fault
@@ -86,7 +86,7 @@ def _one_config(
         for pattern in _patterns(entry):
             matched = _matched(pattern, files)
             if not matched:
-                yield f"{name}: {split} names {pattern}, and no file that is published is that"
+                yield f"{name}: {split} names {pattern}, which no published file matches"
             for path in matched:
                 owners.setdefault(path, []).append(f"{name}/{split}")
 
@@ -94,9 +94,7 @@ def _one_config(
 def info_faults(
     front: Mapping[str, Any], files: Mapping[str, Path | bytes], rows: Mapping[str, int]
 ) -> Iterator[str]:
-    """What is wrong with `dataset_info`: configurations, features, rows and bytes that are not those of the
-    files.
-    """
+    """Complaints about `dataset_info`: configurations, features, rows and bytes that the files contradict."""
     stated = front.get("dataset_info")
     infos: list[Any] = stated if isinstance(stated, list) else [stated]
     if not all(isinstance(info, dict) for info in infos):
@@ -146,14 +144,14 @@ def _one_info(
                 f" {count:,} rows"
             )
         if not _positive(split.get("num_bytes")):
-            yield f"num_bytes of {split['name']} is {split.get('num_bytes')!r} and no number above 0"
+            yield f"num_bytes of {split['name']} is {split.get('num_bytes')!r}, which is no number above 0"
     yield from _total_faults(info, listed, splits, files)
 
 
 def _total_faults(
     info: Mapping[str, Any], listed: list[Any], splits: Splits, files: Mapping[str, Path | bytes]
 ) -> Iterator[str]:
-    """`download_size` and `dataset_size`, which a card may leave out."""
+    """Complaints about `download_size` and `dataset_size`, which a card may leave out."""
     paths = {path for paths in splits.values() for path in paths}
     download = sum(
         content.stat().st_size if isinstance(content, Path) else len(content)
@@ -183,7 +181,7 @@ def _feature_faults(stated: Any, path: str, file: Path) -> Iterator[str]:
 
 
 def _splits_by_config(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> dict[str, Splits]:
-    """What of `configs` has the right form."""
+    """The splits in `configs`, by configuration, as far as they have the right form."""
     found: dict[str, Splits] = {}
     configs = front.get("configs")
     for config in configs if isinstance(configs, list) else []:
@@ -204,7 +202,7 @@ def _patterns(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _matched(pattern: str, files: Mapping[str, Path | bytes]) -> list[str]:
-    """The paths that a path or pattern means: ** is any folders, * and ? stay within a name."""
+    """The paths that match a path or pattern: ** matches any folders, * and ? stay within a name."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
     ways = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     expression = re.compile("".join(ways.get(part, re.escape(part)) for part in parts))
