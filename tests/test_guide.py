@@ -27,8 +27,8 @@ from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import plan as planning
 from magpie_hf.planning import measure as measuring
-from magpie_hf.planning.engine import Speed
-from magpie_hf.planning.sizes import sized
+from magpie_hf.planning.inputs import sized
+from magpie_hf.planning.speeds import Speed
 
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
