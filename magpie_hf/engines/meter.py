@@ -1,8 +1,8 @@
-"""What passes the seam of this process's engines, told to whoever watches: requests, openings, ends.
+"""Tells watchers of what this process's engines do: requests that start and end, openings, closings.
 
-Not here: counting.
+Not here: counting. A build's speed is recorded in progress/recorder.py, a measurement in planning/measure.py.
 
-An engine is known by its model's name. What the journal knows is not asked, so nobody hears of it.
+An engine is known by its model's name. What the journal answers never reaches an engine, nor a watcher.
 """
 
 from __future__ import annotations
@@ -15,23 +15,21 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Whoever counts. Called in the engines' threads, so each call must be short; times are
-    `time.monotonic()`.
-    """
+    """What counts. Times are `time.monotonic()`; each call must be short, as engines' threads make it."""
 
     def started(self, engine: str, at: float, requests: int) -> None:
-        """Requests are in flight."""
+        """Requests have started. Called in the thread that asks, whose journal is current."""
 
     def ended(
         self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
     ) -> None:
-        """Requests are in flight no longer. prompt_tokens: None where nothing came of them."""
+        """Requests that started at `began` have ended. prompt_tokens: None where they failed."""
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
-        """An engine was loaded in so many seconds; restart: in place of one that died."""
+        """An engine was loaded in so many seconds. restart: in place of one that died."""
 
     def closed(self, engine: str) -> None:
-        """An engine is gone for good."""
+        """An engine was closed for good."""
 
 
 _watchers: tuple[Watcher, ...] = ()
@@ -40,7 +38,7 @@ _CHANGING = threading.Lock()
 
 @contextmanager
 def watched_by(watcher: Watcher) -> Iterator[None]:
-    """Tell `watcher` of what passes for a while."""
+    """Tell `watcher` of what engines do within this context."""
     global _watchers
     with _CHANGING:
         _watchers = (*_watchers, watcher)
@@ -52,7 +50,7 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
 
 
 def started(engine: str, requests: int = 1) -> float:
-    """Requests have started; returns when."""
+    """Tell that requests have started; returns when."""
     at = time.monotonic()
     for watcher in _watchers:
         watcher.started(engine, at, requests)
@@ -60,9 +58,7 @@ def started(engine: str, requests: int = 1) -> float:
 
 
 def ended(engine: str, began: float, prompt_tokens: int | None, tokens: int, requests: int = 1) -> None:
-    """Requests that started then have ended, with their tokens; prompt_tokens: None where nothing came of
-    them.
-    """
+    """Tell that requests that started at `began` have ended. prompt_tokens: None where they failed."""
     at = time.monotonic()
     for watcher in _watchers:
         watcher.ended(engine, began, at, requests, prompt_tokens, tokens)
@@ -70,7 +66,7 @@ def ended(engine: str, began: float, prompt_tokens: int | None, tokens: int, req
 
 @contextmanager
 def opening(engine: str, restart: bool = False) -> Iterator[None]:
-    """Time the loading of an engine, and tell of it where it came to its end."""
+    """Time the loading of an engine, and tell of it unless it failed."""
     began = time.monotonic()
     yield
     for watcher in _watchers:
@@ -78,6 +74,6 @@ def opening(engine: str, restart: bool = False) -> Iterator[None]:
 
 
 def closed(engine: str) -> None:
-    """An engine that was opened is gone for good."""
+    """Tell that an engine was closed for good."""
     for watcher in _watchers:
         watcher.closed(engine)

@@ -65,7 +65,6 @@ class Measured:
 
 def measured_of(facts: Mapping[str, Any]) -> Measured:
     """The inverse of `Measured.facts`."""
-    cpu = {label: (cost[0], cost[1]) for label, cost in facts["timing"]["cpu"].items()}
     return Measured(
         facts["date"],
         facts["said"],
@@ -74,12 +73,16 @@ def measured_of(facts: Mapping[str, Any]) -> Measured:
         {domain: (counts[0], counts[1]) for domain, counts in facts["yields"].items()},
         (facts["complete"][0], facts["complete"][1]),
         (facts["pairs"][0], facts["pairs"][1]),
-        Timing(**{**facts["timing"], "cpu": cpu}),
+        _timing_of(facts["timing"]),
     )
 
 
+def _timing_of(facts: Mapping[str, Any]) -> Timing:
+    return Timing(**{**facts, "cpu": {label: (cost[0], cost[1]) for label, cost in facts["cpu"].items()}})
+
+
 def read_measured(folder: Path) -> Measured | None:
-    """The measurement in this build's folder; None where there is none. Raises BadInput for an invalid one."""
+    """The measurement in a build's folder; None where there is none. Raises BadInput for an invalid one."""
     facts = read_json(folder / "run" / MEASURED, FORMAT)
     try:
         return None if facts is None else measured_of(facts)

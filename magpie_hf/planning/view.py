@@ -21,7 +21,7 @@ from magpie_hf.text.terminal import console, print_table
 
 if TYPE_CHECKING:
     from magpie_hf.planning.outcome import Outcome
-    from magpie_hf.planning.plan import Machine, Plan
+    from magpie_hf.planning.plan import Plan
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[int]]  # title, head, rows, right-aligned
 LEAST_COMPLETE = 0.5  # share of complete answers below which a plan warns
@@ -102,8 +102,8 @@ def _time(plan: Plan) -> Iterator[str]:
     elif fitting:
         hours, fastest = min(fitting, key=lambda one: one[0].mid)
         yield tr(
-            "time     for example {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan --measure"
-            " measures it",
+            "time     for example {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan"
+            " --measure measures it",
             hours=span(hours.times(3600), duration),
             count=fastest.count,
             gpu=fastest.gpu.name,

@@ -39,7 +39,7 @@ QUANTILES = 48  # requests that stand for a distribution of lengths
 class Request:
     """One request in tokens.
 
-    prompt: of its prompt; fresh: those of them that the prefix cache does not hold; tokens: of its completion.
+    prompt: of its prompt; fresh: those of the prompt that the prefix cache lacks; tokens: of its completion.
     """
 
     prompt: int
