@@ -79,7 +79,7 @@ def test_a_watcher_that_fails_hears_no_more_and_harms_nothing(answers: Answers, 
     watched = build(small_recipe(answers), tmp_path / "watched", observer=fails)
     alone = build(small_recipe(answers), tmp_path / "alone")
     assert heard == 1
-    assert "what observes this build failed" in caplog.text
+    assert "the observer of this build failed" in caplog.text
     assert watched["algebra"]["train_sft"].to_list() == alone["algebra"]["train_sft"].to_list()
 
 
