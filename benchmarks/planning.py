@@ -61,7 +61,7 @@ def measured(model: str, words: str, problems: int, out: Path) -> dict[str, Any]
         "foreseen": [round(seconds, 1) for seconds in (low, likely, high)],
         "seconds": round(took, 1),
         "ratio": round(took / likely, 3),
-        "tokens": round(sum(one["came"] for one in tokens) / sum(one["planned"] for one in tokens), 3),
+        "tokens": round(sum(one["actual"] for one in tokens) / sum(one["planned"] for one in tokens), 3),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.sampling import Sampling
@@ -26,7 +27,8 @@ class Paced(FakeEngine):
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         with _LOCK:
             if self not in _LIVE:
-                time.sleep(self.load)
+                with meter.opening(self.model.name):
+                    time.sleep(self.load)
                 _LIVE[self] = _Loop(self)
             live = _LIVE[self]
         future: Future[Completion] = Future()

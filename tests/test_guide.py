@@ -27,8 +27,8 @@ from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import measure as measuring
 from magpie_hf.planning import plan as planning
-from magpie_hf.planning.engine import Speed
-from magpie_hf.planning.sizes import sized
+from magpie_hf.planning.inputs import sized
+from magpie_hf.planning.speeds import Speed
 
 GUIDE = pages.DOCS / "guide.md"
 # Other pages whose Python runs here, in the guide's folder; publishing.md's runs in test_publishing.py, contributing.md's in test_docs.py.

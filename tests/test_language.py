@@ -21,7 +21,7 @@ from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_SCORERS
-from magpie_hf.planning.heading import heading
+from magpie_hf.planning.view import heading
 from magpie_hf.progress.lines import Plain
 from magpie_hf.text.columns import padded, width, wrapped
 from magpie_hf.text.language import TABLE, _table, tr, translated, use, wanted

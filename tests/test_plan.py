@@ -18,14 +18,14 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import ARMORM, KNOWN_MODELS
-from magpie_hf.planning import hardware
+from magpie_hf.planning import inputs
 
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to stand in, on a machine without GPUs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(hardware.shutil, "which", lambda _: None)
+    monkeypatch.setattr(inputs.shutil, "which", lambda _: None)
     return tmp_path
 
 
@@ -40,9 +40,9 @@ def test_the_arithmetic_of_44000_problems_takes_more_than_30_hours_on_one_a100(n
     (machine,) = plan["machines"]
     tokens = sum(stage["tokens"][1] for stage in plan["stages"])
     by_hand = tokens * 2 * 32.8e9 / 312e12 / 3600
-    assert machine["bare"] == pytest.approx(by_hand)
-    assert machine["bare"] > 30
-    assert machine["hours"][0] > machine["bare"], "no engine is faster than its arithmetic"
+    assert machine["compute_bound"] == pytest.approx(by_hand)
+    assert machine["compute_bound"] > 30
+    assert machine["hours"][0] > machine["compute_bound"], "no engine is faster than its arithmetic"
     assert sum(row["problems"] for row in plan["rows"]) == 44_000
 
 
@@ -60,7 +60,7 @@ def test_every_known_model_has_a_plan_without_the_network(
     assert plan["machines"], "it fits some machine of eight common GPUs"
     for machine in plan["machines"]:
         low, likely, high = machine["hours"]
-        assert machine["bare"] < low < likely < high
+        assert machine["compute_bound"] < low < likely < high
         assert machine["dollars"][0] <= machine["dollars"][1]
     assert plan["seconds"] == {"whole": None, "left": None}, "nothing was measured"
     assert not list(nowhere.iterdir())
@@ -86,7 +86,7 @@ def test_what_a_licence_forbids_is_said(nowhere: Path, capsys: pytest.CaptureFix
 def test_a_bound_that_most_answers_would_meet_is_warned_of(words: str, cut: str, nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--model", *words.split()]) == OK
     said = " ".join(capsys.readouterr().out.split())
-    assert (f"of the answers are likely to be cut {cut} tokens, and are lost; raise --max-tokens" in said) == bool(cut)
+    assert (f"of the answers are likely to be truncated {cut} tokens and lost; raise --max-tokens" in said) == bool(cut)
 
 
 def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
@@ -129,7 +129,7 @@ def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
         (["--out", "unplanned"], "unplanned holds a build without a plan"),
         (["--out", "newer"], "plan.json was written by a newer magpie_hf (format 99, and this one reads 1); update it"),
         (["--out", "torn"], "plan.json cannot be read (JSONDecodeError); remove it, and it is made anew"),
-        (["--model", "1", "--out", "torn"], "measured.json is no measurement's record (AttributeError("),
+        (["--model", "1", "--out", "torn"], "measured.json is not a valid measurement (AttributeError("),
         (["--model", "1", "--out", "newer"], "measured.json was written by a newer magpie_hf (format 99"),
         (["--model", "1", "--out", "unplanned", "--seed", "5"], "unplanned holds another build: its seed is 0, not 5"),
         (["--model", "2", "--out", "unplanned"], "unplanned holds another build: its model is deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"),
@@ -203,4 +203,4 @@ def test_what_nvidia_smi_says_is_understood(tmp_path: Path, monkeypatch: pytest.
     program.write_text(f"#!/bin/sh\necho '{name}, {mebibytes}'\necho '{name}, [N/A]'\necho '{name}, {mebibytes}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert [gpu.name for gpu in hardware.local_gpus()] == [known, known]
+    assert [gpu.name for gpu in inputs.local_gpus()] == [known, known]

@@ -15,27 +15,21 @@ from paced import Paced
 
 from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
+from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning import sizes
-from magpie_hf.planning.belief import believed
-from magpie_hf.planning.bursts import Burst, _fit, speed_of
-from magpie_hf.planning.engine import Clock, Request, Speed, replay
-from magpie_hf.planning.hardware import gpu_named
-from magpie_hf.planning.machines import Placing, cache_of
-from magpie_hf.planning.measure import measure
-from magpie_hf.planning.measured import read_measured
-from magpie_hf.planning.meter import metered
+from magpie_hf.planning import inputs
+from magpie_hf.planning.inputs import Cutting, Outline, gpu_named, sized
+from magpie_hf.planning.measure import Burst, RequestLog, _fit, measure, speed_of
+from magpie_hf.planning.measured import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Keeping, outcome_of
-from magpie_hf.planning.outline import Outline
-from magpie_hf.planning.projection import Work, seconds_by_phase
-from magpie_hf.planning.reuse import reuse_of
-from magpie_hf.planning.simulation import Cutting, Quota, Step, seconds_of
-from magpie_hf.planning.sizes import sized
-from magpie_hf.planning.workload import loads_of
+from magpie_hf.planning.plan import Placing, cache_of
+from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
+from magpie_hf.planning.speeds import Clock, Speed, replay
+from magpie_hf.planning.workload import Request, loads_of, reuse_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
@@ -130,36 +124,36 @@ def test_bursts_find_the_pace_of_an_engine(talking: Talking) -> None:
     assert max(burst.running for burst in bursts) == 64
     for running in (4, 30, 60):
         true = running / (0.004 + 0.0004 * running)
-        assert speed.tokens_per_second(running, 100) == pytest.approx(true, rel=0.35)
+        assert running / (speed.step + running * (speed.sequence + speed.context * 100)) == pytest.approx(true, rel=0.35)
 
 
-def test_a_probe_says_how_long_the_build_will_take(talking: Talking, tmp_path: Path) -> None:
-    """The build goes on from the measurement's rows; the engine's pace is known, so the time that is foretold must be the time that it takes."""
+def test_a_measurement_says_how_long_the_build_will_take(talking: Talking, tmp_path: Path) -> None:
+    """The build goes on from the measurement's rows; the engine's pace is known, so the predicted time must be the time that it takes."""
     small, whole = paced_recipe(talking, 6), paced_recipe(talking, 40)
     measured = measure(small, outline_of(small), {"of": "this"}, tmp_path, 64, time.monotonic())
     assert read_measured(tmp_path) == measured
     assert 0.25 < measured.speeds[talking.model.name].load < 3
     assert measured.yields["algebra"][0] == 6
     kept = reuse_of(outline_of(whole), tmp_path)
-    belief = believed(outline_of(whole), measured)
-    shares = {key: share.mid for key, share in belief.shares.items()}
-    work = Work(belief.examples[1], belief.each, shares, measured.timing.cpu, kept.done)
-    foretold = sum(seconds for _, seconds in seconds_by_phase(outline_of(whole), work, measured.speeds, {}))
-    foretold += measured.timing.beside
+    estimates = measured_estimates(outline_of(whole), measured)
+    shares = {key: share.mid for key, share in estimates.shares.items()}
+    work = Work(estimates.examples[1], estimates.each, shares, measured.timing.cpu, kept.done)
+    predicted = sum(seconds for _, seconds in seconds_by_phase(outline_of(whole), work, measured.speeds, {}))
+    predicted += measured.timing.beside
     talking.requests.clear()
-    watched, engines = metered(whole)
-    began = time.monotonic()
-    build(watched, tmp_path)
+    log, began = RequestLog(), time.monotonic()
+    with meter.watched_by(log):
+        build(whole, tmp_path)
     took = (
-        max(one.ended for one in engines["model"].asked) - began
+        max(one.ended for one in log.asked) - began
     )  # what is written afterwards is loaded already, unlike in the measurement
-    assert 0.4 < foretold / took < 2.5, (foretold, took, measured.timing)  # other tests run beside this one
+    assert 0.4 < predicted / took < 2.5, (predicted, took, measured.timing)  # other tests run beside this one
     assert talking.asked(SOLUTIONS) == 34, "what the measurement answered is not asked again"
-    with pytest.raises(BadInput, match="all rows of this measurement are there already"):
+    with pytest.raises(BadInput, match="all rows of this measurement exist already"):
         measure(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
 
 
-def test_a_probe_of_which_nothing_can_be_published_is_measured(talking: Talking, tmp_path: Path) -> None:
+def test_a_measurement_of_which_nothing_can_be_published_is_measured(talking: Talking, tmp_path: Path) -> None:
     """Its answers are all cut, so that none is scored."""
     talking.cut_every = 0
     recipe = paced_recipe(talking, 3)
@@ -172,9 +166,9 @@ def test_a_probe_of_which_nothing_can_be_published_is_measured(talking: Talking,
     assert any("no row can be published" in line for line in said)
     assert measured.examples["score"] == ()
     assert measured.complete == (0, 3)
-    belief = believed(outline_of(recipe), measured)
-    assert belief.each["score"] == 0
-    assert [load.requests.mid for load in loads_of(outline_of(recipe), belief) if load.stage == "score"] == [0]
+    estimates = measured_estimates(outline_of(recipe), measured)
+    assert estimates.each["score"] == 0
+    assert [load.requests.mid for load in loads_of(outline_of(recipe), estimates) if load.stage == "score"] == [0]
     assert read_measured(tmp_path) == measured
 
 
@@ -204,7 +198,7 @@ def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: P
         build(recipe, tmp_path)
 
 
-def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, tmp_path: Path) -> None:
+def test_a_plan_and_its_outcome_are_kept_and_summed_over_commands(answers: Answers, tmp_path: Path) -> None:
     recipe = small_recipe(answers, "algebra")
     plan = {
         "rows": [{"domain": "algebra", "problems": 12, "samples": [10, 20, 30]}],
@@ -222,11 +216,11 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
     assert (outcome.finished, outcome.sessions) == (True, 2)
     numbers = {one.what: one for one in outcome.numbers}
     assert numbers["problems algebra"].ratio == 1.0
-    assert 180 <= numbers["time"].came < 180 + time.monotonic() - started + 1
-    assert numbers["time"].ratio == pytest.approx(numbers["time"].came / 20)
+    assert 180 <= numbers["time"].actual < 180 + time.monotonic() - started + 1
+    assert numbers["time"].ratio == pytest.approx(numbers["time"].actual / 20)
     (record,) = (tmp_path / "run" / "algebra").glob("candidates-*/stage.json")
     shards = json.loads(record.read_text())["shards"].values()
-    assert numbers["tokens candidates"].came == sum(shard["tokens"] for shard in shards) > 0
+    assert numbers["tokens candidates"].actual == sum(shard["tokens"] for shard in shards) > 0
     other = Keeping(tmp_path, {**plan, "stages": []}, {"count": 13}, print, time.monotonic())
     other.keep()
     assert outcome_of(tmp_path).sessions == 1, "another build has a plan of its own"
@@ -234,7 +228,7 @@ def test_what_came_of_a_plan_is_kept_and_summed_over_commands(answers: Answers, 
     kept = tmp_path / "run" / "plan.json"
     assert json.loads(kept.read_text())["said"] == {"count": 13}, "the folder may be another process's"
     kept.write_text(kept.read_text().replace("20.0", '"soon"'))
-    with pytest.raises(BadInput, match=r"plan.json is no plan \(TypeError\('soon'\)\); remove it"):
+    with pytest.raises(BadInput, match=r"plan.json is not a valid plan \(TypeError\('soon'\)\); remove it"):
         outcome_of(tmp_path)
 
 
@@ -251,7 +245,7 @@ def test_a_plan_that_cannot_be_written_harms_no_view(
         keeping.take(event)
     assert len(heard) == 2
     assert [line.split(" ", 1)[1] for line in caplog.messages] == [
-        "cannot be written (No space left on device), so it is not before the end of this build"
+        "cannot be written (No space left on device); that is tried again at the end of this build"
     ]
     with pytest.raises(OSError, match="No space left"):
         keeping.keep()
@@ -259,8 +253,8 @@ def test_a_plan_that_cannot_be_written_harms_no_view(
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answering = threading.Event()
-    monkeypatch.setattr(sizes, "PATIENCE", 0.05)
-    monkeypatch.setattr(sizes, "weights_gigabytes", lambda model: answering.wait(30))
+    monkeypatch.setattr(inputs, "PATIENCE", 0.05)
+    monkeypatch.setattr(inputs, "weights_gigabytes", lambda model: answering.wait(30))
     found = sized("somebody/something", None)
     answering.set()
     assert (found.size, found.why) == (None, "the Hub did not answer within 0 seconds")

@@ -79,7 +79,7 @@ def test_a_watcher_that_fails_hears_no_more_and_harms_nothing(answers: Answers, 
     watched = build(small_recipe(answers), tmp_path / "watched", observer=fails)
     alone = build(small_recipe(answers), tmp_path / "alone")
     assert heard == 1
-    assert "what observes this build failed" in caplog.text
+    assert "the observer of this build failed" in caplog.text
     assert watched["algebra"]["train_sft"].to_list() == alone["algebra"]["train_sft"].to_list()
 
 
@@ -118,7 +118,7 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     assert err.getvalue() == "a warning\n"
     said = out.getvalue().splitlines()
     assert said[0] == (
-        "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, best half minute here 5,000 (now 84% of it); "
+        "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, peak over 30 s 5,000 (now 84% of it); "
         "256 requests in flight; 0:01:05 left; dropped: 236 near_duplicate"
     )
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [

@@ -31,7 +31,7 @@ from magpie_hf.engines.vllm import plugin
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.models.heads import OBJECTIVES, check_tensors, facts_of, head_of
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
-from magpie_hf.planning.heading import heading
+from magpie_hf.planning.view import heading
 from magpie_hf.scorers.base import Score
 from magpie_hf.scorers.reward import EMPTY, NO_GATE, STEP_IN_TEXT, _steps
 from magpie_hf.stage import fingerprint, identity

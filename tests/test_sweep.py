@@ -24,12 +24,13 @@ from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import MIN_YIELD
 from magpie_hf.models.chat import Chat, chat_of
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning.sweep.prefixes import open_turn_of
+from magpie_hf.planning.sweep.prefixes import prefix_of
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, select_settings, setting
-from magpie_hf.planning.sweep.sweep import LEAST_YIELD, Example, Sweep, sweep
+from magpie_hf.planning.sweep.sweep import Example, Sweep, sweep
 from magpie_hf.planning.sweep.yields import Yield, yield_of
 from magpie_hf.stage import seed_of
 
@@ -106,21 +107,21 @@ class TestSettings:
             setting(name).of(ALGEBRA)
 
 
-class TestOpenTurn:
+class TestPreQueryPrefix:
     @pytest.mark.parametrize("form", BUILT, ids=lambda form: form.name)
     def test_one_bos_where_the_family_has_one(self, form) -> None:  # type: ignore[no-untyped-def]
         tokenizer = tokenizer_of(form)
-        turn = open_turn_of(Chat(tokenizer, ids_of(tokenizer, form.config_ends), form.name), ALGEBRA)
-        assert (turn.bos, turn.bos_count) == (form.bos, 0 if form.bos is None else 1)
-        assert turn.bos_note == ("none; the tokenizer has none" if form.bos is None else f"{form.bos}, once")
-        assert turn.bos_is_right
-        assert set(turn.ends.values()) == set(form.turn_ends)
-        assert ALGEBRA.system in turn.text
+        prefix = prefix_of(Chat(tokenizer, ids_of(tokenizer, form.config_ends), form.name), ALGEBRA)
+        assert (prefix.bos, prefix.bos_count) == (form.bos, 0 if form.bos is None else 1)
+        assert prefix.bos_note == ("none; the tokenizer has none" if form.bos is None else f"{form.bos}, once")
+        assert prefix.bos_is_right
+        assert set(prefix.ends.values()) == set(form.turn_ends)
+        assert ALGEBRA.system in prefix.text
 
     def test_a_bos_that_opens_every_turn_is_right(self, demo_model: Path) -> None:
-        turn = open_turn_of(chat_of(resolve(str(demo_model))), ALGEBRA)
-        assert (turn.bos, turn.bos_count, turn.bos_is_right) == (SMOL.bos, 2, True)
-        assert turn.bos_note == "<|im_start|>, once a turn: it opens the system's and the user's"
+        prefix = prefix_of(chat_of(resolve(str(demo_model))), ALGEBRA)
+        assert (prefix.bos, prefix.bos_count, prefix.bos_is_right) == (SMOL.bos, 2, True)
+        assert prefix.bos_note == "<|im_start|>, once a turn: it opens the system's and the user's"
 
     @pytest.mark.parametrize(
         ("before", "note", "right"),
@@ -133,8 +134,8 @@ class TestOpenTurn:
     def test_a_strange_number_is_told(self, before: str, note: str, right: bool) -> None:
         template = before + "{% for m in messages %}<{{ m.role }}>{{ m.content }}</t>{% endfor %}"
         chat = Chat(byte_tokenizer(template, special=("<s>", "</s>"), plain=("</t>",), bos="<s>", eos="</s>"), (), "toy")
-        turn = open_turn_of(chat, ALGEBRA)
-        assert (turn.bos_note, turn.bos_is_right) == (note, right)
+        prefix = prefix_of(chat, ALGEBRA)
+        assert (prefix.bos_note, prefix.bos_is_right) == (note, right)
 
 
 GOOD = (
@@ -223,7 +224,7 @@ class TestSweep:
         found = swept(model, "t1.5")
         assert found.refused
         ends, shares = found.warnings
-        assert ends == "no sample came to one of its ends, <|im_end|>; raise --instruction-max-tokens or use another model"
+        assert ends == "no sample reached an end token, <|im_end|>; raise --instruction-max-tokens or use another model"
         assert (
             shares
             == "the best setting yields 0 usable samples of 16 (0%), below 2%: a build refuses to start; use another model or setting"
@@ -257,7 +258,7 @@ class TestSweep:
             "- algebra, usable: Find all integers n",
             "pre-query prefix of algebra, 93 tokens\n| <|im_start|>system\n| You are an AI assistant",
             "\n| <|im_start|>user\n|\nBOS     <|im_start|>, once a turn",
-            "ends    <|im_end|> (2); 56 of 80 samples came to one",
+            "ends    <|im_end|> (2); 56 of 80 samples reached one",
             "best    t1.0: 100% usable x 0.22 different 3-grams = 0.22",
             "options --instruction-temperature 1 --instruction-top-p 1 --instruction-min-p 0",
         ):
@@ -380,7 +381,7 @@ class TestCommand:
         assert done.returncode == (INCOMPLETE if facts["recommended"]["refused"] else OK)
         assert (cold["samples"], hot["samples"], facts["asked"]) == (8, 8, 16)
         assert cold["ended"] > hot["ended"], "at T 2 nearly nothing comes to its end"
-        assert facts["recommended"]["refused"] == (max(cold["usable_share"], hot["usable_share"]) < LEAST_YIELD)
+        assert facts["recommended"]["refused"] == (max(cold["usable_share"], hot["usable_share"]) < MIN_YIELD)
         assert hot["tokens"] > cold["tokens"] > 0
         assert facts["seconds"] > 0
         assert not list(tmp_path.iterdir())

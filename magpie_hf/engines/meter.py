@@ -1,6 +1,6 @@
 """Requests, loads and ends of this process's engines, reported to the current watcher.
 
-Not here: counting.
+Not here: counting. A build's speed is recorded in progress/recorder.py, a measurement in planning/measure.py.
 
 An engine is known by its model's name. Requests that the journal answers are not reported.
 """

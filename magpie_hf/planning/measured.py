@@ -1,18 +1,22 @@
-"""What a measurement measured, as it is kept in `run/measured.json`.
+"""What a measurement found: its record in `run/measured.json`, and the estimates that follow from it.
 
-Not here: measuring, and what a plan makes of it.
+Not here: measuring (measure.py).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.engine import Request, Speed
+from magpie_hf.planning.inputs import Outline
+from magpie_hf.planning.speeds import Speed
+from magpie_hf.planning.workload import Estimates, Examples, Range, Request, assumed, share_of
+from magpie_hf.text.language import tr
 
 FORMAT = 1  # goes up when the file means something else
 MEASURED = "measured.json"
@@ -20,9 +24,10 @@ MEASURED = "measured.json"
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of a build beside its engines: `before` the first is opened, with all that is loaded once,
-    `beside` for what the engine waits for now and then, and `after` the last request. cpu: of each stage that
-    asks no model, seconds a shard and a row.
+    """Seconds of a build beside its engines.
+
+    before: until the first engine is opened, with all that is loaded once; beside: in which the engine waits;
+    after: from the last request on; cpu: a shard and a row of each stage without a model.
     """
 
     before: float
@@ -35,10 +40,9 @@ class Timing:
 class Measured:
     """What a measurement found.
 
-    date: when, as YYYY-MM-DD; said: what the recipe was, by the options that lengths and yields hang on;
-    speeds: of each model's engine, by its repository or folder; examples: requests of each stage that asks a
-    model; yields: of each domain, samples accepted and filtered; complete: answers that are complete, and
-    all; pairs: the pairs that came, and the problems.
+    date: YYYY-MM-DD; said: the options on which lengths and yields depend; speeds: of each model's engine, by
+    its repository or folder; examples: requests of each stage that asks a model; yields: samples accepted and
+    filtered, by domain; complete: answers that are complete, and all; pairs: pairs, and problems.
     """
 
     date: str
@@ -51,7 +55,7 @@ class Measured:
     timing: Timing
 
     def facts(self) -> dict[str, Any]:
-        """As plain values."""
+        """As plain JSON values."""
         examples = {
             stage: [[one.prompt, one.fresh, one.tokens] for one in example]
             for stage, example in self.examples.items()
@@ -60,7 +64,7 @@ class Measured:
 
 
 def measured_of(facts: Mapping[str, Any]) -> Measured:
-    """What `facts` were made of."""
+    """The inverse of `Measured.facts`."""
     return Measured(
         facts["date"],
         facts["said"],
@@ -69,32 +73,29 @@ def measured_of(facts: Mapping[str, Any]) -> Measured:
         {domain: (counts[0], counts[1]) for domain, counts in facts["yields"].items()},
         (facts["complete"][0], facts["complete"][1]),
         (facts["pairs"][0], facts["pairs"][1]),
-        Timing(
-            **{
-                **facts["timing"],
-                "cpu": {label: (cost[0], cost[1]) for label, cost in facts["timing"]["cpu"].items()},
-            }
-        ),
+        _timing_of(facts["timing"]),
     )
 
 
+def _timing_of(facts: Mapping[str, Any]) -> Timing:
+    return Timing(**{**facts, "cpu": {label: (cost[0], cost[1]) for label, cost in facts["cpu"].items()}})
+
+
 def read_measured(folder: Path) -> Measured | None:
-    """What a measurement measured in this build's folder; None where there was none. Raises BadInput for what
-    cannot be read.
-    """
+    """The measurement in a build's folder; None where there is none. Raises BadInput for an invalid one."""
     facts = read_json(folder / "run" / MEASURED, FORMAT)
     try:
         return None if facts is None else measured_of(facts)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadInput(
-            f"{folder / 'run' / MEASURED} is no measurement's record ({error!r}); remove it and measurement"
-            " again"
+            f"{folder / 'run' / MEASURED} is not a valid measurement ({error!r}); remove it and measure again"
         ) from error
 
 
 def read_json(file: Path, newest: int) -> dict[str, Any] | None:
-    """A record of a plan's; None where there is none. Raises Torn where it cannot be read, BadInput where it
-    is of a newer version.
+    """A record of a plan or measurement; None where there is none.
+
+    Raises Torn where it cannot be read, BadInput where its format is above `newest`.
     """
     if not file.is_file():
         return None
@@ -111,3 +112,67 @@ def read_json(file: Path, newest: int) -> dict[str, Any] | None:
             " update it"
         )
     return dict(facts)
+
+
+def measured_estimates(outline: Outline, measured: Measured) -> Estimates:
+    """The estimates that a measurement gives, with the error of its few rows.
+
+    Stages that the measurement did not have are assumed.
+    """
+    default = assumed(outline)
+    lengths = ([one.tokens for one in example] for example in measured.examples.values() if example)
+    error = max(map(_relative_error, lengths), default=0.0)
+    short, likely, long = (
+        {**default.examples[1], **{key: _scaled(one, factor) for key, one in measured.examples.items()}}
+        for factor in (1 - error, 1.0, 1 + error)
+    )
+    accepted, filtered = (sum(counts[at] for counts in measured.yields.values()) for at in (0, 1))
+    counts = {domain.key: measured.yields.get(domain.key, (accepted, filtered)) for domain in outline.domains}
+    words = tr(
+        "lengths, yield and speed: measured on {date} ({filtered} samples, {answers} answers and candidates)",
+        date=measured.date,
+        filtered=filtered,
+        answers=sum(len(measured.examples.get(stage, ())) for stage in ("solutions", "candidates")),
+    )
+    return Estimates(
+        (short, likely, long),
+        {**default.each, **each_of(measured.examples, outline)},
+        {key: _share(*one) for key, one in counts.items()},
+        _share(*measured.complete),
+        _share(*measured.pairs),
+        (words,),
+    )
+
+
+def each_of(examples: Examples, outline: Outline) -> dict[str, float]:
+    """Requests a row of each stage, by those that were made.
+
+    Not every sample is labelled, and a truncated candidate is not scored.
+    """
+    rows = {"tag": "instruct", "embed": "instruct", "score": "candidates"}
+    found = {
+        stage: len(examples[stage]) / len(examples[of])
+        for stage, of in rows.items()
+        if stage in examples and examples.get(of)
+    }
+    return {stage: share * outline.each(stage) for stage, share in found.items()}
+
+
+def _scaled(example: tuple[Request, ...], factor: float) -> tuple[Request, ...]:
+    if factor == 1:
+        return example
+    return tuple(replace(one, tokens=max(1, round(one.tokens * factor))) for one in example)
+
+
+def _relative_error(values: Sequence[int]) -> float:
+    """The standard error of the mean, relative to it."""
+    mean = sum(values) / len(values)
+    variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
+    return min(0.5, math.sqrt(variance / len(values)) / mean) if mean else 0.0
+
+
+def _share(good: int, of: int) -> Range:
+    """A share with about one standard error of it either way (Agresti and Coull)."""
+    share = share_of(good, of)
+    error = math.sqrt(share * (1 - share) / (of + 1))
+    return Range(max(0.01, share - error), share, min(1.0, share + error))

@@ -1,6 +1,6 @@
-"""A plan and what came of it: kept in `run/plan.json` while a build runs, compared when it is over.
+"""A plan and its build: kept in `run/plan.json` while the build runs, compared when it is over.
 
-Not here: making a plan.
+Not here: making a plan (plan.py).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,12 @@ EVERY = 2.0  # seconds between two writings of how long a build has run
 
 
 class Keeping:
-    """What hears a build's events, keeps its plan, and how long the build has run, in its folder, and hands
-    them on to `then`.
+    """An observer that keeps a build's plan and running time in its folder; it passes events on to `then`.
 
-    The plan that a build began with stays, whatever is planned when it goes on; another build in the folder
-    (other `said`) has its own. began: when the command began (monotonic seconds). Seconds are added up over
-    commands; the last ones of one that was killed are lost. A kept plan that is torn is written anew. Raises
-    BadInput for one of a newer version.
+    The plan that a build began with stays, whatever is planned when it goes on; a build with another `said`
+    in the same folder gets its own. began: when the command began (monotonic seconds). Seconds are added up
+    over commands; a killed one loses at most the last EVERY seconds. A torn plan is written anew. Raises
+    BadInput for a plan of a newer version.
     """
 
     def __init__(
@@ -61,8 +60,9 @@ class Keeping:
             self._record = {**before, "sessions": [*before["sessions"], 0.0]}
 
     def take(self, event: Event) -> None:
-        """Write down how long it has been, now and then, once the folder is this build's. Events come one at
-        a time.
+        """Pass an event on, and now and then write down the time, once the folder is this build's.
+
+        Must be called one event at a time.
         """
         self._then(event)
         if isinstance(event, Planned) or (self._kept and time.monotonic() - self._kept > EVERY):
@@ -71,13 +71,13 @@ class Keeping:
             except OSError as error:  # no reason to show nothing more, or to build nothing
                 self._kept = 0.0
                 LOG.warning(
-                    "%s cannot be written (%s), so it is not before the end of this build",
+                    "%s cannot be written (%s); that is tried again at the end of this build",
                     self._file,
                     error.strerror,
                 )
 
     def keep(self) -> None:
-        """Write it down."""
+        """Write the record."""
         from magpie_hf.store.shards import write_json
 
         self._record["sessions"][-1] = round(time.monotonic() - self._began, 1)
@@ -87,12 +87,12 @@ class Keeping:
 
 @dataclass(frozen=True)
 class Compared:
-    """One number of a plan, and what it came to; unit: "rows", "tokens" or "seconds"."""
+    """One number of a plan and the actual one; unit: "rows", "tokens" or "seconds"."""
 
     what: str
     unit: str
     planned: float
-    came: float
+    actual: float
 
     def __post_init__(self) -> None:
         if not isinstance(self.planned, int | float):
@@ -100,29 +100,31 @@ class Compared:
 
     @property
     def ratio(self) -> float | None:
-        """What came by what was planned."""
-        return self.came / self.planned if self.planned else None
+        """The actual number by the planned one."""
+        return self.actual / self.planned if self.planned else None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A plan and its build: whether that has come to its end, and the numbers of both."""
+    """A plan compared with its build.
+
+    finished: whether the build is; sessions: commands that it took so far.
+    """
 
     finished: bool
     sessions: int
     numbers: tuple[Compared, ...]
 
     def facts(self) -> dict[str, Any]:
-        numbers = [
-            {"what": one.what, "unit": one.unit, "planned": one.planned, "came": one.came, "ratio": one.ratio}
-            for one in self.numbers
-        ]
+        """As plain JSON values."""
+        numbers = [{**asdict(one), "ratio": one.ratio} for one in self.numbers]
         return {"format": FORMAT, "finished": self.finished, "sessions": self.sessions, "numbers": numbers}
 
 
 def outcome_of(folder: Path) -> Outcome:
-    """What came of the plan of the build in `folder`. Raises BadInput where there is no build, or none with a
-    plan.
+    """The plan of the build in `folder`, compared with the build.
+
+    Raises BadInput where there is no build, or none with a plan.
     """
     state = status(folder)
     record = read_json(folder / "run" / KEPT, FORMAT)
@@ -136,7 +138,8 @@ def outcome_of(folder: Path) -> Outcome:
         return Outcome(state.finished, len(sessions), tuple(_numbers(plan, sum(sessions), state)))
     except (KeyError, TypeError, IndexError) as error:
         raise BadInput(
-            f"{folder / 'run' / KEPT} is no plan ({error!r}); remove it, and the next build keeps another"
+            f"{folder / 'run' / KEPT} is not a valid plan ({error!r}); remove it, and the next build writes"
+            " another"
         ) from error
 
 

@@ -1,47 +1,144 @@
-"""Plan: all that is known of a build before it runs, in one object.
+"""Plan: all that is known of a build before it runs, with its disk, its machines, hours and cost.
 
-Not here: how it is shown.
+Not here: how it is shown (view.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.models.shapes import Gpu
-from magpie_hf.planning.belief import Belief, Range, assumed, believed
-from magpie_hf.planning.duties import Duty, duties_of
-from magpie_hf.planning.hardware import gpu_named, local_gpus
-from magpie_hf.planning.machines import Machine, Placing, cache_of, common, machine_of
-from magpie_hf.planning.measured import Measured, read_measured
-from magpie_hf.planning.outline import Outline
-from magpie_hf.planning.projection import Done, Work, seconds_by_phase
-from magpie_hf.planning.reuse import Reuse, reuse_of
-from magpie_hf.planning.sizes import Sized, sized
-from magpie_hf.planning.storage import Disk, disk_of
-from magpie_hf.planning.wanted import said_of
-from magpie_hf.planning.workload import Load, Rows, loads_of, rows_of
+from magpie_hf.errors import BadInput
+from magpie_hf.models.parallel import UTILIZATION, Parallelism, choose, sizes
+from magpie_hf.models.shapes import GPUS, Gpu
+from magpie_hf.planning.inputs import (
+    FIGURES,
+    Duty,
+    Outline,
+    Sized,
+    duties_of,
+    gpu_named,
+    local_gpus,
+    said_of,
+    sized,
+)
+from magpie_hf.planning.measured import Measured, measured_estimates, read_measured
+from magpie_hf.planning.simulation import Work, seconds_by_phase
+from magpie_hf.planning.speeds import EFFICIENCIES, MOST_SEQUENCES, Speed, compute_bound_hours, speed_on
+from magpie_hf.planning.workload import (
+    Done,
+    Estimates,
+    Load,
+    Range,
+    Reuse,
+    Rows,
+    assumed,
+    loads_of,
+    reuse_of,
+    rows_of,
+)
 from magpie_hf.text.language import tr
 
-# of a simulation from what a measurement measured, besides what the few rows of the measurement leave open
+# Error of a simulation from measured numbers, beside what the few rows of a measurement leave open.
 MODEL_ERROR = 0.10
+CPU_CACHE = 2.0  # GiB of KV cache of an engine on the CPU, as in `engines.vllm`
+BYTES = 3.4  # of text a token of English mathematics
+ROW_BYTES = 1_900  # of a row of the run beside its texts: signature, digests, tags, keys
+# How often the run holds the texts of answers: raw, split into thinking and answer, and as published rows.
+COPIES = 3.6
+PACKED = 0.45  # size of a published text by its own
+LEGACY = 2.2  # how often the original's JSON files hold the candidates' texts
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes on the disk.
+
+    run: the run's folder while the build runs; published: what is published; legacy: the original's JSON
+    files; weights: to download; free, cache_free: free space where the build and where the weights go.
+    """
+
+    run: float
+    published: float
+    legacy: float
+    weights: float
+    free: float
+    cache_free: float
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the build does not fit; weights go elsewhere."""
+        return self.run + self.published + self.legacy > self.free
+
+    @property
+    def cache_is_short(self) -> bool:
+        """Whether the weights do not fit."""
+        return self.weights > self.cache_free
+
+
+@dataclass(frozen=True)
+class Placing:
+    """How engines are to run.
+
+    utilization, sequences: share of a GPU's memory, and the most sequences of each engine; tensor, data,
+    cache: what the user gave: parallel sizes, and GiB of KV cache.
+    """
+
+    utilization: float = UTILIZATION
+    sequences: int = MOST_SEQUENCES
+    tensor: int | None = None
+    data: int | None = None
+    cache: float | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model on a machine.
+
+    parallelism: None where it does not fit or its size is not known, for the reason `why`; sequences:
+    full-length sequences that fit at once.
+    """
+
+    source: str
+    parallelism: Parallelism | None
+    sequences: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """GPUs of one kind, how the models fit there, and what the build takes by the vendor's figures.
+
+    compute_bound: hours of the compute-bound minimum. hours, dollars and compute_bound are None where a model
+    does not fit or its size is not known.
+    """
+
+    gpu: Gpu
+    count: int
+    fits: tuple[Fit, ...]
+    hours: Range | None
+    dollars: tuple[float, float] | None
+    compute_bound: float | None
 
 
 @dataclass(frozen=True)
 class Plan:
     """A build before it runs.
 
-    whole, left: seconds on this machine by a measurement, of the whole build and of what is left of it; None
-    without one.
+    whole, left: seconds on this machine, of the whole build and of what is left of it; None without a
+    measurement.
     """
 
     outline: Outline
     out: Path
-    belief: Belief
+    estimates: Estimates
     rows: tuple[Rows, ...]
     loads: tuple[Load, ...]
     disk: Disk
@@ -53,7 +150,7 @@ class Plan:
     left: Range | None
 
     def facts(self) -> dict[str, Any]:
-        """As values that JSON has, as they are printed with --json and kept in `run/plan.json`."""
+        """As plain JSON values, as printed with --json and kept in `run/plan.json`."""
         return {
             "made": int(time.time()),
             "folder": str(self.out),
@@ -69,7 +166,7 @@ class Plan:
             "duties": [asdict(one) for one in self.duties],
             "done": [asdict(one) for one in self.reuse.stages],
             "seconds": {"whole": self.whole, "left": self.left},
-            "assumptions": list(self.belief.words),
+            "assumptions": list(self.estimates.words),
         }
 
 
@@ -81,42 +178,169 @@ def plan_of(
     gpus: int | None = None,
     price: float | None = None,
 ) -> Plan:
-    """The plan of the build that the options describe. Loads nothing.
+    """The plan of the build that the options describe; loads nothing.
 
-    gpu, gpus: which GPUs to plan for, and how many, in place of those of this machine, or else of several
-    common ones; price: US dollars an hour and GPU, in place of a range.
-
-    Raises BadInput for a GPU that is not known, a folder of another build, and a record of a newer version.
+    gpu, gpus: the GPUs to plan for, in place of this machine's, or else of several common ones; price: US
+    dollars an hour and GPU, in place of a range. Raises BadInput for an unknown GPU, another build's folder,
+    and a record of a newer version.
     """
     measured = read_measured(out)
     fits = measured is not None and measured.said == said_of(options, outline)
-    belief = believed(outline, measured) if measured is not None and fits else assumed(outline)
+    estimates = measured_estimates(outline, measured) if measured is not None and fits else assumed(outline)
     if measured is not None and not fits:
         words = tr(
-            "the measurement of {date} in this folder had other options, so it tells nothing here",
+            "the measurement of {date} in this folder used other options, so it is ignored",
             date=measured.date,
         )
-        belief = replace(belief, words=(*belief.words, words))
+        estimates = replace(estimates, words=(*estimates.words, words))
     reuse = reuse_of(outline, out)
     models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
     known = _with_caches(options, measured, models) if measured is not None and fits else None
     return Plan(
         outline,
         out,
-        belief,
-        tuple(rows_of(outline, belief)),
-        tuple(loads_of(outline, belief)),
-        disk_of(outline, belief, out, {model.source: model.weights for model in models}),
+        estimates,
+        tuple(rows_of(outline, estimates)),
+        tuple(loads_of(outline, estimates)),
+        disk_of(outline, estimates, out, models),
         models,
         tuple(
-            machine_of(outline, belief, reuse.done, models, one, count, how, price)
+            machine_of(outline, estimates, reuse.done, models, one, count, how, price)
             for one, count, how in _machines(options, models, gpu, gpus)
         ),
         tuple(duties_of(outline, options.model_license)),
         reuse,
-        _seconds(outline, belief, known, {}),
-        _seconds(outline, belief, known, reuse.done),
+        _seconds(outline, estimates, known, {}),
+        _seconds(outline, estimates, known, reuse.done),
     )
+
+
+def _seconds(
+    outline: Outline, estimates: Estimates, measured: Measured | None, done: Mapping[str, Done]
+) -> Range | None:
+    """Seconds of the build on the machine of the measurement: least, likely and most."""
+    if measured is None or set(outline.stages.values()) - set(measured.speeds):
+        return None
+    timing = measured.timing
+    found = []
+    for at in range(3):
+        work = _work(estimates, at, done, timing.cpu)
+        asked = sum(seconds for _, seconds in seconds_by_phase(outline, work, measured.speeds, {}))
+        found.append(timing.before + timing.beside + timing.after + asked * (1 + MODEL_ERROR * (at - 1)))
+    return Range(*found)
+
+
+def _work(
+    estimates: Estimates, at: int, done: Mapping[str, Done], cpu: Mapping[str, tuple[float, float]]
+) -> Work:
+    """The work where all is as good (0), as likely (1) or as bad (2) as the estimates allow."""
+    shares = {key: share[2 - at] for key, share in estimates.shares.items()}
+    return Work(estimates.examples[at], estimates.each, shares, cpu, done)
+
+
+# Disk
+
+
+def disk_of(outline: Outline, estimates: Estimates, out: Path, models: Sequence[Sized]) -> Disk:
+    """The disk that the build will need, and what is free."""
+    rows = rows_of(outline, estimates)
+    samples, problems = sum(one.samples.mid for one in rows), sum(one.problems for one in rows)
+    mean = {
+        stage: sum(one.tokens for one in example) / max(1, len(example)) * BYTES
+        for stage, example in estimates.examples[1].items()
+    }
+    candidates = outline.k * mean["candidates"]
+    answers = problems * (mean["solutions"] + candidates)
+    run = samples * (2 * mean["instruct"] + ROW_BYTES) + COPIES * answers + problems * ROW_BYTES
+    legacy = problems * (2 * mean["solutions"] + LEGACY * candidates)
+    missing = sum(one.weights * 1e9 for one in models if one.weights is not None and not _is_here(one.source))
+    return Disk(run, PACKED * answers, legacy, missing, _free(out), _free(_cache()))
+
+
+def _cache() -> Path:
+    """Where huggingface_hub keeps models, which is not imported for that."""
+    home = os.environ.get(
+        "HF_HOME", os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
+    )
+    return Path(os.environ.get("HF_HUB_CACHE", os.path.join(home, "hub"))).expanduser()
+
+
+def _is_here(source: str) -> bool:
+    snapshots = _cache() / f"models--{source.replace('/', '--')}" / "snapshots"
+    return Path(source).is_dir() or any(snapshots.glob("*/*.safetensors*"))
+
+
+def _free(path: Path) -> float:
+    ground = next(one for one in (path.absolute(), *path.absolute().parents) if one.is_dir())
+    return float(shutil.disk_usage(ground).free)
+
+
+# Machines
+
+
+def machine_of(
+    outline: Outline,
+    estimates: Estimates,
+    done: Mapping[str, Done],
+    models: Sequence[Sized],
+    gpu: Gpu,
+    count: int,
+    how: Placing,
+    price: float | None,
+) -> Machine:
+    """What the build takes on `count` such GPUs."""
+    fits = tuple(_fit(model, gpu, count, how) for model in models)
+    if any(fit.parallelism is None for fit in fits):
+        return Machine(gpu, count, fits, None, None, None)
+    parallelisms = {fit.source: fit.parallelism for fit in fits if fit.parallelism}
+    low, mid, high = (_hours(outline, estimates, done, models, gpu, parallelisms, how, at) for at in range(3))
+    least, most = FIGURES[gpu.name].dollars if price is None else (price, price)
+    loads = loads_of(outline, estimates)
+    minimum = sum(
+        compute_bound_hours(
+            size, sum(load.tokens.mid for load in loads if load.source == model.source), gpu, count
+        )
+        for model in models
+        if (size := model.on(gpu))
+    )
+    dollars = (low * count * least, high * count * most)
+    return Machine(gpu, count, fits, Range(low, mid, high), dollars, minimum)
+
+
+def _hours(
+    outline: Outline,
+    estimates: Estimates,
+    done: Mapping[str, Done],
+    models: Sequence[Sized],
+    gpu: Gpu,
+    parallelisms: Mapping[str, Parallelism],
+    how: Placing,
+    at: int,
+) -> float:
+    """Hours where all is as good (0), as likely (1) or as bad (2) as is assumed."""
+    speeds: dict[str, Speed] = {}
+    for model in models:
+        size = model.on(gpu)
+        assert size is not None  # as it fits
+        tensor = parallelisms[model.source].tensor
+        speeds[model.source] = speed_on(
+            size, gpu, tensor, EFFICIENCIES[2 - at], how.utilization, how.sequences
+        )
+    engines = {source: parallelism.data for source, parallelism in parallelisms.items()}
+    phases = seconds_by_phase(outline, _work(estimates, at, done, {}), speeds, engines)
+    return sum(seconds for _, seconds in phases) / 3600
+
+
+def _fit(model: Sized, gpu: Gpu, count: int, how: Placing) -> Fit:
+    size = model.on(gpu)
+    if size is None:
+        return Fit(model.source, None, 0, model.why)
+    try:
+        parallelism = choose(size.need, [gpu] * count, how.utilization, how.tensor, how.data)
+    except BadInput as error:
+        return Fit(model.source, None, 0, str(error))
+    sequences = size.need.sequences(parallelism.tensor, gpu, how.utilization)
+    return Fit(model.source, parallelism, sequences, parallelism.why.partition(": ")[2])
 
 
 def _placing(options: argparse.Namespace) -> Placing:
@@ -129,26 +353,12 @@ def _placing(options: argparse.Namespace) -> Placing:
     )
 
 
-def _with_caches(options: argparse.Namespace, measured: Measured, models: tuple[Sized, ...]) -> Measured:
-    """What was measured, with the sequences that the engines here have: a measurement is too small to meet
-    its bound.
-    """
-    if options.endpoint:
-        return measured
-    gpus = local_gpus()
-    rooms = {model.source: cache_of(model, gpus, _placing(options)) for model in models}
-    speeds = {
-        source: replace(speed, cache=rooms.get(source, speed.cache))
-        for source, speed in measured.speeds.items()
-    }
-    return replace(measured, speeds=speeds)
-
-
 def _machines(
     options: argparse.Namespace, models: tuple[Sized, ...], gpu: str | None, gpus: int | None
 ) -> Iterator[tuple[Gpu, int, Placing]]:
-    """The GPUs that are named, else those of this machine, else the common ones, on which the user's sizes
-    may make no sense.
+    """The GPUs that are named, else those of this machine, else common ones.
+
+    The user's parallel sizes are left out for common ones, where they may make no sense.
     """
     how = _placing(options)
     here = () if gpu or options.endpoint or options.ray else local_gpus()
@@ -163,24 +373,48 @@ def _machines(
         yield from ((one, count, free) for one, count in common(models, free))
 
 
-def _seconds(
-    outline: Outline, belief: Belief, measured: Measured | None, done: Mapping[str, Done]
-) -> Range | None:
-    """Seconds of the build on the machine of the measurement: the likely ones, and the least and the most by
-    what few rows leave open.
+def common(models: Sequence[Sized], how: Placing) -> list[tuple[Gpu, int]]:
+    """The common GPUs on which all models fit, each with how many of them to use, at most eight.
+
+    That is as few as give a comfortable cache, or else as give the largest one.
     """
-    if measured is None or set(outline.stages.values()) - set(measured.speeds):
-        return None
-    timing = measured.timing
     found = []
-    for at in range(3):
-        work = Work(
-            belief.examples[at],
-            belief.each,
-            {key: share[2 - at] for key, share in belief.shares.items()},
-            timing.cpu,
-            done,
-        )
-        asked = sum(seconds for _, seconds in seconds_by_phase(outline, work, measured.speeds, {}))
-        found.append(timing.before + timing.beside + timing.after + asked * (1 + MODEL_ERROR * (at - 1)))
-    return Range(*found)
+    for gpu in GPUS:
+        on = (size for model in models if (size := model.on(gpu)))
+        capacities = [sizes(size.need, gpu, utilization=how.utilization) for size in on]
+        if capacities and all(capacities):
+            counts = (max(of, key=lambda count: (of[count], -count)) for of in capacities)
+            found.append((gpu, max(counts)))
+    return found
+
+
+def cache_of(model: Sized, gpus: Sequence[Gpu], how: Placing) -> float:
+    """Tokens of context that the KV caches of a model's engines hold on these GPUs.
+
+    Without GPUs, on the CPU. Infinite where that is not known.
+    """
+    need = model.size.need if model.size else None
+    if need is None or need.shape is None:
+        return math.inf
+    if how.cache is not None or not gpus:
+        token = need.shape.cache_gigabytes(1, how.tensor or 1, need.value_bytes) * 1e9
+        return (how.cache or CPU_CACHE) * 2**30 / token
+    gpu = min(gpus, key=lambda one: one.gigabytes)
+    fit, size = _fit(model, gpu, len(gpus), how), model.on(gpu)
+    if fit.parallelism is None or size is None:
+        return math.inf
+    speed = speed_on(size, gpu, fit.parallelism.tensor, EFFICIENCIES[1], how.utilization)
+    return speed.cache * fit.parallelism.data
+
+
+def _with_caches(options: argparse.Namespace, measured: Measured, models: tuple[Sized, ...]) -> Measured:
+    """What was measured, with the caches of the engines here: a measurement is too small to fill them."""
+    if options.endpoint:
+        return measured
+    gpus, how = local_gpus(), _placing(options)
+    caches = {model.source: cache_of(model, gpus, how) for model in models}
+    speeds = {
+        source: replace(speed, cache=caches.get(source, speed.cache))
+        for source, speed in measured.speeds.items()
+    }
+    return replace(measured, speeds=speeds)

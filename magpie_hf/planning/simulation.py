@@ -1,29 +1,56 @@
-"""A build in virtual time, shard by shard as `building` and `run.session` work through it.
+"""A build in virtual time: phase by phase, shard by shard, as `building` and `run.session` work through it.
 
-Not here: how fast an engine is.
+Not here: where lengths, yields and speeds come from.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from magpie_hf.domains import MOST_ROWS
-from magpie_hf.planning.engine import Clock, Request, Speed
+from magpie_hf.planning.inputs import ANSWERING, SAMPLING, Cutting, Outline, Phase
+from magpie_hf.planning.speeds import Clock, Speed
+from magpie_hf.planning.workload import Done, Request
 from magpie_hf.selection.demand import samples_needed
 
-# That are simulated one by one; of a larger build, the rest goes on as the second half of these did
+# Requests that are simulated one by one; the rest of a larger build goes on as their second half did.
 MOST_REQUESTS = 4_000
+# The stages without a model that follow a stage with one.
+CPU_AFTER = {
+    "instruct": ("clean", "signature", "decontaminate"),
+    "candidates": ("verify", "check"),
+    "score": ("pair",),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a build has to do.
+
+    examples, each: of each stage, its requests and how many of them a row has on average; shares: the yield
+    of each domain; cpu: seconds a shard and a row of each stage without a model; done: what exists already,
+    by domain.
+    """
+
+    examples: Mapping[str, tuple[Request, ...]]
+    each: Mapping[str, float]
+    shares: Mapping[str, float]
+    cpu: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    done: Mapping[str, Done] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is asked of the engine: of each of the kinds in `examples`, `each` requests a row; then seconds of
-    CPU, a shard and a row.
+    """What a row goes through at once, seen from the engine.
+
+    examples, each: kinds of requests, and how many of each kind a row has; shard, row: seconds of CPU that
+    follow, a shard and a row.
     """
 
     examples: tuple[tuple[Request, ...], ...]
@@ -33,16 +60,17 @@ class Step:
 
     @property
     def requests(self) -> float:
+        """Requests a row."""
         return sum(self.each)
 
 
 @dataclass(frozen=True)
 class Quota:
-    """One domain: problems wanted, the share of the samples that is accepted, and what there is already: rows
-    sampled and rows answered.
+    """What one domain needs in one phase.
 
-    sampling, answering: what a row goes through before and after it is filtered, in this phase; () where
-    another phase has done it.
+    target: problems wanted; share: of the samples that is accepted; sampling, answering: what a row goes
+    through before and after the filtering, () where another phase does it; sampled, answered: rows that
+    exist.
     """
 
     target: int
@@ -54,6 +82,7 @@ class Quota:
 
     @property
     def requests(self) -> float:
+        """Requests that are left."""
         samples = max(0.0, self.target / self.share - self.sampled)
         answers = max(0, self.target - self.answered)
         return samples * sum(step.requests for step in self.sampling) + answers * sum(
@@ -69,17 +98,25 @@ class Quota:
         )
 
 
-@dataclass(frozen=True)
-class Cutting:
-    """Rows of a shard, how many shards are under way at once, and the least yield that is assumed."""
+def seconds_by_phase(
+    outline: Outline, work: Work, speeds: Mapping[str, Speed], engines: Mapping[str, int]
+) -> list[tuple[Phase, float]]:
+    """Seconds of each phase, with loading its model; 0 where nothing is left to do.
 
-    shard_rows: int = 256
-    shards_in_flight: int = 8
-    floor: float = 0.02
+    speeds, engines: of each model, how fast its engine is and how many run side by side (default: 1).
+    """
+    found = []
+    for phase in outline.phases:
+        every = (_quota(phase, work, domain.key, domain.count) for domain in outline.domains)
+        quotas = [quota for quota in every if quota.requests > 0]
+        speed = speeds[phase.source]
+        seconds = seconds_of(quotas, speed, outline.cutting, engines.get(phase.source, 1))
+        found.append((phase, seconds + speed.load * _rounds(outline, phase) if quotas else 0.0))
+    return found
 
 
 def seconds_of(quotas: Sequence[Quota], speed: Speed, cutting: Cutting, engines: int = 1) -> float:
-    """Seconds of one phase on `engines` engines that are as fast as this one, without loading them."""
+    """Seconds of one phase on `engines` engines of this speed, without loading them."""
     asked = sum(quota.requests for quota in quotas)
     if not asked:
         return 0.0
@@ -87,27 +124,73 @@ def seconds_of(quotas: Sequence[Quota], speed: Speed, cutting: Cutting, engines:
         quotas = [quota.scaled(1 / engines) for quota in quotas]
     part = MOST_REQUESTS * engines / asked
     if part >= 1:
-        return _Phase(quotas, speed, cutting).run()
+        return _Simulation(quotas, speed, cutting).run()
     whole, half = (
-        _Phase([quota.scaled(part * of) for quota in quotas], speed, cutting).run() for of in (1.0, 0.5)
+        _Simulation([quota.scaled(part * of) for quota in quotas], speed, cutting).run() for of in (1.0, 0.5)
     )
     return whole + (whole - half) / (part / 2) * (1 - part)
 
 
+def _rounds(outline: Outline, phase: Phase) -> int:
+    """How often the phase's model is loaded.
+
+    Where several models take turns in the sampling, that is once a round; most selections take three rounds.
+    """
+    sampling = [one for one in outline.phases if set(one.stages) & set(SAMPLING)]
+    small = all(domain.count <= 64 for domain in outline.domains)
+    return (2 if small else 3) if len(sampling) > 1 and phase in sampling else 1
+
+
+def _quota(phase: Phase, work: Work, key: str, count: int) -> Quota:
+    done, share = work.done.get(key, Done()), work.shares[key]
+    sampling = _steps(phase, work, SAMPLING)
+    answering = _steps(phase, work, ANSWERING)
+    if phase.filtering:
+        return Quota(count, share, sampling, answering, done.sampled, done.answered)
+    if sampling:
+        return Quota(math.ceil(count / share), 1.0, (), sampling, 0, done.sampled)
+    return Quota(count, 1.0, (), answering, 0, done.answered)
+
+
+def _steps(phase: Phase, work: Work, kinds: tuple[str, ...]) -> tuple[Step, ...]:
+    """The steps of a phase before (SAMPLING) or after (ANSWERING) the filtering.
+
+    Solutions and candidates are asked for side by side.
+    """
+    together = ("solutions", "candidates")
+    groups = [[stage] for stage in kinds if stage in phase.stages and stage not in together]
+    if "solutions" in kinds and "solutions" in phase.stages:
+        groups.insert(0, [*together])
+    steps = []
+    for group in groups:
+        labels = (label for stage in group for label in CPU_AFTER.get(stage, ()))
+        costs = [work.cpu[label] for label in labels if label in work.cpu]
+        shard, row = (sum(cost[at] for cost in costs) for at in (0, 1))
+        examples = tuple(work.examples[stage] for stage in group)
+        steps.append(Step(examples, tuple(work.each[stage] for stage in group), shard, row))
+    return tuple(steps)
+
+
+_Shards = deque[tuple[Sequence[Step], int, Callable[[], None]]]  # steps, rows, and what follows
+
+
 @dataclass
-class _Phase:
+class _Simulation:
+    """One phase in virtual time, shards of samples and of answers in queues of their own."""
+
     quotas: Sequence[Quota]
     speed: Speed
     cutting: Cutting
-    _samples: deque[tuple[Sequence[Step], int, Callable[[], None]]] = field(default_factory=deque)
-    _answers: deque[tuple[Sequence[Step], int, Callable[[], None]]] = field(default_factory=deque)
+    _samples: _Shards = field(default_factory=deque)
+    _answers: _Shards = field(default_factory=deque)
 
     def run(self) -> float:
+        """The seconds that all of it takes."""
         self._clock = Clock(self.speed)
         self._free = {id(queue): self.cutting.shards_in_flight for queue in (self._samples, self._answers)}
         self._given: dict[int, Iterator[Request]] = {}
         for quota in self.quotas:
-            progress = _Progress(quota)
+            progress = _Progress()
             if quota.sampling:
                 progress.filtered = progress.sampled = quota.sampled
                 progress.accepted = min(quota.target, round(quota.sampled * quota.share))
@@ -149,20 +232,15 @@ class _Phase:
             rows -= part
 
     def _start(self) -> None:
-        """Begin what a worker is free for."""
+        """Start as many shards as may be in flight."""
         for queue in (self._samples, self._answers):
             while queue and self._free[id(queue)]:
                 self._free[id(queue)] -= 1
                 steps, rows, then = queue.popleft()
                 self._go(queue, list(steps), rows, then)
 
-    def _go(
-        self,
-        queue: deque[tuple[Sequence[Step], int, Callable[[], None]]],
-        steps: list[Step],
-        rows: int,
-        then: Callable[[], None],
-    ) -> None:
+    def _go(self, queue: _Shards, steps: list[Step], rows: int, then: Callable[[], None]) -> None:
+        """Take a shard through its steps."""
         if not steps:
             self._free[id(queue)] += 1
             then()
@@ -174,14 +252,11 @@ class _Phase:
             for example, each in zip(step.examples, step.each, strict=True)
             for _ in range(round(rows * each))
         ]
-        self._clock.ask(
-            asked,
-            lambda: self._clock.after(
-                step.shard + step.row * rows, lambda: self._go(queue, rest, rows, then)
-            ),
-        )
+        go_on = partial(self._go, queue, rest, rows, then)
+        self._clock.ask(asked, lambda: self._clock.after(step.shard + step.row * rows, go_on))
 
     def _next(self, example: tuple[Request, ...]) -> Iterator[Request]:
+        """The requests of an example in a fixed random order, over and over."""
         if id(example) not in self._given:
             shuffled = list(example)
             random.Random(0).shuffle(shuffled)
@@ -191,12 +266,8 @@ class _Phase:
 
 @dataclass
 class _Progress:
-    quota: Quota
+    """Rows of a domain so far."""
+
     sampled: int = 0
     filtered: int = 0
     accepted: int = 0
-
-
-def share_of(accepted: int, filtered: int) -> float:
-    """The yield that so many of so many samples make likely."""
-    return (accepted + 0.5) / (filtered + 1)

@@ -1,58 +1,79 @@
-"""A plan on the terminal: tables, and the few lines before a build.
+"""A plan on the terminal: its tables, the few lines before a build, and the comparison with the build.
 
-Not here: the numbers.
+Not here: the numbers (plan.py, outcome.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magpie_hf.planning.belief import Range
-from magpie_hf.planning.words import count, dollars, duration, gigabytes, million, span
+from magpie_hf.domains import Domain
+from magpie_hf.models.heads import facts_of
+from magpie_hf.models.known import KnownModel, KnownScorer, known
+from magpie_hf.models.model import Model
+from magpie_hf.planning.workload import bound_of
+from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
+from magpie_hf.text.numbers import count, dollars, duration, gigabytes, scaled, span
 from magpie_hf.text.terminal import console, print_table
 
 if TYPE_CHECKING:
-    from magpie_hf.planning.machines import Machine
     from magpie_hf.planning.outcome import Outcome
     from magpie_hf.planning.plan import Plan
 
-Cells = Sequence[Sequence[str]]
-LEAST_COMPLETE = 0.5  # the share of complete answers below which a plan warns
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[int]]  # title, head, rows, right-aligned
+LEAST_COMPLETE = 0.5  # share of complete answers below which a plan warns
 
 
-def show(plan: Plan) -> None:
-    """Print the whole plan on standard output."""
-    to = console()
-    for title, head, rows, right in (
-        _rows(plan),
-        _stages(plan),
-        _done(plan),
-        _models(plan),
-        _machines(plan),
-        _duties(plan),
-    ):
-        if rows:
-            to.print()
-            to.print(title, style="bold")
-            print_table(to, head, rows, right)
-    to.print()
-    for line in (*short(plan), *warnings(plan), *_forbidden(plan)):
-        to.print(line)
-    to.print(tr("Assumptions:"), style="bold")
-    for words in plan.belief.words:
-        to.print(f"- {words}")
+# Before a build
+
+
+def heading(domains: Sequence[Domain], sources: Mapping[str, str], k: int, out: str) -> list[str]:
+    """Models with their licences, domains with their counts, and the folder.
+
+    sources: the repository or folder of each role.
+    """
+    lines = [("model", _title(sources["model"]))]
+    lines += [(role, _title(source)) for role, source in sources.items() if source != sources["model"]]
+    facts = _facts(sources.get("scorer", ""))
+    if isinstance(facts, KnownScorer) and facts.forbids:
+        values = {"licence": facts.licence, "model": facts.repository, "duty": facts.duty}
+        lines.append(("licence", tr("{licence} of {model}: {duty}", **values)))
+    lines += [("domain", f"{domain.key} {domain.count:,}") for domain in domains]
+    problems = sum(domain.count for domain in domains)
+    lines += [("problems", tr("{count:,}, {k} candidates each", count=problems, k=k)), ("folder", out)]
+    return [f"{padded(translated(label), 8)} {text}" for label, text in lines]
+
+
+def _title(source: str) -> str:
+    facts = _facts(source)
+    if facts is None:
+        return source
+    if isinstance(facts, KnownScorer):
+        return tr(
+            "{model} ({licence}; reads up to {context:,} tokens)",
+            model=source,
+            licence=facts.licence,
+            context=facts.context,
+        )
+    return tr("{model} (model {number}; {licence})", model=source, number=facts.number, licence=facts.licence)
+
+
+def _facts(source: str) -> KnownModel | KnownScorer | None:
+    """What is known of a repository, or of a folder by its architecture."""
+    return facts_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
 
 
 def short(plan: Plan) -> Iterator[str]:
     """Work, disk and time in a few lines."""
     requests = sum(load.requests.mid for load in plan.loads)
-    tokens = [sum(load.tokens[at] for load in plan.loads) for at in range(3)]
+    tokens = (sum(load.tokens[at] for load in plan.loads) for at in range(3))
     yield tr(
         "work     {requests} requests, {tokens} tokens to generate",
-        requests=million(requests),
-        tokens=span(Range(*tokens), million),
+        requests=scaled(requests),
+        tokens=span(tokens, scaled),
     )
     disk = plan.disk
     yield tr(
@@ -69,85 +90,66 @@ def short(plan: Plan) -> Iterator[str]:
             weights=gigabytes(disk.weights),
             free=gigabytes(disk.cache_free),
         )
+    yield from _time(plan)
+
+
+def _time(plan: Plan) -> Iterator[str]:
+    fitting = [(one.hours, one) for one in plan.machines if one.hours is not None]
     if plan.whole is not None and plan.left is not None:
-        yield tr("time     {whole} on this machine, by the measurement", whole=span(plan.whole, duration))
+        yield tr("time     {whole} on this machine, as measured", whole=span(plan.whole, duration))
         if plan.left.mid < plan.whole.mid - 1:
-            yield tr("left     {left} of it, as the rest is done", left=span(plan.left, duration))
-    elif (best := _best(plan.machines)) is not None and best.hours is not None:
+            yield tr("left     {left}; the rest is done", left=span(plan.left, duration))
+    elif fitting:
+        hours, fastest = min(fitting, key=lambda one: one[0].mid)
         yield tr(
-            "time     such as {hours} on {count} x {gpu}, by the vendor's figures; a measurement (magpie-hf"
-            " plan --measure) measures it",
-            hours=span(best.hours.times(3600), duration),
-            count=best.count,
-            gpu=best.gpu.name,
+            "time     for example {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan"
+            " --measure measures it",
+            hours=span(hours.times(3600), duration),
+            count=fastest.count,
+            gpu=fastest.gpu.name,
         )
     else:
-        yield tr("time     not known; a measurement (magpie-hf plan --measure) measures it")
-
-
-def show_outcome(outcome: Outcome) -> None:
-    """Print a plan's numbers beside what they came to."""
-    to = console()
-    word = {"rows": count, "tokens": million, "seconds": duration}
-    rows = [
-        [
-            _named(one.what),
-            word[one.unit](one.planned),
-            word[one.unit](one.came),
-            "" if one.ratio is None else f"{one.ratio:.2f}",
-        ]
-        for one in outcome.numbers
-    ]
-    print_table(to, [tr("what"), tr("planned"), tr("came"), tr("ratio")], rows, (1, 2, 3))
-    if not outcome.finished:
-        to.print(tr("the build has not come to its end"))
-
-
-def _named(what: str) -> str:
-    """What is compared, such as "samples algebra": its kind, and the domain or the stage."""
-    kind, _, of = what.partition(" ")
-    return f"{translated(kind)} {of}".rstrip()
-
-
-def outcome_line(outcome: Outcome) -> str:
-    """The plan and what came of it, in a line."""
-    tokens = [
-        sum(one.planned for one in outcome.numbers if one.unit == "tokens"),
-        sum(one.came for one in outcome.numbers if one.unit == "tokens"),
-    ]
-    words = [tr("{came} of {planned} tokens", came=million(tokens[1]), planned=million(tokens[0]))]
-    words += [
-        tr(
-            "{came} of {planned} (ratio {ratio:.2f})",
-            came=duration(one.came),
-            planned=duration(one.planned),
-            ratio=one.ratio,
-        )
-        for one in outcome.numbers
-        if one.unit == "seconds" and one.ratio is not None
-    ]
-    return tr("came of the plan: {words}", words=", ".join(words))
+        yield tr("time     not known; magpie-hf plan --measure measures it")
 
 
 def warnings(plan: Plan) -> Iterator[str]:
-    """What should give a user pause."""
+    """What speaks against the build, a line each."""
     if plan.disk.is_short:
-        yield tr("warning  the disk is too small for that; make room, or choose another --out")
+        yield tr("warning  the disk is too small for that; free some space, or choose another --out")
     if plan.disk.cache_is_short:
-        yield tr("warning  the disk is too small for the weights; make room, or set HF_HOME to a larger one")
-    if (complete := plan.belief.complete.mid) < LEAST_COMPLETE:
-        bound = max(
-            max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in plan.outline.domains
-        )
         yield tr(
-            "warning  {cut:.0%} of the answers are likely to be cut at {bound:,} tokens, and are lost; raise"
-            " --max-tokens",
-            cut=1 - complete,
-            bound=bound,
+            "warning  the disk is too small for the weights; free some space, or set HF_HOME to a larger one"
+        )
+    if (complete := plan.estimates.complete.mid) < LEAST_COMPLETE:
+        yield tr(
+            "warning  {share:.0%} of the answers are likely to be truncated at {bound:,} tokens and lost;"
+            " raise --max-tokens",
+            share=1 - complete,
+            bound=bound_of(plan.outline),
         )
     for model in plan.models:
         if model.why:
             yield tr("warning  the size of {model} is not known: {why}", model=model.source, why=model.why)
+
+
+# The whole plan
+
+
+def show(plan: Plan) -> None:
+    """Print the whole plan on standard output."""
+    to = console()
+    for table in (_rows, _stages, _done, _models, _machines, _duties):
+        title, head, rows, right = table(plan)
+        if rows:
+            to.print()
+            to.print(title, style="bold")
+            print_table(to, head, rows, right)
+    to.print()
+    for line in (*short(plan), *warnings(plan), *_forbidden(plan)):
+        to.print(line)
+    to.print(tr("Assumptions:"), style="bold")
+    for words in plan.estimates.words:
+        to.print(f"- {words}")
 
 
 def _forbidden(plan: Plan) -> Iterator[str]:
@@ -156,40 +158,27 @@ def _forbidden(plan: Plan) -> Iterator[str]:
             yield tr("warning  the licence of {model} forbids: {duty}", model=duty.source, duty=duty.duty)
 
 
-def _rows(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
-    head = [
-        tr("domain"),
-        tr("problems"),
-        tr("samples"),
-        tr("dropped"),
-        tr("SFT train"),
-        tr("SFT test"),
-        tr("pairs"),
-    ]
-    rl = plan.outline.rl
-    rows = [
-        [
-            row.domain,
-            count(row.problems),
-            *(span(one, count) for one in (row.samples, row.dropped, row.train, row.test, row.pairs)),
-        ]
-        + ([span(row.rl, count)] if row.rl else [])
-        for row in plan.rows
-    ]
-    return tr("Rows"), [*head, *([tr("RL")] if rl else [])], rows, range(1, len(head) + rl)
+def _rows(plan: Plan) -> Table:
+    named = (tr("domain"), tr("problems"), tr("samples"), tr("dropped"), tr("SFT train"), tr("SFT test"))
+    head = [*named, tr("pairs"), *([tr("RL")] if plan.outline.rl else [])]
+    rows = []
+    for row in plan.rows:
+        ranges = (row.samples, row.dropped, row.train, row.test, row.pairs, *([row.rl] if row.rl else []))
+        rows.append([row.domain, count(row.problems), *(span(one, count) for one in ranges)])
+    return tr("Rows"), head, rows, range(1, len(head))
 
 
-def _stages(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
+def _stages(plan: Plan) -> Table:
     head = [tr("stage"), tr("requests"), tr("prompt tokens"), tr("tokens"), tr("model")]
     rows = [
-        [load.stage, *(span(one, million) for one in (load.requests, load.prompt, load.tokens)), load.source]
+        [load.stage, *(span(one, scaled) for one in (load.requests, load.prompt, load.tokens)), load.source]
         for load in plan.loads
     ]
     return tr("Requests"), head, rows, (1, 2, 3)
 
 
-def _done(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
-    head = [tr("domain"), tr("stage"), tr("rows there"), tr("kept"), tr("asked all the same"), tr("why")]
+def _done(plan: Plan) -> Table:
+    head = [tr("domain"), tr("stage"), tr("existing rows"), tr("kept"), tr("extra requests"), tr("why")]
     rows = [
         [
             one.domain,
@@ -201,21 +190,15 @@ def _done(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
         ]
         for one in plan.reuse.stages
     ]
-    return tr("Done already in {folder}", folder=plan.out), head, rows, (2, 3, 4)
+    return tr("Already done in {folder}", folder=plan.out), head, rows, (2, 3, 4)
 
 
 def _why(why: str, under_way: int) -> str:
-    return "; ".join(
-        one
-        for one in (
-            why,
-            tr("{count:,} requests of unfinished shards are kept, too", count=under_way) if under_way else "",
-        )
-        if one
-    )
+    kept = tr("{count:,} requests of unfinished shards are kept, too", count=under_way) if under_way else ""
+    return "; ".join(filter(None, (why, kept)))
 
 
-def _models(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
+def _models(plan: Plan) -> Table:
     head = [tr("model"), tr("GPU"), tr("GPUs"), tr("max sequences"), tr("parallelism")]
     rows = [
         [
@@ -228,15 +211,11 @@ def _models(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
         for machine in plan.machines
         for fit in machine.fits
     ]
-    return (
-        tr("Memory (max sequences: full-length sequences at once; {few} are comfortable)", few=32),
-        head,
-        rows,
-        (2, 3),
-    )
+    title = tr("Memory (max sequences: full-length sequences at once; {few} are comfortable)", few=32)
+    return title, head, rows, (2, 3)
 
 
-def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
+def _machines(plan: Plan) -> Table:
     head = [tr("GPU"), tr("GPUs"), tr("hours"), tr("US dollars"), tr("compute-bound minimum")]
     rows = [
         [
@@ -244,10 +223,10 @@ def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
             str(machine.count),
             span(machine.hours.times(3600), duration),
             dollars(*machine.dollars),
-            duration(machine.bare * 3600),
+            duration(machine.compute_bound * 3600),
         ]
         for machine in plan.machines
-        if machine.hours is not None and machine.dollars is not None and machine.bare is not None
+        if machine.hours is not None and machine.dollars is not None and machine.compute_bound is not None
     ]
     title = tr(
         "Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth;"
@@ -256,7 +235,7 @@ def _machines(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     return title, head, rows, (1, 2, 3, 4)
 
 
-def _duties(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
+def _duties(plan: Plan) -> Table:
     head = [tr("model"), tr("part"), tr("licence"), tr("what travels with the outputs")]
     unknown = tr("not known; see --model-license")
     rows = [
@@ -271,10 +250,46 @@ def _duties(plan: Plan) -> tuple[str, Sequence[str], Cells, Sequence[int]]:
     return tr("Licences"), head, rows, ()
 
 
-def _best(machines: Sequence[Machine]) -> Machine | None:
-    """The machine with the fewest hours of those on which it all fits."""
-    return min(
-        (one for one in machines if one.hours is not None),
-        key=lambda one: one.hours.mid if one.hours else 0.0,
-        default=None,
-    )
+# After a build
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """Print a plan's numbers beside the actual ones."""
+    to = console()
+    word = {"rows": count, "tokens": scaled, "seconds": duration}
+    rows = [
+        [
+            _named(one.what),
+            word[one.unit](one.planned),
+            word[one.unit](one.actual),
+            "" if one.ratio is None else f"{one.ratio:.2f}",
+        ]
+        for one in outcome.numbers
+    ]
+    print_table(to, [tr("what"), tr("planned"), tr("actual"), tr("ratio")], rows, (1, 2, 3))
+    if not outcome.finished:
+        to.print(tr("the build has not finished"))
+
+
+def _named(what: str) -> str:
+    """What is compared, such as "samples algebra": its kind, and the domain or the stage."""
+    kind, _, of = what.partition(" ")
+    return f"{translated(kind)} {of}".rstrip()
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """A plan's tokens and time beside the actual ones, in a line."""
+    tokens = [one for one in outcome.numbers if one.unit == "tokens"]
+    actual, planned = sum(one.actual for one in tokens), sum(one.planned for one in tokens)
+    words = [tr("{actual} of {planned} tokens", actual=scaled(actual), planned=scaled(planned))]
+    words += [
+        tr(
+            "{actual} of {planned} (ratio {ratio:.2f})",
+            actual=duration(one.actual),
+            planned=duration(one.planned),
+            ratio=one.ratio,
+        )
+        for one in outcome.numbers
+        if one.unit == "seconds" and one.ratio is not None
+    ]
+    return tr("actual vs. planned: {words}", words=", ".join(words))

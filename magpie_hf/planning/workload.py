@@ -1,21 +1,171 @@
-"""How much there is to do: rows by domain, requests and tokens by stage.
+"""How much there is to do: lengths and yields, rows, requests and tokens, and what a folder already holds.
 
-Not here: how long it takes.
+Not here: how long it takes (speeds.py, simulation.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, NamedTuple
 
-from magpie_hf.planning.belief import Belief, Range
-from magpie_hf.planning.outline import SAMPLING, Outline
+from magpie_hf.domains import Domain
+from magpie_hf.errors import BadInput, Torn
+from magpie_hf.models.known import KNOWN_MODELS
+from magpie_hf.planning.inputs import ANSWERING, SAMPLING, Outline
+from magpie_hf.run.status import StageStatus, status
+from magpie_hf.text.language import tr
+
+# All lengths are log-normal: the median in tokens, and the standard deviation of the logarithm.
+PROBLEM = (140, 0.6)
+SHORT_ANSWER = (800, 0.6)
+LONG_ANSWER = (5000, 0.6)  # of a model that thinks first: about 6,000 tokens on average, as in competitions
+SPREAD = (0.65, 1.0, 1.35)  # times the assumed lengths
+YIELD = (0.30, 0.50, 0.75)  # share of the samples that is accepted
+PAIRS = (0.30, 0.55, 0.80)  # share of the problems that gives a pair
+AROUND = {"instruct": 110, "tag": 1500, "solutions": 70, "score": 140}  # prompt tokens beside the texts
+TAGS = 40  # tokens of the tagger's answer
+FINAL = 600  # tokens of a thinking model's answer without its thinking
+BLOCK = 16  # tokens that the prefix cache keeps together
+TAIL = 96  # tokens of the tagger's prompt after the problem
+QUANTILES = 48  # requests that stand for a distribution of lengths
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request in tokens.
+
+    prompt: of its prompt; fresh: those of the prompt that the prefix cache lacks; tokens: of its completion.
+    """
+
+    prompt: int
+    fresh: int
+    tokens: int
+
+
+class Range(NamedTuple):
+    """The least, the likely and the most."""
+
+    low: float
+    mid: float
+    high: float
+
+    def times(self, factor: float) -> Range:
+        return Range(self.low * factor, self.mid * factor, self.high * factor)
+
+
+# Lengths and yields
+
+Examples = Mapping[str, tuple[Request, ...]]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Lengths and yields, assumed or measured.
+
+    examples: requests of each stage at short, likely and long lengths; each: requests a row of each stage;
+    shares: the yield of each domain; complete: share of the answers that end before their bound; pairs: share
+    of the problems that give a pair; words: where these numbers come from, a sentence each.
+    """
+
+    examples: tuple[Examples, Examples, Examples]
+    each: Mapping[str, float]
+    shares: Mapping[str, Range]
+    complete: Range
+    pairs: Range
+    words: tuple[str, ...]
+
+
+def assumed(outline: Outline) -> Estimates:
+    """The estimates where nothing was measured."""
+    solver = outline.sources["solver"]
+    thinks = any(model.reasoning for model in KNOWN_MODELS.values() if model.repository == solver)
+    median, spread = LONG_ANSWER if thinks else SHORT_ANSWER
+    bound = bound_of(outline)
+    normals = (NormalDist(math.log(median * factor), spread) for factor in reversed(SPREAD))
+    complete = Range(*(normal.cdf(math.log(bound)) for normal in normals))
+    kind = tr("a model that thinks first") if thinks else tr("a model that answers at once")
+    answers = _lengths(median, spread, bound)
+    words = (
+        tr(
+            "answers and candidates: {mean:,.0f} tokens on average, at most {bound:,}: assumed for {kind}",
+            mean=sum(answers) / len(answers),
+            bound=bound,
+            kind=kind,
+        ),
+        tr("problems: a median of {median} tokens: assumed", median=PROBLEM[0]),
+        tr(
+            "yield: {low:.0%} to {high:.0%} of the samples are accepted: assumed",
+            low=YIELD[0],
+            high=YIELD[-1],
+        ),
+        tr(
+            "actual lengths may be {low:g} to {high:g} times these; --measure measures lengths and yield",
+            low=SPREAD[0],
+            high=SPREAD[-1],
+        ),
+    )
+    short, likely, long = (_assumed_examples(outline, factor, thinks) for factor in SPREAD)
+    each = {stage: float(outline.each(stage)) for stage in outline.stages}
+    each["score"] *= complete.mid
+    return Estimates(
+        (short, likely, long),
+        each,
+        {domain.key: Range(*YIELD) for domain in outline.domains},
+        complete,
+        Range(*(share * complete.high for share in PAIRS)),
+        words,
+    )
+
+
+def bound_of(outline: Outline) -> int:
+    """Tokens of an answer, at most, in the domain that allows most."""
+    return max(max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in outline.domains)
+
+
+def share_of(good: int, of: int) -> float:
+    """The share that so many of so many make likely, never 0 or 1."""
+    return (good + 0.5) / (of + 1)
+
+
+def _lengths(median: float, spread: float, bound: int) -> list[int]:
+    """Quantiles of a log-normal distribution, cut off at the bound."""
+    normal = NormalDist(math.log(median), spread)
+    quantiles = (math.exp(normal.inv_cdf((at + 0.5) / QUANTILES)) for at in range(QUANTILES))
+    return [min(bound, max(1, round(length))) for length in quantiles]
+
+
+def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples:
+    """Requests of each stage, where all lengths are `factor` times the assumed ones."""
+    first = outline.domains[0]
+    problems = _lengths(PROBLEM[0] * factor, PROBLEM[1], first.instruction.max_tokens)
+    median, spread = LONG_ANSWER if thinks else SHORT_ANSWER
+    answers, candidates = (
+        _lengths(median * factor, spread, one.max_tokens) for one in (first.response, first.candidate)
+    )
+    mean = round(sum(problems) / len(problems))
+    solving, scoring = AROUND["solutions"] + mean, AROUND["score"] + mean
+    read = [length if outline.whole or not thinks else FINAL for length in candidates]
+    return {
+        "instruct": tuple(Request(AROUND["instruct"], 1, length) for length in problems),
+        "tag": tuple(Request(AROUND["tag"] + length, length + TAIL, TAGS) for length in problems),
+        "embed": tuple(Request(length, length, 1) for length in problems),
+        "solutions": tuple(Request(solving, solving, length) for length in answers),
+        "candidates": tuple(Request(solving, BLOCK, length) for length in candidates),
+        "score": tuple(Request(scoring + length, length + BLOCK, 1) for length in read),
+    }
+
+
+# Rows, requests and tokens
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What will come of a domain: samples, those that are dropped, problems, rows to train on and held-out
-    ones, pairs, RL problems.
-    """
+    """The rows of a domain: samples, problems, SFT rows to train on and to test with, pairs, RL problems."""
 
     domain: str
     problems: int
@@ -32,7 +182,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of a model in one stage."""
+    """What one stage asks of a model: requests, and tokens of their prompts and completions."""
 
     stage: str
     source: str
@@ -41,43 +191,212 @@ class Load:
     tokens: Range
 
 
-def rows_of(outline: Outline, belief: Belief) -> list[Rows]:
+def rows_of(outline: Outline, estimates: Estimates) -> list[Rows]:
     """The rows of each domain."""
     found = []
     for domain in outline.domains:
-        share, count = belief.shares[domain.key], domain.count
+        share, count = estimates.shares[domain.key], domain.count
         samples = Range(*(count / one for one in reversed(share)))
-        answered = belief.complete.times(count)
+        answered = estimates.complete.times(count)
         train, test = answered.times(1 - outline.test_share), answered.times(outline.test_share)
-        pairs = belief.pairs.times(count)
+        pairs = estimates.pairs.times(count)
         found.append(Rows(domain.key, count, samples, train, test, pairs, pairs if outline.rl else None))
     return found
 
 
-def loads_of(outline: Outline, belief: Belief) -> list[Load]:
+def loads_of(outline: Outline, estimates: Estimates) -> list[Load]:
     """Requests and tokens of each stage that asks a model."""
-    rows = rows_of(outline, belief)
+    rows = rows_of(outline, estimates)
     problems = sum(one.problems for one in rows)
     samples = Range(*(sum(one.samples[at] for one in rows) for at in range(3)))
     found = []
     for stage, source in outline.stages.items():
-        asked = samples if stage in SAMPLING else Range(problems, problems, problems)
-        requests = asked.times(belief.each[stage])
-        means = [_means(belief, stage, at) for at in range(3)]
+        made = samples if stage in SAMPLING else Range(problems, problems, problems)
+        requests = made.times(estimates.each[stage])
+        means = [_means(example[stage]) for example in estimates.examples]
         prompt, tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in (0, 1))
         found.append(Load(stage, source, requests, prompt, tokens))
     return found
 
 
-def generated(loads: list[Load], source: str | None = None) -> float:
-    """Tokens that are likely generated, by one model or by all."""
-    return sum(load.tokens.mid for load in loads if source in (None, load.source))
+def _means(example: Sequence[Request]) -> tuple[float, float]:
+    """Mean tokens of prompts and completions; 0 where a measurement made no such request."""
+    count = len(example) or 1
+    return sum(one.prompt for one in example) / count, sum(one.tokens for one in example) / count
 
 
-def _means(belief: Belief, stage: str, at: int) -> tuple[float, float]:
-    example = belief.examples[at][stage]
-    if not example:  # a measurement asked nothing of the kind
-        return 0.0, 0.0
-    return sum(one.prompt for one in example) / len(example), sum(one.tokens for one in example) / len(
-        example
-    )
+# What a folder already holds
+
+# The stages whose rows a stage reads.
+_BEFORE = {
+    "instruct": (),
+    "tag": ("instruct",),
+    "embed": ("instruct",),
+    "solutions": ("instruct",),
+    "candidates": ("instruct",),
+    "score": ("candidates",),
+}
+_BOUND = "max_tokens"
+
+
+@dataclass(frozen=True)
+class Done:
+    """Rows of a domain that exist already: sampled, and answered by every stage."""
+
+    sampled: int = 0
+    answered: int = 0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What becomes of one stage's finished rows in a domain; of answers, those of accepted problems.
+
+    rows: that exist; kept: that stay, for which `asked` more requests are made, at `each` requests a row;
+    why: what differs, "" where nothing does; under_way: requests that are kept of unfinished shards.
+    """
+
+    domain: str
+    stage: str
+    rows: int
+    kept: int
+    asked: int
+    each: int
+    why: str
+    under_way: int
+
+    @property
+    def whole(self) -> int:
+        """Rows that need no more requests."""
+        return self.kept - math.ceil(self.asked / self.each) if self.kept else 0
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """What is kept of a folder, stage by stage."""
+
+    stages: tuple[Kept, ...] = ()
+
+    @property
+    def done(self) -> dict[str, Done]:
+        """How much of each domain is done."""
+        found: dict[str, dict[str, int]] = {}
+        for one in self.stages:
+            found.setdefault(one.domain, {})[one.stage] = one.whole
+        return {
+            domain: Done(
+                min((kept[stage] for stage in SAMPLING if stage in kept), default=0),
+                min(kept.get(stage, 0) for stage in ANSWERING),
+            )
+            for domain, kept in found.items()
+        }
+
+
+def reuse_of(outline: Outline, folder: Path) -> Reuse:
+    """What the build would keep of `folder`, by the records of its stages; rows are not read.
+
+    Nothing where the folder holds no build. Raises BadInput where it holds another one.
+    """
+    file = folder / "run" / "build.json"
+    if not file.is_file():
+        return Reuse()
+    try:
+        state = status(folder)
+    except Torn:  # a build goes on from the rows that it finds itself
+        return Reuse()
+    if state.seed != outline.seed:
+        raise BadInput(
+            f"{folder} holds another build: its seed is {state.seed}, not {outline.seed}; choose another"
+            " --out"
+        )
+    if state.model not in (name := outline.sources["model"], Path(name).name):
+        raise BadInput(
+            f"{folder} holds another build: its model is {state.model}, not {name}; choose another --out"
+        )
+    record = json.loads(file.read_text(encoding="utf-8"))
+    found: list[Kept] = []
+    for domain in outline.domains:
+        pipeline = record.get("pipeline", {}).get(domain.key, {})
+        keys = {**pipeline.get("samples", {}), **pipeline.get("answers", {})}
+        rows = {stage.label: stage for stage in state.stages if stage.domain == domain.key}
+        quota = next(one for one in state.selection if one.domain == domain.key) if keys else None
+        changes = _Changes(quota.accepted / max(1, quota.filtered) if quota else 1.0)
+        for stage in outline.stages:
+            if stage in keys and stage in rows:
+                part = folder / "run" / domain.key / keys[stage]
+                found.append(_kept(outline, domain, rows[stage], part, changes))
+    return Reuse(tuple(found))
+
+
+@dataclass
+class _Changes:
+    """What changes in a domain.
+
+    share: of its samples that is accepted; anew: why stages are made anew; asked: by stage, the further
+    requests for existing rows, and why.
+    """
+
+    share: float
+    anew: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+
+def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, changes: _Changes) -> Kept:
+    """What becomes of one stage; `changes` takes in what that means for later stages."""
+    stage, each = state.label, outline.each(state.label)
+    rows = round(state.rows * changes.share) if stage in ANSWERING else state.rows
+    before = next((why for one in _BEFORE[stage] if (why := changes.anew.get(one))), "")
+    differing = _differing(outline, domain, stage, _identity(folder))
+    bound, k = differing.pop(_BOUND, (0, 0)), differing.pop("k", (0, 0))
+    if differing or before:
+        why = before or ", ".join(f"{name} {old} → {new}" for name, (old, new) in differing.items())
+        changes.anew[stage] = why
+        return Kept(domain.key, stage, rows, 0, rows * each, each, why, 0)
+    asked, why = changes.asked.get("candidates", (0, "")) if stage == "score" else (0, "")
+    if k[1] > k[0]:
+        asked = rows * (k[1] - k[0])
+        why = tr("k {old} → {new}: only the missing candidates are generated", old=k[0], new=k[1])
+    if bound[1] > bound[0]:
+        asked += state.reasons.get("length", 0)
+        longer = tr(
+            "max-tokens {old} → {new}: only truncated answers are generated again", old=bound[0], new=bound[1]
+        )
+        why = "; ".join(filter(None, (why, longer)))
+    changes.asked[stage] = asked, why
+    return Kept(domain.key, stage, rows, rows, min(asked, rows * each), each, why, state.requests_under_way)
+
+
+def _identity(folder: Path) -> Mapping[str, Any]:
+    """What a stage was, by its record; {} where it has none yet."""
+    file = folder / "stage.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8"))["stage"]) if file.is_file() else {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{file} cannot be read ({type(error).__name__}); run the build again, which repairs it"
+        ) from error
+
+
+def _differing(
+    outline: Outline, domain: Domain, stage: str, was: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """By name, what the stage was and what the options ask for, where these differ."""
+    if not was:
+        return {}
+    wanted: dict[str, Any] = {"model": Path(outline.stages[stage]).name}
+    engine = was.get("engine") or (was.get("scorer") or {}).get("engine") or {}
+    known: dict[str, Any] = {"model": Path(str(engine.get("name", ""))).name}
+    if stage == "candidates":
+        wanted["k"], known["k"] = outline.k, was.get("k")
+    samplings = {"instruct": domain.instruction, "solutions": domain.response, "candidates": domain.candidate}
+    if stage in samplings and isinstance(was.get("sampling"), Mapping):
+        wanted |= _values(samplings[stage].identity())
+        known |= _values(was["sampling"])
+    if stage == "instruct":
+        name = "first-token-temperature"
+        wanted[name], known[name] = domain.first_token, was.get("first_token")
+    return {name: (known[name], wanted[name]) for name in wanted if known.get(name) != wanted[name]}
+
+
+def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a sampling that a user chooses."""
+    return {name: identity[name] for name in ("temperature", "top_p", "min_p", _BOUND) if name in identity}

@@ -1,4 +1,4 @@
-"""What happens in a build, as events; who measures it, and the views that show it.
+"""What happens in a build, as events; the meters that measure it, and the views that show it.
 
 Never here: deciding anything.
 """

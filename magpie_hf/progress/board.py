@@ -1,6 +1,6 @@
-"""Board: how a build stands, folded from its events.
+"""Board: the state of a build, computed from its events.
 
-Not here: how that is shown.
+Not here: how that is shown (lines.py, live.py).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from magpie_hf.progress.events import (
 
 
 class Board:
-    """What is known of a build by its events so far. Times are `time.monotonic()`."""
+    """The state of a build by its events so far. Times are `time.monotonic()`."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.domains: dict[str, DomainPlanned] = {}
         self.selection: dict[str, SelectionMoved] = {}
-        self.speed: Speed | None = None  # of the engine that was heard of last
+        self.speed: Speed | None = None  # of the engine that told last
         self.restarts = 0
         self.ended: Ended | None = None
         self._done = Counter[tuple[str, str]]()
-        self._rows = Counter[str]()  # of shards by stage, with those that were found
+        self._rows = Counter[str]()  # finished ones by stage, with those that were found
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._worked = 0.0  # seconds of this build's shards
+        self._worked = 0.0  # seconds of the shards that this build made
 
     def take(self, event: Event) -> None:
         """Take in what has happened."""
@@ -87,8 +87,9 @@ class Board:
         return self.accepted_of(domain) >= self.domains[domain].target
 
     def needed(self, domain: str) -> int | None:
-        """The samples that the domain needs in all: known once it is full, and before by its yield so far;
-        None before the first problem.
+        """Samples that the domain needs in all: an estimate by its yield until it is full.
+
+        None before the first accepted problem.
         """
         moved = self.selection.get(domain)
         if moved is None or not moved.accepted:
@@ -98,7 +99,7 @@ class Board:
         return math.ceil(moved.target * moved.filtered / moved.accepted)
 
     def done(self, stage: str, domain: str) -> int:
-        """Rows of a stage that are finished, of those that are needed."""
+        """Finished rows of a stage, at most as many as are needed."""
         done, needed = self._done[stage, domain], self.needed(domain)
         return done if needed is None else min(done, needed)
 
@@ -110,8 +111,9 @@ class Board:
         )
 
     def left(self, now: float) -> float | None:
-        """Seconds until the end, by the measured seconds a row; None while a stage that has rows to make has
-        made none, or is not begun.
+        """Seconds until the end, by the measured seconds a row.
+
+        None while a stage with rows to make has finished none.
         """
         work = 0.0
         for stage in self.stages:

@@ -1,6 +1,6 @@
-"""What happens in a build, as values that whoever watches it gets.
+"""What happens in a build, as events that its observer gets.
 
-Not here: who tells, and what is shown.
+Not here: who tells them (building.py, recorder.py), and what is shown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Found:
-    """Finished rows of a stage that lay in the folder, with the tokens and seconds that they took."""
+    """Finished rows of a stage that the folder already held, with the tokens and seconds that they took."""
 
     rows: int
     tokens: int
@@ -22,8 +22,10 @@ class Found:
 
 @dataclass(frozen=True)
 class DomainPlanned:
-    """A domain: accepted problems that it is to have, its stages before (`samples`) and after the filtering,
-    in order, and what was found.
+    """A domain of a build.
+
+    target: problems to accept; samples, answers: its stages before and after the filtering, in order; found:
+    what the folder already held, by stage.
     """
 
     domain: str
@@ -43,8 +45,9 @@ class Planned:
 
 @dataclass(frozen=True)
 class ShardFinished:
-    """Rows of one stage were made, and are safe. seconds: with those that it waited for the engine; reasons:
-    what went wrong, by count.
+    """Rows of one stage were made and are on the disk.
+
+    seconds: with the wait for the engine; reasons: what went wrong, by count.
     """
 
     domain: str
@@ -57,8 +60,10 @@ class ShardFinished:
 
 @dataclass(frozen=True)
 class SelectionMoved:
-    """Samples of a domain were filtered: how many in all, how many problems it has, and why others were
-    dropped, by count.
+    """Samples of a domain were filtered.
+
+    filtered, accepted, target: samples so far, problems so far, and problems to accept; reasons: why samples
+    were dropped, by count.
     """
 
     domain: str
@@ -70,7 +75,7 @@ class SelectionMoved:
 
 @dataclass(frozen=True)
 class EngineOpened:
-    """An engine was loaded; restart: in place of one that died."""
+    """An engine was loaded. restart: in place of one that died."""
 
     engine: str
     seconds: float
@@ -79,14 +84,17 @@ class EngineOpened:
 
 @dataclass(frozen=True)
 class EngineClosed:
+    """An engine was closed for good."""
+
     engine: str
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Completion tokens a second of an engine that is at work: in the last minute, on average in this build,
-    and the most that it ever kept up in this folder (over at least half a minute). running: requests in
-    flight. None: not known yet.
+    """How fast a working engine is, in completion tokens a second; None where not known yet.
+
+    running: requests in flight; tokens: of this build so far; now: over the last minute; average: over this
+    build; best: the peak over 30 s of all builds in this folder.
     """
 
     engine: str
@@ -99,7 +107,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Said:
-    """A line for people: a note, a warning, an error that ends nothing, or the last word ("result")."""
+    """A line for people: a note, a warning, an error that ends nothing, or the last line ("result")."""
 
     line: str
     kind: Literal["note", "warning", "error", "result"] = "note"
@@ -107,7 +115,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Ended:
-    """The build has "finished" or "stopped" after so many seconds; error: what stopped it."""
+    """The build has finished or stopped after so many seconds. error: what stopped it."""
 
     what: Literal["finished", "stopped"]
     seconds: float
@@ -118,12 +126,12 @@ Event = Planned | ShardFinished | SelectionMoved | EngineOpened | EngineClosed |
 
 
 def name_of(event: type[Event]) -> str:
-    """What an event is called in JSON: shard_finished."""
+    """The name of an event in JSON, such as shard_finished."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", event.__name__).lower()
 
 
 def as_json(event: Event) -> dict[str, Any]:
-    """An event as plain values: its name under "event", and its fields."""
+    """An event as plain JSON values: its name under "event", and its fields."""
     return {"event": name_of(type(event)), **_plain(event)}
 
 

@@ -1,6 +1,6 @@
-"""Views of a build that are made of lines: plain ones for people, JSON for machines, and almost none.
+"""Views of a build in lines: plain ones for people, JSON for programs, and the quiet view.
 
-Not here: the live one.
+Not here: the live view (live.py).
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from magpie_hf.progress.events import (
     as_json,
 )
 from magpie_hf.text.language import tr
+from magpie_hf.text.numbers import clock
 from magpie_hf.text.terminal import unheard
 
 EVERY_SECONDS = 30.0
 
 
 class View(Protocol):
-    """What shows a build. `take` is called in any thread, and by one at a time but for notes of warnings;
-    `close` is called once.
+    """What shows a build.
+
+    `take` is called in any thread, one call at a time, except for warnings; `close` is called once.
     """
 
     def take(self, event: Event) -> None: ...
@@ -38,9 +40,7 @@ class View(Protocol):
 
 
 class Lines:
-    """Lines on a stream. One whose reader has left swallows the rest: a build is not given up because nobody
-    looks any more.
-    """
+    """Lines on a stream. Once its reader has left, the rest is dropped, and the build goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -51,7 +51,7 @@ class Lines:
 
 
 class Quiet:
-    """The last line, and errors."""
+    """The view that shows the last line and errors alone."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._of = {"result": Lines(out), "error": Lines(err)}
@@ -65,9 +65,7 @@ class Quiet:
 
 
 class Json:
-    """Every event as a JSON object on a line of its own, with the time it was told: `at`, in seconds since
-    1970.
-    """
+    """The view that prints each event as a JSON object on a line, with its time `at` (seconds since 1970)."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = Lines(out)
@@ -80,9 +78,7 @@ class Json:
 
 
 class Plain:
-    """What is said, what engines do, each selection and each stage that is finished, and every half minute
-    how the build stands.
-    """
+    """The view of plain lines: what is said and finished, what engines do, and the state every 30 s."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, err_lines = Lines(out), Lines(err)
@@ -141,7 +137,7 @@ class Plain:
         accepted = tr(
             "{accepted:,} of {target:,} problems accepted", accepted=board.accepted, target=board.target
         )
-        left = tr("{left} left", left=words.duration(board.left(time.monotonic())))
+        left = tr("{left} left", left=clock(board.left(time.monotonic())))
         return "; ".join(
             part
             for part in (
@@ -157,4 +153,4 @@ class Plain:
 
     def _tell(self, line: str) -> None:
         self._last = time.monotonic()
-        self._out.put(f"[{words.duration(self._last - self._board.began)}] {line}")
+        self._out.put(f"[{clock(self._last - self._board.began)}] {line}")

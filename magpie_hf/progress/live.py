@@ -1,6 +1,6 @@
-"""Live: a build on a terminal, sampled again twice a second.
+"""Live: a build on a terminal, drawn again twice a second.
 
-Not here: how it stands, and what others show.
+Not here: the state of the build (board.py), and the other views (lines.py).
 """
 
 from __future__ import annotations
@@ -16,27 +16,24 @@ from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Said
 from magpie_hf.progress.lines import Lines
 from magpie_hf.text.language import tr
+from magpie_hf.text.numbers import UNKNOWN, clock, short
 from magpie_hf.text.terminal import console, unheard
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-LABEL, EXACT, SHORT = (
-    14,
-    15,
-    11,
-)  # columns of a stage's name, of a cell with whole numbers, and of one with short ones
+# Columns of a stage's name, of a cell with whole numbers, and of one with short numbers.
+LABEL, EXACT, SHORT = 14, 15, 11
 BAR = "█", "░"
 SHOW_CURSOR = b"\x1b[?25h"
 CLOSE_SECONDS = 1.0
 
 
 class Live:
-    """Stages by domains with the rows that are done and needed, and below that speed, time left and reasons.
-    What is said stands above.
+    """The view that draws stages by domains, with rows done and needed; speed and time left stand below.
 
-    out: where notes go that are no warnings, if not to the terminal, too.
+    stream: the terminal; out: where notes and results go, if that is another stream.
     """
 
     def __init__(self, stream: TextIO, out: TextIO) -> None:
@@ -45,15 +42,13 @@ class Live:
         self._stream = stream
         self._out = None if out is stream else Lines(out)
         self._board = Board()
-        self._folding = (
-            threading.Lock()
-        )  # of the board; never held while something is sampled, as the sampling takes it
+        self._folding = threading.Lock()  # of the board; never held while drawing, which takes it
         self._closed = False
         self._console = console(stream)
         self._fit()
         self._live = live.Live(
             console=self._console,
-            get_renderable=self._sample,
+            get_renderable=self._draw,
             refresh_per_second=2,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -77,7 +72,7 @@ class Live:
             self._live.start()
 
     def _say(self, said: Said) -> None:
-        """What is no warning goes to stdout, whether that is the terminal or not."""
+        """Print notes and results to stdout, whether that is the terminal or not, and the rest above."""
         if self._out is not None and said.kind in ("note", "result"):
             self._out.put(said.line)
         else:
@@ -86,8 +81,9 @@ class Live:
             )
 
     def close(self) -> None:
-        """Leave the last picture, and the terminal as it was. In a thread: a signal's handler calls it,
-        whatever lock its thread holds.
+        """Leave the last picture, and the terminal as it was.
+
+        In a thread, as a signal's handler may call this while its own thread holds a lock.
         """
         self._closed = True
         stopping = threading.Thread(target=self._live.stop, daemon=True)
@@ -98,14 +94,12 @@ class Live:
                 os.write(self._stream.fileno(), SHOW_CURSOR)
 
     def _fit(self) -> None:
-        """Take on the size of the terminal, which rich would look for where the log lies now; some say that
-        they have none.
-        """
+        """Take on the terminal's size; rich would ask stderr, which is the log now."""
         with contextlib.suppress(OSError):
             columns, lines = os.get_terminal_size(self._stream.fileno())
             self._console.size = columns or self._console.width, lines or self._console.height
 
-    def _sample(self) -> Group:
+    def _draw(self) -> Group:
         from rich.console import Group
 
         self._fit()
@@ -123,15 +117,14 @@ class Live:
 
     def _first(self) -> str:
         now = time.monotonic()
-        elapsed = words.duration(now - self._board.began)
+        elapsed = clock(now - self._board.began)
         if self._board.ended:
             return tr("{elapsed} elapsed", elapsed=elapsed)
-        return tr(
-            "{elapsed} elapsed, {left} left", elapsed=elapsed, left=words.duration(self._board.left(now))
-        )
+        return tr("{elapsed} elapsed, {left} left", elapsed=elapsed, left=clock(self._board.left(now)))
 
 
 def _by_domain(board: Board, width: int) -> Table:
+    """The table with a column a domain."""
     exact = LABEL + EXACT * len(board.domains) <= width
     table = _table([domain.replace("_", "_\n") for domain in board.domains])
     for stage in board.stages:
@@ -145,7 +138,7 @@ def _by_domain(board: Board, width: int) -> Table:
 
 
 def _in_all(board: Board) -> Table:
-    """The same for all domains together."""
+    """The table of all domains together, for narrow terminals."""
     table = _table([tr("all domains")])
     needed = [board.needed(one) for one in board.domains]
     rows = None if None in needed else sum(one or 0 for one in needed)
@@ -167,8 +160,8 @@ def _table(heads: list[str]) -> Table:
 
 
 def _cell(done: int, needed: int | None, exact: bool) -> str:
-    show = "{:,}".format if exact else words.count
-    return f"{show(done)}/{words.UNKNOWN if needed is None else show(needed)}"
+    show = "{:,}".format if exact else short
+    return f"{show(done)}/{UNKNOWN if needed is None else show(needed)}"
 
 
 def _bar(done: int, whole: int, width: int) -> str:

@@ -1,6 +1,6 @@
-"""Meter: what one engine does, in intervals, each request's tokens spread over its life.
+"""Meter: what one engine does, in intervals, with each request's tokens spread over its life.
 
-Not here: when an interval ends, and files.
+Not here: when an interval ends (recorder.py), and files (speed.py).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ LONGEST = 1_000  # intervals back to which a request's tokens are spread
 class Interval:
     """What an engine did in some seconds, up to `end` (of `time.monotonic()`).
 
-    running: mean requests in flight; requests: finished ones, with their prompt tokens; tokens: completion
-    tokens of these that are this interval's, by their lives; earlier: those of the interval before, of the
-    one before that, and so on.
+    running: mean requests in flight; requests, prompt_tokens: those that finished; tokens: their completion
+    tokens in this interval, by their lives; earlier: their tokens in the interval before, the one before
+    that, and so on.
     """
 
     end: float
@@ -31,16 +31,14 @@ class Interval:
 
 
 class Meter:
-    """Counts of one engine. An interval begins with its first request, so that none is spent idle."""
+    """Counts what one engine does. An interval begins with a request, so that none begins idle."""
 
     def __init__(self) -> None:
         self.running = 0
         self.tokens = 0  # of all requests that are finished
         self._lock = threading.Lock()
         self._begin = self._touched = 0.0
-        self._begins: deque[float] = deque(
-            maxlen=LONGEST
-        )  # begins of the intervals before this one, without a gap
+        self._begins: deque[float] = deque(maxlen=LONGEST)  # of the intervals before this one, without a gap
         self._clear()
 
     def start(self, at: float, requests: int) -> None:
@@ -71,7 +69,7 @@ class Meter:
             return 0.0 if self.running else now - self._touched
 
     def cut(self, now: float) -> Interval | None:
-        """End the interval, now or where it fell idle, and begin the next; None where there was none."""
+        """End the interval, now or when it fell idle, and begin the next one; None where there was none."""
         with self._lock:
             if not self._busy:
                 return None
@@ -96,7 +94,7 @@ class Meter:
 
     @property
     def _busy(self) -> bool:
-        """Whether something is or was in flight in this interval."""
+        """Whether anything is or was in flight in this interval."""
         return bool(self.running or self._requests or self._area)
 
     def _clear(self) -> None:
@@ -109,7 +107,7 @@ class Meter:
         self._touched = max(self._touched, at)
 
     def _spread(self, began: float, at: float, tokens: int) -> None:
-        """Share tokens out among the intervals of a request's life, in whole numbers that come to their sum."""
+        """Share tokens out among the intervals of a request's life, in whole numbers with the same sum."""
         back, late, done = 0, self._begin, 0
         while began < late and back < len(self._begins):
             upto = round(tokens * (at - late) / (at - began))

@@ -1,9 +1,9 @@
-"""Noise: what libraries and child processes write to stdout and stderr goes to a log for a while.
+"""Noise: sends what libraries and child processes write to stdout and stderr to a log for a while.
 
-Not here: what is shown meanwhile.
+Not here: what is shown meanwhile (lines.py, live.py).
 
-The file descriptors 1 and 2 lead to the log, so that C code and processes are caught, too; what is to be seen
-goes where they led before.
+The file descriptors 1 and 2 lead to the log, so that C code and child processes are caught, too. Views write
+to where these led before.
 """
 
 from __future__ import annotations
@@ -19,18 +19,14 @@ from pathlib import Path
 from typing import TextIO
 
 NAME = "log.txt"
-LONGEST, KEPT = (
-    20_000_000,
-    10_000_000,
-)  # bytes of a log at which its beginning is cut off, and what is kept then
+LONGEST, KEPT = 20_000_000, 10_000_000  # bytes at which a log's beginning is cut off, and bytes kept then
 LEVEL = "VLLM_LOGGING_LEVEL"
 
 
 class Log:
-    """Where noise goes: at first to a file without a name, since a build's folder may not be written before
-    it is the build's.
+    """Where noise goes: at first to a file without a name, until the build's folder may be written.
 
-    out, err: the streams that lead to where stdout and stderr led before.
+    out, err: streams to where stdout and stderr led before.
     """
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
@@ -41,7 +37,7 @@ class Log:
         self._catch()
 
     def keep(self, file: Path) -> None:
-        """From now on, append to this file, under a line with the date; what was held back goes there first.
+        """Append to this file from now on, under a line with the date; what was held back comes first.
 
         Raises OSError where it cannot be written; noise then goes where it went before.
         """
@@ -58,7 +54,7 @@ class Log:
         self.trim()
 
     def trim(self) -> None:
-        """Cut the beginning off a log that is too long. What is written in that moment may be lost."""
+        """Cut off the beginning of a log that is too long. What is written in that moment may be lost."""
         size = os.fstat(self._handle).st_size
         if size > LONGEST:
             rest = os.pread(self._handle, KEPT, size - KEPT)
@@ -75,7 +71,7 @@ class Log:
 
 @contextmanager
 def caught() -> Iterator[Log]:
-    """Catch the noise of this process and of those that it starts. vLLM says more than errors meanwhile."""
+    """Catch the noise of this process and its children; vLLM logs from level INFO on meanwhile."""
     saved = {number: os.dup(number) for number in (1, 2)}
     level = os.environ.get(LEVEL)
     os.environ.setdefault(LEVEL, "INFO")
@@ -97,9 +93,7 @@ def caught() -> Iterator[Log]:
 
 
 def _leading(stream: TextIO, number: int, saved: int) -> TextIO:
-    """A stream to where this one leads now: itself, where it is not the one of this number, but a program's
-    that has put its own there.
-    """
+    """A stream to where this one leads now; itself, where a program has replaced stdout or stderr."""
     try:
         stream.flush()
         if stream.fileno() != number:

@@ -1,6 +1,6 @@
-"""Broadcast: hands what happens in a build to whoever observes it, one event at a time.
+"""Broadcast: hands a build's events to its observer, one at a time.
 
-Not here: the events.
+Not here: the events (events.py).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ Observer = Callable[[Event], None]
 
 
 class Broadcast:
-    """Hands each event to `observer`, and to `say` the lines that some of them come to.
+    """Hands each event to `observer`, and the lines of some events to `say`.
 
-    Called in any thread of the build's. What `observer` raises is said, and it hears no more: no view is
-    worth a build. `say` raises where it is called, once the work that it speaks of is safe.
+    Called in any thread of the build. An observer that raises gets a warning and no more events: the build
+    goes on. What `say` raises is passed on, after the work that it tells of is on the disk.
     """
 
     def __init__(self, say: Callable[[str], None], observer: Observer | None) -> None:
         self._say, self._observer = say, observer
-        self._lock = threading.RLock()  # a signal's handler may run in the thread that holds it already
+        self._lock = threading.RLock()  # a signal's handler may run in the thread that holds it
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -34,7 +34,7 @@ class Broadcast:
                     self._observer(event)
                 except Exception:  # it is its user's code, and can fail in any way
                     self._observer = None
-                    LOG.warning("what observes this build failed, and hears no more of it", exc_info=True)
+                    LOG.warning("the observer of this build failed, and gets no more events", exc_info=True)
             if isinstance(event, ShardFinished):
                 values = {
                     "domain": event.domain,

@@ -1,5 +1,6 @@
-"""The recording of a build: its engines are measured while it runs, which goes into run/speed.jsonl, and to
-whoever watches.
+"""Recorder: measures a build's engines while it runs, for `run/speed.jsonl` and for its observer.
+
+Not here: the counting (meter.py), and the file's format (speed.py).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BEST_TICKS = 60  # between two looks at the file for the best speed
 
 
 class Recorder:
-    """A `meter.Watcher` of the engines of these names, for the build in `folder`."""
+    """A `meter.Watcher` of the engines with these names, for the build in `folder`."""
 
     def __init__(self, folder: Path, engines: Iterable[str], notify: Callable[[Event], None]) -> None:
         self._began = time.monotonic()
@@ -40,11 +41,11 @@ class Recorder:
         self._file.build("began", 0.0)
 
     def rest(self) -> None:
-        """Have `tick_until_the_end` come to its end."""
+        """End `tick_until_the_end`."""
         self._ending.set()
 
     def end(self, what: Literal["finished", "stopped"], error: str | None) -> None:
-        """Write down what is not yet, and how the build ended."""
+        """Write the last intervals, and how the build ended."""
         for engine in self._meters:
             self._cut(engine)
         seconds = time.monotonic() - self._began
@@ -61,9 +62,8 @@ class Recorder:
     def ended(
         self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
     ) -> None:
-        if (
-            engine in self._meters and began >= self._began
-        ):  # else of another build with this engine, whose beginning nobody here saw
+        # A request that began earlier is another build's, whose start was not counted here.
+        if engine in self._meters and began >= self._began:
             self._meters[engine].end(began, at, requests, prompt_tokens, tokens)
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
@@ -78,7 +78,7 @@ class Recorder:
             self._notify(EngineClosed(engine))
 
     def tick_until_the_end(self) -> None:
-        """Write intervals that are over, and tell the speed of engines that are at work."""
+        """Write intervals that are over, and tell the speed of working engines."""
         ticks = 0
         while not self._ending.wait(TICK_SECONDS):
             if ticks % BEST_TICKS == 0:
@@ -93,19 +93,17 @@ class Recorder:
                     self._notify(self._rates[engine].speed(engine, one, now, self._best[engine]))
 
     def _cut(self, engine: str) -> None:
-        """Write down the interval that is over, where there is one."""
+        """Write the interval that is over, where there is one."""
         with self._cutting:
             if (made := self._meters[engine].cut(time.monotonic())) is not None:
                 self._file.interval(engine, made)
 
 
 class _Rate:
-    """How fast an engine is, from a look a tick while it is at work."""
+    """How fast an engine is, by its counts once a tick while it works."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque(
-            maxlen=NOW_TICKS
-        )  # seconds at work so far, and tokens by then
+        self._seen: deque[tuple[float, int]] = deque(maxlen=NOW_TICKS)  # working seconds, and tokens by then
         self._busy, self._last = 0.0, 0.0
 
     def speed(self, engine: str, meter: Meter, now: float, record: float | None) -> Speed:
@@ -127,7 +125,7 @@ _recording: list[Recorder] = []
 
 @contextmanager
 def recording(folder: Path, engines: Iterable[str], notify: Callable[[Event], None]) -> Iterator[None]:
-    """Record the build that runs in `folder`; what ends it, an exception or not, is recorded, too."""
+    """Record the build that runs in `folder`, and what ends it."""
     recorder = Recorder(folder, dict.fromkeys(engines), notify)
     ticking = threading.Thread(target=recorder.tick_until_the_end, name="magpie-recorder", daemon=True)
     recorder.begin()
@@ -151,8 +149,9 @@ def recording(folder: Path, engines: Iterable[str], notify: Callable[[Event], No
 
 
 def stop(seconds: float = 1.0) -> None:
-    """Record that all builds of this process stop. For the moment before it ends: in a thread, as this one
-    may hold any lock.
+    """Record that all builds of this process stop, right before it ends; waits so long for each.
+
+    In threads, as the caller's may hold any lock.
     """
     stopping = [
         threading.Thread(target=recorder.end, args=("stopped", None), daemon=True) for recorder in _recording

@@ -1,13 +1,18 @@
-"""run/speed.jsonl: when engines were opened and how fast they were, a JSON object a line.
+"""`run/speed.jsonl`: when engines were opened and how fast they were, a JSON object a line.
 
-Not here: the measuring.
+Not here: the measuring (recorder.py, meter.py).
 
-Lines are appended at once, by one build after the other, and each survives the process. Events and their
-fields (`at`: seconds since 1970): opened (engine, seconds of loading, restart), interval (engine, seconds,
-mean requests `running`, and of those that finished in it `requests`, `prompt_tokens` and `tokens`), closed
-(engine), build (what: began, finished or stopped; seconds since it began). A request's tokens are known when
-it ends, and belong to its whole life: in the file, what belongs to intervals before the line's stands in
-`earlier`, the latest first. `read` gives it to them.
+All builds of a folder append to the file; a line survives the end of the process. Every line has `event` and
+`at` (seconds since 1970), and by event:
+
+- opened: `engine`, `seconds` of loading, `restart`;
+- interval: `engine`, `seconds`, mean requests `running`; of the requests that finished in it, `requests`,
+  `prompt_tokens` and `tokens`;
+- closed: `engine`;
+- build: `what` (began, finished or stopped), `seconds` since it began.
+
+A request's tokens are known when it ends, and belong to its whole life. Those that belong to intervals before
+the line's stand in `earlier`, the latest first, and `read` adds them there.
 """
 
 from __future__ import annotations
@@ -35,9 +40,7 @@ _FIELDS = {
 
 
 class SpeedFile:
-    """The file of a build, in its folder `run/`. Where it cannot be written any more, that is said, and the
-    build goes on.
-    """
+    """The file of a build, in its folder `run/`. If it cannot be written, a warning is logged once."""
 
     def __init__(self, run: Path) -> None:
         self._broken = False
@@ -84,8 +87,9 @@ class SpeedFile:
 
 
 def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
-    """The most completion tokens a second that an engine kept up over `SUSTAINED_SECONDS` without a pause;
-    None: it never ran so long.
+    """The peak speed of an engine over SUSTAINED_SECONDS without a pause, in completion tokens a second.
+
+    None where it never ran so long.
     """
     rates = []
     mine = [event for event in events if event["event"] == "interval" and event["engine"] == engine]
@@ -102,8 +106,9 @@ def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The events of all builds in a build's folder, in order; none where there is no file. Torn lines, and
-    such as no build writes, are passed over.
+    """The events of all builds in a build's folder, in order; none where there is no file.
+
+    Torn lines, and lines that no build writes, are skipped.
     """
     file = folder / "run" / NAME
     events: list[dict[str, Any]] = []

@@ -1,6 +1,6 @@
-"""How a build stands, in words that the views share.
+"""The state of a build in words that the views share.
 
-Not here: what is shown when.
+Not here: what is shown when (lines.py, live.py).
 """
 
 from __future__ import annotations
@@ -8,38 +8,20 @@ from __future__ import annotations
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import EngineClosed, EngineOpened
 from magpie_hf.text.language import tr
+from magpie_hf.text.numbers import UNKNOWN, count
 
-UNKNOWN = "–"
 TOP_REASONS = 4
 
 
-def duration(seconds: float | None) -> str:
-    """Hours, minutes and seconds: 1:02:03."""
-    if seconds is None:
-        return UNKNOWN
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def count(number: int) -> str:
-    """A whole number in at most four characters, up to a billion."""
-    if number < 10_000:
-        return str(number)
-    return f"{number // 1000}k" if number < 1_000_000 else f"{number // 1_000_000}M"
-
-
 def speeds(board: Board) -> str:
-    """Tokens a second: now, on average, and against the best that was ever kept up here."""
-    now, average, best = (
-        (None, None, None)
-        if board.speed is None
-        else (board.speed.now, board.speed.average, board.speed.best)
-    )
+    """Tokens a second: now, on average, and the peak in this folder."""
+    speed = board.speed
+    now, average, best = (None, None, None) if speed is None else (speed.now, speed.average, speed.best)
     said = tr("{now} tokens/s now, {average} on average", now=_rate(now), average=_rate(average))
     if best is None:
         return said
     share = UNKNOWN if now is None else f"{now / best:.0%}"
-    return said + tr(", best half minute here {best} (now {share} of it)", best=_rate(best), share=share)
+    return said + tr(", peak over 30 s {best} (now {share} of it)", best=_rate(best), share=share)
 
 
 def in_flight(board: Board) -> str:
@@ -58,7 +40,7 @@ def restarts(board: Board) -> str:
 
 
 def engine(event: EngineOpened | EngineClosed) -> str:
-    """What has become of an engine."""
+    """That an engine was opened or closed."""
     if isinstance(event, EngineClosed):
         return tr("engine {name} closed", name=event.engine)
     if event.restart:
@@ -67,4 +49,4 @@ def engine(event: EngineOpened | EngineClosed) -> str:
 
 
 def _rate(rate: float | None) -> str:
-    return UNKNOWN if rate is None else f"{rate:,.0f}"
+    return UNKNOWN if rate is None else count(rate)

@@ -284,8 +284,8 @@ def _build(
     from magpie_hf.building import build
     from magpie_hf.card.provenance import models_of
     from magpie_hf.models.licences import licences_for
+    from magpie_hf.planning.inputs import build_of
     from magpie_hf.planning.outcome import Keeping
-    from magpie_hf.planning.wanted import build_of
     from magpie_hf.run.local import Local
 
     out = made.plan.out

@@ -26,8 +26,8 @@ from magpie_hf.text.language import tr
 MEASURED = 8  # problems per domain
 
 if TYPE_CHECKING:
+    from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.measured import Measured
-    from magpie_hf.planning.outline import Outline
 
 
 def add(commands: Any) -> None:
@@ -70,8 +70,8 @@ def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
     if options.model is None:
         return _outcome(options)
+    from magpie_hf.planning.inputs import out_of, outline_of
     from magpie_hf.planning.plan import plan_of
-    from magpie_hf.planning.wanted import out_of, outline_of
 
     domains = domains_of(options)
     check_rules(options, domains)
@@ -130,8 +130,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _measure(options: argparse.Namespace, outline: Outline, out: Path, began: float) -> None:
     """Measure, unless the folder already holds this measurement."""
+    from magpie_hf.planning.inputs import said_of
     from magpie_hf.planning.measured import read_measured
-    from magpie_hf.planning.wanted import said_of
 
     say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     said, kept = said_of(options, outline), read_measured(out)

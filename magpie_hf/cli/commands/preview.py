@@ -14,7 +14,7 @@ from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import roles
 
 if TYPE_CHECKING:
-    from magpie_hf.planning.outline import Outline
+    from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.plan import Plan
 
 
@@ -29,10 +29,9 @@ class Preview:
 
 def preview(options: argparse.Namespace) -> Preview:
     """The preview of a build from its options. Raises BadInput as `plan_of` does."""
-    from magpie_hf.planning.heading import heading
+    from magpie_hf.planning.inputs import out_of, outline_of
     from magpie_hf.planning.plan import plan_of
-    from magpie_hf.planning.view import short, warnings
-    from magpie_hf.planning.wanted import out_of, outline_of
+    from magpie_hf.planning.view import heading, short, warnings
 
     domains = domains_of(options)
     check_rules(options, domains)

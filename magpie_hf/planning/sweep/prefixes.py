@@ -1,6 +1,6 @@
-"""The open user turn, checked: what a model is shown before it writes, its BOS and its ends.
+"""The pre-query prefix, checked: what a model is shown before it writes, its BOS and its end tokens.
 
-Not here: how it is cut from the template.
+Not here: how it is cut from the chat template (models/chat.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from magpie_hf.text.language import tr, translated
 
 
 @dataclass(frozen=True)
-class OpenTurn:
+class PreQueryPrefix:
     """What the model is shown before it writes, in one domain.
 
     text: the whole prefix; tokens: its length; bos: the tokenizer's BOS token, None where it has none;
-    bos_count: how often that stands in the prefix; bos_opens_turns: whether that is twice because it opens
-    every turn, the system's and the user's; ends: the tokens that end the user's turn.
+    bos_count: how often the prefix holds it; bos_opens_turns: whether that is twice because it opens both
+    turns, the system's and the user's; ends: the tokens that end the user's turn, by id.
     """
 
     domain: str
@@ -33,7 +33,7 @@ class OpenTurn:
 
     @property
     def bos_note(self) -> str:
-        """How many BOS tokens there are, and whether that is as it should be."""
+        """How many BOS tokens there are, and whether that is right."""
         if self.bos is None:
             return "none; the tokenizer has none"
         if self.bos_opens_turns:
@@ -49,19 +49,19 @@ class OpenTurn:
         return self.bos_count <= 1 or self.bos_opens_turns
 
     def lines(self, width: int) -> Iterator[str]:
-        """The prefix as it stands, and its BOS token."""
+        """The prefix as it is, and its BOS token, wrapped at `width` columns."""
         yield tr("pre-query prefix of {domain}, {tokens} tokens", domain=self.domain, tokens=self.tokens)
         for line in self.text.split("\n"):
             yield from textwrap.wrap(line, width, initial_indent="| ", subsequent_indent="| ") or ["|"]
         yield f"BOS     {translated(self.bos_note)}"
 
 
-def open_turn_of(chat: Chat, domain: Domain) -> OpenTurn:
-    """The pre-query prefix of a domain. Raises BadInput where the chat's template cannot be cut there."""
+def prefix_of(chat: Chat, domain: Domain) -> PreQueryPrefix:
+    """The pre-query prefix of a domain. Raises BadInput where the chat template cannot be cut there."""
     text, ids = chat.prefix_text(domain.system), chat.pre_query_prefix(domain.system)
     bos = chat.tokenizer.bos_token
     count = 0 if bos is None else ids.count(chat.tokenizer.bos_token_id)
     around = text.split(domain.system)  # two parts, as `prefix_text` makes sure
     opens_turns = count == 2 and all(part.count(bos) == 1 for part in around)
     ends = {token: str(chat.tokenizer.convert_ids_to_tokens(token)) for token in chat.turn_end_ids}
-    return OpenTurn(domain.key, text, len(ids), bos, count, opens_turns, ends)
+    return PreQueryPrefix(domain.key, text, len(ids), bos, count, opens_turns, ends)

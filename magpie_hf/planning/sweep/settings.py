@@ -1,6 +1,6 @@
 """Sampling settings by name: how the problems of a domain could be sampled.
 
-Not here: sampling them, or telling which is best.
+Not here: sampling them, and which is best (sweep.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from magpie_hf.domains import Domain, with_sampling
 from magpie_hf.errors import BadInput
 
 DEFAULT_SETTINGS = (
-    "default", "original", "t1.0", "t1.0-top_p0.95", "t1.0-min_p0.05", "t1.3-min_p0.05", "t1.3-min_p0.1", "t0.8", "default-first1.2",
+    "default", "original", "t1.0", "t1.0-top_p0.95", "t1.0-min_p0.05", "t1.3-min_p0.05", "t1.3-min_p0.1",
+    "t0.8", "default-first1.2",
 )  # fmt: skip
 HOW_TO_NAME = (
     "a name is default, original or t<temperature>, then -top_p<number>, -min_p<number> or"
@@ -29,12 +30,11 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class Setting:
-    """A way to sample problems: what it changes of a domain, and the options of `magpie-hf build` that do the
-    same.
+    """A way to sample problems.
 
-    base: "default" (the domain's own values) or "original" (the same without the tail cut); changes: fields
-    of `Domain.instruction`, or "first token" (the temperature of the first token), and their values, on top
-    of that.
+    base: "default" (the domain's own values) or "original" (the same without cutting off unlikely tokens);
+    changes: on top of that, fields of `Domain.instruction`, or "first_token" (the temperature of the first
+    token), with their values.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Setting:
     changes: tuple[tuple[str, float], ...] = ()
 
     def of(self, domain: Domain) -> Domain:
-        """The domain, sampled in this way. Raises BadInput for a value outside its range."""
+        """The domain with this sampling. Raises BadInput for a value outside its range."""
         domain = with_sampling(domain, "original" if self.base == "original" else "default")
         changes: dict[str, Any] = dict(self.changes)
         first_token = changes.pop("first_token", domain.first_token)
@@ -57,10 +57,9 @@ class Setting:
 
 
 def setting(name: str) -> Setting:
-    """The setting that a name such as "default", "original", "t0.8" or "t1.0-top_p0.9-min_p0.05" stands for.
+    """The setting of a name such as "default", "original", "t0.8" or "t1.0-top_p0.9-min_p0.05".
 
-    A name with a temperature says all: top_p is 1 and min_p is 0 where it does not name them. Raises BadInput
-    for anything else.
+    Beside a temperature, top_p is 1 and min_p is 0 unless they are named. Raises BadInput for another name.
     """
     found = _NAME.fullmatch(name)
     if found is None:
@@ -76,9 +75,7 @@ def setting(name: str) -> Setting:
 
 
 def select_settings(names: Iterable[str]) -> tuple[Setting, ...]:
-    """The settings of these names, in the given order. Raises BadInput for an unknown or repeated one, or
-    none at all.
-    """
+    """The settings of these names, in this order. Raises BadInput for an unknown or repeated one, or none."""
     chosen = [setting(name.strip()) for name in names]
     for at, one in enumerate(chosen):
         for other in chosen[:at]:

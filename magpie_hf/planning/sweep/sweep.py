@@ -1,6 +1,6 @@
-"""Sweep: samples a few problems in several ways and tells which way yields most.
+"""Sweep: samples a few problems with several sampling settings, and tells which setting yields most.
 
-Not here: what a setting is, what Clean keeps.
+Not here: what a setting is (settings.py), how samples are counted (yields.py), what Clean keeps.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import MIN_YIELD
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning.sweep.prefixes import OpenTurn, open_turn_of
+from magpie_hf.planning.sweep.prefixes import PreQueryPrefix, prefix_of
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, Setting, select_settings
 from magpie_hf.planning.sweep.yields import Trial, table, table_by_domain, yield_of
 from magpie_hf.schema import SEED
@@ -29,8 +30,7 @@ from magpie_hf.store.rows import seed_rows
 from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import tr, translated
 
-EXPENSIVE = 0.2  # of the samples usable: below, most of the time goes into what is dropped
-LEAST_YIELD = 0.02  # of the samples usable: below, a build refuses to start
+EXPENSIVE = 0.2  # share of usable samples below which most of the time goes into dropped ones
 MOST_SAMPLES = 10_000
 EXAMPLES = 2  # usable ones a domain, and as many dropped ones
 WIDTH = 98
@@ -38,14 +38,14 @@ WIDTH = 98
 
 @dataclass(frozen=True)
 class Example:
-    """A sample: a usable problem, or with a reason the raw instruction that was dropped for it."""
+    """A sample: a usable problem, or a raw instruction with the reason why it was dropped."""
 
     domain: str
     reason: str | None
     text: str
 
     def line(self) -> str:
-        """The sample in one line, cut where it is long, with nothing in it that a terminal would obey."""
+        """The sample in one line, cut off where it is long, without control characters."""
         text = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(self.text.split()))
         text = text if len(text) <= 2 * WIDTH else text[: 2 * WIDTH].rstrip() + " ..."
         text = text or tr("(nothing)")
@@ -56,11 +56,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What settings yield with a model. `lines()` tells it in words, `facts()` as plain JSON values.
+    """What settings yield with a model: `lines()` for people, `facts()` as plain JSON values.
 
     samples: a setting and domain; asked: requests in all, fewer than settings x domains x samples where
-    settings come to the same; seconds: for all of them, without the engine's start. The examples are the best
-    setting's.
+    settings are equal; seconds: for all of them, without the engine's start; examples: of the best setting.
     """
 
     model: Model
@@ -69,7 +68,7 @@ class Sweep:
     seconds: float
     trials: tuple[Trial, ...]
     examples: tuple[Example, ...]
-    pre_query_prefix: OpenTurn
+    pre_query_prefix: PreQueryPrefix
 
     @property
     def best(self) -> Trial:
@@ -79,7 +78,7 @@ class Sweep:
     @property
     def refused(self) -> bool:
         """Whether a build would refuse to start even with the best setting."""
-        return self.best.total.usable_share < LEAST_YIELD
+        return self.best.total.usable_share < MIN_YIELD
 
     @property
     def warnings(self) -> list[str]:
@@ -109,7 +108,7 @@ class Sweep:
             table(self.trials),
             table_by_domain(self.trials),
             _examples(self),
-            _turn(self),
+            _prefix(self),
             _advice(self),
         ]
         return [line for at, part in enumerate(parts) for line in ([""] if at else []) + list(part)]
@@ -122,12 +121,11 @@ def sweep(
     samples: int = 32,
     seed: int = 0,
 ) -> Sweep:
-    """Sample `samples` problems a domain and setting, all at once, and count what is usable of them. Writes
-    nothing to the disk.
+    """Sample problems with each setting in each domain, all at once, and count the usable ones.
 
-    The samples are the first that a build with this seed would make. settings: by default those of
-    `DEFAULT_SETTINGS`. Raises BadInput for no samples or too many, no domain, no setting, and for a model or
-    template that cannot be used; EngineError as the engine does.
+    settings: by default those of `DEFAULT_SETTINGS`; samples: a domain and setting, the first that a build
+    with this seed would make. Writes nothing to the disk. Raises BadInput for no samples or too many, no or
+    repeated domains, no setting, and a model or template that cannot be used; EngineError as the engine does.
     """
     settings = select_settings(DEFAULT_SETTINGS) if settings is None else settings
     if not 1 <= samples <= MOST_SAMPLES:
@@ -141,17 +139,15 @@ def sweep(
         raise BadInput(f"the domains are {', '.join(domain.key for domain in domains)}; name each once")
     engine.check()
     chat = chat_of(engine.model)
-    turn = open_turn_of(chat, domains[0])
-    # A stage stands for the rows that it makes, so settings that come to the same in a domain are sampled
-    # once.
+    prefix = prefix_of(chat, domains[0])
+    # Equal stages make the same rows, so settings that are equal in a domain are sampled once.
     jobs = {
         (one, domain.key): (domain.key, _sampling(engine, one.of(domain)))
         for one in settings
         for domain in domains
     }
-    engine.complete(
-        [chat.pre_query_prefix(None)], Sampling(temperature=0.0, max_tokens=1), [0]
-    )  # starts it, untimed
+    # Opens the engine before the time is measured.
+    engine.complete([chat.pre_query_prefix(None)], Sampling(temperature=0.0, max_tokens=1), [0])
     began = time.perf_counter()
     batches = _sampled(list(dict.fromkeys(jobs.values())), samples, seed)
     seconds = time.perf_counter() - began
@@ -166,7 +162,9 @@ def sweep(
     examples = [
         example for domain in domains for example in _chosen(domain.key, batches[jobs[best, domain.key]])
     ]
-    return Sweep(engine.model, samples, len(batches) * samples, seconds, tuple(trials), tuple(examples), turn)
+    return Sweep(
+        engine.model, samples, len(batches) * samples, seconds, tuple(trials), tuple(examples), prefix
+    )
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
@@ -181,7 +179,7 @@ def _sampling(engine: Engine, domain: Domain) -> Instruct:
 def _sampled(
     jobs: Sequence[tuple[str, Instruct]], samples: int, seed: int
 ) -> dict[tuple[str, Instruct], Batch]:
-    """The rows of each job (a domain's key and how it is sampled), after Instruct and Clean."""
+    """The rows of each job (a domain's key and its sampling stage), after Instruct and Clean."""
 
     def sample(job: tuple[str, Instruct]) -> Batch:
         key, instruct = job
@@ -189,12 +187,12 @@ def _sampled(
             instruct(seed_rows(key, seed, 0, samples).read(list(SEED)).to_pydict())
         )
 
-    with ThreadPoolExecutor(len(jobs)) as pool:  # a thread a job, so that the engine has all requests at once
+    with ThreadPoolExecutor(len(jobs)) as pool:  # a thread a job, so that all requests are in flight at once
         return dict(zip(jobs, pool.map(sample, jobs), strict=True))
 
 
 def _chosen(domain: str, batch: Batch) -> Iterator[Example]:
-    """The first usable samples, and the first dropped ones, each for another reason where there are several."""
+    """The first usable samples, and the first dropped ones, for different reasons if possible."""
     usable = [
         Example(domain, None, problem)
         for problem, why in zip(batch["problem"], batch["dropped"], strict=True)
@@ -232,7 +230,7 @@ def _examples(sweep: Sweep) -> Iterator[str]:
         yield from wrapped(example.line(), WIDTH, "- ", "  ")
 
 
-def _turn(sweep: Sweep) -> Iterator[str]:
+def _prefix(sweep: Sweep) -> Iterator[str]:
     yield from sweep.pre_query_prefix.lines(WIDTH)
     ended, samples = (
         sum(trial.total.ended for trial in sweep.trials),
@@ -240,7 +238,7 @@ def _turn(sweep: Sweep) -> Iterator[str]:
     )
     names = ", ".join(f"{text} ({token})" for token, text in sweep.pre_query_prefix.ends.items())
     yield tr(
-        "ends    {names}; {ended:,} of {samples:,} samples came to one",
+        "ends    {names}; {ended:,} of {samples:,} samples reached one",
         names=names,
         ended=ended,
         samples=samples,
@@ -271,21 +269,21 @@ def _advice(sweep: Sweep) -> Iterator[str]:
 
 
 def _warnings(sweep: Sweep) -> Iterator[str]:
-    turn, best = sweep.pre_query_prefix, sweep.best
-    if not turn.bos_is_right:
-        yield f"BOS in the pre-query prefix: {turn.bos_note}"
+    prefix, best = sweep.pre_query_prefix, sweep.best
+    if not prefix.bos_is_right:
+        yield f"BOS in the pre-query prefix: {prefix.bos_note}"
     if not any(trial.total.ended for trial in sweep.trials):
         yield (
-            f"no sample came to one of its ends, {', '.join(turn.ends.values())}; raise"
+            f"no sample reached an end token, {', '.join(prefix.ends.values())}; raise"
             " --instruction-max-tokens or use another model"
         )
     shares = {"the best setting": best.total, **best.domains}
     for where, one in shares.items():
         if where in best.domains and (sweep.refused or len(best.domains) == 1):
-            return  # the whole says it
+            return  # the total says it
         said = f"{where} yields {one.usable} usable samples of {one.samples} ({one.usable_share:.0%})"
-        if one.usable_share < LEAST_YIELD:
-            yield f"{said}, below {LEAST_YIELD:.0%}: a build refuses to start; use another model or setting"
+        if one.usable_share < MIN_YIELD:
+            yield f"{said}, below {MIN_YIELD:.0%}: a build refuses to start; use another model or setting"
         elif one.usable_share < EXPENSIVE:
             yield (
                 f"{said}, below {EXPENSIVE:.0%}: expensive, since every problem costs"

@@ -1,6 +1,6 @@
-"""Yields: what came of samples of problems, counted, and the table of it.
+"""Yields: counts of what samples of problems gave, and the tables of them.
 
-Not here: who samples, and which setting is best.
+Not here: sampling, and which setting is best (sweep.py).
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr
 
 REASONS = 3  # that a line of the table names
-
-# A word is what stands between white space; Japanese and Chinese put none between words, so there each
-# character is one.
+_READ = ("raw_finish_reason", "raw_num_tokens", "problem", "dropped")  # columns of a batch
+# Words stand between white space; Japanese and Chinese have none, so there each character is a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
 
 
 @dataclass(frozen=True)
 class Yield:
-    """What came of some samples, counted.
+    """Counts of what some samples gave.
 
-    samples: how many; ended: those that ended by themselves; usable: those that Clean keeps; tokens:
-    generated for all of them; trigrams, distinct_trigrams: word 3-grams of the usable problems, and how many
-    different ones; first words: different first three words of the usable problems; reasons: why the others
-    were dropped, by count, the most frequent first.
+    samples: how many; ended: those with an end token; usable: those that Clean keeps; tokens: generated for
+    all of them; trigrams, distinct_trigrams: word 3-grams of the usable problems, and how many different
+    ones; first_words: different first three words of the usable problems; reasons: why the others were
+    dropped, by count, the most frequent first.
     """
 
     samples: int
@@ -44,34 +43,35 @@ class Yield:
 
     @property
     def ended_share(self) -> float:
-        """Those that ended by themselves, by the samples."""
+        """Share of the samples with an end token."""
         return self.ended / self.samples
 
     @property
     def usable_share(self) -> float:
-        """The usable ones, by the samples."""
+        """Share of the samples that is usable."""
         return self.usable / self.samples
 
     @property
     def diversity(self) -> float:
-        """Different 3-grams by all 3-grams; 0 where there is none."""
+        """Share of the 3-grams that is different; 0 where there is none."""
         return self.distinct_trigrams / self.trigrams if self.trigrams else 0.0
 
     @property
     def score(self) -> float:
-        """Usable share x diversity, by which settings are compared."""
+        """Usable share x diversity, which ranks the settings."""
         return self.usable_share * self.diversity
 
     def facts(self) -> dict[str, Any]:
-        """The counts, and what they come to, as plain JSON values."""
+        """The counts and shares as plain JSON values."""
         shares = {name: getattr(self, name) for name in ("ended_share", "usable_share", "diversity", "score")}
         return {**asdict(self), **shares}
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one setting yields: over all domains, and in each by its key. seconds: the sweep's own, shared
-    out by generated tokens.
+    """What one setting yields: over all domains, and in each by its key.
+
+    seconds: the sweep's own, shared out by generated tokens.
     """
 
     setting: Setting
@@ -80,14 +80,14 @@ class Trial:
     seconds: float
 
     def facts(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
+        """As plain JSON values."""
         by_domain = {key: one.facts() for key, one in self.domains.items()}
         setting = {"setting": self.setting.name, "options": self.setting.options}
         return {**setting, "seconds": self.seconds, "total": self.total.facts(), "domains": by_domain}
 
 
 def yield_of(*batches: Batch) -> Yield:
-    """What came of batches that went through Instruct and Clean, taken together. Needs at least one row."""
+    """Counts of batches after Instruct and Clean, taken together; at least one row is needed."""
     rows = [row for batch in batches for row in zip(*(batch[column] for column in _READ), strict=True)]
     words = [_WORD.findall(problem.lower()) for _, _, problem, dropped in rows if dropped is None]
     trigrams = Counter(gram for text in words for gram in zip(text, text[1:], text[2:], strict=False))
@@ -103,11 +103,8 @@ def yield_of(*batches: Batch) -> Yield:
     )
 
 
-_READ = ("raw_finish_reason", "raw_num_tokens", "problem", "dropped")
-
-
 def table(trials: Sequence[Trial]) -> Iterator[str]:
-    """A line a setting over all domains, and what the columns mean."""
+    """The table over all domains, a line a setting, and what its columns mean."""
     wide = max(len(trial.setting.name) for trial in trials)
     yield (
         padded(tr("setting"), wide)
@@ -130,7 +127,7 @@ def table(trials: Sequence[Trial]) -> Iterator[str]:
 
 
 def table_by_domain(trials: Sequence[Trial]) -> Iterator[str]:
-    """The usable shares, a line a setting and a column a domain."""
+    """The table of usable shares, a line a setting and a column a domain."""
     wide = max(len(trial.setting.name) for trial in trials)
     yield (
         padded(tr("usable"), wide)

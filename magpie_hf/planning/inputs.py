@@ -1,0 +1,368 @@
+"""What a plan starts from: the build that was asked for, its models' sizes, GPUs and licences.
+
+Not here: how much work that makes (workload.py), and how fast an engine does it (speeds.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.domains import Domain
+from magpie_hf.engines.vllm.device import weights_gigabytes
+from magpie_hf.errors import BadInput
+from magpie_hf.limits import MIN_YIELD
+from magpie_hf.models.heads import facts_of
+from magpie_hf.models.known import KnownModel, known
+from magpie_hf.models.licences import licence_of, parse_model_licences
+from magpie_hf.models.model import Model, json_of, repository_or_folder
+from magpie_hf.models.parallel import Need, need_of
+from magpie_hf.models.shapes import GPUS, Gpu, shape_of
+from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.text.language import tr
+
+SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
+ANSWERING = ("solutions", "candidates", "score")  # stages after it
+# Options on which lengths and yields depend.
+_DECIDING = (
+    "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p",
+    "instruction_max_tokens", "first_token_temperature", "temperature", "top_p", "min_p",
+    "candidate_temperature", "candidate_top_p", "candidate_min_p", "max_tokens", "max_model_len",
+    "scorer_reads", "off_topic", "min_quality", "min_difficulty", "unsolvable", "languages", "near",
+    "decontaminate",
+)  # fmt: skip
+PATIENCE = 5.0  # seconds to wait for the Hub
+LOOKING = "magpie-size"  # name of the thread that asks the Hub
+ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
+
+
+# The build
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How a build is cut into shards: rows a shard, shards in flight, and the least yield that is assumed."""
+
+    shard_rows: int = 256
+    shards_in_flight: int = 8
+    floor: float = MIN_YIELD
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A time for which one model is loaded.
+
+    source: the model; stages: those that ask it; filtering: whether samples are filtered in this phase.
+    """
+
+    source: str
+    stages: tuple[str, ...]
+    filtering: bool
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A build as far as a plan needs it: which stages ask which model, and how often.
+
+    sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder);
+    k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
+    splits, from 0 to 1; rl: whether RL problems are exported.
+    """
+
+    domains: tuple[Domain, ...]
+    sources: Mapping[str, str]
+    k: int
+    seed: int
+    whole: bool
+    test_share: float
+    rl: bool
+    cutting: Cutting
+
+    @property
+    def scorer(self) -> str:
+        return self.sources.get("judge") or self.sources["scorer"]
+
+    @property
+    def stages(self) -> dict[str, str]:
+        """The stages that ask a model, in the order of the pipeline, each with its model."""
+        roles = {
+            "instruct": "model",
+            "tag": "tagger",
+            "embed": "embedder",
+            "solutions": "solver",
+            "candidates": "solver",
+        }
+        found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
+        return {**found, "score": self.scorer}
+
+    def each(self, stage: str) -> int:
+        """Requests a row."""
+        return self.k if stage in ("candidates", "score") else 1
+
+    @property
+    def phases(self) -> list[Phase]:
+        """The models in the order in which they are loaded.
+
+        A model that samples, labels and answers does all of it in one phase.
+        """
+        stages = self.stages
+        sampling = [stage for stage in SAMPLING if stage in stages]
+        together = len({stages[stage] for stage in (*sampling, "solutions")}) == 1
+        answers = ["solutions", "candidates"]
+        groups = [[*sampling, *answers]] if together else [*([stage] for stage in sampling), answers]
+        joined: list[list[str]] = []
+        for group in (*groups, ["score"]):
+            last = joined[-1] if joined else []
+            alike = together or not last or (last[-1] in SAMPLING) == (group[0] in SAMPLING)
+            if last and alike and stages[last[-1]] == stages[group[0]]:
+                last.extend(group)
+            else:
+                joined.append(list(group))
+        return [Phase(stages[group[0]], tuple(group), group[0] == "instruct") for group in joined]
+
+
+def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
+    """The outline of the build that the options describe.
+
+    roles: the model of each role, as the user named it. Raises BadInput for a test share outside its range.
+    """
+    return Outline(
+        domains,
+        {role: repository_or_folder(name) for role, name in roles.items()},
+        options.k,
+        options.seed,
+        options.scorer_reads == "whole",
+        HeldOut(options.test_share).share,
+        options.rl_majority_share is not None,
+        Cutting(options.shard_size, options.shards_in_flight, options.min_yield),
+    )
+
+
+def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
+    """The options on which lengths and yields depend, as plain values.
+
+    A measurement serves every build for which these are equal.
+    """
+    return {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _DECIDING}}
+
+
+def build_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
+    """What tells one build of a folder from another: the options of `said_of`, counts and candidates."""
+    counts = {domain.key: domain.count for domain in outline.domains}
+    return {**said_of(options, outline), "k": outline.k, "counts": counts}
+
+
+def out_of(options: argparse.Namespace, outline: Outline, named: str) -> Path:
+    """The folder of the build."""
+    return Path(options.out or f"data/{outline.sources['model'].rsplit('/', 1)[-1]}_{named}").expanduser()
+
+
+# Models' sizes
+
+
+@dataclass(frozen=True)
+class Size:
+    """A model's size: billions of parameters that one token uses, and the memory that it takes up."""
+
+    active: float
+    need: Need
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A model with its size, or with the reason why the size is not known."""
+
+    source: str
+    size: Size | None
+    why: str = ""
+
+    @property
+    def weights(self) -> float | None:
+        """Gigabytes of weights; None where not known."""
+        return self.size.need.weights if self.size else None
+
+    def on(self, gpu: Gpu) -> Size | None:
+        """Its size on this GPU: some known models take up more on older ones."""
+        facts = known(self.source)
+        return replace(self.size, need=need_of(facts, gpu)) if self.size and facts else self.size
+
+
+def sized(source: str, revision: str | None) -> Sized:
+    """The size of a model.
+
+    A known model needs no look-up. Of another one the Hub is asked for a small file or two, for at most
+    PATIENCE seconds.
+    """
+    if (facts := known(source)) is not None:
+        number = facts.number if isinstance(facts, KnownModel) else 0
+        return Sized(source, Size(ACTIVE.get(number, facts.parameters), need_of(facts, Gpu("", 0))))
+    model = Model(source, revision or "main", path=source if Path(source).is_dir() else None)
+    try:
+        weights, config = _looked_up(model)
+    except TimeoutError:
+        return Sized(source, None, f"the Hub did not answer within {PATIENCE:.0f} seconds")
+    except (OSError, ValueError) as error:  # huggingface_hub's, of a refusal or a name that it does not allow
+        first = next(iter(str(error).splitlines()), "")
+        why = first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}"
+        return Sized(source, None, why)
+    if weights is None:
+        return Sized(source, None, "it has no index of its weights")
+    stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
+    active = weights / stored  # too high for a mixture of experts, whose active part no config tells
+    return Sized(source, Size(active, Need(model.short_name, weights, shape_of(config))))
+
+
+def _looked_up(model: Model) -> tuple[float | None, dict[str, Any]]:
+    """Gigabytes of a model's weights, and its config.
+
+    Raises TimeoutError after PATIENCE seconds; the Hub's own client would retry for longer.
+    """
+    found: Future[tuple[float | None, dict[str, Any]]] = Future()
+
+    def look() -> None:
+        try:
+            _hush()
+            found.set_result((weights_gigabytes(model), json_of(model, "config.json") or {}))
+        except BaseException as error:  # raised where it is waited for
+            found.set_exception(error)
+
+    threading.Thread(target=look, name=LOOKING, daemon=True).start()
+    return found.result(PATIENCE)
+
+
+def _hush() -> None:
+    """Keep the Hub's client from logging each retry; the result is reported in one line."""
+    from huggingface_hub.utils.logging import get_logger
+
+    get_logger()  # which makes the handlers
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        handler.addFilter(_is_of_others)
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    return record.threadName != LOOKING
+
+
+# GPUs
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a GPU's vendor states, and what clouds ask for it.
+
+    teraflops: dense 16-bit TFLOP/s; terabytes: TB/s of memory; dollars: US dollars an hour, least and most.
+    """
+
+    teraflops: float
+    terabytes: float
+    dollars: tuple[float, float]
+
+
+FIGURES = {  # prices: a rough range of what clouds asked in 2026; --price is more exact
+    "V100 32 GB": Figures(125, 0.9, (0.4, 3.0)),
+    "A100 40 GB": Figures(312, 1.555, (0.9, 3.0)),
+    "A100 80 GB": Figures(312, 2.039, (1.2, 4.0)),
+    "RTX 4090 24 GB": Figures(165, 1.008, (0.3, 0.8)),
+    "L40S 48 GB": Figures(362, 0.864, (0.8, 2.0)),
+    "H100 80 GB": Figures(989, 3.35, (2.0, 6.0)),
+    "H200 141 GB": Figures(989, 4.8, (2.5, 7.0)),
+    "B200 180 GB": Figures(2250, 8.0, (4.0, 10.0)),
+    "RTX 5090 32 GB": Figures(209, 1.792, (0.5, 1.2)),
+}
+
+
+def gpu_named(text: str) -> Gpu:
+    """The common GPU of this name; case, spaces and a missing "GB" do not matter.
+
+    Raises BadInput for a name that fits none or several.
+    """
+    wanted = _plain(text)
+    exact = [gpu for gpu in GPUS if wanted in (_plain(gpu.name), _plain(gpu.name).removesuffix("gb"))]
+    found = exact or [gpu for gpu in GPUS if wanted and _plain(gpu.name).startswith(wanted)]
+    if len(found) != 1:
+        names = ", ".join(gpu.name for gpu in found or GPUS)
+        raise BadInput(
+            f"--gpu is {text!r}, which names {'several GPUs' if found else 'no GPU that is known'}; choose"
+            f" one of {names}"
+        )
+    return found[0]
+
+
+def local_gpus() -> tuple[Gpu, ...]:
+    """The known GPUs of this machine, by nvidia-smi; none where that is missing or fails."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    found = [_known(*line.rpartition(",")[::2]) for line in said.splitlines() if "," in line]
+    return tuple(gpu for gpu in found if gpu is not None)
+
+
+def _known(name: str, mebibytes: str) -> Gpu | None:
+    """The common GPU that nvidia-smi means: the name decides, then the nearest memory size."""
+    if not mebibytes.strip().isdecimal():  # [N/A]
+        return None
+    alike = [gpu for gpu in GPUS if _plain(re.sub(r" \d+ GB$", "", gpu.name)) in _plain(name)]
+    return min(alike, key=lambda gpu: abs(gpu.gigabytes - float(mebibytes) * 2**20 / 1e9), default=None)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+# Licences
+
+
+@dataclass(frozen=True)
+class Duty:
+    """A model, its roles, and what its licence asks for.
+
+    licence, duty: the licence's name and what travels with the outputs, None where not known; forbids:
+    whether the licence forbids this use.
+    """
+
+    source: str
+    title: str
+    roles: tuple[str, ...]
+    licence: str | None
+    duty: str | None
+    forbids: bool
+
+
+def duties_of(outline: Outline, given: Sequence[str]) -> list[Duty]:
+    """The duties of each model, once a model; the Hub is not asked.
+
+    given: the values of --model-license.
+    """
+    roles: dict[str, list[str]] = {}
+    for role, source in outline.sources.items():
+        roles.setdefault(source, []).append(role)
+    return [_duty(source, tuple(parts), given) for source, parts in roles.items()]
+
+
+def _duty(source: str, roles: tuple[str, ...], given: Sequence[str]) -> Duty:
+    is_folder = Path(source).is_dir()
+    model = Model(Path(source).name if is_folder else source, "main", path=source if is_folder else None)
+    said = parse_model_licences(given)
+    here = is_folder or known(source) is not None or said.of(model) is not None
+    licence = licence_of(model, said) if here else None
+    facts = facts_of(model) if here else None
+    title = source
+    if isinstance(facts, KnownModel):
+        title = tr("{model} (model {number})", model=source, number=facts.number)
+    if licence is None:
+        return Duty(source, title, roles, None, None, False)
+    return Duty(source, title, roles, licence.name, licence.duty, licence.forbids)

@@ -1,0 +1,203 @@
+"""How fast an engine is: what a step costs, by a GPU's figures, and requests in virtual time.
+
+Not here: measuring a real engine (measure.py), and which requests a build makes (simulation.py).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from magpie_hf.models.parallel import OVERHEAD, UTILIZATION
+from magpie_hf.models.shapes import Gpu
+from magpie_hf.planning.inputs import FIGURES, Size
+from magpie_hf.planning.workload import Request
+
+MOST_SEQUENCES = 256
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What an engine's work costs, in seconds.
+
+    A decoding step over c sequences with K tokens of context in all takes step + sequence * c + context * K;
+    a prompt takes `prompt` for each fresh token, and `request` whatever its length. load: until the engine is
+    open. sequences, cache: how many sequences, and tokens of context, it runs at once.
+    """
+
+    load: float
+    step: float
+    sequence: float
+    context: float
+    prompt: float
+    request: float = 0.0
+    sequences: int = MOST_SEQUENCES
+    cache: float = math.inf
+
+    def slower(self, factor: float) -> Speed:
+        """The same engine with `factor` times the seconds, except for its load."""
+        costs = ("step", "sequence", "context", "prompt", "request")
+        return replace(self, **{name: getattr(self, name) * factor for name in costs})
+
+
+# By a GPU's figures (the roofline)
+
+
+class Efficiency(NamedTuple):
+    """How much of the vendor's figures an engine reaches.
+
+    flops, bandwidth: shares in decoding; prompts: share of FLOP/s in prefill; step: seconds of a step beside
+    these; loading: gigabytes of weights a second.
+    """
+
+    flops: float
+    bandwidth: float
+    prompts: float
+    step: float
+    loading: float
+
+
+# Slow, likely, fast: assumptions from what vLLM is commonly seen to reach, not measurements of this package.
+EFFICIENCIES = (
+    Efficiency(0.25, 0.45, 0.30, 0.020, 0.3),
+    Efficiency(0.40, 0.65, 0.50, 0.008, 1.0),
+    Efficiency(0.55, 0.80, 0.65, 0.004, 3.0),
+)
+START = 60.0  # seconds until an engine is open, beside its weights: compiling, CUDA graphs
+
+
+def speed_on(
+    size: Size,
+    gpu: Gpu,
+    tensor: int,
+    how: Efficiency,
+    utilization: float = UTILIZATION,
+    most: int = MOST_SEQUENCES,
+) -> Speed:
+    """The speed of one engine on `tensor` such GPUs, at most `most` sequences at once."""
+    figures, need = FIGURES[gpu.name], size.need
+    flops, bandwidth = figures.teraflops * 1e12 * tensor, figures.terabytes * 1e12
+    per_token = need.shape.cache_gigabytes(1, tensor, need.value_bytes) * 1e9 if need.shape else 0.0
+    free = (utilization * gpu.gigabytes - need.weights / tensor - OVERHEAD) * 1e9
+    return Speed(
+        load=START + need.weights / how.loading,
+        step=how.step + need.weights * 1e9 / (bandwidth * tensor * how.bandwidth),
+        sequence=2 * size.active * 1e9 / (flops * how.flops),
+        context=per_token / (bandwidth * how.bandwidth),
+        prompt=2 * size.active * 1e9 / (flops * how.prompts),
+        sequences=most,
+        cache=free / per_token if per_token else math.inf,
+    )
+
+
+def compute_bound_hours(size: Size, tokens: float, gpu: Gpu, count: int = 1) -> float:
+    """Hours at all of the FLOP/s of `count` GPUs: no engine generates the tokens faster."""
+    return tokens * 2 * size.active * 1e9 / (FIGURES[gpu.name].teraflops * 1e12 * count) / 3600
+
+
+# In virtual time
+
+
+class Clock:
+    """Virtual time in seconds: an engine with continuous batching, and timers beside it."""
+
+    def __init__(self, speed: Speed) -> None:
+        self.now = 0.0
+        self._speed = speed
+        self._order = itertools.count()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._waiting: deque[tuple[Request, Callable[[], None]]] = deque()
+        # By the step at whose end each is done.
+        self._running: list[tuple[float, int, Request, Callable[[], None]]] = []
+        self._steps = 0.0
+        self._context = 0.0
+
+    def after(self, seconds: float, then: Callable[[], None]) -> None:
+        """Call `then` in so many seconds."""
+        heapq.heappush(self._timers, (self.now + seconds, next(self._order), then))
+
+    def ask(self, requests: Sequence[Request], then: Callable[[], None]) -> None:
+        """Have the engine work on these; `then` is called when all are done."""
+        left = len(requests)
+
+        def one_is_done() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        if not requests:
+            self.after(0.0, then)
+        self._waiting.extend((request, one_is_done) for request in requests)
+
+    def run(self) -> float:
+        """Go on until nothing is left to do; returns the seconds that have passed."""
+        while self._timers or self._running or self._waiting:
+            self._admit()
+            if self._running and not self._decode(self._timers[0][0] if self._timers else math.inf):
+                continue
+            if self._timers and not (self._running and self._timers[0][0] > self.now):
+                at, _, then = heapq.heappop(self._timers)
+                self.now = max(self.now, at)
+                then()
+        return self.now
+
+    def _admit(self) -> None:
+        """Admit requests while the cache has space; no sequence decodes while a prompt is computed."""
+        speed = self._speed
+        while self._waiting and len(self._running) < speed.sequences:
+            request, then = self._waiting[0]
+            if self._running and self._context + request.prompt + request.tokens > speed.cache:
+                break
+            self._waiting.popleft()
+            self.now += speed.prompt * request.fresh + speed.request
+            self._context += request.prompt
+            end = self._steps + max(1, request.tokens)
+            heapq.heappush(self._running, (end, next(self._order), request, then))
+
+    def _decode(self, until: float) -> bool:
+        """Decode to the end of the next request, or to a time if that is sooner; returns whether it was."""
+        speed, count = self._speed, len(self._running)
+        steps = self._running[0][0] - self._steps
+        one = speed.step + speed.sequence * count + speed.context * (self._context + count * steps / 2)
+        seconds = steps * one
+        if self.now + seconds > until:
+            part = steps * max(0.0, until - self.now) / seconds
+            self._steps += part
+            self._context += part * count
+            self.now += max(0.0, until - self.now)
+            return True
+        self.now += seconds
+        self._steps += steps
+        self._context += steps * count
+        while self._running and self._running[0][0] <= self._steps + 1e-9:
+            _, _, request, then = heapq.heappop(self._running)
+            self._context -= request.prompt + max(1, request.tokens)
+            then()
+        return False
+
+
+def replay(speed: Speed, requests: Sequence[tuple[float, Request]]) -> float:
+    """Seconds from start to end of each request, added up, where each starts at its given time."""
+    clock, waited = Clock(speed), 0.0
+    first = min((at for at, _ in requests), default=0.0)
+
+    def come(request: Request) -> None:
+        began = clock.now
+
+        def end() -> None:
+            nonlocal waited
+            waited += clock.now - began
+
+        clock.ask([request], end)
+
+    for at, request in requests:
+        clock.after(at - first, partial(come, request))
+    clock.run()
+    return waited
