@@ -11,7 +11,16 @@ from pathlib import Path
 
 from magpie_hf.cli.commands.display import watching
 from magpie_hf.domains import DOMAINS
-from magpie_hf.progress.events import DomainPlanned, Ended, EngineOpened, Found, Planned, SelectionMoved, ShardFinished, Speed
+from magpie_hf.progress.events import (
+    DomainPlanned,
+    Ended,
+    EngineOpened,
+    Found,
+    Planned,
+    SelectionMoved,
+    ShardFinished,
+    Speed,
+)
 from magpie_hf.run.stopping import stopping_at_once
 
 SAMPLES, ANSWERS = (

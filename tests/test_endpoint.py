@@ -24,7 +24,7 @@ from conftest import PROBLEMS, ROOT, Answers, small_recipe
 from fake_server import FakeServer
 from magpie_hf.building import build
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines.base import KILLED_ENGINE, NAN, CONTEXT_FULL, Completion, Pooling
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, NAN, Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.served import endpoint as endpoints

@@ -31,7 +31,18 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
 from magpie_hf.progress import lines, noise
 from magpie_hf.progress.board import Board
-from magpie_hf.progress.events import DomainPlanned, Ended, Event, Planned, Said, SelectionMoved, ShardFinished, Speed, as_json, name_of
+from magpie_hf.progress.events import (
+    DomainPlanned,
+    Ended,
+    Event,
+    Planned,
+    Said,
+    SelectionMoved,
+    ShardFinished,
+    Speed,
+    as_json,
+    name_of,
+)
 from magpie_hf.progress.noise import Log
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}

@@ -24,7 +24,7 @@ from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolv
 from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
-from magpie_hf.engines.base import KILLED_ENGINE, NAN, CONTEXT_FULL, Pooling, Rating
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, NAN, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping, read
 from magpie_hf.engines.vllm import plugin

@@ -18,7 +18,18 @@ from hypothesis import strategies as st
 from test_stage import Script, byte_model, candidate, id_of
 
 from magpie_hf.answers.extraction import boxed_answer
-from magpie_hf.card.stats import COUNTED, Answers, Funnel, Pairs, Samples, Tally, Tokens, samples_of, tallies, tokens
+from magpie_hf.card.stats import (
+    COUNTED,
+    Answers,
+    Funnel,
+    Pairs,
+    Samples,
+    Tally,
+    Tokens,
+    samples_of,
+    tallies,
+    tokens,
+)
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import CONTEXT_FULL, Completion
 from magpie_hf.engines.fake import FakeEngine

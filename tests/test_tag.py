@@ -15,7 +15,7 @@ from test_stage import Script, byte_model, id_of, text_of
 
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines import journal
-from magpie_hf.engines.base import KILLED_ENGINE, CONTEXT_FULL, Completion
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.vllm.engine import VLLM

@@ -13,7 +13,18 @@ from typing import Any
 import torch
 from datasets import Dataset, get_dataset_split_names, load_dataset
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, KTOConfig, KTOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
+from trl import (
+    DPOConfig,
+    DPOTrainer,
+    GRPOConfig,
+    GRPOTrainer,
+    KTOConfig,
+    KTOTrainer,
+    RewardConfig,
+    RewardTrainer,
+    SFTConfig,
+    SFTTrainer,
+)
 from trl.rewards import accuracy_reward
 
 STEPS, LENGTH = 2, 256

@@ -24,7 +24,7 @@ MOST_REQUESTS = 4_000
 # The stages without a model that follow a stage with one.
 CPU_AFTER = {
     "instruct": ("clean", "signature", "decontaminate"),
-    "candidates": ("verify", "check"),
+    "candidates": ("verify", "verify_solution"),
     "score": ("pair",),
 }
 
