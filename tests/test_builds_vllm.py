@@ -108,7 +108,7 @@ def test_the_command_line_with_a_second_model_as_solver(tiny_model: Path, tmp_pa
 
 def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(tiny_model: Path, tmp_path: Path) -> None:
     """Ctrl-C, then SIGTERM, in the middle of a build by the command line."""
-    arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--domains", "algebra", "--count", "8", "--k", "2", *FAST]
+    arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--domains", "algebra", "--count", "40", "--k", "2", *FAST]
     small = ["--instruction-max-tokens", "64", "--max-tokens", "128", "--kv-cache-gb", "1", "--out", "out", "--shard-size", "4"]
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         process = subprocess.Popen([sys.executable, *arguments, *small], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

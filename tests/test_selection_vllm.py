@@ -19,7 +19,7 @@ from magpie_hf import VLLM, resolve
 from magpie_hf.errors import LowYield
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]  # of what vLLM imports
-COUNT = 12
+COUNT = 40
 
 
 def lines(log: Path) -> list[tuple[str, float]]:
@@ -69,9 +69,9 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(tiny_model: Pa
     assert len(lines(whole_log)) - before < 30, "only what takes the place of near-duplicates is sampled"
 
 
-def test_a_sampling_that_yields_too_little_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_sampling_that_yields_too_little_is_refused(demo_model: Path, tmp_path: Path) -> None:
     """Hot and without a tail cut next to nothing of a small model's is a problem: the build refuses, with reasons and a sample."""
-    made = recipe(str(tiny_model), str(tmp_path / "log"), COUNT)
+    made = recipe(str(demo_model), str(tmp_path / "log"), 12)
     algebra = made.domains[0]
     hot = replace(algebra, instruction=replace(algebra.instruction, min_p=0.0, temperature=2.0, max_tokens=32))
     with pytest.raises(LowYield, match=r"algebra: \d of (64|256) samples were accepted, below the floor of 2.0%.*Such as "):
