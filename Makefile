@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-# Two workers, a core each. What runs on real vLLM is in `test-real`, but for one build per form of the engine.
+# Two workers, a core each. What needs real vLLM is in `test-real`, but for a build in each form of the engine.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=20
 REAL := vllm or trainers
 

@@ -70,7 +70,7 @@ def demo_model() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(demo_model: Path) -> Path:
-    """The folder of a model of two layers, for all that runs on real vLLM and needs no language (tiny_model.py)."""
+    """The folder of a model of two layers, for what needs real vLLM and no language (tiny_model.py)."""
     return tiny_model_beside(demo_model)
 
 

@@ -1,4 +1,4 @@
-"""What needs a model that knows words: the tagger, first tokens and the judge with the demo model, in both forms of vLLM."""
+"""What needs a model that knows words: tagger, first tokens and judge, in both forms of the engine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """A tiny Llama for tests that need an engine's plumbing and no language: tiny_model.py MODEL.
 
-It has two layers, and the tokenizer and chat template of MODEL, beside which it lies. Half a minute of training has
-taught its random weights a grammar of a hundred words, so that a build gets rows from it: most of what it samples is
-a problem that ends, and most of its answers end in a box. It loads in seconds. Not here: what it is asked.
+It has two layers, and the tokenizer and chat template of MODEL, beside which it lies. Half a minute of
+training has taught its random weights a grammar of a hundred words, so that a build gets rows from it: most of
+what it samples is a problem that ends, and most of its answers end in a box. It loads in seconds. Not here: what
+it is asked.
 """
 
 from __future__ import annotations
@@ -19,19 +20,18 @@ from pathlib import Path
 from typing import Any
 
 STEPS, BATCH, CONTEXT = 500, 8, 8192
-SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+SIZES = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 32}
+SIZES |= {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
 
 TASKS = (
-    "Find the largest integer $n$ such that every {a} {s} of rank {i} contains a {b} {t} of order $n^{j} + {k}n$.",
+    "Find the largest integer $n$ such that every {a} {s} of rank {i} has a {b} {t} of order $n^{j} + {k}n$.",
     "How many {a} {s} structures of order {i} admit a {b} {t} of rank {k}?",
     "Let $G$ be a {a} {s} of order {i}. Determine the number of {b} {t} structures of rank {k} in $G$.",
     "Compute the sum of all positive integers $n$ for which some {a} {s} of degree {i} is a {b} {t}.",
     "Determine the smallest real number $c$ such that $x^{j} + {k}x = c$ for a {a} {s} of rank {i}.",
 )
-WORDS = {
-    "s": "group|field|ring|polygon|graph|series|lattice|tree|plane|matrix|simplex|triangle|ellipse|manifold|tournament|measure".split("|"),
-    "a": "symmetric|bounded|maximal|regular|compact|ordered|weighted|smooth|discrete|uniform|primitive|normal|simple|perfect".split("|"),
-}
+NOUNS = "group field ring polygon graph series lattice tree plane matrix simplex triangle ellipse manifold"
+ADJECTIVES = "symmetric bounded maximal regular compact ordered weighted smooth discrete uniform normal"
 STEPS_OF = (
     "The {a} {s} has order {i}, so $x = {k}$.",
     "We count {i} of them, since the {s} is {a}.",
@@ -51,8 +51,10 @@ def solution(dice: random.Random) -> str:
 
 
 def filling(dice: random.Random) -> dict[str, Any]:
-    words = {"s": dice.choice(WORDS["s"]), "t": dice.choice(WORDS["s"]), "a": dice.choice(WORDS["a"]), "b": dice.choice(WORDS["a"])}
-    return words | {"i": dice.randint(2, 999), "j": dice.randint(2, 5), "k": dice.randint(2, 99)}
+    nouns = {name: dice.choice(NOUNS.split()) for name in "st"}
+    adjectives = {name: dice.choice(ADJECTIVES.split()) for name in "ab"}
+    numbers = {name: dice.randint(2, most) for name, most in (("i", 999), ("j", 5), ("k", 99))}
+    return {**nouns, **adjectives, **numbers}
 
 
 def tiny_model_beside(model: Path) -> Path:
@@ -66,7 +68,8 @@ def tiny_model_beside(model: Path) -> Path:
 def make(folder: Path, tokenizer_of: Path) -> None:
     """Train the model, and put it into `folder`, whole or not at all."""
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))
-    command = [sys.executable, __file__, str(partial), str(tokenizer_of)]  # torch stays out of the tests' process
+    # In a process of its own, so that torch stays out of that of the tests.
+    command = [sys.executable, __file__, str(partial), str(tokenizer_of)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     try:
@@ -92,11 +95,13 @@ def train(folder: Path, tokenizer_of: Path) -> None:
         """Token ids, and which of them the model is to say."""
         system, asked, said = dice.choice(systems), problem(dice), solution(dice)
         before = [] if system is None else [{"role": "system", "content": system}]
-        opened = tokenizer.apply_chat_template([*before, {"role": "user", "content": "|"}], tokenize=False).split("|<")[0]
+        mark = {"role": "user", "content": "|"}
+        opened = tokenizer.apply_chat_template([*before, mark], tokenize=False).split("|<")[0]
         answered = [{"role": "user", "content": f"{asked}\n\n{SOLVING_INSTRUCTION}"}]
         closed = tokenizer.apply_chat_template(answered, tokenize=False, add_generation_prompt=True)
         end = tokenizer.eos_token
-        parts = [(opened, False), (asked + end, True)] if dice.random() < 0.5 else [(closed, False), (said + end, True)]
+        asks = dice.random() < 0.5
+        parts = [(opened if asks else closed, False), ((asked if asks else said) + end, True)]
         ids: list[int] = []
         loss: list[bool] = []
         for text, counts in parts:
@@ -117,13 +122,12 @@ def train(folder: Path, tokenizer_of: Path) -> None:
     said = torch.unique(torch.cat([ids[loss] for ids, loss in batches]))
     place = torch.zeros(len(tokenizer), dtype=torch.long)
     place[said] = torch.arange(len(said))
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=CONTEXT, tie_word_embeddings=False, head_dim=32, **SIZES, **ends
-    )
+    ends = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, **SIZES}
+    config = LlamaConfig(tie_word_embeddings=False, **sizes, **ends)
     model = LlamaForCausalLM(config)
     torch.nn.init.normal_(model.model.embed_tokens.weight, std=0.3)
-    # Only the words that are said have a row in the head while it learns; all others keep the logit 0, and count as such.
+    # Only words that are said have a row in the head while it learns; the logits of all others count as 0.
     head = torch.nn.Parameter(torch.randn(len(said), SIZES["hidden_size"]) / 8)
     silent = torch.tensor(float(len(tokenizer) - len(said))).log()
     frozen = model.model.embed_tokens.weight.requires_grad_(False)
@@ -153,7 +157,8 @@ def train(folder: Path, tokenizer_of: Path) -> None:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "generation_config.json").write_text(json.dumps(ends))
-    (folder / "README.md").write_text("---\nlicense: mit\n---\n\nRandom weights that learned a grammar, made by tests/tiny_model.py.\n")
+    card = "---\nlicense: mit\n---\n\nRandom weights that learned a grammar, made by tests/tiny_model.py.\n"
+    (folder / "README.md").write_text(card)
 
 
 if __name__ == "__main__":
