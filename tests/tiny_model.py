@@ -1,9 +1,9 @@
 """A tiny Llama for tests that need an engine's plumbing and no language: tiny_model.py MODEL.
 
 It has two layers, and the tokenizer and chat template of MODEL, beside which it lies. Half a minute of
-training has taught its random weights a grammar of a hundred words, so that a build gets rows from it: most of
-what it samples is a problem that ends, and most of its answers end in a box. It loads in seconds. Not here: what
-it is asked.
+training has taught its random weights a grammar of a hundred words, so that a build gets rows from it: most
+of what it samples is a problem that ends, and most of its answers end in a box. Not here:
+what it is asked.
 """
 
 from __future__ import annotations
