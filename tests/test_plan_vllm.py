@@ -1,4 +1,4 @@
-"""A measurement of the tiny model on real vLLM, the build that goes on from it, and how well the one foretold the other."""
+"""A measurement of the small model on real vLLM, the build that goes on from it, and how well the one foretold the other."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
 SMALL = "--domains algebra --k 2 --instruction-max-tokens 80 --max-tokens 96 --off-topic keep --unsolvable keep --dtype float32".split()
 
 
-def test_a_probe_foretells_a_real_build(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_probe_foretells_a_real_build(demo_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "magpie_hf"]
-    options = ["--model", str(tiny_model), *SMALL, "--min-quality", "very poor", "--out", str(out), "--count", "8"]
+    options = ["--model", str(demo_model), *SMALL, "--min-quality", "very poor", "--out", str(out), "--count", "8"]
     said = subprocess.run([*command, "plan", *options, "--measure", "4", "--json"], capture_output=True, text=True, timeout=550, check=True)
     plan = json.loads(said.stdout)
     assert {one["stage"]: one["kept"] for one in plan["done"]}["candidates"] == 4
