@@ -9,13 +9,23 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check docs chromium scale clean
+# Two workers, a core each. What needs real vLLM is in `test-real`, but for a build in each form of the engine.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=20
+REAL := vllm or trainers
+
+.PHONY: demo test test-real test-models check docs chromium scale clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
 
-test: $(MODEL) check chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=15
+test: test-models check chromium
+	$(PYTEST) -m 'smoke or not ($(REAL))'
+
+test-real: test-models chromium
+	$(PYTEST) -m '($(REAL)) and not smoke'
+
+test-models: $(MODEL)
+	$(BIN)/python tests/tiny_model.py $(MODEL)
 
 # The browser in which the report page is tested: a look where it is there, Debian's package where it is not.
 chromium:

@@ -1,4 +1,4 @@
-"""What the tests share: the demo model, and an engine that answers from its seed."""
+"""What the tests share: the models, and an engine that answers from its seed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tiny_model import tiny_model_beside
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # whose samples the tests share
 
@@ -64,6 +66,12 @@ def demo_model() -> Path:
     if not folder.is_dir():
         pytest.fail(f"{folder} is missing: run the tests with `make test`, which unpacks the demo model")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(demo_model: Path) -> Path:
+    """The folder of a model of two layers, for what needs real vLLM and no language (tiny_model.py)."""
+    return tiny_model_beside(demo_model)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def main(model: str, out: str, log: str) -> None:
     engine = Logged(resolve(model, dtype="float32"), context=1024, kv_cache_gigabytes=1, max_num_seqs=32, log=log)
     bounds = {"instruction": 64, "response": 160, "candidate": 128}
     samplings = {step: replace(getattr(DOMAINS["algebra"], step), max_tokens=bound) for step, bound in bounds.items()}
-    domain = replace(DOMAINS["algebra"], count=4, **samplings)
+    domain = replace(DOMAINS["algebra"], count=12, **samplings)
     build(Recipe(engine, engine, Judge(engine), (domain,), k=2), Path(out), shard_rows=3, shards_in_flight=4)
 
 

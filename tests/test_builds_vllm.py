@@ -1,4 +1,4 @@
-"""Whole builds of the small model on real vLLM: by a script, by the command line, stopped, and killed."""
+"""Whole builds of the tiny model on real vLLM: by a script, by the command line, stopped, and killed."""
 
 from __future__ import annotations
 
@@ -35,43 +35,46 @@ def run(*command: str, cwd: Path, codes: tuple[int, ...] = (0,)) -> str:
     return done.stdout
 
 
-def test_one_domain_end_to_end_and_again(demo_model: Path, tmp_path: Path) -> None:
+@pytest.mark.smoke
+@pytest.mark.parametrize("form", ["llm_engine", "async_llm"])
+def test_one_domain_end_to_end_and_again(form: str, tiny_model: Path, tmp_path: Path) -> None:
     """The builder to copy, changed as a user would for a CPU: a build, then the same again, which loads no engine."""
     text = (ROOT / "builders" / "one_domain.py").read_text()
     assert "resolve(sys.argv[1])" in text
-    assert "max_tokens=1024" in text
-    text = text.replace("resolve(sys.argv[1])", 'resolve(sys.argv[1], dtype="float32")').replace("max_tokens=1024", "max_tokens=256")
+    assert "context=4096" in text
+    text = text.replace("resolve(sys.argv[1])", 'resolve(sys.argv[1], dtype="float32")')
+    text = text.replace("context=4096", f'context=4096, form="{form}", kv_cache_gigabytes=0.5')
     (tmp_path / "one_domain.py").write_text(text)
-    command = ["one_domain.py", str(demo_model), "out", "3"]
+    command = ["one_domain.py", str(tiny_model), "out", "3"]
     first = run(*command, cwd=tmp_path)
     assert "instruct" in first
     assert "train_prefs" in first
     rows = load_dataset(str(tmp_path / "out"), "logic", split="train_sft", cache_dir=str(tmp_path / "cache"))
     assert len(rows) == len(set(rows["id"])) > 0
-    assert not any(chat_of(resolve(str(demo_model))).special_pattern.search(row["solution"]) for row in rows)
+    assert not any(chat_of(resolve(str(tiny_model))).special_pattern.search(row["solution"]) for row in rows)
     again = run(*command, cwd=tmp_path)
     assert "instruct" not in again
     assert again.splitlines()[-8:] == first.splitlines()[-8:]
 
 
-def test_the_readme_example_runs(demo_model: Path, tmp_path: Path) -> None:
+def test_the_readme_example_runs(tiny_model: Path, tmp_path: Path) -> None:
     text = (ROOT / "docs" / "quickstart.md").read_text()
     (example,) = re.findall(r"```python\n(# A library.*?)```", text, flags=re.DOTALL)
     assert len(example.strip().splitlines()) <= 15
     model = "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert model in example
-    (tmp_path / "example.py").write_text(example.replace(f'"{model}"', f'{str(demo_model)!r}, dtype="float32"'))
+    (tmp_path / "example.py").write_text(example.replace(f'"{model}"', f'{str(tiny_model)!r}, dtype="float32"'))
     assert "train_prefs" in run("example.py", cwd=tmp_path)
 
 
-def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_path: Path) -> None:
+def test_the_command_line_with_a_second_model_as_solver(tiny_model: Path, tmp_path: Path) -> None:
     """Problems by one model, answers by another: both are loaded, once each, and the rows say who said what."""
     other = tmp_path / "other"
     other.mkdir()
-    for file in demo_model.iterdir():
+    for file in tiny_model.iterdir():
         (other / file.name).symlink_to(file)
     (other / "generation_config.json").unlink()
-    arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--solver", str(other), "--domains", "algebra,calculus"]
+    arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--solver", str(other), "--domains", "algebra,calculus"]
     small = ["--count", "3", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "1", "--out", "out",
              "--rl-majority-share", "0.5", "--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep", *FAST]  # fmt: skip
     said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
@@ -80,13 +83,13 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     assert "Initializing a V1 LLM engine" in (tmp_path / "out" / "run" / "log.txt").read_text(), "what vLLM says is in the log"
     loaded = [event for event in read_speed(tmp_path / "out") if event["event"] in ("opened", "closed")]
     names = {event["engine"] for event in loaded if event["event"] == "closed"}
-    assert names == {event["engine"] for event in loaded if event["event"] == "opened"} == {demo_model.name, "other"}
+    assert names == {event["engine"] for event in loaded if event["event"] == "opened"} == {tiny_model.name, "other"}
     assert all(event["seconds"] > 0.1 for event in loaded if event["event"] == "opened")
     files = [str(file) for file in (tmp_path / "out").glob("*/train_*.parquet")]
     rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
     assert len(rows) > 0
     for row in rows:
-        assert row["generation"]["problem_model"] == demo_model.name
+        assert row["generation"]["problem_model"] == tiny_model.name
         assert row["generation"]["response_model"] == "other"
     assert "finished" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
     assert "report.html: " in run("-m", "magpie_hf", "report", "out", cwd=tmp_path)
@@ -103,9 +106,9 @@ def test_the_command_line_with_a_second_model_as_solver(demo_model: Path, tmp_pa
     assert again.splitlines()[-1] == "[]", "and nothing heavy is loaded"
 
 
-def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tmp_path: Path) -> None:
+def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(tiny_model: Path, tmp_path: Path) -> None:
     """Ctrl-C, then SIGTERM, in the middle of a build by the command line."""
-    arguments = ["-m", "magpie_hf", "build", "--model", str(demo_model), "--domains", "algebra", "--count", "8", "--k", "2", *FAST]
+    arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--domains", "algebra", "--count", "40", "--k", "2", *FAST]
     small = ["--instruction-max-tokens", "64", "--max-tokens", "128", "--kv-cache-gb", "1", "--out", "out", "--shard-size", "4"]
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         process = subprocess.Popen([sys.executable, *arguments, *small], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -125,13 +128,13 @@ def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(demo_model: Path, tm
     assert "stopped before its end" in run("-m", "magpie_hf", "status", "out", cwd=tmp_path)
 
 
-def test_killed_at_random_moments_a_real_build_ends_like_others(demo_model: Path, tmp_path: Path) -> None:
+def test_killed_at_random_moments_a_real_build_ends_like_others(tiny_model: Path, tmp_path: Path) -> None:
     """A build from start to end, and one that is killed (kill -9) twice: the engine counts what it finished, and when."""
     rng = random.Random(3)
     builds = {"whole": [], "killed": [rng.randint(1, 6), rng.randint(12, 17)]}
     for name, moments in builds.items():
         log = tmp_path / f"{name}.log"
-        command = [sys.executable, str(ROOT / "tests" / "real_build.py"), str(demo_model), str(tmp_path / name), str(log)]
+        command = [sys.executable, str(ROOT / "tests" / "real_build.py"), str(tiny_model), str(tmp_path / name), str(log)]
         safe: set[str] = set()
         seen = 0
         for moment in [*moments, None]:

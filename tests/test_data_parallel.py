@@ -34,7 +34,7 @@ def test_the_process_that_balances_cores_is_found() -> None:
 
 
 def test_cores_and_their_balancer_end_with_a_build_that_is_killed() -> None:
-    core = "import os; from magpie_hf.engines import plugin; print('up', flush=True); plugin._end_with(os.getppid())"
+    core = "import os; from magpie_hf.engines.vllm import plugin; print('up', flush=True); plugin._end_with(os.getppid())"
     build = (
         "import subprocess, sys, time\n"
         f"balancer = subprocess.Popen(['bash', '-c', {BALANCER!r}])\n"
@@ -68,8 +68,8 @@ def _runs(pid: int) -> bool:
 @pytest.mark.scale
 @pytest.mark.vllm
 @pytest.mark.filterwarnings("ignore")  # vLLM and torch warn at import; that is theirs
-def test_two_engines_say_what_one_says_though_one_of_them_is_killed(demo_model: Path) -> None:
-    alone = VLLM(resolve(str(demo_model), max_length=512, dtype="float32"), kv_cache_gigabytes=0.5, max_num_seqs=32)
+def test_two_engines_say_what_one_says_though_one_of_them_is_killed(tiny_model: Path) -> None:
+    alone = VLLM(resolve(str(tiny_model), max_length=512, dtype="float32"), kv_cache_gigabytes=0.5, max_num_seqs=32)
     pair = replace(alone, data_parallel_size=2)
     chat = chat_of(alone.model)
     prompts = [chat.pre_query_prefix(domain.system) for domain in DOMAINS.values()] * 8
@@ -94,8 +94,8 @@ def test_two_engines_say_what_one_says_though_one_of_them_is_killed(demo_model: 
 
 @pytest.mark.vllm
 @pytest.mark.filterwarnings("ignore")
-def test_a_layout_that_a_cpu_does_not_have_is_bad_input(demo_model: Path) -> None:
-    engine = VLLM(resolve(str(demo_model)), form="llm_engine", data_parallel_size=2)
+def test_a_layout_that_a_cpu_does_not_have_is_bad_input(tiny_model: Path) -> None:
+    engine = VLLM(resolve(str(tiny_model)), form="llm_engine", data_parallel_size=2)
     with pytest.raises(BadInput, match="data parallel size 2 needs the form async"):
         engine.check()
     with pytest.raises(BadInput, match="data parallel size 4096 needs as many CPU cores"):

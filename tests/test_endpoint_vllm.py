@@ -31,9 +31,9 @@ STEPS = json.dumps({"step_tag_id": tiny.qwen_tokenizer().convert_tokens_to_ids("
 
 
 @pytest.fixture(scope="module")
-def model(demo_model: Path) -> Model:
+def model(tiny_model: Path) -> Model:
     # In float32 another batch changes a logit in its seventh digit, which almost never changes a word.
-    return resolve(str(demo_model), dtype="float32", max_length=CONTEXT)
+    return resolve(str(tiny_model), dtype="float32", max_length=CONTEXT)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def rater(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
-    with VLLMServer(demo_model, tmp_path_factory.mktemp("logs") / "server", length=CONTEXT) as server:
+def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
+    with VLLMServer(tiny_model, tmp_path_factory.mktemp("logs") / "server", length=CONTEXT) as server:
         yield server.ready()
 
 

@@ -28,10 +28,10 @@ def build(hub: LoopbackHub, home: Path, model: Path, out: Path, *words: str) -> 
     return ended(process, 550)
 
 
-def test_a_real_build_is_pushed_and_loads_again(demo_model: Path, tmp_path: Path) -> None:
+def test_a_real_build_is_pushed_and_loads_again(tiny_model: Path, tmp_path: Path) -> None:
     out, push = tmp_path / "out", ["--push", REPO, "--tag", "v1"]
     with loopback_hub({WRITER: ("ada", "write")}) as hub:
-        code, said = build(hub, tmp_path / "home", demo_model, out, *push)
+        code, said = build(hub, tmp_path / "home", tiny_model, out, *push)
         assert code in (OK, INCOMPLETE), said
         assert f"published: {hub.endpoint}/datasets/{REPO} at commit {hub.repositories[REPO].head.oid}, tag v1" in said
         assert len(hub.commits(REPO)) == 1
@@ -39,9 +39,9 @@ def test_a_real_build_is_pushed_and_loads_again(demo_model: Path, tmp_path: Path
         wanted = expected("v1", out, {})
         assert {"v1 algebra train_sft", "v1 geometry train_sft", "v1 candidates train", "v1 candidates test"} <= set(wanted)
         assert reloaded(hub, tmp_path / "reader", "v1") == wanted
-        code, said = build(hub, tmp_path / "home", demo_model, out, *push)
+        code, said = build(hub, tmp_path / "home", tiny_model, out, *push)
         assert "unchanged: " in said
         assert len(hub.commits(REPO)) == 1
         card = hub.repositories[REPO].head.files["README.md"].content.decode()
         assert card.count("](plots/") == len([path for path in hub.repositories[REPO].head.files if path.endswith(".svg")]) > 0
-        assert demo_model.name in card
+        assert tiny_model.name in card

@@ -305,12 +305,12 @@ def test_settings_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.vllm
 @pytest.mark.filterwarnings("ignore")  # of torch and vLLM
-def test_a_build_on_vllm_on_ray_equals_one_in_this_process(nodes: Any, demo_model: Path, tmp_path: Path) -> None:
+def test_a_build_on_vllm_on_ray_equals_one_in_this_process(nodes: Any, tiny_model: Path, tmp_path: Path) -> None:
     from real_build import Logged as LoggedVLLM
 
     from magpie_hf import DOMAINS, resolve
 
-    model = resolve(str(demo_model), dtype="float32")  # in which another batch almost never changes a word
+    model = resolve(str(tiny_model), dtype="float32")  # in which another batch almost never changes a word
     steps = {"instruction": 64, "response": 128, "candidate": 128}
     samplings = {step: replace(getattr(DOMAINS["algebra"], step), max_tokens=bound) for step, bound in steps.items()}
     domain = replace(DOMAINS["algebra"], count=3, **samplings)

@@ -306,17 +306,17 @@ sys.exit(code)
 """
 
 
-def test_the_command_line_with_a_reward_model_loads_each_model_once(demo_model: Path, tmp_path: Path) -> None:
+def test_the_command_line_with_a_reward_model_loads_each_model_once(tiny_model: Path, tmp_path: Path) -> None:
     """Two models that are never in memory together: the generator is closed before the scorer is opened."""
     rater = tiny.armorm(tmp_path / "rater", max_position_embeddings=4096)
-    arguments = ["build", "--model", str(demo_model), "--scorer", str(rater), "--domains", "algebra", "--count", "4", "--k", "3", *FAST]
+    arguments = ["build", "--model", str(tiny_model), "--scorer", str(rater), "--domains", "algebra", "--count", "4", "--k", "3", *FAST]
     small = ["--instruction-max-tokens", "64", "--max-tokens", "256", "--kv-cache-gb", "0.5", "--shard-size", "2", "--out", "out",
              "--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", COUNTING, *arguments, *small], cwd=tmp_path, capture_output=True, text=True, timeout=550, check=False
     )
     assert done.returncode in (OK, INCOMPLETE), done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == f"opened {demo_model.name} {rater.name}"
+    assert done.stdout.splitlines()[-1] == f"opened {tiny_model.name} {rater.name}"
     assert f"scorer   {rater}" in done.stdout
     scored = [Dataset.from_file(str(file)) for file in (tmp_path / "out" / "run").glob("*/score-*/*.arrow")]
     scores = [score for table in scored for row in table["scores"] for score in row or () if score["reason"] is None]

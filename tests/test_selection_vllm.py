@@ -19,7 +19,7 @@ from magpie_hf import VLLM, resolve
 from magpie_hf.errors import LowYield
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]  # of what vLLM imports
-COUNT = 12
+COUNT = 40
 
 
 def lines(log: Path) -> list[tuple[str, float]]:
@@ -29,10 +29,10 @@ def lines(log: Path) -> list[tuple[str, float]]:
     return [(key, float(moment)) for key, moment in (line.split() for line in log.read_text().splitlines() if line.count(" ") == 1)]
 
 
-def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Path, minilm: Path, tmp_path: Path) -> None:
+def test_as_many_problems_as_asked_for_however_often_it_is_killed(tiny_model: Path, minilm: Path, tmp_path: Path) -> None:
     log, whole_log = tmp_path / "log", tmp_path / "whole-log"
     script, out = Path(__file__).parent / "real_selection.py", tmp_path / "killed"
-    command = [sys.executable, str(script), str(demo_model), str(out), str(log), str(COUNT)]
+    command = [sys.executable, str(script), str(tiny_model), str(out), str(log), str(COUNT)]
     dice = random.Random(5)
     kills = []
     for _ in range(2):
@@ -47,7 +47,7 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Pa
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=400)
     resumed = {key: {tuple(one) for one in found} for key, found in json.loads(done.stdout.splitlines()[-1]).items()}
 
-    made = recipe(str(demo_model), str(whole_log), COUNT)
+    made = recipe(str(tiny_model), str(whole_log), COUNT)
     whole = {key: set(found) for key, found in selection(made, tmp_path / "whole", 16).items()}
     exact = dict.fromkeys(whole, COUNT)
     assert {key: len(found) for key, found in whole.items()} == {key: len(found) for key, found in resumed.items()} == exact
@@ -71,7 +71,7 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(demo_model: Pa
 
 def test_a_sampling_that_yields_too_little_is_refused(demo_model: Path, tmp_path: Path) -> None:
     """Hot and without a tail cut next to nothing of a small model's is a problem: the build refuses, with reasons and a sample."""
-    made = recipe(str(demo_model), str(tmp_path / "log"), COUNT)
+    made = recipe(str(demo_model), str(tmp_path / "log"), 12)
     algebra = made.domains[0]
     hot = replace(algebra, instruction=replace(algebra.instruction, min_p=0.0, temperature=2.0, max_tokens=32))
     with pytest.raises(LowYield, match=r"algebra: \d of (64|256) samples were accepted, below the floor of 2.0%.*Examples: "):

@@ -372,9 +372,9 @@ class TestCommand:
 
     @pytest.mark.vllm
     @pytest.mark.filterwarnings("ignore")
-    def test_on_real_vllm(self, demo_model: Path, tmp_path: Path) -> None:
+    def test_on_real_vllm(self, tiny_model: Path, tmp_path: Path) -> None:
         words = "--domains algebra --settings t0.8,t2.0 --samples 8 --instruction-max-tokens 64 --kv-cache-gb 1 --json --dtype float32"
-        command = [sys.executable, "-m", "magpie_hf", "sweep", str(demo_model), *words.split()]
+        command = [sys.executable, "-m", "magpie_hf", "sweep", str(tiny_model), *words.split()]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
         facts = json.loads(done.stdout)
         cold, hot = (one["total"] for one in facts["settings"])

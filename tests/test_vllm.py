@@ -1,4 +1,4 @@
-"""The real thing: the small model on real vLLM, in both forms of the engine."""
+"""The real thing: the tiny model on real vLLM, in both forms of the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import CONTEXT_FULL
 from magpie_hf.engines.vllm import engine as engines
-from magpie_hf.scorers.judge import Judge
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
 
@@ -27,8 +26,8 @@ CONTEXT = 512
 
 
 @pytest.fixture(scope="module", params=["llm_engine", "async_llm"])
-def engine(request: pytest.FixtureRequest, demo_model: Path) -> Iterator[VLLM]:
-    engine = VLLM(resolve(str(demo_model), dtype="float32", max_length=CONTEXT), form=request.param, kv_cache_gigabytes=1, max_num_seqs=64)
+def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[VLLM]:
+    engine = VLLM(resolve(str(tiny_model), dtype="float32", max_length=CONTEXT), form=request.param, kv_cache_gigabytes=1, max_num_seqs=64)
     yield engine
     engine.close()
     assert not engines._LIVE
@@ -53,9 +52,9 @@ def test_completions_keep_order_seeds_ends_and_counts(engine: VLLM) -> None:
 
 
 def test_a_prompt_without_room_is_a_reason_and_a_full_context_is_a_cut(engine: VLLM) -> None:
-    token = chat_of(engine.model).pre_query_prefix(None)[-1]
-    sampling = Sampling(temperature=0.0, max_tokens=40)
-    full, over, nearly, fine = engine.complete([[token] * CONTEXT, [token] * 9999, [token] * (CONTEXT - 3), [token] * 9], sampling, [1] * 4)
+    prompt = chat_of(engine.model).pre_query_prefix(None)
+    prompts = [prompt[-1:] * CONTEXT, prompt[-1:] * 9999, prompt[-1:] * (CONTEXT - 3), prompt]
+    full, over, nearly, fine = engine.complete(prompts, Sampling(temperature=0.0, max_tokens=40), [1] * 4)
     assert (full.finish_reason, over.finish_reason) == (CONTEXT_FULL, CONTEXT_FULL)
     assert (full.text, full.num_tokens) == ("", 0)
     assert nearly.finish_reason == "length"
@@ -72,15 +71,6 @@ def test_special_tokens_in_a_text_are_seen(engine: VLLM) -> None:
     (noisy,) = engine.complete([prompt], Sampling(max_tokens=3, allowed_token_ids=(special,)), [1])
     assert noisy.text == "<|im_start|>" * 3, "they are kept"
     assert chat.special_pattern.search(noisy.text)
-
-
-def test_the_judge_tells_a_right_answer_from_nonsense(engine: VLLM) -> None:
-    judge = Judge(engine)
-    problem = "What is 2 + 3?"
-    scores = judge([problem] * 2 + ["x " * 3000], ["2 + 3 = 5, so the answer is \\boxed{5}.", "Bananas. Bananas.", "y"])
-    assert all(score.score is not None and 1 <= score.score <= 5 for score in scores[:2])
-    assert scores[0].score != scores[1].score
-    assert (scores[2].score, scores[2].reason) == (None, CONTEXT_FULL)
 
 
 def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost(engine: VLLM) -> None:
@@ -114,13 +104,13 @@ def test_closing_with_requests_in_flight_fails_them_at_once(engine: VLLM) -> Non
     assert any(future.exception() for future in futures)
 
 
-def test_an_engine_does_not_outlive_a_build_that_was_killed(demo_model: Path, tmp_path: Path) -> None:
+def test_an_engine_does_not_outlive_a_build_that_was_killed(tiny_model: Path, tmp_path: Path) -> None:
     """After kill -9 vLLM's core would hold its device for ever, and the same command again would find it taken."""
     script = f"""
         import multiprocessing, sys, time
         from magpie_hf import VLLM, Sampling, resolve
         if __name__ == "__main__":
-            engine = VLLM(resolve({str(demo_model)!r}, dtype="float32"), form="async_llm", context={CONTEXT}, kv_cache_gigabytes=1)
+            engine = VLLM(resolve({str(tiny_model)!r}, dtype="float32"), form="async_llm", context={CONTEXT}, kv_cache_gigabytes=1)
             engine.complete([[1, 2, 3]], Sampling(max_tokens=2), [0])
             print(*(child.pid for child in multiprocessing.active_children()), flush=True)
             time.sleep(60)
@@ -147,8 +137,8 @@ def runs(pid: int) -> bool:
         return False
 
 
-def test_weights_that_cannot_be_loaded_are_one_clear_error(demo_model: Path, tmp_path: Path) -> None:
-    for file in demo_model.iterdir():
+def test_weights_that_cannot_be_loaded_are_one_clear_error(tiny_model: Path, tmp_path: Path) -> None:
+    for file in tiny_model.iterdir():
         if file.suffix != ".safetensors":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"torn")
@@ -159,7 +149,7 @@ def test_weights_that_cannot_be_loaded_are_one_clear_error(demo_model: Path, tmp
     assert engine not in engines._LIVE
 
 
-def test_placement_is_no_part_of_an_engine(demo_model: Path) -> None:
-    engine = VLLM(resolve(str(demo_model)))
+def test_placement_is_no_part_of_an_engine(tiny_model: Path) -> None:
+    engine = VLLM(resolve(str(tiny_model)))
     assert replace(engine, form="async_llm", max_num_seqs=3, tensor_parallel_size=8) == engine
     assert os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") is None, "the llm_engine engine leaves the environment as it found it"
