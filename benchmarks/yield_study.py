@@ -1,8 +1,8 @@
 """Which sampling setting yields most problems, on a real model.
 
 Run: yield_study.py MODEL [SAMPLES] (default 48). It runs `magpie-hf sweep` over all its settings and three
-domains, of the lowest, a middle and the highest temperature, at most 192 tokens a sample. It prints its report
-and the table of docs/benchmarks.md; without arguments, the table of the last run.
+domains, of the lowest, a middle and the highest temperature, at most 192 tokens a sample. It prints its
+report and the table of docs/benchmarks.md; without arguments, the table of the last run.
 """
 
 from __future__ import annotations

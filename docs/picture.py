@@ -1,6 +1,7 @@
 """Takes docs/images/report.png: `python docs/picture.py`. Needs Chromium; no model, no engine.
 
-Not here: the report. Its build is that of benchmarks/report.py, whose rows are constructed, so it names no real model.
+Not here: the report. Its build is that of benchmarks/report.py, whose rows are constructed, so it names no
+real model.
 """
 
 from __future__ import annotations

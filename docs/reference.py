@@ -1,4 +1,7 @@
-"""Writes docs/reference.md from the code: `python docs/reference.py`. A test holds that it is current. Not here: how to use it."""
+"""Writes docs/reference.md from the code: `python docs/reference.py`. A test holds that it is current.
+
+Not here: how to use it.
+"""
 
 from __future__ import annotations
 
@@ -61,16 +64,28 @@ COLUMNS = (
     ("`<domain>_rl`", "`train`, `test`", "rl", schema.RL),
 )
 FILES = (
-    (records.RECORD, "whose build this is, its stages' folders, the published files with their checksums, and whether it is finished"),
+    (
+        records.RECORD,
+        (
+            "whose build this is, its stages' folders, the published files with their checksums, and whether"
+            " it is finished"
+        ),
+    ),
     (records.PROVENANCE, "what determined the rows, for the card"),
-    (records.SELECTED, "how many samples of each domain were filtered and accepted, and the reasons of the others"),
+    (
+        records.SELECTED,
+        "how many samples of each domain were filtered and accepted, and the reasons of the others",
+    ),
     ("samples.json", "the same of the finished build, for the card"),
     (speed.NAME, "what engines made while they ran, for `magpie-hf status` and the report"),
     (noise.NAME, "what engines and libraries wrote, run by run"),
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),
     (MEASURED, "what `magpie-hf plan --measure` measured"),
     (records.LOCK, "held by the build that runs here, and naming its process and host"),
-    ("<domain>/<stage>-<hash>/stage.json", "what the stage is, what it read, and rows, tokens, seconds and reasons of each shard"),
+    (
+        "<domain>/<stage>-<hash>/stage.json",
+        "what the stage is, what it read, and rows, tokens, seconds and reasons of each shard",
+    ),
     ("<domain>/<stage>-<hash>/<from>-<to>.arrow", "a finished shard: rows from (included) to (excluded)"),
     ("<domain>/<stage>-<hash>/<from>-<to>.journal", "finished requests of a shard that is under way"),
     ("selection/<hash>/<domain>.arrow", "what was decided of each sample"),
@@ -91,7 +106,10 @@ def reference() -> str:
         f"`magpie_hf.build{_signature(build)}`",
         _text(build),
         "### Configurations",
-        "Frozen dataclasses of `magpie_hf`. What says only where and how fast something runs makes no difference to the rows.",
+        (
+            "Frozen dataclasses of `magpie_hf`. What says only where and how fast something runs makes no"
+            " difference to the rows."
+        ),
         *(part for one in CONFIGURATIONS for part in _configuration(one)),
         "## Columns",
         *(part for one in COLUMNS for part in _columns(*one)),
@@ -119,7 +137,11 @@ def _commands() -> Iterator[str]:
 
 
 def _options(actions: Sequence[argparse.Action]) -> list[tuple[str, str]]:
-    shown = [action for action in actions if not isinstance(action, (argparse._SubParsersAction, argparse._HelpAction))]
+    shown = [
+        action
+        for action in actions
+        if not isinstance(action, (argparse._SubParsersAction, argparse._HelpAction))
+    ]
     return [(_name(action), _help(action)) for action in shown]
 
 
@@ -132,7 +154,9 @@ def _name(action: argparse.Action) -> str:
 
 
 def _help(action: argparse.Action) -> str:
-    return ((action.help or "") % {**vars(action), "prog": "magpie-hf"}).replace("<", r"\<")  # Markdown would take it for a tag
+    return ((action.help or "") % {**vars(action), "prog": "magpie-hf"}).replace(
+        "<", r"\<"
+    )  # Markdown would take it for a tag
 
 
 def _exit_codes() -> list[tuple[str, str]]:
@@ -151,7 +175,12 @@ def _configuration(one: type) -> Iterator[str]:
     yield f"#### {one.__name__}"
     yield _text(one)
     yield _table(
-        ("field", "type", "default"), [(f"`{field.name}`", _annotation(field.type), _default(field)) for field in fields(one) if field.init]
+        ("field", "type", "default"),
+        [
+            (f"`{field.name}`", _annotation(field.type), _default(field))
+            for field in fields(one)
+            if field.init
+        ],
     )
 
 
@@ -161,7 +190,10 @@ def _text(one: Any) -> str:
 
 def _signature(function: Callable[..., Any]) -> str:
     parameters = inspect.signature(function).parameters.values()
-    return f"({', '.join(str(one.name) if one.default is one.empty else f'{one.name}={_value(one.default)}' for one in parameters)})"
+    said = (
+        one.name if one.default is one.empty else f"{one.name}={_value(one.default)}" for one in parameters
+    )
+    return f"({', '.join(said)})"
 
 
 def _annotation(kind: Any) -> str:
@@ -182,7 +214,10 @@ def _columns(name: str, splits: str, kind: str, features: Features) -> Iterator[
     meanings = yaml.safe_load((CARDS / "words.en.yaml").read_text(encoding="utf-8"))["columns"][kind]
     yield f"### Configuration {name}"
     yield f"Splits {splits}."
-    yield _table(("column", "type", "means"), [(f"`{column}`", _type(one), meanings[column]) for column, one in features.items()])
+    yield _table(
+        ("column", "type", "means"),
+        [(f"`{column}`", _type(one), meanings[column]) for column, one in features.items()],
+    )
 
 
 def _type(feature: Any) -> str:
@@ -195,7 +230,10 @@ def _type(feature: Any) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |" for line in lines)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |"
+        for line in lines
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Chat formats of real model families, rebuilt small: a byte-level tokenizer with the family's markers, and what Chat must say of it."""
+"""Chat formats of real model families, rebuilt small: a byte-level tokenizer with the family's markers, and
+what Chat must say of it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ _LLAMA = """\
 _GEMMA = r"""
 {{- bos_token }}
 {%- set lead = messages[0].content ~ '\n\n' if messages[0].role == 'system' else '' %}
-{%- for turn in messages if turn.role != 'system' %}<start_of_turn>{{ 'model' if turn.role == 'assistant' else turn.role }}
+{%- for turn in messages if turn.role != 'system' %}<start_of_turn>
+{{- 'model' if turn.role == 'assistant' else turn.role }}
 {{ lead if loop.first }}{{ turn.content | trim }}<end_of_turn>
 {% endfor %}
 {%- if add_generation_prompt %}<start_of_turn>model
@@ -55,9 +58,9 @@ _R1 = """\
 class Format:
     """One family. `special` and `plain` are its added tokens, by the flag that the real tokenizer gives them.
 
-    bare, steered: the pre-query prefix without and with SYSTEM; asked: PROBLEM with INSTRUCTION, closed; ends, turn_ends: the tokens whose
-    ids end an answer and a problem; config_ends: those of them that only the generation config names. A format without a template
-    is that of the demo model.
+    bare, steered: the pre-query prefix without and with SYSTEM; asked: PROBLEM with INSTRUCTION, closed;
+    ends, turn_ends: the tokens whose ids end an answer and a problem; config_ends: those of them that only
+    the generation config names. A format without a template is that of the demo model.
     """
 
     name: str
@@ -115,18 +118,28 @@ SMOL = _chatml(
     ends=("<|im_end|>",),
     turn_ends=("<|im_end|>",),
 )
-QWEN_CODER = _qwen("Qwen2.5-Coder", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "system")
-QWEN_MATH = _qwen("Qwen2.5-Math", r"Please reason step by step, and put your final answer within \boxed{}.", "default_system")
+QWEN_CODER = _qwen(
+    "Qwen2.5-Coder", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "system"
+)
+QWEN_MATH = _qwen(
+    "Qwen2.5-Math",
+    r"Please reason step by step, and put your final answer within \boxed{}.",
+    "default_system",
+)
 LLAMA = Format(
     name="Llama-3",
     template=_LLAMA,
     bos="<|begin_of_text|>",
     eos="<|eot_id|>",
-    special=("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
-    bare="<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n",
-    steered=(
-        f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{SYSTEM}<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n"
+    special=(
+        "<|begin_of_text|>",
+        "<|end_of_text|>",
+        "<|start_header_id|>",
+        "<|end_header_id|>",
+        "<|eot_id|>",
     ),
+    bare="<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n",
+    steered=f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{SYSTEM}<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
     asked=(
         f"<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{PROBLEM}\n\n{INSTRUCTION}<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n"
@@ -180,7 +193,8 @@ def byte_tokenizer(
     eos: str | None = None,
     joined: tuple[str, ...] = (),
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer: every byte a token, besides the added tokens and the two-character `joined` ones.
+    """A byte-level BPE tokenizer: every byte a token, besides the added tokens and the two-character `joined`
+    ones.
 
     Like the real ones it adds a BOS by itself wherever it is not told otherwise.
     """
@@ -196,12 +210,16 @@ def byte_tokenizer(
         core.post_processor = processors.TemplateProcessing(
             single=[bos, "$A"], pair=[bos, "$A", "$B"], special_tokens=[(bos, core.token_to_id(bos))]
         )
-    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token=bos, eos_token=eos, chat_template=template)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token=bos, eos_token=eos, chat_template=template
+    )
 
 
 def tokenizer_of(form: Format, joined: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     """The tokenizer of a format that has a template here."""
-    return byte_tokenizer(form.template, special=form.special, plain=form.plain, bos=form.bos, eos=form.eos, joined=joined)
+    return byte_tokenizer(
+        form.template, special=form.special, plain=form.plain, bos=form.bos, eos=form.eos, joined=joined
+    )
 
 
 def ids_of(tokenizer: PreTrainedTokenizerFast, tokens: tuple[str, ...]) -> tuple[int, ...]:

@@ -1,4 +1,7 @@
-"""Debian's Chromium, and a report opened in it. Not here: what a report must show."""
+"""Debian's Chromium, and a report opened in it.
+
+Not here: what a report must show.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,25 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
-        pytest.fail("Chromium is missing: run the tests with `make test`, which installs Debian's, or install it yourself")
+        pytest.fail(
+            "Chromium is missing: run the tests with `make test`, which installs Debian's, or install it"
+            " yourself"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser

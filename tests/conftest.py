@@ -33,13 +33,20 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import RATINGS, Judge
 
 ROOT = Path(__file__).parent.parent
-FAST = ["--dtype", "float32"]  # of a real model in a test: on a CPU without AVX-512, bfloat16 is a quarter as fast
+FAST = [
+    "--dtype",
+    "float32",
+]  # of a real model in a test: on a CPU without AVX-512, bfloat16 is a quarter as fast
 os.environ["LC_ALL"] = "C.UTF-8"  # the tests read English, whatever their reader does
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--scale", action="store_true", help="run the tests marked scale, too")
-    parser.addoption("--own-cores", action="store_true", help="with -n: each worker keeps to its share of the cores; vLLM takes all")
+    parser.addoption(
+        "--own-cores",
+        action="store_true",
+        help="with -n: each worker keeps to its share of the cores; vLLM takes all",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     slow = {item.path for item in items if item.get_closest_marker("vllm")}
-    items.sort(key=lambda item: item.path not in slow)  # those first, so that no worker has the last of them to itself
+    items.sort(
+        key=lambda item: item.path not in slow
+    )  # those first, so that no worker has the last of them to itself
     if not config.getoption("--scale"):
         left_out = [item for item in items if item.get_closest_marker("scale")]
         config.hook.pytest_deselected(items=left_out)
@@ -99,20 +108,30 @@ class Answers:
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         with self.lock:
             self.requests.append((sampling, seed))
-        number = int.from_bytes(hashlib.sha256(f"{list(prompt)}{seed}{sampling.temperature}{self.salt}".encode()).digest()[:4], "big")
+        number = int.from_bytes(
+            hashlib.sha256(f"{list(prompt)}{seed}{sampling.temperature}{self.salt}".encode()).digest()[:4],
+            "big",
+        )
         if sampling.logprobs:  # the judge's question: two ratings share the probability
-            _, tokens = chat_of(self.model).choice_prompts([[{"role": "user", "content": "x"}]], "Rating: ", RATINGS)
+            _, tokens = chat_of(self.model).choice_prompts(
+                [[{"role": "user", "content": "x"}]], "Rating: ", RATINGS
+            )
             share = (number % 1000 + 1) / 1002
-            return Completion("", "length", len(prompt), 1, ((tokens[1], math.log(share)), (tokens[4], math.log(1 - share))))
+            return Completion(
+                "", "length", len(prompt), 1, ((tokens[1], math.log(share)), (tokens[4], math.log(1 - share)))
+            )
         tokens = 20 + number % 9
         if sampling.schema:  # the tagger's question
             return Completion(labels(self.domain), "stop", len(prompt), tokens)
-        if (self.cut_every and number % self.cut_every == 0) or (self.bounded and tokens > sampling.max_tokens):
+        if (self.cut_every and number % self.cut_every == 0) or (
+            self.bounded and tokens > sampling.max_tokens
+        ):
             return Completion(f"Text {number}", "length", len(prompt), sampling.max_tokens)
         if sampling.temperature == PROBLEMS:
             return Completion(problem(number), "stop", len(prompt), tokens)
         return Completion(
-            f"Text {number}: $x^2 = {number}$, so \\boxed{{{number % self.answers if self.answers else number}}}.",
+            f"Text {number}: $x^2 = {number}$, so"
+            f" \\boxed{{{number % self.answers if self.answers else number}}}.",
             "stop",
             len(prompt),
             tokens,
@@ -120,7 +139,9 @@ class Answers:
 
     def asked(self, temperature: float | None = None) -> int:
         """How many requests came, at this temperature where one is given."""
-        return sum(1 for sampling, _ in self.requests if temperature is None or sampling.temperature == temperature)
+        return sum(
+            1 for sampling, _ in self.requests if temperature is None or sampling.temperature == temperature
+        )
 
 
 @pytest.fixture
@@ -142,12 +163,22 @@ class Dying(Answers):
         return super().__call__(prompt, sampling, seed)
 
 
-PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = 1.5, 0.5, 0.75, 0.0  # the temperatures that tell the stages of `small_recipe` apart
+PROBLEMS, SOLUTIONS, CANDIDATES, JUDGE = (
+    1.5,
+    0.5,
+    0.75,
+    0.0,
+)  # the temperatures that tell the stages of `small_recipe` apart
 
 
 def outlived(out: Path) -> list[Path]:
-    """Journals in a build's folder that its shards should have outlived: all but those of samples beyond the last that was needed."""
-    filtered = {key: quota["filtered"] for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()}
+    """Journals in a build's folder that its shards should have outlived: all but those of samples beyond the
+    last that was needed.
+    """
+    filtered = {
+        key: quota["filtered"]
+        for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()
+    }
     journals = [file for file in out.rglob("*.journal") if file.stat().st_size]
     return [file for file in journals if int(file.stem.split("-")[1]) <= filtered[file.parent.parent.name]]
 

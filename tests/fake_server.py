@@ -1,7 +1,8 @@
-"""A look-alike of a vLLM server on a loopback port, whose faults a script decides. Run as a program it serves several until it is killed.
+"""A look-alike of a vLLM server on a loopback port, whose faults a script decides. Run as a program it serves
+several until it is killed.
 
-fake_server.py SLOTS SECONDS [SECONDS ...]: one server for each number, that answers SLOTS requests at a time in so many seconds each; it
-prints their addresses.
+fake_server.py SLOTS SECONDS [SECONDS ...]: one server for each number, that answers SLOTS requests at a time
+in so many seconds each; it prints their addresses.
 """
 
 from __future__ import annotations
@@ -29,19 +30,25 @@ def no_fault(number: int, body: dict[str, Any]) -> str | None:
 
 
 class FakeServer:
-    """Answers completions with `reply(prompt, body)` and ratings with `rating(prompt, body)`, and remembers what it was asked.
+    """Answers completions with `reply(prompt, body)` and ratings with `rating(prompt, body)`, and remembers
+    what it was asked.
 
-    script(number, body) names what happens to the request of that number, from 0: None (it is answered), "429", "500", "503", "401",
-    with ":2" behind it for Retry-After; "cut" and "half" (the connection, before and within the answer), "garbage", "two", "none",
-    "other" (model), "long" (prompt), "loose" (JSON), "html", "hang", or a number of seconds by which the answer is late.
-    slots, seconds: how many requests it works on at a time, and how long each takes. complete(prompt, sampling, seed), where it is
-    given, makes whole completions in place of `reply`.
+    script(number, body) names what happens to the request of that number, from 0: None (it is answered),
+    "429", "500", "503", "401", with ":2" behind it for Retry-After; "cut" and "half" (the connection, before
+    and within the answer), "garbage", "two", "none", "other" (model), "long" (prompt), "loose" (JSON),
+    "html", "hang", or a number of seconds by which the answer is late. slots, seconds: how many requests it
+    works on at a time, and how long each takes. complete(prompt, sampling, seed), where it is given, makes
+    whole completions in place of `reply`.
     """
 
     def __init__(
         self,
-        reply: Callable[[list[int], dict[str, Any]], str] = lambda prompt, body: f"answer {sum(prompt)} {body['seed']}",
-        rating: Callable[[list[int], dict[str, Any]], list[float]] = lambda prompt, body: [float(sum(prompt))],
+        reply: Callable[[list[int], dict[str, Any]], str] = lambda prompt, body: (
+            f"answer {sum(prompt)} {body['seed']}"
+        ),
+        rating: Callable[[list[int], dict[str, Any]], list[float]] = lambda prompt, body: [
+            float(sum(prompt))
+        ],
         *,
         script: Script = no_fault,
         model: str = "fake",
@@ -69,7 +76,9 @@ class FakeServer:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -127,7 +136,13 @@ class FakeServer:
             return web.json_response({"error": "Unauthorized"}, status=401)
         if isinstance(self.models, str):
             return web.Response(text=self.models, content_type="text/html")
-        card = {"id": self.model, "object": "model", "owned_by": "vllm", "root": self.model, "max_model_len": self.max_model_len}
+        card = {
+            "id": self.model,
+            "object": "model",
+            "owned_by": "vllm",
+            "root": self.model,
+            "max_model_len": self.max_model_len,
+        }
         return web.json_response({"object": "list", "data": [card]} if self.models is None else self.models)
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
@@ -139,10 +154,20 @@ class FakeServer:
     def _choice(self, body: dict[str, Any]) -> tuple[dict[str, Any], int]:
         if self.complete is not None:
             schema = body.get("structured_outputs", {}).get("json", "")
-            sampling = Sampling(body["temperature"], max_tokens=body["max_tokens"], logprobs=body.get("logprobs", 0), schema=schema)
+            sampling = Sampling(
+                body["temperature"],
+                max_tokens=body["max_tokens"],
+                logprobs=body.get("logprobs", 0),
+                schema=schema,
+            )
             one = self.complete(body["prompt"], sampling, body["seed"])
             named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
-            return {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}, one.num_tokens
+            return {
+                "index": 0,
+                "text": one.text,
+                "finish_reason": one.finish_reason,
+                "logprobs": named,
+            }, one.num_tokens
         text = self.reply(body["prompt"], body)
         tokens = min(len(text.split()) + 1, body["max_tokens"])
         reason = "stop" if tokens == len(text.split()) + 1 else "length"
@@ -152,7 +177,11 @@ class FakeServer:
 
     def _value(self, body: dict[str, Any]) -> tuple[dict[str, Any], int]:
         values = self.rating(body["input"], body)
-        return {"index": 0, "object": "pooling", "data": base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()}, 0
+        return {
+            "index": 0,
+            "object": "pooling",
+            "data": base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode(),
+        }, 0
 
     async def _answer(
         self, request: web.Request, name: str, make: Callable[[dict[str, Any]], tuple[dict[str, Any], int]]
@@ -177,7 +206,11 @@ class FakeServer:
             answer = {
                 "model": "another" if what == "other" else self.model,
                 name: {"two": [one, one], "none": []}.get(what or "", [one]),
-                "usage": {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens},
+                "usage": {
+                    "prompt_tokens": prompt,
+                    "completion_tokens": tokens,
+                    "total_tokens": prompt + tokens,
+                },
             }
             if what == "half":
                 return await self._half(request, json.dumps(answer).encode())
@@ -190,7 +223,12 @@ class FakeServer:
         """The answer that is none; None where what is wrong is within the answer."""
         status, _, wait = what.partition(":")
         if status.isdecimal() and len(status) == 3:
-            words = {"error": {"message": f"the words of {status}, asked with {request.headers.get('Authorization')}", "code": int(status)}}
+            words = {
+                "error": {
+                    "message": f"the words of {status}, asked with {request.headers.get('Authorization')}",
+                    "code": int(status),
+                }
+            }
             return web.json_response(words, status=int(status), headers={"Retry-After": wait} if wait else {})
         if what == "truncated":
             assert request.transport is not None

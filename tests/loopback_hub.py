@@ -1,4 +1,5 @@
-"""A Hub on this machine for the tests: repositories of datasets with commits and tags, in memory, spoken to by the real clients over LFS.
+"""A Hub on this machine for the tests: repositories of datasets with commits and tags, in memory, spoken to
+by the real clients over LFS.
 
 Not here: Xet (its clients set HF_HUB_DISABLE_XET=1), models, spaces, pull requests.
 """
@@ -35,12 +36,26 @@ class File:
 
     @property
     def blob(self) -> str:
-        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(self.content)}\n"
+        pointer = (
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize"
+            f" {len(self.content)}\n"
+        )
         content = pointer.encode() if self.lfs else self.content
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
     def entry(self, path: str) -> dict[str, Any]:
-        lfs = {"lfs": {"oid": self.sha256, "sha256": self.sha256, "size": len(self.content), "pointerSize": 130}} if self.lfs else {}
+        lfs = (
+            {
+                "lfs": {
+                    "oid": self.sha256,
+                    "sha256": self.sha256,
+                    "size": len(self.content),
+                    "pointerSize": 130,
+                }
+            }
+            if self.lfs
+            else {}
+        )
         return {"type": "file", "path": path, "size": len(self.content), "oid": self.blob, **lfs}
 
 
@@ -61,7 +76,13 @@ class Repository:
 
     def add(self, title: str, files: Files) -> Commit:
         self.commits.append(
-            Commit(hashlib.sha1(f"{len(self.commits)}{title}{sorted(files)}{time.time_ns()}".encode()).hexdigest(), title, files)
+            Commit(
+                hashlib.sha1(
+                    f"{len(self.commits)}{title}{sorted(files)}{time.time_ns()}".encode()
+                ).hexdigest(),
+                title,
+                files,
+            )
         )
         return self.commits[-1]
 
@@ -76,9 +97,11 @@ class Repository:
 
 @dataclass
 class Fault:
-    """What happens to the first `times` requests whose method and path match, after `skip` that go through; "" is any method.
+    """What happens to the first `times` requests whose method and path match, after `skip` that go through;
+    "" is any method.
 
-    A number is answered in place of the work; `drop` ends the connection before the work, `lost` after it; `before` only runs `then`.
+    A number is answered in place of the work; `drop` ends the connection before the work, `lost` after it;
+    `before` only runs `then`.
     """
 
     method: str
@@ -99,7 +122,9 @@ class Fault:
 
 @dataclass
 class LoopbackHub:
-    """The state of the Hub: who may do what, the repositories, what LFS holds, what was asked, and the faults to come."""
+    """The state of the Hub: who may do what, the repositories, what LFS holds, what was asked, and the
+    faults to come.
+    """
 
     tokens: dict[str, tuple[str, str]]  # token -> (user, role)
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -120,9 +145,15 @@ class LoopbackHub:
 
     def create(self, repo: str, private: bool, files: dict[str, bytes] | None = None) -> Repository:
         made = Repository(private)
-        made.add("initial commit", {".gitattributes": File(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", False)})
+        made.add(
+            "initial commit",
+            {".gitattributes": File(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", False)},
+        )
         if files:
-            made.add("by hand", {**made.head.files, **{path: File(content, False) for path, content in files.items()}})
+            made.add(
+                "by hand",
+                {**made.head.files, **{path: File(content, False) for path, content in files.items()}},
+            )
         self.repositories[repo] = made
         return made
 
@@ -187,7 +218,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -212,7 +247,9 @@ class _Handler(BaseHTTPRequestHandler):
             return _json({})
         if path == "/api/repos/create":
             return self._create(json.loads(body), user, role)
-        if match := re.fullmatch(r"/(?:api/)?datasets/([^/]+/[^/]+?)(?:\.git/info/lfs/objects/(batch)|/(.*))?", path):
+        if match := re.fullmatch(
+            r"/(?:api/)?datasets/([^/]+/[^/]+?)(?:\.git/info/lfs/objects/(batch)|/(.*))?", path
+        ):
             name, batch, rest = match.groups()
             return self._repository(name, f"{batch or rest or ''}".split("/"), parse_qs(query), body)
         raise _Refused(404)
@@ -231,14 +268,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.create(name, wanted.get("visibility") == "private")
         return _json(url)
 
-    def _repository(self, name: str, rest: list[str], query: dict[str, list[str]], body: bytes) -> tuple[int, bytes, dict[str, str]]:
+    def _repository(
+        self, name: str, rest: list[str], query: dict[str, list[str]], body: bytes
+    ) -> tuple[int, bytes, dict[str, str]]:
         user, role = self._who()
         repo = self.hub.repositories.get(name)
         owner = bool(role) and name.split("/")[0] == user
         if repo is None or (repo.private and not owner):
             raise _Refused(404 if role else 401, "RepoNotFound", "Repository not found")
         what, revision = rest[0], unquote(rest[1]) if len(rest) > 1 else "main"
-        if self.command in ("POST", "PUT") and what != "paths-info" and not (owner and role in ("write", "fineGrained")):
+        if (
+            self.command in ("POST", "PUT")
+            and what != "paths-info"
+            and not (owner and role in ("write", "fineGrained"))
+        ):
             raise _Refused(403, "", "You need write access")
         if what == "batch":
             return self._batch(json.loads(body))
@@ -247,16 +290,30 @@ class _Handler(BaseHTTPRequestHandler):
             return _json({})
         if what == "refs":
             branch = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.head.oid}
-            tags = [{"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": oid} for tag, oid in repo.tags.items()]
+            tags = [
+                {"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": oid}
+                for tag, oid in repo.tags.items()
+            ]
             return _json({"branches": [branch], "converts": [], "tags": tags})
         commit = repo.at(revision)
         if commit is None:
             raise _Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         if what in ("", "revision"):
             siblings = [{"rfilename": path} for path in commit.files]
-            return _json({"id": name, "sha": commit.oid, "private": repo.private, "gated": False, "tags": [], "siblings": siblings})
+            return _json(
+                {
+                    "id": name,
+                    "sha": commit.oid,
+                    "private": repo.private,
+                    "gated": False,
+                    "tags": [],
+                    "siblings": siblings,
+                }
+            )
         if what == "tree":
-            return self._tree(commit, unquote("/".join(rest[2:])), query.get("recursive", ["False"])[0].lower() == "true")
+            return self._tree(
+                commit, unquote("/".join(rest[2:])), query.get("recursive", ["False"])[0].lower() == "true"
+            )
         if what == "paths-info":
             paths = parse_qs(body.decode()).get("paths", [])
             return _json([commit.files[path].entry(path) for path in paths if path in commit.files])
@@ -282,25 +339,47 @@ class _Handler(BaseHTTPRequestHandler):
         return _json({"transfer": "basic", "objects": objects})
 
     def _tree(self, commit: Commit, under: str, recursive: bool) -> tuple[int, bytes, dict[str, str]]:
-        inside = {path: file for path, file in commit.files.items() if not under or path.startswith(under + "/")}
+        inside = {
+            path: file for path, file in commit.files.items() if not under or path.startswith(under + "/")
+        }
         if under and not inside:
             raise _Refused(404, "EntryNotFound", f"{under} does not exist")
         start = len(under) + 1 if under else 0
         folders = {path[: path.index("/", start)] for path in inside if "/" in path[start:]}
-        files = [file.entry(path) for path, file in sorted(inside.items()) if recursive or "/" not in path[start:]]
-        return _json([*({"type": "directory", "path": folder, "oid": "0" * 40, "size": 0} for folder in sorted(folders)), *files])
+        files = [
+            file.entry(path) for path, file in sorted(inside.items()) if recursive or "/" not in path[start:]
+        ]
+        return _json(
+            [
+                *(
+                    {"type": "directory", "path": folder, "oid": "0" * 40, "size": 0}
+                    for folder in sorted(folders)
+                ),
+                *files,
+            ]
+        )
 
     def _resolve(self, commit: Commit, path: str) -> tuple[int, bytes, dict[str, str]]:
         file = commit.files.get(path)
         if file is None:
             raise _Refused(404, "EntryNotFound", f"{path} does not exist")
-        headers = {"X-Repo-Commit": commit.oid, "ETag": f'"{file.sha256 if file.lfs else file.blob}"', "Accept-Ranges": "bytes"}
+        headers = {
+            "X-Repo-Commit": commit.oid,
+            "ETag": f'"{file.sha256 if file.lfs else file.blob}"',
+            "Accept-Ranges": "bytes",
+        }
         if match := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             first, last = int(match[1]), min(int(match[2] or len(file.content)), len(file.content) - 1)
-            return 206, file.content[first : last + 1], {**headers, "Content-Range": f"bytes {first}-{last}/{len(file.content)}"}
+            return (
+                206,
+                file.content[first : last + 1],
+                {**headers, "Content-Range": f"bytes {first}-{last}/{len(file.content)}"},
+            )
         return 200, file.content, headers
 
-    def _commit(self, name: str, repo: Repository, lines: list[dict[str, Any]]) -> tuple[int, bytes, dict[str, str]]:
+    def _commit(
+        self, name: str, repo: Repository, lines: list[dict[str, Any]]
+    ) -> tuple[int, bytes, dict[str, str]]:
         header = lines[0]["value"]
         if header.get("parentCommit") not in (None, repo.head.oid):
             raise _Refused(412, "", "A commit has happened since. Please refresh and try again.")
@@ -316,7 +395,13 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 raise _Refused(400, "", f"{line['key']} {path} cannot be committed")
         made = repo.add(header["summary"], files)
-        return _json({"success": True, "commitOid": made.oid, "commitUrl": f"{self.hub.endpoint}/datasets/{name}/commit/{made.oid}"})
+        return _json(
+            {
+                "success": True,
+                "commitOid": made.oid,
+                "commitUrl": f"{self.hub.endpoint}/datasets/{name}/commit/{made.oid}",
+            }
+        )
 
 
 def _json(value: Any, status: int = 200) -> tuple[int, bytes, dict[str, str]]:

@@ -1,4 +1,6 @@
-"""An engine that takes its time as a real one does: a step over c sequences takes step + c * sequence seconds, whatever it says."""
+"""An engine that takes its time as a real one does: a step over c sequences takes step + c * sequence
+seconds, whatever it says.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from magpie_hf.models.sampling import Sampling
 
 @dataclass(frozen=True)
 class Paced(FakeEngine):
-    """A FakeEngine whose answers come at the pace of an engine with continuous batching; load: seconds until it is open."""
+    """A FakeEngine whose answers come at the pace of an engine with continuous batching; load: seconds until
+    it is open.
+    """
 
     step: float = field(default=0.002, compare=False)
     sequence: float = field(default=0.0002, compare=False)

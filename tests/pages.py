@@ -1,4 +1,7 @@
-"""The documents as texts: pages, sections, blocks of code, links and anchors. Not here: what must be true of them."""
+"""The documents as texts: pages, sections, blocks of code, links and anchors.
+
+Not here: what must be true of them.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,9 @@ def anchors(text: str) -> set[str]:
 
 
 def links(text: str) -> list[tuple[str, str]]:
-    """Where the links and pictures of a page lead within the repository, each as a path ("" for the page itself) and an anchor."""
+    """Where the links and pictures of a page lead within the repository, each as a path ("" for the page
+    itself) and an anchor.
+    """
     whole = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose(text)))
     inner = [target.partition("#") for target in whole if not re.match(r"\w+:", target)]
     return [(path, anchor) for path, _, anchor in inner]

@@ -1,4 +1,7 @@
-"""What the package can say, read out of its source: literals of `tr`, templates of errors, texts of options. Not here: the translations."""
+"""What the package can say, read out of its source: literals of `tr`, templates of errors, texts of options.
+
+Not here: the translations.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,18 @@ from magpie_hf.models.known import KNOWN_MODELS, KNOWN_SCORERS
 # Whose text comes to the user, and the place of it among the arguments.
 SPEAKERS = {
     **dict.fromkeys(
-        ("BadInput", "Torn", "EngineError", "HubError", "NothingMade", "LowYield", "ValueError", "OSError", "ArgumentTypeError"), 0
+        (
+            "BadInput",
+            "Torn",
+            "EngineError",
+            "HubError",
+            "NothingMade",
+            "LowYield",
+            "ValueError",
+            "OSError",
+            "ArgumentTypeError",
+        ),
+        0,
     ),
     **dict.fromkeys(("Gone", "Garbled", "Busy", "Broken", "Refused", "retried", "_give_up"), 0),
     "NotChecked": 1,
@@ -42,7 +56,9 @@ FILES = [*sorted((ROOT / "magpie_hf").rglob("*.py")), ROOT / "builders" / "hle_m
 
 @dataclass(frozen=True)
 class Phrase:
-    """A text, with {0}, {1} ... for its values, and the pieces of text that stand in these: by the field, as phrases of their own."""
+    """A text, with {0}, {1} ... for its values, and the pieces of text that stand in these: by the field, as
+    phrases of their own.
+    """
 
     text: str
     where: str
@@ -51,7 +67,11 @@ class Phrase:
 
 def fields(text: str) -> list[str]:
     """The names of a template's fields, in order; those with a `!t` behind them keep it."""
-    return [f"{name}!t" if conversion == "t" else name for _, name, _, conversion in string.Formatter().parse(text) if name is not None]
+    return [
+        f"{name}!t" if conversion == "t" else name
+        for _, name, _, conversion in string.Formatter().parse(text)
+        if name is not None
+    ]
 
 
 @cache
@@ -74,7 +94,9 @@ def raised() -> tuple[Phrase, ...]:
         scopes, where = _scopes(file, node), f"{file}:{node.lineno}"
         for text in _texts(node, scopes):
             pieces = tuple(_pieces(text, scopes))
-            found += [Phrase(_template(text), where, tuple((field, _template(piece)) for field, piece in pieces))]
+            found += [
+                Phrase(_template(text), where, tuple((field, _template(piece)) for field, piece in pieces))
+            ]
             found += [Phrase(_template(piece), where) for _, piece in pieces]
     return tuple(found)
 
@@ -82,7 +104,9 @@ def raised() -> tuple[Phrase, ...]:
 def _told() -> Iterator[tuple[Path, ast.expr]]:
     for file, call in _calls(*SPEAKERS):
         place = SPEAKERS[_name(call)]
-        if len(call.args) > place and (_name(call) != "ValueError" or file.parent.name == "builders"):  # else a fault of the program's own
+        if len(call.args) > place and (
+            _name(call) != "ValueError" or file.parent.name == "builders"
+        ):  # else a fault of the program's own
             yield file, call.args[place]
     for file in FILES:
         for teller in ast.walk(_tree(file)):
@@ -99,14 +123,21 @@ def warned() -> tuple[Phrase, ...]:
     for file, call in _calls("warning"):
         text = call.args[0]
         assert isinstance(text, ast.Constant), f"{file}:{call.lineno} warns of what is no literal"
-        found += [Phrase(template, f"{file}:{call.lineno}") for template in (list(_of_percent(text.value)) or [text.value])]
+        found += [
+            Phrase(template, f"{file}:{call.lineno}")
+            for template in list(_of_percent(text.value)) or [text.value]
+        ]
     return tuple(found)
 
 
 def unread() -> list[str]:
     """Errors whose text nothing here finds a literal for."""
     calls = _calls("BadInput", "Torn", "EngineError", "HubError", "NothingMade", "LowYield")
-    return [ast.unparse(call) for file, call in calls if call.args and not list(_texts(call.args[0], _scopes(file, call)))]
+    return [
+        ast.unparse(call)
+        for file, call in calls
+        if call.args and not list(_texts(call.args[0], _scopes(file, call)))
+    ]
 
 
 @cache
@@ -123,11 +154,15 @@ def known() -> set[str]:
 
 @cache
 def literals() -> frozenset[str]:
-    """Every literal and template in the source, and in argparse's; what the table has besides is of no use any more."""
+    """Every literal and template in the source, and in argparse's; what the table has besides is of no use
+    any more.
+    """
     found = set[str]()
     for source in [*map(_tree, FILES), ast.parse(inspect.getsource(argparse))]:
         for node in ast.walk(source):
-            if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            if isinstance(node, ast.JoinedStr) or (
+                isinstance(node, ast.Constant) and isinstance(node.value, str)
+            ):
                 found |= {_template(node), *_of_percent(_template(node))}
     return frozenset(found)
 
@@ -152,7 +187,9 @@ def _shown(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 @cache
 def _functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [node for node in ast.walk(_tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [
+        node for node in ast.walk(_tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 @cache
@@ -168,7 +205,13 @@ def _calls(*names: str) -> Iterator[tuple[Path, ast.Call]]:
 
 
 def _name(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    return (
+        call.func.id
+        if isinstance(call.func, ast.Name)
+        else call.func.attr
+        if isinstance(call.func, ast.Attribute)
+        else ""
+    )
 
 
 def _texts(node: ast.expr, scopes: Sequence[ast.AST] = ()) -> Iterator[ast.expr]:
@@ -180,13 +223,22 @@ def _texts(node: ast.expr, scopes: Sequence[ast.AST] = ()) -> Iterator[ast.expr]
     elif isinstance(node, ast.BoolOp):
         yield from (text for value in node.values for text in _texts(value))
     elif isinstance(node, ast.Name):
-        assigned = (one for scope in scopes for one in ast.walk(scope) if isinstance(one, ast.Assign) and _names(one, node.id))
+        assigned = (
+            one
+            for scope in scopes
+            for one in ast.walk(scope)
+            if isinstance(one, ast.Assign) and _names(one, node.id)
+        )
         yield from (text for one in assigned for text in _texts(one.value))
 
 
 def _pieces(text: ast.expr, scopes: Sequence[ast.AST]) -> Iterator[tuple[int, ast.expr]]:
     """The words that can stand in a text's fields."""
-    values = [part.value for part in text.values if isinstance(part, ast.FormattedValue)] if isinstance(text, ast.JoinedStr) else []
+    values = (
+        [part.value for part in text.values if isinstance(part, ast.FormattedValue)]
+        if isinstance(text, ast.JoinedStr)
+        else []
+    )
     for number, value in enumerate(values):
         yield from ((number, piece) for piece in _texts(value, scopes) if _has_words(_template(piece)))
 

@@ -1,4 +1,6 @@
-"""A build on real vLLM whose engine writes down each request that it finishes: real_build.py MODEL OUT LOG. A test kills it."""
+"""A build on real vLLM whose engine writes down each request that it finishes: real_build.py MODEL OUT LOG. A
+test kills it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from magpie_hf.engines.journal import request_keys
 
 @dataclass(frozen=True)
 class Logged(VLLM):
-    """A VLLM engine that appends the key of every request to `log` as it finishes it, before anybody else hears of it."""
+    """A VLLM engine that appends the key of every request to `log` as it finishes it, before anybody else
+    hears of it.
+    """
 
     log: str = field(default="", compare=False)
 
@@ -34,9 +38,13 @@ class Logged(VLLM):
 
 def main(model: str, out: str, log: str) -> None:
     # In float32 another batch changes a logit in its seventh digit, which almost never changes a word.
-    engine = Logged(resolve(model, dtype="float32"), context=1024, kv_cache_gigabytes=1, max_num_seqs=32, log=log)
+    engine = Logged(
+        resolve(model, dtype="float32"), context=1024, kv_cache_gigabytes=1, max_num_seqs=32, log=log
+    )
     bounds = {"instruction": 64, "response": 160, "candidate": 128}
-    samplings = {step: replace(getattr(DOMAINS["algebra"], step), max_tokens=bound) for step, bound in bounds.items()}
+    samplings = {
+        step: replace(getattr(DOMAINS["algebra"], step), max_tokens=bound) for step, bound in bounds.items()
+    }
     domain = replace(DOMAINS["algebra"], count=12, **samplings)
     build(Recipe(engine, engine, Judge(engine), (domain,), k=2), Path(out), shard_rows=3, shards_in_flight=4)
 

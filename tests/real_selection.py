@@ -1,4 +1,6 @@
-"""A selection on real vLLM whose engine writes down each request that it finishes: real_selection.py MODEL OUT LOG COUNT. A test kills it."""
+"""A selection on real vLLM whose engine writes down each request that it finishes: real_selection.py MODEL
+OUT LOG COUNT. A test kills it.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,16 @@ from magpie_hf.selection.selection import Acceptance
 
 
 def recipe(model: str, log: str, count: int) -> Recipe:
-    """A domain whose problems are labelled by the model itself, which is too small to drop anything for its labels."""
+    """A domain whose problems are labelled by the model itself, which is too small to drop anything for its
+    labels.
+    """
     # In float32 another batch changes a logit in its seventh digit, which almost never changes a word.
-    engine = Logged(resolve(model, dtype="float32"), context=2560, kv_cache_gigabytes=1, max_num_seqs=64, log=log)
-    algebra = replace(DOMAINS["algebra"], count=count, instruction=replace(DOMAINS["algebra"].instruction, max_tokens=96))
+    engine = Logged(
+        resolve(model, dtype="float32"), context=2560, kv_cache_gigabytes=1, max_num_seqs=64, log=log
+    )
+    algebra = replace(
+        DOMAINS["algebra"], count=count, instruction=replace(DOMAINS["algebra"].instruction, max_tokens=96)
+    )
     lenient = Acceptance("keep", min_quality="very poor", drop_unsolvable=False)
     return Recipe(engine, engine, Judge(engine), (algebra,), k=2, tagger=engine, acceptance=lenient)
 

@@ -1,4 +1,6 @@
-"""Tiny reward models with the layouts of the published ones, and what they must say, computed in plain torch one text at a time."""
+"""Tiny reward models with the layouts of the published ones, and what they must say, computed in plain torch
+one text at a time.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +40,15 @@ SIZES: dict[str, Any] = {
 GATING = {"gating_temperature": 10, "gating_hidden_dim": 48, "gating_n_hidden": 3}
 
 
-def llama_tokenizer(special: tuple[str, ...] = LLAMA.special, template: str = LLAMA.template) -> PreTrainedTokenizerFast:
-    """Llama 3's format over bytes. As in the real one two newlines are one token, but where a third follows."""
+def llama_tokenizer(
+    special: tuple[str, ...] = LLAMA.special, template: str = LLAMA.template
+) -> PreTrainedTokenizerFast:
+    """Llama 3's format over bytes. As in the real one, two newlines are one token unless a third follows."""
     tokenizer = byte_tokenizer(template, special=special, bos=LLAMA.bos, eos=LLAMA.eos, joined=("ĊĊ",))
     newlines = pre_tokenizers.Split(Regex(r"\s*[\r\n]+|[^\r\n]+"), "isolated")
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([newlines, pre_tokenizers.ByteLevel(False, use_regex=False)])
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [newlines, pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
     return tokenizer
 
 
@@ -61,13 +67,21 @@ def trunk(vocabulary: int, seed: int = 0, biases: bool = False) -> Tensors:
     for layer in range(LAYERS):
         at = f"model.layers.{layer}."
         widths = {"q": HEADS * HEAD, "k": KV_HEADS * HEAD, "v": KV_HEADS * HEAD}
-        tensors |= {f"{at}self_attn.{name}_proj.weight": matrix(width, HIDDEN) for name, width in widths.items()}
+        tensors |= {
+            f"{at}self_attn.{name}_proj.weight": matrix(width, HIDDEN) for name, width in widths.items()
+        }
         if biases:
-            tensors |= {f"{at}self_attn.{name}_proj.bias": torch.randn(width, generator=dice) / 4 for name, width in widths.items()}
+            tensors |= {
+                f"{at}self_attn.{name}_proj.bias": torch.randn(width, generator=dice) / 4
+                for name, width in widths.items()
+            }
         tensors[f"{at}self_attn.o_proj.weight"] = matrix(HIDDEN, HEADS * HEAD)
         tensors |= {f"{at}mlp.{name}_proj.weight": matrix(INNER, HIDDEN) for name in ("gate", "up")}
         tensors[f"{at}mlp.down_proj.weight"] = matrix(HIDDEN, INNER)
-        tensors |= {f"{at}{name}_layernorm.weight": 1 + torch.randn(HIDDEN, generator=dice) / 10 for name in ("input", "post_attention")}
+        tensors |= {
+            f"{at}{name}_layernorm.weight": 1 + torch.randn(HIDDEN, generator=dice) / 10
+            for name in ("input", "post_attention")
+        }
     tensors["model.norm.weight"] = 1 + torch.randn(HIDDEN, generator=dice) / 10
     return tensors
 
@@ -82,17 +96,35 @@ def armorm_tensors(vocabulary: int, seed: int = 0) -> Tensors:
         "gating.logit_scale": torch.tensor([1.25]),
     }
     for layer, (into, out) in enumerate(pairwise(sizes)):
-        wide = 12 if layer == len(sizes) - 2 else 1.5  # so that the gate differs from text to text in spite of its temperature
-        tensors[f"gating.layers.{layer}.weight"] = torch.randn(out, into, generator=dice) * wide / math.sqrt(into)
+        wide = (
+            12 if layer == len(sizes) - 2 else 1.5
+        )  # so that the gate differs from text to text in spite of its temperature
+        tensors[f"gating.layers.{layer}.weight"] = (
+            torch.randn(out, into, generator=dice) * wide / math.sqrt(into)
+        )
         tensors[f"gating.layers.{layer}.bias"] = torch.randn(out, generator=dice) / 4
     return tensors
 
 
-def save(folder: Path, architecture: str, tokenizer: PreTrainedTokenizerFast, tensors: Tensors, shards: int = 1, **config: Any) -> Path:
-    """A checkpoint as the Hub holds it: a config of transformers 4, the weights in one file or in some with an index."""
+def save(
+    folder: Path,
+    architecture: str,
+    tokenizer: PreTrainedTokenizerFast,
+    tensors: Tensors,
+    shards: int = 1,
+    **config: Any,
+) -> Path:
+    """A checkpoint as the Hub holds it: a config of transformers 4, the weights in one file or in some with
+    an index.
+    """
     tokenizer.save_pretrained(folder)
     kind = "qwen2" if architecture.startswith("Qwen2") else "llama"
-    settings = {"architectures": [architecture], "model_type": kind, "vocab_size": tensors["model.embed_tokens.weight"].shape[0], **SIZES}
+    settings = {
+        "architectures": [architecture],
+        "model_type": kind,
+        "vocab_size": tensors["model.embed_tokens.weight"].shape[0],
+        **SIZES,
+    }
     (folder / "config.json").write_text(json.dumps({**settings, **config}))
     if shards == 1:
         save_file(tensors, folder / "model.safetensors", {"format": "pt"})
@@ -107,17 +139,28 @@ def save(folder: Path, architecture: str, tokenizer: PreTrainedTokenizerFast, te
     return folder
 
 
-def armorm(folder: Path, tensors: Tensors | None = None, tokenizer: PreTrainedTokenizerFast | None = None, **config: Any) -> Path:
+def armorm(
+    folder: Path,
+    tensors: Tensors | None = None,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+    **config: Any,
+) -> Path:
     tokenizer = tokenizer or llama_tokenizer()
-    tensors = tensors or armorm_tensors(len(tokenizer) + 3)  # the published one's vocabulary, too, is no round number
-    code = {"auto_map": {"AutoModelForSequenceClassification": "modeling_custom.LlamaForRewardModelWithGating"}}
+    tensors = tensors or armorm_tensors(
+        len(tokenizer) + 3
+    )  # the published one's vocabulary, too, is no round number
+    code = {
+        "auto_map": {"AutoModelForSequenceClassification": "modeling_custom.LlamaForRewardModelWithGating"}
+    }
     return save(folder, "LlamaForRewardModelWithGating", tokenizer, tensors, 2, **GATING, **code, **config)
 
 
-# --- what they must say ------------------------------------------------------------------------------------------------------
+# --- what they must say -------------------------------------------------------------------------------------
 
 
-def states(tensors: Mapping[str, torch.Tensor], ids: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def states(
+    tensors: Mapping[str, torch.Tensor], ids: Sequence[int], dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """The last hidden state of every token: a Llama or a Qwen2, written down from their papers."""
 
     def weight(name: str) -> torch.Tensor:
@@ -125,7 +168,9 @@ def states(tensors: Mapping[str, torch.Tensor], ids: Sequence[int], dtype: torch
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         wide = x.float()
-        return (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + SIZES["rms_norm_eps"])).to(dtype) * weight(name)
+        return (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + SIZES["rms_norm_eps"])).to(
+            dtype
+        ) * weight(name)
 
     def heads(x: torch.Tensor, name: str, count: int) -> torch.Tensor:
         projected = x @ weight(f"{name}.weight").T
@@ -146,8 +191,14 @@ def states(tensors: Mapping[str, torch.Tensor], ids: Sequence[int], dtype: torch
         at = f"model.layers.{layer}."
         y = norm(x, f"{at}input_layernorm.weight")
         query = rotated(heads(y, f"{at}self_attn.q_proj", HEADS))
-        key, value = (heads(y, f"{at}self_attn.{name}_proj", KV_HEADS).repeat_interleave(HEADS // KV_HEADS, 0) for name in "kv")
-        seen = softmax((query @ rotated(key).transpose(1, 2)).float() / math.sqrt(HEAD) + ahead, -1).to(dtype) @ value
+        key, value = (
+            heads(y, f"{at}self_attn.{name}_proj", KV_HEADS).repeat_interleave(HEADS // KV_HEADS, 0)
+            for name in "kv"
+        )
+        seen = (
+            softmax((query @ rotated(key).transpose(1, 2)).float() / math.sqrt(HEAD) + ahead, -1).to(dtype)
+            @ value
+        )
         x = x + seen.transpose(0, 1).reshape(len(ids), -1) @ weight(f"{at}self_attn.o_proj.weight").T
         y = norm(x, f"{at}post_attention_layernorm.weight")
         gated = silu(y @ weight(f"{at}mlp.gate_proj.weight").T) * (y @ weight(f"{at}mlp.up_proj.weight").T)
@@ -158,7 +209,9 @@ def states(tensors: Mapping[str, torch.Tensor], ids: Sequence[int], dtype: torch
 Said = tuple[float, list[float], list[float]]
 
 
-def armorm_says(tensors: Tensors, ids: Sequence[int], gate_at: int, dtype: torch.dtype = torch.float32) -> Said:
+def armorm_says(
+    tensors: Tensors, ids: Sequence[int], gate_at: int, dtype: torch.dtype = torch.float32
+) -> Said:
     """Score, objectives and gate of one text, with the trunk in this type and the heads in float32."""
     return armorm_heads(tensors, states(tensors, ids, dtype), gate_at)
 
@@ -171,7 +224,11 @@ def armorm_heads(tensors: Tensors, state: torch.Tensor, gate_at: int) -> Said:
         weights = tensors[f"gating.layers.{layer}.weight"] @ weights + tensors[f"gating.layers.{layer}.bias"]
         weights = weights if layer == GATING["gating_n_hidden"] else weights.clamp(min=0)
     gate = softmax(weights / GATING["gating_temperature"], -1) * tensors["gating.logit_scale"]
-    return float((gate * (rewards @ tensors["reward_transform_matrix"])).sum()), rewards.tolist(), gate.tolist()
+    return (
+        float((gate * (rewards @ tensors["reward_transform_matrix"])).sum()),
+        rewards.tolist(),
+        gate.tolist(),
+    )
 
 
 def mlp_says(tensors: Tensors, ids: Sequence[int]) -> torch.Tensor:
@@ -181,11 +238,16 @@ def mlp_says(tensors: Tensors, ids: Sequence[int]) -> torch.Tensor:
 
 
 def texts(prompts: int, k: int, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Problems, each k times, and as many different answers, none longer than the context together with its problem."""
+    """Problems, each k times, and as many different answers, none longer than the context together with its
+    problem.
+    """
     dice = random.Random(seed)
 
     def words(least: int, most: int) -> str:
-        return " ".join("".join(dice.choices("abcdexyz$\\{}^2+=", k=dice.randint(1, 7))) for _ in range(dice.randint(least, most)))
+        return " ".join(
+            "".join(dice.choices("abcdexyz$\\{}^2+=", k=dice.randint(1, 7)))
+            for _ in range(dice.randint(least, most))
+        )
 
     problems = [words(8, 32) for _ in range(prompts)]
     answers = [f"{words(1, 10)}\n\n{words(1, 12)}\n\nSo {words(1, 6)}." for _ in range(prompts * k)]

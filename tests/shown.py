@@ -1,4 +1,6 @@
-"""What a build would show, without a build: shown.py HOW FOLDER [SECONDS]. Tells events of six domains, makes noise, and ends, or waits."""
+"""What a build would show, without a build: shown.py HOW FOLDER [SECONDS]. Tells events of six domains, makes
+noise, and ends, or waits.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,18 @@ SAMPLES, ANSWERS = (
 
 
 def main(how: str, folder: Path, seconds: float) -> None:
-    planned = tuple(DomainPlanned(key, domain.count, SAMPLES, ANSWERS, {"instruct": Found(5, 50, 1.0)}) for key, domain in DOMAINS.items())
+    planned = tuple(
+        DomainPlanned(key, domain.count, SAMPLES, ANSWERS, {"instruct": Found(5, 50, 1.0)})
+        for key, domain in DOMAINS.items()
+    )
     with watching(how) as show, stopping_at_once(folder, show.leave):
         show.say("what is planned")
         show.take(Planned(str(folder), planned))
         os.write(1, b"noise of C\n")
         print("noise of Python", flush=True)
-        subprocess.run([sys.executable, "-c", "import sys; print('noise of a child', file=sys.stderr)"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", "import sys; print('noise of a child', file=sys.stderr)"], check=True
+        )
         logging.getLogger("magpie_hf").warning("the engine died; it is started again")
         show.take(EngineOpened("it", 12.3, True))
         for one in planned:

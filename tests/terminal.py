@@ -46,7 +46,9 @@ class Terminal:
     def __enter__(self) -> Terminal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.process.kill()
         self.process.wait()
         os.close(self.master)
@@ -56,7 +58,9 @@ class Terminal:
         """Read until the text is shown, after what was expected before."""
         end = time.monotonic() + SECONDS
         while (at := self.text.find(text, self._seen)) < 0:
-            assert self.process.poll() is None or self._readable(0), f"it ended without {text!r}:\n{self.text}"
+            assert self.process.poll() is None or self._readable(0), (
+                f"it ended without {text!r}:\n{self.text}"
+            )
             assert time.monotonic() < end, f"{text!r} did not come:\n{self.text}"
             self._read(0.1)
         self._seen = at + len(text)

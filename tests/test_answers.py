@@ -23,10 +23,11 @@ from magpie_hf.answers.notation import normalise
 from magpie_hf.answers.workers import POOL, Lost, Pool
 from magpie_hf.errors import BadInput
 
-# --- pairs of answers --------------------------------------------------------------------------------------------------------
+# --- pairs of answers ---------------------------------------------------------------------------------------
 
-# What the two are to a mathematician who knows no more than the two answers: = equal, # different, ? cannot be told or must not be judged.
-# "Wrong" is a verdict of different where the truth is =, of equal where it is #, and either where it is ?.
+# What the two are to a mathematician who knows no more than the two answers: = equal, # different, ? cannot
+# be told or must not be judged. "Wrong" is a verdict of different where the truth is =, of equal where it is
+# #, and either where it is ?.
 PAIRS = r"""
 1/2                                  == 0.5
 \frac{1}{2}                          == 50\%
@@ -422,14 +423,18 @@ def test_the_table_is_large() -> None:
 
 
 @pytest.mark.parametrize(("one", "signature", "other"), CASES)
-def test_no_verdict_is_wrong(one: str, signature: str, other: str, verdicts: dict[tuple[str, str], Verdict]) -> None:
+def test_no_verdict_is_wrong(
+    one: str, signature: str, other: str, verdicts: dict[tuple[str, str], Verdict]
+) -> None:
     verdict = verdicts[one, other]
     assert verdict.relation in ALLOWED[signature], verdict
     assert (verdict.reason is None) == (verdict.relation != "unknown")
 
 
 @pytest.mark.parametrize(("one", "other"), [(one, other) for one, _, other in CASES])
-def test_the_order_of_a_pair_makes_no_difference(one: str, other: str, verdicts: dict[tuple[str, str], Verdict]) -> None:
+def test_the_order_of_a_pair_makes_no_difference(
+    one: str, other: str, verdicts: dict[tuple[str, str], Verdict]
+) -> None:
     assert verdicts[one, other] == verdicts[other, one]
 
 
@@ -443,7 +448,9 @@ def test_a_worker_itself_is_symmetric() -> None:
 
 
 def test_most_verdicts_are_given(verdicts: dict[tuple[str, str], Verdict]) -> None:
-    """To call everything unknown would be no mistake, and of no use. The table is harder than what models write (see the benchmark)."""
+    """To call everything unknown would be no mistake, and of no use. The table is harder than what models
+    write (see the benchmark).
+    """
     for signature, relation in (("==", "equal"), ("!=", "different")):
         given = [verdicts[one, other].relation == relation for one, kind, other in FIRST if kind == signature]
         assert sum(given) >= 0.8 * len(given), [
@@ -451,7 +458,7 @@ def test_most_verdicts_are_given(verdicts: dict[tuple[str, str], Verdict]) -> No
         ]
 
 
-# --- hostile answers and workers ---------------------------------------------------------------------------------------------
+# --- hostile answers and workers ----------------------------------------------------------------------------
 
 FOR_EVER = "9^{9^{9^{9}}}"
 QUICK = Limits(seconds=1.0)
@@ -473,7 +480,9 @@ QUICK = Limits(seconds=1.0)
         ("数学", "5", QUICK, None),
     ],
 )
-def test_a_hostile_answer_costs_its_limit_and_nothing_else(one: str, other: str, limits: Limits, reason: str | None) -> None:
+def test_a_hostile_answer_costs_its_limit_and_nothing_else(
+    one: str, other: str, limits: Limits, reason: str | None
+) -> None:
     began = time.monotonic()
     verdict = compare(one, other, limits)
     assert time.monotonic() - began < 6 * limits.seconds + 10
@@ -493,7 +502,14 @@ def test_a_text_is_refused_before_anything_reads_it() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(mod" + " " * 1900 + "x", "123," * 20_000 + "a", "123 " * 20_000 + "a", ";.," * 9_000, "$" * 50_001, "1" * 20_000 + ".\\bar{3}"],
+    [
+        "(mod" + " " * 1900 + "x",
+        "123," * 20_000 + "a",
+        "123 " * 20_000 + "a",
+        ";.," * 9_000,
+        "$" * 50_001,
+        "1" * 20_000 + ".\\bar{3}",
+    ],
 )
 def test_a_long_answer_has_a_spelling_at_once(text: str) -> None:
     began = time.process_time()
@@ -529,12 +545,19 @@ def test_limits_that_leave_no_room_are_refused(limits: dict[str, int]) -> None:
 
 
 def test_a_hang_loses_only_its_pair() -> None:
-    """Two hang at once among forty, with two workers; all others are answered, and the two cost their second each."""
-    pairs = [(FOR_EVER, f"{number}") if number in (3, 4) else (f"{number}/7", f"\\frac{{{2 * number}}}{{14}}") for number in range(40)]
+    """Two hang at once among forty, with two workers; all others are answered, and the two cost their second
+    each.
+    """
+    pairs = [
+        (FOR_EVER, f"{number}") if number in (3, 4) else (f"{number}/7", f"\\frac{{{2 * number}}}{{14}}")
+        for number in range(40)
+    ]
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         verdicts = list(pool.map(lambda pair: compare(*pair, QUICK, 2), pairs))
-    assert [verdict.relation for verdict in verdicts] == ["unknown" if number in (3, 4) else "equal" for number in range(40)]
+    assert [verdict.relation for verdict in verdicts] == [
+        "unknown" if number in (3, 4) else "equal" for number in range(40)
+    ]
     assert [verdict.reason for verdict in verdicts if verdict.reason] == ["time", "time"]
     assert time.monotonic() - began < 30
 
@@ -591,7 +614,15 @@ def lives(pid: int) -> bool:
 
 
 def script(body: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", textwrap.dedent(body)]
+    return [
+        sys.executable,
+        "-W",
+        "error",
+        "-W",
+        "ignore:This process:DeprecationWarning",
+        "-c",
+        textwrap.dedent(body),
+    ]
 
 
 @pytest.mark.parametrize("last", ["1/2', '0.5", f"{FOR_EVER}', '5"])
@@ -654,21 +685,33 @@ def test_ctrl_c_reaches_no_worker() -> None:
         os.killpg(0, signal.SIGINT)
         print(compare('1/3', '2/6').relation)
     """
-    done = subprocess.run(script(body), capture_output=True, text=True, check=True, timeout=120, start_new_session=True)
+    done = subprocess.run(
+        script(body), capture_output=True, text=True, check=True, timeout=120, start_new_session=True
+    )
     assert (done.stdout, done.stderr) == ("equal\n", "")
 
 
 def test_an_idle_worker_ends() -> None:
     code = "import magpie_hf.answers.worker as w; w.IDLE_SECONDS = 0.5; w.LOOK_SECONDS = 0.1; w.main()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b'["ready", null, true]\n'
         assert worker.wait(20) == 0
 
 
 def test_a_worker_loads_neither_torch_nor_vllm() -> None:
-    code = "import sys, magpie_hf.answers.worker; print(sorted({'torch', 'vllm', 'datasets', 'numpy', 'transformers'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout == "[]\n"
+    code = (
+        "import sys, magpie_hf.answers.worker; print(sorted({'torch', 'vllm', 'datasets', 'numpy',"
+        " 'transformers'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_without_math_verify_it_is_said() -> None:
@@ -688,7 +731,7 @@ def test_without_math_verify_it_is_said() -> None:
     assert done.stderr == "no math-verify\n"
 
 
-# --- extraction --------------------------------------------------------------------------------------------------------------
+# --- extraction ---------------------------------------------------------------------------------------------
 
 SOLUTIONS: list[tuple[str, str | None]] = [
     (r"So \boxed{42}.", "42"),
@@ -783,20 +826,26 @@ def test_the_answer_of_a_solution(solution: str, answer: str | None) -> None:
     assert final_answer(solution) == answer
 
 
-@given(st.text(r"$\{}()[]*# =.:,0x" + "\n", max_size=80), st.sampled_from(["", "The answer is ", "Thus ", "Final answer\n"]))
+@given(
+    st.text(r"$\{}()[]*# =.:,0x" + "\n", max_size=80),
+    st.sampled_from(["", "The answer is ", "Thus ", "Final answer\n"]),
+)
 def test_any_solution_is_read(text: str, opening: str) -> None:
     answer = final_answer(opening + text)
     assert answer is None or answer == answer.strip() != ""
 
 
-@pytest.mark.parametrize("text", ["The answer is " * 5000, "$" * 20_000, "\\[" * 9_000, "Thus $x = " + "(" * 9_000, "answer: $" * 4_000])
+@pytest.mark.parametrize(
+    "text",
+    ["The answer is " * 5000, "$" * 20_000, "\\[" * 9_000, "Thus $x = " + "(" * 9_000, "answer: $" * 4_000],
+)
 def test_a_long_solution_is_read_at_once(text: str) -> None:
     began = time.monotonic()
     final_answer(text)
     assert time.monotonic() - began < 1
 
 
-# --- problems that ask for a proof -------------------------------------------------------------------------------------------
+# --- problems that ask for a proof --------------------------------------------------------------------------
 
 PROOFS = [
     "Prove that $\\sqrt{2}$ is irrational.",
@@ -876,10 +925,12 @@ def test_an_answer_is_asked_for(problem: str) -> None:
     assert not asks_for_proof(problem)
 
 
-# --- ground truths -----------------------------------------------------------------------------------------------------------
+# --- ground truths ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", ["2", r"\frac{1}{2}", "x^2+1", r"2\sqrt{3}", "[0,1)", r"\{1,2\}", "0.5", "-7"])
+@pytest.mark.parametrize(
+    "answer", ["2", r"\frac{1}{2}", "x^2+1", r"2\sqrt{3}", "[0,1)", r"\{1,2\}", "0.5", "-7"]
+)
 def test_what_a_reward_can_check(answer: str) -> None:
     assert is_readable(answer)
 

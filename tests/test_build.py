@@ -27,9 +27,9 @@ def fingerprints(datasets: dict[str, DatasetDict]) -> list[str]:
 
 
 def same_rows(one: dict[str, DatasetDict], other: dict[str, DatasetDict]) -> bool:
-    return {key: {split: rows.to_list() for split, rows in splits.items()} for key, splits in one.items()} == {
-        key: {split: rows.to_list() for split, rows in splits.items()} for key, splits in other.items()
-    }
+    return {
+        key: {split: rows.to_list() for split, rows in splits.items()} for key, splits in one.items()
+    } == {key: {split: rows.to_list() for split, rows in splits.items()} for key, splits in other.items()}
 
 
 def filtered(out: Path, domain: str) -> int:
@@ -37,17 +37,25 @@ def filtered(out: Path, domain: str) -> int:
     return int(json.loads((out / "run" / "selection.json").read_text())[domain]["filtered"])
 
 
-def test_every_request_is_asked_once_and_a_second_build_asks_nothing(answers: Answers, tmp_path: Path) -> None:
+def test_every_request_is_asked_once_and_a_second_build_asks_nothing(
+    answers: Answers, tmp_path: Path
+) -> None:
     recipe = small_recipe(answers)
     first = build(recipe, tmp_path / "out")
-    assert filtered(tmp_path / "out", "algebra") + filtered(tmp_path / "out", "geometry") <= answers.asked(PROBLEMS)
+    assert filtered(tmp_path / "out", "algebra") + filtered(tmp_path / "out", "geometry") <= answers.asked(
+        PROBLEMS
+    )
     assert answers.asked(SOLUTIONS) == 24, "exactly as many problems as asked for"
     assert answers.asked(CANDIDATES) == 3 * 24
     asked = [seed for sampling, seed in answers.requests if sampling.temperature != JUDGE]
     assert len(set(asked)) == len(asked), "every request has a seed of its own"
     before, files = (
         len(answers.requests),
-        {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("*") if f.is_file() and f.name not in ("lock", "speed.jsonl")},
+        {
+            f: f.stat().st_mtime_ns
+            for f in (tmp_path / "out").rglob("*")
+            if f.is_file() and f.name not in ("lock", "speed.jsonl")
+        },
     )
 
     second = build(recipe, tmp_path / "out")
@@ -85,7 +93,9 @@ def test_another_response_temperature_recomputes_answers_alone(answers: Answers,
     assert answers.asked() == 0, "going back finds the old answers"
 
 
-def test_another_candidate_temperature_recomputes_candidates_and_scores(answers: Answers, tmp_path: Path) -> None:
+def test_another_candidate_temperature_recomputes_candidates_and_scores(
+    answers: Answers, tmp_path: Path
+) -> None:
     recipe = small_recipe(answers)
     build(recipe, tmp_path / "out")
     answers.requests.clear()
@@ -113,7 +123,9 @@ def test_more_rows_and_more_domains_ask_for_the_new_ones_alone(answers: Answers,
     third = build(small_recipe(answers, "algebra", count=12), tmp_path / "out")
     assert answers.asked() == 0, "fewer rows or domains ask for nothing"
     assert same_rows(third, first)
-    assert not (tmp_path / "out" / "discrete").exists() or not list((tmp_path / "out" / "discrete").glob("*.parquet"))
+    assert not (tmp_path / "out" / "discrete").exists() or not list(
+        (tmp_path / "out" / "discrete").glob("*.parquet")
+    )
 
 
 def test_a_lost_shard_is_made_again_and_nothing_else(answers: Answers, tmp_path: Path) -> None:
@@ -128,8 +140,12 @@ def test_a_lost_shard_is_made_again_and_nothing_else(answers: Answers, tmp_path:
     assert same_rows(first, second)
 
 
-def test_rows_that_came_out_differently_take_nothing_from_the_old_ones(answers: Answers, tmp_path: Path) -> None:
-    """An engine that is not deterministic samples other problems when a shard is lost; the old answers must not be put beside them."""
+def test_rows_that_came_out_differently_take_nothing_from_the_old_ones(
+    answers: Answers, tmp_path: Path
+) -> None:
+    """An engine that is not deterministic samples other problems when a shard is lost; the old answers must
+    not be put beside them.
+    """
     recipe = small_recipe(answers, "algebra")
     build(recipe, tmp_path / "out", shard_rows=4)
     answers.salt = "another day"
@@ -138,7 +154,9 @@ def test_rows_that_came_out_differently_take_nothing_from_the_old_ones(answers: 
     shard.unlink()
     again = build(recipe, tmp_path / "out", shard_rows=4)
     assert answers.asked(PROBLEMS) >= 4
-    assert answers.asked(SOLUTIONS) <= 8, "of the four rows, and of those that count in place of any that is dropped now"
+    assert answers.asked(SOLUTIONS) <= 8, (
+        "of the four rows, and of those that count in place of any that is dropped now"
+    )
     fresh = Answers(answers.model, salt="another day")
     whole = build(small_recipe(fresh, "algebra"), tmp_path / "fresh", shard_rows=4)
     ids = {row["id"]: row["problem"] for row in whole["algebra"]["train_prefs"]}
@@ -182,7 +200,9 @@ def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path)
                 for column in ("messages", "chosen", "rejected"):
                     assert [message["role"] for message in row[column]] == ["user", "assistant"]
                     assert all(message["content"] for message in row[column])
-                    assert row[column][0]["content"] == row["problem"], "the published user turn holds the problem alone"
+                    assert row[column][0]["content"] == row["problem"], (
+                        "the published user turn holds the problem alone"
+                    )
                 assert (row["chosen"] != row["rejected"]) == row["has_pair"]
                 assert row["has_pair"] or split == "train_sft"
                 assert row["finish_reason"] == "stop"
@@ -194,13 +214,24 @@ def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path)
     for row in everything:
         assert len(row["candidates"]) == 3, "all k"
         for one in row["candidates"]:
-            assert (one["response"] is None) == (one["reason"] is not None) == (one["finish_reason"] != "stop")
+            assert (
+                (one["response"] is None) == (one["reason"] is not None) == (one["finish_reason"] != "stop")
+            )
         assert (row["pair_kind"] is None) == (row["id"] not in pairs) == (row["pair_reason"] is not None)
         if row["pair_kind"]:
-            pair, chosen, rejected = (pairs[row["id"]], *(row["candidates"][row[f"{which}_index"]] for which in ("chosen", "rejected")))
-            assert (pair["chosen"][1]["content"], pair["rejected"][1]["content"]) == (chosen["response"], rejected["response"])
+            pair, chosen, rejected = (
+                pairs[row["id"]],
+                *(row["candidates"][row[f"{which}_index"]] for which in ("chosen", "rejected")),
+            )
+            assert (pair["chosen"][1]["content"], pair["rejected"][1]["content"]) == (
+                chosen["response"],
+                rejected["response"],
+            )
             assert (pair["score_chosen"], pair["score_rejected"]) == (chosen["score"], rejected["score"])
-            assert (pair["chosen_tokens"], pair["rejected_tokens"]) == (chosen["num_tokens"], rejected["num_tokens"])
+            assert (pair["chosen_tokens"], pair["rejected_tokens"]) == (
+                chosen["num_tokens"],
+                rejected["num_tokens"],
+            )
 
 
 def test_held_out_problems_are_in_no_training_split(answers: Answers, tmp_path: Path) -> None:
@@ -210,7 +241,9 @@ def test_held_out_problems_are_in_no_training_split(answers: Answers, tmp_path: 
     sides: dict[str, set[str]] = {"train": set(), "test": set()}
     for config, splits in built.items():
         assert sorted(splits) == sorted(
-            ["train", "test"] if config in ("candidates", "algebra_rl", "geometry_rl") else [f"{a}_{b}" for a in sides for b in TEXT_SPLITS]
+            ["train", "test"]
+            if config in ("candidates", "algebra_rl", "geometry_rl")
+            else [f"{a}_{b}" for a in sides for b in TEXT_SPLITS]
         )
         for split, rows in splits.items():
             assert len(rows), f"{config} {split}"
@@ -220,9 +253,15 @@ def test_held_out_problems_are_in_no_training_split(answers: Answers, tmp_path: 
     assert {row["extra_info"]["split"] for row in built["algebra_rl"]["test"]} == {"test"}
     for config in built:
         loaded = load_dataset(str(tmp_path / "out"), config, cache_dir=str(tmp_path / "cache"))
-        assert {split: rows.to_list() for split, rows in loaded.items()} == {split: rows.to_list() for split, rows in built[config].items()}
-    more = build(replace(recipe, domains=tuple(replace(one, count=80) for one in recipe.domains)), tmp_path / "more")
-    assert set(more["candidates"]["test"]["problem"]) >= sides["test"], "a raised count moves nobody to the other side"
+        assert {split: rows.to_list() for split, rows in loaded.items()} == {
+            split: rows.to_list() for split, rows in built[config].items()
+        }
+    more = build(
+        replace(recipe, domains=tuple(replace(one, count=80) for one in recipe.domains)), tmp_path / "more"
+    )
+    assert set(more["candidates"]["test"]["problem"]) >= sides["test"], (
+        "a raised count moves nobody to the other side"
+    )
     assert not set(more["candidates"]["train"]["problem"]) & sides["test"]
     whole = build(replace(recipe, held_out=HeldOut(0)), tmp_path / "out")
     assert sorted(whole["algebra"]) == ["train_prefs", "train_sft"]
@@ -237,8 +276,12 @@ def test_a_share_that_is_none_is_refused(share: float) -> None:
         HeldOut(share)
 
 
-def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answers: Answers, tmp_path: Path) -> None:
-    """The fake engine gives every candidate another answer; with three answers to choose from, some problems have a majority."""
+def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(
+    answers: Answers, tmp_path: Path
+) -> None:
+    """The fake engine gives every candidate another answer; with three answers to choose from, some problems
+    have a majority.
+    """
     out = tmp_path / "out"
     answers.answers = 3
     recipe = replace(small_recipe(answers, "algebra", count=20), rl_majority_share=0.6)
@@ -248,7 +291,11 @@ def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(answer
     assert problems.features == RL
     assert problems.to_list() == built["algebra_rl"]["train"].to_list()
     text = {row["id"]: row for row in built["algebra"]["train_sft"]}
-    agreed = {key for key, row in text.items() if row["majority_answer"] is not None and row["majority_share"] >= 0.6}
+    agreed = {
+        key
+        for key, row in text.items()
+        if row["majority_answer"] is not None and row["majority_share"] >= 0.6
+    }
     assert 0 < len(agreed) < len(text)
     assert agreed <= set(problems["id"])
     for row in problems:
@@ -282,7 +329,9 @@ def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path
         names = [f"{model}_{key}_ins{suffix}.json" for suffix in ("", "_res", "_4res", "_4res_judge")]
         assert combined["files_per_domain"][key] == names
         plain, answered, tried, scored = (json.loads((out / name).read_text()) for name in names)
-        assert info["files"] == {name: len(records) for name, records in zip(names, (plain, answered, tried, scored), strict=True)}
+        assert info["files"] == {
+            name: len(records) for name, records in zip(names, (plain, answered, tried, scored), strict=True)
+        }
         assert provenance["problems"] == info["total_problems"] == len(plain)
         assert len(plain) == 12
         assert info["sampled"] == filtered(out, key) == 12 + sum(info["dropped"].values())
@@ -297,8 +346,12 @@ def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path
         assert answered[0]["gen_response_configs"]["temperature"] == SOLUTIONS
         assert all(len(record["responses"]) == 4 for record in tried)
         assert all(len(record["rewards_judge"]) == 4 for record in scored)
-        assert all(isinstance(reward["score"], float) for record in scored for reward in record["rewards_judge"])
-    assert combined["total_problems"] == sum(provenance["problems"] for provenance in combined["domains"].values())
+        assert all(
+            isinstance(reward["score"], float) for record in scored for reward in record["rewards_judge"]
+        )
+    assert combined["total_problems"] == sum(
+        provenance["problems"] for provenance in combined["domains"].values()
+    )
 
 
 def test_a_folder_of_something_else_is_left_alone(answers: Answers, tmp_path: Path) -> None:
@@ -327,16 +380,24 @@ def test_a_build_that_makes_nothing_says_where_the_rows_went(answers: Answers, t
     recipe = small_recipe(answers, "algebra")
 
     def short(prompt: list[int], sampling: Sampling, seed: int) -> object:
-        return answers(prompt, sampling, seed) if sampling.temperature == PROBLEMS else Completion("", "length", len(prompt), 1)
+        return (
+            answers(prompt, sampling, seed)
+            if sampling.temperature == PROBLEMS
+            else Completion("", "length", len(prompt), 1)
+        )
 
     solver = replace(recipe.solver, model=replace(answers.model, revision="sha256:another"), reply=short)
-    with pytest.raises(NothingMade, match=r"algebra: \d+ sampled -> 12 problems \(\d length\) -> 0 answered \(12 length\)"):
+    with pytest.raises(
+        NothingMade, match=r"algebra: \d+ sampled -> 12 problems \(\d length\) -> 0 answered \(12 length\)"
+    ):
         build(replace(recipe, solver=solver), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
 
 
 def test_an_empty_split_is_left_out(answers: Answers, tmp_path: Path) -> None:
-    """A scorer without scores makes no pairs. `load_dataset` refuses an empty split, and must not trip over it."""
+    """A scorer without scores makes no pairs. `load_dataset` refuses an empty split, and must not trip over
+    it.
+    """
     recipe = small_recipe(answers, "algebra")
     speechless = replace(recipe.scorer, min_mass=2.0)
     built = build(replace(recipe, scorer=speechless), tmp_path / "out")
@@ -371,7 +432,17 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     with pytest.raises(RuntimeError, match="no power"):
         build(broken, out, shard_rows=4, shards_in_flight=1)
     stages = {stage.label: stage for stage in status(out).stages}
-    assert list(stages) == ["instruct", "clean", "signature", "solutions", "candidates", "verify", "verify_solution", "score", "pair"]
+    assert list(stages) == [
+        "instruct",
+        "clean",
+        "signature",
+        "solutions",
+        "candidates",
+        "verify",
+        "verify_solution",
+        "score",
+        "pair",
+    ]
     assert not status(out).finished
     assert status(out).running is None
     candidates = stages["candidates"]
@@ -383,7 +454,9 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     assert done.finished
     (selection,) = done.selection
     assert (selection.accepted, selection.target, selection.filtered) == (12, 12, filtered(out, "algebra"))
-    assert all(stage.rows == stage.wanted == selection.filtered for stage in done.stages if stage.wanted is not None)
+    assert all(
+        stage.rows == stage.wanted == selection.filtered for stage in done.stages if stage.wanted is not None
+    )
     assert all(stage.requests_under_way == 0 for stage in done.stages)
     dropped = json.loads((out / "algebra" / "dataset_info.json").read_text())["dropped"]
     assert selection.reasons == dropped
@@ -398,7 +471,12 @@ def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> N
     def meddling(prompt: list[int], sampling: Sampling, seed: int) -> object:
         if not seen:
             seen.append(str(status(tmp_path / "out").running))
-            with pytest.raises(BadInput, match=rf"another build runs in .*out, or is being published \(pid {os.getpid()} on .* since 2"):
+            with pytest.raises(
+                BadInput,
+                match=(
+                    rf"another build runs in .*out, or is being published \(pid {os.getpid()} on .* since 2"
+                ),
+            ):
                 build(recipe, tmp_path / "out")
         return answers(prompt, sampling, seed)
 
@@ -407,7 +485,9 @@ def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> N
     assert status(tmp_path / "out").running is None
 
 
-def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(
+    answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("magpie_hf.dataset.folder.SHARD_BYTES", 4000)
     out = tmp_path / "out"
     small, large = small_recipe(answers, "algebra", count=12), small_recipe(answers, "algebra", count=40)
@@ -433,7 +513,9 @@ def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answer
                 build(small, out)
     loaded = load_dataset(str(out), "algebra", cache_dir=str(tmp_path / "cache"))
     expected = build(small, tmp_path / "fresh")
-    assert {split: loaded[split].to_list() for split in SPLITS} == {split: expected["algebra"][split].to_list() for split in SPLITS}
+    assert {split: loaded[split].to_list() for split in SPLITS} == {
+        split: expected["algebra"][split].to_list() for split in SPLITS
+    }
     assert not list(out.rglob("*-of-00007.parquet"))
     (out / "algebra" / "train_sft-00000-of-00001.parquet").unlink(missing_ok=True)
     next(out.glob("algebra/*.parquet")).write_bytes(b"")
@@ -441,8 +523,12 @@ def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(answers: Answer
     load_dataset(str(out), "algebra", cache_dir=str(tmp_path / "again"))
 
 
-def test_what_a_failed_write_hides_is_told(answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk the writer of datasets ends in "I/O operation on closed file", with the disk's error behind it."""
+def test_what_a_failed_write_hides_is_told(
+    answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the writer of datasets ends in "I/O operation on closed file", with the disk's error
+    behind it.
+    """
 
     def failing(*_: object, **__: object) -> None:
         try:

@@ -25,12 +25,25 @@ from magpie_hf.engines import journal
 from magpie_hf.progress.noise import LEVEL
 from magpie_hf.progress.speed import read as read_speed
 
-pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.filterwarnings("ignore"),
+]  # vLLM and torch warn at import; that is theirs
 
 
 def run(*command: str, cwd: Path, codes: tuple[int, ...] = (0,)) -> str:
-    given = {name: value for name, value in os.environ.items() if name != LEVEL}  # which an engine in this process has set
-    done = subprocess.run([sys.executable, *command], env=given, cwd=cwd, capture_output=True, text=True, timeout=540, check=False)
+    given = {
+        name: value for name, value in os.environ.items() if name != LEVEL
+    }  # which an engine in this process has set
+    done = subprocess.run(
+        [sys.executable, *command],
+        env=given,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=540,
+        check=False,
+    )
     assert done.returncode in codes, done.stderr[-2000:]
     return done.stdout
 
@@ -38,7 +51,9 @@ def run(*command: str, cwd: Path, codes: tuple[int, ...] = (0,)) -> str:
 @pytest.mark.smoke
 @pytest.mark.parametrize("form", ["llm_engine", "async_llm"])
 def test_one_domain_end_to_end_and_again(form: str, tiny_model: Path, tmp_path: Path) -> None:
-    """The builder to copy, changed as a user would for a CPU: a build, then the same again, which loads no engine."""
+    """The builder to copy, changed as a user would for a CPU: a build, then the same again, which loads no
+    engine.
+    """
     text = (ROOT / "builders" / "one_domain.py").read_text()
     assert "resolve(sys.argv[1])" in text
     assert "context=4096" in text
@@ -63,27 +78,66 @@ def test_the_readme_example_runs(tiny_model: Path, tmp_path: Path) -> None:
     assert len(example.strip().splitlines()) <= 15
     model = "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert model in example
-    (tmp_path / "example.py").write_text(example.replace(f'"{model}"', f'{str(tiny_model)!r}, dtype="float32"'))
+    (tmp_path / "example.py").write_text(
+        example.replace(f'"{model}"', f'{str(tiny_model)!r}, dtype="float32"')
+    )
     assert "train_prefs" in run("example.py", cwd=tmp_path)
 
 
 def test_the_command_line_with_a_second_model_as_solver(tiny_model: Path, tmp_path: Path) -> None:
-    """Problems by one model, answers by another: both are loaded, once each, and the rows say who said what."""
+    """Problems by one model, answers by another: each is loaded once, and the rows say who said what."""
     other = tmp_path / "other"
     other.mkdir()
     for file in tiny_model.iterdir():
         (other / file.name).symlink_to(file)
     (other / "generation_config.json").unlink()
-    arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--solver", str(other), "--domains", "algebra,calculus"]
-    small = ["--count", "3", "--k", "2", "--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "1", "--out", "out",
-             "--rl-majority-share", "0.5", "--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep", *FAST]  # fmt: skip
+    arguments = [
+        "-m",
+        "magpie_hf",
+        "build",
+        "--model",
+        str(tiny_model),
+        "--solver",
+        str(other),
+        "--domains",
+        "algebra,calculus",
+    ]
+    small = [
+        "--count",
+        "3",
+        "--k",
+        "2",
+        "--instruction-max-tokens",
+        "96",
+        "--max-tokens",
+        "160",
+        "--kv-cache-gb",
+        "1",
+        "--out",
+        "out",
+        "--rl-majority-share",
+        "0.5",
+        "--off-topic",
+        "keep",
+        "--min-quality",
+        "very poor",
+        "--unsolvable",
+        "keep",
+        *FAST,
+    ]
     said = run(*arguments, *small, cwd=tmp_path, codes=(OK, INCOMPLETE))
     assert re.search(r"algebra +\d+ sampled -> 3 problems", said)
     assert "INFO" not in said
-    assert "Initializing a V1 LLM engine" in (tmp_path / "out" / "run" / "log.txt").read_text(), "what vLLM says is in the log"
+    assert "Initializing a V1 LLM engine" in (tmp_path / "out" / "run" / "log.txt").read_text(), (
+        "what vLLM says is in the log"
+    )
     loaded = [event for event in read_speed(tmp_path / "out") if event["event"] in ("opened", "closed")]
     names = {event["engine"] for event in loaded if event["event"] == "closed"}
-    assert names == {event["engine"] for event in loaded if event["event"] == "opened"} == {tiny_model.name, "other"}
+    assert (
+        names
+        == {event["engine"] for event in loaded if event["event"] == "opened"}
+        == {tiny_model.name, "other"}
+    )
     assert all(event["seconds"] > 0.1 for event in loaded if event["event"] == "opened")
     files = [str(file) for file in (tmp_path / "out").glob("*/train_*.parquet")]
     rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
@@ -99,7 +153,10 @@ def test_the_command_line_with_a_second_model_as_solver(tiny_model: Path, tmp_pa
         assert rows[0]["id"] in opened.open(rows[0]["id"])
         assert opened.page.locator("#detail .candidate").count() == 2
         opened.close()
-    script = "import sys; from magpie_hf.cli.main import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'} & set(sys.modules)))"
+    script = (
+        "import sys; from magpie_hf.cli.main import main; main(sys.argv[1:]); print(sorted({'torch', 'vllm'}"
+        " & set(sys.modules)))"
+    )
     again = run("-c", script, *arguments[2:], *small, cwd=tmp_path)
     assert "rows of finished shards were found" in again
     assert "engine" not in again.split("sampled")[0], "nothing is made again"
@@ -108,10 +165,39 @@ def test_the_command_line_with_a_second_model_as_solver(tiny_model: Path, tmp_pa
 
 def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(tiny_model: Path, tmp_path: Path) -> None:
     """Ctrl-C, then SIGTERM, in the middle of a build by the command line."""
-    arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--domains", "algebra", "--count", "40", "--k", "2", *FAST]
-    small = ["--instruction-max-tokens", "64", "--max-tokens", "128", "--kv-cache-gb", "1", "--out", "out", "--shard-size", "4"]
+    arguments = [
+        "-m",
+        "magpie_hf",
+        "build",
+        "--model",
+        str(tiny_model),
+        "--domains",
+        "algebra",
+        "--count",
+        "40",
+        "--k",
+        "2",
+        *FAST,
+    ]
+    small = [
+        "--instruction-max-tokens",
+        "64",
+        "--max-tokens",
+        "128",
+        "--kv-cache-gb",
+        "1",
+        "--out",
+        "out",
+        "--shard-size",
+        "4",
+    ]
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        process = subprocess.Popen([sys.executable, *arguments, *small], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, *arguments, *small],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         before = results(tmp_path / "out")
         until(lambda known=before: len(results(tmp_path / "out")) > len(known) + 1, process)
         process.send_signal(number)
@@ -121,7 +207,9 @@ def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(tiny_model: Path, tm
         assert process.returncode == code
         assert error.strip().count("\n") == 0, "the last words alone"
         assert re.search(
-            r"stopped; [\d,]+ rows of finished shards and [\d,]+ requests of others are safe in out. Go on with: python ", error
+            r"stopped; [\d,]+ rows of finished shards and [\d,]+ requests of others are safe in out. Go on"
+            r" with: python ",
+            error,
         )
         after = results(tmp_path / "out")
         assert before.items() <= after.items(), "what was finished is there as it was"
@@ -129,12 +217,20 @@ def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(tiny_model: Path, tm
 
 
 def test_killed_at_random_moments_a_real_build_ends_like_others(tiny_model: Path, tmp_path: Path) -> None:
-    """A build from start to end, and one that is killed (kill -9) twice: the engine counts what it finished, and when."""
+    """A build from start to end, and one that is killed (kill -9) twice: the engine counts what it finished,
+    and when.
+    """
     rng = random.Random(3)
     builds = {"whole": [], "killed": [rng.randint(1, 6), rng.randint(12, 17)]}
     for name, moments in builds.items():
         log = tmp_path / f"{name}.log"
-        command = [sys.executable, str(ROOT / "tests" / "real_build.py"), str(tiny_model), str(tmp_path / name), str(log)]
+        command = [
+            sys.executable,
+            str(ROOT / "tests" / "real_build.py"),
+            str(tiny_model),
+            str(tmp_path / name),
+            str(log),
+        ]
         safe: set[str] = set()
         seen = 0
         for moment in [*moments, None]:
@@ -150,9 +246,13 @@ def test_killed_at_random_moments_a_real_build_ends_like_others(tiny_model: Path
             new = [key for key, _ in finished(log)[seen:]]
             assert len(new) == len(set(new))
             assert not safe & set(new), "no finished request is asked again"
-            safe = {key for key, when in finished(log) if when < ended - 0.1}  # what came later was on its way to the disk
+            safe = {
+                key for key, when in finished(log) if when < ended - 0.1
+            }  # what came later was on its way to the disk
             seen += len(new)
-    assert not [file for name in builds for file in outlived(tmp_path / name)], "no journal outlives its shard"
+    assert not [file for name in builds for file in outlived(tmp_path / name)], (
+        "no journal outlives its shard"
+    )
     sampled, texts = {}, {}
     for name in builds:
         sampled[name], beyond = samples(tmp_path / name)
@@ -178,8 +278,13 @@ def finished(log: Path) -> list[tuple[str, float]]:
 
 
 def samples(out: Path) -> tuple[dict[str, str], set[str]]:
-    """The request that each sample came from, up to the last that was needed; and the requests of those beyond."""
-    filtered = {key: quota["filtered"] for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()}
+    """The request that each sample came from, up to the last that was needed; and the requests of those
+    beyond.
+    """
+    filtered = {
+        key: quota["filtered"]
+        for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()
+    }
     needed, beyond = {}, set()
     for file in out.glob("run/*/instruct-*/*-*.arrow"):
         for number, row in enumerate(Dataset.from_file(str(file)), start=int(file.stem.split("-")[0])):
@@ -201,7 +306,9 @@ def results(out: Path) -> dict[str, str]:
         if "parent" not in table.column_names:  # published rows, made of others
             continue
         if "raw_instruction" in table.column_names:
-            found |= dict(zip(table["request"], (text.strip() for text in table["raw_instruction"]), strict=True))
+            found |= dict(
+                zip(table["request"], (text.strip() for text in table["raw_instruction"]), strict=True)
+            )
         for column in {"solutions", "candidates"} & set(table.column_names):
             found |= {one["request"]: one["text"] for row in table[column] for one in row or ()}
     return found

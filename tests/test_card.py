@@ -1,4 +1,6 @@
-"""The dataset card: true of the files, the same every time, in two languages, and harmless whatever stands in the rows."""
+"""The dataset card: true of the files, the same every time, in two languages, and harmless whatever stands in
+the rows.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,7 @@ def with_provenance(contents: card.Contents, **provenance: Any) -> card.Contents
     return card.Contents({**contents.provenance, **provenance}, contents.samples, contents.data)
 
 
-# --- what a card holds ---------------------------------------------------------------------------------------------------------
+# --- what a card holds --------------------------------------------------------------------------------------
 
 
 def front(text: str) -> Row:
@@ -90,11 +92,17 @@ def headings(text: str) -> list[str]:
 
 
 def fences(text: str) -> list[tuple[str, str]]:
-    return [(token.info, token.content) for token in MarkdownIt("commonmark").parse(body(text)) if token.type == "fence"]
+    return [
+        (token.info, token.content)
+        for token in MarkdownIt("commonmark").parse(body(text))
+        if token.type == "fence"
+    ]
 
 
 def cells(text: str) -> Cells:
-    """Every number and every line of the card by its place: of tables by heading, row and column; of the metadata by its keys."""
+    """Every number and every line of the card by its place: of tables by heading, row and column; of the
+    metadata by its keys.
+    """
     found: Cells = {}
     section, head, number = "", [], 0
     for line in body(text).split("\n"):
@@ -110,7 +118,10 @@ def cells(text: str) -> Cells:
             head = row
         elif not set(row[0]) <= set("-:"):
             name = " ".join(cell for cell in row if not re.match(r"[-\d—]", cell))[:60]
-            found |= {(section, name, f"{column} {place}"): cell for place, (column, cell) in enumerate(zip(head, row, strict=True))}
+            found |= {
+                (section, name, f"{column} {place}"): cell
+                for place, (column, cell) in enumerate(zip(head, row, strict=True))
+            }
     return {**found, **_leaves(front(text))}
 
 
@@ -125,15 +136,30 @@ def test_a_card_in_full(contents: card.Contents) -> None:
     text = text_of(contents)
     assert headings(text) == [
         "h1 Synthetic mathematics problems by SmolLM2-135M-Instruct",
-        "h2 How to load", "h3 TRL", "h3 axolotl", "h3 verl",
-        "h2 Rows and tokens", "h2 Columns",
-        "h2 One example per domain", "h3 algebra", "h3 geometry",
+        "h2 How to load",
+        "h3 TRL",
+        "h3 axolotl",
+        "h3 verl",
+        "h2 Rows and tokens",
+        "h2 Columns",
+        "h2 One example per domain",
+        "h3 algebra",
+        "h3 geometry",
         "h2 From samples to pairs",
-        "h2 Problems", "h3 Decontamination",
-        "h2 Answers and pairs", "h2 Plots", "h2 How it was made", "h2 Limits", "h2 Licence", "h2 Files", "h2 Citation",
-    ]  # fmt: skip
+        "h2 Problems",
+        "h3 Decontamination",
+        "h2 Answers and pairs",
+        "h2 Plots",
+        "h2 How it was made",
+        "h2 Limits",
+        "h2 Licence",
+        "h2 Files",
+        "h2 Citation",
+    ]
     assert front(text)["configs"][0]["config_name"] == "algebra"
-    assert [config["config_name"] for config in front(text)["configs"] if config.get("default")] == ["algebra"]
+    assert [config["config_name"] for config in front(text)["configs"] if config.get("default")] == [
+        "algebra"
+    ]
     assert front(text)["size_categories"] == ["n<1K"]
     assert (front(text)["language"], front(text)["multilinguality"]) == (["en"], ["monolingual"])
     assert "48 mathematics problems in 2 domains" in text
@@ -146,7 +172,10 @@ def test_a_card_in_full(contents: card.Contents) -> None:
 def test_the_hub_would_take_it(contents: card.Contents, built: Path, language: str) -> None:
     files = card.files(contents, REPO, language=language)
     data = {
-        f"{file.parent.name}/{file.name}": file for splits in contents.data.values() for split in splits.values() for file in split.files
+        f"{file.parent.name}/{file.name}": file
+        for splits in contents.data.values()
+        for split in splits.values()
+        for file in split.files
     }
     assert lint_card(files.pop("README.md").decode(), {**files, **data}) == []
 
@@ -164,13 +193,20 @@ def test_code_names_only_what_is_there(contents: card.Contents) -> None:
             ast.parse(source)
         if language == "yaml":
             assert yaml.safe_load(source)["datasets"][0]["path"] == REPO
-    files = [f"{file.parent.name}/{file.name}" for split in contents.data["algebra_rl"].values() for file in split.files]
+    files = [
+        f"{file.parent.name}/{file.name}"
+        for split in contents.data["algebra_rl"].values()
+        for file in split.files
+    ]
     assert re.findall(r'"data/([^"]+)"', text) == files
 
 
 @pytest.mark.usefixtures("plotless")
 def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) -> None:
-    data = {"geometry": {"train_sft": contents.data["geometry"]["train_sft"]}, "candidates": contents.data["candidates"]}
+    data = {
+        "geometry": {"train_sft": contents.data["geometry"]["train_sft"]},
+        "candidates": contents.data["candidates"],
+    }
     provenance = {**contents.provenance, "held_out": {"share": 0.0, "seed": 0}}
     for language in card.LANGUAGES:
         text = text_of(card.Contents(provenance, contents.samples, data), language=language)
@@ -201,23 +237,40 @@ def test_numbers_are_those_of_the_files(contents: card.Contents) -> None:
             rows = pq.read_table(contents.data[domain][split].files[0]).to_pylist()
             tokens = sorted(row["solution_tokens"] for row in rows)
             high = tokens[-(-95 * len(tokens) // 100) - 1]
-            cell = f"{sum(tokens):,} / {statistics.fmean(tokens):,.1f} / {statistics.median(tokens):,.1f} / {high:,}"
+            cell = (
+                f"{sum(tokens):,} / {statistics.fmean(tokens):,.1f} / {statistics.median(tokens):,.1f} /"
+                f" {high:,}"
+            )
             assert found["Rows and tokens", f"`{domain}` `{split}`", "answer tokens 4"] == cell
             assert found["Rows and tokens", f"`{domain}` `{split}`", "rows 2"] == str(len(rows))
-    rows = [row for split in contents.data["candidates"].values() for row in pq.read_table(split.files[0]).to_pylist()]
+    rows = [
+        row
+        for split in contents.data["candidates"].values()
+        for row in pq.read_table(split.files[0]).to_pylist()
+    ]
     mine = [row for row in rows if row["domain"] == "algebra"]
     tries = [one for row in mine for one in row["candidates"]]
     assert found["From samples to pairs", "`algebra`", "problems 6"] == str(len(mine)) == "24"
-    assert found["From samples to pairs", "`algebra`", "complete 9"] == str(sum(one["reason"] is None for one in tries))
+    assert found["From samples to pairs", "`algebra`", "complete 9"] == str(
+        sum(one["reason"] is None for one in tries)
+    )
     majority_shares = [row["majority_share"] for row in mine if row["majority_share"] is not None]
-    assert found["Answers and pairs", "`algebra`", "mean majority share 5"] == f"{statistics.fmean(majority_shares):.2f}"
+    assert (
+        found["Answers and pairs", "`algebra`", "mean majority share 5"]
+        == f"{statistics.fmean(majority_shares):.2f}"
+    )
 
 
-# --- one row changed -----------------------------------------------------------------------------------------------------------
+# --- one row changed ----------------------------------------------------------------------------------------
 
 
 def edited(
-    contents: card.Contents, to: Path, config: str = "", split: str = "", index: int = 0, edit: Callable[[Row], Any] = dict
+    contents: card.Contents,
+    to: Path,
+    config: str = "",
+    split: str = "",
+    index: int = 0,
+    edit: Callable[[Row], Any] = dict,
 ) -> card.Contents:
     """The same files written anew, with one row edited."""
     for name, splits in contents.data.items():
@@ -240,8 +293,14 @@ def index_of(contents: card.Contents, config: str, split: str, where: Callable[[
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
     """The places where two cards differ, and the plots that do. Not the size of the files, which compress."""
     one, two = (cells(files["README.md"].decode()) for files in (before, after))
-    places = {key for key in one.keys() | two.keys() if one.get(key) != two.get(key) and "download_size" not in key}
-    svgs = {path for path in before.keys() | after.keys() if path != "README.md" and before.get(path) != after.get(path)}
+    places = {
+        key for key in one.keys() | two.keys() if one.get(key) != two.get(key) and "download_size" not in key
+    }
+    svgs = {
+        path
+        for path in before.keys() | after.keys()
+        if path != "README.md" and before.get(path) != after.get(path)
+    }
     return {": ".join(place) for place in places} | svgs
 
 
@@ -256,7 +315,14 @@ def _candidate(which: Callable[[Row], int], **values: Any) -> Callable[[Row], No
 def _loser(row: Row) -> int:
     """A complete candidate that is in no pair."""
     taken = (row["chosen_index"], row["rejected_index"])
-    return next((place for place, one in enumerate(row["candidates"]) if one["score"] is not None and place not in taken), -1)
+    return next(
+        (
+            place
+            for place, one in enumerate(row["candidates"])
+            if one["score"] is not None and place not in taken
+        ),
+        -1,
+    )
 
 
 def _pairless(row: Row) -> None:
@@ -271,77 +337,155 @@ def has_loser(row: Row) -> bool:
     return bool(row["domain"] == "algebra" and row["pair_kind"] is not None and _loser(row) >= 0)
 
 
-ROWS, FUNNEL, ANSWERS = "Rows and tokens: `algebra` `{}`: {}", "From samples to pairs: `algebra`: {}", "Answers and pairs: `algebra`: {}"
+ROWS, FUNNEL, ANSWERS = (
+    "Rows and tokens: `algebra` `{}`: {}",
+    "From samples to pairs: `algebra`: {}",
+    "Answers and pairs: `algebra`: {}",
+)
 SFT_TOKENS = "Rows and tokens: `algebra` `train_sft`: answer tokens 4"
 CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None], set[str]]] = {
     "tokens of an answer": (
-        "algebra", "train_sft", lambda row: True, _put(solution_tokens=5000), {SFT_TOKENS, "plots/answer_tokens.svg"},
+        "algebra",
+        "train_sft",
+        lambda row: True,
+        _put(solution_tokens=5000),
+        {SFT_TOKENS, "plots/answer_tokens.svg"},
     ),
     "tokens of a problem": (
-        "algebra", "test_sft", lambda row: True, _put(problem_tokens=900),
+        "algebra",
+        "test_sft",
+        lambda row: True,
+        _put(problem_tokens=900),
         {ROWS.format("test_sft", "problem tokens 3"), "plots/problem_tokens.svg"},
     ),
     "tokens of a chosen answer": (
-        "algebra", "train_prefs", lambda row: True, _put(chosen_tokens=3000), {ROWS.format("train_prefs", "chosen tokens 5")},
+        "algebra",
+        "train_prefs",
+        lambda row: True,
+        _put(chosen_tokens=3000),
+        {ROWS.format("train_prefs", "chosen tokens 5")},
     ),
     "tokens of a candidate": (
-        "candidates", "train", has_loser, _candidate(_loser, num_tokens=9000), {"Rows and tokens: `candidates` `train`: answer tokens 4"},
+        "candidates",
+        "train",
+        has_loser,
+        _candidate(_loser, num_tokens=9000),
+        {"Rows and tokens: `candidates` `train`: answer tokens 4"},
     ),
-    "score of a candidate in no pair": ("candidates", "train", has_loser, _candidate(_loser, score=3.25), {"plots/scores.svg"}),
+    "score of a candidate in no pair": (
+        "candidates",
+        "train",
+        has_loser,
+        _candidate(_loser, score=3.25),
+        {"plots/scores.svg"},
+    ),
     "score of a chosen one": (
-        "candidates", "train", is_style, _candidate(lambda row: row["chosen_index"], score=50.0),
+        "candidates",
+        "train",
+        is_style,
+        _candidate(lambda row: row["chosen_index"], score=50.0),
         {ANSWERS.format("their score gaps (quartiles) 5"), "plots/scores.svg", "plots/score_gaps.svg"},
     ),
     "majority_share": (
-        "candidates", "test", lambda row: row["domain"] == "algebra" and row["majority_share"] == 0.5, _put(majority_share=1.0),
+        "candidates",
+        "test",
+        lambda row: row["domain"] == "algebra" and row["majority_share"] == 0.5,
+        _put(majority_share=1.0),
         {ANSWERS.format("mean majority share 5"), "plots/majority_share.svg"},
     ),
     "majority": (
-        "candidates", "test", lambda row: row["domain"] == "algebra" and row["majority_answer"] is not None, _put(majority_answer=None),
+        "candidates",
+        "test",
+        lambda row: row["domain"] == "algebra" and row["majority_answer"] is not None,
+        _put(majority_answer=None),
         {ANSWERS.format("majorities 4")},
     ),
     "whether an answer agrees": (
-        "algebra", "train_sft", lambda row: row["solution_agrees"] is True, _put(solution_agrees=False),
+        "algebra",
+        "train_sft",
+        lambda row: row["solution_agrees"] is True,
+        _put(solution_agrees=False),
         {ANSWERS.format("agree 7"), ANSWERS.format("differ 8")},
     ),
     "language": (
-        "candidates", "train", lambda row: row["domain"] == "algebra", _put(language="ja"),
+        "candidates",
+        "train",
+        lambda row: row["domain"] == "algebra",
+        _put(language="ja"),
         {
-            "Problems: `en`: `algebra` 1", *(f"Problems: `ja`: {column}" for column in ("language 0", "`algebra` 1", "`geometry` 2")),
-            "metadata: language: 1", "metadata: multilinguality: 0", "Limits: line 5",
+            "Problems: `en`: `algebra` 1",
+            *(f"Problems: `ja`: {column}" for column in ("language 0", "`algebra` 1", "`geometry` 2")),
+            "metadata: language: 1",
+            "metadata: multilinguality: 0",
+            "Limits: line 5",
         },
     ),
     "pair": (
-        "candidates", "train", is_style, _pairless,
+        "candidates",
+        "train",
+        is_style,
+        _pairless,
         {
-            FUNNEL.format("pairs 11"), *(f"From samples to pairs: pairs `score_gap` no two whose scores differ enough: {column}" for column in (
-                "left out 0", "reason 1", "meaning 2", "`algebra` 3", "`geometry` 4",
-            )),
-            *(ANSWERS.format(column) for column in ("pairs 1", "score 4", "their score gaps (quartiles) 5", "chosen is longer 6")),
+            FUNNEL.format("pairs 11"),
+            *(
+                f"From samples to pairs: pairs `score_gap` no two whose scores differ enough: {column}"
+                for column in (
+                    "left out 0",
+                    "reason 1",
+                    "meaning 2",
+                    "`algebra` 3",
+                    "`geometry` 4",
+                )
+            ),
+            *(
+                ANSWERS.format(column)
+                for column in ("pairs 1", "score 4", "their score gaps (quartiles) 5", "chosen is longer 6")
+            ),
             "plots/score_gaps.svg",
         },
     ),
     "a candidate that is cut": (
-        "candidates", "train", has_loser, _candidate(_loser, reason="length"),
-        {FUNNEL.format("complete 9"), FUNNEL.format("scored 10"),
-         "From samples to pairs: candidates `length` was cut at the token limit: `algebra` 3"},
+        "candidates",
+        "train",
+        has_loser,
+        _candidate(_loser, reason="length"),
+        {
+            FUNNEL.format("complete 9"),
+            FUNNEL.format("scored 10"),
+            "From samples to pairs: candidates `length` was cut at the token limit: `algebra` 3",
+        },
     ),
     "a label": (
-        "candidates", "train", lambda row: True,
+        "candidates",
+        "train",
+        lambda row: True,
         lambda row: row["tags"].update(difficulty="hard"),
-        {f"Problems: difficulty `hard`: {column}" for column in ("label 0", "value 1", "`algebra` 2", "`geometry` 3")},
+        {
+            f"Problems: difficulty `hard`: {column}"
+            for column in ("label 0", "value 1", "`algebra` 2", "`geometry` 3")
+        },
     ),
-    "a text that no number is counted of": ("algebra", "train_sft", lambda row: True, _put(finish_reason="made"), set()),
-}  # fmt: skip
+    "a text that no number is counted of": (
+        "algebra",
+        "train_sft",
+        lambda row: True,
+        _put(finish_reason="made"),
+        set(),
+    ),
+}
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_one_row_changes_every_number_that_depends_on_it_and_no_other(what: str, contents: card.Contents, tmp_path: Path) -> None:
+def test_one_row_changes_every_number_that_depends_on_it_and_no_other(
+    what: str, contents: card.Contents, tmp_path: Path
+) -> None:
     config, split, where, edit, expected = CHANGES[what]
     before = card.files(edited(contents, tmp_path / "old"), REPO)
     index = index_of(contents, config, split, where)
     after = card.files(edited(contents, tmp_path / "new", config, split, index, edit), REPO)
-    sizes = {place for place in changed(before, after) if re.search(r"num_bytes|dataset_size", place)}  # a text's length shows there alone
+    sizes = {
+        place for place in changed(before, after) if re.search(r"num_bytes|dataset_size", place)
+    }  # a text's length shows there alone
     identity = f"metadata: configs: {list(contents.data).index(config)}: description"
     assert changed(before, after) - sizes == {*expected, identity}
 
@@ -349,14 +493,24 @@ def test_one_row_changes_every_number_that_depends_on_it_and_no_other(what: str,
 def test_a_row_of_another_domain(contents: card.Contents, tmp_path: Path) -> None:
     before = card.files(edited(contents, tmp_path / "old"), REPO)
     index = index_of(contents, "candidates", "train", is_style)
-    after = card.files(edited(contents, tmp_path / "new", "candidates", "train", index, _put(domain="geometry")), REPO)
+    after = card.files(
+        edited(contents, tmp_path / "new", "candidates", "train", index, _put(domain="geometry")), REPO
+    )
     places = changed(before, after)
     for domain in ("algebra", "geometry"):
-        assert {f"Rows and tokens: `{domain}`: problems to train on 1", f"From samples to pairs: `{domain}`: problems 6"} <= places
-        assert {f"Answers and pairs: `{domain}`: pairs 1", f"Answers and pairs: `{domain}`: score 4"} <= places
+        assert {
+            f"Rows and tokens: `{domain}`: problems to train on 1",
+            f"From samples to pairs: `{domain}`: problems 6",
+        } <= places
+        assert {
+            f"Answers and pairs: `{domain}`: pairs 1",
+            f"Answers and pairs: `{domain}`: score 4",
+        } <= places
     assert {"Problems: `en`: `algebra` 1", "Problems: `en`: `geometry` 2"} <= places
     one, two = (cells(files["README.md"].decode()) for files in (before, after))
-    assert int(one["From samples to pairs", "`algebra`", "problems 6"]) - 1 == int(two["From samples to pairs", "`algebra`", "problems 6"])
+    assert int(one["From samples to pairs", "`algebra`", "problems 6"]) - 1 == int(
+        two["From samples to pairs", "`algebra`", "problems 6"]
+    )
 
 
 @pytest.mark.usefixtures("plotless")
@@ -374,7 +528,7 @@ def test_the_same_bytes_every_time(contents: card.Contents, built: Path) -> None
         assert card.files(contents, REPO, language=language) == card.files(again, REPO, language=language)
 
 
-# --- hostile texts -------------------------------------------------------------------------------------------------------------
+# --- hostile texts ------------------------------------------------------------------------------------------
 
 HOSTILE = (
     "# A heading\n\n---\nlicense: mit\n---\n",
@@ -399,7 +553,9 @@ HOSTILE = (
 @pytest.mark.usefixtures("plotless")
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_a_hostile_row_is_shown_and_does_nothing(text: str, contents: card.Contents, tmp_path: Path) -> None:
-    hostile = edited(contents, tmp_path, "algebra", "train_sft", 0, _put(problem=text, solution=text, majority_answer=text))
+    hostile = edited(
+        contents, tmp_path, "algebra", "train_sft", 0, _put(problem=text, solution=text, majority_answer=text)
+    )
     for language in card.LANGUAGES:
         calm, after = (text_of(one, language=language) for one in (contents, hostile))
         assert front(after)["license"] == "cc-by-nc-4.0"
@@ -412,14 +568,25 @@ def kinds(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(body(text))
     for token in (inner for outer in tokens for inner in (outer, *(outer.children or []))):
-        if token.type not in ("text", "inline", "softbreak", "hardbreak", "paragraph_open", "paragraph_close"):
+        if token.type not in (
+            "text",
+            "inline",
+            "softbreak",
+            "hardbreak",
+            "paragraph_open",
+            "paragraph_close",
+        ):
             found[token.type] = found.get(token.type, 0) + 1
     return found
 
 
 def shown_text(markdown: str) -> str:
     """What a reader sees of it, in one line."""
-    rendered = re.sub(r"<br />|</?(p|blockquote)>", " ", MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))
+    rendered = re.sub(
+        r"<br />|</?(p|blockquote)>",
+        " ",
+        MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown),
+    )
     assert "<" not in rendered
     return " ".join(html.unescape(rendered).split())
 
@@ -443,7 +610,10 @@ def test_any_text_is_shown_as_it_is(text: str) -> None:
         ("Let $x^2 < 3$.", r"Let \\(x^2 \lt 3\\)."),
         (r"So \(a_1\) and \[b \\ c\]", r"So \\(a_1\\) and $$ b \\ c $$"),
         ("$$\n\\frac{1}{2} % a remark\n= y\n$$", r"$$ \frac{1}{2} = y $$"),
-        (r"\begin{align*} a &= b \\ c &= d \end{align*}", r"$$ \begin{align*} a &= b \\ c &= d \end{align*} $$"),
+        (
+            r"\begin{align*} a &= b \\ c &= d \end{align*}",
+            r"$$ \begin{align*} a &= b \\ c &= d \end{align*} $$",
+        ),
         ("It costs $5 or $6.", "It costs &#36;5 or &#36;6."),
         (r"\$5 and \$6", "&#92;&#36;5 and &#92;&#36;6"),
         (r"$\href{x}{y}$", "&#36;&#92;href{x}{y}&#36;"),
@@ -460,7 +630,9 @@ def test_formulas_for_the_hub(text: str, shown: str) -> None:
 
 
 @pytest.mark.usefixtures("plotless")
-def test_long_texts_are_cut_between_words_and_never_in_a_formula(contents: card.Contents, tmp_path: Path) -> None:
+def test_long_texts_are_cut_between_words_and_never_in_a_formula(
+    contents: card.Contents, tmp_path: Path
+) -> None:
     assert quote("one two three", 9) == ("> one two …  ", 7)
     assert quote("one $x + y + z$ two", 10) == ("> one …  ", 4)
     assert quote("one $x$ two", 8)[0] == "> one \\\\(x\\\\) …  "
@@ -478,7 +650,10 @@ def test_hostile_names(contents: card.Contents) -> None:
         {**model, "name": bad, "revision": bad, "licence": {"name": bad, "duty": bad, "link": "javascript:x"}}
         for model in contents.provenance["models"]
     ]
-    domains = [{**domain, "subject": bad, "japanese": bad, "pre_query_prefix": f"```\n{bad}"} for domain in contents.provenance["domains"]]
+    domains = [
+        {**domain, "subject": bad, "japanese": bad, "pre_query_prefix": f"```\n{bad}"}
+        for domain in contents.provenance["domains"]
+    ]
     same = {
         "models": contents.provenance["models"],
         "benchmarks": [{"name": "x", "revision": "y", "rows": 1}],
@@ -491,7 +666,9 @@ def test_hostile_names(contents: card.Contents) -> None:
     }
     for language in card.LANGUAGES:
         calm = kinds(text_of(with_provenance(contents, **same), language=language))
-        text = text_of(with_provenance(contents, models=models, domains=domains, **hostile), language=language)
+        text = text_of(
+            with_provenance(contents, models=models, domains=domains, **hostile), language=language
+        )
         after = kinds(text)
         assert calm.pop("code_inline") > after.pop("code_inline")  # what is no plain name is text
         assert after == calm
@@ -502,14 +679,19 @@ def test_markdown_pieces() -> None:
     assert code("a_b-1.0") == "`a_b-1.0`"
     assert code("a|b") == "a&#124;b"
     assert final(r"\frac{1}{2}", 20) == r"\\(\frac{1}{2}\\)"
-    assert [final(text, 20) for text in ("12", "a|b", "{", "x" * 30)] == ["12", "a&#124;b", "{", "x" * 20 + " …"]
+    assert [final(text, 20) for text in ("12", "a|b", "{", "x" * 30)] == [
+        "12",
+        "a&#124;b",
+        "{",
+        "x" * 20 + " …",
+    ]
     assert fence("a ``` b") == "````text\na ``` b\n````"
     assert link("MIT", "https://opensource.org/license/mit") == "[MIT](https://opensource.org/license/mit)"
     assert link("MIT", "javascript:x") == link("MIT", None) == "MIT"
     assert table(["a", "b"], [["x", "1"], ["y", "—"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |\n| y | — |"
 
 
-# --- languages -----------------------------------------------------------------------------------------------------------------
+# --- languages ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("plotless")
@@ -525,7 +707,13 @@ def test_both_languages_are_one_card(contents: card.Contents) -> None:
 
 def numbers(text: str) -> list[str]:
     """The cells of all tables that begin with a digit."""
-    return [cell for line in body(text).split("\n") if line.startswith("|") for cell in line.split(" | ") if cell[:1].isdigit()]
+    return [
+        cell
+        for line in body(text).split("\n")
+        if line.startswith("|")
+        for cell in line.split(" | ")
+        if cell[:1].isdigit()
+    ]
 
 
 def test_both_templates_use_the_same_variables() -> None:
@@ -534,7 +722,12 @@ def test_both_templates_use_the_same_variables() -> None:
     for language in card.LANGUAGES:
         tree = environment.parse((card.FOLDER / f"dataset.{language}.md.jinja").read_text(encoding="utf-8"))
         paths = {_path(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name))}
-        used.append((meta.find_undeclared_variables(tree), {path for path in paths if path and not path.startswith("domain.")}))
+        used.append(
+            (
+                meta.find_undeclared_variables(tree),
+                {path for path in paths if path and not path.startswith("domain.")},
+            )
+        )
     assert used[0] == used[1]
 
 
@@ -568,32 +761,49 @@ def test_an_unknown_language(contents: card.Contents) -> None:
         card.files(contents, REPO, language="fr")
 
 
-# --- licences, parts of builds, other provenance ------------------------------------------------------------------------------------
+# --- licences, parts of builds, other provenance ------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("plotless")
 def test_licences(contents: card.Contents) -> None:
     name = "mine"
-    nobodys = with_provenance(contents, models=[{**model, "name": name, "licence": None} for model in contents.provenance["models"]])
+    nobodys = with_provenance(
+        contents, models=[{**model, "name": name, "licence": None} for model in contents.provenance["models"]]
+    )
     assert f"| {name} | not stated | — | — |" in text_of(nobodys)
     assert f"| {name} | 記載なし | — | — |" in text_of(nobodys, language="ja")
     given = {name: {"name": "Apache-2.0", "duty": "attribution"}}
     assert f"| {name} | Apache-2.0 | attribution | who built it |" in text_of(nobodys, licences=given)
-    known = {"name": "MIT", "duty": "attribution", "link": "https://opensource.org/license/mit", "source": "known"}
-    models = [{**model, "name": "org/model", "revision": "a" * 40, "licence": known} for model in contents.provenance["models"]]
+    known = {
+        "name": "MIT",
+        "duty": "attribution",
+        "link": "https://opensource.org/license/mit",
+        "source": "known",
+    }
+    models = [
+        {**model, "name": "org/model", "revision": "a" * 40, "licence": known}
+        for model in contents.provenance["models"]
+    ]
     text = text_of(with_provenance(contents, models=models))
     assert "| org/model | [MIT](https://opensource.org/license/mit) | attribution | magpie_hf |" in text
     given = {"org/model": {"name": "other", "duty": ""}}
-    assert "| org/model | other | — | who built it |" in text_of(with_provenance(contents, models=models), licences=given)
+    assert "| org/model | other | — | who built it |" in text_of(
+        with_provenance(contents, models=models), licences=given
+    )
     assert f"| [org/model](https://huggingface.co/org/model) | `{'a' * 40}` |" in text
 
 
 @pytest.mark.usefixtures("plotless")
 def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
     part = {"algebra": (24, 1000), "geometry": (24, 24)}
-    english, japanese = (body(text_of(contents, unfinished=part, language=language)) for language in card.LANGUAGES)
+    english, japanese = (
+        body(text_of(contents, unfinished=part, language=language)) for language in card.LANGUAGES
+    )
     assert "not finished" not in text_of(contents)
-    assert "> **This build is not finished.** It holds 24 of 1,000 problems of `algebra`, 24 of 24 problems of `geometry`." in english
+    assert (
+        "> **This build is not finished.** It holds 24 of 1,000 problems of `algebra`, 24 of 24 problems of"
+        " `geometry`." in english
+    )
     assert "`algebra` が 1,000 問中 24 問" in japanese
     assert english.index("not finished") < english.index("## How to load")
 
@@ -609,7 +819,10 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
         "not_checked": [{"name": "hle", "reason": "it is gated"}],
         "scorer": {**contents.provenance["scorer"], "objectives": ["one", "two"]},
     }
-    samples = {key: replace(one, contaminated={"exam": 2}, tagged=30, on_domain=15) for key, one in contents.samples.items()}
+    samples = {
+        key: replace(one, contaminated={"exam": 2}, tagged=30, on_domain=15)
+        for key, one in contents.samples.items()
+    }
     full = card.Contents({**contents.provenance, **provenance}, samples, contents.data)
     text = text_of(full)
     assert f"| exam | `{'b' * 40}` | 1,234 | 4 |" in text
@@ -624,7 +837,7 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
             assert "`average`" in text_of(with_provenance(full, acceptance=acceptance), language=language)
 
 
-# --- a user's template ---------------------------------------------------------------------------------------------------------
+# --- a user's template --------------------------------------------------------------------------------------
 
 HEAD = "---\n{{ metadata }}\n---\n"
 
@@ -632,7 +845,8 @@ HEAD = "---\n{{ metadata }}\n---\n"
 def test_a_template_of_the_users(contents: card.Contents, tmp_path: Path) -> None:
     template = tmp_path / "mine.jinja"
     template.write_text(
-        HEAD + '{% import "parts.md.jinja" as parts with context %}\n# Mine: {{ repo }}\n\n{{ tables.funnel }}\n\n{{ parts.load() }}\n'
+        HEAD + '{% import "parts.md.jinja" as parts with context %}\n# Mine: {{ repo }}\n\n{{ tables.funnel'
+        " }}\n\n{{ parts.load() }}\n"
     )
     files = card.files(contents, REPO, template=template)
     text = files["README.md"].decode()
@@ -645,7 +859,10 @@ def test_a_template_of_the_users(contents: card.Contents, tmp_path: Path) -> Non
 BROKEN = {
     "an unknown variable": (
         HEAD + "\n{{ nothing }}\n",
-        r"line 5 of the template \S+ cannot be rendered \(UndefinedError: 'nothing' is undefined\); correct it: the variables are data, ",
+        (
+            r"line 5 of the template \S+ cannot be rendered \(UndefinedError: 'nothing' is undefined\);"
+            r" correct it: the variables are data, "
+        ),
     ),
     "an unknown part": (HEAD + "{{ tables.nothing }}\n", r"line 4 of .* has no attribute 'nothing'"),
     "a syntax error": (HEAD + "\n\n{% if %}\n", r"line 6 of .*TemplateSyntaxError"),
@@ -697,7 +914,7 @@ def test_templates_are_strict() -> None:
         card._environment().from_string("{{ nothing }}").render()
 
 
-# --- plots ---------------------------------------------------------------------------------------------------------------------
+# --- plots --------------------------------------------------------------------------------------------------
 
 SAMPLE = """
 import hashlib, json, random, sys, warnings
@@ -706,10 +923,14 @@ from magpie_hf.card import plots
 sample = random.Random(0)
 names = ["algebra", "calculus", "geometry", "statistics", "number_theory", "discrete"]
 many = {name: {"a": [int(sample.lognormvariate(7, 1)) for _ in range(5000)]} for name in names}
-two = {name: {kind: [sample.gauss(1, 1) for _ in range(2000)] for kind in ("correctness", "score")} for name in names}
+kinds = ("correctness", "score")
+two = {name: {kind: [sample.gauss(1, 1) for _ in range(2000)] for kind in kinds} for name in names}
 made = plots.render([
-    plots.Plot("many", "tokens", many, logarithmic=True), plots.Plot("two", "score gap", two), plots.Plot("none", "nothing", {"x": {"a": []}}),
-    plots.Plot("one", "one", {"x": {"a": [1]}, "y": {}}), plots.Plot("zero", "zero", {"x": {"a": [0, 0, 9]}}, True, (0, 9)),
+    plots.Plot("many", "tokens", many, logarithmic=True),
+    plots.Plot("two", "score gap", two),
+    plots.Plot("none", "nothing", {"x": {"a": []}}),
+    plots.Plot("one", "one", {"x": {"a": [1]}, "y": {}}),
+    plots.Plot("zero", "zero", {"x": {"a": [0, 0, 9]}}, True, (0, 9)),
 ])
 print(json.dumps({name: [len(svg), hashlib.sha256(svg).hexdigest()] for name, svg in made.items()}))
 """
@@ -719,9 +940,20 @@ def test_the_same_plots_in_two_processes(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\naxes.grid: True\n")
     outputs = []
     for seed, folder in (("1", ROOT), ("2", tmp_path)):
-        environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "none")}
+        environment = {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONHASHSEED": seed,
+            "HOME": str(tmp_path),
+            "MPLCONFIGDIR": str(tmp_path / "none"),
+        }
         done = subprocess.run(
-            [sys.executable, "-c", SAMPLE], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True
+            [sys.executable, "-c", SAMPLE],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
         )
         outputs.append(json.loads(done.stdout))
     assert outputs[0] == outputs[1]
@@ -746,7 +978,9 @@ def test_plots_of_a_build(contents: card.Contents) -> None:
             assert len(svg) < 50_000
 
 
-def test_without_matplotlib_there_is_no_plot_and_somebody_says_so(contents: card.Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_there_is_no_plot_and_somebody_says_so(
+    contents: card.Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert plots.missing() is None
     assert "## Plots" in text_of(contents)
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -94,12 +94,16 @@ class TestOpenTurn:
         assert gemma.pre_query_prefix(None) == ids(["<bos>", "<start_of_turn>", *"user", "\n"])
 
     def test_user_text_follows_it(self, chat: Chat, form: Format) -> None:
-        """A closed prompt begins with the very ids of the pre-query prefix, whatever the user's text begins with."""
+        """A closed prompt begins with the very ids of the pre-query prefix, whatever the user's text begins
+        with.
+        """
         for text in (PROBLEM, r"\[x^2\]", "1", "数"):
             ids = chat.closed_prompt([{"role": "user", "content": text}])
             opened = chat.pre_query_prefix(None)
             assert ids[: len(opened)] == opened
-            assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False).startswith(form.bare + text)
+            assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False).startswith(
+                form.bare + text
+            )
 
 
 class TestEnds:
@@ -118,9 +122,14 @@ class TestEnds:
     def test_newline_token_is_no_end(self) -> None:
         """Here the template breaks the line before its marker, and the line break is an added token."""
         template = GEMMA.template.replace("<end_of_turn>\n", "\n<end_of_turn>\n")
-        tokenizer = byte_tokenizer(template, special=GEMMA.special, plain=GEMMA.plain, bos=GEMMA.bos, eos=GEMMA.eos)
+        tokenizer = byte_tokenizer(
+            template, special=GEMMA.special, plain=GEMMA.plain, bos=GEMMA.bos, eos=GEMMA.eos
+        )
         chat = Chat(tokenizer)
-        assert chat.closed_text([{"role": "user", "content": "x"}]) == "<bos><start_of_turn>user\nx\n<end_of_turn>\n<start_of_turn>model\n"
+        assert (
+            chat.closed_text([{"role": "user", "content": "x"}])
+            == "<bos><start_of_turn>user\nx\n<end_of_turn>\n<start_of_turn>model\n"
+        )
         assert chat.end_ids == ids_of(tokenizer, ("<eos>",))
         assert chat.turn_end_ids == ids_of(tokenizer, ("<eos>",))
 
@@ -131,8 +140,13 @@ class TestSolving:
 
     @pytest.mark.parametrize(("written", "default"), [(" Be kind.\n", "Be kind."), (" \n", None)])
     def test_default_system_has_no_white_space_around(self, written: str, default: str | None) -> None:
-        template = "{{ bos_token }}<system>{{ messages[0].content if messages[0].role == 'system' else DEFAULT }}</t>"
-        template += "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}</t>{% endfor %}"
+        template = (
+            "{{ bos_token }}<system>{{ messages[0].content if messages[0].role == 'system' else DEFAULT"
+            " }}</t>"
+        )
+        template += (
+            "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}</t>{% endfor %}"
+        )
         assert toy(template.replace("DEFAULT", repr(written))).default_system == default
 
     def test_place(self, chat: Chat, form: Format) -> None:
@@ -141,18 +155,29 @@ class TestSolving:
     def test_prompt(self, chat: Chat, form: Format) -> None:
         messages = chat.solving_prompt(PROBLEM, INSTRUCTION)
         assert chat.closed_text(messages) == form.asked
-        assert chat.closed_prompt(messages) == chat.tokenizer(form.asked, add_special_tokens=False)["input_ids"]
-        assert [message["role"] for message in messages] == (["system", "user"] if form.place == "system" else ["user"])
+        assert (
+            chat.closed_prompt(messages) == chat.tokenizer(form.asked, add_special_tokens=False)["input_ids"]
+        )
+        assert [message["role"] for message in messages] == (
+            ["system", "user"] if form.place == "system" else ["user"]
+        )
 
     def test_note(self, chat: Chat, form: Format) -> None:
         assert chat.solving_note(INSTRUCTION) == form.note
 
     def test_default_instruction(self, r1: Chat, qwen: Chat) -> None:
-        assert SOLVING_INSTRUCTION == r"Please reason step by step, and put your final answer within \boxed{}."
+        assert (
+            SOLVING_INSTRUCTION == r"Please reason step by step, and put your final answer within \boxed{}."
+        )
         assert r1.solving_prompt("Q") == [{"role": "user", "content": f"Q\n\n{SOLVING_INSTRUCTION}"}]
         assert r1.solving_note() == f"user: {SOLVING_INSTRUCTION}"
-        system = f"You are Qwen, created by Alibaba Cloud. You are a helpful assistant.\n\n{SOLVING_INSTRUCTION}"
-        assert qwen.solving_prompt("Q") == [{"role": "system", "content": system}, {"role": "user", "content": "Q"}]
+        system = (
+            f"You are Qwen, created by Alibaba Cloud. You are a helpful assistant.\n\n{SOLVING_INSTRUCTION}"
+        )
+        assert qwen.solving_prompt("Q") == [
+            {"role": "system", "content": system},
+            {"role": "user", "content": "Q"},
+        ]
         assert built(QWEN_MATH).solving_prompt("Q") == [{"role": "user", "content": "Q"}]
         assert built(QWEN_MATH).solving_note() == f"system: {SOLVING_INSTRUCTION}"
 
@@ -178,14 +203,26 @@ class TestRead:
     @pytest.mark.parametrize(
         ("completion", "response"),
         [
-            ("1+1\n</think>\n\nIt is 2.", Response("<think>\n1+1\n</think>\n\nIt is 2.", "1+1", "It is 2.", None)),
+            (
+                "1+1\n</think>\n\nIt is 2.",
+                Response("<think>\n1+1\n</think>\n\nIt is 2.", "1+1", "It is 2.", None),
+            ),
             ("\n1+1\n</think>\n2\n", Response("<think>\n1+1\n</think>\n2", "1+1", "2", None)),
             ("\n</think>\n\n2", Response("<think>\n</think>\n\n2", None, "2", None)),
             ("1+1 is", Response("<think>\n1+1 is", "1+1 is", "", "thinking_not_closed")),
             ("1+1\n</think>\n\n", Response("<think>\n1+1\n</think>", "1+1", "", "empty")),
-            ("a\n</think>\nb</think>c", Response("<think>\na\n</think>\nb</think>c", "a", "b</think>c", "special_tokens")),
-            ("a\n</think>\nb<think>c", Response("<think>\na\n</think>\nb<think>c", "a", "b<think>c", "special_tokens")),
-            ("a<｜User｜>\n</think>\nb", Response("<think>\na<｜User｜>\n</think>\nb", "a<｜User｜>", "b", "special_tokens")),
+            (
+                "a\n</think>\nb</think>c",
+                Response("<think>\na\n</think>\nb</think>c", "a", "b</think>c", "special_tokens"),
+            ),
+            (
+                "a\n</think>\nb<think>c",
+                Response("<think>\na\n</think>\nb<think>c", "a", "b<think>c", "special_tokens"),
+            ),
+            (
+                "a<｜User｜>\n</think>\nb",
+                Response("<think>\na<｜User｜>\n</think>\nb", "a<｜User｜>", "b", "special_tokens"),
+            ),
             (
                 "a\n</think>\nb<｜Assistant｜>",
                 Response("<think>\na\n</think>\nb<｜Assistant｜>", "a", "b<｜Assistant｜>", "special_tokens"),
@@ -222,7 +259,9 @@ class TestRead:
         assert chat.special_pattern.search("a\n\nb\nc") is None
 
     def test_own_role_markers_that_are_not_special(self) -> None:
-        """A format of nobody's ends its turns with an added token that is not special and that no list of foreign markers knows."""
+        """A format of nobody's ends its turns with an added token that is not special and that no list of
+        foreign markers knows.
+        """
         assert toy(GOOD).read("It is</t> 2.").reason == "special_tokens"
         assert toy(GOOD, plain=("</t>", "</u>")).read("It is</u> 2.").reason is None
 
@@ -250,9 +289,16 @@ class TestRead:
 class TestClosedText:
     def test_earlier_thinking_is_the_template_s_to_drop(self, r1: Chat) -> None:
         answer = r1.read("1+1\n</think>\n\nIt is 2.").text
-        talk = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": answer}, {"role": "user", "content": "More?"}]
+        talk = [
+            {"role": "user", "content": "Q"},
+            {"role": "assistant", "content": answer},
+            {"role": "user", "content": "More?"},
+        ]
         begin, end = R1.bos, R1.eos
-        assert r1.closed_text(talk) == f"{begin}<｜User｜>Q<｜Assistant｜>\n\nIt is 2.{end}<｜User｜>More?<｜Assistant｜><think>\n"
+        assert (
+            r1.closed_text(talk)
+            == f"{begin}<｜User｜>Q<｜Assistant｜>\n\nIt is 2.{end}<｜User｜>More?<｜Assistant｜><think>\n"
+        )
 
     def test_the_day_makes_no_difference(self) -> None:
         template = "<bos>{{ strftime_now('%Y-%m-%d') }}<start_of_turn>{{ messages[-1].content }}<end_of_turn>"
@@ -263,31 +309,52 @@ class TestClosedText:
 class TestChoicePrompt:
     @pytest.mark.parametrize(
         ("joined", "stem", "tokens"),
-        [((), "Rating: ", ["1", "2", "3", "4", "5"]), (tuple(f" {i}" for i in RATINGS), "Rating:", [" 1", " 2", " 3", " 4", " 5"])],
+        [
+            ((), "Rating: ", ["1", "2", "3", "4", "5"]),
+            (tuple(f" {i}" for i in RATINGS), "Rating:", [" 1", " 2", " 3", " 4", " 5"]),
+        ],
         ids=["splits the space off", "joins the space"],
     )
     @pytest.mark.parametrize("form", BUILT, ids=lambda form: form.name)
-    def test_one_token_a_choice(self, form: Format, joined: tuple[str, ...], stem: str, tokens: list[str]) -> None:
+    def test_one_token_a_choice(
+        self, form: Format, joined: tuple[str, ...], stem: str, tokens: list[str]
+    ) -> None:
         chat = built(form, joined)
         head = chat.closed_text([{"role": "user", "content": "Rate it."}])
-        assert head.endswith(form.asked.partition(INSTRUCTION)[2] if form.place == "user" else "<|im_start|>assistant\n")
-        (ids,), choices = chat.choice_prompts([[{"role": "user", "content": "Rate it."}]], "Rating: ", RATINGS)
+        assert head.endswith(
+            form.asked.partition(INSTRUCTION)[2] if form.place == "user" else "<|im_start|>assistant\n"
+        )
+        (ids,), choices = chat.choice_prompts(
+            [[{"role": "user", "content": "Rate it."}]], "Rating: ", RATINGS
+        )
         skipped = "\n</think>\n\n" if form is R1 else ""
         assert chat.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False) == head + skipped + stem
-        assert [chat.tokenizer.decode([choice], clean_up_tokenization_spaces=False) for choice in choices] == tokens
+        assert [
+            chat.tokenizer.decode([choice], clean_up_tokenization_spaces=False) for choice in choices
+        ] == tokens
         for choice, token in zip(RATINGS, choices, strict=True):
-            assert [*ids, token] == chat.tokenizer(f"{head}{skipped}Rating: {choice}", add_special_tokens=False)["input_ids"]
+            assert [*ids, token] == chat.tokenizer(
+                f"{head}{skipped}Rating: {choice}", add_special_tokens=False
+            )["input_ids"]
 
     def test_thought_is_empty_and_closed(self, r1: Chat) -> None:
         (ids,), _ = r1.choice_prompts([[{"role": "user", "content": "Q"}]], "Rating: ", RATINGS)
-        assert r1.tokenizer.decode(list(ids)) == "<｜begin▁of▁sentence｜><｜User｜>Q<｜Assistant｜><think>\n\n</think>\n\nRating: "
+        assert (
+            r1.tokenizer.decode(list(ids))
+            == "<｜begin▁of▁sentence｜><｜User｜>Q<｜Assistant｜><think>\n\n</think>\n\nRating: "
+        )
 
     def test_real_tokenizer(self, demo_model: Path) -> None:
         chat = Chat(AutoTokenizer.from_pretrained(demo_model))
-        (ids,), choices = chat.choice_prompts([[{"role": "user", "content": "Rate it."}]], "Rating: ", RATINGS)
+        (ids,), choices = chat.choice_prompts(
+            [[{"role": "user", "content": "Rate it."}]], "Rating: ", RATINGS
+        )
         assert len(set(choices)) == 5
         for rating, choice in zip(RATINGS, choices, strict=True):
-            assert chat.tokenizer.decode([*ids, choice]) == f"{SMOL.bare}Rate it.<|im_end|>\n<|im_start|>assistant\nRating: {rating}"
+            assert (
+                chat.tokenizer.decode([*ids, choice])
+                == f"{SMOL.bare}Rate it.<|im_end|>\n<|im_start|>assistant\nRating: {rating}"
+            )
 
     def test_choices_may_share_a_beginning(self, qwen: Chat) -> None:
         (ids,), choices = qwen.choice_prompts([[{"role": "user", "content": "Q"}]], "", ("yes", "yet"))
@@ -296,7 +363,10 @@ class TestChoicePrompt:
 
     @pytest.mark.parametrize("choices", [("1", "12"), ("1", "2", "23"), ("1", "1"), ("1",)])
     def test_choices_that_no_single_token_tells_apart(self, qwen: Chat, choices: tuple[str, ...]) -> None:
-        with pytest.raises(BadInput, match=f"^the tokenizer of Qwen2.5-Coder does not tell {', '.join(choices)} apart by one token; "):
+        with pytest.raises(
+            BadInput,
+            match=f"^the tokenizer of Qwen2.5-Coder does not tell {', '.join(choices)} apart by one token; ",
+        ):
             qwen.choice_prompts([[{"role": "user", "content": "Q"}]], "Rating: ", choices)
 
 
@@ -326,15 +396,27 @@ class TestRefusals:
             (GOOD.replace("m.content", "m.content | lower"), "changes or leaves out the user's text"),
             (GOOD.replace("m.content", "m.content | striptags"), "changes or leaves out the user's text"),
             (GOOD.replace("m.content", "m.content | escape"), "changes or leaves out the user's text"),
-            (GOOD.replace("m.content", r"m.content | replace('\n', ' ')"), "changes or leaves out the user's text"),
-            (GOOD.replace("m.content", "m.content | truncate(30, true)"), "changes or leaves out the user's text"),
+            (
+                GOOD.replace("m.content", r"m.content | replace('\n', ' ')"),
+                "changes or leaves out the user's text",
+            ),
+            (
+                GOOD.replace("m.content", "m.content | truncate(30, true)"),
+                "changes or leaves out the user's text",
+            ),
             (GOOD.replace("m.content", "''"), "changes or leaves out the user's text"),
             (GOOD + USER, "writes the user's text 2 times"),
-            ("<s>" + "{{ messages[-1].content | length }}" + USER, "writes another beginning for another user text"),
+            (
+                "<s>" + "{{ messages[-1].content | length }}" + USER,
+                "writes another beginning for another user text",
+            ),
             ("{{ bos_token }}" + GOOD, "writes its BOS token twice"),
             ("<s>" + GOOD, "writes its BOS token twice"),
             (USER + "</t>", "writes nothing before the user's text"),
-            ("<s>{{ raise_exception('no roles at all') }}", "refuses a conversation of user: no roles at all"),
+            (
+                "<s>{{ raise_exception('no roles at all') }}",
+                "refuses a conversation of user: no roles at all",
+            ),
         ],
     )
     def test_template(self, template: str | None, message: str) -> None:
@@ -348,12 +430,21 @@ class TestRefusals:
         ("template", "message"),
         [
             ("<s><user>" + USER, "shows the system text 0 times in the user's turn"),
-            (GOOD.replace("m.content", "(m.content | upper if m.role == 'system' else m.content)"), "shows the system text 0 times"),
-            (GOOD.replace("bos_token", "bos_token ~ (messages[0].content if messages | length > 1)"), "shows the system text 2 times"),
-            ("{% if messages[0].role == 'system' %}{{ raise_exception('No system role') }}{% endif %}" + GOOD,
-             "refuses a conversation of system, user: No system role"),
+            (
+                GOOD.replace("m.content", "(m.content | upper if m.role == 'system' else m.content)"),
+                "shows the system text 0 times",
+            ),
+            (
+                GOOD.replace("bos_token", "bos_token ~ (messages[0].content if messages | length > 1)"),
+                "shows the system text 2 times",
+            ),
+            (
+                "{% if messages[0].role == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
+                + GOOD,
+                "refuses a conversation of system, user: No system role",
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_system_text(self, template: str, message: str) -> None:
         chat = toy(template)
         assert chat.prefix_text(None) == "<s><user>"
@@ -385,7 +476,9 @@ class TestChatOf:
         assert chat.end_ids == (2,)
 
     @pytest.mark.parametrize(("ends", "named"), [(None, ()), (7, (7,)), ([7, 8], (7, 8))])
-    def test_ends_of_the_generation_config(self, tmp_path: Path, ends: int | list[int] | None, named: tuple[int, ...]) -> None:
+    def test_ends_of_the_generation_config(
+        self, tmp_path: Path, ends: int | list[int] | None, named: tuple[int, ...]
+    ) -> None:
         tokenizer = tokenizer_of(GEMMA)
         tokenizer.save_pretrained(tmp_path)
         if ends is not None:

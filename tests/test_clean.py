@@ -22,7 +22,7 @@ from magpie_hf.problems.cleaning.rules import MAX_CHARACTERS, RULES, reason_of, 
 from magpie_hf.problems.cleaning.solutions import without_label
 from magpie_hf.stages.clean import Clean
 
-# --- the table ---------------------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------------------
 
 
 def test_the_table_is_large_and_covers_every_domain_and_rule() -> None:
@@ -83,7 +83,7 @@ def test_the_table_can_be_printed() -> None:
     assert shown.strip() == table()
 
 
-# --- the stage ---------------------------------------------------------------------------------------------------------------
+# --- the stage ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,12 @@ def test_clean_fills_its_columns(model: Model) -> None:
         "Hello!",
     ]
     assert clean(Clean((model,)), *raw) == {
-        "problem": ["Prove that every field is an integral domain.", "Evaluate $\\int_0^1 x\\,dx$.", "群 $G$ の位数を求めよ。", None],
+        "problem": [
+            "Prove that every field is an integral domain.",
+            "Evaluate $\\int_0^1 x\\,dx$.",
+            "群 $G$ の位数を求めよ。",
+            None,
+        ],
         "language": ["en", None, "ja", None],
         "trimmed": ["label", None, None, None],
         "dropped": [None, None, None, "chat"],
@@ -117,7 +122,10 @@ def test_what_did_not_end_or_holds_special_tokens_is_not_looked_at(model: Model)
 
 
 def test_the_languages_are_a_choice(model: Model) -> None:
-    french = "Montrer que tout groupe fini d'ordre premier est cyclique et que tous ses sous-groupes sont triviaux."
+    french = (
+        "Montrer que tout groupe fini d'ordre premier est cyclique et que tous ses sous-groupes sont"
+        " triviaux."
+    )
     english = "Prove that every finite group of prime order is cyclic."
     assert clean(Clean((model,)), french, english)["dropped"] == ["language", None]
     assert clean(Clean((model,), ("fr",)), french, english) == {
@@ -134,7 +142,7 @@ def test_what_is_no_language_is_bad_input(languages: tuple[str, ...], model: Mod
         Clean((model,), languages)
 
 
-# --- prose, language ---------------------------------------------------------------------------------------------------------
+# --- prose, language ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -154,7 +162,11 @@ def test_what_is_no_language_is_bad_input(languages: tuple[str, ...], model: Mod
         (r"$\left[ a, b $ x", "F x", False),
         (r"\begin{align*} x &= \text{if $y$} \\[2pt] z \end{align*}.", "F.", True),
         (r"\[ \begin{cases} 1 & \text{if $x$} \end{cases} \]", "F", True),
-        (r"\begin{enumerate}\item Let $x$. \end{enumerate}", r"\begin{enumerate}\item Let F. \end{enumerate}", True),
+        (
+            r"\begin{enumerate}\item Let $x$. \end{enumerate}",
+            r"\begin{enumerate}\item Let F. \end{enumerate}",
+            True,
+        ),
         (r"\begin{align} x \end{align*}", "F", False),
         (r"so \frac{1}{2} is \) there", r"so \frac{1}{2} is \) there", False),
         ("Let $x be", "Let F", False),
@@ -162,7 +174,7 @@ def test_what_is_no_language_is_bad_input(languages: tuple[str, ...], model: Mod
         (r"$\frac{1}{x$ is", "F is", False),
         (r"$x}$ is", "F is", False),
     ],
-)  # fmt: skip
+)
 def test_formulas_are_told_from_prose(text: str, expected: str, balanced: bool) -> None:
     found = read(text)
     assert (found.words, found.balanced) == (expected.replace("F", FORMULA), balanced)
@@ -192,10 +204,14 @@ def test_mathematics_is_no_language(text: str, language: str | None) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Banach空間の双対空間を求めよ。", "Let Ш be the Tate-Shafarevich group and ℵ₀ the first cardinal.", "Let μX = αβ and x ∈ ℝ.",
-        "The Chinese remainder theorem (中国剰余定理) is known.", "Gödel, Erdős and Poincaré met.", "Докажите теорему Banach.",
+        "Banach空間の双対空間を求めよ。",
+        "Let Ш be the Tate-Shafarevich group and ℵ₀ the first cardinal.",
+        "Let μX = αβ and x ∈ ℝ.",
+        "The Chinese remainder theorem (中国剰余定理) is known.",
+        "Gödel, Erdős and Poincaré met.",
+        "Докажите теорему Banach.",
     ],
-)  # fmt: skip
+)
 def test_symbols_and_names_are_no_mixture(text: str) -> None:
     assert not is_mixture(text)
 
@@ -212,7 +228,7 @@ def test_the_detector_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert language_of("Find the greatest common divisor of these numbers.") == "en"
 
 
-# --- every text --------------------------------------------------------------------------------------------------------------
+# --- every text ---------------------------------------------------------------------------------------------
 
 SIZE = 100_000
 HOSTILE = [

@@ -41,7 +41,9 @@ def domains(*arguments: str) -> tuple[object, ...]:
         (["3", "2.0", "2", "4"], "3", {"statistics": 12000}),
     ],
 )  # fmt: skip
-def test_the_original_arguments_mean_what_they_meant(words: list[str], model: str, plan: dict[str, int]) -> None:
+def test_the_original_arguments_mean_what_they_meant(
+    words: list[str], model: str, plan: dict[str, int]
+) -> None:
     given = cli.parser().parse_args(build_arguments(words))
     assert given.model == model
     assert {domain.key: domain.count for domain in options.domains(given)} == plan
@@ -71,7 +73,10 @@ def test_hle_math_prints_the_plan_before_it_asks_for_a_gpu(tmp_path: Path) -> No
     assert "calculus 5,000" in done.stdout
     assert done.returncode == BAD_INPUT
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("magpie-hf: model 2 (deepseek-ai/DeepSeek-R1-Distill-Llama-70B) needs about 141 GB for its weights, so a GPU")
+    assert last.startswith(
+        "magpie-hf: model 2 (deepseek-ai/DeepSeek-R1-Distill-Llama-70B) needs about 141 GB for its weights,"
+        " so a GPU"
+    )
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
@@ -79,14 +84,42 @@ def test_hle_math_prints_the_plan_before_it_asks_for_a_gpu(tmp_path: Path) -> No
 def test_flags_override_the_domains_values() -> None:
     (plain,) = domains("--domains", "geometry")
     (changed,) = domains(
-        "--domains", "geometry", "--count", "7", "--scale", "0.5", "--temperature", "0.6", "--max-tokens", "99", "--instruction-min-p",
-        "0.2",         "--candidate-temperature", "0.9", "--candidate-top-p", "0.8", "--instruction-max-tokens", "55",
-    )  # fmt: skip
+        "--domains",
+        "geometry",
+        "--count",
+        "7",
+        "--scale",
+        "0.5",
+        "--temperature",
+        "0.6",
+        "--max-tokens",
+        "99",
+        "--instruction-min-p",
+        "0.2",
+        "--candidate-temperature",
+        "0.9",
+        "--candidate-top-p",
+        "0.8",
+        "--instruction-max-tokens",
+        "55",
+    )
     assert (plain.count, plain.response.temperature, plain.instruction.min_p) == (6000, 0.05, 0.1)
     assert changed.count == 7
-    assert (changed.response.temperature, changed.response.max_tokens, changed.response.top_p) == (0.6, 99, 1.0)
-    assert (changed.candidate.temperature, changed.candidate.max_tokens, changed.candidate.top_p) == (0.9, 99, 0.8)
-    assert (changed.instruction.temperature, changed.instruction.max_tokens, changed.instruction.min_p) == (1.35, 55, 0.2)
+    assert (changed.response.temperature, changed.response.max_tokens, changed.response.top_p) == (
+        0.6,
+        99,
+        1.0,
+    )
+    assert (changed.candidate.temperature, changed.candidate.max_tokens, changed.candidate.top_p) == (
+        0.9,
+        99,
+        0.8,
+    )
+    assert (changed.instruction.temperature, changed.instruction.max_tokens, changed.instruction.min_p) == (
+        1.35,
+        55,
+        0.2,
+    )
     (original,) = domains("--domains", "geometry", "--sampling", "original")
     assert (original.instruction.min_p, original.instruction.temperature) == (0.0, 1.35)
 
@@ -131,22 +164,51 @@ BAD = [
     (["--model", MODEL, "--min-yield", "2"], "min_yield is 2; give a share from 0 to below 1"),
     (["--model", MODEL, "--near", "0"], "near is 0.0; give a share above 0 and at most 1"),
     (["--model", MODEL, "--languages", "en,Klingon"], "give codes of ISO 639-1, such as en and ja"),
-    (["--model", MODEL, "--first-token-temperature", "3"], "first_token is 3.0; give the first token's temperature, from 0 to 2"),
-    (["--model", MODEL, "--embedder", MODEL], "is no model of embeddings (its architecture is LlamaForCausalLM)"),
-    (["--model", MODEL, "--decontaminate", "nowhere"], "'nowhere' is no benchmark: not one of all, hle, aime_2024"),
+    (
+        ["--model", MODEL, "--first-token-temperature", "3"],
+        "first_token is 3.0; give the first token's temperature, from 0 to 2",
+    ),
+    (
+        ["--model", MODEL, "--embedder", MODEL],
+        "is no model of embeddings (its architecture is LlamaForCausalLM)",
+    ),
+    (
+        ["--model", MODEL, "--decontaminate", "nowhere"],
+        "'nowhere' is no benchmark: not one of all, hle, aime_2024",
+    ),
     (["--model", MODEL, "--decontaminate", "./nowhere.jsonl"], "'./nowhere.jsonl' is no benchmark"),
     (["--model", MODEL, "--decontaminate", " , "], "--decontaminate names no benchmark"),
-    (["--model", MODEL, "--tagger", "none", "--off-topic", "move"], "--off-topic is given and --tagger is none"),
-    (["--model", MODEL, "--tagger", "none", "--unsolvable", "keep"], "--unsolvable is given and --tagger is none"),
-    (["--model", MODEL, "--require-decontamination"], "--require-decontamination is given without a benchmark"),
+    (
+        ["--model", MODEL, "--tagger", "none", "--off-topic", "move"],
+        "--off-topic is given and --tagger is none",
+    ),
+    (
+        ["--model", MODEL, "--tagger", "none", "--unsolvable", "keep"],
+        "--unsolvable is given and --tagger is none",
+    ),
+    (
+        ["--model", MODEL, "--require-decontamination"],
+        "--require-decontamination is given without a benchmark",
+    ),
     (["--model", MODEL, "--out", "/proc/nowhere"], "/proc/nowhere cannot be written"),
 ]
-UNSEEN = ("larger than the 8192 tokens", "was given for the folder", "no model of embeddings", "/proc/nowhere", "required: --model")
+UNSEEN = (
+    "larger than the 8192 tokens",
+    "was given for the folder",
+    "no model of embeddings",
+    "/proc/nowhere",
+    "required: --model",
+)
 
 
 @pytest.mark.parametrize(
     ("command", "arguments", "line"),
-    [(command, *one) for command in ("build", "plan") for one in BAD if command == "build" or not any(part in one[1] for part in UNSEEN)],
+    [
+        (command, *one)
+        for command in ("build", "plan")
+        for one in BAD
+        if command == "build" or not any(part in one[1] for part in UNSEEN)
+    ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(
     command: str,
@@ -179,13 +241,21 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     ],
 )
 def test_a_folder_that_is_no_model_is_refused(
-    harm: str, line: str, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harm: str,
+    line: str,
+    demo_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = tmp_path / "model"
     model.mkdir()
     for file in demo_model.iterdir() if harm != "empty" else ():
         (model / file.name).symlink_to(file)
-    for name in {"no weights": ["model.safetensors"], "no tokenizer": ["tokenizer.json", "tokenizer_config.json"]}.get(harm, []):
+    for name in {
+        "no weights": ["model.safetensors"],
+        "no tokenizer": ["tokenizer.json", "tokenizer_config.json"],
+    }.get(harm, []):
         (model / name).unlink()
     if harm == "no template":
         (model / "chat_template.jinja").unlink()
@@ -207,39 +277,71 @@ def test_a_benchmark_without_texts_is_refused(
     (tmp_path / "mine.jsonl").write_text('{"number": 1, "points": 7}\n')
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert main(["build", "--model", str(demo_model), "--decontaminate", str(tmp_path / "mine.jsonl")]) == BAD_INPUT
+    assert (
+        main(["build", "--model", str(demo_model), "--decontaminate", str(tmp_path / "mine.jsonl")])
+        == BAD_INPUT
+    )
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "the benchmark mine has no column of texts that is known by its name; its columns are number, points: name one" in error
+    assert (
+        "the benchmark mine has no column of texts that is known by its name; its columns are number, points:"
+        " name one" in error
+    )
     assert not list((tmp_path / "here").iterdir())
 
 
 def test_a_benchmark_that_must_be_checked_and_cannot_be_is_refused(demo_model: Path, tmp_path: Path) -> None:
-    nowhere = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home")}
+    nowhere = {
+        **os.environ,
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path / "home"),
+    }
     words = ["--decontaminate", "gsm8k", "--require-decontamination", "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "magpie_hf", "build", "--model", str(demo_model), *words]
     done = subprocess.run(command, env=nowhere, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == BAD_INPUT
     assert done.stderr.count("\n") == 1
-    assert "1 of 1 benchmarks cannot be checked (gsm8k: the Hub could not be reached for openai/gsm8k" in done.stderr
+    assert (
+        "1 of 1 benchmarks cannot be checked (gsm8k: the Hub could not be reached for openai/gsm8k"
+        in done.stderr
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_help_and_import_load_nothing_heavy() -> None:
     heavy = "{'torch', 'vllm', 'ray', 'transformers', 'datasets', 'huggingface_hub', 'numpy'}"
-    for code in ("import magpie_hf", "from magpie_hf.cli.main import main\ntry: main(['build', '--help'])\nexcept SystemExit: pass"):
-        script = f"import sys\n{code}\nassert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
+    for code in (
+        "import magpie_hf",
+        "from magpie_hf.cli.main import main\ntry: main(['build', '--help'])\nexcept SystemExit: pass",
+    ):
+        script = (
+            f"import sys\n{code}\nassert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
+        )
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
 
 
 def test_every_public_name_can_be_imported() -> None:
-    script = "import magpie_hf\nfor name in magpie_hf.__all__: getattr(magpie_hf, name)\nassert callable(magpie_hf.build)"
+    script = (
+        "import magpie_hf\nfor name in magpie_hf.__all__: getattr(magpie_hf, name)\nassert"
+        " callable(magpie_hf.build)"
+    )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, capture_output=True, timeout=60)
 
 
 def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
     """Built, installed in another environment, run from another folder."""
-    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    wheel = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
     subprocess.run(wheel, check=True, timeout=300)
     (file,) = tmp_path.glob("magpie_hf-*.whl")
     names = {name.removeprefix("magpie_hf/") for name in zipfile.ZipFile(file).namelist()}
@@ -250,17 +352,33 @@ def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
         "text/japanese.yaml",
     } <= names
     site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(file)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(site),
+        str(file),
+    ]
     subprocess.run(install, check=True, timeout=300)
     script = (
-        "import json, magpie_hf.card.card, magpie_hf.builders.hle_math as h; from importlib.resources import files\n"
-        "print(json.dumps([str(magpie_hf.card.card.FOLDER), h.build_arguments(['2', '0.5', '2', '2']),"
-        " sorted(f.name for f in files('magpie_hf.builders').iterdir() if f.name.endswith('.py'))]))"
+        "import json, magpie_hf.card.card, magpie_hf.builders.hle_math as h; from importlib.resources import"
+        " files\nprint(json.dumps([str(magpie_hf.card.card.FOLDER), h.build_arguments(['2', '0.5', '2',"
+        " '2']), sorted(f.name for f in files('magpie_hf.builders').iterdir() if f.name.endswith('.py'))]))"
     )
     (tmp_path / "elsewhere").mkdir()
     command = [sys.executable, "-c", script]
     done = subprocess.run(
-        command, cwd=tmp_path / "elsewhere", env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True, timeout=120
+        command,
+        cwd=tmp_path / "elsewhere",
+        env={"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     cards, arguments, builders = json.loads(done.stdout)
     assert cards == str(site / "magpie_hf" / "cards")
@@ -275,7 +393,10 @@ def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"magpie-hf {version('magpie-hf')}\n"
 
 
-@pytest.mark.parametrize(("words", "asks"), [(["1", "2"], True), (["1", "3"], True), (["1", "2.0"], False), (["1", "1.0", "2", "2"], False)])
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [(["1", "2"], True), (["1", "3"], True), (["1", "2.0"], False), (["1", "1.0", "2", "2"], False)],
+)
 def test_hle_math_asks_where_a_scale_may_be_meant_as_a_mode(words: list[str], asks: bool) -> None:
     """Tests have no terminal, so it refuses in place of asking."""
     if asks:

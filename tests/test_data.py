@@ -31,7 +31,7 @@ from magpie_hf.models.model import (
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import canonical, fingerprint, identity
 
-# --- domains -----------------------------------------------------------------------------------------------------------------
+# --- domains ------------------------------------------------------------------------------------------------
 
 # key, Japanese name, count, temperature of the problems, temperature of the answers
 TABLE = [
@@ -45,13 +45,18 @@ TABLE = [
 
 
 def test_the_domains_are_the_table() -> None:
-    assert [(d.key, d.japanese, d.count, d.instruction.temperature, d.response.temperature) for d in DOMAINS.values()] == TABLE
+    assert [
+        (d.key, d.japanese, d.count, d.instruction.temperature, d.response.temperature)
+        for d in DOMAINS.values()
+    ] == TABLE
     assert list(DOMAINS) == [row[0] for row in TABLE]
     assert sum(domain.count for domain in DOMAINS.values()) == 44_000
 
 
 @pytest.mark.parametrize(("key", "_name", "_count", "instruction_t", "response_t"), TABLE)
-def test_the_samplings_of_a_domain(key: str, _name: str, _count: int, instruction_t: float, response_t: float) -> None:
+def test_the_samplings_of_a_domain(
+    key: str, _name: str, _count: int, instruction_t: float, response_t: float
+) -> None:
     domain = DOMAINS[key]
     assert domain.instruction == Sampling(temperature=instruction_t, top_p=1.0, min_p=0.1, max_tokens=1024)
     assert domain.response == Sampling(temperature=response_t, top_p=1.0, min_p=0.0, max_tokens=4096)
@@ -101,7 +106,16 @@ def test_any_scale_gives_the_nearest_ten(key: str, scale: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "shown"), [(0, "0"), (-0.0, "-0"), (-1, "-1"), (-0.5, "-0.5"), (math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")]
+    ("scale", "shown"),
+    [
+        (0, "0"),
+        (-0.0, "-0"),
+        (-1, "-1"),
+        (-0.5, "-0.5"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+    ],
 )
 def test_a_scale_that_is_no_positive_number_is_refused(scale: float, shown: str) -> None:
     with pytest.raises(BadInput) as refusal:
@@ -139,7 +153,9 @@ def test_a_selection_that_is_none_is_refused(keys: list[str], line: str) -> None
 
 
 @pytest.mark.parametrize(("key", "_name", "count", "instruction_t", "response_t"), TABLE)
-def test_the_original_sampling_has_the_exact_values(key: str, _name: str, count: int, instruction_t: float, response_t: float) -> None:
+def test_the_original_sampling_has_the_exact_values(
+    key: str, _name: str, count: int, instruction_t: float, response_t: float
+) -> None:
     domain = with_sampling(DOMAINS[key], "original")
     assert domain.instruction == Sampling(temperature=instruction_t, top_p=1.0, min_p=0.0, max_tokens=1024)
     assert domain.response == Sampling(temperature=response_t, top_p=1.0, min_p=0.0, max_tokens=4096)
@@ -157,13 +173,17 @@ def test_the_default_sampling_is_the_domains_own() -> None:
         with_sampling(DOMAINS["algebra"], "wild")  # type: ignore[arg-type]
 
 
-# --- sampling ----------------------------------------------------------------------------------------------------------------
+# --- sampling -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("temperature", -0.1, "temperature is -0.1; give a number from 0 (greedy) to 2, which is vLLM's limit"),
+        (
+            "temperature",
+            -0.1,
+            "temperature is -0.1; give a number from 0 (greedy) to 2, which is vLLM's limit",
+        ),
         ("temperature", math.nan, "temperature is nan; give a finite number"),
         ("temperature", math.inf, "temperature is inf; give a finite number"),
         ("temperature", "hot", "temperature is 'hot'; give a finite number"),
@@ -186,10 +206,26 @@ def test_the_default_sampling_is_the_domains_own() -> None:
         ("schema", {"type": "object"}, "schema is {'type': 'object'}; give a JSON schema as text"),
         ("schema", "[" * 9999, f"schema is {'[' * 60!r}, which is no JSON; give a JSON schema as text"),
         ("schema", '"object"', "schema is '\"object\"'; give a JSON schema, which is an object"),
-        ("allowed_token_ids", (3, -1), "allowed_token_ids holds -1; give token ids, which are whole numbers from 0"),
-        ("allowed_token_ids", (2**31,), "allowed_token_ids holds 2147483648; give token ids, which are whole numbers from 0"),
-        ("allowed_token_ids", (True,), "allowed_token_ids holds True; give token ids, which are whole numbers from 0"),
-        ("allowed_token_ids", "ab", "allowed_token_ids holds 'a'; give token ids, which are whole numbers from 0"),
+        (
+            "allowed_token_ids",
+            (3, -1),
+            "allowed_token_ids holds -1; give token ids, which are whole numbers from 0",
+        ),
+        (
+            "allowed_token_ids",
+            (2**31,),
+            "allowed_token_ids holds 2147483648; give token ids, which are whole numbers from 0",
+        ),
+        (
+            "allowed_token_ids",
+            (True,),
+            "allowed_token_ids holds True; give token ids, which are whole numbers from 0",
+        ),
+        (
+            "allowed_token_ids",
+            "ab",
+            "allowed_token_ids holds 'a'; give token ids, which are whole numbers from 0",
+        ),
     ],
 )
 def test_a_value_outside_its_range_is_refused_in_a_line(name: str, value: Any, line: str) -> None:
@@ -200,7 +236,15 @@ def test_a_value_outside_its_range_is_refused_in_a_line(name: str, value: Any, l
 
 @pytest.mark.parametrize(
     "values",
-    [{"temperature": 0}, {"top_p": 1}, {"top_p": 1e-9}, {"min_p": 0}, {"min_p": 1}, {"repetition_penalty": 0.01}, {"max_tokens": 1}],
+    [
+        {"temperature": 0},
+        {"top_p": 1},
+        {"top_p": 1e-9},
+        {"min_p": 0},
+        {"min_p": 1},
+        {"repetition_penalty": 0.01},
+        {"max_tokens": 1},
+    ],
 )
 def test_the_ends_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
     sampling = Sampling(**values)
@@ -227,8 +271,17 @@ def test_equal_samplings_have_equal_fingerprints(one: dict[str, Any], other: dic
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Sampling)])
 def test_every_field_of_a_sampling_tells(name: str) -> None:
-    other = {"temperature": 0.5, "top_p": 0.5, "min_p": 0.5, "max_tokens": 5, "repetition_penalty": 1.5, "logprobs": 5}
-    changed = Sampling(**{name: {**other, "stop_token_ids": (5,), "schema": "{}", "allowed_token_ids": (5,)}[name]})
+    other = {
+        "temperature": 0.5,
+        "top_p": 0.5,
+        "min_p": 0.5,
+        "max_tokens": 5,
+        "repetition_penalty": 1.5,
+        "logprobs": 5,
+    }
+    changed = Sampling(
+        **{name: {**other, "stop_token_ids": (5,), "schema": "{}", "allowed_token_ids": (5,)}[name]}
+    )
     assert changed != Sampling()
     assert fingerprint(changed) != fingerprint(Sampling())
 
@@ -238,7 +291,10 @@ def test_a_sampling_without_a_constraint_is_named_as_before_there_were_any() -> 
 
 
 def test_a_sampling_has_one_constraint_at_most() -> None:
-    with pytest.raises(BadInput, match="a sampling has a schema and allowed_token_ids, which do not go together; give one of them"):
+    with pytest.raises(
+        BadInput,
+        match="a sampling has a schema and allowed_token_ids, which do not go together; give one of them",
+    ):
         Sampling(schema="{}", allowed_token_ids=(1,))
 
 
@@ -256,7 +312,7 @@ def test_stop_ids_are_sorted_and_unique(ids: list[int]) -> None:
     assert Sampling(stop_token_ids=tuple(ids)).stop_token_ids == tuple(sorted(set(ids)))
 
 
-# --- the numbered models and what names a model ------------------------------------------------------------------------------
+# --- the numbered models and what names a model -------------------------------------------------------------
 
 REPOSITORIES = {
     1: "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
@@ -277,7 +333,9 @@ def test_the_numbered_models() -> None:
     assert KNOWN_MODELS[2].weight_gigabytes == pytest.approx(141.2)
 
 
-@pytest.mark.parametrize(("text", "repository"), [*((str(n), r) for n, r in REPOSITORIES.items()), ("02", REPOSITORIES[2])])
+@pytest.mark.parametrize(
+    ("text", "repository"), [*((str(n), r) for n, r in REPOSITORIES.items()), ("02", REPOSITORIES[2])]
+)
 def test_a_number_names_a_repository(text: str, repository: str) -> None:
     assert repository_or_folder(text) == repository
 
@@ -295,7 +353,9 @@ def test_a_folder_is_named_in_any_way(tmp_path: Path, monkeypatch: pytest.Monkey
     assert repository_or_folder(folder) == folder
     assert repository_or_folder("./owner/name") == folder
     assert repository_or_folder("~/owner/name/") == folder
-    assert repository_or_folder("owner/name") == folder, "a folder that is there wins over a repository of the same name"
+    assert repository_or_folder("owner/name") == folder, (
+        "a folder that is there wins over a repository of the same name"
+    )
 
 
 @pytest.mark.parametrize("text", ["0", "7", "-1", "+9", "42"])
@@ -307,15 +367,34 @@ def test_an_unknown_number_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["gpt2", "./a/b", "../a/b", "/a/b", "~/a/b", ".a/b", "a/b/c", "a/", "/b", "a b/c", "a/b\n", "a\nb/c", "1.0", "https://huggingface.co/a/b"],
-)  # fmt: skip
-def test_what_is_no_model_is_refused_in_a_line(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [
+        "gpt2",
+        "./a/b",
+        "../a/b",
+        "/a/b",
+        "~/a/b",
+        ".a/b",
+        "a/b/c",
+        "a/",
+        "/b",
+        "a b/c",
+        "a/b\n",
+        "a\nb/c",
+        "1.0",
+        "https://huggingface.co/a/b",
+    ],
+)
+def test_what_is_no_model_is_refused_in_a_line(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(BadInput) as refusal:
         repository_or_folder(text)
-    assert str(refusal.value) == (
-        f"{text!r} is no model: not a number from 1 to 6, not an existing folder, not a Hub repository (owner/name)"
+    assert (
+        str(refusal.value)
+        == f"{text!r} is no model: not a number from 1 to 6, not an existing folder, not a Hub repository"
+        " (owner/name)"
     )
 
 
@@ -325,7 +404,7 @@ def test_a_path_that_the_system_cannot_look_up_is_refused(text: str) -> None:
         repository_or_folder(text)
 
 
-# --- model folders -----------------------------------------------------------------------------------------------------------
+# --- model folders ------------------------------------------------------------------------------------------
 
 
 def model_folder(folder: Path) -> Path:
@@ -356,7 +435,9 @@ def test_a_whole_model_folder_is_accepted(tmp_path: Path) -> None:
         (["chat_template.jinja"], {"additional_chat_templates/tool.jinja": "{{ messages }}"}),
     ],
 )
-def test_other_ways_to_keep_a_model_are_accepted(removed: list[str], written: dict[str, str], tmp_path: Path) -> None:
+def test_other_ways_to_keep_a_model_are_accepted(
+    removed: list[str], written: dict[str, str], tmp_path: Path
+) -> None:
     folder = model_folder(tmp_path / "m")
     change(folder, removed, written)
     check_model_folder(folder)
@@ -365,28 +446,41 @@ def test_other_ways_to_keep_a_model_are_accepted(removed: list[str], written: di
 @pytest.mark.parametrize(
     ("removed", "written", "line"),
     [
-        (["config.json"], {}, "{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote"),
         (
-            [], {"config.json": "{}"},
-            "{folder} is not a model: its config.json names no model_type; give a folder that save_pretrained wrote",
+            ["config.json"],
+            {},
+            "{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote",
+        ),
+        (
+            [],
+            {"config.json": "{}"},
+            (
+                "{folder} is not a model: its config.json names no model_type; give a folder that"
+                " save_pretrained wrote"
+            ),
         ),
         ([], {"config.json": "[1]"}, "{folder}/config.json holds no JSON object; mend or replace the file"),
         (["model.safetensors"], {}, "{folder} is not a model: it holds no weights (*.safetensors or *.bin)"),
         (
-            ["tokenizer.json", "tokenizer_config.json"], {},
+            ["tokenizer.json", "tokenizer_config.json"],
+            {},
             "{folder} has no tokenizer; save the tokenizer beside the weights with save_pretrained",
         ),
         (
-            ["chat_template.jinja"], {},
+            ["chat_template.jinja"],
+            {},
             "{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model",
         ),
         (
-            ["chat_template.jinja", "tokenizer_config.json"], {},
+            ["chat_template.jinja", "tokenizer_config.json"],
+            {},
             "{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model",
         ),
     ],
-)  # fmt: skip
-def test_a_folder_that_lacks_a_file_is_refused(removed: list[str], written: dict[str, str], line: str, tmp_path: Path) -> None:
+)
+def test_a_folder_that_lacks_a_file_is_refused(
+    removed: list[str], written: dict[str, str], line: str, tmp_path: Path
+) -> None:
     folder = model_folder(tmp_path / "m")
     change(folder, removed, written)
     with pytest.raises(BadInput) as refusal:
@@ -439,7 +533,9 @@ def test_a_digest_stands_for_the_contents_alone(tmp_path: Path) -> None:
         (["tokenizer.json"], {"part/tokenizer.json": "{}"}),
     ],
 )
-def test_a_digest_changes_with_what_a_model_reads(removed: list[str], written: dict[str, str], tmp_path: Path) -> None:
+def test_a_digest_changes_with_what_a_model_reads(
+    removed: list[str], written: dict[str, str], tmp_path: Path
+) -> None:
     folder = model_folder(tmp_path / "m")
     before = folder_digest(folder)
     change(folder, removed, written)
@@ -466,7 +562,7 @@ def test_large_weights_of_another_size_have_another_digest(tmp_path: Path) -> No
     assert folder_digest(folder) != before
 
 
-# --- resolve -----------------------------------------------------------------------------------------------------------------
+# --- resolve ------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_resolves_to_name_and_digest(tmp_path: Path) -> None:
@@ -527,7 +623,10 @@ def test_a_folder_has_no_revision_to_choose(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "tiny").resolve()
     with pytest.raises(BadInput) as refusal:
         resolve(str(folder), revision="main")
-    assert str(refusal.value) == f"revision 'main' was given for the folder {folder}; a revision belongs to a Hub repository"
+    assert (
+        str(refusal.value)
+        == f"revision 'main' was given for the folder {folder}; a revision belongs to a Hub repository"
+    )
 
 
 @pytest.mark.parametrize(
@@ -543,7 +642,9 @@ def test_a_folder_has_no_revision_to_choose(tmp_path: Path) -> None:
         ({}, None),
     ],
 )
-def test_a_models_own_length_is_in_its_config(config: dict[str, Any], length: int | None, tmp_path: Path) -> None:
+def test_a_models_own_length_is_in_its_config(
+    config: dict[str, Any], length: int | None, tmp_path: Path
+) -> None:
     folder = model_folder(tmp_path / "tiny")
     (folder / "config.json").write_text(json.dumps({"model_type": "x", **config}))
     assert own_max_length(Model("tiny", str(config), path=str(folder))) == length
@@ -560,26 +661,37 @@ def test_a_repository_is_pinned_to_the_commit_that_the_hub_names(monkeypatch: py
     assert resolve("acme/model", revision="v2") == Model("acme/model", "e" * 40)
 
 
-def test_without_a_network_the_cache_pins_the_revision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_network_the_cache_pins_the_revision(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def offline(*_: Any, **__: Any) -> None:
         raise OfflineModeIsEnabled("offline")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", offline)
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: str(tmp_path / ("d" * 40) / "config.json"))
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda *_, **__: str(tmp_path / ("d" * 40) / "config.json")
+    )
     assert resolve("acme/model") == Model("acme/model", "d" * 40)
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     with pytest.raises(BadInput) as refusal:
         resolve("acme/model")
-    assert str(refusal.value) == (
-        "cannot reach the Hub to pin the revision of acme/model, and it is not in the cache (OfflineModeIsEnabled); "
-        "go online, or give a local folder"
+    assert (
+        str(refusal.value)
+        == "cannot reach the Hub to pin the revision of acme/model, and it is not in the cache"
+        " (OfflineModeIsEnabled); go online, or give a local folder"
     )
 
 
-@pytest.mark.parametrize("text", ["acme/two--dashes", "acme/-model", "acme/model.git", "acme/" + "m" * 97, "算数/model"])
-def test_a_name_that_the_hub_forbids_is_refused_before_the_hub_is_asked(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text", ["acme/two--dashes", "acme/-model", "acme/model.git", "acme/" + "m" * 97, "算数/model"]
+)
+def test_a_name_that_the_hub_forbids_is_refused_before_the_hub_is_asked(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(
+        huggingface_hub, "try_to_load_from_cache", lambda *_, **__: pytest.fail("the Hub was asked")
+    )
     with pytest.raises(BadInput) as refusal:
         resolve(text)
     assert "\n" not in str(refusal.value)

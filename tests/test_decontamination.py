@@ -1,4 +1,6 @@
-"""Benchmarks: how they are named, loaded and pinned, which problems repeat them, and what is said where one cannot be had."""
+"""Benchmarks: how they are named, loaded and pinned, which problems repeat them, and what is said where one
+cannot be had.
+"""
 
 from __future__ import annotations
 
@@ -28,31 +30,65 @@ from magpie_hf.stages.decontaminate import Decontaminate
 
 # A benchmark of our own: nobody else has these problems.
 FAKE = [
-    "A gardener plants 17 rows of tulips with 23 bulbs in each row, and every ninth bulb is yellow. How many bulbs are yellow?",
-    r"Let $f(x) = x^3 - 6x^2 + 11x - 6$ and let $r, s, t$ be its roots. Find the value of $r^2 s + s^2 t + t^2 r$ when $r < s < t$.",
-    "Find the number of ordered pairs of positive integers $(m, n)$ such that $3m + 7n = 1000$ and $m$ is a multiple of 5.",
-    r"In a triangle with sides of length 13, 20 and 21 a circle touches the longest side and passes through the opposite vertex; its "
+    (
+        "A gardener plants 17 rows of tulips with 23 bulbs in each row, and every ninth bulb is yellow. How"
+        " many bulbs are yellow?"
+    ),
+    (
+        r"Let $f(x) = x^3 - 6x^2 + 11x - 6$ and let $r, s, t$ be its roots. Find the value of $r^2 s + s^2 t"
+        r" + t^2 r$ when $r < s < t$."
+    ),
+    (
+        "Find the number of ordered pairs of positive integers $(m, n)$ such that $3m + 7n = 1000$ and $m$ is"
+        " a multiple of 5."
+    ),
+    r"In a triangle with sides of length 13, 20 and 21 a circle touches the longest side and passes through"
+    r" the opposite vertex; its "
     r"centre lies on the altitude to the longest side. Find the radius of the circle.",
     r"Evaluate $\int_0^1 x^2 \, dx$.",
-    "Let $S$ be a set of 12 points in the plane, no three on a line. Some of the segments between them are sampled so that every point is "
-    "an end of exactly five segments. Prove that some triangle has exactly one or exactly two of its sides sampled.",
-    "A frog sits at the bottom of a well that is 30 metres deep. Each day it climbs 5 metres, and each night it slides back 3 metres "
-    "while it sleeps. On which day does the frog first reach the top of the well?",
+    (
+        "Let $S$ be a set of 12 points in the plane, no three on a line. Some of the segments between them"
+        " are sampled so that every point is an end of exactly five segments. Prove that some triangle has"
+        " exactly one or exactly two of its sides sampled."
+    ),
+    (
+        "A frog sits at the bottom of a well that is 30 metres deep. Each day it climbs 5 metres, and each"
+        " night it slides back 3 metres while it sleeps. On which day does the frog first reach the top of"
+        " the well?"
+    ),
     "Find the largest prime below 50.",
 ]
 
 # A problem, and what it repeats: the row and the measure, or nothing.
 HITS: list[tuple[str, int, str]] = [
     (FAKE[0], 0, "whole"),
-    ("a gardener plants 17 rows of tulips, with 23 bulbs in each row and every ninth bulb is yellow; how many bulbs are yellow",
-     0, "whole"),
-    (r"Let \(f(x)=x^{3}-6x^{2}+11x-6\) and let \(r,s,t\) be its roots. Find the value of \(r^2s+s^2t+t^2r\) when \(r<s<t\).", 1, "whole"),
+    (
+        (
+            "a gardener plants 17 rows of tulips, with 23 bulbs in each row and every ninth bulb is yellow;"
+            " how many bulbs are yellow"
+        ),
+        0,
+        "whole",
+    ),
+    (
+        (
+            r"Let \(f(x)=x^{3}-6x^{2}+11x-6\) and let \(r,s,t\) be its roots. Find the value of"
+            r" \(r^2s+s^2t+t^2r\) when \(r<s<t\)."
+        ),
+        1,
+        "whole",
+    ),
     (r"Evaluate \(\int_{0}^{1} x^{2}\,dx\)", 4, "whole"),
     ("find the largest prime below 50", 7, "whole"),
     ("Emma asks: " + FAKE[0], 0, "8-grams"),
-    (FAKE[0] + " Explain your reasoning step by step, check the result by another method, and state which theorem of elementary "
-     "number theory you have used in each of the steps that you have taken; then generalise the result to a garden of arbitrary shape.",
-     0, "8-grams"),
+    (
+        FAKE[0]
+        + " Explain your reasoning step by step, check the result by another method, and state which theorem"
+        " of elementary number theory you have used in each of the steps that you have taken; then"
+        " generalise the result to a garden of arbitrary shape.",
+        0,
+        "8-grams",
+    ),
     (FAKE[0].replace("tulips", "roses"), 0, "8-grams"),
     (FAKE[1].replace("Find the value of", "Determine"), 1, "8-grams"),
     (FAKE[2].replace("1000", "2000"), 2, "8-grams"),
@@ -61,11 +97,23 @@ HITS: list[tuple[str, int, str]] = [
     (FAKE[5].replace("$S$", "$T$").replace("12 points", "14 points"), 5, "8-grams"),
     (FAKE[6].replace("30", "40"), 6, "8-grams"),
     (FAKE[6].replace("30", "45").replace("climbs 5", "climbs 7").replace("back 3", "back 4"), 6, "8-grams"),
-    ("Each day a frog climbs 5 metres. " + FAKE[6].replace("Each day it climbs 5 metres, and each night", "Each night"), 6, "8-grams"),
+    (
+        "Each day a frog climbs 5 metres. "
+        + FAKE[6].replace("Each day it climbs 5 metres, and each night", "Each night"),
+        6,
+        "8-grams",
+    ),
     (FAKE[5].replace("exactly five", "exactly seven").replace("12", "16").replace("$S$", "$X$"), 5, ""),
-    ("In a triangle with sides 13, 20 and 21 a circle passes through the vertex opposite to the longest side and touches that side; its "
-     "centre lies on the altitude to the longest side. Find the radius of the circle.", 3, ""),
-]  # fmt: skip
+    (
+        (
+            "In a triangle with sides 13, 20 and 21 a circle passes through the vertex opposite to the"
+            " longest side and touches that side; its centre lies on the altitude to the longest side. Find"
+            " the radius of the circle."
+        ),
+        3,
+        "",
+    ),
+]
 CLEAN: list[str] = [
     "Find the number of ordered pairs of positive integers $(m, n)$ such that $m^2 + n^2 = 50$.",
     "Find the number of ordered pairs of positive integers $(a, b)$ with $\\gcd(a, b) = 6$ and $a + b = 96$.",
@@ -77,7 +125,10 @@ CLEAN: list[str] = [
     r"Let $f(x) = x^3 - 6x^2 + 11x - 6$. Find all critical points of $f$ and say which are maxima.",
     "A gardener plants 17 rows of tulips. It takes her 4 minutes to plant a row. How long does she need?",
     "A frog climbs 5 metres a day. How long does it take to climb 30 metres?",
-    "Let $S$ be a set of 12 points in the plane, no three on a line. How many triangles have their vertices in $S$?",
+    (
+        "Let $S$ be a set of 12 points in the plane, no three on a line. How many triangles have their"
+        " vertices in $S$?"
+    ),
     "In a triangle with sides of length 13, 20 and 21 find the length of the altitude to the longest side.",
     "Prove that every finite integral domain is a field.",
     r"Let $G$ be a group of order 15. Prove that $G$ is cyclic.",
@@ -87,7 +138,7 @@ CLEAN: list[str] = [
     "Find x.",
     "",
     r"$$\sum_{k=1}^{n} k^3$$",
-]  # fmt: skip
+]
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +166,7 @@ def loaded(spec: str | Path) -> Loaded:
     return found
 
 
-# --- which problems repeat a benchmark's ------------------------------------------------------------------------------------
+# --- which problems repeat a benchmark's --------------------------------------------------------------------
 
 
 def test_table(fake: Path) -> None:
@@ -126,7 +177,9 @@ def test_table(fake: Path) -> None:
         if found is None or not found.startswith(f"fake/{row} ({measure}"):
             wrong.append(f"{found}, not {row} {measure}: {text}")
     missed = len(wrong)
-    wrong += [f"{found}, but it is clean: {text}" for text in CLEAN if (found := index.find(text)) is not None]
+    wrong += [
+        f"{found}, but it is clean: {text}" for text in CLEAN if (found := index.find(text)) is not None
+    ]
     print(f"{len(HITS)} repeats, {missed} missed; {len(CLEAN)} clean ones, {len(wrong) - missed} wrongly hit")
     print("\n".join(wrong))
     assert missed <= 1  # a row told in other words, and in another order
@@ -147,7 +200,7 @@ def test_the_first_of_equal_rows_is_named(tmp_path: Path) -> None:
     assert Index([loaded(second), loaded(first)]).find("Emma asks: " + FAKE[0]) == "second/0 (8-grams 1.00)"
 
 
-# --- the stage --------------------------------------------------------------------------------------------------------------
+# --- the stage ----------------------------------------------------------------------------------------------
 
 
 def test_stage_over_no_benchmark_loads_nothing() -> None:
@@ -177,13 +230,24 @@ def test_identity_is_what_is_compared(fake: Path, tmp_path: Path) -> None:
         Decontaminate((Benchmark("fake", str(fake), revision="sha256:0"),)),
     ]
     assert len({fingerprint(one) for one in [stage, *others]}) == 5
-    assert fingerprint(Decontaminate(stage.benchmarks, near=1)) == fingerprint(Decontaminate(stage.benchmarks, near=1.0))
+    assert fingerprint(Decontaminate(stage.benchmarks, near=1)) == fingerprint(
+        Decontaminate(stage.benchmarks, near=1.0)
+    )
 
 
 def test_a_pickled_stage_loads_its_benchmarks_anew(fake: Path) -> None:
     stage = Decontaminate((loaded(fake).benchmark,))
-    script = "import pickle, sys; print(pickle.load(sys.stdin.buffer)({'problem': sys.argv[1:]})['contaminated_by'])"
-    done = subprocess.run([sys.executable, "-c", script, FAKE[0]], input=pickle.dumps(stage), capture_output=True, check=True, timeout=120)
+    script = (
+        "import pickle, sys; print(pickle.load(sys.stdin.buffer)({'problem':"
+        " sys.argv[1:]})['contaminated_by'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, FAKE[0]],
+        input=pickle.dumps(stage),
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
     assert done.stdout.decode().strip() == "['fake/0 (whole)']"
 
 
@@ -204,15 +268,31 @@ def test_a_local_benchmark_that_changes_is_noticed(fake: Path, monkeypatch: pyte
     assert loaded(fake).benchmark != pinned
 
 
-# --- names and files --------------------------------------------------------------------------------------------------------
+# --- names and files ----------------------------------------------------------------------------------------
 
 
 def test_names() -> None:
     assert benchmarks_of("all") == tuple(PRESETS.values())
-    assert {"hle", "aime_2024", "aime_2025", "math_500", "amc", "olympiad_bench", "gsm8k", "omni_math", "putnam"} == set(PRESETS)
+    assert {
+        "hle",
+        "aime_2024",
+        "aime_2025",
+        "math_500",
+        "amc",
+        "olympiad_bench",
+        "gsm8k",
+        "omni_math",
+        "putnam",
+    } == set(PRESETS)
     assert benchmarks_of("MATH-500") == (PRESETS["math_500"],)
     (one,) = benchmarks_of("owner/some.name:main@v1.0#Question")
-    assert (one.name, one.source, one.config, one.revision, one.column) == ("some.name", "owner/some.name", "main", "v1.0", "Question")
+    assert (one.name, one.source, one.config, one.revision, one.column) == (
+        "some.name",
+        "owner/some.name",
+        "main",
+        "v1.0",
+        "Question",
+    )
     (plain,) = benchmarks_of("owner/name")
     assert (plain.config, plain.revision, plain.column) == (None, None, None)
     for text in ("nothing", "", "a b", "/no/such/folder", "owner/name/more", "./here"):
@@ -230,7 +310,14 @@ def test_every_layout_is_read(tmp_path: Path) -> None:
     DatasetDict({"train": rows, "test": rows.select([3])}).save_to_disk(str(tmp_path / "two"))
     rows.to_csv(str(tmp_path / "table.csv"), index=False)
     folder = jsonl(tmp_path / "lines", rows.to_list())
-    places = [parquet, tmp_path / "saved", parquet / "train-00000-of-00001.parquet", tmp_path / "table.csv", folder, folder / "test.jsonl"]
+    places = [
+        parquet,
+        tmp_path / "saved",
+        parquet / "train-00000-of-00001.parquet",
+        tmp_path / "table.csv",
+        folder,
+        folder / "test.jsonl",
+    ]
     for place in places:
         found = loaded(place)
         assert found.texts == tuple(FAKE), place
@@ -242,13 +329,18 @@ def test_every_layout_is_read(tmp_path: Path) -> None:
 
 
 def test_column(tmp_path: Path) -> None:
-    rows = [{"aufgabe": FAKE[0], "number": 3}, {"aufgabe": " ", "number": 4}, {"aufgabe": FAKE[1], "number": 5}]
+    rows = [
+        {"aufgabe": FAKE[0], "number": 3},
+        {"aufgabe": " ", "number": 4},
+        {"aufgabe": FAKE[1], "number": 5},
+    ]
     place = jsonl(tmp_path / "deutsch", rows)
     with pytest.raises(BadInput) as caught:
         loaded(place)
-    assert str(caught.value) == (
-        "the benchmark deutsch has no column of texts that is known by its name; its columns are aufgabe, number: "
-        "name one of them, as in PATH#COLUMN"
+    assert (
+        str(caught.value)
+        == "the benchmark deutsch has no column of texts that is known by its name; its columns are aufgabe,"
+        " number: name one of them, as in PATH#COLUMN"
     )
     named = loaded(f"{place}#aufgabe")
     assert named.texts == (FAKE[0], FAKE[1])
@@ -285,15 +377,20 @@ def test_other_things_on_the_disk(tmp_path: Path) -> None:
         load_benchmark(Benchmark("fake", str(jsonl(tmp_path / "fake", [{"problem": "x"}])), splits=("dev",)))
 
 
-# --- the Hub: the real client against a server on this machine ---------------------------------------------------------------
+# --- the Hub: the real client against a server on this machine ----------------------------------------------
 
 TOKEN = "hf_" + "secret" * 5
 SHA = "0123456789abcdef0123456789abcdef01234567"
-FILES = {"README.md": b"---\n{}\n---\n", "test.jsonl": "".join(json.dumps({"problem": text}) + "\n" for text in FAKE).encode()}
+FILES = {
+    "README.md": b"---\n{}\n---\n",
+    "test.jsonl": "".join(json.dumps({"problem": text}) + "\n" for text in FAKE).encode(),
+}
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Some of the Hub: fake/open can be had, fake/gated shows what it is and no more, fake/closed not even that, fake/broken fails."""
+    """Some of the Hub: fake/open can be had, fake/gated shows what it is and no more, fake/closed not even
+    that, fake/broken fails.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -306,14 +403,23 @@ class Hub(BaseHTTPRequestHandler):
         elif "fake/broken" in path:
             self.answer(500, b"down")
         else:
-            self.answer(404 if TOKEN in self.headers.get("Authorization", "") else 401, b"", {"X-Error-Code": "RepoNotFound"})
+            self.answer(
+                404 if TOKEN in self.headers.get("Authorization", "") else 401,
+                b"",
+                {"X-Error-Code": "RepoNotFound"},
+            )
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        self.answer(200, json.dumps([entry(name) for name in FILES if name.replace("/", "%2F") in body or name in body]).encode())
+        self.answer(
+            200,
+            json.dumps(
+                [entry(name) for name in FILES if name.replace("/", "%2F") in body or name in body]
+            ).encode(),
+        )
 
     def serve(self, parts: list[str], gated: bool) -> None:
         if "revision" in parts and parts[-1] not in ("main", "v1", SHA):
@@ -324,17 +430,33 @@ class Hub(BaseHTTPRequestHandler):
         elif "resolve" in parts:
             name = "/".join(parts[parts.index("resolve") + 2 :])
             headers = {"ETag": f'"{name}"', "X-Repo-Commit": SHA}
-            self.answer(200, FILES[name], headers) if name in FILES else self.answer(404, b"", {"X-Error-Code": "EntryNotFound", **headers})
+            (
+                self.answer(200, FILES[name], headers)
+                if name in FILES
+                else self.answer(404, b"", {"X-Error-Code": "EntryNotFound", **headers})
+            )
         elif "tree" in parts:
             under = "/".join(parts[parts.index("tree") + 2 :])
             self.answer(200, json.dumps([entry(name) for name in FILES if name.startswith(under)]).encode())
         else:
-            info = {"id": "/".join(parts[3:5]), "sha": SHA, "gated": "manual" if gated else False, "private": False, "tags": []}
-            self.answer(200, json.dumps({**info, "siblings": [{"rfilename": name} for name in FILES]}).encode())
+            info = {
+                "id": "/".join(parts[3:5]),
+                "sha": SHA,
+                "gated": "manual" if gated else False,
+                "private": False,
+                "tags": [],
+            }
+            self.answer(
+                200, json.dumps({**info, "siblings": [{"rfilename": name} for name in FILES]}).encode()
+            )
 
     def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), "Content-Type": "application/json", **(headers or {})}.items():
+        for name, value in {
+            "Content-Length": str(len(body)),
+            "Content-Type": "application/json",
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
@@ -362,7 +484,9 @@ def hub() -> Iterator[str]:
 
 
 def asked(specs: list[str], endpoint: str, home: Path, **more: str) -> list[list[str]]:
-    """What `load_benchmark` says of benchmarks in a process of its own, whose Hub is the endpoint: [kind, text] each."""
+    """What `load_benchmark` says of benchmarks in a process of its own, whose Hub is the endpoint: [kind,
+    text] each.
+    """
     script = """
 import json, sys
 from magpie_hf.errors import BadInput
@@ -377,14 +501,26 @@ for spec in sys.argv[1:]:
         if isinstance(found, NotChecked):
             said = ["NotChecked", found.reason]
         else:
-            said = ["Loaded", f"{found.benchmark.name} {found.benchmark.revision} {len(found.texts)} {found.rows[-1]}"]
+            one = found.benchmark
+            said = ["Loaded", f"{one.name} {one.revision} {len(found.texts)} {found.rows[-1]}"]
     print("said", json.dumps(said))
 """
-    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0", **more}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(home),
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_OFFLINE": "0",
+        **more,
+    }
     command = [sys.executable, "-c", script, *specs]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
-    said = [json.loads(line.removeprefix("said ")) for line in done.stdout.splitlines() if line.startswith("said ")]
+    said = [
+        json.loads(line.removeprefix("said "))
+        for line in done.stdout.splitlines()
+        if line.startswith("said ")
+    ]
     assert len(said) == len(specs)
     for _, text in said:
         assert TOKEN not in text
@@ -409,19 +545,29 @@ def test_the_hub(tmp_path: Path) -> None:
     assert said["fake/open"] == ["Loaded", f"open {SHA} {len(FAKE)} {len(FAKE) - 1}"]
     assert said["fake/open@v1"] == said["fake/open"]
     assert said["fake/open@v2"][0] == "BadInput"
-    assert said["fake/open@v2"][1].startswith("the Hub has no dataset revision 'v2' of fake/open, or your token may not see it; check")
+    assert said["fake/open@v2"][1].startswith(
+        "the Hub has no dataset revision 'v2' of fake/open, or your token may not see it; check"
+    )
     assert said["fake/open#answer"][0] == "BadInput"
     assert "name one of them, as in fake/open#COLUMN" in said["fake/open#answer"][1]
     for name in ("fake/gated", "fake/closed"):
         assert said[name] == [
             "NotChecked",
-            f"{name} is gated and this machine's login may not read it; accept its terms on its page and log in with `hf auth login`",
+            (
+                f"{name} is gated and this machine's login may not read it; accept its terms on its page and"
+                " log in with `hf auth login`"
+            ),
         ]
     assert said["fake/none"][0] == "BadInput"
-    assert said["fake/none"][1].startswith("the Hub has no dataset fake/none, or your token may not see it; check the name")
+    assert said["fake/none"][1].startswith(
+        "the Hub has no dataset fake/none, or your token may not see it; check the name"
+    )
     assert said["fake/broken"][0] == "NotChecked"
     assert said["fake/broken"][1].startswith("the Hub could not be reached for fake/broken (HfHubHTTPError)")
-    assert said["hle"] == ["NotChecked", "the Hub does not show cais/hle to this machine's login"]  # a preset is no mistake of the user's
+    assert said["hle"] == [
+        "NotChecked",
+        "the Hub does not show cais/hle to this machine's login",
+    ]  # a preset is no mistake of the user's
 
 
 def test_no_network(tmp_path: Path) -> None:
@@ -432,4 +578,6 @@ def test_no_network(tmp_path: Path) -> None:
         (offline,) = asked(["fake/open"], closed, tmp_path, HF_HUB_OFFLINE="1")
     assert said[0] == offline[0] == "NotChecked"
     assert said[1].startswith("the Hub could not be reached for fake/open (ConnectError); go online")
-    assert offline[1].startswith("the Hub could not be reached for fake/open (OfflineModeIsEnabled); go online")
+    assert offline[1].startswith(
+        "the Hub could not be reached for fake/open (OfflineModeIsEnabled); go online"
+    )

@@ -11,7 +11,7 @@ import pytest
 from test_tag import PAIRS
 
 from magpie_hf.domains import DOMAINS
-from magpie_hf.engines.base import NO_ROOM
+from magpie_hf.engines.base import CONTEXT_FULL
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import resolve
@@ -20,7 +20,10 @@ from magpie_hf.scorers.judge import Judge
 from magpie_hf.stages.instruct import Instruct, openers
 from magpie_hf.stages.tag import Tag
 
-pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.filterwarnings("ignore"),
+]  # vLLM and torch warn at import; that is theirs
 
 PROBLEMS = [
     "Let $G$ be a group of order 15. Prove that $G$ is cyclic.",
@@ -49,7 +52,9 @@ def test_a_real_model_can_only_answer_validly(engine: VLLM) -> None:
     tags = stage({"problem": problems})["tags"]
     assert [one["reason"] for one in tags] == [None] * 16
     assert all(one[scale] in values for one in tags for scale, values in stage.scales.items())
-    assert len({one["domain"] for one in tags}) > 2, "it repeats neither the first domain nor the last example"
+    assert len({one["domain"] for one in tags}) > 2, (
+        "it repeats neither the first domain nor the last example"
+    )
     assert max(one["num_tokens"] for one in tags) < 60, "and writes no white space"
 
 
@@ -62,21 +67,30 @@ def test_a_real_model_opens_a_turn_with_what_it_may(engine: VLLM) -> None:
     texts = out["raw_instruction"]
     assert all(any(text.startswith(one) for one in allowed) for text in texts)
     assert len({text.split()[0] for text in texts}) > 5
-    assert all(finish == "stop" or tokens == 12 for finish, tokens in zip(out["raw_finish_reason"], out["raw_num_tokens"], strict=True))
+    assert all(
+        finish == "stop" or tokens == 12
+        for finish, tokens in zip(out["raw_finish_reason"], out["raw_num_tokens"], strict=True)
+    )
     again = stage(batch)
     assert again["id"] == out["id"]
-    assert sum(a == b for a, b in zip(again["raw_instruction"], texts, strict=True)) >= 20, "the same seeds sample the same"
+    assert sum(a == b for a, b in zip(again["raw_instruction"], texts, strict=True)) >= 20, (
+        "the same seeds sample the same"
+    )
     free = replace(stage, first_token=None)
     assert "+" not in free(batch)["request"][0]
 
 
 def test_two_requests_join_without_a_seam(engine: VLLM) -> None:
-    """Greedy, every turn begins with an opener, so that in two steps it has the same words, but for the last bits of a logit."""
+    """Greedy, every turn begins with an opener, so that in two steps it has the same words, but for the last
+    bits of a logit.
+    """
     sampling = Sampling(temperature=0.0, max_tokens=8)
     same = 0
     for key, domain in DOMAINS.items():
         batch = {"domain": [key], "seed": [1]}
-        free, apart = (Instruct(engine, domain.system, sampling, first_token)(batch) for first_token in (None, 0.0))
+        free, apart = (
+            Instruct(engine, domain.system, sampling, first_token)(batch) for first_token in (None, 0.0)
+        )
         (one,), (other,) = free["raw_instruction"], apart["raw_instruction"]
         assert one.split()[0] == other.split()[0]
         for column in ("raw_num_tokens", "raw_prompt_tokens", "raw_finish_reason"):
@@ -87,7 +101,9 @@ def test_two_requests_join_without_a_seam(engine: VLLM) -> None:
 
 @pytest.mark.parametrize("many", [26, 2000])
 def test_only_allowed_tokens_are_sampled_however_many(many: int, engine: VLLM) -> None:
-    """Up to 1,024 ids go as ids, more as a grammar; both allow all of the completion's tokens, and neither an end."""
+    """Up to 1,024 ids go as ids, more as a grammar; both allow all of the completion's tokens, and neither an
+    end.
+    """
     chat = chat_of(engine.model)
     texts = {one: text for text, one in openers(chat).items()}
     allowed = tuple(sorted(texts))[:many]
@@ -101,7 +117,9 @@ def test_only_allowed_tokens_are_sampled_however_many(many: int, engine: VLLM) -
 def test_the_judge_tells_a_right_answer_from_nonsense(engine: VLLM) -> None:
     judge = Judge(engine)
     problem = "What is 2 + 3?"
-    scores = judge([problem] * 2 + ["x " * 3000], ["2 + 3 = 5, so the answer is \\boxed{5}.", "Bananas. Bananas.", "y"])
+    scores = judge(
+        [problem] * 2 + ["x " * 3000], ["2 + 3 = 5, so the answer is \\boxed{5}.", "Bananas. Bananas.", "y"]
+    )
     assert all(score.score is not None and 1 <= score.score <= 5 for score in scores[:2])
     assert scores[0].score != scores[1].score
-    assert (scores[2].score, scores[2].reason) == (None, NO_ROOM)
+    assert (scores[2].score, scores[2].reason) == (None, CONTEXT_FULL)

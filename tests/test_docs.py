@@ -1,4 +1,6 @@
-"""The documents hold together: links lead somewhere, commands parse, code runs, and the errors that are explained are raised."""
+"""The documents hold together: links lead somewhere, commands parse, code runs, and the errors that are
+explained are raised.
+"""
 
 from __future__ import annotations
 
@@ -148,7 +150,9 @@ def test_every_page_is_linked_from_the_readme_and_the_first_page() -> None:
 
 @each_written_page
 def test_lines_are_short(page: Path) -> None:
-    """Cells of a table and errors that are headings cannot be wrapped; in the README, nothing else is let through."""
+    """Cells of a table and errors that are headings cannot be wrapped; in the README, nothing else is let
+    through.
+    """
     free = () if page in (pages.README, pages.JAPANESE) else ("|", "### `")
     long = [
         line
@@ -217,9 +221,10 @@ def test_every_line_of_shell_is_sound_and_of_a_known_kind(page: Path) -> None:
                 ), line
             elif words[:1] == ["python"]:
                 script = words[3:] if words[1] == "-m" else words[2:]
-                assert (ROOT / words[1]).is_file() or words[1:3] == ["-m", "magpie_hf.builders.hle_math"], (
-                    line
-                )
+                assert (ROOT / words[1]).is_file() or words[1:3] == [
+                    "-m",
+                    "magpie_hf.builders.hle_math",
+                ], line
                 cli.parser().parse_args(hle_math.build_arguments(script))
             else:
                 assert words[:1] in [

@@ -53,7 +53,9 @@ def fake(model: Model, asked: list[list[int]], bad: int = -1) -> FakeEngine:
 
 def test_stage(model: Model) -> None:
     asked: list[list[int]] = []
-    rows = Embed(fake(model, asked, bad=1))({"problem": [*PROBLEMS, None], "dropped": [None] * len(PROBLEMS) + ["empty"]})
+    rows = Embed(fake(model, asked, bad=1))(
+        {"problem": [*PROBLEMS, None], "dropped": [None] * len(PROBLEMS) + ["empty"]}
+    )
     assert rows["embedding_reason"] == [None, NAN, None, None, None, None]
     assert rows["embedding"][1] is None
     assert rows["embedding"][5] is None
@@ -86,15 +88,24 @@ def test_what_was_embedded_is_not_asked_again(model: Model, tmp_path: Path) -> N
     assert stage.reuse_key == fingerprint(Embed(fake(model, [])))
 
 
-def test_check(model: Model, minilm: Path, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check(
+    model: Model, minilm: Path, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Embed(fake(model, [])).check()
     with pytest.raises(BadInput, match=r'embeds nothing; give it the runner "pooling"'):
         Embed(FakeEngine(model, lambda *_: "")).check()
-    with pytest.raises(BadInput, match=r"is no model of embeddings \(its architecture is LlamaForCausalLM\); give an encoder"):
+    with pytest.raises(
+        BadInput, match=r"is no model of embeddings \(its architecture is LlamaForCausalLM\); give an encoder"
+    ):
         Embed(fake(resolve(str(demo_model)), [])).check()
     with monkeypatch.context() as patched:
-        patched.setattr("magpie_hf.stages.embed.find_spec", lambda name: None if name == "faiss" else importlib.util.find_spec(name))
-        with pytest.raises(BadInput, match=r"is not installed; pip install 'magpie-hf\[embeddings\]', or embed nothing"):
+        patched.setattr(
+            "magpie_hf.stages.embed.find_spec",
+            lambda name: None if name == "faiss" else importlib.util.find_spec(name),
+        )
+        with pytest.raises(
+            BadInput, match=r"is not installed; pip install 'magpie-hf\[embeddings\]', or embed nothing"
+        ):
             Embed(fake(model, [])).check()
     with pytest.raises(BadInput, match="has no chat template"):
         resolve(str(minilm))
@@ -108,7 +119,9 @@ def test_how_a_model_pools_is_part_of_what_it_is(minilm: Path, tmp_path: Path) -
     assert copy.revision == resolve(str(minilm), chat=False).revision
     pooling = tmp_path / "copy" / "1_Pooling" / "config.json"
     config = json.loads(pooling.read_text())
-    pooling.write_text(json.dumps({**config, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}))
+    pooling.write_text(
+        json.dumps({**config, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
+    )
     assert resolve(str(tmp_path / "copy"), chat=False).revision != copy.revision
 
 
@@ -125,17 +138,25 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
             "Find the area bounded by the curves $y = x^2$ and $y = 2x$.",
         ]
         pair = Signature()(stage({"problem": area}))
-        tables = [Signature()(stage({"problem": [text for _, *both in table for text in both]})) for table in (PAIRS, HELD_OUT)]
+        tables = [
+            Signature()(stage({"problem": [text for _, *both in table for text in both]}))
+            for table in (PAIRS, HELD_OUT)
+        ]
     finally:
         stage.engine.close()
     assert rows["embedding_reason"] == [None] * len(PROBLEMS)
     found = np.array(rows["embedding"])
     expected = by_torch(PROBLEMS)
-    print(f"largest difference {np.abs(found - expected).max():.1e}; one by one {np.abs(found - np.array(one_by_one)).max():.1e}")
+    print(
+        f"largest difference {np.abs(found - expected).max():.1e}; one by one"
+        f" {np.abs(found - np.array(one_by_one)).max():.1e}"
+    )
     assert np.allclose(found, expected, atol=1e-4)
     assert np.allclose(found, one_by_one, atol=1e-4)
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    assert neighbour_distances(found.astype(np.float32))[0] == pytest.approx(1 - found[0] @ found[1], abs=1e-5)  # x^2 and x^3
+    assert neighbour_distances(found.astype(np.float32))[0] == pytest.approx(
+        1 - found[0] @ found[1], abs=1e-5
+    )  # x^2 and x^3
     one, other = ({column: values[row] for column, values in pair.items()} for row in (0, 1))
     assert np.dot(one["embedding"], other["embedding"]) > SIMILAR
     near_duplicates = NearDuplicates()
@@ -170,7 +191,10 @@ def by_torch(minilm: Path) -> Callable[[list[str]], np.ndarray]:
         import torch
         from transformers import AutoModel, AutoTokenizer
 
-        tokenizer, encoder = AutoTokenizer.from_pretrained(minilm), AutoModel.from_pretrained(minilm, dtype=torch.float32).eval()
+        tokenizer, encoder = (
+            AutoTokenizer.from_pretrained(minilm),
+            AutoModel.from_pretrained(minilm, dtype=torch.float32).eval(),
+        )
         vectors = []
         for text in texts:
             given = tokenizer(text, truncation=True, max_length=256, return_tensors="pt")

@@ -1,4 +1,6 @@
-"""Endpoints against scripted servers on loopback: equality, every fault with its one line, the bound, and ends that lose nothing."""
+"""Endpoints against scripted servers on loopback: equality, every fault with its one line, the bound, and
+ends that lose nothing.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def engine_of(model: Model, *servers: FakeServer, **more: Any) -> Endpoint:
     return Endpoint(model, urls=tuple(server.url for server in servers), **{"patience": 20.0, **more})
 
 
-def expected(prompts: Sequence[Sequence[int]], model: Model, sampling: Sampling = SAMPLING) -> list[Completion]:
+def expected(
+    prompts: Sequence[Sequence[int]], model: Model, sampling: Sampling = SAMPLING
+) -> list[Completion]:
     """What an engine in this process would say in place of the servers."""
 
     def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> str:
@@ -86,10 +90,22 @@ def test_every_part_of_a_sampling_is_sent(model: Model) -> None:
         assert completion.first == ((0, -0.25), (1, -0.75), (2, -1.25))
         assert sent.pop("model") == "fake"
         assert sent == {
-            "prompt": [5, 6], "n": 1, "seed": 77, "max_tokens": 33, "temperature": 0.7, "top_p": 0.9, "top_k": 0, "min_p": 0.1,
-            "repetition_penalty": 1.1, "presence_penalty": 0.0, "frequency_penalty": 0.0, "stop_token_ids": [4, 9],
-            "skip_special_tokens": False, "logprobs": 3, "return_tokens_as_token_ids": True,
-        }  # fmt: skip
+            "prompt": [5, 6],
+            "n": 1,
+            "seed": 77,
+            "max_tokens": 33,
+            "temperature": 0.7,
+            "top_p": 0.9,
+            "top_k": 0,
+            "min_p": 0.1,
+            "repetition_penalty": 1.1,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            "stop_token_ids": [4, 9],
+            "skip_special_tokens": False,
+            "logprobs": 3,
+            "return_tokens_as_token_ids": True,
+        }
         schema = '{"type": "object"}'
         server.reply = lambda prompt, body: '{"a b":[1, 2]}'
         engine.complete([[5]], replace(SAMPLING, schema=schema), [1])
@@ -104,7 +120,9 @@ def test_every_part_of_a_sampling_is_sent(model: Model) -> None:
 def test_a_prompt_without_room_is_not_sent_and_a_full_context_is_a_cut(model: Model) -> None:
     with FakeServer(lambda prompt, body: "a b c d e f") as server:
         engine = engine_of(replace(model, max_length=100), server)
-        full, over, nearly, fine = engine.complete([[1] * 100, [1] * 999, [1] * 97, [1] * 9], SAMPLING, [1] * 4)
+        full, over, nearly, fine = engine.complete(
+            [[1] * 100, [1] * 999, [1] * 97, [1] * 9], SAMPLING, [1] * 4
+        )
         assert (full.finish_reason, over.finish_reason, full.num_tokens) == (CONTEXT_FULL, CONTEXT_FULL, 0)
         assert (nearly.finish_reason, nearly.num_tokens) == ("length", 3)
         assert (fine.finish_reason, fine.num_tokens) == ("stop", 7)
@@ -115,13 +133,23 @@ def test_servers_with_less_room_than_the_model_cut_no_rows(model: Model) -> None
     with FakeServer(max_model_len=200) as server:
         engine = engine_of(model, server)
         assert engine.complete([[1] * 100], SAMPLING, [1])[0].finish_reason == "stop"
-        with pytest.raises(EngineError, match="190 prompt tokens and 64 more exceed the context of 200 tokens that the servers of fake"):
+        with pytest.raises(
+            EngineError,
+            match="190 prompt tokens and 64 more exceed the context of 200 tokens that the servers of fake",
+        ):
             engine.complete([[1] * 190], SAMPLING, [1])
-        with pytest.raises(BadInput, match=r"has room for 200 tokens of prompt and completion and 300 are needed; start it with --max-m"):
+        with pytest.raises(
+            BadInput,
+            match=(
+                r"has room for 200 tokens of prompt and completion and 300 are needed; start it with --max-m"
+            ),
+        ):
             engine_of(model, server, context=300).check()
 
 
-def test_what_an_engine_in_process_finished_is_not_asked_of_servers_and_the_other_way_round(model: Model) -> None:
+def test_what_an_engine_in_process_finished_is_not_asked_of_servers_and_the_other_way_round(
+    model: Model,
+) -> None:
     journal = Journal()
     first = FakeEngine(model, lambda prompt, sampling, seed: "in process")
     with keeping(journal):
@@ -137,7 +165,9 @@ def test_what_an_engine_in_process_finished_is_not_asked_of_servers_and_the_othe
 
 
 def test_a_whole_build_over_servers_is_the_one_in_process(answers: Answers, tmp_path: Path) -> None:
-    """One of two servers dies in the middle and comes back; and either build goes on where the other was stopped."""
+    """One of two servers dies in the middle and comes back; and either build goes on where the other was
+    stopped.
+    """
     here = rows(build(small_recipe(answers), tmp_path / "here"))
     one, other = (FakeServer(model=answers.model.name, max_model_len=8192, seconds=0.01) for _ in range(2))
     with one, other:
@@ -158,7 +188,9 @@ def test_a_whole_build_over_servers_is_the_one_in_process(answers: Answers, tmp_
         assert rows(build(over, tmp_path / "there")) == here
         dying.join()
         known = [request_of(body) for body in one.finished + other.finished]
-        assert len(known) - len(set(known)) <= one.peak, "what was on its way when the server died may be twice"
+        assert len(known) - len(set(known)) <= one.peak, (
+            "what was on its way when the server died may be twice"
+        )
         before = len(known)
         assert rows(build(over, tmp_path / "here")) == here
         assert rows(build(recipe, tmp_path / "there")) == here
@@ -169,13 +201,29 @@ def test_the_builder_to_copy_runs_over_servers(answers: Answers, tmp_path: Path)
     problems = DOMAINS["algebra"].instruction.temperature
 
     def complete(prompt: list[int], sampling: Sampling, seed: int) -> Completion:
-        return answers(prompt, replace(sampling, temperature=PROBLEMS) if sampling.temperature == problems else sampling, seed)
+        return answers(
+            prompt,
+            replace(sampling, temperature=PROBLEMS) if sampling.temperature == problems else sampling,
+            seed,
+        )
 
     with FakeServer(model=answers.model.name, max_model_len=8192) as server:
         server.complete = complete
-        command = [sys.executable, str(ROOT / "builders" / "served.py"), str(answers.model.path), "out", "--server", server.url]
+        command = [
+            sys.executable,
+            str(ROOT / "builders" / "served.py"),
+            str(answers.model.path),
+            "out",
+            "--server",
+            server.url,
+        ]
         done = subprocess.run(
-            [*command, "--count", "6", "--k", "3"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=100
+            [*command, "--count", "6", "--k", "3"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+            timeout=100,
         )
     assert done.returncode == 0, done.stderr
     assert "train_sft" in done.stdout
@@ -183,7 +231,11 @@ def test_the_builder_to_copy_runs_over_servers(answers: Answers, tmp_path: Path)
 
 
 def rows(built: dict[str, Any]) -> dict[str, Any]:
-    return {f"{name}/{split}": table.to_list() for name, splits in built.items() for split, table in splits.items()}
+    return {
+        f"{name}/{split}": table.to_list()
+        for name, splits in built.items()
+        for split, table in splits.items()
+    }
 
 
 def request_of(body: dict[str, Any]) -> tuple[Any, ...]:
@@ -218,19 +270,31 @@ def test_ratings_of_every_kind(model: Model) -> None:
         assert engine.rate([[4, 7, 5, 5, 7, 9]], Pooling("steps", 7))[0].values == (3.5, -7.0, 3.5, -7.0)
         assert engine.rate([[4]], Pooling("embedding"))[0].values == pytest.approx((0.6, 0.8))
         assert server.requests[-1]["use_activation"]
-        server.rating = lambda prompt, body: [1.0, 2.0, 3.0, 4.0]  # of a server that was itself given the step token
+        server.rating = lambda prompt, body: [
+            1.0,
+            2.0,
+            3.0,
+            4.0,
+        ]  # of a server that was itself given the step token
         assert engine.rate([[4, 7, 5, 5, 5, 7]], Pooling("steps", 7))[0].values == (1.0, 2.0, 3.0, 4.0)
         server.rating = lambda prompt, body: []  # and of one that was given another
-        says = r"with 0 values for 2 steps of 6 tokens; it may have to be started with --pooler-config '{\"step_tag_id\": 7}'"
+        says = (
+            r"with 0 values for 2 steps of 6 tokens; it may have to be started with --pooler-config"
+            r" '{\"step_tag_id\": 7}'"
+        )
         with pytest.raises(EngineError, match=says):
             engine.rate([[4, 7, 5, 5, 6, 7]], Pooling("steps", 7))
 
 
 def test_each_kind_of_servers_is_asked_its_own(model: Model) -> None:
     with FakeServer() as server:
-        with pytest.raises(BadInput, match="the servers of fake complete prompts and rate none; give the runner pooling"):
+        with pytest.raises(
+            BadInput, match="the servers of fake complete prompts and rate none; give the runner pooling"
+        ):
             engine_of(model, server).rate([[1]], Pooling("sequence"))
-        with pytest.raises(BadInput, match="the servers of fake rate prompts and complete none; leave the runner at generate"):
+        with pytest.raises(
+            BadInput, match="the servers of fake rate prompts and complete none; leave the runner at generate"
+        ):
             engine_of(model, server, runner="pooling").complete([[1]], SAMPLING, [1])
 
 
@@ -239,8 +303,14 @@ def test_each_kind_of_servers_is_asked_its_own(model: Model) -> None:
     [
         ((), "no server of fake is given; give the address of one, such as http://host:8000/v1"),
         (("host:8000",), "'host:8000' is no address of a server; give one such as http://host:8000/v1"),
-        (("http://host:99999999/v1",), "the address of a server cannot be read; give one such as http://host:8000/v1"),
-        (("http://me:secret@host/v1",), "the address of the server host holds a user or a password; leave them out, and set VLLM_API_KEY"),
+        (
+            ("http://host:99999999/v1",),
+            "the address of a server cannot be read; give one such as http://host:8000/v1",
+        ),
+        (
+            ("http://me:secret@host/v1",),
+            "the address of the server host holds a user or a password; leave them out, and set VLLM_API_KEY",
+        ),
         (("http://a/v1", "http://a"), "the server http://a is given 2 times; give it once"),
     ],
 )
@@ -258,14 +328,18 @@ def test_numbers_out_of_range(model: Model) -> None:
 def test_servers_that_will_not_do(model: Model) -> None:
     with FakeServer(model="other/model") as server:
         engine = engine_of(model, server)
-        says = f"{server.url[:-3]} serves other/model and not fake; give a server of that model, or leave this one out"
+        says = (
+            f"{server.url[:-3]} serves other/model and not fake; give a server of that model, or leave this"
+            " one out"
+        )
         with pytest.raises(BadInput, match=f"^{re.escape(says)}$"):
             engine.check()
         with pytest.raises(BadInput, match=re.escape(says)):
             engine.complete(PROMPTS, SAMPLING, range(len(PROMPTS)))
         server.models = "<!doctype html>\n<title>Welcome</title>"
         says = (
-            f"{server.url[:-3]} is no vLLM server: it answered /v1/models with 200 and '<!doctype html> <title>Welcome</title>'; give the"
+            f"{server.url[:-3]} is no vLLM server: it answered /v1/models with 200 and '<!doctype html>"
+            " <title>Welcome</title>'; give the"
         )
         with pytest.raises(BadInput, match=re.escape(says)):
             engine.check()
@@ -273,14 +347,19 @@ def test_servers_that_will_not_do(model: Model) -> None:
         with pytest.raises(BadInput, match="is no vLLM server"):
             engine.check()
         assert not server.requests, "nothing was sent"
-    says = rf"{re.escape(server.url[:-3])} cannot be reached \(connection refused\) after \d\.\d s; start it, wait until it is ready, or"
+    says = (
+        rf"{re.escape(server.url[:-3])} cannot be reached \(connection refused\) after \d\.\d s; start it,"
+        r" wait until it is ready, or"
+    )
     with pytest.raises(BadInput, match=says):
         engine.check()
     assert not endpoints._LIVE
     assert not [thread for thread in threading.enumerate() if thread.name == "magpie-endpoint"]
 
 
-@pytest.mark.parametrize("served", ["/models/fake", "./fake/", "/cache/hub/models--fake/snapshots/" + "a" * 40])
+@pytest.mark.parametrize(
+    "served", ["/models/fake", "./fake/", "/cache/hub/models--fake/snapshots/" + "a" * 40]
+)
 def test_a_model_by_its_path(model: Model, served: str) -> None:
     with FakeServer(model=served) as server:
         engine_of(model, server).check()
@@ -289,7 +368,10 @@ def test_a_model_by_its_path(model: Model, served: str) -> None:
 def test_another_revision_is_seen_where_the_server_tells_it() -> None:
     model = Model("owner/name", "b" * 40, max_length=100)
     with FakeServer(model=f"/cache/models--owner--name/snapshots/{'a' * 40}") as server:
-        says = "serves revision aaaaaaaaaaaa of owner/name and bbbbbbbbbbbb is wanted; start it with --revision " + "b" * 40
+        says = (
+            "serves revision aaaaaaaaaaaa of owner/name and bbbbbbbbbbbb is wanted; start it with --revision "
+            + "b" * 40
+        )
         with pytest.raises(BadInput, match=says):
             pools.Pool(model, (server.url,), None, 8, 10.0, 10.0)
         pools.Pool(replace(model, revision="a" * 40), (server.url,), None, 8, 10.0, 10.0).close()
@@ -301,7 +383,12 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
     caplog.set_level(logging.DEBUG)
     with FakeServer(key="sesame") as server:
         engine = engine_of(model, server)
-        with pytest.raises(BadInput, match=r"asks for a key and VLLM_API_KEY is not set \(401: Unauthorized\); set VLLM_API_KEY to the"):
+        with pytest.raises(
+            BadInput,
+            match=(
+                r"asks for a key and VLLM_API_KEY is not set \(401: Unauthorized\); set VLLM_API_KEY to the"
+            ),
+        ):
             engine.check()
         monkeypatch.setenv("VLLM_API_KEY", "wrong")
         with pytest.raises(BadInput, match=r"does not accept the key in VLLM_API_KEY \(401: Unauthorized\)"):
@@ -311,11 +398,28 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
         server.script = lambda number, body: "401"
         with pytest.raises(EngineError) as caught:
             engine.complete(PROMPTS[:1], SAMPLING, [0])
-        assert str(caught.value) == f"the server {server.url[:-3]} answered 401: the words of 401, asked with Bearer (key)"
+        assert (
+            str(caught.value)
+            == f"the server {server.url[:-3]} answered 401: the words of 401, asked with Bearer (key)"
+        )
         assert "sesame" not in caplog.text + repr(engine) + repr(endpoints._LIVE)
 
 
-FAULTS = ["0.3", "429", "429:1", "500", "503", "408", "truncated", "half", "garbage", "html", "two", "none", "long"]
+FAULTS = [
+    "0.3",
+    "429",
+    "429:1",
+    "500",
+    "503",
+    "408",
+    "truncated",
+    "half",
+    "garbage",
+    "html",
+    "two",
+    "none",
+    "long",
+]
 
 
 @pytest.mark.parametrize("what", FAULTS)
@@ -351,11 +455,23 @@ def test_retry_after_is_heeded(model: Model) -> None:
         ("501", "answered 501: the words of 501, asked with None"),
         ("302", "answered 302: the words of 302, asked with None"),
         ("other", "answers as the model 'another', and was asked for 'fake'; give servers of one model each"),
-        ("garbage", "answered 3 times in a row with what is no answer, at last with no JSON: '{\"choices\": ['"),
-        ("html", "answered 3 times in a row with what is no answer, at last with no JSON: '<html>a page</html>'"),
+        (
+            "garbage",
+            "answered 3 times in a row with what is no answer, at last with no JSON: '{\"choices\": ['",
+        ),
+        (
+            "html",
+            "answered 3 times in a row with what is no answer, at last with no JSON: '<html>a page</html>'",
+        ),
         ("two", "answered 3 times in a row with what is no answer, at last with 2 choices in place of 1"),
         ("none", "answered 3 times in a row with what is no answer, at last with 0 choices in place of 1"),
-        ("long", "answered 3 times in a row with what is no answer, at last with a prompt of 4 tokens in place of 3"),
+        (
+            "long",
+            (
+                "answered 3 times in a row with what is no answer, at last with a prompt of 4 tokens in place"
+                " of 3"
+            ),
+        ),
     ],
 )
 def test_what_cannot_be_mended_is_one_line(model: Model, what: str, says: str) -> None:
@@ -396,7 +512,8 @@ def test_all_servers_gone_for_longer_than_the_patience(model: Model) -> None:
         with pytest.raises(EngineError) as caught:
             futures[-1].result(20)
     says = (
-        rf"no server of fake has answered a request for [01] s: {re.escape(one.url[:-3])} cannot be reached \(connection refused\) after "
+        rf"no server of fake has answered a request for [01] s: {re.escape(one.url[:-3])} cannot be reached"
+        r" \(connection refused\) after "
         rf"\d\.\d s; {re.escape(other.url[:-3])} cannot be reached \(connection refused\) after \d\.\d s"
     )
     assert re.fullmatch(says, str(caught.value))
@@ -407,7 +524,10 @@ def test_all_servers_gone_for_longer_than_the_patience(model: Model) -> None:
 def test_servers_that_are_busy_for_ever_end_by_the_patience_too(model: Model) -> None:
     with FakeServer(script=lambda number, body: "503") as server, pytest.raises(EngineError) as caught:
         engine_of(model, server, patience=0.5).complete(PROMPTS, SAMPLING, range(len(PROMPTS)))
-    assert re.fullmatch(r"no server of fake has answered a request for [01] s: \S+ answered 503: the words of 503, .*", str(caught.value))
+    assert re.fullmatch(
+        r"no server of fake has answered a request for [01] s: \S+ answered 503: the words of 503, .*",
+        str(caught.value),
+    )
 
 
 def test_a_server_that_dies_in_the_middle_and_comes_back(model: Model) -> None:
@@ -419,10 +539,14 @@ def test_a_server_that_dies_in_the_middle_and_comes_back(model: Model) -> None:
         before = len(one.finished)
         until(lambda: len(other.finished) > 100)
         one.start()
-        assert [future.result(30).text for future in futures] == [f"answer {1 + seed} {seed}" for seed in range(400)]
+        assert [future.result(30).text for future in futures] == [
+            f"answer {1 + seed} {seed}" for seed in range(400)
+        ]
         assert len(one.finished) > before + 20, "it is used again"
         heard = [body["seed"] for body in one.finished + other.finished]
-        assert len(heard) - len(set(heard)) <= 8, "only what was on its way when the connections were cut can be twice"
+        assert len(heard) - len(set(heard)) <= 8, (
+            "only what was on its way when the connections were cut can be twice"
+        )
 
 
 def test_a_server_that_comes_back_with_another_model(model: Model) -> None:
@@ -433,7 +557,10 @@ def test_a_server_that_comes_back_with_another_model(model: Model) -> None:
         server.stop()
         server.model = "other"
         server.start()
-        says = r"serves other and not fake; give a server of that model, or leave this one out \(another server was there before\)"
+        says = (
+            r"serves other and not fake; give a server of that model, or leave this one out \(another server"
+            r" was there before\)"
+        )
         with pytest.raises(EngineError, match=says):
             futures[-1].result(20)
 
@@ -455,7 +582,9 @@ def test_a_server_that_hangs_is_found_by_its_health(model: Model, monkeypatch: p
 def test_a_request_that_is_not_answered_in_time_is_asked_again(model: Model) -> None:
     with FakeServer(script=lambda number, body: "hang" if number == 0 else None) as server:
         began = time.monotonic()
-        assert engine_of(model, server, timeout=0.5).complete(PROMPTS[:3], SAMPLING, range(3)) == expected(PROMPTS[:3], model)
+        assert engine_of(model, server, timeout=0.5).complete(PROMPTS[:3], SAMPLING, range(3)) == expected(
+            PROMPTS[:3], model
+        )
         assert 0.5 <= time.monotonic() - began < 5
 
 
@@ -516,11 +645,15 @@ def test_closing_with_requests_in_flight_fails_them_at_once(model: Model) -> Non
         engine.close()
         assert time.monotonic() - began < 2
         for future in futures:
-            with pytest.raises(EngineError, match="the endpoints of fake were closed with requests in flight"):
+            with pytest.raises(
+                EngineError, match="the endpoints of fake were closed with requests in flight"
+            ):
                 future.result(0)
         until(lambda: server.now == 0)
         server._seconds = 0.0
-        assert engine.complete(PROMPTS, SAMPLING, range(len(PROMPTS))) == expected(PROMPTS, model), "it opens again"
+        assert engine.complete(PROMPTS, SAMPLING, range(len(PROMPTS))) == expected(PROMPTS, model), (
+            "it opens again"
+        )
 
 
 def test_the_bound_finds_the_smallest_size_that_is_enough() -> None:
@@ -531,7 +664,9 @@ def test_the_bound_finds_the_smallest_size_that_is_enough() -> None:
 
 
 def settled(slots: int, most: int) -> int:
-    """The size that a bound comes to with a server that works on so many requests at a time, in their order, a second each."""
+    """The size that a bound comes to with a server that works on so many requests at a time, in their order,
+    a second each.
+    """
     window = Window(most)
     busy, sizes = [0.0] * slots, []  # when each slot is free
     ends: list[tuple[float, float]] = []
@@ -560,8 +695,13 @@ def test_the_bound_halves_once_for_many_faults_at_once_and_grows_again() -> None
 
 
 def test_it_needs_neither_torch_nor_vllm_nor_transformers() -> None:
-    script = "import sys, magpie_hf.engines.served.endpoint; print(sorted({'torch', 'vllm', 'transformers'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    script = (
+        "import sys, magpie_hf.engines.served.endpoint; print(sorted({'torch', 'vllm', 'transformers'} &"
+        " set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -1,4 +1,6 @@
-"""Real vLLM servers on loopback: what they answer is what vLLM in this process answers, and a build over them is that build."""
+"""Real vLLM servers on loopback: what they answer is what vLLM in this process answers, and a build over
+them is that build.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.errors import BadInput, EngineError
 from vllm_server import VLLMServer
 
-pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.filterwarnings("ignore"),
+]  # vLLM and torch warn at import; that is theirs
 
 CONTEXT = 1024
 STEPS = json.dumps({"step_tag_id": tiny.qwen_tokenizer().convert_tokens_to_ids("<extra_0>")})
@@ -47,7 +52,9 @@ def rater(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "score.2.bias": torch.randn(2, generator=dice) / 4,
     }
     folder = tmp_path_factory.mktemp("prm")
-    return tiny.save(folder, "Qwen2ForProcessRewardModel", tokenizer, tiny.trunk(len(tokenizer), biases=True) | head)
+    return tiny.save(
+        folder, "Qwen2ForProcessRewardModel", tokenizer, tiny.trunk(len(tokenizer), biases=True) | head
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,28 +93,37 @@ def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model
         (turns, Sampling(temperature=1.0, max_tokens=4, allowed_token_ids=tuple(range(1000, 1100)))),
         (turns, Sampling(temperature=1.0, max_tokens=4, allowed_token_ids=tuple(range(1000, 4000)))),
         ([[token] * CONTEXT, [token] * (CONTEXT - 3), [token] * 9], Sampling(temperature=0.0, max_tokens=40)),
-        ([chat.pre_query_prefix(None)] * 6, Sampling(temperature=2.0, max_tokens=48, stop_token_ids=chat.end_ids)),
+        (
+            [chat.pre_query_prefix(None)] * 6,
+            Sampling(temperature=2.0, max_tokens=48, stop_token_ids=chat.end_ids),
+        ),
     ]
     try:
         for prompts, sampling in asked:
             seeds = range(1000, 1000 + len(prompts))
             mine, theirs = (engine.complete(prompts, sampling, seeds) for engine in (here, there))
             same(mine, theirs)
-            assert sampling.max_tokens != 40 or mine[0].finish_reason == theirs[0].finish_reason == CONTEXT_FULL
+            assert (
+                sampling.max_tokens != 40 or mine[0].finish_reason == theirs[0].finish_reason == CONTEXT_FULL
+            )
     finally:
         here.close()
         there.close()
 
 
 def same(mine: list[Completion], theirs: list[Completion]) -> None:
-    """Equal but for the last digits of log-probabilities, and for a word in some thousand that those change."""
-    assert [(one.prompt_tokens, one.request) for one in mine] == [(one.prompt_tokens, one.request) for one in theirs]
+    """Equal but for the last digits of log-probabilities, and for the one word in a thousand that those change."""
+    assert [(one.prompt_tokens, one.request) for one in mine] == [
+        (one.prompt_tokens, one.request) for one in theirs
+    ]
     for one, other in zip(mine, theirs, strict=True):
         assert [token for token, _ in one.first[:3]] == [token for token, _ in other.first[:3]]
         assert len(one.first) == len(other.first)
         assert dict(one.first) == pytest.approx(dict(other.first), abs=1e-4)
     ends = [(one.text, one.finish_reason, one.num_tokens) for one in mine]
-    equal = sum(a == (one.text, one.finish_reason, one.num_tokens) for a, one in zip(ends, theirs, strict=True))
+    equal = sum(
+        a == (one.text, one.finish_reason, one.num_tokens) for a, one in zip(ends, theirs, strict=True)
+    )
     print(f"{equal} of {len(mine)} completions are the same")
     assert equal >= len(mine) - 1
 
@@ -117,7 +133,10 @@ def test_ratings_are_those_of_vllm_in_this_process(rates: VLLMServer, rater: Pat
     model = resolve(str(rater), dtype="float32")
     problems, answers = tiny.texts(4, 2)
     answers[1] += "\n\n" + answers[0]
-    here, there = VLLM(model, runner="pooling", kv_cache_gigabytes=0.25), Endpoint(model, runner="pooling", urls=(rates.url,))
+    here, there = (
+        VLLM(model, runner="pooling", kv_cache_gigabytes=0.25),
+        Endpoint(model, runner="pooling", urls=(rates.url,)),
+    )
     scores = RewardModel(here)(problems, answers)
     here.close()
     others = RewardModel(there)(problems, answers)
@@ -127,15 +146,25 @@ def test_ratings_are_those_of_vllm_in_this_process(rates: VLLMServer, rater: Pat
 
 
 @pytest.mark.scale
-def test_what_a_server_is_not_is_said(server: VLLMServer, rates: VLLMServer, model: Model, rater: Path) -> None:
+def test_what_a_server_is_not_is_said(
+    server: VLLMServer, rates: VLLMServer, model: Model, rater: Path
+) -> None:
     with pytest.raises(
-        BadInput, match=r"has room for 1024 tokens of prompt and completion and 2048 are needed; start it with --max-model-"
+        BadInput,
+        match=(
+            r"has room for 1024 tokens of prompt and completion and 2048 are needed; start it with"
+            r" --max-model-"
+        ),
     ):
         Endpoint(resolve(str(model.path)), urls=(server.url,), context=2048).check()
-    with pytest.raises(BadInput, match=rf"serves \S*{rater.name} and not {model.name}; give a server of that model"):
+    with pytest.raises(
+        BadInput, match=rf"serves \S*{rater.name} and not {model.name}; give a server of that model"
+    ):
         Endpoint(model, urls=(rates.url,)).check()
     engine = Endpoint(model, urls=(server.url,))
-    with pytest.raises(EngineError, match=r"http://127.0.0.1:\d+ answered 400: Token id 999999 is out of vocabulary"):
+    with pytest.raises(
+        EngineError, match=r"http://127.0.0.1:\d+ answered 400: Token id 999999 is out of vocabulary"
+    ):
         engine.complete([[1, 999999]], Sampling(max_tokens=2), [1])
     engine.close()
 
@@ -156,7 +185,9 @@ class Logged(Endpoint):
 @pytest.mark.scale
 @pytest.mark.timeout(600)
 def test_a_build_over_two_servers(server: VLLMServer, model: Model, tmp_path: Path) -> None:
-    """One of them is killed (SIGKILL) in the middle and started again: the build is that of one process, and nothing is asked twice."""
+    """One of them is killed (SIGKILL) in the middle and started again: the build is that of one process, and
+    nothing is asked twice.
+    """
     with VLLMServer(Path(model.source), tmp_path / "second", length=CONTEXT) as second:
         build_of(VLLM(model, form="llm_engine", kv_cache_gigabytes=1, max_num_seqs=32), tmp_path / "here")
         engine = Logged(model, urls=(server.url, second.ready().url), context=CONTEXT)
@@ -192,6 +223,8 @@ def build_of(engine: Engine, out: Path) -> None:
     domains = []
     for key in ("algebra", "statistics"):
         bounds = {"instruction": 64, "response": 160, "candidate": 160}
-        samplings = {step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in bounds.items()}
+        samplings = {
+            step: replace(getattr(DOMAINS[key], step), max_tokens=bound) for step, bound in bounds.items()
+        }
         domains.append(replace(DOMAINS[key], count=8, **samplings))
     build(Recipe(engine, engine, Judge(engine), tuple(domains), k=2), out, shard_rows=4, shards_in_flight=4)

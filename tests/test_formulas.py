@@ -28,7 +28,10 @@ from magpie_hf.report.showing.formulas import MOST, in_unicode
         (r"\begin{align}x &= 1\\ y &= 2\end{align}", "x = 1\ny = 2"),
         (r"$\begin{pmatrix}1&2\\3&4\end{pmatrix}$", "[1 2; 3 4]"),
         ("$50% of x$", "50% of x"),
-        ("It costs $5 and $6, or 50% & more: a~b {c} #1 ``d''", "It costs $5 and $6, or 50% & more: a~b {c} #1 ``d''"),
+        (
+            "It costs $5 and $6, or 50% & more: a~b {c} #1 ``d''",
+            "It costs $5 and $6, or 50% & more: a~b {c} #1 ``d''",
+        ),
         (r"\$3 and \\[2pt] and \alpha", r"\$3 and \\[2pt] and \alpha"),
         (r"$\unknown{a}{b}$", r"$\unknown{a}{b}$"),
         (r"$\begin{tikzpicture}\end{tikzpicture}$", r"$\begin{tikzpicture}\end{tikzpicture}$"),
@@ -42,9 +45,12 @@ def test_formulas(text: str, read: str) -> None:
 
 
 PIECES = [
-    *r"$ $$ \( \) \[ \] { } [ ] ^ _ & \\ % # ~ ' a 1 数 \frac \sqrt \text{ \boxed{ \left( \right) \verb \verb|x| \hat \not \tag".split(),
-    *r"\begin{align} \end{align} \begin{cases} \end{cases} \begin{array}{cc} \end{array} \begin{foo} \end{foo} \binom \big".split(),
-    *r"\substack \input{/etc/passwd} \newcommand{\a}{\a} \def\a{b} \href{a}{b} \symbol{27} \url{a} \footnote{x} \operatorname".split(),
+    *r"$ $$ \( \) \[ \] { } [ ] ^ _ & \\ % # ~ ' a 1 数 \frac \sqrt \text{ \boxed{ \left( \right) \verb"
+    r" \verb|x| \hat \not \tag".split(),
+    *r"\begin{align} \end{align} \begin{cases} \end{cases} \begin{array}{cc} \end{array} \begin{foo}"
+    r" \end{foo} \binom \big".split(),
+    *r"\substack \input{/etc/passwd} \newcommand{\a}{\a} \def\a{b} \href{a}{b} \symbol{27} \url{a}"
+    r" \footnote{x} \operatorname".split(),
     *(" ", "\n", "\n\n", "\x1b", "\ud800"),
 ]
 
@@ -58,13 +64,25 @@ def test_any_text_is_taken(text: str) -> None:
 @pytest.mark.parametrize("depth", [20, 40, 200, 900])
 @pytest.mark.parametrize(
     ("opening", "closing"),
-    [("{", "}"), ("x^{", "}"), (r"\sqrt{", "}"), (r"\sqrt", ""), (r"\hat", ""), ("^", ""), (r"\begin{cases}", r"\end{cases}")],
+    [
+        ("{", "}"),
+        ("x^{", "}"),
+        (r"\sqrt{", "}"),
+        (r"\sqrt", ""),
+        (r"\hat", ""),
+        ("^", ""),
+        (r"\begin{cases}", r"\end{cases}"),
+    ],
 )
 def test_deep_formulas_are_taken(opening: str, closing: str, depth: int) -> None:
     in_unicode(f"${opening * depth}a{closing * depth}$")
 
 
-LONG = [*r"$ \( \[ \boxed{ \begin{align} \begin{align}\begin{gather} \end{align} $x^2$".split(), "$a\n", f"${'x^{a' * 28}{'}' * 28}$"]
+LONG = [
+    *r"$ \( \[ \boxed{ \begin{align} \begin{align}\begin{gather} \end{align} $x^2$".split(),
+    "$a\n",
+    f"${'x^{a' * 28}{'}' * 28}$",
+]
 
 
 @pytest.mark.parametrize("piece", LONG)

@@ -1,4 +1,6 @@
-"""The guide runs: its commands and its Python in their order, with an engine that makes answers up and a Hub on this machine."""
+"""The guide runs: its commands and its Python in their order, with an engine that makes answers up and a Hub
+on this machine.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from magpie_hf.planning.inputs import sized
 from magpie_hf.planning.speeds import Speed
 
 GUIDE = pages.DOCS / "guide.md"
-# Other pages whose Python runs here, in the guide's folder; publishing.md's runs in test_publishing.py, contributing.md's in test_docs.py.
+# Other pages whose Python runs here, in the guide's folder; publishing.md's runs in test_publishing.py,
+# contributing.md's in test_docs.py.
 OTHERS = [pages.DOCS / "quickstart.md", pages.DOCS / "filtering.md"]
 README_CODE = pages.blocks(pages.README, "python")
 BLOCKS = [(kind, re.sub(r"\\\n\s*", "", text)) for kind, text in pages.FENCE.findall(pages.TEXTS[GUIDE])]
@@ -71,7 +74,9 @@ class Guided(Answers):
 
 @pytest.fixture(scope="module")
 def place(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in which all of the guide but its training was run: every model is the demo model, and no model speaks."""
+    """A folder in which all of the guide but its training was run: every model is the demo model, and no
+    model speaks.
+    """
     folder = tmp_path_factory.mktemp("guide")
     with pytest.MonkeyPatch.context() as patch, loopback_hub({WRITER: ("ada", "write")}) as hub:
         patch.chdir(folder)
@@ -148,9 +153,15 @@ def test_the_trainers_train(place: Path, demo_model: Path) -> None:
     code = [
         text.replace("train_dataset=rows).train()", "train_dataset=rows)\ntrainer.train()") for text in code
     ]
-    small = "max_steps=1, max_length=256, use_cpu=True, bf16=False, report_to='none', save_strategy='no', disable_tqdm=True"
+    small = (
+        "max_steps=1, max_length=256, use_cpu=True, bf16=False, report_to='none', save_strategy='no',"
+        " disable_tqdm=True"
+    )
     text = "\n".join(code).replace("Qwen/Qwen2.5-0.5B-Instruct", "tiny").replace("max_steps=100", small)
-    text = f"from training import make_model\nmake_model({str(demo_model)!r})\n{text}\nassert trainer.state.global_step == 1"
+    text = (
+        f"from training import make_model\nmake_model({str(demo_model)!r})\n{text}\nassert"
+        " trainer.state.global_step == 1"
+    )
     assert len(code) == text.count("max_steps=1,") == 3
     path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

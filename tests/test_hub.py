@@ -33,7 +33,9 @@ from magpie_hf.models.model import resolve
 from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.store.manifest import MANIFEST, with_manifest
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Use 'content=:DeprecationWarning"
+)  # huggingface_hub's own, for each upload over LFS
 
 WRITER, READER = "hf_" + "writer" * 5, "hf_" + "reader" * 5
 REPO = "ada/sums"
@@ -52,7 +54,11 @@ def client(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
     """The clients of this process speak to `hub`, and wait little between tries."""
     from huggingface_hub import constants
 
-    for name, value in {"ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}.items():
+    for name, value in {
+        "ENDPOINT": hub.endpoint,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_OFFLINE": False,
+    }.items():
         monkeypatch.setattr(constants, name, value)
     monkeypatch.setenv("HF_TOKEN", WRITER)
     monkeypatch.setattr(retrying, "FIRST_WAIT", 0.01)
@@ -60,8 +66,12 @@ def client(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
 
 
 @pytest.fixture(scope="module")
-def builds(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, DatasetDict]]]:
-    """Two finished builds: the first of two domains with RL problems, the second of one domain and other words."""
+def builds(
+    demo_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, dict[str, DatasetDict]]]:
+    """Two finished builds: the first of two domains with RL problems, the second of one domain and other
+    words.
+    """
     made = {}
     for name, salt, keys in (("first", "", ("algebra", "geometry")), ("second", "other", ("algebra",))):
         out = tmp_path_factory.mktemp("builds") / name
@@ -89,18 +99,29 @@ def rival(hub: LoopbackHub, files: dict[str, Path | bytes]) -> None:
     whole, _ = with_manifest(files)
     with hub.lock:
         repo = hub.repositories[REPO]
-        content = {path: File(bytes(one), path.endswith(".parquet")) for path, one in whole.items() if not isinstance(one, Path)}
+        content = {
+            path: File(bytes(one), path.endswith(".parquet"))
+            for path, one in whole.items()
+            if not isinstance(one, Path)
+        }
         repo.add("a rival's", {".gitattributes": repo.head.files[".gitattributes"], **content})
 
 
 def run(hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER) -> subprocess.Popen[str]:
     """magpie-hf publish, in a process of its own."""
-    given = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    given = {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_OFFLINE": "0",
+    }
     environment = {**os.environ, **given, **({"HF_TOKEN": token} if token else {})}
     if token is None:
         environment.pop("HF_TOKEN", None)
     command = [sys.executable, "-m", "magpie_hf", "publish", *words]
-    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
@@ -124,16 +145,27 @@ for revision in sys.argv[2:]:
     for config in get_dataset_config_names(sys.argv[1], revision=revision):
         for split, rows in load_dataset(sys.argv[1], config, revision=revision).items():
             streamed = load_dataset(sys.argv[1], config, split=split, revision=revision, streaming=True)
-            found[f"{revision} {config} {split}"] = [len(rows), digest(rows.to_list()), digest(list(streamed))]
+            sums = digest(rows.to_list()), digest(list(streamed))
+            found[f"{revision} {config} {split}"] = [len(rows), *sums]
 print(json.dumps(found))
 """
 
 
 def reloaded(hub: LoopbackHub, home: Path, *revisions: str) -> dict[str, list[object]]:
-    """What datasets reads of each config and split in a fresh cache: rows, and their digests, ordinary and streamed."""
-    given = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_TOKEN": WRITER, "HF_HUB_DISABLE_XET": "1"}
+    """What datasets reads of each config and split in a fresh cache: rows, and their digests, ordinary and
+    streamed.
+    """
+    given = {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(home),
+        "HF_HUB_OFFLINE": "0",
+        "HF_TOKEN": WRITER,
+        "HF_HUB_DISABLE_XET": "1",
+    }
     command = [sys.executable, "-c", RELOAD, REPO, *revisions]
-    done = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, list[object]] = json.loads(done.stdout)
     return found
@@ -158,11 +190,16 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     (first, one), (second, other) = builds["first"], builds["second"]
     code, said = ended(run(hub, tmp_path / "home", str(first), REPO, "--tag", "v1"))
     assert code == OK, said
-    assert f"published: {hub.endpoint}/datasets/{REPO} at commit {hub.repositories[REPO].head.oid}, tag v1" in said
+    assert (
+        f"published: {hub.endpoint}/datasets/{REPO} at commit {hub.repositories[REPO].head.oid}, tag v1"
+        in said
+    )
     assert len(hub.commits(REPO)) == 1
     assert hub.repositories[REPO].private
     files = at_head(hub)
-    parquet = {file.relative_to(first).as_posix(): file.read_bytes() for file in first.glob("*/*-of-*.parquet")}
+    parquet = {
+        file.relative_to(first).as_posix(): file.read_bytes() for file in first.glob("*/*-of-*.parquet")
+    }
     assert {path: content for path, content in files.items() if not path.startswith("plots/")} == {
         **parquet,
         "README.md": files["README.md"],
@@ -170,7 +207,12 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     assert f'load_dataset("{REPO}", "algebra", split="train_sft")'.encode() in files["README.md"]
     assert PLACEHOLDER.encode() not in files["README.md"]
     wanted = expected("v1", first, one)
-    assert {"v1 algebra train_sft", "v1 algebra train_prefs", "v1 geometry train_sft", "v1 algebra_rl train"} <= set(wanted)
+    assert {
+        "v1 algebra train_sft",
+        "v1 algebra train_prefs",
+        "v1 geometry train_sft",
+        "v1 algebra_rl train",
+    } <= set(wanted)
     assert reloaded(hub, tmp_path / "reader", "v1") == wanted
 
     code, said = ended(run(hub, tmp_path / "home", str(first), REPO, "--tag", "v1"))
@@ -184,11 +226,14 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--dry-run"))
     assert code == OK
     assert re.search(r"^delete +[\d,]+ bytes +geometry/train_sft-00000-of-00001.parquet$", said, re.MULTILINE)
-    assert re.search(rf"^change +[\d,]+ bytes +{len(other['algebra']['train_sft'])} rows  algebra/train_sft-", said, re.MULTILINE)
-    whole = sum(count for count, *_ in expected("main", second, other).values())
-    assert (
-        f"0 the same; {sum(map(int, re.findall(r'^(?:add|change) +([0-9]+) bytes', said.replace(',', ''), re.MULTILINE))):,} bytes" in said
+    assert re.search(
+        rf"^change +[\d,]+ bytes +{len(other['algebra']['train_sft'])} rows  algebra/train_sft-",
+        said,
+        re.MULTILINE,
     )
+    whole = sum(count for count, *_ in expected("main", second, other).values())
+    sizes = re.findall(r"^(?:add|change) +([0-9]+) bytes", said.replace(",", ""), re.MULTILINE)
+    assert f"0 the same; {sum(map(int, sizes)):,} bytes" in said
     assert f"{whole} rows in all" in said
     assert len(hub.commits(REPO)) == 1
     code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v2"))
@@ -199,7 +244,14 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     assert reloaded(hub, tmp_path / "reader2", "main", "v1") == both
 
 
-KINDS = {"503": (503, None), "429": (429, "0"), "429 later": (429, "1"), "409": (409, None), "drop": ("drop", None), "lost": ("lost", None)}
+KINDS = {
+    "503": (503, None),
+    "429": (429, "0"),
+    "429 later": (429, "1"),
+    "409": (409, None),
+    "drop": ("drop", None),
+    "lost": ("lost", None),
+}
 STEPS = {
     "whoami": ("GET", "/whoami-v2"),
     "state": ("GET", r"/api/datasets/ada/sums$"),
@@ -222,7 +274,9 @@ def test_faults_at_every_step(client: LoopbackHub, kind: str, times: int, tmp_pa
             continue
         if kind == "429 later" and step not in ("commit", "tag"):
             continue
-        if step == "tree" and (kind not in ("503", "drop") or times > 1):  # the client's own tries, which take seconds
+        if step == "tree" and (
+            kind not in ("503", "drop") or times > 1
+        ):  # the client's own tries, which take seconds
             continue
         client.faults[:] = [Fault(method, path, what, times, retry_after=after)]
         client.repositories.clear()
@@ -241,7 +295,11 @@ def test_faults_at_every_step(client: LoopbackHub, kind: str, times: int, tmp_pa
 @pytest.mark.parametrize("kind", [503, "drop", "lost"])
 def test_faults_of_uploads(client: LoopbackHub, kind: int) -> None:
     """These the client tries again by itself, a second later."""
-    client.faults[:] = [Fault("PUT", "/lfs/", kind), Fault("POST", "/objects/batch", kind), Fault("POST", "/preupload/", kind)]
+    client.faults[:] = [
+        Fault("PUT", "/lfs/", kind),
+        Fault("POST", "/objects/batch", kind),
+        Fault("POST", "/preupload/", kind),
+    ]
     push(shards(1), REPO)
     assert at_head(client) == shards(1)
     assert len(client.commits(REPO)) == 1
@@ -269,15 +327,19 @@ def test_a_hub_that_stays_away(client: LoopbackHub) -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_rival_commits_first(client: LoopbackHub, times: int) -> None:
-    """The README alone differs from what lay there; the rival replaced everything: the last one wins, whole."""
+    """Only the README differs, and the rival replaced everything: the last one wins, whole."""
     push(shards(1), REPO)
     old = client.repositories[REPO].head
     mine = {**shards(1), "README.md": CARD + b"mine"}
     turns = iter(range(5, 9))
-    client.faults[:] = [Fault("POST", COMMIT, "before", times, then=lambda: rival(client, shards(next(turns), "abd")))]
+    client.faults[:] = [
+        Fault("POST", COMMIT, "before", times, then=lambda: rival(client, shards(next(turns), "abd")))
+    ]
     pushed = push(mine, REPO)
     assert at_head(client) == mine, "no file of the rival's is left, and none of ours is missing"
-    assert [commit.title for commit in client.commits(REPO)][1:] == ["a rival's"] * times + ["Publish with magpie_hf"]
+    assert [commit.title for commit in client.commits(REPO)][1:] == ["a rival's"] * times + [
+        "Publish with magpie_hf"
+    ]
     assert pushed.commit == client.repositories[REPO].head.oid
     assert old.files["README.md"].content == shards(1)["README.md"]
 
@@ -290,7 +352,9 @@ def test_somebody_edits_the_card_meanwhile(client: LoopbackHub) -> None:
         repo.add("by hand", {**repo.head.files, "README.md": File(b"my words", False)})
 
     client.faults[:] = [Fault("POST", COMMIT, "before", then=edit)]
-    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README.md\); give --overwrite"):
+    with pytest.raises(
+        BadInput, match=r"holds what this project did not put there \(README.md\); give --overwrite"
+    ):
         push(shards(2), REPO)
     assert at_head(client) == {**shards(1), "README.md": b"my words"}
     push(shards(2), REPO, overwrite=True)
@@ -313,7 +377,12 @@ def test_others_files_are_left_alone(client: LoopbackHub) -> None:
 
 def test_foreign_and_public_repositories(client: LoopbackHub) -> None:
     client.create(REPO, private=True, files={"README.md": b"mine", "notes.txt": b"notes"})
-    with pytest.raises(BadInput, match=r"ada/sums holds what this project did not put there \(README.md, notes.txt\); give --overwrite"):
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"ada/sums holds what this project did not put there \(README.md, notes.txt\); give --overwrite"
+        ),
+    ):
         push(shards(1), REPO)
     with pytest.raises(BadInput, match="did not put there"):
         preview(shards(1), REPO)
@@ -347,7 +416,19 @@ def test_tags(client: LoopbackHub) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["sums", "ada/sums/more", "ada/", "/sums", "ada/su ms", "ada/-sums", "ada/su--ms", "ada/s..ms", "ada/x.git", "", "a/" + "b" * 96],
+    [
+        "sums",
+        "ada/sums/more",
+        "ada/",
+        "/sums",
+        "ada/su ms",
+        "ada/-sums",
+        "ada/su--ms",
+        "ada/s..ms",
+        "ada/x.git",
+        "",
+        "a/" + "b" * 96,
+    ],
 )
 def test_bad_names(name: str) -> None:
     with pytest.raises(BadInput, match="is no name that the Hub allows"):
@@ -363,7 +444,9 @@ def test_bad_tags(tag: str) -> None:
 def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from huggingface_hub import constants
 
-    with pytest.raises(BadInput, match=r"creating bob/sums failed: the token may not do that \(You don't have the rights"):
+    with pytest.raises(
+        BadInput, match=r"creating bob/sums failed: the token may not do that \(You don't have the rights"
+    ):
         push(shards(1), "bob/sums")
     monkeypatch.setenv("HF_TOKEN", READER)
     with pytest.raises(BadInput, match="the token of ada may only read; log in with `hf auth login`"):
@@ -379,8 +462,12 @@ def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch,
     assert not client.repositories
 
 
-def test_killed_at_ten_moments(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
-    """SIGKILL when the n-th request arrives, which then is worked off or not; again: the new version, whole, in one commit."""
+def test_killed_at_ten_moments(
+    hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path
+) -> None:
+    """SIGKILL when the n-th request arrives, which then is worked off or not; again: the new version, whole,
+    in one commit.
+    """
     first, second = (builds[name][0] for name in ("first", "second"))
     ended(run(hub, tmp_path, str(first), REPO))
     old, old_files = at_head(hub), hub.repositories[REPO].head.files
@@ -411,7 +498,9 @@ def test_killed_at_ten_moments(hub: LoopbackHub, builds: dict[str, tuple[Path, d
         assert hub.repositories[REPO].tags[f"v{round_ + 1}"] == hub.repositories[REPO].head.oid
 
 
-def test_two_publishers_at_once(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
+def test_two_publishers_at_once(
+    hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path
+) -> None:
     def wait() -> None:
         deadline = time.monotonic() + 60
         while hub.asked("POST", "/commit/") < 2 and time.monotonic() < deadline:
@@ -427,11 +516,15 @@ def test_two_publishers_at_once(hub: LoopbackHub, builds: dict[str, tuple[Path, 
     wholes = []
     for name in ("first", "second"):
         with released(builds[name][0], REPO) as (files, _):
-            wholes.append({path: one.read_bytes() if isinstance(one, Path) else one for path, one in files.items()})
+            wholes.append(
+                {path: one.read_bytes() if isinstance(one, Path) else one for path, one in files.items()}
+            )
     assert at_head(hub) in wholes
 
 
-def test_ctrl_c(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
+def test_ctrl_c(
+    hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path
+) -> None:
     running: list[subprocess.Popen[str]] = []
 
     def interrupt() -> None:
@@ -442,20 +535,25 @@ def test_ctrl_c(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, Datase
     running.append(run(hub, tmp_path, str(builds["first"][0]), REPO))
     code, said = ended(running[0])
     assert code == INTERRUPTED
-    assert said.splitlines()[-1].startswith("magpie-hf: stopped; the Hub holds either the previous version or the whole new one")
+    assert said.splitlines()[-1].startswith(
+        "magpie-hf: stopped; the Hub holds either the previous version or the whole new one"
+    )
     assert not hub.commits(REPO)
 
 
 def test_publishing_loads_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom magpie_hf import cli\nfrom magpie_hf.hub import publish, remote\nremote.check_names('a/b', 'v1')\n"
-        "from huggingface_hub import HfApi, RepoFile, CommitOperationAdd, DatasetCard\n"
-        "assert not {'torch', 'vllm', 'ray', 'transformers'} & set(sys.modules)"
+        "import sys\nfrom magpie_hf import cli\nfrom magpie_hf.hub import publish,"
+        " remote\nremote.check_names('a/b', 'v1')\nfrom huggingface_hub import HfApi, RepoFile,"
+        " CommitOperationAdd, DatasetCard\nassert not {'torch', 'vllm', 'ray', 'transformers'} &"
+        " set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_words_that_are_refused(hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path) -> None:
+def test_words_that_are_refused(
+    hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path
+) -> None:
     out = str(builds["first"][0])
     for words, token, line in (
         ((out, "sums"), WRITER, "'sums' is no name that the Hub allows; give user/name"),
@@ -477,29 +575,44 @@ def test_words_that_are_refused(hub: LoopbackHub, builds: dict[str, tuple[Path, 
     assert said == "magpie-hf: asking the Hub who you are failed: the Hub answered 400 (a fault)\n"
 
 
-def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, DatasetDict]]], demo_model: Path, tmp_path: Path) -> None:
+def test_a_build_that_is_not_finished(
+    builds: dict[str, tuple[Path, dict[str, DatasetDict]]], demo_model: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     shutil.copytree(builds["first"][0], out)
     shard = next(out.glob("geometry/train_sft-*.parquet"))
     content = shard.read_bytes()
     shard.write_bytes(content[:-9])
-    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
+    with (
+        pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"),
+        released(out, REPO),
+    ):
         pass
     shard.unlink()
-    with pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"), released(out, REPO):
+    with (
+        pytest.raises(BadInput, match=r"train_sft-00000-of-00001.parquet is missing or was changed"),
+        released(out, REPO),
+    ):
         pass
     shard.write_bytes(content)
     record = json.loads((out / "run" / "build.json").read_text())
-    (out / "run" / "build.json").write_text(json.dumps({key: value for key, value in record.items() if key != "finished"}))
+    (out / "run" / "build.json").write_text(
+        json.dumps({key: value for key, value in record.items() if key != "finished"})
+    )
     with (
-        pytest.raises(BadInput, match="is not finished \\(its files are not written yet\\); run it again, then publish"),
+        pytest.raises(
+            BadInput, match="is not finished \\(its files are not written yet\\); run it again, then publish"
+        ),
         released(out, REPO),
     ):
         pass
     selection = json.loads((out / "run" / "selection.json").read_text())
     selection["geometry"]["accepted"] = 5
     (out / "run" / "selection.json").write_text(json.dumps(selection))
-    with pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"), released(out, REPO):
+    with (
+        pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"),
+        released(out, REPO),
+    ):
         pass
     (out / "run" / "build.json").write_text(json.dumps(record))
     with released(out, REPO), released(out, REPO) as (files, _):
@@ -508,15 +621,24 @@ def test_a_build_that_is_not_finished(builds: dict[str, tuple[Path, dict[str, Da
             build(small_recipe(Answers(resolve(str(demo_model)))), out)
 
 
-def test_the_same_as_a_folder(builds: dict[str, tuple[Path, dict[str, DatasetDict]]], hub: LoopbackHub, tmp_path: Path) -> None:
+def test_the_same_as_a_folder(
+    builds: dict[str, tuple[Path, dict[str, DatasetDict]]], hub: LoopbackHub, tmp_path: Path
+) -> None:
     first, datasets = builds["first"]
     to = tmp_path / "published"
     assert ended(run(hub, tmp_path / "home", str(first), REPO, "--to", str(to), token=None))[0] == OK
     assert not hub.requests
-    assert load_dataset(str(to), "geometry", split="train_prefs").to_list() == datasets["geometry"]["train_prefs"].to_list()
+    assert (
+        load_dataset(str(to), "geometry", split="train_prefs").to_list()
+        == datasets["geometry"]["train_prefs"].to_list()
+    )
     ended(run(hub, tmp_path / "home", str(first), REPO))
     here = {file.relative_to(to).as_posix(): file.read_bytes() for file in to.rglob("*") if file.is_file()}
-    there = {path: file.content for path, file in hub.repositories[REPO].head.files.items() if path != ".gitattributes"}
+    there = {
+        path: file.content
+        for path, file in hub.repositories[REPO].head.files.items()
+        if path != ".gitattributes"
+    }
     assert here == there, "the same bytes as on the Hub"
     with released(builds["second"][0], REPO) as (files, sums):
         to_folder(files, to, sums)
@@ -536,7 +658,9 @@ def test_the_manifest_says_what_is_there(client: LoopbackHub) -> None:
     push(shards(1), REPO)
     provenance = json.loads(client.repositories[REPO].head.files[MANIFEST].content)
     assert {path: one["sha256"] for path, one in provenance["files"].items()} == {
-        path: hashlib.sha256(bytes(content)).hexdigest() for path, content in shards(1).items() if isinstance(content, bytes)
+        path: hashlib.sha256(bytes(content)).hexdigest()
+        for path, content in shards(1).items()
+        if isinstance(content, bytes)
     }
     assert WRITER not in json.dumps(provenance)
     with pytest.raises(BadInput, match="cannot be published"):

@@ -28,14 +28,19 @@ MODEL = Model("m", "r")
 
 
 def rows(datasets: dict[str, DatasetDict]) -> dict[str, list[dict[str, object]]]:
-    return {f"{key}/{split}": part.to_list() for key, splits in datasets.items() for split, part in splits.items()}
+    return {
+        f"{key}/{split}": part.to_list() for key, splits in datasets.items() for split, part in splits.items()
+    }
 
 
 def resampled(recipe: Recipe, step: str, **changes: float) -> Recipe:
-    return replace(recipe, domains=tuple(replace(d, **{step: replace(getattr(d, step), **changes)}) for d in recipe.domains))
+    return replace(
+        recipe,
+        domains=tuple(replace(d, **{step: replace(getattr(d, step), **changes)}) for d in recipe.domains),
+    )
 
 
-# --- the file ----------------------------------------------------------------------------------------------------------------
+# --- the file -----------------------------------------------------------------------------------------------
 
 
 def test_records_are_on_the_disk_when_the_journal_is_closed(tmp_path: Path) -> None:
@@ -57,7 +62,9 @@ def test_records_reach_the_file_within_a_second(tmp_path: Path) -> None:
     book.close()
 
 
-def test_a_disk_that_fails_once_is_told_and_stops_no_other_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_once_is_told_and_stops_no_other_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def failing(handle: int) -> int:
         raise OSError(24, "Too many open files")
 
@@ -70,7 +77,9 @@ def test_a_disk_that_fails_once_is_told_and_stops_no_other_journal(tmp_path: Pat
         broken.close()
     synced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr("magpie_hf.engines.journal.os.fsync", lambda handle: (synced.append(handle), real(handle)))
+    monkeypatch.setattr(
+        "magpie_hf.engines.journal.os.fsync", lambda handle: (synced.append(handle), real(handle))
+    )
     whole.record("k", 1)
     time.sleep(1.2)
     assert synced, "the thread that syncs goes on"
@@ -101,9 +110,18 @@ def test_keys_hold_all_that_determines_a_request_and_nothing_else() -> None:
         return request_keys(model, [prompt], Sampling(**{"temperature": 0.5, **sampling}), [seed])[0]  # type: ignore[arg-type]
 
     others = [
-        key(replace(MODEL, revision="s")), key(replace(MODEL, dtype="float32")), key(prompt=(1, 3)), key(prompt=(1,)), key(seed=4),
-        key(temperature=0.6), key(top_p=0.9), key(min_p=0.1), key(stop_token_ids=(7,)), key(logprobs=3), key(repetition_penalty=1.1),
-    ]  # fmt: skip
+        key(replace(MODEL, revision="s")),
+        key(replace(MODEL, dtype="float32")),
+        key(prompt=(1, 3)),
+        key(prompt=(1,)),
+        key(seed=4),
+        key(temperature=0.6),
+        key(top_p=0.9),
+        key(min_p=0.1),
+        key(stop_token_ids=(7,)),
+        key(logprobs=3),
+        key(repetition_penalty=1.1),
+    ]
     assert len({key(), *others}) == len(others) + 1
     assert key(max_tokens=9) == key() == key(replace(MODEL, path="/elsewhere"))
 
@@ -140,7 +158,7 @@ def test_the_same_request_at_once_is_asked_once(answers: Answers) -> None:
     assert answers.asked() == 2
 
 
-# --- changed minds -----------------------------------------------------------------------------------------------------------
+# --- changed minds ------------------------------------------------------------------------------------------
 
 
 def test_a_raised_k_asks_for_the_new_candidates_alone(answers: Answers, tmp_path: Path) -> None:
@@ -162,9 +180,15 @@ def problems_of(out: Path) -> list[dict[str, list[object]]]:
     return [{"problems": json.loads(file.read_text())} for file in out.glob("*_ins.json")]
 
 
-@pytest.mark.parametrize(("step", "temperature"), [("response", SOLUTIONS), ("candidate", CANDIDATES), ("instruction", PROBLEMS)])
-def test_a_raised_bound_asks_for_what_was_cut_alone(answers: Answers, tmp_path: Path, step: str, temperature: float) -> None:
-    """Texts are 20 to 28 tokens long: 24 cuts some, 32 none but those that the engine itself cuts at whatever bound there is."""
+@pytest.mark.parametrize(
+    ("step", "temperature"), [("response", SOLUTIONS), ("candidate", CANDIDATES), ("instruction", PROBLEMS)]
+)
+def test_a_raised_bound_asks_for_what_was_cut_alone(
+    answers: Answers, tmp_path: Path, step: str, temperature: float
+) -> None:
+    """Texts are 20 to 28 tokens long: 24 cuts some, 32 none but those that the engine itself cuts at whatever
+    bound there is.
+    """
     answers.cut_every = 0
     answers.bounded = True
     recipe = small_recipe(answers, "algebra")
@@ -196,7 +220,7 @@ def test_a_bound_lowered_before_it_was_ever_built_asks_for_nothing(answers: Answ
     assert rows(lowered) == rows(whole)
 
 
-# --- kills -------------------------------------------------------------------------------------------------------------------
+# --- kills --------------------------------------------------------------------------------------------------
 
 SCRIPT = """
 import hashlib, json, os, random, signal, sys, time
@@ -248,26 +272,44 @@ print(killed)
 """
 
 
-def test_killed_at_twenty_random_moments_it_ends_in_the_same_dataset(answers: Answers, demo_model: Path, tmp_path: Path) -> None:
-    """kill -9 again and again; it is the engine that counts what it was asked, and it counts a request when it has finished it."""
+def test_killed_at_twenty_random_moments_it_ends_in_the_same_dataset(
+    answers: Answers, demo_model: Path, tmp_path: Path
+) -> None:
+    """kill -9 again and again; it is the engine that counts what it was asked, and it counts a request when
+    it has finished it.
+    """
     (tmp_path / "script.py").write_text(SCRIPT)
     log = tmp_path / "log"
-    command = [sys.executable, "script.py", str(Path(__file__).parent), str(demo_model), str(tmp_path / "out"), str(log), "20"]
+    command = [
+        sys.executable,
+        "script.py",
+        str(Path(__file__).parent),
+        str(demo_model),
+        str(tmp_path / "out"),
+        str(log),
+        "20",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
     assert done.stdout == "20\n", done.stderr[-2000:]
     asked = log.read_text().splitlines()
     expected = rows(build(small_recipe(answers, "algebra", "geometry", count=40), tmp_path / "whole"))
     answered = {line for line in asked if not line.endswith(f" {PROBLEMS:.2f}")}
-    assert len(answered) == answers.asked() - answers.asked(PROBLEMS), "the same requests in all but samples beyond need"
+    assert len(answered) == answers.asked() - answers.asked(PROBLEMS), (
+        "the same requests in all but samples beyond need"
+    )
     twice = len(asked) - len(set(asked))
-    assert twice <= 20 * 8, "beyond what was on its way from the engine to the journal, nothing is asked again"
+    assert twice <= 20 * 8, (
+        "beyond what was on its way from the engine to the journal, nothing is asked again"
+    )
     before = answers.asked()
     assert rows(build(small_recipe(answers, "algebra", "geometry", count=40), tmp_path / "out")) == expected
     assert answers.asked() == before
     assert not outlived(tmp_path / "out"), "no journal outlives its shard"
 
 
-def test_a_torn_shard_is_noticed_and_made_again(answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_torn_shard_is_noticed_and_made_again(
+    answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     recipe = small_recipe(answers, "algebra")
     expected = rows(build(recipe, tmp_path / "out", shard_rows=4))
     (shard,) = (tmp_path / "out").glob("run/algebra/candidates-*/0000004-0000008.arrow")
@@ -281,12 +323,19 @@ def test_a_torn_shard_is_noticed_and_made_again(answers: Answers, tmp_path: Path
         assert f"{shard} is torn" in caplog.text
 
 
-def test_the_newest_files_torn_by_a_power_cut_are_made_again(answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever was written last may be short: shards, records, the published files and the build's own record."""
+def test_the_newest_files_torn_by_a_power_cut_are_made_again(
+    answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever was written last may be short: shards, records, the published files and the build's own
+    record.
+    """
     recipe = small_recipe(answers, "algebra")
     expected = rows(build(recipe, tmp_path / "out", shard_rows=4))
     asked = answers.asked()
-    files = sorted((file for file in (tmp_path / "out").rglob("*") if file.is_file()), key=lambda file: file.stat().st_mtime_ns)
+    files = sorted(
+        (file for file in (tmp_path / "out").rglob("*") if file.is_file()),
+        key=lambda file: file.stat().st_mtime_ns,
+    )
     for torn in ([file] for file in files):
         for file in torn:
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -303,11 +352,15 @@ def test_the_newest_files_torn_by_a_power_cut_are_made_again(answers: Answers, t
     assert (tmp_path / "out" / "README.md").read_text().count("config_name: algebra") == 2
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # datasets leaves its file open
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # datasets leaves its file open
 def test_a_full_disk_is_a_clear_error_and_loses_nothing(answers: Answers, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192k", "tmpfs", str(small)], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=192k", "tmpfs", str(small)], capture_output=True, check=False
+    ).returncode:
         pytest.skip("only root may mount a small file system")
     recipe = small_recipe(answers, "algebra", count=150)
     try:
@@ -320,7 +373,9 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(answers: Answers, tmp_pa
         fresh = replace(answers, requests=[])
         assert resumed == rows(build(small_recipe(fresh, "algebra", count=150), tmp_path / "whole"))
         assert finished
-        assert answers.asked() - before <= fresh.asked() - len(finished), "what was journalled is not asked again"
+        assert answers.asked() - before <= fresh.asked() - len(finished), (
+            "what was journalled is not asked again"
+        )
     finally:
         gc.collect()  # while the warnings about datasets' files are still ignored
         subprocess.run(["umount", "--lazy", str(small)], check=True)

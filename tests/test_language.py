@@ -1,4 +1,6 @@
-"""What a person reads, in English and Japanese: nothing that can be said is missing from the table, and nothing in it is of no use."""
+"""What a person reads, in English and Japanese: nothing that can be said is missing from the table, and
+nothing in it is of no use.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,33 @@ import hle_math
 JAPANESE = re.compile("[ぁ-んァ-ヶ一-龠]")
 # Of argparse's words, those that somebody can come to see here.
 ARGPARSE = (
-    "usage: ", "positional arguments", "options", "show this help message and exit", "the following arguments are required: {0}",
-    "unrecognized arguments: {0}", "argument {0}: {1}", "invalid choice: {0} (choose from {1})", "expected one argument",
-    "ambiguous option: {0} could match {1}", "ignored explicit argument {0}",
-)  # fmt: skip
-ROLES = ("model", "solver", "judge", "scorer", "tagger", "embedder", "licence", "domain", "problems", "folder", "samples", "tokens", "time")
+    "usage: ",
+    "positional arguments",
+    "options",
+    "show this help message and exit",
+    "the following arguments are required: {0}",
+    "unrecognized arguments: {0}",
+    "argument {0}: {1}",
+    "invalid choice: {0} (choose from {1})",
+    "expected one argument",
+    "ambiguous option: {0} could match {1}",
+    "ignored explicit argument {0}",
+)
+ROLES = (
+    "model",
+    "solver",
+    "judge",
+    "scorer",
+    "tagger",
+    "embedder",
+    "licence",
+    "domain",
+    "problems",
+    "folder",
+    "samples",
+    "tokens",
+    "time",
+)
 
 
 @pytest.fixture
@@ -57,7 +81,10 @@ def english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_everything_that_can_be_said_is_in_the_table() -> None:
     said = [(phrase.text, phrase.where) for phrase in (*phrases.said(), *phrases.raised(), *phrases.warned())]
-    said += [(text, "argparse, roles, models") for text in (*ARGPARSE, *ROLES, *phrases.known(), str(hle_math.__doc__))]
+    said += [
+        (text, "argparse, roles, models")
+        for text in (*ARGPARSE, *ROLES, *phrases.known(), str(hle_math.__doc__))
+    ]
     own = [(text, where) for text, where in said if re.search("[a-zA-Z]{2}", re.sub(r"{[^}]*}", "", text))]
     assert len(own) > 400
     assert not {text: where for text, where in own if text not in _table()}
@@ -73,7 +100,11 @@ def test_every_text_of_the_command_line_is_in_the_table() -> None:
     texts = [text for text in phrases.shown() if text]
     use("ja")
     assert len(texts) > 100
-    assert not [text for text in texts if not JAPANESE.search(translated(text)) and text != "auto, bfloat16, float16 or float32"]
+    assert not [
+        text
+        for text in texts
+        if not JAPANESE.search(translated(text)) and text != "auto, bfloat16, float16 or float32"
+    ]
     assert not [text for text in texts if ("%(default)s" in text) != ("%(default)s" in translated(text))]
 
 
@@ -82,29 +113,39 @@ def test_the_table_holds_nothing_that_is_said_no_more() -> None:
 
 
 def test_nothing_is_translated_twice() -> None:
-    keys = re.findall(r'^(?:\? )?("(?:[^"\\]|\\[\s\S])*"):?\s', TABLE.read_text(encoding="utf-8"), re.MULTILINE)
+    keys = re.findall(
+        r'^(?:\? )?("(?:[^"\\]|\\[\s\S])*"):?\s', TABLE.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(keys) == len(set(keys)) == len(_table())
 
 
 def test_labels_of_lines_are_of_one_width(japanese: None) -> None:
     """What is said before a build begins: labels of eight columns and a space, as in English."""
     scorer = next(one.repository for one in KNOWN_SCORERS.values() if one.forbids)
-    lines = heading(tuple(DOMAINS.values()), {"model": "a/b", "scorer": scorer, "embedder": "a/c"}, 5, "data/x")
+    lines = heading(
+        tuple(DOMAINS.values()), {"model": "a/b", "scorer": scorer, "embedder": "a/c"}, 5, "data/x"
+    )
     label = re.compile(r"(?:work|disk|download|time|left|warning) +(?=[a-z{])")
-    lines += [japanese for english, japanese in _table().items() if (at := label.match(english)) and at.end() == 9]
+    lines += [
+        japanese for english, japanese in _table().items() if (at := label.match(english)) and at.end() == 9
+    ]
     assert len(lines) > 20
     assert {width(found[0]) for line in lines if (found := re.match(r"\S+ +", line))} == {9}
 
 
 def test_a_translation_has_the_fields_of_its_english() -> None:
     for english, japanese in _table().items():
-        assert sorted(phrases.fields(english)) == sorted(field.removesuffix("!t") for field in phrases.fields(japanese)), english
+        assert sorted(phrases.fields(english)) == sorted(
+            field.removesuffix("!t") for field in phrases.fields(japanese)
+        ), english
 
 
 def test_words_that_stand_in_a_field_are_translated_there() -> None:
     for phrase in phrases.raised():
         for field, piece in phrase.pieces:
-            assert f"{field}!t" in phrases.fields(_table()[phrase.text]), f"{phrase.text!r} may hold {piece!r} ({phrase.where})"
+            assert f"{field}!t" in phrases.fields(_table()[phrase.text]), (
+                f"{phrase.text!r} may hold {piece!r} ({phrase.where})"
+            )
 
 
 def test_every_pattern_is_found_again(japanese: None) -> None:
@@ -112,7 +153,9 @@ def test_every_pattern_is_found_again(japanese: None) -> None:
     for english, translation in _table().items():
         if "{0}" in english:
             values = [f"«{number}»" for number in range(len(phrases.fields(english)))]
-            assert translated(english.format(*values)) == translation.replace("!t}", "}").format(*values), english
+            assert translated(english.format(*values)) == translation.replace("!t}", "}").format(*values), (
+                english
+            )
 
 
 def test_values_pass_unchanged_and_words_do_not(japanese: None) -> None:
@@ -121,10 +164,18 @@ def test_values_pass_unchanged_and_words_do_not(japanese: None) -> None:
         == "'a number' という分野はありません。algebra, one から選んでください"
     )
     assert translated("nobody said this") == "nobody said this"
-    need = "model 1 (a/b) needs about 66 GB for its weights, so a GPU, and this machine has none; nothing was downloaded: "
-    assert translated(f"{need}use a GPU machine or a small model").startswith("モデル 1(a/b)の重みは約 66 GB で GPU が必要ですが、")
+    need = (
+        "model 1 (a/b) needs about 66 GB for its weights, so a GPU, and this machine has none; nothing was"
+        " downloaded: "
+    )
+    assert translated(f"{need}use a GPU machine or a small model").startswith(
+        "モデル 1(a/b)の重みは約 66 GB で GPU が必要ですが、"
+    )
     text = "argument --k: 'x{0}' is not a whole number; see magpie-hf build --help"
-    assert translated(text) == "引数 --k: 'x{0}' は整数ではありません。magpie-hf build --help で使い方を確認できます"
+    assert (
+        translated(text)
+        == "引数 --k: 'x{0}' は整数ではありません。magpie-hf build --help で使い方を確認できます"
+    )
 
 
 def test_english_passes_as_it_is() -> None:
@@ -153,7 +204,12 @@ def test_english_passes_as_it_is() -> None:
 )
 @pytest.mark.parametrize("how", ["option", "locale"])
 def test_errors_are_in_japanese(
-    arguments: list[str], line: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    line: str,
+    how: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if how == "locale":
@@ -173,7 +229,12 @@ def test_warnings_are_in_japanese(japanese: None) -> None:
 
 
 def test_the_language_is_the_options_or_the_locales() -> None:
-    assert wanted([], {}) == wanted([], {"LANG": "C.UTF-8"}) == wanted(["build", "--lang", "en"], {"LANG": "ja_JP.UTF-8"}) == "en"
+    assert (
+        wanted([], {})
+        == wanted([], {"LANG": "C.UTF-8"})
+        == wanted(["build", "--lang", "en"], {"LANG": "ja_JP.UTF-8"})
+        == "en"
+    )
     assert wanted(["build", "--lang=ja"], {}) == wanted([], {"LANG": "ja_JP.UTF-8", "LC_ALL": ""}) == "ja"
     assert wanted([], {"LANG": "ja_JP.UTF-8", "LC_ALL": "C"}) == "en"
     with pytest.raises(BadInput, match="--lang is 'fr'; give one of en, ja"):
@@ -190,15 +251,29 @@ def test_help_is_japanese_and_fits_the_terminal(japanese: None, monkeypatch: pyt
         assert text.startswith("使い方: magpie-hf")
         assert "\nオプション:\n" in text
         assert not re.search(r"show this|default:|options:", text)
-        assert not [line for line in text.splitlines() if JAPANESE.search(line) and width(line) > 72 and "deepseek-ai" not in line]
+        assert not [
+            line
+            for line in text.splitlines()
+            if JAPANESE.search(line) and width(line) > 72 and "deepseek-ai" not in line
+        ]
 
 
-@pytest.mark.parametrize(("environment", "words"), [({}, "examples: 1 1.0 1"), ({"LANG": "ja_JP.UTF-8"}, "例: 1 1.0 1")])
+@pytest.mark.parametrize(
+    ("environment", "words"), [({}, "examples: 1 1.0 1"), ({"LANG": "ja_JP.UTF-8"}, "例: 1 1.0 1")]
+)
 def test_hle_math_helps_in_both_languages(environment: dict[str, str], words: str, tmp_path: Path) -> None:
     script = [sys.executable, str(ROOT / "builders" / "hle_math.py")]
     environment = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **environment}
     said, failed = (
-        subprocess.run([*script, *more], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        subprocess.run(
+            [*script, *more],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
         for more in (["-h"], ["2", "0.5", "2"])
     )
     assert said.returncode == 0
@@ -213,7 +288,13 @@ def test_english_reads_no_table() -> None:
         "import sys\nfrom magpie_hf.cli.main import main\n"
         "try: main(['build', '--help'])\nexcept SystemExit: assert 'yaml' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT)}, check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
     assert TABLE.is_file()
 
 

@@ -52,7 +52,7 @@ def cached(hub: Path, name: str, card: str | None) -> Model:
     return Model(name, COMMIT)
 
 
-# --- ids ---------------------------------------------------------------------------------------------------------------------
+# --- ids ----------------------------------------------------------------------------------------------------
 
 
 def test_the_lists() -> None:
@@ -65,7 +65,9 @@ def test_the_lists() -> None:
         assert "\n" not in duty
         assert not duty.endswith(".")
     assert {"llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "gemma"} <= set(DUTIES)
-    assert all(licence in DUTIES for licence in LICENCES if licence.startswith("cc-by") or "openrail" in licence)
+    assert all(
+        licence in DUTIES for licence in LICENCES if licence.startswith("cc-by") or "openrail" in licence
+    )
 
 
 def test_known_models_have_ids_of_the_list() -> None:
@@ -77,9 +79,14 @@ def test_known_models_have_ids_of_the_list() -> None:
 def test_an_id_of_the_hub() -> None:
     assert check_model_licence("cc-by-nc-4.0") == "cc-by-nc-4.0"
     assert check_model_licence(" Apache-2.0 ") == "apache-2.0"
-    with pytest.raises(BadInput, match=r"^licence 'apache2' is none of the Hub's ids, nor .*; did you mean apache-2\.0"):
+    with pytest.raises(
+        BadInput, match=r"^licence 'apache2' is none of the Hub's ids, nor .*; did you mean apache-2\.0"
+    ):
         check_model_licence("apache2")
-    with pytest.raises(BadInput, match=r"^licence 'zzz' is none of the Hub's ids.*; such as apache-2\.0, mit or cc-by-nc-4\.0 \(all: "):
+    with pytest.raises(
+        BadInput,
+        match=r"^licence 'zzz' is none of the Hub's ids.*; such as apache-2\.0, mit or cc-by-nc-4\.0 \(all: ",
+    ):
         check_model_licence("zzz")
     with pytest.raises(BadInput, match="licence '' is none"):
         check_model_licence("")
@@ -89,13 +96,17 @@ def test_a_models_licence_says_something() -> None:
     assert check_model_licence("Qwen") == "qwen"
     assert check_model_licence("gpl-3.0") == "gpl-3.0"
     for silent in ("other", "Unknown"):
-        with pytest.raises(BadInput, match="says nothing of what travels with the outputs; name the licence, such as qwen"):
+        with pytest.raises(
+            BadInput, match="says nothing of what travels with the outputs; name the licence, such as qwen"
+        ):
             check_model_licence(silent)
-    with pytest.raises(BadInput, match=r"'llama-3\.3' is none of the Hub's ids, nor qwen or .*; did you mean llama3\.3"):
+    with pytest.raises(
+        BadInput, match=r"'llama-3\.3' is none of the Hub's ids, nor qwen or .*; did you mean llama3\.3"
+    ):
         check_model_licence("llama-3.3")
 
 
-# --- --model-license ---------------------------------------------------------------------------------------------------------
+# --- --model-license ----------------------------------------------------------------------------------------
 
 
 def test_what_the_command_line_gives() -> None:
@@ -141,17 +152,24 @@ def test_what_is_given_belongs_to_the_models(tmp_path: Path) -> None:
     found = licences_for(models, ["own=mit", "gemma-3-27b-it=gemma"])
     assert found == {"own": Licence("mit", "mit", "attribution", "given")}
     assert licences_for(models, ["apache-2.0"])["own"].id == "apache-2.0"
-    assert licences_for(models, ["apache-2.0", "stated=llama3"])["stated"].id == "llama3", "who says it of this model knows better"
+    assert licences_for(models, ["apache-2.0", "stated=llama3"])["stated"].id == "llama3", (
+        "who says it of this model knows better"
+    )
     assert licences_for(models[1:], []) == {}
     with pytest.raises(BadInput, match="the licence of own is not known; give it with --model-license"):
         licences_for(models, ["stated=llama3.1"])
-    with pytest.raises(BadInput, match=r"names owm, which made nothing here; the models are own, google/gemma-3-27b-it, stated"):
+    with pytest.raises(
+        BadInput,
+        match=r"names owm, which made nothing here; the models are own, google/gemma-3-27b-it, stated",
+    ):
         licences_for(models, ["owm=mit"])
-    with pytest.raises(BadInput, match="says mit of google/gemma-3-27b-it, whose licence is Gemma terms; leave it out"):
+    with pytest.raises(
+        BadInput, match="says mit of google/gemma-3-27b-it, whose licence is Gemma terms; leave it out"
+    ):
         licences_for(models, ["gemma-3-27b-it=mit", "mit"])
 
 
-# --- what a model's card says ------------------------------------------------------------------------------------------------
+# --- what a model's card says -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -189,13 +207,15 @@ def test_the_card_of_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert stated_licence(Model("owner/elsewhere", COMMIT)) is None
 
 
-# --- who says it -------------------------------------------------------------------------------------------------------------
+# --- who says it --------------------------------------------------------------------------------------------
 
 
 def test_known_before_given_before_the_card(tmp_path: Path) -> None:
     provenance = KNOWN_MODELS[2]
     known = licence_of(Model(provenance.repository, COMMIT), Given(others="mit"))
-    assert known == Licence("llama3.3", "MIT on top of the Llama 3.3 licence", provenance.duty, "known", provenance.link)
+    assert known == Licence(
+        "llama3.3", "MIT on top of the Llama 3.3 licence", provenance.duty, "known", provenance.link
+    )
     own = folder(tmp_path / "own", "---\nlicense: llama3.1\n---\n")
     assert licence_of(own, Given({"own": "mit"}, "gpl-3.0")) == Licence("mit", "mit", "attribution", "given")
     assert licence_of(own, Given(others="gpl-3.0")) == Licence(
@@ -213,12 +233,14 @@ def test_licences_that_forbid(tmp_path: Path) -> None:
     assert stated is not None
     assert stated.forbids
     assert "other than Llama 3" in stated.duty
-    armorm = licence_of(folder(tmp_path / "armorm", architecture="LlamaForRewardModelWithGating"), Given(others="mit"))
+    armorm = licence_of(
+        folder(tmp_path / "armorm", architecture="LlamaForRewardModelWithGating"), Given(others="mit")
+    )
     provenance = KNOWN_SCORERS[ARMORM]
     assert armorm == Licence("llama3", "llama3", provenance.duty, "known", provenance.link, forbids=True)
 
 
-# --- the demo model ----------------------------------------------------------------------------------------------------------
+# --- the demo model -----------------------------------------------------------------------------------------
 
 
 def test_the_demo_models_card_says_what_its_file_says(demo_model: Path, tmp_path: Path) -> None:
@@ -240,5 +262,7 @@ def test_the_demo_models_card_says_what_its_file_says(demo_model: Path, tmp_path
 def test_licences_load_nothing_heavy() -> None:
     heavy = "{'torch', 'vllm', 'datasets', 'transformers', 'huggingface_hub'}"
     code = f"import sys, magpie_hf.models.licences; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"

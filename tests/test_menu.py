@@ -1,4 +1,6 @@
-"""The menu of `magpie-hf` without arguments, on a pseudo-terminal: answers, wrong answers, ways out, and no terminal at all."""
+"""The menu of `magpie-hf` without arguments, on a pseudo-terminal: answers, wrong answers, ways out, and no
+terminal at all.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from magpie_hf.run.stopping import INTERRUPTED
 from magpie_hf.text.columns import width
 
 # The questions of a build of some domains, and the answers that they take for given.
-QUESTIONS = ("model [1]: ", "scale [1.0]: ", "mode [1]: ", "domains, separated by commas [1,2]: ", "Build it (y/n) [y]: ")
+QUESTIONS = (
+    "model [1]: ",
+    "scale [1.0]: ",
+    "mode [1]: ",
+    "domains, separated by commas [1,2]: ",
+    "Build it (y/n) [y]: ",
+)
 ANSWERS = ("1", "0.1", "3", "1,5")
 
 # `magpie-hf` with a build that says what it was given, and what Ctrl-C would call it.
@@ -73,7 +81,12 @@ def test_in_japanese(tmp_path: Path) -> None:
             terminal.type(f"{answer}\n")
         code, text = terminal.end()
     assert code == OK
-    for line in ("4  gemma-3-27b-it: 55 GB、Gemma 利用規約", "1.0: 六分野すべてで 44,000 問", "6  discrete 離散数学: 4,000", "2  1 つ"):
+    for line in (
+        "4  gemma-3-27b-it: 55 GB、Gemma 利用規約",
+        "1.0: 六分野すべてで 44,000 問",
+        "6  discrete 離散数学: 4,000",
+        "2  1 つ",
+    ):
         assert f"{line}\n" in text
     assert "モデル   google/gemma-3-27b-it(モデル 4、Gemma 利用規約)" in text
     assert "問題     9,000 問、候補は各 5 個" in text
@@ -111,7 +124,10 @@ def test_what_was_answered_is_what_is_built(tmp_path: Path) -> None:
             terminal.expect(question)
             terminal.type(f"{answer}\n")
         terminal.expect("\nmagpie-hf build --model 'model 1' --scale 2.0\n")
-        terminal.expect("built model 1 algebra,calculus,geometry,statistics,number_theory,discrete build --model model 1 --scale 2.0\n")
+        terminal.expect(
+            "built model 1 algebra,calculus,geometry,statistics,number_theory,discrete build --model model 1"
+            " --scale 2.0\n"
+        )
         assert terminal.end()[0] == 3
 
 
@@ -130,7 +146,14 @@ def test_without_a_terminal_nothing_is_asked(stream: str, tmp_path: Path) -> Non
     close = "<&-" if stream == "closed" else "</dev/null" if stream == "nothing" else ""
     command = ["bash", "-c", f'exec "{sys.executable}" -m magpie_hf {close}']
     done = subprocess.run(
-        command, input="1\n", env={"PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        command,
+        input="1\n",
+        env={"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == BAD_INPUT
     assert done.stdout == ""

@@ -128,8 +128,9 @@ def test_an_older_format_is_refused_in_one_line(
     before = content(tmp_path)
     names = {"OLD": str(old), "MODEL": str(demo_model), "TO": str(tmp_path / "to")}
     assert main([names.get(word, word) for word in words]) == BAD_INPUT
-    assert capsys.readouterr().err == (
-        f"magpie-hf: {old} was made by an older version of magpie_hf: this version reads format {FORMAT},"
+    assert (
+        capsys.readouterr().err
+        == f"magpie-hf: {old} was made by an older version of magpie_hf: this version reads format {FORMAT},"
         " not format 1; choose another --out, or use the version that made it\n"
     )
     assert content(tmp_path) == before

@@ -1,4 +1,6 @@
-"""Pairs: right before liked, by properties that hold for every problem; and the problems for reinforcement learning."""
+"""Pairs: right before liked, by properties that hold for every problem; and the problems for reinforcement
+learning.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ def pair(tries: Sequence[Try], rules: Pair | None = None) -> dict[str, Any]:
 def tried(answers: str, *scores: float | None) -> list[Try]:
     """Candidates with one letter as the answer each, "-" for none, and texts of their own."""
     return [
-        Try(f"text {j}", None if answer == "-" else answer, score) for j, (answer, score) in enumerate(zip(answers, scores, strict=True))
+        Try(f"text {j}", None if answer == "-" else answer, score)
+        for j, (answer, score) in enumerate(zip(answers, scores, strict=True))
     ]
 
 
@@ -78,26 +81,56 @@ RULES = st.builds(
     st.sampled_from([1.0, 2.0, 4.0]),
 )
 
-# --- cases -------------------------------------------------------------------------------------------------------------------
+# --- cases --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("tries", "kind", "chosen", "rejected"),
     [
         (tried("1112", 1.0, 2.0, 3.0, 0.5), "correctness", 2, 3),
-        (tried("1112", 1.0, 2.0, 3.0, 9.0), "correctness", 2, 3),  # the scorer likes the wrong one best: right before liked
-        (tried("11232", 1.0, 2.0, 0.0, -1.0, 5.0), "score", 4, 3),  # two against two: no majority, so the score alone
+        (
+            tried("1112", 1.0, 2.0, 3.0, 9.0),
+            "correctness",
+            2,
+            3,
+        ),  # the scorer likes the wrong one best: right before liked
+        (
+            tried("11232", 1.0, 2.0, 0.0, -1.0, 5.0),
+            "score",
+            4,
+            3,
+        ),  # two against two: no majority, so the score alone
         (tried("11123", 1.0, 2.0, 3.0, 9.0, 4.0), "correctness", 2, 4),  # of two wrong ones, the less liked
-        (tried("1111", 1.0, 2.0, 3.0, 2.5), "score", 2, 0),  # all agree: the best and the worst liked right one
-        (tried("111-", 1.0, 2.0, 3.0, 0.0), "score", 2, 0),  # nothing stated is not wrong, and not right either
+        (
+            tried("1111", 1.0, 2.0, 3.0, 2.5),
+            "score",
+            2,
+            0,
+        ),  # all agree: the best and the worst liked right one
+        (
+            tried("111-", 1.0, 2.0, 3.0, 0.0),
+            "score",
+            2,
+            0,
+        ),  # nothing stated is not wrong, and not right either
         (tried("111?", 1.0, 2.0, 3.0, 0.0), "score", 2, 0),  # what may be equal is not wrong
         (tried("123", 1.0, 2.0, 3.0), "score", 2, 0),
         (tried("----", 1.0, 2.0, 3.0, 3.0), "score", 2, 0),  # a proof: the first of equals
-        (tried("11234", 1.0, 2.0, 5.0, 0.0, 4.0), "score", 2, 3),  # two of five are too few to make an answer right
+        (
+            tried("11234", 1.0, 2.0, 5.0, 0.0, 4.0),
+            "score",
+            2,
+            3,
+        ),  # two of five are too few to make an answer right
     ],
 )
 def test_which_two_make_a_pair(tries: list[Try], kind: str, chosen: int, rejected: int) -> None:
-    assert pair(tries) == {"chosen_index": chosen, "rejected_index": rejected, "pair_kind": kind, "pair_reason": None}
+    assert pair(tries) == {
+        "chosen_index": chosen,
+        "rejected_index": rejected,
+        "pair_kind": kind,
+        "pair_reason": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -106,7 +139,11 @@ def test_which_two_make_a_pair(tries: list[Try], kind: str, chosen: int, rejecte
         ([], Pair(), "incomplete"),
         ([Try("a", "1", 1.0), Try("b", "1", 2.0, "length")], Pair(), "incomplete"),
         (tried("11", 1.0, None), Pair(), "unscored"),
-        (tried("112", None, None, 1.0), Pair(), "unscored"),  # no right one has a score: a wrong one is never chosen in its place
+        (
+            tried("112", None, None, 1.0),
+            Pair(),
+            "unscored",
+        ),  # no right one has a score: a wrong one is never chosen in its place
         (tried("11", 1.0, 1.0), Pair(), "score_gap"),
         (tried("11", 1.0, 1.4), Pair(min_score_gap=0.5), "score_gap"),
         (tried("1112", 1.0, 1.0, 1.0, 1.0), Pair(min_correctness_score_gap=0.1), "score_gap"),
@@ -115,7 +152,12 @@ def test_which_two_make_a_pair(tries: list[Try], kind: str, chosen: int, rejecte
     ],
 )
 def test_why_none_does(tries: list[Try], rules: Pair, reason: str) -> None:
-    assert pair(tries, rules) == {"chosen_index": None, "rejected_index": None, "pair_kind": None, "pair_reason": reason}
+    assert pair(tries, rules) == {
+        "chosen_index": None,
+        "rejected_index": None,
+        "pair_kind": None,
+        "pair_reason": reason,
+    }
 
 
 def test_a_pair_that_is_too_unlike_in_length_gives_way_to_the_next() -> None:
@@ -147,14 +189,19 @@ def test_rules_that_make_no_sense_are_refused(rules: dict[str, float], line: str
         Pair(**rules)
 
 
-# --- properties --------------------------------------------------------------------------------------------------------------
+# --- properties ---------------------------------------------------------------------------------------------
 
 
 @given(TRIES, RULES)
 def test_a_pair_is_two_complete_scored_candidates_of_one_problem(tries: list[Try], rules: Pair) -> None:
     made = pair(tries, rules)
     chosen, rejected = made["chosen_index"], made["rejected_index"]
-    assert (chosen is None) == (rejected is None) == (made["pair_kind"] is None) == (made["pair_reason"] is not None)
+    assert (
+        (chosen is None)
+        == (rejected is None)
+        == (made["pair_kind"] is None)
+        == (made["pair_reason"] is not None)
+    )
     if chosen is None:
         return
     right, wrong = tries[chosen], tries[rejected]
@@ -174,13 +221,21 @@ def test_a_pair_is_two_complete_scored_candidates_of_one_problem(tries: list[Try
     else:
         assert score_gap > 0
         assert score_gap >= rules.min_score_gap
-        assert in_majority[rejected] is not True or in_majority[chosen] is True or (majority_share or 0) < rules.min_majority_share
+        assert (
+            in_majority[rejected] is not True
+            or in_majority[chosen] is True
+            or (majority_share or 0) < rules.min_majority_share
+        )
 
 
 @given(TRIES, RULES, st.sampled_from([0.0, 0.5, 2.0, 7.0]))
 def test_a_higher_margin_floor_never_adds_a_pair(tries: list[Try], rules: Pair, more: float) -> None:
     floor = rules.min_correctness_score_gap
-    raised = replace(rules, min_score_gap=rules.min_score_gap + more, min_correctness_score_gap=more if floor is None else floor + more)
+    raised = replace(
+        rules,
+        min_score_gap=rules.min_score_gap + more,
+        min_correctness_score_gap=more if floor is None else floor + more,
+    )
     low, high = pair(tries, rules), pair(tries, raised)
     assert high == low or high["pair_kind"] is None
 
@@ -201,7 +256,10 @@ def test_problems_do_not_meet(problems: list[list[Try]], rules: Pair) -> None:
     rows = [votes_of(tries) for tries in problems]
     together = rules(
         {
-            "candidates": [[{"text": one.text, "reason": one.reason, "num_tokens": one.tokens} for one in tries] for tries in problems],
+            "candidates": [
+                [{"text": one.text, "reason": one.reason, "num_tokens": one.tokens} for one in tries]
+                for tries in problems
+            ],
             "scores": [[{"score": None if one.reason else one.score} for one in tries] for tries in problems],
             "in_majority": [in_majority for in_majority, _ in rows],
             "majority_share": [majority_share for _, majority_share in rows],
@@ -210,34 +268,51 @@ def test_problems_do_not_meet(problems: list[list[Try]], rules: Pair) -> None:
     assert alone == [{column: together[column][row] for column in PAIR} for row in range(len(problems))]
 
 
-# --- the report and the RL problems ------------------------------------------------------------------------------------------
+# --- the report and the RL problems -------------------------------------------------------------------------
 
 
 def test_the_pair_report_in_a_line() -> None:
     report = Pairs({"correctness": (-0.5, 1.0, 2.0), "score": (0.25,)}, 1, {"incomplete": 3, "score_gap": 2})
     assert (report.count, report.longer_share) == (4, 0.25)
-    assert report.line() == (
-        "4 pairs: 3 correctness (median score gap 1.000), 1 score (median score gap 0.250); chosen is longer in 25%; "
-        "no pair: 5 problems (3 incomplete, 2 score_gap)"
+    assert (
+        report.line()
+        == "4 pairs: 3 correctness (median score gap 1.000), 1 score (median score gap 0.250); chosen is"
+        " longer in 25%; no pair: 5 problems (3 incomplete, 2 score_gap)"
     )
     assert Pairs({}, 0, {"unscored": 1}).line() == "0 pairs; no pair: 1 problems (1 unscored)"
 
 
 def rl_row(**changed: Any) -> dict[str, Any]:
     return {
-        "index": 4, "id": "algebra-1", "domain": "algebra", "problem": "P", "majority_answer": "\\frac{1}{2}", "majority_share": 0.8,
-        "cluster_sizes": [4, 1], "mean_num_tokens": 30.5, "is_readable": True, "accepted_as": "algebra", "normal_hash": 1,
+        "index": 4,
+        "id": "algebra-1",
+        "domain": "algebra",
+        "problem": "P",
+        "majority_answer": "\\frac{1}{2}",
+        "majority_share": 0.8,
+        "cluster_sizes": [4, 1],
+        "mean_num_tokens": 30.5,
+        "is_readable": True,
+        "accepted_as": "algebra",
+        "normal_hash": 1,
         **changed,
-    }  # fmt: skip
+    }
 
 
 def test_rl_problems_are_those_with_an_agreed_answer() -> None:
     rows = [
-        rl_row(), rl_row(id="2", majority_share=0.59), rl_row(id="3", majority_share=0.6), rl_row(id="4", majority_answer=None),
-        rl_row(id="5", majority_answer=None, majority_share=None), rl_row(id="6", accepted_as=None, majority_share=None),
-        rl_row(id="7", is_readable=False), rl_row(id="8", accepted_as="geometry"),
-    ]  # fmt: skip
-    out = ExportRL("algebra", HeldOut(0), "train", 0.6, "Box it.")({column: [row[column] for row in rows] for column in ExportRL.reads})
+        rl_row(),
+        rl_row(id="2", majority_share=0.59),
+        rl_row(id="3", majority_share=0.6),
+        rl_row(id="4", majority_answer=None),
+        rl_row(id="5", majority_answer=None, majority_share=None),
+        rl_row(id="6", accepted_as=None, majority_share=None),
+        rl_row(id="7", is_readable=False),
+        rl_row(id="8", accepted_as="geometry"),
+    ]
+    out = ExportRL("algebra", HeldOut(0), "train", 0.6, "Box it.")(
+        {column: [row[column] for row in rows] for column in ExportRL.reads}
+    )
     assert out["id"] == ["algebra-1", "3"]
     assert {column: values[0] for column, values in out.items()} == {
         "id": "algebra-1",

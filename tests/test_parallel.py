@@ -1,4 +1,6 @@
-"""Which parallel sizes fit which GPUs: vLLM's rules for heads, memory counted by hand, the choice, and the table of the page."""
+"""Which parallel sizes fit which GPUs: vLLM's rules for heads, memory counted by hand, the choice, and the
+table of the page.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,13 @@ def test_the_cache_of_a_sequence_counted_by_hand() -> None:
     llama = SHAPES[2]
     assert llama.cache_gigabytes(1000) == pytest.approx(2 * 8 * 128 * 80 * 2 * 1000 / 1e9)
     assert llama.cache_gigabytes(1000, tensor=4) == llama.cache_gigabytes(1000) / 4
-    assert llama.cache_gigabytes(1000, tensor=16) == llama.cache_gigabytes(1000) / 8, "a key-value head is copied, never halved"
+    assert llama.cache_gigabytes(1000, tensor=16) == llama.cache_gigabytes(1000) / 8, (
+        "a key-value head is copied, never halved"
+    )
     assert llama.cache_gigabytes(1000, value_bytes=4) == 2 * llama.cache_gigabytes(1000)
-    assert SHAPES[3].cache_gigabytes(1000, tensor=8) == SHAPES[3].cache_gigabytes(1000), "what all heads share lies on every GPU whole"
+    assert SHAPES[3].cache_gigabytes(1000, tensor=8) == SHAPES[3].cache_gigabytes(1000), (
+        "what all heads share lies on every GPU whole"
+    )
     gemma = SHAPES[4]
     assert gemma.cache_gigabytes(5000) == pytest.approx(2 * 16 * 128 * (10 * 5000 + 52 * 1024) * 2 / 1e9)
     assert gemma.cache_gigabytes(500) == pytest.approx(2 * 16 * 128 * 62 * 500 * 2 / 1e9)
@@ -67,7 +73,9 @@ def test_room_is_what_weights_and_overhead_leave() -> None:
     assert need.sequences(1, Gpu("g", 80)) == SEQUENCES
     assert need.sequences(2, Gpu("g", 36.9)) == 13  # 33.21 - 30 - 3 = 0.21, at 0.016 a request
     assert Need("m", 60).sequences(1, Gpu("g", 70)) == 0
-    assert Need("m", 60).sequences(1, Gpu("g", 71)) == SEQUENCES, "without a shape the weights alone are counted"
+    assert Need("m", 60).sequences(1, Gpu("g", 71)) == SEQUENCES, (
+        "without a shape the weights alone are counted"
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,20 +94,27 @@ def test_room_is_what_weights_and_overhead_leave() -> None:
         (5, "B200 180 GB", 1, (1, 1)),
     ],
 )
-def test_the_smallest_comfortable_size_as_often_as_it_goes(number: int, name: str, count: int, expected: tuple[int, int]) -> None:
+def test_the_smallest_comfortable_size_as_often_as_it_goes(
+    number: int, name: str, count: int, expected: tuple[int, int]
+) -> None:
     parallelism = laid_out(number, name, count)
     assert (parallelism.tensor, parallelism.data) == expected
 
 
 def test_the_line_says_what_was_chosen_and_why() -> None:
-    assert str(laid_out(1, "H100 80 GB", 4)) == (
-        "4 x H100 80 GB: tensor-parallel 2, 2 engines side by side, because 66 GB of weights and 52 GB of cache "
-        "(32 requests of 6,144 tokens) do not fit one"
+    assert (
+        str(laid_out(1, "H100 80 GB", 4))
+        == "4 x H100 80 GB: tensor-parallel 2, 2 engines side by side, because 66 GB of weights and 52 GB of"
+        " cache (32 requests of 6,144 tokens) do not fit one"
     )
     assert "do not fit fewer" in str(laid_out(2, "H100 80 GB", 4))
-    assert str(laid_out(4, "H200 141 GB", 3)).startswith("3 x H200 141 GB: one GPU an engine, 3 engines side by side, because 55 GB")
-    assert str(laid_out(1, "H100 80 GB", 1)) == (
-        "1 x H100 80 GB: one GPU an engine, with room for only 2 full-length sequences at once beside 66 GB of weights"
+    assert str(laid_out(4, "H200 141 GB", 3)).startswith(
+        "3 x H200 141 GB: one GPU an engine, 3 engines side by side, because 55 GB"
+    )
+    assert (
+        str(laid_out(1, "H100 80 GB", 1))
+        == "1 x H100 80 GB: one GPU an engine, with room for only 2 full-length sequences at once beside 66"
+        " GB of weights"
     )
     assert str(laid_out(2, "H100 80 GB", 5)).endswith("; 1 GPU stays idle")
     assert str(laid_out(2, "H100 80 GB", 6)).endswith("; 2 GPUs stay idle")
@@ -110,7 +125,12 @@ def test_the_line_says_what_was_chosen_and_why() -> None:
 
 
 def test_sizes_that_are_given_are_kept() -> None:
-    for given, expected in (({"tensor": 1}, (1, 8)), ({"data": 1}, (2, 1)), ({"data": 2}, (2, 2)), ({"tensor": 8, "data": 1}, (8, 1))):
+    for given, expected in (
+        ({"tensor": 1}, (1, 8)),
+        ({"data": 1}, (2, 1)),
+        ({"data": 2}, (2, 2)),
+        ({"tensor": 8, "data": 1}, (8, 1)),
+    ):
         parallelism = laid_out(1, "H100 80 GB", 8, **given)
         assert (parallelism.tensor, parallelism.data) == expected, given
 
@@ -120,8 +140,20 @@ def test_sizes_that_are_given_are_kept() -> None:
     [
         ({"tensor": 0}, "tensor parallel size is 0; give at least 1"),
         ({"data": -1}, "data parallel size is -1; give at least 1"),
-        ({"tensor": 3}, r"tensor parallel size 3 of model 1 \(.*\) does not divide its 40 attention heads; give one of 1, 2, 4$"),
-        ({"tensor": 5}, "tensor parallel size 5 .* neither divides its 8 key-value heads nor is a multiple of them; give one of 1, 2, 4$"),
+        (
+            {"tensor": 3},
+            (
+                r"tensor parallel size 3 of model 1 \(.*\) does not divide its 40 attention heads; give one"
+                r" of 1, 2, 4$"
+            ),
+        ),
+        (
+            {"tensor": 5},
+            (
+                "tensor parallel size 5 .* neither divides its 8 key-value heads nor is a multiple of them;"
+                " give one of 1, 2, 4$"
+            ),
+        ),
         ({"tensor": 8}, "tensor parallel size 8 exceeds the 6 GPUs of this machine; give at most 6$"),
         ({"data": 7}, "data parallel size 7 exceeds the 6 GPUs"),
         (
@@ -138,11 +170,16 @@ def test_sizes_that_do_not_go_are_bad_input(given: dict[str, int], words: str) -
 def test_a_model_that_does_not_fit_is_bad_input_with_what_would() -> None:
     with pytest.raises(BadInput) as error:
         laid_out(3, "H100 80 GB", 4)
-    assert str(error.value) == (
-        "model 3 (nvidia/DeepSeek-R1-0528-FP4) needs about 403 GB for its weights, 3 GB a GPU to work in and 0.4 GB a request, and "
-        "4 x H100 80 GB leave it 288 GB; nothing was downloaded: it would fit 8 of these GPUs or 4 x H200 141 GB, else use a smaller model"
+    assert (
+        str(error.value)
+        == "model 3 (nvidia/DeepSeek-R1-0528-FP4) needs about 403 GB for its weights, 3 GB a GPU to work in"
+        " and 0.4 GB a request, and 4 x H100 80 GB leave it 288 GB; nothing was downloaded: it would fit 8"
+        " of these GPUs or 4 x H200 141 GB, else use a smaller model"
     )
-    with pytest.raises(BadInput, match=r"4 x H100 80 GB leave it 72 GB at tensor parallel size 1; .* it would fit 4 of these GPUs"):
+    with pytest.raises(
+        BadInput,
+        match=r"4 x H100 80 GB leave it 72 GB at tensor parallel size 1; .* it would fit 4 of these GPUs",
+    ):
         laid_out(2, "H100 80 GB", 4, tensor=1)
     with pytest.raises(BadInput, match="leave it 72 GB for each of 4 engines"):
         laid_out(2, "H100 80 GB", 4, data=4)
@@ -155,25 +192,49 @@ def test_a_model_that_does_not_fit_is_bad_input_with_what_would() -> None:
 # What vLLM reads in the models' own files, as far as it says how they are split.
 CONFIGS: dict[int, dict[str, Any]] = {
     1: {
-        "hidden_size": 5120, "intermediate_size": 27648, "max_position_embeddings": 131072, "num_attention_heads": 40,
-        "num_hidden_layers": 64, "num_key_value_heads": 8, "sliding_window": 131072, "use_sliding_window": False,
+        "hidden_size": 5120,
+        "intermediate_size": 27648,
+        "max_position_embeddings": 131072,
+        "num_attention_heads": 40,
+        "num_hidden_layers": 64,
+        "num_key_value_heads": 8,
+        "sliding_window": 131072,
+        "use_sliding_window": False,
     },
     2: {
-        "head_dim": 128, "hidden_size": 8192, "intermediate_size": 28672, "max_position_embeddings": 131072, "num_attention_heads": 64,
-        "num_hidden_layers": 80, "num_key_value_heads": 8,
+        "head_dim": 128,
+        "hidden_size": 8192,
+        "intermediate_size": 28672,
+        "max_position_embeddings": 131072,
+        "num_attention_heads": 64,
+        "num_hidden_layers": 80,
+        "num_key_value_heads": 8,
     },
     3: {
-        "hidden_size": 7168, "intermediate_size": 18432, "moe_intermediate_size": 2048, "kv_lora_rank": 512, "qk_rope_head_dim": 64,
-        "max_position_embeddings": 163840, "num_attention_heads": 128, "num_hidden_layers": 61, "num_key_value_heads": 128,
+        "hidden_size": 7168,
+        "intermediate_size": 18432,
+        "moe_intermediate_size": 2048,
+        "kv_lora_rank": 512,
+        "qk_rope_head_dim": 64,
+        "max_position_embeddings": 163840,
+        "num_attention_heads": 128,
+        "num_hidden_layers": 61,
+        "num_key_value_heads": 128,
     },
     4: {
         "text_config": {
-            "head_dim": 128, "hidden_size": 5376, "intermediate_size": 21504, "num_attention_heads": 32, "num_hidden_layers": 62,
-            "num_key_value_heads": 16, "sliding_window": 1024, "max_position_embeddings": 131072,
+            "head_dim": 128,
+            "hidden_size": 5376,
+            "intermediate_size": 21504,
+            "num_attention_heads": 32,
+            "num_hidden_layers": 62,
+            "num_key_value_heads": 16,
+            "sliding_window": 1024,
+            "max_position_embeddings": 131072,
             "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 10 + ["sliding_attention"] * 2,
         }
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("number", CONFIGS)
@@ -209,7 +270,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def model_folder(folder: Path, megabytes: float = 1, **config: Any) -> Model:
-    (folder / "config.json").write_text(json.dumps({"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, **config}))
+    (folder / "config.json").write_text(
+        json.dumps({"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, **config})
+    )
     with (folder / "model.safetensors").open("wb") as file:
         file.truncate(int(megabytes * 1e6))
     return Model("small", "r", path=str(folder))
@@ -233,21 +296,34 @@ def test_any_other_model_is_placed_by_its_config_and_its_files(machine: Machine,
     model = model_folder(tmp_path, 100)
     assert device.weights_gigabytes(model) == pytest.approx(0.1)
     assert (device.place(model).tensor, device.place(model).data) == (1, 4)
-    with pytest.raises(BadInput, match="tensor parallel size 3 of small does not divide its 4 attention heads; give one of 1, 2, 4"):
+    with pytest.raises(
+        BadInput,
+        match="tensor parallel size 3 of small does not divide its 4 attention heads; give one of 1, 2, 4",
+    ):
         device.place(model, tensor=3)
     with pytest.raises(BadInput, match="tensor parallel size 8 exceeds the 4 GPUs"):
         device.place(model, tensor=8)
     assert device.place(model, data=3).data == 3
     machine.gpus = [Gpu("tiny", 3.51, 75)] * 2  # 3.16 GB for vLLM
-    assert device.place(model).tensor == 2, "0.1 GB of weights, 3 GB to work in and 0.1 GB of cache do not fit one"
-    assert device.place(model_folder(tmp_path, 100, dtype="float32")).tensor == 1, "vLLM halves what was stored as float32"
-    with pytest.raises(BadInput, match="dtype is bfloat16, which a tiny does not have; give float16, or auto"):
+    assert device.place(model).tensor == 2, (
+        "0.1 GB of weights, 3 GB to work in and 0.1 GB of cache do not fit one"
+    )
+    assert device.place(model_folder(tmp_path, 100, dtype="float32")).tensor == 1, (
+        "vLLM halves what was stored as float32"
+    )
+    with pytest.raises(
+        BadInput, match="dtype is bfloat16, which a tiny does not have; give float16, or auto"
+    ):
         device.place(Model("small", "r", dtype="bfloat16", path=str(tmp_path)))
 
 
 def test_a_model_of_unknown_size_is_not_guessed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "weights_gigabytes", lambda model: None)
-    monkeypatch.setattr(device, "json_of", lambda model, name: {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64})
+    monkeypatch.setattr(
+        device,
+        "json_of",
+        lambda model, name: {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64},
+    )
     with pytest.raises(BadInput, match=r"the size of a/b is unknown.*give --tensor-parallel-size"):
         device.place(Model("a/b", "r"))
     assert device.place(Model("a/b", "r"), tensor=2).data == 2
@@ -261,7 +337,11 @@ def test_the_size_of_weights_is_read_where_it_is_told(monkeypatch: pytest.Monkey
     assert device.weights_gigabytes(Model("a/b", "r")) == 15
     indices.clear()
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(size=2e9 if "/a/b/resolve/r/" in url else 0))
+    monkeypatch.setattr(
+        huggingface_hub,
+        "get_hf_file_metadata",
+        lambda url: SimpleNamespace(size=2e9 if "/a/b/resolve/r/" in url else 0),
+    )
     assert device.weights_gigabytes(Model("a/b", "r")) == 2
 
     def offline(url: str) -> None:
@@ -288,7 +368,12 @@ def test_the_page_holds_the_table_that_is_computed() -> None:
         row = next(line for line in held.splitlines() if line.startswith(f"| {name} "))
         cell = row.split("|")[number + 1].strip()
         found = sizes(need_of(KNOWN_MODELS[number], NAMED[name]), NAMED[name])
-        assert cell == (", ".join(f"{size}" if sequences == SEQUENCES else f"({size})" for size, sequences in found.items()) or "none")
+        assert cell == (
+            ", ".join(
+                f"{size}" if sequences == SEQUENCES else f"({size})" for size, sequences in found.items()
+            )
+            or "none"
+        )
 
 
 def test_the_page_gives_as_an_example_what_is_chosen() -> None:
@@ -306,7 +391,12 @@ def test_the_scripts_of_the_page_are_sound_shell() -> None:
 
 def test_the_page_names_commands_that_the_parser_takes() -> None:
     scripts = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "scale-out.md").read_text(), re.DOTALL)
-    lines = [line for script in scripts for line in script.replace("\\\n", " ").splitlines() if "magpie-hf " in line]
+    lines = [
+        line
+        for script in scripts
+        for line in script.replace("\\\n", " ").splitlines()
+        if "magpie-hf " in line
+    ]
     assert len(lines) == 8
     for line in lines:
         words = line.partition("magpie-hf ")[2].replace('"${endpoints[@]}"', "--endpoint http://a:8000/v1")

@@ -1,4 +1,6 @@
-"""What a build will take: the plan of known models, what it refuses, what it finds done, and what it says after a run."""
+"""What a build will take: the plan of known models, what it refuses, what it finds done, and what it says
+after a run.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_arithmetic_of_44000_problems_takes_more_than_30_hours_on_one_a100(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_arithmetic_of_44000_problems_takes_more_than_30_hours_on_one_a100(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The original says 2 to 4 hours, or 15 to 20."""
     plan = planned(capsys, "--model", "1", "--gpu", "A100 80 GB", "--gpus", "1")
     (machine,) = plan["machines"]
@@ -53,7 +57,13 @@ def test_every_known_model_has_a_plan_without_the_network(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     plan = planned(capsys, "--model", str(number))
     assert [row["problems"] for row in plan["rows"]] == [domain.count for domain in DOMAINS.values()]
-    assert [stage["stage"] for stage in plan["stages"]] == ["instruct", "tag", "solutions", "candidates", "score"]
+    assert [stage["stage"] for stage in plan["stages"]] == [
+        "instruct",
+        "tag",
+        "solutions",
+        "candidates",
+        "score",
+    ]
     requests = {stage["stage"]: stage["requests"][1] for stage in plan["stages"]}
     assert (requests["solutions"], requests["candidates"]) == (44_000, 220_000)
     assert requests["score"] <= requests["candidates"], "a candidate that was cut is not scored"
@@ -66,12 +76,16 @@ def test_every_known_model_has_a_plan_without_the_network(
     assert not list(nowhere.iterdir())
 
 
-def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--model", "6", "--gpu", "h100", "--price", "2.5"]
     (four,), (eight,) = (planned(capsys, *words, "--gpus", count)["machines"] for count in ("4", "8"))
     assert 1.5 < four["hours"][1] / eight["hours"][1] < 2.5
     for machine, count in ((four, 4), (eight, 8)):
-        assert machine["dollars"] == pytest.approx([machine["hours"][0] * count * 2.5, machine["hours"][2] * count * 2.5])
+        assert machine["dollars"] == pytest.approx(
+            [machine["hours"][0] * count * 2.5, machine["hours"][2] * count * 2.5]
+        )
 
 
 def test_what_a_licence_forbids_is_said(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,14 +93,24 @@ def test_what_a_licence_forbids_is_said(nowhere: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert f"the licence of {ARMORM} forbids: its clause 1.b.v forbids using outputs" in said
     plan = planned(capsys, "--model", "6", "--scorer", "armorm")
-    assert [(duty["source"], duty["forbids"]) for duty in plan["duties"]] == [(KNOWN_MODELS[6].repository, False), (ARMORM, True)]
+    assert [(duty["source"], duty["forbids"]) for duty in plan["duties"]] == [
+        (KNOWN_MODELS[6].repository, False),
+        (ARMORM, True),
+    ]
 
 
-@pytest.mark.parametrize(("words", "cut"), [("1", "at 4,096"), ("1 --max-tokens 16384", ""), ("6", ""), ("6 --max-tokens 200", "at 200")])
-def test_a_bound_that_most_answers_would_meet_is_warned_of(words: str, cut: str, nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "cut"),
+    [("1", "at 4,096"), ("1 --max-tokens 16384", ""), ("6", ""), ("6 --max-tokens 200", "at 200")],
+)
+def test_a_bound_that_most_answers_would_meet_is_warned_of(
+    words: str, cut: str, nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["plan", "--model", *words.split()]) == OK
     said = " ".join(capsys.readouterr().out.split())
-    assert (f"of the answers are likely to be truncated {cut} tokens and lost; raise --max-tokens" in said) == bool(cut)
+    assert (
+        f"of the answers are likely to be truncated {cut} tokens and lost; raise --max-tokens" in said
+    ) == bool(cut)
 
 
 def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
@@ -102,7 +126,15 @@ def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
 def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
     there = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
     command = [sys.executable, "-m", "magpie_hf", "plan", "--model", "somebody/something"]
-    done = subprocess.run(command, env={**os.environ, **there}, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **there},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert done.stderr == ""
     assert "the size of somebody/something is not known: " in done.stdout
 
@@ -110,40 +142,70 @@ def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--model", "1", "--gpu", "A200"], "--gpu is 'A200', which names no GPU that is known; choose one of V100 32 GB, A100 40 GB"),
-        (["--model", "1", "--gpu", "A100"], "--gpu is 'A100', which names several GPUs; choose one of A100 40 GB, A100 80 GB"),
+        (
+            ["--model", "1", "--gpu", "A200"],
+            "--gpu is 'A200', which names no GPU that is known; choose one of V100 32 GB, A100 40 GB",
+        ),
+        (
+            ["--model", "1", "--gpu", "A100"],
+            "--gpu is 'A100', which names several GPUs; choose one of A100 40 GB, A100 80 GB",
+        ),
         (["--model", "1", "--gpus", "2"], "--gpus is 2 and --gpu is missing; give --gpu, too"),
         (["--model", "1", "--gpu", "H100", "--gpus", "0"], "--gpus is 0; give at least 1"),
         (["--model", "1", "--price", "-1"], "--price is -1; give US dollars per GPU hour"),
         (["--model", "1", "--price", "nan"], "--price is nan; give US dollars per GPU hour"),
         (["--model", "1", "--price", "dear"], "argument --price: 'dear' is not a number"),
         (["--model", "1", "--k", "1"], "k is 1, so no pairs are possible; give at least 2 candidates"),
-        (["--model", "1", "--scale", "1e9"], "10,000,000,000,000 problems a domain are too many; give at most 10,000,000"),
+        (
+            ["--model", "1", "--scale", "1e9"],
+            "10,000,000,000,000 problems a domain are too many; give at most 10,000,000",
+        ),
         (["--model", "1", "--test-share", "2"], "the share of the test splits is 2.0; give one from 0"),
         (["--model", "1", "--measure", "0"], "--measure is 0; give at least 1 problem per domain"),
-        (["--model", "1", "--measure", "3", "--push", "me/it"], "--measure measures a small build, and --push would publish it"),
-        (["--model", "1", "--measure", "3", "--ray", "auto"], "--measure works on this machine or with --endpoint"),
+        (
+            ["--model", "1", "--measure", "3", "--push", "me/it"],
+            "--measure measures a small build, and --push would publish it",
+        ),
+        (
+            ["--model", "1", "--measure", "3", "--ray", "auto"],
+            "--measure works on this machine or with --endpoint",
+        ),
         ([], "neither --model nor --out is given"),
         (["--out", "nowhere"], "nowhere does not exist; give the --out folder of a build"),
         (["--out", "empty"], "empty is empty; give the --out folder of a build"),
         (["--out", "unplanned"], "unplanned holds a build without a plan"),
-        (["--out", "newer"], "plan.json was written by a newer magpie_hf (format 99, and this one reads 1); update it"),
+        (
+            ["--out", "newer"],
+            "plan.json was written by a newer magpie_hf (format 99, and this one reads 1); update it",
+        ),
         (["--out", "torn"], "plan.json cannot be read (JSONDecodeError); remove it, and it is made anew"),
         (["--model", "1", "--out", "torn"], "measured.json is not a valid measurement (AttributeError("),
         (["--model", "1", "--out", "newer"], "measured.json was written by a newer magpie_hf (format 99"),
-        (["--model", "1", "--out", "unplanned", "--seed", "5"], "unplanned holds another build: its seed is 0, not 5"),
-        (["--model", "2", "--out", "unplanned"], "unplanned holds another build: its model is deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"),
+        (
+            ["--model", "1", "--out", "unplanned", "--seed", "5"],
+            "unplanned holds another build: its seed is 0, not 5",
+        ),
+        (
+            ["--model", "2", "--out", "unplanned"],
+            "unplanned holds another build: its model is deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
+        ),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(nowhere: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+def test_what_is_wrong_is_said_in_a_line(
+    nowhere: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
     (nowhere / "empty").mkdir()
     for name in ("unplanned", "newer", "torn"):
         (nowhere / name / "run").mkdir(parents=True)
-        (nowhere / name / "run" / "build.json").write_text(json.dumps({"name": KNOWN_MODELS[1].repository, "seed": 0, "format": 2, "pipeline": {}}))
+        (nowhere / name / "run" / "build.json").write_text(
+            json.dumps({"name": KNOWN_MODELS[1].repository, "seed": 0, "format": 2, "pipeline": {}})
+        )
     for name in ("plan.json", "measured.json"):
         (nowhere / "newer" / "run" / name).write_text('{"format": 99}')
     (nowhere / "torn" / "run" / "plan.json").write_text('{"format": 1, "pl')
-    (nowhere / "torn" / "run" / "measured.json").write_text('{"format": 1, "date": "", "said": {}, "speeds": []}')
+    (nowhere / "torn" / "run" / "measured.json").write_text(
+        '{"format": 1, "date": "", "said": {}, "speeds": []}'
+    )
     assert main(["plan", *words]) == BAD_INPUT
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -163,7 +225,18 @@ def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("columns", [40, 100])
 def test_it_fits_a_terminal_without_colours(tmp_path: Path, columns: int) -> None:
     master, slave = pty.openpty()
-    command = [sys.executable, "-m", "magpie_hf", "plan", "--model", "1", "--gpu", "h200", "--out", str(tmp_path / "x")]
+    command = [
+        sys.executable,
+        "-m",
+        "magpie_hf",
+        "plan",
+        "--model",
+        "1",
+        "--gpu",
+        "h200",
+        "--out",
+        str(tmp_path / "x"),
+    ]
     environment = {**os.environ, "COLUMNS": str(columns), "LINES": "40", "NO_COLOR": "1", "TERM": "xterm"}
     with subprocess.Popen(command, stdout=slave, stderr=slave, stdin=slave, env=environment, cwd=ROOT):
         os.close(slave)
@@ -198,9 +271,13 @@ def test_a_pipe_that_is_closed_early_is_no_traceback(tmp_path: Path) -> None:
         ("NVIDIA H200", 143771, "H200 141 GB"),
     ],
 )
-def test_what_nvidia_smi_says_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int, known: str) -> None:
+def test_what_nvidia_smi_says_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int, known: str
+) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\necho '{name}, {mebibytes}'\necho '{name}, [N/A]'\necho '{name}, {mebibytes}'\n")
+    program.write_text(
+        f"#!/bin/sh\necho '{name}, {mebibytes}'\necho '{name}, [N/A]'\necho '{name}, {mebibytes}'\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert [gpu.name for gpu in inputs.local_gpus()] == [known, known]

@@ -1,4 +1,6 @@
-"""What a plan is made of: an engine in virtual time, what bursts tell of one, what a folder would keep, a measurement, and a plan's outcome."""
+"""What a plan is made of: an engine in virtual time, what bursts tell of one, what a folder would keep, a
+measurement, and a plan's outcome.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_time_is_shared_by_those_in_flight() -> None:
     one_by_one = replace(SPEED, sequences=1)
     assert clocked(Request(0, 0, 100), Request(0, 0, 50), speed=one_by_one) == pytest.approx(150 * 0.011)
     small = replace(SPEED, cache=65)
-    assert clocked(Request(10, 0, 100), Request(10, 0, 50), speed=small) == pytest.approx(150 * 0.011), "there is no room for both at once"
+    assert clocked(Request(10, 0, 100), Request(10, 0, 50), speed=small) == pytest.approx(150 * 0.011), (
+        "there is no room for both at once"
+    )
     with_context = replace(SPEED, context=1e-5)
     assert clocked(Request(1000, 0, 100), speed=with_context) == pytest.approx(100 * (0.011 + 1e-5 * 1050))
 
@@ -60,13 +64,17 @@ def test_timers_and_requests_wait_for_each_other() -> None:
     clock.after(0.5, lambda: ends.append(clock.now))
     clock.run()
     assert ends == [pytest.approx(0.5), pytest.approx(1.1 + 5.0)]
-    assert replay(SPEED, [(3.0, Request(0, 0, 10)), (3.0, Request(0, 0, 10)), (9.0, Request(0, 0, 10))]) == pytest.approx(0.12 * 2 + 0.11)
+    assert replay(
+        SPEED, [(3.0, Request(0, 0, 10)), (3.0, Request(0, 0, 10)), (9.0, Request(0, 0, 10))]
+    ) == pytest.approx(0.12 * 2 + 0.11)
 
 
 def test_a_large_build_takes_as_long_in_parts_as_the_whole_of_it() -> None:
     sample = tuple(Request(50, 10, length) for length in range(20, 220, 10))
     steps = (Step((sample,), (1,)),), (Step((sample, sample), (1, 2)),)
-    whole = seconds_of([Quota(1300, 0.5, *steps)], SPEED, Cutting())  # 6,500 requests, of which 4,000 are simulated
+    whole = seconds_of(
+        [Quota(1300, 0.5, *steps)], SPEED, Cutting()
+    )  # 6,500 requests, of which 4,000 are simulated
     by_hand = 6500 * (115 * (0.01 / 256 + 0.001) + 10 * 0.0001)
     assert whole == pytest.approx(by_hand, rel=0.15)
     assert seconds_of([Quota(1300, 0.5, *steps, sampled=2600, answered=1300)], SPEED, Cutting()) == 0.0
@@ -75,8 +83,12 @@ def test_a_large_build_takes_as_long_in_parts_as_the_whole_of_it() -> None:
 
 
 def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
-    """A token of the small model keeps two vectors of 3 heads with 64 bfloat16 numbers in each of its 30 layers."""
-    assert cache_of(sized(str(demo_model), None), (), Placing()) == pytest.approx(2 * 2**30 / (30 * 2 * 3 * 64 * 2))
+    """A token of the small model keeps two vectors of 3 heads with 64 bfloat16 numbers in each of its 30
+    layers.
+    """
+    assert cache_of(sized(str(demo_model), None), (), Placing()) == pytest.approx(
+        2 * 2**30 / (30 * 2 * 3 * 64 * 2)
+    )
     known = sized(KNOWN_MODELS[1].repository, None)
     two, four = (cache_of(known, [gpu_named("h100")] * count, Placing()) for count in (2, 4))
     assert two == pytest.approx(2 * (0.9 * 80 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01)
@@ -85,7 +97,10 @@ def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
 
 def test_bursts_are_fitted_with_nothing_below_zero() -> None:
     true = (0.02, 0.0005, 1e-6)
-    bursts = [Burst(c, c * k, true[0] + true[1] * c + true[2] * c * k) for c, k in ((4, 100), (32, 100), (4, 900), (200, 100))]
+    bursts = [
+        Burst(c, c * k, true[0] + true[1] * c + true[2] * c * k)
+        for c, k in ((4, 100), (32, 100), (4, 900), (200, 100))
+    ]
     assert _fit(bursts) == pytest.approx(true)
     faster = [Burst(4, 400, 0.03), Burst(32, 3200, 0.02)]  # noise
     assert min(_fit(faster)) >= 0
@@ -96,7 +111,11 @@ class Talking(Answers):
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         answer = super().__call__(prompt, sampling, seed)
-        return answer if sampling.logprobs else replace(answer, num_tokens=min(sampling.max_tokens, 20 + seed % 101))
+        return (
+            answer
+            if sampling.logprobs
+            else replace(answer, num_tokens=min(sampling.max_tokens, 20 + seed % 101))
+        )
 
 
 def outline_of(recipe: Recipe, *, k: int = 3) -> Outline:
@@ -112,7 +131,9 @@ def talking(answers: Answers) -> Talking:
 
 def paced_recipe(talking: Talking, count: int) -> Recipe:
     engine = Paced(talking.model, talking, step=0.004, sequence=0.0004, load=0.3)
-    return replace(small_recipe(talking, "algebra", count=count), generator=engine, solver=engine, scorer=Judge(engine))
+    return replace(
+        small_recipe(talking, "algebra", count=count), generator=engine, solver=engine, scorer=Judge(engine)
+    )
 
 
 def test_bursts_find_the_pace_of_an_engine(talking: Talking) -> None:
@@ -124,11 +145,15 @@ def test_bursts_find_the_pace_of_an_engine(talking: Talking) -> None:
     assert max(burst.running for burst in bursts) == 64
     for running in (4, 30, 60):
         true = running / (0.004 + 0.0004 * running)
-        assert running / (speed.step + running * (speed.sequence + speed.context * 100)) == pytest.approx(true, rel=0.35)
+        assert running / (speed.step + running * (speed.sequence + speed.context * 100)) == pytest.approx(
+            true, rel=0.35
+        )
 
 
 def test_a_measurement_says_how_long_the_build_will_take(talking: Talking, tmp_path: Path) -> None:
-    """The build goes on from the measurement's rows; the engine's pace is known, so the predicted time must be the time that it takes."""
+    """The build goes on from the measurement's rows; the engine's pace is known, so the predicted time must
+    be the time that it takes.
+    """
     small, whole = paced_recipe(talking, 6), paced_recipe(talking, 40)
     measured = measure(small, outline_of(small), {"of": "this"}, tmp_path, 64, time.monotonic())
     assert read_measured(tmp_path) == measured
@@ -153,7 +178,9 @@ def test_a_measurement_says_how_long_the_build_will_take(talking: Talking, tmp_p
         measure(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
 
 
-def test_a_measurement_of_which_nothing_can_be_published_is_measured(talking: Talking, tmp_path: Path) -> None:
+def test_a_measurement_of_which_nothing_can_be_published_is_measured(
+    talking: Talking, tmp_path: Path
+) -> None:
     """Its answers are all cut, so that none is scored."""
     talking.cut_every = 0
     recipe = paced_recipe(talking, 3)
@@ -168,7 +195,9 @@ def test_a_measurement_of_which_nothing_can_be_published_is_measured(talking: Ta
     assert measured.complete == (0, 3)
     estimates = measured_estimates(outline_of(recipe), measured)
     assert estimates.each["score"] == 0
-    assert [load.requests.mid for load in loads_of(outline_of(recipe), estimates) if load.stage == "score"] == [0]
+    assert [
+        load.requests.mid for load in loads_of(outline_of(recipe), estimates) if load.stage == "score"
+    ] == [0]
     assert read_measured(tmp_path) == measured
 
 

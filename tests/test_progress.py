@@ -1,4 +1,4 @@
-"""Watching a build: what is told, and what the views show on terminals, in pipes, to machines, and to nobody."""
+"""Watching a build: its events, and what the views show on terminals, in pipes and to machines."""
 
 from __future__ import annotations
 
@@ -64,10 +64,15 @@ def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> N
         assert (last.accepted, last.target) == (12, 12)
         assert last.filtered == 12 + sum(last.reasons.values())
         for stage in planned.domains[0].answers:
-            assert sum(one.rows for one in shards if (one.domain, one.stage) == (domain, stage)) == last.filtered
+            assert (
+                sum(one.rows for one in shards if (one.domain, one.stage) == (domain, stage)) == last.filtered
+            )
     spoken = [one for one in told if isinstance(one, Said | ShardFinished)]
     assert len(said) == len(spoken)
-    assert all(line == one.line if isinstance(one, Said) else one.stage in line for line, one in zip(said, spoken, strict=True))
+    assert all(
+        line == one.line if isinstance(one, Said) else one.stage in line
+        for line, one in zip(said, spoken, strict=True)
+    )
     assert isinstance(told[-1], Ended)
     assert (told[-1].what, told[-1].error) == ("finished", None)
 
@@ -76,10 +81,18 @@ def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> N
     assert isinstance(again[0], Planned)
     found = {stage for stage, found in again[0].domains[0].found.items() if found.rows}
     assert found == {"instruct", "clean", "signature", "solutions"}
-    assert {one.stage for one in again if isinstance(one, ShardFinished)} == {"candidates", "verify", "score", "pair", "verify_solution"}
+    assert {one.stage for one in again if isinstance(one, ShardFinished)} == {
+        "candidates",
+        "verify",
+        "score",
+        "pair",
+        "verify_solution",
+    }
 
 
-def test_a_watcher_that_fails_hears_no_more_and_harms_nothing(answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_watcher_that_fails_hears_no_more_and_harms_nothing(
+    answers: Answers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     heard = 0
 
     def fails(event: Event) -> None:
@@ -106,7 +119,11 @@ def test_a_board_knows_what_is_left() -> None:
     assert board.left(board.began + 10) == pytest.approx(10), "half of the work in as much time"
     board.take(ShardFinished("algebra", "instruct", 70, 40.0, 700, {}))
     board.take(SelectionMoved("algebra", 125, 100, 100, {"near_duplicate": 25}))
-    assert (board.done("instruct", "algebra"), board.needed("algebra"), board.is_finished("instruct")) == (125, 125, True)
+    assert (board.done("instruct", "algebra"), board.needed("algebra"), board.is_finished("instruct")) == (
+        125,
+        125,
+        True,
+    )
     board.take(ShardFinished("algebra", "pair", 65, 20.0, 0, {}))
     assert board.left(board.began + 30) == 0
     assert board.is_finished("pair")
@@ -123,14 +140,19 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
         clock[0] += 0.5
         view.take(ShardFinished("algebra", "instruct", 20, 1.0, 10, {}))
         view.take(ShardFinished("algebra", "pair", 20, 1.0, 10, {}))
-        view.take(SelectionMoved("algebra", 20 * number, min(3000, 16 * number), 3000, {"near_duplicate": 4 * number}))
+        view.take(
+            SelectionMoved(
+                "algebra", 20 * number, min(3000, 16 * number), 3000, {"near_duplicate": 4 * number}
+            )
+        )
         view.take(Speed("it", 256, 10, 4200.0, 4000.0, 5000.0))
     view.take(Said("a warning", "warning"))
     assert err.getvalue() == "a warning\n"
     said = out.getvalue().splitlines()
-    assert said[0] == (
-        "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, peak over 30 s 5,000 (now 84% of it); "
-        "256 requests in flight; 0:01:05 left; dropped: 236 near_duplicate"
+    assert (
+        said[0]
+        == "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, peak over 30 s"
+        " 5,000 (now 84% of it); 256 requests in flight; 0:01:05 left; dropped: 236 near_duplicate"
     )
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [
         "algebra: 3,000 problems of 3,760 samples",
@@ -148,12 +170,18 @@ def shown(how: str, folder: Path, seconds: float = 0.0) -> list[str]:
 @pytest.mark.parametrize(("columns", "cell"), [(120, "105/9,600"), (80, "105/9600"), (40, "630/70,400")])
 def test_a_live_view_fits_its_terminal(columns: int, cell: str, tmp_path: Path) -> None:
     no_color = {"NO_COLOR": "1"} if columns == 40 else {}
-    with Terminal(shown("auto", tmp_path, 1.5), tmp_path, columns, TERM="xterm-256color", **no_color) as terminal:
+    with Terminal(
+        shown("auto", tmp_path, 1.5), tmp_path, columns, TERM="xterm-256color", **no_color
+    ) as terminal:
         terminal.expect("1,234 SFT rows, 99 pairs in out")
         code, text = terminal.end()
     assert code == OK
     assert "noise" not in text
-    assert text.index("what is planned") < text.index("the engine died; it is started again") < text.index("engine restarts: 1")
+    assert (
+        text.index("what is planned")
+        < text.index("the engine died; it is started again")
+        < text.index("engine restarts: 1")
+    )
     assert text.rindex("\x1b[?25l") < text.rindex("\x1b[?25h"), "the cursor is there again"
     sampled = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines()
     last = sampled[max(at for at, line in enumerate(sampled) if line.startswith("stage")) :]
@@ -199,7 +227,9 @@ def test_noise_goes_to_the_log(how: str, out: int, err: int, tmp_path: Path) -> 
 def test_a_reader_that_leaves_ends_nothing(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(shown("plain", tmp_path), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        shown("plain", tmp_path), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (OK, "the engine died; it is started again\n")
 
@@ -219,16 +249,20 @@ def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path) -> None:
     command = shown("plain", tmp_path)
     (tmp_path / "run" / noise.NAME).symlink_to("/dev/full")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    why = "log.txt cannot be written (No space left on device), so what libraries say of this build is not kept\n"
+    why = (
+        "log.txt cannot be written (No space left on device), so what libraries say of this build is not"
+        " kept\n"
+    )
     assert done.stderr.endswith(f"{why}the engine died; it is started again\n")
     assert "1,234 SFT rows" in done.stdout.splitlines()[-1]
 
 
 def test_streams_that_were_closed_before_the_start_are_empty_ones() -> None:
     script = (
-        "import os, magpie_hf.text.terminal as t; t.open_missing_streams(); from magpie_hf.cli.commands.display import watching\n"
-        "with watching('plain') as show: show.result('nobody reads this')\n"
-        "assert [os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)] == [os.devnull] * 3"
+        "import os, magpie_hf.text.terminal as t; t.open_missing_streams(); from"
+        " magpie_hf.cli.commands.display import watching\nwith watching('plain') as show: show.result('nobody"
+        " reads this')\nassert [os.readlink(f'/proc/self/fd/{number}') for number in (0, 1, 2)] =="
+        " [os.devnull] * 3"
     )
     command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", script]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60, check=True)
@@ -262,14 +296,26 @@ def faked(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Answers:
 
         return FakeEngine(model, reply)
 
-    monkeypatch.setattr(assembly, "engines_of", lambda options, specs: {spec: engine(spec[0]) for spec in specs})
+    monkeypatch.setattr(
+        assembly, "engines_of", lambda options, specs: {spec: engine(spec[0]) for spec in specs}
+    )
     monkeypatch.setattr(command, "check_devices", lambda options, sources: None)
     return answers
 
 
 def arguments(model: Path, out: Path, *more: str) -> list[str]:
     small = ["--domains", "algebra", "--count", "8", "--k", "2", "--tagger", "none", "--test-share", "0"]
-    return ["build", "--model", str(model), "--out", str(out), *small, "--instruction-temperature", "1.5", *more]
+    return [
+        "build",
+        "--model",
+        str(model),
+        "--out",
+        str(out),
+        *small,
+        "--instruction-temperature",
+        "1.5",
+        *more,
+    ]
 
 
 def test_events_are_json_on_stdout_and_nothing_else(
@@ -289,7 +335,11 @@ def test_events_are_json_on_stdout_and_nothing_else(
 
 
 def test_what_ends_a_build_is_one_line_that_names_the_log(
-    faked: Answers, demo_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    faked: Answers,
+    demo_model: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def dies(self: FakeEngine, prompt: Any, sampling: Any, seed: int) -> Any:
         raise EngineError("the engine died")
@@ -309,7 +359,9 @@ def test_what_ends_a_build_is_one_line_that_names_the_log(
 
 
 def test_every_field_is_documented() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", (ROOT / "docs" / "report.md").read_text(), flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([a-z_]+)` \| (.*) \|$", (ROOT / "docs" / "report.md").read_text(), flags=re.MULTILINE
+    )
     documented = {name: text for name, text in rows if name in FIELDS}
     assert documented.keys() == FIELDS.keys()
     for name, text in documented.items():
@@ -321,5 +373,7 @@ def test_every_event_comes_to_plain_values() -> None:
     assert as_json(planned) == {
         "event": "planned",
         "folder": "out",
-        "domains": [{"domain": "algebra", "target": 10, "samples": ["instruct"], "answers": ["pair"], "found": {}}],
+        "domains": [
+            {"domain": "algebra", "target": 10, "samples": ["instruct"], "answers": ["pair"], "found": {}}
+        ],
     }

@@ -1,4 +1,6 @@
-"""Publishing a build: what the library and the command line do before and around the commit. The Hub's own faults: test_hub.py."""
+"""Publishing a build: what the library and the command line do before and around the commit. The Hub's own
+faults: test_hub.py.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own, for each upload over LFS
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Use 'content=:DeprecationWarning"
+)  # huggingface_hub's own, for each upload over LFS
 LICENCE = ("--model-license", "apache-2.0")
 Build = tuple[Path, dict[str, DatasetDict]]
 
@@ -48,7 +52,11 @@ def client(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
     """The clients of this process speak to `hub`."""
     from huggingface_hub import constants
 
-    for name, value in {"ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}.items():
+    for name, value in {
+        "ENDPOINT": hub.endpoint,
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_OFFLINE": False,
+    }.items():
         monkeypatch.setattr(constants, name, value)
     monkeypatch.setenv("HF_TOKEN", WRITER)
     return hub
@@ -79,14 +87,25 @@ def test_every_configuration_and_split_loads_again(hub: LoopbackHub, built: Buil
     assert len(hub.commits(REPO)) == 1
     wanted = expected("main", *built)
     assert set(wanted) == {
-        *(f"main {domain} {side}_{text}" for domain in ("algebra", "geometry") for side in ("train", "test") for text in ("sft", "prefs")),
-        *(f"main {config} {side}" for config in ("algebra_rl", "geometry_rl", "candidates") for side in ("train", "test")),
+        *(
+            f"main {domain} {side}_{text}"
+            for domain in ("algebra", "geometry")
+            for side in ("train", "test")
+            for text in ("sft", "prefs")
+        ),
+        *(
+            f"main {config} {side}"
+            for config in ("algebra_rl", "geometry_rl", "candidates")
+            for side in ("train", "test")
+        ),
     }
     assert reloaded(hub, tmp_path / "reader", "main") == wanted
 
 
 def test_a_folder_is_read_anew_where_but_a_score_differs(built: Build, tmp_path: Path) -> None:
-    """`datasets` knows a folder by its name and its card: two builds whose rows have the same sizes are two all the same."""
+    """`datasets` knows a folder by its name and its card: two builds whose rows have the same sizes are two
+    all the same.
+    """
     scores = []
     for number, made in enumerate(("one", "other")):
         folder = tmp_path / made / "out"
@@ -118,7 +137,9 @@ def test_the_library_publishes_too(client: LoopbackHub, built: Build, tmp_path: 
     assert to.added == change.added
 
 
-def test_a_model_whose_licence_is_not_known_needs_one(client: LoopbackHub, built: Build, tmp_path: Path) -> None:
+def test_a_model_whose_licence_is_not_known_needs_one(
+    client: LoopbackHub, built: Build, tmp_path: Path
+) -> None:
     for wording, message in (
         (None, r"the licence of Nameless is not known; give it with --model-license"),
         (Wording(licences=("apache2",)), r"'apache2' is none of the Hub's ids.*apache-2\.0"),
@@ -127,7 +148,9 @@ def test_a_model_whose_licence_is_not_known_needs_one(client: LoopbackHub, built
         with pytest.raises(BadInput, match=message):
             magpie_hf.publish(built[0], REPO, wording=wording)
     assert not client.repositories
-    magpie_hf.publish_to_folder(built[0], REPO, tmp_path / "to", wording=Wording(licences=("Nameless=gemma",)))
+    magpie_hf.publish_to_folder(
+        built[0], REPO, tmp_path / "to", wording=Wording(licences=("Nameless=gemma",))
+    )
     assert "gemma" in (tmp_path / "to" / "README.md").read_text()
 
 
@@ -138,7 +161,19 @@ def test_a_licence_that_the_models_own_card_states_is_enough(demo_model: Path, t
 
 
 def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
-    code, said = ended(run(hub, tmp_path / "home", str(built[0]), REPO, *LICENCE, "--card-lang", "ja", "--to", str(tmp_path / "ja")))
+    code, said = ended(
+        run(
+            hub,
+            tmp_path / "home",
+            str(built[0]),
+            REPO,
+            *LICENCE,
+            "--card-lang",
+            "ja",
+            "--to",
+            str(tmp_path / "ja"),
+        )
+    )
     assert code == OK, said
     assert "です" in (tmp_path / "ja" / "README.md").read_text()
     mine = tmp_path / "mine.jinja"
@@ -162,7 +197,11 @@ def test_a_japanese_card_and_a_template_of_ones_own(hub: LoopbackHub, built: Bui
 
 def test_the_documented_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp_path: Path) -> None:
     """The DatasetDicts, pushed one by one with the card first: all of it loads again."""
-    (code,) = re.findall(r"```python\n(# Without magpie_hf's own.*?)```", (ROOT / "docs" / "publishing.md").read_text(), re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(# Without magpie_hf's own.*?)```",
+        (ROOT / "docs" / "publishing.md").read_text(),
+        re.DOTALL,
+    )
     code = code.replace("user/name", REPO).replace("data/mine", str(built[0]))
     given = {
         "HF_ENDPOINT": hub.endpoint,
@@ -172,7 +211,12 @@ def test_the_documented_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp
         "HF_TOKEN": WRITER,
     }
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert hub.repositories[REPO].private
@@ -180,7 +224,11 @@ def test_the_documented_way_with_push_to_hub(hub: LoopbackHub, built: Build, tmp
 
 
 def test_push_is_checked_before_anything_is_built(
-    hub: LoopbackHub, unlicensed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: LoopbackHub,
+    unlicensed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from huggingface_hub import constants
 
@@ -193,10 +241,18 @@ def test_push_is_checked_before_anything_is_built(
         (["--push", REPO, *LICENCE], READER, "the token of ada may only read"),
         (["--push", REPO, *LICENCE], None, "no token of the Hub is on this machine"),
         (["--push", "ada/public", *LICENCE], WRITER, "ada/public is public; give --public"),
-        (["--push", "ada/foreign", *LICENCE], WRITER, "ada/foreign holds what this project did not put there (notes.txt)"),
+        (
+            ["--push", "ada/foreign", *LICENCE],
+            WRITER,
+            "ada/foreign holds what this project did not put there (notes.txt)",
+        ),
         (["--push", REPO], WRITER, "the licence of Nameless is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
-        (["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")], WRITER, "none cannot be read"),
+        (
+            ["--push", REPO, *LICENCE, "--card-template", str(tmp_path / "none")],
+            WRITER,
+            "none cannot be read",
+        ),
         (["--tag", "v1"], WRITER, "--tag is an option of publishing and --push is missing; give --push, too"),
         ([*LICENCE], WRITER, "--model-license is an option of publishing"),
         (["--test-share", "1.5"], WRITER, "the share of the test splits is 1.5"),
@@ -204,7 +260,12 @@ def test_push_is_checked_before_anything_is_built(
         monkeypatch.setenv("HF_TOKEN", token or "")
         if token is None:
             monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
-        assert main(["build", "--model", str(unlicensed), "--count", "4", "--out", str(tmp_path / "out"), *words]) == BAD_INPUT
+        assert (
+            main(
+                ["build", "--model", str(unlicensed), "--count", "4", "--out", str(tmp_path / "out"), *words]
+            )
+            == BAD_INPUT
+        )
         said = capsys.readouterr()
         assert said.err.count("\n") == 1
         assert message in said.err
@@ -213,13 +274,18 @@ def test_push_is_checked_before_anything_is_built(
     assert set(hub.repositories) == {"ada/public", "ada/foreign"}
 
 
-def test_a_build_that_another_interrupted_is_finished_by_running_it_again(demo_model: Path, tmp_path: Path) -> None:
+def test_a_build_that_another_interrupted_is_finished_by_running_it_again(
+    demo_model: Path, tmp_path: Path
+) -> None:
     answers = Answers(resolve(str(demo_model)))
     small, out = small_recipe(answers, "algebra", count=8), tmp_path / "out"
     build(small, out)
     engine = replace(small.generator, reply=lambda *_: (_ for _ in ()).throw(EngineError("it dies")))
     larger = replace(
-        small_recipe(answers, "algebra", count=30), generator=engine, solver=engine, scorer=replace(small.scorer, engine=engine)
+        small_recipe(answers, "algebra", count=30),
+        generator=engine,
+        solver=engine,
+        scorer=replace(small.scorer, engine=engine),
     )
     with pytest.raises(EngineError):
         build(larger, out)
@@ -287,7 +353,9 @@ def test_a_record_of_another_version_is_said(built: Build, tmp_path: Path) -> No
             magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
         (copy / "run" / name).write_text(before)
     record = json.loads((copy / "run" / "build.json").read_text())
-    (copy / "run" / "build.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sums"}))
+    (copy / "run" / "build.json").write_text(
+        json.dumps({key: value for key, value in record.items() if key != "sums"})
+    )
     with pytest.raises(BadInput, match="lists no files"):
         magpie_hf.publish_to_folder(copy, REPO, tmp_path / "to", wording=Wording(licences=("mit",)))
 

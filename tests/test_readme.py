@@ -1,4 +1,6 @@
-"""The READMEs: short, in order, the same in both languages. Tables of the documents are computed from the objects."""
+"""The READMEs: short, in order, the same in both languages. Tables of the documents are computed from the
+objects.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,13 @@ MOST_WORDS = 1200
 
 
 def domain_table() -> str:
-    head = "| no. | key | | problems at scale 1.0 | problem T | answer T | candidate T | subject |\n|---|---|---|---|---|---|---|---|\n"
+    head = (
+        "| no. | key | | problems at scale 1.0 | problem T | answer T | candidate T | subject"
+        " |\n|---|---|---|---|---|---|---|---|\n"
+    )
     rows = [
-        f"| {number} | `{d.key}` | {d.japanese} | {d.count:,} | {d.instruction.temperature:.2f} | {d.response.temperature:.2f} "
-        f"| {d.candidate.temperature:.2f} | {d.subject} |"
+        f"| {number} | `{d.key}` | {d.japanese} | {d.count:,} | {d.instruction.temperature:.2f} |"
+        f" {d.response.temperature:.2f} | {d.candidate.temperature:.2f} | {d.subject} |"
         for number, d in enumerate(DOMAINS.values(), start=1)
     ]
     total = f"\n\nTogether {sum(d.count for d in DOMAINS.values()):,} accepted problems."
@@ -43,7 +48,8 @@ def domain_table() -> str:
 def model_table() -> str:
     head = "| no. | repository | weights | reasoning | licence |\n|---|---|---|---|---|\n"
     return head + "\n".join(
-        f"| {m.number} | {m.repository} | {m.weight_gigabytes:.0f} GB | {'yes' if m.reasoning else 'no'} | {m.licence} |"
+        f"| {m.number} | {m.repository} | {m.weight_gigabytes:.0f} GB | {'yes' if m.reasoning else 'no'} |"
+        f" {m.licence} |"
         for m in KNOWN_MODELS.values()
     )
 
@@ -54,7 +60,8 @@ def reason_table() -> str:
 
 def japanese_domain_table() -> str:
     rows = domain_table().split("\n\n")[0].split("\n")[2:]
-    head = "| 番号 | キー | | scale 1.0 での問題数 | 問題の T | 解答の T | 候補の T | 題材(モデルに伝える原文) |\n"
+    head = "| 番号 | キー | | scale 1.0 での問題数 | 問題の T | 解答の T | 候補の T "
+    head += "| 題材(モデルに伝える原文) |\n"
     return (
         f"{head}|---|---|---|---|---|---|---|---|\n"
         + "\n".join(rows)
@@ -68,7 +75,8 @@ def japanese_model_table() -> str:
     language.use("en")
     head = "| 番号 | リポジトリ | 重み | 推論モデル | ライセンス |\n|---|---|---|---|---|\n"
     return head + "\n".join(
-        f"| {m.number} | {m.repository} | {m.weight_gigabytes:.0f} GB | {'はい' if m.reasoning else 'いいえ'} | {licences[m.number]} |"
+        f"| {m.number} | {m.repository} | {m.weight_gigabytes:.0f} GB | {'はい' if m.reasoning else 'いいえ'}"
+        f" | {licences[m.number]} |"
         for m in KNOWN_MODELS.values()
     )
 
@@ -153,13 +161,16 @@ def test_the_pictures_are_sound() -> None:
 
 
 def test_the_japanese_readme_says_the_same() -> None:
-    """Section by section the same code, names, options and links, and in every row of a table the same figures."""
+    """Section by section the same code, names, options and links, and in every row of a table the same
+    figures.
+    """
     assert sections(JAPANESE)[""].count("![") == sections(README)[""].count("![")
     for english, japanese in zip(sections(README).values(), sections(JAPANESE).values(), strict=True):
         the_same(english, japanese, links=True)
 
 
-# A section of the Japanese details, and where the same stands in English: a page, and its sections (all of them, or these).
+# A section of the Japanese details, and where the same stands in English: a page, and its sections (all of
+# them, or these).
 SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "作成": ("quickstart", ("Build",)),
     "終了コード": ("quickstart", ("Exit codes",)),
@@ -223,7 +234,9 @@ def _code(text: str) -> list[str]:
 
 
 def _figures(text: str) -> list[tuple[list[str], list[str]]]:
-    """The figures in the last cell of each row of the tables, and the longer ones of the whole row; words may be figures in Japanese."""
+    """The figures in the last cell of each row of the tables, and the longer ones of the whole row; words
+    may be figures in Japanese.
+    """
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     return [
         (re.findall(r"\d[\d.%]*", row.split(" | ")[-1]), sorted(re.findall(r"\d[\d,.]*\d%?", row)))
@@ -245,12 +258,13 @@ def test_what_is_said_of_commands_is_true() -> None:
 
 def test_the_exit_codes_are_the_codes() -> None:
     assert (
-        f"{exits.OK} done, {exits.FAILED} failed, {exits.BAD_INPUT} bad input (one line, nothing written), {exits.INCOMPLETE} done but "
-        f"a split is empty, {stopping.INTERRUPTED} interrupted, {stopping.TERMINATED} terminated"
-        in " ".join(TEXT["docs/quickstart.md"].split())
+        f"{exits.OK} done, {exits.FAILED} failed, {exits.BAD_INPUT} bad input (one line, nothing written),"
+        f" {exits.INCOMPLETE} done but a split is empty, {stopping.INTERRUPTED} interrupted,"
+        f" {stopping.TERMINATED} terminated" in " ".join(TEXT["docs/quickstart.md"].split())
     )
     assert (
-        f"{exits.OK} 完了、{exits.FAILED} 失敗、{exits.BAD_INPUT} 入力の誤り(一行で示し、何も書き込みません)、"
-        f"{exits.INCOMPLETE} 完了したが空の split がある、{stopping.INTERRUPTED} 割り込み、{stopping.TERMINATED} 終了要求。"
-        in TEXT["docs/ja/details.md"]
+        f"{exits.OK} 完了、{exits.FAILED} 失敗、"
+        f"{exits.BAD_INPUT} 入力の誤り(一行で示し、何も書き込みません)、"
+        f"{exits.INCOMPLETE} 完了したが空の split がある、{stopping.INTERRUPTED}"
+        f" 割り込み、{stopping.TERMINATED} 終了要求。" in TEXT["docs/ja/details.md"]
     )

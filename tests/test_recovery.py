@@ -1,4 +1,6 @@
-"""Engines that die: what was in flight is asked again, a killer is found, and an engine that only dies is given up."""
+"""Engines that die: what was in flight is asked again, a killer is found, and an engine that only dies is
+given up.
+"""
 
 from __future__ import annotations
 

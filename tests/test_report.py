@@ -61,7 +61,9 @@ def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
 def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a build with drops, cut answers, both kinds of pairs and rows that are held out."""
     out = tmp_path_factory.mktemp("built") / "out"
-    recipe = replace(small_recipe(Answers(resolve(str(demo_model)), answers=3), count=30), held_out=HeldOut(0.2))
+    recipe = replace(
+        small_recipe(Answers(resolve(str(demo_model)), answers=3), count=30), held_out=HeldOut(0.2)
+    )
     build(recipe, out)
     return out
 
@@ -109,7 +111,9 @@ def changed(built: Path, to: Path, change: Callable[[list[dict[str, Any]]], None
     return to
 
 
-def test_the_numbers_are_those_of_the_card(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+def test_the_numbers_are_those_of_the_card(
+    built: Path, page_file: Path, opened: Callable[..., Opened]
+) -> None:
     folder = Folder(built)
     contents = folder.contents(built.glob("*/*.parquet"))
     page = opened(page_file, "overview").page
@@ -119,7 +123,14 @@ def test_the_numbers_are_those_of_the_card(built: Path, page_file: Path, opened:
     for text, (domain, tally) in zip(rows, contents.tallies.items(), strict=True):
         funnel = tally.funnel
         shown = [cell.replace(",", "") for cell in text.split("\t")]
-        expected = [domain, funnel.samples.sampled, sum(funnel.samples.dropped.values()), funnel.problems, funnel.sft, funnel.candidates]
+        expected = [
+            domain,
+            funnel.samples.sampled,
+            sum(funnel.samples.dropped.values()),
+            funnel.problems,
+            funnel.sft,
+            funnel.candidates,
+        ]
         assert shown[:6] == list(map(str, expected))
         assert str(tally.pairs.count) in shown
     told = page.locator("#overview section").nth(1).inner_text()
@@ -129,16 +140,24 @@ def test_the_numbers_are_those_of_the_card(built: Path, page_file: Path, opened:
     made = sum(event["tokens"] for event in read(built) if event["event"] == "interval")
     assert f"{made:,} tokens in" in page.inner_text("#overview")
     names = page.locator("figcaption strong").all_inner_texts()
-    assert {"Tokens of a problem", "Scores of candidates", "Score gaps of pairs", "Majority share of final answers", "Kind of pair"} <= set(
-        names
-    )
+    assert {
+        "Tokens of a problem",
+        "Scores of candidates",
+        "Score gaps of pairs",
+        "Majority share of final answers",
+        "Kind of pair",
+    } <= set(names)
     assert page.locator("figure svg[role=img][aria-label]").count() >= 6
     assert page.locator("figure details table").count() >= 6, "each has its numbers as a table"
 
 
-def test_a_row_shows_all_that_was_made_of_it(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+def test_a_row_shows_all_that_was_made_of_it(
+    built: Path, page_file: Path, opened: Callable[..., Opened]
+) -> None:
     (file,) = (built / "candidates").glob("train-*.parquet")
-    row = next(row for row in pq.read_table(file).to_pylist() if row["pair_kind"] and row["solution_reason"] is None)
+    row = next(
+        row for row in pq.read_table(file).to_pylist() if row["pair_kind"] and row["solution_reason"] is None
+    )
     one = opened(page_file)
     text = one.open(row["id"])
     assert one.page.locator(".candidate").count() == len(row["candidates"]) == 3
@@ -146,7 +165,11 @@ def test_a_row_shows_all_that_was_made_of_it(built: Path, page_file: Path, opene
         shown = one.page.locator(".candidate").nth(number)
         assert ("chosen" in shown.inner_text()) == (number == row["chosen_index"])
         assert ("rejected" in shown.inner_text()) == (number == row["rejected_index"])
-        assert f"{candidate['score']:.3f}" in shown.inner_text() if candidate["score"] is not None else candidate["reason"] in text
+        assert (
+            f"{candidate['score']:.3f}" in shown.inner_text()
+            if candidate["score"] is not None
+            else candidate["reason"] in text
+        )
     assert one.page.locator("#detail .katex").count() > 0
     assert one.page.locator("#detail .katex-error").count() == 0
     assert row["pair_kind"] in text
@@ -164,7 +187,9 @@ def test_dropped_samples_say_why(built: Path, page_file: Path, opened: Callable[
     assert "was cut at the token limit" in one.page.inner_text("#detail")
 
 
-def test_hostile_texts_are_shown_and_never_run(built: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+def test_hostile_texts_are_shown_and_never_run(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
     ids: list[str] = []
 
     def harm(rows: list[dict[str, Any]]) -> None:
@@ -172,13 +197,19 @@ def test_hostile_texts_are_shown_and_never_run(built: Path, tmp_path: Path, open
             ids.append(row["id"])
             row["problem"] = text
             for candidate in row["candidates"]:
-                candidate |= {"response": f"<think>{text}</think>{text}", "reason": None, "answer": text[:200]}
+                candidate |= {
+                    "response": f"<think>{text}</think>{text}",
+                    "reason": None,
+                    "answer": text[:200],
+                }
 
     one = opened(report(changed(built, tmp_path / "harmed", harm), tmp_path / "report.html").file)
     signs = re.compile(r"[\x00-\x08\x0b-\x1f\u200b\u202a-\u202e\u2066-\u2069\ufeff]")
     for row, text in zip(ids, HOSTILE, strict=False):
         shown = one.open(row)
-        one.page.evaluate("() => document.querySelectorAll('.thinking').forEach((one) => { one.open = true; })")
+        one.page.evaluate(
+            "() => document.querySelectorAll('.thinking').forEach((one) => { one.open = true; })"
+        )
         plain = signs.sub(lambda sign: f"U+{ord(sign[0]):04X}", text)
         if "$" not in text and "\\" not in text:
             assert plain in shown
@@ -193,21 +224,21 @@ def test_the_policy_refuses_what_is_not_its_own(page_file: Path, browser: Browse
     page = browser.new_page()
     page.goto(page_file.as_uri())
     page.wait_for_selector("html[data-ready]")
-    refused = page.evaluate(
-        """async () => {
+    refused = page.evaluate("""async () => {
             const script = document.createElement("script");
             script.textContent = "window.hacked = 1";
             document.body.append(script);
             document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = 1'>");
             const asked = await fetch("https://example.org").then(() => "answered", () => "refused");
             return [window.hacked, asked];
-        }"""
-    )
+        }""")
     page.close()
     assert refused == [None, "refused"]
 
 
-def test_formulas_are_found_and_money_is_not(built: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+def test_formulas_are_found_and_money_is_not(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
     ids: list[str] = []
 
     def put(rows: list[dict[str, Any]]) -> None:
@@ -234,7 +265,9 @@ def test_search_filters_order_and_keys(built: Path, page_file: Path, opened: Cal
     page.select_option("#by-domain", "geometry")
     assert found() == 30
     page.select_option("#by-kind", "score")
-    assert found() == sum(row["domain"] == "geometry" and row["pair_kind"] == "score" for row in pq_rows(built))
+    assert found() == sum(
+        row["domain"] == "geometry" and row["pair_kind"] == "score" for row in pq_rows(built)
+    )
     page.click("text=Reset")
     page.wait_for_function("() => document.getElementById('found').textContent.startsWith('60 ')")
     page.fill("#least-majority_share", "0.9")
@@ -279,7 +312,9 @@ def test_search_filters_order_and_keys(built: Path, page_file: Path, opened: Cal
 
 
 def pq_rows(built: Path) -> list[dict[str, Any]]:
-    return [row for file in (built / "candidates").glob("*.parquet") for row in pq.read_table(file).to_pylist()]
+    return [
+        row for file in (built / "candidates").glob("*.parquet") for row in pq.read_table(file).to_pylist()
+    ]
 
 
 def test_light_and_dark(page_file: Path, opened: Callable[..., Opened]) -> None:
@@ -309,7 +344,9 @@ def test_a_phone_shows_one_thing_at_a_time(page_file: Path, opened: Callable[...
     assert page.is_visible("#scroll")
 
 
-def test_the_page_speaks_japanese(built: Path, tmp_path: Path, opened: Callable[..., Opened], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_speaks_japanese(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened], capsys: pytest.CaptureFixture[str]
+) -> None:
     try:
         assert main(["--lang", "ja", "report", str(built), "--out", str(tmp_path / "ja.html")]) == OK
     finally:
@@ -323,10 +360,14 @@ def test_the_page_speaks_japanese(built: Path, tmp_path: Path, opened: Callable[
     page.click("#tab-rows")
     page.click(".item")
     page.wait_for_selector("#detail .problem")
-    assert "公開する解答" in page.inner_text("#detail") or "公開する解答がありません" in page.inner_text("#detail")
+    assert "公開する解答" in page.inner_text("#detail") or "公開する解答がありません" in page.inner_text(
+        "#detail"
+    )
 
 
-def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(demo_model: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(
+    demo_model: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
     out = tmp_path / "out"
     dying = Dying(resolve(str(demo_model)), answers=3)
     dying.left = 130
@@ -363,7 +404,9 @@ def test_what_was_cut_is_said(built: Path, tmp_path: Path, opened: Callable[...,
     whole = report(folder, tmp_path / "whole.html", MEGABYTES)
     assert whole.cut == 0
     one = opened(made.file, "overview")
-    assert f"{made.cut:,} of {made.texts:,} texts are shown without their middle" in one.page.inner_text("#overview")
+    assert f"{made.cut:,} of {made.texts:,} texts are shown without their middle" in one.page.inner_text(
+        "#overview"
+    )
     one.page.click("#tab-rows")
     text = one.open(next(row["id"] for row in pq_rows(folder) if row["id"].startswith("geometry")))
     assert "characters are left out here" in text
@@ -384,7 +427,9 @@ def test_room_is_divided_and_kept_to() -> None:
         total = sum(map(len, packed))
         assert total <= size or room.cut == room.texts
         assert total > 0.8 * min(size, sum(len(deflated(rows(number))) for number in range(10)))
-        texts = [value for data in packed for row in json.loads(zlib.decompress(data)) for value in row.values()]
+        texts = [
+            value for data in packed for row in json.loads(zlib.decompress(data)) for value in row.values()
+        ]
         assert all(isinstance(text, str) or len(text[0]) + len(text[2]) >= LEAST for text in texts)
     assert cut("abcdef", 6) == "abcdef"
     assert cut("abcdefghij", 3) == ["ab", 7, "j"]
@@ -392,7 +437,14 @@ def test_room_is_divided_and_kept_to() -> None:
 
 
 def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
-    interval = {"event": "interval", "engine": "m", "seconds": 10.0, "running": 8.0, "requests": 3, "prompt_tokens": 5}
+    interval = {
+        "event": "interval",
+        "engine": "m",
+        "seconds": 10.0,
+        "running": 8.0,
+        "requests": 3,
+        "prompt_tokens": 5,
+    }
     events = [
         {"event": "build", "at": 1000.0, "what": "began", "seconds": 0.0},
         {"event": "opened", "at": 1020.0, "engine": "m", "seconds": 20.0, "restart": False},
@@ -422,7 +474,14 @@ def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
     [
         (None, ["nowhere"], "nowhere does not exist; give the --out folder of a build"),
         (None, ["."], "is empty; give the --out folder of a build"),
-        ("newer", ["run"], "run was made by a newer version of magpie_hf (0.1.0, format 99; this is 0.1.0, format 2); update magpie_hf"),
+        (
+            "newer",
+            ["run"],
+            (
+                "run was made by a newer version of magpie_hf (0.1.0, format 99; this is 0.1.0, format 2);"
+                " update magpie_hf"
+            ),
+        ),
         ("gone", ["run"], "is missing; run the build again, then look at it"),
         ("begun", ["run"], "no row of the build in run went through every stage yet"),
         ("plain", ["run", "--out", "run"], "run cannot be written (Is a directory); choose another --out"),
@@ -436,9 +495,14 @@ def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line(
-    harm: str | None, words: list[str], line: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    harm: str | None,
+    words: list[str],
+    line: str,
+    built: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     if harm:
         shutil.copytree(built, "run")
@@ -462,9 +526,9 @@ def test_bad_input_is_one_line(
 
 def test_nothing_heavy_is_imported(built: Path, tmp_path: Path) -> None:
     script = (
-        "import sys\nfrom magpie_hf.cli.main import main\n"
-        f"assert main(['report', {str(built)!r}, '--out', {str(tmp_path / 'r.html')!r}]) == 0\n"
-        "heavy = {'torch', 'vllm', 'transformers', 'ray', 'matplotlib'} & set(sys.modules)\nassert not heavy, heavy"
+        f"import sys\nfrom magpie_hf.cli.main import main\nassert main(['report', {str(built)!r}, '--out',"
+        f" {str(tmp_path / 'r.html')!r}]) == 0\nheavy = {{'torch', 'vllm', 'transformers', 'ray',"
+        " 'matplotlib'} & set(sys.modules)\nassert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120, cwd=ROOT)
 
@@ -475,6 +539,12 @@ def test_the_default_of_the_command_is_that_of_the_function() -> None:
 
 def test_katex_is_what_its_record_says() -> None:
     folder = ROOT / "magpie_hf" / "report" / "katex"
-    sums = dict(re.findall(r"^\| ([\w./-]+) \| ([0-9a-f]{64}) \|$", (folder / "README.md").read_text(), re.MULTILINE))
-    files = [file for file in folder.rglob("*") if file.is_file() and file.name not in ("README.md", "LICENSE")]
-    assert {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files} == sums
+    sums = dict(
+        re.findall(r"^\| ([\w./-]+) \| ([0-9a-f]{64}) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+    )
+    files = [
+        file for file in folder.rglob("*") if file.is_file() and file.name not in ("README.md", "LICENSE")
+    ]
+    assert {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files
+    } == sums

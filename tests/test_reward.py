@@ -1,4 +1,6 @@
-"""Reward models: what a head is asked and what its values come to, what is refused and told. On real vLLM: test_reward_vllm.py."""
+"""Reward models: what a head is asked and what its values come to, what is refused and told. On real vLLM:
+test_reward_vllm.py.
+"""
 
 from __future__ import annotations
 
@@ -69,20 +71,26 @@ def armorm(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return resolve(str(tiny.armorm(tmp_path_factory.mktemp("armorm"))))
 
 
-def checkpoint(folder: Path, architecture: str, tensors: tiny.Tensors | None = None, tokenizer: Any = None, **config: Any) -> Model:
-    tokenizer = tokenizer or (tiny.qwen_tokenizer() if architecture.startswith("Qwen2") else tiny.llama_tokenizer())
+def checkpoint(
+    folder: Path, architecture: str, tensors: tiny.Tensors | None = None, tokenizer: Any = None, **config: Any
+) -> Model:
+    tokenizer = tokenizer or (
+        tiny.qwen_tokenizer() if architecture.startswith("Qwen2") else tiny.llama_tokenizer()
+    )
     tensors = tensors or tiny.trunk(4) | {"score.weight": tiny.torch.zeros(1, 4)}
     return resolve(str(tiny.save(folder, architecture, tokenizer, tensors, **config)))
 
 
-# --- ArmoRM's two places -----------------------------------------------------------------------------------------------------
+# --- ArmoRM's two places ------------------------------------------------------------------------------------
 
 CLOSED = "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
 ANSWERED = CLOSED + "<|start_header_id|>assistant<|end_header_id|>\n\n{}<|eot_id|>"
 
 
 def gated(prompt: Sequence[int]) -> list[float]:
-    """19 rewards of the prompt's length, 19 of twice that, and a gate that gives all its weight to the first two."""
+    """19 rewards of the prompt's length, 19 of twice that, and a gate that gives all its weight to the first
+    two.
+    """
     return [len(prompt)] * 19 + [2 * len(prompt)] * 19 + [0.25, 0.5] + [0.0] * 17
 
 
@@ -131,7 +139,7 @@ def test_candidates_of_a_problem_share_its_gate(armorm: Model) -> None:
     assert first < longer < longest, "each has its own score, in order"
 
 
-# --- the other heads ---------------------------------------------------------------------------------------------------------
+# --- the other heads ----------------------------------------------------------------------------------------
 
 
 def test_a_classifier_says_its_value(tmp_path: Path) -> None:
@@ -158,7 +166,8 @@ def test_a_process_reward_model_rates_steps(over: str, expected: float, tmp_path
     scorer, rating = scorer_of(model, lambda _: logits, over_steps=over)
     (score,) = scorer(["A?"], ["First\nline.\n\n\n Then. \n\nSo 4.\n\n"])
     assert said(model, rating.asked[0][0]).endswith(
-        "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\nFirst\nline.<extra_0>Then.<extra_0>So 4.<extra_0><|im_end|>\n"
+        "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\nFirst\nline.<extra_0>Then.<extra_0>So"
+        " 4.<extra_0><|im_end|>\n"
     )
     assert rating.asked[0][1] == Pooling("steps", chat_of(model).tokenizer.convert_tokens_to_ids("<extra_0>"))
     assert score.objectives == pytest.approx((0.75, 0.25, 0.5), abs=1e-7)
@@ -175,12 +184,14 @@ def test_a_step_token_in_a_text_is_no_step(tmp_path: Path) -> None:
 
 
 def test_extreme_logits_are_a_probability(tmp_path: Path) -> None:
-    scorer, _ = scorer_of(checkpoint(tmp_path, "Qwen2ForProcessRewardModel"), lambda _: [1e6, -1e6, -1e6, 1e6])
+    scorer, _ = scorer_of(
+        checkpoint(tmp_path, "Qwen2ForProcessRewardModel"), lambda _: [1e6, -1e6, -1e6, 1e6]
+    )
     (score,) = scorer(["A?"], ["B\n\nC"])
     assert score.objectives == (0.0, 1.0)
 
 
-# --- what is refused ---------------------------------------------------------------------------------------------------------
+# --- what is refused ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -196,7 +207,10 @@ def test_extreme_logits_are_a_probability(tmp_path: Path) -> None:
             {"architectures": ["LlamaForSequenceClassification"]},
             "m is a classifier with 2 labels, so no reward model; give one with one label",
         ),
-        ({"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "a", "1": "b", "2": "c"}}, "with 3 labels"),
+        (
+            {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "a", "1": "b", "2": "c"}},
+            "with 3 labels",
+        ),
     ],
 )
 def test_what_is_no_reward_model_is_refused(config: dict[str, Any], line: str, tmp_path: Path) -> None:
@@ -223,10 +237,17 @@ def test_a_tokenizer_without_the_marks_is_refused(tmp_path: Path) -> None:
     special = tuple(token for token in tiny.LLAMA.special if token != "<|start_header_id|>")
     model = resolve(str(tiny.armorm(tmp_path / "m", tokenizer=tiny.llama_tokenizer(special=special))))
     with pytest.raises(
-        BadInput, match=re.escape("the tokenizer of m has no <|start_header_id|>, by which this reward model finds its place")
+        BadInput,
+        match=re.escape(
+            "the tokenizer of m has no <|start_header_id|>, by which this reward model finds its place"
+        ),
     ):
         scorer_of(model, gated)[0].check()
-    steps = checkpoint(tmp_path / "steps", "Qwen2ForProcessRewardModel", tokenizer=tiny.qwen_tokenizer(tiny.QWEN_MATH.special))
+    steps = checkpoint(
+        tmp_path / "steps",
+        "Qwen2ForProcessRewardModel",
+        tokenizer=tiny.qwen_tokenizer(tiny.QWEN_MATH.special),
+    )
     with pytest.raises(BadInput, match="has no <extra_0>, by which"):
         scorer_of(steps, gated)[0].check()
 
@@ -234,7 +255,12 @@ def test_a_tokenizer_without_the_marks_is_refused(tmp_path: Path) -> None:
 def test_a_template_without_the_mark_is_refused(tmp_path: Path) -> None:
     template = tiny.LLAMA.template.replace("<|end_header_id|>\n\n", "<|end_header_id|> ")
     model = resolve(str(tiny.armorm(tmp_path / "m", tokenizer=tiny.llama_tokenizer(template=template))))
-    with pytest.raises(BadInput, match=r"the chat template of m does not end the user's turn with .* put the tokenizer of RLHFlow/ArmoRM"):
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"the chat template of m does not end the user's turn with .* put the tokenizer of RLHFlow/ArmoRM"
+        ),
+    ):
         scorer_of(model, gated)[0].check()
 
 
@@ -248,9 +274,17 @@ def without(model: Model, *names: str) -> None:
 def test_missing_tensors_are_named(tmp_path: Path) -> None:
     model = resolve(str(tiny.armorm(tmp_path / "m")))
     check_tensors(model)
-    gone = ["gating.layers.3.bias", "gating.logit_scale", "model.layers.1.mlp.up_proj.weight", "reward_transform_matrix"]
+    gone = [
+        "gating.layers.3.bias",
+        "gating.logit_scale",
+        "model.layers.1.mlp.up_proj.weight",
+        "reward_transform_matrix",
+    ]
     without(model, *gone)
-    line = f"the weights of m lack 4 tensors that LlamaForRewardModelWithGating needs: {', '.join(gone)}; download it again"
+    line = (
+        f"the weights of m lack 4 tensors that LlamaForRewardModelWithGating needs: {', '.join(gone)};"
+        " download it again"
+    )
     with pytest.raises(BadInput, match=re.escape(line)):
         scorer_of(model, gated)[0].check()
     without(model, *(name for name in tiny.armorm_tensors(4) if "layers.0" in name or "layers.1" in name))
@@ -265,14 +299,24 @@ HEADS = {
 
 
 @pytest.mark.parametrize("architecture", HEADS)
-@pytest.mark.parametrize("under", ["model.layers.0.mlp.up_proj.weight", "model.layers.1.self_attn.k_proj.weight", "model.norm.weight"])
-def test_a_missing_head_and_what_vllm_would_not_miss_are_named(architecture: str, under: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "under",
+    ["model.layers.0.mlp.up_proj.weight", "model.layers.1.self_attn.k_proj.weight", "model.norm.weight"],
+)
+def test_a_missing_head_and_what_vllm_would_not_miss_are_named(
+    architecture: str, under: str, tmp_path: Path
+) -> None:
     tensors = tiny.trunk(4, biases=architecture.startswith("Qwen2"))
     whole = tensors | {name: tiny.torch.zeros(1) for name in HEADS[architecture]}
     check_tensors(checkpoint(tmp_path / "whole", architecture, whole, num_labels=1))
     headless = checkpoint(tmp_path / "m", architecture, tensors, num_labels=1)
     count = len(HEADS[architecture])
-    with pytest.raises(BadInput, match=re.escape(f"m lack {count} tensors that {architecture} needs: {', '.join(HEADS[architecture])};")):
+    with pytest.raises(
+        BadInput,
+        match=re.escape(
+            f"m lack {count} tensors that {architecture} needs: {', '.join(HEADS[architecture])};"
+        ),
+    ):
         check_tensors(headless)
     without(checkpoint(tmp_path / "n", architecture, whole, num_labels=1), under)
     with pytest.raises(BadInput, match=re.escape(f"n lack 1 tensors that {architecture} needs: {under};")):
@@ -302,7 +346,13 @@ def test_torn_weights_are_seen_before_they_are_loaded(harm: Any, line: str, tmp_
 
 def test_a_repository_is_looked_at_before_it_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its index where it has one, else the header of its one file: a fetched one, or the cached file's."""
-    files: dict[str, Any] = {"config.json": {"architectures": ["LlamaForSequenceClassification"], "num_labels": 1, "model_type": "new"}}
+    files: dict[str, Any] = {
+        "config.json": {
+            "architectures": ["LlamaForSequenceClassification"],
+            "num_labels": 1,
+            "model_type": "new",
+        }
+    }
     answer: Any = None
 
     def header(*_: object, **__: object) -> Any:
@@ -320,26 +370,35 @@ def test_a_repository_is_looked_at_before_it_is_downloaded(monkeypatch: pytest.M
     with pytest.raises(BadInput, match=r"the weights of acme/rm lack 1 tensors .*: score\.weight;"):
         check_tensors(model)
     answer = OfflineModeIsEnabled("offline")
-    with pytest.raises(BadInput, match=r"cannot be read from the Hub \(OfflineModeIsEnabled\); go online, or give a local folder"):
+    with pytest.raises(
+        BadInput,
+        match=r"cannot be read from the Hub \(OfflineModeIsEnabled\); go online, or give a local folder",
+    ):
         check_tensors(model)
     files["model.safetensors.index.json"] = {"weight_map": {"score.weight": "a", "x": "b"}}
     check_tensors(model)
 
 
 def test_the_plug_in_is_installed_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["vllm.general_plugins"]
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][
+        "vllm.general_plugins"
+    ]
     assert written == {plugin.NAME: "magpie_hf.engines.vllm.plugin:register"}
     assert callable(plugin.register)
     monkeypatch.setenv("VLLM_PLUGINS", "other")
     with monkeypatch.context() as patch:
         patch.setattr(plugin, "NAME", "nobody")
-        with pytest.raises(BadInput, match="does not see this package's plug-in, which knows ArmoRM; install magpie-hf again"):
+        with pytest.raises(
+            BadInput, match="does not see this package's plug-in, which knows ArmoRM; install magpie-hf again"
+        ):
             plugin.check_plugin()
-    with pytest.raises(BadInput, match="VLLM_PLUGINS is 'other', which keeps vLLM from loading ArmoRM; add magpie_hf to it"):
+    with pytest.raises(
+        BadInput, match="VLLM_PLUGINS is 'other', which keeps vLLM from loading ArmoRM; add magpie_hf to it"
+    ):
         plugin.check_plugin()
 
 
-# --- faults ------------------------------------------------------------------------------------------------------------------
+# --- faults -------------------------------------------------------------------------------------------------
 
 
 def test_scores_that_are_no_numbers_stop_the_run_above_a_share(tmp_path: Path) -> None:
@@ -354,7 +413,9 @@ def test_scores_that_are_no_numbers_stop_the_run_above_a_share(tmp_path: Path) -
     assert sum(score == Score(1.0) for score in scores) == 48
     strict = scorer_of(replace(model, dtype="float32"), value)[0]
     assert len(strict(["A?"] * 10, answers[:10])) == 10, "too few to say anything"
-    with pytest.raises(EngineError, match=r"4 of 20 scores of m are no numbers or killed the engine, more than 5%: its"):
+    with pytest.raises(
+        EngineError, match=r"4 of 20 scores of m are no numbers or killed the engine, more than 5%: its"
+    ):
         strict(["A?"] * 10, answers[10:20])
 
 
@@ -362,10 +423,14 @@ def test_an_answer_that_is_too_long_or_kills_is_unscored_and_says_so(armorm: Mod
     ends = {3: Rating((), CONTEXT_FULL), 4: Rating((), KILLED_ENGINE)}
     base = len(chat_of(armorm).ids(ANSWERED.format("A?", "")))
     scorer, _ = scorer_of(armorm, lambda prompt: ends.get(len(prompt) - base) or gated(prompt))
-    assert [score.reason for score in scorer(["A?"] * 3, ["xxx", "xxxx", "xxxxx"])] == [CONTEXT_FULL, KILLED_ENGINE, None]
+    assert [score.reason for score in scorer(["A?"] * 3, ["xxx", "xxxx", "xxxxx"])] == [
+        CONTEXT_FULL,
+        KILLED_ENGINE,
+        None,
+    ]
 
 
-# --- journals and shards -----------------------------------------------------------------------------------------------------
+# --- journals and shards ------------------------------------------------------------------------------------
 
 
 def test_what_is_finished_is_not_asked_again(armorm: Model, tmp_path: Path) -> None:
@@ -386,11 +451,18 @@ def test_what_is_finished_is_not_asked_again(armorm: Model, tmp_path: Path) -> N
 
 
 def candidate(text: str, thinking: str | None = None) -> dict[str, Any]:
-    return {"text": f"<think>\n{thinking}\n</think>\n{text}" if thinking else text, "answer_text": text, "reason": None}
+    return {
+        "text": f"<think>\n{thinking}\n</think>\n{text}" if thinking else text,
+        "answer_text": text,
+        "reason": None,
+    }
 
 
 def test_the_stage_keeps_the_parts_of_a_score_and_reads_what_it_is_told(armorm: Model) -> None:
-    batch = {"problem": ["A?"], "candidates": [[candidate("4", "two and two"), {**candidate("5"), "reason": "length"}]]}
+    batch = {
+        "problem": ["A?"],
+        "candidates": [[candidate("4", "two and two"), {**candidate("5"), "reason": "length"}]],
+    }
     scorer, rating = scorer_of(armorm, gated)
     stage = ScoreCandidates(scorer)
     ((first, cut),) = stage(batch)["scores"]
@@ -409,8 +481,18 @@ def test_the_stage_keeps_the_parts_of_a_score_and_reads_what_it_is_told(armorm: 
 
 def test_what_a_scorer_is(armorm: Model) -> None:
     scorer = RewardModel(VLLM(armorm, runner="pooling"))
-    assert fingerprint(RewardModel(VLLM(armorm, runner="pooling", form="async_llm"), most_faults=1.0)) == fingerprint(scorer)
-    assert len({fingerprint(one) for one in (scorer, replace(scorer, read="whole"), replace(scorer, over_steps="product"))}) == 3
+    assert fingerprint(
+        RewardModel(VLLM(armorm, runner="pooling", form="async_llm"), most_faults=1.0)
+    ) == fingerprint(scorer)
+    assert (
+        len(
+            {
+                fingerprint(one)
+                for one in (scorer, replace(scorer, read="whole"), replace(scorer, over_steps="product"))
+            }
+        )
+        == 3
+    )
     assert VLLM(armorm, runner="pooling") != VLLM(armorm), "two live engines"
     assert identity(VLLM(armorm, runner="pooling")) == identity(VLLM(armorm)), "one model"
 
@@ -425,7 +507,9 @@ class Told(FakeEngine):
         self.told.append(f"{self.model.name} closed")
 
 
-def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(answers: Answers, armorm: Model, tmp_path: Path) -> None:
+def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(
+    answers: Answers, armorm: Model, tmp_path: Path
+) -> None:
     told: list[str] = []
 
     def value(prompt: Sequence[int]) -> list[float]:
@@ -440,7 +524,9 @@ def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(answers
     datasets = build(recipe, tmp_path / "out", shard_rows=3)
     assert told[0] == f"{answers.model.name} closed"
     assert told.count("rated") > 30
-    assert told.index("rated") > max(at for at, line in enumerate(told) if line == f"{answers.model.name} closed")
+    assert told.index("rated") > max(
+        at for at, line in enumerate(told) if line == f"{answers.model.name} closed"
+    )
     row = datasets["algebra"]["train_prefs"][0]
     assert row["score_chosen"] > row["score_rejected"]
     assert row["generation"]["scorer"] == f"reward model {armorm.name}"
@@ -450,10 +536,12 @@ def test_a_build_asks_one_model_after_the_other_and_publishes_the_scores(answers
     assert f"| {ARMORM} | [llama3]({KNOWN_SCORERS[ARMORM].link}) | its clause 1.b.v forbids" in card
     before = len(told)
     build(recipe, tmp_path / "out", shard_rows=3)
-    assert told.count("rated") == len([line for line in told[:before] if line == "rated"]), "nothing is asked again"
+    assert told.count("rated") == len([line for line in told[:before] if line == "rated"]), (
+        "nothing is asked again"
+    )
 
 
-# --- provenance and the command line ----------------------------------------------------------------------------------------------
+# --- provenance and the command line ------------------------------------------------------------------------
 
 
 def test_licences_travel_with_the_scorer() -> None:
@@ -472,22 +560,42 @@ def test_licences_travel_with_the_scorer() -> None:
     [
         (["--judge", "1", "--scorer", "armorm"], "--judge is 1 and --scorer is armorm; give one of them"),
         (["--scorer", "nowhere"], "'nowhere' is no model"),
-        (["--scorer", "MODEL"], "is no reward model that vLLM can score with (its architecture is LlamaForCausalLM)"),
+        (
+            ["--scorer", "MODEL"],
+            "is no reward model that vLLM can score with (its architecture is LlamaForCausalLM)",
+        ),
         (["--scorer-reads", "thoughts"], "argument --scorer-reads: invalid choice: 'thoughts'"),
     ],
 )
 def test_a_scorer_is_refused_in_a_line(
-    arguments: list[str], line: str, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    line: str,
+    demo_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["build", "--model", str(demo_model), *(str(demo_model) if word == "MODEL" else word for word in arguments)]) == BAD_INPUT
+    assert (
+        main(
+            [
+                "build",
+                "--model",
+                str(demo_model),
+                *(str(demo_model) if word == "MODEL" else word for word in arguments),
+            ]
+        )
+        == BAD_INPUT
+    )
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert line in error
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("scorer", "repository", "warned"), [("armorm", ARMORM, True), ("reward", DEFAULT_REWARD_MODEL, False)])
+@pytest.mark.parametrize(
+    ("scorer", "repository", "warned"), [("armorm", ARMORM, True), ("reward", DEFAULT_REWARD_MODEL, False)]
+)
 def test_the_plan_tells_what_a_licence_forbids(
     scorer: str,
     repository: str,
@@ -502,8 +610,13 @@ def test_the_plan_tells_what_a_licence_forbids(
     out, error = capsys.readouterr()
     provenance = KNOWN_SCORERS[repository]
     assert f"scorer   {repository} ({provenance.licence}; reads up to {provenance.context:,} tokens)" in out
-    assert (f"licence  {provenance.licence} of {repository}: its clause 1.b.v forbids using outputs" in out) == warned
-    assert f"reward model {repository} needs about {provenance.weight_gigabytes:.0f} GB for its weights, so a GPU" in error
+    assert (
+        f"licence  {provenance.licence} of {repository}: its clause 1.b.v forbids using outputs" in out
+    ) == warned
+    assert (
+        f"reward model {repository} needs about {provenance.weight_gigabytes:.0f} GB for its weights, so"
+        " a GPU" in error
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,6 @@
-"""Tiny reward models on real vLLM, against plain torch (tests/reward_models.py) and transformers, text by text."""
+"""Tiny reward models on real vLLM, against plain torch (tests/reward_models.py) and transformers, text by
+text.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,19 @@ from magpie_hf.engines.vllm.recovery import Live
 from magpie_hf.models.heads import OBJECTIVES
 from magpie_hf.scorers.base import Score
 
-pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.filterwarnings("ignore"),
+]  # vLLM and torch warn at import; that is theirs
 
 PROBLEMS, K = 64, 4
 
 
 @dataclass(frozen=True)
 class Watched(VLLM):
-    """A VLLM engine with other arguments, that counts how often it was opened and the prompt tokens that it did not compute."""
+    """A VLLM engine with other arguments, that counts how often it was opened and the prompt tokens that it
+    did not compute.
+    """
 
     more: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
     opened: list[Live] = field(default_factory=list, compare=False)
@@ -82,11 +89,17 @@ class Case:
 
     def worst(self, scores: Sequence[Score]) -> tuple[float, float, float]:
         """The largest differences of scores, objectives and gates."""
-        assert all(one.score is not None and one.objectives is not None and one.gate is not None for one in scores)
+        assert all(
+            one.score is not None and one.objectives is not None and one.gate is not None for one in scores
+        )
         pairs = list(zip(scores, self.expected, strict=True))
         return (
             max(abs(mine.score - score) for mine, (score, _, _) in pairs),
-            max(abs(a - b) for mine, (_, values, _) in pairs for a, b in zip(mine.objectives, values, strict=True)),
+            max(
+                abs(a - b)
+                for mine, (_, values, _) in pairs
+                for a, b in zip(mine.objectives, values, strict=True)
+            ),
             max(abs(a - b) for mine, (_, _, values) in pairs for a, b in zip(mine.gate, values, strict=True)),
         )
 
@@ -100,8 +113,16 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     prompts, gates = [], []
     for problem, answer in zip(problems, answers, strict=True):
         turns = [{"role": "user", "content": problem}, {"role": "assistant", "content": answer}]
-        prompts.append(tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"])
-        ends = [at for at, token in enumerate(prompts[-1]) if token == tokenizer.convert_tokens_to_ids("<|eot_id|>")]
+        prompts.append(
+            tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)[
+                "input_ids"
+            ]
+        )
+        ends = [
+            at
+            for at, token in enumerate(prompts[-1])
+            if token == tokenizer.convert_tokens_to_ids("<|eot_id|>")
+        ]
         gates.append(ends[0])  # of the two turns' ends, the user's
         assert len(ends) == 2
     expected = [tiny.armorm_says(tensors, prompt, gate) for prompt, gate in zip(prompts, gates, strict=True)]
@@ -121,7 +142,9 @@ CHUNKED = (("enable_chunked_prefill", True), ("max_num_batched_tokens", 96), ("m
     ],
 )
 def test_armorm_says_what_plain_torch_says(more: tuple[tuple[str, Any], ...], case: Case) -> None:
-    """Scores, objectives and gates of 64 problems with 4 answers each, at once, in order; with the cache cold and warm."""
+    """Scores, objectives and gates of 64 problems with 4 answers each, at once, in order; with the cache cold
+    and warm.
+    """
     engine = engine_of(case.folder, form="llm_engine", more=more)
     scorer = RewardModel(engine)
     engine.check()
@@ -131,7 +154,9 @@ def test_armorm_says_what_plain_torch_says(more: tuple[tuple[str, Any], ...], ca
         for cache in ("cold", "warm"):
             engine.reused.clear()
             worst = case.worst(scorer(case.problems, case.answers))
-            print(f"{dict(more)} {cache}: score {worst[0]:.1e}, objectives {worst[1]:.1e}, gate {worst[2]:.1e}")
+            print(
+                f"{dict(more)} {cache}: score {worst[0]:.1e}, objectives {worst[1]:.1e}, gate {worst[2]:.1e}"
+            )
             assert max(worst) < 1e-3
             assert len(engine.reused) == PROBLEMS * (K + 1), "one gate a problem"
             assert (sum(engine.reused) > 0) == caching
@@ -143,9 +168,14 @@ def test_armorm_says_what_plain_torch_says(more: tuple[tuple[str, Any], ...], ca
 
 
 def test_in_bfloat16_armorm_differs_by_what_bfloat16_costs(case: Case) -> None:
-    """The trunk in bfloat16 rounds to 8 bits in every layer, in another order here than there, so the bound is what it costs itself:
-    twice the largest difference that plain torch's own bfloat16 makes to float32. A wrong position or head is far beyond it."""
-    rounded = [tiny.armorm_says(case.tensors, *place, torch.bfloat16) for place in zip(case.prompts, case.gates, strict=True)]
+    """The trunk in bfloat16 rounds to 8 bits in every layer, in another order here than there, so the bound
+    is what it costs itself: twice the largest difference that plain torch's own bfloat16 makes to float32. A
+    wrong position or head is far beyond it.
+    """
+    rounded = [
+        tiny.armorm_says(case.tensors, *place, torch.bfloat16)
+        for place in zip(case.prompts, case.gates, strict=True)
+    ]
     own = case.worst([Score(score, None, tuple(values), tuple(gate)) for score, values, gate in rounded])
     engine = engine_of(case.folder, "bfloat16")
     worst = case.worst(RewardModel(engine)(case.problems, case.answers))
@@ -164,7 +194,9 @@ def test_long_texts_are_scored_whole_or_not_at_all(case: Case) -> None:
     assert [score.reason for score in scores] == [None, None, CONTEXT_FULL, CONTEXT_FULL]
     (prompt,) = scorer._prompts(scorer._reading(), ["A?"], [answers[1]])
     assert len(prompt) == tiny.CONTEXT
-    assert scores[1].score == pytest.approx(tiny.armorm_says(case.tensors, prompt, list(prompt).index(prompt[-1]))[0], abs=1e-3)
+    assert scores[1].score == pytest.approx(
+        tiny.armorm_says(case.tensors, prompt, list(prompt).index(prompt[-1]))[0], abs=1e-3
+    )
     small = engine_of(case.folder, context=128)
     with pytest.raises(EngineError, match="200 tokens exceed the context of 128 tokens that the engine of"):
         small.rate([[1] * 200], Pooling("sequence"))
@@ -172,7 +204,9 @@ def test_long_texts_are_scored_whole_or_not_at_all(case: Case) -> None:
 
 
 def test_an_engine_that_is_killed_while_it_rates_is_opened_again(case: Case) -> None:
-    """In the async form, whose scores are held to plain torch here: with a cold cache before and after the kill, then with a warm one."""
+    """In the async form, whose scores are held to plain torch here: with a cold cache before and after the
+    kill, then with a warm one.
+    """
     engine = engine_of(case.folder, form="async_llm")
     scorer = RewardModel(engine)
     others = set(multiprocessing.active_children())
@@ -194,7 +228,9 @@ def test_an_engine_that_is_killed_while_it_rates_is_opened_again(case: Case) -> 
 
 
 def test_a_checkpoint_of_nans_is_unscored_with_a_reason_and_stops_a_run(case: Case, tmp_path: Path) -> None:
-    tensors = case.tensors | {"model.layers.1.mlp.down_proj.weight": torch.full((tiny.HIDDEN, tiny.INNER), math.nan)}
+    tensors = case.tensors | {
+        "model.layers.1.mlp.down_proj.weight": torch.full((tiny.HIDDEN, tiny.INNER), math.nan)
+    }
     engine = engine_of(tiny.armorm(tmp_path, tensors))
     scorer = RewardModel(engine)
     scorer.check()
@@ -204,10 +240,12 @@ def test_a_checkpoint_of_nans_is_unscored_with_a_reason_and_stops_a_run(case: Ca
     engine.close()
 
 
-# --- the heads that vLLM knows -----------------------------------------------------------------------------------------------
+# --- the heads that vLLM knows ------------------------------------------------------------------------------
 
 
-def scored(folder: Path, problems: list[str], answers: list[str], **options: Any) -> tuple[RewardModel, list[Score], list[list[int]]]:
+def scored(
+    folder: Path, problems: list[str], answers: list[str], **options: Any
+) -> tuple[RewardModel, list[Score], list[list[int]]]:
     """What vLLM makes of the texts, and the prompts that it was asked."""
     engine = engine_of(folder)
     scorer = RewardModel(engine, **options)
@@ -221,8 +259,17 @@ def test_a_sequence_classifier_says_what_transformers_says(tmp_path: Path) -> No
     from transformers import AutoModelForSequenceClassification
 
     tokenizer = tiny.llama_tokenizer()
-    tensors = tiny.trunk(len(tokenizer)) | {"score.weight": torch.randn(1, tiny.HIDDEN, generator=torch.Generator().manual_seed(5))}
-    tiny.save(tmp_path, "LlamaForSequenceClassification", tokenizer, tensors, id2label={"0": "LABEL_0"}, pad_token_id=0)
+    tensors = tiny.trunk(len(tokenizer)) | {
+        "score.weight": torch.randn(1, tiny.HIDDEN, generator=torch.Generator().manual_seed(5))
+    }
+    tiny.save(
+        tmp_path,
+        "LlamaForSequenceClassification",
+        tokenizer,
+        tensors,
+        id2label={"0": "LABEL_0"},
+        pad_token_id=0,
+    )
     _, scores, prompts = scored(tmp_path, *tiny.texts(16, 3))
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=torch.float32)
     expected = [float(model(input_ids=torch.tensor([prompt])).logits) for prompt in prompts]
@@ -267,7 +314,7 @@ def test_qwens_process_reward_model_says_what_plain_torch_says(
         assert score.score == pytest.approx(brought_together(right), abs=1e-3)
 
 
-# --- a whole build -----------------------------------------------------------------------------------------------------------
+# --- a whole build ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -276,9 +323,13 @@ def generator(answers: Answers) -> Iterator[FakeEngine]:
     assert not engines._LIVE, "the build closed its engines"
 
 
-def test_a_whole_build_with_a_real_reward_model(answers: Answers, generator: FakeEngine, case: Case, tmp_path: Path) -> None:
+def test_a_whole_build_with_a_real_reward_model(
+    answers: Answers, generator: FakeEngine, case: Case, tmp_path: Path
+) -> None:
     engine = engine_of(case.folder)
-    recipe = replace(small_recipe(answers, count=10), generator=generator, solver=generator, scorer=RewardModel(engine))
+    recipe = replace(
+        small_recipe(answers, count=10), generator=generator, solver=generator, scorer=RewardModel(engine)
+    )
     again = partial(build, recipe, tmp_path / "out", shard_rows=4)
     first = again()
     assert len(engine.opened) == 1, "loaded once for all shards and domains"
@@ -309,16 +360,52 @@ sys.exit(code)
 def test_the_command_line_with_a_reward_model_loads_each_model_once(tiny_model: Path, tmp_path: Path) -> None:
     """Two models that are never in memory together: the generator is closed before the scorer is opened."""
     rater = tiny.armorm(tmp_path / "rater", max_position_embeddings=4096)
-    arguments = ["build", "--model", str(tiny_model), "--scorer", str(rater), "--domains", "algebra", "--count", "4", "--k", "3", *FAST]
-    small = ["--instruction-max-tokens", "64", "--max-tokens", "256", "--kv-cache-gb", "0.5", "--shard-size", "2", "--out", "out",
-             "--off-topic", "keep", "--min-quality", "very poor", "--unsolvable", "keep"]  # fmt: skip
+    arguments = [
+        "build",
+        "--model",
+        str(tiny_model),
+        "--scorer",
+        str(rater),
+        "--domains",
+        "algebra",
+        "--count",
+        "4",
+        "--k",
+        "3",
+        *FAST,
+    ]
+    small = [
+        "--instruction-max-tokens",
+        "64",
+        "--max-tokens",
+        "256",
+        "--kv-cache-gb",
+        "0.5",
+        "--shard-size",
+        "2",
+        "--out",
+        "out",
+        "--off-topic",
+        "keep",
+        "--min-quality",
+        "very poor",
+        "--unsolvable",
+        "keep",
+    ]
     done = subprocess.run(
-        [sys.executable, "-c", COUNTING, *arguments, *small], cwd=tmp_path, capture_output=True, text=True, timeout=550, check=False
+        [sys.executable, "-c", COUNTING, *arguments, *small],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=550,
+        check=False,
     )
     assert done.returncode in (OK, INCOMPLETE), done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == f"opened {tiny_model.name} {rater.name}"
     assert f"scorer   {rater}" in done.stdout
     scored = [Dataset.from_file(str(file)) for file in (tmp_path / "out" / "run").glob("*/score-*/*.arrow")]
-    scores = [score for table in scored for row in table["scores"] for score in row or () if score["reason"] is None]
+    scores = [
+        score for table in scored for row in table["scores"] for score in row or () if score["reason"] is None
+    ]
     assert scores
     assert all(len(score["objectives"]) == len(score["gate"]) == len(OBJECTIVES) for score in scores)

@@ -47,7 +47,7 @@ from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportTe
 from magpie_hf.stages.pair import Pair
 from magpie_hf.store.splits import ParquetSplit, read, rows_of
 
-# --- the judge ---------------------------------------------------------------------------------------------------------------
+# --- the judge ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 def rated(model: Model, masses: dict[str, float]) -> Completion:
     """The completion whose first token is sampled with these probabilities."""
-    first = sorted(((id_of(model, token), math.log(mass)) for token, mass in masses.items()), key=lambda one: -one[1])
+    first = sorted(
+        ((id_of(model, token), math.log(mass)) for token, mass in masses.items()), key=lambda one: -one[1]
+    )
     return Completion("", "length", 30, 1, tuple(first))
 
 
@@ -78,15 +80,27 @@ def judged(model: Model, *completions: Completion, **options: Any) -> list[Score
         ({"6": 0.5, "3": 0.25, "x": 0.25}, 3.0),
     ],
 )
-def test_the_score_is_the_mean_rating_under_the_models_probabilities(masses: dict[str, float], score: float, model: Model) -> None:
+def test_the_score_is_the_mean_rating_under_the_models_probabilities(
+    masses: dict[str, float], score: float, model: Model
+) -> None:
     (one,) = judged(model, rated(model, masses))
     assert one == Score(score)
     assert one.score == pytest.approx(score, rel=1e-7), "in single precision"
 
 
 def test_each_response_has_its_own_score_in_order(model: Model) -> None:
-    completions = [rated(model, {"2": 1.0}), rated(model, {"x": 1.0}), Completion("", CONTEXT_FULL, 9000, 0), rated(model, {"4": 1.0})]
-    assert judged(model, *completions) == [Score(2.0), Score(None, "not_rated"), Score(None, "context_full"), Score(4.0)]
+    completions = [
+        rated(model, {"2": 1.0}),
+        rated(model, {"x": 1.0}),
+        Completion("", CONTEXT_FULL, 9000, 0),
+        rated(model, {"4": 1.0}),
+    ]
+    assert judged(model, *completions) == [
+        Score(2.0),
+        Score(None, "not_rated"),
+        Score(None, "context_full"),
+        Score(4.0),
+    ]
     assert judged(model) == []
 
 
@@ -102,9 +116,13 @@ def test_each_response_has_its_own_score_in_order(model: Model) -> None:
         (((16, math.nan), (17, 0.0)), 0.05),
     ],
 )  # 16 and 17 are the bytes "1" and "2"
-def test_too_little_mass_on_the_ratings_is_no_rating(first: tuple[tuple[int, float], ...], min_mass: float, model: Model) -> None:
+def test_too_little_mass_on_the_ratings_is_no_rating(
+    first: tuple[tuple[int, float], ...], min_mass: float, model: Model
+) -> None:
     assert (id_of(model, "1"), id_of(model, "2")) == (16, 17)
-    assert judged(model, Completion("1", "length", 30, 1, first), min_mass=min_mass) == [Score(None, "not_rated")]
+    assert judged(model, Completion("1", "length", 30, 1, first), min_mass=min_mass) == [
+        Score(None, "not_rated")
+    ]
 
 
 def test_mass_above_the_bound_is_a_rating(model: Model) -> None:
@@ -127,7 +145,10 @@ RESPONSE = r"By \boxed{\frac{a}{b}} {problem} {response} }{ \1 \g<0> $1."
 def test_braces_and_latex_reach_the_judge_as_they_are(model: Model) -> None:
     script = Script(model, [rated(model, {"3": 1.0})])
     Judge(FakeEngine(model, script), "Grade {it}.\nP: {problem}\nS: {response}\nRate.")([PROBLEM], [RESPONSE])
-    asked = f"<|im_start|>user\nGrade {{it}}.\nP: {PROBLEM}\nS: {RESPONSE}\nRate.<|im_end|>\n<|im_start|>assistant\nRating: "
+    asked = (
+        f"<|im_start|>user\nGrade {{it}}.\nP: {PROBLEM}\nS:"
+        f" {RESPONSE}\nRate.<|im_end|>\n<|im_start|>assistant\nRating: "
+    )
     assert script.asked == [(asked, Sampling(temperature=0.0, max_tokens=1, logprobs=20), 0)]
 
 
@@ -135,7 +156,10 @@ def test_the_rubric_holds_problem_and_response_once(model: Model) -> None:
     assert RUBRIC.count("{problem}") == RUBRIC.count("{response}") == 1
     script = Script(model, [rated(model, {"3": 1.0})])
     Judge(FakeEngine(model, script))(["Find $x$."], ["It is $4$."])
-    assert "\n\nProblem:\nFind $x$.\n\nSolution:\nIt is $4$.\n\nAnswer with the rating alone" in script.asked[0][0]
+    assert (
+        "\n\nProblem:\nFind $x$.\n\nSolution:\nIt is $4$.\n\nAnswer with the rating alone"
+        in script.asked[0][0]
+    )
     assert script.asked[0][0].endswith("<|im_end|>\n<|im_start|>assistant\nRating: ")
 
 
@@ -150,12 +174,16 @@ def test_a_judge_is_what_it_asks_and_not_where_it_runs(model: Model) -> None:
     judge = Judge(VLLM(model))
     assert (judge.suffix, judge.title) == ("judge", "judge byte/chatml")
     assert fingerprint(Judge(VLLM(model, tensor_parallel_size=4, form="async_llm"))) == fingerprint(judge)
-    others = [replace(judge, rubric="{problem}{response}"), replace(judge, min_mass=0.5), Judge(VLLM(replace(model, revision="r")))]
+    others = [
+        replace(judge, rubric="{problem}{response}"),
+        replace(judge, min_mass=0.5),
+        Judge(VLLM(replace(model, revision="r"))),
+    ]
     assert len({fingerprint(one) for one in [judge, *others]}) == 4
     judge.check()
 
 
-# --- final answers -----------------------------------------------------------------------------------------------------------
+# --- final answers ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -227,7 +255,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     assert answer is None or (answer in text and answer == answer.strip() != "")
 
 
-# --- published rows ----------------------------------------------------------------------------------------------------------
+# --- published rows -----------------------------------------------------------------------------------------
 
 
 def row(**changed: Any) -> dict[str, Any]:
@@ -242,7 +270,11 @@ def row(**changed: Any) -> dict[str, Any]:
         "min_neighbor_distance": 0.25,
         "raw_num_tokens": 12,
         "solutions": [candidate("solution", answer_text=r"\boxed{1}")],
-        "candidates": [candidate("good", answer_text=r"\boxed{2}"), candidate("truncated", "length"), candidate("bad", answer_text="none")],
+        "candidates": [
+            candidate("good", answer_text=r"\boxed{2}"),
+            candidate("truncated", "length"),
+            candidate("bad", answer_text="none"),
+        ],
         "scores": [one_score(4.0), no_score("length"), one_score(1.5)],
         "answers": ["2", None, None],
         "answer_clusters": [0, None, None],
@@ -270,7 +302,9 @@ DROPPED = {
     **UNPAIRED, "accepted_as": None, "problem": None, "solutions": None, "candidates": None, "scores": None,
 }  # fmt: skip
 GENERATION = tuple(
-    (name, 0.5 if name.endswith("temperature") else name) for name in PUBLISHED["generation"] if name not in ("seed", "asked_with")
+    (name, 0.5 if name.endswith("temperature") else name)
+    for name in PUBLISHED["generation"]
+    if name not in ("seed", "asked_with")
 )
 
 
@@ -312,24 +346,52 @@ def test_which_rows_are_in_which_split(changed: dict[str, Any], in_sft: bool, in
 def test_a_row_with_everything() -> None:
     for split in SPLITS:
         (one,) = export(split, row())
-        assert (said(one["messages"]), said(one["chosen"]), said(one["rejected"])) == ("solution", "good", "bad")
-        assert (one["has_pair"], one["score_chosen"], one["score_rejected"], one["score_gap"]) == (True, 4.0, 1.5, 2.5)
+        assert (said(one["messages"]), said(one["chosen"]), said(one["rejected"])) == (
+            "solution",
+            "good",
+            "bad",
+        )
+        assert (one["has_pair"], one["score_chosen"], one["score_rejected"], one["score_gap"]) == (
+            True,
+            4.0,
+            1.5,
+            2.5,
+        )
         assert (one["problem"], one["solution"], one["answer"]) == ("P", "solution", "1")
         assert (one["problem_tokens"], one["solution_tokens"], one["finish_reason"]) == (12, 7, "stop")
         assert (one["chosen_tokens"], one["rejected_tokens"]) == (7, 7)
-        columns = ("pair_kind", "answer_kind", "majority_answer", "majority_share", "answer_votes", "solution_agrees", "candidate_tokens")
+        columns = (
+            "pair_kind",
+            "answer_kind",
+            "majority_answer",
+            "majority_share",
+            "answer_votes",
+            "solution_agrees",
+            "candidate_tokens",
+        )
         assert [one[column] for column in columns] == ["score", "answer", None, 1.0, 1, None, 7.0]
         assert one["generation"] == {**dict(GENERATION), "seed": 11, "asked_with": "user: Solve it."}
 
 
 def test_all_candidates_of_a_problem() -> None:
     (one,) = exported(ExportCandidates("algebra", HeldOut(0), "train"), row())
-    nothing = {"score": None, "score_reason": None, "objectives": None, "gate": None, "answer": None, "answer_cluster": None}
+    nothing = {
+        "score": None,
+        "score_reason": None,
+        "objectives": None,
+        "gate": None,
+        "answer": None,
+        "answer_cluster": None,
+    }
     whole = {**nothing, "reason": None, "in_majority": None, "finish_reason": "stop", "num_tokens": 7}
     cut = {**whole, "response": None, "reason": "length", "finish_reason": "length", "score_reason": "length"}
-    good, bad = {**whole, "response": "good", "score": 4.0, "answer": "2", "answer_cluster": 0}, {**whole, "response": "bad", "score": 1.5}
+    good, bad = (
+        {**whole, "response": "good", "score": 4.0, "answer": "2", "answer_cluster": 0},
+        {**whole, "response": "bad", "score": 1.5},
+    )
     assert [{key: tried[key] for key in sorted(tried)} for tried in one["candidates"]] == [
-        {key: tried[key] for key in sorted(tried)} for tried in (good, {**cut, "num_tokens": one["candidates"][1]["num_tokens"]}, bad)
+        {key: tried[key] for key in sorted(tried)}
+        for tried in (good, {**cut, "num_tokens": one["candidates"][1]["num_tokens"]}, bad)
     ]
     columns = (
         "problem",
@@ -343,7 +405,11 @@ def test_all_candidates_of_a_problem() -> None:
     )
     assert [one[column] for column in columns] == ["P", None, "answer", 1.0, 1, 0, 2, "score"]
     (lost,) = exported(ExportCandidates("algebra", HeldOut(0), "train"), row(**UNPAIRED, **CUT))
-    assert (lost["pair_reason"], lost["solution_reason"], lost["chosen_index"]) == ("score_gap", "length", None)
+    assert (lost["pair_reason"], lost["solution_reason"], lost["chosen_index"]) == (
+        "score_gap",
+        "length",
+        None,
+    )
     assert list(one["candidates"][0]) == list(CANDIDATES["candidates"].feature)
     assert Dataset.from_list([one], features=CANDIDATES)[0] == one
     assert exported(ExportCandidates("geometry", HeldOut(0), "train"), row()) == []
@@ -351,7 +417,10 @@ def test_all_candidates_of_a_problem() -> None:
 
 def test_a_problem_is_on_one_side_in_every_export() -> None:
     held_out, numbers = HeldOut(0.4, 3), range(200)
-    rows = [row(id=str(number), normal_hash=number, index=number, is_readable=True, majority_answer="1") for number in numbers]
+    rows = [
+        row(id=str(number), normal_hash=number, index=number, is_readable=True, majority_answer="1")
+        for number in numbers
+    ]
     tests = {str(number) for number in numbers if number in held_out}
     assert 60 <= len(tests) <= 100, "about 80"
     for stage in (
@@ -360,7 +429,10 @@ def test_a_problem_is_on_one_side_in_every_export() -> None:
         partial(ExportRL, min_majority_share=0.5),
         ExportCandidates,
     ):
-        train, test = ([one["id"] for one in exported(stage("algebra", held_out, side), *rows)] for side in ("train", "test"))
+        train, test = (
+            [one["id"] for one in exported(stage("algebra", held_out, side), *rows)]
+            for side in ("train", "test")
+        )
         assert set(test) == tests
         assert set(train) == set(map(str, numbers)) - tests
 
@@ -374,12 +446,23 @@ def test_a_row_without_a_pair_says_the_same_three_times() -> None:
 
 
 def test_a_pair_without_a_complete_answer_publishes_the_chosen_one() -> None:
-    best = candidate("<think>\nhm</think>good", thinking="hm", answer_text=r"\boxed{2}", num_tokens=9, asked_with="system: X")
+    best = candidate(
+        "<think>\nhm</think>good",
+        thinking="hm",
+        answer_text=r"\boxed{2}",
+        num_tokens=9,
+        asked_with="system: X",
+    )
     (one,) = export("train_prefs", row(**CUT, candidates=[best, *row()["candidates"][1:]]))
     assert one["messages"] == one["chosen"]
     assert said(one["messages"]) == one["solution"] == "<think>\nhm</think>good"
     assert said(one["rejected"]) == "bad"
-    assert (one["thinking"], one["answer"], one["solution_tokens"], one["finish_reason"]) == ("hm", "2", 9, "stop")
+    assert (one["thinking"], one["answer"], one["solution_tokens"], one["finish_reason"]) == (
+        "hm",
+        "2",
+        9,
+        "stop",
+    )
     assert one["generation"]["asked_with"] == "system: X"
 
 
@@ -393,20 +476,35 @@ def test_the_order_of_rows_is_kept_and_others_are_left_out() -> None:
 ANSWERS = st.sampled_from(["whole 1", "whole 2", "cut 1", "cut 2"])
 
 
-@given(st.sampled_from(SPLITS), ANSWERS, st.lists(st.tuples(ANSWERS, st.sampled_from([1.0, 3.0, 5.0])), min_size=2, max_size=6))
+@given(
+    st.sampled_from(SPLITS),
+    ANSWERS,
+    st.lists(st.tuples(ANSWERS, st.sampled_from([1.0, 3.0, 5.0])), min_size=2, max_size=6),
+)
 def test_no_cut_answer_is_ever_published(split: str, solution: str, tries: list[tuple[str, float]]) -> None:
     def answer(text: str) -> dict[str, Any]:
         return candidate(text, "length" if text.startswith("cut") else None)
 
     candidates = [answer(text) for text, _ in tries]
     scores = [
-        no_score(tried["reason"]) if tried["reason"] else one_score(score) for tried, (_, score) in zip(candidates, tries, strict=True)
+        no_score(tried["reason"]) if tried["reason"] else one_score(score)
+        for tried, (_, score) in zip(candidates, tries, strict=True)
     ]
     silent: list[None] = [None] * len(tries)
-    paired = Pair()({"candidates": [candidates], "scores": [scores], "in_majority": [silent], "majority_share": [None]})
-    votes = {"cluster_sizes": [], "answers": silent, "answer_clusters": silent, "in_majority": silent, "majority_share": None}
+    paired = Pair()(
+        {"candidates": [candidates], "scores": [scores], "in_majority": [silent], "majority_share": [None]}
+    )
+    votes = {
+        "cluster_sizes": [],
+        "answers": silent,
+        "answer_clusters": silent,
+        "in_majority": silent,
+        "majority_share": None,
+    }
     indexes = {column: paired[column][0] for column in ("chosen_index", "rejected_index", "pair_kind")}
-    rows = export(split, row(solutions=[answer(solution)], candidates=candidates, scores=scores, **votes, **indexes))
+    rows = export(
+        split, row(solutions=[answer(solution)], candidates=candidates, scores=scores, **votes, **indexes)
+    )
     assert (split == "train_sft" and solution.startswith("cut")) <= (not rows)
     for one in rows:
         texts = [said(one[column]) for column in ("messages", "chosen", "rejected")]
@@ -445,7 +543,7 @@ def test_a_recipe_fills_the_whole_generation_column(model: Model) -> None:
     assert {*recipe.provenance(DOMAINS["algebra"]), "seed", "asked_with"} == set(PUBLISHED["generation"])
 
 
-# --- numbers -----------------------------------------------------------------------------------------------------------------
+# --- numbers ------------------------------------------------------------------------------------------------
 
 
 def no_score(reason: str) -> dict[str, Any]:
@@ -473,7 +571,13 @@ def samples(**changed: Any) -> dict[str, list[Any]]:
     """Six samples, of which two were dropped."""
     accepted = ["algebra", None, "algebra", "algebra", None, "algebra"]
     dropped = [None, "length", None, None, "empty", None]
-    return {"accepted_as": accepted, "dropped": dropped, "tags": [None] * 6, "contaminated_by": [None] * 6, **changed}
+    return {
+        "accepted_as": accepted,
+        "dropped": dropped,
+        "tags": [None] * 6,
+        "contaminated_by": [None] * 6,
+        **changed,
+    }
 
 
 def answered() -> dict[str, list[Any]]:
@@ -482,24 +586,43 @@ def answered() -> dict[str, list[Any]]:
     lost = {"domain": "algebra", "language": "en", "solution_reason": None, **votes, **UNPAIRED}
     rows = [
         {
-            **lost, "answer_kind": "answer", "majority_answer": "1", "majority_share": 1.0, "unknown_pairs": 2,
-            "candidates": [(None, 1.0, None, 7), (None, 2.5, None, 9)], "chosen_index": 1, "rejected_index": 0, "pair_kind": "score",
+            **lost,
+            "answer_kind": "answer",
+            "majority_answer": "1",
+            "majority_share": 1.0,
+            "unknown_pairs": 2,
+            "candidates": [(None, 1.0, None, 7), (None, 2.5, None, 9)],
+            "chosen_index": 1,
+            "rejected_index": 0,
+            "pair_kind": "score",
         },
         {
-            **lost, "answer_kind": "none", "candidates": [(None, 1.0, None, 7), ("length", None, "length", 7)],
+            **lost,
+            "answer_kind": "none",
+            "candidates": [(None, 1.0, None, 7), ("length", None, "length", 7)],
             "pair_reason": "incomplete",
         },
         {
-            **lost, "answer_kind": "answer", "majority_share": 0.5, "solution_reason": "length",
-            "candidates": [(None, None, "not_rated", 7), (None, 3.0, None, 7)], "pair_reason": "unscored",
+            **lost,
+            "answer_kind": "answer",
+            "majority_share": 0.5,
+            "solution_reason": "length",
+            "candidates": [(None, None, "not_rated", 7), (None, 3.0, None, 7)],
+            "pair_reason": "unscored",
         },
         {
-            **lost, "answer_kind": "proof", "candidates": [("context_full", None, "context_full", 0), (None, None, "context_full", 7)],
+            **lost,
+            "answer_kind": "proof",
+            "candidates": [("context_full", None, "context_full", 0), (None, None, "context_full", 7)],
             "pair_reason": "incomplete",
         },
-    ]  # fmt: skip
+    ]
     for one in rows:
-        for part, values in zip(("reason", "score", "score_reason", "num_tokens"), zip(*one.pop("candidates"), strict=True), strict=True):
+        for part, values in zip(
+            ("reason", "score", "score_reason", "num_tokens"),
+            zip(*one.pop("candidates"), strict=True),
+            strict=True,
+        ):
             one[f"candidates.{part}"] = list(values)
     return {column: [one[column] for one in rows] for column in COUNTED}
 
@@ -510,7 +633,9 @@ def counted(times: int = 1) -> Tally:
     splits = {"train_sft": sft, "train_prefs": Part({"id": ["a"] * times})}
     candidates = {column: values * times for column, values in answered().items()}
     data = {"algebra": splits, "candidates": {"train": Part(candidates)}}
-    return tallies(data, {"algebra": samples_of("algebra", {"algebra": [Part(samples())] * times})})["algebra"]
+    return tallies(data, {"algebra": samples_of("algebra", {"algebra": [Part(samples())] * times})})[
+        "algebra"
+    ]
 
 
 def test_the_funnel_says_what_became_of_the_samples() -> None:
@@ -529,24 +654,31 @@ def test_the_funnel_says_what_became_of_the_samples() -> None:
     )
     assert tally.funnel.samples.accepted == 4
     assert list(tally.funnel.samples.dropped) == ["empty", "length"], "reasons are sorted"
-    assert tally.answers == Answers({"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"agree": 1, "unknown": 2})
+    assert tally.answers == Answers(
+        {"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"agree": 1, "unknown": 2}
+    )
     assert tally.pairs == Pairs({"score": (1.5,)}, 1, {"incomplete": 2, "unscored": 1})
     assert [line.split(";")[0] for line in tally.lines()] == [
         tally.funnel.line(),
         "1 of 4 problems have a majority answer (2 answer, 1 none, 1 proof)",
         "1 pairs: 1 score (median score gap 1.500)",
     ]
-    assert tally.funnel.line() == (
-        "6 sampled -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (2 context_full, 1 length, 1 not_rated) -> 1 pairs"
+    assert (
+        tally.funnel.line()
+        == "6 sampled -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (2"
+        " context_full, 1 length, 1 not_rated) -> 1 pairs"
     )
 
 
 def test_the_funnel_in_a_line() -> None:
     judged = Samples(10_000, {"empty": 1_200, "length": 3}, {}, 0, 0, 0, 0)
-    funnel = Funnel("algebra", judged, 8_797, {}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500)
+    funnel = Funnel(
+        "algebra", judged, 8_797, {}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500
+    )
     assert judged.accepted == 8_797
-    assert funnel.line() == (
-        "10,000 sampled -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
+    assert (
+        funnel.line()
+        == "10,000 sampled -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
         "-> 5,000 candidates (9 length, 2 not_rated) -> 1,500 pairs"
     )
     plain = Funnel("algebra", Samples(2, {}, {}, 0, 0, 0, 0), 2, {}, 4, {}, {}, {}, 2, 2)
@@ -554,7 +686,9 @@ def test_the_funnel_in_a_line() -> None:
 
 
 def test_samples_that_were_labelled_and_moved() -> None:
-    labels = [{"domain": domain} for domain in ("algebra", None, "geometry", "algebra", "geometry", "geometry")]
+    labels = [
+        {"domain": domain} for domain in ("algebra", None, "geometry", "algebra", "geometry", "geometry")
+    ]
     mine = samples(accepted_as=["algebra", None, "geometry", "algebra", None, "algebra"], tags=labels)
     others = samples(accepted_as=[None, None, "algebra", None, None, "geometry"])
     judged = samples_of("algebra", {"algebra": [Part(mine)], "geometry": [Part(others)]})
@@ -567,7 +701,8 @@ def test_samples_that_were_labelled_and_moved() -> None:
 
 def test_samples_that_repeat_a_benchmark_are_counted_by_it() -> None:
     repeats = samples(
-        dropped=[None, "contaminated", None, None, "near_duplicate", None], contaminated_by=[None, "gsm8k/test/7 (8-grams)", *"abcd"]
+        dropped=[None, "contaminated", None, None, "near_duplicate", None],
+        contaminated_by=[None, "gsm8k/test/7 (8-grams)", *"abcd"],
     )
     assert samples_of("algebra", {"algebra": [Part(repeats)]}).contaminated == {"gsm8k": 1}
 
@@ -609,11 +744,15 @@ def test_columns_are_read_in_part(tmp_path: Path) -> None:
     expected = {"id": list("abcd"), "c.x": [[1, 2], [], [None], [4]]}
     assert read(table, list(expected)) == expected
     assert read(table.slice(1, 2), ["c.y"]) == {"c.y": [[], ["z"]]}
-    assert read(pa.concat_tables([table.slice(0, 1), table.slice(2)]), ["c.x"]) == {"c.x": [[1, 2], [None], [4]]}
+    assert read(pa.concat_tables([table.slice(0, 1), table.slice(2)]), ["c.x"]) == {
+        "c.x": [[1, 2], [None], [4]]
+    }
     for number, part in enumerate((table.slice(0, 3), table.slice(3))):
         pq.write_table(part, tmp_path / f"{number}.parquet")
     split = ParquetSplit((tmp_path / "0.parquet", tmp_path / "1.parquet"))
-    assert [list(row.values()) for row in rows_of(split, list(expected))] == [list(row) for row in zip(*expected.values(), strict=True)]
+    assert [list(row.values()) for row in rows_of(split, list(expected))] == [
+        list(row) for row in zip(*expected.values(), strict=True)
+    ]
     assert len(split) == 4
     (tmp_path / "1.parquet").write_bytes(b"torn")
     with pytest.raises(BadInput, match=r"1\.parquet cannot be read \(ArrowInvalid\); build it again"):

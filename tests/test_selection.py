@@ -1,4 +1,6 @@
-"""The selection: exact counts, one accepted set however the samples are cut and whenever they come, and what stops a hopeless one."""
+"""The selection: exact counts, one accepted set however the samples are cut and whenever they come, and what
+stops a hopeless one.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ from magpie_hf.selection.selection import FILTERED, FIRST_LOOK, SECOND_LOOK, WIN
 from magpie_hf.stages.signature import Signature
 from magpie_hf.store.rows import Rows, in_memory, seed_rows
 
-GOOD = {"quality": "good", "difficulty": "hard", "solvability": "solvable", "category": "computation", "reason": None}
+GOOD = {
+    "quality": "good",
+    "difficulty": "hard",
+    "solvability": "solvable",
+    "category": "computation",
+    "reason": None,
+}
 COLUMNS = Features({**INSTRUCTION, **CLEAN, "tags": TAGS, **CONTAMINATION, **SIGNATURE})
 
 
@@ -30,12 +38,23 @@ def sample(key: str, number: int, **values: Any) -> dict[str, Any]:
     text = values.pop("text", problem(number + 100_000 * list(DOMAINS).index(key)))
     tags = {"domain": key, **GOOD, **values.pop("tags", {})}
     signed = {name: column[0] for name, column in Signature().run({"problem": [text]}).items()}
-    row = dict.fromkeys(COLUMNS, None) | {"id": f"{key}-{number}", "raw_instruction": text, "problem": text, "tags": tags, **signed}
+    row = dict.fromkeys(COLUMNS, None) | {
+        "id": f"{key}-{number}",
+        "raw_instruction": text,
+        "problem": text,
+        "tags": tags,
+        **signed,
+    }
     return {**row, **values}
 
 
 def rows_of(key: str, samples: list[dict[str, Any]], start: int, stop: int) -> Rows:
-    batch = {name: [dict.fromkeys(TAGS) | one[name] if name == "tags" and one[name] else one[name] for one in samples] for name in COLUMNS}
+    batch = {
+        name: [
+            dict.fromkeys(TAGS) | one[name] if name == "tags" and one[name] else one[name] for one in samples
+        ]
+        for name in COLUMNS
+    }
     part = {name: values[start:stop] for name, values in batch.items()}
     return seed_rows(key, 0, start, stop).joined(COLUMNS, in_memory("samples", COLUMNS, part))
 
@@ -51,7 +70,9 @@ def selected(
     shard_rows: int = 7,
     shuffled: int | None = None,
 ) -> tuple[Selection, list[tuple[str, int, str | None, str | None, str | None]]]:
-    """The whole selection, with pieces of `shard_rows` that come in any order: (domain, number, accepted as, near-duplicate, reason) of all filtered."""
+    """The whole selection, with pieces of `shard_rows` that come in any order: (domain, number, accepted as,
+    near-duplicate, reason) of all filtered.
+    """
     selection = Selection(domains(**counts), acceptance, NearDuplicates())
     dice = random.Random(shuffled)
     waiting = selection.wanted(shard_rows)
@@ -81,7 +102,12 @@ KINDS = st.sampled_from(
         {"tags": {"domain": "geometry"}},
         {"tags": {"domain": "algebra"}},
         {"tags": {"domain": "no_math"}},
-        {"tags": dict.fromkeys(("domain", "quality", "difficulty", "solvability", "category")) | {"reason": "invalid"}},
+        {
+            "tags": (
+                dict.fromkeys(("domain", "quality", "difficulty", "solvability", "category"))
+                | {"reason": "invalid"}
+            )
+        },
         {"contaminated_by": "aime/3 (whole)"},
         {"text": problem(1)},
         {"text": problem(2)},
@@ -97,10 +123,14 @@ KINDS = st.sampled_from(
     rows=st.sampled_from([1, 3, 7, 50]),
     shuffled=st.integers(0, 1000),
 )
-def test_the_accepted_set_is_exact_and_depends_on_the_samples_alone(data, off_topic, counts, rows, shuffled) -> None:  # type: ignore[no-untyped-def]
+def test_the_accepted_set_is_exact_and_depends_on_the_samples_alone(
+    data, off_topic, counts, rows, shuffled
+) -> None:  # type: ignore[no-untyped-def]
     kinds = {key: data.draw(st.lists(KINDS, min_size=40, max_size=40)) for key in ("algebra", "geometry")}
     # Behind the 40 that vary stand good ones, so that every selection comes to its end.
-    sampled = {key: [sample(key, n, **(kinds[key][n] if n < 40 else {})) for n in range(120)] for key in kinds}
+    sampled = {
+        key: [sample(key, n, **(kinds[key][n] if n < 40 else {})) for n in range(120)] for key in kinds
+    }
     target = dict(zip(("algebra", "geometry"), counts, strict=True))
     acceptance = Acceptance(off_topic, min_yield=0)
     one, filtered = selected(sampled, target, acceptance)
@@ -120,7 +150,10 @@ def test_the_accepted_set_is_exact_and_depends_on_the_samples_alone(data, off_to
 
 
 def test_a_good_sample_is_dropped_only_for_a_near_duplicate_before_it() -> None:
-    sampled = {"algebra": [sample("algebra", n) for n in range(30)], "geometry": [sample("geometry", n) for n in range(30)]}
+    sampled = {
+        "algebra": [sample("algebra", n) for n in range(30)],
+        "geometry": [sample("geometry", n) for n in range(30)],
+    }
     sampled["geometry"][3] = sample(
         "geometry", 3, text=sampled["algebra"][4]["problem"]
     )  # 3 comes before 4: algebra's is the near-duplicate
@@ -128,36 +161,61 @@ def test_a_good_sample_is_dropped_only_for_a_near_duplicate_before_it() -> None:
         "geometry", 5, text=sampled["algebra"][5]["problem"].replace(" ", "  ")
     )  # of equal numbers the first domain stays
     _, filtered = selected(sampled, {"algebra": 8, "geometry": 8}, Acceptance())
-    near_duplicates = {(domain, n): near_duplicate for domain, n, _, near_duplicate, _ in filtered if near_duplicate}
+    near_duplicates = {
+        (domain, n): near_duplicate for domain, n, _, near_duplicate, _ in filtered if near_duplicate
+    }
     assert near_duplicates == {("algebra", 4): "geometry-3", ("geometry", 5): "algebra-5"}
 
 
 def test_a_moved_problem_counts_where_it_belongs() -> None:
-    sampled = {"algebra": [sample("algebra", n) for n in range(30)], "geometry": [sample("geometry", n) for n in range(30)]}
+    sampled = {
+        "algebra": [sample("algebra", n) for n in range(30)],
+        "geometry": [sample("geometry", n) for n in range(30)],
+    }
     sampled["geometry"][0] = sample("geometry", 0, tags={"domain": "algebra"})
     sampled["geometry"][1] = sample("geometry", 1, tags={"domain": "statistics"})
     _, filtered = selected(sampled, {"algebra": 3, "geometry": 3}, Acceptance("move"))
-    assert [(d, n) for d, n, accepted, _, _ in filtered if accepted == "algebra"] == [("algebra", 0), ("algebra", 1), ("geometry", 0)]
+    assert [(d, n) for d, n, accepted, _, _ in filtered if accepted == "algebra"] == [
+        ("algebra", 0),
+        ("algebra", 1),
+        ("geometry", 0),
+    ]
     assert [n for d, n, accepted, _, _ in filtered if accepted == "geometry"] == [2, 3, 4]
     assert ("geometry", 1, None, None, "off_topic") in filtered, "a domain that is not built takes nothing"
 
 
 def test_a_domain_without_any_yield_ends_with_its_reasons_and_a_sample() -> None:
-    sampled = {"algebra": [sample("algebra", n, dropped="truncated", text=f"Let $x$ be number {n} such that") for n in range(5000)]}
+    sampled = {
+        "algebra": [
+            sample("algebra", n, dropped="truncated", text=f"Let $x$ be number {n} such that")
+            for n in range(5000)
+        ]
+    }
     selection, _ = selected(sampled, {"algebra": 40}, Acceptance())
     expected = (
-        rf"algebra: 0 of {FIRST_LOOK} samples were accepted, below the floor of 2.0% \({FIRST_LOOK} truncated\).*truncated: 'Let \$x\$ be number 0 such"
+        rf"algebra: 0 of {FIRST_LOOK} samples were accepted, below the floor of 2.0% \({FIRST_LOOK}"
+        r" truncated\).*truncated: 'Let \$x\$ be number 0 such"
     )
     assert re.match(expected, selection.hopeless or "")
     selection, _ = selected(sampled, {"algebra": 40}, Acceptance(min_yield=0))
-    assert (selection.hopeless or "").startswith(f"algebra: 0 of {WINDOW} samples were accepted ({WINDOW} truncated).")
+    assert (selection.hopeless or "").startswith(
+        f"algebra: 0 of {WINDOW} samples were accepted ({WINDOW} truncated)."
+    )
     assert selection.wanted(7) == []
 
 
-@pytest.mark.parametrize(("good", "filtered"), [(0, FIRST_LOOK), (1, SECOND_LOOK), (4, SECOND_LOOK), (5, WINDOW), (19, WINDOW)])
+@pytest.mark.parametrize(
+    ("good", "filtered"), [(0, FIRST_LOOK), (1, SECOND_LOOK), (4, SECOND_LOOK), (5, WINDOW), (19, WINDOW)]
+)
 def test_a_low_yield_is_looked_at_again(good: int, filtered: int) -> None:
-    """Luck among few samples neither stops what is a little above the floor, nor does a domain below it go on for long."""
-    sampled = {"algebra": [sample("algebra", n, **({} if n < good else {"dropped": "truncated"})) for n in range(2 * WINDOW)]}
+    """Luck among few samples neither stops what is a little above the floor, nor does a domain below it go on
+    for long.
+    """
+    sampled = {
+        "algebra": [
+            sample("algebra", n, **({} if n < good else {"dropped": "truncated"})) for n in range(2 * WINDOW)
+        ]
+    }
     selection, _ = selected(sampled, {"algebra": 40}, Acceptance(), shard_rows=64)
     assert selection.quotas["algebra"].filtered == filtered
     assert f"{good} of {filtered} samples were accepted" in (selection.hopeless or "")
@@ -165,7 +223,11 @@ def test_a_low_yield_is_looked_at_again(good: int, filtered: int) -> None:
 
 def test_a_yield_that_dries_up_ends_too() -> None:
     same = sample("algebra", 7)
-    sampled = {"algebra": [sample("algebra", n) if n < 50 else {**same, "id": f"algebra-{n}"} for n in range(4 * WINDOW)]}
+    sampled = {
+        "algebra": [
+            sample("algebra", n) if n < 50 else {**same, "id": f"algebra-{n}"} for n in range(4 * WINDOW)
+        ]
+    }
     selection, _ = selected(sampled, {"algebra": 100}, Acceptance(), shard_rows=256)
     assert re.search(f"of {WINDOW} samples were accepted.*near_duplicate", selection.hopeless or "")
 

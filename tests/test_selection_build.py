@@ -1,4 +1,6 @@
-"""Selecting in a whole build over fake engines: labels, near-duplicates, benchmarks, moved problems, several engines, and what lies in the run."""
+"""Selecting in a whole build over fake engines: labels, near-duplicates, benchmarks, moved problems, several
+engines, and what lies in the run.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from magpie_hf.selection.selection import Acceptance
 
 
 class Mixed(Answers):
-    """Samples that are good in three of five, else no problem, a near-duplicate, or labelled as another domain, as poor or as nonsense."""
+    """Samples that are good in three of five, else no problem, a near-duplicate, or labelled as another
+    domain, as poor or as nonsense.
+    """
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         if sampling.temperature == PROBLEMS:
@@ -42,7 +46,13 @@ class Mixed(Answers):
             with self.lock:
                 self.requests.append((sampling, seed))
             kind = sum(prompt) % 10
-            text = labels("geometry") if kind < 4 else labels("algebra") if kind < 8 else labels("algebra", quality="poor")
+            text = (
+                labels("geometry")
+                if kind < 4
+                else labels("algebra")
+                if kind < 8
+                else labels("algebra", quality="poor")
+            )
             return Completion("I like it." if kind == 9 else text, "stop", len(prompt), 40)
         return super().__call__(prompt, sampling, seed)
 
@@ -62,11 +72,18 @@ def ids(datasets: dict[str, DatasetDict], key: str) -> set[str]:
 
 
 def all_rows(datasets: dict[str, DatasetDict]) -> dict[str, list[dict[str, object]]]:
-    return {f"{key} {split}": rows.to_list() for key, splits in datasets.items() for split, rows in splits.items()}
+    return {
+        f"{key} {split}": rows.to_list() for key, splits in datasets.items() for split, rows in splits.items()
+    }
 
 
 def dropped(out: Path, key: str) -> list[dict[str, object]]:
-    rows = load_dataset("parquet", data_files=str(out / "run" / "dropped" / key / "*.parquet"), split="train", cache_dir=str(out / "cache"))
+    rows = load_dataset(
+        "parquet",
+        data_files=str(out / "run" / "dropped" / key / "*.parquet"),
+        split="train",
+        cache_dir=str(out / "cache"),
+    )
     assert rows.features == DROPPED
     return list(rows)
 
@@ -81,7 +98,9 @@ def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_top
         records = json.loads((out / f"{mixed.model.short_name}_{key}_ins.json").read_text())
         assert info["total_problems"] == len(records) == 25
         assert info["sampled"] - sum(info["dropped"].values()) - info["moved_away"] + info["moved_here"] == 25
-        assert info["dropped"] == dict(sorted(Counter(str(row["reason"]) for row in dropped(out, key)).items()))
+        assert info["dropped"] == dict(
+            sorted(Counter(str(row["reason"]) for row in dropped(out, key)).items())
+        )
         for row in dropped(out, key):
             assert (row["near_duplicate"] is not None) == (row["reason"] == "near_duplicate")
             assert str(row["id"]).startswith(f"{key}-")
@@ -99,18 +118,27 @@ def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_top
     assert {"near_duplicate", "quality", "not_tagged"} <= reasons
     assert ("off_topic" in reasons) == (off_topic == "drop")
     card = (out / "README.md").read_text()
-    assert re.search(r"^\| `algebra` \| [\d.]+% of \d+ \|", card, re.MULTILINE), "the share of the tagged samples that are on the domain"
+    assert re.search(r"^\| `algebra` \| [\d.]+% of \d+ \|", card, re.MULTILINE), (
+        "the share of the tagged samples that are on the domain"
+    )
     assert "The problems were **not checked** against benchmarks." in card
     again = build(recipe, out, shard_rows=7)
     assert all_rows(again) == all_rows(built)
     assert all_rows(
-        build(replace(recipe, acceptance=Acceptance(off_topic)), tmp_path / "other", shard_rows=3, shards_in_flight=2)
+        build(
+            replace(recipe, acceptance=Acceptance(off_topic)),
+            tmp_path / "other",
+            shard_rows=3,
+            shards_in_flight=2,
+        )
     ) == all_rows(built)  # type: ignore[arg-type]
 
 
 def test_a_domain_that_others_fill_before_it_judges_a_sample_of_its_own(mixed: Mixed, tmp_path: Path) -> None:
     recipe = small_recipe(mixed, "geometry", "algebra", count=1, k=2)
-    tagger = FakeEngine(mixed.model, lambda prompt, sampling, seed: labels("algebra" if len(prompt) % 2 else "geometry"))
+    tagger = FakeEngine(
+        mixed.model, lambda prompt, sampling, seed: labels("algebra" if len(prompt) % 2 else "geometry")
+    )
     moving = replace(recipe, tagger=tagger, acceptance=Acceptance("move"))
     for seed in range(6):
         out = tmp_path / str(seed)
@@ -134,7 +162,9 @@ def test_models_of_their_own_for_every_part_make_the_same_set(mixed: Mixed, tmp_
     apart = replace(recipe, solver=solver, tagger=tagger, scorer=replace(recipe.scorer, engine=solver))
     together = build(recipe, tmp_path / "together")
     built = build(apart, tmp_path / "apart", shard_rows=8)
-    assert {key: ids(built, key) for key in ("algebra", "geometry")} == {key: ids(together, key) for key in ("algebra", "geometry")}
+    assert {key: ids(built, key) for key in ("algebra", "geometry")} == {
+        key: ids(together, key) for key in ("algebra", "geometry")
+    }
     before = mixed.asked()
     assert all_rows(build(apart, tmp_path / "apart")) == all_rows(built)
     assert mixed.asked() == before
@@ -154,20 +184,34 @@ def test_other_rules_judge_the_same_samples_again(mixed: Mixed, tmp_path: Path) 
     assert all_rows(build(fresh, tmp_path / "fresh")) == all_rows(lenient)
 
 
-def test_a_tagger_whose_answers_are_not_valid_ends_the_build_with_the_reason(answers: Answers, tmp_path: Path) -> None:
+def test_a_tagger_whose_answers_are_not_valid_ends_the_build_with_the_reason(
+    answers: Answers, tmp_path: Path
+) -> None:
     answers.domain = "astrology"
-    with pytest.raises(LowYield, match=r"0 of 64 samples were accepted, below the floor of 2.0% \(\d+ not_tagged, \d+ length\)"):
+    with pytest.raises(
+        LowYield,
+        match=r"0 of 64 samples were accepted, below the floor of 2.0% \(\d+ not_tagged, \d+ length\)",
+    ):
         build(tagged(answers, Acceptance()), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
     assert answers.asked(SOLUTIONS) == answers.asked(JUDGE) - answers.asked(JUDGE) == 0
-    (quota, _) = status(tmp_path / "out").selection
+    quota, _ = status(tmp_path / "out").selection
     assert (quota.accepted, quota.filtered) == (0, 64)
-    assert quota.reasons == dict(sorted(Counter(str(row["reason"]) for row in dropped(tmp_path / "out", "algebra")).items()))
+    assert quota.reasons == dict(
+        sorted(Counter(str(row["reason"]) for row in dropped(tmp_path / "out", "algebra")).items())
+    )
 
 
-def test_a_domain_that_yields_nothing_ends_the_build_and_keeps_the_other_ones(mixed: Mixed, tmp_path: Path) -> None:
+def test_a_domain_that_yields_nothing_ends_the_build_and_keeps_the_other_ones(
+    mixed: Mixed, tmp_path: Path
+) -> None:
     recipe = tagged(mixed, Acceptance())
-    barren = replace(recipe, tagger=FakeEngine(mixed.model, lambda prompt, sampling, seed: labels("algebra") if sampling.schema else ""))
+    barren = replace(
+        recipe,
+        tagger=FakeEngine(
+            mixed.model, lambda prompt, sampling, seed: labels("algebra") if sampling.schema else ""
+        ),
+    )
     with pytest.raises(LowYield, match=r"geometry: 0 of 64 samples .*off_topic.*Examples: off_topic: '"):
         build(barren, tmp_path / "out")
     sampled = mixed.asked(PROBLEMS)
@@ -222,7 +266,9 @@ def test_benchmarks_are_looked_for(mixed: Mixed, tmp_path: Path) -> None:
     assert "- hle: **not checked**, it is gated." in card
 
 
-def test_embeddings_give_each_problem_its_nearest_neighbour(mixed: Mixed, minilm: Path, tmp_path: Path) -> None:
+def test_embeddings_give_each_problem_its_nearest_neighbour(
+    mixed: Mixed, minilm: Path, tmp_path: Path
+) -> None:
     def rating(prompt: Sequence[int], pooling: Pooling) -> Sequence[float]:
         angle = sum(prompt) % 1000 / 1000
         return (angle, (1 - angle**2) ** 0.5)
@@ -231,7 +277,9 @@ def test_embeddings_give_each_problem_its_nearest_neighbour(mixed: Mixed, minilm
     recipe = replace(tagged(mixed, Acceptance("keep")), embedder=embedder)
     out = tmp_path / "out"
     built = build(recipe, out)
-    distances = [row["min_neighbor_distance"] for key in ("algebra", "geometry") for row in built[key]["train_sft"]]
+    distances = [
+        row["min_neighbor_distance"] for key in ("algebra", "geometry") for row in built[key]["train_sft"]
+    ]
     assert all(0 <= distance < 0.5 for distance in distances)
     assert len(set(distances)) > 5
     before = mixed.asked()

@@ -38,9 +38,14 @@ class Thinking(Answers):
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         completion = super().__call__(prompt, sampling, seed)
         if sampling.temperature == PROBLEMS and seed % 4 == 0:
-            return replace(completion, text="Hello! How are you today? My cat is called Tom.", finish_reason="stop")
+            return replace(
+                completion, text="Hello! How are you today? My cat is called Tom.", finish_reason="stop"
+            )
         if sampling.temperature in (SOLUTIONS, CANDIDATES) and completion.finish_reason == "stop":
-            text = f"<think>\nLet us see. {HOSTILE}\n</think>\n\nFirst $x^{{10}} \\leq \\frac{{1}}{{2}}$. {HOSTILE} {completion.text}"
+            text = (
+                f"<think>\nLet us see. {HOSTILE}\n</think>\n\nFirst $x^{{10}} \\leq \\frac{{1}}{{2}}$."
+                f" {HOSTILE} {completion.text}"
+            )
             return replace(completion, text=text)
         return completion
 
@@ -60,12 +65,22 @@ def shown(folder: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def rows_of(folder: Path, pattern: str) -> list[dict[str, object]]:
-    return [row for file in sorted(folder.glob(pattern), key=lambda file: "test" in file.name) for row in pq.read_table(file).to_pylist()]
+    return [
+        row
+        for file in sorted(folder.glob(pattern), key=lambda file: "test" in file.name)
+        for row in pq.read_table(file).to_pylist()
+    ]
 
 
-def test_the_first_rows_come_from_each_domain_in_turn(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_rows_come_from_each_domain_in_turn(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = shown(folder, "-n", "4", capsys=capsys)
-    expected = [rows_of(folder, f"{domain}/*_sft-*.parquet")[at]["id"] for at in (0, 1) for domain in ("algebra", "geometry")]
+    expected = [
+        rows_of(folder, f"{domain}/*_sft-*.parquet")[at]["id"]
+        for at in (0, 1)
+        for domain in ("algebra", "geometry")
+    ]
     assert re.findall(r"^=== (\S+)  (?:train|test)_sft$", said, re.MULTILINE) == expected
     everything = shown(folder, "-n", "999", capsys=capsys)
     assert everything.count("=== ") == len(rows_of(folder, "*/*_sft-*.parquet"))
@@ -75,23 +90,35 @@ def test_the_first_rows_come_from_each_domain_in_turn(folder: Path, capsys: pyte
 def test_a_row_says_what_is_in_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = next(row for row in rows_of(folder, "algebra/train_sft-*.parquet") if row["has_pair"])
     said = shown(folder, "--id", str(row["id"]), capsys=capsys)
-    assert f"answer ({row['solution_tokens']:,} tokens)\n  [{len(str(row['thinking'])):,} characters of thinking; --thinking" in said
+    assert (
+        f"answer ({row['solution_tokens']:,} tokens)\n  [{len(str(row['thinking'])):,} characters of"
+        " thinking; --thinking" in said
+    )
     assert "  First x¹⁰ ≤ ¹⁄₂. " in said
     assert "Let us see" not in said
     assert f"final answer: {row['answer']}\n" in said
     assert f"majority share: {row['majority_share']:.0%} of {row['answer_votes']} votes" in said
-    assert f"pair: {row['pair_kind']}, chosen {row['score_chosen']:.2f}, rejected {row['score_rejected']:.2f}, score gap " in said
+    assert (
+        f"pair: {row['pair_kind']}, chosen {row['score_chosen']:.2f}, rejected {row['score_rejected']:.2f},"
+        " score gap " in said
+    )
     thought = shown(folder, "--id", str(row["id"]), "--thinking", "--raw", capsys=capsys)
     assert "Let us see" in thought
     assert "First $x^{10} \\leq \\frac{1}{2}$." in thought
 
 
 def test_every_split_can_be_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (row,) = (json.loads(line) for line in shown(folder, "--split", "prefs", "-n", "1", "--json", capsys=capsys).splitlines())
+    (row,) = (
+        json.loads(line)
+        for line in shown(folder, "--split", "prefs", "-n", "1", "--json", capsys=capsys).splitlines()
+    )
     said = shown(folder, "--split", "prefs", "--id", row["id"], capsys=capsys)
     assert f"chosen: score {row['score_chosen']:.2f}, {row['chosen_tokens']} tokens\n" in said
     assert said.index("chosen: ") < said.index("rejected: ")
-    (row,) = (json.loads(line) for line in shown(folder, "--split", "candidates", "-n", "1", "--json", capsys=capsys).splitlines())
+    (row,) = (
+        json.loads(line)
+        for line in shown(folder, "--split", "candidates", "-n", "1", "--json", capsys=capsys).splitlines()
+    )
     said = shown(folder, "--split", "candidates", "--id", row["id"], capsys=capsys)
     assert len(re.findall(r"^candidate \d: ", said, re.MULTILINE)) == len(row["candidates"]) == 3
     assert f"candidate {row['chosen_index'] + 1}: chosen, " in said
@@ -104,14 +131,30 @@ def test_every_split_can_be_shown(folder: Path, capsys: pytest.CaptureFixture[st
     assert "=== algebra-" not in dropped
 
 
-def test_samples_can_be_seen_while_a_build_runs(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sampled = [json.loads(line) for line in shown(folder, "--split", "samples", "-n", "999", "--json", capsys=capsys).splitlines()]
+def test_samples_can_be_seen_while_a_build_runs(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sampled = [
+        json.loads(line)
+        for line in shown(folder, "--split", "samples", "-n", "999", "--json", capsys=capsys).splitlines()
+    ]
     published = {row["id"]: row["problem"] for row in rows_of(folder, "candidates/*.parquet")}
     dropped = {row["id"]: row["reason"] for row in rows_of(folder, "run/dropped/*/*.parquet")}
     assert set(published) | set(dropped) <= {row["id"] for row in sampled}
-    assert all(row["problem"] == published[row["id"]] and row["dropped"] is None for row in sampled if row["id"] in published)
+    assert all(
+        row["problem"] == published[row["id"]] and row["dropped"] is None
+        for row in sampled
+        if row["id"] in published
+    )
     assert {row["dropped"] for row in sampled if row["id"] in dropped} == set(dropped.values())
-    said = shown(folder, "--split", "samples", "--id", next(key for key, reason in dropped.items() if reason == "chat"), capsys=capsys)
+    said = shown(
+        folder,
+        "--split",
+        "samples",
+        "--id",
+        next(key for key, reason in dropped.items() if reason == "chat"),
+        capsys=capsys,
+    )
     assert "sample\n  Hello! How are you today?" in said
     assert "dropped: chat\n" in said
     shutil.copytree(folder / "run" / "algebra", tmp_path / "out" / "run" / "algebra")
@@ -121,7 +164,10 @@ def test_samples_can_be_seen_while_a_build_runs(folder: Path, tmp_path: Path, ca
     shard = next((tmp_path / "out" / "run" / "algebra").glob("clean-*/*.arrow"))
     shard.write_bytes(shard.read_bytes()[:64])
     assert main(["show", str(tmp_path / "out"), "--split", "samples"]) == BAD_INPUT
-    assert re.search(r"\.arrow cannot be read \(\w+\); run the build again, which writes it anew\n$", capsys.readouterr().err)
+    assert re.search(
+        r"\.arrow cannot be read \(\w+\); run the build again, which writes it anew\n$",
+        capsys.readouterr().err,
+    )
 
 
 def test_nothing_that_a_terminal_obeys_reaches_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,10 +186,24 @@ def test_a_terminal_that_knows_no_unicode_gets_latex(folder: Path, monkeypatch: 
 
 
 def test_a_model_cannot_write_lines_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"id": "x", "problem": "p", "tags": {}, "solution": "$1$\n=== y  test", "majority_share": None, "answer_votes": 0}
+    row = {
+        "id": "x",
+        "problem": "p",
+        "tags": {},
+        "solution": "$1$\n=== y  test",
+        "majority_share": None,
+        "answer_votes": 0,
+    }
     Layout(console()).show(Shown("rl", "train", row))
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["=== x  train", "problem", "  p", "ground truth: $1$ === y test", "majority share: none (fewer than two candidates have an answer)", ""]
+    assert lines == [
+        "=== x  train",
+        "problem",
+        "  p",
+        "ground truth: $1$ === y test",
+        "majority share: none (fewer than two candidates have an answer)",
+        "",
+    ]
 
 
 def test_random_rows_are_the_same_for_a_seed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,11 +225,18 @@ def test_rows_of_a_large_file_are_found_wherever_they_lie(tmp_path: Path) -> Non
     import pyarrow as pa
 
     file = tmp_path / "train_sft-00000-of-00001.parquet"
-    pq.write_table(pa.table({"id": [f"id-{number}" for number in range(1000)], "messages": ["x"] * 1000}), file, row_group_size=150)
+    pq.write_table(
+        pa.table({"id": [f"id-{number}" for number in range(1000)], "messages": ["x"] * 1000}),
+        file,
+        row_group_size=150,
+    )
     wanted = [999, 0, 149, 150, 151, 431, 432, 300]
-    assert [shown.row for shown in Finished(tmp_path, {}, True).read("sft", [Place(file, number) for number in wanted], whole=False)] == [
-        {"id": f"id-{number}"} for number in wanted
-    ]
+    assert [
+        shown.row
+        for shown in Finished(tmp_path, {}, True).read(
+            "sft", [Place(file, number) for number in wanted], whole=False
+        )
+    ] == [{"id": f"id-{number}"} for number in wanted]
 
 
 @pytest.mark.parametrize(
@@ -179,13 +246,18 @@ def test_rows_of_a_large_file_are_found_wherever_they_lie(tmp_path: Path) -> Non
         (["-n", "-3"], "-n is -3; give at least 1 row"),
         (["-n", "many"], "argument -n: 'many' is not a whole number"),
         (["--domain", "algbra"], "'algbra' is not a domain of the build in {folder}; did you mean algebra?"),
-        (["--domain", "alchemy"], "'alchemy' is not a domain of the build in {folder}; choose from algebra, geometry"),
+        (
+            ["--domain", "alchemy"],
+            "'alchemy' is not a domain of the build in {folder}; choose from algebra, geometry",
+        ),
         (["--domain", ""], "'' is not a domain"),
         (["--id", "nobody"], "no row in sft has the id 'nobody'; leave out --id to see rows with their ids"),
         (["--split", "all"], "argument --split: invalid choice: 'all'"),
     ],
 )
-def test_bad_input_is_one_line(words: list[str], line: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line(
+    words: list[str], line: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["show", str(folder), *words]) == BAD_INPUT
     said = capsys.readouterr()
     assert said.err.startswith(f"magpie-hf: {line.format(folder=folder)}")
@@ -196,7 +268,10 @@ def test_bad_input_is_one_line(words: list[str], line: str, folder: Path, capsys
 def test_a_row_of_another_split_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dropped = json.loads(shown(folder, "--split", "dropped", "-n", "1", "--json", capsys=capsys))["id"]
     assert main(["show", str(folder), "--id", dropped]) == BAD_INPUT
-    assert f"no row in sft has the id '{dropped}'; it is in dropped, samples: choose one with --split" in capsys.readouterr().err
+    assert (
+        f"no row in sft has the id '{dropped}'; it is in dropped, samples: choose one with --split"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("command", ["show", "status"])
@@ -227,11 +302,17 @@ def test_a_folder_that_is_no_build_of_this_version(
     if harm in ("torn", "no object", "newer", "newer provenance"):
         shutil.copytree(folder / "run", out / "run", ignore=shutil.ignore_patterns("*.arrow"))
         text = record.read_text()
-        new = {"torn": text[:200], "no object": "[1]", "newer": text.replace('"magpie_hf": "0.1.0"', '"magpie_hf": "99.0.0"')}
+        new = {
+            "torn": text[:200],
+            "no object": "[1]",
+            "newer": text.replace('"magpie_hf": "0.1.0"', '"magpie_hf": "99.0.0"'),
+        }
         record.write_text(new.get(harm, text))
     if harm == "newer provenance":
         provenance = json.loads((out / "run" / "provenance.json").read_text())
-        (out / "run" / "provenance.json").write_text(json.dumps({**provenance, "format": provenance["format"] + 1}))
+        (out / "run" / "provenance.json").write_text(
+            json.dumps({**provenance, "format": provenance["format"] + 1})
+        )
     assert main([command, str(out)]) == BAD_INPUT
     said = capsys.readouterr()
     assert said.err.startswith(f"magpie-hf: {line.format(folder=out)}")
@@ -239,9 +320,13 @@ def test_a_folder_that_is_no_build_of_this_version(
     assert not said.out
 
 
-def test_an_unfinished_build_says_what_there_is(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unfinished_build_says_what_there_is(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
-    shutil.copytree(folder, out, ignore=shutil.ignore_patterns("*.arrow", "algebra", "candidates", "*_rl", "geometry"))
+    shutil.copytree(
+        folder, out, ignore=shutil.ignore_patterns("*.arrow", "algebra", "candidates", "*_rl", "geometry")
+    )
     record = json.loads((out / "run" / "build.json").read_text())
     del record["finished"]
     (out / "run" / "build.json").write_text(json.dumps(record))
@@ -259,15 +344,23 @@ def test_a_torn_file_is_named(folder: Path, tmp_path: Path, capsys: pytest.Captu
     (file,) = (tmp_path / "out" / "algebra").glob("train_sft-*.parquet")
     file.write_bytes(file.read_bytes()[:-100])
     assert main(["show", str(tmp_path / "out")]) == BAD_INPUT
-    assert capsys.readouterr().err == f"magpie-hf: {file} cannot be read (ArrowInvalid); run the build again, which writes it anew\n"
+    assert (
+        capsys.readouterr().err
+        == f"magpie-hf: {file} cannot be read (ArrowInvalid); run the build again, which writes it anew\n"
+    )
 
 
-def test_rows_of_another_version_are_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_of_another_version_are_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(folder, tmp_path / "out", ignore=shutil.ignore_patterns("*.arrow"))
     for file in (tmp_path / "out").glob("*/*.parquet"):
         rows = pq.read_table(file)
         pq.write_table(rows.drop_columns("majority_share"), file)
-    for command, line in (("show", "lacks the column 'majority_share', so another version"), ("report", "cannot be read (KeyError)")):
+    for command, line in (
+        ("show", "lacks the column 'majority_share', so another version"),
+        ("report", "cannot be read (KeyError)"),
+    ):
         assert main([command, str(tmp_path / "out")]) == BAD_INPUT
         error = capsys.readouterr().err
         assert error.count("\n") == 1
@@ -275,7 +368,11 @@ def test_rows_of_another_version_are_named(folder: Path, tmp_path: Path, capsys:
 
 
 def test_a_pipe_that_is_closed_early_is_no_error_of_ours(folder: Path) -> None:
-    for words in (["show", str(folder), "-n", "99"], ["show", str(folder), "--json"], ["status", str(folder)]):
+    for words in (
+        ["show", str(folder), "-n", "99"],
+        ["show", str(folder), "--json"],
+        ["status", str(folder)],
+    ):
         command = [sys.executable, "-m", "magpie_hf", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout
@@ -283,7 +380,9 @@ def test_a_pipe_that_is_closed_early_is_no_error_of_ours(folder: Path) -> None:
             process.stdout.close()
             assert process.stderr.read() == b""
         assert process.returncode == FAILED
-        closed = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, timeout=60, check=False)
+        closed = subprocess.run(
+            ["sh", "-c", '"$@" >&-', "sh", *command], capture_output=True, timeout=60, check=False
+        )
         assert (closed.returncode, closed.stdout, closed.stderr) == (OK, b"", b"")
 
 

@@ -49,10 +49,19 @@ def test_tokens_belong_to_the_whole_life_of_a_request(tmp_path: Path) -> None:
     assert second
     assert third
     assert last
-    assert (first.seconds, first.running, first.requests, first.prompt_tokens, first.tokens) == (10, 1.4, 1, 5, 40)
+    assert (first.seconds, first.running, first.requests, first.prompt_tokens, first.tokens) == (
+        10,
+        1.4,
+        1,
+        5,
+        40,
+    )
     assert (second.seconds, second.running, second.tokens) == (10, 1.1, 0)
     assert (last.end, last.seconds, last.requests, last.prompt_tokens) == (135, 7, 2, 10)
-    assert (last.tokens, last.earlier) == (200 + 1, (229 + 9, 285 + 1, 286)), "in whole numbers that come to their sums"
+    assert (last.tokens, last.earlier) == (
+        200 + 1,
+        (229 + 9, 285 + 1, 286),
+    ), "in whole numbers that come to their sums"
     (tmp_path / "run").mkdir()
     file = SpeedFile(tmp_path / "run")
     for made in (first, second, third, last):
@@ -63,7 +72,9 @@ def test_tokens_belong_to_the_whole_life_of_a_request(tmp_path: Path) -> None:
     assert meter.cut(151.0) is None
     meter.start(300.0, 1)
     meter.end(300.0, 310.0, 1, 1, 5)
-    assert meter.cut(400.0) == replace(last, end=310, seconds=10, running=1, requests=1, prompt_tokens=1, tokens=5, earlier=())
+    assert meter.cut(400.0) == replace(
+        last, end=310, seconds=10, running=1, requests=1, prompt_tokens=1, tokens=5, earlier=()
+    )
 
 
 def test_a_build_keeps_what_its_engine_did(answers: Answers, tmp_path: Path) -> None:
@@ -72,7 +83,10 @@ def test_a_build_keeps_what_its_engine_did(answers: Answers, tmp_path: Path) -> 
     assert sum(one["requests"] for one in done) == answers.asked()
     stages = [json.loads(file.read_text())["shards"].values() for file in tmp_path.glob("run/*/*/stage.json")]
     filtered = answers.asked(JUDGE)  # a token each, which no column holds
-    assert sum(one["tokens"] for one in done) == sum(shard["tokens"] for shards in stages for shard in shards) + filtered
+    assert (
+        sum(one["tokens"] for one in done)
+        == sum(shard["tokens"] for shards in stages for shard in shards) + filtered
+    )
     assert [one["what"] for one in of(tmp_path, "build")] == ["began", "finished"]
     build(small_recipe(answers, "algebra"), tmp_path)
     assert of(tmp_path, "interval") == done, "what is known is not asked"
@@ -113,7 +127,11 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
     assert last.average
     assert 80 < last.average < 320, "800 tokens in four or five seconds, and a machine may be slow"
     done = of(tmp_path, "interval")
-    assert [sum(one[what] for one in done) for what in ("requests", "prompt_tokens", "tokens")] == [10, 26, 1000]
+    assert [sum(one[what] for one in done) for what in ("requests", "prompt_tokens", "tokens")] == [
+        10,
+        26,
+        1000,
+    ]
     assert sum(one["seconds"] * one["running"] for one in done) == pytest.approx(8 * 2.5 + 2 * 2.5, rel=0.1)
 
 
@@ -124,8 +142,12 @@ def test_the_best_speed_is_a_sustained_one() -> None:
     quick = [interval(10, 5000), interval(20, 1000), interval(30, 3000), interval(40, 2000)]
     assert best(quick, "it") == 300
     assert best(quick, "another") is None
-    assert best([interval(10, 0), interval(20, 0), interval(30, 0)], "it") is None, "nothing has come to its end"
-    assert best([interval(10, 900), interval(20, 900), interval(500, 900)], "it") is None, "there is a pause between"
+    assert best([interval(10, 0), interval(20, 0), interval(30, 0)], "it") is None, (
+        "nothing has come to its end"
+    )
+    assert best([interval(10, 900), interval(20, 900), interval(500, 900)], "it") is None, (
+        "there is a pause between"
+    )
 
 
 def test_an_engine_that_dies_is_recorded(tmp_path: Path) -> None:
@@ -157,15 +179,20 @@ def test_an_engine_that_dies_is_recorded(tmp_path: Path) -> None:
     assert events == [("build", None), ("opened", False), ("opened", True), ("closed", None), ("build", None)]
 
 
-def test_a_build_that_is_killed_leaves_its_speed_and_the_next_one_appends(answers: Answers, tmp_path: Path) -> None:
+def test_a_build_that_is_killed_leaves_its_speed_and_the_next_one_appends(
+    answers: Answers, tmp_path: Path
+) -> None:
     script = (
-        "import os, sys; from pathlib import Path; from magpie_hf.progress.recorder import recording; from magpie_hf.engines import meter\n"
-        "with recording(Path(sys.argv[1]), ['it'], print):\n"
-        "    began = meter.started('it'); meter.ended('it', began, 5, 7); meter.closed('it')\n"
-        "    os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from magpie_hf.progress.recorder import recording; from"
+        " magpie_hf.engines import meter\nwith recording(Path(sys.argv[1]), ['it'], print):\n    began ="
+        " meter.started('it'); meter.ended('it', began, 5, 7); meter.closed('it')\n   "
+        " os.kill(os.getpid(), 9)"
     )
     (tmp_path / "run").mkdir()
-    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60, check=False).returncode == -signal.SIGKILL
+    assert (
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60, check=False).returncode
+        == -signal.SIGKILL
+    )
     with (tmp_path / "run" / NAME).open("a") as file:
         file.write('{"event": "interv')  # what a killed process or a lost power leaves
     before = read(tmp_path)

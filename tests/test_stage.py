@@ -47,18 +47,29 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# Like DeepSeek-R1's: the system text stands bare, the assistant's turn opens a thought. No other model knows its markers.
+# Like DeepSeek-R1's: the system text stands bare, the assistant's turn opens a thought. No other model knows
+# its markers.
 THINKER = (
-    "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}[USER]{{ m.content }}"
-    "{% else %}[BOT]{{ m.content }}[END]{% endif %}{% endfor %}{% if add_generation_prompt %}[BOT]<think>\n{% endif %}"
+    "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}[USER]{{"
+    " m.content }}{% else %}[BOT]{{ m.content }}[END]{% endif %}{% endfor %}{% if add_generation_prompt"
+    " %}[BOT]<think>\n{% endif %}"
 )
-FORMATS = {"chatml": (CHATML, "<|im_end|>", ["<|im_start|>"]), "thinker": (THINKER, "[END]", ["[USER]", "[BOT]"])}
+FORMATS = {
+    "chatml": (CHATML, "<|im_end|>", ["<|im_start|>"]),
+    "thinker": (THINKER, "[END]", ["[USER]", "[BOT]"]),
+}
 
 
 def byte_model(name: str, folder: Path) -> Model:
-    """A model whose tokenizer knows single bytes and the markers of its chat format, so that a prompt can be read back."""
+    """A model whose tokenizer knows single bytes and the markers of its chat format, so that a prompt can be
+    read back.
+    """
     template, end, markers = FORMATS[name]
-    core = Tokenizer(models.BPE(vocab={byte: i for i, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, merges=[]))
+    core = Tokenizer(
+        models.BPE(
+            vocab={byte: i for i, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, merges=[]
+        )
+    )
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     PreTrainedTokenizerFast(
@@ -106,7 +117,7 @@ def from_seed(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completio
     return Completion(f"Text {seed}", "stop", len(prompt), seed % 50)
 
 
-# --- identity ----------------------------------------------------------------------------------------------------------------
+# --- identity -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -162,7 +173,10 @@ def test_identity_is_plain_json_of_the_comparing_fields() -> None:
 
 
 def test_where_the_work_is_done_takes_no_part_however_deep() -> None:
-    here, there = Outer(Inner(0.5, "here"), (Inner(1.0, "here"),)), Outer(Inner(0.5, "there"), (Inner(1.0, "there"),))
+    here, there = (
+        Outer(Inner(0.5, "here"), (Inner(1.0, "here"),)),
+        Outer(Inner(0.5, "there"), (Inner(1.0, "there"),)),
+    )
     assert here == there
     assert fingerprint(here) == fingerprint(there)
     assert fingerprint(Double(threads=1)) == fingerprint(Double(threads=64))
@@ -190,7 +204,9 @@ def test_what_makes_other_rows_has_another_fingerprint(one: Any, other: Any) -> 
 
 def test_the_order_of_a_dict_makes_no_difference() -> None:
     assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
-    assert fingerprint(Outer(Inner(1.0), table={"a": 1, "b": 2})) == fingerprint(Outer(Inner(1.0), table={"b": 2, "a": 1}))
+    assert fingerprint(Outer(Inner(1.0), table={"a": 1, "b": 2})) == fingerprint(
+        Outer(Inner(1.0), table={"b": 2, "a": 1})
+    )
     assert fingerprint(MappingProxyType({"a": 1})) == fingerprint({"a": 1})
     assert fingerprint({"x", "y", "z"}) == fingerprint({"z", "y", "x"})
     assert fingerprint((1, 2)) == fingerprint([1, 2])
@@ -236,8 +252,14 @@ def test_where_a_model_runs_takes_no_part(placement: dict[str, Any]) -> None:
     plain, placed = VLLM(MODEL), VLLM(MODEL, **placement)
     assert plain == placed
     assert hash(plain) == hash(placed)
-    for stage in (Instruct(plain, "S", Sampling()), Respond(plain, "solutions", Sampling()), ScoreCandidates(Judge(plain))):
-        moved = replace(stage, **({"scorer": Judge(placed)} if isinstance(stage, ScoreCandidates) else {"engine": placed}))
+    for stage in (
+        Instruct(plain, "S", Sampling()),
+        Respond(plain, "solutions", Sampling()),
+        ScoreCandidates(Judge(plain)),
+    ):
+        moved = replace(
+            stage, **({"scorer": Judge(placed)} if isinstance(stage, ScoreCandidates) else {"engine": placed})
+        )
         assert moved == stage
         assert fingerprint(moved) == fingerprint(stage)
 
@@ -247,9 +269,14 @@ def test_the_kind_of_engine_takes_no_part() -> None:
     assert FakeEngine(MODEL, from_seed) == FakeEngine(MODEL, lambda *_: "another")
 
 
-@pytest.mark.parametrize("change", [{"name": "acme/other"}, {"revision": "e" * 40}, {"dtype": "float16"}, {"max_length": 100}])
+@pytest.mark.parametrize(
+    "change", [{"name": "acme/other"}, {"revision": "e" * 40}, {"dtype": "float16"}, {"max_length": 100}]
+)
 def test_what_a_model_is_takes_part(change: dict[str, Any]) -> None:
-    one, other = Respond(VLLM(MODEL), "solutions", Sampling()), Respond(VLLM(replace(MODEL, **change)), "solutions", Sampling())
+    one, other = (
+        Respond(VLLM(MODEL), "solutions", Sampling()),
+        Respond(VLLM(replace(MODEL, **change)), "solutions", Sampling()),
+    )
     assert one != other
     assert fingerprint(one) != fingerprint(other)
 
@@ -258,7 +285,10 @@ def test_where_a_model_lies_takes_no_part() -> None:
     assert fingerprint(VLLM(replace(MODEL, path="/there"))) == fingerprint(VLLM(MODEL))
 
 
-@pytest.mark.parametrize("change", [{"column": "candidates"}, {"k": 2}, {"instruction": "Solve."}, {"sampling": Sampling(top_p=0.9)}])
+@pytest.mark.parametrize(
+    "change",
+    [{"column": "candidates"}, {"k": 2}, {"instruction": "Solve."}, {"sampling": Sampling(top_p=0.9)}],
+)
 def test_every_comparing_field_of_a_stage_takes_part(change: dict[str, Any]) -> None:
     stage = Respond(VLLM(MODEL), "solutions", Sampling())
     assert fingerprint(replace(stage, **change)) != fingerprint(stage)
@@ -266,15 +296,15 @@ def test_every_comparing_field_of_a_stage_takes_part(change: dict[str, Any]) -> 
 
 def test_a_vllm_spec_needs_no_vllm() -> None:
     script = (
-        "import pickle, sys; from magpie_hf.engines.vllm.engine import VLLM; from magpie_hf.models.model import Model\n"
-        "spec = VLLM(Model('a/b', 'r'), tensor_parallel_size=2)\n"
-        "assert pickle.loads(pickle.dumps(spec)).tensor_parallel_size == 2\n"
-        "assert not {'vllm', 'torch'} & set(sys.modules)"
+        "import pickle, sys; from magpie_hf.engines.vllm.engine import VLLM; from magpie_hf.models.model"
+        " import Model\nspec = VLLM(Model('a/b', 'r'), tensor_parallel_size=2)\nassert"
+        " pickle.loads(pickle.dumps(spec)).tensor_parallel_size == 2\nassert not {'vllm', 'torch'} &"
+        " set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
 
 
-# --- seeds -------------------------------------------------------------------------------------------------------------------
+# --- seeds --------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.one_of(st.integers(), st.text(), st.none())))
@@ -285,9 +315,19 @@ def test_a_seed_is_the_first_48_bits_of_a_digest(parts: list[Any]) -> None:
 
 
 def test_seeds_are_distinct_by_row_candidate_and_stage() -> None:
-    rows = [seed_of(build, domain, row) for build in range(3) for domain in ("algebra", "geometry") for row in range(200)]
+    rows = [
+        seed_of(build, domain, row)
+        for build in range(3)
+        for domain in ("algebra", "geometry")
+        for row in range(200)
+    ]
     assert len(set(rows)) == 1200
-    asked = [seed_of(row, column, j) for row in rows[:100] for column in ("solutions", "candidates") for j in range(5)]
+    asked = [
+        seed_of(row, column, j)
+        for row in rows[:100]
+        for column in ("solutions", "candidates")
+        for j in range(5)
+    ]
     asked += [seed_of(row, "instruct") for row in rows[:100]]
     assert len(set(asked)) == 1100
 
@@ -296,7 +336,9 @@ def test_a_rows_seed_comes_from_build_domain_and_place() -> None:
     (rows,) = seed_rows("algebra", 7, 3, 6).batches(["index", "domain", "seed"])
     assert rows["index"] == [3, 4, 5]
     assert rows["domain"] == ["algebra"] * 3
-    assert rows["seed"] == [int(hashlib.sha256(b'[7,"algebra",%d]' % row).hexdigest()[:12], 16) for row in (3, 4, 5)]
+    assert rows["seed"] == [
+        int(hashlib.sha256(b'[7,"algebra",%d]' % row).hexdigest()[:12], 16) for row in (3, 4, 5)
+    ]
 
 
 def test_each_request_has_a_seed_of_its_own(chatml: Model) -> None:
@@ -315,36 +357,62 @@ def test_each_request_has_a_seed_of_its_own(chatml: Model) -> None:
 
 def test_a_higher_k_keeps_the_first_candidates(chatml: Model) -> None:
     batch = {"problem": ["P", "Q"], "seed": [1, 2]}
-    few, many = (Respond(FakeEngine(chatml, from_seed), "candidates", Sampling(), k=k)(batch)["candidates"] for k in (2, 5))
+    few, many = (
+        Respond(FakeEngine(chatml, from_seed), "candidates", Sampling(), k=k)(batch)["candidates"]
+        for k in (2, 5)
+    )
     assert [len(row) for row in many] == [5, 5]
     assert [row[:2] for row in many] == few
 
 
 def test_ids_keep_when_the_bound_is_raised_and_change_with_the_sample(chatml: Model, thinker: Model) -> None:
-    def ids(model: Model = chatml, system: str = "A geometer asks.", seeds: Sequence[int] = (11, 12), **sampling: Any) -> list[str]:
-        stage = Instruct(FakeEngine(model, from_seed), system, Sampling(**{"temperature": 1.0, "max_tokens": 64, **sampling}))
+    def ids(
+        model: Model = chatml,
+        system: str = "A geometer asks.",
+        seeds: Sequence[int] = (11, 12),
+        **sampling: Any,
+    ) -> list[str]:
+        stage = Instruct(
+            FakeEngine(model, from_seed),
+            system,
+            Sampling(**{"temperature": 1.0, "max_tokens": 64, **sampling}),
+        )
         return stage({"domain": ["algebra", "algebra"], "seed": list(seeds)})["id"]
 
     plain = ids()
     assert all(re.fullmatch(r"algebra-[0-9a-f]{16}", one) for one in plain)
     assert ids(max_tokens=1024) == plain
     others = [
-        ids(temperature=1.5), ids(min_p=0.1), ids(top_p=0.9), ids(repetition_penalty=1.1), ids(system="An analyst asks."),
-        ids(seeds=(13, 14)), ids(thinker), ids(replace(chatml, revision="sha256:other")), ids(replace(chatml, dtype="float32")),
-    ]  # fmt: skip
+        ids(temperature=1.5),
+        ids(min_p=0.1),
+        ids(top_p=0.9),
+        ids(repetition_penalty=1.1),
+        ids(system="An analyst asks."),
+        ids(seeds=(13, 14)),
+        ids(thinker),
+        ids(replace(chatml, revision="sha256:other")),
+        ids(replace(chatml, dtype="float32")),
+    ]
     everything = [*plain, *(one for other in others for one in other)]
     assert len(set(everything)) == len(everything) == 20
     assert ids(seeds=(12, 11)) == plain[::-1], "an id belongs to its row's seed, not to its place"
 
 
-# --- golden rows -------------------------------------------------------------------------------------------------------------
+# --- golden rows --------------------------------------------------------------------------------------------
 
 DROPPED = ["length", None, None, "empty"]  # two dead rows around two living ones
 
 
 def unkeyed(batch: dict[str, list[Any]], size: int = 32) -> dict[str, list[Any]]:
     """The batch without its request keys, which are hashes of `size` digits, each its own."""
-    items = [item for values in batch.values() for value in values if isinstance(value, list) for item in value if "request" in item]
+    items = [
+        item
+        for values in batch.values()
+        for value in values
+        if isinstance(value, list)
+        for item in value
+        if "request" in item
+    ]
     keys = [item.pop("request") for item in items] + batch.pop("request", [])
     keys = [key for key in keys if key is not None]
     assert all(re.fullmatch(f"[0-9a-f]{{{size}}}", key) for key in keys)
@@ -354,7 +422,9 @@ def unkeyed(batch: dict[str, list[Any]], size: int = 32) -> dict[str, list[Any]]
 
 def test_instruct_samples_a_user_turn(chatml: Model) -> None:
     script = Script(chatml, ["Find $x$ with $x^2=4$.", Completion("\nLet $G$ be", "length", 40, 64)])
-    stage = Instruct(FakeEngine(chatml, script), "An algebraist asks.", Sampling(temperature=1.3, min_p=0.1, max_tokens=64))
+    stage = Instruct(
+        FakeEngine(chatml, script), "An algebraist asks.", Sampling(temperature=1.3, min_p=0.1, max_tokens=64)
+    )
     batch = {"index": [0, 1], "domain": ["algebra", "algebra"], "seed": [11, 12]}
     out = unkeyed(stage(batch))
     first, second = out["id"]
@@ -370,8 +440,13 @@ def test_instruct_samples_a_user_turn(chatml: Model) -> None:
     }
     assert first != second
     prompt = "<|im_start|>system\nAn algebraist asks.<|im_end|>\n<|im_start|>user\n"
-    sampling = Sampling(temperature=1.3, min_p=0.1, max_tokens=64, stop_token_ids=(id_of(chatml, "<|im_end|>"),))
-    assert script.asked == [(prompt, sampling, seed_of(11, "instruct")), (prompt, sampling, seed_of(12, "instruct"))]
+    sampling = Sampling(
+        temperature=1.3, min_p=0.1, max_tokens=64, stop_token_ids=(id_of(chatml, "<|im_end|>"),)
+    )
+    assert script.asked == [
+        (prompt, sampling, seed_of(11, "instruct")),
+        (prompt, sampling, seed_of(12, "instruct")),
+    ]
 
 
 def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
@@ -384,27 +459,55 @@ def test_clean_drops_what_is_no_problem_with_its_reason(chatml: Model) -> None:
         ("<|begin_of_text|>Solve.", "stop"),
         ("Solve. [/INST]", "stop"),
         ("Is [USER] a set if |x|<|y|>0?", "stop"),
-        ("**Problem 1.** Find all primes that are smaller than 10.\n\n**Solution**\n\nThey are 2, 3, 5 and 7.", "stop"),
+        (
+            (
+                "**Problem 1.** Find all primes that are smaller than 10.\n\n**Solution**\n\nThey are 2, 3, 5"
+                " and 7."
+            ),
+            "stop",
+        ),
         ("Let $x$ be a number such that", "stop"),
         ("Zeigen Sie, dass es unendlich viele Primzahlen gibt.", "stop"),
     ]
     batch = {"raw_instruction": [text for text, _ in raw], "raw_finish_reason": [finish for _, finish in raw]}
     assert Clean((chatml,))(batch) == {
         **batch,
-        "problem": ["Find $x$.", *[None] * 6, "Is [USER] a set if |x|<|y|>0?", "Find all primes that are smaller than 10.", None, None],
+        "problem": [
+            "Find $x$.",
+            *[None] * 6,
+            "Is [USER] a set if |x|<|y|>0?",
+            "Find all primes that are smaller than 10.",
+            None,
+            None,
+        ],
         "language": [None] * 8 + ["en", None, None],
         "trimmed": [None] * 8 + ["label+contains_solution", None, None],
-        "dropped": [None, "length", "context_full", "empty", *["special_tokens"] * 3, None, None, "truncated", "language"],
+        "dropped": [
+            None,
+            "length",
+            "context_full",
+            "empty",
+            *["special_tokens"] * 3,
+            None,
+            None,
+            "truncated",
+            "language",
+        ],
     }
 
 
 def test_clean_heeds_the_markers_of_every_model(chatml: Model, thinker: Model) -> None:
-    batch = {"raw_instruction": ["Is [USER] a set?", "Is [user] a set?"], "raw_finish_reason": ["stop", "stop"]}
+    batch = {
+        "raw_instruction": ["Is [USER] a set?", "Is [user] a set?"],
+        "raw_finish_reason": ["stop", "stop"],
+    }
     assert Clean((chatml,))(batch)["dropped"] == [None, None]
     assert Clean((chatml, thinker))(batch)["dropped"] == ["special_tokens", None]
 
 
-def response(text: str, prompt_tokens: int, num_tokens: int, finish: str = "stop", **changed: Any) -> dict[str, Any]:
+def response(
+    text: str, prompt_tokens: int, num_tokens: int, finish: str = "stop", **changed: Any
+) -> dict[str, Any]:
     return {
         "text": text,
         "thinking": None,
@@ -428,20 +531,31 @@ def test_respond_asks_k_times_and_reads_the_answers(chatml: Model) -> None:
         Completion("<think>hm</think>Ten", "stop", 72, 5),
     ]
     script = Script(chatml, lines)
-    stage = Respond(FakeEngine(chatml, script), "candidates", Sampling(temperature=0.8, top_p=0.95, max_tokens=8), 2, "Solve it.")
+    stage = Respond(
+        FakeEngine(chatml, script),
+        "candidates",
+        Sampling(temperature=0.8, top_p=0.95, max_tokens=8),
+        2,
+        "Solve it.",
+    )
     batch = {"problem": ["P {x}", "Q", "R"], "seed": [11, 12, 13]}
     assert unkeyed(stage(batch)) == {
         **batch,
         "candidates": [
             [response("It is $4$.", 70, 6), response("First we", 70, 8, "length", reason="length")],
-            [response("", 71, 2, reason="empty"), response("A<|im_start|>user", 71, 4, reason="special_tokens")],
+            [
+                response("", 71, 2, reason="empty"),
+                response("A<|im_start|>user", 71, 4, reason="special_tokens"),
+            ],
             [
                 response("", 9000, 0, "context_full", reason="context_full"),
                 response("<think>hm</think>Ten", 72, 5, thinking="hm", answer_text="Ten"),
             ],
         ],
     }
-    sampling = Sampling(temperature=0.8, top_p=0.95, max_tokens=8, stop_token_ids=(id_of(chatml, "<|im_end|>"),))
+    sampling = Sampling(
+        temperature=0.8, top_p=0.95, max_tokens=8, stop_token_ids=(id_of(chatml, "<|im_end|>"),)
+    )
     assert script.asked == [
         (
             f"<|im_start|>user\n{problem}\n\nSolve it.<|im_end|>\n<|im_start|>assistant\n",
@@ -466,11 +580,32 @@ def test_respond_puts_back_the_thought_that_the_template_opens(thinker: Model) -
     asked = {"thinking": "Square it.", "answer_text": ""}
     assert unkeyed(stage({"problem": ["P"], "seed": [11]}))["solutions"] == [
         [
-            response("<think>\nSquare it.</think>\n\n\\boxed{4}", 40, 9, thinking="Square it.", answer_text="\\boxed{4}"),
-            response("<think>\nSquare it and", 40, 9, "length", thinking="Square it and", answer_text="", reason="thinking_not_closed"),
+            response(
+                "<think>\nSquare it.</think>\n\n\\boxed{4}",
+                40,
+                9,
+                thinking="Square it.",
+                answer_text="\\boxed{4}",
+            ),
+            response(
+                "<think>\nSquare it and",
+                40,
+                9,
+                "length",
+                thinking="Square it and",
+                answer_text="",
+                reason="thinking_not_closed",
+            ),
             response("<think>\nSquare it.", 40, 4, **asked, reason="thinking_not_closed"),
             response("<think>\nSquare it.</think>", 40, 5, **asked, reason="empty"),
-            response("<think>\nSquare it.</think>It", 40, 9, "length", **{**asked, "answer_text": "It"}, reason="length"),
+            response(
+                "<think>\nSquare it.</think>It",
+                40,
+                9,
+                "length",
+                **{**asked, "answer_text": "It"},
+                reason="length",
+            ),
         ]
     ]
     assert {prompt for prompt, _, _ in script.asked} == {"[USER]P\n\nSolve it.[BOT]<think>\n"}
@@ -500,14 +635,21 @@ def test_score_rates_the_complete_candidates(chatml: Model) -> None:
         "problem": ["One?", "Two?"],
         "candidates": [
             [candidate("a"), candidate("b", "length"), candidate("c")],
-            [candidate("<think>t</think>d", thinking="t", answer_text="d"), candidate("e", "empty"), candidate("f", "context_full")],
+            [
+                candidate("<think>t</think>d", thinking="t", answer_text="d"),
+                candidate("e", "empty"),
+                candidate("f", "context_full"),
+            ],
         ],
     }
     assert unkeyed(stage(batch), 16) == {
         **batch,
         "scores": [
             [{"score": score, "reason": reason, "objectives": None, "gate": None} for score, reason in scores]
-            for scores in (((5.0, None), (None, "length"), (None, "not_rated")), ((2.0, None), (None, "empty"), (None, "context_full")))
+            for scores in (
+                ((5.0, None), (None, "length"), (None, "not_rated")),
+                ((2.0, None), (None, "empty"), (None, "context_full")),
+            )
         ],
     }
     assert [prompt for prompt, _, _ in script.asked] == [
@@ -527,17 +669,36 @@ def test_score_asks_nothing_where_no_candidate_is_complete(chatml: Model) -> Non
 def test_check_compares_the_answer_with_the_majority() -> None:
     boxes = [r"So \boxed{0.5}", r"So \boxed{1/3}", "No answer.", r"\boxed{2}", r"\boxed{1/2}"]
     batch = {
-        "solutions": [[candidate(text, "length" if place == 4 else None, answer_text=text)] for place, text in enumerate(boxes)],
+        "solutions": [
+            [candidate(text, "length" if place == 4 else None, answer_text=text)]
+            for place, text in enumerate(boxes)
+        ],
         "majority_answer": [r"\frac12", r"\frac12", "2", None, r"\frac12"],
     }
     readable = [True, True, True, None, True]
-    assert VerifySolution()(batch) == {**batch, "solution_agrees": [True, False, None, None, None], "is_readable": readable}
+    assert VerifySolution()(batch) == {
+        **batch,
+        "solution_agrees": [True, False, None, None, None],
+        "is_readable": readable,
+    }
 
 
 def test_pair_puts_right_before_liked() -> None:
-    rows: list[tuple[list[str], list[float | None], list[bool | None], tuple[int | None, int | None, str | None, str | None]]] = [
+    rows: list[
+        tuple[
+            list[str],
+            list[float | None],
+            list[bool | None],
+            tuple[int | None, int | None, str | None, str | None],
+        ]
+    ] = [
         (["a", "b", "c"], [3.0, 1.5, 4.5], [None] * 3, (2, 1, "score", None)),
-        (["a", "b", "c", "d"], [2.0, 5.0, 5.0, 2.0], [None] * 4, (1, 0, "score", None)),  # the first of equals
+        (
+            ["a", "b", "c", "d"],
+            [2.0, 5.0, 5.0, 2.0],
+            [None] * 4,
+            (1, 0, "score", None),
+        ),  # the first of equals
         (["a", "b", "c"], [2.0, 1.0, 4.0], [True, True, False], (0, 2, "correctness", None)),
         (["a", "b"], [3.0, 3.0], [None] * 2, (None, None, None, "score_gap")),
         (["a", "a"], [1.0, 3.0], [None] * 2, (None, None, None, "same_text")),
@@ -549,7 +710,10 @@ def test_pair_puts_right_before_liked() -> None:
         "in_majority": [in_majority for _, _, in_majority, _ in rows],
         "majority_share": [1.0 if True in in_majority else None for _, _, in_majority, _ in rows],
     }
-    assert Pair()(batch) == {**batch, **{column: [row[3][place] for row in rows] for place, column in enumerate(PAIR)}}
+    assert Pair()(batch) == {
+        **batch,
+        **{column: [row[3][place] for row in rows] for place, column in enumerate(PAIR)},
+    }
 
 
 def test_export_publishes_a_row() -> None:
@@ -564,8 +728,23 @@ def test_export_publishes_a_row() -> None:
         "min_neighbor_distance": [0.5],
         "raw_num_tokens": [12],
         "accepted_as": ["algebra"],
-        "solutions": [[candidate("<think>\nhm</think>\n\n\\boxed{2}", thinking="hm", answer_text="\\boxed{2}", num_tokens=30)]],
-        "candidates": [[candidate("Is \\boxed{3}", num_tokens=8), candidate("It is", "length"), candidate("Is \\boxed{2}")]],
+        "solutions": [
+            [
+                candidate(
+                    "<think>\nhm</think>\n\n\\boxed{2}",
+                    thinking="hm",
+                    answer_text="\\boxed{2}",
+                    num_tokens=30,
+                )
+            ]
+        ],
+        "candidates": [
+            [
+                candidate("Is \\boxed{3}", num_tokens=8),
+                candidate("It is", "length"),
+                candidate("Is \\boxed{2}"),
+            ]
+        ],
         "scores": [[{"score": score, "objectives": [0.5], "gate": None} for score in (1.5, None, 4.0)]],
         "answers": [["3", None, "2"]],
         "answer_clusters": [[1, None, 0]],
@@ -611,15 +790,19 @@ def test_export_publishes_a_row() -> None:
         "problem_tokens": [12],
         "solution_tokens": [30],
         "finish_reason": ["stop"],
-        "generation": [{"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}],
+        "generation": [
+            {"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}
+        ],
     }
     for text in TEXT_SPLITS:
-        out = ExportText("algebra", HeldOut(0), "train", text, (("problem_model", "acme/m"), ("scorer", "judge acme/m")))(batch)
+        out = ExportText(
+            "algebra", HeldOut(0), "train", text, (("problem_model", "acme/m"), ("scorer", "judge acme/m"))
+        )(batch)
         assert out == expected
         assert list(out) == list(PUBLISHED)
 
 
-# --- what holds for every stage ----------------------------------------------------------------------------------------------
+# --- what holds for every stage -----------------------------------------------------------------------------
 
 SEEN = {
     "domain": ["algebra"] * 4,
@@ -628,7 +811,11 @@ SEEN = {
     "raw_finish_reason": ["length", "stop", "stop", "stop"],
     "problem": [None, "Find $x$.", "Find $y$.", None],
     "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
-    "scores": [None, *([{"score": 1.0, "reason": None}, {"score": 2.0, "reason": None}] for _ in range(2)), None],
+    "scores": [
+        None,
+        *([{"score": 1.0, "reason": None}, {"score": 2.0, "reason": None}] for _ in range(2)),
+        None,
+    ],
     "solutions": [None, [candidate("a")], [candidate("b")], None],
     "majority_answer": [None, "1", "2", None],
     "in_majority": [None, [True, False], [None, None], None],
@@ -692,7 +879,9 @@ def test_dropped_rows_pass_through_with_nulls(number: int, chatml: Model) -> Non
 def test_a_batch_of_dropped_rows_needs_no_model(number: int) -> None:
     stage = stages(Model("acme/absent", "r", path="absent"))[number]
     out = stage({**{column: [None] for column in stage.reads}, "dropped": ["empty"]})
-    assert {column: out[column] for column in stage.adds} == {c: ["empty"] if c == "dropped" else [None] for c in stage.adds}
+    assert {column: out[column] for column in stage.adds} == {
+        c: ["empty"] if c == "dropped" else [None] for c in stage.adds
+    }
 
 
 @pytest.mark.parametrize("number", STAGES)
@@ -728,7 +917,18 @@ def test_a_stage_pickles(number: int, chatml: Model) -> None:
 
 def test_the_stages_are_told_apart(chatml: Model) -> None:
     made = stages(chatml)
-    labels = ["instruct", "clean", "signature", "solutions", "candidates", "verify", "verify_solution", "score", "pair", "tag"]
+    labels = [
+        "instruct",
+        "clean",
+        "signature",
+        "solutions",
+        "candidates",
+        "verify",
+        "verify_solution",
+        "score",
+        "pair",
+        "tag",
+    ]
     assert [stage.label for stage in made] == labels
     assert len({fingerprint(stage) for stage in made}) == len(made)
 

@@ -12,13 +12,29 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"torch", "vllm", "ray", "transformers", "datasets", "huggingface_hub", "pandas"}
-PARTS = {"instruct": "samples", "clean": "samples", "tag": "samples", "solutions": "answers", "candidates": "answers", "score": "answers"}
-QUOTAS = {"algebra": 10_000, "calculus": 10_000, "geometry": 6_000, "statistics": 6_000, "number_theory": 4_000, "discrete": 8_000}
+PARTS = {
+    "instruct": "samples",
+    "clean": "samples",
+    "tag": "samples",
+    "solutions": "answers",
+    "candidates": "answers",
+    "score": "answers",
+}
+QUOTAS = {
+    "algebra": 10_000,
+    "calculus": 10_000,
+    "geometry": 6_000,
+    "statistics": 6_000,
+    "number_theory": 4_000,
+    "discrete": 8_000,
+}
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of a build of 44,000 problems that was stopped: 250 shards a stage, journals of 20 MB; and a split of as many rows."""
+    """The run of a build of 44,000 problems that was stopped: 250 shards a stage, journals of 20 MB; and a
+    split of as many rows.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -33,13 +49,38 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (stage / f"{name}.arrow").touch()
             facts = {"rows": 64, "tokens": 640, "seconds": 1.5, "reasons": {"length": 2}}
             (stage / "stage.json").write_text(json.dumps({"shards": dict.fromkeys(names, facts)}, indent=2))
-        (folder / "run" / key / "candidates" / "9000000-9000064.journal").write_bytes((b"x" * 16_000 + b"\n") * 200)
-    quotas = {key: {"filtered": count * 8 // 5, "accepted": count, "reasons": {"truncated": count // 2}} for key, count in QUOTAS.items()}
-    record = {"format": 2, "magpie_hf": "0.1.0", "name": "model", "seed": 0, "pipeline": pipeline, "finished": "x"}
+        (folder / "run" / key / "candidates" / "9000000-9000064.journal").write_bytes(
+            (b"x" * 16_000 + b"\n") * 200
+        )
+    quotas = {
+        key: {"filtered": count * 8 // 5, "accepted": count, "reasons": {"truncated": count // 2}}
+        for key, count in QUOTAS.items()
+    }
+    record = {
+        "format": 2,
+        "magpie_hf": "0.1.0",
+        "name": "model",
+        "seed": 0,
+        "pipeline": pipeline,
+        "finished": "x",
+    }
     (folder / "run" / "build.json").write_text(json.dumps(record))
     (folder / "run" / "selection.json").write_text(json.dumps(quotas))
-    row = {"tags": None, "problem": "x" * 500, "solution": "y" * 4000, "solution_tokens": 5, "answer": "3", "answer_kind": "answer"}
-    row |= {"majority_share": None, "answer_votes": 0, "majority_answer": None, "solution_agrees": None, "has_pair": False}
+    row = {
+        "tags": None,
+        "problem": "x" * 500,
+        "solution": "y" * 4000,
+        "solution_tokens": 5,
+        "answer": "3",
+        "answer_kind": "answer",
+    }
+    row |= {
+        "majority_share": None,
+        "answer_votes": 0,
+        "majority_answer": None,
+        "solution_agrees": None,
+        "has_pair": False,
+    }
     (folder / "algebra").mkdir()
     table = pa.Table.from_pylist([{"id": f"algebra-{number}", **row} for number in range(10_000)])
     pq.write_table(table, folder / "algebra" / "train_sft-00000-of-00001.parquet", row_group_size=1000)
@@ -65,7 +106,7 @@ def test_what_is_loaded(name: str, large: Path) -> None:
     forbidden = HEAVY | ({"numpy", "pyarrow", "rich", "yaml", "pylatexenc"} if "help" in name else set())
     forbidden |= {"pyarrow", "numpy"} if name == "status" else set()
     script = (
-        f"import sys\nfrom magpie_hf.cli.main import main\n"
+        "import sys\nfrom magpie_hf.cli.main import main\n"
         f"try: code = main({command(name, large)!r})\nexcept SystemExit as end: code = end.code\n"
         f"assert code == 0\nassert not {forbidden} & set(sys.modules), sorted({forbidden} & set(sys.modules))"
     )
@@ -77,7 +118,13 @@ def seconds(words: list[str]) -> float:
     spent = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, timeout=60, env={**os.environ, "COLUMNS": "80"})
+        subprocess.run(
+            [sys.executable, *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+            env={**os.environ, "COLUMNS": "80"},
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return min(spent)

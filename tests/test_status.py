@@ -26,7 +26,9 @@ TEXT = "A word, and $\\alpha \\leq \\frac{1}{2}$; " * 12
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A build under way: 50 of 100 problems accepted out of 100 samples, solutions of 80 of them, one candidate shard in flight."""
+    """A build under way: 50 of 100 problems accepted out of 100 samples, solutions of 80 of them, one
+    candidate shard in flight.
+    """
     run = tmp_path / "out" / "run"
     stages = {"instruct": (100, 1_000), "solutions": (80, 8_000), "candidates": (40, 12_000), "score": (0, 0)}
     for label, (rows, tokens) in stages.items():
@@ -34,14 +36,27 @@ def folder(tmp_path: Path) -> Path:
         names = [f"{start:07d}-{start + 20:07d}" for start in range(0, rows, 20)]
         for name in names:
             (run / "algebra" / label / f"{name}.arrow").touch()
-        shards = {name: {"tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}} for name in names}
+        shards = {
+            name: {"tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}} for name in names
+        }
         (run / "algebra" / label / "stage.json").write_text(json.dumps({"shards": shards}))
     (run / "algebra" / "candidates" / "0000040-0000060.journal").write_bytes(b"one\ntwo\nthree\nfo")
-    halves = {"samples": {"instruct": "instruct", "clean": "clean"}, "answers": {label: label for label in list(stages)[1:]}}
-    record = {"format": 2, "magpie_hf": "0.1.0", "name": "model", "seed": 7, "pipeline": {"algebra": {"count": 100, **halves}}}
+    halves = {
+        "samples": {"instruct": "instruct", "clean": "clean"},
+        "answers": {label: label for label in list(stages)[1:]},
+    }
+    record = {
+        "format": 2,
+        "magpie_hf": "0.1.0",
+        "name": "model",
+        "seed": 7,
+        "pipeline": {"algebra": {"count": 100, **halves}},
+    }
     (run / "build.json").write_text(json.dumps(record))
     (run / "selection.json").write_text(
-        json.dumps({"algebra": {"filtered": 100, "accepted": 50, "reasons": {"truncated": 30, "near_duplicate": 20}}})
+        json.dumps(
+            {"algebra": {"filtered": 100, "accepted": 50, "reasons": {"truncated": 30, "near_duplicate": 20}}}
+        )
     )
     return tmp_path / "out"
 
@@ -64,7 +79,11 @@ def on_terminal(columns: int, *words: str, **environment: str) -> str:
     """What a command prints on a pseudo-terminal of so many columns."""
     mine, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
-    inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")
+    }
     command = [sys.executable, "-m", "magpie_hf", *words]
     with subprocess.Popen(
         command, stdin=its, stdout=its, stderr=its, env={**inherited, "TERM": "xterm-256color", **environment}
@@ -94,8 +113,18 @@ def test_status_on_a_terminal_is_a_table_that_fits(folder: Path) -> None:
     assert "\x1b[" in wide
     lines = [line.rstrip() for line in bare(wide).splitlines()]
     assert lines[1].split() == ["domain", "stage", "rows", "tokens", "seconds", "kept", "reasons"]
-    assert lines[2].split(maxsplit=3) == ["algebra", "selection", "50/100", "100 samples filtered, 50% accepted, 30 truncated, 20 near_duplicate"]
-    assert next(line for line in lines if " candidates " in line).split()[2:6] == ["40/100", "12,000", "3.0", "3"]
+    assert lines[2].split(maxsplit=3) == [
+        "algebra",
+        "selection",
+        "50/100",
+        "100 samples filtered, 50% accepted, 30 truncated, 20 near_duplicate",
+    ]
+    assert next(line for line in lines if " candidates " in line).split()[2:6] == [
+        "40/100",
+        "12,000",
+        "3.0",
+        "3",
+    ]
     assert lines[-1].startswith("tokens/s: – now, 500 on average; about ")
     narrow = bare(on_terminal(40, "status", str(folder))).splitlines()
     assert all(len(line) <= 40 for line in narrow)
@@ -105,11 +134,34 @@ def test_status_on_a_terminal_is_a_table_that_fits(folder: Path) -> None:
 
 
 def test_candidates_stand_side_by_side_where_there_is_room(folder: Path) -> None:
-    candidate = {"response": f"<think>x</think>{TEXT}", "score": 4.25, "num_tokens": 7, "answer": "3", "in_majority": True, "reason": None}
-    row = {"id": "algebra-1", "domain": "algebra", "tags": None, "problem": TEXT, "candidates": [candidate] * 3, "chosen_index": 0}
-    row |= {"rejected_index": None, "pair_kind": None, "pair_reason": "score_gap", "majority_share": 1.0, "answer_votes": 3}
+    candidate = {
+        "response": f"<think>x</think>{TEXT}",
+        "score": 4.25,
+        "num_tokens": 7,
+        "answer": "3",
+        "in_majority": True,
+        "reason": None,
+    }
+    row = {
+        "id": "algebra-1",
+        "domain": "algebra",
+        "tags": None,
+        "problem": TEXT,
+        "candidates": [candidate] * 3,
+        "chosen_index": 0,
+    }
+    row |= {
+        "rejected_index": None,
+        "pair_kind": None,
+        "pair_reason": "score_gap",
+        "majority_share": 1.0,
+        "answer_votes": 3,
+    }
     (folder / "candidates").mkdir()
-    pq.write_table(pa.Table.from_pylist([{**row, "majority_answer": "3"}]), folder / "candidates" / "train-00000-of-00001.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([{**row, "majority_answer": "3"}]),
+        folder / "candidates" / "train-00000-of-00001.parquet",
+    )
     record = folder / "run" / "build.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "finished": "x"}))
     for columns, abreast in ((130, 3), (90, 2), (60, 1), (40, 1)):
@@ -124,9 +176,18 @@ def test_status_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["status", str(folder), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["selection"] == [
-        {"domain": "algebra", "accepted": 50, "target": 100, "filtered": 100, "reasons": {"truncated": 30, "near_duplicate": 20}}
+        {
+            "domain": "algebra",
+            "accepted": 50,
+            "target": 100,
+            "filtered": 100,
+            "reasons": {"truncated": 30, "near_duplicate": 20},
+        }
     ]
-    assert [(stage["label"], stage["rows"], stage["wanted"], stage["requests_under_way"]) for stage in said["stages"]] == [
+    assert [
+        (stage["label"], stage["rows"], stage["wanted"], stage["requests_under_way"])
+        for stage in said["stages"]
+    ] == [
         ("instruct", 100, None, 0),
         ("clean", 0, None, 0),
         ("solutions", 80, 100, 0),
@@ -138,12 +199,16 @@ def test_status_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
     found = status(folder)
-    # 100 more samples at 10 tokens, 120 more solutions at 100, 160 more candidates at 300; scores have not begun
+    # 100 more samples at 10 tokens, 120 more solutions at 100, 160 more candidates at 300; scores have not
+    # begun
     assert tokens_left(found) == 100 * 10 + 120 * 100 + 160 * 300
     speed = folder / "run" / "speed.jsonl"
     assert pace(folder, found) is None
     speed.write_text(
-        interval(1000, 1_000) + interval(1000, 3_000, "solver") + interval(2000, 1_500, earlier=[300, 200]) + '{"event":"inter'
+        interval(1000, 1_000)
+        + interval(1000, 3_000, "solver")
+        + interval(2000, 1_500, earlier=[300, 200])
+        + '{"event":"inter'
     )
     measured = pace(folder, found)
     assert measured is not None
@@ -156,11 +221,17 @@ def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         running = pace(folder, status(folder))
     assert running is not None
-    assert running.tokens_per_second == 170, "the tokens of longer requests belong to the intervals before, too"
-    speed.write_text('{"event": "interval"}\n[1]\n{"event": "interval", "at": 1, "seconds": 1, "tokens": 2}\n')
+    assert running.tokens_per_second == 170, (
+        "the tokens of longer requests belong to the intervals before, too"
+    )
+    speed.write_text(
+        '{"event": "interval"}\n[1]\n{"event": "interval", "at": 1, "seconds": 1, "tokens": 2}\n'
+    )
     assert pace(folder, found) is None
 
 
 def test_nothing_is_promised_before_a_problem_is_accepted(folder: Path) -> None:
-    (folder / "run" / "selection.json").write_text(json.dumps({"algebra": {"filtered": 64, "accepted": 0, "reasons": {}}}))
+    (folder / "run" / "selection.json").write_text(
+        json.dumps({"algebra": {"filtered": 64, "accepted": 0, "reasons": {}}})
+    )
     assert tokens_left(status(folder)) is None

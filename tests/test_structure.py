@@ -92,7 +92,9 @@ def test_the_root_is_seen_at_a_glance() -> None:
     assert len(entries) <= MOST_ENTRIES, sorted(entries)
 
 
-@pytest.mark.parametrize("place", sorted({file.parent for file in MODULES.values()} - {PACKAGE}), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "place", sorted({file.parent for file in MODULES.values()} - {PACKAGE}), ids=lambda p: p.name
+)
 def test_every_folder_says_what_lives_there_and_what_never_does(place: Path) -> None:
     said = ast.get_docstring(ast.parse((place / "__init__.py").read_text())) or ""
     what, never = [line for line in said.splitlines() if line]

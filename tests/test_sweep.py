@@ -1,4 +1,6 @@
-"""The sweep: its numbers by hand, its report, what it refuses; and once on real vLLM. The documented table of the yield study."""
+"""The sweep: its numbers by hand, its report, what it refuses; and once on real vLLM. The documented table of
+the yield study.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +55,18 @@ class TestYield:
         """6 words make 4 3-grams and 8 words 6, of which the first three stand in both; one first token."""
         first = batch(("Find all groups of order 6.", "stop", 8, None), (None, "length", 20, "length"))
         second = batch(
-            ("find  all\ngroups of order 6 and 7.", "stop", 11, None), (None, "stop", 1, "empty"), (None, "length", 20, "length")
+            ("find  all\ngroups of order 6 and 7.", "stop", 11, None),
+            (None, "stop", 1, "empty"),
+            (None, "length", 20, "length"),
         )
         found = yield_of(first, second)
         assert found == Yield(5, 3, 2, 60, 10, 7, 1, {"length": 2, "empty": 1})
-        assert (found.ended_share, found.usable_share, found.diversity, found.score) == (0.6, 0.4, 0.7, 0.4 * 0.7)
+        assert (found.ended_share, found.usable_share, found.diversity, found.score) == (
+            0.6,
+            0.4,
+            0.7,
+            0.4 * 0.7,
+        )
         assert list(found.reasons) == ["length", "empty"], "the most frequent first"
 
     def test_nothing_usable_is_no_diversity(self) -> None:
@@ -65,7 +74,9 @@ class TestYield:
         assert (found.usable_share, found.diversity, found.score, found.first_words) == (0, 0, 0, 0)
 
     def test_short_problems_have_openings_and_no_3_grams(self) -> None:
-        found = yield_of(batch(("Compute $2^{10}$.", "stop", 5, None), ("Compute $2^{11}$.", "stop", 5, None)))
+        found = yield_of(
+            batch(("Compute $2^{10}$.", "stop", 5, None), ("Compute $2^{11}$.", "stop", 5, None))
+        )
         assert (found.trigrams, found.first_words) == (0, 2)
 
     def test_a_japanese_character_is_a_word(self) -> None:
@@ -78,27 +89,51 @@ class TestSettings:
         sampled = {one.name: one.of(GEOMETRY).instruction for one in select_settings(DEFAULT_SETTINGS)}
         values = {name: (s.temperature, s.top_p, s.min_p) for name, s in sampled.items()}
         assert values == {
-            "default": (1.35, 1, 0.1), "original": (1.35, 1, 0), "t1.0": (1, 1, 0), "t1.0-top_p0.95": (1, 0.95, 0),
-            "t1.0-min_p0.05": (1, 1, 0.05), "t1.3-min_p0.05": (1.3, 1, 0.05), "t1.3-min_p0.1": (1.3, 1, 0.1), "t0.8": (0.8, 1, 0),
+            "default": (1.35, 1, 0.1),
+            "original": (1.35, 1, 0),
+            "t1.0": (1, 1, 0),
+            "t1.0-top_p0.95": (1, 0.95, 0),
+            "t1.0-min_p0.05": (1, 1, 0.05),
+            "t1.3-min_p0.05": (1.3, 1, 0.05),
+            "t1.3-min_p0.1": (1.3, 1, 0.1),
+            "t0.8": (0.8, 1, 0),
             "default-first1.2": (1.35, 1, 0.1),
-        }  # fmt: skip
+        }
         assert {s.max_tokens for s in sampled.values()} == {GEOMETRY.instruction.max_tokens}
 
     @pytest.mark.parametrize(
         "name",
-        [*DEFAULT_SETTINGS, "original-top_p0.9", "default-min_p0.02", "default-first1.3-min_p0.2", "t1-min_p0.05-top_p0.9", "t0"],
+        [
+            *DEFAULT_SETTINGS,
+            "original-top_p0.9",
+            "default-min_p0.02",
+            "default-first1.3-min_p0.2",
+            "t1-min_p0.05-top_p0.9",
+            "t0",
+        ],
     )
     def test_the_options_of_build_sample_the_same(self, name: str) -> None:
-        words = ["build", "--model", "1", "--domains", "algebra,geometry", *shlex.split(setting(name).options)]
+        words = [
+            "build",
+            "--model",
+            "1",
+            "--domains",
+            "algebra,geometry",
+            *shlex.split(setting(name).options),
+        ]
         asked = options.domains(cli.parser().parse_args(words))
         wanted = [setting(name).of(domain) for domain in (ALGEBRA, GEOMETRY)]
         assert [(domain.instruction, domain.first_token) for domain in asked] == [
             (domain.instruction, domain.first_token) for domain in wanted
         ]
 
-    @pytest.mark.parametrize("name", ["", "warm", "t", "t1.0-", "t1.0-k5", "default-top_p", "t-1", "t1.0 -min_p0.1", "t1e3"])
+    @pytest.mark.parametrize(
+        "name", ["", "warm", "t", "t1.0-", "t1.0-k5", "default-top_p", "t-1", "t1.0 -min_p0.1", "t1e3"]
+    )
     def test_another_name_is_refused(self, name: str) -> None:
-        with pytest.raises(BadInput, match="is no sampling setting; a name is default, original or t<temperature>"):
+        with pytest.raises(
+            BadInput, match="is no sampling setting; a name is default, original or t<temperature>"
+        ):
             setting(name)
 
     @pytest.mark.parametrize("name", ["t2.5", "default-min_p1.5", "t1-top_p0"])
@@ -113,7 +148,9 @@ class TestPreQueryPrefix:
         tokenizer = tokenizer_of(form)
         prefix = prefix_of(Chat(tokenizer, ids_of(tokenizer, form.config_ends), form.name), ALGEBRA)
         assert (prefix.bos, prefix.bos_count) == (form.bos, 0 if form.bos is None else 1)
-        assert prefix.bos_note == ("none; the tokenizer has none" if form.bos is None else f"{form.bos}, once")
+        assert prefix.bos_note == (
+            "none; the tokenizer has none" if form.bos is None else f"{form.bos}, once"
+        )
         assert prefix.bos_is_right
         assert set(prefix.ends.values()) == set(form.turn_ends)
         assert ALGEBRA.system in prefix.text
@@ -133,7 +170,11 @@ class TestPreQueryPrefix:
     )
     def test_a_strange_number_is_told(self, before: str, note: str, right: bool) -> None:
         template = before + "{% for m in messages %}<{{ m.role }}>{{ m.content }}</t>{% endfor %}"
-        chat = Chat(byte_tokenizer(template, special=("<s>", "</s>"), plain=("</t>",), bos="<s>", eos="</s>"), (), "toy")
+        chat = Chat(
+            byte_tokenizer(template, special=("<s>", "</s>"), plain=("</t>",), bos="<s>", eos="</s>"),
+            (),
+            "toy",
+        )
         prefix = prefix_of(chat, ALGEBRA)
         assert (prefix.bos_note, prefix.bos_is_right) == (note, right)
 
@@ -148,7 +189,9 @@ GOOD = (
 
 @dataclass
 class Replies:
-    """For FakeEngine: T 1.0 gives good problems, T 0.8 one good problem always, T 1.2 one good in four, other T never an end."""
+    """For FakeEngine: T 1.0 gives good problems, T 0.8 one good problem always, T 1.2 one good in four,
+    other T never an end.
+    """
 
     samples: int
     asked: list[int] = field(default_factory=list)
@@ -157,18 +200,30 @@ class Replies:
         if sampling.max_tokens == 1:
             return Completion("", "length", len(prompt), 1)
         self.asked.append(seed)
-        (at,) = [i for i in range(self.samples) for d in ("algebra", "geometry") if seed == seed_of(seed_of(7, d, i), "instruct")]
+        (at,) = [
+            i
+            for i in range(self.samples)
+            for d in ("algebra", "geometry")
+            if seed == seed_of(seed_of(7, d, i), "instruct")
+        ]
         if sampling.temperature == 0.8 or (sampling.temperature == 1.2 and at % 4 == 0):
             return Completion(GOOD[0], "stop", len(prompt), 20)
         if sampling.temperature == 1.0:
             return Completion(GOOD[at % 4], "stop", len(prompt), 20)
         if sampling.temperature == 1.2:
-            return Completion("" if at % 4 == 1 else "a\x1b[2J long cut", "stop" if at % 4 == 1 else "length", len(prompt), 40)
+            return Completion(
+                "" if at % 4 == 1 else "a\x1b[2J long cut",
+                "stop" if at % 4 == 1 else "length",
+                len(prompt),
+                40,
+            )
         return Completion("noise", "length", len(prompt), 40)
 
 
 def swept(model: Model, *settings: str, samples: int = 8) -> Sweep:
-    return sweep(FakeEngine(model, Replies(samples)), (ALGEBRA, GEOMETRY), select_settings(settings), samples, seed=7)
+    return sweep(
+        FakeEngine(model, Replies(samples)), (ALGEBRA, GEOMETRY), select_settings(settings), samples, seed=7
+    )
 
 
 @pytest.fixture
@@ -179,24 +234,38 @@ def model(demo_model: Path) -> Model:
 class TestSweep:
     def test_usable_and_different_problems_win(self, model: Model) -> None:
         found = swept(model, "t0.8", "t1.0", "t1.2", "t1.5")
-        shares = {trial.setting.name: (trial.total.ended_share, trial.total.usable_share) for trial in found.trials}
+        shares = {
+            trial.setting.name: (trial.total.ended_share, trial.total.usable_share) for trial in found.trials
+        }
         assert shares == {"t0.8": (1, 1), "t1.0": (1, 1), "t1.2": (0.5, 0.25), "t1.5": (0, 0)}
-        assert {trial.setting.name: trial.total.first_words for trial in found.trials} == {"t0.8": 1, "t1.0": 3, "t1.2": 1, "t1.5": 0}
+        assert {trial.setting.name: trial.total.first_words for trial in found.trials} == {
+            "t0.8": 1,
+            "t1.0": 3,
+            "t1.2": 1,
+            "t1.5": 0,
+        }
         diversity = {trial.setting.name: trial.total.diversity for trial in found.trials}
-        # Each of the 4 comes 4 times; "let g be / g be a / be a finite / a finite group / finite group of / group of order" are shared.
+        # Each of the 4 comes 4 times; "let g be / g be a / be a finite / a finite group / finite group of /
+        # group of order" are shared.
         grams = [len(text.split()) - 2 for text in GOOD]
         assert diversity["t1.0"] == (sum(grams) - 6) / (4 * sum(grams))
         assert diversity["t0.8"] == 1 / 16
         assert found.best.setting.name == "t1.0"
         assert (found.refused, found.warnings) == (False, [])
-        assert found.trials[2].domains["algebra"] == replace(found.trials[2].total, **_halved(found.trials[2].total))
+        assert found.trials[2].domains["algebra"] == replace(
+            found.trials[2].total, **_halved(found.trials[2].total)
+        )
         assert sum(trial.seconds for trial in found.trials) == pytest.approx(found.seconds)
         assert found.trials[3].seconds == pytest.approx(2 * found.trials[0].seconds), "twice the tokens"
 
     def test_the_samples_are_the_first_of_a_build_and_none_is_sampled_twice(self, model: Model) -> None:
         replies = Replies(4)
-        found = sweep(FakeEngine(model, replies), (ALGEBRA,), select_settings(["default", "t1.3-min_p0.1"]), 4, seed=7)
-        assert sorted(replies.asked) == sorted(seed_of(seed_of(7, "algebra", i), "instruct") for i in range(4))
+        found = sweep(
+            FakeEngine(model, replies), (ALGEBRA,), select_settings(["default", "t1.3-min_p0.1"]), 4, seed=7
+        )
+        assert sorted(replies.asked) == sorted(
+            seed_of(seed_of(7, "algebra", i), "instruct") for i in range(4)
+        )
         assert found.asked == 4
         assert found.trials[0].total == found.trials[1].total
 
@@ -224,26 +293,40 @@ class TestSweep:
         found = swept(model, "t1.5")
         assert found.refused
         ends, shares = found.warnings
-        assert ends == "no sample reached an end token, <|im_end|>; raise --instruction-max-tokens or use another model"
+        assert (
+            ends
+            == "no sample reached an end token, <|im_end|>; raise --instruction-max-tokens or use another"
+            " model"
+        )
         assert (
             shares
-            == "the best setting yields 0 usable samples of 16 (0%), below 2%: a build refuses to start; use another model or setting"
+            == "the best setting yields 0 usable samples of 16 (0%), below 2%: a build refuses to start; use"
+            " another model or setting"
         )
 
     def test_an_expensive_yield_is_a_warning(self, model: Model) -> None:
         first = {seed_of(seed_of(7, key, 0), "instruct") for key in ("algebra", "geometry")}
-        found = sweep(FakeEngine(model, ending(first)), (ALGEBRA, GEOMETRY), select_settings(["default"]), 7, seed=7)
-        words = "yields {} usable samples of {} (14%), below 20%: expensive, since every problem costs 7 samples"
+        found = sweep(
+            FakeEngine(model, ending(first)), (ALGEBRA, GEOMETRY), select_settings(["default"]), 7, seed=7
+        )
+        words = (
+            "yields {} usable samples of {} (14%), below 20%: expensive, since every problem costs 7 samples"
+        )
         assert found.warnings == [
-            f"the best setting {words.format(2, 14)}", f"algebra {words.format(1, 7)}", f"geometry {words.format(1, 7)}",
-        ]  # fmt: skip
+            f"the best setting {words.format(2, 14)}",
+            f"algebra {words.format(1, 7)}",
+            f"geometry {words.format(1, 7)}",
+        ]
         assert not found.refused
 
     def test_one_poor_domain_is_named(self, model: Model) -> None:
         algebra = {seed_of(seed_of(7, "algebra", at), "instruct") for at in range(4)}
-        found = sweep(FakeEngine(model, ending(algebra)), (ALGEBRA, GEOMETRY), select_settings(["default"]), 4, seed=7)
+        found = sweep(
+            FakeEngine(model, ending(algebra)), (ALGEBRA, GEOMETRY), select_settings(["default"]), 4, seed=7
+        )
         assert found.warnings == [
-            "geometry yields 0 usable samples of 4 (0%), below 2%: a build refuses to start; use another model or setting"
+            "geometry yields 0 usable samples of 4 (0%), below 2%: a build refuses to start; use another"
+            " model or setting"
         ]
 
     def test_the_report_tells_it_all_in_short_lines(self, model: Model) -> None:
@@ -252,7 +335,20 @@ class TestSweep:
         assert max(map(len, found.lines())) <= 100
         cells = [line.split() for line in found.lines()]
         assert ["t1.0", "100%", "100%", "0.22", "3", "0.22", "20", f"{found.trials[1].seconds:.1f}"] in cells
-        assert ["t1.2", "50%", "25%", "0.25", "1", "0.06", "35", f"{found.trials[4].seconds:.1f}", "length", "8,", "empty", "4"] in cells
+        assert [
+            "t1.2",
+            "50%",
+            "25%",
+            "0.25",
+            "1",
+            "0.06",
+            "35",
+            f"{found.trials[4].seconds:.1f}",
+            "length",
+            "8,",
+            "empty",
+            "4",
+        ] in cells
         for words in (
             "usable          algebra geometry",
             "- algebra, usable: Find all integers n",
@@ -269,7 +365,9 @@ class TestSweep:
         assert [(example.domain, example.reason) for example in examples[:4]] == [
             ("algebra", None), ("algebra", None), ("algebra", "empty"), ("algebra", "length"),
         ]  # fmt: skip
-        assert examples[3].line() == "algebra, dropped for length: a\ufffd[2J long cut", "a terminal obeys nothing of it"
+        assert examples[3].line() == "algebra, dropped for length: a\ufffd[2J long cut", (
+            "a terminal obeys nothing of it"
+        )
         assert examples[2].line() == "algebra, dropped for empty: (nothing)"
         assert len(Example("algebra", None, "word " * 999).line()) < 230
 
@@ -279,7 +377,10 @@ class TestSweep:
         assert facts["settings"][0]["domains"]["geometry"]["usable_share"] == 1
         assert facts["settings"][1]["total"]["reasons"] == {"length": 16}
         assert facts["recommended"]["setting"] == "t1.0"
-        assert facts["recommended"]["options"] == "--instruction-temperature 1 --instruction-top-p 1 --instruction-min-p 0"
+        assert (
+            facts["recommended"]["options"]
+            == "--instruction-temperature 1 --instruction-top-p 1 --instruction-min-p 0"
+        )
         assert facts["pre_query_prefix"]["bos_count"] == 2
 
     def test_bad_input(self, model: Model) -> None:
@@ -296,20 +397,27 @@ class TestSweep:
 
 
 def _halved(total: Yield) -> dict[str, object]:
-    counts = {name: getattr(total, name) // 2 for name in ("samples", "ended", "usable", "tokens", "trigrams")}
+    counts = {
+        name: getattr(total, name) // 2 for name in ("samples", "ended", "usable", "tokens", "trigrams")
+    }
     return {**counts, "reasons": {reason: count // 2 for reason, count in total.reasons.items()}}
 
 
 def ending(seeds: set[int]) -> Callable[[Sequence[int], Sampling, int], Completion]:
     """A reply whose samples with these seeds are good problems; the others are cut."""
-    return lambda prompt, sampling, seed: Completion(GOOD[0], "stop" if seed in seeds else "length", len(prompt), 9)
+    return lambda prompt, sampling, seed: Completion(
+        GOOD[0], "stop" if seed in seeds else "length", len(prompt), 9
+    )
 
 
 class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "line"),
         [
-            (["--settings", "warm"], "'warm' is no sampling setting; a name is default, original or t<temperature>"),
+            (
+                ["--settings", "warm"],
+                "'warm' is no sampling setting; a name is default, original or t<temperature>",
+            ),
             (["--settings", ""], "'' is no sampling setting"),
             (["--settings", "t1,t1.0"], "the settings t1 and t1.0 are the same; name each once"),
             (["--settings", "t2.5"], "temperature is 2.5; give a number from 0 (greedy) to 2"),
@@ -343,7 +451,10 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("harm", "line"),
         [
-            ("no template", "has no chat template, so it has no user turn to open; give an aligned (instruct) model"),
+            (
+                "no template",
+                "has no chat template, so it has no user turn to open; give an aligned (instruct) model",
+            ),
             ("none", "is no model"),
         ],
     )
@@ -367,13 +478,19 @@ class TestCommand:
             (helps, "{'torch', 'vllm', 'transformers', 'datasets', 'numpy'}"),
             ("import magpie_hf.planning.sweep.sweep", "{'torch', 'vllm'}"),
         ):
-            script = f"import sys\n{code}\nassert not {heavy} & set(sys.modules), sorted({heavy} & set(sys.modules))"
+            script = (
+                f"import sys\n{code}\nassert not {heavy} & set(sys.modules), sorted({heavy} &"
+                " set(sys.modules))"
+            )
             subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
 
     @pytest.mark.vllm
     @pytest.mark.filterwarnings("ignore")
     def test_on_real_vllm(self, tiny_model: Path, tmp_path: Path) -> None:
-        words = "--domains algebra --settings t0.8,t2.0 --samples 8 --instruction-max-tokens 64 --kv-cache-gb 1 --json --dtype float32"
+        words = (
+            "--domains algebra --settings t0.8,t2.0 --samples 8 --instruction-max-tokens 64 --kv-cache-gb 1"
+            " --json --dtype float32"
+        )
         command = [sys.executable, "-m", "magpie_hf", "sweep", str(tiny_model), *words.split()]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
         facts = json.loads(done.stdout)

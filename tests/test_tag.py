@@ -1,4 +1,6 @@
-"""Constraints: what the tagger says of problems, and turns whose first token is sampled apart. With a fake engine."""
+"""Constraints: what the tagger says of problems, and turns whose first token is sampled apart. With a fake
+engine.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,13 @@ from magpie_hf.stages.instruct import Instruct, openers
 from magpie_hf.stages.tag import EXAMPLES, Tag
 
 PAIRS = tuple((domain.key, domain.subject) for domain in DOMAINS.values())
-GOOD = {"domain": "algebra", "category": "proof", "solvability": "solvable", "difficulty": "very hard", "quality": "excellent"}
+GOOD = {
+    "domain": "algebra",
+    "category": "proof",
+    "solvability": "solvable",
+    "difficulty": "very hard",
+    "quality": "excellent",
+}
 ANSWER = json.dumps(GOOD)
 
 
@@ -51,19 +59,35 @@ def reused(stage: Stage, out: dict[str, list[Any]]) -> Journal:
     return Journal(known=stage.reusable({column: out[column] for column in stage.adds}))
 
 
-# --- the tagger --------------------------------------------------------------------------------------------------------------
+# --- the tagger ---------------------------------------------------------------------------------------------
 
 
 def test_a_problem_is_tagged_by_one_greedy_constrained_completion(chatml: Model) -> None:
-    script = Script(chatml, [Completion(ANSWER, "stop", 900, 41), Completion("", CONTEXT_FULL, 9000, 0), "no JSON"])
+    script = Script(
+        chatml, [Completion(ANSWER, "stop", 900, 41), Completion("", CONTEXT_FULL, 9000, 0), "no JSON"]
+    )
     stage = Tag(FakeEngine(chatml, script), PAIRS)
     first, second, third = stage({"problem": ["Is $G$ cyclic?", "too long", "Hello"]})["tags"]
     nothing = dict.fromkeys(GOOD)
-    assert {name: first[name] for name in first if name != "request"} == {**GOOD, "reason": None, "num_tokens": 41}
-    assert {name: second[name] for name in second if name != "request"} == {**nothing, "reason": CONTEXT_FULL, "num_tokens": 0}
-    assert {name: third[name] for name in third if name != "request"} == {**nothing, "reason": "invalid", "num_tokens": 3}
+    assert {name: first[name] for name in first if name != "request"} == {
+        **GOOD,
+        "reason": None,
+        "num_tokens": 41,
+    }
+    assert {name: second[name] for name in second if name != "request"} == {
+        **nothing,
+        "reason": CONTEXT_FULL,
+        "num_tokens": 0,
+    }
+    assert {name: third[name] for name in third if name != "request"} == {
+        **nothing,
+        "reason": "invalid",
+        "num_tokens": 3,
+    }
     assert set(first) == set(second) == set(TAGS)
-    expected = Sampling(temperature=0.0, max_tokens=128, stop_token_ids=(id_of(chatml, "<|im_end|>"),), schema=stage.schema)
+    expected = Sampling(
+        temperature=0.0, max_tokens=128, stop_token_ids=(id_of(chatml, "<|im_end|>"),), schema=stage.schema
+    )
     assert [(sampling, seed) for _, sampling, seed in script.asked] == [(expected, 0)] * 3
 
 
@@ -117,8 +141,18 @@ def test_the_problem_stands_in_the_prompt_as_it_is_and_last(chatml: Model) -> No
     question = f"<problem>\n{nasty}\n</problem>\n\n{stage.closing}\n"
     assert one.count(question) == 1
     shared = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    assert one[shared:].startswith(nasty), "all that does not depend on the problem comes first, and is computed once"
-    for value in (*QUALITIES, *DIFFICULTIES, *SOLVABILITIES, *CATEGORIES, *(key for key, _ in PAIRS), "other_math", "no_math"):
+    assert one[shared:].startswith(nasty), (
+        "all that does not depend on the problem comes first, and is computed once"
+    )
+    for value in (
+        *QUALITIES,
+        *DIFFICULTIES,
+        *SOLVABILITIES,
+        *CATEGORIES,
+        *(key for key, _ in PAIRS),
+        "other_math",
+        "no_math",
+    ):
         assert f'- "{value}": ' in one
 
 
@@ -139,13 +173,21 @@ def test_the_examples_are_valid_answers_and_fit_the_domains(chatml: Model) -> No
         assert all(value in stage.scales[scale] for scale, value in said.items())
     topology = Tag(FakeEngine(chatml, never), (("topology", "topology"),))
     assert len(topology.conversation("P")) == 3, "of the examples, only the one that is no mathematics fits"
-    assert Tag(FakeEngine(chatml, never), PAIRS, examples=()).conversation("P")[0]["content"].startswith(stage.guide)
+    assert (
+        Tag(FakeEngine(chatml, never), PAIRS, examples=())
+        .conversation("P")[0]["content"]
+        .startswith(stage.guide)
+    )
 
 
 def test_the_schema_holds_the_values_in_the_order_of_the_answer(chatml: Model) -> None:
     stage = Tag(FakeEngine(chatml, never), PAIRS)
     schema = json.loads(stage.schema)
-    assert list(schema["properties"]) == schema["required"] == ["domain", "category", "solvability", "difficulty", "quality"]
+    assert (
+        list(schema["properties"])
+        == schema["required"]
+        == ["domain", "category", "solvability", "difficulty", "quality"]
+    )
     assert schema["properties"]["domain"]["enum"] == [*(key for key, _ in PAIRS), "other_math", "no_math"]
     assert schema["additionalProperties"] is False
     assert (QUALITIES[0], QUALITIES[-1]) == ("very poor", "excellent")
@@ -154,7 +196,12 @@ def test_the_schema_holds_the_values_in_the_order_of_the_answer(chatml: Model) -
 
 
 def test_what_finished_rows_know_is_not_asked_again(chatml: Model) -> None:
-    lines = [Completion(ANSWER, "stop", 900, 41), "junk", Completion("", KILLED_ENGINE, 900, 0), Completion("", CONTEXT_FULL, 900, 0)]
+    lines = [
+        Completion(ANSWER, "stop", 900, 41),
+        "junk",
+        Completion("", KILLED_ENGINE, 900, 0),
+        Completion("", CONTEXT_FULL, 900, 0),
+    ]
     batch = {"problem": ["P", "Q", "R", "S"]}
     stage = Tag(FakeEngine(chatml, Script(chatml, list(lines))), PAIRS)
     out = stage(batch)
@@ -168,17 +215,30 @@ def test_what_finished_rows_know_is_not_asked_again(chatml: Model) -> None:
 def test_all_that_is_asked_takes_part_in_the_identity(chatml: Model, thinker: Model) -> None:
     stage = Tag(FakeEngine(chatml, never), PAIRS)
     others = [
-        replace(stage, domains=PAIRS[:3]), replace(stage, domains=PAIRS[::-1]), replace(stage, domains=(("algebra", "groups"),)),
-        replace(stage, guide="Judge."), replace(stage, closing="Answer."), replace(stage, examples=EXAMPLES[:2]),
+        replace(stage, domains=PAIRS[:3]),
+        replace(stage, domains=PAIRS[::-1]),
+        replace(stage, domains=(("algebra", "groups"),)),
+        replace(stage, guide="Judge."),
+        replace(stage, closing="Answer."),
+        replace(stage, examples=EXAMPLES[:2]),
         Tag(FakeEngine(thinker, never), PAIRS),
-    ]  # fmt: skip
+    ]
     assert len({fingerprint(one) for one in (stage, *others)}) == len(others) + 1
     assert stage.reuse_key == Tag(FakeEngine(chatml, lambda *_: ""), PAIRS).reuse_key
 
 
-@pytest.mark.parametrize("domains", [(), (("a", "x"), ("a", "y")), (("no_math", "x"),), (("a", "x"), ("other_math", "y"))])
-def test_domains_that_cannot_be_told_apart_are_refused(domains: tuple[tuple[str, str], ...], chatml: Model) -> None:
-    with pytest.raises(BadInput, match=r"the tagger's domains are .*; name at least one, each once, and neither other_math nor no_math"):
+@pytest.mark.parametrize(
+    "domains", [(), (("a", "x"), ("a", "y")), (("no_math", "x"),), (("a", "x"), ("other_math", "y"))]
+)
+def test_domains_that_cannot_be_told_apart_are_refused(
+    domains: tuple[tuple[str, str], ...], chatml: Model
+) -> None:
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"the tagger's domains are .*; name at least one, each once, and neither other_math nor no_math"
+        ),
+    ):
         Tag(FakeEngine(chatml, never), domains)
 
 
@@ -186,16 +246,20 @@ def test_a_tagger_whose_template_cannot_be_used_is_refused(chatml: Model, tmp_pa
     Tag(FakeEngine(chatml, never), PAIRS).check()
     model = byte_model("chatml", tmp_path)
     template = tmp_path / "chat_template.jinja"
-    template.write_text("{% if messages|length > 2 %}{{ raise_exception('one turn only') }}{% endif %}" + template.read_text())
+    template.write_text(
+        "{% if messages|length > 2 %}{{ raise_exception('one turn only') }}{% endif %}" + template.read_text()
+    )
     with pytest.raises(BadInput, match=r"refuses a conversation of user, assistant, .*one turn only"):
         Tag(FakeEngine(replace(model, revision="sha256:strict"), never), PAIRS).check()
 
 
-# --- the first token, sampled apart --------------------------------------------------------------------------------------------
+# --- the first token, sampled apart -------------------------------------------------------------------------
 
 
 class Turns:
-    """A reply that opens with a letter and goes on, both from their seeds; `openings` are said in place of the letter."""
+    """A reply that opens with a letter and goes on, both from their seeds; `openings` are said in place of
+    the letter.
+    """
 
     def __init__(self, model: Model, openings: Sequence[str | Completion] = (), tokens: int = 5) -> None:
         self.model, self.openings, self.tokens = model, list(openings), tokens
@@ -205,13 +269,17 @@ class Turns:
         self.asked.append((text_of(self.model, prompt), sampling, seed))
         if not sampling.allowed_token_ids:
             cut = self.tokens > sampling.max_tokens
-            return Completion(f"et {seed}.", "length" if cut else "stop", len(prompt), min(self.tokens, sampling.max_tokens))
+            return Completion(
+                f"et {seed}.", "length" if cut else "stop", len(prompt), min(self.tokens, sampling.max_tokens)
+            )
         said = self.openings.pop(0) if self.openings else "ABCDEFGH"[seed % 8]
         return said if isinstance(said, Completion) else Completion(said, "length", len(prompt), 1)
 
 
 def opened(model: Model, turns: Turns, **changed: Any) -> Instruct:
-    stage = Instruct(FakeEngine(model, turns), "A geometer asks.", Sampling(temperature=1.3, min_p=0.1, max_tokens=64), 1.0)
+    stage = Instruct(
+        FakeEngine(model, turns), "A geometer asks.", Sampling(temperature=1.3, min_p=0.1, max_tokens=64), 1.0
+    )
     return replace(stage, **changed)
 
 
@@ -223,7 +291,9 @@ def test_a_turn_is_its_first_token_and_the_rest(chatml: Model) -> None:
     turns = Turns(chatml)
     out = opened(chatml, turns)(ROWS)
     letters = ["ABCDEFGH"[seed_of(seed, "first_token") % 8] for seed in ROWS["seed"]]
-    assert out["raw_instruction"] == [f"{one}et {seed_of(s, 'instruct')}." for one, s in zip(letters, ROWS["seed"], strict=True)]
+    assert out["raw_instruction"] == [
+        f"{one}et {seed_of(s, 'instruct')}." for one, s in zip(letters, ROWS["seed"], strict=True)
+    ]
     assert out["raw_finish_reason"] == ["stop"] * 4
     assert out["raw_num_tokens"] == [6] * 4
     length = len(chat_of(chatml).pre_query_prefix("A geometer asks."))
@@ -232,14 +302,21 @@ def test_a_turn_is_its_first_token_and_the_rest(chatml: Model) -> None:
     first = Sampling(temperature=1.0, min_p=0.1, max_tokens=1, allowed_token_ids=allowed)
     rest = Sampling(temperature=1.3, min_p=0.1, max_tokens=63, stop_token_ids=(id_of(chatml, "<|im_end|>"),))
     assert turns.asked[:4] == [(OPEN, first, seed_of(seed, "first_token")) for seed in ROWS["seed"]]
-    assert turns.asked[4:] == [(OPEN + one, rest, seed_of(s, "instruct")) for one, s in zip(letters, ROWS["seed"], strict=True)]
+    assert turns.asked[4:] == [
+        (OPEN + one, rest, seed_of(s, "instruct")) for one, s in zip(letters, ROWS["seed"], strict=True)
+    ]
 
 
 def test_without_an_opening_requests_and_ids_are_what_they_were(chatml: Model) -> None:
     free = opened(chatml, Turns(chatml), first_token=None)
     out = free({"domain": ["geometry"], "seed": [11]})
-    assert (out["id"], out["request"]) == (["geometry-99c13af86810ce3d"], ["398754e6aac61953a60951610e4a551f"])
-    assert free.reuse_key == "dcef19ae25b86e25", "builds from from before there was first-token sampling are still found"
+    assert (out["id"], out["request"]) == (
+        ["geometry-99c13af86810ce3d"],
+        ["398754e6aac61953a60951610e4a551f"],
+    )
+    assert free.reuse_key == "dcef19ae25b86e25", (
+        "builds from from before there was first-token sampling are still found"
+    )
 
 
 def test_openings_are_told_apart(chatml: Model) -> None:
@@ -253,7 +330,12 @@ def test_openings_are_told_apart(chatml: Model) -> None:
 
 
 def test_what_ends_with_its_first_token_is_cut(chatml: Model) -> None:
-    odd = [Completion("", "stop", 9, 1), "#", Completion("", CONTEXT_FULL, 900, 0), Completion("", KILLED_ENGINE, 9, 0)]
+    odd = [
+        Completion("", "stop", 9, 1),
+        "#",
+        Completion("", CONTEXT_FULL, 900, 0),
+        Completion("", KILLED_ENGINE, 9, 0),
+    ]
     turns = Turns(chatml, odd)
     out = opened(chatml, turns)(ROWS)
     assert out["raw_finish_reason"] == ["length", "length", CONTEXT_FULL, KILLED_ENGINE]
@@ -277,7 +359,9 @@ def test_finished_turns_are_reused_whole_and_a_raised_bound_asks_for_the_cut_res
     stage = opened(chatml, turns, sampling=long)
     with keeping(reused(stage, cut)):
         assert stage(ROWS)["raw_num_tokens"] == [21] * 4
-    assert [bool(sampling.allowed_token_ids) for _, sampling, _ in turns.asked] == [False] * 4, "the first tokens are known"
+    assert [bool(sampling.allowed_token_ids) for _, sampling, _ in turns.asked] == [False] * 4, (
+        "the first tokens are known"
+    )
 
 
 def test_killed_in_the_middle_what_was_finished_is_not_asked_again(chatml: Model, tmp_path: Path) -> None:
@@ -286,7 +370,9 @@ def test_killed_in_the_middle_what_was_finished_is_not_asked_again(chatml: Model
         file = tmp_path / f"{killed_at}.journal"
         turns = Turns(chatml)
 
-        def dying(prompt: Sequence[int], sampling: Sampling, seed: int, at: int = killed_at, turns: Turns = turns) -> Completion:
+        def dying(
+            prompt: Sequence[int], sampling: Sampling, seed: int, at: int = killed_at, turns: Turns = turns
+        ) -> Completion:
             if len(turns.asked) == at:
                 raise KeyboardInterrupt
             return turns(prompt, sampling, seed)
@@ -302,13 +388,20 @@ def test_killed_in_the_middle_what_was_finished_is_not_asked_again(chatml: Model
 @pytest.mark.parametrize("first_token", [-0.1, 2.5, float("nan"), True, "hot"])
 def test_a_first_token_that_is_no_temperature_is_refused(first_token: Any, chatml: Model) -> None:
     with pytest.raises(
-        BadInput, match=r"first_token is .*; give the first token's temperature, from 0 to 2, or None to sample it like the others"
+        BadInput,
+        match=(
+            r"first_token is .*; give the first token's temperature, from 0 to 2, or None to sample it like"
+            r" the others"
+        ),
     ):
         opened(chatml, Turns(chatml), first_token=first_token)
 
 
 def test_a_turn_of_one_token_has_no_rest(chatml: Model) -> None:
-    with pytest.raises(BadInput, match="max_tokens is 1, and first-token sampling needs one more; give at least 2, or no first_token"):
+    with pytest.raises(
+        BadInput,
+        match="max_tokens is 1, and first-token sampling needs one more; give at least 2, or no first_token",
+    ):
         opened(chatml, Turns(chatml), sampling=Sampling(max_tokens=1))(ROWS)
 
 

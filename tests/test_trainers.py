@@ -1,4 +1,6 @@
-"""Trainers: what is published goes from `load_dataset` into TRL with no mapping, and they train on the right words. TRL is the real one."""
+"""Trainers: what is published goes from `load_dataset` into TRL with no mapping, and they train on the right
+words. TRL is the real one.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 
 @pytest.fixture(scope="module")
-def hub(built: tuple[Path, dict[str, DatasetDict]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
+def hub(
+    built: tuple[Path, dict[str, DatasetDict]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LoopbackHub]:
     """A Hub that the build was published to."""
     with loopback_hub({WRITER: ("ada", "write")}) as running:
         code, said = ended(run(running, tmp_path_factory.mktemp("publisher"), str(built[0]), REPO))
@@ -47,18 +51,31 @@ def hub(built: tuple[Path, dict[str, DatasetDict]], tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
-def trained(request: pytest.FixtureRequest, hub: LoopbackHub, demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Row:
+def trained(
+    request: pytest.FixtureRequest,
+    hub: LoopbackHub,
+    demo_model: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Row:
     """What every trainer trained on, in a process of its own under a hash seed."""
-    # TRL looks at one of `messages`, `chosen` and `rejected`, whichever a set of them hands out first: in CPython 3.11 that is `rejected`
-    # under hash seed 0, `messages` under 1 and `chosen` under 2.
+    # TRL looks at one of `messages`, `chosen` and `rejected`, whichever a set of them hands out first: in
+    # CPython 3.11 that is `rejected` under hash seed 0, `messages` under 1 and `chosen` under 2.
     folder = tmp_path_factory.mktemp("trained")
     environment = {
-        **os.environ, "PYTHONHASHSEED": str(request.param), "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(folder / "home"),
-        "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_TOKEN": WRITER,
+        **os.environ,
+        "PYTHONHASHSEED": str(request.param),
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_TOKEN": WRITER,
         "TRL_EXPERIMENTAL_SILENCE": "1",
-    }  # fmt: skip
+    }
     command = [sys.executable, str(ROOT / "tests" / "training.py"), str(demo_model), REPO, "algebra"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found: Row = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -66,7 +83,9 @@ def trained(request: pytest.FixtureRequest, hub: LoopbackHub, demo_model: Path, 
 
 @pytest.fixture(scope="module")
 def said(built: tuple[Path, dict[str, DatasetDict]], demo_model: Path) -> dict[str, list[list[str]]]:
-    """What was built, as the model's chat template writes it: for each column its conversations, the prompt and the answer apart."""
+    """What was built, as the model's chat template writes it: for each column its conversations, the prompt
+    and the answer apart.
+    """
     tokenizer = AutoTokenizer.from_pretrained(demo_model)
 
     def parts(messages: list[dict[str, str]]) -> list[str]:
@@ -77,7 +96,9 @@ def said(built: tuple[Path, dict[str, DatasetDict]], demo_model: Path) -> dict[s
 
     splits = built[1]["algebra"]
     columns = {"messages": "train_sft", "chosen": "train_prefs", "rejected": "train_prefs"}
-    return {column: [parts(messages) for messages in splits[split][column]] for column, split in columns.items()}
+    return {
+        column: [parts(messages) for messages in splits[split][column]] for column, split in columns.items()
+    }
 
 
 def check(one: Row) -> None:
@@ -90,8 +111,12 @@ def check(one: Row) -> None:
 def test_sft_trains_on_every_conversation(trained: Row, said: dict[str, list[list[str]]]) -> None:
     check(trained["sft"])
     assert len(said["messages"]) >= ROWS
-    assert sorted(trained["sft"]["seen"]) == sorted(["", prompt + answer] for prompt, answer in said["messages"])
-    assert 10 < trained["sft"]["losses"][0] < 12, "random weights find all 49,152 tokens as likely, which is 10.8"
+    assert sorted(trained["sft"]["seen"]) == sorted(
+        ["", prompt + answer] for prompt, answer in said["messages"]
+    )
+    assert 10 < trained["sft"]["losses"][0] < 12, (
+        "random weights find all 49,152 tokens as likely, which is 10.8"
+    )
 
 
 def test_dpo_trains_on_every_pair(trained: Row, said: dict[str, list[list[str]]]) -> None:
@@ -100,25 +125,38 @@ def test_dpo_trains_on_every_pair(trained: Row, said: dict[str, list[list[str]]]
     expected = [list(pair) for pair in zip(said["chosen"], said["rejected"], strict=True)]
     assert sorted(trained["dpo"]["seen"]) == sorted(expected)
     assert all(chosen[0] == rejected[0] and chosen[1] != rejected[1] for chosen, rejected in expected)
-    assert trained["dpo"]["losses"][0] == pytest.approx(math.log(2), abs=1e-4), "before the first step it is its own reference"
+    assert trained["dpo"]["losses"][0] == pytest.approx(math.log(2), abs=1e-4), (
+        "before the first step it is its own reference"
+    )
 
 
 def test_a_reward_model_trains_on_every_pair(trained: Row, said: dict[str, list[list[str]]]) -> None:
     check(trained["reward"])
-    whole = [[["", "".join(one)] for one in pair] for pair in zip(said["chosen"], said["rejected"], strict=True)]
+    whole = [
+        [["", "".join(one)] for one in pair] for pair in zip(said["chosen"], said["rejected"], strict=True)
+    ]
     assert sorted(trained["reward"]["seen"]) == sorted(whole)
-    assert trained["reward"]["losses"][0] == pytest.approx(math.log(2), abs=0.1), "random weights prefer neither"
+    assert trained["reward"]["losses"][0] == pytest.approx(math.log(2), abs=0.1), (
+        "random weights prefer neither"
+    )
 
 
-def test_kto_trains_on_both_of_every_pair_with_their_labels(trained: Row, said: dict[str, list[list[str]]]) -> None:
+def test_kto_trains_on_both_of_every_pair_with_their_labels(
+    trained: Row, said: dict[str, list[list[str]]]
+) -> None:
     check(trained["kto"])
     expected = [[True, *one] for one in said["chosen"]] + [[False, *one] for one in said["rejected"]]
     assert sorted(trained["kto"]["seen"]) == sorted(expected)
 
 
 def test_grpo_is_rewarded_for_the_published_solutions(trained: Row) -> None:
-    """Random weights never say a solution, so beside them completions are put into the trainer's mouth: one right, one wrong a problem."""
-    rewards = {name: [log["rewards/accuracy_reward/mean"] for log in trained[name]["logs"]] for name in ("grpo", "grpo, told")}
+    """Random weights never say a solution, so beside them completions are put into the trainer's mouth: one
+    right, one wrong a problem.
+    """
+    rewards = {
+        name: [log["rewards/accuracy_reward/mean"] for log in trained[name]["logs"]]
+        for name in ("grpo", "grpo, told")
+    }
     assert rewards == {"grpo": [0.0] * STEPS, "grpo, told": [0.5] * STEPS}
     assert len(trained["grpo"]["losses"]) == STEPS
     assert all(math.isfinite(loss) for loss in trained["grpo"]["losses"])
@@ -128,6 +166,6 @@ def test_grpo_is_rewarded_for_the_published_solutions(trained: Row) -> None:
 
 
 def test_rows_that_break_the_rules_do_not_train_alike(trained: Row) -> None:
-    """Guards the tests above: they notice a column that changes the loss, and a conversation that is missing."""
+    """Guards the tests above: they notice a changed loss and a missing conversation."""
     assert trained["reward, with a margin"]["losses"][0] > 50
     assert trained["sft, without messages"]

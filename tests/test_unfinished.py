@@ -24,11 +24,16 @@ def recipe_of(answers: Answers) -> Recipe:
 
 
 def everything(datasets: dict[str, DatasetDict]) -> dict[str, dict[str, list[dict[str, object]]]]:
-    return {config: {split: rows.to_list() for split, rows in splits.items()} for config, splits in datasets.items()}
+    return {
+        config: {split: rows.to_list() for split, rows in splits.items()}
+        for config, splits in datasets.items()
+    }
 
 
 @pytest.fixture(scope="module")
-def stopped(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recipe, dict[str, DatasetDict]]:
+def stopped(
+    demo_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Recipe, dict[str, DatasetDict]]:
     """A build whose engine died in the middle, its recipe with one that lives, and what comes of it then."""
     from magpie_hf.models.model import resolve
 
@@ -39,10 +44,15 @@ def stopped(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return folder / "out", recipe, build(recipe, folder / "whole")
 
 
-def test_the_finished_part_is_a_part_of_the_whole(stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path) -> None:
+def test_the_finished_part_is_a_part_of_the_whole(
+    stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path
+) -> None:
     out, _, whole = stopped
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    with pytest.raises(BadInput, match=r"is not finished \(.*\); run it again, then publish, or publish what is, with --partial"):
+    with pytest.raises(
+        BadInput,
+        match=r"is not finished \(.*\); run it again, then publish, or publish what is, with --partial",
+    ):
         released(out, "ada/sums").__enter__()
     with released(out, "ada/sums", partial=True) as (files, _):
         to = tmp_path / "to"
@@ -58,21 +68,33 @@ def test_the_finished_part_is_a_part_of_the_whole(stopped: tuple[Path, Recipe, d
             assert all(row in expected for row in rows)
             found += len(rows)
     assert found < sum(len(rows) for splits in whole.values() for rows in splits.values())
-    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before, "nothing is left there, and nothing changed"
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before, (
+        "nothing is left there, and nothing changed"
+    )
 
 
-def test_numbers_of_the_finished_part_fit_its_rows(stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path) -> None:
+def test_numbers_of_the_finished_part_fit_its_rows(
+    stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path
+) -> None:
     part = finished_part(stopped[0] / "run", tmp_path)
     assert part.targets == {"algebra": 60, "geometry": 60}
     rows = {
-        key: [row for split in part.splits["candidates"].values() for row in split.dataset if row["domain"] == key] for key in part.targets
+        key: [
+            row
+            for split in part.splits["candidates"].values()
+            for row in split.dataset
+            if row["domain"] == key
+        ]
+        for key in part.targets
     }
     for key, filtered in part.samples.items():
         assert filtered.accepted == len(rows[key]) < 60
         assert filtered.sampled >= filtered.accepted
 
 
-def test_a_finished_build_is_its_own_part(stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path) -> None:
+def test_a_finished_build_is_its_own_part(
+    stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path
+) -> None:
     """All that a finished build publishes is found again from its record alone, moved and cut otherwise."""
     out, recipe, whole = stopped
     copy = tmp_path / "copy"
@@ -80,21 +102,32 @@ def test_a_finished_build_is_its_own_part(stopped: tuple[Path, Recipe, dict[str,
     build(recipe, copy, shard_rows=16)
     (tmp_path / "scratch").mkdir()
     part = finished_part(copy / "run", tmp_path / "scratch")
-    found = {config: DatasetDict({split: rows.dataset for split, rows in splits.items()}) for config, splits in part.splits.items()}
+    found = {
+        config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
+        for config, splits in part.splits.items()
+    }
     assert everything(found) == everything(whole)
 
 
-def test_rows_that_were_made_from_something_else_are_left_out(stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path) -> None:
+def test_rows_that_were_made_from_something_else_are_left_out(
+    stopped: tuple[Path, Recipe, dict[str, DatasetDict]], tmp_path: Path
+) -> None:
     """A shard whose samples were lost and are not known to be the same is not published."""
     copy = tmp_path / "copy"
     shutil.copytree(stopped[0], copy)
     (tmp_path / "scratch").mkdir()
-    rows = sum(len(split) for split in finished_part(copy / "run", tmp_path / "scratch").splits["candidates"].values())
+    rows = sum(
+        len(split)
+        for split in finished_part(copy / "run", tmp_path / "scratch").splits["candidates"].values()
+    )
     for shard in sorted((copy / "run" / "algebra").glob("solutions-*/*.arrow"))[:1]:
         shard.unlink()
     shutil.rmtree(tmp_path / "scratch")
     (tmp_path / "scratch").mkdir()
-    fewer = sum(len(split) for split in finished_part(copy / "run", tmp_path / "scratch").splits["candidates"].values())
+    fewer = sum(
+        len(split)
+        for split in finished_part(copy / "run", tmp_path / "scratch").splits["candidates"].values()
+    )
     assert fewer < rows
 
 
@@ -106,7 +139,9 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError):
         build(recipe_of(dying), tmp_path / "out", shard_rows=8)
     with (
-        pytest.raises(BadInput, match=r"no row of the build in .* went through every stage yet \(.*\); run it again"),
+        pytest.raises(
+            BadInput, match=r"no row of the build in .* went through every stage yet \(.*\); run it again"
+        ),
         released(tmp_path / "out", "ada/sums", partial=True),
     ):
         pass
@@ -114,9 +149,18 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "run" / "partial-killed").mkdir()
     assert list((tmp_path / "out" / "run").glob("partial-*"))
     record = tmp_path / "out" / "run" / "build.json"
-    record.write_text(json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "selection"}))
+    record.write_text(
+        json.dumps(
+            {key: value for key, value in json.loads(record.read_text()).items() if key != "selection"}
+        )
+    )
     with (
-        pytest.raises(BadInput, match=r"the record of the build in .* cannot be read \(KeyError: 'selection'\); run the build again"),
+        pytest.raises(
+            BadInput,
+            match=(
+                r"the record of the build in .* cannot be read \(KeyError: 'selection'\); run the build again"
+            ),
+        ),
         released(tmp_path / "out", "ada/sums", partial=True),
     ):
         pass

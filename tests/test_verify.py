@@ -22,9 +22,10 @@ from magpie_hf.schema import VERIFY
 from magpie_hf.stage import fingerprint, identity
 from magpie_hf.stages.verify import Verify
 
-# --- votes -------------------------------------------------------------------------------------------------------------------
+# --- votes --------------------------------------------------------------------------------------------------
 
-# Answers of a world in which all is known: the letter is the value, the number the spelling. "?" is a spelling that cannot be read.
+# Answers of a world in which all is known: the letter is the value, the number the spelling. "?" is a
+# spelling that cannot be read.
 SPELLINGS = [f"{value}_{{{number}}}" for value in "abc" for number in range(10, 13)] + ["?_{10}", "?_{11}"]
 ANSWERS = st.lists(st.one_of(st.none(), st.sampled_from(SPELLINGS)), max_size=12)
 
@@ -35,7 +36,9 @@ def by_letter(one: str, other: str) -> str:
     return "equal" if one[0] == other[0] else "different"
 
 
-def counting(calls: list[tuple[str, str]], relation: Callable[[str, str], str] = by_letter) -> Callable[[str, str], str]:
+def counting(
+    calls: list[tuple[str, str]], relation: Callable[[str, str], str] = by_letter
+) -> Callable[[str, str], str]:
     def count(one: str, other: str) -> str:
         calls.append((one, other))
         return relation(one, other)
@@ -58,7 +61,9 @@ def test_every_answer_is_in_one_cluster_and_counted_once(answers: list[str | Non
     voters = [answer for answer in answers if answer is not None]
     assert sum(votes.sizes) == len(voters)
     assert [number is None for number in votes.clusters] == [answer is None for answer in answers]
-    assert dict(Counter(number for number in votes.clusters if number is not None)) == dict(enumerate(votes.sizes))
+    assert dict(Counter(number for number in votes.clusters if number is not None)) == dict(
+        enumerate(votes.sizes)
+    )
     read = Counter(answer[0] for answer in voters if answer[0] != "?")
     unread = Counter(answer for answer in voters if answer[0] == "?")
     assert sorted(votes.sizes) == sorted([*read.values(), *unread.values()])
@@ -115,12 +120,18 @@ def test_answers_are_compared_as_they_are_written() -> None:
     assert shown("100, 200", "200, 100", "200, 100") == Votes((0, 0, 0), (3,), 0, (False,))
     assert shown("100, 200", "100200", "100200") == Votes((1, 0, 0), (2, 1), 0, (False, True))
     assert shown("1,234", "1234", r"1{,}234") == Votes((0, 0, 0), (3,), 0, (False,))
-    assert shown("(mod" + " " * 90_000 + "x", "5", "123," * 20_000) == Votes((0, 1, 2), (1, 1, 1), 3, (False, False, False))
+    assert shown("(mod" + " " * 90_000 + "x", "5", "123," * 20_000) == Votes(
+        (0, 1, 2), (1, 1, 1), 3, (False, False, False)
+    )
 
 
 def test_an_answer_that_is_equal_to_two_clusters_joins_them() -> None:
     """a and bb cannot be compared, but both equal ccc."""
-    relation = {frozenset(("a", "bb")): "unknown", frozenset(("a", "ccc")): "equal", frozenset(("bb", "ccc")): "equal"}
+    relation = {
+        frozenset(("a", "bb")): "unknown",
+        frozenset(("a", "ccc")): "equal",
+        frozenset(("bb", "ccc")): "equal",
+    }
     votes = vote(["bb", "a", "ccc"], lambda one, other: relation[frozenset((one, other))])
     assert votes == Votes((0, 0, 0), (3,), 0, (False,))
 
@@ -133,14 +144,27 @@ def test_a_cluster_that_differs_from_one_joined_is_not_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "majority"), [((), False), ((1,), False), ((2,), True), ((1, 1), False), ((2, 1), True), ((2, 2), False), ((3, 2, 2), True)]
+    ("sizes", "majority"),
+    [
+        ((), False),
+        ((1,), False),
+        ((2,), True),
+        ((1, 1), False),
+        ((2, 1), True),
+        ((2, 2), False),
+        ((3, 2, 2), True),
+    ],
 )
 def test_a_majority_is_larger_than_all_others_and_than_one(sizes: tuple[int, ...], majority: bool) -> None:
     assert Votes((), sizes, 0).has_majority == majority
 
 
 def test_who_is_in_the_majority() -> None:
-    relation = {frozenset(("1", "2")): "different", frozenset(("1", "?")): "unknown", frozenset(("2", "?")): "different"}
+    relation = {
+        frozenset(("1", "2")): "different",
+        frozenset(("1", "?")): "unknown",
+        frozenset(("2", "?")): "different",
+    }
 
     def shown(*answers: str | None) -> list[bool | None]:
         return list(vote(answers, lambda one, other: relation[frozenset((one, other))]).in_majority)
@@ -154,15 +178,30 @@ def test_who_is_in_the_majority() -> None:
 
 @settings(deadline=None)  # the first pair starts a worker
 @given(
-    st.lists(st.sampled_from(["1/2", "0.5", r"50\%", r"\frac{2}{4}", "0.25", r"\frac14", "x", "2x-x", r"\mathbb{Z}_2", None]), max_size=9)
+    st.lists(
+        st.sampled_from(
+            ["1/2", "0.5", r"50\%", r"\frac{2}{4}", "0.25", r"\frac14", "x", "2x-x", r"\mathbb{Z}_2", None]
+        ),
+        max_size=9,
+    )
 )
 def test_real_answers_vote_by_their_value(answers: list[str | None]) -> None:
     votes = vote(answers, lambda one, other: compare(one, other).relation)
-    value = {"1/2": 1, "0.5": 1, r"50\%": 1, r"\frac{2}{4}": 1, "0.25": 2, r"\frac14": 2, "x": 3, "2x-x": 3, r"\mathbb{Z}_2": 4}
+    value = {
+        "1/2": 1,
+        "0.5": 1,
+        r"50\%": 1,
+        r"\frac{2}{4}": 1,
+        "0.25": 2,
+        r"\frac14": 2,
+        "x": 3,
+        "2x-x": 3,
+        r"\mathbb{Z}_2": 4,
+    }
     assert sorted(votes.sizes) == sorted(Counter(value[answer] for answer in answers if answer).values())
 
 
-# --- the stage ---------------------------------------------------------------------------------------------------------------
+# --- the stage ----------------------------------------------------------------------------------------------
 
 
 def box(answer: str, **changed: Any) -> dict[str, Any]:
@@ -170,11 +209,36 @@ def box(answer: str, **changed: Any) -> dict[str, Any]:
 
 
 BATCH: dict[str, list[Any]] = {
-    "problem": ["Find $p$.", "Prove that $G$ is abelian.", "Find $x$.", "Find $y$.", "Find $z$.", "Find $w$."],
+    "problem": [
+        "Find $p$.",
+        "Prove that $G$ is abelian.",
+        "Find $x$.",
+        "Find $y$.",
+        "Find $z$.",
+        "Find $w$.",
+    ],
     "candidates": [
-        [box("2"), box(r"\frac{1}{2}", num_tokens=9), box("0.5", num_tokens=2), candidate("It is", "length"), box(r"50\%", num_tokens=4)],
-        [box("abelian"), candidate("As wanted."), candidate("We see", "length"), candidate("Clear."), candidate("Thus so.")],
-        [candidate("a"), candidate("b", "length"), candidate("c"), candidate("d", "empty"), candidate("e", "context_full")],
+        [
+            box("2"),
+            box(r"\frac{1}{2}", num_tokens=9),
+            box("0.5", num_tokens=2),
+            candidate("It is", "length"),
+            box(r"50\%", num_tokens=4),
+        ],
+        [
+            box("abelian"),
+            candidate("As wanted."),
+            candidate("We see", "length"),
+            candidate("Clear."),
+            candidate("Thus so."),
+        ],
+        [
+            candidate("a"),
+            candidate("b", "length"),
+            candidate("c"),
+            candidate("d", "empty"),
+            candidate("e", "context_full"),
+        ],
         [candidate("a", "length") for _ in range(5)],
         [box("1"), box("2"), candidate("The answer is $1.0$."), box("4/2"), candidate("I do not know.")],
         [
@@ -195,7 +259,14 @@ ADDED: dict[str, list[Any]] = {
         ["1", "2", "1.0", "4/2", None],
         [r"\mathbb{Z}_2", r"\mathbb{Z}/2\mathbb{Z}", "3", "7", "3.5"],
     ],
-    "answer_clusters": [[1, 0, 0, None, 0], [None] * 5, [None] * 5, [None] * 5, [0, 1, 0, 1, None], [0, 1, 2, 3, 4]],
+    "answer_clusters": [
+        [1, 0, 0, None, 0],
+        [None] * 5,
+        [None] * 5,
+        [None] * 5,
+        [0, 1, 0, 1, None],
+        [0, 1, 2, 3, 4],
+    ],
     "cluster_sizes": [[3, 1], [], [], [], [2, 2], [1, 1, 1, 1, 1]],
     "answer_kind": ["answer", "proof", "none", "none", "answer", "answer"],
     "majority_answer": ["0.5", None, None, None, None, None],
@@ -217,13 +288,21 @@ def test_verify_votes_over_the_complete_candidates() -> None:
 def test_a_row_does_not_depend_on_its_batch_or_on_the_workers() -> None:
     for row in range(len(BATCH["problem"])):
         one = Verify(processes=3)({column: values[row : row + 1] for column, values in BATCH.items()})
-        assert {column: one[column][0] for column in ADDED} == {column: values[row] for column, values in ADDED.items()}
+        assert {column: one[column][0] for column in ADDED} == {
+            column: values[row] for column, values in ADDED.items()
+        }
 
 
 def test_dropped_rows_have_nulls() -> None:
-    batch = {"problem": [None, BATCH["problem"][0]], "candidates": [None, BATCH["candidates"][0]], "dropped": ["length", None]}
+    batch = {
+        "problem": [None, BATCH["problem"][0]],
+        "candidates": [None, BATCH["candidates"][0]],
+        "dropped": ["length", None],
+    }
     out = Verify()(batch)
-    assert {column: out[column] for column in ADDED} == {column: [None, values[0]] for column, values in ADDED.items()}
+    assert {column: out[column] for column in ADDED} == {
+        column: [None, values[0]] for column, values in ADDED.items()
+    }
     dead = Verify()({"problem": [None], "candidates": [None], "dropped": ["empty"]})
     assert {column: dead[column] for column in ADDED} == {column: [None] for column in ADDED}
 
@@ -234,7 +313,9 @@ def test_verify_is_a_function_for_map() -> None:
     typed = rows.map(stage, batched=True, batch_size=4, features=Features({**rows.features, **stage.adds}))
     assert {column: typed.features[column] for column in stage.adds} == stage.adds
     for column, values in ADDED.items():
-        assert list(typed[column]) == (pytest.approx(values, abs=1e-6) if column == "majority_share" else values)
+        assert list(typed[column]) == (
+            pytest.approx(values, abs=1e-6) if column == "majority_share" else values
+        )
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -243,7 +324,9 @@ def test_verify_runs_in_forked_processes() -> None:
     compare("1/7", "2/14")
     pids = POOL.pids
     rows, stage = Dataset.from_dict(BATCH), Verify()
-    made = rows.map(stage, batched=True, batch_size=1, num_proc=2, features=Features({**rows.features, **stage.adds}))
+    made = rows.map(
+        stage, batched=True, batch_size=1, num_proc=2, features=Features({**rows.features, **stage.adds})
+    )
     assert list(made["answer_clusters"]) == ADDED["answer_clusters"]
     assert POOL.pids == pids
     assert compare("1/7", "3/21").relation == "equal"
@@ -265,7 +348,10 @@ def test_what_changes_rows_is_in_the_identity() -> None:
 
 
 def test_a_hostile_candidate_costs_its_row_one_class() -> None:
-    batch = {"problem": ["Find $x$."], "candidates": [[box("5"), box("9^{9^{9^{9}}}"), box("10/2"), box("1+" * 5000 + "1")]]}
+    batch = {
+        "problem": ["Find $x$."],
+        "candidates": [[box("5"), box("9^{9^{9^{9}}}"), box("10/2"), box("1+" * 5000 + "1")]],
+    }
     out = Verify(Limits(seconds=1))(batch)
     assert out["answer_clusters"] == [[0, 1, 0, 2]]
     assert (out["majority_answer"], out["unknown_pairs"]) == (["5"], [3])

@@ -20,14 +20,22 @@ from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import CONTEXT_FULL
 from magpie_hf.engines.vllm import engine as engines
 
-pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]  # vLLM and torch warn at import; that is theirs
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.filterwarnings("ignore"),
+]  # vLLM and torch warn at import; that is theirs
 
 CONTEXT = 512
 
 
 @pytest.fixture(scope="module", params=["llm_engine", "async_llm"])
 def engine(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[VLLM]:
-    engine = VLLM(resolve(str(tiny_model), dtype="float32", max_length=CONTEXT), form=request.param, kv_cache_gigabytes=1, max_num_seqs=64)
+    engine = VLLM(
+        resolve(str(tiny_model), dtype="float32", max_length=CONTEXT),
+        form=request.param,
+        kv_cache_gigabytes=1,
+        max_num_seqs=64,
+    )
     yield engine
     engine.close()
     assert not engines._LIVE
@@ -74,7 +82,9 @@ def test_special_tokens_in_a_text_are_seen(engine: VLLM) -> None:
 
 
 def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost(engine: VLLM) -> None:
-    """The core of the async form is a process, and is killed with requests in flight; the stepped form has none, and is closed."""
+    """The core of the async form is a process, and is killed with requests in flight; the stepped form has
+    none, and is closed.
+    """
     prompt = chat_of(engine.model).pre_query_prefix(None)
     sampling = Sampling(temperature=0.0, max_tokens=8)
     before = engine.complete([prompt] * 2, sampling, [1, 1])
@@ -82,11 +92,15 @@ def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost
         (core,) = multiprocessing.active_children()
         killer = threading.Timer(1.0, core.kill)
         killer.start()
-        completions = engine.complete([prompt] * 48, Sampling(temperature=1.0, min_p=0.1, max_tokens=64), range(48))
+        completions = engine.complete(
+            [prompt] * 48, Sampling(temperature=1.0, min_p=0.1, max_tokens=64), range(48)
+        )
         assert not core.is_alive()
         (another,) = multiprocessing.active_children()
         assert another.pid != core.pid
-        assert all(completion.finish_reason in ("stop", "length") and completion.text for completion in completions)
+        assert all(
+            completion.finish_reason in ("stop", "length") and completion.text for completion in completions
+        )
     else:
         engine.close()
         engine.close()
@@ -105,18 +119,27 @@ def test_closing_with_requests_in_flight_fails_them_at_once(engine: VLLM) -> Non
 
 
 def test_an_engine_does_not_outlive_a_build_that_was_killed(tiny_model: Path, tmp_path: Path) -> None:
-    """After kill -9 vLLM's core would hold its device for ever, and the same command again would find it taken."""
+    """After kill -9 vLLM's core would hold its device for ever, and the same command again would find it
+    taken.
+    """
     script = f"""
         import multiprocessing, sys, time
         from magpie_hf import VLLM, Sampling, resolve
         if __name__ == "__main__":
-            engine = VLLM(resolve({str(tiny_model)!r}, dtype="float32"), form="async_llm", context={CONTEXT}, kv_cache_gigabytes=1)
+            model = resolve({str(tiny_model)!r}, dtype="float32")
+            engine = VLLM(model, form="async_llm", context={CONTEXT}, kv_cache_gigabytes=1)
             engine.complete([[1, 2, 3]], Sampling(max_tokens=2), [0])
             print(*(child.pid for child in multiprocessing.active_children()), flush=True)
             time.sleep(60)
     """
     (tmp_path / "script.py").write_text(textwrap.dedent(script))
-    process = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     assert process.stdout is not None
     children = [int(pid) for pid in process.stdout.readline().split()]
     assert children
@@ -152,4 +175,6 @@ def test_weights_that_cannot_be_loaded_are_one_clear_error(tiny_model: Path, tmp
 def test_placement_is_no_part_of_an_engine(tiny_model: Path) -> None:
     engine = VLLM(resolve(str(tiny_model)))
     assert replace(engine, form="async_llm", max_num_seqs=3, tensor_parallel_size=8) == engine
-    assert os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") is None, "the llm_engine engine leaves the environment as it found it"
+    assert os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING") is None, (
+        "the llm_engine engine leaves the environment as it found it"
+    )

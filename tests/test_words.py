@@ -45,7 +45,11 @@ RETIRED = [
     (r"no_room", "context_full", ""),
     (r"CheckSolution|\bSign\(", "verify_solution, signature", ""),
     (r"the house|house(?:'s)? sampling|sampling house", "default", PROBLEMS),
-    (r"held against n|hangs on|came of the plan|best half minute|trains wrongly|loses nothing", "plain English", ""),
+    (
+        r"held against n|hangs on|came of the plan|best half minute|trains wrongly|loses nothing",
+        "plain English",
+        "",
+    ),
 ]
 
 

@@ -1,6 +1,8 @@
-"""TRL's trainers train for two steps on what a Hub holds, with no mapping, and say on which words: training.py MODEL REPO DOMAIN.
+"""TRL's trainers train for two steps on what a Hub holds, with no mapping, and say on which words:
+training.py MODEL REPO DOMAIN.
 
-Not here: what the words should have been (test_trainers.py, which starts this in a process of its own for each hash seed).
+Not here: what the words should have been (test_trainers.py, which starts this in a process of its own for
+each hash seed).
 """
 
 from __future__ import annotations
@@ -38,7 +40,13 @@ def make_model(tokenizer_of: str) -> None:
     """A Llama of random weights with the tokenizer of another model, as a folder."""
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    }
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         max_position_embeddings=512,
@@ -51,16 +59,30 @@ def make_model(tokenizer_of: str) -> None:
 
 
 def small(**more: Any) -> dict[str, Any]:
-    """What all trainers are given: two steps of two rows on the CPU in float32, which keeps nothing and reports to nobody."""
+    """What all trainers are given: two steps of two rows on the CPU in float32, which keeps nothing and
+    reports to nobody.
+    """
     return {
-        "output_dir": "trained", "max_steps": STEPS, "per_device_train_batch_size": 2, "per_device_eval_batch_size": 2, "logging_steps": 1,
-        "learning_rate": 1e-3, "save_strategy": "no", "report_to": "none", "disable_tqdm": True, "use_cpu": True, "bf16": False,
-        "gradient_checkpointing": False, **more,
-    }  # fmt: skip
+        "output_dir": "trained",
+        "max_steps": STEPS,
+        "per_device_train_batch_size": 2,
+        "per_device_eval_batch_size": 2,
+        "logging_steps": 1,
+        "learning_rate": 1e-3,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        **more,
+    }
 
 
 def trained(trainer: Any) -> Said:
-    """Trains, and gives the loss of every step, of the rows held out where there are some, and whether any weight moved."""
+    """Trains, and gives the loss of every step, of the rows held out where there are some, and whether any
+    weight moved.
+    """
     before = {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
     trainer.train()
     held_out = trainer.evaluate()["eval_loss"] if trainer.eval_dataset else None
@@ -70,17 +92,23 @@ def trained(trainer: Any) -> Said:
 
 
 def batches(trainer: Any) -> Iterator[tuple[dict[str, Any], list[tuple[str, str]]]]:
-    """Every batch that the trainer makes of its rows, and of each sequence in it the text without loss and the text with it."""
+    """Every batch that the trainer makes of its rows, and of each sequence in it the text without loss and
+    the text with it.
+    """
     decode = trainer.processing_class.decode
     for batch in trainer.get_train_dataloader():
         present = batch["attention_mask"].bool()
-        counts = batch["labels"] != -100 if "labels" in batch else batch.get("completion_mask", present).bool()
+        counts = (
+            batch["labels"] != -100 if "labels" in batch else batch.get("completion_mask", present).bool()
+        )
         sequences = zip(batch["input_ids"], present, counts, strict=True)
         yield batch, [(decode(ids[here & ~loss]), decode(ids[here & loss])) for ids, here, loss in sequences]
 
 
 def pairs(trainer: Any) -> list[list[tuple[str, str]]]:
-    """The chosen and the rejected sequence of every row: a batch holds first all chosen ones, then all rejected ones."""
+    """The chosen and the rejected sequence of every row: a batch holds first all chosen ones, then all
+    rejected ones.
+    """
     found = []
     for _, texts in batches(trainer):
         half = len(texts) // 2
@@ -89,23 +117,35 @@ def pairs(trainer: Any) -> list[list[tuple[str, str]]]:
 
 
 def sft(rows: Dataset, held_out: Dataset | None) -> Said:
-    trainer = SFTTrainer(MODEL, SFTConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out)
+    trainer = SFTTrainer(
+        MODEL, SFTConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out
+    )
     return {"seen": [text for _, texts in batches(trainer) for text in texts], **trained(trainer)}
 
 
 def dpo(rows: Dataset, held_out: Dataset | None) -> Said:
-    trainer = DPOTrainer(MODEL, args=DPOConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out)
+    trainer = DPOTrainer(
+        MODEL, args=DPOConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out
+    )
     return {"seen": pairs(trainer), **trained(trainer)}
 
 
 def reward(rows: Dataset, held_out: Dataset | None) -> Said:
-    trainer = RewardTrainer(MODEL, args=RewardConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out)
+    trainer = RewardTrainer(
+        MODEL, args=RewardConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out
+    )
     return {"seen": pairs(trainer), **trained(trainer)}
 
 
 def kto(rows: Dataset, held_out: Dataset | None) -> Said:
-    trainer = KTOTrainer(MODEL, args=KTOConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out)
-    seen = [(label, *text) for batch, texts in batches(trainer) for label, text in zip(batch["label"].tolist(), texts, strict=True)]
+    trainer = KTOTrainer(
+        MODEL, args=KTOConfig(**small(max_length=LENGTH)), train_dataset=rows, eval_dataset=held_out
+    )
+    seen = [
+        (label, *text)
+        for batch, texts in batches(trainer)
+        for label, text in zip(batch["label"].tolist(), texts, strict=True)
+    ]
     return {"seen": seen, **trained(trainer)}
 
 
@@ -115,17 +155,29 @@ def grpo(rows: Dataset) -> Said:
 
 
 def grpo_told(rows: Dataset) -> Said:
-    """As grpo, but the first of a problem's two completions is its solution and the second is wrong, so that the reward has work."""
+    """As grpo, but the first of a problem's two completions is its solution and the second is wrong, so that
+    the reward has work.
+    """
     solutions = {row["prompt"][0]["content"]: row["solution"] for row in rows}
 
     def tell(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         tokenizer = trainer.processing_class
-        said = [solutions[prompt[0]["content"]] if number % 2 == 0 else WRONG for number, prompt in enumerate(prompts)]
-        opened = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False) for prompt in prompts]
+        said = [
+            solutions[prompt[0]["content"]] if number % 2 == 0 else WRONG
+            for number, prompt in enumerate(prompts)
+        ]
+        opened = [
+            tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)
+            for prompt in prompts
+        ]
         return {"prompt_ids": opened, "completion_ids": tokenizer(said)["input_ids"], "logprobs": None}
 
     arguments = GRPOConfig(**small(num_generations=2, max_completion_length=64))
-    return trained(GRPOTrainer(MODEL, reward_funcs=accuracy_reward, args=arguments, train_dataset=rows, rollout_func=tell))
+    return trained(
+        GRPOTrainer(
+            MODEL, reward_funcs=accuracy_reward, args=arguments, train_dataset=rows, rollout_func=tell
+        )
+    )
 
 
 def without_messages(row: Said) -> Said:
@@ -145,7 +197,11 @@ def main(tokenizer_of: str, repo: str, domain: str) -> None:
     make_model(tokenizer_of)
     there = get_dataset_split_names(repo, domain)
     splits = {split: load_dataset(repo, domain, split=split) for split in there}
-    texts, prefs, rl = splits["train_sft"], splits["train_prefs"], load_dataset(repo, f"{domain}_rl", split="train")
+    texts, prefs, rl = (
+        splits["train_sft"],
+        splits["train_prefs"],
+        load_dataset(repo, f"{domain}_rl", split="train"),
+    )
     held_out = splits.get("test_prefs") or None  # a split may be empty
     wrong = [[{"role": "assistant", "content": WRONG}]] * len(rl)
     said = {
@@ -155,7 +211,9 @@ def main(tokenizer_of: str, repo: str, domain: str) -> None:
         "kto": kto(prefs, held_out),
         "grpo": grpo(rl),
         "grpo, told": grpo_told(rl),
-        "solutions": accuracy_reward([[{"role": "assistant", "content": text}] for text in rl["solution"]], rl["solution"]),
+        "solutions": accuracy_reward(
+            [[{"role": "assistant", "content": text}] for text in rl["solution"]], rl["solution"]
+        ),
         "wrong answers": accuracy_reward(wrong, rl["solution"]),
         "reward, with a margin": reward(prefs.add_column("margin", [100.0] * len(prefs)), None),
         "sft, without messages": failure(texts.map(without_messages, features=texts.features)),
