@@ -112,7 +112,7 @@ def test_completions_are_those_of_vllm_in_this_process(server: VLLMServer, model
 
 
 def same(mine: list[Completion], theirs: list[Completion]) -> None:
-    """Equal but for the last digits of log-probabilities, and for the one word in a thousand that those change."""
+    """Equal but for the last digits of log-probabilities, and for rare words that those change."""
     assert [(one.prompt_tokens, one.request) for one in mine] == [
         (one.prompt_tokens, one.request) for one in theirs
     ]
