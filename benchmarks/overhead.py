@@ -83,7 +83,8 @@ def parts(made: Recipe, rows: Dataset, folder: Path) -> tuple[float, float]:
         [one["response"] or "" for row in rows["candidates"][:size] for one in row],
     )
     began = time.perf_counter()
-    made.scorer._prompts([problem for problem in problems for _ in range(made.k)], responses)  # type: ignore[attr-defined]
+    repeated = [problem for problem in problems for _ in range(made.k)]
+    made.scorer._prompts(repeated, responses)  # type: ignore[attr-defined]
     for _ in range(2):
         chat.closed_prompts(chat.solving_prompt(problem) for problem in problems)
     tokenized = time.perf_counter()

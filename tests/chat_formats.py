@@ -88,7 +88,8 @@ def _chatml(name: str, default: str, place: str, **other: object) -> Format:
         eos="<|im_end|>",
         bare=f"<|im_start|>system\n{default}<|im_end|>\n<|im_start|>user\n",
         steered=f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n",
-        asked=f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{PROBLEM}<|im_end|>\n<|im_start|>assistant\n",
+        asked=f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{PROBLEM}<|im_end|>\n"
+        "<|im_start|>assistant\n",
         note=f"system: {system}",
         place=place,
         default_system=default,
@@ -139,7 +140,8 @@ LLAMA = Format(
         "<|eot_id|>",
     ),
     bare="<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n",
-    steered=f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{SYSTEM}<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n",
+    steered=f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{SYSTEM}<|eot_id|>"
+    "<|start_header_id|>user<|end_header_id|>\n\n",
     asked=(
         f"<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{PROBLEM}\n\n{INSTRUCTION}<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n"

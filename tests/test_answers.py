@@ -399,8 +399,10 @@ V = \pi r^2 h                        == \pi r^2h
 def _cases(table: str) -> list[tuple[str, str, str]]:
     cases = []
     for line in table.strip().splitlines():
-        one, signature, other = re.fullmatch(r"(.+?) +(==|!=|\?\?) (.+)", line).groups()  # type: ignore[union-attr]
-        cases.append((one, signature, other))
+        found = re.fullmatch(r"(.+?) +(==|!=|\?\?) (.+)", line)
+        assert found is not None, line
+        one, sign, other = found.groups()
+        cases.append((one, sign, other))
     return cases
 
 
@@ -419,15 +421,15 @@ def verdicts() -> dict[tuple[str, str], Verdict]:
 
 def test_the_table_is_large() -> None:
     assert len(CASES) >= 110
-    assert min(sum(signature == kind for _, signature, _ in CASES) for kind in ALLOWED) >= 20
+    assert min(sum(sign == kind for _, sign, _ in CASES) for kind in ALLOWED) >= 20
 
 
-@pytest.mark.parametrize(("one", "signature", "other"), CASES)
+@pytest.mark.parametrize(("one", "sign", "other"), CASES)
 def test_no_verdict_is_wrong(
-    one: str, signature: str, other: str, verdicts: dict[tuple[str, str], Verdict]
+    one: str, sign: str, other: str, verdicts: dict[tuple[str, str], Verdict]
 ) -> None:
     verdict = verdicts[one, other]
-    assert verdict.relation in ALLOWED[signature], verdict
+    assert verdict.relation in ALLOWED[sign], verdict
     assert (verdict.reason is None) == (verdict.relation != "unknown")
 
 
@@ -451,10 +453,10 @@ def test_most_verdicts_are_given(verdicts: dict[tuple[str, str], Verdict]) -> No
     """To call everything unknown would be no mistake, and of no use. The table is harder than what models
     write (see the benchmark).
     """
-    for signature, relation in (("==", "equal"), ("!=", "different")):
-        given = [verdicts[one, other].relation == relation for one, kind, other in FIRST if kind == signature]
+    for sign, relation in (("==", "equal"), ("!=", "different")):
+        given = [verdicts[one, other].relation == relation for one, kind, other in FIRST if kind == sign]
         assert sum(given) >= 0.8 * len(given), [
-            (one, other) for one, kind, other in FIRST if kind == signature and verdicts[one, other].reason
+            (one, other) for one, kind, other in FIRST if kind == sign and verdicts[one, other].reason
         ]
 
 
@@ -539,7 +541,7 @@ def test_any_text_has_one_spelling(text: str) -> None:
 
 
 @pytest.mark.parametrize("limits", [{"seconds": 0}, {"megabytes": 8}, {"characters": 0}])
-def test_limits_that_leave_no_room_are_refused(limits: dict[str, int]) -> None:
+def test_limits_that_leave_nothing_to_compare_are_refused(limits: dict[str, int]) -> None:
     with pytest.raises(BadInput, match="leaves no room"):
         Limits(**limits)
 

@@ -1,4 +1,4 @@
-"""The walk over a fake engine: what is made, what is never made again, and what lies in the folder."""
+"""The pipeline over a fake engine: what is made, what is never made again, and what lies in the folder."""
 
 from __future__ import annotations
 

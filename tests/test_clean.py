@@ -64,10 +64,10 @@ def test_labels_and_solutions_are_cut_off(raw: str, problem: str, trimmed: str) 
         "Solution:\nDivide by 2: $x = 3$.",  # nothing before it
         "Let $x$ be a number.\n\nSolution:\nDivide by 2: $x = 3$.",  # no task before it
         "Find $x$ such that\n\nSolution:\nDivide by 2: $x = 3$.",  # a cut problem before it
-        "Find $x$ if $2x = 6$. The answer is 3.\n\nSolution:\nDivide by 2.",  # a leak before it
+        "Find $x$ if $2x = 6$. The answer is 3.\n\nSolution:\nDivide by 2.",  # a solution before it
     ],
 )
-def test_a_solution_behind_what_is_no_whole_problem_is_a_leak(text: str) -> None:
+def test_a_solution_behind_what_is_no_whole_problem_is_a_drop(text: str) -> None:
     assert trim(text) == (text, None)
     assert dropped(text) == "contains_solution"
 

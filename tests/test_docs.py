@@ -26,7 +26,8 @@ from magpie_hf.cli.commands import options
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.known import KNOWN_MODELS, known
 from magpie_hf.models.model import resolve
-from magpie_hf.scorers.judge import Judge, Scorer
+from magpie_hf.scorers.base import Scorer
+from magpie_hf.scorers.judge import Judge
 from magpie_hf.text import language
 
 sys.path.insert(0, str(pages.DOCS))
@@ -215,7 +216,9 @@ def test_every_line_of_shell_is_sound_and_of_a_known_kind(page: Path) -> None:
             if words[:1] == ["make"]:
                 assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE), line
             elif words[:1] == ["pip"]:
-                (extra,) = re.fullmatch(r"pip install \.\[(\w+)\]", " ".join(words)).groups()  # type: ignore[union-attr]
+                found = re.fullmatch(r"pip install \.\[(\w+)\]", " ".join(words))
+                assert found is not None, words
+                extra = found[1]
                 assert re.search(
                     rf"^{extra} = \[", (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE
                 ), line

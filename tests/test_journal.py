@@ -107,7 +107,8 @@ def test_a_tail_torn_at_any_byte_loses_the_last_record_alone(tmp_path: Path) -> 
 
 def test_keys_hold_all_that_determines_a_request_and_nothing_else() -> None:
     def key(model: Model = MODEL, prompt: tuple[int, ...] = (1, 2), seed: int = 3, **sampling: object) -> str:
-        return request_keys(model, [prompt], Sampling(**{"temperature": 0.5, **sampling}), [seed])[0]  # type: ignore[arg-type]
+        warm = Sampling(**{"temperature": 0.5, **sampling})  # type: ignore[arg-type]
+        return request_keys(model, [prompt], warm, [seed])[0]
 
     others = [
         key(replace(MODEL, revision="s")),

@@ -1,4 +1,4 @@
-"""What trains wrongly and what a card says wrongly, each found in real files, and nothing said of what is
+"""Rows that harm training and claims that a card gets wrong, each found in real files, and nothing said of what is
 right.
 """
 

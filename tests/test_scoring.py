@@ -134,7 +134,7 @@ def test_no_mass_at_all_is_no_rating_whatever_the_bound(model: Model) -> None:
     assert judged(model, rated(model, {"x": 1.0}), min_mass=0.0) == [Score(None, "not_rated")]
 
 
-def test_no_room_is_its_own_reason(model: Model) -> None:
+def test_a_full_context_is_its_own_reason(model: Model) -> None:
     assert judged(model, Completion("", CONTEXT_FULL, 9000, 0)) == [Score(None, "context_full")]
 
 

@@ -82,9 +82,7 @@ def test_special_tokens_in_a_text_are_seen(engine: VLLM) -> None:
 
 
 def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost(engine: VLLM) -> None:
-    """The core of the async form is a process, and is killed with requests in flight; the stepped form has
-    none, and is closed.
-    """
+    """async_llm has a core process, killed with requests in flight; llm_engine has none, and is closed."""
     prompt = chat_of(engine.model).pre_query_prefix(None)
     sampling = Sampling(temperature=0.0, max_tokens=8)
     before = engine.complete([prompt] * 2, sampling, [1, 1])

@@ -23,14 +23,16 @@ _WITHIN = r"(?:(?!\n\s*\n).)+?"  # no formula spans a blank line
 _FORMULA = re.compile(
     rf"(?<![\\$])\$\$(?P<dollars>{_WITHIN})\$\$(?!\$)"
     rf"|(?<!\\)\\\[(?P<brackets>{_WITHIN})\\\]"
-    rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>{_ENVIRONMENTS})(?P<star>\*?)\}}{_WITHIN}\\end\{{(?P=name)(?P=star)\}})"
+    rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>{_ENVIRONMENTS})(?P<star>\*?)\}}{_WITHIN}"
+    r"\\end\{(?P=name)(?P=star)\})"
     rf"|(?<!\\)\\\((?P<round>{_WITHIN})\\\)"
     r"|(?<![\\$])\$(?P<dollar>[^\s$](?:[^$\n]*?[^\s$\\])?)\$(?![\d$])",
     re.DOTALL,
 )
 # Commands that define, load or link; no problem needs them.
 _COMMANDS = re.compile(
-    r"\\(?:href|url|html\w*|include\w*|[egx]?def|let|futurelet|global|\w*command|require|catcode|input|write)(?![a-z])|://|www\.|`|\$\$"
+    r"\\(?:href|url|html\w*|include\w*|[egx]?def|let|futurelet|global|\w*command|require|catcode|input|write)"
+    r"(?![a-z])|://|www\.|`|\$\$"
 )
 
 

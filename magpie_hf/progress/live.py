@@ -1,4 +1,4 @@
-"""Live: a build on a terminal, drawn again twice a second.
+"""Live: a build on a terminal, rendered twice a second.
 
 Not here: the state of the build (board.py), and the other views (lines.py).
 """
@@ -31,7 +31,7 @@ CLOSE_SECONDS = 1.0
 
 
 class Live:
-    """The view that draws stages by domains, with rows done and needed; speed and time left stand below.
+    """The view that shows stages by domains, with rows done and needed; speed and time left stand below.
 
     stream: the terminal; out: where notes and results go, if that is another stream.
     """
@@ -42,13 +42,13 @@ class Live:
         self._stream = stream
         self._out = None if out is stream else Lines(out)
         self._board = Board()
-        self._folding = threading.Lock()  # of the board; never held while drawing, which takes it
+        self._folding = threading.Lock()  # of the board; never held while rendering, which takes it
         self._closed = False
         self._console = console(stream)
         self._fit()
         self._live = live.Live(
             console=self._console,
-            get_renderable=self._draw,
+            get_renderable=self._render,
             refresh_per_second=2,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -99,7 +99,7 @@ class Live:
             columns, lines = os.get_terminal_size(self._stream.fileno())
             self._console.size = columns or self._console.width, lines or self._console.height
 
-    def _draw(self) -> Group:
+    def _render(self) -> Group:
         from rich.console import Group
 
         self._fit()

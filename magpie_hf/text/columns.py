@@ -15,7 +15,8 @@ _OPENERS, _CLOSERS = (
 )
 # A line may end at a space, or next to a wide character, but not after an opening or before a closing one.
 _BREAKS = re.compile(
-    rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])"
+    rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])"
+    rf"|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])"
 )
 
 

@@ -2,9 +2,9 @@
 
 Not here: recovery.
 
-`InProcessEngine` is an LLMEngine in this process, stepped by one background thread. On two CPU cores it is
-1.7 times as fast as AsyncLLM and loads in a fraction of the time. `AsyncEngine` is AsyncLLM, whose engine
-core has a process of its own; it is the form for GPUs.
+`InProcessEngine` is an LLMEngine in this process, whose steps one background thread runs. On two CPU cores
+it is 1.7 times as fast as AsyncLLM and loads in a fraction of the time. `AsyncEngine` is AsyncLLM, whose
+engine core has a process of its own; it is the form for GPUs.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ HOW_TO_NAME = (
 _FIELDS = {"first": "first_token"}  # where a name says less than the field of `Domain`
 _NUMBER = r"\d+(?:\.\d+)?"
 _NAME = re.compile(
-    rf"(?:(?P<base>default|original)|t(?P<temperature>{_NUMBER}))(?P<more>(?:-(?:top_p|min_p|first){_NUMBER})*)"
+    rf"(?:(?P<base>default|original)|t(?P<temperature>{_NUMBER}))"
+    rf"(?P<more>(?:-(?:top_p|min_p|first){_NUMBER})*)"
 )
 
 
