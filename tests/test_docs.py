@@ -174,7 +174,7 @@ def test_options_exist(page: Path) -> None:
         "--structured-outputs-config",
         "--help",
     }  # vLLM's, Ray's, argparse's
-    others |= {"--gpus", "--no-cov", "--dist"}  # docker's, pytest's
+    others |= {"--gpus", "--no-cov", "--dist", "--yes"}  # docker's, pytest's, the builder hle_math's
     said = re.sub(
         r"^(?:#SBATCH|srun|vllm serve|\.venv/bin/python|trap|until|    \S).*$",
         "",
