@@ -19,8 +19,8 @@ from typing import Any
 
 import results
 
-from magpie_hf.answers import equivalence
-from magpie_hf.answers.equivalence import PROCESSES, compare
+from magpie_hf.answers import comparison
+from magpie_hf.answers.comparison import PROCESSES, compare
 from magpie_hf.stages.verify import Verify
 
 Spelled = tuple[object, list[str]]  # a value, equal only to itself, and its spellings
@@ -159,7 +159,7 @@ def main(problems: int) -> None:
     began = time.perf_counter()
     out = Verify()({"problem": ["Find it."] * problems, "candidates": answers})
     seconds = time.perf_counter() - began
-    asked = len(equivalence._CACHE)
+    asked = len(comparison._CACHE)
     counted = sum((wrong_verdicts(*one) for one in sampled), Counter[str]())
     pairs = counted["equal"] + counted["different"] + counted["unknown"]
     sure = sum(unknown == 0 for unknown in out["unknown_pairs"]) / problems

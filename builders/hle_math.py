@@ -14,7 +14,7 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.cli.menu import YES
 from magpie_hf.domains import DOMAINS, scaled
-from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import tr, translated, use, wanted
 from magpie_hf.text.terminal import encodable, is_terminal
 

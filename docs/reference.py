@@ -19,7 +19,7 @@ from datasets import Features, Value
 from magpie_hf import schema
 from magpie_hf.building import build
 from magpie_hf.card.card import FOLDER as CARDS
-from magpie_hf.cli.commands import exit_codes as exits
+from magpie_hf.cli.commands import exit_codes
 from magpie_hf.cli.main import parser
 from magpie_hf.domains import Domain
 from magpie_hf.engines.fake import FakeEngine
@@ -27,13 +27,13 @@ from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning.measured import MEASURED
+from magpie_hf.planning.measurements import MEASURED
 from magpie_hf.planning.outcome import KEPT
 from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.progress import noise, speed
+from magpie_hf.progress import captured_output, speed
 from magpie_hf.recipe import Recipe
-from magpie_hf.run import stopping
+from magpie_hf.run import interrupts
 from magpie_hf.run.ray.cluster import RayCluster
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.scorers.reward import RewardModel
@@ -78,7 +78,7 @@ FILES = (
     ),
     ("samples.json", "the same of the finished build, for the card"),
     (speed.NAME, "what engines made while they ran, for `magpie-hf status` and the report"),
-    (noise.NAME, "what engines and libraries wrote, run by run"),
+    (captured_output.NAME, "what engines and libraries wrote, run by run"),
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),
     (MEASURED, "what `magpie-hf plan --measure` measured"),
     (records.LOCK, "held by the build that runs here, and naming its process and host"),
@@ -161,12 +161,12 @@ def _help(action: argparse.Action) -> str:
 
 def _exit_codes() -> list[tuple[str, str]]:
     codes = {
-        exits.OK: "done",
-        exits.FAILED: "failed: an engine, the Hub or the disk, or nothing could be made",
-        exits.BAD_INPUT: "bad input: one line says what, and nothing was written",
-        exits.INCOMPLETE: "done, but a split is empty",
-        stopping.INTERRUPTED: "interrupted (Ctrl-C); what is finished is safe",
-        stopping.TERMINATED: "terminated (SIGTERM); what is finished is safe",
+        exit_codes.OK: "done",
+        exit_codes.FAILED: "failed: an engine, the Hub or the disk, or nothing could be made",
+        exit_codes.BAD_INPUT: "bad input: one line says what, and nothing was written",
+        exit_codes.INCOMPLETE: "done, but a split is empty",
+        interrupts.INTERRUPTED: "interrupted (Ctrl-C); what is finished is safe",
+        interrupts.TERMINATED: "terminated (SIGTERM); what is finished is safe",
     }
     return [(str(code), meaning) for code, meaning in codes.items()]
 

@@ -23,7 +23,7 @@ from magpie_hf.progress.events import (
     ShardFinished,
     Speed,
 )
-from magpie_hf.run.stopping import stopping_at_once
+from magpie_hf.run.interrupts import stopping_at_once
 
 SAMPLES, ANSWERS = (
     ("instruct", "clean", "signature", "decontaminate", "tag"),

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magpie_hf.answers.equivalence import Limits, Verdict, compare, is_readable
+from magpie_hf.answers.comparison import Limits, Verdict, compare, is_readable
 from magpie_hf.answers.extraction import asks_for_proof, final_answer
 from magpie_hf.answers.notation import normalise
-from magpie_hf.answers.workers import POOL, Lost, Pool
+from magpie_hf.answers.worker_pool import POOL, Lost, Pool
 from magpie_hf.errors import BadInput
 
 # --- pairs of answers ---------------------------------------------------------------------------------------
@@ -527,7 +527,7 @@ def test_a_spelling_is_its_own_spelling(text: str) -> None:
 
 
 def test_a_verdict_that_the_wall_clock_took_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magpie_hf.answers.equivalence._PATIENCE", 0.01)
+    monkeypatch.setattr("magpie_hf.answers.comparison._PATIENCE", 0.01)
     assert compare(FOR_EVER, "6", QUICK) == Verdict("unknown", "stalled")
     monkeypatch.undo()
     assert compare(FOR_EVER, "6", QUICK) == Verdict("unknown", "time")
@@ -632,8 +632,8 @@ def test_no_worker_outlives_a_killed_parent(last: str) -> None:
     """Whether the worker is idle or at work, and though a fork of the parent still holds the pipes."""
     body = f"""
         import os, threading, time
-        from magpie_hf.answers.equivalence import compare, Limits
-        from magpie_hf.answers.workers import POOL
+        from magpie_hf.answers.comparison import compare, Limits
+        from magpie_hf.answers.worker_pool import POOL
         compare('1/3', '0.25')
         child = os.fork()
         if child == 0:
@@ -660,8 +660,8 @@ def test_workers_end_with_the_process_and_without_a_word() -> None:
     """No guarded main module is needed, and a fork has workers of its own."""
     body = """
         import os, sys
-        from magpie_hf.answers.equivalence import compare
-        from magpie_hf.answers.workers import POOL
+        from magpie_hf.answers.comparison import compare
+        from magpie_hf.answers.worker_pool import POOL
         print(compare('1/3', '0.25').relation, *POOL.pids, flush=True)
         if os.fork() == 0:
             assert POOL.pids == []
@@ -681,7 +681,7 @@ def test_workers_end_with_the_process_and_without_a_word() -> None:
 def test_ctrl_c_reaches_no_worker() -> None:
     body = """
         import os, signal
-        from magpie_hf.answers.equivalence import compare
+        from magpie_hf.answers.comparison import compare
         compare('1/3', '0.25')
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.killpg(0, signal.SIGINT)
@@ -694,7 +694,9 @@ def test_ctrl_c_reaches_no_worker() -> None:
 
 
 def test_an_idle_worker_ends() -> None:
-    code = "import magpie_hf.answers.worker as w; w.IDLE_SECONDS = 0.5; w.LOOK_SECONDS = 0.1; w.main()"
+    code = (
+        "import magpie_hf.answers.worker_process as w; w.IDLE_SECONDS = 0.5; w.LOOK_SECONDS = 0.1; w.main()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as worker:
@@ -705,7 +707,7 @@ def test_an_idle_worker_ends() -> None:
 
 def test_a_worker_loads_neither_torch_nor_vllm() -> None:
     code = (
-        "import sys, magpie_hf.answers.worker; print(sorted({'torch', 'vllm', 'datasets', 'numpy',"
+        "import sys, magpie_hf.answers.worker_process; print(sorted({'torch', 'vllm', 'datasets', 'numpy',"
         " 'transformers'} & set(sys.modules)))"
     )
     assert (
@@ -719,9 +721,9 @@ def test_a_worker_loads_neither_torch_nor_vllm() -> None:
 def test_without_math_verify_it_is_said() -> None:
     body = """
         import sys
-        from magpie_hf.answers import workers
+        from magpie_hf.answers import worker_pool as workers
         workers._CODE = "import sys; sys.exit('no math-verify')"
-        from magpie_hf.answers.equivalence import compare
+        from magpie_hf.answers.comparison import compare
         from magpie_hf.errors import EngineError
         try:
             compare('1/3', '0.25')

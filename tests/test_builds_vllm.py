@@ -22,7 +22,7 @@ from conftest import FAST, ROOT, outlived
 from magpie_hf import chat_of, resolve
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.engines import journal
-from magpie_hf.progress.noise import LEVEL
+from magpie_hf.progress.captured_output import LEVEL
 from magpie_hf.progress.speed import read as read_speed
 
 pytestmark = [

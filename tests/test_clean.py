@@ -16,10 +16,10 @@ from problem_table import DOMAINS, REASONS, TRIMMED, bad, dropped, good, scores,
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, resolve
+from magpie_hf.problems.cleaning.contained_solutions import without_label
 from magpie_hf.problems.cleaning.language import is_mixture, language_of
 from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences, words
 from magpie_hf.problems.cleaning.rules import MAX_CHARACTERS, RULES, reason_of, trim
-from magpie_hf.problems.cleaning.solutions import without_label
 from magpie_hf.stages.clean import Clean
 
 # --- the table ----------------------------------------------------------------------------------------------

@@ -346,7 +346,7 @@ def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
     (file,) = tmp_path.glob("magpie_hf-*.whl")
     names = {name.removeprefix("magpie_hf/") for name in zipfile.ZipFile(file).namelist()}
     assert {
-        "report/page/page.html",
+        "report/assets/page.html",
         "report/katex/katex.min.js",
         "report/katex/fonts/KaTeX_Main-Regular.woff2",
         "text/japanese.yaml",

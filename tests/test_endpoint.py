@@ -31,8 +31,8 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.served import endpoint as endpoints
 from magpie_hf.engines.served import pool as pools
+from magpie_hf.engines.served.concurrency import FIRST, Window
 from magpie_hf.engines.served.endpoint import Endpoint
-from magpie_hf.engines.served.window import FIRST, Window
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model

@@ -30,7 +30,7 @@ from magpie_hf.hub.push import preview, push
 from magpie_hf.hub.release import released, to_folder
 from magpie_hf.hub.remote import check_names
 from magpie_hf.models.model import resolve
-from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.store.manifest import MANIFEST, with_manifest
 
 pytestmark = pytest.mark.filterwarnings(

@@ -15,7 +15,7 @@ from terminal import CTRL_C, CTRL_D, Terminal, magpie_hf
 
 from conftest import ROOT
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
-from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.columns import width
 
 # The questions of a build of some domains, and the answers that they take for given.

@@ -16,8 +16,8 @@ from datasets import Dataset, Features
 
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
+from magpie_hf.problems.near_duplicates.minhash import PERMUTATIONS, signature_of
 from magpie_hf.problems.near_duplicates.normal import normal_form, tokens
-from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, signature_of
 from magpie_hf.schema import SIGNATURE
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.signature import Signature
@@ -745,7 +745,7 @@ def test_a_signature_is_the_same_everywhere() -> None:
         (s.normal_hash, s.words.tolist(), s.symbols_hash, s.num_symbols) for s in map(signature_of, problems)
     ]
     script = (
-        "import json, sys; from magpie_hf.problems.near_duplicates.signature import signature_of\n"
+        "import json, sys; from magpie_hf.problems.near_duplicates.minhash import signature_of\n"
         "made = map(signature_of, json.load(sys.stdin))\n"
         "print(json.dumps([(s.normal_hash, s.words.tolist(), s.symbols_hash, s.num_symbols) for s in made]))"
     )

@@ -22,9 +22,10 @@ from conftest import ROOT
 from magpie_hf import BadInput, Model
 from magpie_hf.cli.main import parser
 from magpie_hf.engines.vllm import device
+from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.known import KNOWN_MODELS, known
-from magpie_hf.models.parallel import GPUS, SEQUENCES, Need, Parallelism, choose, need_of, sizes, table
-from magpie_hf.models.shapes import SHAPES, Gpu, Shape, shape_of
+from magpie_hf.models.parallel import SEQUENCES, Need, Parallelism, choose, need_of, sizes, table
+from magpie_hf.models.shapes import SHAPES, Shape, shape_of
 
 NAMED = {gpu.name: gpu for gpu in GPUS}
 H100 = NAMED["H100 80 GB"]

@@ -26,7 +26,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import inputs
 from magpie_hf.planning.inputs import Cutting, Outline, gpu_named, sized
 from magpie_hf.planning.measure import Burst, RequestLog, _fit, measure, speed_of
-from magpie_hf.planning.measured import measured_estimates, read_measured
+from magpie_hf.planning.measurements import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Keeping, outcome_of
 from magpie_hf.planning.plan import Placing, cache_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of

@@ -29,8 +29,9 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
-from magpie_hf.progress import lines, noise
+from magpie_hf.progress import captured_output, lines
 from magpie_hf.progress.board import Board
+from magpie_hf.progress.captured_output import Log
 from magpie_hf.progress.events import (
     DomainPlanned,
     Ended,
@@ -43,7 +44,6 @@ from magpie_hf.progress.events import (
     as_json,
     name_of,
 )
-from magpie_hf.progress.noise import Log
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}
 
@@ -217,7 +217,7 @@ def test_noise_goes_to_the_log(how: str, out: int, err: int, tmp_path: Path) -> 
     assert "noise of" not in done.stdout + done.stderr
     assert (done.stdout.count("\n"), done.stderr.count("\n")) == (out, err), done.stdout
     assert "1,234 SFT rows" in done.stdout.splitlines()[-1]
-    log = (tmp_path / "run" / noise.NAME).read_text().splitlines()
+    log = (tmp_path / "run" / captured_output.NAME).read_text().splitlines()
     part = ["noise of C", "noise of Python", "noise of a child", "the engine died; it is started again"]
     assert log[1:5] == part
     assert all(line.startswith("--- 20") for line in log[::5])
@@ -242,12 +242,12 @@ def test_a_terminal_that_is_closed_ends_nothing(how: str, tmp_path: Path) -> Non
         terminal.expect("what is planned")
         os.dup2(nothing.fileno(), terminal.master)
         assert terminal.process.wait(60) == OK
-    assert "noise of a child" in (tmp_path / "run" / noise.NAME).read_text()
+    assert "noise of a child" in (tmp_path / "run" / captured_output.NAME).read_text()
 
 
 def test_a_full_disk_costs_the_log_and_nothing_else(tmp_path: Path) -> None:
     command = shown("plain", tmp_path)
-    (tmp_path / "run" / noise.NAME).symlink_to("/dev/full")
+    (tmp_path / "run" / captured_output.NAME).symlink_to("/dev/full")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     why = (
         "log.txt cannot be written (No space left on device), so what libraries say of this build is not"
@@ -287,7 +287,7 @@ def test_a_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def faked(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """The command line builds with an engine that answers from its seed, and makes noise."""
+    """The command line builds with an engine that answers from its seed, and makes captured_output."""
 
     def engine(model: Any) -> FakeEngine:
         def reply(prompt: Any, sampling: Any, seed: int) -> Completion:
@@ -331,7 +331,7 @@ def test_events_are_json_on_stdout_and_nothing_else(
     assert names[0] == "said"
     assert set(names) >= {"said", "planned", "shard_finished", "selection_moved", "ended"}
     assert [event["kind"] for event in events if event["event"] == "said"][-1] == "result"
-    assert "noise of an engine" in (tmp_path / "out" / "run" / noise.NAME).read_text()
+    assert "noise of an engine" in (tmp_path / "out" / "run" / captured_output.NAME).read_text()
 
 
 def test_what_ends_a_build_is_one_line_that_names_the_log(
@@ -346,7 +346,7 @@ def test_what_ends_a_build_is_one_line_that_names_the_log(
 
     monkeypatch.setattr(FakeEngine, "submit", dies)
     assert cli.main(arguments(demo_model, tmp_path / "out", "--quiet")) == 1
-    log = tmp_path / "out" / "run" / noise.NAME
+    log = tmp_path / "out" / "run" / captured_output.NAME
     assert capfd.readouterr() == ("", f"magpie-hf: the engine died; the log of it is {log}\n")
     monkeypatch.setattr(FakeEngine, "submit", None)  # which is a fault of the program
     with pytest.raises(TypeError):

@@ -15,14 +15,13 @@ import yaml
 
 from conftest import ROOT
 from magpie_hf.cli import main as cli
-from magpie_hf.cli.commands import exit_codes as exits
-from magpie_hf.cli.commands import plan, report
+from magpie_hf.cli.commands import exit_codes, plan, report
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.cleaning.rules import RULES
 from magpie_hf.reasons import SAMPLES
-from magpie_hf.run import stopping
+from magpie_hf.run import interrupts
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.text import language
 from pages import DOCS, FENCE, PAGES, TEXT, bare, commands, prose, sections
@@ -258,13 +257,13 @@ def test_what_is_said_of_commands_is_true() -> None:
 
 def test_the_exit_codes_are_the_codes() -> None:
     assert (
-        f"{exits.OK} done, {exits.FAILED} failed, {exits.BAD_INPUT} bad input (one line, nothing written),"
-        f" {exits.INCOMPLETE} done but a split is empty, {stopping.INTERRUPTED} interrupted,"
-        f" {stopping.TERMINATED} terminated" in " ".join(TEXT["docs/quickstart.md"].split())
+        f"{exit_codes.OK} done, {exit_codes.FAILED} failed, {exit_codes.BAD_INPUT} bad input (one line, nothing written),"
+        f" {exit_codes.INCOMPLETE} done but a split is empty, {interrupts.INTERRUPTED} interrupted,"
+        f" {interrupts.TERMINATED} terminated" in " ".join(TEXT["docs/quickstart.md"].split())
     )
     assert (
-        f"{exits.OK} 完了、{exits.FAILED} 失敗、"
-        f"{exits.BAD_INPUT} 入力の誤り(一行で示し、何も書き込みません)、"
-        f"{exits.INCOMPLETE} 完了したが空の split がある、{stopping.INTERRUPTED}"
-        f" 割り込み、{stopping.TERMINATED} 終了要求。" in TEXT["docs/ja/details.md"]
+        f"{exit_codes.OK} 完了、{exit_codes.FAILED} 失敗、"
+        f"{exit_codes.BAD_INPUT} 入力の誤り(一行で示し、何も書き込みません)、"
+        f"{exit_codes.INCOMPLETE} 完了したが空の split がある、{interrupts.INTERRUPTED}"
+        f" 割り込み、{interrupts.TERMINATED} 終了要求。" in TEXT["docs/ja/details.md"]
     )

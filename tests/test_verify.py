@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_stage import candidate
 
-from magpie_hf.answers.equivalence import Limits, compare
+from magpie_hf.answers.comparison import Limits, compare
 from magpie_hf.answers.votes import Votes, vote
-from magpie_hf.answers.workers import POOL
+from magpie_hf.answers.worker_pool import POOL
 from magpie_hf.schema import VERIFY
 from magpie_hf.stage import fingerprint, identity
 from magpie_hf.stages.verify import Verify

@@ -17,7 +17,7 @@ from magpie_hf.cli.commands import build, plan, publish, report, show, status, s
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
-from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
 from magpie_hf.text.terminal import encodable, open_missing_streams
 

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
+from magpie_hf.models.gpus import AMPERE, GPUS, Gpu
 from magpie_hf.models.known import KNOWN_MODELS, KnownModel, KnownScorer
-from magpie_hf.models.shapes import AMPERE, GPUS, SHAPES, Gpu, Shape
+from magpie_hf.models.shapes import SHAPES, Shape
 from magpie_hf.text.language import tr
 
 # Tokens of a full-length sequence with the default domains: 1,024 of instructions, 1,024 of problem, 4,096 of

@@ -1,6 +1,6 @@
-"""The inputs of a parallelism: a GPU's memory, and a model's heads, layers and cache.
+"""The shape of a model: heads, layers and the size of its cache, from its config.
 
-Not here: the choice (parallel.py).
+Not here: GPUs (gpus.py), and how a model is split over them (parallel.py).
 """
 
 from __future__ import annotations
@@ -8,30 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-AMPERE = 80  # the first generation with bfloat16; below it vLLM runs a model as float16
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU: its memory in GB, and its compute capability times ten (80 is Ampere), 0 if unknown."""
-
-    name: str
-    gigabytes: float
-    capability: int = 0
-
-
-GPUS = (  # the vendor's figures
-    Gpu("V100 32 GB", 32, 70),
-    Gpu("A100 40 GB", 40, 80),
-    Gpu("A100 80 GB", 80, 80),
-    Gpu("RTX 4090 24 GB", 24, 89),
-    Gpu("L40S 48 GB", 48, 89),
-    Gpu("H100 80 GB", 80, 90),
-    Gpu("H200 141 GB", 141, 90),
-    Gpu("B200 180 GB", 180, 100),
-    Gpu("RTX 5090 32 GB", 32, 120),
-)
 
 
 @dataclass(frozen=True)

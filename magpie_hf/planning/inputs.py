@@ -21,12 +21,13 @@ from magpie_hf.domains import Domain
 from magpie_hf.engines.vllm.device import weights_gigabytes
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import MIN_YIELD
+from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.heads import facts_of
 from magpie_hf.models.known import KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
 from magpie_hf.models.model import Model, json_of, repository_or_folder
 from magpie_hf.models.parallel import Need, need_of
-from magpie_hf.models.shapes import GPUS, Gpu, shape_of
+from magpie_hf.models.shapes import shape_of
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.text.language import tr
 

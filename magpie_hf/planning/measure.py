@@ -1,6 +1,6 @@
 """`plan --measure`: a small build of the same recipe on the real engines, measured.
 
-Not here: what a plan makes of it (measured.py).
+Not here: what a plan makes of it (measurements.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from magpie_hf.answers.equivalence import is_readable
+from magpie_hf.answers.comparison import is_readable
 from magpie_hf.building import build
 from magpie_hf.domains import Domain
 from magpie_hf.engines import meter
@@ -27,7 +27,7 @@ from magpie_hf.errors import BadInput, LowYield, NothingMade
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.inputs import Outline
-from magpie_hf.planning.measured import MEASURED, Measured, Timing, each_of
+from magpie_hf.planning.measurements import MEASURED, Measured, Timing, each_of
 from magpie_hf.planning.simulation import CPU_AFTER, Work, seconds_by_phase
 from magpie_hf.planning.speeds import Speed, replay
 from magpie_hf.planning.workload import BLOCK, TAIL, Request, share_of

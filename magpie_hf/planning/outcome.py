@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.measured import read_json
+from magpie_hf.planning.measurements import read_json
 from magpie_hf.progress.events import Event, Planned
 from magpie_hf.run.status import Status, status
 

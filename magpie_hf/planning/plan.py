@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.parallel import UTILIZATION, Parallelism, choose, sizes
-from magpie_hf.models.shapes import GPUS, Gpu
 from magpie_hf.planning.inputs import (
     FIGURES,
     Duty,
@@ -29,7 +29,7 @@ from magpie_hf.planning.inputs import (
     said_of,
     sized,
 )
-from magpie_hf.planning.measured import Measured, measured_estimates, read_measured
+from magpie_hf.planning.measurements import Measured, measured_estimates, read_measured
 from magpie_hf.planning.simulation import Work, seconds_by_phase
 from magpie_hf.planning.speeds import EFFICIENCIES, MOST_SEQUENCES, Speed, compute_bound_hours, speed_on
 from magpie_hf.planning.workload import (

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+from magpie_hf.models.gpus import Gpu
 from magpie_hf.models.parallel import OVERHEAD, UTILIZATION
-from magpie_hf.models.shapes import Gpu
 from magpie_hf.planning.inputs import FIGURES, Size
 from magpie_hf.planning.workload import Request
 

@@ -9,7 +9,7 @@ import json
 import time
 from typing import Protocol, TextIO
 
-from magpie_hf.progress import words
+from magpie_hf.progress import messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import (
     Ended,
@@ -93,7 +93,7 @@ class Plain:
         if isinstance(event, Said):
             self._of[event.kind].put(event.line)
         elif isinstance(event, EngineOpened | EngineClosed):
-            self._tell(words.engine(event))
+            self._tell(messages.engine(event))
         elif isinstance(event, Planned):
             self._begin(event)
         elif isinstance(event, SelectionMoved | ShardFinished):
@@ -142,11 +142,11 @@ class Plain:
             part
             for part in (
                 accepted,
-                words.speeds(board),
-                words.in_flight(board),
+                messages.speeds(board),
+                messages.in_flight(board),
                 left,
-                words.reasons(board),
-                words.restarts(board),
+                messages.reasons(board),
+                messages.restarts(board),
             )
             if part
         )

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from magpie_hf.progress import words
+from magpie_hf.progress import messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Said
 from magpie_hf.progress.lines import Lines
@@ -65,7 +65,7 @@ class Live:
         if isinstance(event, Said):
             self._say(event)
         elif isinstance(event, EngineOpened | EngineClosed):
-            self._console.print(words.engine(event), style="dim")
+            self._console.print(messages.engine(event), style="dim")
         elif isinstance(event, Ended):
             self.close()
         elif not self._closed and not self._live.is_started and self._board.domains:
@@ -107,10 +107,10 @@ class Live:
             board, width = self._board, self._console.width
             lines = (
                 self._first(),
-                words.speeds(board),
-                words.in_flight(board),
-                words.reasons(board),
-                words.restarts(board),
+                messages.speeds(board),
+                messages.in_flight(board),
+                messages.reasons(board),
+                messages.restarts(board),
             )
             wide = LABEL + SHORT * len(board.domains) <= width
             return Group(_by_domain(board, width) if wide else _in_all(board), *filter(None, lines))

@@ -11,11 +11,11 @@ from typing import Any
 from magpie_hf.card import card
 from magpie_hf.report.details import ROWS_A_BLOCK
 from magpie_hf.report.listing import TEXTS_A_BLOCK, Listing
+from magpie_hf.report.messages import words
 from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Source
 from magpie_hf.report.speed import speed
-from magpie_hf.report.words import words
 from magpie_hf.text.language import in_use, tr
 
 _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")

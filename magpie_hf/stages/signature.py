@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from datasets import Features
 
-from magpie_hf.problems.near_duplicates.signature import signature_of
+from magpie_hf.problems.near_duplicates.minhash import signature_of
 from magpie_hf.schema import SIGNATURE
 from magpie_hf.stage import Batch, Stage
 

@@ -25,7 +25,7 @@ from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
-from magpie_hf.run.stopping import stopping_at_once
+from magpie_hf.run.interrupts import stopping_at_once
 from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TextIO
 
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.progress import noise
+from magpie_hf.progress import captured_output
+from magpie_hf.progress.captured_output import Log, caught
 from magpie_hf.progress.events import Event, Planned, Said, Speed
 from magpie_hf.progress.lines import Json, Plain, Quiet, View
-from magpie_hf.progress.noise import Log, caught
 from magpie_hf.text.language import translated
 from magpie_hf.text.terminal import harmless, is_terminal
 
@@ -56,7 +56,7 @@ class Show:
     def take(self, event: Event) -> None:
         """Show an event of a build. As soon as the build's folder is known, the log moves there."""
         if isinstance(event, Planned):
-            self._keep(Path(event.folder) / "run" / noise.NAME)
+            self._keep(Path(event.folder) / "run" / captured_output.NAME)
         elif isinstance(event, Speed):
             self._log.trim()
         self._view.take(event)

@@ -27,7 +27,7 @@ MEASURED = 8  # problems per domain
 
 if TYPE_CHECKING:
     from magpie_hf.planning.inputs import Outline
-    from magpie_hf.planning.measured import Measured
+    from magpie_hf.planning.measurements import Measured
 
 
 def add(commands: Any) -> None:
@@ -131,7 +131,7 @@ def _check(options: argparse.Namespace) -> None:
 def _measure(options: argparse.Namespace, outline: Outline, out: Path, began: float) -> None:
     """Measure, unless the folder already holds this measurement."""
     from magpie_hf.planning.inputs import said_of
-    from magpie_hf.planning.measured import read_measured
+    from magpie_hf.planning.measurements import read_measured
 
     say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     said, kept = said_of(options, outline), read_measured(out)
@@ -146,7 +146,7 @@ def _measure(options: argparse.Namespace, outline: Outline, out: Path, began: fl
     check_devices(options, outline.sources.values())
 
     from magpie_hf.planning.measure import measure
-    from magpie_hf.run.stopping import stopping_at_once
+    from magpie_hf.run.interrupts import stopping_at_once
 
     small = tuple(replace(domain, count=min(options.measure, domain.count)) for domain in outline.domains)
     most = min(options.max_num_seqs, (options.k + 1) * sum(domain.count for domain in outline.domains))

@@ -18,8 +18,8 @@ from magpie_hf.cli.commands.options import add_engine, number
 from magpie_hf.domains import DOMAINS, select
 from magpie_hf.models.model import DTYPES, repository_or_folder, resolve
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, HOW_TO_NAME, select_settings
-from magpie_hf.progress.noise import caught
-from magpie_hf.run.stopping import stopping_at_once
+from magpie_hf.progress.captured_output import caught
+from magpie_hf.run.interrupts import stopping_at_once
 
 
 def add(commands: Any) -> None:

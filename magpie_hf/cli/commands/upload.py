@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.errors import BadInput
-from magpie_hf.run.stopping import INTERRUPTED
+from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:

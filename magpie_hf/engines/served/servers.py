@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from magpie_hf.engines.served.serving import card_of
-from magpie_hf.engines.served.window import Window
+from magpie_hf.engines.served.concurrency import Window
+from magpie_hf.engines.served.served_model import card_of
 from magpie_hf.engines.served.wire import Garbled
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model

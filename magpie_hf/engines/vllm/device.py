@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.models.gpus import AMPERE, Gpu
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, json_of
 from magpie_hf.models.parallel import UTILIZATION, Need, Parallelism, choose, need_of
-from magpie_hf.models.shapes import AMPERE, Gpu, shape_of
+from magpie_hf.models.shapes import shape_of
 from magpie_hf.text.language import tr
 
 INSTALL = "install it with: pip install 'magpie-hf[vllm]' (GPU), or see the README for the CPU"

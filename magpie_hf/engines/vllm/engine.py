@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating, finite
 from magpie_hf.engines.vllm.device import check_device, place
-from magpie_hf.engines.vllm.forms import AsyncEngine, InProcessEngine
+from magpie_hf.engines.vllm.llm_engines import AsyncEngine, InProcessEngine
 from magpie_hf.engines.vllm.plugin import check_plugin
 from magpie_hf.engines.vllm.recovery import Live, Recovering
 from magpie_hf.errors import BadInput, EngineError

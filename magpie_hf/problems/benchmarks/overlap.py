@@ -14,8 +14,8 @@ from datasketch import LeanMinHash, MinHashLSH
 from xxhash import xxh3_64_intdigest
 
 from magpie_hf.problems.benchmarks.names import Loaded
+from magpie_hf.problems.near_duplicates.minhash import PERMUTATIONS, SCHEME, Hashes, minhash
 from magpie_hf.problems.near_duplicates.normal import Token, normal_form, tokens
-from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, SCHEME, Hashes, minhash
 from magpie_hf.problems.near_duplicates.words import content, shingles
 
 COVERAGE = 0.8

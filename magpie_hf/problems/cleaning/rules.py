@@ -4,7 +4,7 @@ Not here: the stage, special tokens, which languages are wanted.
 
 To add a rule, write a line into RULES: a reason, a pattern or a function `str -> bool`, and what it finds.
 The first rule that matches gives the reason. Then add texts that it must and must not drop to
-tests/problem_table.py. Patterns that trim a problem are in solutions.py.
+tests/problem_table.py. Patterns that trim a problem are in contained_solutions.py.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from magpie_hf.problems.cleaning.chatter import is_chat
+from magpie_hf.problems.cleaning.contained_solutions import (
+    contains_solution,
+    heading_of_solution,
+    without_label,
+)
 from magpie_hf.problems.cleaning.language import is_mixture
 from magpie_hf.problems.cleaning.lexicon import asks, has_task, is_english, is_japanese
-from magpie_hf.problems.cleaning.missing import lacks_material, lacks_options
+from magpie_hf.problems.cleaning.missing_context import lacks_material, lacks_options
 from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences
-from magpie_hf.problems.cleaning.solutions import contains_solution, heading_of_solution, without_label
 
 MAX_CHARACTERS = 8_000  # 1,024 tokens of English are about 4,000
 MIN_WORDS = 3

@@ -1,6 +1,6 @@
 """Which accepted problem a new one repeats.
 
-Not here: signatures (signature.py), embeddings, the order in which problems are offered.
+Not here: signatures (minhash.py), embeddings, the order in which problems are offered.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datasketch import LeanMinHash, MinHashLSH
 
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import NEAR, SIMILAR
-from magpie_hf.problems.near_duplicates.signature import PERMUTATIONS, SCHEME, Hashes
+from magpie_hf.problems.near_duplicates.minhash import PERMUTATIONS, SCHEME, Hashes
 
 _BANDS, _ROWS = 20, 4  # 98 % of the pairs at a Jaccard index of 0.65 share a band, 99.997 % at 0.8
 # Fewer symbols are too weak beside an embedding: "Let G be a group" begins very different problems

@@ -102,4 +102,4 @@ def _listen(inbox: queue.SimpleQueue[bytes], busy: threading.Event, parent: int)
 
 
 if __name__ == "__main__":
-    sys.exit("a worker is started by magpie_hf.answers.workers, with pipes")
+    sys.exit("a worker is started by magpie_hf.answers.worker_pool, with pipes")

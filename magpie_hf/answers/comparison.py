@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from magpie_hf.answers.notation import normalise
 from magpie_hf.answers.words import EQUAL, UNKNOWN, compare_words
-from magpie_hf.answers.workers import POOL, Lost
+from magpie_hf.answers.worker_pool import POOL, Lost
 from magpie_hf.errors import BadInput
 
 # Half of the cores, since engine, tokenizer and shard threads need the rest. A worker takes about 60 MB;

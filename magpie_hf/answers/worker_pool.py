@@ -25,8 +25,8 @@ from magpie_hf.errors import EngineError
 # A first import from a cold disk took 12 s, and ten times that on a busy machine
 START_SECONDS = 600.0
 _CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from magpie_hf.answers.worker import main;"
-    " main()"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
+    " from magpie_hf.answers.worker_process import main; main()"
 )
 
 
