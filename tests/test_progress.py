@@ -270,8 +270,8 @@ def test_streams_that_were_closed_before_the_start_are_empty_ones() -> None:
 
 def test_a_log_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Log, "_catch", lambda log: None)
-    monkeypatch.setattr(noise, "LONGEST", 1000)
-    monkeypatch.setattr(noise, "KEPT", 500)
+    monkeypatch.setattr(captured_output, "LONGEST", 1000)
+    monkeypatch.setattr(captured_output, "KEPT", 500)
     log = Log(sys.stdout, sys.stderr)
     log.keep(tmp_path / "log.txt")
     with (tmp_path / "log.txt").open("a") as writer:

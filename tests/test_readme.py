@@ -257,7 +257,8 @@ def test_what_is_said_of_commands_is_true() -> None:
 
 def test_the_exit_codes_are_the_codes() -> None:
     assert (
-        f"{exit_codes.OK} done, {exit_codes.FAILED} failed, {exit_codes.BAD_INPUT} bad input (one line, nothing written),"
+        f"{exit_codes.OK} done, {exit_codes.FAILED} failed,"
+        f" {exit_codes.BAD_INPUT} bad input (one line, nothing written),"
         f" {exit_codes.INCOMPLETE} done but a split is empty, {interrupts.INTERRUPTED} interrupted,"
         f" {interrupts.TERMINATED} terminated" in " ".join(TEXT["docs/quickstart.md"].split())
     )
