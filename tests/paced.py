@@ -31,7 +31,7 @@ class Paced(FakeEngine):
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
         with _LOCK:
             if self not in _LIVE:
-                with meter.opening(self.model.name):
+                with meter.loading(self.model.name):
                     time.sleep(self.load)
                 _LIVE[self] = _Loop(self)
             live = _LIVE[self]

@@ -21,7 +21,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from magpie_hf.card.metadata import SIZES, size_of
+from magpie_hf.card.sizes import SIZES, size_of
 from magpie_hf.hub.lint.card import CARD_BYTES, front_matter, lint_card
 from magpie_hf.hub.lint.complaints import LISTED
 from magpie_hf.hub.lint.lists import TASKS, languages

@@ -12,22 +12,8 @@ from typing import Any
 import yaml
 
 from magpie_hf.card.contents import Contents, paths
+from magpie_hf.card.sizes import size_of
 from magpie_hf.store.splits import ParquetSplit
-
-# The Hub's size categories, each with its least number of rows.
-SIZES = (
-    (0, "n<1K"),
-    (10**3, "1K<n<10K"),
-    (10**4, "10K<n<100K"),
-    (10**5, "100K<n<1M"),
-    (10**6, "1M<n<10M"),
-    (10**7, "10M<n<100M"),
-    (10**8, "100M<n<1B"),
-    (10**9, "1B<n<10B"),
-    (10**10, "10B<n<100B"),
-    (10**11, "100B<n<1T"),
-    (10**12, "n>1T"),
-)
 
 
 def metadata(contents: Contents) -> str:
@@ -62,11 +48,6 @@ def metadata(contents: Contents) -> str:
         "dataset_info": [_info(config, splits) for config, splits in contents.data.items()],
     }
     return str(yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)).strip()
-
-
-def size_of(rows: int) -> str:
-    """The size category for a number of rows."""
-    return next(name for least, name in reversed(SIZES) if rows >= least)
 
 
 def _identity(splits: Mapping[str, ParquetSplit]) -> str:

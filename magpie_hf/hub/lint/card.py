@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from magpie_hf.card.metadata import SIZES, size_of
+from magpie_hf.card.sizes import SIZES, size_of
 from magpie_hf.hub.lint.files import config_faults, info_faults, rows_of
 from magpie_hf.hub.lint.lists import (
     ANNOTATIONS_CREATORS,
