@@ -36,7 +36,7 @@ def measured(model: str, samples: int) -> Sweep:
 
 def kept(found: Sweep) -> dict[str, Any]:
     """The kept numbers of a sweep, without texts."""
-    values = found.facts()
+    values = found.to_dict()
     names = (
         "samples",
         "ended_share",

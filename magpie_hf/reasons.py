@@ -7,7 +7,7 @@ from __future__ import annotations
 
 # Of samples: from their text, from the tagger, and from the problems accepted before them.
 SAMPLES: dict[str, str] = {
-    "length": "was cut at the token limit",
+    "length": "was truncated at the token limit",
     "context_full": "filled the model's context",
     "killed_engine": "ended the engine",
     "empty": "says nothing",

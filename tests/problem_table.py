@@ -516,7 +516,7 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Written after the rules, in three lots, each judged once before the rules were mended. Wrong were 8 of the
+# Written after the rules, in three lots, each read once before the rules were mended. Wrong were 8 of the
 # first 66 (1 of 30 good, 7 of 36 bad, of which 3 dropped for another reason), 16 of the next 80 (1 of 40
 # good, 15 of 40 bad, mostly solutions without a mark); 5 of the last 44 (3 of 22 good, 2 of 22 bad).
 UNSEEN = (

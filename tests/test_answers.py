@@ -26,7 +26,7 @@ from magpie_hf.errors import BadInput
 # --- pairs of answers ---------------------------------------------------------------------------------------
 
 # What the two are to a mathematician who knows no more than the two answers: = equal, # different, ? cannot
-# be told or must not be judged. "Wrong" is a verdict of different where the truth is =, of equal where it is
+# be told or must get no verdict. "Wrong" is a verdict of different where the truth is =, of equal where it is
 # #, and either where it is ?.
 PAIRS = r"""
 1/2                                  == 0.5

@@ -452,7 +452,7 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
         {
             FUNNEL.format("complete 9"),
             FUNNEL.format("scored 10"),
-            "From samples to pairs: candidates `length` was cut at the token limit: `algebra` 3",
+            "From samples to pairs: candidates `length` was truncated at the token limit: `algebra` 3",
         },
     ),
     "a label": (
@@ -893,7 +893,7 @@ def test_every_name_that_a_template_is_given_is_listed(contents: card.Contents, 
     assert sorted(card.NAMES) == sorted({*card._variables(contents, REPO, "en", {}, {}), "plots"})
 
 
-def test_a_template_is_judged_without_a_build(tmp_path: Path) -> None:
+def test_a_template_is_checked_without_a_build(tmp_path: Path) -> None:
     for what in ("an unknown variable", "a syntax error", "an unknown filter"):
         text, complaint = BROKEN[what]
         (tmp_path / "mine.jinja").write_text(text)

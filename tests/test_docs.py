@@ -193,10 +193,10 @@ def test_commands_of_magpie_hf_parse_and_say_the_truth(page: Path) -> None:
         if given.command == "build":
             count = sum(domain.count for domain in options.domains(given))
             if comment:
-                facts = KNOWN_MODELS[int(given.model)]
-                model = facts.repository.split("/")[1]
+                entry = KNOWN_MODELS[int(given.model)]
+                model = entry.repository.split("/")[1]
                 assert comment in (f"{count:,} problems by {model}", f"{model} による {count:,} 問")
-                assert known(facts.repository) is facts
+                assert known(entry.repository) is entry
 
 
 def test_enough_commands_are_shown_of_every_kind() -> None:

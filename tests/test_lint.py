@@ -452,7 +452,7 @@ def slowly(name: str, value: list[dict[str, Any] | None] | None) -> list[bool]:
 
 @settings(deadline=None)
 @given(rows=TALKS, name=st.sampled_from(["messages", "prompt"]), start=st.integers(0, 3))
-def test_conversations_are_judged_as_if_one_by_one(rows: list[Any], name: str, start: int) -> None:
+def test_conversations_are_checked_as_if_one_by_one(rows: list[Any], name: str, start: int) -> None:
     masks = [mask for mask, _ in conversation_faults(name, pa.array(rows, LISTS)[start:])]
     assert [[bool(mask[number]) for mask in masks] for number in range(len(rows[start:]))] == [
         slowly(name, row) for row in rows[start:]
@@ -465,7 +465,7 @@ def test_conversations_are_judged_as_if_one_by_one(rows: list[Any], name: str, s
     preferences=st.booleans(),
     start=st.integers(0, 2),
 )
-def test_pairs_are_judged_as_if_one_by_one(
+def test_pairs_are_checked_as_if_one_by_one(
     rows: list[tuple[Any, Any, Any, bool]], preferences: bool, start: int
 ) -> None:
     columns = list(zip(*rows, strict=True)) or [()] * 4

@@ -1,4 +1,4 @@
-"""Which problems are near-duplicates: a table of pairs, the index, the stages that feed it."""
+"""Which problems are near-duplicates: a table of pairs, the index, the stages that fill it."""
 
 from __future__ import annotations
 

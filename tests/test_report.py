@@ -184,7 +184,7 @@ def test_dropped_samples_say_why(built: Path, page_file: Path, opened: Callable[
     assert one.page.inner_text("#found").startswith(f"{sum(row['reason'] == 'length' for row in rows)} of ")
     one.page.click(".item")
     one.page.wait_for_selector("#detail .note.gone")
-    assert "was cut at the token limit" in one.page.inner_text("#detail")
+    assert "was truncated at the token limit" in one.page.inner_text("#detail")
 
 
 def test_hostile_texts_are_shown_and_never_run(

@@ -31,7 +31,7 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping, read
 from magpie_hf.engines.vllm import plugin
 from magpie_hf.engines.vllm.engine import VLLM
-from magpie_hf.models.heads import OBJECTIVES, check_tensors, facts_of, head_of
+from magpie_hf.models.heads import OBJECTIVES, check_tensors, head_of, known_of
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL, KNOWN_SCORERS, known
 from magpie_hf.planning.view import heading
 from magpie_hf.scorers.base import Score
@@ -622,11 +622,11 @@ def test_the_plan_tells_what_a_licence_forbids(
 
 def test_a_folder_of_ones_own_is_known_by_its_architecture(armorm: Model, demo_model: Path) -> None:
     provenance = KNOWN_SCORERS[ARMORM]
-    assert facts_of(armorm) is provenance
+    assert known_of(armorm) is provenance
     assert armorm.path is not None
     lines = heading((), {"model": str(demo_model), "scorer": armorm.path}, 3, "out")
     assert f"licence  {provenance.licence} of {ARMORM}: {provenance.duty}" in lines
-    assert facts_of(resolve(str(demo_model))) is None
+    assert known_of(resolve(str(demo_model))) is None
 
 
 def test_the_head_is_known_by_the_architecture(armorm: Model) -> None:

@@ -63,7 +63,7 @@ def rated(model: Model, masses: dict[str, float]) -> Completion:
     return Completion("", "length", 30, 1, tuple(first))
 
 
-def judged(model: Model, *completions: Completion, **options: Any) -> list[Score]:
+def ask_judge(model: Model, *completions: Completion, **options: Any) -> list[Score]:
     judge = Judge(FakeEngine(model, Script(model, list(completions))), **options)
     return judge(["P"] * len(completions), [f"R{number}" for number in range(len(completions))])
 
@@ -83,7 +83,7 @@ def judged(model: Model, *completions: Completion, **options: Any) -> list[Score
 def test_the_score_is_the_mean_rating_under_the_models_probabilities(
     masses: dict[str, float], score: float, model: Model
 ) -> None:
-    (one,) = judged(model, rated(model, masses))
+    (one,) = ask_judge(model, rated(model, masses))
     assert one == Score(score)
     assert one.score == pytest.approx(score, rel=1e-7), "in single precision"
 
@@ -95,13 +95,13 @@ def test_each_response_has_its_own_score_in_order(model: Model) -> None:
         Completion("", CONTEXT_FULL, 9000, 0),
         rated(model, {"4": 1.0}),
     ]
-    assert judged(model, *completions) == [
+    assert ask_judge(model, *completions) == [
         Score(2.0),
         Score(None, "not_rated"),
         Score(None, "context_full"),
         Score(4.0),
     ]
-    assert judged(model) == []
+    assert ask_judge(model) == []
 
 
 @pytest.mark.parametrize(
@@ -120,22 +120,22 @@ def test_too_little_mass_on_the_ratings_is_no_rating(
     first: tuple[tuple[int, float], ...], min_mass: float, model: Model
 ) -> None:
     assert (id_of(model, "1"), id_of(model, "2")) == (16, 17)
-    assert judged(model, Completion("1", "length", 30, 1, first), min_mass=min_mass) == [
+    assert ask_judge(model, Completion("1", "length", 30, 1, first), min_mass=min_mass) == [
         Score(None, "not_rated")
     ]
 
 
 def test_mass_above_the_bound_is_a_rating(model: Model) -> None:
-    assert judged(model, rated(model, {"x": 0.9, "1": 0.051})) == [Score(1.0)]
-    assert judged(model, rated(model, {"1": 0.3, "2": 0.3}), min_mass=0.5) == [Score(1.5)]
+    assert ask_judge(model, rated(model, {"x": 0.9, "1": 0.051})) == [Score(1.0)]
+    assert ask_judge(model, rated(model, {"1": 0.3, "2": 0.3}), min_mass=0.5) == [Score(1.5)]
 
 
 def test_no_mass_at_all_is_no_rating_whatever_the_bound(model: Model) -> None:
-    assert judged(model, rated(model, {"x": 1.0}), min_mass=0.0) == [Score(None, "not_rated")]
+    assert ask_judge(model, rated(model, {"x": 1.0}), min_mass=0.0) == [Score(None, "not_rated")]
 
 
 def test_a_full_context_is_its_own_reason(model: Model) -> None:
-    assert judged(model, Completion("", CONTEXT_FULL, 9000, 0)) == [Score(None, "context_full")]
+    assert ask_judge(model, Completion("", CONTEXT_FULL, 9000, 0)) == [Score(None, "context_full")]
 
 
 PROBLEM = r"Let $S=\{x\in\mathbb{R}\}$, {response}, {problem}, {0}, {}, %s and $\frac{1}{2}$."
@@ -671,11 +671,11 @@ def test_the_funnel_says_what_became_of_the_samples() -> None:
 
 
 def test_the_funnel_in_a_line() -> None:
-    judged = Samples(10_000, {"empty": 1_200, "length": 3}, {}, 0, 0, 0, 0)
+    filtered = Samples(10_000, {"empty": 1_200, "length": 3}, {}, 0, 0, 0, 0)
     funnel = Funnel(
-        "algebra", judged, 8_797, {}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500
+        "algebra", filtered, 8_797, {}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500
     )
-    assert judged.accepted == 8_797
+    assert filtered.accepted == 8_797
     assert (
         funnel.line()
         == "10,000 sampled -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
@@ -691,10 +691,10 @@ def test_samples_that_were_labelled_and_moved() -> None:
     ]
     mine = samples(accepted_as=["algebra", None, "geometry", "algebra", None, "algebra"], tags=labels)
     others = samples(accepted_as=[None, None, "algebra", None, None, "geometry"])
-    judged = samples_of("algebra", {"algebra": [Part(mine)], "geometry": [Part(others)]})
-    assert judged == Samples(6, {"empty": 1, "length": 1}, {}, 1, 1, 5, 2)
-    assert (judged.accepted, judged.on_domain_share) == (4, 0.4)
-    line = Funnel("algebra", judged, 4, {}, 8, {}, {}, {}, 3, 1).line()
+    filtered = samples_of("algebra", {"algebra": [Part(mine)], "geometry": [Part(others)]})
+    assert filtered == Samples(6, {"empty": 1, "length": 1}, {}, 1, 1, 5, 2)
+    assert (filtered.accepted, filtered.on_domain_share) == (4, 0.4)
+    line = Funnel("algebra", filtered, 4, {}, 8, {}, {}, {}, 3, 1).line()
     assert "4 problems (1 empty, 1 length, 1 moved to other domains, 1 moved here)" in line
     assert line.endswith("; 40% of 5 tagged samples on the domain")
 

@@ -232,7 +232,7 @@ def test_a_yield_that_dries_up_ends_too() -> None:
     assert re.search(f"of {WINDOW} samples were accepted.*near_duplicate", selection.hopeless or "")
 
 
-def test_what_is_judged_is_read_by_name() -> None:
+def test_what_is_filtered_is_read_by_name() -> None:
     assert set(FILTERED) <= {*COLUMNS, "embedding"}
     assert {"tags", "contaminated_by", "dropped"} <= set(FILTERED)
     assert Value("string") == COLUMNS["id"]

@@ -47,8 +47,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             names = [f"{start:07d}-{start + 64:07d}" for start in range(0, count * 8 // 5, 64)]
             for name in names:
                 (stage / f"{name}.arrow").touch()
-            facts = {"rows": 64, "tokens": 640, "seconds": 1.5, "reasons": {"length": 2}}
-            (stage / "stage.json").write_text(json.dumps({"shards": dict.fromkeys(names, facts)}, indent=2))
+            summary = {"rows": 64, "tokens": 640, "seconds": 1.5, "reasons": {"length": 2}}
+            (stage / "stage.json").write_text(json.dumps({"shards": dict.fromkeys(names, summary)}, indent=2))
         (folder / "run" / key / "candidates" / "9000000-9000064.journal").write_bytes(
             (b"x" * 16_000 + b"\n") * 200
         )

@@ -371,17 +371,17 @@ class TestSweep:
         assert examples[2].line() == "algebra, dropped for empty: (nothing)"
         assert len(Example("algebra", None, "word " * 999).line()) < 230
 
-    def test_the_facts_are_json(self, model: Model) -> None:
-        facts = json.loads(json.dumps(swept(model, "t1.0", "t1.5").facts()))
-        assert [one["setting"] for one in facts["settings"]] == ["t1.0", "t1.5"]
-        assert facts["settings"][0]["domains"]["geometry"]["usable_share"] == 1
-        assert facts["settings"][1]["total"]["reasons"] == {"length": 16}
-        assert facts["recommended"]["setting"] == "t1.0"
+    def test_the_dict_is_json(self, model: Model) -> None:
+        said = json.loads(json.dumps(swept(model, "t1.0", "t1.5").to_dict()))
+        assert [one["setting"] for one in said["settings"]] == ["t1.0", "t1.5"]
+        assert said["settings"][0]["domains"]["geometry"]["usable_share"] == 1
+        assert said["settings"][1]["total"]["reasons"] == {"length": 16}
+        assert said["recommended"]["setting"] == "t1.0"
         assert (
-            facts["recommended"]["options"]
+            said["recommended"]["options"]
             == "--instruction-temperature 1 --instruction-top-p 1 --instruction-min-p 0"
         )
-        assert facts["pre_query_prefix"]["bos_count"] == 2
+        assert said["pre_query_prefix"]["bos_count"] == 2
 
     def test_bad_input(self, model: Model) -> None:
         engine = FakeEngine(model, Replies(1))
@@ -493,14 +493,14 @@ class TestCommand:
         )
         command = [sys.executable, "-m", "magpie_hf", "sweep", str(tiny_model), *words.split()]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
-        facts = json.loads(done.stdout)
-        cold, hot = (one["total"] for one in facts["settings"])
-        assert done.returncode == (INCOMPLETE if facts["recommended"]["refused"] else OK)
-        assert (cold["samples"], hot["samples"], facts["asked"]) == (8, 8, 16)
+        said = json.loads(done.stdout)
+        cold, hot = (one["total"] for one in said["settings"])
+        assert done.returncode == (INCOMPLETE if said["recommended"]["refused"] else OK)
+        assert (cold["samples"], hot["samples"], said["asked"]) == (8, 8, 16)
         assert cold["ended"] > hot["ended"], "at T 2 nearly nothing comes to its end"
-        assert facts["recommended"]["refused"] == (max(cold["usable_share"], hot["usable_share"]) < MIN_YIELD)
+        assert said["recommended"]["refused"] == (max(cold["usable_share"], hot["usable_share"]) < MIN_YIELD)
         assert hot["tokens"] > cold["tokens"] > 0
-        assert facts["seconds"] > 0
+        assert said["seconds"] > 0
         assert not list(tmp_path.iterdir())
 
 

@@ -47,7 +47,7 @@ def counting(
 
 
 def partition(answers: Sequence[str | None], votes: Votes) -> dict[str, frozenset[str]]:
-    """Which answers share a class with each answer."""
+    """Which answers share a cluster with each answer."""
     members: dict[int, set[str]] = {}
     for answer, number in zip(answers, votes.clusters, strict=True):
         if answer is not None and number is not None:
@@ -100,7 +100,7 @@ def test_no_pair_is_compared_twice_and_none_that_is_settled(answers: list[str | 
     assert len({frozenset(call) for call in calls}) == len(calls)
     assert all(one != other for one, other in calls)
     readable = [answer for answer in answers if answer and answer[0] != "?"]
-    if len(readable) == len(answers):  # each spelling is compared with one of each class
+    if len(readable) == len(answers):  # each spelling is compared with one of each cluster
         assert len(calls) <= len(set(readable)) * len({answer[0] for answer in readable})
 
 

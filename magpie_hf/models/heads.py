@@ -85,7 +85,7 @@ def architecture(model: Model) -> str:
     return str(named[0]) if isinstance(named, list) and named else ""
 
 
-def facts_of(model: Model) -> KnownModel | KnownScorer | None:
+def known_of(model: Model) -> KnownModel | KnownScorer | None:
     """What is known of a model by its name, or by an architecture that only one known model has.
 
     The architecture finds a local folder, which has no known name.

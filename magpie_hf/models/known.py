@@ -206,6 +206,6 @@ KNOWN_SCORERS: dict[str, KnownScorer] = {
 
 
 def known(name: str) -> KnownModel | KnownScorer | None:
-    """The facts of a repository that is one of the six or a known reward model, else None."""
+    """The entry of a repository that is one of the six or a known reward model, else None."""
     numbered = next((model for model in KNOWN_MODELS.values() if model.repository == name), None)
     return numbered or KNOWN_SCORERS.get(name)

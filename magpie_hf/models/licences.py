@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models.heads import facts_of
+from magpie_hf.models.heads import known_of
 from magpie_hf.models.model import Model, card_of
 
 # The ids that the Hub accepts as a card's `license`, as of autumn 2026.
@@ -257,9 +257,9 @@ def stated_licence(model: Model) -> str | None:
 
 def licence_of(model: Model, given: Given) -> Licence | None:
     """The model's licence: from this package, else from the user, else from its card; None without any."""
-    if (facts := facts_of(model)) is not None:
-        forbids = getattr(facts, "forbids", False) or facts.licence_id in _FORBID
-        return Licence(facts.licence_id, facts.licence, facts.duty, "known", facts.link, forbids)
+    if (info := known_of(model)) is not None:
+        forbids = getattr(info, "forbids", False) or info.licence_id in _FORBID
+        return Licence(info.licence_id, info.licence, info.duty, "known", info.link, forbids)
     if (licence := given.of(model)) is not None:
         return _licence(licence, "given")
     stated = stated_licence(model)

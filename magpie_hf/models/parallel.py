@@ -64,14 +64,14 @@ class Need:
         return max(0, int(min(SEQUENCES, free / one if one else (SEQUENCES if free > 0 else 0))))
 
 
-def need_of(facts: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Need:
+def need_of(info: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Need:
     """What a known model needs on this GPU.
 
     wide: as float32, which vLLM uses for Gemma 3 on GPUs without bfloat16.
     """
-    number = facts.number if isinstance(facts, KnownModel) else 0
+    number = info.number if isinstance(info, KnownModel) else 0
     factor = 2 if wide or (number in NO_FLOAT16 and 0 < gpu.capability < AMPERE) else 1
-    return Need(facts.title, facts.weight_gigabytes * factor, SHAPES.get(number), 2 * factor)
+    return Need(info.title, info.weight_gigabytes * factor, SHAPES.get(number), 2 * factor)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from magpie_hf.engines.vllm.device import weights_gigabytes
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import MIN_YIELD
 from magpie_hf.models.gpus import GPUS, Gpu
-from magpie_hf.models.heads import facts_of
+from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
 from magpie_hf.models.model import Model, json_of, repository_or_folder
@@ -193,8 +193,8 @@ class Sized:
 
     def on(self, gpu: Gpu) -> Size | None:
         """Its size on this GPU: some known models take up more on older ones."""
-        facts = known(self.source)
-        return replace(self.size, need=need_of(facts, gpu)) if self.size and facts else self.size
+        info = known(self.source)
+        return replace(self.size, need=need_of(info, gpu)) if self.size and info else self.size
 
 
 def sized(source: str, revision: str | None) -> Sized:
@@ -203,9 +203,9 @@ def sized(source: str, revision: str | None) -> Sized:
     A known model needs no look-up. Of another one the Hub is asked for a small file or two, for at most
     PATIENCE seconds.
     """
-    if (facts := known(source)) is not None:
-        number = facts.number if isinstance(facts, KnownModel) else 0
-        return Sized(source, Size(ACTIVE.get(number, facts.parameters), need_of(facts, Gpu("", 0))))
+    if (info := known(source)) is not None:
+        number = info.number if isinstance(info, KnownModel) else 0
+        return Sized(source, Size(ACTIVE.get(number, info.parameters), need_of(info, Gpu("", 0))))
     model = Model(source, revision or "main", path=source if Path(source).is_dir() else None)
     try:
         weights, config = _looked_up(model)
@@ -360,10 +360,10 @@ def _duty(source: str, roles: tuple[str, ...], given: Sequence[str]) -> Duty:
     said = parse_model_licences(given)
     here = is_folder or known(source) is not None or said.of(model) is not None
     licence = licence_of(model, said) if here else None
-    facts = facts_of(model) if here else None
+    info = known_of(model) if here else None
     title = source
-    if isinstance(facts, KnownModel):
-        title = tr("{model} (model {number})", model=source, number=facts.number)
+    if isinstance(info, KnownModel):
+        title = tr("{model} (model {number})", model=source, number=info.number)
     if licence is None:
         return Duty(source, title, roles, None, None, False)
     return Duty(source, title, roles, licence.name, licence.duty, licence.forbids)

@@ -132,7 +132,7 @@ def measure(
     measured = _measured(outline, said, recipe, log, speeds, out / "run", times)
     answers, pairs = _results(outline, rows)
     measured = replace(measured, complete=answers, pairs=pairs)
-    write_json(out / "run" / MEASURED, measured.facts())
+    write_json(out / "run" / MEASURED, measured.to_dict())
     return measured
 
 

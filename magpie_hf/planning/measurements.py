@@ -54,7 +54,7 @@ class Measured:
     pairs: tuple[int, int]
     timing: Timing
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         examples = {
             stage: [[one.prompt, one.fresh, one.tokens] for one in example]
@@ -63,29 +63,29 @@ class Measured:
         return {**asdict(self), "format": FORMAT, "examples": examples}
 
 
-def measured_of(facts: Mapping[str, Any]) -> Measured:
-    """The inverse of `Measured.facts`."""
+def measured_of(record: Mapping[str, Any]) -> Measured:
+    """The inverse of `Measured.to_dict`."""
     return Measured(
-        facts["date"],
-        facts["said"],
-        {source: Speed(**speed) for source, speed in facts["speeds"].items()},
-        {stage: tuple(Request(*one) for one in example) for stage, example in facts["examples"].items()},
-        {domain: (counts[0], counts[1]) for domain, counts in facts["yields"].items()},
-        (facts["complete"][0], facts["complete"][1]),
-        (facts["pairs"][0], facts["pairs"][1]),
-        _timing_of(facts["timing"]),
+        record["date"],
+        record["said"],
+        {source: Speed(**speed) for source, speed in record["speeds"].items()},
+        {stage: tuple(Request(*one) for one in example) for stage, example in record["examples"].items()},
+        {domain: (counts[0], counts[1]) for domain, counts in record["yields"].items()},
+        (record["complete"][0], record["complete"][1]),
+        (record["pairs"][0], record["pairs"][1]),
+        _timing_of(record["timing"]),
     )
 
 
-def _timing_of(facts: Mapping[str, Any]) -> Timing:
-    return Timing(**{**facts, "cpu": {label: (cost[0], cost[1]) for label, cost in facts["cpu"].items()}})
+def _timing_of(record: Mapping[str, Any]) -> Timing:
+    return Timing(**{**record, "cpu": {label: (cost[0], cost[1]) for label, cost in record["cpu"].items()}})
 
 
 def read_measured(folder: Path) -> Measured | None:
     """The measurement in a build's folder; None where there is none. Raises BadInput for an invalid one."""
-    facts = read_json(folder / "run" / MEASURED, FORMAT)
+    record = read_json(folder / "run" / MEASURED, FORMAT)
     try:
-        return None if facts is None else measured_of(facts)
+        return None if record is None else measured_of(record)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadInput(
             f"{folder / 'run' / MEASURED} is not a valid measurement ({error!r}); remove it and measure again"
@@ -100,8 +100,8 @@ def read_json(file: Path, newest: int) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        written = facts["format"]
+        record = json.loads(file.read_text(encoding="utf-8"))
+        written = record["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Torn(
             f"{file} cannot be read ({type(error).__name__}); remove it, and it is made anew"
@@ -111,7 +111,7 @@ def read_json(file: Path, newest: int) -> dict[str, Any] | None:
             f"{file} was written by a newer magpie_hf (format {written}, and this one reads {newest});"
             " update it"
         )
-    return dict(facts)
+    return dict(record)
 
 
 def measured_estimates(outline: Outline, measured: Measured) -> Estimates:

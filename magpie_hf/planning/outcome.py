@@ -115,7 +115,7 @@ class Outcome:
     sessions: int
     numbers: tuple[Compared, ...]
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         numbers = [{**asdict(one), "ratio": one.ratio} for one in self.numbers]
         return {"format": FORMAT, "finished": self.finished, "sessions": self.sessions, "numbers": numbers}

@@ -149,7 +149,7 @@ class Plan:
     whole: Range | None
     left: Range | None
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON values, as printed with --json and kept in `run/plan.json`."""
         return {
             "made": int(time.time()),

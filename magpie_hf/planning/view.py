@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magpie_hf.domains import Domain
-from magpie_hf.models.heads import facts_of
+from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model
 from magpie_hf.planning.workload import bound_of
@@ -37,9 +37,9 @@ def heading(domains: Sequence[Domain], sources: Mapping[str, str], k: int, out: 
     """
     lines = [("model", _title(sources["model"]))]
     lines += [(role, _title(source)) for role, source in sources.items() if source != sources["model"]]
-    facts = _facts(sources.get("scorer", ""))
-    if isinstance(facts, KnownScorer) and facts.forbids:
-        values = {"licence": facts.licence, "model": facts.repository, "duty": facts.duty}
+    info = _info(sources.get("scorer", ""))
+    if isinstance(info, KnownScorer) and info.forbids:
+        values = {"licence": info.licence, "model": info.repository, "duty": info.duty}
         lines.append(("licence", tr("{licence} of {model}: {duty}", **values)))
     lines += [("domain", f"{domain.key} {domain.count:,}") for domain in domains]
     problems = sum(domain.count for domain in domains)
@@ -48,22 +48,22 @@ def heading(domains: Sequence[Domain], sources: Mapping[str, str], k: int, out: 
 
 
 def _title(source: str) -> str:
-    facts = _facts(source)
-    if facts is None:
+    info = _info(source)
+    if info is None:
         return source
-    if isinstance(facts, KnownScorer):
+    if isinstance(info, KnownScorer):
         return tr(
             "{model} ({licence}; reads up to {context:,} tokens)",
             model=source,
-            licence=facts.licence,
-            context=facts.context,
+            licence=info.licence,
+            context=info.context,
         )
-    return tr("{model} (model {number}; {licence})", model=source, number=facts.number, licence=facts.licence)
+    return tr("{model} (model {number}; {licence})", model=source, number=info.number, licence=info.licence)
 
 
-def _facts(source: str) -> KnownModel | KnownScorer | None:
+def _info(source: str) -> KnownModel | KnownScorer | None:
     """What is known of a repository, or of a folder by its architecture."""
-    return facts_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
+    return known_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
 
 
 def short(plan: Plan) -> Iterator[str]:

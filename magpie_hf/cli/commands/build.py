@@ -293,7 +293,7 @@ def _build(
         recipe = recipe_of(options, domains, show.say)
         if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises if one is missing
-        keeping = Keeping(out, made.plan.facts(), build_of(options, made.outline), show.take, began)
+        keeping = Keeping(out, made.plan.to_dict(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,
             out,

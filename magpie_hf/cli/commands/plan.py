@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         _measure(options, outline, out, began)
     plan = plan_of(options, outline, out, options.gpu, options.gpus, options.price)
     if options.json:
-        print(json.dumps(plan.facts(), ensure_ascii=False, indent=2))
+        print(json.dumps(plan.to_dict(), ensure_ascii=False, indent=2))
     else:
         from magpie_hf.planning.view import show
 
@@ -102,7 +102,7 @@ def _outcome(options: argparse.Namespace) -> int:
 
     outcome = outcome_of(Path(options.out).expanduser())
     if options.json:
-        print(json.dumps(outcome.facts(), ensure_ascii=False, indent=2))
+        print(json.dumps(outcome.to_dict(), ensure_ascii=False, indent=2))
     else:
         from magpie_hf.planning.view import show_outcome
 

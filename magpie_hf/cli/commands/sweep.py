@@ -91,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         with contextlib.closing(engines_of(options, [spec])[spec]) as engine:
             found = sweep(engine, domains, settings, options.samples, options.seed)
     print(
-        json.dumps(found.facts(), ensure_ascii=False, indent=2) if options.json else "\n".join(found.lines())
+        json.dumps(found.to_dict(), ensure_ascii=False, indent=2)
+        if options.json
+        else "\n".join(found.lines())
     )
     return INCOMPLETE if found.refused else OK

