@@ -129,10 +129,12 @@ function listAnew() {
       return (down ? b - a : a - b) || one - other;
     });
   }
+  // A list that comes out the same keeps its place: a late search must not throw the reader back to its top.
+  const same = shown.length === list.shown.length && shown.every((row, at) => row === list.shown[at]);
   list.shown = shown;
   byId("found").textContent = say("found", { n: count(shown.length), all: count(all) });
   byId("space").style.height = `${shown.length * TALL}px`;
-  byId("scroll").scrollTop = 0;
+  if (!same) byId("scroll").scrollTop = 0;
   renderList();
 }
 
