@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -120,7 +121,7 @@ def reference() -> str:
         "Under `run/` in the `--out` folder. Everything beside `run/` is what is published.",
         _table(("file", "holds"), [(f"`{name}`", what) for name, what in FILES]),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part if part.startswith(("|", "#", "`")) else _kept(part) for part in parts) + "\n"
 
 
 def _commands() -> Iterator[str]:
@@ -185,7 +186,41 @@ def _configuration(one: type) -> Iterator[str]:
 
 
 def _text(one: Any) -> str:
-    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(one.__doc__))
+    """A docstring as Markdown: its paragraphs, with `name: meaning` lines as a list."""
+    lines = []
+    for line in inspect.cleandoc(one.__doc__).splitlines():
+        if line.startswith("  ") and lines:  # goes on
+            lines[-1] += f" {line.strip()}"
+        elif re.match(r"[a-z_]+(?:, [a-z_]+)*: ", line):
+            lines += [*([""] if lines and lines[-1] and not lines[-1].startswith("- ") else []), f"- {line}"]
+        else:
+            lines += [*([""] if line and lines and lines[-1].startswith("- ") else []), line]
+    return _wrapped("\n".join(lines))
+
+
+def _kept(part: str) -> str:
+    """A part of the page, wrapped where it is one long paragraph."""
+    return part if "\n" in part else _wrapped(part)
+
+
+def _wrapped(text: str) -> str:
+    """Paragraphs and items of a list in lines of at most 110 characters."""
+    blocks = re.split(r"\n(?=- )|\n\n", text)
+    wrapped = [
+        textwrap.fill(
+            " ".join(block.split()),
+            110,
+            subsequent_indent="  " if block.startswith("- ") else "",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for block in blocks
+    ]
+    joined = ""
+    for before, after in zip(["", *wrapped], wrapped, strict=False):
+        tight = before.startswith("- ") and after.startswith("- ")
+        joined += ("\n" if tight else "\n\n" if before else "") + after
+    return joined
 
 
 def _signature(function: Callable[..., Any]) -> str:
