@@ -17,6 +17,9 @@ LANGUAGES = ("en", "ja")  # ISO 639-1
 # tests/test_near_duplicates.py
 NEAR = 0.6
 SIMILAR = 0.92  # two problems say the same from this cosine of their embeddings on
+# Which answers of a problem are published: the best of its majority, all of them, or one asked for on its own
+SFT = ("best", "all", "cold")
+MOST_EXTENDED = 10  # doublings of the bound of an answer: 4,096 tokens become 4 million
 MIN_YIELD = 0.02  # a build gives up below this share of accepted samples
 
 
@@ -55,6 +58,25 @@ def check_k(k: int) -> None:
     """k: candidates per problem."""
     if k < 2:
         raise BadInput(f"k is {k}, so no pairs are possible; give at least 2 candidates")
+
+
+def check_sft(sft: str | int) -> None:
+    """sft: which answers of a problem are published, see SFT, or how many at most."""
+    if sft in SFT or (isinstance(sft, int) and not isinstance(sft, bool) and sft >= 1):
+        return
+    raise BadInput(f"sft is {sft!r}; choose best, all, cold, or a number of answers of at least 1")
+
+
+def check_auto_extend(auto_extend: int) -> None:
+    """auto_extend: how often the bound of truncated answers is doubled."""
+    if (
+        isinstance(auto_extend, bool)
+        or not isinstance(auto_extend, int)
+        or not 0 <= auto_extend <= MOST_EXTENDED
+    ):
+        raise BadInput(
+            f"auto_extend is {auto_extend!r}; give a whole number from 0 (never) to {MOST_EXTENDED}"
+        )
 
 
 def check_pairs(

@@ -12,7 +12,7 @@ from typing import Any
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
-from magpie_hf.limits import LANGUAGES, NEAR, check_k, check_near, check_rl
+from magpie_hf.limits import LANGUAGES, NEAR, check_auto_extend, check_k, check_near, check_rl, check_sft
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
@@ -49,7 +49,10 @@ class Recipe:
     the rules for accepting a sample. near: the share of common words from which two problems are
     near-duplicates. verify: how answers are compared. pair: how pairs are made; None takes the least score
     gap of the scorer. rl_majority_share: the least majority share of a problem in `<domain>_rl`; None makes
-    no such configuration. held_out: which problems are kept for the test splits.
+    no such configuration. held_out: which problems are kept for the test splits. sft: which answers of a
+    problem its SFT rows hold: "best", "all", at most a number of them, or "cold", which asks for one more.
+    keep_minority: whether answers against the majority are published, too. auto_extend: how often the bound
+    of the answers that it truncated is doubled.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -73,9 +76,14 @@ class Recipe:
     pair: Pair | None = None
     rl_majority_share: float | None = None
     held_out: HeldOut = field(default_factory=HeldOut)
+    sft: str | int = "best"
+    keep_minority: bool = False
+    auto_extend: int = 1
 
     def __post_init__(self) -> None:
         check_k(self.k)
+        check_sft(self.sft)
+        check_auto_extend(self.auto_extend)
         keys = [domain.key for domain in self.domains]
         if not keys or len({key.lower() for key in keys}) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")

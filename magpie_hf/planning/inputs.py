@@ -38,8 +38,8 @@ _DECIDING = (
     "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p",
     "instruction_max_tokens", "first_token_temperature", "temperature", "top_p", "min_p",
     "candidate_temperature", "candidate_top_p", "candidate_min_p", "max_tokens", "max_model_len",
-    "scorer_reads", "off_topic", "min_quality", "min_difficulty", "unsolvable", "languages", "near",
-    "decontaminate",
+    "auto_extend", "sft", "scorer_reads", "off_topic", "min_quality", "min_difficulty", "unsolvable",
+    "languages", "near", "decontaminate",
 )  # fmt: skip
 PATIENCE = 5.0  # seconds to wait for the Hub
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
@@ -76,7 +76,7 @@ class Outline:
 
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
-    splits, from 0 to 1; rl: whether RL problems are exported.
+    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend: as in a Recipe.
     """
 
     domains: tuple[Domain, ...]
@@ -87,6 +87,8 @@ class Outline:
     test_share: float
     rl: bool
     cutting: Cutting
+    sft: str | int = "best"
+    auto_extend: int = 1
 
     @property
     def scorer(self) -> str:
@@ -145,6 +147,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         HeldOut(options.test_share).share,
         options.rl_majority_share is not None,
         Cutting(options.shard_size, options.shards_in_flight, options.min_yield),
+        options.sft,
+        options.auto_extend,
     )
 
 

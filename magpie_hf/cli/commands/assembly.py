@@ -13,6 +13,7 @@ from magpie_hf.cli.commands.options import labelling, roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
+    check_auto_extend,
     check_first_token,
     check_k,
     check_languages,
@@ -20,6 +21,7 @@ from magpie_hf.limits import (
     check_near,
     check_pairs,
     check_rl,
+    check_sft,
 )
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, repository_or_folder, resolve
@@ -71,6 +73,8 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     check_near(options.near)
     check_min_yield(options.min_yield)
     check_k(options.k)
+    check_sft(options.sft)
+    check_auto_extend(options.auto_extend)
     check_pairs(
         options.min_majority_share,
         options.min_score_gap,
@@ -196,6 +200,9 @@ def recipe_of(
         ),
         rl_majority_share=options.rl_majority_share,
         held_out=HeldOut(options.test_share, options.test_seed),
+        sft=options.sft,
+        keep_minority=options.keep_minority,
+        auto_extend=options.auto_extend,
     )
 
 

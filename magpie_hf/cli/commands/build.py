@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
 from magpie_hf.cli.commands.display import Show, add_watching, watching
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
-from magpie_hf.cli.commands.options import add_card, add_engine, add_publishing, number
+from magpie_hf.cli.commands.options import add_card, add_engine, add_publishing, number, sft
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
@@ -86,6 +86,18 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     )
     what.add_argument("--count", type=whole, help="accepted problems per domain, instead of --scale")
     what.add_argument("--k", type=whole, default=5, help="candidates per problem (default: 5)")
+    what.add_argument(
+        "--sft",
+        type=sft,
+        default="best",
+        help=(
+            "answers that become SFT rows: best (one a problem), all or at most N of the majority's, or cold "
+            "(one more, asked for on its own; default: best)"
+        ),
+    )
+    what.add_argument(
+        "--keep-minority", action="store_true", help="publish answers against the majority, too"
+    )
     what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
     what.add_argument("--out", help="folder to write (default: data/<Model>_<domains>)")
 
@@ -178,6 +190,12 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
         how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
         how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
     how.add_argument("--max-tokens", type=whole, help="max-tokens of answers and candidates")
+    how.add_argument(
+        "--auto-extend",
+        type=whole,
+        default=1,
+        help="how often max-tokens is doubled for the answers that it truncated (default: 1; 0: never)",
+    )
     how.add_argument(
         "--max-model-len",
         type=whole,

@@ -26,6 +26,11 @@ def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
     return parse
 
 
+def sft(text: str) -> str | int:
+    """The value of --sft: a number of answers, or a word; `limits.check_sft` checks it."""
+    return int(text) if text.isdecimal() else text
+
+
 def add_engine(where: argparse._ArgumentGroup) -> None:
     whole, decimal = number(int), number(float)
     where.add_argument(
