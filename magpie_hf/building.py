@@ -18,7 +18,7 @@ from datasets import DatasetDict, Features
 
 from magpie_hf.card import plots
 from magpie_hf.card.provenance import provenance
-from magpie_hf.card.stats import Built, published, samples_of, tallies, with_rows
+from magpie_hf.card.stats import Built, over_domains, published, samples_of, tallies, with_rows
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
@@ -32,7 +32,7 @@ from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
-from magpie_hf.schema import NEIGHBOUR, SELECTION
+from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
@@ -53,9 +53,10 @@ def build(
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
-    The configurations are one per domain (splits train_sft, train_prefs, and test_sft, test_prefs of the
-    held-out problems), `<domain>_rl` (train, test) where the recipe asks for it, and `candidates` (train,
-    test) over all domains. Problems are sampled until each domain has as many accepted ones as its count.
+    The configurations are `default` over all domains and one per domain (splits train_sft, train_prefs, and
+    test_sft, test_prefs of the held-out problems), `<domain>_rl` (train, test) where the recipe asks for it,
+    and `candidates` (train, test) over all domains. Problems are sampled until each domain has as many
+    accepted ones as its count.
 
     Finished work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
@@ -98,9 +99,11 @@ def build(
                 notify(Said(f"{domain:<14} {line}"))
         if (reason := plots.missing()) is not None:
             notify(Said(reason))
+    whole = over_domains(data, [domain.key for domain in recipe.domains])
+    configs = {DEFAULT_CONFIG: {split: Published.joined(parts) for split, parts in whole.items()}, **data}
     return {
         config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
-        for config, splits in data.items()
+        for config, splits in configs.items()
     }
 
 

@@ -22,7 +22,7 @@ from magpie_hf.card.metadata import metadata
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.reasons import REASONS
-from magpie_hf.schema import CANDIDATES_CONFIG
+from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 
@@ -209,7 +209,7 @@ def _variables(
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),
         "scorer": provenance["scorer"],
-        "data": {config: list(splits) for config, splits in contents.data.items()},
+        "data": {config: list(splits) for config, splits in contents.configs.items()},
         "shown_splits": _shown_splits(contents),
         "uses": _uses(contents),
         "thinking": contents.thinks,
@@ -223,30 +223,31 @@ def _variables(
 
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
     """(configuration, split) of one configuration of each kind."""
-    domain = next(iter(contents.data))
-    kinds = dict.fromkeys((domain, domain + ExportRL.suffix, CANDIDATES_CONFIG))
-    shown = [config for config in kinds if config in contents.data]
-    return [(config, split) for config in shown for split in contents.data[config]]
+    configs = contents.configs
+    rl = [domain + ExportRL.suffix for domain in contents.domains if domain + ExportRL.suffix in configs]
+    kinds = (DEFAULT_CONFIG, *rl[:1], CANDIDATES_CONFIG)
+    return [(config, split) for config in kinds for split in configs.get(config, {})]
 
 
 def _uses(contents: Contents) -> dict[str, Any]:
     """For each kind of training, the first configuration with rows for it and its splits; None without."""
-    uses: dict[str, Any] = dict.fromkeys(("sft", "prefs", "rl"))
-    for domain in reversed(contents.domains):
-        for kind, config, ending in (
-            ("sft", domain, "_sft"),
-            ("prefs", domain, "_prefs"),
-            ("rl", domain + ExportRL.suffix, ""),
-        ):
-            splits = contents.data.get(config, {})
-            train, test = f"train{ending}", f"test{ending}"
-            if train in splits:
+    kinds = {
+        "sft": ([DEFAULT_CONFIG], "_sft"),
+        "prefs": ([DEFAULT_CONFIG], "_prefs"),
+        "rl": ([domain + ExportRL.suffix for domain in contents.domains], ""),
+    }
+    uses: dict[str, Any] = dict.fromkeys(kinds)
+    for kind, (configs, ending) in kinds.items():
+        train, test = f"train{ending}", f"test{ending}"
+        for config in configs:
+            splits = contents.configs.get(config, {})
+            if uses[kind] is None and train in splits:
                 uses[kind] = {
                     "config": config,
                     "train": train,
                     "test": test if test in splits else None,
-                    "train_files": paths(splits[train]),
-                    "test_files": paths(splits[test]) if test in splits else [],
+                    "train_files": paths(*splits[train]),
+                    "test_files": paths(*splits.get(test, [])),
                 }
     return uses
 

@@ -328,16 +328,22 @@ def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Sh
     """Print the number of rows and the outcome of the plan; returns the exit code."""
     from magpie_hf.planning.outcome import outcome_of
     from magpie_hf.planning.view import outcome_line
-    from magpie_hf.schema import SIDES, TEXT_SPLITS
+    from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
     from magpie_hf.stages.export import ExportRL
 
     show.say(outcome_line(outcome_of(out)))
-    sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}
+    whole = datasets[DEFAULT_CONFIG]
+    sizes = {
+        (key, split): len(rows)
+        for key, splits in datasets.items()
+        if splits is not whole
+        for split, rows in splits.items()
+    }
     empty = [
         f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")
     ]
     sft, pairs = (
-        sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS
+        sum(len(rows) for split, rows in whole.items() if split.endswith(text)) for text in TEXT_SPLITS
     )
     problems = sum(
         size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES
