@@ -146,9 +146,11 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     )
     good.add_argument(
         "--decontaminate",
+        default="all",
         help=(
             f"comma-separated benchmarks whose problems are dropped: all, {', '.join(PRESETS)}, a "
-            "Hub id (owner/name[:config][@revision][#column]), a folder or a file"
+            "Hub id (owner/name[:config][@revision][#column]), a folder or a file; none: no check "
+            "(default: all)"
         ),
     )
     good.add_argument(
