@@ -23,6 +23,7 @@ from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import LowYield, NothingMade, Torn
+from magpie_hf.models.data_licence import DataLicence, contradictions, licence_in
 from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
 from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
@@ -48,6 +49,7 @@ def build(
     shard_rows: int = 256,
     shards_in_flight: int = 8,
     runner: Callable[[Path, int, int, Report], Local] = Local,
+    licence: DataLicence | None = None,
     say: Callable[[str], None] = lambda line: None,
     observer: Observer | None = None,
 ) -> dict[str, DatasetDict]:
@@ -61,7 +63,8 @@ def build(
     Finished work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
     once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
-    three changes the rows. say: called with a line of text for each finished piece of work. observer: called
+    three changes the rows. licence: of the data, which the card states and publishing takes over; None for
+    CC BY-NC 4.0. say: called with a line of text for each finished piece of work. observer: called
     with every event of `progress.events`, one at a time, in the thread where it occurs.
 
     Raises BadInput for an unusable model or folder, before anything is written; EngineError where an engine
@@ -84,8 +87,11 @@ def build(
             pipeline.selection_log.folder.name,
         )
         notify(_found(recipe, folder))
-        if not (finished and folder.knows_provenance):
-            folder.keep_provenance(provenance(recipe))
+        licence = licence or DataLicence()
+        if not (finished and folder.knows_provenance and licence_in(folder.provenance) == licence):
+            folder.keep_provenance(provenance(recipe, licence))
+        for line in contradictions(licence, folder.provenance["models"]):
+            notify(Said(line))
         rows = pipeline.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)

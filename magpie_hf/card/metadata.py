@@ -13,6 +13,7 @@ import yaml
 
 from magpie_hf.card.contents import Contents, paths
 from magpie_hf.card.sizes import size_of
+from magpie_hf.models.data_licence import licence_in
 from magpie_hf.store.splits import ParquetSplit
 
 Splits = Mapping[str, Sequence[ParquetSplit]]
@@ -29,7 +30,7 @@ def metadata(contents: Contents) -> str:
     languages = sorted(found) or list(contents.provenance["languages"])
     stated = {
         "language": languages,
-        "license": "cc-by-nc-4.0",
+        **licence_in(contents.provenance).front_matter,
         "pretty_name": "Synthetic mathematics problems (Magpie)",
         "size_categories": [size_of(rows)],
         "task_categories": ["text-generation", "question-answering"],

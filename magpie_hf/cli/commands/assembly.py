@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from magpie_hf.cli.commands.options import labelling, roles
+from magpie_hf.cli.commands.options import labelling, licence_of_data, roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
@@ -83,6 +83,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     )
     check_rl(options.rl_majority_share)
     labelling(options)
+    licence_of_data(options)
     benchmarks_named(options)
 
 

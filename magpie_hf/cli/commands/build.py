@@ -15,12 +15,21 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
 from magpie_hf.cli.commands.display import Show, add_watching, watching
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
-from magpie_hf.cli.commands.options import add_card, add_engine, add_publishing, number, sft
+from magpie_hf.cli.commands.options import (
+    add_card,
+    add_engine,
+    add_licence,
+    add_publishing,
+    licence_of_data,
+    number,
+    sft,
+)
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
+from magpie_hf.models.data_licence import DataLicence
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -260,6 +269,8 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     add_publishing(after)
     add_card(after)
 
+    add_licence(build.add_argument_group("licence of the data"), DataLicence.id)
+
     where = build.add_argument_group("hardware and speed (no effect on the rows)")
     add_engine(where)
     where.add_argument(
@@ -320,6 +331,7 @@ def _build(
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
+            licence=licence_of_data(options),
             observer=keeping.take,
         )
         keeping.keep()
