@@ -1,4 +1,4 @@
-"""The licence of the data: which can be chosen, where it is stated, and which models' licences it contradicts."""
+"""The licence of the data: which can be chosen, where it is stated, which models' licences it contradicts."""
 
 from __future__ import annotations
 

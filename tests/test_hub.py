@@ -147,6 +147,9 @@ for revision in sys.argv[2:]:
             streamed = load_dataset(sys.argv[1], config, split=split, revision=revision, streaming=True)
             sums = digest(rows.to_list()), digest(list(streamed))
             found[f"{revision} {config} {split}"] = [len(rows), *sums]
+    unnamed = load_dataset(sys.argv[1], revision=revision)
+    for split, rows in unnamed.items():
+        assert found[f"{revision} default {split}"][1] == digest(rows.to_list())
 print(json.dumps(found))
 """
 
