@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import DatasetDict, load_dataset
-from test_hub import READER, REPO, WRITER, ended, expected, reloaded, run
+from test_hub import READER, REPO, WRITER, ended, expected, reloaded, rows_in, run
 
 import magpie_hf
 from conftest import ROOT, Answers, small_recipe
@@ -143,7 +143,7 @@ def test_the_library_publishes_too(client: LoopbackHub, built: Build, tmp_path: 
     wording = Wording(licences=("apache-2.0",))
     change, rows = magpie_hf.preview(built[0], REPO, wording=wording, say=lines.append)
     assert not client.repositories
-    assert sum(rows.values()) == sum(count for count, *_ in expected("main", *built).values())
+    assert sum(rows.values()) == rows_in(expected("main", *built))
     pushed = magpie_hf.publish(built[0], REPO, tag="v1", wording=wording, say=lines.append)
     assert pushed.committed
     assert set(pushed.changes.added) == set(change.added)
