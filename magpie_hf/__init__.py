@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from magpie_hf.hub.push import push as push
     from magpie_hf.models.chat import Chat as Chat
     from magpie_hf.models.chat import chat_of as chat_of
+    from magpie_hf.models.data_licence import DataLicence as DataLicence
     from magpie_hf.models.known import DEFAULT_REWARD_MODEL as DEFAULT_REWARD_MODEL
     from magpie_hf.models.known import KNOWN_MODELS as KNOWN_MODELS
     from magpie_hf.models.model import Model as Model
@@ -57,6 +58,7 @@ _HOMES = {
     "selection.selection": ("Acceptance",),
     "problems.heldout": ("HeldOut",),
     "hub.push": ("Pushed", "push"),
+    "models.data_licence": ("DataLicence",),
     "models.known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),
     "models.model": ("Model", "resolve"),
     "problems.benchmarks.names": ("Benchmark",),

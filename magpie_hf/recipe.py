@@ -16,7 +16,7 @@ from magpie_hf.limits import LANGUAGES, NEAR, check_auto_extend, check_k, check_
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage
@@ -32,8 +32,8 @@ from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import Verify, VerifySolution
 
-# Names of other files and folders of a build.
-_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG)
+# Names of other files, folders and configurations of a build.
+_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG, DEFAULT_CONFIG)
 
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 

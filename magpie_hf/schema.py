@@ -238,6 +238,7 @@ CANDIDATES = Features(
     }
 )
 CANDIDATES_CONFIG = "candidates"
+DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 
 # Samples that were not accepted.
 DROPPED = Features(

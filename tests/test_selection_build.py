@@ -266,6 +266,24 @@ def test_benchmarks_are_looked_for(mixed: Mixed, tmp_path: Path) -> None:
     assert "- hle: **not checked**, it is gated." in card
 
 
+def test_a_benchmark_that_was_out_of_reach_is_checked_by_the_next_build(mixed: Mixed, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recipe = tagged(mixed, Acceptance("keep"))
+    plain = build(replace(recipe, not_checked=(NotChecked("exam", "out of reach", True),)), out)
+    stolen, *others = [row["problem"] for row in plain["algebra"]["train_sft"]]
+    (tmp_path / "exam.jsonl").write_text(json.dumps({"problem": stolen}) + "\n")
+    loaded = load_benchmark(Benchmark("exam", str(tmp_path / "exam.jsonl")))
+    assert isinstance(loaded, Loaded)
+    asked = len(mixed.requests)
+    checked = build(replace(recipe, benchmarks=(loaded.benchmark,)), out)
+    problems = [row["problem"] for row in checked["algebra"]["train_sft"]]
+    assert stolen not in problems
+    assert problems[: len(others)] == others
+    seeded = [seed for _, seed in mixed.requests if seed]  # but for labels and scores: each has its own
+    assert len(mixed.requests) > asked
+    assert len(seeded) == len(set(seeded)), "nothing is asked again"
+
+
 def test_embeddings_give_each_problem_its_nearest_neighbour(
     mixed: Mixed, minilm: Path, tmp_path: Path
 ) -> None:

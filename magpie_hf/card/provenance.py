@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from magpie_hf.models.chat import chat_of
+from magpie_hf.models.data_licence import DataLicence
 from magpie_hf.models.licences import Given, licence_of
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
@@ -31,11 +32,15 @@ _PACKAGES = (
 _STEPS = ("problem", "answer", "candidates")
 
 
-def provenance(recipe: Recipe) -> dict[str, Any]:
-    """How the rows of a recipe are made, as plain JSON, so that writing a card needs no model."""
+def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, Any]:
+    """How the rows of a recipe are made, as plain JSON, so that writing a card needs no model.
+
+    licence: of the data; None for the default.
+    """
     chat = chat_of(recipe.generator.model)
     return {
         "models": models_of(recipe),
+        "licence": asdict(licence or DataLicence()),
         "scorer": {
             "title": recipe.scorer.title,
             "reads": recipe.scorer.read,

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
-from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.store.rows import Published, Rows
 from magpie_hf.store.splits import Data, Readable, Split, rows_of
 from magpie_hf.text.language import tr
 
 T = TypeVar("T", bound=Split)
+RowsOf = TypeVar("RowsOf")
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,16 @@ def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
         for config, splits in data.items()
     }
     return {config: splits for config, splits in held.items() if splits}
+
+
+def over_domains(data: Mapping[str, Mapping[str, RowsOf]], domains: Iterable[str]) -> dict[str, list[RowsOf]]:
+    """The configuration `default`: of each split of texts, the rows of every domain that has it, in order."""
+    splits = [data[domain] for domain in domains if domain in data]
+    found = {
+        name: [one[name] for one in splits if name in one]
+        for name in (f"{side}_{text}" for side in SIDES for text in TEXT_SPLITS)
+    }
+    return {name: rows for name, rows in found.items() if rows}
 
 
 AGREES = {True: "agree", False: "differ", None: "unknown"}

@@ -17,6 +17,7 @@ from magpie_hf.card.markdown import code, escape, link, table
 from magpie_hf.card.stats import AGREES, Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL
+from magpie_hf.store.splits import ParquetSplit
 
 NONE = "—"
 _SCALES = dict(zip(LABELS, (DIFFICULTIES, QUALITIES, SOLVABILITIES, CATEGORIES), strict=True))
@@ -59,13 +60,17 @@ class _Tables:
         """Rows and tokens of every split."""
         return self._table(
             "rows",
-            (self._row(config, split) for config, splits in self.contents.data.items() for split in splits),
+            (
+                self._row(config, *split)
+                for config, splits in self.contents.configs.items()
+                for split in splits.items()
+            ),
         )
 
-    def _row(self, config: str, split: str) -> list[str]:
+    def _row(self, config: str, split: str, parts: Sequence[ParquetSplit]) -> list[str]:
         columns = TEXTS if config != CANDIDATES_CONFIG else ("", "candidates.num_tokens", "", "")
         counts = [_tokens(self.contents.tokens(config, split, column)) for column in columns]
-        return [code(config), code(split), _n(len(self.contents.data[config][split])), *counts]
+        return [code(config), code(split), _n(sum(map(len, parts))), *counts]
 
     @property
     def sides(self) -> str:

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from magpie_hf.cli.commands.options import labelling, roles
+from magpie_hf.cli.commands.options import labelling, licence_of_data, roles
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
@@ -83,6 +83,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     )
     check_rl(options.rl_majority_share)
     labelling(options)
+    licence_of_data(options)
     benchmarks_named(options)
 
 
@@ -160,7 +161,7 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that the options describe.
 
-    say: gets a line for each benchmark that cannot be loaded. Raises BadInput for a wrong model or benchmark.
+    say: gets a line for the benchmarks that cannot be loaded. Raises BadInput for a wrong model or benchmark.
     """
     from magpie_hf.problems.heldout import HeldOut
     from magpie_hf.recipe import Recipe
@@ -252,14 +253,13 @@ def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
 
     Raises BadInput for an unknown name, and for --require-decontamination without a benchmark.
     """
-    named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
-    if options.decontaminate is not None and not named:
-        raise BadInput("--decontaminate names no benchmark; name some, such as all, or leave it out")
-    wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
+    named = [text.strip() for text in options.decontaminate.split(",") if text.strip()]
+    if not named:
+        raise BadInput("--decontaminate names no benchmark; name some, such as all, or give none")
+    wanted = [] if named == ["none"] else [one for text in named for one in benchmarks_of(text)]
     if options.require_decontamination and not wanted:
         raise BadInput(
-            "--require-decontamination is given without a benchmark; name some with "
-            "--decontaminate, such as all"
+            "--require-decontamination is given and --decontaminate is none; leave out one of them"
         )
     return list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
 
@@ -269,21 +269,27 @@ def _benchmarks(
 ) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
     """The benchmarks to decontaminate against, pinned, and those that cannot be loaded.
 
-    Raises BadInput with --require-decontamination if one cannot be loaded.
+    say: gets one line for all that cannot be loaded for the same reason. Raises BadInput with
+    --require-decontamination if one cannot be loaded.
     """
-    from magpie_hf.problems.benchmarks.loading import load_benchmark
+    from magpie_hf.problems.benchmarks.loading import load_benchmarks
     from magpie_hf.run.session import no_progress_bars
 
     wanted = benchmarks_named(options)
     with no_progress_bars():
-        found = [load_benchmark(benchmark) for benchmark in wanted]
+        found = load_benchmarks(wanted)
     missing = tuple(one for one in found if isinstance(one, NotChecked))
+    by_reason: dict[str, list[NotChecked]] = {}
+    for one in missing:
+        by_reason.setdefault(one.reason, []).append(one)
+    names = {reason: ", ".join(one.name for one in those) for reason, those in by_reason.items()}
     if missing and options.require_decontamination:
-        reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
+        said = "; ".join(f"{names[reason]}: {translated(reason)}" for reason in by_reason)
         raise BadInput(
-            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or "
+            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({said}); mend that or "
             "leave them out"
         )
-    for one in missing:
-        say(tr("benchmark {name}: not checked, {reason}", name=one.name, reason=one.reason))
+    for reason, those in by_reason.items():
+        line = tr("benchmarks {names}: not checked, {reason}", names=names[reason], reason=reason)
+        say(line + (tr("; go online, or give --decontaminate a folder") if those[0].offline else ""))
     return tuple(dict.fromkeys(one.benchmark for one in found if not isinstance(one, NotChecked))), missing

@@ -12,6 +12,7 @@ from typing import Any
 
 from magpie_hf.domains import MOST_ROWS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
+from magpie_hf.models.data_licence import DataLicence
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
 
 
@@ -118,6 +119,25 @@ def add_card(where: argparse._ArgumentGroup) -> None:
             "apache-2.0; MODEL=ID for one model; repeatable"
         ),
     )
+
+
+def add_licence(where: argparse._ArgumentGroup, default: str | None) -> None:
+    """Add the options of the data's licence. default: its id; None for what the build recorded."""
+    said = f"default: {default}" if default else "default: as the build recorded it"
+    where.add_argument(
+        "--license",
+        metavar="ID",
+        help=f"licence of the data: an id of the Hub's list, such as cc-by-4.0, or other ({said})",
+    )
+    where.add_argument("--license-name", metavar="NAME", help="name of the licence, with --license other")
+    where.add_argument("--license-link", metavar="URL", help="where its text stands, with --license other")
+
+
+def licence_of_data(options: argparse.Namespace) -> DataLicence | None:
+    """The licence that the options name; None without one. Raises BadInput where they do not fit."""
+    if options.license is None and options.license_name is None and options.license_link is None:
+        return None
+    return DataLicence(options.license or DataLicence.id, options.license_name, options.license_link)
 
 
 # Short names; any other value of --scorer is a reward model's repository or folder.
