@@ -53,7 +53,7 @@ def published_answers(row: Mapping[str, Any], sft: str | int, keep_minority: boo
     for place in places:
         response = row["candidates"][place]
         answers.setdefault(" ".join(response["text"].split()), Answer(response, votes[place]))
-    most = {"best": 1, "all": len(answers)}.get(str(sft)) or int(sft)
+    most = None if sft == "all" else 1 if sft == "best" else int(sft)
     return list(answers.values())[:most]
 
 
