@@ -41,7 +41,12 @@ def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, creat
     the same of the candidates that are scored, too. created: seconds since 1970.
     """
     records = _Records(recipe, one, created)
-    streams = (records.instructions(), records.answered(), records.several(scored=False), records.several(scored=True))
+    streams = (
+        records.instructions(),
+        records.answered(),
+        records.several(scored=False),
+        records.several(scored=True),
+    )
     names = file_names(recipe, one.domain.key)
     counts = {name: _write_array(folder / name, stream) for name, stream in zip(names, streams, strict=True)}
     responses = {name: {str(n): counts[name][n] for n in sorted(counts[name])} for name in names[2:]}

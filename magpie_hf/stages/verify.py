@@ -25,8 +25,8 @@ Response = dict[str, Any]
 class Verify(Stage):
     """The vote of the complete answers of a problem over clusters of equal ones, 1/2 = 0.5 = 50 %.
 
-    The voters are the candidates and, where it was asked for, the answer of `schema.COLD`, as the last. For the columns see `schema.VERIFY`. processes: how many workers compare answers at once, over all
-    threads.
+    The voters are the candidates and, where it was asked for, the answer of `schema.COLD`, as the last. For
+    the columns see `schema.VERIFY`. processes: how many workers compare answers at once, over all threads.
     """
 
     name: ClassVar[str] = "verify"
@@ -65,9 +65,7 @@ class Verify(Stage):
             "majority_share": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,
             "in_majority": list(votes.in_majority[:k]),
             "solution_agrees": next(iter(votes.in_majority[k:]), None),
-            "is_readable": None
-            if majority is None
-            else is_readable(majority, self.limits, self.processes),
+            "is_readable": None if majority is None else is_readable(majority, self.limits, self.processes),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
         }

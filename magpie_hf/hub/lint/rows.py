@@ -149,7 +149,7 @@ class _Rows:
 
 
 def _batches(file: Path, with_problems: bool) -> Iterator[pa.RecordBatch]:
-    """The rows in batches of the columns that are checked: messages, has_pair, ids, ranks, problems, floats."""
+    """The rows in batches of what is checked: messages, has_pair, ids, ranks, problems and floats."""
     wanted = {"id", "answer_rank", "has_pair", *MESSAGE_LISTS, *(["problem"] if with_problems else [])}
     # With pre_buffer, 44,000 rows of 8 kB took 1.2 GB instead of 50 MB, and twice the time.
     with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as parquet:
