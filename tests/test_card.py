@@ -410,7 +410,7 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
     "rank of an answer": (
         "algebra",
         "train_sft",
-        lambda row: True,
+        lambda row: not row["has_pair"],
         _put(answer_rank=2),
         {
             FUNNEL.format("answered 7"),
