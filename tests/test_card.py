@@ -410,11 +410,15 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
     "rank of an answer": (
         "algebra",
         "train_sft",
-        lambda row: not row["has_pair"],
+        lambda row: row["has_pair"],
         _put(answer_rank=2),
         {
             FUNNEL.format("answered 7"),
             ROWS.format("train_sft", "problem tokens 3"),
+            *(
+                ROWS.format("train_sft", f"{text} tokens {place}")
+                for text, place in (("chosen", 5), ("rejected", 6))
+            ),
             "plots/problem_tokens.svg",
         },
     ),

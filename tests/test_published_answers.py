@@ -257,8 +257,8 @@ def test_all_rows_of_a_problem_are_on_one_side_and_told_apart(voting: Voting, ou
     card = (out / "README.md").read_text()
     assert "The published answers of a problem are all its complete candidates" in card
     words = Counter(row["answer_checked"] for row in rows if row["domain"] == "algebra")
-    (line,) = (line for line in card.splitlines() if line.startswith("| `algebra` |") and "| 0." in line)
-    assert line.endswith(f"| {words['majority']} | {words['minority']} | {words['no vote']} |")
+    counts = f"| {words['majority']} | {words['minority']} | {words['no vote']} |"
+    assert any(line.startswith("| `algebra` |") and line.endswith(counts) for line in card.splitlines())
 
 
 def test_problems_whose_candidates_are_all_truncated(voting: Voting, tmp_path: Path) -> None:
@@ -293,8 +293,10 @@ def test_a_scorer_without_scores_and_problems_that_ask_for_proofs(voting: Voting
     scorer = replace(recipe.scorer, min_mass=2.0)
     data = everything(build(replace(recipe, generator=writer, scorer=scorer), tmp_path / "out"))
     problems = [row for side in data["candidates"].values() for row in side]
-    assert {row["answer_kind"] for row in problems} == {"proof"}
-    assert {row["answer_checked"] for row in split(data, "sft")} == {"no vote"}
+    proofs_alone = {row["id"] for row in problems if row["answer_kind"] == "proof"}
+    assert len(proofs_alone) > COUNT
+    checked = {row["answer_checked"] for row in split(data, "sft") if row["id"] in proofs_alone}
+    assert checked == {"no vote"}
     for row in problems:
         mine = [one["solution"] for one in split(data, "sft") if one["id"] == row["id"]]
         assert mine == [text for text, _ in expected(row, "all", False)], "in the order of the candidates"
