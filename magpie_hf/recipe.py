@@ -30,7 +30,7 @@ from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
-from magpie_hf.stages.verify import Verify, VerifySolution
+from magpie_hf.stages.verify import Verify
 
 # Names of other files, folders and configurations of a build.
 _TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG, DEFAULT_CONFIG)
@@ -136,17 +136,11 @@ class Recipe:
 
     def answers(self, domain: Domain) -> Passes:
         """The stages over the accepted samples of a domain, as `samples` returns them."""
-        answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
-        candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
+        asked: list[Stage] = [Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)]
+        if self.sft == "cold":
+            asked.insert(0, Respond(self.solver, "solutions", domain.response, 1, self.instruction))
         return [
-            (
-                self.solver,
-                [
-                    [answer, candidates],
-                    [self.verify],
-                    [VerifySolution(self.verify.limits, self.verify.processes)],
-                ],
-            ),
+            (self.solver, [asked, [self.verify]]),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             (None, [[self.pairing]]),
         ]
@@ -178,7 +172,10 @@ class Recipe:
         exports: list[Export] = []
         for side in SIDES if self.held_out.share else SIDES[:1]:
             exports += [
-                ExportText(domain.key, self.held_out, side, text, generation, moved) for text in TEXT_SPLITS
+                ExportText(
+                    domain.key, self.held_out, side, text, generation, moved, self.sft, self.keep_minority
+                )
+                for text in TEXT_SPLITS
             ]
             if self.rl_majority_share is not None:
                 exports.append(
@@ -192,7 +189,9 @@ class Recipe:
                         first,
                     )
                 )
-            exports.append(ExportCandidates(domain.key, self.held_out, side, moved))
+            exports.append(
+                ExportCandidates(domain.key, self.held_out, side, moved, self.sft, self.keep_minority)
+            )
         return exports
 
     def check(self) -> None:

@@ -228,7 +228,7 @@ def test_a_domain_without_a_row(contents: card.Contents) -> None:
     for language in card.LANGUAGES:
         files = card.files(card.Contents(provenance, samples, contents.data), REPO, language=language)
         text = files["README.md"].decode()
-        assert "| `discrete` | — | 7 | 7 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
+        assert "| `discrete` | — | 7 | 7 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
         assert "### discrete" not in text
         assert b"discrete: 0" in files["plots/scores.svg"]
 
@@ -256,7 +256,7 @@ def test_numbers_are_those_of_the_files(contents: card.Contents) -> None:
     mine = [row for row in rows if row["domain"] == "algebra"]
     tries = [one for row in mine for one in row["candidates"]]
     assert found["From samples to pairs", "`algebra`", "problems 6"] == str(len(mine)) == "24"
-    assert found["From samples to pairs", "`algebra`", "complete 9"] == str(
+    assert found["From samples to pairs", "`algebra`", "complete 10"] == str(
         sum(one["reason"] is None for one in tries)
     )
     majority_shares = [row["majority_share"] for row in mine if row["majority_share"] is not None]
@@ -408,9 +408,24 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
     "whether an answer agrees": (
         "algebra",
         "train_sft",
-        lambda row: row["solution_agrees"] is True,
-        _put(solution_agrees=False),
-        {ANSWERS.format("agree 7"), ANSWERS.format("differ 8")},
+        lambda row: row["answer_checked"] == "majority",
+        _put(answer_checked="minority"),
+        {ANSWERS.format("SFT rows of the majority 7"), ANSWERS.format("of a minority 8")},
+    ),
+    "rank of an answer": (
+        "algebra",
+        "train_sft",
+        lambda row: row["has_pair"],
+        _put(answer_rank=2),
+        {
+            FUNNEL.format("answered 7"),
+            ROWS.format("train_sft", "problem tokens 3"),
+            *(
+                ROWS.format("train_sft", f"{text} tokens {place}")
+                for text, place in (("chosen", 5), ("rejected", 6))
+            ),
+            "plots/problem_tokens.svg",
+        },
     ),
     "language": (
         "candidates",
@@ -431,7 +446,7 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
         is_style,
         _pairless,
         {
-            FUNNEL.format("pairs 11"),
+            FUNNEL.format("pairs 12"),
             *(
                 f"From samples to pairs: pairs `score_gap` no two whose scores differ enough: {column}"
                 for column in (
@@ -455,8 +470,8 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
         has_loser,
         _candidate(_loser, reason="length"),
         {
-            FUNNEL.format("complete 9"),
-            FUNNEL.format("scored 10"),
+            FUNNEL.format("complete 10"),
+            FUNNEL.format("scored 11"),
             "From samples to pairs: candidates `length` was truncated at the token limit: `algebra` 3",
         },
     ),

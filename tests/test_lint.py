@@ -334,6 +334,17 @@ def test_an_id_twice_in_a_split_across_its_shards(tmp_path: Path) -> None:
     one(lint_rows(files), "algebra/train_sft row algebra-1", "its id occurs in this split twice")
 
 
+def test_the_answers_of_a_problem_share_its_id_and_differ_in_their_rank(tmp_path: Path) -> None:
+    ranked = datasets.Features({**FEATURES, "answer_rank": datasets.Value("int32")})
+    rows = [row(1, answer_rank=1), row(1, answer_rank=2), row(2, answer_rank=1), row(3, answer_rank=None)]
+    assert complaints(tmp_path, *rows, features=ranked) == []
+    one(
+        complaints(tmp_path, *rows, row(1, answer_rank=2), features=ranked),
+        "algebra/train_sft row algebra-1",
+        "its id and answer_rank occur in this split twice",
+    )
+
+
 def test_a_problem_for_training_and_for_testing_in_any_configuration(tmp_path: Path) -> None:
     other = datasets.Features({"id": datasets.Value("string"), "problem": datasets.Value("string")})
     files = good(tmp_path)

@@ -108,7 +108,10 @@ class Contents:
 
     @cached_property
     def lengths(self) -> dict[str, dict[str, dict[str, list[int]]]]:
-        """Token counts by configuration, split and column: of texts and of candidates."""
+        """Token counts by configuration, split and column: of texts and of candidates.
+
+        The texts of a problem and of its pair count once, in the row of its best answer.
+        """
         found: dict[str, dict[str, dict[str, list[int]]]] = {}
         for config, splits in self.data.items():
             is_domain = config in self.samples
@@ -117,10 +120,12 @@ class Contents:
             columns = TEXTS if is_domain else ("candidates.num_tokens",)
             for split, rows in splits.items():
                 counts: dict[str, list[int]] = {column: [] for column in columns}
-                for batch in rows.batches(columns):
-                    for column, values in batch.items():
-                        flat = values if is_domain else [count for counts in values for count in counts]
-                        counts[column] += [count for count in flat if count is not None]
+                for row in rows_of(rows, (*columns, *(("answer_rank",) if is_domain else ()))):
+                    is_first = row.get("answer_rank") in (None, 1)
+                    for column in columns:
+                        values = [row[column]] if is_domain else row[column]
+                        if is_first or column == "solution_tokens":
+                            counts[column] += [count for count in values if count is not None]
                 found.setdefault(config, {})[split] = counts
         whole = over_domains(found, self.domains)
         found[DEFAULT_CONFIG] = {

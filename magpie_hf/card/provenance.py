@@ -29,7 +29,6 @@ _PACKAGES = (
     "math-verify",
     "huggingface-hub",
 )
-_STEPS = ("problem", "answer", "candidates")
 
 
 def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, Any]:
@@ -55,18 +54,18 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
                 "system": domain.system,
                 "pre_query_prefix": chat.prefix_text(domain.system),
                 "first_token": domain.first_token,
-                "sampling": dict(
-                    zip(
-                        _STEPS,
-                        map(_sampling, (domain.instruction, domain.response, domain.candidate)),
-                        strict=True,
-                    )
-                ),
+                "sampling": {
+                    "problem": _sampling(domain.instruction),
+                    **({"answer": _sampling(domain.response)} if recipe.sft == "cold" else {}),
+                    "candidates": _sampling(domain.candidate),
+                },
             }
             for domain in recipe.domains
         ],
         "seed": recipe.seed,
         "k": recipe.k,
+        "sft": recipe.sft,
+        "keep_minority": recipe.keep_minority,
         "asked_with": chat_of(recipe.solver.model).solving_note(recipe.instruction),
         "languages": list(recipe.languages),
         "near": recipe.near,

@@ -14,9 +14,10 @@ from datasets import Features
 
 from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
-from magpie_hf.card.stats import AGREES, Tokens
+from magpie_hf.card.stats import Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL
+from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.store.splits import ParquetSplit
 
 NONE = "—"
@@ -94,6 +95,7 @@ class _Tables:
             samples.moved_away,
             samples.moved_here,
             funnel.problems,
+            funnel.answered,
             funnel.sft,
         ]
         counts += [
@@ -114,7 +116,7 @@ class _Tables:
         """Every reason that occurs, with its meaning and its counts by domain."""
         steps = {
             "samples": {key: one.funnel.samples.dropped for key, one in self.numbers.items()},
-            "answers": {key: one.funnel.cut_solutions for key, one in self.numbers.items()},
+            "answers": {key: one.funnel.unanswered for key, one in self.numbers.items()},
             "candidates": {key: one.funnel.cut_candidates for key, one in self.numbers.items()},
             "scores": {key: one.funnel.unscored for key, one in self.numbers.items()},
             "pairs": {key: one.pairs.lost for key, one in self.numbers.items()},
@@ -164,9 +166,9 @@ class _Tables:
     def _answers(self, key: str) -> list[str]:
         one = self.numbers[key].answers
         kinds = [one.kinds.get(kind, 0) for kind in _KINDS]
-        agrees = [one.solutions.get(word, 0) for word in AGREES.values()]
+        checked = [one.solutions.get(word, 0) for word in CHECKED.values()]
         mean = NONE if one.majority_share is None else f"{one.majority_share:.2f}"
-        return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, agrees)]
+        return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, checked)]
 
     @property
     def pairs(self) -> str:

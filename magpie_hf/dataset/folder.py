@@ -289,7 +289,7 @@ class Folder:
     def provenance(self) -> dict[str, Any]:
         """How the rows were made. Raises BadInput where that cannot be read, or has another format."""
         provenance = self._kept(PROVENANCE)
-        if provenance.get("format") != FORMAT:
+        if provenance.get("format") != FORMAT or "sft" not in provenance:
             raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
         return provenance
 

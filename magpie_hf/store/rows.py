@@ -18,7 +18,7 @@ import xxhash
 from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
-from magpie_hf.schema import OPTIONAL, SEED
+from magpie_hf.schema import COLD, OPTIONAL, SEED
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
 
@@ -194,17 +194,20 @@ class Published:
 def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     """Rows [start, stop) that hold their index, their domain and a seed of their own.
 
-    Everything else is sampled from that seed. The columns of optional stages (`schema.OPTIONAL`) are null
-    until a stage makes them.
+    Everything else is sampled from that seed. The columns of optional stages (`schema.OPTIONAL` and
+    `schema.COLD`) are null until a stage makes them.
     """
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds}
     table = pa.table(columns, schema=Features(SEED).arrow_schema)
-    made = Made(
+    seeded = Made(
         f"seeds-{fingerprint(domain, seed)}", ((table, 0, len(seeds)),), np.array(seeds, dtype=np.int64)
     )
-    absent = in_memory("absent", Features(OPTIONAL), {column: [None] * len(seeds) for column in OPTIONAL})
-    return Rows(domain, start, stop, {**dict.fromkeys(OPTIONAL, absent), **dict.fromkeys(SEED, made)})
+    made = dict.fromkeys(SEED, seeded)
+    for key, absent in (("absent", OPTIONAL), ("not_asked", COLD)):
+        nulls = {column: [None] * len(seeds) for column in absent}
+        made |= dict.fromkeys(absent, in_memory(key, Features(absent), nulls))
+    return Rows(domain, start, stop, made)
 
 
 def in_memory(key: str, features: Features, columns: Batch) -> Made:
