@@ -136,8 +136,10 @@ class Recipe:
 
     def answers(self, domain: Domain) -> Passes:
         """The stages over the accepted samples of a domain, as `samples` returns them."""
-        answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
-        candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
+        answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction, self.auto_extend)
+        candidates = Respond(
+            self.solver, "candidates", domain.candidate, self.k, self.instruction, self.auto_extend
+        )
         return [
             (
                 self.solver,
