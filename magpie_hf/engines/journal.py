@@ -18,7 +18,7 @@ import time
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +142,13 @@ def keeping(journal: Journal) -> Iterator[None]:
     finally:
         _CURRENT.reset(token)
         journal.close()
+
+
+@contextmanager
+def spanning() -> Iterator[None]:
+    """A journal for this thread inside the block, in memory, unless it works on a shard, which has one."""
+    with nullcontext() if _CURRENT.get() else keeping(Journal()):
+        yield
 
 
 def request_keys(

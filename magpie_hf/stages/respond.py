@@ -13,6 +13,7 @@ from datasets import Features
 
 from magpie_hf.answers.repetition import ends_in_repetition
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, record
+from magpie_hf.engines.journal import spanning
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, Chat, Response, chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import RESPONSE
@@ -81,23 +82,22 @@ class Respond(Stage):
         seeds = [
             seed_of(seed, self.column, candidate) for seed in batch["seed"] for candidate in range(self.k)
         ]
-        completions = self.engine.complete(asked, sampling, seeds)
-        read = [_response(chat, completion) for completion in completions]
-        for _ in range(self.auto_extend):
-            longer = [
-                at
-                for at, completion in enumerate(completions)
-                if read[at]["reason"] != "repetition" and self._ran_out(completion, sampling.max_tokens)
-            ]
-            sampling = replace(sampling, max_tokens=2 * sampling.max_tokens)
-            extended = self.engine.complete(
-                [asked[at] for at in longer], sampling, [seeds[at] for at in longer]
-            )
-            for at, completion in zip(longer, extended, strict=True):
-                completions[at], read[at] = completion, _response(chat, completion)
         note = chat.solving_note(self.instruction)
-        for response in read:
-            response["asked_with"] = note
+        with spanning():
+            completions = self.engine.complete(asked, sampling, seeds)
+            read = [_response(chat, note, completion) for completion in completions]
+            for _ in range(self.auto_extend):
+                longer = [
+                    at
+                    for at, completion in enumerate(completions)
+                    if read[at]["reason"] != "repetition" and self._ran_out(completion, sampling.max_tokens)
+                ]
+                sampling = replace(sampling, max_tokens=2 * sampling.max_tokens)
+                extended = self.engine.complete(
+                    [asked[at] for at in longer], sampling, [seeds[at] for at in longer]
+                )
+                for at, completion in zip(longer, extended, strict=True):
+                    completions[at], read[at] = completion, _response(chat, note, completion)
         return {self.column: [read[row * self.k : (row + 1) * self.k] for row in range(len(prompts))]}
 
     def _ran_out(self, completion: Completion, max_tokens: int) -> bool:
@@ -107,7 +107,7 @@ class Respond(Stage):
         return completion.finish_reason == "length" and completion.num_tokens >= max_tokens and not full
 
 
-def _response(chat: Chat, completion: Completion) -> dict[str, object]:
+def _response(chat: Chat, note: str, completion: Completion) -> dict[str, object]:
     response = chat.read(completion.text)
     finish = completion.finish_reason
     # Circles are told apart, however the completion ended; an unclosed thought counts as truncated, however
@@ -123,6 +123,7 @@ def _response(chat: Chat, completion: Completion) -> dict[str, object]:
         "answer_text": response.answer,
         "finish_reason": finish,
         "reason": reason,
+        "asked_with": note,
         "prompt_tokens": completion.prompt_tokens,
         "num_tokens": completion.num_tokens,
         "request": completion.request,
