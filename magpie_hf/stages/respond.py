@@ -57,9 +57,8 @@ class Respond(Stage):
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         for responses in batch[self.column]:
             for one in responses or ():
-                if (
-                    one["text"] or one["finish_reason"] != "length"
-                ):  # the text of an answer truncated by a lower bound was not kept
+                # The text of an answer truncated by a lower bound than it was made under was not kept
+                if one["text"] or one["finish_reason"] != "length":
                     completion = Completion(
                         one["text"],
                         one["finish_reason"],

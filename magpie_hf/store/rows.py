@@ -23,7 +23,6 @@ from magpie_hf.schema import OPTIONAL, SEED
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
 
-
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow stream
 
 
