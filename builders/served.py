@@ -2,7 +2,7 @@
 
 Usage: served.py MODEL FOLDER --server URL [--server URL ...]
 
-Start each server, on any machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the option
+Start each server, on any machine, with `vllm serve MODEL --max-model-len 10240` or more, and with the option
 that makes its JSON equal to that of a build in one process: --structured-outputs-config '{"backend":
 "xgrammar", "disable_any_whitespace": true}'. The servers' API key comes from the environment variable
 VLLM_API_KEY. A reward model needs servers of its own, started with `vllm serve REWARD --runner pooling`; give
@@ -19,7 +19,7 @@ from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
 from magpie_hf.engines.served.endpoint import Endpoint, share_out
 from magpie_hf.scorers.base import Scorer
 
-CONTEXT = 6144  # tokens of a prompt with its problem, and of the longest answer
+CONTEXT = 10240  # tokens of a prompt with its problem, and of the longest answer with its bound doubled
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:

@@ -136,9 +136,13 @@ class Recipe:
 
     def answers(self, domain: Domain) -> Passes:
         """The stages over the accepted samples of a domain, as `samples` returns them."""
-        asked: list[Stage] = [Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)]
+        named = {"candidates": (domain.candidate, self.k)}
         if self.sft == "cold":
-            asked.insert(0, Respond(self.solver, "solutions", domain.response, 1, self.instruction))
+            named = {"solutions": (domain.response, 1), **named}
+        asked: list[Stage] = [
+            Respond(self.solver, column, sampling, k, self.instruction, self.auto_extend)
+            for column, (sampling, k) in named.items()
+        ]
         return [
             (self.solver, [asked, [self.verify]]),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),

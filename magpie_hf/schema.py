@@ -83,6 +83,8 @@ SELECTION: dict[str, Any] = {
 # text: the whole turn, with the thinking.
 # reason: why the completion is incomplete; null where it ended by itself and closed its thinking.
 # asked_with: what the model was told besides the problem, and in which role.
+# token_ids: those of a truncated completion, from which it can go on; null for any other.
+# segments: the tokens of each request that a continued completion is made of; null for one request.
 RESPONSE: dict[str, Any] = {
     "text": Value("string"),
     "thinking": Value("string"),
@@ -93,6 +95,8 @@ RESPONSE: dict[str, Any] = {
     "prompt_tokens": Value("int32"),
     "num_tokens": Value("int32"),
     "request": Value("string"),
+    "token_ids": [Value("int32")],
+    "segments": [Value("int32")],
 }
 
 # The answer that is asked for on its own: one completion a problem, at the domain's sampling of answers. Null
@@ -213,6 +217,7 @@ SPLITS = ("train_sft", "train_prefs")
 #   answer.
 # solution_reason: why the problem has no SFT row; null where it has one.
 # response: null where the candidate is incomplete, and then reason says why.
+# segments: the tokens of each request that the candidate is made of; null for one request.
 # score: null where score_reason says why.
 # chosen_index, rejected_index: positions in candidates; null where pair_reason says why.
 CANDIDATES = Features(
@@ -229,6 +234,7 @@ CANDIDATES = Features(
                 "finish_reason": Value("string"),
                 "reason": Value("string"),
                 "num_tokens": Value("int32"),
+                "segments": [Value("int32")],
                 "score": Value("float32"),
                 "score_reason": Value("string"),
                 "objectives": [Value("float32")],

@@ -192,10 +192,10 @@ def outlived(out: Path) -> list[Path]:
 
 
 def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed: int = 0) -> Recipe:
-    """A recipe over a fake engine, without a tagger, and without test splits."""
+    """A recipe over a fake engine, without a tagger, without test splits, and with one bound of answers."""
     engine = FakeEngine(answers.model, answers)
     domains = tuple(small_domain(DOMAINS[key], count) for key in keys or ("algebra", "geometry"))
-    return Recipe(engine, engine, Judge(engine), domains, k, seed, held_out=HeldOut(0))
+    return Recipe(engine, engine, Judge(engine), domains, k, seed, held_out=HeldOut(0), auto_extend=0)
 
 
 def small_domain(domain: Domain, count: int) -> Domain:

@@ -517,6 +517,8 @@ def response(
         "asked_with": "user: Solve it.",
         "prompt_tokens": prompt_tokens,
         "num_tokens": num_tokens,
+        "token_ids": None,
+        "segments": None,
         **changed,
     }
 

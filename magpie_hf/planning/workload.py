@@ -358,7 +358,7 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
     if bound[1] > bound[0]:
         asked += state.reasons.get("length", 0)
         longer = tr(
-            "max-tokens {old} → {new}: only truncated answers are generated again", old=bound[0], new=bound[1]
+            "max-tokens {old} → {new}: only truncated answers are continued", old=bound[0], new=bound[1]
         )
         why = "; ".join(filter(None, (why, longer)))
     changes.asked[stage] = asked, why

@@ -375,6 +375,7 @@ def _candidates(row: Row) -> list[Row]:
             "finish_reason": candidate["finish_reason"],
             "reason": candidate["reason"],
             "num_tokens": candidate["num_tokens"],
+            "segments": candidate["segments"],
             "score": score["score"],
             "score_reason": score["reason"],
             "objectives": score["objectives"],

@@ -7,6 +7,7 @@ Memory holds eight bytes per row and stage. Values are read from the files of th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ from datasets.table import MemoryMappedTable, concat_tables
 from magpie_hf.schema import COLD, OPTIONAL, SEED
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
+
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow stream
 
 
 def open_table(file: Path) -> pa.Table:
@@ -37,7 +40,9 @@ def is_whole(file: Path) -> bool:
         open_table(file)
     except (pa.ArrowInvalid, OSError):
         return False
-    return True
+    with file.open("rb") as stream:  # one that is torn between two parts reads as a shorter one
+        stream.seek(-len(_END), os.SEEK_END)
+        return stream.read() == _END
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,7 +171,10 @@ def recipe_of(
 
     context = max(
         domain.instruction.max_tokens
-        + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_TOKENS)
+        + max(
+            HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens) * 2**options.auto_extend,
+            TAGGER_TOKENS,
+        )
         for domain in domains
     )
 
