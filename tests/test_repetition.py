@@ -33,12 +33,12 @@ def test_a_span_within_which_something_repeats_is_found() -> None:
         assert ends_in_repetition(prose(200) + (inner + "Wait, let me check that again.\n") * 5)
 
 
-@pytest.mark.parametrize("times, found", [(3, False), (4, True)])
+@pytest.mark.parametrize(("times", "found"), [(3, False), (4, True)])
 def test_four_times_is_a_repetition(times: int, found: bool) -> None:
     assert ends_in_repetition(prose(500) + prose(90, seed=2) * times) is found
 
 
-@pytest.mark.parametrize("characters, found", [(199, False), (200, True)])
+@pytest.mark.parametrize(("characters", "found"), [(199, False), (200, True)])
 def test_two_hundred_characters_are_a_repetition(characters: int, found: bool) -> None:
     assert ends_in_repetition("x = 0." + "3" * characters) is found
 
