@@ -8,7 +8,8 @@ from __future__ import annotations
 # Measured on public texts, each cut at many places as a bound may cut it. Of 48,152 problems and solutions
 # (MATH, GSM8K, OlympiadBench, college exams and others), cut at every 7th character, none ends in 160
 # characters of one span said 3 times or more; of 12,370 answers of models that end well (R1 distills,
-# Qwen2.5-Math, ToRA), cut at every 23rd, none in 200. What people repeat is shorter: a table's rule, a sum of equal terms.
+# Qwen2.5-Math, ToRA), cut at every 23rd, none in 200. What people repeat is shorter: a table's rule, a sum of
+# equal terms.
 _TIMES = 4  # at least so often
 _CHARACTERS = 200  # at least so many, all together
 _LONGEST = 8192  # characters of the longest span; the longest met is 789
