@@ -10,6 +10,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from magpie_hf.domains import STEPS
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.licences import Given, licence_of
 from magpie_hf.models.model import Model
@@ -57,6 +58,7 @@ def provenance(recipe: Recipe) -> dict[str, Any]:
                         strict=True,
                     )
                 ),
+                "origins": dict(zip(_STEPS[1:], map(domain.origins_of, STEPS), strict=True)),
             }
             for domain in recipe.domains
         ],
@@ -116,7 +118,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
 def _sampling(sampling: Sampling) -> dict[str, Any]:
     return {
         name: getattr(sampling, name)
-        for name in ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+        for name in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
     }
 
 

@@ -70,10 +70,10 @@ def _values(config: Mapping[str, Any], name: str) -> dict[str, Any]:
         try:
             Sampling(**{key: value})
         except BadInput as error:
-            raise BadInput(f"{GENERATION_CONFIG} of {name}: {error}") from error
+            raise BadInput(f"generation_config.json of {name}: {error}") from error
     if not isinstance(config.get("do_sample"), bool | None):
         raise BadInput(
-            f"{GENERATION_CONFIG} of {name}: do_sample is {config['do_sample']!r}; give true or false"
+            f"generation_config.json of {name}: do_sample is {config['do_sample']!r}; give true or false"
         )
     return found
 

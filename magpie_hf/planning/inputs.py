@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from magpie_hf.domains import Domain, sampled_as
 from magpie_hf.engines.vllm.device import weights_gigabytes
@@ -28,6 +28,7 @@ from magpie_hf.models.known import KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
 from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
 from magpie_hf.models.parallel import Need, need_of
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.shapes import shape_of
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.text.language import tr
@@ -72,6 +73,28 @@ class Phase:
     filtering: bool
 
 
+class Sampled(NamedTuple):
+    """How the solver is asked in one stage for some domains, and where each value comes from."""
+
+    stage: str
+    domains: tuple[str, ...]
+    sampling: Sampling
+    origins: tuple[tuple[str, str], ...]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The values by name, the bound last."""
+        return {name: getattr(self.sampling, name) for name, _ in self.origins}
+
+    @property
+    def by_origin(self) -> dict[str, list[str]]:
+        """Names of values by where they come from."""
+        names: dict[str, list[str]] = {}
+        for name, origin in self.origins:
+            names.setdefault(origin, []).append(name)
+        return names
+
+
 @dataclass(frozen=True)
 class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
@@ -94,6 +117,19 @@ class Outline:
     auto_extend: int = 1
     reasoning: bool = False
     unread: str = ""
+
+    @property
+    def sampling(self) -> list[Sampled]:
+        """How the solver is asked: the ways that differ, each with its domains.
+
+        The separate answer is asked for with `sft` "cold" alone.
+        """
+        found: dict[Sampled, list[str]] = {}
+        for stage, step in (("solutions", "response"), ("candidates", "candidate")):
+            for domain in self.domains if stage == "candidates" or self.sft == "cold" else ():
+                one = Sampled(stage, (), getattr(domain, step), tuple(domain.origins_of(step).items()))
+                found.setdefault(one, []).append(domain.key)
+        return [one._replace(domains=tuple(keys)) for one, keys in found.items()]
 
     @property
     def scorer(self) -> str:
