@@ -45,6 +45,8 @@ def answer_sampling(
     not. kept: values that stay as in `own`, each with where it comes from. Raises BadInput for a value that
     is no sampling.
     """
+    if kept.keys() >= set(VALUES):
+        return own, {key: kept[key] for key in VALUES}
     found = _values(config or {}, name)
     changed: dict[str, Any] = {}
     origins = dict.fromkeys(VALUES, OF_DOMAIN)
