@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from magpie_hf.card.wording import Wording as Wording
     from magpie_hf.domains import DOMAINS as DOMAINS
     from magpie_hf.domains import Domain as Domain
+    from magpie_hf.domains import solver_sampling as solver_sampling
     from magpie_hf.engines.base import Completion as Completion
     from magpie_hf.engines.base import Engine as Engine
     from magpie_hf.engines.fake import FakeEngine as FakeEngine
@@ -50,7 +51,7 @@ _HOMES = {
     "building": ("build",),
     "models.chat": ("Chat", "chat_of"),
     "run.ray.cluster": ("RayCluster",),
-    "domains": ("DOMAINS", "Domain"),
+    "domains": ("DOMAINS", "Domain", "solver_sampling"),
     "engines.base": ("Completion", "Engine"),
     "engines.fake": ("FakeEngine",),
     "engines.vllm.engine": ("VLLM",),

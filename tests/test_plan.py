@@ -101,7 +101,7 @@ def test_what_a_licence_forbids_is_said(nowhere: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("words", "cut"),
-    [("1", "at 4,096"), ("1 --max-tokens 16384", ""), ("6", ""), ("6 --max-tokens 200", "at 200")],
+    [("1", ""), ("1 --max-tokens 4096", "at 4,096"), ("6", ""), ("6 --max-tokens 200", "at 200")],
 )
 def test_a_bound_that_most_answers_would_meet_is_warned_of(
     words: str, cut: str, nowhere: Path, capsys: pytest.CaptureFixture[str]

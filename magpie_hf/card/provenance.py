@@ -59,6 +59,10 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
                     **({"answer": _sampling(domain.response)} if recipe.sft == "cold" else {}),
                     "candidates": _sampling(domain.candidate),
                 },
+                "origins": {
+                    **({"answer": domain.origins_of("response")} if recipe.sft == "cold" else {}),
+                    "candidates": domain.origins_of("candidate"),
+                },
             }
             for domain in recipe.domains
         ],
@@ -120,7 +124,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
 def _sampling(sampling: Sampling) -> dict[str, Any]:
     return {
         name: getattr(sampling, name)
-        for name in ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+        for name in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
     }
 
 

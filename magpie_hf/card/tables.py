@@ -23,7 +23,7 @@ from magpie_hf.store.splits import ParquetSplit
 NONE = "—"
 _SCALES = dict(zip(LABELS, (DIFFICULTIES, QUALITIES, SOLVABILITIES, CATEGORIES), strict=True))
 _KINDS = ("answer", "proof", "none")
-_SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
 
 
 NAMES = (
@@ -210,12 +210,22 @@ class _Tables:
             [
                 code(domain["key"]),
                 self.words["sampling_steps"][step],
-                *(str(sampling[name]) for name in _SAMPLING),
+                # Folders of builds from before top_k and origins have neither.
+                *(str(sampling.get(name, 0)) for name in _SAMPLING),
+                self._origins(domain.get("origins", {}).get(step, {})),
             ]
             for domain in self.provenance["domains"]
             for step, sampling in domain["sampling"].items()
         ]
         return self._table("sampling", rows)
+
+    def _origins(self, origins: Mapping[str, str]) -> str:
+        """The values that are not the domain's own, by where they come from."""
+        words = self.words["origins"]
+        named = {
+            word: [name for name, one in origins.items() if one == origin] for origin, word in words.items()
+        }
+        return "; ".join(f"{word}: {', '.join(names)}" for word, names in named.items() if names) or NONE
 
     @property
     def versions(self) -> str:

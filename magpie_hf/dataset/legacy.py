@@ -139,6 +139,7 @@ class _Records:
                 "prompt": response["asked_with"],
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
                 "repetition_penalty": sampling.repetition_penalty,
                 "max_tokens": sampling.max_tokens,
                 "stop_tokens": list(chat_of(recipe.solver.model).end_ids),

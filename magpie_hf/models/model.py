@@ -116,14 +116,25 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
 
     Raises BadInput where it cannot be read.
     """
+    file = _file_of(model, name)
+    return None if file is None else _json(file)
+
+
+def text_of(model: Model, name: str) -> str | None:
+    """A text file of the model, as `json_of`."""
+    file = _file_of(model, name)
+    return None if file is None else file.read_text(encoding="utf-8", errors="replace")
+
+
+def _file_of(model: Model, name: str) -> Path | None:
     if model.path:
         file = Path(model.path) / name
-        return _json(file) if file.is_file() else None
+        return file if file.is_file() else None
     from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
     try:
-        return _json(Path(hf_hub_download(model.name, name, revision=model.revision)))
+        return Path(hf_hub_download(model.name, name, revision=model.revision))
     except RemoteEntryNotFoundError:
         return None
     except LocalEntryNotFoundError as error:

@@ -11,22 +11,24 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from magpie_hf.domains import Domain
+from magpie_hf.domains import Domain, sampled_as
 from magpie_hf.engines.vllm.device import weights_gigabytes
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import MIN_YIELD
+from magpie_hf.models.generation import GENERATION_CONFIG, is_reasoning
 from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
-from magpie_hf.models.model import Model, json_of, repository_or_folder
+from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
 from magpie_hf.models.parallel import Need, need_of
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.shapes import shape_of
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.text.language import tr
@@ -42,6 +44,7 @@ _DECIDING = (
     "languages", "near", "decontaminate",
 )  # fmt: skip
 PATIENCE = 5.0  # seconds to wait for the Hub
+_T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
 
@@ -70,13 +73,36 @@ class Phase:
     filtering: bool
 
 
+class Sampled(NamedTuple):
+    """How the solver is asked in one stage for some domains, and where each value comes from."""
+
+    stage: str
+    domains: tuple[str, ...]
+    sampling: Sampling
+    origins: tuple[tuple[str, str], ...]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The values by name, the bound last."""
+        return {name: getattr(self.sampling, name) for name, _ in self.origins}
+
+    @property
+    def by_origin(self) -> dict[str, list[str]]:
+        """Names of values by where they come from."""
+        names: dict[str, list[str]] = {}
+        for name, origin in self.origins:
+            names.setdefault(origin, []).append(name)
+        return names
+
+
 @dataclass(frozen=True)
 class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
 
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
-    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend: as in a Recipe.
+    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend: as in a Recipe; reasoning:
+    whether the solver is a reasoning model; unread: why its files could not be read, "" where they were.
     """
 
     domains: tuple[Domain, ...]
@@ -89,6 +115,21 @@ class Outline:
     cutting: Cutting
     sft: str | int = "best"
     auto_extend: int = 1
+    reasoning: bool = False
+    unread: str = ""
+
+    @property
+    def sampling(self) -> list[Sampled]:
+        """How the solver is asked: the ways that differ, each with its domains.
+
+        The separate answer is asked for with `sft` "cold" alone.
+        """
+        found: dict[Sampled, list[str]] = {}
+        for stage, step in (("solutions", "response"), ("candidates", "candidate")):
+            for domain in self.domains if stage == "candidates" or self.sft == "cold" else ():
+                one = Sampled(stage, (), getattr(domain, step), tuple(domain.origins_of(step).items()))
+                found.setdefault(one, []).append(domain.key)
+        return [one._replace(domains=tuple(keys)) for one, keys in found.items()]
 
     @property
     def scorer(self) -> str:
@@ -134,13 +175,15 @@ class Outline:
 
 
 def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
-    """The outline of the build that the options describe.
+    """The outline of the build that the options describe, with the solver's own sampling in its domains.
 
     roles: the model of each role, as the user named it. Raises BadInput for a test share outside its range.
     """
+    sources = {role: repository_or_folder(name) for role, name in roles.items()}
+    domains, reasoning, unread = _solver_sampling(options, domains, sources)
     return Outline(
         domains,
-        {role: repository_or_folder(name) for role, name in roles.items()},
+        sources,
         options.k,
         options.seed,
         options.scorer_reads == "whole",
@@ -149,7 +192,33 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         Cutting(options.shard_size, options.shards_in_flight, options.min_yield),
         options.sft,
         options.auto_extend,
+        reasoning,
+        unread,
     )
+
+
+def _solver_sampling(
+    options: argparse.Namespace, domains: tuple[Domain, ...], sources: Mapping[str, str]
+) -> tuple[tuple[Domain, ...], bool, str]:
+    """The domains as `domains.solver_sampling`, whether the solver is a reasoning model, and why not known.
+
+    A known model needs no look-up. Of another one the Hub is asked for small files, for at most PATIENCE
+    seconds; without them the domains' own values are planned with.
+    """
+    source = sources["solver"]
+    revision = options.revision if source == sources["model"] else None
+    model = replace(_unresolved(source, revision), max_length=options.max_model_len)
+    config: Mapping[str, Any] | None
+    if isinstance(info := known(source), KnownModel):
+        config, reasoning, context = dict(info.generation), info.reasoning, options.max_model_len
+    else:
+        try:
+            config, reasoning, context = _patiently(
+                lambda: (json_of(model, GENERATION_CONFIG), is_reasoning(model), longest(model))
+            )
+        except (OSError, ValueError) as error:
+            return domains, False, _why(error)
+    return sampled_as(domains, config, model.name, reasoning, context), reasoning, ""
 
 
 def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
@@ -210,15 +279,11 @@ def sized(source: str, revision: str | None) -> Sized:
     if (info := known(source)) is not None:
         number = info.number if isinstance(info, KnownModel) else 0
         return Sized(source, Size(ACTIVE.get(number, info.parameters), need_of(info, Gpu("", 0))))
-    model = Model(source, revision or "main", path=source if Path(source).is_dir() else None)
+    model = _unresolved(source, revision)
     try:
-        weights, config = _looked_up(model)
-    except TimeoutError:
-        return Sized(source, None, f"the Hub did not answer within {PATIENCE:.0f} seconds")
+        weights, config = _patiently(lambda: (weights_gigabytes(model), json_of(model, "config.json") or {}))
     except (OSError, ValueError) as error:  # huggingface_hub's, of a refusal or a name that it does not allow
-        first = next(iter(str(error).splitlines()), "")
-        why = first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}"
-        return Sized(source, None, why)
+        return Sized(source, None, _why(error))
     if weights is None:
         return Sized(source, None, "it has no index of its weights")
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
@@ -226,21 +291,36 @@ def sized(source: str, revision: str | None) -> Sized:
     return Sized(source, Size(active, Need(model.short_name, weights, shape_of(config))))
 
 
-def _looked_up(model: Model) -> tuple[float | None, dict[str, Any]]:
-    """Gigabytes of a model's weights, and its config.
+def _unresolved(source: str, revision: str | None) -> Model:
+    folder = Path(source)
+    if folder.is_dir():
+        return Model(folder.name, "", path=source)
+    return Model(source, revision or "main")
+
+
+def _why(error: Exception) -> str:
+    """Why a model's files could not be read, in a line."""
+    if isinstance(error, TimeoutError):
+        return f"the Hub did not answer within {PATIENCE:.0f} seconds"
+    first = next(iter(str(error).splitlines()), "")
+    return first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}"
+
+
+def _patiently(look: Callable[[], _T]) -> _T:
+    """What a look-up on the Hub returns.
 
     Raises TimeoutError after PATIENCE seconds; the Hub's own client would retry for longer.
     """
-    found: Future[tuple[float | None, dict[str, Any]]] = Future()
+    found: Future[_T] = Future()
 
-    def look() -> None:
+    def run() -> None:
         try:
             _hush()
-            found.set_result((weights_gigabytes(model), json_of(model, "config.json") or {}))
+            found.set_result(look())
         except BaseException as error:  # raised where it is waited for
             found.set_exception(error)
 
-    threading.Thread(target=look, name=LOOKING, daemon=True).start()
+    threading.Thread(target=run, name=LOOKING, daemon=True).start()
     return found.result(PATIENCE)
 
 

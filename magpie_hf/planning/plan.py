@@ -156,6 +156,12 @@ class Plan:
             "folder": str(self.out),
             "sources": dict(self.outline.sources),
             "k": self.outline.k,
+            "sampling": [
+                {"stage": one.stage, "domains": one.domains, **one.values, "origins": dict(one.origins)}
+                for one in self.outline.sampling
+            ],
+            "reasoning": self.outline.reasoning,
+            "unread": self.outline.unread,
             "rows": [asdict(one) for one in self.rows],
             "stages": [asdict(one) for one in self.loads],
             "disk": asdict(self.disk),

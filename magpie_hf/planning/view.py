@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magpie_hf.domains import Domain
+from magpie_hf.models.generation import OF_DOMAIN, OF_ORIGINAL
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model
@@ -20,10 +21,13 @@ from magpie_hf.text.numbers import count, dollars, duration, gigabytes, scaled, 
 from magpie_hf.text.terminal import console, print_table
 
 if TYPE_CHECKING:
+    from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.outcome import Outcome
     from magpie_hf.planning.plan import Plan
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[int]]  # title, head, rows, right-aligned
+# Values of a sampling that change nothing.
+_NEUTRAL = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 LEAST_COMPLETE = 0.5  # share of complete answers below which a plan warns
 
 
@@ -112,8 +116,40 @@ def _time(plan: Plan) -> Iterator[str]:
         yield tr("time     not known; magpie-hf plan --measure measures it")
 
 
+def sampling_line(outline: Outline) -> str:
+    """How candidates are sampled, and where the values come from; values that change nothing are left out.
+
+    Where domains differ, a value stands as a range.
+    """
+    asked = [one for one in outline.sampling if one.stage == "candidates"]
+    parts = []
+    for origin, names in asked[0].by_origin.items():
+        values = {name: sorted({one.values[name] for one in asked}) for name in names}
+        said = [
+            f"{name} {'-'.join(f'{value:g}' for value in sorted({values[name][0], values[name][-1]}))}"
+            for name in names
+            if values[name] != [_NEUTRAL.get(name)]
+        ]
+        if said:
+            parts.append(f"{', '.join(said)} ({translated(origin)})")
+    return f"{padded(tr('sampling'), 8)} {'; '.join(parts)}"
+
+
 def warnings(plan: Plan) -> Iterator[str]:
     """What speaks against the build, a line each."""
+    outline = plan.outline
+    if outline.unread:
+        yield tr(
+            "warning  the sampling that {model} asks for is not known: {why}",
+            model=outline.sources["solver"],
+            why=outline.unread,
+        )
+    if outline.reasoning and any(OF_ORIGINAL in one.by_origin for one in outline.sampling):
+        yield tr(
+            "warning  {model} is a reasoning model, and the original's sampling makes such models repeat"
+            " themselves endlessly; leave out --sampling original",
+            model=outline.sources["solver"],
+        )
     if plan.disk.is_short:
         yield tr("warning  the disk is too small for that; free some space, or choose another --out")
     if plan.disk.cache_is_short:
@@ -138,7 +174,7 @@ def warnings(plan: Plan) -> Iterator[str]:
 def show(plan: Plan) -> None:
     """Print the whole plan on standard output."""
     to = console()
-    for table in (_rows, _stages, _done, _models, _machines, _duties):
+    for table in (_rows, _stages, _sampling, _done, _models, _machines, _duties):
         title, head, rows, right = table(plan)
         if rows:
             to.print()
@@ -175,6 +211,25 @@ def _stages(plan: Plan) -> Table:
         for load in plan.loads
     ]
     return tr("Requests"), head, rows, (1, 2, 3)
+
+
+def _sampling(plan: Plan) -> Table:
+    names = [tr("temperature"), "top_p", "top_k", "min_p", tr("repetition penalty"), tr("max tokens")]
+    rows = [
+        [
+            translated(one.stage),
+            ", ".join(one.domains),
+            *(f"{value:g}" if value < 1000 else count(value) for value in one.values.values()),
+            "; ".join(
+                f"{translated(origin)}: {', '.join(of)}"
+                for origin, of in one.by_origin.items()
+                if origin != OF_DOMAIN
+            ),
+        ]
+        for one in plan.outline.sampling
+    ]
+    head = [tr("stage"), tr("domain"), *names, tr("values from (all others: the domain)")]
+    return tr("Sampling of the solver"), head, rows, range(2, 8)
 
 
 def _done(plan: Plan) -> Table:

@@ -398,5 +398,6 @@ def _differing(
 
 
 def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a sampling that a user chooses."""
-    return {name: identity[name] for name in ("temperature", "top_p", "min_p", _BOUND) if name in identity}
+    """The values of a sampling that a user or a model chooses; an identity without top_k has no limit."""
+    names = ("temperature", "top_p", "min_p", "repetition_penalty", _BOUND)
+    return {"top_k": identity.get("top_k", 0), **{name: identity[name] for name in names if name in identity}}

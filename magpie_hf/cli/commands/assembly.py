@@ -6,11 +6,11 @@ Not here: running it.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from magpie_hf.cli.commands.options import labelling, licence_of_data, roles
-from magpie_hf.domains import DOMAINS, Domain
+from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
     check_auto_extend,
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from magpie_hf.run.ray.cluster import RayCluster
     from magpie_hf.selection.selection import Acceptance
 
-HEADROOM = 1024  # tokens of a prompt besides problem and answer: system text, instruction, rubric
 Runner = Literal["generate", "pooling"]
 Spec = tuple[Model, int | None, Runner]  # the int: tokens of the context; None for the model's own
+_RATING = ("scorer", "embedder")  # roles whose engine rates texts and writes none
 TAGGER_TOKENS = 2304  # of the tagger's prompt besides the problem, about 1,500, and of its answer
 
 
@@ -161,7 +161,8 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that the options describe.
 
-    say: gets a line for the benchmarks that cannot be loaded. Raises BadInput for a wrong model or benchmark.
+    domains: as `options.domains` makes them, still without the solver's own sampling. say: gets a line for
+    the benchmarks that cannot be loaded. Raises BadInput for a wrong model or benchmark.
     """
     from magpie_hf.problems.heldout import HeldOut
     from magpie_hf.recipe import Recipe
@@ -169,6 +170,8 @@ def recipe_of(
     from magpie_hf.scorers.reward import RewardModel
     from magpie_hf.stages.pair import Pair
 
+    models = _models(options)
+    domains = solver_sampling(domains, models["solver"])
     context = max(
         domain.instruction.max_tokens
         + max(
@@ -179,7 +182,7 @@ def recipe_of(
     )
 
     benchmarks, not_checked = _benchmarks(options, say)
-    engines = _engines(options, context)
+    engines = _engines(options, models, context)
     read = options.scorer_reads
     scorer = (
         RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
@@ -214,29 +217,36 @@ def _languages(options: argparse.Namespace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code.strip() for code in options.languages.split(",")))
 
 
-def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
+def _models(options: argparse.Namespace) -> dict[str, Model]:
+    """The model of each role in the build."""
+    models: dict[str, Model] = {}
+    for role, name in roles(options).items():
+        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
+            options.model
+        ):
+            models[role] = models["model"]
+            continue
+        revision = options.revision if role == "model" else None
+        length = None if role in _RATING else options.max_model_len
+        models[role] = resolve(
+            name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
+        )
+    return models
+
+
+def _engines(options: argparse.Namespace, models: Mapping[str, Model], context: int) -> dict[str, Engine]:
     """The engine of each role in the build; roles with the same model share one.
 
     context: tokens of problem and answer, with the prompt around them.
     """
     specs: dict[str, Spec] = {}
-    for role, name in roles(options).items():
-        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
-            options.model
-        ):
+    for role, model in models.items():
+        if role != "model" and model is models["model"]:
             specs[role] = specs["model"]
             continue
-        rates = role in ("scorer", "embedder")
-        revision, length = (
-            options.revision if role == "model" else None,
-            None if rates else options.max_model_len,
-        )
-        model = resolve(
-            name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
-        )
         # Another tokenizer may take more tokens for the same text.
         tokens = None if role == "embedder" else context if role in ("model", "solver") else context * 2
-        specs[role] = model, tokens, "pooling" if rates else "generate"
+        specs[role] = model, tokens, "pooling" if role in _RATING else "generate"
     made = engines_of(options, list(dict.fromkeys(specs.values())))
     return {role: made[spec] for role, spec in specs.items()}
 

@@ -172,14 +172,14 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
         help="smallest share of accepted samples with which a build goes on (default: %(default)s)",
     )
 
-    how = build.add_argument_group("sampling (each overrides the domain's value)")
+    how = build.add_argument_group("sampling (each overrides the value of the domain or of the solver)")
     how.add_argument(
         "--sampling",
         choices=("default", "original"),
         default="default",
         help=(
-            "default cuts the tail of the problems' distribution with min_p; original has the "
-            "values of the original project"
+            "default cuts the tail of the problems' distribution with min_p, and asks the solver "
+            "as its generation_config says; original has the values of the original project"
         ),
     )
     for name, kind in (
@@ -200,7 +200,11 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
         how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
         how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
-    how.add_argument("--max-tokens", type=whole, help="max-tokens of answers and candidates")
+    how.add_argument(
+        "--max-tokens",
+        type=whole,
+        help="max-tokens of answers and candidates (default: 4096; of a reasoning model 16384)",
+    )
     how.add_argument(
         "--auto-extend",
         type=whole,

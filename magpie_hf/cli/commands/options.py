@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from magpie_hf.domains import MOST_ROWS, Domain, scaled, select, with_sampling
+from magpie_hf.domains import MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
 from magpie_hf.models.data_licence import DataLicence
+from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
 
 
@@ -183,7 +184,7 @@ def labelling(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
-    """The domains of a build, with the values that options override.
+    """The domains of a build, with the values that options override; these are not the solver's own ones yet.
 
     Raises BadInput for a count that is out of its range.
     """
@@ -204,11 +205,12 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
                 else options.first_token_temperature
             ),
             instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
-            response=replace(domain.response, **_given(options, "", ("max_tokens",))),
-            candidate=replace(
-                domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())
-            ),
         )
+        bound = _given(options, "", ("max_tokens",), ())
+        for step, prefix in zip(STEPS, ("", "candidate_"), strict=True):
+            given = {**_given(options, prefix), **bound}
+            domain = domain.with_origins(step, dict.fromkeys(given, OF_OPTION))
+            domain = domain.with_step(step, replace(getattr(domain, step), **given))
         chosen.append(domain)
     return tuple(chosen)
 

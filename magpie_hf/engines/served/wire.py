@@ -39,7 +39,7 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
         "max_tokens": max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "top_k": 0,
+        "top_k": sampling.top_k,
         "min_p": sampling.min_p,
         "repetition_penalty": sampling.repetition_penalty,
         "presence_penalty": 0.0,

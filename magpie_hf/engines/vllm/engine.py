@@ -239,6 +239,7 @@ def _params(sampling: Sampling, seed: int) -> Any:
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
+        top_k=sampling.top_k,
         min_p=sampling.min_p,
         max_tokens=sampling.max_tokens,
         repetition_penalty=sampling.repetition_penalty,
