@@ -4,9 +4,9 @@ Usage: served.py MODEL FOLDER --server URL [--server URL ...]
 
 Start each server, on any machine, with `vllm serve MODEL --max-model-len 10240` or more (34816 for a
 reasoning model), and with the option that makes its JSON equal to that of a build in one process:
---structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'. The servers' API key comes from the environment variable
-VLLM_API_KEY. A reward model needs servers of its own, started with `vllm serve REWARD --runner pooling`; give
-them like the others, since each server says which model it serves.
+--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'. The servers' API key
+comes from the environment variable VLLM_API_KEY. A reward model needs servers of its own, started with `vllm
+serve REWARD --runner pooling`; give them like the others, since each server says which model it serves.
 
 If a server dies, its requests go to the others, and it is used again when it is back. The same command
 resumes a stopped build, with these servers, with others, or in one process.
