@@ -11,23 +11,26 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from magpie_hf.cli.commands.preview import preview
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS, KnownModel, known
 from magpie_hf.models.model import repository_or_folder
-from magpie_hf.planning.workload import FACTORS, Bound
 from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import in_use, tr, translated
 from magpie_hf.text.numbers import count as counted
 from magpie_hf.text.numbers import scaled as shortened
 from magpie_hf.text.terminal import encodable, is_terminal
 
+if TYPE_CHECKING:
+    from magpie_hf.planning.workload import Bound
+
 SCALES = (0.1, 0.5, 1.0, 2.0)
 # Reasoning models answer well and write poor problems, so an instruct model writes; both are about 66 GB.
 WRITER, SOLVER = "6", "1"
+FACTORS = ("1x", "2x", "4x")  # of a bound, as a plan compares them
 LEAST_BOUND = 16  # tokens; a smaller number is no bound that anybody means
 LEAVE = ("q", "quit")
 YES, NO = ("y", "yes", "はい"), ("n", "no", "いいえ")
@@ -53,9 +56,12 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
     try:
         _say(tr("A dataset in five answers. Enter takes the value in brackets; q quits."))
         arguments = _arguments()
-        arguments += _bound_of(preview(parse(arguments)).plan.bounds)
+        planned = preview(parse(arguments))
+        if bound := _bound_of(planned.plan.bounds):
+            arguments += bound
+            planned = preview(parse(arguments))
         _say("")
-        for line in preview(parse(arguments)).lines:
+        for line in planned.lines:
             _say(line, " " * 9)
         if not _answer(tr("Build it (y/n)"), "y", _yes):
             raise Left
@@ -116,7 +122,8 @@ def _bound_of(bounds: Sequence[Bound]) -> list[str]:
     """The last question: how long an answer may be; the argument for it, where it is not the default."""
     lines = (
         tr(
-            "{factor}x  {tokens:,} tokens: {truncated:.0%} truncated, {rows} SFT rows, {generated} tokens in all",
+            "{factor}  {tokens:,} tokens: {truncated:.0%} truncated, {rows} SFT rows, {generated} tokens in"
+            " all",
             factor=factor,
             tokens=one.tokens,
             truncated=one.truncated,
@@ -126,7 +133,7 @@ def _bound_of(bounds: Sequence[Bound]) -> list[str]:
         for factor, one in zip(FACTORS, bounds, strict=True)
     )
     _list(tr("How long may an answer be? What is longer is truncated and lost."), [], *lines)
-    tokens = _answer(tr("1x, 2x, 4x or a number of tokens"), "1x", lambda text: _tokens(text, bounds))
+    tokens = _answer(tr("1x, 2x, 4x or a number of tokens"), FACTORS[0], lambda text: _tokens(text, bounds))
     return [] if tokens == bounds[0].tokens else ["--max-tokens", str(tokens)]
 
 
@@ -162,10 +169,10 @@ def _is_instruct(model: str) -> bool:
 
 def _tokens(text: str, bounds: Sequence[Bound]) -> int:
     """The bound that is meant: a multiple of the first one, or a number of tokens."""
-    factors = {str(factor): one.tokens for factor, one in zip(FACTORS, bounds, strict=True)}
     plain = _plain(text).replace(",", "")
-    if (tokens := factors.get(plain.removesuffix("x"))) is not None:
-        return tokens
+    for factor, one in zip(FACTORS, bounds, strict=True):
+        if plain in (factor, factor.removesuffix("x")):
+            return one.tokens
     if not plain.isdecimal() or int(plain) < LEAST_BOUND:
         raise BadInput(f"the bound is {text!r}; give 1x, 2x, 4x or at least {LEAST_BOUND} tokens")
     return int(plain)

@@ -130,7 +130,8 @@ def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
     """What is assumed of the rows, a sentence each; `measured`: the share of the agreeing answers is."""
     words = [
         tr(
-            "lengths are log-normal; {share:.0%} of the variance of their logarithms is between problems: assumed",
+            "lengths are log-normal, and {share:.0%} of the variance of their logarithms is between problems:"
+            " assumed",
             share=BETWEEN,
         )
     ]
