@@ -124,7 +124,7 @@ class Outline:
     def bound(self, domain: Domain, stage: str = "candidates") -> int:
         """Tokens of an answer in a domain, at most, with the doublings of a truncated one."""
         first = (domain.response if stage == "solutions" else domain.candidate).max_tokens
-        bound = first * 2**self.auto_extend
+        bound = first << self.auto_extend
         return min(bound, max(1, self.context - PROMPT)) if self.context else bound
 
     def larger(self, factor: int) -> Outline:
