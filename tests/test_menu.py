@@ -26,7 +26,7 @@ QUESTIONS = (
     "scale [1.0]: ",
     "mode [1]: ",
     "domains, separated by commas [1,2]: ",
-    "1x, 2x, 4x or a number of tokens [1x]: ",
+    "1x, 2x, 4x or tokens [1x]: ",
     "Build it (y/n) [y]: ",
 )
 MODEL, SOLVER, SCALE, MODE, CHOSEN, BOUND, SURE = QUESTIONS

@@ -133,7 +133,7 @@ def _bound_of(bounds: Sequence[Bound]) -> list[str]:
         for factor, one in zip(FACTORS, bounds, strict=True)
     )
     _list(tr("How long may an answer be? What is longer is truncated and lost."), [], *lines)
-    tokens = _answer(tr("1x, 2x, 4x or a number of tokens"), FACTORS[0], lambda text: _tokens(text, bounds))
+    tokens = _answer(tr("1x, 2x, 4x or tokens"), FACTORS[0], lambda text: _tokens(text, bounds))
     return [] if tokens == bounds[0].tokens else ["--max-tokens", str(tokens)]
 
 

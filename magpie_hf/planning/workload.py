@@ -485,7 +485,7 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
     rows = round(state.rows * changes.share) if stage in ANSWERING else state.rows
     before = next((why for one in _BEFORE[stage] if (why := changes.anew.get(one))), "")
     differing = _differing(outline, domain, stage, _identity(folder))
-    bound, k = differing.pop(_BOUND, (0, 0)), differing.pop("k", (0, 0))
+    bound, k, extend = (differing.pop(name, (0, 0)) for name in (_BOUND, "k", "auto_extend"))
     if differing or before:
         why = before or ", ".join(f"{name} {old} → {new}" for name, (old, new) in differing.items())
         changes.anew[stage] = why
@@ -499,6 +499,10 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
         longer = tr(
             "max-tokens {old} → {new}: only truncated answers are generated again", old=bound[0], new=bound[1]
         )
+        why = "; ".join(filter(None, (why, longer)))
+    elif extend[1] > extend[0]:
+        asked += state.reasons.get("length", 0)
+        longer = tr("auto-extend {old} → {new}: truncated answers go on", old=extend[0], new=extend[1])
         why = "; ".join(filter(None, (why, longer)))
     changes.asked[stage] = asked, why
     return Kept(domain.key, stage, rows, rows, min(asked, rows * each), each, why, state.requests_under_way)
@@ -526,6 +530,8 @@ def _differing(
     known: dict[str, Any] = {"model": Path(str(engine.get("name", ""))).name}
     if stage == "candidates":
         wanted["k"], known["k"] = outline.k, was.get("k")
+    if stage in ANSWERS:
+        wanted["auto_extend"], known["auto_extend"] = outline.auto_extend, was.get("auto_extend", 0)
     samplings = {"instruct": domain.instruction, "solutions": domain.response, "candidates": domain.candidate}
     if stage in samplings and isinstance(was.get("sampling"), Mapping):
         wanted |= _values(samplings[stage].identity())
