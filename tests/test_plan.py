@@ -72,7 +72,7 @@ def test_every_known_model_has_a_plan_without_the_network(
     assert (twice["tokens"], four["tokens"]) == (2 * now["tokens"], 4 * now["tokens"])
     assert 1 > now["truncated"] >= twice["truncated"] >= four["truncated"] >= 0
     assert now["generated"] <= twice["generated"] <= four["generated"]
-    assert 0 < now["rows"]
+    assert now["rows"] > 0
     assert round(now["rows"]) <= round(twice["rows"]) <= round(four["rows"]) <= 44_000
     assert now["hours"] == pytest.approx(min(machine["hours"][1] for machine in plan["machines"]))
     for row in plan["rows"]:

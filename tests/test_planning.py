@@ -24,7 +24,6 @@ from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
-from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import Model
@@ -264,9 +263,8 @@ def lawful_recipe(model: Model, count: int, bound: int, seed: int) -> Recipe:
     recipe = small_recipe(lawful, "algebra", count=count, seed=seed)
     (domain,) = recipe.domains
     domains = (replace(domain, candidate=replace(domain.candidate, max_tokens=bound)),)
-    other = FakeEngine(model, lawful)
     return replace(
-        recipe, generator=engine, solver=engine, scorer=Judge(other), domains=domains, auto_extend=0
+        recipe, generator=engine, solver=engine, scorer=Judge(engine), domains=domains, auto_extend=0
     )
 
 
@@ -280,7 +278,7 @@ def test_a_measurement_foresees_what_larger_bounds_cut(answers: Answers, tmp_pat
     foreseen = bounds_of(outline, estimates, lambda *_: None)
     assert [one.tokens for one in foreseen] == [110, 220, 440]
     for one in foreseen:
-        recipe = replace(lawful_recipe(answers.model, 100, one.tokens, seed=2))
+        recipe = lawful_recipe(answers.model, 100, one.tokens, seed=2)
         build(recipe, out := tmp_path / str(one.tokens))
         (record,) = (out / "run" / "algebra").glob("candidates-*/stage.json")
         shards = json.loads(record.read_text())["shards"].values()
