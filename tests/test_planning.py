@@ -211,6 +211,12 @@ def test_a_measurement_of_which_nothing_can_be_published_is_measured(
     assert read_measured(tmp_path) == measured
 
 
+def test_a_measurement_of_an_older_version_serves_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "measured.json").write_text('{"format": 1, "complete": [3, 4]}')
+    assert read_measured(tmp_path) is None
+
+
 def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: Path) -> None:
     """Every promise of a plan against a build that counts what it asks."""
     recipe = replace(small_recipe(answers, "algebra"), sft="cold", auto_extend=0)

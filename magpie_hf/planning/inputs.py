@@ -181,7 +181,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
     )
 
 
-def is_reasoning(source: str) -> bool:
+def thinks_first(source: str) -> bool:
     """Whether a model is known to think before it answers."""
     info = known(source)
     return isinstance(info, KnownModel) and info.reasoning

@@ -13,7 +13,7 @@ from magpie_hf.domains import Domain
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model
-from magpie_hf.planning.inputs import is_reasoning
+from magpie_hf.planning.inputs import thinks_first
 from magpie_hf.planning.plan import Plan, example_of
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
@@ -145,7 +145,7 @@ def warnings(plan: Plan) -> Iterator[str]:
         yield tr(
             "warning  the disk is too small for the weights; free some space, or set HF_HOME to a larger one"
         )
-    if is_reasoning(writer := plan.outline.sources["model"]):
+    if thinks_first(writer := plan.outline.sources["model"]):
         yield tr(
             "warning  {model} thinks first; such models answer well and write poor problems: give an instruct"
             " model as --model and this one as --solver",

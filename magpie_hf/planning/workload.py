@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.inputs import ANSWERING, ANSWERS, SAMPLING, Outline, is_reasoning
+from magpie_hf.planning.inputs import ANSWERING, ANSWERS, SAMPLING, Outline, thinks_first
 from magpie_hf.planning.lengths import BETWEEN, Law
 from magpie_hf.run.status import StageStatus, status
 from magpie_hf.text.language import tr
@@ -86,7 +86,7 @@ class Estimates:
 
 def assumed(outline: Outline) -> Estimates:
     """The estimates where nothing was measured."""
-    thinks = is_reasoning(outline.sources["solver"])
+    thinks = thinks_first(outline.sources["solver"])
     law = LONG_ANSWER if thinks else SHORT_ANSWER
     laws = law.times(SPREAD[0]), law, law.times(SPREAD[2])
     kind = tr("a model that thinks first") if thinks else tr("a model that answers at once")
