@@ -24,7 +24,7 @@ from magpie_hf.limits import MIN_YIELD
 from magpie_hf.models.generation import GENERATION_CONFIG, is_reasoning
 from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.heads import known_of
-from magpie_hf.models.known import KnownModel, known
+from magpie_hf.models.known import ARMORM, KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
 from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
 from magpie_hf.models.parallel import Need, need_of
@@ -34,7 +34,8 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.text.language import tr
 
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
-ANSWERING = ("solutions", "candidates", "score")  # stages after it
+ANSWERS = ("solutions", "candidates")  # stages that answer a problem
+ANSWERING = (*ANSWERS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
     "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p",
@@ -46,6 +47,7 @@ _DECIDING = (
 PATIENCE = 5.0  # seconds to wait for the Hub
 _T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
+PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
 
 
@@ -101,8 +103,9 @@ class Outline:
 
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
-    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend: as in a Recipe; reasoning:
-    whether the solver is a reasoning model; unread: why its files could not be read, "" where they were.
+    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
+    Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
+    where they were; context: tokens of the solver's own context, 0 where it is not known.
     """
 
     domains: tuple[Domain, ...]
@@ -115,8 +118,10 @@ class Outline:
     cutting: Cutting
     sft: str | int = "best"
     auto_extend: int = 1
+    keep_minority: bool = False
     reasoning: bool = False
     unread: str = ""
+    context: int = 0
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -132,25 +137,57 @@ class Outline:
         return [one._replace(domains=tuple(keys)) for one, keys in found.items()]
 
     @property
+    def writer_reasons(self) -> bool:
+        """Whether the model that writes the problems is known to be a reasoning model."""
+        writer = self.sources["model"]
+        if writer == self.sources["solver"]:
+            return self.reasoning
+        info = known(writer)
+        return isinstance(info, KnownModel) and info.reasoning
+
+    @property
     def scorer(self) -> str:
         return self.sources.get("judge") or self.sources["scorer"]
 
     @property
+    def scorer_suffix(self) -> str:
+        """The scorer's name in the names of the original's files."""
+        return "judge" if "judge" in self.sources else "armorm" if self.scorer == ARMORM else "reward"
+
+    @property
     def stages(self) -> dict[str, str]:
-        """The stages that ask a model, in the order of the pipeline, each with its model."""
-        roles = {
-            "instruct": "model",
-            "tag": "tagger",
-            "embed": "embedder",
-            "solutions": "solver",
-            "candidates": "solver",
-        }
+        """The stages that ask a model, in the order of the pipeline, each with its model.
+
+        Of a separate answer beside the candidates ("solutions") only sft "cold" makes use.
+        """
+        roles = {"instruct": "model", "tag": "tagger", "embed": "embedder"}
+        if self.sft == "cold":
+            roles["solutions"] = "solver"
+        roles["candidates"] = "solver"
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
     def each(self, stage: str) -> int:
         """Requests a row."""
         return self.k if stage in ("candidates", "score") else 1
+
+    def bound(self, domain: Domain, stage: str = "candidates") -> int:
+        """Tokens of an answer in a domain, at most, with the doublings of a truncated one."""
+        first = (domain.response if stage == "solutions" else domain.candidate).max_tokens
+        bound = first << self.auto_extend
+        return min(bound, max(1, self.context - PROMPT)) if self.context else bound
+
+    def larger(self, factor: int) -> Outline:
+        """The same build with `factor` times the bounds of the answers."""
+        domains = tuple(
+            replace(
+                domain,
+                response=replace(domain.response, max_tokens=domain.response.max_tokens * factor),
+                candidate=replace(domain.candidate, max_tokens=domain.candidate.max_tokens * factor),
+            )
+            for domain in self.domains
+        )
+        return replace(self, domains=domains)
 
     @property
     def phases(self) -> list[Phase]:
@@ -160,8 +197,8 @@ class Outline:
         """
         stages = self.stages
         sampling = [stage for stage in SAMPLING if stage in stages]
-        together = len({stages[stage] for stage in (*sampling, "solutions")}) == 1
-        answers = ["solutions", "candidates"]
+        together = len({stages[stage] for stage in (*sampling, "candidates")}) == 1
+        answers = [stage for stage in ANSWERS if stage in stages]
         groups = [[*sampling, *answers]] if together else [*([stage] for stage in sampling), answers]
         joined: list[list[str]] = []
         for group in (*groups, ["score"]):
@@ -192,6 +229,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         Cutting(options.shard_size, options.shards_in_flight, options.min_yield),
         options.sft,
         options.auto_extend,
+        options.keep_minority,
         reasoning,
         unread,
     )

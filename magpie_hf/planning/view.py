@@ -14,7 +14,7 @@ from magpie_hf.models.generation import OF_DOMAIN, OF_ORIGINAL
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model
-from magpie_hf.planning.workload import bound_of
+from magpie_hf.planning.plan import Plan, example_of
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
 from magpie_hf.text.numbers import count, dollars, duration, gigabytes, scaled, span
@@ -23,7 +23,6 @@ from magpie_hf.text.terminal import console, print_table
 if TYPE_CHECKING:
     from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.outcome import Outcome
-    from magpie_hf.planning.plan import Plan
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[int]]  # title, head, rows, right-aligned
 # Values of a sampling that change nothing.
@@ -80,6 +79,7 @@ def short(plan: Plan) -> Iterator[str]:
         tokens=span(tokens, scaled),
     )
     disk = plan.disk
+    yield from answers_lines(plan)
     yield tr(
         "disk     {run} while it builds, {published} published, {legacy} in the original's files; {free} are"
         " free",
@@ -97,18 +97,42 @@ def short(plan: Plan) -> Iterator[str]:
     yield from _time(plan)
 
 
+def answers_lines(plan: Plan) -> Iterator[str]:
+    """What the bound of the answers gives, and what larger ones would, in two lines."""
+    now, *larger = plan.bounds
+    bound = count(now.tokens)
+    if now.final != now.tokens:
+        bound = tr("{bound:,} (extended: {final:,})", bound=now.tokens, final=now.final)
+    yield tr(
+        "answers  {truncated:.0%} truncated at {bound}: {rows} SFT rows are likely",
+        truncated=now.truncated,
+        bound=bound,
+        rows=count(now.rows),
+    )
+    parts = (
+        tr(
+            "at {bound}: {truncated:.0%}, {tokens} tokens, {rows} rows",
+            bound=count(one.tokens),
+            truncated=one.truncated,
+            tokens=scaled(one.generated),
+            rows=count(one.rows),
+        )
+        for one in larger
+    )
+    yield f"{'':8} {'; '.join(parts)}"
+
+
 def _time(plan: Plan) -> Iterator[str]:
-    fitting = [(one.hours, one) for one in plan.machines if one.hours is not None]
+    fastest = example_of(plan.machines)
     if plan.whole is not None and plan.left is not None:
         yield tr("time     {whole} on this machine, as measured", whole=span(plan.whole, duration))
         if plan.left.mid < plan.whole.mid - 1:
             yield tr("left     {left}; the rest is done", left=span(plan.left, duration))
-    elif fitting:
-        hours, fastest = min(fitting, key=lambda one: one[0].mid)
+    elif fastest is not None and fastest.hours is not None:
         yield tr(
             "time     for example {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan"
             " --measure measures it",
-            hours=span(hours.times(3600), duration),
+            hours=span(fastest.hours.times(3600), duration),
             count=fastest.count,
             gpu=fastest.gpu.name,
         )
@@ -156,12 +180,18 @@ def warnings(plan: Plan) -> Iterator[str]:
         yield tr(
             "warning  the disk is too small for the weights; free some space, or set HF_HOME to a larger one"
         )
-    if (complete := plan.estimates.complete.mid) < LEAST_COMPLETE:
+    if plan.outline.writer_reasons:
+        yield tr(
+            "warning  {model} thinks first; such models answer well and write poor problems: give an instruct"
+            " model as --model and this one as --solver",
+            model=plan.outline.sources["model"],
+        )
+    if (now := plan.bounds[0]).truncated > 1 - LEAST_COMPLETE:
         yield tr(
             "warning  {share:.0%} of the answers are likely to be truncated at {bound:,} tokens and lost;"
             " raise --max-tokens",
-            share=1 - complete,
-            bound=bound_of(plan.outline),
+            share=now.truncated,
+            bound=now.final,
         )
     for model in plan.models:
         if model.why:
@@ -174,7 +204,7 @@ def warnings(plan: Plan) -> Iterator[str]:
 def show(plan: Plan) -> None:
     """Print the whole plan on standard output."""
     to = console()
-    for table in (_rows, _stages, _sampling, _done, _models, _machines, _duties):
+    for table in (_rows, _files, _stages, _sampling, _bounds, _done, _models, _machines, _duties):
         title, head, rows, right = table(plan)
         if rows:
             to.print()
@@ -202,6 +232,29 @@ def _rows(plan: Plan) -> Table:
         ranges = (row.samples, row.dropped, row.train, row.test, row.pairs, *([row.rl] if row.rl else []))
         rows.append([row.domain, count(row.problems), *(span(one, count) for one in ranges)])
     return tr("Rows"), head, rows, range(1, len(head))
+
+
+def _files(plan: Plan) -> Table:
+    head = [tr("domain"), *plan.rows[0].files]
+    rows = [[row.domain, *(span(one, count) for one in row.files.values())] for row in plan.rows]
+    return tr("Records in the original's files, by the ends of their names"), head, rows, range(1, len(head))
+
+
+def _bounds(plan: Plan) -> Table:
+    """What larger bounds give; the last column is empty where nothing tells the hours."""
+    named = (tr("max-tokens"), tr("extended"), tr("truncated"), tr("tokens"), tr("SFT rows"), tr("hours"))
+    rows = [
+        [
+            count(one.tokens),
+            count(one.final),
+            f"{one.truncated:.0%}",
+            scaled(one.generated),
+            count(one.rows),
+            "" if one.hours is None else duration(one.hours * 3600),
+        ]
+        for one in plan.bounds
+    ]
+    return tr("What a larger bound gives (likely values)"), named, rows, range(len(named))
 
 
 def _stages(plan: Plan) -> Table:
