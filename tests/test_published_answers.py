@@ -294,7 +294,7 @@ def test_a_scorer_without_scores_and_problems_that_ask_for_proofs(voting: Voting
     data = everything(build(replace(recipe, generator=writer, scorer=scorer), tmp_path / "out"))
     problems = [row for side in data["candidates"].values() for row in side]
     proofs_alone = {row["id"] for row in problems if row["answer_kind"] == "proof"}
-    assert len(proofs_alone) > COUNT
+    assert 0 < len(proofs_alone) < len(problems), "some problems ask for more than a proof"
     checked = {row["answer_checked"] for row in split(data, "sft") if row["id"] in proofs_alone}
     assert checked == {"no vote"}
     for row in problems:
