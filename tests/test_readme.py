@@ -201,7 +201,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "Python から": ("quickstart", ("From Python",)),
     "フォルダーの中身": ("quickstart", ("What lies in the folder",)),
     "分野": ("domains", ("Domains", "Where the counts come from", "A domain of your own")),
-    "モデル": ("domains", ("Models", "Which sampling suits a model")),
+    "モデル": ("domains", ("Models", "How the solver is sampled", "Which sampling suits a model")),
     "問題の採用": ("filtering", ()),
     "答えとペア": ("answers", ()),
     "見積もり": ("cost", ()),
