@@ -243,7 +243,7 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     )
     whole = rows_in(expected("main", second, other))
     sizes = re.findall(r"^(?:add|change) +([0-9]+) bytes", said.replace(",", ""), re.MULTILINE)
-    assert f"0 the same; {sum(map(int, sizes)):,} bytes" in said
+    assert f"1 the same; {sum(map(int, sizes)):,} bytes" in said
     assert f"{whole} rows in all" in said
     assert len(hub.commits(REPO)) == 1
     code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v2"))

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import LICENCE
 from magpie_hf.models.licences import LICENCES
 from magpie_hf.text.language import tr
 
@@ -106,7 +107,7 @@ class DataLicence:
     Raises BadInput for an unknown id, for "other" without name and link, and for these with another id.
     """
 
-    id: str = "cc-by-nc-4.0"
+    id: str = LICENCE
     name: str | None = None
     link: str | None = None
 

@@ -28,8 +28,7 @@ from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
-from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
-from magpie_hf.models.data_licence import DataLicence
+from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -273,7 +272,7 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     add_publishing(after)
     add_card(after)
 
-    add_licence(build.add_argument_group("licence of the data"), DataLicence.id)
+    add_licence(build.add_argument_group("licence of the data"), LICENCE)
 
     where = build.add_argument_group("hardware and speed (no effect on the rows)")
     add_engine(where)

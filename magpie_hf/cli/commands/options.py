@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
-from magpie_hf.models.data_licence import DataLicence
 from magpie_hf.models.generation import OF_OPTION
+from magpie_hf.limits import LICENCE
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
+
+if TYPE_CHECKING:
+    from magpie_hf.models.data_licence import DataLicence
 
 
 def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
@@ -138,7 +141,9 @@ def licence_of_data(options: argparse.Namespace) -> DataLicence | None:
     """The licence that the options name; None without one. Raises BadInput where they do not fit."""
     if options.license is None and options.license_name is None and options.license_link is None:
         return None
-    return DataLicence(options.license or DataLicence.id, options.license_name, options.license_link)
+    from magpie_hf.models.data_licence import DataLicence
+
+    return DataLicence(options.license or LICENCE, options.license_name, options.license_link)
 
 
 # Short names; any other value of --scorer is a reward model's repository or folder.
