@@ -169,7 +169,7 @@ def test_the_published_answers_change_without_the_engine(tiny_model: Path, tmp_p
     out = tmp_path / "out"
     arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--domains", "algebra", "--k", "3"]
     arguments += ["--count", "4", "--instruction-max-tokens", "96", "--max-tokens", "192", "--out", "out"]
-    arguments += ["--kv-cache-gb", "1", *FAST]
+    arguments += ["--kv-cache-gb", "1", "--tagger", "none", *FAST]
 
     def made(sft: str) -> tuple[list[dict[str, Any]], dict[str, set[str]]]:
         run(*arguments, "--sft", sft, cwd=tmp_path, codes=(OK, INCOMPLETE))
