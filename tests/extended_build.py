@@ -55,7 +55,7 @@ def main(source: str, out: str, log: str, bound: str, *urls: str) -> None:
     engine: Engine = (
         LoggedServers(model, urls=urls, log=log)
         if urls
-        else Logged(model, kv_cache_gigabytes=1, max_num_seqs=16, log=log)
+        else Logged(model, kv_cache_gigabytes=1, max_num_seqs=4, log=log)
     )
     greedy = Sampling(temperature=0.0, repetition_penalty=1.2, max_tokens=int(bound))
     sampled = replace(DOMAINS["algebra"].instruction, max_tokens=48)

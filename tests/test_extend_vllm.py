@@ -67,7 +67,7 @@ def test_only_the_missing_tokens_are_generated(engine: VLLM) -> None:
     raise_the_bound(engine, 8, 256, PROBLEMS)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_only_the_missing_tokens_are_generated_by_a_model_that_talks(demo_model: Path) -> None:
     engine = VLLM(resolve(str(demo_model), dtype="float32", max_length=CONTEXT), kv_cache_gigabytes=1)
     raise_the_bound(engine, 64, 256, PROBLEMS[:5])
@@ -198,7 +198,7 @@ def start(tiny_model: Path, out: Path, log: Path, bound: int, *urls: str) -> sub
 
 
 def ended(process: subprocess.Popen[bytes], log: Path) -> None:
-    assert process.wait(300) == 0, log.with_suffix(".err").read_text()[-2000:]
+    assert process.wait(600) == 0, log.with_suffix(".err").read_text()[-2000:]
 
 
 def check(tiny_model: Path, tmp_path: Path, kills: int, *urls: str) -> None:
@@ -214,7 +214,7 @@ def check(tiny_model: Path, tmp_path: Path, kills: int, *urls: str) -> None:
     for _ in range(kills):
         process = start(tiny_model, out, log, 256, *urls)
         moment = len(finished(log)) + dice.randint(1, max(1, len(cut) // (kills + 2)))
-        until(lambda moment=moment: len(finished(log)) >= moment, process)
+        until(lambda moment=moment: len(finished(log)) >= moment, process, 400)
         process.kill()
         process.wait()
         time.sleep(0.1)
@@ -247,11 +247,12 @@ def tokens(found: dict[str, dict[str, Any]]) -> int:
     return sum(one["num_tokens"] for one in found.values())
 
 
+@pytest.mark.timeout(1800)
 def test_killed_three_times_between_two_bounds(tiny_model: Path, tmp_path: Path) -> None:
     check(tiny_model, tmp_path, 3)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_over_two_servers(tiny_model: Path, tmp_path: Path) -> None:
     with (
         VLLMServer(tiny_model, tmp_path / "one", length=CONTEXT) as one,
