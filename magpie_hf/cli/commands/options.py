@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
-from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.limits import LICENCE
+from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
 
 if TYPE_CHECKING:
