@@ -90,7 +90,7 @@ KNOWN = (
         r"<\|end_message\|>(?:<\|message_model\|>)?<\|content_thinking\|>",
     ),
     # s1 and s1.1 (github.com/simplescaling/s1)
-    Marks(r"<\|im_start\|>think\s", r"<\|im_start\|>answer\s", "<|im_start|>answer\n"),
+    Marks(r"<\|im_start\|>think\b", r"<\|im_start\|>answer\b", "<|im_start|>answer\n"),
     # Apriel 1.5 and 1.6 (T)
     Marks(r"Here are my reasoning steps:", r"\[BEGIN FINAL RESPONSE\]", "[BEGIN FINAL RESPONSE]", prose=True),
     # Granite 3.2 (T, V granite)
@@ -102,18 +102,18 @@ KNOWN = (
     ),
 )
 
-# What may stand around the answer alone, as patterns.
+# What may stand around the answer alone, as patterns; after a token that ends an answer nothing may follow.
 WRAPPERS = (
     (r"<answer>", r"</answer>"),  # Hunyuan A13B (T), AM-Thinking, K2-Think, Open-Reasoner-Zero (C)
     (r"<response>", r"</response>"),  # Granite 3.3 (T), ERNIE 4.5 thinking (V ernie45)
     (r"<[Oo]utput>", r"</[Oo]utput>"),  # Marco-o1, Reflection (C)
-    (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>"),  # OpenThinker, Sky-T1 (C)
-    (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),  # Command A reasoning, Command R7B (T)
-    (r"<\|START_TEXT\|>", r"<\|END_TEXT\|>"),  # Command 4 (V cohere_command4)
+    (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>\Z"),  # OpenThinker, Sky-T1 (C)
+    (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>\Z"),  # Command A reasoning, Command R7B (T)
+    (r"<\|START_TEXT\|>", r"<\|END_TEXT\|>\Z"),  # Command 4 (V cohere_command4)
     (r"\[BEGIN FINAL RESPONSE\]", r"\[END FINAL RESPONSE\]"),  # Apriel (T)
-    (r"<\|channel\|>final[^\n]{0,60}?<\|message\|>", r"<\|(?:end|return)\|>"),  # gpt-oss (T)
-    (r"<\|content\|>", r"<\|(?:end|flush)\|>"),  # Solar Open (T)
-    (r"(?:<\|message_model\|>)?<\|content_text\|>", r"<\|end_message\|>"),  # Inkling (V inkling)
+    (r"<\|channel\|>final[^\n]{0,60}?<\|message\|>", r"<\|(?:end|return)\|>\Z"),  # gpt-oss (T)
+    (r"<\|content\|>", r"<\|(?:end|flush)\|>\Z"),  # Solar Open (T)
+    (r"(?:<\|message_model\|>)?<\|content_text\|>", r"<\|end_message\|>\Z"),  # Inkling (V inkling)
     (
         r"<\|open\|>response<\|sep\|>",
         r"<\|close\|>response<\|sep\|>(?:<\|close\|>message<\|sep\|>)?",
@@ -263,8 +263,8 @@ def _cut(head: str, turn: str) -> tuple[str, str, str] | None:
         return None
     if before.startswith(head) and before[len(head) :].strip():
         opening = before[len(head) :].strip()
-    elif head.startswith(before) and head[len(before) :].strip():
-        opening = head[len(before) :].strip()  # Apriel 1.6 opens thinking in the head alone
+    elif head.startswith(before) and (opened := head[len(before) :].partition(closing.strip())[0].strip()):
+        opening = opened  # Apriel 1.6 opens thinking in the head alone
     else:
         found = _MARK.search(before.rstrip())
         if found is None:
