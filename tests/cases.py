@@ -6,16 +6,16 @@ differs in it (None: nothing).
 
 from __future__ import annotations
 
-import builtins
 import json
 import sys
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from families import Family, family_of
 from tokenizers import Tokenizer
@@ -121,18 +121,15 @@ def system_text_handed_back(case: Case) -> str | None:
 
 def remote_code(case: Case) -> str | None:
     """Whether a tokenizer with own code is refused or loaded from tokenizer.json, and nobody asked."""
-    asked: list[object] = []
-    own, builtins.input = builtins.input, lambda *words: asked.append(words) or "n"  # type: ignore[assignment]
     auto_map = {"AutoTokenizer": [None, "tokenization_own.OwnTokenizer"]}
-    try:
-        with _folder(PLAIN, tokenizer_class="OwnTokenizer", auto_map=auto_map) as folder:
-            (folder / "tokenization_own.py").write_text("raise SystemExit('remote code ran')\n")
-            chat_of(_model(folder))
-    except BadInput as refusal:
-        return f"asked {asked[0]!r}, and refused: {refusal}" if asked else None
-    finally:
-        builtins.input = own
-    return f"asked {asked[0]!r}" if asked else None
+    with (
+        patch("builtins.input", return_value="n") as asked,
+        _folder(PLAIN, tokenizer_class="OwnTokenizer", auto_map=auto_map) as folder,
+        suppress(BadInput),
+    ):
+        (folder / "tokenization_own.py").write_text("raise SystemExit('remote code ran')\n")
+        chat_of(_model(folder))
+    return f"asked {asked.call_args}" if asked.called else None
 
 
 def no_system_role(case: Case) -> str | None:

@@ -52,7 +52,8 @@ COMPLETIONS = (
     ("Apertus", f"<|inner_prefix|>{T}<|inner_suffix|>{A}", A, f"<|inner_prefix|>{T}"),
     (
         "OpenThinker",
-        f"<|begin_of_thought|>\n\n{T}\n\n<|end_of_thought|>\n\n<|begin_of_solution|>\n\n{A}\n\n<|end_of_solution|>",
+        f"<|begin_of_thought|>\n\n{T}\n\n<|end_of_thought|>\n\n"
+        f"<|begin_of_solution|>\n\n{A}\n\n<|end_of_solution|>",
         f"<|begin_of_solution|>\n\n{A}\n\n<|end_of_solution|>",
         f"<|begin_of_thought|>\n\n{T}",
     ),
@@ -260,27 +261,16 @@ class TestWrappers:
 class TestChannels:
     def test_several_thoughts_are_one(self) -> None:
         more = "<|end|><|start|>assistant<|channel|>"
-        response = (
-            one("gpt-oss")
-            .chat()
-            .read(
-                f"<|channel|>analysis<|message|>First.{more}commentary<|message|>Second.{more}analysis<|message|>Third."
-                f"{more}final<|message|>{A}"
-            )
-        )
-        assert (response.thinking, response.answer, response.reason) == (
-            "First.\n\nSecond.\n\nThird.",
-            A,
-            None,
-        )
+        said = f"<|channel|>analysis<|message|>First.{more}commentary<|message|>Second."
+        said += f"{more}analysis<|message|>Third.{more}final<|message|>{A}"
+        response = one("gpt-oss").chat().read(said)
+        assert response.thinking == "First.\n\nSecond.\n\nThird."
+        assert (response.answer, response.reason) == (A, None)
 
     def test_derived_marks_join_thoughts_too(self) -> None:
         again = "<|eom|><|start|>assistant to="
-        response = (
-            one("Muse Glimmer")
-            .chat()
-            .read(f" to=self<|message|>One.{again}self<|message|>Two.{again}user<|message|>{A}")
-        )
+        said = f" to=self<|message|>One.{again}self<|message|>Two.{again}user<|message|>{A}"
+        response = one("Muse Glimmer").chat().read(said)
         assert (response.thinking, response.answer, response.reason) == ("One.\n\nTwo.", A, None)
 
     @pytest.mark.parametrize("name", ["gpt-oss", "Solar Open", "Kimi K3", "Muse Glimmer", "Inkling"])

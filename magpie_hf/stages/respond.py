@@ -26,6 +26,7 @@ class Respond(Stage):
     """
 
     name: ClassVar[str] = "respond"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed")
 
     engine: Engine
