@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cases
@@ -12,8 +14,13 @@ from families import FAMILIES, Family, family_of
 from transformers import PreTrainedTokenizerFast
 
 from chat_formats import byte_tokenizer, ids_of
+from conftest import CANDIDATES, SOLUTIONS, Answers, small_recipe
+from magpie_hf.building import build
+from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Chat
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.thinking import parted
 
 THOUGHT, ANSWER = "We add 3 and 4.\n\nThat is 7.", r"The sum is $3+4<8$: \boxed{7}."
@@ -209,6 +216,8 @@ class TestPublishedForm:
             ("Magistral", "[THINK]1+1[/THINK]2", "<think>\n1+1\n</think>\n\n2"),
             ("EXAONE-Deep", "1+1</thought>2", "<think>\n1+1\n</think>\n\n2"),
             ("EXAONE-Deep", "</thought>2", "<think>\n\n</think>\n\n2"),
+            ("Qwen3", "<think>\n\n</think>\n\n2", "<think>\n\n</think>\n\n2"),
+            ("Gemma 4", "<|channel>thought\n<channel|>2", "2"),
             ("Command-A reasoning", "<|START_RESPONSE|>2<|END_RESPONSE|>", "2"),
         ],
     )
@@ -361,6 +370,67 @@ class TestUnknownMarks:
         chat = Chat(byte_tokenizer(template, special=("<|im_end|>",), eos="<|im_end|>"))
         chat.check_solving()
         assert chat.read(f"<|START_THINKING|>{T}<|END_THINKING|>{A}").thinking == T
+
+
+class Thinker(Answers):
+    """Answers that think first, in the marks of a family."""
+
+    turn = ""  # what is said, with {} for the thinking and {} for the answer
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        completion = super().__call__(prompt, sampling, seed)
+        if sampling.temperature not in (SOLUTIONS, CANDIDATES):
+            return completion
+        return replace(completion, text=self.turn.format("Let us see.", completion.text))
+
+
+def thinker(family: Family, turn: str, folder: Path) -> Thinker:
+    """A fake model of a family; every answer ends, and is one of two."""
+    family.tokenizer().save_pretrained(folder)
+    thinker = Thinker(Model(family.name, f"sha256:{family.name}", path=str(folder)), cut_every=0, answers=2)
+    thinker.turn = turn
+    return thinker
+
+
+@pytest.mark.parametrize(
+    ("name", "turn"),
+    [
+        (
+            "gpt-oss",
+            "<|channel|>analysis<|message|>{}<|end|><|start|>assistant<|channel|>final<|message|>{}",
+        ),
+        ("Seed-OSS", "<seed:think>{}</seed:think>{}"),
+        ("Magistral", "[THINK]{}[/THINK]{}"),
+        ("EXAONE-Deep", "{}\n</thought>\n\n{}"),
+    ],
+)
+def test_a_build_with_a_solver_of_other_marks_loses_nothing(name: str, turn: str, tmp_path: Path) -> None:
+    answers = thinker(one(name), turn, tmp_path)
+    made = build(small_recipe(answers, "algebra", count=12), tmp_path / "out")
+    rows = made["algebra"]["train_sft"].to_list()
+    assert len(rows) == 12
+    for row in rows:
+        text = row["messages"][-1]["content"]
+        assert row["thinking"] == "Let us see."
+        assert text == row["solution"] == f"<think>\nLet us see.\n</think>\n\n{parted(text)[1]}"
+        assert parted(text)[1].startswith("Text ")
+    candidates = [one for row in made["candidates"]["train"].to_list() for one in row["candidates"]]
+    assert len(candidates) == 3 * 12
+    assert all(one["response"].startswith("<think>\nLet us see.\n</think>\n\nText ") for one in candidates)
+    assert {one["answer"] for one in candidates} == {"0", "1"}
+    assert len(made["algebra"]["train_prefs"]) > 0
+    asked = len(answers.requests)
+    build(small_recipe(answers, "algebra", count=12, k=4), tmp_path / "out")
+    again = [sampling for sampling, _ in answers.requests[asked:] if sampling.temperature == CANDIDATES]
+    assert len(again) == 12, "what was read before is read alike again"
+
+
+def test_a_solver_whose_thinking_nothing_marks_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    answers = thinker(Family("nobody", "none", thought="{}\n"), "{}\n{}", tmp_path)
+    with pytest.raises(BadInput, match="names a way of thinking"):
+        build(small_recipe(answers, "algebra"), tmp_path / "out")
+    assert not answers.requests
+    assert not (tmp_path / "out").exists()
 
 
 def test_default_system_text_is_left_to_the_template() -> None:

@@ -261,8 +261,10 @@ class Chat:
         """The turn as it is where it has the published form, a <think> that the template opened put back."""
         own = f"{THINK}\n{turn}" if self.opens_thinking and not turn.startswith(THINK) else turn
         if parts.closed:
-            return own if parted(own) == (parts.thinking, parts.answer) else written(parts)
-        return own if own.removeprefix(THINK).strip() == parts.thinking else written(parts)
+            same = parted(own) == (parts.thinking, parts.answer)
+        else:
+            same = own.removeprefix(THINK).strip() == parts.thinking
+        return own if same else written(parts, self.opens_thinking)
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:

@@ -289,9 +289,12 @@ def parted(turn: str) -> tuple[str | None, str]:
     return (head.removeprefix(THINK).strip(), tail.strip()) if closed else (None, turn)
 
 
-def written(parts: Parts) -> str:
-    """A turn in the one form in which thinking is published."""
-    if parts.thinking is None:
+def written(parts: Parts, opened: bool) -> str:
+    """A turn in the one form in which thinking is published.
+
+    An empty thought is written only where the head of the turn opens one (`opened`).
+    """
+    if parts.closed and not parts.thinking and not opened:
         return parts.answer
-    opened = f"{THINK}\n{parts.thinking}"
-    return f"{opened}\n{END_THINK}\n\n{parts.answer}".rstrip() if parts.closed else opened
+    thought = f"{THINK}\n{parts.thinking}"
+    return f"{thought}\n{END_THINK}\n\n{parts.answer}".rstrip() if parts.closed else thought
