@@ -491,6 +491,52 @@ FAMILIES = (
     ),
     Family("s1", "github.com/simplescaling/s1"),
     Family("Marco-o1", _HUB.format("AIDC-AI/Marco-o1")),
+    # Others whose head opens <think>.
+    *(
+        Family(name, _HUB.format(name), head="<|im_start|>assistant\n<think>\n", thought=_THINK)
+        for name in ("Qwen3.5", "Qwen3.6", "Falcon H1R", "Intern S1.1", "AceReason Nemotron")
+    ),
+    *(
+        Family(name, _HUB.format(name), head="<｜Assistant｜><think>\n", **_DEEPSEEK)
+        for name in ("R1 Distill", "Skywork OR1", "Light R1", "DeepScaleR", "DeepCoder")
+    ),
+    *(
+        Family(
+            name,
+            _HUB.format(name),
+            user="<|user|>\n{}",
+            system="<|system|>\n{}",
+            turn="<|assistant|>",
+            head="<|assistant|><think>",
+            thought="<think>{}</think>",
+            bare="</think>",
+            after="",
+            bos="[gMASK]<sop>",
+            eos="<|endoftext|>",
+            marks=("<|user|>", "<|assistant|>", "<|system|>"),
+        )
+        for name in ("GLM Z1", "GLM 4.7", "GLM 5")
+    ),
+    Family(
+        "Ring",
+        _HUB.format("inclusionAI/Ring-1T"),
+        user="<role>HUMAN</role>{}<|role_end|>",
+        system="<role>SYSTEM</role>{}<|role_end|>",
+        turn="<role>ASSISTANT</role>",
+        head="<role>ASSISTANT</role>\n<think>\n",
+        after="<|role_end|>",
+        eos="<|role_end|>",
+    ),
+    Family(
+        "Open-Reasoner-Zero",
+        _HUB.format("Open-Reasoner-Zero/Open-Reasoner-Zero-7B"),
+        user="User: {}\n",
+        system=None,
+        turn="Assistant: ",
+        head="Assistant: <think>",
+        after="</s>",
+        eos="</s>",
+    ),
     # The user's turn ends in plain text, or begins with a space.
     Family(
         "DeepSeek-LLM",

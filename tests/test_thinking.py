@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import cases
 import pytest
-import trl
 from families import FAMILIES, Family, family_of
 from transformers import PreTrainedTokenizerFast
 
@@ -146,6 +146,11 @@ COMPLETIONS = (
         f"<|content_thinking|>{T}",
     ),
     ("s1", f"<|im_start|>think\n{T}\n<|im_start|>answer\n{A}", A, f"<|im_start|>think\n{T}"),
+    *(
+        (name, f"{T}\n</think>\n\n{A}", f"</think>\n{A}", T)
+        for name in ("Qwen3.5", "Falcon H1R", "Skywork OR1", "GLM 4.7", "GLM Z1", "Ring")
+    ),
+    ("Open-Reasoner-Zero", f"{T} </think> <answer> {A} </answer>", f"</think><answer>{A}</answer>", T),
     ("Marco-o1", f"<Thought>\n{T}\n</Thought>\n<Output>\n{A}\n</Output>", A, f"<Thought>\n{T}"),
 )
 
@@ -323,7 +328,8 @@ REAL = (
 
 def real(name: str) -> Chat:
     """The chat of one of TRL's templates, on a byte-level tokenizer."""
-    template = Path(trl.__file__).with_name("chat_templates") / f"{name}.jinja"
+    installed = find_spec("trl")  # not imported: that takes seconds
+    template = Path(installed.origin).with_name("chat_templates") / f"{name}.jinja"
     marks = ("<|im_end|>", "<|end|>", "<|eom|>", "<|channel>", "<turn|>", "<think>", "</think>")
     tokenizer: PreTrainedTokenizerFast = byte_tokenizer(
         template.read_text("utf-8"), special=("<s>", "</s>"), plain=marks, bos="<s>", eos="</s>"

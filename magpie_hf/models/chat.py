@@ -16,8 +16,9 @@ from itertools import islice
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.models.marks import THINK
 from magpie_hf.models.model import Model, json_of
-from magpie_hf.models.thinking import THINK, Parts, Thinking, parted, thinking_of, written
+from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
 from magpie_hf.models.tokenizer import tokenizer_of
 
 Message = dict[str, str]
