@@ -205,6 +205,7 @@ class Recipe:
         ):
             engine.check()
             chat_of(engine.model)
+        chat_of(self.solver.model).check_solving()
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages
         ):

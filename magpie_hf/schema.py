@@ -80,7 +80,7 @@ SELECTION: dict[str, Any] = {
 }
 
 # One completion of a closed prompt.
-# text: the whole turn, with the thinking.
+# text: the whole turn as it is published, with the thinking in <think>.
 # reason: why the completion is incomplete; null where it ended by itself and closed its thinking.
 # asked_with: what the model was told besides the problem, and in which role.
 # token_ids: those of a truncated completion, from which it can go on; null for any other.

@@ -82,15 +82,15 @@ class Format:
 
 
 def _chatml(name: str, default: str, place: str, **other: object) -> Format:
-    system = default if place == "default_system" else f"{default}\n\n{INSTRUCTION}"
+    told = PROBLEM if place == "default_system" else f"{PROBLEM}\n\n{INSTRUCTION}"
     return Format(
         name=name,
         eos="<|im_end|>",
         bare=f"<|im_start|>system\n{default}<|im_end|>\n<|im_start|>user\n",
         steered=f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n",
-        asked=f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{PROBLEM}<|im_end|>\n"
+        asked=f"<|im_start|>system\n{default}<|im_end|>\n<|im_start|>user\n{told}<|im_end|>\n"
         "<|im_start|>assistant\n",
-        note=f"system: {system}",
+        note=f"system: {default}" if place == "default_system" else f"user: {INSTRUCTION}",
         place=place,
         default_system=default,
         **other,  # type: ignore[arg-type]
@@ -114,13 +114,13 @@ def _qwen(name: str, default: str, place: str) -> Format:
 SMOL = _chatml(
     "SmolLM2",
     "You are a helpful AI assistant named SmolLM, trained by Hugging Face",
-    "system",
+    "user",
     bos="<|im_start|>",
     ends=("<|im_end|>",),
     turn_ends=("<|im_end|>",),
 )
 QWEN_CODER = _qwen(
-    "Qwen2.5-Coder", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "system"
+    "Qwen2.5-Coder", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "user"
 )
 QWEN_MATH = _qwen(
     "Qwen2.5-Math",

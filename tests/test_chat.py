@@ -158,9 +158,7 @@ class TestSolving:
         assert (
             chat.closed_prompt(messages) == chat.tokenizer(form.asked, add_special_tokens=False)["input_ids"]
         )
-        assert [message["role"] for message in messages] == (
-            ["system", "user"] if form.place == "system" else ["user"]
-        )
+        assert [message["role"] for message in messages] == ["user"]
 
     def test_note(self, chat: Chat, form: Format) -> None:
         assert chat.solving_note(INSTRUCTION) == form.note
@@ -171,13 +169,7 @@ class TestSolving:
         )
         assert r1.solving_prompt("Q") == [{"role": "user", "content": f"Q\n\n{SOLVING_INSTRUCTION}"}]
         assert r1.solving_note() == f"user: {SOLVING_INSTRUCTION}"
-        system = (
-            f"You are Qwen, created by Alibaba Cloud. You are a helpful assistant.\n\n{SOLVING_INSTRUCTION}"
-        )
-        assert qwen.solving_prompt("Q") == [
-            {"role": "system", "content": system},
-            {"role": "user", "content": "Q"},
-        ]
+        assert qwen.solving_prompt("Q") == r1.solving_prompt("Q")
         assert built(QWEN_MATH).solving_prompt("Q") == [{"role": "user", "content": "Q"}]
         assert built(QWEN_MATH).solving_note() == f"system: {SOLVING_INSTRUCTION}"
 
@@ -195,6 +187,8 @@ class TestRead:
             ("<think>\n1+1", Response("<think>\n1+1", "1+1", "", "thinking_not_closed")),
             (" \n", Response("", None, "", "empty")),
             ("2<|im_end|>", Response("2<|im_end|>", None, "2<|im_end|>", "special_tokens")),
+            # Nothing opened this thought.
+            ("1+1</think>2", Response("1+1</think>2", None, "1+1</think>2", "special_tokens")),
         ],
     )
     def test_plain_model(self, qwen: Chat, completion: str, response: Response) -> None:
@@ -321,9 +315,7 @@ class TestChoicePrompt:
     ) -> None:
         chat = built(form, joined)
         head = chat.closed_text([{"role": "user", "content": "Rate it."}])
-        assert head.endswith(
-            form.asked.partition(INSTRUCTION)[2] if form.place == "user" else "<|im_start|>assistant\n"
-        )
+        assert head.endswith(form.asked.partition(PROBLEM)[2].removeprefix(f"\n\n{INSTRUCTION}"))
         (ids,), choices = chat.choice_prompts(
             [[{"role": "user", "content": "Rate it."}]], "Rating: ", RATINGS
         )

@@ -16,12 +16,13 @@ from itertools import islice
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.models.marks import THINK
 from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
 from magpie_hf.models.tokenizer import tokenizer_of
 
 Message = dict[str, str]
 
-THINK, END_THINK = "<think>", "</think>"
 SOLVING_INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
 # Two user texts that a template must not change. They differ, so that a prefix which depends on the text is
 # noticed.
@@ -41,9 +42,10 @@ _FOREIGN_MARKERS = (
 class Response:
     """A completion of a closed prompt, split into thinking and answer.
 
-    text: the whole assistant turn, with the thinking.
-    thinking: what stands inside <think>; None without it.
-    answer: the rest.
+    text: the whole assistant turn as it is published: the model's own text where its thinking stands in
+        <think>, else thinking and answer written so.
+    thinking: what stands between the marks of thinking; None without it.
+    answer: the rest, without what stands around it.
     reason: why the response is incomplete ("thinking_not_closed", "empty", "special_tokens"); None where it
         is complete.
     """
@@ -154,7 +156,12 @@ class Chat:
         return [ids[:-tail] for ids in prompts], list(tokens)
 
     def _before_choice(self, messages: Sequence[Message], lead: str) -> str:
-        return self.closed_text(messages) + (f"\n{END_THINK}\n\n" if self.opens_thinking else "") + lead
+        opened = self.thinking.opened
+        return (
+            self.closed_text(messages)
+            + (f"\n{opened.end}\n\n" if opened else self.thinking.answer_head)
+            + lead
+        )
 
     def _choices(self, lead: str, choices: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
         """How many tokens come from the choice on, and the first token of each choice.
@@ -180,38 +187,26 @@ class Chat:
     def solving_prompt(self, problem: str, instruction: str = SOLVING_INSTRUCTION) -> list[Message]:
         """The problem as a conversation that asks for step-by-step reasoning.
 
-        The instruction stands where the model's family expects it, see `solving_place`. The published user
-        turn holds the problem alone.
+        A default system text is the template's to write and is never handed back: some templates change what
+        they are given. The published user turn holds the problem alone.
         """
-        if self.solving_place == "default_system":
-            return [{"role": "user", "content": problem}]
-        if self.solving_place == "system":
-            return [
-                {"role": "system", "content": f"{self.default_system}\n\n{instruction}"},
-                {"role": "user", "content": problem},
-            ]
-        return [{"role": "user", "content": f"{problem}\n\n{instruction}"}]
+        told = problem if self.solving_place == "default_system" else f"{problem}\n\n{instruction}"
+        return [{"role": "user", "content": told}]
 
     def solving_note(self, instruction: str = SOLVING_INSTRUCTION) -> str:
         """What the model is told besides the problem, with its place: "system: ..." or "user: ..."."""
-        if self.solving_place == "user":
-            return f"user: {instruction}"
-        return f"system: {self.default_system}" + (
-            f"\n\n{instruction}" if self.solving_place == "system" else ""
-        )
+        if self.solving_place == "default_system":
+            return f"system: {self.default_system}"
+        return f"user: {instruction}"
 
     @cached_property
     def solving_place(self) -> str:
-        r"""Where the solving instruction goes: "default_system", "system" or "user".
+        r"""Where the solving instruction stands: "default_system" or "user".
 
         default_system: the template's own system text already asks for \boxed{}.
-        system: added to the template's own system text.
-        user: after the problem, as in R1, Llama 3 and Gemma, whose templates have no system text of their
-            own.
+        user: after the problem.
         """
-        if not self.default_system:
-            return "user"
-        return "default_system" if r"\boxed" in self.default_system else "system"
+        return "default_system" if r"\boxed" in (self.default_system or "") else "user"
 
     @cached_property
     def default_system(self) -> str | None:
@@ -228,37 +223,58 @@ class Chat:
     # --- reading completions --------------------------------------------------------------------------------
 
     @cached_property
+    def thinking(self) -> Thinking:
+        """How the model marks its thinking."""
+        return thinking_of(self._render, str(self.tokenizer.chat_template))
+
+    def check_solving(self) -> None:
+        """Raises BadInput where the model's thinking could not be told from its answers."""
+        if not self.thinking.known:
+            raise BadInput(
+                f"the chat template of {self.name} names a way of thinking, but does not show what stands"
+                " around it, so its answers could not be told apart from it; use another solver, or mend the"
+                " template"
+            )
+
+    @property
     def opens_thinking(self) -> bool:
-        """Whether the head of the assistant's turn already opens <think>, as in DeepSeek-R1."""
-        return self._render([{"role": "user", "content": "x"}]).rstrip().endswith(THINK)
+        """Whether the head of the assistant's turn already opens thinking, as in DeepSeek-R1."""
+        return self.thinking.opened is not None
 
     def read(self, completion: str) -> Response:
-        """A finished completion, split into thinking and answer.
+        """A finished completion, split into thinking and answer, with no mark in either.
 
-        A <think> that the template opened is put back first.
+        A thought counts where it begins the completion, or where the template opened it. Reading the text of
+        a response again gives the same response.
         """
-        text = completion.strip()
-        if self.opens_thinking and not text.startswith(THINK):
-            text = f"{THINK}\n{text}"
-        thinking, answer, reason = None, text, None
-        if text.startswith(THINK) or END_THINK in text:
-            head, closed, tail = text.partition(END_THINK)
-            thinking, answer = head.removeprefix(THINK).strip(), tail.strip()
-            reason = None if closed else "thinking_not_closed"
-        if reason is None and not answer:
+        turn = completion.strip()
+        parts = self.thinking.split(turn)
+        reason = None
+        if not parts.closed:
+            reason = "thinking_not_closed"
+        elif not parts.answer:
             reason = "empty"
-        if reason is None and (
-            THINK in f"{thinking}{answer}"
-            or END_THINK in answer
-            or self.special_pattern.search(self._without_think(text))
-        ):
+        elif parts.left or self.special_pattern.search(f"{parts.thinking or ''}\n{parts.answer}"):
             reason = "special_tokens"
-        return Response(text, thinking or None, answer, reason)
+        return Response(self._published(turn, parts), parts.thinking or None, parts.answer, reason)
+
+    def _published(self, turn: str, parts: Parts) -> str:
+        """The turn as it is where it has the published form, a <think> that the template opened put back."""
+        own = f"{THINK}\n{turn}" if self.opens_thinking and not turn.startswith(THINK) else turn
+        if parts.closed:
+            same = parted(own) == (parts.thinking, parts.answer)
+        else:
+            same = own.removeprefix(THINK).strip() == parts.thinking
+        return own if same else written(parts, self.opens_thinking)
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
         """Ids that end an assistant's turn, from the tokenizer, the generation config and the template."""
-        ids = {self.tokenizer.eos_token_id, *self._model_end_ids, self._added(self._after_answer())}
+        ids = {self.tokenizer.eos_token_id, *self._model_end_ids}
+        after = self._added(self._after_answer())
+        # Solar Open ends each part of a turn with one token, and the turn with another.
+        if after is not None and self._added(self.thinking.closing) != after:
+            ids.add(after)
         return tuple(sorted(i for i in ids if i is not None))
 
     @cached_property
@@ -353,16 +369,6 @@ class Chat:
         ids = self._encode(text)
         token = self.tokenizer.added_tokens_decoder.get(ids[0]) if ids else None
         return ids[0] if token is not None and token.content.strip() else None
-
-    @staticmethod
-    def _without_think(text: str) -> str:
-        return text.replace(THINK, "").replace(END_THINK, "")
-
-
-def parted(turn: str) -> tuple[str | None, str]:
-    """The thinking in a whole assistant turn (None where no thinking ends in it), and the rest."""
-    head, closed, tail = turn.partition(END_THINK)
-    return (head.strip().removeprefix(THINK).strip(), tail.strip()) if closed else (None, turn)
 
 
 def chat_of(model: Model) -> Chat:

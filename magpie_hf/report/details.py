@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from magpie_hf.models.chat import parted
+from magpie_hf.models.thinking import parted
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_answers
 from magpie_hf.schema import CANDIDATES

@@ -37,7 +37,7 @@ class Judge:
     ("not_rated"); a prompt that is too long gives "context_full".
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     suffix: ClassVar[str] = "judge"
     names: ClassVar[tuple[str, ...]] = ()
     least_score_gap: ClassVar[float] = 0.1  # a tenth of one step of its scale

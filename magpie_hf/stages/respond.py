@@ -31,6 +31,7 @@ class Respond(Stage):
     """
 
     name: ClassVar[str] = "respond"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed")
 
     engine: Engine

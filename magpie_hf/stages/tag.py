@@ -83,6 +83,7 @@ class Tag(Stage):
     """
 
     name: ClassVar[str] = "tag"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem",)
 
     engine: Engine

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.models.chat import END_THINK, THINK, parted
+from magpie_hf.models.marks import END_THINK, THINK
+from magpie_hf.models.thinking import parted
 from magpie_hf.report.finding import Shown
 from magpie_hf.report.showing.formulas import in_unicode
 from magpie_hf.text.language import tr
