@@ -1,4 +1,5 @@
-"""The vLLM plug-in, run in each of vLLM's processes: it registers ArmoRM and ties the process to its build.
+"""The vLLM plug-in, run in each of vLLM's processes: it registers ArmoRM and our tokenizer, and ties the
+process to its build.
 
 Not here: ArmoRM itself. The entry point is `vllm.general_plugins`.
 """
