@@ -70,7 +70,7 @@ class Chat:
         back = tokenizer.decode(self._encode(_ROUND_TRIP), clean_up_tokenization_spaces=False)
         if back != _ROUND_TRIP:
             raise BadInput(
-                f"the tokenizer of {name} loses text: {_ROUND_TRIP!r} comes back as {back!r}; use another model,"
+                f"the tokenizer of {name} does not give a text back as it was ({back!r}); use another model,"
                 " or a copy with the tokenizer.json that it was trained with"
             )
         template = getattr(tokenizer, "chat_template", None)
@@ -100,24 +100,24 @@ class Chat:
 
         See `system_place` for where that stands. White space around it may be cut by the template.
         """
-        if system is not None and not system.strip():
+        text = None if system is None else system.strip()
+        if text == "":
             raise BadInput(
                 "the system text is empty; leave it out (None) or describe the user who is about to ask"
             )
         lead = None
-        if system is not None and self.system_place == "user":
-            system, lead = None, system.strip()
+        if text is not None and self.system_place == "user":
+            system, lead = None, text
         before = self._cut(system, _PROBES[0], lead)[0]
         if before != self._cut(system, _PROBES[1], lead)[0]:
             raise BadInput(
                 f"the chat template of {self.name} writes another beginning for another user text, so it"
                 " cannot be cut"
             )
-        shown = system or lead
-        if shown is not None and before.count(shown.strip()) != 1:
+        if text is not None and (times := before.count(text)) != 1:
             raise BadInput(
-                f"the chat template of {self.name} shows the system text {before.count(shown.strip())} times in"
-                " the user's turn, so a domain could not steer it; use another model"
+                f"the chat template of {self.name} shows the system text {times} times in the user's turn, so"
+                " a domain could not steer it; use another model"
             )
         return before
 
@@ -349,10 +349,9 @@ class Chat:
         return self._rendered(messages, generation, self._as_parts)
 
     def _rendered(self, messages: Sequence[Message], generation: bool, as_parts: bool) -> str:
-        shaped: list[dict[str, Any]] = [
-            {**message, "content": [{"type": "text", "text": message["content"]}]} if as_parts else {**message}
-            for message in messages
-        ]
+        shaped: list[Any] = list(messages)
+        if as_parts:
+            shaped = [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in messages]
         try:
             text = self.tokenizer.apply_chat_template(
                 shaped, tokenize=False, add_generation_prompt=generation, strftime_now=_TODAY.strftime

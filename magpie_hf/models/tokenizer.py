@@ -54,6 +54,8 @@ def _load(model: Model) -> Any:
             ) from error
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {reason}") from error
-    if not tokenizer.chat_template:  # of a model of images, the template stands where only its processor looks
+    if (
+        not tokenizer.chat_template
+    ):  # of a model of images, the template stands where only its processor looks
         tokenizer.chat_template = (json_of(model, "chat_template.json") or {}).get("chat_template")
     return tokenizer
