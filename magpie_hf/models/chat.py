@@ -112,7 +112,7 @@ class Chat:
         if before != self._cut(system, _PROBES[1], lead)[0]:
             raise BadInput(
                 f"the chat template of {self.name} writes another beginning for another user text, so it"
-                " cannot be cut"
+                " cannot be cut; use another model"
             )
         if text is not None and (times := before.count(text)) != 1:
             raise BadInput(
@@ -141,7 +141,7 @@ class Chat:
         if not ids:
             raise BadInput(
                 f"the chat template of {self.name} writes nothing before the user's text, so there is no turn"
-                " to open"
+                " to open; use another model"
             )
         if bos is not None and ids[:2] == [bos, bos]:
             raise BadInput(f"the chat template of {self.name} writes its BOS token twice; mend the template")

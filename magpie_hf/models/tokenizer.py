@@ -6,7 +6,8 @@ Not here: chat templates (chat.py).
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -28,24 +29,9 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load(model: Model) -> Any:
-    from transformers import AutoTokenizer, TokenizersBackend
-
-    kind, files = AutoTokenizer, {}
-    # transformers 5 builds another tokenizer than the file's where the class in tokenizer_config.json has a
-    # build of its own: LlamaTokenizerFast over a byte-level file (DeepSeek-R1-Distill-Llama) loses all spaces
-    if file_of(model, "tokenizer.json"):
-        kind = TokenizersBackend
-    elif tekken := file_of(model, "tekken.json"):
-        if find_spec("mistral_common") is None:
-            raise BadInput(
-                f"{model.name} has a tekken.json alone, whose chat format is in mistral-common; pip install"
-                " mistral-common"
-            )
-        kind, files = TokenizersBackend, {"vocab_file": str(tekken)}
+    read = _reader(model)
     try:
-        tokenizer = kind.from_pretrained(
-            model.source, revision=model.hub_revision, trust_remote_code=False, **files
-        )
+        tokenizer = read()
     except Exception as error:  # transformers and tokenizers raise errors of any type for broken files
         if "auto_map" in (json_of(model, "tokenizer_config.json") or {}):
             raise BadInput(
@@ -54,8 +40,33 @@ def _load(model: Model) -> Any:
             ) from error
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {reason}") from error
-    if (
-        not tokenizer.chat_template
-    ):  # of a model of images, the template stands where only its processor looks
-        tokenizer.chat_template = (json_of(model, "chat_template.json") or {}).get("chat_template")
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _processor_template(model)
     return tokenizer
+
+
+def _reader(model: Model) -> Callable[[], Any]:
+    """What makes the tokenizer of the files that the model has."""
+    from transformers import AutoTokenizer, TokenizersBackend
+    from transformers.integrations.mistral import convert_tekken_tokenizer
+
+    kind: Any = AutoTokenizer
+    if file_of(model, "tokenizer.json"):
+        # Where tokenizer_config.json names a class that builds itself, AutoTokenizer takes little of it:
+        # LlamaTokenizerFast over a byte-level one (DeepSeek-R1-Distill-Llama) loses all spaces
+        kind = TokenizersBackend
+    elif tekken := file_of(model, "tekken.json"):
+        jinja = file_of(model, "chat_template.jinja")
+        template = jinja.read_text(encoding="utf-8") if jinja else _processor_template(model)
+        if template is None and find_spec("mistral_common") is None:
+            raise BadInput(
+                f"{model.name} has a tekken.json alone, whose chat format is in mistral-common; pip install"
+                " mistral-common"
+            )
+        return partial(convert_tekken_tokenizer, str(tekken), template)
+    return partial(kind.from_pretrained, model.source, revision=model.hub_revision, trust_remote_code=False)
+
+
+def _processor_template(model: Model) -> Any:
+    """The chat template of a model of images, which stands where its processor alone looks; None without."""
+    return (json_of(model, "chat_template.json") or {}).get("chat_template")
