@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -669,16 +671,42 @@ class TestTokenizerFiles:
         snapshot = tmp_path / "hub/models--acme--model/snapshots" / commit
         folder_of(tokenizer_of(QWEN_CODER), snapshot)
         (snapshot / "config.json").write_text('{"model_type": "llama"}')
-        script = "from magpie_hf import Model, chat_of; print(chat_of(Model('acme/model', 'd' * 40)).end_ids)"
-        environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-        environment.pop("HF_HUB_CACHE", None)
-        done = subprocess.run(
-            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
-        )
+        done = _asked_of("acme/model", commit, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
         ends = ids_of(tokenizer_of(QWEN_CODER), ("<|im_end|>",))
         assert done.stdout.strip() == str(ends), done.stderr
-        other = script.replace("'d'", "'e'")
-        done = subprocess.run(
-            [sys.executable, "-c", other], env=environment, capture_output=True, text=True, timeout=120
-        )
-        assert re.search(r"BadInput: .* is not in the cache and the Hub cannot be reached", done.stderr)
+        done = _asked_of("acme/model", "e" * 40, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
+        assert re.search(r"BadInput: .* is not in the cache and the Hub cannot be reached; ", done.stderr)
+
+    def test_a_gated_repository_is_one_line(self, tmp_path: Path) -> None:
+        class Gate(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.send_response(403)
+                self.send_header("X-Error-Code", "GatedRepo")
+                self.end_headers()
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Gate) as hub:
+            threading.Thread(target=hub.serve_forever, daemon=True).start()
+            endpoint = f"http://127.0.0.1:{hub.server_port}"
+            done = _asked_of(
+                "acme/model", "d" * 40, HF_HOME=str(tmp_path), HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0"
+            )
+            hub.shutdown()
+        assert (
+            "BadInput: the Hub does not give tokenizer.json of acme/model (GatedRepoError); accept the terms"
+            " on the model's page, and check `hf auth whoami`"
+        ) in done.stderr
+
+
+def _asked_of(repository: str, commit: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, which prints what ends a turn of a model's; the Hub's address is read at import."""
+    script = (
+        f"from magpie_hf import Model, chat_of; print(chat_of(Model({repository!r}, {commit!r})).end_ids)"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "HF_HUB_CACHE"}
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**others, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )

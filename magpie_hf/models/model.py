@@ -130,12 +130,17 @@ def file_of(model: Model, name: str) -> Path | None:
         file = Path(model.path) / name
         return file if file.is_file() else None
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RemoteEntryNotFoundError
 
     try:
         return Path(hf_hub_download(model.name, name, revision=model.revision))
     except RemoteEntryNotFoundError:
         return None
+    except HfHubHTTPError as error:  # a gated repository, most often
+        raise BadInput(
+            f"the Hub does not give {name} of {model.name} ({type(error).__name__}); accept the terms on the"
+            " model's page, and check `hf auth whoami`"
+        ) from error
     except LocalEntryNotFoundError as error:
         if _is_cached(model):
             return None
