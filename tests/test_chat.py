@@ -698,10 +698,9 @@ class TestTokenizerFiles:
 
 
 def _asked_of(repository: str, commit: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A process of its own, which prints what ends a turn of a model's; the Hub's address is read at import."""
-    script = (
-        f"from magpie_hf import Model, chat_of; print(chat_of(Model({repository!r}, {commit!r})).end_ids)"
-    )
+    """A process of its own, for the Hub's address is read at import; it prints the ids that end an answer."""
+    model = f"Model({repository!r}, {commit!r})"
+    script = f"from magpie_hf import Model, chat_of; print(chat_of({model}).end_ids)"
     others = {name: value for name, value in os.environ.items() if name != "HF_HUB_CACHE"}
     return subprocess.run(
         [sys.executable, "-c", script],

@@ -60,8 +60,8 @@ class Response:
 class Chat:
     """The chat format of one tokenizer, found by rendering a probe with its template and cutting there.
 
-    Raises BadInput, with the reason, for a template that cannot be cut: there is none, it changes the user's
-    text, or the text does not appear exactly once.
+    Raises BadInput, with the reason, for a tokenizer that does not give a text back, and for a template that
+    cannot be cut: there is none, it changes the user's text, or the text does not appear exactly once.
     """
 
     def __init__(self, tokenizer: Any, end_ids: Sequence[int] = (), name: str = "the tokenizer") -> None:
