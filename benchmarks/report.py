@@ -174,7 +174,9 @@ class Maker:
             "solution": self.turn(number),
             "thinking": "",
             "answer": str(number),
-            "solution_agrees": self.dice.random() < 0.8,
+            "answer_rank": 1,
+            "answer_count": 1,
+            "answer_checked": "majority" if self.dice.random() < 0.8 else "no vote",
             "problem_tokens": int(self.dice.lognormvariate(4.5, 0.4)),
             "solution_tokens": int(self.dice.lognormvariate(7.3, 0.6)),
             "generation": {
@@ -296,6 +298,8 @@ def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], file
             for key, count in counts.items()
         ],
         "k": K,
+        "sft": "best",
+        "keep_minority": False,
         "asked_with": None,
         "rl_majority_share": None,
         "languages": ["en"],

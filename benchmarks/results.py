@@ -71,6 +71,22 @@ def _resume(kept: dict[str, Any]) -> Iterator[Line]:
         yield asked, f"{kill['twice']}, {kill['old']}"
 
 
+def _answers(kept: dict[str, Any]) -> Iterator[Line]:
+    before, best, every = kept["before"], kept["best"], kept["all"]
+    yield (
+        f"{kept['problems']} problems with 5 candidates: rows of the separate answer, the best, all",
+        f"{before['rows']}, {best['rows']}, {every['rows']}",
+    )
+    yield (
+        "rows against the majority, of the same",
+        f"{before['minority']}, {best['minority']}, {every['minority']}",
+    )
+    yield (
+        "tokens of answers a row, by those of the separate answer: the best, all",
+        ", ".join(f"{one['tokens_per_row'] / before['tokens_per_row']:.2f}" for one in (best, every)),
+    )
+
+
 def _selection(kept: dict[str, Any]) -> Iterator[Line]:
     made = (
         f"{kept['problems']:,} accepted problems of {kept['samples']:,} samples"
@@ -161,6 +177,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
     "overhead": _overhead,
     "selection": _selection,
+    "answers": _answers,
     "duplicates": _duplicates,
     "resume": _resume,
     "recovery": _recovery,

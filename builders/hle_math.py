@@ -4,6 +4,7 @@ Usage: hle_math.py [model 1-6] [scale] [mode] [domain] [--yes] [more options of 
 
 mode 1: all six domains; 2: one; 3: some (1,3,5). domain: 1 algebra, 2 calculus, 3 geometry, 4 statistics,
 5 number theory, 6 discrete. Without arguments: model 1 at scale 1.0, all domains, 44,000 problems.
+As in the original, one model writes the problems and answers them; --solver names another for the answers.
 Two numbers such as 1 2 are a model and a scale, not a mode: the script asks before it begins 88,000 problems,
 and --yes answers yes. After an installation from a wheel, run it as python -m magpie_hf.builders.hle_math.
 """

@@ -5,7 +5,7 @@ Usage: one_domain.py MODEL FOLDER [COUNT]
 
 import sys
 
-from magpie_hf import VLLM, Domain, Judge, Recipe, Sampling, build, resolve
+from magpie_hf import VLLM, Domain, Judge, Recipe, Sampling, build, resolve, solver_sampling
 
 LOGIC = Domain(
     key="logic",
@@ -26,7 +26,9 @@ if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     count = int(sys.argv[3]) if len(sys.argv) > 3 else LOGIC.count
-    engine = VLLM(resolve(sys.argv[1]), context=4096)
-    domain = Domain(**{**vars(LOGIC), "count": count})
-    datasets = build(Recipe(engine, engine, Judge(engine), (domain,), k=3), sys.argv[2], say=print)
+    model = resolve(sys.argv[1])
+    engine = VLLM(model, context=4096)
+    # Answers are sampled as the model's own generation_config says, where it says something.
+    domains = solver_sampling([Domain(**{**vars(LOGIC), "count": count})], model)
+    datasets = build(Recipe(engine, engine, Judge(engine), domains, k=3), sys.argv[2], say=print)
     print(datasets["logic"])

@@ -32,6 +32,7 @@ from magpie_hf import (
     Recipe,
     build,
     resolve,
+    solver_sampling,
 )
 
 GPUS_OF_AN_ENGINE = 1  # raise it for a model that does not fit one GPU; each worker gets as many
@@ -51,9 +52,10 @@ def run(
 ) -> None:
     """Build all six domains with one model, and print the splits."""
     cluster = RayCluster(address, bounds(workers) if workers else None)
-    engine = VLLM(resolve(model), tensor_parallel_size=GPUS_OF_AN_ENGINE)
+    solver = resolve(model)
+    engine = VLLM(solver, tensor_parallel_size=GPUS_OF_AN_ENGINE)
     domains = [replace(domain, count=int(count)) if count else domain for domain in DOMAINS.values()]
-    recipe = Recipe(engine, engine, Judge(engine), tuple(domains))
+    recipe = Recipe(engine, engine, Judge(engine), solver_sampling(domains, solver))
     datasets = build(recipe, folder, runner=cluster, shards_in_flight=SHARDS_OF_AN_ENGINE, say=print)
     for config, splits in datasets.items():
         print(config, {split: len(rows) for split, rows in splits.items()})

@@ -2,11 +2,11 @@
 
 Usage: served.py MODEL FOLDER --server URL [--server URL ...]
 
-Start each server, on any machine, with `vllm serve MODEL --max-model-len 6144` or more, and with the option
-that makes its JSON equal to that of a build in one process: --structured-outputs-config '{"backend":
-"xgrammar", "disable_any_whitespace": true}'. The servers' API key comes from the environment variable
-VLLM_API_KEY. A reward model needs servers of its own, started with `vllm serve REWARD --runner pooling`; give
-them like the others, since each server says which model it serves.
+Start each server, on any machine, with `vllm serve MODEL --max-model-len 10240` or more (34816 for a
+reasoning model), and with the option that makes its JSON equal to that of a build in one process:
+--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'. The servers' API key
+comes from the environment variable VLLM_API_KEY. A reward model needs servers of its own, started with `vllm
+serve REWARD --runner pooling`; give them like the others, since each server says which model it serves.
 
 If a server dies, its requests go to the others, and it is used again when it is back. The same command
 resumes a stopped build, with these servers, with others, or in one process.
@@ -15,22 +15,23 @@ resumes a stopped build, with these servers, with others, or in one process.
 import argparse
 from dataclasses import replace
 
-from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve
+from magpie_hf import DOMAINS, Judge, Recipe, RewardModel, build, resolve, solver_sampling
+from magpie_hf.domains import HEADROOM
 from magpie_hf.engines.served.endpoint import Endpoint, share_out
 from magpie_hf.scorers.base import Scorer
-
-CONTEXT = 6144  # tokens of a prompt with its problem, and of the longest answer
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """The recipe that the options describe; first asks every server which model it serves."""
     model, reward = resolve(options.model), resolve(options.reward) if options.reward else None
     urls = share_out(options.server, [model, reward] if reward else [model])
-    engine = Endpoint(model, urls=urls[model], context=CONTEXT)
+    (domain,) = solver_sampling([replace(DOMAINS[options.domain], count=options.count)], model)
+    longest = domain.candidate.max_tokens * 2**Recipe.auto_extend
+    context = HEADROOM + domain.instruction.max_tokens + longest
+    engine = Endpoint(model, urls=urls[model], context=context)
     scorer: Scorer = (
         RewardModel(Endpoint(reward, runner="pooling", urls=urls[reward])) if reward else Judge(engine)
     )
-    domain = replace(DOMAINS[options.domain], count=options.count)
     return Recipe(engine, engine, scorer, (domain,), k=options.k)
 
 

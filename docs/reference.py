@@ -104,7 +104,7 @@ def reference() -> str:
         "## Exit codes",
         _table(("code", "means"), _exit_codes()),
         "## From Python",
-        f"`magpie_hf.build{_signature(build)}`",
+        textwrap.fill(f"`magpie_hf.build{_signature(build)}`", 110),
         _text(build),
         "### Configurations",
         (

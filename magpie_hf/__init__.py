@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from magpie_hf.card.wording import Wording as Wording
     from magpie_hf.domains import DOMAINS as DOMAINS
     from magpie_hf.domains import Domain as Domain
+    from magpie_hf.domains import solver_sampling as solver_sampling
     from magpie_hf.engines.base import Completion as Completion
     from magpie_hf.engines.base import Engine as Engine
     from magpie_hf.engines.fake import FakeEngine as FakeEngine
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from magpie_hf.hub.push import push as push
     from magpie_hf.models.chat import Chat as Chat
     from magpie_hf.models.chat import chat_of as chat_of
+    from magpie_hf.models.data_licence import DataLicence as DataLicence
     from magpie_hf.models.known import DEFAULT_REWARD_MODEL as DEFAULT_REWARD_MODEL
     from magpie_hf.models.known import KNOWN_MODELS as KNOWN_MODELS
     from magpie_hf.models.model import Model as Model
@@ -49,7 +51,7 @@ _HOMES = {
     "building": ("build",),
     "models.chat": ("Chat", "chat_of"),
     "run.ray.cluster": ("RayCluster",),
-    "domains": ("DOMAINS", "Domain"),
+    "domains": ("DOMAINS", "Domain", "solver_sampling"),
     "engines.base": ("Completion", "Engine"),
     "engines.fake": ("FakeEngine",),
     "engines.vllm.engine": ("VLLM",),
@@ -57,6 +59,7 @@ _HOMES = {
     "selection.selection": ("Acceptance",),
     "problems.heldout": ("HeldOut",),
     "hub.push": ("Pushed", "push"),
+    "models.data_licence": ("DataLicence",),
     "models.known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),
     "models.model": ("Model", "resolve"),
     "problems.benchmarks.names": ("Benchmark",),

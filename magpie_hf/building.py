@@ -18,11 +18,12 @@ from datasets import DatasetDict, Features
 
 from magpie_hf.card import plots
 from magpie_hf.card.provenance import provenance
-from magpie_hf.card.stats import Built, published, samples_of, tallies, with_rows
+from magpie_hf.card.stats import Built, over_domains, published, samples_of, tallies, with_rows
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import LowYield, NothingMade, Torn
+from magpie_hf.models.data_licence import DataLicence, contradictions, licence_in
 from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
 from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
@@ -32,7 +33,7 @@ from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
-from magpie_hf.schema import NEIGHBOUR, SELECTION
+from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
@@ -48,19 +49,22 @@ def build(
     shard_rows: int = 256,
     shards_in_flight: int = 8,
     runner: Callable[[Path, int, int, Report], Local] = Local,
+    licence: DataLicence | None = None,
     say: Callable[[str], None] = lambda line: None,
     observer: Observer | None = None,
 ) -> dict[str, DatasetDict]:
     """Build every domain of the recipe into the folder `out`, and return a DatasetDict per configuration.
 
-    The configurations are one per domain (splits train_sft, train_prefs, and test_sft, test_prefs of the
-    held-out problems), `<domain>_rl` (train, test) where the recipe asks for it, and `candidates` (train,
-    test) over all domains. Problems are sampled until each domain has as many accepted ones as its count.
+    The configurations are `default` over all domains and one per domain (splits train_sft, train_prefs, and
+    test_sft, test_prefs of the held-out problems), `<domain>_rl` (train, test) where the recipe asks for it,
+    and `candidates` (train, test) over all domains. Problems are sampled until each domain has as many
+    accepted ones as its count.
 
     Finished work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
     once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
-    three changes the rows. say: called with a line of text for each finished piece of work. observer: called
+    three changes the rows. licence: of the data, which the card states and publishing takes over; None for
+    CC BY-NC 4.0. say: called with a line of text for each finished piece of work. observer: called
     with every event of `progress.events`, one at a time, in the thread where it occurs.
 
     Raises BadInput for an unusable model or folder, before anything is written; EngineError where an engine
@@ -83,8 +87,11 @@ def build(
             pipeline.selection_log.folder.name,
         )
         notify(_found(recipe, folder))
-        if not (finished and folder.knows_provenance):
-            folder.keep_provenance(provenance(recipe))
+        licence = licence or DataLicence()
+        if not (finished and folder.knows_provenance and licence_in(folder.provenance) == licence):
+            folder.keep_provenance(provenance(recipe, licence))
+        for line in contradictions(licence, folder.provenance["models"]):
+            notify(Said(line))
         rows = pipeline.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)
@@ -98,9 +105,11 @@ def build(
                 notify(Said(f"{domain:<14} {line}"))
         if (reason := plots.missing()) is not None:
             notify(Said(reason))
+    whole = over_domains(data, [domain.key for domain in recipe.domains])
+    configs = {DEFAULT_CONFIG: {split: Published.joined(parts) for split, parts in whole.items()}, **data}
     return {
         config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
-        for config, splits in data.items()
+        for config, splits in configs.items()
     }
 
 

@@ -6,15 +6,28 @@ Not here: any model or prompt format.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from magpie_hf.errors import BadInput
+from magpie_hf.models.generation import (
+    GENERATION_CONFIG,
+    OF_DOMAIN,
+    OF_ORIGINAL,
+    VALUES,
+    answer_sampling,
+    is_reasoning,
+)
+from magpie_hf.models.model import Model, json_of, longest
 from magpie_hf.models.sampling import Sampling
 
 MAX_PROBLEM_TOKENS = 1024
 MAX_RESPONSE_TOKENS = 4096
+REASONING_TOKENS = 16_384  # of a reasoning model's answer: 4,096 truncate about 63 % of them
+HEADROOM = 1024  # tokens of a prompt besides problem and answer: system text, instruction, rubric
+STEPS = ("response", "candidate")  # the samplings of a domain that are the solver's
+REASONING = "reasoning model"  # where a bound of REASONING_TOKENS comes from
 MOST_ROWS = 10_000_000  # of a domain, in one build
 CANDIDATE = Sampling(temperature=0.8, top_p=0.95, max_tokens=MAX_RESPONSE_TOKENS)
 # min_p of the default sampling: at T 1.1-1.35 the bare tail is noise (usable samples of a small model: 4 %
@@ -31,6 +44,8 @@ class Domain:
     first_token: the temperature of an instruction's first token, which is then sampled on its own from the
         tokens that may open a sentence. None samples it like all other tokens.
     japanese: the name in Japanese; "" shows the key in its place.
+    origins: where values of `response` and `candidate` come from, such as ("response.top_p", "option"); the
+        domain itself for all others.
     """
 
     key: str
@@ -42,6 +57,21 @@ class Domain:
     response: Sampling
     candidate: Sampling = CANDIDATE
     first_token: float | None = None
+    origins: tuple[tuple[str, str], ...] = field(default=(), kw_only=True, compare=False)
+
+    def origins_of(self, step: str) -> dict[str, str]:
+        """Where each value of `response` or `candidate` comes from."""
+        named = dict(self.origins)
+        return {name: named.get(f"{step}.{name}", OF_DOMAIN) for name in (*VALUES, "max_tokens")}
+
+    def with_step(self, step: str, sampling: Sampling) -> Domain:
+        """The domain with this sampling as `response` or `candidate`."""
+        return replace(self, response=sampling) if step == "response" else replace(self, candidate=sampling)
+
+    def with_origins(self, step: str, origins: Mapping[str, str]) -> Domain:
+        """The domain with these origins of values of one step, beside those that it has."""
+        more = {f"{step}.{name}": origin for name, origin in origins.items()}
+        return replace(self, origins=tuple({**dict(self.origins), **more}.items()))
 
 
 def _domain(
@@ -158,5 +188,54 @@ def with_sampling(domain: Domain, sampling: Literal["default", "original"]) -> D
     if sampling == "default":
         return domain
     if sampling == "original":
+        for step in STEPS:
+            domain = domain.with_origins(step, dict.fromkeys((*VALUES, "max_tokens"), OF_ORIGINAL))
         return replace(domain, instruction=replace(domain.instruction, min_p=0.0))
     raise BadInput(f"sampling is {sampling!r}; choose default or original")
+
+
+def solver_sampling(domains: Iterable[Domain], model: Model) -> tuple[Domain, ...]:
+    """The domains with the solver's own sampling of answers and candidates, and a bound that suits it.
+
+    Each value is the one of the model's generation_config.json, where that has one. Values whose origin is
+    an option or the original stay. A reasoning model has a temperature of at least 0.6, a top_p of at least
+    0.95, and 16,384 tokens for an answer, or what its context leaves, in place of 4,096. Raises BadInput for
+    a file of the model that cannot be read, and for a value in it that is no sampling.
+    """
+    domains = tuple(domains)
+    if all(OF_DOMAIN not in domain.origins_of(step).values() for domain in domains for step in STEPS):
+        return domains
+    config = json_of(model, GENERATION_CONFIG)
+    return sampled_as(domains, config, model.name, is_reasoning(model), longest(model))
+
+
+def sampled_as(
+    domains: Iterable[Domain],
+    config: Mapping[str, Any] | None,
+    name: str,
+    reasoning: bool,
+    context: int | None,
+) -> tuple[Domain, ...]:
+    """`solver_sampling` of a model with this generation_config.json, which may be None.
+
+    name: the model's, for messages. context: tokens of prompt and answer together, at most; None for any.
+    """
+    return tuple(_sampled_as(domain, config, name, reasoning, context) for domain in domains)
+
+
+def _sampled_as(
+    domain: Domain, config: Mapping[str, Any] | None, name: str, reasoning: bool, context: int | None
+) -> Domain:
+    room = math.inf if context is None else context - domain.instruction.max_tokens - HEADROOM
+    for step in STEPS:
+        own: Sampling = getattr(domain, step)
+        kept = {value: origin for value, origin in domain.origins_of(step).items() if origin != OF_DOMAIN}
+        sampling, origins = answer_sampling(
+            config, own, name=name, reasoning=reasoning, varied=step == "candidate", kept=kept
+        )
+        is_default = own.max_tokens == MAX_RESPONSE_TOKENS and "max_tokens" not in kept
+        if reasoning and is_default and room > MAX_RESPONSE_TOKENS:
+            bound = int(min(REASONING_TOKENS, room))
+            sampling, origins["max_tokens"] = replace(sampling, max_tokens=bound), REASONING
+        domain = domain.with_origins(step, origins).with_step(step, sampling)
+    return domain

@@ -16,6 +16,7 @@ LANGUAGES = ("en", "ja")  # ISO 639-1
 # Problems with the same symbols are near-duplicates from this share of common words on; see
 # tests/test_near_duplicates.py
 NEAR = 0.6
+LICENCE = "cc-by-nc-4.0"  # of the data
 SIMILAR = 0.92  # two problems say the same from this cosine of their embeddings on
 # Which answers of a problem are published: the best of its majority, all of them, or one asked for on its own
 SFT = ("best", "all", "cold")

@@ -35,6 +35,7 @@ SAMPLES: dict[str, str] = {
 
 ANSWERS: dict[str, str] = {
     "thinking_not_closed": "never came from thinking to an answer",
+    "minority": "differs from the majority's answer",
     "not_rated": "got no rating",
     "nan": "got one that is no number",
     "no_gate": "cannot be read by the reward model",

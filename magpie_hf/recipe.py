@@ -16,7 +16,7 @@ from magpie_hf.limits import LANGUAGES, NEAR, check_auto_extend, check_k, check_
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage
@@ -30,10 +30,10 @@ from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
-from magpie_hf.stages.verify import Verify, VerifySolution
+from magpie_hf.stages.verify import Verify
 
-# Names of other files and folders of a build.
-_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG)
+# Names of other files, folders and configurations of a build.
+_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG, DEFAULT_CONFIG)
 
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
@@ -136,17 +136,15 @@ class Recipe:
 
     def answers(self, domain: Domain) -> Passes:
         """The stages over the accepted samples of a domain, as `samples` returns them."""
-        answer = Respond(self.solver, "solutions", domain.response, 1, self.instruction)
-        candidates = Respond(self.solver, "candidates", domain.candidate, self.k, self.instruction)
+        named = {"candidates": (domain.candidate, self.k)}
+        if self.sft == "cold":
+            named = {"solutions": (domain.response, 1), **named}
+        asked: list[Stage] = [
+            Respond(self.solver, column, sampling, k, self.instruction, self.auto_extend)
+            for column, (sampling, k) in named.items()
+        ]
         return [
-            (
-                self.solver,
-                [
-                    [answer, candidates],
-                    [self.verify],
-                    [VerifySolution(self.verify.limits, self.verify.processes)],
-                ],
-            ),
+            (self.solver, [asked, [self.verify]]),
             (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             (None, [[self.pairing]]),
         ]
@@ -178,7 +176,10 @@ class Recipe:
         exports: list[Export] = []
         for side in SIDES if self.held_out.share else SIDES[:1]:
             exports += [
-                ExportText(domain.key, self.held_out, side, text, generation, moved) for text in TEXT_SPLITS
+                ExportText(
+                    domain.key, self.held_out, side, text, generation, moved, self.sft, self.keep_minority
+                )
+                for text in TEXT_SPLITS
             ]
             if self.rl_majority_share is not None:
                 exports.append(
@@ -192,7 +193,9 @@ class Recipe:
                         first,
                     )
                 )
-            exports.append(ExportCandidates(domain.key, self.held_out, side, moved))
+            exports.append(
+                ExportCandidates(domain.key, self.held_out, side, moved, self.sft, self.keep_minority)
+            )
         return exports
 
     def check(self) -> None:

@@ -83,6 +83,8 @@ SELECTION: dict[str, Any] = {
 # text: the whole turn, with the thinking.
 # reason: why the completion is incomplete; null where it ended by itself and closed its thinking.
 # asked_with: what the model was told besides the problem, and in which role.
+# token_ids: those of a truncated completion, from which it can go on; null for any other.
+# segments: the tokens of each request that a continued completion is made of; null for one request.
 RESPONSE: dict[str, Any] = {
     "text": Value("string"),
     "thinking": Value("string"),
@@ -93,17 +95,26 @@ RESPONSE: dict[str, Any] = {
     "prompt_tokens": Value("int32"),
     "num_tokens": Value("int32"),
     "request": Value("string"),
+    "token_ids": [Value("int32")],
+    "segments": [Value("int32")],
 }
 
+# The answer that is asked for on its own: one completion a problem, at the domain's sampling of answers. Null
+# where the recipe does not ask for it.
+COLD: dict[str, Any] = {"solutions": [RESPONSE]}
+
+# All complete candidates vote, and the answer of COLD like one more, after them.
 # answers, answer_clusters: aligned with `candidates`; null for a truncated candidate and for one without a
-#   final answer. Cluster 0 is the largest; of equal ones, the one whose first candidate comes first.
-# answer_kind: "answer", "proof" (the problem asks for no answer, so there is no vote) or "none" (no candidate
-#   has an answer).
+#   final answer. Cluster 0 is the largest; of equal ones, the one whose first voter comes first.
+# answer_kind: "answer", "proof" (the problem asks for no answer, so there is no vote) or "none" (no voter has
+#   an answer).
 # majority_answer: the answer of the largest cluster, if it has at least two voters and is larger than all
 #   others.
 # majority_share: the largest cluster's share of the voters; null for fewer than two voters.
 # in_majority: aligned with `candidates`; true for the majority's voters, false for those shown to differ,
 #   else null.
+# solution_agrees: the same of the answer of COLD; null without one.
+# is_readable: whether a reward can check the majority's answer as a ground truth; null without a majority.
 # unknown_pairs: the number of pairs of clusters that nothing shows to be different.
 # mean_num_tokens: the mean length of the complete candidates.
 VERIFY: dict[str, Any] = {
@@ -114,6 +125,8 @@ VERIFY: dict[str, Any] = {
     "majority_answer": Value("string"),
     "majority_share": Value("float64"),
     "in_majority": [Value("bool")],
+    "solution_agrees": Value("bool"),
+    "is_readable": Value("bool"),
     "unknown_pairs": Value("int32"),
     "mean_num_tokens": Value("float32"),
 }
@@ -127,10 +140,6 @@ SCORE: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# solution_agrees: whether the published answer ends in the majority's answer; null where this is unknown.
-# is_readable: whether a reward can check the majority's answer as a ground truth; null without a majority.
-CHECK: dict[str, Any] = {"solution_agrees": Value("bool"), "is_readable": Value("bool")}
-
 # chosen_index, rejected_index: positions in `candidates`; null without a pair, and then pair_reason says why.
 PAIR: dict[str, Any] = {
     "chosen_index": Value("int32"),
@@ -143,7 +152,10 @@ MESSAGE: dict[str, Any] = {"role": Value("string"), "content": Value("string")}
 
 _LABELS = {name: Value("string") for name in ("domain", "quality", "difficulty", "solvability", "category")}
 
-# What a trainer loads. All splits have the same columns, and lists of messages are never null: TRL picks an
+# What a trainer loads: an SFT row for each published answer, a pair for each problem that has one.
+# answer_rank: 1 for the best published answer of the problem; null where none is published.
+# answer_count: the SFT rows of the problem. answer_checked: what the vote says of the row's answer.
+# All splits have the same columns, and lists of messages are never null: TRL picks an
 # arbitrary key of prompt, chosen, rejected, completion and messages to recognise conversations, so a null in
 # any of them breaks it under some hash seeds.
 PUBLISHED = Features(
@@ -162,6 +174,9 @@ PUBLISHED = Features(
         "solution": Value("string"),
         "thinking": Value("string"),
         "answer": Value("string"),
+        "answer_rank": Value("int32"),
+        "answer_count": Value("int32"),
+        "answer_checked": Value("string"),
         "answer_kind": Value("string"),
         "majority_answer": Value("string"),
         "majority_share": Value("float64"),
@@ -200,7 +215,9 @@ SPLITS = ("train_sft", "train_prefs")
 
 # The configuration `candidates`, over all domains: one row a problem, with every candidate, its score and its
 #   answer.
+# solution_reason: why the problem has no SFT row; null where it has one.
 # response: null where the candidate is incomplete, and then reason says why.
+# segments: the tokens of each request that the candidate is made of; null for one request.
 # score: null where score_reason says why.
 # chosen_index, rejected_index: positions in candidates; null where pair_reason says why.
 CANDIDATES = Features(
@@ -217,6 +234,7 @@ CANDIDATES = Features(
                 "finish_reason": Value("string"),
                 "reason": Value("string"),
                 "num_tokens": Value("int32"),
+                "segments": [Value("int32")],
                 "score": Value("float32"),
                 "score_reason": Value("string"),
                 "objectives": [Value("float32")],
@@ -238,6 +256,7 @@ CANDIDATES = Features(
     }
 )
 CANDIDATES_CONFIG = "candidates"
+DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 
 # Samples that were not accepted.
 DROPPED = Features(

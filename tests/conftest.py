@@ -19,6 +19,9 @@ import pytest
 from tiny_model import tiny_model_beside
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # whose samples the tests share
+os.environ["HF_HUB_OFFLINE"] = (
+    "1"  # a build asks the Hub for benchmarks; tests with a Hub of their own say so
+)
 
 from samples import labels, problem
 
@@ -189,10 +192,10 @@ def outlived(out: Path) -> list[Path]:
 
 
 def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed: int = 0) -> Recipe:
-    """A recipe over a fake engine, without a tagger, and without test splits."""
+    """A recipe over a fake engine, without a tagger, without test splits, and with one bound of answers."""
     engine = FakeEngine(answers.model, answers)
     domains = tuple(small_domain(DOMAINS[key], count) for key in keys or ("algebra", "geometry"))
-    return Recipe(engine, engine, Judge(engine), domains, k, seed, held_out=HeldOut(0))
+    return Recipe(engine, engine, Judge(engine), domains, k, seed, held_out=HeldOut(0), auto_extend=0)
 
 
 def small_domain(domain: Domain, count: int) -> Domain:

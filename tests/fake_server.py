@@ -13,7 +13,7 @@ import json
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,9 +36,9 @@ class FakeServer:
     script(number, body) names what happens to the request of that number, from 0: None (it is answered),
     "429", "500", "503", "401", with ":2" behind it for Retry-After; "cut" and "half" (the connection, before
     and within the answer), "garbage", "two", "none", "other" (model), "long" (prompt), "loose" (JSON),
-    "html", "hang", or a number of seconds by which the answer is late. slots, seconds: how many requests it
-    works on at a time, and how long each takes. complete(prompt, sampling, seed), where it is given, makes
-    whole completions in place of `reply`.
+    "abort", "error", "repetition" (finish reasons), "html", "hang", or a number of seconds by which the
+    answer is late. slots, seconds: how many requests it works on at a time, and how long each takes.
+    complete(prompt, sampling, seed), where it is given, makes whole completions in place of `reply`.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class FakeServer:
         self.complete: Callable[[list[int], Sampling, int], Completion] | None = None
         self.models: Any = None  # what /v1/models answers in place of the truth
         self.healthy = True
+        self.knows_ids = True  # as servers do from vLLM 0.10.2 on
         self.requests: list[dict[str, Any]] = []
         self.finished: list[dict[str, Any]] = []
         self.now = self.peak = self.health_asked = 0
@@ -162,18 +163,18 @@ class FakeServer:
             )
             one = self.complete(body["prompt"], sampling, body["seed"])
             named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
-            return {
-                "index": 0,
-                "text": one.text,
-                "finish_reason": one.finish_reason,
-                "logprobs": named,
-            }, one.num_tokens
+            choice = {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}
+            return choice | self._ids(body, one.token_ids or range(one.num_tokens)), one.num_tokens
         text = self.reply(body["prompt"], body)
         tokens = min(len(text.split()) + 1, body["max_tokens"])
         reason = "stop" if tokens == len(text.split()) + 1 else "length"
         top = {f"token_id:{token}": -0.5 * token - 0.25 for token in range(body.get("logprobs", 0))}
         logprobs = {"top_logprobs": [top] * tokens} if top else None
-        return {"index": 0, "text": text, "finish_reason": reason, "logprobs": logprobs}, tokens
+        choice = {"index": 0, "text": text, "finish_reason": reason, "logprobs": logprobs}
+        return choice | self._ids(body, range(tokens)), tokens
+
+    def _ids(self, body: dict[str, Any], ids: Iterable[int]) -> dict[str, Any]:
+        return {"token_ids": list(ids)} if body.get("return_token_ids") and self.knows_ids else {}
 
     def _value(self, body: dict[str, Any]) -> tuple[dict[str, Any], int]:
         values = self.rating(body["input"], body)
@@ -201,6 +202,8 @@ class FakeServer:
                 return fault
             one, tokens = make(body)
             prompt = len(body.get("prompt") or body["input"]) + (what == "long")
+            if what in ("abort", "error", "repetition"):
+                one["finish_reason"] = what
             if what == "loose":
                 one["text"] = '{\n  "a": 1}'
             answer = {

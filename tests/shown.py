@@ -27,7 +27,7 @@ from magpie_hf.run.interrupts import stopping_at_once
 
 SAMPLES, ANSWERS = (
     ("instruct", "clean", "signature", "decontaminate", "tag"),
-    ("solutions", "candidates", "verify", "verify_solution", "score", "pair"),
+    ("candidates", "verify", "score", "pair"),
 )
 
 

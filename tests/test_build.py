@@ -45,8 +45,8 @@ def test_every_request_is_asked_once_and_a_second_build_asks_nothing(
     assert filtered(tmp_path / "out", "algebra") + filtered(tmp_path / "out", "geometry") <= answers.asked(
         PROBLEMS
     )
-    assert answers.asked(SOLUTIONS) == 24, "exactly as many problems as asked for"
-    assert answers.asked(CANDIDATES) == 3 * 24
+    assert answers.asked(CANDIDATES) == 3 * 24, "k times exactly as many problems as asked for"
+    assert answers.asked(SOLUTIONS) == 0
     asked = [seed for sampling, seed in answers.requests if sampling.temperature != JUDGE]
     assert len(set(asked)) == len(asked), "every request has a seed of its own"
     before, files = (
@@ -82,7 +82,7 @@ def test_another_shard_size_recomputes_nothing(answers: Answers, tmp_path: Path,
 
 
 def test_another_response_temperature_recomputes_answers_alone(answers: Answers, tmp_path: Path) -> None:
-    recipe = small_recipe(answers)
+    recipe = replace(small_recipe(answers), sft="cold")
     build(recipe, tmp_path / "out")
     answers.requests.clear()
     warmer = tuple(replace(d, response=replace(d.response, temperature=0.625)) for d in recipe.domains)
@@ -96,7 +96,7 @@ def test_another_response_temperature_recomputes_answers_alone(answers: Answers,
 def test_another_candidate_temperature_recomputes_candidates_and_scores(
     answers: Answers, tmp_path: Path
 ) -> None:
-    recipe = small_recipe(answers)
+    recipe = replace(small_recipe(answers), sft="cold")
     build(recipe, tmp_path / "out")
     answers.requests.clear()
     warmer = tuple(replace(d, candidate=replace(d.candidate, temperature=0.875)) for d in recipe.domains)
@@ -113,12 +113,12 @@ def test_more_rows_and_more_domains_ask_for_the_new_ones_alone(answers: Answers,
     answers.requests.clear()
     second = build(small_recipe(answers, "algebra", count=20), tmp_path / "out", shard_rows=5)
     assert filtered(tmp_path / "out", "algebra") <= sampled + answers.asked(PROBLEMS)
-    assert answers.asked(SOLUTIONS) == 8, "of twenty problems twelve were answered before"
+    assert answers.asked(CANDIDATES) == 8 * 3, "of twenty problems twelve were answered before"
     small, large = first["algebra"]["train_sft"].to_list(), second["algebra"]["train_sft"].to_list()
     assert large[: len(small)] == small
     answers.requests.clear()
     build(small_recipe(answers, "algebra", "discrete", count=20), tmp_path / "out")
-    assert answers.asked(SOLUTIONS) == 20
+    assert answers.asked(CANDIDATES) == 20 * 3
     answers.requests.clear()
     third = build(small_recipe(answers, "algebra", count=12), tmp_path / "out")
     assert answers.asked() == 0, "fewer rows or domains ask for nothing"
@@ -132,11 +132,11 @@ def test_a_lost_shard_is_made_again_and_nothing_else(answers: Answers, tmp_path:
     recipe = small_recipe(answers, "algebra")
     first = build(recipe, tmp_path / "out", shard_rows=4)
     answers.requests.clear()
-    (shard,) = (tmp_path / "out").glob("run/algebra/solutions-*/0000004-0000008.arrow")
+    (shard,) = (tmp_path / "out").glob("run/algebra/candidates-*/0000004-0000008.arrow")
     shard.unlink()
     second = build(recipe, tmp_path / "out")
-    assert 0 < answers.asked() <= 4
-    assert answers.asked() == answers.asked(SOLUTIONS)
+    assert 0 < answers.asked() <= 4 * 3
+    assert answers.asked() == answers.asked(CANDIDATES)
     assert same_rows(first, second)
 
 
@@ -154,7 +154,7 @@ def test_rows_that_came_out_differently_take_nothing_from_the_old_ones(
     shard.unlink()
     again = build(recipe, tmp_path / "out", shard_rows=4)
     assert answers.asked(PROBLEMS) >= 4
-    assert answers.asked(SOLUTIONS) <= 8, (
+    assert answers.asked(CANDIDATES) <= 8 * 3, (
         "of the four rows, and of those that count in place of any that is dropped now"
     )
     fresh = Answers(answers.model, salt="another day")
@@ -343,9 +343,18 @@ def test_the_original_files_say_what_is_in_them(answers: Answers, tmp_path: Path
         assert plain[0]["gen_response_configs"] is None
         assert plain[0]["gen_input_configs"]["domain"] == key
         assert answered[0]["response"]
-        assert answered[0]["gen_response_configs"]["temperature"] == SOLUTIONS
-        assert all(len(record["responses"]) == 4 for record in tried)
-        assert all(len(record["rewards_judge"]) == 4 for record in scored)
+        assert answered[0]["gen_response_configs"]["temperature"] == CANDIDATES
+        assert {len(record["responses"]) for record in tried} == {2, 3, 4}
+        assert all(record["num_responses"] == len(record["responses"]) for record in (*tried, *scored))
+        assert all(len(record["rewards_judge"]) == len(record["responses"]) for record in scored)
+        assert info["responses"] == {
+            name: {
+                str(n): sum(len(record["responses"]) == n for record in records)
+                for n in (2, 3, 4)
+                if any(len(record["responses"]) == n for record in records)
+            }
+            for name, records in zip(names[2:], (tried, scored), strict=True)
+        }
         assert all(
             isinstance(reward["score"], float) for record in scored for reward in record["rewards_judge"]
         )
@@ -436,10 +445,8 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
         "instruct",
         "clean",
         "signature",
-        "solutions",
         "candidates",
         "verify",
-        "verify_solution",
         "score",
         "pair",
     ]
@@ -460,7 +467,7 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     assert all(stage.requests_under_way == 0 for stage in done.stages)
     dropped = json.loads((out / "algebra" / "dataset_info.json").read_text())["dropped"]
     assert selection.reasons == dropped
-    assert len(done.lines()) == 11
+    assert len(done.lines()) == 9
 
 
 def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> None:

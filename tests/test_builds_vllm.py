@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, load_dataset
@@ -161,6 +162,44 @@ def test_the_command_line_with_a_second_model_as_solver(tiny_model: Path, tmp_pa
     assert "rows of finished shards were found" in again
     assert "engine" not in again.split("sampled")[0], "nothing is made again"
     assert again.splitlines()[-1] == "[]", "and nothing heavy is loaded"
+
+
+def test_the_published_answers_change_without_the_engine(tiny_model: Path, tmp_path: Path) -> None:
+    """First the original's answer of its own, then the best candidate, in one folder."""
+    out = tmp_path / "out"
+    arguments = ["-m", "magpie_hf", "build", "--model", str(tiny_model), "--domains", "algebra", "--k", "3"]
+    arguments += ["--count", "4", "--instruction-max-tokens", "96", "--max-tokens", "192", "--out", "out"]
+    arguments += ["--kv-cache-gb", "1", "--tagger", "none", *FAST]
+
+    def made(sft: str) -> tuple[list[dict[str, Any]], dict[str, set[str]]]:
+        run(*arguments, "--sft", sft, cwd=tmp_path, codes=(OK, INCOMPLETE))
+        rows = Dataset.from_parquet(
+            [str(file) for file in out.glob("algebra/*_sft-*.parquet")], cache_dir=str(tmp_path / sft)
+        )
+        said = {
+            row["id"]: {one["response"] for one in row["candidates"]} - {None}
+            for file in out.glob("candidates/*.parquet")
+            for row in Dataset.from_parquet(str(file), cache_dir=str(tmp_path / f"{sft}-candidates"))
+        }
+        return rows.to_list(), said
+
+    def left() -> tuple[dict[str, str], dict[str, bytes], int]:
+        opened = sum(event["event"] == "opened" for event in read_speed(out))
+        shards = {str(file): file.read_bytes() for file in out.glob("run/algebra/candidates-*/*.arrow")}
+        return results(out), shards, opened
+
+    cold, said = made("cold")
+    before = left()
+    best, again = made("best")
+    assert left() == before, "the same requests in the same shards, and no engine was opened"
+    assert before[2] == 1
+    assert again == said
+    assert {row["id"] for row in best} == {key for key, texts in said.items() if texts}
+    assert all(row["solution"] in said[row["id"]] for row in best)
+    assert all(row["answer_checked"] != "minority" for row in (*cold, *best))
+    assert {row["generation"]["response_temperature"] for row in best} == {
+        row["generation"]["candidate_temperature"] for row in (*cold, *best)
+    }
 
 
 def test_stopped_by_a_signal_a_real_build_says_how_to_go_on(tiny_model: Path, tmp_path: Path) -> None:

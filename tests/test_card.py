@@ -156,9 +156,12 @@ def test_a_card_in_full(contents: card.Contents) -> None:
         "h2 Files",
         "h2 Citation",
     ]
-    assert front(text)["configs"][0]["config_name"] == "algebra"
+    assert [config["config_name"] for config in front(text)["configs"]] == [
+        "default",
+        *("algebra", "algebra_rl", "geometry", "geometry_rl", "candidates"),
+    ]
     assert [config["config_name"] for config in front(text)["configs"] if config.get("default")] == [
-        "algebra"
+        "default"
     ]
     assert front(text)["size_categories"] == ["n<1K"]
     assert (front(text)["language"], front(text)["multilinguality"]) == (["en"], ["monolingual"])
@@ -183,11 +186,11 @@ def test_the_hub_would_take_it(contents: card.Contents, built: Path, language: s
 @pytest.mark.usefixtures("plotless")
 def test_code_names_only_what_is_there(contents: card.Contents) -> None:
     text = text_of(contents)
-    named = re.findall(r'load_dataset\("ada/sums", "(\w+)"(?:, split="(\w+)")?\)', text)
+    named = re.findall(r'load_dataset\("ada/sums"(?:, "(\w+)")?(?:, split="(\w+)")?\)', text)
     named += re.findall(r"name: (\w+)\n +split: (\w+)", text)
     assert len(named) == 13
     for config, split in named:
-        assert split in ("", *contents.data[config])
+        assert split in ("", *contents.configs[config or "default"])
     for language, source in fences(text):
         if language == "python":
             ast.parse(source)
@@ -213,7 +216,9 @@ def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) 
         assert "SFTTrainer" in text
         for word in ("DPOTrainer", "GRPOTrainer", "verl", "argilla", "test_sft", "_rl", "eval_dataset"):
             assert word not in text
-        assert front(text)["configs"][0]["config_name"] == "geometry"
+        assert [config["config_name"] for config in front(text)["configs"]] == [
+            *("default", "geometry", "candidates")
+        ]
 
 
 def test_a_domain_without_a_row(contents: card.Contents) -> None:
@@ -223,7 +228,7 @@ def test_a_domain_without_a_row(contents: card.Contents) -> None:
     for language in card.LANGUAGES:
         files = card.files(card.Contents(provenance, samples, contents.data), REPO, language=language)
         text = files["README.md"].decode()
-        assert "| `discrete` | — | 7 | 7 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
+        assert "| `discrete` | — | 7 | 7 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
         assert "### discrete" not in text
         assert b"discrete: 0" in files["plots/scores.svg"]
 
@@ -251,7 +256,7 @@ def test_numbers_are_those_of_the_files(contents: card.Contents) -> None:
     mine = [row for row in rows if row["domain"] == "algebra"]
     tries = [one for row in mine for one in row["candidates"]]
     assert found["From samples to pairs", "`algebra`", "problems 6"] == str(len(mine)) == "24"
-    assert found["From samples to pairs", "`algebra`", "complete 9"] == str(
+    assert found["From samples to pairs", "`algebra`", "complete 10"] == str(
         sum(one["reason"] is None for one in tries)
     )
     majority_shares = [row["majority_share"] for row in mine if row["majority_share"] is not None]
@@ -403,9 +408,24 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
     "whether an answer agrees": (
         "algebra",
         "train_sft",
-        lambda row: row["solution_agrees"] is True,
-        _put(solution_agrees=False),
-        {ANSWERS.format("agree 7"), ANSWERS.format("differ 8")},
+        lambda row: row["answer_checked"] == "majority",
+        _put(answer_checked="minority"),
+        {ANSWERS.format("SFT rows of the majority 7"), ANSWERS.format("of a minority 8")},
+    ),
+    "rank of an answer": (
+        "algebra",
+        "train_sft",
+        lambda row: row["has_pair"],
+        _put(answer_rank=2),
+        {
+            FUNNEL.format("answered 7"),
+            ROWS.format("train_sft", "problem tokens 3"),
+            *(
+                ROWS.format("train_sft", f"{text} tokens {place}")
+                for text, place in (("chosen", 5), ("rejected", 6))
+            ),
+            "plots/problem_tokens.svg",
+        },
     ),
     "language": (
         "candidates",
@@ -426,7 +446,7 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
         is_style,
         _pairless,
         {
-            FUNNEL.format("pairs 11"),
+            FUNNEL.format("pairs 12"),
             *(
                 f"From samples to pairs: pairs `score_gap` no two whose scores differ enough: {column}"
                 for column in (
@@ -450,8 +470,8 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
         has_loser,
         _candidate(_loser, reason="length"),
         {
-            FUNNEL.format("complete 9"),
-            FUNNEL.format("scored 10"),
+            FUNNEL.format("complete 10"),
+            FUNNEL.format("scored 11"),
             "From samples to pairs: candidates `length` was truncated at the token limit: `algebra` 3",
         },
     ),
@@ -486,8 +506,14 @@ def test_one_row_changes_every_number_that_depends_on_it_and_no_other(
     sizes = {
         place for place in changed(before, after) if re.search(r"num_bytes|dataset_size", place)
     }  # a text's length shows there alone
-    identity = f"metadata: configs: {list(contents.data).index(config)}: description"
-    assert changed(before, after) - sizes == {*expected, identity}
+    loaded = (config, "default") if config in contents.samples else (config,)
+    identities = {f"metadata: configs: {list(contents.configs).index(one)}: description" for one in loaded}
+    in_all = {
+        place.replace("`algebra`", "`default`")
+        for place in expected
+        if place.startswith("Rows and tokens: `algebra`")
+    }
+    assert changed(before, after) - sizes == {*expected, *in_all, *identities}
 
 
 def test_a_row_of_another_domain(contents: card.Contents, tmp_path: Path) -> None:
@@ -816,7 +842,11 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
         "models": [{**model, "steps": steps}],
         "domains": [{**domain, "first_token": 1.2} for domain in contents.provenance["domains"]],
         "benchmarks": [{"name": "exam", "revision": "b" * 40, "rows": 1234}],
-        "not_checked": [{"name": "hle", "reason": "it is gated"}],
+        "not_checked": [
+            {"name": "amc", "reason": "no network"},
+            {"name": "hle", "reason": "it is gated"},
+            {"name": "gsm8k", "reason": "no network"},
+        ],
         "scorer": {**contents.provenance["scorer"], "objectives": ["one", "two"]},
     }
     samples = {
@@ -827,6 +857,7 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     text = text_of(full)
     assert f"| exam | `{'b' * 40}` | 1,234 | 4 |" in text
     assert "- hle: **not checked**, it is gated." in text
+    assert "- amc, gsm8k: **not checked**, no network." in text
     assert "| `algebra` | 50.0% of 30 |" in text
     assert "at a temperature of its own: `algebra` 1.2, `geometry` 1.2." in text
     assert "hold, in this order: one, two." in text
@@ -968,9 +999,9 @@ def test_plots_of_a_build(contents: card.Contents) -> None:
     files = card.files(contents, REPO)
     assert dict(matplotlib.rcParams) == before
     names = ["problem_tokens", "answer_tokens", "scores", "score_gaps", "majority_share"]
-    assert [path for path in files if path != "README.md"] == [f"plots/{name}.svg" for name in names]
+    assert list(files) == ["README.md", "LICENSE", *(f"plots/{name}.svg" for name in names)]
     for path, svg in files.items():
-        if path != "README.md":
+        if path.endswith(".svg"):
             assert f"]({path})" in files["README.md"].decode()
             assert svg.startswith(b"<?xml")
             assert b"algebra: " in svg
@@ -987,7 +1018,7 @@ def test_without_matplotlib_there_is_no_plot_and_somebody_says_so(
     assert "pip install 'magpie-hf[plots]'" in str(plots.missing())
     for language, heading in (("en", "## Plots"), ("ja", "## 図")):
         files = card.files(contents, REPO, language=language)
-        assert list(files) == ["README.md"]
+        assert list(files) == ["README.md", "LICENSE"]
         assert heading not in files["README.md"].decode()
         assert ".svg" not in files["README.md"].decode()
 

@@ -187,8 +187,8 @@ BAD = [
         "--unsolvable is given and --tagger is none",
     ),
     (
-        ["--model", MODEL, "--require-decontamination"],
-        "--require-decontamination is given without a benchmark",
+        ["--model", MODEL, "--require-decontamination", "--decontaminate", "none"],
+        "--require-decontamination is given and --decontaminate is none",
     ),
     (["--model", MODEL, "--out", "/proc/nowhere"], "/proc/nowhere cannot be written"),
 ]
@@ -297,13 +297,13 @@ def test_a_benchmark_that_must_be_checked_and_cannot_be_is_refused(demo_model: P
         "HF_HUB_OFFLINE": "0",
         "HF_HOME": str(tmp_path / "home"),
     }
-    words = ["--decontaminate", "gsm8k", "--require-decontamination", "--out", str(tmp_path / "out")]
+    words = ["--decontaminate", "gsm8k,hle", "--require-decontamination", "--out", str(tmp_path / "out")]
     command = [sys.executable, "-m", "magpie_hf", "build", "--model", str(demo_model), *words]
     done = subprocess.run(command, env=nowhere, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == BAD_INPUT
     assert done.stderr.count("\n") == 1
     assert (
-        "1 of 1 benchmarks cannot be checked (gsm8k: the Hub could not be reached for openai/gsm8k"
+        "2 of 2 benchmarks cannot be checked (gsm8k, hle: the Hub could not be reached (ConnectError))"
         in done.stderr
     )
     assert not (tmp_path / "out").exists()

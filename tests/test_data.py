@@ -240,6 +240,7 @@ def test_a_value_outside_its_range_is_refused_in_a_line(name: str, value: Any, l
         {"temperature": 0},
         {"top_p": 1},
         {"top_p": 1e-9},
+        {"top_k": 0},
         {"min_p": 0},
         {"min_p": 1},
         {"repetition_penalty": 0.01},
@@ -259,6 +260,7 @@ def test_the_ends_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
         ({"temperature": 0}, {"temperature": 0.0}),
         ({"temperature": 0.0}, {"temperature": -0.0}),
         ({"min_p": 0.0}, {"min_p": -0.0}),
+        ({"top_k": -1}, {"top_k": 0}),
         ({"stop_token_ids": (7, 3, 7)}, {"stop_token_ids": [3, 7]}),
         ({"allowed_token_ids": (7, 3, 7)}, {"allowed_token_ids": [3, 7]}),
     ],
@@ -278,6 +280,7 @@ def test_every_field_of_a_sampling_tells(name: str) -> None:
         "max_tokens": 5,
         "repetition_penalty": 1.5,
         "logprobs": 5,
+        "top_k": 5,
     }
     changed = Sampling(
         **{name: {**other, "stop_token_ids": (5,), "schema": "{}", "allowed_token_ids": (5,)}[name]}

@@ -4,6 +4,7 @@ cannot be had.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -21,9 +22,10 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from magpie_hf.errors import BadInput
+from magpie_hf.problems.benchmarks import hub as benchmarks_hub
 from magpie_hf.problems.benchmarks import loading
-from magpie_hf.problems.benchmarks.loading import load_benchmark
-from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark, Loaded, benchmarks_of
+from magpie_hf.problems.benchmarks.loading import load_benchmark, load_benchmarks
+from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark, Loaded, NotChecked, benchmarks_of
 from magpie_hf.problems.benchmarks.overlap import Index
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.decontaminate import Decontaminate
@@ -563,7 +565,7 @@ def test_the_hub(tmp_path: Path) -> None:
         "the Hub has no dataset fake/none, or your token may not see it; check the name"
     )
     assert said["fake/broken"][0] == "NotChecked"
-    assert said["fake/broken"][1].startswith("the Hub could not be reached for fake/broken (HfHubHTTPError)")
+    assert said["fake/broken"][1] == "the Hub could not be reached (HfHubHTTPError)"
     assert said["hle"] == [
         "NotChecked",
         "the Hub does not show cais/hle to this machine's login",
@@ -576,8 +578,29 @@ def test_no_network(tmp_path: Path) -> None:
         closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
         (said,) = asked(["fake/open"], closed, tmp_path)
         (offline,) = asked(["fake/open"], closed, tmp_path, HF_HUB_OFFLINE="1")
-    assert said[0] == offline[0] == "NotChecked"
-    assert said[1].startswith("the Hub could not be reached for fake/open (ConnectError); go online")
-    assert offline[1].startswith(
-        "the Hub could not be reached for fake/open (OfflineModeIsEnabled); go online"
-    )
+    assert said == ["NotChecked", "the Hub could not be reached (ConnectError)"]
+    assert offline == ["NotChecked", "the Hub could not be reached (OfflineModeIsEnabled)"]
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hole in the network: connections are taken, and nothing ever comes."""
+    from huggingface_hub import constants
+
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{hole.getsockname()[1]}")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(benchmarks_hub, "_SECONDS", 0.3)
+        *presets, mine = load_benchmarks([*PRESETS.values(), *benchmarks_of(str(fake))])
+        hole.settimeout(0.2)
+        paths = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                client, _ = hole.accept()
+                with client:
+                    paths.append(client.recv(4096).split()[1].decode())
+    assert [path for path in paths if "/datasets/" in path] == ["/api/datasets/cais/hle"]
+    assert [one.name for one in presets if isinstance(one, NotChecked)] == list(PRESETS)
+    assert {one.reason for one in presets if isinstance(one, NotChecked)} == {
+        "the Hub could not be reached (ReadTimeout)"
+    }
+    assert isinstance(mine, Loaded)

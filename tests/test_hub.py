@@ -147,6 +147,9 @@ for revision in sys.argv[2:]:
             streamed = load_dataset(sys.argv[1], config, split=split, revision=revision, streaming=True)
             sums = digest(rows.to_list()), digest(list(streamed))
             found[f"{revision} {config} {split}"] = [len(rows), *sums]
+    unnamed = load_dataset(sys.argv[1], revision=revision)
+    for split, rows in unnamed.items():
+        assert found[f"{revision} default {split}"][1] == digest(rows.to_list())
 print(json.dumps(found))
 """
 
@@ -174,7 +177,7 @@ def reloaded(hub: LoopbackHub, home: Path, *revisions: str) -> dict[str, list[ob
 def expected(revision: str, folder: Path, datasets: dict[str, DatasetDict]) -> dict[str, list[object]]:
     """What was built: the domains' datasets as `build` handed them out, the rest as it lies in the folder."""
     configs = dict(datasets)
-    for config in {file.parent.name for file in folder.glob("*/*.parquet")} - set(datasets):
+    for config in {"default", *(file.parent.name for file in folder.glob("*/*.parquet"))} - set(datasets):
         configs[config] = load_dataset(str(folder), config)
     found = {}
     for config, splits in configs.items():
@@ -182,6 +185,11 @@ def expected(revision: str, folder: Path, datasets: dict[str, DatasetDict]) -> d
             digest = hashlib.sha256(json.dumps(rows.to_list(), sort_keys=True).encode()).hexdigest()
             found[f"{revision} {config} {split}"] = [len(rows), digest, digest]
     return found
+
+
+def rows_in(wanted: dict[str, list[object]]) -> int:
+    """The rows in the files, where those of `default` are the domains'."""
+    return sum(int(str(count)) for name, (count, *_) in wanted.items() if name.split()[1] != "default")
 
 
 def test_a_build_is_published_in_one_commit_and_loads_again(
@@ -203,11 +211,13 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     assert {path: content for path, content in files.items() if not path.startswith("plots/")} == {
         **parquet,
         "README.md": files["README.md"],
+        "LICENSE": (first / "LICENSE").read_bytes(),
     }
-    assert f'load_dataset("{REPO}", "algebra", split="train_sft")'.encode() in files["README.md"]
+    assert f'load_dataset("{REPO}", split="train_sft")'.encode() in files["README.md"]
     assert PLACEHOLDER.encode() not in files["README.md"]
     wanted = expected("v1", first, one)
     assert {
+        "v1 default train_sft",
         "v1 algebra train_sft",
         "v1 algebra train_prefs",
         "v1 geometry train_sft",
@@ -231,9 +241,9 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
         said,
         re.MULTILINE,
     )
-    whole = sum(count for count, *_ in expected("main", second, other).values())
+    whole = rows_in(expected("main", second, other))
     sizes = re.findall(r"^(?:add|change) +([0-9]+) bytes", said.replace(",", ""), re.MULTILINE)
-    assert f"0 the same; {sum(map(int, sizes)):,} bytes" in said
+    assert f"1 the same; {sum(map(int, sizes)):,} bytes" in said
     assert f"{whole} rows in all" in said
     assert len(hub.commits(REPO)) == 1
     code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v2"))

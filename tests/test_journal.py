@@ -192,14 +192,15 @@ def test_a_raised_bound_asks_for_what_was_cut_alone(
     """
     answers.cut_every = 0
     answers.bounded = True
-    recipe = small_recipe(answers, "algebra")
+    recipe = replace(small_recipe(answers, "algebra"), sft="cold")
     build(resampled(recipe, step, max_tokens=24), tmp_path / "out")
     first = answers.asked(temperature)
     answers.requests.clear()
     raised = build(resampled(recipe, step, max_tokens=32), tmp_path / "out")
     again = answers.asked(temperature)
     fresh = replace(answers, requests=[])
-    whole = build(resampled(small_recipe(fresh, "algebra"), step, max_tokens=32), tmp_path / "fresh")
+    cold = replace(small_recipe(fresh, "algebra"), sft="cold")
+    whole = build(resampled(cold, step, max_tokens=32), tmp_path / "fresh")
     assert rows(raised) == rows(whole)
     assert 0 < again < first
     answers.requests.clear()

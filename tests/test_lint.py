@@ -334,6 +334,17 @@ def test_an_id_twice_in_a_split_across_its_shards(tmp_path: Path) -> None:
     one(lint_rows(files), "algebra/train_sft row algebra-1", "its id occurs in this split twice")
 
 
+def test_the_answers_of_a_problem_share_its_id_and_differ_in_their_rank(tmp_path: Path) -> None:
+    ranked = datasets.Features({**FEATURES, "answer_rank": datasets.Value("int32")})
+    rows = [row(1, answer_rank=1), row(1, answer_rank=2), row(2, answer_rank=1), row(3, answer_rank=None)]
+    assert complaints(tmp_path, *rows, features=ranked) == []
+    one(
+        complaints(tmp_path, *rows, row(1, answer_rank=2), features=ranked),
+        "algebra/train_sft row algebra-1",
+        "its id and answer_rank occur in this split twice",
+    )
+
+
 def test_a_problem_for_training_and_for_testing_in_any_configuration(tmp_path: Path) -> None:
     other = datasets.Features({"id": datasets.Value("string"), "problem": datasets.Value("string")})
     files = good(tmp_path)
@@ -554,6 +565,43 @@ def test_nothing_is_said_of_a_good_card(tmp_path: Path) -> None:
     front["configs"][1]["data_files"][0]["path"] = ["**/algebra_rl/*-0000?-of-*.parquet"]
     front["source_datasets"] = ["extended|openai/gsm8k", "original"]
     assert lint_card(card(front), dict(files)) == []
+
+
+def test_default_has_the_files_of_all_domains(tmp_path: Path) -> None:
+    files = good(tmp_path) | dict(
+        [write(tmp_path, "geometry/train_sft-00000-of-00001.parquet", [row(8)])]  # and no pairs
+    )
+    front = metadata(files)
+    algebra, geometry = (
+        next(one for one in front["configs"] if one["config_name"] == name)
+        for name in ("algebra", "geometry")
+    )
+    algebra.pop("default")
+    whole = deepcopy(algebra) | {"config_name": "default", "default": True}
+    whole["data_files"][0]["path"] += geometry["data_files"][0]["path"]
+    front["configs"].insert(0, whole)
+    (info,) = [deepcopy(one) for one in front["dataset_info"] if one["config_name"] == "algebra"]
+    info["config_name"] = "default"
+    info["splits"][0]["num_examples"] += 1
+    info["download_size"] += files["geometry/train_sft-00000-of-00001.parquet"].stat().st_size
+    front["dataset_info"].insert(0, info)
+    assert lint_card(card(front), dict(files)) == []
+    rows = whole["data_files"][0]
+    assert rows["split"] == "train_sft"
+    last = rows["path"].pop()
+    assert (
+        f"README.md: default: train_sft lacks {last}, so load_dataset without a name would not load it"
+        in (lint_card(card(front), dict(files)))
+    )
+    rows["path"] += [last, "candidates/train-00000-of-00001.parquet"]
+    assert any(
+        "default: train_sft names candidates/train-00000-of-00001.parquet, which is in the train_sft of no"
+        in line
+        for line in lint_card(card(front), dict(files))
+    )
+    rows["path"].pop()
+    pairs = whole["data_files"].pop(1)
+    assert any(f"default: {pairs['split']} lacks " in line for line in lint_card(card(front), dict(files)))
 
 
 def test_a_card_loads_as_it_says(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ terminal at all.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,15 +19,18 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.columns import width
 
-# The questions of a build of some domains, and the answers that they take for given.
+# The questions of a build of some domains, and answers to all but the last.
 QUESTIONS = (
-    "model [1]: ",
+    "model [6]: ",
+    "solver [1]: ",
     "scale [1.0]: ",
     "mode [1]: ",
     "domains, separated by commas [1,2]: ",
+    "1x, 2x, 4x or tokens [1x]: ",
     "Build it (y/n) [y]: ",
 )
-ANSWERS = ("1", "0.1", "3", "1,5")
+MODEL, SOLVER, SCALE, MODE, CHOSEN, BOUND, SURE = QUESTIONS
+ANSWERS = ("6", "1", "0.1", "3", "1,5", "1x")
 
 # `magpie-hf` with a build that says what it was given, and what Ctrl-C would call it.
 TOLD = """
@@ -42,17 +46,19 @@ sys.exit(main())
 def test_wrong_answers_are_asked_again_until_the_build_itself_refuses(tmp_path: Path) -> None:
     with Terminal(magpie_hf(), tmp_path, columns=40, TERM="dumb", NO_COLOR="1") as terminal:
         for question, wrong, hint, right in (
-            (QUESTIONS[0], "7", "model 7 is unknown", "\uff11"),
-            (QUESTIONS[1], "much", "scale is 'much'", ""),
-            (QUESTIONS[1], "-1", "scale is -1", "0.01"),
-            (QUESTIONS[2], "4", "mode is '4'", "2"),
+            (MODEL, "7", "model 7 is unknown", "\uff11"),
+            (SOLVER, "0", "model 0 is unknown", "1"),
+            (SCALE, "much", "scale is 'much'", ""),
+            (SCALE, "-1", "scale is -1", "0.01"),
+            (MODE, "4", "mode is '4'", "2"),
             ("domain [1]: ", "1,2", "domain is '1,2'", "number_theory"),
-            (QUESTIONS[4], "perhaps", "the answer is 'perhaps'", ""),
+            (BOUND, "3x", "the bound is '3x'", "1"),
+            (SURE, "perhaps", "the answer is 'perhaps'", ""),
         ):
             terminal.expect(question)
             terminal.type(f"{wrong}\n")
             terminal.expect(hint)
-            if right or question == QUESTIONS[4]:
+            if right or question == SURE:
                 terminal.expect(question)
                 terminal.type(f"{right}\n")
         terminal.expect("magpie-hf build --model 1 --scale 0.01 --domains number_theory")
@@ -70,11 +76,13 @@ def test_wrong_answers_are_asked_again_until_the_build_itself_refuses(tmp_path: 
 def test_in_japanese(tmp_path: Path) -> None:
     with Terminal(magpie_hf(), tmp_path, LANG="ja_JP.UTF-8", PYTHONUTF8="1") as terminal:
         for question, answer in (
-            ("モデル [1]: ", "９"),
+            ("モデル [6]: ", "９"),
             ("モデル 9 はありません。1 から 6 の番号", "４"),
+            ("解答 [1]: ", "１"),
             ("規模 [1.0]: ", "０．５"),
             ("モード [1]: ", "３"),
             ("分野(コンマ区切り) [1,2]: ", "２、６"),
+            ("1x、2x、4x またはトークン数 [1x]: ", "６，０００"),
             ("作成しますか (y/n) [y]: ", "いいえ"),
         ):
             terminal.expect(question)
@@ -82,7 +90,7 @@ def test_in_japanese(tmp_path: Path) -> None:
         code, text = terminal.end()
     assert code == OK
     for line in (
-        "4  gemma-3-27b-it: 55 GB、Gemma 利用規約",
+        "4  gemma-3-27b-it: instruct モデル、55 GB、Gemma 利用規約",
         "1.0: 六分野すべてで 44,000 問",
         "6  discrete 離散数学: 4,000",
         "2  1 つ",
@@ -98,9 +106,9 @@ def test_in_japanese(tmp_path: Path) -> None:
     [
         *((answered, CTRL_C, INTERRUPTED) for answered in range(len(QUESTIONS))),
         (0, CTRL_D, OK),
-        (3, CTRL_D, OK),
+        (4, CTRL_D, OK),
         (0, "q\n", OK),
-        (4, "Ｑ\n", OK),
+        (6, "Ｑ\n", OK),
     ],
 )
 def test_every_question_can_be_left(answered: int, leave: str, code: int, tmp_path: Path) -> None:
@@ -120,25 +128,54 @@ def test_every_question_can_be_left(answered: int, leave: str, code: int, tmp_pa
 def test_what_was_answered_is_what_is_built(tmp_path: Path) -> None:
     (tmp_path / "model 1").mkdir()
     with Terminal([sys.executable, "-c", TOLD], tmp_path) as terminal:
-        for question, answer in zip((*QUESTIONS[:3], QUESTIONS[4]), ("model 1", "2", "1", "y"), strict=True):
+        for question, answer in (
+            (MODEL, "model 1"),
+            ("solver [model 1]: ", "1"),
+            (SCALE, "2"),
+            (MODE, "1"),
+            (BOUND, "20000"),
+            (SURE, "y"),
+        ):
             terminal.expect(question)
             terminal.type(f"{answer}\n")
-        terminal.expect("\nmagpie-hf build --model 'model 1' --scale 2.0\n")
+        terminal.expect("\nmagpie-hf build --model 'model 1' --solver 1 --scale 2.0 --max-tokens 20000\n")
         terminal.expect(
             "built model 1 algebra,calculus,geometry,statistics,number_theory,discrete build --model model 1"
-            " --scale 2.0\n"
+            " --solver 1 --scale 2.0 --max-tokens 20000\n"
         )
         assert terminal.end()[0] == 3
 
 
 def test_what_the_terminal_cannot_say_is_asked_again(tmp_path: Path) -> None:
     with Terminal(magpie_hf(), tmp_path, PYTHONIOENCODING="utf-8:strict") as terminal:
-        terminal.expect("model [1]: ")
+        terminal.expect(MODEL)
         os.write(terminal.master, b"mod\xe8le\n")
         terminal.expect("is no model")
-        terminal.expect("model [1]: ")
+        terminal.expect(MODEL)
         terminal.type("q\n")
         assert terminal.end()[0] == OK
+
+
+@pytest.mark.parametrize(
+    ("bound", "given"),
+    [("", []), ("1x", []), ("２Ｘ", ["--max-tokens", "{2}"]), ("4", ["--max-tokens", "{4}"])],
+)
+def test_the_bounds_are_shown_and_one_is_chosen(bound: str, given: list[str], tmp_path: Path) -> None:
+    with Terminal([sys.executable, "-c", TOLD], tmp_path, columns=100) as terminal:
+        for question, answer in zip(QUESTIONS, (*ANSWERS[:-1], bound, "y"), strict=True):
+            terminal.expect(question)
+            terminal.type(f"{answer}\n")
+        terminal.expect("\nbuilt ")
+        code, text = terminal.end()
+    assert code == 3
+    shown = re.findall(
+        r"^  (\dx)  ([\d,]+) tokens: \d+% truncated, [\d,]+ SFT rows, \S+ tokens in all$", text, re.MULTILINE
+    )
+    tokens = {factor: int(number.replace(",", "")) for factor, number in shown}
+    assert tokens == {f"{times}x": times * tokens["1x"] for times in (1, 2, 4)}
+    wanted = [word.format(*(times * tokens["1x"] for times in range(5))) for word in given]
+    words = ["build", "--model", "6", "--solver", "1", "--scale", "0.1", "--domains", "algebra,number_theory"]
+    assert f"magpie-hf {' '.join([*words, *wanted])}\n" in text
 
 
 @pytest.mark.parametrize("stream", ["pipe", "nothing", "closed"])

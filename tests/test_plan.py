@@ -57,15 +57,9 @@ def test_every_known_model_has_a_plan_without_the_network(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     plan = planned(capsys, "--model", str(number))
     assert [row["problems"] for row in plan["rows"]] == [domain.count for domain in DOMAINS.values()]
-    assert [stage["stage"] for stage in plan["stages"]] == [
-        "instruct",
-        "tag",
-        "solutions",
-        "candidates",
-        "score",
-    ]
+    assert [stage["stage"] for stage in plan["stages"]] == ["instruct", "tag", "candidates", "score"]
     requests = {stage["stage"]: stage["requests"][1] for stage in plan["stages"]}
-    assert (requests["solutions"], requests["candidates"]) == (44_000, 220_000)
+    assert requests["candidates"] == 220_000
     assert requests["score"] <= requests["candidates"], "a candidate that was cut is not scored"
     assert plan["machines"], "it fits some machine of eight common GPUs"
     for machine in plan["machines"]:
@@ -73,7 +67,76 @@ def test_every_known_model_has_a_plan_without_the_network(
         assert machine["compute_bound"] < low < likely < high
         assert machine["dollars"][0] <= machine["dollars"][1]
     assert plan["seconds"] == {"whole": None, "left": None}, "nothing was measured"
+    now, twice, four = plan["bounds"]
+    assert now["generated"] == pytest.approx(sum(stage["tokens"][1] for stage in plan["stages"]))
+    assert (twice["tokens"], four["tokens"]) == (2 * now["tokens"], 4 * now["tokens"])
+    assert 1 > now["truncated"] >= twice["truncated"] >= four["truncated"] >= 0
+    assert now["generated"] <= twice["generated"] <= four["generated"]
+    assert now["rows"] > 0
+    assert round(now["rows"]) <= round(twice["rows"]) <= round(four["rows"]) <= 44_000
+    assert now["hours"] == pytest.approx(min(machine["hours"][1] for machine in plan["machines"]))
+    for row in plan["rows"]:
+        problems, answered, two, scored = row["files"].values()
+        assert problems == [row["problems"]] * 3
+        assert answered == pytest.approx([row["train"][at] + row["test"][at] for at in range(3)])
+        assert all(few <= many + 1e-6 for few, many in zip(two, answered, strict=True))
+        assert scored == two
+        assert [name.removeprefix("_ins") for name in row["files"]] == [
+            ".json",
+            "_res.json",
+            "_5res.json",
+            "_5res_judge.json",
+        ]
     assert not list(nowhere.iterdir())
+
+
+@pytest.mark.parametrize("number", KNOWN_MODELS)
+def test_every_known_model_has_a_plan_as_text(
+    number: int, nowhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["plan", "--model", str(number)]) == OK
+    said = capsys.readouterr().out
+    _, head, *rows = said[said.index("What a larger bound gives") :].splitlines()[:5]
+    assert head.split() == ["max-tokens", "extended", "truncated", "tokens", "SFT", "rows", "hours"]
+    now, twice, four = (line.split() for line in rows)
+    bounds = planned(capsys, "--model", str(number))["bounds"]
+    assert [line[0] for line in (now, twice, four)] == [f"{one['tokens']:,}" for one in bounds]
+    assert [line[4] for line in (now, twice, four)] == [f"{one['rows']:,.0f}" for one in bounds]
+    warned = f"warning  {KNOWN_MODELS[number].repository} thinks first"
+    assert (warned in said) == KNOWN_MODELS[number].reasoning
+
+
+def test_a_separate_answer_is_planned_with_sft_cold_alone(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", "6", "--solver", "1", "--max-tokens", "4096", "--auto-extend", "0"]
+    plans = {sft: planned(capsys, *words, "--sft", sft) for sft in ("cold", "best", "2", "all")}
+    requests = {
+        sft: {stage["stage"]: stage["requests"][1] for stage in plan["stages"]} for sft, plan in plans.items()
+    }
+    assert requests["cold"]["solutions"] == 44_000
+    assert "solutions" not in requests["best"]
+    tokens = {sft: plan["bounds"][0]["generated"] for sft, plan in plans.items()}
+    assert tokens["best"] < 0.85 * tokens["cold"]
+    rows = {sft: plan["bounds"][0]["rows"] for sft, plan in plans.items()}
+    assert rows["cold"] < rows["best"] < rows["2"] < rows["all"] < 220_000
+    kept = planned(capsys, *words, "--sft", "all", "--keep-minority")["bounds"][0]
+    assert kept["rows"] == pytest.approx(220_000 * (1 - kept["truncated"]), rel=0.001)
+
+
+def test_answers_that_go_on_count_to_their_last_bound(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", "6", "--solver", "1", "--max-tokens"]
+    extended = planned(capsys, *words, "2048", "--auto-extend", "2")["bounds"]
+    longer = planned(capsys, *words, "8192", "--auto-extend", "0")["bounds"]
+    assert [one["final"] for one in extended] == [one["tokens"] for one in longer]
+    for name in ("truncated", "generated", "rows"):
+        assert [one[name] for one in extended] == pytest.approx([one[name] for one in longer])
+    small = planned(capsys, "--model", "6", "--max-tokens", "16384", "--auto-extend", "1")["bounds"]
+    assert [one["final"] for one in small] == [32_768 - inputs.PROMPT] * 3, "no more than the model has"
 
 
 def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(
@@ -101,7 +164,13 @@ def test_what_a_licence_forbids_is_said(nowhere: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("words", "cut"),
-    [("1", "at 4,096"), ("1 --max-tokens 16384", ""), ("6", ""), ("6 --max-tokens 200", "at 200")],
+    [
+        ("1 --max-tokens 4096 --auto-extend 0", "at 4,096"),
+        ("1 --max-tokens 1024", "at 2,048"),
+        ("1 --max-tokens 16384", ""),
+        ("6", ""),
+        ("6 --max-tokens 200", "at 400"),
+    ],
 )
 def test_a_bound_that_most_answers_would_meet_is_warned_of(
     words: str, cut: str, nowhere: Path, capsys: pytest.CaptureFixture[str]
@@ -204,7 +273,7 @@ def test_what_is_wrong_is_said_in_a_line(
         (nowhere / "newer" / "run" / name).write_text('{"format": 99}')
     (nowhere / "torn" / "run" / "plan.json").write_text('{"format": 1, "pl')
     (nowhere / "torn" / "run" / "measured.json").write_text(
-        '{"format": 1, "date": "", "said": {}, "speeds": []}'
+        '{"format": 2, "date": "", "said": {}, "speeds": []}'
     )
     assert main(["plan", *words]) == BAD_INPUT
     error = capsys.readouterr().err

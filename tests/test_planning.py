@@ -5,12 +5,17 @@ measurement, and a plan's outcome.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
+import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
+from statistics import NormalDist
 
 import pytest
 from paced import Paced
@@ -19,19 +24,21 @@ from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import inputs
 from magpie_hf.planning.inputs import Cutting, Outline, gpu_named, sized
+from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
 from magpie_hf.planning.measure import Burst, RequestLog, _fit, measure, speed_of
 from magpie_hf.planning.measurements import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Keeping, outcome_of
 from magpie_hf.planning.plan import Placing, cache_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
 from magpie_hf.planning.speeds import Clock, Speed, replay
-from magpie_hf.planning.workload import Request, loads_of, reuse_of
+from magpie_hf.planning.workload import Request, bounds_of, loads_of, reuse_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
@@ -121,7 +128,8 @@ class Talking(Answers):
 def outline_of(recipe: Recipe, *, k: int = 3) -> Outline:
     name = recipe.generator.model.name
     roles = dict.fromkeys(("model", "solver", "judge", *(["tagger"] if recipe.tagger else [])), name)
-    return Outline(recipe.domains, roles, k, recipe.seed, False, 0.0, False, Cutting())
+    more = (recipe.sft, recipe.auto_extend, recipe.keep_minority)
+    return Outline(recipe.domains, roles, k, recipe.seed, False, 0.0, False, Cutting(), *more)
 
 
 @pytest.fixture
@@ -173,7 +181,7 @@ def test_a_measurement_says_how_long_the_build_will_take(talking: Talking, tmp_p
         max(one.ended for one in log.asked) - began
     )  # what is written afterwards is loaded already, unlike in the measurement
     assert 0.4 < predicted / took < 2.5, (predicted, took, measured.timing)  # other tests run beside this one
-    assert talking.asked(SOLUTIONS) == 34, "what the measurement answered is not asked again"
+    assert talking.asked(CANDIDATES) == 34 * 3, "what the measurement answered is not asked again"
     with pytest.raises(BadInput, match="all rows of this measurement exist already"):
         measure(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
 
@@ -192,7 +200,9 @@ def test_a_measurement_of_which_nothing_can_be_published_is_measured(
     measured = measure(recipe, outline_of(recipe), {}, tmp_path, 16, time.monotonic(), say=said.append)
     assert any("no row can be published" in line for line in said)
     assert measured.examples["score"] == ()
-    assert measured.complete == (0, 3)
+    assert [len(of_problem) for of_problem in measured.lengths] == [3] * 3
+    assert all(one.truncated for of_problem in measured.lengths for one in of_problem)
+    assert measured.agreeing == (0, 0)
     estimates = measured_estimates(outline_of(recipe), measured)
     assert estimates.each["score"] == 0
     assert [
@@ -201,9 +211,15 @@ def test_a_measurement_of_which_nothing_can_be_published_is_measured(
     assert read_measured(tmp_path) == measured
 
 
+def test_a_measurement_of_an_older_version_serves_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "measured.json").write_text('{"format": 1, "complete": [3, 4]}')
+    assert read_measured(tmp_path) is None
+
+
 def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: Path) -> None:
     """Every promise of a plan against a build that counts what it asks."""
-    recipe = small_recipe(answers, "algebra")
+    recipe = replace(small_recipe(answers, "algebra"), sft="cold", auto_extend=0)
     build(recipe, tmp_path)
     (domain,) = recipe.domains
     hotter = replace(domain, response=replace(domain.response, temperature=0.6))
@@ -225,6 +241,94 @@ def test_what_a_folder_would_keep_is_what_it_keeps(answers: Answers, tmp_path: P
         assert answers.asked(0.6 if name == "solutions" else SOLUTIONS) == kept["solutions"].asked
         assert answers.asked(CANDIDATES) == kept["candidates"].asked
         build(recipe, tmp_path)
+
+
+LAWFUL = 120  # problems: their shares of truncated answers vary by 3 points from sample to sample
+
+
+@dataclass
+class Lawful(Answers):
+    """Candidates whose lengths follow a law, half of whose variance is the problem's; the bound cuts them."""
+
+    cut_every: int = 0
+    law: Law = field(default_factory=lambda: Law(150, 0.7))
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        answer = super().__call__(prompt, sampling, seed)
+        if sampling.temperature != CANDIDATES:
+            return answer
+        digests = (hashlib.sha256(repr(one).encode()).digest() for one in (prompt, (prompt, seed)))
+        parts = [(int.from_bytes(digest[:4], "big") + 0.5) / 2**32 for digest in digests]
+        normal = sum(map(NormalDist().inv_cdf, parts)) / math.sqrt(2)
+        length = round(self.law.median * math.exp(self.law.spread * normal))
+        if length > sampling.max_tokens:
+            return replace(answer, text="Text", finish_reason="length", num_tokens=sampling.max_tokens)
+        return replace(answer, num_tokens=length)
+
+
+def lawful_recipe(engine: FakeEngine, bound: int, seed: int) -> Recipe:
+    recipe = small_recipe(Lawful(engine.model), "algebra", count=LAWFUL, seed=seed)
+    (domain,) = recipe.domains
+    domains = (replace(domain, candidate=replace(domain.candidate, max_tokens=bound)),)
+    return replace(
+        recipe, generator=engine, solver=engine, scorer=Judge(engine), domains=domains, auto_extend=0
+    )
+
+
+def test_a_measurement_foresees_what_larger_bounds_cut(answers: Answers, tmp_path: Path) -> None:
+    """Measured where two in three answers are cut; the builds have other problems."""
+    engine = FakeEngine(answers.model, Lawful(answers.model))
+    paced = Paced(answers.model, engine.reply, step=0.0002, sequence=0.00001, load=0.01)
+    measured_recipe = lawful_recipe(paced, 110, seed=1)
+    outline = outline_of(measured_recipe)
+    measured = measure(measured_recipe, outline, {}, tmp_path / "measured", 64, time.monotonic())
+    assert read_measured(tmp_path / "measured") == measured
+    estimates = measured_estimates(outline, measured)
+    foreseen = bounds_of(outline, estimates, lambda *_: None)
+    assert [one.tokens for one in foreseen] == [110, 220, 440]
+    for one in foreseen:
+        recipe = lawful_recipe(engine, one.tokens, seed=2)
+        made = build(recipe, out := tmp_path / str(one.tokens))
+        (record,) = (out / "run" / "algebra").glob("candidates-*/stage.json")
+        shards = json.loads(record.read_text())["shards"].values()
+        cut = sum(shard["reasons"].get("length", 0) for shard in shards) / (LAWFUL * recipe.k)
+        assert abs(one.truncated - cut) < 0.05, (one, cut, estimates.laws[1])
+        assert len(made["algebra"]["train_sft"]) == pytest.approx(one.rows, rel=0.15)
+
+
+def test_a_law_is_found_through_a_bound() -> None:
+    """Exact quantiles, of which a bound shows the lower part; a bound below all of them shows the share."""
+    law = Law(900, 0.8)
+    for bound in (500, 1_000, 4_000):
+        seen = [Length(length, length == bound) for length in law.lengths(bound)] * 10
+        found = fitted(seen, Law(800, 0.6))
+        for at in (bound, 2 * bound, 4 * bound):
+            assert abs(found.truncated(at) - law.truncated(at)) < 0.05, (bound, at, found)
+    assert fitted([], law) == law
+    none = fitted([Length(100, True)] * 9, law)
+    assert none.truncated(100) == pytest.approx(0.95)
+    assert none.spread == law.spread
+
+
+def test_what_a_law_says_is_what_its_samples_do() -> None:
+    law, random = Law(900, 0.8), Random(0)
+    problems = []
+    for _ in range(4_000):
+        of_problem = random.gauss(0, math.sqrt(BETWEEN))
+        own = (random.gauss(0, math.sqrt(1 - BETWEEN)) for _ in range(4))
+        problems.append([law.median * math.exp(law.spread * (of_problem + one)) for one in own])
+    every = [length for lengths in problems for length in lengths]
+    for bound in (300, 900, 3_000):
+        assert sum(length > bound for length in every) / len(every) == pytest.approx(
+            law.truncated(bound), abs=0.02
+        )
+        assert sum(min(length, bound) for length in every) / len(every) == pytest.approx(
+            law.mean(bound), rel=0.03
+        )
+        counts = Counter(sum(length <= bound for length in lengths) for lengths in problems)
+        assert [counts[at] / len(problems) for at in range(5)] == pytest.approx(
+            law.complete(4, bound), abs=0.03
+        )
 
 
 def test_a_plan_and_its_outcome_are_kept_and_summed_over_commands(answers: Answers, tmp_path: Path) -> None:

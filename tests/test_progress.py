@@ -56,7 +56,7 @@ def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> N
     assert [(one.domain, one.target) for one in planned.domains] == [("algebra", 12), ("geometry", 12)]
     assert planned.domains[0].samples + planned.domains[0].answers == (
         *("instruct", "clean", "signature"),
-        *("solutions", "candidates", "verify", "verify_solution", "score", "pair"),
+        *("candidates", "verify", "score", "pair"),
     )
     shards = [one for one in told if isinstance(one, ShardFinished)]
     for domain in ("algebra", "geometry"):
@@ -80,13 +80,12 @@ def test_a_build_tells_what_happens_in_it(answers: Answers, tmp_path: Path) -> N
     build(replace(small_recipe(answers), k=4), tmp_path, observer=again.append)
     assert isinstance(again[0], Planned)
     found = {stage for stage, found in again[0].domains[0].found.items() if found.rows}
-    assert found == {"instruct", "clean", "signature", "solutions"}
+    assert found == {"instruct", "clean", "signature"}
     assert {one.stage for one in again if isinstance(one, ShardFinished)} == {
         "candidates",
         "verify",
         "score",
         "pair",
-        "verify_solution",
     }
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from datasets import DatasetDict, load_dataset
-from test_hub import READER, REPO, WRITER, ended, expected, reloaded, run
+from test_hub import READER, REPO, WRITER, ended, expected, reloaded, rows_in, run
 
 import magpie_hf
 from conftest import ROOT, Answers, small_recipe
@@ -89,7 +90,7 @@ def test_every_configuration_and_split_loads_again(hub: LoopbackHub, built: Buil
     assert set(wanted) == {
         *(
             f"main {domain} {side}_{text}"
-            for domain in ("algebra", "geometry")
+            for domain in ("default", "algebra", "geometry")
             for side in ("train", "test")
             for text in ("sft", "prefs")
         ),
@@ -100,6 +101,21 @@ def test_every_configuration_and_split_loads_again(hub: LoopbackHub, built: Buil
         ),
     }
     assert reloaded(hub, tmp_path / "reader", "main") == wanted
+
+
+def test_without_a_name_all_rows_of_all_domains_are_loaded(built: Build, tmp_path: Path) -> None:
+    folder, datasets = built
+    loaded = load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+    assert list(loaded) == ["train_sft", "train_prefs", "test_sft", "test_prefs"] == list(datasets["default"])
+    for split, rows in loaded.items():
+        every = [row for domain in ("algebra", "geometry") for row in datasets[domain][split]]
+        assert rows.to_list() == every == datasets["default"][split].to_list()
+        assert list(load_dataset(str(folder), split=split, streaming=True)) == every
+        assert len({row["id"] for row in every}) == len(every) > 1
+    config, *_ = yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])["configs"]
+    named = [path for one in config["data_files"] for path in one["path"]]
+    assert all((folder / path).is_file() for path in named)
+    assert not (folder / "default").exists(), "no file is stored twice"
 
 
 def test_a_folder_is_read_anew_where_but_a_score_differs(built: Build, tmp_path: Path) -> None:
@@ -127,7 +143,7 @@ def test_the_library_publishes_too(client: LoopbackHub, built: Build, tmp_path: 
     wording = Wording(licences=("apache-2.0",))
     change, rows = magpie_hf.preview(built[0], REPO, wording=wording, say=lines.append)
     assert not client.repositories
-    assert sum(rows.values()) == sum(count for count, *_ in expected("main", *built).values())
+    assert sum(rows.values()) == rows_in(expected("main", *built))
     pushed = magpie_hf.publish(built[0], REPO, tag="v1", wording=wording, say=lines.append)
     assert pushed.committed
     assert set(pushed.changes.added) == set(change.added)

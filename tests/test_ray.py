@@ -226,7 +226,7 @@ def test_a_node_that_is_lost_is_survived(
     seen: list[int] = []
 
     def say(line: str) -> None:
-        if not seen and "solutions" in line:
+        if not seen and "candidates" in line:
             seen.append(len(requests(engine.log)))
             nodes.remove_node(node, allow_graceful=False)
 
@@ -382,9 +382,7 @@ def test_a_build_on_vllm_on_ray_equals_one_in_this_process(
         }
         asked[name] = {line.split()[0] for line in log.read_text().splitlines()}
     both = made["ray"].keys() & made["local"].keys()
-    assert {"instruct", "solutions", "candidates"} <= {
-        Path(file).parent.name.rpartition("-")[0] for file in both
-    }
+    assert {"instruct", "candidates"} <= {Path(file).parent.name.rpartition("-")[0] for file in both}
     assert {file: made["ray"][file] for file in both} == {file: made["local"][file] for file in both}
     ahead = made["ray"].keys() ^ made["local"].keys()
     assert all("instruct-" in file or "clean-" in file or "sign-" in file for file in ahead), (

@@ -16,6 +16,7 @@ import yaml
 from conftest import ROOT
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import exit_codes, plan, report
+from magpie_hf.cli.commands.preview import preview
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -24,6 +25,7 @@ from magpie_hf.reasons import SAMPLES
 from magpie_hf.run import interrupts
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.text import language
+from magpie_hf.text.numbers import scaled
 from pages import DOCS, FENCE, PAGES, TEXT, bare, commands, prose, sections
 
 README, JAPANESE = TEXT["README.md"], TEXT["README.ja.md"]
@@ -85,6 +87,26 @@ def japanese_reason_table() -> str:
     return "\n".join(f"| `{code}` | {meanings[code]} |" for code in SAMPLES)
 
 
+def bound_rows() -> str:
+    """What larger bounds give in the README's build, at 4,096 tokens."""
+    words = "build --model 6 --solver 1 --scale 0.1 --max-tokens 4096 --out nowhere"
+    return "\n".join(
+        f"| {one.tokens:,} | {one.final:,} | {one.truncated:.0%} | {scaled(one.generated)} |"
+        f" {one.rows:,.0f} |"
+        for one in preview(cli.parser().parse_args(words.split())).plan.bounds
+    )
+
+
+def bound_table() -> str:
+    head = "| `--max-tokens` | extended | truncated | tokens in all | SFT rows of 4,400 problems |\n"
+    return f"{head}|---|---|---|---|---|\n{bound_rows()}"
+
+
+def japanese_bound_table() -> str:
+    head = "| `--max-tokens` | 延長後 | 途切れる割合 | 全部のトークン数 | SFT の行(4,400 問のうち) |\n"
+    return f"{head}|---|---|---|---|---|\n{bound_rows()}"
+
+
 def test_every_reason_has_its_meaning() -> None:
     filtered = {
         "contaminated",
@@ -106,10 +128,12 @@ def test_every_reason_has_its_meaning() -> None:
         (domain_table, "docs/domains.md"),
         (model_table, "docs/domains.md"),
         (reason_table, "docs/filtering.md"),
+        (bound_table, "docs/cost.md"),
         (results.table, "docs/benchmarks.md"),
         (japanese_domain_table, "docs/ja/details.md"),
         (japanese_model_table, "docs/ja/details.md"),
         (japanese_reason_table, "docs/ja/details.md"),
+        (japanese_bound_table, "docs/ja/details.md"),
     ],
 )
 def test_tables_are_the_objects(table: Callable[[], str], page: str) -> None:
@@ -144,9 +168,10 @@ def test_the_table_of_splits_names_those_that_are_published() -> None:
         found: dict[str, list[str]] = {}
         for config, splits in rows:
             found.setdefault(config, []).extend(re.findall(r"`(\w+)`", splits))
-        assert sorted(found["<domain>"]) == sorted(text)
+        assert sorted(found["default"]) == sorted(text)
+        assert found["<domain>"] == []  # the same
         assert found["<domain>_rl"] == found[CANDIDATES_CONFIG] == list(SIDES)
-        assert len(found) == 3
+        assert len(found) == 4
 
 
 def test_the_pictures_are_sound() -> None:
@@ -176,7 +201,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "Python から": ("quickstart", ("From Python",)),
     "フォルダーの中身": ("quickstart", ("What lies in the folder",)),
     "分野": ("domains", ("Domains", "Where the counts come from", "A domain of your own")),
-    "モデル": ("domains", ("Models", "Which sampling suits a model")),
+    "モデル": ("domains", ("Models", "How the solver is sampled", "Which sampling suits a model")),
     "問題の採用": ("filtering", ()),
     "答えとペア": ("answers", ()),
     "見積もり": ("cost", ()),

@@ -128,10 +128,11 @@ def test_the_numbers_are_those_of_the_card(
             funnel.samples.sampled,
             sum(funnel.samples.dropped.values()),
             funnel.problems,
+            funnel.answered,
             funnel.sft,
             funnel.candidates,
         ]
-        assert shown[:6] == list(map(str, expected))
+        assert shown[:7] == list(map(str, expected))
         assert str(tally.pairs.count) in shown
     told = page.locator("#overview section").nth(1).inner_text()
     for tally in contents.tallies.values():

@@ -308,9 +308,9 @@ GENERATION = tuple(
 )
 
 
-def export(split: str, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+def export(split: str, *rows: dict[str, Any], sft: str | int = "cold") -> list[dict[str, Any]]:
     side, text = split.split("_")
-    return exported(ExportText("algebra", HeldOut(0), side, text, GENERATION), *rows)
+    return exported(ExportText("algebra", HeldOut(0), side, text, GENERATION, sft=sft), *rows)
 
 
 def exported(stage: Export, *rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -404,7 +404,8 @@ def test_all_candidates_of_a_problem() -> None:
         "pair_kind",
     )
     assert [one[column] for column in columns] == ["P", None, "answer", 1.0, 1, 0, 2, "score"]
-    (lost,) = exported(ExportCandidates("algebra", HeldOut(0), "train"), row(**UNPAIRED, **CUT))
+    cold = ExportCandidates("algebra", HeldOut(0), "train", sft="cold")
+    (lost,) = exported(cold, row(**UNPAIRED, **CUT))
     assert (lost["pair_reason"], lost["solution_reason"], lost["chosen_index"]) == (
         "score_gap",
         "length",
@@ -478,10 +479,13 @@ ANSWERS = st.sampled_from(["whole 1", "whole 2", "cut 1", "cut 2"])
 
 @given(
     st.sampled_from(SPLITS),
+    st.sampled_from(["best", "all", 2, "cold"]),
     ANSWERS,
     st.lists(st.tuples(ANSWERS, st.sampled_from([1.0, 3.0, 5.0])), min_size=2, max_size=6),
 )
-def test_no_cut_answer_is_ever_published(split: str, solution: str, tries: list[tuple[str, float]]) -> None:
+def test_no_cut_answer_is_ever_published(
+    split: str, sft: str | int, solution: str, tries: list[tuple[str, float]]
+) -> None:
     def answer(text: str) -> dict[str, Any]:
         return candidate(text, "length" if text.startswith("cut") else None)
 
@@ -503,9 +507,16 @@ def test_no_cut_answer_is_ever_published(split: str, solution: str, tries: list[
     }
     indexes = {column: paired[column][0] for column in ("chosen_index", "rejected_index", "pair_kind")}
     rows = export(
-        split, row(solutions=[answer(solution)], candidates=candidates, scores=scores, **votes, **indexes)
+        split,
+        row(solutions=[answer(solution)], candidates=candidates, scores=scores, **votes, **indexes),
+        sft=sft,
     )
-    assert (split == "train_sft" and solution.startswith("cut")) <= (not rows)
+    if split == "train_sft":
+        whole = {text for text, _ in tries if text.startswith("whole")}
+        most = {"best": min(1, len(whole)), "all": len(whole), 2: len(whole)}
+        assert len(rows) == most.get(sft, solution.startswith("whole"))
+        assert [one["answer_rank"] for one in rows] == list(range(1, len(rows) + 1))
+        assert {one["answer_count"] for one in rows} <= {len(rows)}
     for one in rows:
         texts = [said(one[column]) for column in ("messages", "chosen", "rejected")]
         texts.append(one["solution"])
@@ -629,7 +640,12 @@ def answered() -> dict[str, list[Any]]:
 
 def counted(times: int = 1) -> Tally:
     """The numbers of `times` such tables."""
-    sft = Part({"solution_agrees": [True, None, None] * times})
+    sft = Part(
+        {
+            "answer_rank": [1, 2, 1, 1] * times,
+            "answer_checked": ["majority", "majority", "no vote", "no vote"] * times,
+        }
+    )
     splits = {"train_sft": sft, "train_prefs": Part({"id": ["a"] * times})}
     candidates = {column: values * times for column, values in answered().items()}
     data = {"algebra": splits, "candidates": {"train": Part(candidates)}}
@@ -646,16 +662,17 @@ def test_the_funnel_says_what_became_of_the_samples() -> None:
         problems=4,
         languages={"en": 4},
         candidates=8,
-        cut_solutions={"length": 1},
+        answered=3,
+        unanswered={"length": 1},
         cut_candidates={"length": 1, "context_full": 1},
         unscored={"context_full": 1, "not_rated": 1},
-        sft=3,
+        sft=4,
         pairs=1,
     )
     assert tally.funnel.samples.accepted == 4
     assert list(tally.funnel.samples.dropped) == ["empty", "length"], "reasons are sorted"
     assert tally.answers == Answers(
-        {"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"agree": 1, "unknown": 2}
+        {"answer": 2, "none": 1, "proof": 1}, 1, 0.75, 2, {"majority": 2, "no vote": 2}
     )
     assert tally.pairs == Pairs({"score": (1.5,)}, 1, {"incomplete": 2, "unscored": 1})
     assert [line.split(";")[0] for line in tally.lines()] == [
@@ -665,24 +682,34 @@ def test_the_funnel_says_what_became_of_the_samples() -> None:
     ]
     assert (
         tally.funnel.line()
-        == "6 sampled -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 8 candidates (2"
-        " context_full, 1 length, 1 not_rated) -> 1 pairs"
+        == "6 sampled -> 4 problems (1 empty, 1 length) -> 3 answered (1 length) -> 4 SFT rows"
+        " -> 8 candidates (2 context_full, 1 length, 1 not_rated) -> 1 pairs"
     )
 
 
 def test_the_funnel_in_a_line() -> None:
     filtered = Samples(10_000, {"empty": 1_200, "length": 3}, {}, 0, 0, 0, 0)
     funnel = Funnel(
-        "algebra", filtered, 8_797, {}, 5_000, {"length": 7}, {"length": 9}, {"not_rated": 2}, 8_790, 1_500
+        "algebra",
+        filtered,
+        8_797,
+        {},
+        5_000,
+        8_790,
+        {"length": 7},
+        {"length": 9},
+        {"not_rated": 2},
+        9_000,
+        1_500,
     )
     assert filtered.accepted == 8_797
     assert (
         funnel.line()
         == "10,000 sampled -> 8,797 problems (1,200 empty, 3 length) -> 8,790 answered (7 length) "
-        "-> 5,000 candidates (9 length, 2 not_rated) -> 1,500 pairs"
+        "-> 9,000 SFT rows -> 5,000 candidates (9 length, 2 not_rated) -> 1,500 pairs"
     )
-    plain = Funnel("algebra", Samples(2, {}, {}, 0, 0, 0, 0), 2, {}, 4, {}, {}, {}, 2, 2)
-    assert plain.line() == "2 sampled -> 2 problems -> 2 answered -> 4 candidates -> 2 pairs"
+    plain = Funnel("algebra", Samples(2, {}, {}, 0, 0, 0, 0), 2, {}, 4, 2, {}, {}, {}, 3, 2)
+    assert plain.line() == "2 sampled -> 2 problems -> 2 answered -> 3 SFT rows -> 4 candidates -> 2 pairs"
 
 
 def test_samples_that_were_labelled_and_moved() -> None:
@@ -694,7 +721,7 @@ def test_samples_that_were_labelled_and_moved() -> None:
     filtered = samples_of("algebra", {"algebra": [Part(mine)], "geometry": [Part(others)]})
     assert filtered == Samples(6, {"empty": 1, "length": 1}, {}, 1, 1, 5, 2)
     assert (filtered.accepted, filtered.on_domain_share) == (4, 0.4)
-    line = Funnel("algebra", filtered, 4, {}, 8, {}, {}, {}, 3, 1).line()
+    line = Funnel("algebra", filtered, 4, {}, 8, 3, {}, {}, {}, 3, 1).line()
     assert "4 problems (1 empty, 1 length, 1 moved to other domains, 1 moved here)" in line
     assert line.endswith("; 40% of 5 tagged samples on the domain")
 
@@ -718,7 +745,7 @@ def test_numbers_are_counted_beyond_one_batch() -> None:
 def test_numbers_of_rows_that_were_all_dropped() -> None:
     nothing = Samples(2, {"length": 2}, {}, 0, 0, 0, 0)
     tally = tallies({}, {"algebra": nothing})["algebra"]
-    assert tally.funnel == Funnel("algebra", nothing, 0, {}, 0, {}, {}, {}, 0, 0)
+    assert tally.funnel == Funnel("algebra", nothing, 0, {}, 0, 0, {}, {}, {}, 0, 0)
     assert tally.answers == Answers({}, 0, None, 0, {})
     assert tally.pairs == Pairs({}, 0, {})
 

@@ -15,7 +15,7 @@ import pytest
 from datasets import DatasetDict, load_dataset
 from samples import junk, labels, problem
 
-from conftest import JUDGE, PROBLEMS, SOLUTIONS, Answers, small_recipe
+from conftest import CANDIDATES, JUDGE, PROBLEMS, Answers, small_recipe
 from magpie_hf.building import build
 from magpie_hf.engines.base import Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
@@ -112,7 +112,7 @@ def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_top
                 assert row["domain"] == key
                 assert off_topic == "keep" or row["tags"]["domain"] == key
                 assert row["tags"]["quality"] == "good"
-    assert mixed.asked(SOLUTIONS) == 50, "only accepted problems are answered"
+    assert mixed.asked(CANDIDATES) == 50 * recipe.k, "only accepted problems are answered"
     assert not ids(built, "algebra") & ids(built, "geometry")
     reasons = {str(row["reason"]) for key in ("algebra", "geometry") for row in dropped(out, key)}
     assert {"near_duplicate", "quality", "not_tagged"} <= reasons
@@ -179,7 +179,7 @@ def test_other_rules_judge_the_same_samples_again(mixed: Mixed, tmp_path: Path) 
     mixed.requests.clear()
     lenient = build(replace(strict, acceptance=Acceptance(min_quality="poor")), tmp_path / "out")
     assert mixed.asked(PROBLEMS) == 0, "more is accepted of what was sampled"
-    assert 0 < mixed.asked(SOLUTIONS) < 50, "and only what was not accepted before is answered"
+    assert 0 < mixed.asked(CANDIDATES) < 50 * strict.k, "and only what was not accepted before is answered"
     fresh = replace(strict, acceptance=Acceptance(min_quality="poor"))
     assert all_rows(build(fresh, tmp_path / "fresh")) == all_rows(lenient)
 
@@ -194,7 +194,7 @@ def test_a_tagger_whose_answers_are_not_valid_ends_the_build_with_the_reason(
     ):
         build(tagged(answers, Acceptance()), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
-    assert answers.asked(SOLUTIONS) == answers.asked(JUDGE) - answers.asked(JUDGE) == 0
+    assert answers.asked(CANDIDATES) == answers.asked(JUDGE) - answers.asked(JUDGE) == 0
     quota, _ = status(tmp_path / "out").selection
     assert (quota.accepted, quota.filtered) == (0, 64)
     assert quota.reasons == dict(
@@ -264,6 +264,24 @@ def test_benchmarks_are_looked_for(mixed: Mixed, tmp_path: Path) -> None:
     card = (out / "README.md").read_text()
     assert f"| exam | `{loaded.benchmark.revision}` | 4 | 3 |" in card
     assert "- hle: **not checked**, it is gated." in card
+
+
+def test_a_benchmark_that_was_out_of_reach_is_checked_by_the_next_build(mixed: Mixed, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recipe = tagged(mixed, Acceptance("keep"))
+    plain = build(replace(recipe, not_checked=(NotChecked("exam", "out of reach", True),)), out)
+    stolen, *others = [row["problem"] for row in plain["algebra"]["train_sft"]]
+    (tmp_path / "exam.jsonl").write_text(json.dumps({"problem": stolen}) + "\n")
+    loaded = load_benchmark(Benchmark("exam", str(tmp_path / "exam.jsonl")))
+    assert isinstance(loaded, Loaded)
+    asked = len(mixed.requests)
+    checked = build(replace(recipe, benchmarks=(loaded.benchmark,)), out)
+    problems = [row["problem"] for row in checked["algebra"]["train_sft"]]
+    assert stolen not in problems
+    assert problems[: len(others)] == others
+    seeded = [seed for _, seed in mixed.requests if seed]  # but for labels and scores: each has its own
+    assert len(mixed.requests) > asked
+    assert len(seeded) == len(set(seeded)), "nothing is asked again"
 
 
 def test_embeddings_give_each_problem_its_nearest_neighbour(

@@ -91,7 +91,7 @@ def test_a_row_says_what_is_in_it(folder: Path, capsys: pytest.CaptureFixture[st
     row = next(row for row in rows_of(folder, "algebra/train_sft-*.parquet") if row["has_pair"])
     said = shown(folder, "--id", str(row["id"]), capsys=capsys)
     assert (
-        f"answer ({row['solution_tokens']:,} tokens)\n  [{len(str(row['thinking'])):,} characters of"
+        f"answer 1 of 1 ({row['solution_tokens']:,} tokens)\n  [{len(str(row['thinking'])):,} characters of"
         " thinking; --thinking" in said
     )
     assert "  First x¹⁰ ≤ ¹⁄₂. " in said

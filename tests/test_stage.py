@@ -40,7 +40,7 @@ from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.tag import Tag
-from magpie_hf.stages.verify import Verify, VerifySolution
+from magpie_hf.stages.verify import Verify
 from magpie_hf.store.rows import seed_rows
 
 CHATML = (
@@ -517,6 +517,8 @@ def response(
         "asked_with": "user: Solve it.",
         "prompt_tokens": prompt_tokens,
         "num_tokens": num_tokens,
+        "token_ids": None,
+        "segments": None,
         **changed,
     }
 
@@ -666,23 +668,6 @@ def test_score_asks_nothing_where_no_candidate_is_complete(chatml: Model) -> Non
     assert script.asked == []
 
 
-def test_check_compares_the_answer_with_the_majority() -> None:
-    boxes = [r"So \boxed{0.5}", r"So \boxed{1/3}", "No answer.", r"\boxed{2}", r"\boxed{1/2}"]
-    batch = {
-        "solutions": [
-            [candidate(text, "length" if place == 4 else None, answer_text=text)]
-            for place, text in enumerate(boxes)
-        ],
-        "majority_answer": [r"\frac12", r"\frac12", "2", None, r"\frac12"],
-    }
-    readable = [True, True, True, None, True]
-    assert VerifySolution()(batch) == {
-        **batch,
-        "solution_agrees": [True, False, None, None, None],
-        "is_readable": readable,
-    }
-
-
 def test_pair_puts_right_before_liked() -> None:
     rows: list[
         tuple[
@@ -776,6 +761,9 @@ def test_export_publishes_a_row() -> None:
         "solution": ["<think>\nhm</think>\n\n\\boxed{2}"],
         "thinking": ["hm"],
         "answer": ["2"],
+        "answer_rank": [1],
+        "answer_count": [1],
+        "answer_checked": ["majority"],
         "answer_kind": ["answer"],
         "majority_answer": ["2"],
         "majority_share": [0.5],
@@ -791,13 +779,18 @@ def test_export_publishes_a_row() -> None:
         "solution_tokens": [30],
         "finish_reason": ["stop"],
         "generation": [
-            {"problem_model": "acme/m", "scorer": "judge acme/m", "seed": 11, "asked_with": "user: Solve it."}
+            {
+                "problem_model": "acme/m",
+                "response_temperature": 0.1,
+                "candidate_temperature": 0.8,
+                "seed": 11,
+                "asked_with": "user: Solve it.",
+            }
         ],
     }
+    generation = (("problem_model", "acme/m"), ("response_temperature", 0.1), ("candidate_temperature", 0.8))
     for text in TEXT_SPLITS:
-        out = ExportText(
-            "algebra", HeldOut(0), "train", text, (("problem_model", "acme/m"), ("scorer", "judge acme/m"))
-        )(batch)
+        out = ExportText("algebra", HeldOut(0), "train", text, generation, sft="cold")(batch)
         assert out == expected
         assert list(out) == list(PUBLISHED)
 
@@ -844,14 +837,13 @@ def stages(model: Model, reply: Callable[..., str | Completion] = from_seed) -> 
         Respond(engine, "solutions", Sampling()),
         Respond(engine, "candidates", Sampling(), 2),
         Verify(),
-        VerifySolution(),
         ScoreCandidates(Judge(engine)),
         Pair(),
         Tag(engine, (("algebra", "groups and rings"),)),
     ]
 
 
-STAGES = range(10)
+STAGES = range(9)
 
 
 def seen(stage: Stage) -> dict[str, list[Any]]:
@@ -924,7 +916,6 @@ def test_the_stages_are_told_apart(chatml: Model) -> None:
         "solutions",
         "candidates",
         "verify",
-        "verify_solution",
         "score",
         "pair",
         "tag",
@@ -967,6 +958,7 @@ def test_export_is_a_function_for_map() -> None:
     assert rows.features == PUBLISHED
     assert rows["id"][:] == ["a-1"]
     assert rows[0]["chosen"] == [{"role": "user", "content": "P"}, {"role": "assistant", "content": "d"}]
+    assert rows[0]["messages"] == rows[0]["chosen"], "without a majority, the candidate that is liked most"
     assert rows[0]["generation"] == {**dict(generation), "seed": 1, "asked_with": "user: Solve it."}
     again = pickle.loads(pickle.dumps(export))
     assert again == export

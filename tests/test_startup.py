@@ -72,6 +72,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "solution": "y" * 4000,
         "solution_tokens": 5,
         "answer": "3",
+        "answer_rank": 1,
+        "answer_count": 1,
+        "answer_checked": "no vote",
         "answer_kind": "answer",
     }
     row |= {

@@ -33,10 +33,10 @@ Row = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, DatasetDict]]:
-    """A build of a domain with RL problems: its folder, and its datasets."""
+    """A build of two domains with RL problems: its folder, and its datasets."""
     out = tmp_path_factory.mktemp("built") / "out"
     answers = Answers(resolve(str(demo_model)), answers=3)
-    return out, build(replace(small_recipe(answers, "algebra", count=40, k=5), rl_majority_share=0.3), out)
+    return out, build(replace(small_recipe(answers, count=24, k=5), rl_majority_share=0.3), out)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,8 @@ def said(built: tuple[Path, dict[str, DatasetDict]], demo_model: Path) -> dict[s
         assert whole.startswith(prompt)
         return [prompt, whole.removeprefix(prompt)]
 
-    splits = built[1]["algebra"]
+    splits = built[1]["default"]
+    assert {row["domain"] for row in splits["train_sft"]} == {"algebra", "geometry"}
     columns = {"messages": "train_sft", "chosen": "train_prefs", "rejected": "train_prefs"}
     return {
         column: [parts(messages) for messages in splits[split][column]] for column, split in columns.items()

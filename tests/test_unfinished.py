@@ -120,7 +120,7 @@ def test_rows_that_were_made_from_something_else_are_left_out(
         len(split)
         for split in finished_part(copy / "run", tmp_path / "scratch").splits["candidates"].values()
     )
-    for shard in sorted((copy / "run" / "algebra").glob("solutions-*/*.arrow"))[:1]:
+    for shard in sorted((copy / "run" / "algebra").glob("candidates-*/*.arrow"))[:1]:
         shard.unlink()
     shutil.rmtree(tmp_path / "scratch")
     (tmp_path / "scratch").mkdir()

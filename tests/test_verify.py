@@ -249,6 +249,14 @@ BATCH: dict[str, list[Any]] = {
             box("3.5"),
         ],
     ],
+    "solutions": [
+        [box("0.50")],
+        [candidate("Clear.")],
+        None,
+        [candidate("a", "length")],
+        [box("8/8")],
+        [box("3.5")],
+    ],
 }
 ADDED: dict[str, list[Any]] = {
     "answers": [
@@ -265,13 +273,20 @@ ADDED: dict[str, list[Any]] = {
         [None] * 5,
         [None] * 5,
         [0, 1, 0, 1, None],
-        [0, 1, 2, 3, 4],
+        [1, 2, 3, 4, 0],
     ],
-    "cluster_sizes": [[3, 1], [], [], [], [2, 2], [1, 1, 1, 1, 1]],
+    "cluster_sizes": [[4, 1], [], [], [], [3, 2], [2, 1, 1, 1, 1]],
     "answer_kind": ["answer", "proof", "none", "none", "answer", "answer"],
-    "majority_answer": ["0.5", None, None, None, None, None],
-    "majority_share": [0.75, None, None, None, 0.5, 0.2],
-    "in_majority": [[False, True, True, None, True], *([None] * 5 for _ in range(5))],
+    "majority_answer": ["0.5", None, None, None, "1", "3.5"],
+    "majority_share": [0.8, None, None, None, 0.6, 1 / 3],
+    "in_majority": [
+        [False, True, True, None, True],
+        *([None] * 5 for _ in range(3)),
+        [True, False, True, False, None],
+        [None, None, False, False, True],
+    ],
+    "solution_agrees": [True, None, None, None, True, True],
+    "is_readable": [True, None, None, None, True, True],
     "unknown_pairs": [0, 0, 0, 0, 0, 7],
     "mean_num_tokens": [5.5, 7.0, 7.0, None, 7.0, 7.0],
 }
@@ -283,6 +298,37 @@ def test_verify_votes_over_the_complete_candidates() -> None:
     assert before == BATCH, "the batch itself is left alone"
     assert out == {**BATCH, **ADDED}
     assert list(ADDED) == list(VERIFY)
+
+
+def test_the_cold_answer_votes_like_one_more_candidate() -> None:
+    """The vote is that of six candidates; the columns of candidates hold the five alone."""
+    six = Verify()(
+        {
+            "problem": BATCH["problem"],
+            "candidates": [
+                [*candidates, *(solutions or ())]
+                for candidates, solutions in zip(BATCH["candidates"], BATCH["solutions"], strict=True)
+            ],
+            "solutions": [None] * 6,
+        }
+    )
+    for column in ("cluster_sizes", "majority_answer", "majority_share", "is_readable", "unknown_pairs"):
+        assert six[column] == ADDED[column], column
+    for column in ("answers", "answer_clusters", "in_majority"):
+        assert [values[:5] for values in six[column]] == ADDED[column], column
+    assert six["solution_agrees"] == [None] * 6
+
+
+def test_a_cold_answer_against_the_majority() -> None:
+    batch = {
+        "problem": ["Find $x$."] * 4,
+        "candidates": [[box("2"), box("4/2"), box("3")]] * 4,
+        "solutions": [[box("5")], [candidate("no answer")], [candidate("2", "length")], None],
+    }
+    out = Verify()(batch)
+    assert out["solution_agrees"] == [False, None, None, None]
+    assert out["majority_share"] == [0.5, 2 / 3, 2 / 3, 2 / 3]
+    assert out["in_majority"] == [[True, True, False]] * 4
 
 
 def test_a_row_does_not_depend_on_its_batch_or_on_the_workers() -> None:
@@ -297,13 +343,14 @@ def test_dropped_rows_have_nulls() -> None:
     batch = {
         "problem": [None, BATCH["problem"][0]],
         "candidates": [None, BATCH["candidates"][0]],
+        "solutions": [None, BATCH["solutions"][0]],
         "dropped": ["length", None],
     }
     out = Verify()(batch)
     assert {column: out[column] for column in ADDED} == {
         column: [None, values[0]] for column, values in ADDED.items()
     }
-    dead = Verify()({"problem": [None], "candidates": [None], "dropped": ["empty"]})
+    dead = Verify()({"problem": [None], "candidates": [None], "solutions": [None], "dropped": ["empty"]})
     assert {column: dead[column] for column in ADDED} == {column: [None] for column in ADDED}
 
 
@@ -336,7 +383,7 @@ def test_what_changes_rows_is_in_the_identity() -> None:
     stage = Verify()
     assert identity(stage) == {
         "is": "verify",
-        "version": 3,
+        "version": 4,
         "limits": {"is": "Limits", "version": 1, "seconds": 5.0, "megabytes": 1024, "characters": 2000},
     }
     assert fingerprint(replace(stage, processes=7)) == fingerprint(stage)
@@ -351,6 +398,7 @@ def test_a_hostile_candidate_costs_its_row_one_class() -> None:
     batch = {
         "problem": ["Find $x$."],
         "candidates": [[box("5"), box("9^{9^{9^{9}}}"), box("10/2"), box("1+" * 5000 + "1")]],
+        "solutions": [None],
     }
     out = Verify(Limits(seconds=1))(batch)
     assert out["answer_clusters"] == [[0, 1, 0, 2]]

@@ -41,7 +41,7 @@ RETIRED = [
     (r"facts|decisions", "provenance, selection log", rf"{PROBLEMS}|decisions that need a model"),
     (r"style pairs?|style のペア", "score pair", ""),
     (r"margins|score margins?|min[-_](?:correctness[-_])?margin|least[-_]margin", "score gap", ""),
-    (r"agreements?|(?:answer|min|rl)[-_]agreement", "majority share", ""),
+    (r"agreements?|(?:answer|min|rl)[-_]agreement", "majority share", "Data (License )?Agreement"),
     (r"answer[-_]class(?:es)?|class[-_]sizes", "answer cluster", ""),
     (r"stepped", "llm_engine", ""),
     (r"magpie-hf probe|plan --probe|--probe|probe\.json", "sweep, plan --measure", ""),

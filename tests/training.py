@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from datasets import Dataset, get_dataset_split_names, load_dataset
+from datasets import Dataset, load_dataset
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from trl import (
     DPOConfig,
@@ -195,8 +195,7 @@ def failure(rows: Dataset) -> str | None:
 
 def main(tokenizer_of: str, repo: str, domain: str) -> None:
     make_model(tokenizer_of)
-    there = get_dataset_split_names(repo, domain)
-    splits = {split: load_dataset(repo, domain, split=split) for split in there}
+    splits = load_dataset(repo)  # of all domains
     texts, prefs, rl = (
         splits["train_sft"],
         splits["train_prefs"],

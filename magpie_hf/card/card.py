@@ -18,15 +18,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from magpie_hf.card import markdown, plots
 from magpie_hf.card.contents import Contents, paths
+from magpie_hf.card.licence import LICENSE, licence_file
 from magpie_hf.card.metadata import metadata
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
+from magpie_hf.models.data_licence import licence_in
 from magpie_hf.reasons import REASONS
-from magpie_hf.schema import CANDIDATES_CONFIG
+from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 
-__all__ = ["LANGUAGES", "PLACEHOLDER", "VERSION", "Contents", "files"]
+__all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "VERSION", "Contents", "files"]
 
 _PACKAGE = Path(__file__).parent.parent
 # Inside the package in a wheel, beside it in a checkout.
@@ -45,8 +47,8 @@ def version(folder: Path) -> str:
 
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
-    "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "metadata", "models",
-    "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
+    "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
+    "models", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
     "unfinished", "uses", "words",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
@@ -61,7 +63,7 @@ def files(
     licences: Mapping[str, Mapping[str, str]] = {},
     unfinished: Mapping[str, tuple[int, int]] | None = None,
 ) -> dict[str, bytes]:
-    """The card and its plots, by path: "README.md" and "plots/<name>.svg".
+    """The card, its licence and its plots, by path: "README.md", "LICENSE" and "plots/<name>.svg".
 
     repo: the name in the examples of load_dataset. template: a user's template in place of the package's.
     licences: by model, {"name", "duty"} in place of what the package knows. unfinished: for a part of a
@@ -85,7 +87,8 @@ def files(
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
-    return {README: f"{text.rstrip()}\n".encode(), **rendered}
+    licence = licence_file(variables["licence"], variables["models"])
+    return {README: f"{text.rstrip()}\n".encode(), LICENSE: licence, **rendered}
 
 
 def _environment() -> jinja2.Environment:
@@ -100,6 +103,7 @@ def _environment() -> jinja2.Environment:
         "escape": markdown.escape,
         "code": markdown.code,
         "fence": markdown.fence,
+        "link": markdown.link,
         "n": lambda count: f"{count:,}",
         "quoted": lambda path, prefix: f'"{prefix}{path}"',
     }
@@ -177,14 +181,15 @@ def _variables(
 
     repo: the name in load_dataset; metadata: the YAML between the lines ---; provenance: of
     `provenance.provenance`; domains: of the provenance, those with samples; problems: their number;
-    languages: ISO 639-1; unfinished: (domain, problems, target), empty for a finished build; models: of the
-    provenance, with licences; generator, solver, tagger, embedder: the model of each step, or none; scorer:
-    its title, and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
-    configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
-    to test with, or none; thinking: whether a text holds thinking; tables: each as Markdown, by name;
-    examples: one quoted row of each domain; words: the words of the tables, and the plots' alternative texts.
+    languages: ISO 639-1; licence: of the data; unfinished: (domain, problems, target), empty for a finished
+    build; models: of the provenance, with licences; generator, solver, tagger, embedder: the model of each
+    step, or none; scorer: its title, and what it reads; data: splits by configuration; shown_splits:
+    (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
+    configuration and its splits to train and to test with, or none; thinking: whether a text holds thinking;
+    tables: each as Markdown, by name; examples: one quoted row of each domain; words: the words of the
+    tables, and the plots' alternative texts.
 
-    Filters besides jinja2's own: escape, code and fence (see `markdown`), n (a number with commas).
+    Filters besides jinja2's own: escape, code, fence and link (see `markdown`), n (a number with commas).
     """
     provenance = contents.provenance
     models = [
@@ -202,6 +207,7 @@ def _variables(
             sorted({code for tally in contents.tallies.values() for code in tally.funnel.languages})
             or provenance["languages"]
         ),
+        "licence": licence_in(provenance),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
         "generator": by_step["problems"],
@@ -209,7 +215,7 @@ def _variables(
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),
         "scorer": provenance["scorer"],
-        "data": {config: list(splits) for config, splits in contents.data.items()},
+        "data": {config: list(splits) for config, splits in contents.configs.items()},
         "shown_splits": _shown_splits(contents),
         "uses": _uses(contents),
         "thinking": contents.thinks,
@@ -223,30 +229,31 @@ def _variables(
 
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
     """(configuration, split) of one configuration of each kind."""
-    domain = next(iter(contents.data))
-    kinds = dict.fromkeys((domain, domain + ExportRL.suffix, CANDIDATES_CONFIG))
-    shown = [config for config in kinds if config in contents.data]
-    return [(config, split) for config in shown for split in contents.data[config]]
+    configs = contents.configs
+    rl = [domain + ExportRL.suffix for domain in contents.domains if domain + ExportRL.suffix in configs]
+    kinds = (DEFAULT_CONFIG, *rl[:1], CANDIDATES_CONFIG)
+    return [(config, split) for config in kinds for split in configs.get(config, {})]
 
 
 def _uses(contents: Contents) -> dict[str, Any]:
     """For each kind of training, the first configuration with rows for it and its splits; None without."""
-    uses: dict[str, Any] = dict.fromkeys(("sft", "prefs", "rl"))
-    for domain in reversed(contents.domains):
-        for kind, config, ending in (
-            ("sft", domain, "_sft"),
-            ("prefs", domain, "_prefs"),
-            ("rl", domain + ExportRL.suffix, ""),
-        ):
-            splits = contents.data.get(config, {})
-            train, test = f"train{ending}", f"test{ending}"
-            if train in splits:
+    kinds = {
+        "sft": ([DEFAULT_CONFIG], "_sft"),
+        "prefs": ([DEFAULT_CONFIG], "_prefs"),
+        "rl": ([domain + ExportRL.suffix for domain in contents.domains], ""),
+    }
+    uses: dict[str, Any] = dict.fromkeys(kinds)
+    for kind, (configs, ending) in kinds.items():
+        train, test = f"train{ending}", f"test{ending}"
+        for config in configs:
+            splits = contents.configs.get(config, {})
+            if uses[kind] is None and train in splits:
                 uses[kind] = {
                     "config": config,
                     "train": train,
                     "test": test if test in splits else None,
-                    "train_files": paths(splits[train]),
-                    "test_files": paths(splits[test]) if test in splits else [],
+                    "train_files": paths(*splits[train]),
+                    "test_files": paths(*splits.get(test, [])),
                 }
     return uses
 

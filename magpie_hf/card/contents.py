@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.card.stats import Samples, Tally, Tokens, tallies, tokens
-from magpie_hf.schema import CANDIDATES_CONFIG
+from magpie_hf.card.stats import Samples, Tally, Tokens, over_domains, tallies, tokens
+from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.store.manifest import Sum
 from magpie_hf.store.splits import ParquetSplit, rows_of
 
@@ -41,8 +41,8 @@ class Contents:
     """The contents of a card.
 
     provenance: how the rows were made (`provenance.provenance`). samples: the numbers of each domain's
-    samples. data: the published parquet files by configuration and split; all other numbers are counted in
-    them.
+    samples. data: the published parquet files by configuration and split, each once, so without `default`;
+    all other numbers are counted in them.
     """
 
     provenance: Mapping[str, Any]
@@ -52,6 +52,15 @@ class Contents:
     @cached_property
     def domains(self) -> list[str]:
         return [domain["key"] for domain in self.provenance["domains"] if domain["key"] in self.samples]
+
+    @cached_property
+    def configs(self) -> dict[str, dict[str, list[ParquetSplit]]]:
+        """All configurations as they are loaded: `default`, whose splits are the domains', then `data`."""
+        whole = over_domains(self.data, self.domains)
+        each = {
+            config: {split: [rows] for split, rows in splits.items()} for config, splits in self.data.items()
+        }
+        return {DEFAULT_CONFIG: whole, **each} if whole else each
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -99,7 +108,10 @@ class Contents:
 
     @cached_property
     def lengths(self) -> dict[str, dict[str, dict[str, list[int]]]]:
-        """Token counts by configuration, split and column: of a domain's texts, and of all candidates."""
+        """Token counts by configuration, split and column: of texts and of candidates.
+
+        The texts of a problem and of its pair count once, in the row of its best answer.
+        """
         found: dict[str, dict[str, dict[str, list[int]]]] = {}
         for config, splits in self.data.items():
             is_domain = config in self.samples
@@ -108,11 +120,18 @@ class Contents:
             columns = TEXTS if is_domain else ("candidates.num_tokens",)
             for split, rows in splits.items():
                 counts: dict[str, list[int]] = {column: [] for column in columns}
-                for batch in rows.batches(columns):
-                    for column, values in batch.items():
-                        flat = values if is_domain else [count for counts in values for count in counts]
-                        counts[column] += [count for count in flat if count is not None]
+                for row in rows_of(rows, (*columns, *(("answer_rank",) if is_domain else ()))):
+                    is_first = row.get("answer_rank") in (None, 1)
+                    for column in columns:
+                        values = [row[column]] if is_domain else row[column]
+                        if is_first or column == "solution_tokens":
+                            counts[column] += [count for count in values if count is not None]
                 found.setdefault(config, {})[split] = counts
+        whole = over_domains(found, self.domains)
+        found[DEFAULT_CONFIG] = {
+            split: {column: [count for one in parts for count in one[column]] for column in TEXTS}
+            for split, parts in whole.items()
+        }
         return found
 
     def tokens(self, config: str, split: str, column: str) -> Tokens | None:
@@ -139,6 +158,6 @@ class Contents:
         return None
 
 
-def paths(split: ParquetSplit) -> list[str]:
-    """The files of a split by their path in the repository, "<config>/<file>"."""
-    return [f"{file.parent.name}/{file.name}" for file in split.files]
+def paths(*parts: ParquetSplit) -> list[str]:
+    """The files of a split, in one part or several, by their path in the repository, "<config>/<file>"."""
+    return [f"{file.parent.name}/{file.name}" for split in parts for file in split.files]

@@ -6,14 +6,17 @@ Not here: the card's text.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from magpie_hf.card.contents import Contents, paths
 from magpie_hf.card.sizes import size_of
+from magpie_hf.models.data_licence import licence_in
 from magpie_hf.store.splits import ParquetSplit
+
+Splits = Mapping[str, Sequence[ParquetSplit]]
 
 
 def metadata(contents: Contents) -> str:
@@ -27,7 +30,7 @@ def metadata(contents: Contents) -> str:
     languages = sorted(found) or list(contents.provenance["languages"])
     stated = {
         "language": languages,
-        "license": "cc-by-nc-4.0",
+        **licence_in(contents.provenance).front_matter,
         "pretty_name": "Synthetic mathematics problems (Magpie)",
         "size_categories": [size_of(rows)],
         "task_categories": ["text-generation", "question-answering"],
@@ -40,34 +43,36 @@ def metadata(contents: Contents) -> str:
             {
                 "config_name": config,
                 "description": _identity(splits),
-                "data_files": [{"split": split, "path": paths(rows)} for split, rows in splits.items()],
+                "data_files": [{"split": split, "path": paths(*parts)} for split, parts in splits.items()],
                 **({"default": True} if number == 0 else {}),
             }
-            for number, (config, splits) in enumerate(contents.data.items())
+            for number, (config, splits) in enumerate(contents.configs.items())
         ],
-        "dataset_info": [_info(config, splits) for config, splits in contents.data.items()],
+        "dataset_info": [_info(config, splits) for config, splits in contents.configs.items()],
     }
     return str(yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)).strip()
 
 
-def _identity(splits: Mapping[str, ParquetSplit]) -> str:
+def _identity(splits: Splits) -> str:
     """A hash of the rows, so that `datasets` does not return cached rows of another build.
 
     `datasets` caches a folder on the disk by its name and this metadata, and another build's rows may have
     the same sizes.
     """
-    sums = [one.sha256 for split in splits.values() for one in split.sums]
+    sums = [one.sha256 for parts in splits.values() for part in parts for one in part.sums]
     return f"rows {hashlib.sha256(' '.join(sums).encode()).hexdigest()}"
 
 
-def _info(config: str, splits: Mapping[str, ParquetSplit]) -> dict[str, Any]:
+def _info(config: str, splits: Splits) -> dict[str, Any]:
     sizes = [
-        {"name": split, "num_bytes": rows.nbytes, "num_examples": len(rows)} for split, rows in splits.items()
+        {"name": split, "num_bytes": sum(part.nbytes for part in parts), "num_examples": sum(map(len, parts))}
+        for split, parts in splits.items()
     ]
+    every = [part for parts in splits.values() for part in parts]
     return {
         "config_name": config,
-        "features": next(iter(splits.values())).features._to_yaml_list(),
+        "features": every[0].features._to_yaml_list(),
         "splits": sizes,
-        "download_size": sum(file.stat().st_size for split in splits.values() for file in split.files),
+        "download_size": sum(file.stat().st_size for part in every for file in part.files),
         "dataset_size": sum(size["num_bytes"] for size in sizes),
     }

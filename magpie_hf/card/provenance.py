@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from magpie_hf.models.chat import chat_of
+from magpie_hf.models.data_licence import DataLicence
 from magpie_hf.models.licences import Given, licence_of
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
@@ -28,14 +29,17 @@ _PACKAGES = (
     "math-verify",
     "huggingface-hub",
 )
-_STEPS = ("problem", "answer", "candidates")
 
 
-def provenance(recipe: Recipe) -> dict[str, Any]:
-    """How the rows of a recipe are made, as plain JSON, so that writing a card needs no model."""
+def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, Any]:
+    """How the rows of a recipe are made, as plain JSON, so that writing a card needs no model.
+
+    licence: of the data; None for the default.
+    """
     chat = chat_of(recipe.generator.model)
     return {
         "models": models_of(recipe),
+        "licence": asdict(licence or DataLicence()),
         "scorer": {
             "title": recipe.scorer.title,
             "reads": recipe.scorer.read,
@@ -50,18 +54,22 @@ def provenance(recipe: Recipe) -> dict[str, Any]:
                 "system": domain.system,
                 "pre_query_prefix": chat.prefix_text(domain.system),
                 "first_token": domain.first_token,
-                "sampling": dict(
-                    zip(
-                        _STEPS,
-                        map(_sampling, (domain.instruction, domain.response, domain.candidate)),
-                        strict=True,
-                    )
-                ),
+                "sampling": {
+                    "problem": _sampling(domain.instruction),
+                    **({"answer": _sampling(domain.response)} if recipe.sft == "cold" else {}),
+                    "candidates": _sampling(domain.candidate),
+                },
+                "origins": {
+                    **({"answer": domain.origins_of("response")} if recipe.sft == "cold" else {}),
+                    "candidates": domain.origins_of("candidate"),
+                },
             }
             for domain in recipe.domains
         ],
         "seed": recipe.seed,
         "k": recipe.k,
+        "sft": recipe.sft,
+        "keep_minority": recipe.keep_minority,
         "asked_with": chat_of(recipe.solver.model).solving_note(recipe.instruction),
         "languages": list(recipe.languages),
         "near": recipe.near,
@@ -116,7 +124,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
 def _sampling(sampling: Sampling) -> dict[str, Any]:
     return {
         name: getattr(sampling, name)
-        for name in ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+        for name in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
     }
 
 

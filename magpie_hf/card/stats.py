@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
-from magpie_hf.schema import CANDIDATES_CONFIG, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.store.rows import Published, Rows
 from magpie_hf.store.splits import Data, Readable, Split, rows_of
 from magpie_hf.text.language import tr
 
 T = TypeVar("T", bound=Split)
+RowsOf = TypeVar("RowsOf")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ class Funnel:
     """One domain's way from samples to pairs, in numbers.
 
     problems: accepted and published. languages: problems by language, where it is known. candidates: all
-    that were asked for. cut_solutions, cut_candidates: incomplete answers, by reason. unscored: complete
-    candidates without a score, by reason. sft, pairs: rows of these splits, train and test together.
+    that were asked for. answered: problems with an SFT row. unanswered: those without, by reason.
+    cut_candidates: incomplete candidates, by reason. unscored: complete candidates without a score, by
+    reason. sft, pairs: rows of these splits, train and test together.
     """
 
     domain: str
@@ -68,7 +71,8 @@ class Funnel:
     problems: int
     languages: dict[str, int]
     candidates: int
-    cut_solutions: dict[str, int]
+    answered: int
+    unanswered: dict[str, int]
     cut_candidates: dict[str, int]
     unscored: dict[str, int]
     sft: int
@@ -79,7 +83,8 @@ class Funnel:
         samples = self.samples
         parts = [tr("{count:,} sampled", count=samples.sampled)]
         parts += [tr("{count:,} problems", count=self.problems) + _reasons(samples.dropped | samples.moved)]
-        parts += [tr("{count:,} answered", count=self.sft) + _reasons(self.cut_solutions)]
+        parts += [tr("{count:,} answered", count=self.answered) + _reasons(self.unanswered)]
+        parts += [tr("{count:,} SFT rows", count=self.sft)]
         unfit = _sorted(Counter(self.cut_candidates) + Counter(self.unscored))
         parts += [tr("{count:,} candidates", count=self.candidates) + _reasons(unfit)]
         line = " -> ".join([*parts, tr("{count:,} pairs", count=self.pairs)])
@@ -98,7 +103,7 @@ class Answers:
 
     kinds: problems by `answer_kind`. majorities: problems with a majority answer. majority_share: its mean
     over the problems that have one; None without any. unknown_pairs: pairs of answers that could not be
-    compared. solutions: published answers by whether they are the majority's ("agree", "differ", "unknown").
+    compared. solutions: SFT rows by `answer_checked`.
     """
 
     kinds: dict[str, int]
@@ -127,7 +132,7 @@ class Answers:
                 )
             )
         if self.solutions:
-            parts.append(tr("answers that are the majority's: {counts}", counts=_counts(self.solutions)))
+            parts.append(tr("SFT rows by the vote: {counts}", counts=_counts(self.solutions)))
         return "; ".join(parts)
 
 
@@ -233,7 +238,16 @@ def with_rows(data: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
     return {config: splits for config, splits in held.items() if splits}
 
 
-AGREES = {True: "agree", False: "differ", None: "unknown"}
+def over_domains(data: Mapping[str, Mapping[str, RowsOf]], domains: Iterable[str]) -> dict[str, list[RowsOf]]:
+    """The configuration `default`: of each split of texts, the rows of every domain that has it, in order."""
+    splits = [data[domain] for domain in domains if domain in data]
+    found = {
+        name: [one[name] for one in splits if name in one]
+        for name in (f"{side}_{text}" for side in SIDES for text in TEXT_SPLITS)
+    }
+    return {name: rows for name, rows in found.items() if rows}
+
+
 # The columns in which a domain's numbers are counted: of all samples, and of the configuration `candidates`.
 FILTERED = ("accepted_as", "dropped", "tags", "contaminated_by")
 COUNTED = (
@@ -269,7 +283,7 @@ class _Counts:
         self.problems += 1
         self.candidates += len(cut)
         self.of["languages"].update([row["language"]] if row["language"] else [])
-        self.of["solutions"].update([row["solution_reason"]] if row["solution_reason"] else [])
+        self.of["unanswered"].update([row["solution_reason"]] if row["solution_reason"] else [])
         self.of["truncated"].update(filter(None, cut))
         self.of["unscored"].update(
             why for gone, why in zip(cut, row["candidates.score_reason"], strict=True) if gone is None and why
@@ -288,29 +302,27 @@ class _Counts:
 
 def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
     of = {name: _sorted(count) for name, count in counts.of.items()}
-    agrees = Counter[str]()
-    for name in ("train_sft", "test_sft"):
-        agrees.update(
-            AGREES[row["solution_agrees"]]
-            for row in (rows_of(splits[name], ["solution_agrees"]) if name in splits else ())
-        )
-    rows = {
-        text: sum(len(split) for name, split in splits.items() if name.endswith(text)) for text in TEXT_SPLITS
-    }
+    answered, checked = 0, Counter[str]()
+    for split in (split for name, split in splits.items() if name.endswith("_sft")):
+        for row in rows_of(split, ["answer_rank", "answer_checked"]):
+            answered += row["answer_rank"] == 1
+            checked[row["answer_checked"]] += 1
     funnel = Funnel(
         domain,
         samples,
         problems=counts.problems,
         languages=of.get("languages", {}),
         candidates=counts.candidates,
-        cut_solutions=of.get("solutions", {}),
+        answered=answered,
+        unanswered=of.get("unanswered", {}),
         cut_candidates=of.get("truncated", {}),
         unscored=of.get("unscored", {}),
-        sft=rows["sft"],
-        pairs=rows["prefs"],
+        sft=checked.total(),
+        pairs=sum(len(split) for name, split in splits.items() if name.endswith("_prefs")),
     )
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
-    answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, _sorted(agrees))
+    solutions = {word: checked[word] for word in CHECKED.values() if checked[word]}
+    answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, solutions)
     pairs = Pairs(
         {kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())},
         counts.longer,

@@ -14,14 +14,16 @@ from datasets import Features
 
 from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
-from magpie_hf.card.stats import AGREES, Tokens
+from magpie_hf.card.stats import Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL
+from magpie_hf.stages.published_answers import CHECKED
+from magpie_hf.store.splits import ParquetSplit
 
 NONE = "—"
 _SCALES = dict(zip(LABELS, (DIFFICULTIES, QUALITIES, SOLVABILITIES, CATEGORIES), strict=True))
 _KINDS = ("answer", "proof", "none")
-_SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
 
 
 NAMES = (
@@ -59,13 +61,17 @@ class _Tables:
         """Rows and tokens of every split."""
         return self._table(
             "rows",
-            (self._row(config, split) for config, splits in self.contents.data.items() for split in splits),
+            (
+                self._row(config, *split)
+                for config, splits in self.contents.configs.items()
+                for split in splits.items()
+            ),
         )
 
-    def _row(self, config: str, split: str) -> list[str]:
+    def _row(self, config: str, split: str, parts: Sequence[ParquetSplit]) -> list[str]:
         columns = TEXTS if config != CANDIDATES_CONFIG else ("", "candidates.num_tokens", "", "")
         counts = [_tokens(self.contents.tokens(config, split, column)) for column in columns]
-        return [code(config), code(split), _n(len(self.contents.data[config][split])), *counts]
+        return [code(config), code(split), _n(sum(map(len, parts))), *counts]
 
     @property
     def sides(self) -> str:
@@ -89,6 +95,7 @@ class _Tables:
             samples.moved_away,
             samples.moved_here,
             funnel.problems,
+            funnel.answered,
             funnel.sft,
         ]
         counts += [
@@ -109,7 +116,7 @@ class _Tables:
         """Every reason that occurs, with its meaning and its counts by domain."""
         steps = {
             "samples": {key: one.funnel.samples.dropped for key, one in self.numbers.items()},
-            "answers": {key: one.funnel.cut_solutions for key, one in self.numbers.items()},
+            "answers": {key: one.funnel.unanswered for key, one in self.numbers.items()},
             "candidates": {key: one.funnel.cut_candidates for key, one in self.numbers.items()},
             "scores": {key: one.funnel.unscored for key, one in self.numbers.items()},
             "pairs": {key: one.pairs.lost for key, one in self.numbers.items()},
@@ -159,9 +166,9 @@ class _Tables:
     def _answers(self, key: str) -> list[str]:
         one = self.numbers[key].answers
         kinds = [one.kinds.get(kind, 0) for kind in _KINDS]
-        agrees = [one.solutions.get(word, 0) for word in AGREES.values()]
+        checked = [one.solutions.get(word, 0) for word in CHECKED.values()]
         mean = NONE if one.majority_share is None else f"{one.majority_share:.2f}"
-        return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, agrees)]
+        return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, checked)]
 
     @property
     def pairs(self) -> str:
@@ -203,12 +210,22 @@ class _Tables:
             [
                 code(domain["key"]),
                 self.words["sampling_steps"][step],
-                *(str(sampling[name]) for name in _SAMPLING),
+                # Folders of builds from before top_k and origins have neither.
+                *(str(sampling.get(name, 0)) for name in _SAMPLING),
+                self._origins(domain.get("origins", {}).get(step, {})),
             ]
             for domain in self.provenance["domains"]
             for step, sampling in domain["sampling"].items()
         ]
         return self._table("sampling", rows)
+
+    def _origins(self, origins: Mapping[str, str]) -> str:
+        """The values that are not the domain's own, by where they come from."""
+        words = self.words["origins"]
+        named = {
+            word: [name for name, one in origins.items() if one == origin] for origin, word in words.items()
+        }
+        return "; ".join(f"{word}: {', '.join(names)}" for word, names in named.items() if names) or NONE
 
     @property
     def versions(self) -> str:

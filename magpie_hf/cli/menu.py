@@ -1,4 +1,4 @@
-"""The menu of `magpie-hf` without arguments: asks for model, scale, mode and domains.
+"""The menu of `magpie-hf` without arguments: asks for models, scale, domains and the bound of answers.
 
 Not here: the build that follows.
 """
@@ -10,19 +10,28 @@ import shlex
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from magpie_hf.cli.commands.preview import preview
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
 from magpie_hf.errors import BadInput
-from magpie_hf.models.known import KNOWN_MODELS, KnownModel
+from magpie_hf.models.known import KNOWN_MODELS, KnownModel, known
 from magpie_hf.models.model import repository_or_folder
 from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import in_use, tr, translated
+from magpie_hf.text.numbers import count as counted
+from magpie_hf.text.numbers import scaled as shortened
 from magpie_hf.text.terminal import encodable, is_terminal
 
+if TYPE_CHECKING:
+    from magpie_hf.planning.workload import Bound
+
 SCALES = (0.1, 0.5, 1.0, 2.0)
+# Reasoning models answer well and write poor problems, so an instruct model writes; both are about 66 GB.
+WRITER, SOLVER = "6", "1"
+FACTORS = ("1x", "2x", "4x")  # of a bound, as a plan compares them
+LEAST_BOUND = 16  # tokens; a smaller number is no bound that anybody means
 LEAVE = ("q", "quit")
 YES, NO = ("y", "yes", "はい"), ("n", "no", "いいえ")
 
@@ -45,10 +54,14 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
         )
     encodable(sys.stdin)
     try:
-        _say(tr("A dataset in four answers. Enter takes the value in brackets; q quits."))
+        _say(tr("A dataset in five answers. Enter takes the value in brackets; q quits."))
         arguments = _arguments()
+        planned = preview(parse(arguments))
+        if bound := _bound_of(planned.plan.bounds):
+            arguments += bound
+            planned = preview(parse(arguments))
         _say("")
-        for line in preview(parse(arguments)).lines:
+        for line in planned.lines:
             _say(line, " " * 9)
         if not _answer(tr("Build it (y/n)"), "y", _yes):
             raise Left
@@ -63,10 +76,16 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
 
 
 def _arguments() -> list[str]:
-    """The four questions."""
+    """The first four questions."""
     models = [_label(model) for model in KNOWN_MODELS.values()]
-    _list(tr("Which model writes the problems?"), models, tr("or a Hub repository (owner/name), or a folder"))
-    model = _answer(tr("model"), "1", _model)
+    _list(
+        tr("Which model writes the problems? An instruct model writes better ones than a reasoning model."),
+        models,
+        tr("or a Hub repository (owner/name), or a folder"),
+    )
+    model = _answer(tr("model"), WRITER, _model)
+    _list(tr("Which model answers them? Reasoning models answer best; the same model may do both."), [])
+    solver = _answer(tr("solver"), SOLVER if _is_instruct(model) else model, _model)
 
     sizes = [(scale, sum(scaled(domain, scale).count for domain in DOMAINS.values())) for scale in SCALES]
     _list(
@@ -78,7 +97,8 @@ def _arguments() -> list[str]:
 
     _list(tr("In which domains?"), [tr("all six"), tr("one"), tr("several")])
     mode = _answer(tr("mode"), "1", _mode)
-    arguments = ["build", "--model", model, "--scale", scale]
+    arguments = ["build", "--model", model, *(["--solver", solver] if solver != model else [])]
+    arguments += ["--scale", scale]
     if mode == "1":
         return arguments
     counts = [(domain, scaled(domain, float(scale)).count) for domain in DOMAINS.values()]
@@ -98,6 +118,25 @@ def _arguments() -> list[str]:
     ]
 
 
+def _bound_of(bounds: Sequence[Bound]) -> list[str]:
+    """The last question: how long an answer may be; the argument for it, where it is not the default."""
+    lines = (
+        tr(
+            "{factor}  {tokens:,} tokens: {truncated:.0%} truncated, {rows} SFT rows, {generated} tokens in"
+            " all",
+            factor=factor,
+            tokens=one.tokens,
+            truncated=one.truncated,
+            rows=counted(one.rows),
+            generated=shortened(one.generated),
+        )
+        for factor, one in zip(FACTORS, bounds, strict=True)
+    )
+    _list(tr("How long may an answer be? What is longer is truncated and lost."), [], *lines)
+    tokens = _answer(tr("1x, 2x, 4x or tokens"), FACTORS[0], lambda text: _tokens(text, bounds))
+    return [] if tokens == bounds[0].tokens else ["--max-tokens", str(tokens)]
+
+
 def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
     """The answer as `read` parses it; asks again, with the BadInput of `read` as a hint, until it parses."""
     while True:
@@ -112,9 +151,31 @@ def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
 
 def _label(model: KnownModel) -> str:
     name = model.repository.split("/")[1]
+    kind = tr("reasoning") if model.reasoning else tr("instruct")
     return tr(
-        "{name}: {size:.0f} GB, {licence}", name=name, size=model.weight_gigabytes, licence=model.licence
+        "{name}: {kind}, {size:.0f} GB, {licence}",
+        name=name,
+        kind=kind,
+        size=model.weight_gigabytes,
+        licence=model.licence,
     )
+
+
+def _is_instruct(model: str) -> bool:
+    """Whether a model is a known one that answers at once; of others nothing is known here."""
+    info = known(repository_or_folder(model))
+    return isinstance(info, KnownModel) and not info.reasoning
+
+
+def _tokens(text: str, bounds: Sequence[Bound]) -> int:
+    """The bound that is meant: a multiple of the first one, or a number of tokens."""
+    plain = _plain(text).replace(",", "")
+    for factor, one in zip(FACTORS, bounds, strict=True):
+        if plain in (factor, factor.removesuffix("x")):
+            return one.tokens
+    if not plain.isdecimal() or int(plain) < LEAST_BOUND:
+        raise BadInput(f"the bound is {text!r}; give 1x, 2x, 4x or at least {LEAST_BOUND} tokens")
+    return int(plain)
 
 
 def _model(text: str) -> str:

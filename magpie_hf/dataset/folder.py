@@ -28,6 +28,7 @@ from magpie_hf.card import card
 from magpie_hf.card.stats import Built, Samples, Tally, published, with_rows
 from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput
+from magpie_hf.models.data_licence import licence_in
 from magpie_hf.recipe import Recipe
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.selection.selection import Selection
@@ -215,7 +216,11 @@ class Folder:
         data = with_rows(published(built))
         rows = [rows.content for splits in data.values() for rows in splits.values()]
         content = fingerprint(
-            recipe, rows, [one.dropped.content for one in built if one.dropped], card.VERSION
+            recipe,
+            rows,
+            [one.dropped.content for one in built if one.dropped],
+            card.VERSION,
+            asdict(licence_in(self.provenance)),
         )
         files: dict[str, int] = record.get("files", {})
         same = record.get("content") == content and "sums" in record and self.knows_provenance
@@ -284,7 +289,7 @@ class Folder:
     def provenance(self) -> dict[str, Any]:
         """How the rows were made. Raises BadInput where that cannot be read, or has another format."""
         provenance = self._kept(PROVENANCE)
-        if provenance.get("format") != FORMAT:
+        if provenance.get("format") != FORMAT or "sft" not in provenance:
             raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
         return provenance
 
@@ -337,6 +342,7 @@ class Folder:
         """Files in the folder that a build may have written, with their sizes in bytes."""
         patterns = (
             card.README,
+            card.LICENSE,
             "*_ins*.json",
             "combined_dataset_info.json",
             "*/dataset_info.json",

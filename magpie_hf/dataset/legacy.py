@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from magpie_hf.card.stats import Built, Tally
 from magpie_hf.models.chat import chat_of
 from magpie_hf.recipe import Recipe
+from magpie_hf.stages.published_answers import published_answers
 from magpie_hf.store.shards import write_json
 
 Record = dict[str, Any]
@@ -34,25 +36,33 @@ def file_names(recipe: Recipe, domain: str) -> list[str]:
 def write_domain(recipe: Recipe, one: Built, numbers: Tally, folder: Path, created: int) -> None:
     """Write the four record files of a domain and its dataset_info.json, which counts their records.
 
-    No file holds a truncated answer: the third holds the problems with k complete candidates, the fourth
-    those with k scored candidates. created: seconds since 1970.
+    No file holds a truncated answer. The second holds the best published answer of each problem that has
+    one. The third holds the problems with at least two complete candidates, and those candidates; the fourth
+    the same of the candidates that are scored, too. created: seconds since 1970.
     """
     records = _Records(recipe, one, created)
-    streams = (records.instructions(), records.answered(), records.candidates(), records.scored())
+    streams = (
+        records.instructions(),
+        records.answered(),
+        records.several(scored=False),
+        records.several(scored=True),
+    )
     names = file_names(recipe, one.domain.key)
     counts = {name: _write_array(folder / name, stream) for name, stream in zip(names, streams, strict=True)}
+    responses = {name: {str(n): counts[name][n] for n in sorted(counts[name])} for name in names[2:]}
     info = {
         "dataset_name": f"{recipe.generator.model.short_name}_{one.domain.key}",
         "model": recipe.generator.model.name,
         "domain": one.domain.key,
         "description": one.domain.subject,
-        "total_problems": counts[names[0]],
+        "total_problems": counts[names[0]].total(),
         "generation_date": _date(created),
         **{
             name: getattr(numbers.funnel.samples, name)
             for name in ("sampled", "dropped", "moved_away", "moved_here")
         },
-        "files": counts,
+        "files": {name: count.total() for name, count in counts.items()},
+        "responses": responses,
     }
     write_json(folder / one.domain.key / "dataset_info.json", info)
 
@@ -93,37 +103,33 @@ class _Records:
 
     def answered(self) -> Iterator[Record]:
         for row in self._problems():
-            answer = row["solutions"][0]
-            if answer["reason"] is None:
-                yield {
-                    **self._record(row, self.sampled_for[row["domain"]].response, answer),
-                    "response": answer["text"],
-                }
+            for answer in published_answers(row, self.recipe.sft, self.recipe.keep_minority)[:1]:
+                domain = self.sampled_for[row["domain"]]
+                sampling = domain.response if answer.is_cold else domain.candidate
+                record = self._record(row, sampling, answer.response)
+                yield {**record, "response": answer.response["text"]}
 
-    def candidates(self) -> Iterator[Record]:
-        for _, record in self._complete():
-            yield record
-
-    def scored(self) -> Iterator[Record]:
-        for row, record in self._complete():
-            scores = [score["score"] for score in row["scores"]]
-            if None not in scores:
-                yield {
-                    **record,
-                    f"rewards_{self.recipe.scorer.suffix}": [{"score": score} for score in scores],
-                }
-
-    def _complete(self) -> Iterator[tuple[Record, Record]]:
+    def several(self, scored: bool) -> Iterator[Record]:
+        """The problems with at least two complete candidates (scored: with a score, too), and those alone."""
         for row in self._problems():
-            tries = row["candidates"]
-            if all(one["reason"] is None for one in tries):
-                record = self._record(row, self.sampled_for[row["domain"]].candidate, tries[0])
-                yield row, {**record, "responses": [one["text"] for one in tries]}
+            kept = [
+                (candidate, score["score"])
+                for candidate, score in zip(row["candidates"], row["scores"], strict=True)
+                if candidate["reason"] is None and (score["score"] is not None or not scored)
+            ]
+            if len(kept) < 2:
+                continue
+            record = self._record(row, self.sampled_for[row["domain"]].candidate, kept[0][0])
+            record |= {"responses": [candidate["text"] for candidate, _ in kept], "num_responses": len(kept)}
+            if scored:
+                record[f"rewards_{self.recipe.scorer.suffix}"] = [{"score": score} for _, score in kept]
+            yield record
 
     def _problems(self) -> Iterator[Record]:
         return self.one.problems(
-            ["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores"]
-        )
+            ["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores",
+             "in_majority", "solution_agrees"]
+        )  # fmt: skip
 
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
         domain, recipe = self.sampled_for[row["domain"]], self.recipe
@@ -133,6 +139,7 @@ class _Records:
                 "prompt": response["asked_with"],
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
                 "repetition_penalty": sampling.repetition_penalty,
                 "max_tokens": sampling.max_tokens,
                 "stop_tokens": list(chat_of(recipe.solver.model).end_ids),
@@ -158,17 +165,17 @@ class _Records:
         }
 
 
-def _write_array(file: Path, records: Iterable[Record]) -> int:
-    """Write records as a JSON array with one record per line, and return how many there were."""
-    count = 0
+def _write_array(file: Path, records: Iterable[Record]) -> Counter[int]:
+    """Write records as a JSON array with one record per line, and count them by their responses."""
+    counts = Counter[int]()
     with file.open("w", encoding="utf-8") as stream:
         stream.write("[")
         for record in records:
-            stream.write(",\n" if count else "\n")
+            stream.write(",\n" if counts else "\n")
             json.dump(record, stream, ensure_ascii=False, allow_nan=False)
-            count += 1
+            counts[record.get("num_responses", 0)] += 1
         stream.write("\n]\n")
-    return count
+    return counts
 
 
 def _date(created: int) -> str:

@@ -18,6 +18,8 @@ from magpie_hf.engines.journal import Journal, current, rating_keys, request_key
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.models.tokenizer import continuation
+from magpie_hf.stage import seed_of
 
 CONTEXT_FULL = "context_full"  # finish reason of a prompt that fills the model's context
 KILLED_ENGINE = "killed_engine"  # of a request that was alone in the engine when it died again
@@ -29,12 +31,14 @@ class Completion:
     """The result of one completion request.
 
     finish_reason: "stop" (ended by itself), "length" (truncated at max_tokens or at the model's limit),
-        "context_full" (never sent: the prompt fills the model's whole context) or "killed_engine" (the engine
-        died of it).
+        "repetition" (ended by vLLM, which can detect loops), "context_full" (never sent: the prompt fills the
+        model's whole context) or "killed_engine" (the engine died of it).
     num_tokens: tokens of the completion, with its end token.
     first: top log-probabilities of the first token as (token id, log-probability), likeliest first, if the
         sampling asked for them.
     request: the key of the request in the journal.
+    token_ids: those of a truncated completion that can go on; () for any other.
+    segments: the tokens of each request that it is made of, in order; () for one request.
     """
 
     text: str
@@ -43,6 +47,8 @@ class Completion:
     num_tokens: int
     first: tuple[tuple[int, float], ...] = ()
     request: str = ""
+    token_ids: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,23 +103,58 @@ class Engine(ABC):
     ) -> list[Completion]:
         """One completion per prompt, in order; blocks until all are done. Thread-safe.
 
-        Results in the shard's journal are not computed again, and each new one is recorded at once. Raises
+        Results in the shard's journal are not computed again, and each new one is recorded at once. One that
+        a lower bound truncated goes on from its own tokens, where these are known and `resumable`. Raises
         EngineError where the engine cannot start or dies for good, OSError where the journal cannot be
         written.
         """
         journal = current()
         keys = request_keys(self.model, prompts, sampling, seeds)
-        done = {
-            key: found
-            for key in keys
-            if (found := _found(journal, key, sampling.max_tokens, self.max_length))
-        }
-        return _gather(
-            journal,
-            keys,
-            done,
-            self._metered(prompts, lambda at: self.submit(prompts[at], sampling, seeds[at])),
-            record,
+        done: dict[str, Completion] = {}
+        begun: dict[str, Completion] = {}
+        for key in keys:
+            if (kept := _kept(journal, key)) is None:
+                continue
+            if (found := within(kept, sampling.max_tokens, self.max_length)) is not None:
+                done[key] = found
+            elif kept.token_ids and resumable(sampling):
+                begun[key] = kept
+
+        def start(at: int) -> Future[Completion]:
+            kept, request = begun.get(keys[at]), (prompts[at], sampling, seeds[at])
+            if kept is not None:
+                rest = replace(sampling, max_tokens=sampling.max_tokens - kept.num_tokens)
+                seed = seed_of(seeds[at], "segment", kept.num_tokens)
+                request = ([*prompts[at], *kept.token_ids], rest, seed)
+            future: Future[Completion] = Future()
+            self._metered(len(request[0]), lambda: self.submit(*request)).add_done_callback(
+                partial(_deliver, future, lambda made: self._whole(prompts[at], kept, made))
+            )
+            return future
+
+        return _gather(journal, keys, done, start, record)
+
+    def _whole(self, prompt: Sequence[int], kept: Completion | None, made: Completion) -> Completion:
+        """The completion of a prompt: what was made, after what was kept of it, with ids if it can go on."""
+        whole = made if kept is None else self._joined(prompt, kept, made)
+        full = self.max_length is not None and whole.prompt_tokens + whole.num_tokens >= self.max_length
+        return whole if whole.finish_reason == "length" and not full else replace(whole, token_ids=())
+
+    def _joined(self, prompt: Sequence[int], kept: Completion, more: Completion) -> Completion:
+        """A truncated completion and what came after it, as one.
+
+        The text is decoded anew from all tokens, so a character that the bound divided is whole.
+        """
+        if more.finish_reason == CONTEXT_FULL:  # the engine's context is smaller than the model says
+            return kept
+        ids = (*kept.token_ids, *more.token_ids)
+        return replace(
+            kept,
+            text=continuation(self.model, prompt, ids[:-1] if more.finish_reason == "stop" else ids),
+            finish_reason=more.finish_reason,
+            num_tokens=len(ids),
+            token_ids=ids,
+            segments=(*(kept.segments or (kept.num_tokens,)), more.num_tokens),
         )
 
     def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
@@ -133,27 +174,25 @@ class Engine(ABC):
             journal,
             keys,
             done,
-            self._metered(prompts, lambda at: self.submit_rating(prompts[at], pooling)),
+            lambda at: self._metered(len(prompts[at]), lambda: self.submit_rating(prompts[at], pooling)),
             _rating_record,
         )
 
-    def _metered(
-        self, prompts: Sequence[Sequence[int]], start: Callable[[int], Future[Result]]
-    ) -> Callable[[int], Future[Result]]:
-        """`start`, with each request reported to the meter."""
-
-        def started(at: int) -> Future[Result]:
-            future = start(at)  # the first call opens the engine, which must not count as request time
-            future.add_done_callback(
-                partial(_ended, self.model.name, meter.started(self.model.name), len(prompts[at]))
-            )
-            return future
-
-        return started
+    def _metered(self, prompt_tokens: int, start: Callable[[], Future[Result]]) -> Future[Result]:
+        """Start a request and report it to the meter."""
+        future = start()  # the first call opens the engine, which must not count as request time
+        future.add_done_callback(
+            partial(_ended, self.model.name, meter.started(self.model.name), prompt_tokens)
+        )
+        return future
 
     @abstractmethod
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
-        """Start one completion and return at once."""
+        """Start one completion and return at once.
+
+        The result holds its token ids if the sampling is `resumable`, however it ended; without them it never
+        goes on, and is asked for again from the start.
+        """
 
     @property
     def rates(self) -> bool:
@@ -178,6 +217,14 @@ class Engine(ABC):
         """Release the live engine, if there is one. A later `complete` opens another."""
 
 
+def resumable(sampling: Sampling) -> bool:
+    """Whether a truncated completion can go on from its own tokens.
+
+    A schema and a grammar begin anew with each request, and the first token of another request is another.
+    """
+    return not (sampling.schema or sampling.allowed_token_ids or sampling.logprobs)
+
+
 def record(completion: Completion) -> list[object]:
     """A completion as the journal stores it."""
     return [
@@ -186,17 +233,21 @@ def record(completion: Completion) -> list[object]:
         completion.prompt_tokens,
         completion.num_tokens,
         completion.first,
+        completion.token_ids,
+        completion.segments,
     ]
 
 
 def within(completion: Completion, max_tokens: int, longest: int | None) -> Completion | None:
     """A recorded completion under this bound; None where a lower bound truncated it.
 
-    For None the request must be sent again. The text of a completion that exceeds the bound is not returned,
-    because no stage reads a truncated text.
+    For None the request must go on, or be sent again. The text of a completion that exceeds the bound is not
+    returned, because no stage reads a truncated text.
     """
     if completion.num_tokens > max_tokens:
-        return replace(completion, text="", finish_reason="length", num_tokens=max_tokens)
+        return replace(
+            completion, text="", finish_reason="length", num_tokens=max_tokens, token_ids=(), segments=()
+        )
     full = longest is not None and completion.prompt_tokens + completion.num_tokens >= longest
     cut_lower = completion.finish_reason == "length" and completion.num_tokens < max_tokens and not full
     if cut_lower or (completion.finish_reason == CONTEXT_FULL and not full):
@@ -204,17 +255,22 @@ def within(completion: Completion, max_tokens: int, longest: int | None) -> Comp
     return completion
 
 
-def _found(journal: Journal, key: str, max_tokens: int, longest: int | None) -> Completion | None:
+def _kept(journal: Journal, key: str) -> Completion | None:
+    """The completion that a journal knows, under whatever bound it was made."""
     kept = journal.get(key)
     if kept is None:
         return None
-    text, finish_reason, prompt_tokens, num_tokens, first = kept
-    return within(
-        Completion(
-            text, finish_reason, prompt_tokens, num_tokens, tuple((token, log) for token, log in first), key
-        ),
-        max_tokens,
-        longest,
+    text, finish_reason, prompt_tokens, num_tokens, first, *more = kept
+    ids, segments = more or ((), ())  # records of earlier versions have neither
+    return Completion(
+        text,
+        finish_reason,
+        prompt_tokens,
+        num_tokens,
+        tuple((token, log) for token, log in first),
+        key,
+        tuple(ids),
+        tuple(segments),
     )
 
 
@@ -256,6 +312,16 @@ def _keep(
         and (value := recorded(future.result())) is not None
     ):
         journal.record(key, value)
+
+
+def _deliver(
+    future: Future[Completion], whole: Callable[[Completion], Completion], raw: Future[Completion]
+) -> None:
+    """Set the result of a request, made whole."""
+    try:
+        future.set_result(whole(raw.result()))
+    except BaseException as error:  # the caller waits for the future, and raises it there
+        future.set_exception(error)
 
 
 def _ended(engine: str, began: float, prompt_tokens: int, future: Future[Any]) -> None:

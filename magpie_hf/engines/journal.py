@@ -18,7 +18,7 @@ import time
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,10 @@ class Journal:
     """
 
     def __init__(self, file: Path | None = None, known: Iterable[tuple[str, Any]] = ()) -> None:
-        self.known = dict(known)
+        self.known: dict[str, Any] = {}
+        for key, value in known:
+            if key not in self.known or _further(value, self.known[key]):
+                self.known[key] = value
         self.file = file
         self._stream: IO[bytes] | None = None
         self._closed = False
@@ -109,6 +112,19 @@ class Journal:
             self._failure = self._failure or (error.errno, error.strerror, error.filename or str(self.file))
 
 
+def _further(value: Any, other: Any) -> bool:
+    """Whether a result of a request, known later, replaces another one.
+
+    Of two completions (`engines.base.record`), the one that ended or is longer stays: finished shards still
+    hold what a lower bound truncated after it went on under a higher one.
+    """
+
+    def progress(completion: list[Any]) -> tuple[bool, int]:
+        return completion[1] not in ("length", "context_full"), completion[3]
+
+    return len(value) < 4 or progress(value) >= progress(other)
+
+
 _CURRENT: ContextVar[Journal | None] = ContextVar("journal", default=None)
 
 
@@ -126,6 +142,13 @@ def keeping(journal: Journal) -> Iterator[None]:
     finally:
         _CURRENT.reset(token)
         journal.close()
+
+
+@contextmanager
+def spanning() -> Iterator[None]:
+    """A journal for this thread inside the block, in memory, unless it works on a shard, which has one."""
+    with nullcontext() if _CURRENT.get() else keeping(Journal()):
+        yield
 
 
 def request_keys(

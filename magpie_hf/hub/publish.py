@@ -41,7 +41,7 @@ def publish(
     """
     check_names(repo, tag)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial) as (files, sums):
+    with released(Path(folder).expanduser(), repo, wording, partial, say) as (files, sums):
         return hub.push(files, repo, private=private, overwrite=overwrite, tag=tag, known=sums, say=say)
 
 
@@ -62,7 +62,7 @@ def preview(
     """
     check_names(repo, tag)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial) as (files, sums):
+    with released(Path(folder).expanduser(), repo, wording, partial, say) as (files, sums):
         change = hub.preview(files, repo, private=private, overwrite=overwrite, tag=tag, known=sums, say=say)
         return change, rows_of(files)
 
@@ -83,7 +83,7 @@ def publish_to_folder(
     """
     check_names(repo, None)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial) as (files, sums):
+    with released(Path(folder).expanduser(), repo, wording, partial, say) as (files, sums):
         return to_folder(files, Path(to).expanduser(), sums), rows_of(files)
 
 

@@ -1,4 +1,4 @@
-"""The files of a build that are published: the data, the card and its plots; also as a local folder.
+"""The files of a build that are published: data, card, licence and plots; also as a local folder.
 
 Not here: the Hub.
 """
@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from magpie_hf.card import card
@@ -21,6 +21,8 @@ from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
 from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.hub.lint.rows import lint_rows
+from magpie_hf.hub.remote import Say
+from magpie_hf.models.data_licence import contradictions, licence_in
 from magpie_hf.models.licences import licences_for
 from magpie_hf.run.status import Status, status
 from magpie_hf.store.manifest import (
@@ -40,15 +42,20 @@ from magpie_hf.text.language import tr
 
 @contextmanager
 def released(
-    folder: Path, repo: str, wording: Wording | None = None, partial: bool = False
+    folder: Path,
+    repo: str,
+    wording: Wording | None = None,
+    partial: bool = False,
+    say: Say = lambda line: None,
 ) -> Iterator[tuple[dict[str, Content], dict[str, Sum]]]:
     """The files that are published of the build in `folder` as `repo`, and the checksums of the data.
 
-    Both are by path in the repository. The files are the card with its plots, and the parquet files of all
-    configurations. Left out are `run/`, which holds the record of the build, and the JSON files of the
+    Both are by path in the repository. The files are the card with its plots, LICENSE, and the parquet files
+    of all configurations. Left out are `run/`, which holds the record of the build, and the JSON files of the
     original scripts (`*_ins*.json`, `dataset_info.json`): their rows are in the parquet files, and a reader
     that ignores the configurations would load them, too. partial: publish the finished part of a build that
-    is not finished. No build can start in the folder meanwhile.
+    is not finished. say: called with a line for each model whose licence the data's contradicts. No build
+    can start in the folder meanwhile.
 
     Raises BadInput where the folder holds no build, or one that runs or is not finished (without `partial`);
     for files that are missing or were changed; for a model whose licence is not known; and for rows or a
@@ -73,6 +80,15 @@ def released(
             name: asdict(one)
             for name, one in licences_for(contents.provenance["models"], wording.licences).items()
         }
+        if wording.licence is not None:
+            provenance = {**contents.provenance, "licence": asdict(wording.licence)}
+            contents = replace(contents, provenance=provenance)
+        made_by = [
+            {**model, "licence": licences.get(model["name"]) or model["licence"]}
+            for model in contents.provenance["models"]
+        ]
+        for line in contradictions(licence_in(contents.provenance), made_by):
+            say(line)
         text = card.files(
             contents,
             repo,

@@ -18,6 +18,7 @@ class KnownModel:
     licence_id: the name in `licences.py` of the licence whose duty it is.
     link: where its text stands.
     duty: what the licence asks of outputs and of models trained on them.
+    generation: what its generation_config.json says about sampling, for plans without a network.
     """
 
     number: int
@@ -29,6 +30,7 @@ class KnownModel:
     licence_id: str
     link: str
     duty: str
+    generation: tuple[tuple[str, float], ...] = ()
 
     @property
     def title(self) -> str:
@@ -66,6 +68,7 @@ class KnownScorer:
         return self.parameters * 2
 
 
+_R1 = (("do_sample", True), ("temperature", 0.6), ("top_p", 0.95))
 _MIT = "https://opensource.org/license/mit"
 _APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
 _QWEN = "https://huggingface.co/Qwen/Qwen2.5-Math-72B-Instruct/blob/main/LICENSE"
@@ -74,7 +77,16 @@ KNOWN_MODELS: dict[int, KnownModel] = {
     model.number: model
     for model in (
         KnownModel(
-            1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.8, 2, True, "MIT", "mit", _MIT, "attribution"
+            1,
+            "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B",
+            32.8,
+            2,
+            True,
+            "MIT",
+            "mit",
+            _MIT,
+            "attribution",
+            _R1,
         ),
         KnownModel(
             2,
@@ -87,6 +99,7 @@ KNOWN_MODELS: dict[int, KnownModel] = {
             "https://www.llama.com/llama3_3/license/",
             'say "Built with Llama"; the name of a distributed model that was trained on the outputs begins'
             ' with "Llama"',
+            _R1,
         ),
         KnownModel(
             3,
@@ -98,6 +111,7 @@ KNOWN_MODELS: dict[int, KnownModel] = {
             "mit",
             _MIT,
             "attribution; read the quantiser's own terms",
+            _R1,
         ),
         KnownModel(
             4,
@@ -109,6 +123,7 @@ KNOWN_MODELS: dict[int, KnownModel] = {
             "gemma",
             "https://ai.google.dev/gemma/terms",
             "terms and prohibited-use policy travel with a model that was trained on the outputs",
+            (("do_sample", True), ("top_k", 64), ("top_p", 0.95)),
         ),
         KnownModel(
             5,
@@ -121,6 +136,7 @@ KNOWN_MODELS: dict[int, KnownModel] = {
             _QWEN,
             'a distributed model that was trained on the outputs shows "Built with Qwen" or'
             ' "Improved using Qwen"',
+            (("do_sample", False),),
         ),
         KnownModel(
             6,
@@ -132,6 +148,13 @@ KNOWN_MODELS: dict[int, KnownModel] = {
             "apache-2.0",
             _APACHE,
             "attribution",
+            (
+                ("do_sample", True),
+                ("repetition_penalty", 1.05),
+                ("temperature", 0.7),
+                ("top_p", 0.8),
+                ("top_k", 20),
+            ),
         ),
     )
 }

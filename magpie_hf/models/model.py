@@ -120,6 +120,12 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
     return None if file is None else _json(file)
 
 
+def text_of(model: Model, name: str) -> str | None:
+    """A text file of the model, as `json_of`."""
+    file = file_of(model, name)
+    return None if file is None else file.read_text(encoding="utf-8", errors="replace")
+
+
 def file_of(model: Model, name: str) -> Path | None:
     """A file of the model, from its folder or the Hub; None where it has none.
 

@@ -23,6 +23,7 @@ class Sampling:
     """Sampling parameters in vLLM's terms.
 
     temperature: 0 is greedy.
+    top_k: how many of the likeliest tokens may be sampled; 0 for all, as is -1.
     min_p: drops tokens less likely than `min_p` times the likeliest.
     max_tokens: bounds the completion.
     logprobs: how many top log-probabilities of the first token are returned.
@@ -44,6 +45,7 @@ class Sampling:
     stop_token_ids: tuple[int, ...] = ()
     schema: str = ""
     allowed_token_ids: tuple[int, ...] = ()
+    top_k: int = 0
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p", "min_p", "repetition_penalty"):
@@ -59,6 +61,9 @@ class Sampling:
             )
         if not 0 < self.top_p <= 1:
             raise BadInput(f"top_p is {self.top_p:g}; give a number above 0 and at most 1")
+        if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < -1:
+            raise BadInput(f"top_k is {self.top_k!r}; give a whole number above 0, or 0 for no limit")
+        object.__setattr__(self, "top_k", max(0, self.top_k))  # vLLM has two values for no limit
         if not 0 <= self.min_p <= 1:
             raise BadInput(f"min_p is {self.min_p:g}; give a number from 0 to 1")
         if self.repetition_penalty <= 0:
@@ -80,15 +85,17 @@ class Sampling:
     def identity(self) -> dict[str, Any]:
         """All that determines what is sampled.
 
-        Schema and allowed ids take part only where they are set, so that results from before they existed are
-        still found. Token ids are represented by their digest.
+        Schema, allowed ids and top_k take part only where they are set, so that results from before they
+        existed are still found. Token ids are represented by their digest.
         """
         known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del known["schema"], known["allowed_token_ids"]
+        del known["schema"], known["allowed_token_ids"], known["top_k"]
         if self.schema:
             known["schema"] = self.schema
         if self.allowed_token_ids:
             known["allowed_token_ids"] = _digest(self.allowed_token_ids)
+        if self.top_k:
+            known["top_k"] = self.top_k
         return {"is": "Sampling", "version": 1, **known}
 
 

@@ -6,13 +6,16 @@ Not here: chat templates (chat.py).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models.model import Model, file_of, json_of
+from magpie_hf.models.model import Model, file_of, json_of, text_of
+
+HALF = "\ufffd"  # what a part of a character decodes to
+_INVALID = "Invalid prefix encountered"  # of a DecodeStream, after bytes that are no UTF-8
 
 
 def tokenizer_of(model: Model) -> Any:
@@ -22,6 +25,34 @@ def tokenizer_of(model: Model) -> Any:
     """
     with _LOADING:  # transformers' lazy imports are not thread-safe
         return _load(model)
+
+
+def continuation(model: Model, prompt: Sequence[int], ids: Sequence[int]) -> str:
+    """The text that these ids add to a prompt, as vLLM decodes it.
+
+    Special tokens are kept, and the beginning of a character at the end is left out. The prompt matters
+    because some tokenizers write a space before every word but the first.
+    """
+    from tokenizers.decoders import DecodeStream
+
+    tokenizer = tokenizer_of(model)
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:  # a tokenizer in Python, which cannot decode token by token
+        head, whole = (
+            tokenizer.decode(list(some), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            for some in (prompt, [*prompt, *ids])
+        )
+        return str(whole.removeprefix(head).rstrip(HALF))
+    stream, text = DecodeStream(ids=list(prompt), skip_special_tokens=False), []
+    for one in ids:
+        try:
+            text.append(stream.step(fast, one) or "")
+        except Exception as error:  # the library's own type is not public
+            if not str(error).startswith(_INVALID):
+                raise
+            stream = DecodeStream(skip_special_tokens=False)  # as vLLM does
+            text.append(stream.step(fast, one) or "")
+    return "".join(text)
 
 
 _LOADING = threading.Lock()
@@ -56,8 +87,7 @@ def _reader(model: Model) -> Callable[[], Any]:
         # LlamaTokenizerFast over a byte-level one (DeepSeek-R1-Distill-Llama) loses all spaces
         kind = TokenizersBackend
     elif tekken := file_of(model, "tekken.json"):
-        jinja = file_of(model, "chat_template.jinja")
-        template = jinja.read_text(encoding="utf-8") if jinja else _processor_template(model)
+        template = text_of(model, "chat_template.jinja") or _processor_template(model)
         if template is None and find_spec("mistral_common") is None:
             raise BadInput(
                 f"{model.name} has a tekken.json alone, whose chat format is in mistral-common; pip install"

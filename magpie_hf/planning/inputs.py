@@ -11,28 +11,31 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from magpie_hf.domains import Domain
+from magpie_hf.domains import Domain, sampled_as
 from magpie_hf.engines.vllm.device import weights_gigabytes
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import MIN_YIELD
+from magpie_hf.models.generation import GENERATION_CONFIG, is_reasoning
 from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.heads import known_of
-from magpie_hf.models.known import KnownModel, known
+from magpie_hf.models.known import ARMORM, KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
-from magpie_hf.models.model import Model, json_of, repository_or_folder
+from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
 from magpie_hf.models.parallel import Need, need_of
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.shapes import shape_of
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.text.language import tr
 
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
-ANSWERING = ("solutions", "candidates", "score")  # stages after it
+ANSWERS = ("solutions", "candidates")  # stages that answer a problem
+ANSWERING = (*ANSWERS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
     "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p",
@@ -42,7 +45,9 @@ _DECIDING = (
     "languages", "near", "decontaminate",
 )  # fmt: skip
 PATIENCE = 5.0  # seconds to wait for the Hub
+_T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
+PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
 
 
@@ -70,13 +75,37 @@ class Phase:
     filtering: bool
 
 
+class Sampled(NamedTuple):
+    """How the solver is asked in one stage for some domains, and where each value comes from."""
+
+    stage: str
+    domains: tuple[str, ...]
+    sampling: Sampling
+    origins: tuple[tuple[str, str], ...]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The values by name, the bound last."""
+        return {name: getattr(self.sampling, name) for name, _ in self.origins}
+
+    @property
+    def by_origin(self) -> dict[str, list[str]]:
+        """Names of values by where they come from."""
+        names: dict[str, list[str]] = {}
+        for name, origin in self.origins:
+            names.setdefault(origin, []).append(name)
+        return names
+
+
 @dataclass(frozen=True)
 class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
 
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
-    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend: as in a Recipe.
+    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
+    Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
+    where they were; context: tokens of the solver's own context, 0 where it is not known.
     """
 
     domains: tuple[Domain, ...]
@@ -89,27 +118,76 @@ class Outline:
     cutting: Cutting
     sft: str | int = "best"
     auto_extend: int = 1
+    keep_minority: bool = False
+    reasoning: bool = False
+    unread: str = ""
+    context: int = 0
+
+    @property
+    def sampling(self) -> list[Sampled]:
+        """How the solver is asked: the ways that differ, each with its domains.
+
+        The separate answer is asked for with `sft` "cold" alone.
+        """
+        found: dict[Sampled, list[str]] = {}
+        for stage, step in (("solutions", "response"), ("candidates", "candidate")):
+            for domain in self.domains if stage == "candidates" or self.sft == "cold" else ():
+                one = Sampled(stage, (), getattr(domain, step), tuple(domain.origins_of(step).items()))
+                found.setdefault(one, []).append(domain.key)
+        return [one._replace(domains=tuple(keys)) for one, keys in found.items()]
+
+    @property
+    def writer_reasons(self) -> bool:
+        """Whether the model that writes the problems is known to be a reasoning model."""
+        writer = self.sources["model"]
+        if writer == self.sources["solver"]:
+            return self.reasoning
+        info = known(writer)
+        return isinstance(info, KnownModel) and info.reasoning
 
     @property
     def scorer(self) -> str:
         return self.sources.get("judge") or self.sources["scorer"]
 
     @property
+    def scorer_suffix(self) -> str:
+        """The scorer's name in the names of the original's files."""
+        return "judge" if "judge" in self.sources else "armorm" if self.scorer == ARMORM else "reward"
+
+    @property
     def stages(self) -> dict[str, str]:
-        """The stages that ask a model, in the order of the pipeline, each with its model."""
-        roles = {
-            "instruct": "model",
-            "tag": "tagger",
-            "embed": "embedder",
-            "solutions": "solver",
-            "candidates": "solver",
-        }
+        """The stages that ask a model, in the order of the pipeline, each with its model.
+
+        Of a separate answer beside the candidates ("solutions") only sft "cold" makes use.
+        """
+        roles = {"instruct": "model", "tag": "tagger", "embed": "embedder"}
+        if self.sft == "cold":
+            roles["solutions"] = "solver"
+        roles["candidates"] = "solver"
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
     def each(self, stage: str) -> int:
         """Requests a row."""
         return self.k if stage in ("candidates", "score") else 1
+
+    def bound(self, domain: Domain, stage: str = "candidates") -> int:
+        """Tokens of an answer in a domain, at most, with the doublings of a truncated one."""
+        first = (domain.response if stage == "solutions" else domain.candidate).max_tokens
+        bound = first << self.auto_extend
+        return min(bound, max(1, self.context - PROMPT)) if self.context else bound
+
+    def larger(self, factor: int) -> Outline:
+        """The same build with `factor` times the bounds of the answers."""
+        domains = tuple(
+            replace(
+                domain,
+                response=replace(domain.response, max_tokens=domain.response.max_tokens * factor),
+                candidate=replace(domain.candidate, max_tokens=domain.candidate.max_tokens * factor),
+            )
+            for domain in self.domains
+        )
+        return replace(self, domains=domains)
 
     @property
     def phases(self) -> list[Phase]:
@@ -119,8 +197,8 @@ class Outline:
         """
         stages = self.stages
         sampling = [stage for stage in SAMPLING if stage in stages]
-        together = len({stages[stage] for stage in (*sampling, "solutions")}) == 1
-        answers = ["solutions", "candidates"]
+        together = len({stages[stage] for stage in (*sampling, "candidates")}) == 1
+        answers = [stage for stage in ANSWERS if stage in stages]
         groups = [[*sampling, *answers]] if together else [*([stage] for stage in sampling), answers]
         joined: list[list[str]] = []
         for group in (*groups, ["score"]):
@@ -134,13 +212,15 @@ class Outline:
 
 
 def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
-    """The outline of the build that the options describe.
+    """The outline of the build that the options describe, with the solver's own sampling in its domains.
 
     roles: the model of each role, as the user named it. Raises BadInput for a test share outside its range.
     """
+    sources = {role: repository_or_folder(name) for role, name in roles.items()}
+    domains, reasoning, unread = _solver_sampling(options, domains, sources)
     return Outline(
         domains,
-        {role: repository_or_folder(name) for role, name in roles.items()},
+        sources,
         options.k,
         options.seed,
         options.scorer_reads == "whole",
@@ -149,7 +229,34 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         Cutting(options.shard_size, options.shards_in_flight, options.min_yield),
         options.sft,
         options.auto_extend,
+        options.keep_minority,
+        reasoning,
+        unread,
     )
+
+
+def _solver_sampling(
+    options: argparse.Namespace, domains: tuple[Domain, ...], sources: Mapping[str, str]
+) -> tuple[tuple[Domain, ...], bool, str]:
+    """The domains as `domains.solver_sampling`, whether the solver is a reasoning model, and why not known.
+
+    A known model needs no look-up. Of another one the Hub is asked for small files, for at most PATIENCE
+    seconds; without them the domains' own values are planned with.
+    """
+    source = sources["solver"]
+    revision = options.revision if source == sources["model"] else None
+    model = replace(_unresolved(source, revision), max_length=options.max_model_len)
+    config: Mapping[str, Any] | None
+    if isinstance(info := known(source), KnownModel):
+        config, reasoning, context = dict(info.generation), info.reasoning, options.max_model_len
+    else:
+        try:
+            config, reasoning, context = _patiently(
+                lambda: (json_of(model, GENERATION_CONFIG), is_reasoning(model), longest(model))
+            )
+        except (OSError, ValueError) as error:
+            return domains, False, _why(error)
+    return sampled_as(domains, config, model.name, reasoning, context), reasoning, ""
 
 
 def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
@@ -210,15 +317,11 @@ def sized(source: str, revision: str | None) -> Sized:
     if (info := known(source)) is not None:
         number = info.number if isinstance(info, KnownModel) else 0
         return Sized(source, Size(ACTIVE.get(number, info.parameters), need_of(info, Gpu("", 0))))
-    model = Model(source, revision or "main", path=source if Path(source).is_dir() else None)
+    model = _unresolved(source, revision)
     try:
-        weights, config = _looked_up(model)
-    except TimeoutError:
-        return Sized(source, None, f"the Hub did not answer within {PATIENCE:.0f} seconds")
+        weights, config = _patiently(lambda: (weights_gigabytes(model), json_of(model, "config.json") or {}))
     except (OSError, ValueError) as error:  # huggingface_hub's, of a refusal or a name that it does not allow
-        first = next(iter(str(error).splitlines()), "")
-        why = first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}"
-        return Sized(source, None, why)
+        return Sized(source, None, _why(error))
     if weights is None:
         return Sized(source, None, "it has no index of its weights")
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
@@ -226,21 +329,36 @@ def sized(source: str, revision: str | None) -> Sized:
     return Sized(source, Size(active, Need(model.short_name, weights, shape_of(config))))
 
 
-def _looked_up(model: Model) -> tuple[float | None, dict[str, Any]]:
-    """Gigabytes of a model's weights, and its config.
+def _unresolved(source: str, revision: str | None) -> Model:
+    folder = Path(source)
+    if folder.is_dir():
+        return Model(folder.name, "", path=source)
+    return Model(source, revision or "main")
+
+
+def _why(error: Exception) -> str:
+    """Why a model's files could not be read, in a line."""
+    if isinstance(error, TimeoutError):
+        return f"the Hub did not answer within {PATIENCE:.0f} seconds"
+    first = next(iter(str(error).splitlines()), "")
+    return first if isinstance(error, BadInput) else f"{type(error).__name__}: {first}"
+
+
+def _patiently(look: Callable[[], _T]) -> _T:
+    """What a look-up on the Hub returns.
 
     Raises TimeoutError after PATIENCE seconds; the Hub's own client would retry for longer.
     """
-    found: Future[tuple[float | None, dict[str, Any]]] = Future()
+    found: Future[_T] = Future()
 
-    def look() -> None:
+    def run() -> None:
         try:
             _hush()
-            found.set_result((weights_gigabytes(model), json_of(model, "config.json") or {}))
+            found.set_result(look())
         except BaseException as error:  # raised where it is waited for
             found.set_exception(error)
 
-    threading.Thread(target=look, name=LOOKING, daemon=True).start()
+    threading.Thread(target=run, name=LOOKING, daemon=True).start()
     return found.result(PATIENCE)
 
 

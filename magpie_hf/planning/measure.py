@@ -27,6 +27,7 @@ from magpie_hf.errors import BadInput, LowYield, NothingMade
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.inputs import Outline
+from magpie_hf.planning.lengths import Length
 from magpie_hf.planning.measurements import MEASURED, Measured, Timing, each_of
 from magpie_hf.planning.simulation import CPU_AFTER, Work, seconds_by_phase
 from magpie_hf.planning.speeds import Speed, replay
@@ -34,7 +35,7 @@ from magpie_hf.planning.workload import BLOCK, TAIL, Request, share_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.status import status
 from magpie_hf.stages.clean import Clean
-from magpie_hf.store.shards import write_json
+from magpie_hf.store.shards import ShardFolder, write_json
 
 CPU_STAGES = {label for labels in CPU_AFTER.values() for label in labels}
 ROUNDS = 4  # of correcting a speed: a slower engine has more requests in flight
@@ -130,8 +131,7 @@ def measure(
             say(str(error))
     times = _Times(began, opening, burst, time.monotonic())
     measured = _measured(outline, said, recipe, log, speeds, out / "run", times)
-    answers, pairs = _results(outline, rows)
-    measured = replace(measured, complete=answers, pairs=pairs)
+    measured = replace(measured, pairs=_pairs(outline, rows))
     write_json(out / "run" / MEASURED, measured.to_dict())
     return measured
 
@@ -179,12 +179,40 @@ def _speeds(outline: Outline, recipe: Recipe, most: int, log: RequestLog) -> dic
     return found
 
 
-def _results(outline: Outline, rows: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Complete answers and pairs, each with the number of problems."""
-    sizes = [(split, len(part)) for splits in rows.values() for split, part in splits.items()]
-    problems = sum(domain.count for domain in outline.domains)
-    answers, pairs = (sum(size for split, size in sizes if split.endswith(end)) for end in ("_sft", "_prefs"))
-    return (answers, problems), (pairs, problems)
+def _pairs(outline: Outline, rows: Mapping[str, Any]) -> tuple[int, int]:
+    """Pairs, and problems."""
+    splits = (split for domain in outline.domains for split in rows.get(domain.key, {}).items())
+    pairs = sum(len(part) for name, part in splits if name.endswith("_prefs"))
+    return pairs, sum(domain.count for domain in outline.domains)
+
+
+def _answers_of(run: Path) -> tuple[tuple[tuple[Length, ...], ...], tuple[int, int]]:
+    """The lengths of the candidates of each problem; agreeing candidates of the complete ones, and these."""
+    lengths, good, complete = [], 0, 0
+    pipeline = json.loads((run / "build.json").read_text(encoding="utf-8"))["pipeline"]
+    for key, domain in pipeline.items():
+        candidates = _column(run / key / domain["answers"]["candidates"], "candidates")
+        votes = _column(run / key / domain["answers"]["verify"], "in_majority")
+        for row, answers in candidates.items():
+            lengths.append(
+                tuple(Length(one["num_tokens"], one["finish_reason"] == "length") for one in answers)
+            )
+            whole = [at for at, one in enumerate(answers) if one["reason"] is None]
+            vote = votes.get(row, [])
+            agreeing = sum(vote[at] is True for at in whole if at < len(vote))
+            complete += len(whole)
+            good += agreeing or len(whole)  # without a majority, none of them is against it
+    return tuple(lengths), (good, complete)
+
+
+def _column(folder: Path, column: str) -> dict[int, Any]:
+    """A column of a stage's finished rows, by row."""
+    shards, found = ShardFolder(folder, read_only=True), {}
+    for start, stop, file in shards.spans("arrow"):
+        if (rows := shards.rows(start, stop, file)) is not None:
+            values = enumerate(rows.column(column).to_pylist(), start)
+            found.update({row: value for row, value in values if value is not None})
+    return found
 
 
 def _measured(
@@ -196,7 +224,7 @@ def _measured(
     run: Path,
     times: _Times,
 ) -> Measured:
-    """What the build's requests and records show; answers and pairs are counted elsewhere."""
+    """What the build's requests, records and rows show; pairs are counted elsewhere."""
     every = log.asked
     if not every:
         raise BadInput(
@@ -217,13 +245,17 @@ def _measured(
     yields = {part.domain: (part.accepted, part.filtered) for part in status(run.parent).selection}
     first, last = min(one.began for one in every), max(one.ended for one in every)
     loads = sum(sum(seconds) for seconds in log.openings.values())
-    each = {stage: float(outline.each(stage)) for stage in outline.stages} | each_of(examples, outline)
+    lengths, agreeing = _answers_of(run)
+    each = {stage: float(outline.each(stage)) for stage in outline.stages}
+    each |= each_of(examples, outline, lengths)
     work = Work(examples, each, {key: share_of(*counts) for key, counts in yields.items()}, _cpu(run))
     loaded = {source: replace(speed, load=0.0) for source, speed in found.items()}
     simulated = sum(seconds for _, seconds in seconds_by_phase(outline, work, loaded, {}))
     beside = max(0.0, last - first - loads - simulated)
     timing = Timing(times.opening - times.began, first - times.burst + beside, times.built - last, work.cpu)
-    return Measured(time.strftime("%Y-%m-%d"), said, found, examples, yields, (0, 0), (0, 0), timing)
+    return Measured(
+        time.strftime("%Y-%m-%d"), said, found, examples, yields, lengths, agreeing, (0, 0), timing
+    )
 
 
 def _corrected(speed: Speed, asked: Sequence[Asked], examples: Mapping[str, tuple[Request, ...]]) -> Speed:

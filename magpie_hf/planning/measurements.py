@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.inputs import Outline
+from magpie_hf.planning.inputs import ANSWERS, Outline
+from magpie_hf.planning.lengths import Length, fitted
 from magpie_hf.planning.speeds import Speed
-from magpie_hf.planning.workload import Estimates, Examples, Range, Request, assumed, share_of
+from magpie_hf.planning.workload import Estimates, Examples, Range, Request, assumed, row_words, share_of
 from magpie_hf.text.language import tr
 
-FORMAT = 1  # goes up when the file means something else
+FORMAT = 2  # goes up when the file means something else
 MEASURED = "measured.json"
 
 
@@ -42,7 +43,8 @@ class Measured:
 
     date: YYYY-MM-DD; said: the options on which lengths and yields depend; speeds: of each model's engine, by
     its repository or folder; examples: requests of each stage that asks a model; yields: samples accepted and
-    filtered, by domain; complete: answers that are complete, and all; pairs: pairs, and problems.
+    filtered, by domain; lengths: of the candidates of each problem; agreeing: complete candidates that the
+    majority does not speak against, and all complete ones; pairs: pairs, and problems.
     """
 
     date: str
@@ -50,7 +52,8 @@ class Measured:
     speeds: Mapping[str, Speed]
     examples: Mapping[str, tuple[Request, ...]]
     yields: Mapping[str, tuple[int, int]]
-    complete: tuple[int, int]
+    lengths: tuple[tuple[Length, ...], ...]
+    agreeing: tuple[int, int]
     pairs: tuple[int, int]
     timing: Timing
 
@@ -71,7 +74,8 @@ def measured_of(record: Mapping[str, Any]) -> Measured:
         {source: Speed(**speed) for source, speed in record["speeds"].items()},
         {stage: tuple(Request(*one) for one in example) for stage, example in record["examples"].items()},
         {domain: (counts[0], counts[1]) for domain, counts in record["yields"].items()},
-        (record["complete"][0], record["complete"][1]),
+        tuple(tuple(Length(*one) for one in of_problem) for of_problem in record["lengths"]),
+        (record["agreeing"][0], record["agreeing"][1]),
         (record["pairs"][0], record["pairs"][1]),
         _timing_of(record["timing"]),
     )
@@ -82,10 +86,13 @@ def _timing_of(record: Mapping[str, Any]) -> Timing:
 
 
 def read_measured(folder: Path) -> Measured | None:
-    """The measurement in a build's folder; None where there is none. Raises BadInput for an invalid one."""
+    """The measurement in a build's folder; None where there is none, or one of an older version.
+
+    An older one knows no lengths, so it serves no plan. Raises BadInput for an invalid one.
+    """
     record = read_json(folder / "run" / MEASURED, FORMAT)
     try:
-        return None if record is None else measured_of(record)
+        return None if record is None or record["format"] < FORMAT else measured_of(record)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadInput(
             f"{folder / 'run' / MEASURED} is not a valid measurement ({error!r}); remove it and measure again"
@@ -120,8 +127,11 @@ def measured_estimates(outline: Outline, measured: Measured) -> Estimates:
     Stages that the measurement did not have are assumed.
     """
     default = assumed(outline)
-    lengths = ([one.tokens for one in example] for example in measured.examples.values() if example)
-    error = max(map(_relative_error, lengths), default=0.0)
+    answers = [one for of_problem in measured.lengths for one in of_problem]
+    law = fitted(answers, default.laws[1])
+    agreeing = _share(*measured.agreeing) if measured.agreeing[1] else default.agreeing
+    tokens = ([one.tokens for one in example] for example in measured.examples.values() if example)
+    error = max(map(_relative_error, tokens), default=0.0)
     short, likely, long = (
         {**default.examples[1], **{key: _scaled(one, factor) for key, one in measured.examples.items()}}
         for factor in (1 - error, 1.0, 1 + error)
@@ -132,30 +142,45 @@ def measured_estimates(outline: Outline, measured: Measured) -> Estimates:
         "lengths, yield and speed: measured on {date} ({filtered} samples, {answers} answers and candidates)",
         date=measured.date,
         filtered=filtered,
-        answers=sum(len(measured.examples.get(stage, ())) for stage in ("solutions", "candidates")),
+        answers=len(answers),
+    )
+    lengths = tr(
+        "answers: {cut} of {answers} were truncated; a median of {median:,.0f} tokens is likely for all",
+        cut=sum(one.truncated for one in answers),
+        answers=len(answers),
+        median=law.median,
     )
     return Estimates(
         (short, likely, long),
-        {**default.each, **each_of(measured.examples, outline)},
+        {**default.each, **each_of(measured.examples, outline, measured.lengths)},
         {key: _share(*one) for key, one in counts.items()},
-        _share(*measured.complete),
+        (law.times(1 - error), law, law.times(1 + error)),
+        agreeing,
         _share(*measured.pairs),
-        (words,),
+        (words, lengths, *row_words(outline, agreeing, measured.agreeing[1] > 0)),
     )
 
 
-def each_of(examples: Examples, outline: Outline) -> dict[str, float]:
+def each_of(examples: Examples, outline: Outline, lengths: Sequence[Sequence[Length]]) -> dict[str, float]:
     """Requests a row of each stage, by those that were made.
 
-    Not every sample is labelled, and a truncated candidate is not scored.
+    Not every sample is labelled, a truncated candidate is not scored, and a truncated answer that goes on is
+    one request more for every doubling of its bound.
     """
     rows = {"tag": "instruct", "embed": "instruct", "score": "candidates"}
     found = {
-        stage: len(examples[stage]) / len(examples[of])
+        stage: len(examples[stage]) / len(examples[of]) * outline.each(stage)
         for stage, of in rows.items()
         if stage in examples and examples.get(of)
     }
-    return {stage: share * outline.each(stage) for stage, share in found.items()}
+    first = min(domain.candidate.max_tokens for domain in outline.domains)
+    every = [one.tokens for of_problem in lengths for one in of_problem]
+    went_on = sum(tokens > first * 2**at for tokens in every for at in range(outline.auto_extend))
+    more = 1 + went_on / max(1, len(every))
+    return {
+        **{stage: outline.each(stage) * more for stage in ANSWERS if stage in examples},
+        **{stage: each * (more if stage == "score" else 1) for stage, each in found.items()},
+    }
 
 
 def _scaled(example: tuple[Request, ...], factor: float) -> tuple[Request, ...]:

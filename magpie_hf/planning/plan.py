@@ -33,6 +33,7 @@ from magpie_hf.planning.measurements import Measured, measured_estimates, read_m
 from magpie_hf.planning.simulation import Work, seconds_by_phase
 from magpie_hf.planning.speeds import EFFICIENCIES, MOST_SEQUENCES, Speed, compute_bound_hours, speed_on
 from magpie_hf.planning.workload import (
+    Bound,
     Done,
     Estimates,
     Load,
@@ -40,6 +41,7 @@ from magpie_hf.planning.workload import (
     Reuse,
     Rows,
     assumed,
+    bounds_of,
     loads_of,
     reuse_of,
     rows_of,
@@ -132,8 +134,8 @@ class Machine:
 class Plan:
     """A build before it runs.
 
-    whole, left: seconds on this machine, of the whole build and of what is left of it; None without a
-    measurement.
+    bounds: what the bound of its answers gives, and what larger ones would; whole, left: seconds on this
+    machine, of the whole build and of what is left of it; None without a measurement.
     """
 
     outline: Outline
@@ -141,6 +143,7 @@ class Plan:
     estimates: Estimates
     rows: tuple[Rows, ...]
     loads: tuple[Load, ...]
+    bounds: tuple[Bound, ...]
     disk: Disk
     models: tuple[Sized, ...]
     machines: tuple[Machine, ...]
@@ -156,8 +159,15 @@ class Plan:
             "folder": str(self.out),
             "sources": dict(self.outline.sources),
             "k": self.outline.k,
+            "sampling": [
+                {"stage": one.stage, "domains": one.domains, **one.values, "origins": dict(one.origins)}
+                for one in self.outline.sampling
+            ],
+            "reasoning": self.outline.reasoning,
+            "unread": self.outline.unread,
             "rows": [asdict(one) for one in self.rows],
             "stages": [asdict(one) for one in self.loads],
+            "bounds": [asdict(one) for one in self.bounds],
             "disk": asdict(self.disk),
             "models": [
                 {"source": one.source, "weights_gb": one.weights, "why": one.why} for one in self.models
@@ -184,6 +194,8 @@ def plan_of(
     dollars an hour and GPU, in place of a range. Raises BadInput for an unknown GPU, another build's folder,
     and a record of a newer version.
     """
+    models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
+    outline = replace(outline, context=_context_of(outline.sources["solver"], models))
     measured = read_measured(out)
     fits = measured is not None and measured.said == said_of(options, outline)
     estimates = measured_estimates(outline, measured) if measured is not None and fits else assumed(outline)
@@ -194,25 +206,37 @@ def plan_of(
         )
         estimates = replace(estimates, words=(*estimates.words, words))
     reuse = reuse_of(outline, out)
-    models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
     known = _with_caches(options, measured, models) if measured is not None and fits else None
+    machines = tuple(
+        machine_of(outline, estimates, reuse.done, models, one, count, how, price)
+        for one, count, how in _machines(options, models, gpu, gpus)
+    )
+
+    def hours(outline: Outline, estimates: Estimates) -> float | None:
+        seconds = _seconds(outline, estimates, known, {})
+        return seconds.mid / 3600 if seconds else _likely_hours(outline, estimates, models, machines, options)
+
     return Plan(
         outline,
         out,
         estimates,
         tuple(rows_of(outline, estimates)),
         tuple(loads_of(outline, estimates)),
+        tuple(bounds_of(outline, estimates, hours)),
         disk_of(outline, estimates, out, models),
         models,
-        tuple(
-            machine_of(outline, estimates, reuse.done, models, one, count, how, price)
-            for one, count, how in _machines(options, models, gpu, gpus)
-        ),
+        machines,
         tuple(duties_of(outline, options.model_license)),
         reuse,
         _seconds(outline, estimates, known, {}),
         _seconds(outline, estimates, known, reuse.done),
     )
+
+
+def _context_of(source: str, models: Sequence[Sized]) -> int:
+    """Tokens of the model's own context; 0 where it is not known."""
+    shapes = (one.size.need.shape for one in models if one.source == source and one.size)
+    return next((shape.longest for shape in shapes if shape), 0)
 
 
 def _seconds(
@@ -249,10 +273,11 @@ def disk_of(outline: Outline, estimates: Estimates, out: Path, models: Sequence[
         stage: sum(one.tokens for one in example) / max(1, len(example)) * BYTES
         for stage, example in estimates.examples[1].items()
     }
-    candidates = outline.k * mean["candidates"]
-    answers = problems * (mean["solutions"] + candidates)
+    candidates = estimates.each["candidates"] * mean["candidates"]
+    published = sum(one.train.mid + one.test.mid for one in rows) * mean["candidates"] / problems
+    answers = problems * (candidates + mean.get("solutions", published))
     run = samples * (2 * mean["instruct"] + ROW_BYTES) + COPIES * answers + problems * ROW_BYTES
-    legacy = problems * (2 * mean["solutions"] + LEGACY * candidates)
+    legacy = problems * (2 * mean.get("solutions", mean["candidates"]) + LEGACY * candidates)
     missing = sum(one.weights * 1e9 for one in models if one.weights is not None and not _is_here(one.source))
     return Disk(run, PACKED * answers, legacy, missing, _free(out), _free(_cache()))
 
@@ -329,6 +354,26 @@ def _hours(
     engines = {source: parallelism.data for source, parallelism in parallelisms.items()}
     phases = seconds_by_phase(outline, _work(estimates, at, done, {}), speeds, engines)
     return sum(seconds for _, seconds in phases) / 3600
+
+
+def example_of(machines: Sequence[Machine]) -> Machine | None:
+    """The machine that is likely to be the fastest; None where the models fit none."""
+    fitting = [(one.hours.mid, at, one) for at, one in enumerate(machines) if one.hours is not None]
+    return min(fitting)[2] if fitting else None
+
+
+def _likely_hours(
+    outline: Outline,
+    estimates: Estimates,
+    models: Sequence[Sized],
+    machines: Sequence[Machine],
+    options: argparse.Namespace,
+) -> float | None:
+    """The likely hours of the whole build on the example machine, by the vendor's figures."""
+    if (machine := example_of(machines)) is None:
+        return None
+    parallelisms = {fit.source: fit.parallelism for fit in machine.fits if fit.parallelism}
+    return _hours(outline, estimates, {}, models, machine.gpu, parallelisms, _placing(options), 1)
 
 
 def _fit(model: Sized, gpu: Gpu, count: int, how: Placing) -> Fit:

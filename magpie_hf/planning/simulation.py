@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from magpie_hf.domains import MOST_ROWS
-from magpie_hf.planning.inputs import ANSWERING, SAMPLING, Cutting, Outline, Phase
+from magpie_hf.planning.inputs import ANSWERING, ANSWERS, SAMPLING, Cutting, Outline, Phase
 from magpie_hf.planning.speeds import Clock, Speed
 from magpie_hf.planning.workload import Done, Request
 from magpie_hf.selection.demand import samples_needed
@@ -24,7 +24,7 @@ MOST_REQUESTS = 4_000
 # The stages without a model that follow a stage with one.
 CPU_AFTER = {
     "instruct": ("clean", "signature", "decontaminate"),
-    "candidates": ("verify", "verify_solution"),
+    "candidates": ("verify",),
     "score": ("pair",),
 }
 
@@ -155,12 +155,12 @@ def _quota(phase: Phase, work: Work, key: str, count: int) -> Quota:
 def _steps(phase: Phase, work: Work, kinds: tuple[str, ...]) -> tuple[Step, ...]:
     """The steps of a phase before (SAMPLING) or after (ANSWERING) the filtering.
 
-    Solutions and candidates are asked for side by side.
+    All answers of a problem are asked for side by side.
     """
-    together = ("solutions", "candidates")
-    groups = [[stage] for stage in kinds if stage in phase.stages and stage not in together]
-    if "solutions" in kinds and "solutions" in phase.stages:
-        groups.insert(0, [*together])
+    stages = [stage for stage in kinds if stage in phase.stages]
+    together = [stage for stage in stages if stage in ANSWERS]
+    groups = [together] if together else []
+    groups += [[stage] for stage in stages if stage not in ANSWERS]
     steps = []
     for group in groups:
         labels = (label for stage in group for label in CPU_AFTER.get(stage, ()))

@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magpie_hf.domains import Domain
+from magpie_hf.models.generation import OF_DOMAIN, OF_ORIGINAL
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model
-from magpie_hf.planning.workload import bound_of
+from magpie_hf.planning.plan import Plan, example_of
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
 from magpie_hf.text.numbers import count, dollars, duration, gigabytes, scaled, span
 from magpie_hf.text.terminal import console, print_table
 
 if TYPE_CHECKING:
+    from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.outcome import Outcome
-    from magpie_hf.planning.plan import Plan
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[int]]  # title, head, rows, right-aligned
+# Values of a sampling that change nothing.
+_NEUTRAL = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 LEAST_COMPLETE = 0.5  # share of complete answers below which a plan warns
 
 
@@ -76,6 +79,7 @@ def short(plan: Plan) -> Iterator[str]:
         tokens=span(tokens, scaled),
     )
     disk = plan.disk
+    yield from answers_lines(plan)
     yield tr(
         "disk     {run} while it builds, {published} published, {legacy} in the original's files; {free} are"
         " free",
@@ -93,18 +97,42 @@ def short(plan: Plan) -> Iterator[str]:
     yield from _time(plan)
 
 
+def answers_lines(plan: Plan) -> Iterator[str]:
+    """What the bound of the answers gives, and what larger ones would, in two lines."""
+    now, *larger = plan.bounds
+    bound = count(now.tokens)
+    if now.final != now.tokens:
+        bound = tr("{bound:,} (extended: {final:,})", bound=now.tokens, final=now.final)
+    yield tr(
+        "answers  {truncated:.0%} truncated at {bound}: {rows} SFT rows are likely",
+        truncated=now.truncated,
+        bound=bound,
+        rows=count(now.rows),
+    )
+    parts = (
+        tr(
+            "at {bound}: {truncated:.0%}, {tokens} tokens, {rows} rows",
+            bound=count(one.tokens),
+            truncated=one.truncated,
+            tokens=scaled(one.generated),
+            rows=count(one.rows),
+        )
+        for one in larger
+    )
+    yield f"{'':8} {'; '.join(parts)}"
+
+
 def _time(plan: Plan) -> Iterator[str]:
-    fitting = [(one.hours, one) for one in plan.machines if one.hours is not None]
+    fastest = example_of(plan.machines)
     if plan.whole is not None and plan.left is not None:
         yield tr("time     {whole} on this machine, as measured", whole=span(plan.whole, duration))
         if plan.left.mid < plan.whole.mid - 1:
             yield tr("left     {left}; the rest is done", left=span(plan.left, duration))
-    elif fitting:
-        hours, fastest = min(fitting, key=lambda one: one[0].mid)
+    elif fastest is not None and fastest.hours is not None:
         yield tr(
             "time     for example {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan"
             " --measure measures it",
-            hours=span(hours.times(3600), duration),
+            hours=span(fastest.hours.times(3600), duration),
             count=fastest.count,
             gpu=fastest.gpu.name,
         )
@@ -112,20 +140,58 @@ def _time(plan: Plan) -> Iterator[str]:
         yield tr("time     not known; magpie-hf plan --measure measures it")
 
 
+def sampling_line(outline: Outline) -> str:
+    """How candidates are sampled, and where the values come from; values that change nothing are left out.
+
+    Where domains differ, a value stands as a range.
+    """
+    asked = [one for one in outline.sampling if one.stage == "candidates"]
+    parts = []
+    for origin, names in asked[0].by_origin.items():
+        values = {name: sorted({one.values[name] for one in asked}) for name in names}
+        said = [
+            f"{name} {'-'.join(f'{value:g}' for value in sorted({values[name][0], values[name][-1]}))}"
+            for name in names
+            if values[name] != [_NEUTRAL.get(name)]
+        ]
+        if said:
+            parts.append(f"{', '.join(said)} ({translated(origin)})")
+    return f"{padded(tr('sampling'), 8)} {'; '.join(parts)}"
+
+
 def warnings(plan: Plan) -> Iterator[str]:
     """What speaks against the build, a line each."""
+    outline = plan.outline
+    if outline.unread:
+        yield tr(
+            "warning  the sampling that {model} asks for is not known: {why}",
+            model=outline.sources["solver"],
+            why=outline.unread,
+        )
+    if outline.reasoning and any(OF_ORIGINAL in one.by_origin for one in outline.sampling):
+        yield tr(
+            "warning  {model} is a reasoning model, and the original's sampling makes such models repeat"
+            " themselves endlessly; leave out --sampling original",
+            model=outline.sources["solver"],
+        )
     if plan.disk.is_short:
         yield tr("warning  the disk is too small for that; free some space, or choose another --out")
     if plan.disk.cache_is_short:
         yield tr(
             "warning  the disk is too small for the weights; free some space, or set HF_HOME to a larger one"
         )
-    if (complete := plan.estimates.complete.mid) < LEAST_COMPLETE:
+    if plan.outline.writer_reasons:
+        yield tr(
+            "warning  {model} thinks first; such models answer well and write poor problems: give an instruct"
+            " model as --model and this one as --solver",
+            model=plan.outline.sources["model"],
+        )
+    if (now := plan.bounds[0]).truncated > 1 - LEAST_COMPLETE:
         yield tr(
             "warning  {share:.0%} of the answers are likely to be truncated at {bound:,} tokens and lost;"
             " raise --max-tokens",
-            share=1 - complete,
-            bound=bound_of(plan.outline),
+            share=now.truncated,
+            bound=now.final,
         )
     for model in plan.models:
         if model.why:
@@ -138,7 +204,7 @@ def warnings(plan: Plan) -> Iterator[str]:
 def show(plan: Plan) -> None:
     """Print the whole plan on standard output."""
     to = console()
-    for table in (_rows, _stages, _done, _models, _machines, _duties):
+    for table in (_rows, _files, _stages, _sampling, _bounds, _done, _models, _machines, _duties):
         title, head, rows, right = table(plan)
         if rows:
             to.print()
@@ -168,6 +234,29 @@ def _rows(plan: Plan) -> Table:
     return tr("Rows"), head, rows, range(1, len(head))
 
 
+def _files(plan: Plan) -> Table:
+    head = [tr("domain"), *plan.rows[0].files]
+    rows = [[row.domain, *(span(one, count) for one in row.files.values())] for row in plan.rows]
+    return tr("Records in the original's files, by the ends of their names"), head, rows, range(1, len(head))
+
+
+def _bounds(plan: Plan) -> Table:
+    """What larger bounds give; the last column is empty where nothing tells the hours."""
+    named = (tr("max-tokens"), tr("extended"), tr("truncated"), tr("tokens"), tr("SFT rows"), tr("hours"))
+    rows = [
+        [
+            count(one.tokens),
+            count(one.final),
+            f"{one.truncated:.0%}",
+            scaled(one.generated),
+            count(one.rows),
+            "" if one.hours is None else duration(one.hours * 3600),
+        ]
+        for one in plan.bounds
+    ]
+    return tr("What a larger bound gives (likely values)"), named, rows, range(len(named))
+
+
 def _stages(plan: Plan) -> Table:
     head = [tr("stage"), tr("requests"), tr("prompt tokens"), tr("tokens"), tr("model")]
     rows = [
@@ -175,6 +264,25 @@ def _stages(plan: Plan) -> Table:
         for load in plan.loads
     ]
     return tr("Requests"), head, rows, (1, 2, 3)
+
+
+def _sampling(plan: Plan) -> Table:
+    names = [tr("temperature"), "top_p", "top_k", "min_p", tr("repetition penalty"), tr("max tokens")]
+    rows = [
+        [
+            translated(one.stage),
+            ", ".join(one.domains),
+            *(f"{value:g}" if value < 1000 else count(value) for value in one.values.values()),
+            "; ".join(
+                f"{translated(origin)}: {', '.join(of)}"
+                for origin, of in one.by_origin.items()
+                if origin != OF_DOMAIN
+            ),
+        ]
+        for one in plan.outline.sampling
+    ]
+    head = [tr("stage"), tr("domain"), *names, tr("values from (all others: the domain)")]
+    return tr("Sampling of the solver"), head, rows, range(2, 8)
 
 
 def _done(plan: Plan) -> Table:

@@ -7,32 +7,34 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.models.known import KNOWN_MODELS
-from magpie_hf.planning.inputs import ANSWERING, SAMPLING, Outline
+from magpie_hf.planning.inputs import ANSWERING, ANSWERS, SAMPLING, Outline
+from magpie_hf.planning.lengths import BETWEEN, Law
 from magpie_hf.run.status import StageStatus, status
 from magpie_hf.text.language import tr
 
 # All lengths are log-normal: the median in tokens, and the standard deviation of the logarithm.
-PROBLEM = (140, 0.6)
-SHORT_ANSWER = (800, 0.6)
-LONG_ANSWER = (5000, 0.6)  # of a model that thinks first: about 6,000 tokens on average, as in competitions
+PROBLEM = Law(140, 0.6)
+SHORT_ANSWER = Law(800, 0.6)
+LONG_ANSWER = Law(
+    5000, 0.6
+)  # of a model that thinks first: about 6,000 tokens on average, as in competitions
 SPREAD = (0.65, 1.0, 1.35)  # times the assumed lengths
 YIELD = (0.30, 0.50, 0.75)  # share of the samples that is accepted
-PAIRS = (0.30, 0.55, 0.80)  # share of the problems that gives a pair
+PAIRS = (0.30, 0.55, 0.80)  # share of the problems with two complete candidates that gives a pair
+AGREEING = (0.60, 0.75, 0.90)  # share of the complete answers that the majority does not speak against
 AROUND = {"instruct": 110, "tag": 1500, "solutions": 70, "score": 140}  # prompt tokens beside the texts
 TAGS = 40  # tokens of the tagger's answer
 FINAL = 600  # tokens of a thinking model's answer without its thinking
 BLOCK = 16  # tokens that the prefix cache keeps together
 TAIL = 96  # tokens of the tagger's prompt after the problem
-QUANTILES = 48  # requests that stand for a distribution of lengths
+FACTORS = (1, 2, 4)  # of the answers' bound, which a plan compares
 
 
 @dataclass(frozen=True)
@@ -68,36 +70,35 @@ class Estimates:
     """Lengths and yields, assumed or measured.
 
     examples: requests of each stage at short, likely and long lengths; each: requests a row of each stage;
-    shares: the yield of each domain; complete: share of the answers that end before their bound; pairs: share
-    of the problems that give a pair; words: where these numbers come from, a sentence each.
+    shares: the yield of each domain; laws: of the answers' lengths, short, likely and long; agreeing: share
+    of the complete answers that the majority does not speak against; pairs: share of the problems that give a
+    pair; words: where these numbers come from, a sentence each.
     """
 
     examples: tuple[Examples, Examples, Examples]
     each: Mapping[str, float]
     shares: Mapping[str, Range]
-    complete: Range
+    laws: tuple[Law, Law, Law]
+    agreeing: Range
     pairs: Range
     words: tuple[str, ...]
 
 
 def assumed(outline: Outline) -> Estimates:
     """The estimates where nothing was measured."""
-    solver = outline.sources["solver"]
-    thinks = any(model.reasoning for model in KNOWN_MODELS.values() if model.repository == solver)
-    median, spread = LONG_ANSWER if thinks else SHORT_ANSWER
-    bound = bound_of(outline)
-    normals = (NormalDist(math.log(median * factor), spread) for factor in reversed(SPREAD))
-    complete = Range(*(normal.cdf(math.log(bound)) for normal in normals))
+    thinks = outline.reasoning
+    law = LONG_ANSWER if thinks else SHORT_ANSWER
+    laws = law.times(SPREAD[0]), law, law.times(SPREAD[2])
     kind = tr("a model that thinks first") if thinks else tr("a model that answers at once")
-    answers = _lengths(median, spread, bound)
+    bound = max(outline.bound(domain) for domain in outline.domains)
     words = (
         tr(
             "answers and candidates: {mean:,.0f} tokens on average, at most {bound:,}: assumed for {kind}",
-            mean=sum(answers) / len(answers),
+            mean=law.mean(bound),
             bound=bound,
             kind=kind,
         ),
-        tr("problems: a median of {median} tokens: assumed", median=PROBLEM[0]),
+        tr("problems: a median of {median} tokens: assumed", median=PROBLEM.median),
         tr(
             "yield: {low:.0%} to {high:.0%} of the samples are accepted: assumed",
             low=YIELD[0],
@@ -108,23 +109,73 @@ def assumed(outline: Outline) -> Estimates:
             low=SPREAD[0],
             high=SPREAD[-1],
         ),
+        *row_words(outline, Range(*AGREEING), measured=False),
     )
     short, likely, long = (_assumed_examples(outline, factor, thinks) for factor in SPREAD)
     each = {stage: float(outline.each(stage)) for stage in outline.stages}
-    each["score"] *= complete.mid
+    each["score"] *= 1 - truncated_of(outline, law)
+    two = [_problems_with(2, outline, one) for one in reversed(laws)]
     return Estimates(
         (short, likely, long),
         each,
         {domain.key: Range(*YIELD) for domain in outline.domains},
-        complete,
-        Range(*(share * complete.high for share in PAIRS)),
+        laws,
+        Range(*AGREEING),
+        Range(*(share * part for share, part in zip(PAIRS, two, strict=True))),
         words,
     )
 
 
-def bound_of(outline: Outline) -> int:
-    """Tokens of an answer, at most, in the domain that allows most."""
-    return max(max(domain.response.max_tokens, domain.candidate.max_tokens) for domain in outline.domains)
+def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
+    """What is assumed of the rows, a sentence each; `measured`: the share of the agreeing answers is."""
+    words = [
+        tr(
+            "lengths are log-normal, and {share:.0%} of the variance of their logarithms is between problems:"
+            " assumed",
+            share=BETWEEN,
+        )
+    ]
+    if outline.sft == "best":
+        words.append(tr("SFT rows: one of every problem with at least one complete answer"))
+    elif not outline.keep_minority:
+        words.append(
+            tr(
+                "SFT rows: {share:.0%} of the complete answers are not against the majority: measured",
+                share=agreeing.mid,
+            )
+            if measured
+            else tr(
+                "SFT rows: {low:.0%} to {high:.0%} of the complete answers are not against the majority:"
+                " assumed",
+                low=agreeing.low,
+                high=agreeing.high,
+            )
+        )
+    return words
+
+
+def truncated_of(outline: Outline, law: Law) -> float:
+    """The share of all candidates that are longer than their bound."""
+    problems = sum(domain.count for domain in outline.domains)
+    cut = sum(domain.count * law.truncated(outline.bound(domain)) for domain in outline.domains)
+    return cut / problems
+
+
+def _problems_with(complete: int, outline: Outline, law: Law, domain: Domain | None = None) -> float:
+    """The share of the problems, of all domains or of one, with so many complete candidates or more."""
+    domains = [domain] if domain else outline.domains
+    found = sum(one.count * sum(law.complete(outline.k, outline.bound(one))[complete:]) for one in domains)
+    return found / sum(one.count for one in domains)
+
+
+def rows_a_problem(outline: Outline, domain: Domain, law: Law, agreeing: float) -> float:
+    """SFT rows of a problem on average, where answers are as long as the law says."""
+    agreeing = 1.0 if outline.keep_minority else agreeing
+    if outline.sft == "cold":
+        return (1 - law.truncated(outline.bound(domain, "solutions"))) * agreeing
+    most = {"best": 1, "all": outline.k}.get(str(outline.sft)) or int(outline.sft)
+    shares = law.complete(outline.k, outline.bound(domain))
+    return sum(share * min(most, max(1.0, agreeing * at)) for at, share in enumerate(shares) if at)
 
 
 def share_of(good: int, of: int) -> float:
@@ -132,32 +183,26 @@ def share_of(good: int, of: int) -> float:
     return (good + 0.5) / (of + 1)
 
 
-def _lengths(median: float, spread: float, bound: int) -> list[int]:
-    """Quantiles of a log-normal distribution, cut off at the bound."""
-    normal = NormalDist(math.log(median), spread)
-    quantiles = (math.exp(normal.inv_cdf((at + 0.5) / QUANTILES)) for at in range(QUANTILES))
-    return [min(bound, max(1, round(length))) for length in quantiles]
-
-
 def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples:
     """Requests of each stage, where all lengths are `factor` times the assumed ones."""
     first = outline.domains[0]
-    problems = _lengths(PROBLEM[0] * factor, PROBLEM[1], first.instruction.max_tokens)
-    median, spread = LONG_ANSWER if thinks else SHORT_ANSWER
-    answers, candidates = (
-        _lengths(median * factor, spread, one.max_tokens) for one in (first.response, first.candidate)
-    )
+    problems = PROBLEM.times(factor).lengths(first.instruction.max_tokens)
+    law = (LONG_ANSWER if thinks else SHORT_ANSWER).times(factor)
     mean = round(sum(problems) / len(problems))
     solving, scoring = AROUND["solutions"] + mean, AROUND["score"] + mean
+    candidates = law.lengths(outline.bound(first))
     read = [length if outline.whole or not thinks else FINAL for length in candidates]
-    return {
+    found = {
         "instruct": tuple(Request(AROUND["instruct"], 1, length) for length in problems),
         "tag": tuple(Request(AROUND["tag"] + length, length + TAIL, TAGS) for length in problems),
         "embed": tuple(Request(length, length, 1) for length in problems),
-        "solutions": tuple(Request(solving, solving, length) for length in answers),
+        "solutions": tuple(
+            Request(solving, solving, length) for length in law.lengths(outline.bound(first, "solutions"))
+        ),
         "candidates": tuple(Request(solving, BLOCK, length) for length in candidates),
         "score": tuple(Request(scoring + length, length + BLOCK, 1) for length in read),
     }
+    return {stage: found[stage] for stage in outline.stages}
 
 
 # Rows, requests and tokens
@@ -165,7 +210,10 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a domain: samples, problems, SFT rows to train on and to test with, pairs, RL problems."""
+    """The rows of a domain: samples, problems, SFT rows to train on and to test with, pairs, RL problems.
+
+    files: records of the original's four files, by the ends of their names.
+    """
 
     domain: str
     problems: int
@@ -174,6 +222,7 @@ class Rows:
     test: Range
     pairs: Range
     rl: Range | None
+    files: Mapping[str, Range]
 
     @property
     def dropped(self) -> Range:
@@ -197,10 +246,23 @@ def rows_of(outline: Outline, estimates: Estimates) -> list[Rows]:
     for domain in outline.domains:
         share, count = estimates.shares[domain.key], domain.count
         samples = Range(*(count / one for one in reversed(share)))
-        answered = estimates.complete.times(count)
-        train, test = answered.times(1 - outline.test_share), answered.times(outline.test_share)
+        long_first = list(zip(reversed(estimates.laws), estimates.agreeing, strict=True))
+        rows = Range(*(count * rows_a_problem(outline, domain, *one) for one in long_first))
+        train, test = rows.times(1 - outline.test_share), rows.times(outline.test_share)
         pairs = estimates.pairs.times(count)
-        found.append(Rows(domain.key, count, samples, train, test, pairs, pairs if outline.rl else None))
+        one, two = (
+            Range(*(count * _problems_with(least, outline, law, domain) for law, _ in long_first))
+            for least in (1, 2)
+        )
+        files = {
+            "_ins.json": Range(count, count, count),
+            "_ins_res.json": rows if outline.sft == "cold" else one,
+            f"_ins_{outline.k}res.json": two,
+            f"_ins_{outline.k}res_{outline.scorer_suffix}.json": two,
+        }
+        found.append(
+            Rows(domain.key, count, samples, train, test, pairs, pairs if outline.rl else None, files)
+        )
     return found
 
 
@@ -223,6 +285,82 @@ def _means(example: Sequence[Request]) -> tuple[float, float]:
     """Mean tokens of prompts and completions; 0 where a measurement made no such request."""
     count = len(example) or 1
     return sum(one.prompt for one in example) / count, sum(one.tokens for one in example) / count
+
+
+# Larger bounds
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a bound of the answers is likely to give.
+
+    tokens: the bound; final: with the doublings of truncated answers; truncated: share of the answers that
+    are longer than that; generated: tokens of the whole build; rows: SFT rows; hours: None where not known.
+    """
+
+    tokens: int
+    final: int
+    truncated: float
+    generated: float
+    rows: float
+    hours: float | None
+
+
+def bounds_of(
+    outline: Outline, estimates: Estimates, hours: Callable[[Outline, Estimates], float | None]
+) -> list[Bound]:
+    """The bound of the build and its multiples by FACTORS."""
+    tokens = sum(load.tokens.mid for load in loads_of(outline, estimates))
+    found = []
+    for factor in FACTORS:
+        larger = outline.larger(factor)
+        longer = estimates if factor == 1 else _longer(outline, larger, estimates)
+        law = estimates.laws[1]
+        rows = (
+            domain.count * rows_a_problem(larger, domain, law, estimates.agreeing.mid)
+            for domain in larger.domains
+        )
+        found.append(
+            Bound(
+                max(domain.candidate.max_tokens for domain in larger.domains),
+                max(larger.bound(domain) for domain in larger.domains),
+                truncated_of(larger, law),
+                tokens + _more(outline, larger, law),
+                sum(rows),
+                hours(larger, longer),
+            )
+        )
+    return found
+
+
+def _more(outline: Outline, larger: Outline, law: Law) -> float:
+    """Tokens that the answers take under larger bounds beyond those that they take anyway."""
+    return sum(
+        domain.count * outline.each(stage) * (law.mean(most) - law.mean(outline.bound(domain, stage)))
+        for stage in ANSWERS
+        if stage in outline.stages
+        for domain, more in zip(outline.domains, larger.domains, strict=True)
+        if (most := larger.bound(more, stage))
+    )
+
+
+def _longer(outline: Outline, larger: Outline, estimates: Estimates) -> Estimates:
+    """The estimates where the answers' bounds are those of `larger`, at likely lengths alone."""
+    law, first = estimates.laws[1], larger.domains[0]
+    examples, each = dict(estimates.examples[1]), dict(estimates.each)
+    for stage in ANSWERS:
+        if example := examples.get(stage):
+            prompt, fresh = (round(mean) for mean in _prompts(example))
+            lengths = law.lengths(larger.bound(first, stage))
+            examples[stage] = tuple(Request(prompt, fresh, length) for length in lengths)
+            each[stage] = outline.each(stage)
+    each["score"] *= (1 - truncated_of(larger, law)) / max(1e-9, 1 - truncated_of(outline, law))
+    return replace(estimates, examples=(examples, examples, examples), each=each)
+
+
+def _prompts(example: Sequence[Request]) -> tuple[float, float]:
+    """Mean tokens of prompts, and of what the prefix cache lacks of them."""
+    return sum(one.prompt for one in example) / len(example), sum(one.fresh for one in example) / len(example)
 
 
 # What a folder already holds
@@ -272,9 +410,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class Reuse:
-    """What is kept of a folder, stage by stage."""
+    """What is kept of a folder, stage by stage; answering: the stages that answer a problem whole."""
 
     stages: tuple[Kept, ...] = ()
+    answering: tuple[str, ...] = ANSWERING
 
     @property
     def done(self) -> dict[str, Done]:
@@ -285,7 +424,7 @@ class Reuse:
         return {
             domain: Done(
                 min((kept[stage] for stage in SAMPLING if stage in kept), default=0),
-                min(kept.get(stage, 0) for stage in ANSWERING),
+                min(kept.get(stage, 0) for stage in self.answering),
             )
             for domain, kept in found.items()
         }
@@ -324,7 +463,7 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
             if stage in keys and stage in rows:
                 part = folder / "run" / domain.key / keys[stage]
                 found.append(_kept(outline, domain, rows[stage], part, changes))
-    return Reuse(tuple(found))
+    return Reuse(tuple(found), tuple(stage for stage in ANSWERING if stage in outline.stages))
 
 
 @dataclass
@@ -346,7 +485,7 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
     rows = round(state.rows * changes.share) if stage in ANSWERING else state.rows
     before = next((why for one in _BEFORE[stage] if (why := changes.anew.get(one))), "")
     differing = _differing(outline, domain, stage, _identity(folder))
-    bound, k = differing.pop(_BOUND, (0, 0)), differing.pop("k", (0, 0))
+    bound, k, extend = (differing.pop(name, (0, 0)) for name in (_BOUND, "k", "auto_extend"))
     if differing or before:
         why = before or ", ".join(f"{name} {old} → {new}" for name, (old, new) in differing.items())
         changes.anew[stage] = why
@@ -358,8 +497,12 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
     if bound[1] > bound[0]:
         asked += state.reasons.get("length", 0)
         longer = tr(
-            "max-tokens {old} → {new}: only truncated answers are generated again", old=bound[0], new=bound[1]
+            "max-tokens {old} → {new}: only truncated answers are continued", old=bound[0], new=bound[1]
         )
+        why = "; ".join(filter(None, (why, longer)))
+    elif extend[1] > extend[0]:
+        asked += state.reasons.get("length", 0)
+        longer = tr("auto-extend {old} → {new}: truncated answers go on", old=extend[0], new=extend[1])
         why = "; ".join(filter(None, (why, longer)))
     changes.asked[stage] = asked, why
     return Kept(domain.key, stage, rows, rows, min(asked, rows * each), each, why, state.requests_under_way)
@@ -387,6 +530,8 @@ def _differing(
     known: dict[str, Any] = {"model": Path(str(engine.get("name", ""))).name}
     if stage == "candidates":
         wanted["k"], known["k"] = outline.k, was.get("k")
+    if stage in ANSWERS:
+        wanted["auto_extend"], known["auto_extend"] = outline.auto_extend, was.get("auto_extend", 0)
     samplings = {"instruct": domain.instruction, "solutions": domain.response, "candidates": domain.candidate}
     if stage in samplings and isinstance(was.get("sampling"), Mapping):
         wanted |= _values(samplings[stage].identity())
@@ -398,5 +543,6 @@ def _differing(
 
 
 def _values(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a sampling that a user chooses."""
-    return {name: identity[name] for name in ("temperature", "top_p", "min_p", _BOUND) if name in identity}
+    """The values of a sampling that a user or a model chooses; an identity without top_k has no limit."""
+    names = ("temperature", "top_p", "min_p", "repetition_penalty", _BOUND)
+    return {"top_k": identity.get("top_k", 0), **{name: identity[name] for name in names if name in identity}}

@@ -11,14 +11,17 @@ from typing import Any
 
 from magpie_hf.models.chat import parted
 from magpie_hf.report.packing import Room
-from magpie_hf.report.source import Row, Source, accepted, with_solutions
+from magpie_hf.report.source import Row, Source, accepted, with_answers
 from magpie_hf.schema import CANDIDATES
 from magpie_hf.store.splits import rows_of
 
 ROWS_A_BLOCK = 48  # unpacked in a few milliseconds when one of them is opened
 _LONG = ("thinking", "text", "raw")
 _PROBLEM = tuple(column for column in CANDIDATES if column != "problem")
-_SOLVED = ("id", "solution", "answer", "solution_agrees", "solution_tokens", "generation")
+_SOLVED = (
+    "id", "solution", "answer_rank", "answer", "answer_count", "answer_checked", "solution_tokens",
+    "generation",
+)  # fmt: skip
 _SAMPLE = (
     "problem",
     "raw_instruction",
@@ -47,27 +50,28 @@ def weight_of(problems: int, samples: int) -> float:
 
 def _rows(source: Source) -> Iterator[Row]:
     for side, split in accepted(source):
-        for row, solved in with_solutions(source, side, rows_of(split, _PROBLEM), _SOLVED):
-            yield _problem(row, solved)
+        for row, answers in with_answers(source, side, rows_of(split, _PROBLEM), _SOLVED):
+            yield _problem(row, answers)
     for split in source.dropped.values():
         for row in rows_of(split, _SAMPLE):
             raw = row["raw_instruction"] if row["problem"] not in (None, row["raw_instruction"]) else None
             yield {name: row[name] for name in _SAMPLE[2:]} | {"raw": raw}
 
 
-def _problem(row: Row, solved: Row | None) -> Row:
-    details = row | {"candidates": [_candidate(one) for one in row["candidates"]]}
-    return (
-        details | {name: solved[name] for name in _SOLVED[2:]} | _spoken(solved["solution"])
-        if solved
-        else details
-    )
+def _problem(row: Row, answers: list[Row]) -> Row:
+    """The details of a problem: its best answer as a whole, and of the others only which candidate it is."""
+    ranks = {answer["solution"]: answer["answer_rank"] for answer in answers}
+    details = row | {"candidates": [_candidate(one, ranks) for one in row["candidates"]]}
+    for best in answers[:1]:
+        details |= {name: best[name] for name in _SOLVED[3:]} | _spoken(best["solution"])
+    return details
 
 
-def _candidate(one: Mapping[str, Any]) -> Row:
-    return {name: value for name, value in one.items() if name != "response" and value is not None} | _spoken(
-        one["response"]
-    )
+def _candidate(one: Mapping[str, Any], ranks: Mapping[str, int]) -> Row:
+    told = {**one, "answer_rank": ranks.get(one["response"])}
+    return {
+        name: value for name, value in told.items() if name != "response" and value is not None
+    } | _spoken(one["response"])
 
 
 def _spoken(text: str | None) -> Row:

@@ -94,14 +94,15 @@ class Finished:
             else _sides(self.folder / domain, f"_{kind}")
         )
 
-    def place_of(self, kind: Kind, identifier: str) -> Place | None:
-        """The place of the row with this id, or None."""
+    def places_of(self, kind: Kind, identifier: str) -> list[Place]:
+        """The places of the rows with this id: an SFT row for each published answer of a problem."""
         files = dict.fromkeys(place.file for place in self.places(kind, self.domains))
-        for file in files:
-            for row, found in enumerate(self._ids(kind, file)):
-                if found == identifier:
-                    return Place(file, row)
-        return None
+        return [
+            Place(file, row)
+            for file in files
+            for row, found in enumerate(self._ids(kind, file))
+            if found == identifier
+        ]
 
     def _ids(self, kind: Kind, file: Path) -> list[str]:
         if kind != "samples":

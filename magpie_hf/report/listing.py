@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from magpie_hf.report.packing import MOST, cut, deflated
-from magpie_hf.report.source import Row, Source, accepted, with_solutions
+from magpie_hf.report.source import Row, Source, accepted, with_answers
 from magpie_hf.store.splits import rows_of
 
 TEXTS_A_BLOCK = 1_000  # problems that the search unpacks together
@@ -59,8 +59,8 @@ class Listing:
 
 def _shown(source: Source) -> Iterator[Row]:
     for side, split in accepted(source):
-        for row, solved in with_solutions(source, side, rows_of(split, _PROBLEM), _SOLVED):
-            yield _problem(row, side, solved) | _common(row, row["problem"])
+        for row, answers in with_answers(source, side, rows_of(split, _PROBLEM), _SOLVED):
+            yield _problem(row, side, answers) | _common(row, row["problem"])
     for split in source.dropped.values():
         for row in rows_of(split, _SAMPLE):
             text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
@@ -75,7 +75,8 @@ def _common(row: Row, text: str) -> Row:
     }
 
 
-def _problem(row: Row, side: str, solved: Row | None) -> Row:
+def _problem(row: Row, side: str, answers: list[Row]) -> Row:
+    solved = answers[0] if answers else None
     scores, chosen, rejected = row["candidates.score"], row["chosen_index"], row["rejected_index"]
     answer = row["majority_answer"] or (solved["answer"] if solved else None)
     return {

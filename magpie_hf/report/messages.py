@@ -38,7 +38,7 @@ def _numbers() -> dict[str, str]:
         "total_sampled": tr("Sampled"),
         "funnel": tr("From samples to pairs"),
         "funnel_about": tr(
-            "Shading: share of the samples; for rows and pairs, of the problems; for complete and "
+            "Shading: share of the samples; for answered, rows and pairs, of the problems; for complete and "
             "scored candidates, of the candidates."
         ),
         "funnel_sampled": tr("Sampled"),
@@ -46,6 +46,7 @@ def _numbers() -> dict[str, str]:
         "funnel_moved_away": tr("Moved away"),
         "funnel_moved_here": tr("Moved here"),
         "funnel_problems": tr("Problems"),
+        "funnel_answered": tr("Answered"),
         "funnel_sft": tr("SFT rows"),
         "funnel_candidates": tr("Candidates"),
         "funnel_complete": tr("Complete"),
@@ -117,7 +118,7 @@ def _list() -> dict[str, str]:
         "quality": tr("Quality"),
         "side": tr("Split"),
         "pair": tr("Pair"),
-        "answered": tr("Complete answer"),
+        "answered": tr("Published answer"),
         "majority_share": tr("Majority share"),
         "score_gap": tr("Score gap"),
         "score": tr("Score"),
@@ -145,6 +146,8 @@ def _row() -> dict[str, str]:
         "majority_answer": tr("Majority's answer"),
         "agrees": tr("agrees"),
         "differs": tr("differs"),
+        "no_vote": tr("no vote"),
+        "sft_row": tr("SFT row {n}"),
         "in_majority": tr("majority"),
         "not_in_majority": tr("not the majority"),
         "answer_kind": tr("Kind of answer"),

@@ -44,6 +44,7 @@ def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
         "moved_away": samples.moved_away,
         "moved_here": samples.moved_here,
         "problems": funnel.problems,
+        "answered": funnel.answered,
         "sft": funnel.sft,
         "candidates": funnel.candidates,
         "complete": complete,
@@ -62,7 +63,7 @@ def reasons(contents: Contents) -> list[dict[str, Any]]:
     numbers = contents.tallies
     steps = {
         "samples": {key: one.funnel.samples.dropped for key, one in numbers.items()},
-        "answers": {key: one.funnel.cut_solutions for key, one in numbers.items()},
+        "answers": {key: one.funnel.unanswered for key, one in numbers.items()},
         "candidates": {key: one.funnel.cut_candidates for key, one in numbers.items()},
         "scores": {key: one.funnel.unscored for key, one in numbers.items()},
         "pairs": {key: one.pairs.lost for key, one in numbers.items()},

@@ -9,6 +9,8 @@ import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -59,27 +61,27 @@ def accepted(source: Source) -> Iterator[tuple[str, Split]]:
     yield from ((side, found[side]) for side in SIDES if side in found)
 
 
-def with_solutions(
+def with_answers(
     source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]
-) -> Iterator[tuple[Row, Row | None]]:
-    """Problems, each with the columns ("id" first) of its published answer, or None without one.
+) -> Iterator[tuple[Row, list[Row]]]:
+    """Problems, each with the columns ("id" among them) of its published answers, the best one first.
 
-    The answers of a domain are in the order of its problems, so one answer of each domain is held at a time.
+    The answers of a domain are in the order of its problems, so those of one problem are held at a time.
     """
     data = source.contents.data
     answers = {
-        domain: rows_of(splits[f"{side}_sft"], columns)
+        domain: groupby(rows_of(splits[f"{side}_sft"], columns), itemgetter("id"))
         for domain in source.contents.domains
         if f"{side}_sft" in (splits := data.get(domain, {}))
     }
     ahead = {domain: next(solved, None) for domain, solved in answers.items()}
     for row in rows:
         found = ahead.get(row["domain"])
-        if found is not None and found["id"] == row["id"]:
-            yield row, found
+        if found is not None and found[0] == row["id"]:
+            yield row, list(found[1])
             ahead[row["domain"]] = next(answers[row["domain"]], None)
         else:
-            yield row, None
+            yield row, []
 
 
 def _published(folder: Path) -> list[Path]:

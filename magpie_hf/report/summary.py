@@ -110,7 +110,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         for step, how in domain["sampling"].items()
     ]
     settings = [
-        ("k", provenance["k"]),
+        *((name, provenance[name]) for name in ("k", "sft", "keep_minority")),
         ("scorer", provenance["scorer"]["title"]),
         ("asked_with", provenance["asked_with"]),
         ("rl_majority_share", provenance["rl_majority_share"]),

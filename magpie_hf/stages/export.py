@@ -17,12 +17,13 @@ from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL, Side, Text
 from magpie_hf.stage import Batch
+from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, published_answers
 
 Row = dict[str, Any]
 
 
 class Export(ABC):
-    """Turns a batch into the published rows of one split: fewer rows, and only the columns of `features`.
+    """Turns a batch into the published rows of one split: other rows, and only the columns of `features`.
 
     domain: the domain that the rows count for.
     moved: whether they were sampled for another domain.
@@ -53,7 +54,7 @@ class Export(ABC):
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        published = [row for row in map(self.row, filter(self.takes, rows)) if row is not None]
+        published = [made for row in filter(self.takes, rows) for made in self.rows(row)]
         return {column: [row[column] for row in published] for column in self.features}
 
     def takes(self, row: Row) -> bool:
@@ -61,8 +62,8 @@ class Export(ABC):
         return bool(row["accepted_as"] == self.domain)
 
     @abstractmethod
-    def row(self, row: Row) -> Row | None:
-        """The published row of one that counts for the domain; None where the split does not take it."""
+    def rows(self, row: Row) -> list[Row]:
+        """The published rows of one that counts for the domain; [] where the split does not take it."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,16 @@ class _Divided(Export):
 
 @dataclass(frozen=True)
 class ExportText(_Divided):
-    """<side>_sft holds the rows whose answer is complete, <side>_prefs those with a pair.
+    """<side>_sft holds a row for each published answer of a problem, <side>_prefs one for each pair.
 
-    Neither holds a truncated answer: a row with a pair but no complete answer publishes its chosen candidate
-    as `messages`. `generation` is the same struct on every row.
+    sft, keep_minority: which answers are published, as in a Recipe.
+
+    Neither holds a truncated answer. A pair stands beside the best published answer, or beside its chosen
+    candidate where the problem has none. `generation` is the same struct on every row, but for the
+    temperature of the row's answer.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
         "id",
@@ -115,6 +119,8 @@ class ExportText(_Divided):
     text: Text
     generation: tuple[tuple[str, Any], ...]
     moved: bool = False
+    sft: str | int = "best"
+    keep_minority: bool = False
 
     @property
     def config(self) -> str:
@@ -124,16 +130,23 @@ class ExportText(_Divided):
     def split(self) -> str:
         return f"{self.side}_{self.text}"
 
-    def row(self, row: Row) -> Row | None:
-        has_pair = row["chosen_index"] is not None
-        solution = row["solutions"][0] if row["solutions"][0]["reason"] is None else None
-        if (self.text == "prefs" and not has_pair) or (self.text == "sft" and solution is None):
-            return None
+    def rows(self, row: Row) -> list[Row]:
+        answers = published_answers(row, self.sft, self.keep_minority)
+        if self.text == "sft":
+            return [self._row(row, answer, rank, len(answers)) for rank, answer in enumerate(answers, 1)]
+        if (chosen := row["chosen_index"]) is None:
+            return []
+        if answers:
+            return [self._row(row, answers[0], 1, len(answers))]
+        return [self._row(row, Answer(row["candidates"][chosen], row["in_majority"][chosen]), None, 0)]
+
+    def _row(self, row: Row, answer: Answer, rank: int | None, count: int) -> Row:
+        has_pair, solution = row["chosen_index"] is not None, answer.response
         best, high = _at(row, row["chosen_index"])
         worst, low = _at(row, row["rejected_index"])
-        agrees = row["solution_agrees"] if solution else row["in_majority"][row["chosen_index"]]
-        solution = solution or best
-        problem = row["problem"]
+        problem, generation = row["problem"], dict(self.generation)
+        if not answer.is_cold:
+            generation["response_temperature"] = generation["candidate_temperature"]
         return {
             "id": row["id"],
             "domain": self.domain,
@@ -149,11 +162,14 @@ class ExportText(_Divided):
             "solution": solution["text"],
             "thinking": solution["thinking"],
             "answer": final_answer(solution["answer_text"]),
+            "answer_rank": rank,
+            "answer_count": count,
+            "answer_checked": CHECKED[answer.in_majority],
             "answer_kind": row["answer_kind"],
             "majority_answer": row["majority_answer"],
             "majority_share": row["majority_share"],
             "answer_votes": sum(row["cluster_sizes"]),
-            "solution_agrees": agrees,
+            "solution_agrees": answer.in_majority,
             "candidate_tokens": row["mean_num_tokens"],
             "score_chosen": high,
             "score_rejected": low,
@@ -163,11 +179,7 @@ class ExportText(_Divided):
             "problem_tokens": row["raw_num_tokens"],
             "solution_tokens": solution["num_tokens"],
             "finish_reason": solution["finish_reason"],
-            "generation": {
-                **dict(self.generation),
-                "seed": row["seed"],
-                "asked_with": solution["asked_with"],
-            },
+            "generation": {**generation, "seed": row["seed"], "asked_with": solution["asked_with"]},
         }
 
 
@@ -216,11 +228,11 @@ class ExportRL(_Divided):
         check_rl(self.min_majority_share)
         object.__setattr__(self, "min_majority_share", float(self.min_majority_share))
 
-    def row(self, row: Row) -> Row | None:
+    def rows(self, row: Row) -> list[Row]:
         answer = row["majority_answer"]
         if answer is None or row["majority_share"] < self.min_majority_share or not row["is_readable"]:
-            return None
-        return {
+            return []
+        published = {
             "id": row["id"],
             "problem": row["problem"],
             "prompt": [{"role": "user", "content": f"{row['problem']}\n\n{self.instruction}"}],
@@ -233,16 +245,17 @@ class ExportRL(_Divided):
             "answer_votes": sum(row["cluster_sizes"]),
             "candidate_tokens": row["mean_num_tokens"],
         }
+        return [published]
 
 
 @dataclass(frozen=True)
 class ExportCandidates(_Divided):
     """`candidates`, train and test, over all domains: every accepted problem with all k candidates.
 
-    Truncated candidates have no text.
+    sft, keep_minority: which answers are published, as in a Recipe. Truncated candidates have no text.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     features: ClassVar[Features] = CANDIDATES
     reads: ClassVar[tuple[str, ...]] = (
         "id",
@@ -256,6 +269,7 @@ class ExportCandidates(_Divided):
         "answer_clusters",
         "cluster_sizes",
         "in_majority",
+        "solution_agrees",
         "answer_kind",
         "majority_answer",
         "majority_share",
@@ -270,6 +284,8 @@ class ExportCandidates(_Divided):
     suffix: ClassVar[str] = f"_{CANDIDATES_CONFIG}"
 
     moved: bool = False
+    sft: str | int = "best"
+    keep_minority: bool = False
 
     @property
     def config(self) -> str:
@@ -279,17 +295,18 @@ class ExportCandidates(_Divided):
     def split(self) -> str:
         return self.side
 
-    def row(self, row: Row) -> Row:
+    def rows(self, row: Row) -> list[Row]:
         same = {name: row[name] for name in CANDIDATES if name in row}
-        return {
+        published = {
             **same,
             "domain": self.domain,
             "tags": _tags(row),
-            "solution_reason": row["solutions"][0]["reason"],
+            "solution_reason": missing_reason(row, self.sft, self.keep_minority),
             "candidates": _candidates(row),
             "majority_share": row["majority_share"],
             "answer_votes": sum(row["cluster_sizes"]),
         }
+        return [published]
 
 
 @dataclass(frozen=True)
@@ -325,9 +342,9 @@ class ExportDropped(Export):
     def takes(self, row: Row) -> bool:
         return row["dropped"] is not None
 
-    def row(self, row: Row) -> Row:
+    def rows(self, row: Row) -> list[Row]:
         same = {name: row[name] for name in DROPPED if name not in ("reason", "tags")}
-        return {**same, "reason": row["dropped"], "tags": _tags(row)}
+        return [{**same, "reason": row["dropped"], "tags": _tags(row)}]
 
 
 def spec_of(export: Export) -> dict[str, Any]:
@@ -358,6 +375,7 @@ def _candidates(row: Row) -> list[Row]:
             "finish_reason": candidate["finish_reason"],
             "reason": candidate["reason"],
             "num_tokens": candidate["num_tokens"],
+            "segments": candidate["segments"],
             "score": score["score"],
             "score_reason": score["reason"],
             "objectives": score["objectives"],

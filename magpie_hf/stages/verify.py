@@ -1,4 +1,4 @@
-"""Verify: the final answers of the candidates, and which of them agree.
+"""Verify: the final answers of a problem, which of them agree, and whether a reward can check the majority's.
 
 Not here: how the vote is used (pairs, published answers).
 """
@@ -15,21 +15,23 @@ from datasets import Features
 from magpie_hf.answers.comparison import PROCESSES, Limits, compare, is_readable
 from magpie_hf.answers.extraction import asks_for_proof, final_answer
 from magpie_hf.answers.votes import Votes, vote
-from magpie_hf.schema import CHECK, VERIFY
+from magpie_hf.schema import VERIFY
 from magpie_hf.stage import Batch, Stage
+
+Response = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Verify(Stage):
-    """The vote of the complete candidates over clusters of equal answers, 1/2 = 0.5 = 50 %.
+    """The vote of the complete answers of a problem over clusters of equal ones, 1/2 = 0.5 = 50 %.
 
-    For the columns see `schema.VERIFY`. processes: how many workers compare answers at once, over all
-    threads.
+    The voters are the candidates and, where it was asked for, the answer of `schema.COLD`, as the last. For
+    the columns see `schema.VERIFY`. processes: how many workers compare answers at once, over all threads.
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 3
-    reads: ClassVar[tuple[str, ...]] = ("problem", "candidates")
+    version: ClassVar[int] = 4
+    reads: ClassVar[tuple[str, ...]] = ("problem", "candidates", "solutions")
 
     limits: Limits = field(default_factory=Limits)
     processes: int = field(default=PROCESSES, compare=False)
@@ -42,70 +44,34 @@ class Verify(Stage):
         with ThreadPoolExecutor(
             self.processes
         ) as pool:  # comparisons of one row run in turn, those of several rows in parallel
-            rows = list(pool.map(self._row, batch["problem"], batch["candidates"]))
+            rows = list(pool.map(self._row, batch["problem"], batch["candidates"], batch["solutions"]))
         return {column: [row[column] for row in rows] for column in VERIFY}
 
-    def _row(self, problem: str, candidates: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        complete = [one for one in candidates if one["reason"] is None]
-        answers = [final_answer(one["answer_text"]) if one["reason"] is None else None for one in candidates]
+    def _row(
+        self, problem: str, candidates: Sequence[Response], solutions: Sequence[Response] | None
+    ) -> dict[str, Any]:
+        k, voters = len(candidates), [*candidates, *(solutions or ())]
+        answers = [final_answer(one["answer_text"]) if one["reason"] is None else None for one in voters]
         is_proof = asks_for_proof(problem)
         votes = vote([None] * len(answers) if is_proof else answers, self._relation)
-        kind = "proof" if is_proof else "answer" if votes.sizes else "none"
-        tokens = [one["num_tokens"] for one in complete]
+        majority = _majority(answers, votes)
+        tokens = [one["num_tokens"] for one in candidates if one["reason"] is None]
         return {
-            "answers": answers,
-            "answer_clusters": list(votes.clusters),
+            "answers": answers[:k],
+            "answer_clusters": list(votes.clusters[:k]),
             "cluster_sizes": list(votes.sizes),
-            "answer_kind": kind,
-            "majority_answer": _majority(answers, votes),
+            "answer_kind": "proof" if is_proof else "answer" if votes.sizes else "none",
+            "majority_answer": majority,
             "majority_share": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,
-            "in_majority": list(votes.in_majority),
+            "in_majority": list(votes.in_majority[:k]),
+            "solution_agrees": next(iter(votes.in_majority[k:]), None),
+            "is_readable": None if majority is None else is_readable(majority, self.limits, self.processes),
             "unknown_pairs": votes.unknown,
             "mean_num_tokens": sum(tokens) / len(tokens) if tokens else None,
         }
 
     def _relation(self, one: str, other: str) -> str:
         return compare(one, other, self.limits, self.processes).relation
-
-
-@dataclass(frozen=True)
-class VerifySolution(Stage):
-    """Whether the published answer ends in the majority's answer, and whether a reward can check that answer.
-
-    For the columns see `schema.CHECK`.
-    """
-
-    name: ClassVar[str] = "verify_solution"
-    version: ClassVar[int] = 2
-    reads: ClassVar[tuple[str, ...]] = ("solutions", "majority_answer")
-
-    limits: Limits = field(default_factory=Limits)
-    processes: int = field(default=PROCESSES, compare=False)
-
-    @property
-    def adds(self) -> Features:
-        return Features(CHECK)
-
-    def run(self, batch: Batch) -> Batch:
-        with ThreadPoolExecutor(self.processes) as pool:
-            return {
-                "solution_agrees": list(pool.map(self._agrees, batch["solutions"], batch["majority_answer"])),
-                "is_readable": list(pool.map(self._is_readable, batch["majority_answer"])),
-            }
-
-    def _is_readable(self, majority: str | None) -> bool | None:
-        return None if majority is None else is_readable(majority, self.limits, self.processes)
-
-    def _agrees(self, solutions: Sequence[dict[str, Any]], majority: str | None) -> bool | None:
-        if (
-            majority is None
-            or solutions[0]["reason"] is not None
-            or (answer := final_answer(solutions[0]["answer_text"])) is None
-        ):
-            return None
-        return {"equal": True, "different": False}.get(
-            compare(answer, majority, self.limits, self.processes).relation
-        )
 
 
 def _majority(answers: Sequence[str | None], votes: Votes) -> str | None:

@@ -7,6 +7,7 @@ Memory holds eight bytes per row and stage. Values are read from the files of th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +19,11 @@ import xxhash
 from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
-from magpie_hf.schema import OPTIONAL, SEED
+from magpie_hf.schema import COLD, OPTIONAL, SEED
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
+
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow stream
 
 
 def open_table(file: Path) -> pa.Table:
@@ -37,7 +40,9 @@ def is_whole(file: Path) -> bool:
         open_table(file)
     except (pa.ArrowInvalid, OSError):
         return False
-    return True
+    with file.open("rb") as stream:  # one that is torn between two parts reads as a shorter one
+        stream.seek(-len(_END), os.SEEK_END)
+        return stream.read() == _END
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,17 +199,20 @@ class Published:
 def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     """Rows [start, stop) that hold their index, their domain and a seed of their own.
 
-    Everything else is sampled from that seed. The columns of optional stages (`schema.OPTIONAL`) are null
-    until a stage makes them.
+    Everything else is sampled from that seed. The columns of optional stages (`schema.OPTIONAL` and
+    `schema.COLD`) are null until a stage makes them.
     """
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds}
     table = pa.table(columns, schema=Features(SEED).arrow_schema)
-    made = Made(
+    seeded = Made(
         f"seeds-{fingerprint(domain, seed)}", ((table, 0, len(seeds)),), np.array(seeds, dtype=np.int64)
     )
-    absent = in_memory("absent", Features(OPTIONAL), {column: [None] * len(seeds) for column in OPTIONAL})
-    return Rows(domain, start, stop, {**dict.fromkeys(OPTIONAL, absent), **dict.fromkeys(SEED, made)})
+    made = dict.fromkeys(SEED, seeded)
+    for key, absent in (("absent", OPTIONAL), ("not_asked", COLD)):
+        nulls = {column: [None] * len(seeds) for column in absent}
+        made |= dict.fromkeys(absent, in_memory(key, Features(absent), nulls))
+    return Rows(domain, start, stop, made)
 
 
 def in_memory(key: str, features: Features, columns: Batch) -> Made:

@@ -6,11 +6,11 @@ Not here: running it.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from magpie_hf.cli.commands.options import labelling, roles
-from magpie_hf.domains import DOMAINS, Domain
+from magpie_hf.cli.commands.options import labelling, licence_of_data, roles
+from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
     check_auto_extend,
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from magpie_hf.run.ray.cluster import RayCluster
     from magpie_hf.selection.selection import Acceptance
 
-HEADROOM = 1024  # tokens of a prompt besides problem and answer: system text, instruction, rubric
 Runner = Literal["generate", "pooling"]
 Spec = tuple[Model, int | None, Runner]  # the int: tokens of the context; None for the model's own
+_RATING = ("scorer", "embedder")  # roles whose engine rates texts and writes none
 TAGGER_TOKENS = 2304  # of the tagger's prompt besides the problem, about 1,500, and of its answer
 
 
@@ -83,6 +83,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     )
     check_rl(options.rl_majority_share)
     labelling(options)
+    licence_of_data(options)
     benchmarks_named(options)
 
 
@@ -160,7 +161,8 @@ def recipe_of(
 ) -> Recipe:
     """The recipe that the options describe.
 
-    say: gets a line for each benchmark that cannot be loaded. Raises BadInput for a wrong model or benchmark.
+    domains: as `options.domains` makes them, still without the solver's own sampling. say: gets a line for
+    the benchmarks that cannot be loaded. Raises BadInput for a wrong model or benchmark.
     """
     from magpie_hf.problems.heldout import HeldOut
     from magpie_hf.recipe import Recipe
@@ -168,14 +170,19 @@ def recipe_of(
     from magpie_hf.scorers.reward import RewardModel
     from magpie_hf.stages.pair import Pair
 
+    models = _models(options)
+    domains = solver_sampling(domains, models["solver"])
     context = max(
         domain.instruction.max_tokens
-        + max(HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens), TAGGER_TOKENS)
+        + max(
+            HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens) * 2**options.auto_extend,
+            TAGGER_TOKENS,
+        )
         for domain in domains
     )
 
     benchmarks, not_checked = _benchmarks(options, say)
-    engines = _engines(options, context)
+    engines = _engines(options, models, context)
     read = options.scorer_reads
     scorer = (
         RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
@@ -210,29 +217,36 @@ def _languages(options: argparse.Namespace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code.strip() for code in options.languages.split(",")))
 
 
-def _engines(options: argparse.Namespace, context: int) -> dict[str, Engine]:
+def _models(options: argparse.Namespace) -> dict[str, Model]:
+    """The model of each role in the build."""
+    models: dict[str, Model] = {}
+    for role, name in roles(options).items():
+        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
+            options.model
+        ):
+            models[role] = models["model"]
+            continue
+        revision = options.revision if role == "model" else None
+        length = None if role in _RATING else options.max_model_len
+        models[role] = resolve(
+            name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
+        )
+    return models
+
+
+def _engines(options: argparse.Namespace, models: Mapping[str, Model], context: int) -> dict[str, Engine]:
     """The engine of each role in the build; roles with the same model share one.
 
     context: tokens of problem and answer, with the prompt around them.
     """
     specs: dict[str, Spec] = {}
-    for role, name in roles(options).items():
-        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
-            options.model
-        ):
+    for role, model in models.items():
+        if role != "model" and model is models["model"]:
             specs[role] = specs["model"]
             continue
-        rates = role in ("scorer", "embedder")
-        revision, length = (
-            options.revision if role == "model" else None,
-            None if rates else options.max_model_len,
-        )
-        model = resolve(
-            name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
-        )
         # Another tokenizer may take more tokens for the same text.
         tokens = None if role == "embedder" else context if role in ("model", "solver") else context * 2
-        specs[role] = model, tokens, "pooling" if rates else "generate"
+        specs[role] = model, tokens, "pooling" if role in _RATING else "generate"
     made = engines_of(options, list(dict.fromkeys(specs.values())))
     return {role: made[spec] for role, spec in specs.items()}
 
@@ -252,14 +266,13 @@ def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
 
     Raises BadInput for an unknown name, and for --require-decontamination without a benchmark.
     """
-    named = [text for text in (options.decontaminate or "").split(",") if text.strip()]
-    if options.decontaminate is not None and not named:
-        raise BadInput("--decontaminate names no benchmark; name some, such as all, or leave it out")
-    wanted = [benchmark for text in named for benchmark in benchmarks_of(text.strip())]
+    named = [text.strip() for text in options.decontaminate.split(",") if text.strip()]
+    if not named:
+        raise BadInput("--decontaminate names no benchmark; name some, such as all, or give none")
+    wanted = [] if named == ["none"] else [one for text in named for one in benchmarks_of(text)]
     if options.require_decontamination and not wanted:
         raise BadInput(
-            "--require-decontamination is given without a benchmark; name some with "
-            "--decontaminate, such as all"
+            "--require-decontamination is given and --decontaminate is none; leave out one of them"
         )
     return list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
 
@@ -269,21 +282,27 @@ def _benchmarks(
 ) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
     """The benchmarks to decontaminate against, pinned, and those that cannot be loaded.
 
-    Raises BadInput with --require-decontamination if one cannot be loaded.
+    say: gets one line for all that cannot be loaded for the same reason. Raises BadInput with
+    --require-decontamination if one cannot be loaded.
     """
-    from magpie_hf.problems.benchmarks.loading import load_benchmark
+    from magpie_hf.problems.benchmarks.loading import load_benchmarks
     from magpie_hf.run.session import no_progress_bars
 
     wanted = benchmarks_named(options)
     with no_progress_bars():
-        found = [load_benchmark(benchmark) for benchmark in wanted]
+        found = load_benchmarks(wanted)
     missing = tuple(one for one in found if isinstance(one, NotChecked))
+    by_reason: dict[str, list[NotChecked]] = {}
+    for one in missing:
+        by_reason.setdefault(one.reason, []).append(one)
+    names = {reason: ", ".join(one.name for one in those) for reason, those in by_reason.items()}
     if missing and options.require_decontamination:
-        reasons = "; ".join(f"{one.name}: {translated(one.reason)}" for one in missing)
+        said = "; ".join(f"{names[reason]}: {translated(reason)}" for reason in by_reason)
         raise BadInput(
-            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({reasons}); mend that or "
+            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({said}); mend that or "
             "leave them out"
         )
-    for one in missing:
-        say(tr("benchmark {name}: not checked, {reason}", name=one.name, reason=one.reason))
+    for reason, those in by_reason.items():
+        line = tr("benchmarks {names}: not checked, {reason}", names=names[reason], reason=reason)
+        say(line + (tr("; go online, or give --decontaminate a folder") if those[0].offline else ""))
     return tuple(dict.fromkeys(one.benchmark for one in found if not isinstance(one, NotChecked))), missing

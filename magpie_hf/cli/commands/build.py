@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
 from magpie_hf.cli.commands.display import Show, add_watching, watching
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
-from magpie_hf.cli.commands.options import add_card, add_engine, add_publishing, number, sft
+from magpie_hf.cli.commands.options import (
+    add_card,
+    add_engine,
+    add_licence,
+    add_publishing,
+    licence_of_data,
+    number,
+    sft,
+)
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
-from magpie_hf.limits import LANGUAGES, MIN_YIELD, NEAR
+from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -146,9 +154,11 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     )
     good.add_argument(
         "--decontaminate",
+        default="all",
         help=(
             f"comma-separated benchmarks whose problems are dropped: all, {', '.join(PRESETS)}, a "
-            "Hub id (owner/name[:config][@revision][#column]), a folder or a file"
+            "Hub id (owner/name[:config][@revision][#column]), a folder or a file; none: no check "
+            "(default: all)"
         ),
     )
     good.add_argument(
@@ -161,14 +171,14 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
         help="smallest share of accepted samples with which a build goes on (default: %(default)s)",
     )
 
-    how = build.add_argument_group("sampling (each overrides the domain's value)")
+    how = build.add_argument_group("sampling (each overrides the value of the domain or of the solver)")
     how.add_argument(
         "--sampling",
         choices=("default", "original"),
         default="default",
         help=(
-            "default cuts the tail of the problems' distribution with min_p; original has the "
-            "values of the original project"
+            "default cuts the tail of the problems' distribution with min_p, and asks the solver "
+            "as its generation_config says; original has the values of the original project"
         ),
     )
     for name, kind in (
@@ -189,7 +199,11 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     for name, kind in (("temperature", decimal), ("top-p", decimal), ("min-p", decimal)):
         how.add_argument(f"--{name}", type=kind, help=f"{name} of the answers")
         how.add_argument(f"--candidate-{name}", type=kind, help=f"{name} of the candidates")
-    how.add_argument("--max-tokens", type=whole, help="max-tokens of answers and candidates")
+    how.add_argument(
+        "--max-tokens",
+        type=whole,
+        help="max-tokens of answers and candidates (default: 4096; of a reasoning model 16384)",
+    )
     how.add_argument(
         "--auto-extend",
         type=whole,
@@ -258,6 +272,8 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     add_publishing(after)
     add_card(after)
 
+    add_licence(build.add_argument_group("licence of the data"), LICENCE)
+
     where = build.add_argument_group("hardware and speed (no effect on the rows)")
     add_engine(where)
     where.add_argument(
@@ -318,6 +334,7 @@ def _build(
             shard_rows=options.shard_size,
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
+            licence=licence_of_data(options),
             observer=keeping.take,
         )
         keeping.keep()
@@ -328,16 +345,22 @@ def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Sh
     """Print the number of rows and the outcome of the plan; returns the exit code."""
     from magpie_hf.planning.outcome import outcome_of
     from magpie_hf.planning.view import outcome_line
-    from magpie_hf.schema import SIDES, TEXT_SPLITS
+    from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
     from magpie_hf.stages.export import ExportRL
 
     show.say(outcome_line(outcome_of(out)))
-    sizes = {(key, split): len(rows) for key, splits in datasets.items() for split, rows in splits.items()}
+    whole = datasets[DEFAULT_CONFIG]
+    sizes = {
+        (key, split): len(rows)
+        for key, splits in datasets.items()
+        if splits is not whole
+        for split, rows in splits.items()
+    }
     empty = [
         f"{key} ({split})" for (key, split), size in sizes.items() if not size and split.startswith("train")
     ]
     sft, pairs = (
-        sum(size for (_, split), size in sizes.items() if split.endswith(text)) for text in TEXT_SPLITS
+        sum(len(rows) for split, rows in whole.items() if split.endswith(text)) for text in TEXT_SPLITS
     )
     problems = sum(
         size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES

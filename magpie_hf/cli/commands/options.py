@@ -8,11 +8,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from magpie_hf.domains import MOST_ROWS, Domain, scaled, select, with_sampling
+from magpie_hf.domains import MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import LICENCE
+from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
+
+if TYPE_CHECKING:
+    from magpie_hf.models.data_licence import DataLicence
 
 
 def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
@@ -120,6 +125,27 @@ def add_card(where: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_licence(where: argparse._ArgumentGroup, default: str | None) -> None:
+    """Add the options of the data's licence. default: its id; None for what the build recorded."""
+    said = f"default: {default}" if default else "default: as the build recorded it"
+    where.add_argument(
+        "--license",
+        metavar="ID",
+        help=f"licence of the data: an id of the Hub's list, such as cc-by-4.0, or other ({said})",
+    )
+    where.add_argument("--license-name", metavar="NAME", help="name of the licence, with --license other")
+    where.add_argument("--license-link", metavar="URL", help="where its text stands, with --license other")
+
+
+def licence_of_data(options: argparse.Namespace) -> DataLicence | None:
+    """The licence that the options name; None without one. Raises BadInput where they do not fit."""
+    if options.license is None and options.license_name is None and options.license_link is None:
+        return None
+    from magpie_hf.models.data_licence import DataLicence
+
+    return DataLicence(options.license or LICENCE, options.license_name, options.license_link)
+
+
 # Short names; any other value of --scorer is a reward model's repository or folder.
 SCORERS = {
     "reward": DEFAULT_REWARD_MODEL,
@@ -163,7 +189,7 @@ def labelling(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
-    """The domains of a build, with the values that options override.
+    """The domains of a build, with the values that options override; these are not the solver's own ones yet.
 
     Raises BadInput for a count that is out of its range.
     """
@@ -184,11 +210,12 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
                 else options.first_token_temperature
             ),
             instruction=replace(domain.instruction, **_given(options, "instruction_", ("max_tokens",))),
-            response=replace(domain.response, **_given(options, "", ("max_tokens",))),
-            candidate=replace(
-                domain.candidate, **_given(options, "candidate_"), **_given(options, "", ("max_tokens",), ())
-            ),
         )
+        bound = _given(options, "", ("max_tokens",), ())
+        for step, prefix in zip(STEPS, ("", "candidate_"), strict=True):
+            given = {**_given(options, prefix), **bound}
+            domain = domain.with_origins(step, dict.fromkeys(given, OF_OPTION))
+            domain = domain.with_step(step, replace(getattr(domain, step), **given))
         chosen.append(domain)
     return tuple(chosen)
 

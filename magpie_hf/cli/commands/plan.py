@@ -26,6 +26,7 @@ from magpie_hf.text.language import tr
 MEASURED = 8  # problems per domain
 
 if TYPE_CHECKING:
+    from magpie_hf.domains import Domain
     from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.measurements import Measured
 
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     out = out_of(options, outline, named(domains))
     if options.measure is not None:
-        _measure(options, outline, out, began)
+        _measure(options, outline, domains, out, began)
     plan = plan_of(options, outline, out, options.gpu, options.gpus, options.price)
     if options.json:
         print(json.dumps(plan.to_dict(), ensure_ascii=False, indent=2))
@@ -128,8 +129,13 @@ def _check(options: argparse.Namespace) -> None:
         raise BadInput(f"--gpus is {options.gpus} and --gpu is missing; give --gpu, too")
 
 
-def _measure(options: argparse.Namespace, outline: Outline, out: Path, began: float) -> None:
-    """Measure, unless the folder already holds this measurement."""
+def _measure(
+    options: argparse.Namespace, outline: Outline, domains: tuple[Domain, ...], out: Path, began: float
+) -> None:
+    """Measure, unless the folder already holds this measurement.
+
+    domains: those of the options, as `recipe_of` takes them.
+    """
     from magpie_hf.planning.inputs import said_of
     from magpie_hf.planning.measurements import read_measured
 
@@ -148,11 +154,14 @@ def _measure(options: argparse.Namespace, outline: Outline, out: Path, began: fl
     from magpie_hf.planning.measure import measure
     from magpie_hf.run.interrupts import stopping_at_once
 
-    small = tuple(replace(domain, count=min(options.measure, domain.count)) for domain in outline.domains)
+    small, planned = (
+        tuple(replace(domain, count=min(options.measure, domain.count)) for domain in some)
+        for some in (domains, outline.domains)
+    )
     most = min(options.max_num_seqs, (options.k + 1) * sum(domain.count for domain in outline.domains))
     how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": say}
     with stopping_at_once(out):
-        measure(recipe_of(options, small), replace(outline, domains=small), said, out, most, began, **how)
+        measure(recipe_of(options, small), replace(outline, domains=planned), said, out, most, began, **how)
 
 
 def _holds(kept: Measured, said: dict[str, Any], count: int, outline: Outline) -> bool:

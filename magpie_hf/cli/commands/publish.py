@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.cli.commands.exit_codes import OK
-from magpie_hf.cli.commands.options import add_card, add_publishing
+from magpie_hf.cli.commands.options import add_card, add_licence, add_publishing
 from magpie_hf.cli.commands.upload import interrupted_at_once, push_folder, say, where, wording
 from magpie_hf.errors import BadInput
 from magpie_hf.text.language import tr
@@ -42,6 +42,7 @@ def add(commands: Any) -> None:
     )
     add_publishing(publish)
     add_card(publish.add_argument_group("dataset card"))
+    add_licence(publish.add_argument_group("licence of the data"), None)
     publish.set_defaults(run=run)
 
 

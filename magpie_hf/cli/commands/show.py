@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
         "with their reasons), or samples (as sampled)"
     )
     show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
-    show.add_argument("--id", help="the row with this id")
+    show.add_argument("--id", help="the rows with this id")
     show.add_argument("--random", action="store_true", help="random rows instead of the first ones")
     show.add_argument("--seed", type=number(int), help="random rows, the same ones for the same seed")
     show.add_argument(
@@ -87,7 +87,7 @@ def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
     """The rows that the options ask for. Raises BadInput if there are none."""
     domains = chosen_domains(build, options.domain)
     if options.id is not None:
-        return build.read(options.split, [_place_of(options, build)], options.json)
+        return build.read(options.split, _places_of(options, build), options.json)
     places = build.places(options.split, domains)
     if not places:
         raise nothing(build, options.split, domains)
@@ -95,15 +95,15 @@ def _rows(options: argparse.Namespace, build: Finished) -> list[Shown]:
     return build.read(options.split, some(places, options.n, seed), options.json)
 
 
-def _place_of(options: argparse.Namespace, build: Finished) -> Place:
-    """The place of the row with the given id."""
-    place = build.place_of(options.split, options.id)
-    if place is None:
-        elsewhere = [kind for kind in KINDS if build.place_of(kind, options.id)]
+def _places_of(options: argparse.Namespace, build: Finished) -> list[Place]:
+    """The places of the rows with the given id."""
+    places = build.places_of(options.split, options.id)
+    if not places:
+        elsewhere = [kind for kind in KINDS if build.places_of(kind, options.id)]
         remedy = (
             f"it is in {', '.join(elsewhere)}: choose one with --split"
             if elsewhere
             else "leave out --id to see rows with their ids"
         )
         raise BadInput(f"no row in {options.split} has the id {options.id!r}; {remedy}")
-    return place
+    return places

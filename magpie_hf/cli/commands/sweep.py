@@ -11,11 +11,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from magpie_hf.cli.commands.assembly import HEADROOM, Spec, check_devices, check_engine, engines_of
+from magpie_hf.cli.commands.assembly import Spec, check_devices, check_engine, engines_of
 from magpie_hf.cli.commands.display import naming
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import add_engine, number
-from magpie_hf.domains import DOMAINS, select
+from magpie_hf.domains import DOMAINS, HEADROOM, select
 from magpie_hf.models.model import DTYPES, repository_or_folder, resolve
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, HOW_TO_NAME, select_settings
 from magpie_hf.progress.captured_output import caught

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magpie_hf.cli.commands.options import licence_of_data
 from magpie_hf.errors import BadInput
 from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import tr
@@ -81,7 +82,7 @@ def wording(options: argparse.Namespace) -> Wording:
     from magpie_hf.card.wording import Wording
 
     template = Path(options.card_template).expanduser() if options.card_template is not None else None
-    return Wording(options.card_lang, template, tuple(options.model_license))
+    return Wording(options.card_lang, template, tuple(options.model_license), licence_of_data(options))
 
 
 def say(line: str) -> None:

@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating
+from magpie_hf.engines.served.faults import Fault
 from magpie_hf.engines.served.pool import Pool
 from magpie_hf.engines.served.request_queue import Request
-from magpie_hf.engines.served.servers import CONNECT_SECONDS, Fault, Server, address
+from magpie_hf.engines.served.servers import CONNECT_SECONDS, Server, address
 from magpie_hf.engines.served.wire import (
     COMPLETIONS,
     RATINGS,

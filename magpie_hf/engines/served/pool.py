@@ -22,9 +22,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from magpie_hf.engines.served.event_loop import LoopThread
+from magpie_hf.engines.served.faults import Broken, Busy, Fault, Garbled, Gone, Refused
 from magpie_hf.engines.served.request_queue import Request, Waiting
-from magpie_hf.engines.served.servers import Broken, Busy, Fault, Gone, Refused, Server, most_connections
-from magpie_hf.engines.served.wire import Garbled
+from magpie_hf.engines.served.servers import Server, most_connections
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.text.language import translated

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from magpie_hf.engines.served.concurrency import Window
+from magpie_hf.engines.served.faults import Broken, Busy, Garbled, Gone, Refused
 from magpie_hf.engines.served.served_model import card_of
-from magpie_hf.engines.served.wire import Garbled
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
 
@@ -31,35 +31,6 @@ KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5 s, and a requ
 SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault, doubled with each further one in a row
-
-
-class Fault(Exception):
-    """A request failed by the server's or the network's fault, and is sent again.
-
-    The message says what happened. wait: seconds that the server asked for, or None. sent: whether the
-    request had reached the server.
-    """
-
-    def __init__(self, words: str, wait: float | None = None, sent: bool = True) -> None:
-        super().__init__(words)
-        self.wait = wait
-        self.sent = sent
-
-
-class Gone(Fault):
-    """The server cannot be reached, or closed the connection."""
-
-
-class Busy(Fault):
-    """The server answered that it cannot answer now (408, 429, 5xx)."""
-
-
-class Broken(Fault):
-    """The server answered 500, which can be the request's fault."""
-
-
-class Refused(Exception):
-    """The server rejected the request (other 4xx, a redirect); sending it again would not help."""
 
 
 def address(url: str) -> str:

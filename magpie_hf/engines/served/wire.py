@@ -12,21 +12,19 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from magpie_hf.engines.base import Completion, Pooling, Rating, finite
+from magpie_hf.engines.base import Completion, Pooling, Rating, finite, resumable
+from magpie_hf.engines.served.faults import Broken, Busy, Garbled
 from magpie_hf.engines.vllm.engine import MOST_ALLOWED, token_grammar
 from magpie_hf.errors import EngineError
 from magpie_hf.models.sampling import Sampling
 
 COMPLETIONS, RATINGS = "/v1/completions", "/pooling"
 COMPACT = """--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'"""
+FIRST_WITH_IDS = "0.10.2"  # the first vLLM that returns token ids where it is asked to
 LEAST_LOGPROB = -9999.0  # what a server writes for minus infinity, which JSON lacks
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*("|$)', re.DOTALL)
 # xgrammar 0.2.8 writes a space after some commas in compact JSON too (its issue 945)
 _LOOSE = re.compile(r"[\n\r\t]|(?<!,) |  ")
-
-
-class Garbled(ValueError):
-    """An answer that does not fit the request; the message says why."""
 
 
 def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_tokens: int) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
         "max_tokens": max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "top_k": 0,
+        "top_k": sampling.top_k,
         "min_p": sampling.min_p,
         "repetition_penalty": sampling.repetition_penalty,
         "presence_penalty": 0.0,
@@ -49,6 +47,8 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
         "stop_token_ids": list(sampling.stop_token_ids),
         "skip_special_tokens": False,
     }
+    if resumable(sampling):
+        body["return_token_ids"] = True
     if sampling.logprobs:
         body |= {"logprobs": sampling.logprobs, "return_tokens_as_token_ids": True}
     if sampling.schema:
@@ -76,12 +76,17 @@ def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
 def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tokens: int) -> Completion:
     """The completion in an answer.
 
-    Raises Garbled, and EngineError for JSON in a form that the server should not write.
+    Raises Busy and Broken for a request that the server gave up, Garbled, and EngineError for JSON in a form
+    that the server should not write and for token ids that are missing.
     """
     (choice,) = _list_of_one(answer, "choices")
     text, reason = choice.get("text"), choice.get("finish_reason")
+    if reason == "abort":
+        raise Busy("aborted a request")
+    if reason == "error":
+        raise Broken("ended a request with an error")
     tokens = _usage(answer, prompt_tokens, "completion_tokens")
-    if not isinstance(text, str) or reason not in ("stop", "length"):
+    if not isinstance(text, str) or reason not in ("stop", "length", "repetition"):
         raise Garbled(f"a choice with the text {_shown(text)} and the finish_reason {_shown(reason)}")
     if tokens > max_tokens or (reason == "length" and tokens < max_tokens):
         raise Garbled(
@@ -90,7 +95,9 @@ def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tok
         )
     if sampling.schema and _LOOSE.search(_STRING.sub('""', text)):
         raise EngineError(f"writes JSON with white space between its parts; start it with {COMPACT}")
-    return Completion(text, reason, prompt_tokens, tokens, _first(choice) if sampling.logprobs else ())
+    first = _first(choice) if sampling.logprobs else ()
+    ids = _token_ids(choice, tokens) if resumable(sampling) else ()
+    return Completion(text, reason, prompt_tokens, tokens, first, token_ids=ids)
 
 
 def read_rating(answer: Any, prompt: Sequence[int], pooling: Pooling) -> Rating:
@@ -146,6 +153,15 @@ def _usage(answer: dict[str, Any], prompt_tokens: int, name: str) -> int:
     if prompt != prompt_tokens:
         raise Garbled(f"a prompt of {prompt} tokens in place of {prompt_tokens}")
     return count
+
+
+def _token_ids(choice: dict[str, Any], count: int) -> tuple[int, ...]:
+    found = choice.get("token_ids")
+    if found is None:
+        raise EngineError(f"returns no token ids; start it with vLLM {FIRST_WITH_IDS} or later")
+    if not isinstance(found, list) or len(found) != count or not all(type(one) is int for one in found):
+        raise Garbled(f"no {count} token ids: {_shown(found)}")
+    return tuple(found)
 
 
 def _first(choice: dict[str, Any]) -> tuple[tuple[int, float], ...]:

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, Literal
 
-from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating, finite
+from magpie_hf.engines.base import (
+    CONTEXT_FULL,
+    KILLED_ENGINE,
+    Completion,
+    Engine,
+    Pooling,
+    Rating,
+    finite,
+    resumable,
+)
 from magpie_hf.engines.vllm.device import check_device, place
 from magpie_hf.engines.vllm.llm_engines import AsyncEngine, InProcessEngine
 from magpie_hf.engines.vllm.plugin import check_plugin
@@ -81,7 +90,7 @@ class VLLM(Engine):
         )
         if len(prompt) < live.max_length:
             live.submit(list(prompt), _params(sampling, seed)).add_done_callback(
-                partial(_deliver, future, len(prompt))
+                partial(_deliver, future, len(prompt), resumable(sampling))
             )
         else:  # vLLM refuses a prompt that leaves no room for one token
             future.set_result(Completion("", CONTEXT_FULL, len(prompt), 0))
@@ -230,6 +239,7 @@ def _params(sampling: Sampling, seed: int) -> Any:
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
+        top_k=sampling.top_k,
         min_p=sampling.min_p,
         max_tokens=sampling.max_tokens,
         repetition_penalty=sampling.repetition_penalty,
@@ -285,22 +295,27 @@ def _deliver_rating(future: Future[Rating], pooling: Pooling, raw: Future[Any]) 
         future.set_result(finite((data[-1] if pooling.of == "last_token" else data).flatten().tolist()))
 
 
-def _deliver(future: Future[Completion], prompt_tokens: int, raw: Future[Any]) -> None:
+def _deliver(future: Future[Completion], prompt_tokens: int, with_ids: bool, raw: Future[Any]) -> None:
     """Set the result of a vLLM request, as a Completion."""
     if (error := raw.exception()) is not None:
         future.set_exception(error)
     elif raw.result() is None:
         future.set_result(Completion("", KILLED_ENGINE, prompt_tokens, 0))
     else:
-        future.set_result(_completion(raw.result()))
+        future.set_result(_completion(raw.result(), with_ids))
 
 
-def _completion(output: Any) -> Completion:
+def _completion(output: Any, with_ids: bool) -> Completion:
     result = output.outputs[0]
     first: tuple[tuple[int, float], ...] = ()
     if result.logprobs:
         ranked = sorted(result.logprobs[0].items(), key=lambda item: -item[1].logprob)
         first = tuple((int(token), float(one.logprob)) for token, one in ranked)
     return Completion(
-        result.text, str(result.finish_reason), len(output.prompt_token_ids), len(result.token_ids), first
+        result.text,
+        str(result.finish_reason),
+        len(output.prompt_token_ids),
+        len(result.token_ids),
+        first,
+        token_ids=tuple(result.token_ids) if with_ids else (),
     )

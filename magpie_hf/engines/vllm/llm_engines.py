@@ -18,17 +18,31 @@ import queue
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from magpie_hf.engines.vllm.plugin import PARENT
 from magpie_hf.errors import EngineError
+
+# Times that a request is submitted again after vLLM aborted it or ended it with an error
+RETRIES = 3
+# Finish reasons of requests that vLLM did not finish: of a core that is stopping, or of a fault of its own
+UNFINISHED = ("abort", "error")
+
+
+@dataclass
+class _Submitted:
+    prompt: list[int]
+    params: Any
+    future: Future[Any] = field(default_factory=Future)
+    retries: int = 0
 
 
 class InProcessEngine:
     """An LLMEngine that one thread builds, steps and closes; submissions reach it through a queue."""
 
     def __init__(self, name: str, arguments: dict[str, Any]) -> None:
-        self._inbox: queue.SimpleQueue[tuple[list[int], Any, Future[Any]] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
         self._closing = False
         self._numbers = itertools.count()
         self._death: EngineError | None = None
@@ -41,12 +55,12 @@ class InProcessEngine:
         self.max_length = built.result()
 
     def submit(self, prompt: list[int], params: Any) -> Future[Any]:
-        future: Future[Any] = Future()
+        submitted = _Submitted(prompt, params)
         with self._lock:
             if self._death is not None:
                 raise self._death
-            self._inbox.put((prompt, params, future))
-        return future
+            self._inbox.put(submitted)
+        return submitted.future
 
     def close(self) -> None:
         self._closing = True
@@ -60,14 +74,14 @@ class InProcessEngine:
             built.set_exception(error)
             return
         built.set_result(engine.model_config.max_model_len)
-        running: dict[str, Future[Any]] = {}
+        running: dict[str, _Submitted] = {}
         try:
             while not self._closing:
                 self._accept(engine, running)
                 if engine.has_unfinished_requests():
                     for output in engine.step():
                         if output.finished:
-                            running.pop(output.request_id).set_result(output)
+                            self._deliver(name, engine, running, output)
             self._end(running, EngineError(f"the engine of {name} was closed with requests in flight"))
         except BaseException as error:  # whatever kills the engine must reach every waiting caller
             self._end(
@@ -83,11 +97,19 @@ class InProcessEngine:
 
             return LLMEngine.from_engine_args(EngineArgs(**arguments))
 
-    def _accept(self, engine: Any, running: dict[str, Future[Any]]) -> None:
-        """Pass submissions to the engine; block only while it has nothing to do."""
-        from vllm import TokensPrompt
+    def _deliver(self, name: str, engine: Any, running: dict[str, _Submitted], output: Any) -> None:
+        """Set the result of a request, or submit it again where vLLM did not finish it."""
+        submitted = running.pop(output.request_id)
+        if (reason := _unfinished(output)) is None:
+            submitted.future.set_result(output)
+        elif submitted.retries < RETRIES:
+            submitted.retries += 1
+            self._add(engine, running, submitted)
+        else:
+            submitted.future.set_exception(_gave_up(name, reason))
 
-        numbers = self._numbers
+    def _accept(self, engine: Any, running: dict[str, _Submitted]) -> None:
+        """Pass submissions to the engine; block only while it has nothing to do."""
         while not self._closing:
             try:
                 item = self._inbox.get(block=not engine.has_unfinished_requests())
@@ -95,28 +117,32 @@ class InProcessEngine:
                 return
             if item is None:
                 return
-            prompt, params, future = item
-            request_id = str(next(numbers))
-            try:
-                engine.add_request(request_id, TokensPrompt(prompt_token_ids=prompt), params)
-            # vLLM rejects this one request (VLLMValidationError); the engine stays healthy
-            except ValueError as error:
-                future.set_exception(error)
-            else:
-                running[request_id] = future
+            self._add(engine, running, item)
+
+    def _add(self, engine: Any, running: dict[str, _Submitted], submitted: _Submitted) -> None:
+        from vllm import TokensPrompt
+
+        request_id = str(next(self._numbers))
+        try:
+            engine.add_request(request_id, TokensPrompt(prompt_token_ids=submitted.prompt), submitted.params)
+        # vLLM rejects this one request (VLLMValidationError); the engine stays healthy
+        except ValueError as error:
+            submitted.future.set_exception(error)
+        else:
+            running[request_id] = submitted
 
     def _end(
-        self, running: dict[str, Future[Any]], death: EngineError, cause: BaseException | None = None
+        self, running: dict[str, _Submitted], death: EngineError, cause: BaseException | None = None
     ) -> None:
         death.__cause__ = cause
         with self._lock:
             self._death = death
-        for future in running.values():
-            future.set_exception(death)
+        for submitted in running.values():
+            submitted.future.set_exception(death)
         with contextlib.suppress(queue.Empty):
             while True:
                 if item := self._inbox.get_nowait():
-                    item[2].set_exception(death)
+                    item.future.set_exception(death)
 
 
 class AsyncEngine:
@@ -144,9 +170,7 @@ class AsyncEngine:
         with self._lock:
             if self._closed:
                 raise EngineError(f"the engine of {self._name} is closed")
-            return asyncio.run_coroutine_threadsafe(
-                self._generate(prompt, params, str(next(self._numbers))), self._loop
-            )
+            return asyncio.run_coroutine_threadsafe(self._generate(prompt, params), self._loop)
 
     def close(self) -> None:
         with self._lock:
@@ -172,24 +196,27 @@ class AsyncEngine:
         with _environment(**{PARENT: str(os.getpid())}):
             return AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments, enable_log_requests=False))
 
-    async def _generate(self, prompt: list[int], params: Any, request_id: str) -> Any:
-        from vllm import PoolingParams, RequestOutput, TokensPrompt
+    async def _generate(self, prompt: list[int], params: Any) -> Any:
+        """vLLM's output for a request, which is submitted again where vLLM did not finish it.
+
+        A core that is stopped, by a signal or because another one died, aborts its requests; the next one
+        then finds it dead.
+        """
+        from vllm import PoolingParams, TokensPrompt
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         ask = self._llm.encode if isinstance(params, PoolingParams) else self._llm.generate
         try:
-            async for output in ask(TokensPrompt(prompt_token_ids=prompt), params, request_id):
-                # A core that is stopped, by a signal or because another one died, aborts its requests: a
-                # truncated text is no result.
-                if output.finished and not (
-                    isinstance(output, RequestOutput) and output.outputs[0].finish_reason == "abort"
-                ):
-                    return output
+            for _ in range(1 + RETRIES):
+                request_id, reason = str(next(self._numbers)), None
+                async for output in ask(TokensPrompt(prompt_token_ids=prompt), params, request_id):
+                    if output.finished and (reason := _unfinished(output)) is None:
+                        return output
         except (EngineDeadError, EngineGenerateError) as error:
             raise EngineError(f"the engine of {self._name} died: {error}") from error
         except asyncio.CancelledError as error:
             raise EngineError(f"the engine of {self._name} was closed with requests in flight") from error
-        raise EngineError(f"the engine of {self._name} gave up a request")
+        raise _gave_up(self._name, reason)
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -198,6 +225,17 @@ class AsyncEngine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _unfinished(output: Any) -> str | None:
+    """The finish reason of a completion that vLLM did not finish: its text is no result."""
+    outputs = output.outputs
+    reason = outputs[0].finish_reason if isinstance(outputs, list) else None  # one of a rating has none
+    return reason if reason in UNFINISHED else None
+
+
+def _gave_up(name: str, reason: str | None) -> EngineError:
+    return EngineError(f"the engine of {name} gave up a request {1 + RETRIES} times ({reason})")
 
 
 def _release(engine: Any) -> None:

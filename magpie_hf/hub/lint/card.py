@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from magpie_hf.card.licence import LICENSE, stated
 from magpie_hf.card.sizes import SIZES, size_of
 from magpie_hf.hub.lint.files import config_faults, info_faults, rows_of
 from magpie_hf.hub.lint.lists import (
@@ -50,6 +51,7 @@ def lint_card(text: str, files: Mapping[str, Path | bytes]) -> list[str]:
         for path, count in rows.items():
             splits[_SHARD.sub("", path)] += count
         lines.extend(_label_faults(front))
+        lines.extend(_licence_faults(front, files))
         lines.extend(_size_category_faults(front, list(splits.values())))
         lines.extend(config_faults(front, files))
         lines.extend(info_faults(front, files, rows))
@@ -142,6 +144,18 @@ def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
             yield f"tags holds {tag!r}, which is no text"
     if front.get("license") == "other" and not front.get("license_name"):
         yield "license is other, but license_name does not name it"
+
+
+def _licence_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Iterator[str]:
+    """Complaints about a file LICENSE that states another licence than the card."""
+    if (content := files.get(LICENSE)) is None:
+        return
+    text = (content if isinstance(content, bytes) else content.read_bytes()).decode(errors="replace")
+    keys = ("license", "license_name", "license_link")
+    card = {key: str(front[key]) for key in keys if front.get(key)}
+    if (file := stated(text)) != card:
+        said = [", ".join(f"{key} {value}" for key, value in one.items()) or "none" for one in (card, file)]
+        yield f"its licence is {said[0]}, and that in the file {LICENSE} is {said[1]}"
 
 
 def _listed(

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from magpie_hf.hub.lint.layout import SPLIT_NAME, features_differ, name_fault
+from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
 
 Splits = dict[str, list[str]]  # the name of a split -> the paths of its files
 
@@ -24,7 +25,11 @@ def rows_of(files: Mapping[str, Path | bytes]) -> dict[str, int]:
 
 
 def config_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Iterator[str]:
-    """Complaints about `configs`: names, splits and default, and files that are missing or left out."""
+    """Complaints about `configs`: names, splits and default, and files that are missing or left out.
+
+    Each file is in one configuration, and those of the domains' texts are in `default`, too, where there is
+    one.
+    """
     configs = front.get("configs")
     if (
         not isinstance(configs, list)
@@ -47,7 +52,8 @@ def config_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -
         yield "no configuration is marked default: true, so load_dataset without a name fails"
     owners: dict[str, list[str]] = {}
     for config in configs:
-        yield from _one_config(config, files, owners)
+        yield from _one_config(config, files, {} if config.get("config_name") == DEFAULT_CONFIG else owners)
+    yield from _default_faults(_splits_by_config(front, files))
     for path, places in owners.items():
         if len(places) > 1:
             yield f"{path} is in {' and in '.join(places)}"
@@ -89,6 +95,26 @@ def _one_config(
                 yield f"{name}: {split} names {pattern}, which no published file matches"
             for path in matched:
                 owners.setdefault(path, []).append(f"{name}/{split}")
+
+
+def _default_faults(configs: dict[str, Splits]) -> Iterator[str]:
+    """Complaints about the splits of `default` that do not have exactly the files of all domains' texts."""
+    if DEFAULT_CONFIG not in configs:
+        return
+    whole = configs[DEFAULT_CONFIG]
+    for name in dict.fromkeys([*(f"{side}_{text}" for side in SIDES for text in TEXT_SPLITS), *whole]):
+        each = [
+            path
+            for config, splits in configs.items()
+            if config != DEFAULT_CONFIG and name.endswith(TEXT_SPLITS)
+            for path in splits.get(name, [])
+        ]
+        for path in sorted(set(each) ^ set(whole.get(name, []))):
+            yield (
+                f"{DEFAULT_CONFIG}: {name} lacks {path}, so load_dataset without a name would not load it"
+                if path in each
+                else f"{DEFAULT_CONFIG}: {name} names {path}, which is in the {name} of no domain"
+            )
 
 
 def info_faults(

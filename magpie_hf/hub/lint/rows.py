@@ -115,7 +115,7 @@ def _has_ids(schema: pa.Schema) -> bool:
 
 
 def _lint_split(split: Split, seen: _Seen | None, complaints: Complaints) -> None:
-    ids: set[str] = set()
+    ids: set[tuple[Any, ...]] = set()
     first = 0
     for file in split.files:
         try:
@@ -149,8 +149,8 @@ class _Rows:
 
 
 def _batches(file: Path, with_problems: bool) -> Iterator[pa.RecordBatch]:
-    """The rows in batches of the columns that are checked: messages, has_pair, ids, problems and floats."""
-    wanted = {"id", "has_pair", *MESSAGE_LISTS, *(["problem"] if with_problems else [])}
+    """The rows in batches of what is checked: messages, has_pair, ids, ranks, problems and floats."""
+    wanted = {"id", "answer_rank", "has_pair", *MESSAGE_LISTS, *(["problem"] if with_problems else [])}
     # With pre_buffer, 44,000 rows of 8 kB took 1.2 GB instead of 50 MB, and twice the time.
     with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as parquet:
         leaves = [parquet.schema.column(number) for number in range(len(parquet.schema))]
@@ -160,7 +160,7 @@ def _batches(file: Path, with_problems: bool) -> Iterator[pa.RecordBatch]:
             yield from parquet.iter_batches(batch_size=_ROWS, columns=columns, use_threads=False)
 
 
-def _faults(split: Split, batch: pa.RecordBatch, ids: set[str]) -> Iterator[Fault]:
+def _faults(split: Split, batch: pa.RecordBatch, ids: set[tuple[Any, ...]]) -> Iterator[Fault]:
     names = batch.schema.names
     right = {
         name
@@ -174,7 +174,7 @@ def _faults(split: Split, batch: pa.RecordBatch, ids: set[str]) -> Iterator[Faul
     if {"chosen", "rejected"} <= right and flag and ("messages" not in names or "messages" in right):
         yield from pair_faults(batch, preferences=split.name.endswith("_prefs"))
     if _has_ids(batch.schema):
-        yield from _id_faults(batch.column("id").to_pylist(), ids)
+        yield from _id_faults(batch, ids)
     for name in names:
         for path, values, rows in _floats(name, batch.column(name), np.arange(len(batch))):
             odd = ~np.isfinite(np.asarray(pc.fill_null(values, 0.0)))
@@ -189,13 +189,16 @@ def _faults(split: Split, batch: pa.RecordBatch, ids: set[str]) -> Iterator[Faul
             )
 
 
-def _id_faults(values: list[Any], ids: set[str]) -> Iterator[Fault]:
-    repeated = np.zeros(len(values), dtype=np.bool_)
-    for number, value in enumerate(values):
-        repeated[number] = value is not None and value in ids
-        ids.add(value)
-    yield np.array([value is None for value in values], dtype=np.bool_), "its id is null"
-    yield repeated, "its id occurs in this split twice"
+def _id_faults(batch: pa.RecordBatch, ids: set[tuple[Any, ...]]) -> Iterator[Fault]:
+    """The rows without an id, and those that repeat one; the answers of a problem differ in their rank."""
+    keys = [name for name in ("id", "answer_rank") if name in batch.schema.names]
+    repeated = np.zeros(len(batch), dtype=np.bool_)
+    for number, row in enumerate(zip(*(batch.column(key).to_pylist() for key in keys), strict=True)):
+        repeated[number] = row[0] is not None and row in ids
+        ids.add(row)
+    yield np.asarray(batch.column("id").is_null()), "its id is null"
+    what = "id occurs" if len(keys) == 1 else "id and answer_rank occur"
+    yield repeated, f"its {what} in this split twice"
 
 
 def _floats(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark, NotChecked
 
-_SECONDS = 30.0
+_SECONDS = 5.0  # to wait for an answer, as a plan does; after one in vain no other dataset is asked for
 
 
 def pin(benchmark: Benchmark) -> Benchmark | NotChecked:
@@ -61,7 +61,13 @@ def failed(benchmark: Benchmark, error: Exception) -> NotChecked:
     it may hold addresses with tokens.
     """
     from datasets.exceptions import DatasetNotFoundError
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     gated = isinstance(error, GatedRepoError) or (
         isinstance(error, DatasetNotFoundError) and "is a gated dataset" in str(error)
@@ -83,7 +89,5 @@ def failed(benchmark: Benchmark, error: Exception) -> NotChecked:
             f"the Hub has no dataset {what}, or your token may not see it; check the name and `hf auth"
             " whoami`"
         ) from error
-    return NotChecked(
-        benchmark.name,
-        f"the Hub could not be reached for {benchmark.source} ({type(error).__name__}); go online",
-    )
+    offline = not isinstance(error, HfHubHTTPError) or isinstance(error, LocalEntryNotFoundError)
+    return NotChecked(benchmark.name, f"the Hub could not be reached ({type(error).__name__})", offline)

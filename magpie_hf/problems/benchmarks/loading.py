@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,19 @@ def load_benchmark(benchmark: Benchmark) -> Loaded | NotChecked:
         loaded = _read(pinned, splits)
         _LOADED[pinned] = loaded
         return loaded
+
+
+def load_benchmarks(benchmarks: Iterable[Benchmark]) -> list[Loaded | NotChecked]:
+    """What `load_benchmark` says of each; a Hub that does not answer for one is not asked for the others."""
+    found: list[Loaded | NotChecked] = []
+    for benchmark in benchmarks:
+        silent = next((one for one in found if isinstance(one, NotChecked) and one.offline), None)
+        found.append(
+            load_benchmark(benchmark)
+            if silent is None or benchmark.is_local
+            else replace(silent, name=benchmark.name)
+        )
+    return found
 
 
 TEXT_COLUMNS = (

@@ -48,11 +48,12 @@ class Loaded:
 class NotChecked:
     """A benchmark that is unavailable, and why: it is gated, or out of reach.
 
-    A build reports it, or refuses to go on.
+    A build reports it, or refuses to go on. offline: whether no answer came, as from a Hub without a network.
     """
 
     name: str
     reason: str
+    offline: bool = field(default=False, compare=False)
 
 
 # From the repositories' cards; without a column here, the text column is found by its name.

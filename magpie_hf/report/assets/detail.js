@@ -85,7 +85,7 @@ const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value
 
 function accepted(row, details, spoken) {
   const columns = list.index.columns;
-  const agrees = { true: say("agrees"), false: say("differs") }[details.solution_agrees];
+  const checked = { majority: say("agrees"), minority: say("differs"), "no vote": say("no_vote") };
   const pair = details.pair_kind
     ? say("pair_of", { kind: details.pair_kind, score_gap: decimal(columns.score_gap[row], 3) })
     : say("no_pair_because", {
@@ -114,8 +114,9 @@ function accepted(row, details, spoken) {
           make("h3", {}, say("solution")),
           chips([
             ["answer", details.answer],
-            ["majority", agrees],
+            ["majority", checked[details.answer_checked]],
             ["tokens", count(details.solution_tokens)],
+            ["funnel_sft", count(details.answer_count)],
           ]),
           thought(details, spoken),
           spoken(details.text),
@@ -160,6 +161,7 @@ function candidate(one, at, details, spoken) {
     say("candidate", { n: at + 1 }),
     role && make("span", { class: `badge ${role}` }, say(role)),
     majority && make("span", { class: "badge plain-badge" }, majority),
+    one.answer_rank && make("span", { class: "badge plain-badge" }, say("sft_row", { n: one.answer_rank })),
   );
   const more = [
     ["objectives", one.objectives],

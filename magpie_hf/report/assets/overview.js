@@ -7,6 +7,7 @@ const FUNNEL = [
   "moved_away",
   "moved_here",
   "problems",
+  "answered",
   "sft",
   "candidates",
   "complete",
@@ -93,7 +94,7 @@ function funnelTable(totals) {
   const whole = (funnel, name) =>
     ["complete", "scored", "candidates"].includes(name)
       ? funnel.candidates
-      : name === "pairs" || name === "sft"
+      : ["answered", "sft", "pairs"].includes(name)
         ? funnel.problems
         : funnel.sampled;
   const row = (funnel, name) =>

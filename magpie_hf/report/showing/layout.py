@@ -103,11 +103,16 @@ def _line(text: str) -> str:
 
 
 def _answered(row: Row) -> tuple[list[list[Part]], list[str]]:
-    answer = tr("answer ({tokens} tokens)", tokens=_count(row["solution_tokens"]))
+    answer = tr(
+        "answer {rank} of {answers} ({tokens} tokens)",
+        rank=row["answer_rank"],
+        answers=row["answer_count"],
+        tokens=_count(row["solution_tokens"]),
+    )
     return [[_problem(row)], [(answer, row["solution"])]], [
         *_final(row["answer"], row),
         *_majority_share(row),
-        *_agrees(row),
+        _checked(row),
         *_pair(row),
     ]
 
@@ -239,16 +244,12 @@ def _majority_share(row: Row) -> list[str]:
     ]
 
 
-def _agrees(row: Row) -> list[str]:
-    if row["solution_agrees"] is None:
-        return []
-    return [
-        (
-            tr("the answer agrees with the majority")
-            if row["solution_agrees"]
-            else tr("the answer differs from the majority")
-        )
-    ]
+def _checked(row: Row) -> str:
+    return {
+        "majority": tr("the answer agrees with the majority"),
+        "minority": tr("the answer differs from the majority"),
+        "no vote": tr("the answer is not checked: no vote decides"),
+    }[row["answer_checked"]]
 
 
 def _pair(row: Row) -> list[str]:
