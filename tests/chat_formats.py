@@ -53,6 +53,44 @@ _R1 = """\
 {%- if add_generation_prompt %}<｜Assistant｜><think>
 {% endif %}"""
 
+# No system role; published with Gemma 2 and Mistral-7B-Instruct-v0.1.
+GEMMA_2 = r"""
+{{- bos_token }}
+{%- if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}
+{%- for turn in messages %}
+{%- if (turn.role == 'user') != (loop.index0 % 2 == 0) %}
+{{- raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}
+{%- endif %}<start_of_turn>
+{{- 'model' if turn.role == 'assistant' else turn.role }}
+{{ turn.content | trim }}<end_of_turn>
+{% endfor %}
+{%- if add_generation_prompt %}<start_of_turn>model
+{% endif %}"""
+MISTRAL_1 = """\
+{{ bos_token }}{% for turn in messages %}
+{%- if (turn.role == 'user') != (loop.index0 % 2 == 0) %}
+{{- raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}
+{%- endif %}
+{%- if turn.role == 'user' %}{{ '[INST] ' ~ turn.content ~ ' [/INST]' }}
+{%- else %}{{ turn.content ~ eos_token ~ ' ' }}{% endif %}
+{%- endfor %}"""
+
+# A text is a list of parts; published with LLaVA 1.5 and Idefics3.
+LLAVA = """\
+{% for turn in messages %}{% if turn.role != 'system' %}{{ turn.role.upper() + ': ' }}{% endif %}
+{%- for part in turn.content | selectattr('type', 'equalto', 'image') %}<image>
+{% endfor %}
+{%- for part in turn.content | selectattr('type', 'equalto', 'text') %}{{ part.text + ' ' }}{% endfor %}
+{%- endfor %}
+{%- if add_generation_prompt %}ASSISTANT:{% endif %}"""
+IDEFICS = """\
+<s>{% for turn in messages %}{{ turn.role | capitalize }}
+{%- if turn.content[0].type == 'image' %}{{ ':' }}{% else %}{{ ': ' }}{% endif %}
+{%- for part in turn.content %}{% if part.type == 'text' %}{{ part.text }}{% else %}<image>{% endif %}
+{%- endfor %}<end_of_utterance>
+{% endfor %}
+{%- if add_generation_prompt %}Assistant:{% endif %}"""
+
 
 @dataclass(frozen=True)
 class Format:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, normalizers
 from transformers import AutoTokenizer
 
 from chat_formats import (
     BUILT,
     GEMMA,
+    GEMMA_2,
+    IDEFICS,
     INSTRUCTION,
     LLAMA,
+    LLAVA,
+    MISTRAL_1,
     PROBLEM,
     QWEN_CODER,
     QWEN_MATH,
@@ -92,6 +105,12 @@ class TestOpenTurn:
         gemma = built(GEMMA)
         ids = gemma.tokenizer.convert_tokens_to_ids
         assert gemma.pre_query_prefix(None) == ids(["<bos>", "<start_of_turn>", *"user", "\n"])
+
+    @pytest.mark.parametrize("form", BUILT, ids=lambda form: form.name)
+    def test_white_space_around_a_system_text_is_the_templates_business(self, form: Format) -> None:
+        """Llama 3 trims a text that a YAML block ends with a line break; Qwen keeps the break."""
+        written = f"{SYSTEM}\n" if form not in (LLAMA,) else SYSTEM
+        assert built(form).prefix_text(f"{SYSTEM}\n") == form.steered.replace(SYSTEM, written)
 
     def test_user_text_follows_it(self, chat: Chat, form: Format) -> None:
         """A closed prompt begins with the very ids of the pre-query prefix, whatever the user's text begins
@@ -372,6 +391,60 @@ def toy(template: str | None, **other: object) -> Chat:
     return Chat(byte_tokenizer(template, **tokens), (), "toy")  # type: ignore[arg-type]
 
 
+class TestWithoutSystemRole:
+    """The domain's text begins the user's turn, as in Gemma 3."""
+
+    @pytest.mark.parametrize(
+        ("template", "bare"),
+        [
+            (GEMMA_2, "<s><start_of_turn>user\n"),
+            (MISTRAL_1, "<s>[INST] "),
+            ("{{ bos_token }}<user>" + USER, "<s><user>"),
+            (
+                GOOD.replace("m.content", "(m.content | upper if m.role == 'system' else m.content)"),
+                "<s><user>",
+            ),
+        ],
+        ids=["Gemma 2", "Mistral v0.1", "left out", "changed"],
+    )
+    def test_domain_text(self, template: str, bare: str) -> None:
+        chat = toy(template)
+        assert chat.system_place == "user"
+        assert chat.prefix_text(None) == bare
+        assert chat.prefix_text(f"{SYSTEM}\n") == f"{bare}{SYSTEM}\n\n"
+        assert chat.tokenizer.decode(chat.pre_query_prefix(SYSTEM)) == f"{bare}{SYSTEM}\n\n"
+        assert chat.default_system is None
+        assert chat.solving_prompt("Q", "I") == [{"role": "user", "content": "Q\n\nI"}]
+
+    def test_with_one_it_is_used(self, chat: Chat) -> None:
+        assert chat.system_place == "system"
+
+
+class TestParts:
+    """Templates of models of images want a list of parts where others want a text."""
+
+    @pytest.mark.parametrize(
+        ("template", "steered", "asked"),
+        [
+            (LLAVA, f"{SYSTEM} USER: ", f"USER: {PROBLEM} ASSISTANT:"),
+            (
+                IDEFICS,
+                f"<s>System: {SYSTEM}<end_of_utterance>\nUser: ",
+                f"<s>User: {PROBLEM}<end_of_utterance>\nAssistant:",
+            ),
+        ],
+        ids=["LLaVA", "Idefics3"],
+    )
+    def test_are_derived(self, template: str, steered: str, asked: str) -> None:
+        chat = toy(template)
+        assert chat.prefix_text(SYSTEM) == steered
+        assert chat.closed_text([{"role": "user", "content": PROBLEM}]) == asked
+
+    def test_a_list_that_is_merely_printed_is_none(self) -> None:
+        with pytest.raises(BadInput, match="changes or leaves out the user's text"):
+            toy(GOOD.replace("m.content", "(m.content if m.content is not string else '')"))
+
+
 class TestRefusals:
     def test_good_template(self) -> None:
         """What the refused ones below are made from is accepted."""
@@ -418,34 +491,56 @@ class TestRefusals:
         assert "toy" in str(refusal.value)
         assert "\n" not in str(refusal.value)
 
-    @pytest.mark.parametrize(
-        ("template", "message"),
-        [
-            ("<s><user>" + USER, "shows the system text 0 times in the user's turn"),
-            (
-                GOOD.replace("m.content", "(m.content | upper if m.role == 'system' else m.content)"),
-                "shows the system text 0 times",
-            ),
-            (
-                GOOD.replace("bos_token", "bos_token ~ (messages[0].content if messages | length > 1)"),
-                "shows the system text 2 times",
-            ),
-            (
-                "{% if messages[0].role == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
-                + GOOD,
-                "refuses a conversation of system, user: No system role",
-            ),
-        ],
-    )
-    def test_system_text(self, template: str, message: str) -> None:
-        chat = toy(template)
+    def test_a_system_text_that_is_shown_twice(self) -> None:
+        chat = toy(GOOD.replace("bos_token", "bos_token ~ (messages[0].content if messages | length > 1)"))
         assert chat.prefix_text(None) == "<s><user>"
         for opening in (chat.prefix_text, chat.pre_query_prefix):
-            with pytest.raises(BadInput) as refusal:
+            with pytest.raises(
+                BadInput,
+                match=r"^the chat template of toy shows the system text 2 times in the user's turn, so a "
+                r"domain could not steer it; use another model$",
+            ):
                 opening(SYSTEM)
-            assert message in str(refusal.value)
-            assert "the chat template of toy" in str(refusal.value)
-            assert "\n" not in str(refusal.value)
+
+    @pytest.mark.parametrize(
+        ("expression", "reason"),
+        [
+            ("raise_exception('no\\nroles')", "no roles"),
+            ("messages[0].parts[0].text", "'dict object' has no attribute 'parts'"),
+            ("'{x}'.format(y=1)", "'x'"),
+            ("'a'.index('b')", "substring not found"),
+            ("1 // 0", "integer division or modulo by zero"),
+            ("tools | length", "object of type 'NoneType' has no len()"),
+        ],
+    )
+    def test_whatever_a_template_raises_is_one_line_with_the_way_out(
+        self, expression: str, reason: str
+    ) -> None:
+        with pytest.raises(BadInput) as refusal:
+            toy(GOOD + "{{ " + expression + " }}")
+        assert str(refusal.value) == (
+            f"the chat template of toy refuses a conversation of user: {reason}; use another model, or save a"
+            " mended chat_template.jinja in a local copy of it"
+        )
+
+    def test_named_templates_without_a_default(self) -> None:
+        tokenizer = byte_tokenizer(None, special=("<s>",), eos="<s>")
+        tokenizer.chat_template = {"tool_use": GOOD, "rag": GOOD}
+        with pytest.raises(
+            BadInput,
+            match=r"^toy has chat templates for tool_use, rag and none by default; save the ",
+        ):
+            Chat(tokenizer, (), "toy")
+        tokenizer.chat_template["default"] = GOOD
+        assert Chat(tokenizer, (), "toy").prefix_text(None).endswith("<user>")
+
+    def test_a_tokenizer_that_does_not_give_its_text_back(self) -> None:
+        tokenizer = byte_tokenizer(GOOD, special=("<s>",), eos="<s>")
+        tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+        with pytest.raises(
+            BadInput, match=r"^the tokenizer of toy does not give a text back as it was \('let \$x < y\$ , "
+        ):
+            Chat(tokenizer, (), "toy")
 
     def test_a_template_without_system_texts_has_no_default_one(self) -> None:
         assert toy("<s><user>" + USER).default_system is None
@@ -482,3 +577,127 @@ class TestChatOf:
     def test_folder_without_a_tokenizer(self, tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=r"^the tokenizer of nothing cannot be loaded: "):
             chat_of(Model("nothing", f"sha256:{tmp_path}", path=str(tmp_path)))
+
+
+def folder_of(tokenizer: Any, folder: Path, **config: Any) -> Model:
+    """A model folder with the files of a tokenizer, and more keys in its tokenizer_config.json."""
+    tokenizer.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **config}))
+    return Model("acme", f"sha256:{folder}", path=str(folder))
+
+
+class TestTokenizerFiles:
+    TEXT = "Let $x < y$ , and  \\frac{1}{2}:\n\n問題を 解け。"
+
+    def test_a_byte_level_file_under_a_class_of_sentencepiece(self, demo_model: Path, tmp_path: Path) -> None:
+        """DeepSeek-R1-Distill-Llama's layout."""
+        model = folder_of(
+            AutoTokenizer.from_pretrained(demo_model), tmp_path, tokenizer_class="LlamaTokenizerFast"
+        )
+        shutil.copy(demo_model / "config.json", tmp_path)
+        assert " " not in AutoTokenizer.from_pretrained(tmp_path).decode(
+            AutoTokenizer.from_pretrained(tmp_path)("a b")["input_ids"]
+        ), "else this test could not fail"
+        chat, own = chat_of(model), Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+        for text in (self.TEXT, SMOL.steered):
+            assert chat.ids(text) == own.encode(text, add_special_tokens=False).ids
+            assert chat.tokenizer.decode(chat.ids(text)) == text
+        assert chat.prefix_text(SYSTEM) == SMOL.steered
+        assert chat.end_ids == (2,)
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_code_never_runs_and_nobody_is_asked(
+        self, whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model = folder_of(tokenizer_of(QWEN_CODER), tmp_path, auto_map={"AutoTokenizer": ["code.Own", None]})
+        config = {"model_type": "acme", "auto_map": {"AutoConfig": "code.Config"}}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: ...\n")
+        asked: list[str] = []
+        monkeypatch.setattr("builtins.input", lambda question="": asked.append(question) or "y")
+        if whole:
+            assert chat_of(model).prefix_text(SYSTEM) == QWEN_CODER.steered
+        else:
+            (tmp_path / "tokenizer.json").unlink()
+            with pytest.raises(
+                BadInput, match=r"^the tokenizer of acme is code of its own, which does not run here, "
+            ):
+                chat_of(model)
+        assert not asked
+        assert not (tmp_path / "ran").exists()
+
+    def test_mistrals_own_file_alone(self, tmp_path: Path) -> None:
+        """Devstral's layout, with a file that Mistral published."""
+        common = pytest.importorskip("mistral_common")
+        from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+
+        shutil.copy(Path(common.__file__).parent / "data/tekken_240911.json", tmp_path / "tekken.json")
+        chat = chat_of(Model("devstral", f"sha256:{tmp_path}", path=str(tmp_path)))
+        own = Tekkenizer.from_file(tmp_path / "tekken.json")
+        assert chat.ids(self.TEXT) == own.encode(self.TEXT, bos=False, eos=False)
+        assert chat.prefix_text(SYSTEM) == f"<s>[INST]{SYSTEM}\n\n"
+        assert chat.pre_query_prefix(SYSTEM)[:2] == [own.bos_id, own.get_special_token("[INST]")]
+        assert chat.end_ids == (own.eos_id,)
+        assert chat.turn_end_ids == (own.eos_id, own.get_special_token("[/INST]"))
+
+    def test_the_template_of_a_processor(self, tmp_path: Path) -> None:
+        tokenizer = tokenizer_of(QWEN_CODER)
+        template, tokenizer.chat_template = tokenizer.chat_template, None
+        model = folder_of(tokenizer, tmp_path)
+        (tmp_path / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+        assert chat_of(model).prefix_text(SYSTEM) == QWEN_CODER.steered
+
+    def test_the_default_of_named_templates(self, tmp_path: Path) -> None:
+        tokenizer = tokenizer_of(QWEN_CODER)
+        template, tokenizer.chat_template = tokenizer.chat_template, None
+        named = [{"name": "tool_use", "template": "{{ x.y.z }}"}, {"name": "default", "template": template}]
+        assert (
+            chat_of(folder_of(tokenizer, tmp_path, chat_template=named)).prefix_text(SYSTEM)
+            == QWEN_CODER.steered
+        )
+
+    def test_a_cached_snapshot_is_enough_offline(self, tmp_path: Path) -> None:
+        """One without generation_config.json, in a process that never was online."""
+        commit = "d" * 40
+        snapshot = tmp_path / "hub/models--acme--model/snapshots" / commit
+        folder_of(tokenizer_of(QWEN_CODER), snapshot)
+        (snapshot / "config.json").write_text('{"model_type": "llama"}')
+        done = _asked_of("acme/model", commit, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
+        ends = ids_of(tokenizer_of(QWEN_CODER), ("<|im_end|>",))
+        assert done.stdout.strip() == str(ends), done.stderr
+        done = _asked_of("acme/model", "e" * 40, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
+        assert re.search(r"BadInput: .* is not in the cache and the Hub cannot be reached; ", done.stderr)
+
+    def test_a_gated_repository_is_one_line(self, tmp_path: Path) -> None:
+        class Gate(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.send_response(403)
+                self.send_header("X-Error-Code", "GatedRepo")
+                self.end_headers()
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Gate) as hub:
+            threading.Thread(target=hub.serve_forever, daemon=True).start()
+            endpoint = f"http://127.0.0.1:{hub.server_port}"
+            done = _asked_of(
+                "acme/model", "d" * 40, HF_HOME=str(tmp_path), HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0"
+            )
+            hub.shutdown()
+        assert (
+            "BadInput: the Hub does not give tokenizer.json of acme/model (GatedRepoError); accept the terms"
+            " on the model's page, and check `hf auth whoami`"
+        ) in done.stderr
+
+
+def _asked_of(repository: str, commit: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, for the Hub's address is read at import; it prints the ids that end an answer."""
+    model = f"Model({repository!r}, {commit!r})"
+    script = f"from magpie_hf import Model, chat_of; print(chat_of({model}).end_ids)"
+    others = {name: value for name, value in os.environ.items() if name != "HF_HUB_CACHE"}
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={**others, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )

@@ -433,6 +433,7 @@ def test_a_whole_model_folder_is_accepted(tmp_path: Path) -> None:
         (["tokenizer.json"], {}),
         (["tokenizer_config.json"], {}),
         (["tokenizer.json", "tokenizer_config.json"], {"tokenizer.model": "pieces"}),
+        (["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"], {"tekken.json": "{}"}),
         (["chat_template.jinja"], {"tokenizer_config.json": '{"chat_template": "{{ messages }}"}'}),
         (["chat_template.jinja"], {"chat_template.json": '{"chat_template": "{{ messages }}"}'}),
         (["chat_template.jinja"], {"additional_chat_templates/tool.jinja": "{{ messages }}"}),

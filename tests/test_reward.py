@@ -389,11 +389,12 @@ def test_the_plug_in_is_installed_with_the_package(monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setattr(plugin, "NAME", "nobody")
         with pytest.raises(
-            BadInput, match="does not see this package's plug-in, which knows ArmoRM; install magpie-hf again"
+            BadInput, match="does not see this package's plug-in, which loads tokenizers and ArmoRM; install "
         ):
             plugin.check_plugin()
     with pytest.raises(
-        BadInput, match="VLLM_PLUGINS is 'other', which keeps vLLM from loading ArmoRM; add magpie_hf to it"
+        BadInput,
+        match="VLLM_PLUGINS is 'other', which keeps vLLM from this package's plug-in; add magpie_hf to ",
     ):
         plugin.check_plugin()
 

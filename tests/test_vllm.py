@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -82,6 +84,28 @@ def test_special_tokens_in_a_text_are_seen(engine: VLLM) -> None:
     (noisy,) = engine.complete([prompt], Sampling(max_tokens=3, allowed_token_ids=(special,)), [1])
     assert noisy.text == "<|im_start|>" * 3, "they are kept"
     assert chat.special_pattern.search(noisy.text)
+
+
+def test_texts_are_written_as_tokenizer_json_says(engine: VLLM, tiny_model: Path, tmp_path: Path) -> None:
+    """DeepSeek-R1-Distill-Llama's layout: vLLM's own loader writes "Ġ" for every space there."""
+    folder = shutil.copytree(tiny_model, tmp_path / "m")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({**config, "tokenizer_class": "LlamaTokenizerFast"})
+    )
+    other = replace(engine, model=replace(resolve(str(folder)), dtype="float32", max_length=CONTEXT))
+    assert other != engine
+    prompts = [chat_of(other.model).pre_query_prefix(domain.system) for domain in DOMAINS.values()]
+    assert prompts == [chat_of(engine.model).pre_query_prefix(domain.system) for domain in DOMAINS.values()]
+    schema = json.dumps({"type": "object", "properties": {"a": {"type": "string", "maxLength": 40}}})
+    free = Sampling(temperature=1.0, max_tokens=40)
+    try:
+        for sampling in (free, replace(free, schema=schema)):
+            texts = [c.text for c in other.complete(prompts, sampling, range(len(prompts)))]
+            assert texts == [c.text for c in engine.complete(prompts, sampling, range(len(prompts)))]
+            assert any(" " in text for text in texts)
+    finally:
+        other.close()
 
 
 def test_an_engine_that_was_closed_or_killed_is_opened_again_and_nothing_is_lost(engine: VLLM) -> None:

@@ -10,6 +10,7 @@ import re
 import threading
 from array import array
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -28,6 +29,8 @@ SOLVING_INSTRUCTION = r"Please reason step by step, and put your final answer wi
 # noticed.
 _PROBES = ("MagpieOpensTheUserTurnHere", 'Let $x<y$ & "z" \\in [a]: show {it}.\n\nThen stop')
 _SYSTEM_PROBE = "MagpieReadsTheSystemTextHere"
+# A text that every tokenizer of a chat model gives back; the Japanese is "solve the problem".
+_ROUND_TRIP = "Let $x < y$ , and \\frac{1}{2} = z:\n\n問題を解け 。\nThen stop ."
 # Some templates print today's date. A fixed date makes a build that is resumed tomorrow ask the same prompts.
 _TODAY = datetime.datetime(2024, 7, 26)
 # Markers of other chat formats. The list of names between bars is short, because |AB|<|BC|>|CA| is
@@ -59,14 +62,26 @@ class Response:
 class Chat:
     """The chat format of one tokenizer, found by rendering a probe with its template and cutting there.
 
-    Raises BadInput, with the reason, for a template that cannot be cut: there is none, it changes the user's
-    text, or the text does not appear exactly once.
+    Raises BadInput, with the reason, for a tokenizer that does not give a text back, and for a template that
+    cannot be cut: there is none, it changes the user's text, or the text does not appear exactly once.
     """
 
     def __init__(self, tokenizer: Any, end_ids: Sequence[int] = (), name: str = "the tokenizer") -> None:
         self.tokenizer = tokenizer
         self.name = name
-        if not getattr(tokenizer, "chat_template", None):
+        back = tokenizer.decode(self._encode(_ROUND_TRIP), clean_up_tokenization_spaces=False)
+        if back != _ROUND_TRIP:
+            raise BadInput(
+                f"the tokenizer of {name} does not give a text back as it was ({back!r}); use another model,"
+                " or a copy with the tokenizer.json that it was trained with"
+            )
+        template = getattr(tokenizer, "chat_template", None)
+        if isinstance(template, dict) and "default" not in template:
+            raise BadInput(
+                f"{name} has chat templates for {', '.join(template)} and none by default; save the right one"
+                " as chat_template.jinja in a local copy of the model"
+            )
+        if not template:
             raise BadInput(
                 f"{name} has no chat template, so it has no user turn to open; give an aligned (instruct)"
                 " model"
@@ -83,23 +98,43 @@ class Chat:
     # --- the pre-query prefix -------------------------------------------------------------------------------
 
     def prefix_text(self, system: str | None) -> str:
-        """The pre-query prefix as text: all before the user's text, with the system text if given."""
-        if system is not None and not system.strip():
+        """The pre-query prefix as text: all before the user's text, with the system text if given.
+
+        See `system_place` for where that stands. White space around it may be cut by the template.
+        """
+        text = None if system is None else system.strip()
+        if text == "":
             raise BadInput(
                 "the system text is empty; leave it out (None) or describe the user who is about to ask"
             )
-        before = self._cut(system, _PROBES[0])[0]
-        if before != self._cut(system, _PROBES[1])[0]:
+        lead = None
+        if text is not None and self.system_place == "user":
+            system, lead = None, text
+        before = self._cut(system, _PROBES[0], lead)[0]
+        if before != self._cut(system, _PROBES[1], lead)[0]:
             raise BadInput(
                 f"the chat template of {self.name} writes another beginning for another user text, so it"
-                " cannot be cut"
+                " cannot be cut; use another model"
             )
-        if system is not None and before.count(system) != 1:
+        if text is not None and (times := before.count(text)) != 1:
             raise BadInput(
-                f"the chat template of {self.name} shows the system text {before.count(system)} times in the"
-                " user's turn, so a domain could not steer it; use another model"
+                f"the chat template of {self.name} shows the system text {times} times in the user's turn, so"
+                " a domain could not steer it; use another model"
             )
         return before
+
+    @cached_property
+    def system_place(self) -> str:
+        """Where a domain's text goes: "system", or "user" where the template has no system role.
+
+        user: at the beginning of the user's turn, before an empty line, where Gemma 3's template puts it;
+            Gemma 2, Mixtral and Mistral v0.1 have no system role.
+        """
+        try:
+            before = self._cut(_SYSTEM_PROBE, _PROBES[0])[0]
+        except BadInput:
+            return "user"
+        return "system" if _SYSTEM_PROBE in before else "user"
 
     def pre_query_prefix(self, system: str | None) -> list[int]:
         """Token ids of the pre-query prefix, with the template's own BOS and no other."""
@@ -108,7 +143,7 @@ class Chat:
         if not ids:
             raise BadInput(
                 f"the chat template of {self.name} writes nothing before the user's text, so there is no turn"
-                " to open"
+                " to open; use another model"
             )
         if bos is not None and ids[:2] == [bos, bos]:
             raise BadInput(f"the chat template of {self.name} writes its BOS token twice; mend the template")
@@ -214,7 +249,7 @@ class Chat:
         bare = self.prefix_text(None)
         try:
             before, after = self.prefix_text(_SYSTEM_PROBE).split(_SYSTEM_PROBE)
-        except BadInput:  # a template without system texts has no default one
+        except BadInput:  # a template that shows system texts twice has no default one
             return None
         if not (bare.startswith(before) and bare.endswith(after) and len(bare) > len(before) + len(after)):
             return None
@@ -327,22 +362,41 @@ class Chat:
         return prompts
 
     def _render(self, messages: Sequence[Message], generation: bool = True) -> str:
-        from jinja2 import TemplateError
+        return self._rendered(messages, generation, self._as_parts)
 
+    def _rendered(self, messages: Sequence[Message], generation: bool, as_parts: bool) -> str:
+        shaped: list[Any] = list(messages)
+        if as_parts:
+            shaped = [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in messages]
         try:
             text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=generation, strftime_now=_TODAY.strftime
+                shaped, tokenize=False, add_generation_prompt=generation, strftime_now=_TODAY.strftime
             )
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        except Exception as error:  # a template is a program: it may raise anything
             roles = ", ".join(message["role"] for message in messages)
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise BadInput(
-                f"the chat template of {self.name} refuses a conversation of {roles}: {error}"
+                f"the chat template of {self.name} refuses a conversation of {roles}: {reason}; use another"
+                " model, or save a mended chat_template.jinja in a local copy of it"
             ) from error
         return str(text)
 
-    def _cut(self, system: str | None, probe: str) -> tuple[str, str]:
-        """What the template writes before and after the user's text."""
-        messages = [{"role": "user", "content": probe}]
+    @cached_property
+    def _as_parts(self) -> bool:
+        """Whether the template shows a text only as a list of parts, as those of models of images do.
+
+        A list that is merely printed does not pass, for it escapes the line breaks of the probe.
+        """
+        messages = [{"role": "user", "content": _PROBES[1]}]
+        for as_parts in (False, True):
+            with suppress(BadInput):
+                if _PROBES[1] in self._rendered(messages, True, as_parts):
+                    return as_parts
+        return False
+
+    def _cut(self, system: str | None, probe: str, lead: str | None = None) -> tuple[str, str]:
+        """What the template writes before and after the user's text, whose turn begins with the lead."""
+        messages = [{"role": "user", "content": probe if lead is None else f"{lead}\n\n{probe}"}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
         parts = self._render(messages).split(probe)

@@ -116,34 +116,51 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
 
     Raises BadInput where it cannot be read.
     """
-    file = _file_of(model, name)
+    file = file_of(model, name)
     return None if file is None else _json(file)
 
 
 def text_of(model: Model, name: str) -> str | None:
     """A text file of the model, as `json_of`."""
-    file = _file_of(model, name)
+    file = file_of(model, name)
     return None if file is None else file.read_text(encoding="utf-8", errors="replace")
 
 
-def _file_of(model: Model, name: str) -> Path | None:
+def file_of(model: Model, name: str) -> Path | None:
+    """A file of the model, from its folder or the Hub; None where it has none.
+
+    Where the Hub cannot be reached, a file that the cached snapshot lacks is absent. Raises BadInput where
+    there is no snapshot, or the Hub refuses.
+    """
     if model.path:
         file = Path(model.path) / name
         return file if file.is_file() else None
-    from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RemoteEntryNotFoundError
 
     try:
         return Path(hf_hub_download(model.name, name, revision=model.revision))
     except RemoteEntryNotFoundError:
         return None
+    except HfHubHTTPError as error:  # a gated repository, most often
+        raise BadInput(
+            f"the Hub does not give {name} of {model.name} ({type(error).__name__}); accept the terms on the"
+            " model's page, and check `hf auth whoami`"
+        ) from error
     except LocalEntryNotFoundError as error:
-        if try_to_load_from_cache(model.name, name, revision=model.revision) is _CACHED_NO_EXIST:
+        if _is_cached(model):
             return None
         raise BadInput(
             f"{name} of {model.name} is not in the cache and the Hub cannot be reached; go online, or give a"
             " local folder"
         ) from error
+
+
+def _is_cached(model: Model) -> bool:
+    """Whether the cache holds a snapshot of the model's revision; each begins with a config."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(model.name, "config.json", revision=model.revision), str)
 
 
 def card_of(model: Model) -> str | None:
@@ -210,7 +227,8 @@ def check_model_folder(folder: Path, chat: bool = True) -> None:
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
         raise BadInput(f"{folder} is not a model: it holds no weights (*.safetensors or *.bin)")
     if not any(
-        (folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
+        (folder / name).is_file()
+        for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "tekken.json")
     ):
         raise BadInput(
             f"{folder} has no tokenizer; save the tokenizer beside the weights with save_pretrained"
@@ -218,7 +236,10 @@ def check_model_folder(folder: Path, chat: bool = True) -> None:
     tokenizer = (
         _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     )
-    in_files = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
+    # mistral-common knows the chat format that goes with a tekken.json
+    in_files = any(
+        (folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json", "tekken.json")
+    )
     if chat and not (
         in_files or (folder / "additional_chat_templates").is_dir() or tokenizer.get("chat_template")
     ):
@@ -230,7 +251,7 @@ def check_model_folder(folder: Path, chat: bool = True) -> None:
 # The files that determine a model's outputs. Others in its folder (training states, notes) do not count.
 _MODEL_FILES = re.compile(
     r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map"
-    r"|added_tokens|vocab)\.json"
+    r"|added_tokens|vocab|tekken)\.json"
     r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json"
     r"|.*\.model|.*\.jinja|.*\.tiktoken"
 )

@@ -1,4 +1,4 @@
-"""A model's own tokenizer, loaded once in a process.
+"""A model's own tokenizer, as its tokenizer.json says, loaded once in a process.
 
 Not here: chat templates (chat.py).
 """
@@ -6,23 +6,22 @@ Not here: chat templates (chat.py).
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import Any
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models.model import Model
+from magpie_hf.models.model import Model, file_of, json_of, text_of
 
 HALF = "\ufffd"  # what a part of a character decodes to
 _INVALID = "Invalid prefix encountered"  # of a DecodeStream, after bytes that are no UTF-8
-# What transformers raises for broken files.
-_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def tokenizer_of(model: Model) -> Any:
     """The tokenizer of a model, from its own files. No remote code runs.
 
-    Raises BadInput where the files are missing or broken. Thread-safe.
+    Raises BadInput where the files are missing or broken, or need code. Thread-safe.
     """
     with _LOADING:  # transformers' lazy imports are not thread-safe
         return _load(model)
@@ -61,11 +60,43 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load(model: Model) -> Any:
-    from transformers import AutoTokenizer
-
+    read = _reader(model)
     try:
-        return AutoTokenizer.from_pretrained(model.source, revision=model.hub_revision)
-    except _BROKEN as error:
-        raise BadInput(
-            f"the tokenizer of {model.name} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
+        tokenizer = read()
+    except Exception as error:  # transformers and tokenizers raise errors of any type for broken files
+        if "auto_map" in (json_of(model, "tokenizer_config.json") or {}):
+            raise BadInput(
+                f"the tokenizer of {model.name} is code of its own, which does not run here, and it has no"
+                " tokenizer.json; use a copy of the model that has one"
+            ) from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {reason}") from error
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _processor_template(model)
+    return tokenizer
+
+
+def _reader(model: Model) -> Callable[[], Any]:
+    """What makes the tokenizer of the files that the model has."""
+    from transformers import AutoTokenizer, TokenizersBackend
+    from transformers.integrations.mistral import convert_tekken_tokenizer
+
+    kind: Any = AutoTokenizer
+    if file_of(model, "tokenizer.json"):
+        # Where tokenizer_config.json names a class that builds itself, AutoTokenizer takes little of it:
+        # LlamaTokenizerFast over a byte-level one (DeepSeek-R1-Distill-Llama) loses all spaces
+        kind = TokenizersBackend
+    elif tekken := file_of(model, "tekken.json"):
+        template = text_of(model, "chat_template.jinja") or _processor_template(model)
+        if template is None and find_spec("mistral_common") is None:
+            raise BadInput(
+                f"{model.name} has a tekken.json alone, whose chat format is in mistral-common; pip install"
+                " mistral-common"
+            )
+        return partial(convert_tekken_tokenizer, str(tekken), template)
+    return partial(kind.from_pretrained, model.source, revision=model.hub_revision, trust_remote_code=False)
+
+
+def _processor_template(model: Model) -> Any:
+    """The chat template of a model of images, which stands where its processor alone looks; None without."""
+    return (json_of(model, "chat_template.json") or {}).get("chat_template")

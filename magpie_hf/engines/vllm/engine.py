@@ -26,8 +26,8 @@ from magpie_hf.engines.vllm.device import check_device, place
 from magpie_hf.engines.vllm.llm_engines import AsyncEngine, InProcessEngine
 from magpie_hf.engines.vllm.plugin import check_plugin
 from magpie_hf.engines.vllm.recovery import Live, Recovering
+from magpie_hf.engines.vllm.tokenizer import MODE
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.models.heads import ARMORM_ARCHITECTURE, architecture
 from magpie_hf.models.model import longest
 from magpie_hf.models.parallel import Parallelism
 from magpie_hf.models.sampling import Sampling
@@ -139,8 +139,7 @@ class VLLM(Engine):
                 " llm_engine; leave it at auto"
             )
         self._parallelism()
-        if self.runner == "pooling" and architecture(self.model) == ARMORM_ARCHITECTURE:
-            check_plugin()
+        check_plugin()
 
     def describe(self) -> str:
         return f"{self.model.name}: {self._parallelism()}"
@@ -193,6 +192,7 @@ class VLLM(Engine):
             "model": self.model.source,
             "runner": self.runner,
             "revision": self.model.hub_revision,
+            "tokenizer_mode": MODE,
             "tokenizer_revision": self.model.hub_revision,
             "dtype": self.model.dtype,
             "max_model_len": length,

@@ -1,4 +1,5 @@
-"""The vLLM plug-in, run in each of vLLM's processes: it registers ArmoRM and ties the process to its build.
+"""The vLLM plug-in, run in each of vLLM's processes: it registers ArmoRM and our tokenizer, and ties the
+process to its build.
 
 Not here: ArmoRM itself. The entry point is `vllm.general_plugins`.
 """
@@ -13,6 +14,7 @@ import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from magpie_hf.engines.vllm.tokenizer import register_tokenizer
 from magpie_hf.errors import BadInput
 from magpie_hf.models.heads import ARMORM_ARCHITECTURE
 
@@ -30,6 +32,7 @@ def register() -> None:
     ModelRegistry.register_model(
         ARMORM_ARCHITECTURE, "magpie_hf.engines.vllm.armorm:LlamaForRewardModelWithGating"
     )
+    register_tokenizer()
     if os.environ.get(PARENT) == str(parent := os.getppid()):
         threading.Thread(target=_end_with, args=(parent,), name="magpie-parent", daemon=True).start()
 
@@ -70,11 +73,12 @@ def check_plugin() -> None:
     """Raises BadInput where vLLM would not find the plug-in."""
     if NAME not in entry_points(group="vllm.general_plugins").names:
         raise BadInput(
-            "vLLM does not see this package's plug-in, which knows ArmoRM; install magpie-hf again with pip"
+            "vLLM does not see this package's plug-in, which loads tokenizers and ArmoRM; install magpie-hf"
+            " again with pip"
         )
     allowed = os.environ.get("VLLM_PLUGINS")
     if allowed is not None and NAME not in allowed.split(","):
         raise BadInput(
-            f"VLLM_PLUGINS is {allowed!r}, which keeps vLLM from loading ArmoRM; add {NAME} to it, or"
+            f"VLLM_PLUGINS is {allowed!r}, which keeps vLLM from this package's plug-in; add {NAME} to it, or"
             " unset it"
         )

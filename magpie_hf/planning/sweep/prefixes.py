@@ -61,7 +61,7 @@ def prefix_of(chat: Chat, domain: Domain) -> PreQueryPrefix:
     text, ids = chat.prefix_text(domain.system), chat.pre_query_prefix(domain.system)
     bos = chat.tokenizer.bos_token
     count = 0 if bos is None else ids.count(chat.tokenizer.bos_token_id)
-    around = text.split(domain.system)  # two parts, as `prefix_text` makes sure
+    around = text.split(domain.system.strip())  # two parts, as `prefix_text` makes sure
     opens_turns = count == 2 and all(part.count(bos) == 1 for part in around)
     ends = {token: str(chat.tokenizer.convert_ids_to_tokens(token)) for token in chat.turn_end_ids}
     return PreQueryPrefix(domain.key, text, len(ids), bos, count, opens_turns, ends)
