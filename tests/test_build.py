@@ -286,7 +286,7 @@ def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(
     answers.answers = 3
     recipe = replace(small_recipe(answers, "algebra", count=20), rl_majority_share=0.6)
     built = build(recipe, out)
-    assert list(built) == ["algebra", "algebra_rl", "candidates"]
+    assert list(built) == ["default", "algebra", "algebra_rl", "candidates"]
     problems = load_dataset(str(out), "algebra_rl", split="train", cache_dir=str(tmp_path / "cache"))
     assert problems.features == RL
     assert problems.to_list() == built["algebra_rl"]["train"].to_list()
@@ -312,7 +312,7 @@ def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(
     assert "config_name: algebra_rl" in (out / "README.md").read_text()
     before = answers.asked()
     again = build(replace(recipe, rl_majority_share=None), out)
-    assert list(again) == ["algebra", "candidates"]
+    assert list(again) == ["default", "algebra", "candidates"]
     assert answers.asked() == before
     assert not (out / "algebra_rl").exists(), "what is no longer part of the build is removed"
 

@@ -382,6 +382,7 @@ def test_all_candidates_of_a_problem() -> None:
         "gate": None,
         "answer": None,
         "answer_cluster": None,
+        "segments": None,
     }
     whole = {**nothing, "reason": None, "in_majority": None, "finish_reason": "stop", "num_tokens": 7}
     cut = {**whole, "response": None, "reason": "length", "finish_reason": "length", "score_reason": "length"}

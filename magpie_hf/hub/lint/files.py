@@ -14,7 +14,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from magpie_hf.hub.lint.layout import SPLIT_NAME, features_differ, name_fault
-from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
+
+# As in schema.py, which loads `datasets`.
+DEFAULT_CONFIG = "default"
+TEXT_SPLITS = ("train_sft", "train_prefs", "test_sft", "test_prefs")
 
 Splits = dict[str, list[str]]  # the name of a split -> the paths of its files
 
@@ -102,11 +105,11 @@ def _default_faults(configs: dict[str, Splits]) -> Iterator[str]:
     if DEFAULT_CONFIG not in configs:
         return
     whole = configs[DEFAULT_CONFIG]
-    for name in dict.fromkeys([*(f"{side}_{text}" for side in SIDES for text in TEXT_SPLITS), *whole]):
+    for name in dict.fromkeys([*TEXT_SPLITS, *whole]):
         each = [
             path
             for config, splits in configs.items()
-            if config != DEFAULT_CONFIG and name.endswith(TEXT_SPLITS)
+            if config != DEFAULT_CONFIG and name in TEXT_SPLITS
             for path in splits.get(name, [])
         ]
         for path in sorted(set(each) ^ set(whole.get(name, []))):
