@@ -61,8 +61,8 @@ class Recipe:
     no such configuration. held_out: which problems are kept for the test splits. sft: which answers of a
     problem its SFT rows hold: "best", "all", at most a number of them, or "cold", which asks for one more.
     keep_minority: whether answers against the majority are published, too. auto_extend: how often the bound
-    of the answers that it truncated is doubled. steer: where a domain's text goes, "system", "user" or "none";
-    None for the system's turn, or the user's where the template has no other.
+    of the answers that it truncated is doubled. steer: where a domain's text goes: "system", "user" or
+    "none"; None for the system's turn, or the user's where the template has no other.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.

@@ -92,7 +92,7 @@ def is_reasoning(model: Model) -> bool:
     The template opens a thought in the assistant's turn, or has a switch for it. A value given to the switch
     goes before that.
     """
-    if (switched := thinks(model)) is not None:
+    if (switched := thinks(dict(model.chat_options))) is not None:
         return switched
     info = known(model.name)
     if isinstance(info, KnownModel):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, json_of, text_of
@@ -38,23 +38,61 @@ def switches_of(model: Model) -> tuple[str, ...]:
 def _switches(template: str) -> tuple[str, ...]:
     import jinja2
     from jinja2 import meta
-    from jinja2.ext import Extension, LoopControlExtension
 
-    class Generation(Extension):
-        """A tag of transformers' around what an assistant wrote."""
-
-        tags = {"generation"}
-
-        def parse(self, parser: Any) -> Any:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    environment = jinja2.Environment(extensions=[LoopControlExtension, Generation])
+    environment = _environment()
     try:
         read = meta.find_undeclared_variables(environment.parse(template))
     except jinja2.TemplateError:  # said by the first rendering
         return ()
     return tuple(sorted(name for name in read - set(environment.globals) if not _STANDARD.fullmatch(name)))
+
+
+def system_place_of(model: Model) -> str:
+    """`Chat.system_place`, without a tokenizer; "" where the model has no template as text."""
+    template = template_of(model)
+    return _place(template) if template else ""
+
+
+@lru_cache(maxsize=32)
+def _place(template: str) -> str:
+    environment = _environment()
+    environment.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: ""}
+    for shape in (str, lambda text: [{"type": "text", "text": text}]):
+        turns = [
+            {"role": role, "content": shape(text)} for role, text in (("system", "S$Y"), ("user", "U$R"))
+        ]
+        try:
+            text = environment.from_string(template).render(
+                messages=turns, add_generation_prompt=True, bos_token="", eos_token=""
+            )
+        except Exception:  # a template is a program: it may raise anything
+            continue
+        if text.count("U$R") == 1 and "S$Y" in text.partition("U$R")[0]:
+            return "system"
+    return "user"
+
+
+def _environment() -> Any:
+    """A sandbox with what transformers gives to templates."""
+    from jinja2.ext import Extension, LoopControlExtension
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """A tag around what an assistant wrote."""
+
+        tags: ClassVar = {"generation"}
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    return ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[LoopControlExtension, Generation]
+    )
+
+
+def _refuse(message: str) -> Any:
+    raise ValueError(message)
 
 
 def template_of(model: Model) -> str:
@@ -73,19 +111,14 @@ def template_of(model: Model) -> str:
 
 def with_chat_options(model: Model, values: Mapping[str, Any]) -> Model:
     """The model with these values of its switches, which are JSON. Raises BadInput for an unknown name."""
-    if not values:
-        return model
-    names = switches_of(model)
-    for name in values:
-        if name not in names:
-            raise BadInput(
-                f"the chat template of {model.name} does not read {name!r}; choose from {', '.join(names)}"
-                if names
-                else f"the chat template of {model.name} does not read {name!r}, nor any other option; leave it"
-                " out"
-            )
-    written = ((name, json.dumps(values[name], sort_keys=True)) for name in sorted(values))
-    return replace(model, chat_options=tuple(written))
+    if values:
+        _check(model.name, values, switches_of(model))
+    return replace(model, chat_options=written(values))
+
+
+def written(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Values of switches as a model holds them."""
+    return tuple((name, json.dumps(values[name], sort_keys=True)) for name in sorted(values))
 
 
 def values_of(model: Model) -> dict[str, Any]:
@@ -93,9 +126,12 @@ def values_of(model: Model) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in model.chat_options}
 
 
-def thinks(model: Model) -> bool | None:
-    """Whether the values given to a model's switches make it think; None where they say nothing of it."""
-    said = [value for name, value in values_of(model).items() if name in _THINKING and value is not None]
+def thinks(settings: Mapping[str, str | None]) -> bool | None:
+    """Whether these settings of switches make a model think; None where they say nothing of it.
+
+    settings: as `settings_of` returns them.
+    """
+    said = [json.loads(value) for name, value in settings.items() if name in _THINKING and value is not None]
     return all(value not in _OFF for value in said) if said else None
 
 
@@ -134,28 +170,36 @@ def _no_number(text: str) -> Any:
 
 
 def options_for(
-    given: Sequence[tuple[str | None, str, Any]], names: Mapping[str, Sequence[str]]
+    given: Sequence[tuple[str | None, str, Any]], switches: Mapping[str, tuple[str, Sequence[str]]]
 ) -> dict[str, dict[str, Any]]:
     """The values for each role in the build, as parsed; what is given for one role goes before the others.
 
-    names: the switches of each role's model. Without a role, an option is for all whose template has the
-    name. Raises BadInput for a role that the build has not, and for a name that no template has.
+    switches: the name of each role's model, and its switches. Without a role, an option is for all whose
+    template has the name. Raises BadInput for a role that the build has not, and for a name that no template
+    has.
     """
-    found: dict[str, dict[str, Any]] = {role: {} for role in names}
+    found: dict[str, dict[str, Any]] = {role: {} for role in switches}
     for role, name, value in sorted(given, key=lambda one: one[0] is not None):
-        if role is not None and role not in names:
-            raise BadInput(f"--chat-option names the {role}, and this build has none; leave it out")
-        if role is not None:
-            found[role][name] = value  # an unknown name is refused with the model's own
-            continue
-        having = [one for one, known in names.items() if name in known]
+        if role is None:
+            having = [one for one, (_, known) in switches.items() if name in known]
+        elif role in switches:
+            having = [role] if name in switches[role][1] else []
+        else:
+            raise BadInput(f"--chat-option is for the {role}, and this build has none; leave it out")
         if not having:
-            every = sorted({one for known in names.values() for one in known})
-            raise BadInput(
-                f"no chat template of this build reads {name!r}; choose from {', '.join(every)}"
-                if every
-                else f"no chat template of this build reads {name!r}, nor any other option; leave it out"
-            )
+            asked = [switches[role]] if role else list(switches.values())
+            models = ", ".join(dict.fromkeys(model for model, _ in asked))
+            _check(models, [name], sorted({one for _, known in asked for one in known}))
         for one in having:
             found[one][name] = value
     return found
+
+
+def _check(model: str, asked: Iterable[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise BadInput(
+                f"the chat template of {model} does not read {name!r}; choose from {', '.join(known)}"
+                if known
+                else f"the chat template of {model} reads neither {name!r} nor any other option; leave it out"
+            )

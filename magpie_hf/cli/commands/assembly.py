@@ -236,8 +236,9 @@ def _models(options: argparse.Namespace) -> dict[str, Model]:
     """The model of each role in the build, with its chat options."""
     models = _resolved(options)
     given = parse_chat_options(options.chat_option)
-    names = {role: switches_of(models[role]) if given else () for role in ROLES if role in models}
-    for role, values in options_for(given, names).items():
+    chatting = [role for role in ROLES if role in models]
+    switches = {role: (models[role].name, switches_of(models[role])) for role in chatting if given}
+    for role, values in options_for(given, switches).items():
         models[role] = with_chat_options(models[role], values)
     return models
 
