@@ -11,7 +11,7 @@ import threading
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
@@ -462,8 +462,7 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load_chat(model: Model) -> Chat:
-    tokenizer = tokenizer_of(replace(model, chat_options=()))
-    return Chat(tokenizer, _generation_ends(model), model.name, values_of(model))
+    return Chat(tokenizer_of(model), _generation_ends(model), model.name, values_of(model))
 
 
 def _generation_ends(model: Model) -> list[int]:
