@@ -42,7 +42,7 @@ SWITCHED = """\
 {%- set effort = reasoning_effort if reasoning_effort is defined else 'medium' %}<|im_start|>system
 {{ messages[0].content ~ '\n' if messages[0].role == 'system' }}Effort: {{ effort }}<|im_end|>
 {% for m in messages if m.role != 'system' %}<|im_start|>{{ m.role }}
-{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}
+{% if m.role == 'assistant' %}{%- generation -%}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}
 {%- endif %}<|im_end|>
 {% endfor %}
 {%- if add_generation_prompt %}<|im_start|>assistant

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, json_of, text_of
@@ -21,6 +21,8 @@ _STANDARD = re.compile(
     r"messages|documents|add_generation_prompt|continue_final_message|raise_exception|strftime_now"
     r"|additional_special_tokens|\w+_token|\w*tools?(?:_\w+)?"
 )
+# A tag of transformers' own, around what an assistant wrote.
+_GENERATION = re.compile(r"\{%(-?)\s*(?:end)?generation\s*(-?)%\}")
 # Names for whether to think, or how much, and the values that say not to.
 _THINKING = (
     "enable_thinking", "thinking", "think", "thinking_mode", "thinking_budget", "thinking_effort",
@@ -41,7 +43,7 @@ def _switches(template: str) -> tuple[str, ...]:
 
     environment = _environment()
     try:
-        read = meta.find_undeclared_variables(environment.parse(template))
+        read = meta.find_undeclared_variables(environment.parse(_GENERATION.sub(r"{#\1\2#}", template)))
     except jinja2.TemplateError:  # said by the first rendering
         return ()
     return tuple(sorted(name for name in read - set(environment.globals) if not _STANDARD.fullmatch(name)))
@@ -62,7 +64,7 @@ def _place(template: str) -> str:
             {"role": role, "content": shape(text)} for role, text in (("system", "S$Y"), ("user", "U$R"))
         ]
         try:
-            text = environment.from_string(template).render(
+            text = environment.from_string(_GENERATION.sub(r"{#\1\2#}", template)).render(
                 messages=turns, add_generation_prompt=True, bos_token="", eos_token=""
             )
         except Exception:  # a template is a program: it may raise anything
@@ -74,20 +76,10 @@ def _place(template: str) -> str:
 
 def _environment() -> Any:
     """A sandbox with what transformers gives to templates."""
-    from jinja2.ext import Extension, LoopControlExtension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    class Generation(Extension):
-        """A tag around what an assistant wrote."""
-
-        tags: ClassVar = {"generation"}
-
-        def parse(self, parser: Any) -> Any:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
     return ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[LoopControlExtension, Generation]
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
 
 
