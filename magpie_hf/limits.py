@@ -21,6 +21,7 @@ SIMILAR = 0.92  # two problems say the same from this cosine of their embeddings
 # Which answers of a problem are published: the best of its majority, all of them, or one asked for on its own
 SFT = ("best", "all", "cold")
 MOST_EXTENDED = 10  # doublings of the bound of an answer: 4,096 tokens become 4 million
+STEER = ("system", "user", "none")  # where a domain's text goes
 MIN_YIELD = 0.02  # a build gives up below this share of accepted samples
 
 
@@ -98,6 +99,20 @@ def check_pairs(
         raise BadInput(f"max_length_ratio is {max_length_ratio}; give a number of at least 1")
     if not 0 <= min_majority_share <= 1:
         raise BadInput(f"min_majority_share is {min_majority_share}; give a share from 0 to 1")
+
+
+def check_steer(steer: str | None, domains: int, labelled: bool) -> None:
+    """steer: see STEER, None for the template's own place.
+
+    domains: how many the build has. labelled: whether a tagger tells them, and its word counts.
+    """
+    if steer not in (None, *STEER):
+        raise BadInput(f"steer is {steer!r}; choose from {', '.join(STEER)}")
+    if steer == "none" and domains > 1 and not labelled:
+        raise BadInput(
+            f"steer is none, so only a tagger can tell the {domains} domains apart; give a tagger and"
+            " --off-topic move or drop, or one domain"
+        )
 
 
 def check_rl(majority_share: float | None) -> None:

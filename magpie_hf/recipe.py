@@ -12,7 +12,16 @@ from typing import Any
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
-from magpie_hf.limits import LANGUAGES, NEAR, check_auto_extend, check_k, check_near, check_rl, check_sft
+from magpie_hf.limits import (
+    LANGUAGES,
+    NEAR,
+    check_auto_extend,
+    check_k,
+    check_near,
+    check_rl,
+    check_sft,
+    check_steer,
+)
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
@@ -52,7 +61,8 @@ class Recipe:
     no such configuration. held_out: which problems are kept for the test splits. sft: which answers of a
     problem its SFT rows hold: "best", "all", at most a number of them, or "cold", which asks for one more.
     keep_minority: whether answers against the majority are published, too. auto_extend: how often the bound
-    of the answers that it truncated is doubled.
+    of the answers that it truncated is doubled. steer: where a domain's text goes: "system", "user" or
+    "none"; None for the system's turn, or the user's where the template has no other.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -79,6 +89,7 @@ class Recipe:
     sft: str | int = "best"
     keep_minority: bool = False
     auto_extend: int = 1
+    steer: str | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -94,6 +105,8 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
+        labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
+        check_steer(self.steer, len(self.domains), labelled)
         for domain in self.domains:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in _TAKEN:
                 raise BadInput(
@@ -125,7 +138,8 @@ class Recipe:
         One pass per engine; a pass is a list of steps in order; the stages of a step run side by side.
         """
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
-        instruct = Instruct(self.generator, domain.system, domain.instruction, domain.first_token)
+        system, place = self.steered(domain)
+        instruct = Instruct(self.generator, system, domain.instruction, domain.first_token, place)
         text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
         passes: Passes = [(self.generator, [[instruct], [Clean(models, self.languages)], text])]
         if self.tagger is not None:
@@ -133,6 +147,12 @@ class Recipe:
         if self.embedder is not None:
             passes.append((self.embedder, [[Embed(self.embedder)]]))
         return passes
+
+    def steered(self, domain: Domain) -> tuple[str | None, str | None]:
+        """The text that steers a domain's samples and its place, as `Chat.prefix_text` takes them."""
+        if self.steer == "none":
+            return None, None
+        return domain.system, "user" if self.steer == "user" else None
 
     def answers(self, domain: Domain) -> Passes:
         """The stages over the accepted samples of a domain, as `samples` returns them."""
@@ -212,7 +232,9 @@ class Recipe:
             if isinstance(stage, Tag | Embed):
                 stage.check()
         for domain in self.domains:
-            chat_of(self.generator.model).pre_query_prefix(domain.system)
+            chat_of(self.generator.model).pre_query_prefix(*self.steered(domain))
+        if self.steer == "system":
+            chat_of(self.generator.model).check_system()
         self.scorer.check()
 
     def provenance(self, domain: Domain) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from magpie_hf.models.data_licence import DataLicence
 from magpie_hf.models.licences import Given, licence_of
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.models.switches import settings_of
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.recipe import Recipe
@@ -52,7 +53,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
                 "subject": domain.subject,
                 "count": domain.count,
                 "system": domain.system,
-                "pre_query_prefix": chat.prefix_text(domain.system),
+                "pre_query_prefix": chat.prefix_text(*recipe.steered(domain)),
                 "first_token": domain.first_token,
                 "sampling": {
                     "problem": _sampling(domain.instruction),
@@ -66,6 +67,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             }
             for domain in recipe.domains
         ],
+        "steer": recipe.steer or chat.system_place,
         "seed": recipe.seed,
         "k": recipe.k,
         "sft": recipe.sft,
@@ -96,7 +98,10 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
 
 
 def models_of(recipe: Recipe) -> list[dict[str, Any]]:
-    """Each model once, with its roles in the build ("steps") and its licence (None where it is not known)."""
+    """Each model once, with its roles in the build ("steps") and its licence (None where it is not known).
+
+    chat_options: the switches of its chat template; None stands for a default.
+    """
     engines = {
         "problems": recipe.generator,
         "answers": recipe.solver,
@@ -114,6 +119,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
             "name": model.name,
             "revision": model.revision,
             "dtype": model.dtype,
+            "chat_options": settings_of(model),
             "steps": parts,
             "licence": asdict(licence) if (licence := licences[model]) else None,
         }

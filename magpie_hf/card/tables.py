@@ -185,12 +185,28 @@ class _Tables:
     def steps(self) -> str:
         """Which model did what."""
         rows = [
-            [self.words["steps"][step], _model(model), code(model["revision"]), code(str(model["dtype"]))]
+            [
+                self.words["steps"][step],
+                _model(model),
+                code(model["revision"]),
+                code(str(model["dtype"])),
+                # Folders of builds from before chat options have none.
+                self._switches(model.get("chat_options", {})),
+            ]
             for step in self.words["steps"]
             for model in self.models
             if step in model["steps"]
         ]
         return self._table("steps", rows)
+
+    def _switches(self, options: Mapping[str, str | None]) -> str:
+        return (
+            ", ".join(
+                code(f"{name}={value}") if value is not None else f"{code(name)}: {self.words['by_default']}"
+                for name, value in options.items()
+            )
+            or NONE
+        )
 
     @property
     def licences(self) -> str:

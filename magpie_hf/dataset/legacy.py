@@ -95,7 +95,7 @@ class _Records:
         self.recipe, self.one, self.created = recipe, one, created
         chat = chat_of(recipe.generator.model)
         self.sampled_for = {domain.key: domain for domain in recipe.domains}
-        self.templates = {domain.key: chat.prefix_text(domain.system) for domain in recipe.domains}
+        self.templates = {domain.key: chat.prefix_text(*recipe.steered(domain)) for domain in recipe.domains}
 
     def instructions(self) -> Iterator[Record]:
         for row in self._problems():

@@ -9,7 +9,7 @@ import datetime
 import re
 import threading
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,6 +19,7 @@ from typing import Any
 from magpie_hf.errors import BadInput
 from magpie_hf.models.marks import THINK
 from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.switches import values_of
 from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
 from magpie_hf.models.tokenizer import tokenizer_of
 
@@ -64,11 +65,20 @@ class Chat:
 
     Raises BadInput, with the reason, for a tokenizer that does not give a text back, and for a template that
     cannot be cut: there is none, it changes the user's text, or the text does not appear exactly once.
+
+    options: values of the template's own variables, with which it is always rendered.
     """
 
-    def __init__(self, tokenizer: Any, end_ids: Sequence[int] = (), name: str = "the tokenizer") -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        end_ids: Sequence[int] = (),
+        name: str = "the tokenizer",
+        options: Mapping[str, Any] = {},
+    ) -> None:
         self.tokenizer = tokenizer
         self.name = name
+        self._options = dict(options)
         back = tokenizer.decode(self._encode(_ROUND_TRIP), clean_up_tokenization_spaces=False)
         if back != _ROUND_TRIP:
             raise BadInput(
@@ -97,10 +107,11 @@ class Chat:
 
     # --- the pre-query prefix -------------------------------------------------------------------------------
 
-    def prefix_text(self, system: str | None) -> str:
+    def prefix_text(self, system: str | None, place: str | None = None) -> str:
         """The pre-query prefix as text: all before the user's text, with the system text if given.
 
-        See `system_place` for where that stands. White space around it may be cut by the template.
+        place: where that stands, "user" or None for `system_place`. White space around it may be cut by the
+        template.
         """
         text = None if system is None else system.strip()
         if text == "":
@@ -108,7 +119,7 @@ class Chat:
                 "the system text is empty; leave it out (None) or describe the user who is about to ask"
             )
         lead = None
-        if text is not None and self.system_place == "user":
+        if text is not None and (place or self.system_place) == "user":
             system, lead = None, text
         before = self._cut(system, _PROBES[0], lead)[0]
         if before != self._cut(system, _PROBES[1], lead)[0]:
@@ -136,9 +147,17 @@ class Chat:
             return "user"
         return "system" if _SYSTEM_PROBE in before else "user"
 
-    def pre_query_prefix(self, system: str | None) -> list[int]:
+    def check_system(self) -> None:
+        """Raises BadInput where the template has no system role."""
+        if self.system_place != "system":
+            raise BadInput(
+                f"the chat template of {self.name} has no system role, so --steer system is not possible;"
+                " give --steer user or none"
+            )
+
+    def pre_query_prefix(self, system: str | None, place: str | None = None) -> list[int]:
         """Token ids of the pre-query prefix, with the template's own BOS and no other."""
-        ids = self._encode(self.prefix_text(system))
+        ids = self._encode(self.prefix_text(system, place))
         bos = self.tokenizer.bos_token_id
         if not ids:
             raise BadInput(
@@ -370,7 +389,11 @@ class Chat:
             shaped = [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in messages]
         try:
             text = self.tokenizer.apply_chat_template(
-                shaped, tokenize=False, add_generation_prompt=generation, strftime_now=_TODAY.strftime
+                shaped,
+                tokenize=False,
+                add_generation_prompt=generation,
+                strftime_now=_TODAY.strftime,
+                **self._options,
             )
         except Exception as error:  # a template is a program: it may raise anything
             roles = ", ".join(message["role"] for message in messages)
@@ -439,7 +462,7 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load_chat(model: Model) -> Chat:
-    return Chat(tokenizer_of(model), _generation_ends(model), model.name)
+    return Chat(tokenizer_of(model), _generation_ends(model), model.name, values_of(model))
 
 
 def _generation_ends(model: Model) -> list[int]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KnownModel, known
-from magpie_hf.models.model import Model, json_of, text_of
+from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.models.switches import template_of, thinks
 
 GENERATION_CONFIG = "generation_config.json"
 VALUES = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -88,25 +89,14 @@ def _is_greedy(config: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 def is_reasoning(model: Model) -> bool:
     """Whether a model thinks before it answers, by what is known of it or by its chat template.
 
-    The template opens a thought in the assistant's turn, or has a switch for it.
+    The template opens a thought in the assistant's turn, or has a switch for it. A value given to the switch
+    goes before that.
     """
+    if (switched := thinks(dict(model.chat_options))) is not None:
+        return switched
     info = known(model.name)
     if isinstance(info, KnownModel):
         return info.reasoning
-    template = _template_of(model)
+    template = template_of(model)
     turn = template.rpartition("add_generation_prompt")[2]
     return "<think>" in turn or any(switch in template for switch in _SWITCHES)
-
-
-def _template_of(model: Model) -> str:
-    """The text of the chat template; "" without one. No tokenizer is loaded, as a plan has no time for it."""
-    if (text := text_of(model, "chat_template.jinja")) is not None:
-        return text
-    for name in ("tokenizer_config.json", "chat_template.json"):
-        template = (json_of(model, name) or {}).get("chat_template")
-        if isinstance(template, list):  # several, by name
-            named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
-            template = named.get("default")
-        if isinstance(template, str):
-            return template
-    return ""

@@ -26,6 +26,8 @@ class Model:
 
     revision: a commit of the Hub repository, or `sha256:...` over the contents of a local folder.
     max_length: bounds prompt and completion together, in tokens, where it is below the model's own limit.
+    chat_options: values that its chat template is rendered with, each a name and JSON as text, as
+        `switches.with_chat_options` makes them.
     path: where a local folder lies; it does not compare.
     """
 
@@ -34,6 +36,7 @@ class Model:
     dtype: str = "auto"
     max_length: int | None = None
     path: str | None = field(default=None, compare=False)
+    chat_options: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
 
     @property
     def short_name(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -24,7 +25,7 @@ def tokenizer_of(model: Model) -> Any:
     Raises BadInput where the files are missing or broken, or need code. Thread-safe.
     """
     with _LOADING:  # transformers' lazy imports are not thread-safe
-        return _load(model)
+        return _load(replace(model, chat_options=()))
 
 
 def continuation(model: Model, prompt: Sequence[int], ids: Sequence[int]) -> str:

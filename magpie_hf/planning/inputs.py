@@ -13,7 +13,9 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,6 +32,15 @@ from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
 from magpie_hf.models.parallel import Need, need_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.shapes import shape_of
+from magpie_hf.models.switches import (
+    ROLES,
+    options_for,
+    parse_chat_options,
+    switches_of,
+    system_place_of,
+    thinks,
+    written,
+)
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.text.language import tr
 
@@ -105,7 +116,9 @@ class Outline:
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
     splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
-    where they were; context: tokens of the solver's own context, 0 where it is not known.
+    where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
+    of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
+    goes, "" where that is not known.
     """
 
     domains: tuple[Domain, ...]
@@ -122,6 +135,9 @@ class Outline:
     reasoning: bool = False
     unread: str = ""
     context: int = 0
+    chat: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    steer: str | None = None
+    place: str = ""
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -140,7 +156,9 @@ class Outline:
     def writer_reasons(self) -> bool:
         """Whether the model that writes the problems is known to be a reasoning model."""
         writer = self.sources["model"]
-        if writer == self.sources["solver"]:
+        if (switched := thinks(self.chat.get("model", {}))) is not None:
+            return switched
+        if writer == self.sources["solver"] and self.chat.get("model") == self.chat.get("solver"):
             return self.reasoning
         info = known(writer)
         return isinstance(info, KnownModel) and info.reasoning
@@ -217,7 +235,9 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
     roles: the model of each role, as the user named it. Raises BadInput for a test share outside its range.
     """
     sources = {role: repository_or_folder(name) for role, name in roles.items()}
-    domains, reasoning, unread = _solver_sampling(options, domains, sources)
+    chat = _chat_settings(options, sources)
+    domains, reasoning, unread = _solver_sampling(options, domains, sources, chat.get("solver", {}))
+    writer = _at_hand(sources["model"], options.revision)
     return Outline(
         domains,
         sources,
@@ -232,11 +252,55 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         options.keep_minority,
         reasoning,
         unread,
+        chat=chat,
+        steer=options.steer,
+        place=options.steer or (system_place_of(writer) if writer else ""),
     )
 
 
+def _chat_settings(
+    options: argparse.Namespace, sources: Mapping[str, str]
+) -> dict[str, dict[str, str | None]]:
+    """Each role's `settings_of` its model. Raises BadInput for chat options that fit no template.
+
+    The Hub is asked for a template only if options are given. Where it does not answer they are planned with
+    unchecked, and without options nothing is known.
+    """
+    given = parse_chat_options(options.chat_option)
+    switches: dict[str, tuple[str, Sequence[str]]] = {}
+    for role in ROLES:
+        if role not in sources:
+            continue
+        source, names = sources[role], [name for _, name, _ in given]
+        revision = options.revision if source == sources["model"] else None
+        model = _at_hand(source, revision) or (_unresolved(source, revision) if given else None)
+        if model is not None:
+            with suppress(OSError, ValueError):
+                names = list(_patiently(partial(switches_of, model)))
+        switches[role] = source, names
+    values = options_for(given, switches)
+    return {
+        role: {**dict.fromkeys(names), **dict(written(values[role]))}
+        for role, (_, names) in switches.items()
+        if names
+    }
+
+
+def _at_hand(source: str, revision: str | None) -> Model | None:
+    """The model where its files are on this machine: its folder, or the one in the cache; else None."""
+    if Path(source).is_dir():
+        return _unresolved(source, revision)
+    from huggingface_hub import try_to_load_from_cache
+
+    file = try_to_load_from_cache(source, "tokenizer_config.json", revision=revision)
+    return Model(source, revision or "main", path=str(Path(file).parent)) if isinstance(file, str) else None
+
+
 def _solver_sampling(
-    options: argparse.Namespace, domains: tuple[Domain, ...], sources: Mapping[str, str]
+    options: argparse.Namespace,
+    domains: tuple[Domain, ...],
+    sources: Mapping[str, str],
+    chat: Mapping[str, str | None],
 ) -> tuple[tuple[Domain, ...], bool, str]:
     """The domains as `domains.solver_sampling`, whether the solver is a reasoning model, and why not known.
 
@@ -245,10 +309,11 @@ def _solver_sampling(
     """
     source = sources["solver"]
     revision = options.revision if source == sources["model"] else None
-    model = replace(_unresolved(source, revision), max_length=options.max_model_len)
+    given = tuple((name, value) for name, value in chat.items() if value is not None)
+    model = replace(_unresolved(source, revision), max_length=options.max_model_len, chat_options=given)
     config: Mapping[str, Any] | None
     if isinstance(info := known(source), KnownModel):
-        config, reasoning, context = dict(info.generation), info.reasoning, options.max_model_len
+        config, reasoning, context = dict(info.generation), is_reasoning(model), options.max_model_len
     else:
         try:
             config, reasoning, context = _patiently(
@@ -264,7 +329,10 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
 
     A measurement serves every build for which these are equal.
     """
-    return {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _DECIDING}}
+    said = {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _DECIDING}}
+    # Left out where not given, so that earlier measurements still serve
+    later = {"chat_option": options.chat_option, "steer": options.steer}
+    return {**said, **{name: value for name, value in later.items() if value}}
 
 
 def build_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:

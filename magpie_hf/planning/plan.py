@@ -159,6 +159,8 @@ class Plan:
             "folder": str(self.out),
             "sources": dict(self.outline.sources),
             "k": self.outline.k,
+            "chat": {role: dict(settings) for role, settings in self.outline.chat.items()},
+            "steer": self.outline.place,
             "sampling": [
                 {"stage": one.stage, "domains": one.domains, **one.values, "origins": dict(one.origins)}
                 for one in self.outline.sampling

@@ -159,6 +159,28 @@ def sampling_line(outline: Outline) -> str:
     return f"{padded(tr('sampling'), 8)} {'; '.join(parts)}"
 
 
+def chat_lines(outline: Outline) -> Iterator[str]:
+    """What the chat templates are rendered with, and where a domain's text goes, if not as usual."""
+    by_settings: dict[str, list[str]] = {}
+    for role, settings in outline.chat.items():
+        parts = (
+            tr("{name} by default", name=name) if value is None else f"{name}={value}"
+            for name, value in settings.items()
+        )
+        by_settings.setdefault(", ".join(parts), []).append(translated(role))
+    for said, roles in by_settings.items():
+        yield f"{padded(tr('chat'), 8)} {', '.join(roles)}: {said}"
+    if outline.place == "user":
+        said = tr("a domain's text begins the user's turn")
+    elif outline.place == "none" and "tagger" in outline.sources:
+        said = tr("no text names a domain; the tagger alone tells it, so expect to drop many samples")
+    elif outline.place == "none":
+        said = tr("no text names a domain, and no tagger tells it")
+    else:
+        return
+    yield f"{padded(tr('steer'), 8)} {said}"
+
+
 def warnings(plan: Plan) -> Iterator[str]:
     """What speaks against the build, a line each."""
     outline = plan.outline
@@ -211,7 +233,7 @@ def show(plan: Plan) -> None:
             to.print(title, style="bold")
             print_table(to, head, rows, right)
     to.print()
-    for line in (*short(plan), *warnings(plan), *_forbidden(plan)):
+    for line in (*chat_lines(plan.outline), *short(plan), *warnings(plan), *_forbidden(plan)):
         to.print(line)
     to.print(tr("Assumptions:"), style="bold")
     for words in plan.estimates.words:

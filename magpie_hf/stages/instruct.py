@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -34,6 +34,8 @@ class Instruct(Stage):
     first_token: None samples a turn by one request. A number is the temperature of the first token, sampled
     on its own from the tokens that may open a sentence (`openers`). A second request, whose prompt is the
     pre-query prefix and that token, samples the rest; `request` then names both.
+    system: None steers nothing, as Magpie itself does. place: where the text stands, "user" for the beginning
+    of the user's turn; None for the template's own place.
 
     Raises BadInput for a first_token that is no temperature.
     """
@@ -42,23 +44,14 @@ class Instruct(Stage):
     reads: ClassVar[tuple[str, ...]] = ("domain", "seed")
 
     engine: Engine
-    system: str
+    system: str | None
     sampling: Sampling
-    first_token: float | None = None
+    first_token: float | None = field(default=None, metadata={"later": True})
+    place: str | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         if self.first_token is not None:
             object.__setattr__(self, "first_token", _temperature(self.first_token))
-
-    def identity(self) -> dict[str, Any]:
-        """What determines the rows.
-
-        The first token takes part only where it is set, so that older samples without it are still found.
-        """
-        known = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.first_token is None:
-            del known["first_token"]
-        return {"is": self.name, "version": self.version, **known}
 
     @property
     def adds(self) -> Features:
@@ -82,7 +75,7 @@ class Instruct(Stage):
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
-        prompt = chat.pre_query_prefix(self.system)
+        prompt = chat.pre_query_prefix(self.system, self.place)
         sampling = replace(self.sampling, stop_token_ids=chat.turn_end_ids)
         seeds = [seed_of(seed, self.name) for seed in batch["seed"]]
         if self.first_token is None:

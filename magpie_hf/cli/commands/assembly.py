@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from magpie_hf.cli.commands.options import labelling, licence_of_data, roles
@@ -22,9 +23,17 @@ from magpie_hf.limits import (
     check_pairs,
     check_rl,
     check_sft,
+    check_steer,
 )
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, repository_or_folder, resolve
+from magpie_hf.models.switches import (
+    ROLES,
+    options_for,
+    parse_chat_options,
+    switches_of,
+    with_chat_options,
+)
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked, benchmarks_of
 from magpie_hf.text.language import tr, translated
 
@@ -82,6 +91,9 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
         options.max_length_ratio,
     )
     check_rl(options.rl_majority_share)
+    labelled = options.tagger != "none" and options.off_topic != "keep"
+    check_steer(options.steer, len(domains), labelled)
+    parse_chat_options(options.chat_option)
     labelling(options)
     licence_of_data(options)
     benchmarks_named(options)
@@ -131,9 +143,11 @@ def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec,
     if options.endpoint:
         from magpie_hf.engines.served.endpoint import Endpoint, share_out
 
-        urls = share_out(options.endpoint, [model for model, _, _ in specs])
+        # A server knows no chat options: prompts reach it as token ids
+        served = {spec: replace(spec[0], chat_options=()) for spec in specs}
+        urls = share_out(options.endpoint, list(served.values()))
         return {
-            spec: Endpoint(spec[0], spec[2], urls[spec[0]], spec[1], patience=options.patience)
+            spec: Endpoint(spec[0], spec[2], urls[served[spec]], spec[1], patience=options.patience)
             for spec in specs
         }
     return {spec: _vllm_of(options, *spec) for spec in specs}
@@ -210,6 +224,7 @@ def recipe_of(
         sft=options.sft,
         keep_minority=options.keep_minority,
         auto_extend=options.auto_extend,
+        steer=options.steer,
     )
 
 
@@ -218,7 +233,17 @@ def _languages(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _models(options: argparse.Namespace) -> dict[str, Model]:
-    """The model of each role in the build."""
+    """The model of each role in the build, with its chat options."""
+    models = _resolved(options)
+    given = parse_chat_options(options.chat_option)
+    chatting = [role for role in ROLES if role in models]
+    switches = {role: (models[role].name, switches_of(models[role])) for role in chatting if given}
+    for role, values in options_for(given, switches).items():
+        models[role] = with_chat_options(models[role], values)
+    return models
+
+
+def _resolved(options: argparse.Namespace) -> dict[str, Model]:
     models: dict[str, Model] = {}
     for role, name in roles(options).items():
         if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
@@ -241,7 +266,7 @@ def _engines(options: argparse.Namespace, models: Mapping[str, Model], context: 
     """
     specs: dict[str, Spec] = {}
     for role, model in models.items():
-        if role != "model" and model is models["model"]:
+        if role not in ("model", *_RATING) and model == models["model"]:
             specs[role] = specs["model"]
             continue
         # Another tokenizer may take more tokens for the same text.

@@ -28,7 +28,7 @@ from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
-from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR
+from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, STEER
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -82,6 +82,24 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     )
     what.add_argument(
         "--revision", help="revision of the model on the Hub (default: its newest commit, which is recorded)"
+    )
+    what.add_argument(
+        "--chat-option",
+        action="append",
+        default=[],
+        metavar="[ROLE:]NAME=VALUE",
+        help=(
+            "value of a variable of the chat template, such as enable_thinking=false, or "
+            "solver:enable_thinking=true for one of model, solver, judge and tagger; repeatable"
+        ),
+    )
+    what.add_argument(
+        "--steer",
+        choices=STEER,
+        help=(
+            "where a domain's text goes: the system's turn, the beginning of the user's turn, or nowhere "
+            "(the tagger alone tells the domain; default: system, or user without a system role)"
+        ),
     )
     what.add_argument(
         "--domains", default=",".join(DOMAINS), help="comma-separated domains (default: all six: %(default)s)"

@@ -31,7 +31,7 @@ def preview(options: argparse.Namespace) -> Preview:
     """The preview of a build from its options. Raises BadInput as `plan_of` does."""
     from magpie_hf.planning.inputs import out_of, outline_of
     from magpie_hf.planning.plan import plan_of
-    from magpie_hf.planning.view import heading, sampling_line, short, warnings
+    from magpie_hf.planning.view import chat_lines, heading, sampling_line, short, warnings
 
     domains = domains_of(options)
     check_rules(options, domains)
@@ -39,4 +39,5 @@ def preview(options: argparse.Namespace) -> Preview:
     out = out_of(options, outline, named(domains))
     plan = plan_of(options, outline, out)
     head = heading(domains, outline.sources, outline.k, options.out or str(out))
-    return Preview(outline, plan, (*head, sampling_line(outline), *short(plan), *warnings(plan)))
+    said = (sampling_line(outline), *chat_lines(outline), *short(plan), *warnings(plan))
+    return Preview(outline, plan, (*head, *said))

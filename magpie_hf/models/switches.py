@@ -1,0 +1,197 @@
+"""The switches of a chat template: variables of its own that it reads, such as enable_thinking.
+
+Not here: rendering a template with their values (chat.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from magpie_hf.errors import BadInput
+from magpie_hf.models.model import Model, json_of, text_of
+
+ROLES = ("model", "solver", "judge", "tagger")  # those that read a chat template
+# What transformers gives to every template. The names of tools are left out, since no conversation has any.
+_STANDARD = re.compile(
+    r"messages|documents|add_generation_prompt|continue_final_message|raise_exception|strftime_now"
+    r"|additional_special_tokens|\w+_token|\w*tools?(?:_\w+)?"
+)
+# A tag of transformers' own, around what an assistant wrote.
+_GENERATION = re.compile(r"\{%(-?)\s*(?:end)?generation\s*(-?)%\}")
+# Names for whether to think, or how much, and the values that say not to.
+_THINKING = (
+    "enable_thinking", "thinking", "think", "thinking_mode", "thinking_budget", "thinking_effort",
+    "enable_reasoning", "reasoning", "reasoning_mode", "reasoning_effort",
+)  # fmt: skip
+_OFF = (False, 0, "", "none", "off", "no", "disabled", "no_think", "chat", "non-thinking")
+
+
+def switches_of(model: Model) -> tuple[str, ...]:
+    """The names of a model's switches, sorted; () where it has no template as text."""
+    return _switches(template_of(model))
+
+
+@lru_cache(maxsize=32)
+def _switches(template: str) -> tuple[str, ...]:
+    import jinja2
+    from jinja2 import meta
+
+    environment = _environment()
+    try:
+        read = meta.find_undeclared_variables(environment.parse(_GENERATION.sub(r"{#\1\2#}", template)))
+    except jinja2.TemplateError:  # said by the first rendering
+        return ()
+    return tuple(sorted(name for name in read - set(environment.globals) if not _STANDARD.fullmatch(name)))
+
+
+def system_place_of(model: Model) -> str:
+    """`Chat.system_place`, without a tokenizer; "" where the model has no template as text."""
+    template = template_of(model)
+    return _place(template) if template else ""
+
+
+@lru_cache(maxsize=32)
+def _place(template: str) -> str:
+    environment = _environment()
+    environment.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: ""}
+    for shape in (str, lambda text: [{"type": "text", "text": text}]):
+        turns = [
+            {"role": role, "content": shape(text)} for role, text in (("system", "S$Y"), ("user", "U$R"))
+        ]
+        try:
+            text = environment.from_string(_GENERATION.sub(r"{#\1\2#}", template)).render(
+                messages=turns, add_generation_prompt=True, bos_token="", eos_token=""
+            )
+        except Exception:  # a template is a program: it may raise anything
+            continue
+        if text.count("U$R") == 1 and "S$Y" in text.partition("U$R")[0]:
+            return "system"
+    return "user"
+
+
+def _environment() -> Any:
+    """A sandbox with what transformers gives to templates."""
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+
+
+def _refuse(message: str) -> Any:
+    raise ValueError(message)
+
+
+def template_of(model: Model) -> str:
+    """The text of the chat template; "" without one. No tokenizer is loaded, as a plan has no time for it."""
+    if (text := text_of(model, "chat_template.jinja")) is not None:
+        return text
+    for name in ("tokenizer_config.json", "chat_template.json"):
+        template = (json_of(model, name) or {}).get("chat_template")
+        if isinstance(template, list):  # several, by name
+            named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+            template = named.get("default")
+        if isinstance(template, str):
+            return template
+    return ""
+
+
+def with_chat_options(model: Model, values: Mapping[str, Any]) -> Model:
+    """The model with these values of its switches, which are JSON. Raises BadInput for an unknown name."""
+    if values:
+        _check(model.name, values, switches_of(model))
+    return replace(model, chat_options=written(values))
+
+
+def written(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Values of switches as a model holds them."""
+    return tuple((name, json.dumps(values[name], sort_keys=True)) for name in sorted(values))
+
+
+def values_of(model: Model) -> dict[str, Any]:
+    """The values that were given to a model's switches, by name."""
+    return {name: json.loads(value) for name, value in model.chat_options}
+
+
+def thinks(settings: Mapping[str, str | None]) -> bool | None:
+    """Whether these settings of switches make a model think; None where they say nothing of it.
+
+    settings: as `settings_of` returns them.
+    """
+    said = [json.loads(value) for name, value in settings.items() if name in _THINKING and value is not None]
+    return all(value not in _OFF for value in said) if said else None
+
+
+def settings_of(model: Model) -> dict[str, str | None]:
+    """Each switch of a model with its value as JSON; None for the template's own default."""
+    return {**dict.fromkeys(switches_of(model)), **dict(model.chat_options)}
+
+
+def parse_chat_options(texts: Iterable[str]) -> list[tuple[str | None, str, Any]]:
+    """The role (None for all), name and value of each text "[ROLE:]NAME=VALUE".
+
+    Values are JSON, or else text. Raises BadInput for another form or role.
+    """
+    return [_parsed(text) for text in texts]
+
+
+def _parsed(text: str) -> tuple[str | None, str, Any]:
+    form = re.fullmatch(r"(?:(\w+):)?([A-Za-z_]\w*)=(.+)", text, re.DOTALL)
+    if form is None or form[1] not in (None, *ROLES):
+        raise BadInput(
+            f"--chat-option is {text!r}; give NAME=VALUE or ROLE:NAME=VALUE, with one of the roles"
+            f" {', '.join(ROLES)}"
+        )
+    role, name, value = form.groups()
+    if value in ("True", "False", "None"):  # as text, all three are true to a template
+        json_value = {"True": "true", "False": "false", "None": "null"}[value]
+        raise BadInput(f"--chat-option is {text!r}, whose value would be text; write {json_value}")
+    try:
+        return role, name, json.loads(value, parse_constant=_no_number)
+    except ValueError:
+        return role, name, value
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def options_for(
+    given: Sequence[tuple[str | None, str, Any]], switches: Mapping[str, tuple[str, Sequence[str]]]
+) -> dict[str, dict[str, Any]]:
+    """The values for each role in the build, as parsed; what is given for one role goes before the others.
+
+    switches: the name of each role's model, and its switches. Without a role, an option is for all whose
+    template has the name. Raises BadInput for a role that the build has not, and for a name that no template
+    has.
+    """
+    found: dict[str, dict[str, Any]] = {role: {} for role in switches}
+    for role, name, value in sorted(given, key=lambda one: one[0] is not None):
+        if role is None:
+            having = [one for one, (_, known) in switches.items() if name in known]
+        elif role in switches:
+            having = [role] if name in switches[role][1] else []
+        else:
+            raise BadInput(f"--chat-option is for the {role}, and this build has none; leave it out")
+        if not having:
+            asked = [switches[role]] if role else list(switches.values())
+            models = ", ".join(dict.fromkeys(model for model, _ in asked))
+            _check(models, [name], sorted({one for _, known in asked for one in known}))
+        for one in having:
+            found[one][name] = value
+    return found
+
+
+def _check(model: str, asked: Iterable[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise BadInput(
+                f"the chat template of {model} does not read {name!r}; choose from {', '.join(known)}"
+                if known
+                else f"the chat template of {model} reads neither {name!r} nor any other option; leave it out"
+            )
