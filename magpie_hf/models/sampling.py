@@ -75,8 +75,8 @@ class Sampling:
         if not 0 <= self.logprobs <= 20:
             raise BadInput(f"logprobs is {self.logprobs}; give a number from 0 to 20, which is vLLM's limit")
         object.__setattr__(self, "stop_token_ids", tuple(sorted(set(self.stop_token_ids))))
-        if not all(isinstance(text, str) and text for text in self.stop):
-            raise BadInput(f"stop is {self.stop!r}; give texts that are not empty")
+        if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop):
+            raise BadInput(f"stop is {self.stop!r}; give a list of texts that are not empty")
         object.__setattr__(self, "stop", tuple(sorted(set(self.stop))))
         object.__setattr__(self, "allowed_token_ids", _token_ids(self.allowed_token_ids))
         if self.schema != "":
