@@ -21,6 +21,7 @@ from families import Family, family_of
 from tokenizers import Tokenizer
 
 from chat_formats import byte_tokenizer
+from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Chat, chat_of
@@ -67,15 +68,19 @@ def end_of_user_turn(case: Case) -> str | None:
     with _folder(_family(case)) as folder:
         model = _model(folder)
         chat = chat_of(model)
-        next_turn = chat.closed_text([{"role": "user", "content": problem}]).partition(problem)[2]
-        ids = chat.ids(f"{problem}{next_turn}The sum is 7.")
+        whole = [*chat.closed_prompt([{"role": "user", "content": problem}]), *chat.ids("The sum is 7.")]
 
-        def sampled(prompt: Sequence[int], sampling: Sampling, seed: int) -> str:
-            end = next((at for at, one in enumerate(ids) if one in sampling.stop_token_ids), len(ids))
-            text = str(chat.tokenizer.decode(ids[:end], clean_up_tokenization_spaces=False))
-            for stop in getattr(sampling, "stop", ()):
+        def sampled(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+            """What follows the prompt in the whole chat, as far as an engine with this sampling writes it."""
+            rest = whole[len(prompt) :] if whole[: len(prompt)] == list(prompt) else []
+            end = next((at for at, one in enumerate(rest) if one in sampling.stop_token_ids), len(rest))
+            ids = rest[: min(end, sampling.max_tokens)]
+            if sampling.allowed_token_ids and not set(ids) <= set(sampling.allowed_token_ids):
+                return Completion("", "length", len(prompt), 1)
+            text = str(chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False))
+            for stop in sampling.stop:
                 text = text.partition(stop)[0]
-            return text
+            return Completion(text, "length" if sampling.max_tokens == 1 else "stop", len(prompt), len(ids))
 
         rows = Instruct(FakeEngine(model, sampled), None, Sampling(max_tokens=64)).run(
             {"domain": ["d"], "seed": [0]}

@@ -138,7 +138,7 @@ class TestEnds:
         assert tokenizer.eos_token == "<eos>"
         assert ids_of(tokenizer, ("<end_of_turn>",))[0] in Chat(tokenizer).end_ids
 
-    def test_newline_token_is_no_end(self) -> None:
+    def test_white_space_before_a_marker_hides_it_not_and_is_no_end(self) -> None:
         """Here the template breaks the line before its marker, and the line break is an added token."""
         template = GEMMA.template.replace("<end_of_turn>\n", "\n<end_of_turn>\n")
         tokenizer = byte_tokenizer(
@@ -149,8 +149,8 @@ class TestEnds:
             chat.closed_text([{"role": "user", "content": "x"}])
             == "<bos><start_of_turn>user\nx\n<end_of_turn>\n<start_of_turn>model\n"
         )
-        assert chat.end_ids == ids_of(tokenizer, ("<eos>",))
-        assert chat.turn_end_ids == ids_of(tokenizer, ("<eos>",))
+        assert chat.end_ids == chat.turn_end_ids == ids_of(tokenizer, ("<eos>", "<end_of_turn>"))
+        assert chat.end_texts == chat.turn_end_texts == ()
 
 
 class TestSolving:

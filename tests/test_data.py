@@ -263,6 +263,7 @@ def test_the_ends_of_the_ranges_are_allowed(values: dict[str, Any]) -> None:
         ({"top_k": -1}, {"top_k": 0}),
         ({"stop_token_ids": (7, 3, 7)}, {"stop_token_ids": [3, 7]}),
         ({"allowed_token_ids": (7, 3, 7)}, {"allowed_token_ids": [3, 7]}),
+        ({"stop": ("B:", "A:", "B:")}, {"stop": ["A:", "B:"]}),
     ],
 )
 def test_equal_samplings_have_equal_fingerprints(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -281,6 +282,7 @@ def test_every_field_of_a_sampling_tells(name: str) -> None:
         "repetition_penalty": 1.5,
         "logprobs": 5,
         "top_k": 5,
+        "stop": ("B:",),
     }
     changed = Sampling(
         **{name: {**other, "stop_token_ids": (5,), "schema": "{}", "allowed_token_ids": (5,)}[name]}
@@ -299,6 +301,12 @@ def test_a_sampling_has_one_constraint_at_most() -> None:
         match="a sampling has a schema and allowed_token_ids, which do not go together; give one of them",
     ):
         Sampling(schema="{}", allowed_token_ids=(1,))
+
+
+@pytest.mark.parametrize("stop", [("",), (7,), "A:"])
+def test_a_stop_text_says_something(stop: Any) -> None:
+    with pytest.raises(BadInput, match="give a list of texts that are not empty"):
+        Sampling(stop=stop)
 
 
 def test_many_allowed_tokens_make_no_key_slow() -> None:

@@ -111,10 +111,12 @@ def test_every_part_of_a_sampling_is_sent(model: Model) -> None:
         engine.complete([[5]], replace(SAMPLING, schema=schema), [1])
         engine.complete([[5]], replace(SAMPLING, allowed_token_ids=(3, 8)), [1])
         engine.complete([[5]], replace(SAMPLING, allowed_token_ids=tuple(range(2000)), max_tokens=7), [1])
+        engine.complete([[5]], replace(SAMPLING, stop=("\nB:", "A:")), [1])
         assert server.requests[1]["structured_outputs"] == {"json": schema}
         assert server.requests[2]["allowed_token_ids"] == [3, 8]
         assert server.requests[3]["structured_outputs"]["grammar"].startswith("root ::= Token(0,1,2,")
         assert server.requests[3]["structured_outputs"]["grammar"].endswith("){7}")
+        assert server.requests[4]["stop"] == ["\nB:", "A:"]
 
 
 def test_a_prompt_without_room_is_not_sent_and_a_full_context_is_a_cut(model: Model) -> None:

@@ -400,7 +400,7 @@ def test_a_first_token_that_is_no_temperature_is_refused(first_token: Any, chatm
 def test_a_turn_of_one_token_has_no_rest(chatml: Model) -> None:
     with pytest.raises(
         BadInput,
-        match="max_tokens is 1, and first-token sampling needs one more; give at least 2, or no first_token",
+        match="max_tokens is 1, and the first token is sampled on its own; give at least 2",
     ):
         opened(chatml, Turns(chatml), sampling=Sampling(max_tokens=1))(ROWS)
 

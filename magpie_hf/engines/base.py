@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -128,33 +129,56 @@ class Engine(ABC):
                 request = ([*prompts[at], *kept.token_ids], rest, seed)
             future: Future[Completion] = Future()
             self._metered(len(request[0]), lambda: self.submit(*request)).add_done_callback(
-                partial(_deliver, future, lambda made: self._whole(prompts[at], kept, made))
+                partial(_deliver, future, lambda made: self._whole(prompts[at], kept, made, sampling.stop))
             )
             return future
 
         return _gather(journal, keys, done, start, record)
 
-    def _whole(self, prompt: Sequence[int], kept: Completion | None, made: Completion) -> Completion:
+    def _whole(
+        self, prompt: Sequence[int], kept: Completion | None, made: Completion, stop: Sequence[str]
+    ) -> Completion:
         """The completion of a prompt: what was made, after what was kept of it, with ids if it can go on."""
-        whole = made if kept is None else self._joined(prompt, kept, made)
+        whole = made if kept is None else self._joined(prompt, kept, made, stop)
         full = self.max_length is not None and whole.prompt_tokens + whole.num_tokens >= self.max_length
         return whole if whole.finish_reason == "length" and not full else replace(whole, token_ids=())
 
-    def _joined(self, prompt: Sequence[int], kept: Completion, more: Completion) -> Completion:
+    def _joined(
+        self, prompt: Sequence[int], kept: Completion, more: Completion, stop: Sequence[str]
+    ) -> Completion:
         """A truncated completion and what came after it, as one.
 
-        The text is decoded anew from all tokens, so a character that the bound divided is whole.
+        The text is decoded anew from all tokens, so a character that the bound divided is whole. A stop text
+        that the bound divided ends it, too: the request that went on never saw it whole.
         """
         if more.finish_reason == CONTEXT_FULL:  # the engine's context is smaller than the model says
             return kept
-        ids = (*kept.token_ids, *more.token_ids)
+        finish_reason, ids = more.finish_reason, (*kept.token_ids, *more.token_ids)
+        text = continuation(self.model, prompt, ids)
+        if (end := _first_of(stop, text)) is not None:
+            finish_reason = "stop"
+            ids = ids[: self._tokens_until(prompt, ids, kept.num_tokens, stop)]
+            text = text[:end]
+        elif finish_reason == "stop":
+            text = continuation(self.model, prompt, ids[:-1])
         return replace(
             kept,
-            text=continuation(self.model, prompt, ids[:-1] if more.finish_reason == "stop" else ids),
-            finish_reason=more.finish_reason,
+            text=text,
+            finish_reason=finish_reason,
             num_tokens=len(ids),
             token_ids=ids,
-            segments=(*(kept.segments or (kept.num_tokens,)), more.num_tokens),
+            segments=(*(kept.segments or (kept.num_tokens,)), len(ids) - kept.num_tokens),
+        )
+
+    def _tokens_until(
+        self, prompt: Sequence[int], ids: Sequence[int], least: int, stop: Sequence[str]
+    ) -> int:
+        """How many of the tokens, of which more than `least`, it takes to the end of a stop text."""
+        return bisect_left(
+            range(len(ids)),
+            True,
+            lo=least + 1,
+            key=lambda count: _first_of(stop, continuation(self.model, prompt, ids[:count])) is not None,
         )
 
     def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
@@ -223,6 +247,11 @@ def resumable(sampling: Sampling) -> bool:
     A schema and a grammar begin anew with each request, and the first token of another request is another.
     """
     return not (sampling.schema or sampling.allowed_token_ids or sampling.logprobs)
+
+
+def _first_of(stop: Sequence[str], text: str) -> int | None:
+    """Where the first of the stop texts begins in a text; None without one."""
+    return min((at for one in stop if (at := text.find(one)) >= 0), default=None)
 
 
 def record(completion: Completion) -> list[object]:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
+from string import ascii_uppercase
 from typing import Any
 
 from magpie_hf.errors import BadInput
@@ -40,6 +41,11 @@ _FOREIGN_MARKERS = (
     r"<\|(?:[A-Za-z0-9]{2,}_[A-Za-z0-9_]{2,}|endoftext|user|assistant|system|end|EOT)\|>"
     r"|<｜[^｜\n]{2,40}｜>|<(?:start|end)_of_(?:turn|text)>|<</?SYS>>|\[/?INST\]"
 )
+
+# What begins the next turn, as far as every such turn has it: a mark in brackets, or a line up to its colon.
+# A line break before it is a part of it, because a text may have "Answer:" inside a line.
+_MARK = re.compile(r"\n?(?P<mark>(?!\s)(?:<[^<>\s]+>|\[[^\[\]\s]+\]|[^\n:：]*[:：]|[^\n]*\S))")
+_WORD, _LETTER = re.compile(r"[^\W\d_]{2}"), re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class Chat:
     # --- the pre-query prefix -------------------------------------------------------------------------------
 
     def prefix_text(self, system: str | None, place: str | None = None) -> str:
-        """The pre-query prefix as text: all before the user's text, with the system text if given.
+        """All before the user's text, as text, with the system text if given.
 
         place: where that stands, "user" or None for `system_place`. White space around it may be cut by the
         template.
@@ -156,8 +162,12 @@ class Chat:
             )
 
     def pre_query_prefix(self, system: str | None, place: str | None = None) -> list[int]:
-        """Token ids of the pre-query prefix, with the template's own BOS and no other."""
-        ids = self._encode(self.prefix_text(system, place))
+        """Token ids of the pre-query prefix, with the template's own BOS and no other.
+
+        They begin the ids of a whole chat, so a space at the end may be left to the sample: see
+        `leaves_space`.
+        """
+        ids = self._prefix(system, place)[0]
         bos = self.tokenizer.bos_token_id
         if not ids:
             raise BadInput(
@@ -167,6 +177,26 @@ class Chat:
         if bos is not None and ids[:2] == [bos, bos]:
             raise BadInput(f"the chat template of {self.name} writes its BOS token twice; mend the template")
         return ids
+
+    def leaves_space(self, system: str | None, place: str | None = None) -> bool:
+        """Whether the template's space before the user's text is left to the first token of a sample.
+
+        In chats it is a part of that token (" What"), and a token of its own only before what takes none,
+        such as a digit.
+        """
+        return self._prefix(system, place)[1]
+
+    def _prefix(self, system: str | None, place: str | None) -> tuple[list[int], bool]:
+        """The ids of the pre-query prefix, and whether its last space is left out of them."""
+        text = self.prefix_text(system, place)
+        ids = self._encode(text)
+        if not text.endswith(" "):
+            return ids, False
+        shorter = self._encode(text.removesuffix(" "))
+        chats = [self._encode(text + letter) for letter in ascii_uppercase]
+        joined = any(chat[: len(ids)] != ids for chat in chats)
+        left = joined and all(chat[: len(shorter)] == shorter for chat in chats)
+        return (shorter, True) if left else (ids, False)
 
     # --- closed prompts -------------------------------------------------------------------------------------
 
@@ -321,24 +351,50 @@ class Chat:
             same = own.removeprefix(THINK).strip() == parts.thinking
         return own if same else written(parts, self.opens_thinking)
 
-    @cached_property
+    @property
     def end_ids(self) -> tuple[int, ...]:
         """Ids that end an assistant's turn, from the tokenizer, the generation config and the template."""
-        ids = {self.tokenizer.eos_token_id, *self._model_end_ids}
-        after = self._added(self._after_answer())
-        # Solar Open ends each part of a turn with one token, and the turn with another.
-        if after is not None and self._added(self.thinking.closing) != after:
-            ids.add(after)
-        return tuple(sorted(i for i in ids if i is not None))
+        return self._answer_ends[0]
 
-    @cached_property
+    @property
+    def end_texts(self) -> tuple[str, ...]:
+        """Texts that end an assistant's turn where the template ends it with no token, such as RWKV's."""
+        return self._answer_ends[1]
+
+    @property
     def turn_end_ids(self) -> tuple[int, ...]:
         """Ids that end a user's turn: `end_ids` and the template's marker after the user's text.
 
         Never a newline.
         """
-        marker = self._added(self._cut(None, _PROBES[0])[1])
-        return self.end_ids if marker is None else tuple(sorted({*self.end_ids, marker}))
+        return self._user_ends[0]
+
+    @property
+    def turn_end_texts(self) -> tuple[str, ...]:
+        r"""Texts that end a user's turn where the template's marker is none of the tokenizer's.
+
+        Such as "\nAssistant:" and "[/INST]".
+        """
+        return self._user_ends[1]
+
+    @cached_property
+    def _answer_ends(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        ids = {self.tokenizer.eos_token_id, *self._model_end_ids}
+        after = self._after_answer()
+        token, text = self._end(after)
+        # Solar Open ends each part of a turn with one token, and the turn with another.
+        if token is not None and self._added(self.thinking.closing) != token:
+            ids.add(token)
+        known = tuple(sorted(i for i in ids if i is not None))
+        # A mark that the template writes before a token belongs to the answer, such as </response>.
+        ended = any(one in known for one in self._encode(after))
+        return known, () if ended or text is None else (text,)
+
+    @cached_property
+    def _user_ends(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        token, text = self._end(self._cut(None, _PROBES[0])[1])
+        ids = self.end_ids if token is None else tuple(sorted({*self.end_ids, token}))
+        return ids, () if text is None else (text,)
 
     @cached_property
     def special_pattern(self) -> re.Pattern[str]:
@@ -436,16 +492,44 @@ class Chat:
         return parts[0], parts[1]
 
     def _after_answer(self) -> str:
-        rendered = self._render(
-            [{"role": "user", "content": "x"}, {"role": "assistant", "content": _PROBES[0]}], generation=False
-        )
-        return rendered.partition(_PROBES[0])[2]
+        """What the template writes after an answer; where that is nothing, what it writes before a next turn.
+
+        RWKV's and LLaVA's show an answer's end in a next turn alone.
+        """
+        messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _PROBES[0]}]
+        after = self._render(messages, generation=False).partition(_PROBES[0])[2]
+        with suppress(BadInput):
+            if not after.strip():
+                messages.append({"role": "user", "content": _PROBES[1]})
+                between = self._render(messages, generation=False).partition(_PROBES[0])[2]
+                return between.partition(_PROBES[1])[0] if _PROBES[1] in between else after
+        return after
+
+    def _end(self, after: str) -> tuple[int | None, str | None]:
+        """What ends a turn that a template goes on so after: an added token's id, or a text; or neither."""
+        if (token := self._added(after.lstrip())) is not None:
+            return token, None
+        first = self._added_pattern.split(after, maxsplit=1)[0]
+        token, mark = self._added(after[len(first) :]), _MARK.search(first)
+        if mark is not None and _WORD.search(mark["mark"]):
+            return token, mark.group()
+        # What mathematics may write, such as "A:", ends a turn only as the template writes it, and no full
+        # stop does
+        whole = first.rstrip()
+        return token, whole if token is None and _LETTER.search(whole) else None
 
     def _added(self, text: str) -> int | None:
         """The id of the added token at the start of the text; None without one, or for white space."""
         ids = self._encode(text)
         token = self.tokenizer.added_tokens_decoder.get(ids[0]) if ids else None
         return ids[0] if token is not None and token.content.strip() else None
+
+    @cached_property
+    def _added_pattern(self) -> re.Pattern[str]:
+        """Matches the added tokens that are no white space."""
+        added = [token.content for token in self.tokenizer.added_tokens_decoder.values()]
+        longest_first = sorted(filter(str.strip, added), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 
 def chat_of(model: Model) -> Chat:

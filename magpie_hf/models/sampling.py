@@ -28,6 +28,7 @@ class Sampling:
     max_tokens: bounds the completion.
     logprobs: how many top log-probabilities of the first token are returned.
     stop_token_ids: end the completion.
+    stop: texts that end the completion, which is cut before them; their tokens are counted.
     schema: a JSON schema, as text, that the completion must follow, without white space outside strings;
         properties come in the schema's order. "" for none.
     allowed_token_ids: the only tokens that may be sampled; only these can end the completion before
@@ -46,6 +47,7 @@ class Sampling:
     schema: str = ""
     allowed_token_ids: tuple[int, ...] = ()
     top_k: int = 0
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p", "min_p", "repetition_penalty"):
@@ -73,6 +75,9 @@ class Sampling:
         if not 0 <= self.logprobs <= 20:
             raise BadInput(f"logprobs is {self.logprobs}; give a number from 0 to 20, which is vLLM's limit")
         object.__setattr__(self, "stop_token_ids", tuple(sorted(set(self.stop_token_ids))))
+        if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop):
+            raise BadInput(f"stop is {self.stop!r}; give a list of texts that are not empty")
+        object.__setattr__(self, "stop", tuple(sorted(set(self.stop))))
         object.__setattr__(self, "allowed_token_ids", _token_ids(self.allowed_token_ids))
         if self.schema != "":
             _check_schema(self.schema)
@@ -85,17 +90,19 @@ class Sampling:
     def identity(self) -> dict[str, Any]:
         """All that determines what is sampled.
 
-        Schema, allowed ids and top_k take part only where they are set, so that results from before they
-        existed are still found. Token ids are represented by their digest.
+        Schema, allowed ids, top_k and stop take part only where they are set, so that results from before
+        they existed are still found. Token ids are represented by their digest.
         """
         known = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del known["schema"], known["allowed_token_ids"], known["top_k"]
+        del known["schema"], known["allowed_token_ids"], known["top_k"], known["stop"]
         if self.schema:
             known["schema"] = self.schema
         if self.allowed_token_ids:
             known["allowed_token_ids"] = _digest(self.allowed_token_ids)
         if self.top_k:
             known["top_k"] = self.top_k
+        if self.stop:
+            known["stop"] = self.stop
         return {"is": "Sampling", "version": 1, **known}
 
 

@@ -6,7 +6,7 @@ Not here: filtering instructions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from magpie_hf.limits import check_first_token
 from magpie_hf.models.chat import Chat, chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import INSTRUCTION
-from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
+from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 
 # Joins the request key of a two-step sample: first key, length of the first token's text, second key
 _BETWEEN = "+"
@@ -33,7 +33,9 @@ class Instruct(Stage):
 
     first_token: None samples a turn by one request. A number is the temperature of the first token, sampled
     on its own from the tokens that may open a sentence (`openers`). A second request, whose prompt is the
-    pre-query prefix and that token, samples the rest; `request` then names both.
+    pre-query prefix and that token, samples the rest; `request` then names both. Where the template has a
+    space before the user's text that is a part of the first token (`Chat.leaves_space`), a turn is always
+    sampled so, its first token from those that begin with the space, which raw_instruction is without.
     system: None steers nothing, as Magpie itself does. place: where the text stands, "user" for the beginning
     of the user's turn; None for the template's own place.
 
@@ -41,6 +43,7 @@ class Instruct(Stage):
     """
 
     name: ClassVar[str] = "instruct"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("domain", "seed")
 
     engine: Engine
@@ -59,15 +62,19 @@ class Instruct(Stage):
 
     @property
     def reuse_key(self) -> str:
-        return fingerprint(replace(self, sampling=replace(self.sampling, max_tokens=1)))
+        same = identity(replace(self, sampling=replace(self.sampling, max_tokens=1)))
+        same["version"] = 1  # requests carry all that changed since
+        return fingerprint(same)
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
+        lead = " " if chat_of(self.engine.model).leaves_space(self.system, self.place) else ""
         columns = ("request", "raw_instruction", "raw_finish_reason", "raw_prompt_tokens", "raw_num_tokens")
         for request, *completion in zip(*(batch[column] for column in columns), strict=True):
             key, known = request, Completion(*completion)
             if _BETWEEN in request:
                 first, length, key = request.split(_BETWEEN)
-                first_token, rest = known.text[: int(length)], known.text[int(length) :]
+                text = lead + known.text
+                first_token, rest = text[: int(length)], text[int(length) :]
                 yield first, record(Completion(first_token, "length", known.prompt_tokens, 1))
                 known = Completion(rest, known.finish_reason, known.prompt_tokens + 1, known.num_tokens - 1)
             if known.text or known.finish_reason != "length":  # it was truncated by a lower bound
@@ -76,15 +83,17 @@ class Instruct(Stage):
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
         prompt = chat.pre_query_prefix(self.system, self.place)
-        sampling = replace(self.sampling, stop_token_ids=chat.turn_end_ids)
+        spaced = chat.leaves_space(self.system, self.place)
+        sampling = replace(self.sampling, stop_token_ids=chat.turn_end_ids, stop=chat.turn_end_texts)
         seeds = [seed_of(seed, self.name) for seed in batch["seed"]]
-        if self.first_token is None:
+        sampled_from = [prompt, replace(sampling, max_tokens=1)]
+        if self.first_token is None and not spaced:
             samples = self.engine.complete([prompt] * len(seeds), sampling, seeds)
-            sampled_from = [prompt, replace(sampling, max_tokens=1)]
         else:
-            first = self._first(chat)
-            samples = self._in_two_steps(chat, prompt, first, sampling, batch["seed"])
-            sampled_from = [prompt, replace(sampling, max_tokens=1), first]
+            tokens = openers(chat, spaced) if self.first_token is not None else with_space(chat)
+            first = self._first(tokens)
+            samples = self._in_two_steps(tokens, prompt, first, sampling, batch["seed"])
+            sampled_from.append(first)
         # The id stands for all that determines the sample but its length bound, so that a higher bound keeps
         # the ids.
         known_by = fingerprint(self.engine, *sampled_from)
@@ -92,29 +101,32 @@ class Instruct(Stage):
             "id": [
                 f"{d}-{fingerprint(known_by, s)}" for d, s in zip(batch["domain"], batch["seed"], strict=True)
             ],
-            "raw_instruction": [sample.text for sample in samples],
+            "raw_instruction": [sample.text.removeprefix(" " if spaced else "") for sample in samples],
             "raw_finish_reason": [sample.finish_reason for sample in samples],
             "raw_prompt_tokens": [sample.prompt_tokens for sample in samples],
             "raw_num_tokens": [sample.num_tokens for sample in samples],
             "request": [sample.request for sample in samples],
         }
 
-    def _first(self, chat: Chat) -> Sampling:
-        """The sampling of the first token: at its own temperature, and from the openers only."""
-        assert self.first_token is not None
-        allowed = tuple(openers(chat).values())
-        return replace(self.sampling, temperature=self.first_token, max_tokens=1, allowed_token_ids=allowed)
+    def _first(self, tokens: Mapping[str, int]) -> Sampling:
+        """The sampling of the first token: from these only, and at its own temperature where it has one."""
+        own = self.sampling.temperature if self.first_token is None else self.first_token
+        return replace(self.sampling, temperature=own, max_tokens=1, allowed_token_ids=tuple(tokens.values()))
 
     def _in_two_steps(
-        self, chat: Chat, prompt: Sequence[int], first: Sampling, sampling: Sampling, seeds: Sequence[int]
+        self,
+        tokens: Mapping[str, int],
+        prompt: Sequence[int],
+        first: Sampling,
+        sampling: Sampling,
+        seeds: Sequence[int],
     ) -> list[Completion]:
-        """Samples first tokens, then their continuations; without an opener, a sample ends there."""
+        """Samples first tokens, then their continuations; without one of `tokens`, a sample ends there."""
         if sampling.max_tokens < 2:
             raise BadInput(
-                f"max_tokens is {sampling.max_tokens}, and first-token sampling needs one more; give at"
-                " least 2, or no first_token"
+                f"max_tokens is {sampling.max_tokens}, and the first token is sampled on its own; give at"
+                " least 2"
             )
-        tokens = openers(chat)
         first_tokens = self.engine.complete(
             [prompt] * len(seeds), first, [seed_of(seed, "first_token") for seed in seeds]
         )
@@ -124,7 +136,7 @@ class Instruct(Stage):
             replace(sampling, max_tokens=sampling.max_tokens - 1),
             [seed_of(seeds[row], self.name) for row in opened],
         )
-        # The engine's own finish reasons stay; any other first token that is no opener truncates the turn.
+        # The engine's own finish reasons stay; any other first token truncates the turn.
         samples = [
             one
             if one.finish_reason in (CONTEXT_FULL, KILLED_ENGINE)
@@ -139,7 +151,7 @@ class Instruct(Stage):
 def _joined(first_token: Completion, rest: Completion) -> Completion:
     """One sample made of two completions.
 
-    Openers are whole characters, so the texts join as the tokens do.
+    First tokens are whole characters, so the texts join as the tokens do.
     """
     request = _BETWEEN.join((first_token.request, str(len(first_token.text)), rest.request))
     tokens = first_token.num_tokens + rest.num_tokens
@@ -161,11 +173,38 @@ _OPENS = re.compile(
 
 
 @lru_cache(maxsize=8)
-def openers(chat: Chat) -> dict[str, int]:
+def openers(chat: Chat, spaced: bool = False) -> dict[str, int]:
     """The tokens that may open a sentence, by the text that each adds to the pre-query prefix.
 
     Only whole characters on one line, and no special or added tokens; of tokens with one text, the first.
-    Raises BadInput for a tokenizer without any.
+    spaced: only those that begin with a space. Raises BadInput for a tokenizer without any.
+    """
+    found = {
+        text: one
+        for text, one in _added_texts(chat).items()
+        if _opens(text) and (text[0] == " " or not spaced)
+    }
+    if not found:
+        raise BadInput(
+            f"the tokenizer of {chat.name} has no token that may open a sentence; use no first-token sampling"
+        )
+    return found
+
+
+@lru_cache(maxsize=8)
+def with_space(chat: Chat) -> dict[str, int]:
+    """The tokens that begin with one space, by their text; the space alone is one of them.
+
+    In chats that is the first token of a text whose first character joins with no space, such as a digit.
+    """
+    return {text: one for text, one in _added_texts(chat).items() if text[0] == " " and text[1:2] != " "}
+
+
+@lru_cache(maxsize=8)
+def _added_texts(chat: Chat) -> dict[str, int]:
+    """The tokens that add whole characters on one line to the pre-query prefix, by what they add.
+
+    No special or added tokens; of tokens with one text, the first.
     """
     tail = chat.pre_query_prefix(None)[-1:]
     ids = sorted(
@@ -179,17 +218,12 @@ def openers(chat: Chat) -> dict[str, int]:
     found: dict[str, int] = {}
     for one, text in zip(ids, texts, strict=True):
         added = text.removeprefix(head)
-        if text.startswith(head) and _opens(added):
+        # Half a character decodes as U+FFFD
+        if text.startswith(head) and added and added.isprintable() and "\ufffd" not in added:
             found.setdefault(added, one)
-    if not found:
-        raise BadInput(
-            f"the tokenizer of {chat.name} has no token that may open a sentence; use no first-token sampling"
-        )
     return found
 
 
 def _opens(text: str) -> bool:
     start = _OPENS.match(text)
-    if start is None or not text.isprintable() or "\ufffd" in text:  # half a character decodes as U+FFFD
-        return False
-    return start["letter"] is None or start["letter"].isupper()
+    return start is not None and (start["letter"] is None or start["letter"].isupper())

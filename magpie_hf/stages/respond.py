@@ -73,7 +73,7 @@ class Respond(Stage):
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
-        sampling = replace(self.sampling, stop_token_ids=chat.end_ids)
+        sampling = replace(self.sampling, stop_token_ids=chat.end_ids, stop=chat.end_texts)
         prompts = chat.closed_prompts(
             chat.solving_prompt(problem, self.instruction) for problem in batch["problem"]
         )

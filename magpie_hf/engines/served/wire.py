@@ -47,6 +47,8 @@ def completion_body(prompt: Sequence[int], sampling: Sampling, seed: int, max_to
         "stop_token_ids": list(sampling.stop_token_ids),
         "skip_special_tokens": False,
     }
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
     if resumable(sampling):
         body["return_token_ids"] = True
     if sampling.logprobs:

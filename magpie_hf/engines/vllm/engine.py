@@ -244,6 +244,7 @@ def _params(sampling: Sampling, seed: int) -> Any:
         max_tokens=sampling.max_tokens,
         repetition_penalty=sampling.repetition_penalty,
         stop_token_ids=list(sampling.stop_token_ids),
+        stop=list(sampling.stop),
         structured_outputs=_constraint(sampling),
         allowed_token_ids=(
             list(allowed) if 0 < len(allowed := sampling.allowed_token_ids) <= MOST_ALLOWED else None
