@@ -287,9 +287,14 @@ def _chat_settings(
 
 
 def _at_hand(source: str, revision: str | None) -> Model | None:
-    """The model where its files are on this machine: its folder, or the one in the cache; else None."""
+    """The model where its files are on this machine: its folder, or the one in the cache; else None.
+
+    The cache is not asked for known models, whose plans load no Hub client; none of them has a switch.
+    """
     if Path(source).is_dir():
         return _unresolved(source, revision)
+    if known(source):
+        return None
     from huggingface_hub import try_to_load_from_cache
 
     file = try_to_load_from_cache(source, "tokenizer_config.json", revision=revision)
