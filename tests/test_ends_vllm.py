@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from scripted_model import scripted_model
 
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -23,7 +24,6 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.tokenizer import tokenizer_of
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.respond import Respond
-from scripted_model import scripted_model
 
 pytestmark = [
     pytest.mark.vllm,

@@ -129,9 +129,7 @@ class Engine(ABC):
                 request = ([*prompts[at], *kept.token_ids], rest, seed)
             future: Future[Completion] = Future()
             self._metered(len(request[0]), lambda: self.submit(*request)).add_done_callback(
-                partial(
-                    _deliver, future, lambda made: self._whole(prompts[at], kept, made, sampling.stop)
-                )
+                partial(_deliver, future, lambda made: self._whole(prompts[at], kept, made, sampling.stop))
             )
             return future
 

@@ -117,9 +117,7 @@ class Instruct(Stage):
     def _first(self, tokens: Mapping[str, int]) -> Sampling:
         """The sampling of the first token: from these only, and at its own temperature where it has one."""
         own = self.sampling.temperature if self.first_token is None else self.first_token
-        return replace(
-            self.sampling, temperature=own, max_tokens=1, allowed_token_ids=tuple(tokens.values())
-        )
+        return replace(self.sampling, temperature=own, max_tokens=1, allowed_token_ids=tuple(tokens.values()))
 
     def _in_two_steps(
         self,
