@@ -5,10 +5,10 @@ Not here: a model that reads more than one token.
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ def scripted_model(folder: Path, like: Path, template: str, chains: Sequence[Seq
     assert len(known) <= width
     embedded[known, range(len(known))] = 1
     for chain in chains:
-        for one, after in itertools.pairwise(chain):
+        for one, after in pairwise(chain):
             head[after, known.index(one)] = 8  # times the root of the width: no other token is ever sampled
     tensors = {"model.embed_tokens.weight": embedded, "lm_head.weight": head}
     tensors["model.norm.weight"] = np.ones(width, np.float32)
