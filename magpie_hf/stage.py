@@ -83,6 +83,8 @@ class Stage(ABC):
 def identity(thing: Any) -> Any:
     """What determines an object's results, as plain JSON: name, version and comparing fields, recursively.
 
+    A field whose metadata says `where_set` is left out while it has its default.
+
     Raises TypeError for a value without a stable identity, such as a function.
     """
     if thing is None or isinstance(thing, (bool, int, str)):
@@ -98,6 +100,7 @@ def identity(thing: Any) -> Any:
             field.name: identity(getattr(thing, field.name))
             for field in dataclasses.fields(thing)
             if field.compare
+            and not (field.metadata.get("where_set") and getattr(thing, field.name) == field.default)
         }
         name = getattr(thing, "name", None) if isinstance(thing, Stage) else type(thing).__name__
         return {"is": name, "version": getattr(thing, "version", 1), **fields}

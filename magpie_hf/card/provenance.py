@@ -114,6 +114,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
             "name": model.name,
             "revision": model.revision,
             "dtype": model.dtype,
+            "settings": dict(model.settings),
             "steps": parts,
             "licence": asdict(licence) if (licence := licences[model]) else None,
         }

@@ -185,7 +185,7 @@ class _Tables:
     def steps(self) -> str:
         """Which model did what."""
         rows = [
-            [self.words["steps"][step], _model(model), code(model["revision"]), code(str(model["dtype"]))]
+            [self.words["steps"][step], _model(model), code(model["revision"]), _numbers(model)]
             for step in self.words["steps"]
             for model in self.models
             if step in model["steps"]
@@ -259,6 +259,16 @@ def _model(model: Mapping[str, Any]) -> str:
         r"[\w.-]+/[\w.-]+", model["name"]
     )
     return link(model["name"], f"https://huggingface.co/{model['name']}" if on_hub else None)
+
+
+def _numbers(model: Mapping[str, Any]) -> str:
+    """The dtype of a model, and vLLM's arguments that change its numbers.
+
+    Folders of builds from before these have none.
+    """
+    return ", ".join(
+        [code(model["dtype"]), *(code(f"{name}={value}") for name, value in model.get("settings", {}).items())]
+    )
 
 
 def _by_value(

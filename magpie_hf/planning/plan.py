@@ -89,12 +89,12 @@ class Disk:
 class Placing:
     """How engines are to run.
 
-    utilization, sequences: share of a GPU's memory, and the most sequences of each engine; tensor, data,
-    cache: what the user gave: parallel sizes, and GiB of KV cache.
+    utilization, sequences: share of a GPU's memory, and the most sequences of each engine, None for vLLM's
+    choice; tensor, data, cache: what the user gave: parallel sizes, and GiB of KV cache.
     """
 
     utilization: float = UTILIZATION
-    sequences: int = MOST_SEQUENCES
+    sequences: int | None = None
     tensor: int | None = None
     data: int | None = None
     cache: float | None = None
