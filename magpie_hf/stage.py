@@ -83,9 +83,8 @@ class Stage(ABC):
 def identity(thing: Any) -> Any:
     """What determines an object's results, as plain JSON: name, version and comparing fields, recursively.
 
-    A field whose metadata says `where_set` is left out while it has its default.
-
-    Raises TypeError for a value without a stable identity, such as a function.
+    A field whose metadata says `where_set` is left out while it has its default. Raises TypeError for
+    a value without a stable identity, such as a function.
     """
     if thing is None or isinstance(thing, (bool, int, str)):
         return thing

@@ -262,13 +262,8 @@ def _model(model: Mapping[str, Any]) -> str:
 
 
 def _numbers(model: Mapping[str, Any]) -> str:
-    """The dtype of a model, and vLLM's arguments that change its numbers.
-
-    Folders of builds from before these have none.
-    """
-    return ", ".join(
-        [code(model["dtype"]), *(code(f"{name}={value}") for name, value in model.get("settings", {}).items())]
-    )
+    """The dtype of a model, and vLLM's arguments that change its numbers; older builds name none."""
+    return ", ".join(map(code, (model["dtype"], *model.get("settings", ()))))
 
 
 def _by_value(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from magpie_hf.domains import Domain, sampled_as
+from magpie_hf.engines.vllm.arguments import read_arguments
 from magpie_hf.engines.vllm.device import weights_gigabytes
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import MIN_YIELD
@@ -264,7 +265,9 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
 
     A measurement serves every build for which these are equal.
     """
-    return {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _DECIDING}}
+    said = {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _DECIDING}}
+    numbers = read_arguments(options.engine_args, options.engine_arg).numbers
+    return {**said, "settings": dict(numbers)} if numbers else said
 
 
 def build_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from magpie_hf.planning.inputs import (
 )
 from magpie_hf.planning.measurements import Measured, measured_estimates, read_measured
 from magpie_hf.planning.simulation import Work, seconds_by_phase
-from magpie_hf.planning.speeds import EFFICIENCIES, MOST_SEQUENCES, Speed, compute_bound_hours, speed_on
+from magpie_hf.planning.speeds import EFFICIENCIES, Speed, compute_bound_hours, speed_on
 from magpie_hf.planning.workload import (
     Bound,
     Done,

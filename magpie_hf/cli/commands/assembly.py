@@ -118,8 +118,8 @@ def check_drafts(options: argparse.Namespace, domains: Sequence[Domain]) -> None
         for prefix, sampling in steps.items():
             if sampling.min_p:
                 raise BadInput(
-                    f"min_p of {domain.key} is {sampling.min_p:g}, and vLLM drafts no tokens with a min_p; give"
-                    f" --{prefix}min-p 0, or no speculative_config"
+                    f"min_p of {domain.key} is {sampling.min_p:g}, and vLLM drafts no tokens with a min_p;"
+                    f" give --{prefix}min-p 0, or no speculative_config"
                 )
 
 

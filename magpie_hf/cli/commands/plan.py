@@ -159,7 +159,10 @@ def _measure(
         tuple(replace(domain, count=min(options.measure, domain.count)) for domain in some)
         for some in (domains, outline.domains)
     )
-    most = min(options.max_num_seqs or MOST_SEQUENCES, (options.k + 1) * sum(domain.count for domain in outline.domains))
+    most = min(
+        options.max_num_seqs or MOST_SEQUENCES,
+        (options.k + 1) * sum(domain.count for domain in outline.domains),
+    )
     how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": say}
     with stopping_at_once(out):
         measure(recipe_of(options, small), replace(outline, domains=planned), said, out, most, began, **how)

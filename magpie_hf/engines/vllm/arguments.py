@@ -54,15 +54,17 @@ _SPEED = {
     "safetensors_prefetch_block_size", "max_parallel_loading_workers", "use_tqdm_on_load",
     "pt_load_map_location",
     # compilation and kernels
-    "enforce_eager", "compilation_config", "optimization_level", "performance_mode", "cudagraph_capture_sizes",
-    "max_cudagraph_capture_size", "attention_backend", "attention_config", "kernel_config", "moe_backend",
+    "enforce_eager", "compilation_config", "optimization_level", "performance_mode",
+    "cudagraph_capture_sizes", "max_cudagraph_capture_size", "attention_backend", "attention_config",
+    "kernel_config", "moe_backend",
     "linear_backend", "sparse_indexer_topk_backend", "enable_flashinfer_autotune", "disable_cascade_attn",
     "mamba_backend", "gdn_prefill_backend", "kda_prefill_backend", "kda_decode_backend",
     "model_impl",  # vLLM's or transformers' code for the same model
     # scheduling
     "max_num_batched_tokens", "max_num_scheduled_tokens", "long_prefill_token_threshold",
-    "long_prefill_token_threshold_adaptive", "enable_chunked_prefill", "scheduling_policy", "async_scheduling",
-    "stream_interval", "prefill_schedule_interval", "scheduler_reserve_full_isl", "watermark",
+    "long_prefill_token_threshold_adaptive", "enable_chunked_prefill", "scheduling_policy",
+    "async_scheduling", "stream_interval", "prefill_schedule_interval", "scheduler_reserve_full_isl",
+    "watermark",
     "max_logprobs",  # a bound on what may be asked for
     # the cache
     "block_size", "enable_prefix_caching", "prefix_caching_hash_algo", "prefix_cache_retention_interval",
@@ -84,13 +86,15 @@ _SPEED = {
     "disable_log_stats", "aggregate_engine_logging", "log_level", "logging_config", "log_config_file",
 }  # fmt: skip
 
-# Those that this package sets itself, and what to give instead.
+# Those that this package sets itself, with the option that does; "" where none does
 _OWN = {
     **dict.fromkeys(("model", "model_weights", "served_model_name", "hf_config_path"), "--model"),
     **dict.fromkeys(("revision", "code_revision", "tokenizer_revision"), "--revision"),
-    **dict.fromkeys(
-        ("tokenizer", "tokenizer_mode", "skip_tokenizer_init"), "the tokenizer in the model's files"
-    ),
+    # The tokenizer is the model's own, the templates are, and no code of a repository runs
+    **dict.fromkeys(("tokenizer", "tokenizer_mode", "skip_tokenizer_init", "trust_remote_code"), ""),
+    **dict.fromkeys(("reasoning_parser", "reasoning_parser_plugin", "reasoning_config"), ""),
+    # The stages say what a model is asked for
+    **dict.fromkeys(("runner", "convert", "pooler_config", "structured_outputs_config"), ""),
     "dtype": "--dtype",
     "max_model_len": "--max-model-len",
     "seed": "--seed",
@@ -98,17 +102,11 @@ _OWN = {
     "max_num_active_seqs": "--max-num-seqs",
     "tensor_parallel_size": "--tensor-parallel-size",
     **dict.fromkeys(("data_parallel_size", "data_parallel_size_local"), "--data-parallel-size"),
-    **dict.fromkeys(("pipeline_parallel_size", "nnodes"), "--tensor-parallel-size, or --ray"),
+    **dict.fromkeys(("pipeline_parallel_size", "nnodes"), "--tensor-parallel-size"),
     "device_ids": "CUDA_VISIBLE_DEVICES",
     "gpu_memory_utilization": "--gpu-memory-utilization",
     "kv_cache_memory_bytes": "--kv-cache-gb",
-    **dict.fromkeys(("runner", "convert", "pooler_config"), "--scorer or --embedder"),
-    "trust_remote_code": "a model without code of its own",
     "hf_token": "HF_TOKEN",
-    **dict.fromkeys(
-        ("structured_outputs_config", "reasoning_parser", "reasoning_parser_plugin", "reasoning_config"),
-        "what the chat template says",
-    ),
 }
 _DRAFTS = {name for name in _SPEED if name.startswith("spec")}
 _METHOD = "rejection_sample_method"
@@ -196,8 +194,10 @@ def _kind(text: str) -> tuple[Kind, str]:
     """Whether an argument changes numbers, and its name without the prefix that may say so."""
     prefix, colon, rest = text.partition(":")
     name = rest if colon else text
-    if name in _OWN:
+    if _OWN.get(name):
         raise BadInput(f"engine argument {name} is set by magpie-hf itself; give {_OWN[name]} instead")
+    if name in _OWN:
+        raise BadInput(f"engine argument {name} is set by magpie-hf itself; leave it out")
     kind: Kind | None = "numbers" if name in _NUMBERS else "speed" if name in _SPEED else None
     if colon and prefix not in ("numbers", "speed"):
         raise BadInput(f"engine argument {text} begins with {prefix}:; give numbers: or speed:, or neither")

@@ -145,8 +145,8 @@ class VLLM(Engine):
         self._parallelism()
         if self._on_cpu() and keywords(self.speed).get("enable_chunked_prefill"):
             raise BadInput(
-                "engine argument enable_chunked_prefill is true, and on CPUs vLLM dies of a chunked prefill with a"
-                " seed; leave it out"
+                "engine argument enable_chunked_prefill is true, and on CPUs vLLM dies of a chunked prefill"
+                " with a seed; leave it out"
             )
         check_plugin()
 
