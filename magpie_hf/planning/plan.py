@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from magpie_hf.engines.vllm.arguments import read_arguments
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.parallel import UTILIZATION, Parallelism, choose, sizes
@@ -194,7 +195,11 @@ def plan_of(
     dollars an hour and GPU, in place of a range. Raises BadInput for an unknown GPU, another build's folder,
     and a record of a newer version.
     """
-    models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
+    given = read_arguments(options.engine_args, options.engine_arg)
+    models = tuple(
+        sized(source, options.revision, (*given.numbers, *given.speed), options.max_model_len)
+        for source in dict.fromkeys(outline.stages.values())
+    )
     outline = replace(outline, context=_context_of(outline.sources["solver"], models))
     measured = read_measured(out)
     fits = measured is not None and measured.said == said_of(options, outline)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from magpie_hf.models.gpus import Gpu
-from magpie_hf.models.parallel import OVERHEAD, UTILIZATION
+from magpie_hf.models.parallel import UTILIZATION
 from magpie_hf.planning.inputs import FIGURES, Size
 from magpie_hf.planning.workload import Request
 
@@ -87,7 +87,7 @@ def speed_on(
     figures, need = FIGURES[gpu.name], size.need
     flops, bandwidth = figures.teraflops * 1e12 * tensor, figures.terabytes * 1e12
     per_token = need.shape.cache_gigabytes(1, tensor, need.value_bytes) * 1e9 if need.shape else 0.0
-    free = (utilization * gpu.gigabytes - need.weights / tensor - OVERHEAD) * 1e9
+    free = (utilization * gpu.gigabytes - need.weights / tensor - need.overhead) * 1e9
     return Speed(
         load=START + need.weights / how.loading,
         step=how.step + need.weights * 1e9 / (bandwidth * tensor * how.bandwidth),

@@ -99,12 +99,14 @@ def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None
     if not elsewhere and any(known(source) for source in sources):
         from magpie_hf.engines.vllm.device import check_device
 
+        given = engine_arguments(options)
         for source in sources:
             check_device(
                 source,
                 options.tensor_parallel_size,
                 options.data_parallel_size,
                 options.gpu_memory_utilization,
+                (*given.numbers, *given.speed) if given else (),
             )
 
 

@@ -167,12 +167,20 @@ class VLLM(Engine):
 
     def _on_cpu(self) -> bool:
         return check_device(
-            self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization
+            self.model.name,
+            self.tensor_parallel_size,
+            self.data_parallel_size,
+            self.gpu_memory_utilization,
+            (*self.model.settings, *self.speed),
         )
 
     def _parallelism(self) -> Parallelism:
         return place(
-            self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size
+            self.model,
+            self.gpu_memory_utilization,
+            self.tensor_parallel_size,
+            self.data_parallel_size,
+            self.speed,
         )
 
     def _open(self) -> Live:
