@@ -32,7 +32,7 @@ def quantised(config: Mapping[str, Any]) -> Quantised | None:
         return None
     method = str(said.get("quant_method") or "").lower()
     groups = said.get("config_groups")
-    first = next(iter(groups.values()), {}) if isinstance(groups, Mapping) else {}
+    first: Any = next(iter(groups.values()), {}) if isinstance(groups, Mapping) else {}
     weights = (first.get("weights") if isinstance(first, Mapping) else None) or {}  # compressed-tensors
     algorithm = str(said.get("quant_algo") or "").upper()  # of modelopt
     bits = said.get("bits") or said.get("w_bit") or weights.get("num_bits")
