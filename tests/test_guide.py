@@ -111,7 +111,7 @@ def pretend(patch: pytest.MonkeyPatch, model: Model, hub: LoopbackHub) -> None:
     for module in (build, plan, sweep):
         patch.setattr(module, "check_devices", nothing)
     size, speed = sized(model.source, None), Speed(1.0, 0.01, 1e-5, 1e-8, 1e-5)
-    patch.setattr(planning, "sized", lambda source, _: replace(size, source=source))
+    patch.setattr(planning, "sized", lambda source, *_: replace(size, source=source))
     patch.setattr(
         measuring, "speed_of", lambda *_: (speed, ())
     )  # an engine without a step has no speed to measure

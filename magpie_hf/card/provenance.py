@@ -5,6 +5,7 @@ Not here: numbers of rows.
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -120,11 +121,17 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
             "revision": model.revision,
             "dtype": model.dtype,
             "chat_options": settings_of(model),
+            "settings": [f"{name}={_plain(value)}" for name, value in model.settings],
             "steps": parts,
             "licence": asdict(licence) if (licence := licences[model]) else None,
         }
         for model, parts in steps.items()
     ]
+
+
+def _plain(value: str) -> str:
+    """A setting's value as on the command line: text as it is, anything else as JSON."""
+    return said if isinstance(said := json.loads(value), str) else value
 
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:

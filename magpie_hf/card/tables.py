@@ -189,7 +189,7 @@ class _Tables:
                 self.words["steps"][step],
                 _model(model),
                 code(model["revision"]),
-                code(str(model["dtype"])),
+                _numbers(model),
                 # Folders of builds from before chat options have none.
                 self._switches(model.get("chat_options", {})),
             ]
@@ -275,6 +275,11 @@ def _model(model: Mapping[str, Any]) -> str:
         r"[\w.-]+/[\w.-]+", model["name"]
     )
     return link(model["name"], f"https://huggingface.co/{model['name']}" if on_hub else None)
+
+
+def _numbers(model: Mapping[str, Any]) -> str:
+    """The dtype of a model, and vLLM's arguments that change its numbers; older builds name none."""
+    return ", ".join(map(code, (model["dtype"], *model.get("settings", ()))))
 
 
 def _by_value(

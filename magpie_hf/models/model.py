@@ -28,6 +28,7 @@ class Model:
     max_length: bounds prompt and completion together, in tokens, where it is below the model's own limit.
     chat_options: values that its chat template is rendered with, each a name and JSON as text, as
         `switches.with_chat_options` makes them.
+    settings: vLLM's arguments that change its numbers, such as kv_cache_dtype, as names and JSON.
     path: where a local folder lies; it does not compare.
     """
 
@@ -37,6 +38,7 @@ class Model:
     max_length: int | None = None
     path: str | None = field(default=None, compare=False)
     chat_options: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
+    settings: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
 
     @property
     def short_name(self) -> str:
@@ -83,12 +85,14 @@ def resolve(
     dtype: str = "auto",
     max_length: int | None = None,
     chat: bool = True,
+    settings: tuple[tuple[str, str], ...] = (),
 ) -> Model:
     """The model that a number, a Hub repository or a local folder names, with its revision pinned.
 
     A repository's revision becomes a commit (from the Hub, or from the local cache when offline), a folder's
-    a hash of its contents. chat: whether a folder needs a chat template; embedding models have none. Raises
-    BadInput for no model, for an unknown dtype, and for a max_length above the model's own.
+    a hash of its contents. chat: whether a folder needs a chat template; embedding models have none.
+    settings: as in Model. Raises BadInput for no model, for an unknown dtype, and for a max_length above the
+    model's own.
     """
     if dtype not in DTYPES:
         raise BadInput(f"dtype is {dtype!r}; choose from {', '.join(DTYPES)}")
@@ -100,9 +104,9 @@ def resolve(
                 " repository"
             )
         check_model_folder(Path(source), chat)
-        model = Model(Path(source).name, folder_digest(Path(source)), dtype, max_length, path=source)
+        model = Model(Path(source).name, folder_digest(Path(source)), dtype, max_length, source, settings)
     else:
-        model = Model(source, _commit(source, revision), dtype, max_length)
+        model = Model(source, _commit(source, revision), dtype, max_length, settings=settings)
     if max_length is not None:
         if max_length < 1:
             raise BadInput(f"max length is {max_length}; give a number of tokens above 0")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpus import AMPERE, GPUS, Gpu
 from magpie_hf.models.known import KNOWN_MODELS, KnownModel, KnownScorer
+from magpie_hf.models.quantised import INT4_SHARE, SMALLER
 from magpie_hf.models.shapes import SHAPES, Shape
 from magpie_hf.text.language import tr
 
@@ -25,6 +26,11 @@ CONTEXT = 6144
 SEQUENCES = 32
 # GB per GPU for activations, CUDA graphs and what is not split evenly; an assumption, not a measurement
 OVERHEAD = 3.0
+# The same without CUDA graphs and with prefills of at most TIGHT_BATCH tokens; an assumption, too
+TIGHT_OVERHEAD = 1.5
+TIGHT_BATCH = 2048
+TIGHT_UTILIZATION = 0.95
+LEAST_CONTEXT = 4096  # tokens below which a context is too short for a problem with its answer
 UTILIZATION = 0.9  # share of a GPU's memory for vLLM; the CUDA context and libraries take the rest
 NODE = 8  # GPUs of one machine
 NO_FLOAT16 = (4,)  # numbered models that are numerically unstable in float16, so vLLM does not run them in it
@@ -34,17 +40,23 @@ NO_FLOAT16 = (4,)  # numbered models that are numerically unstable in float16, s
 class Need:
     """The memory a model needs: gigabytes of weights, and the shape that gives its heads and cache.
 
-    Without a shape, neither heads nor cache are counted.
+    Without a shape, neither heads nor cache are counted. overhead: gigabytes on each GPU beside weights and
+    cache. longest: the bound on the context, None for the model's own. wide: whether the weights have 16 bits
+    or more. smaller: models of the same kind, with their weights.
     """
 
     title: str
     weights: float
     shape: Shape | None = None
     value_bytes: int = 2
+    overhead: float = OVERHEAD
+    longest: int | None = None
+    wide: bool = True
+    smaller: tuple[tuple[str, float], ...] = ()
 
     @property
     def context(self) -> int:
-        return min(CONTEXT, self.shape.longest or CONTEXT) if self.shape else CONTEXT
+        return min(CONTEXT, (self.shape and self.shape.longest) or CONTEXT, self.longest or CONTEXT)
 
     def cache(self, sequences: int = SEQUENCES, tensor: int = 1) -> float:
         """Gigabytes of cache on each of `tensor` GPUs for this many full-length sequences at once."""
@@ -59,7 +71,7 @@ class Need:
 
     def sequences(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> int:
         """How many full-length sequences fit at once, at most SEQUENCES; 0 where the model does not fit."""
-        free = utilization * gpu.gigabytes - self.weights / tensor - OVERHEAD
+        free = utilization * gpu.gigabytes - self.weights / tensor - self.overhead
         one = self.cache(1, tensor)
         return max(0, int(min(SEQUENCES, free / one if one else (SEQUENCES if free > 0 else 0))))
 
@@ -71,7 +83,28 @@ def need_of(info: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Nee
     """
     number = info.number if isinstance(info, KnownModel) else 0
     factor = 2 if wide or (number in NO_FLOAT16 and 0 < gpu.capability < AMPERE) else 1
-    return Need(info.title, info.weight_gigabytes * factor, SHAPES.get(number), 2 * factor)
+    return Need(
+        info.title,
+        info.weight_gigabytes * factor,
+        SHAPES.get(number),
+        2 * factor,
+        wide=getattr(info, "bytes_per_parameter", 2) >= 2,
+        smaller=SMALLER.get(number, ()),
+    )
+
+
+def as_given(need: Need, settings: Sequence[tuple[str, str]], longest: int | None = None) -> Need:
+    """What a model needs with vLLM's own arguments, as names and JSON, and with a bound on its context."""
+    given = dict(settings)
+    batch = given.get("max_num_batched_tokens", "")
+    tight = given.get("enforce_eager") == "true" and batch.isdecimal() and int(batch) <= TIGHT_BATCH
+    small = given.get("kv_cache_dtype", "").strip('"').startswith(("fp8", "int8"))
+    return replace(
+        need,
+        overhead=TIGHT_OVERHEAD if tight else need.overhead,
+        value_bytes=1 if small else need.value_bytes,
+        longest=longest,
+    )
 
 
 @dataclass(frozen=True)
@@ -154,14 +187,51 @@ def _too_large(
     smallest: dict[int, Gpu] = {}  # by the number of GPUs needed
     for other in sorted(GPUS, key=lambda one: one.gigabytes):
         smallest.setdefault(min(sizes(need, other), default=0), other)
-    ways = [f"{more} of these GPUs"] if more else []
+    within = _tight(need, gpu, over)
+    ways = [f"{_machine(gpus)} ({within})"] if within else []
+    ways += [f"{more} of these GPUs"] if more else []
     ways += [f"{found} x {other.name}" for found, other in smallest.items() if found and found != more]
     given = f" at tensor parallel size {tensor}" if tensor else f" for each of {data} engines" if data else ""
     has = f"{_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}"
     return (
-        f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {OVERHEAD:.0f} GB a GPU to"
+        f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {need.overhead:g} GB a GPU to"
         f" work in and {need.cache(1):.1f} GB a request, and {has}; nothing was downloaded: it would fit"
         f" {' or '.join(ways) or 'no single machine'}, else use a smaller model"
+        f"{_smaller(need, gpu, over, utilization)}"
+    )
+
+
+def _smaller(need: Need, gpu: Gpu, over: int, utilization: float) -> str:
+    """The models of the same kind that fit, with their weights and what else they ask for.
+
+    They count with the cache of the larger model, which is at least theirs.
+    """
+    copy = "AWQ/GPTQ 4-bit"
+    known = need.smaller or (((copy, need.weights * INT4_SHARE),) if need.wide and need.shape else ())
+    fitting = []
+    for name, weights in known:
+        other = replace(need, weights=weights)
+        if sizes(other, gpu, over, utilization):
+            fitting.append(f"{name} ({_gigabytes(weights)})")
+        elif within := _tight(other, gpu, over):
+            fitting.append(f"{name} ({_gigabytes(weights)}; {within})")
+    return f": {', '.join(fitting)}" if fitting else ""
+
+
+def _tight(need: Need, gpu: Gpu, over: int) -> str:
+    """The options with which a model just fits, with the longest context left; "" where it does not."""
+    split = [tensor for tensor in range(1, over + 1) if need.refusal(tensor) is None]
+    if not need.shape or not split:
+        return ""
+    tensor = max(split)
+    free = TIGHT_UTILIZATION * gpu.gigabytes - need.weights / tensor - TIGHT_OVERHEAD
+    token = need.shape.cache_gigabytes(CONTEXT, tensor, need.value_bytes) / CONTEXT
+    context = min(int(free / token) // 256 * 256, need.shape.longest or CONTEXT)
+    if context < LEAST_CONTEXT:
+        return ""
+    return (
+        f"--gpu-memory-utilization {TIGHT_UTILIZATION} --max-model-len {context} --engine-arg"
+        f" enforce_eager=true --engine-arg max_num_batched_tokens={TIGHT_BATCH}"
     )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from magpie_hf.domains import Domain, sampled_as
+from magpie_hf.engines.vllm.arguments import Settings, read_arguments
 from magpie_hf.engines.vllm.device import weights_gigabytes
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import MIN_YIELD
@@ -29,7 +30,8 @@ from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import ARMORM, KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
 from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
-from magpie_hf.models.parallel import Need, need_of
+from magpie_hf.models.parallel import Need, as_given, need_of
+from magpie_hf.models.quantised import parameters, quantised
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.shapes import shape_of
 from magpie_hf.models.switches import (
@@ -336,7 +338,8 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
     """
     said = {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _DECIDING}}
     # Left out where not given, so that earlier measurements still serve
-    later = {"chat_option": options.chat_option, "steer": options.steer}
+    numbers = dict(read_arguments(options.engine_args, options.engine_arg).numbers)
+    later = {"chat_option": options.chat_option, "steer": options.steer, "settings": numbers}
     return {**said, **{name: value for name, value in later.items() if value}}
 
 
@@ -364,11 +367,18 @@ class Size:
 
 @dataclass(frozen=True)
 class Sized:
-    """A model with its size, or with the reason why the size is not known."""
+    """A model with its size, or with the reason why the size is not known.
+
+    settings, longest: vLLM's own arguments, and the bound on its context. int4: the method of weights that
+    are quantised to integers of four bits.
+    """
 
     source: str
     size: Size | None
     why: str = ""
+    settings: Settings = ()
+    longest: int | None = None
+    int4: str = ""
 
     @property
     def weights(self) -> float | None:
@@ -378,18 +388,21 @@ class Sized:
     def on(self, gpu: Gpu) -> Size | None:
         """Its size on this GPU: some known models take up more on older ones."""
         info = known(self.source)
-        return replace(self.size, need=need_of(info, gpu)) if self.size and info else self.size
+        if self.size is None or info is None:
+            return self.size
+        return replace(self.size, need=as_given(need_of(info, gpu), self.settings, self.longest))
 
 
-def sized(source: str, revision: str | None) -> Sized:
-    """The size of a model.
+def sized(source: str, revision: str | None, settings: Settings = (), longest: int | None = None) -> Sized:
+    """The size of a model, with vLLM's own arguments and a bound on its context.
 
     A known model needs no look-up. Of another one the Hub is asked for a small file or two, for at most
     PATIENCE seconds.
     """
     if (info := known(source)) is not None:
         number = info.number if isinstance(info, KnownModel) else 0
-        return Sized(source, Size(ACTIVE.get(number, info.parameters), need_of(info, Gpu("", 0))))
+        need = as_given(need_of(info, Gpu("", 0)), settings, longest)
+        return Sized(source, Size(ACTIVE.get(number, info.parameters), need), "", settings, longest)
     model = _unresolved(source, revision)
     try:
         weights, config = _patiently(lambda: (weights_gigabytes(model), json_of(model, "config.json") or {}))
@@ -397,9 +410,11 @@ def sized(source: str, revision: str | None) -> Sized:
         return Sized(source, None, _why(error))
     if weights is None:
         return Sized(source, None, "it has no index of its weights")
-    stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
-    active = weights / stored  # too high for a mixture of experts, whose active part no config tells
-    return Sized(source, Size(active, Need(model.short_name, weights, shape_of(config))))
+    # Too high for a mixture of experts, whose active part no config tells
+    active, how = parameters(weights, config), quantised(config)
+    wide = "quantization_config" not in config
+    need = as_given(Need(model.short_name, weights, shape_of(config), wide=wide), settings, longest)
+    return Sized(source, Size(active, need), "", settings, longest, how.method if how and how.int4 else "")
 
 
 def _unresolved(source: str, revision: str | None) -> Model:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from magpie_hf.engines.vllm.arguments import read_arguments
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.parallel import UTILIZATION, Parallelism, choose, sizes
@@ -31,7 +32,7 @@ from magpie_hf.planning.inputs import (
 )
 from magpie_hf.planning.measurements import Measured, measured_estimates, read_measured
 from magpie_hf.planning.simulation import Work, seconds_by_phase
-from magpie_hf.planning.speeds import EFFICIENCIES, MOST_SEQUENCES, Speed, compute_bound_hours, speed_on
+from magpie_hf.planning.speeds import EFFICIENCIES, Speed, compute_bound_hours, speed_on
 from magpie_hf.planning.workload import (
     Bound,
     Done,
@@ -89,12 +90,12 @@ class Disk:
 class Placing:
     """How engines are to run.
 
-    utilization, sequences: share of a GPU's memory, and the most sequences of each engine; tensor, data,
-    cache: what the user gave: parallel sizes, and GiB of KV cache.
+    utilization, sequences: share of a GPU's memory, and the most sequences of each engine, None for vLLM's
+    choice; tensor, data, cache: what the user gave: parallel sizes, and GiB of KV cache.
     """
 
     utilization: float = UTILIZATION
-    sequences: int = MOST_SEQUENCES
+    sequences: int | None = None
     tensor: int | None = None
     data: int | None = None
     cache: float | None = None
@@ -196,7 +197,11 @@ def plan_of(
     dollars an hour and GPU, in place of a range. Raises BadInput for an unknown GPU, another build's folder,
     and a record of a newer version.
     """
-    models = tuple(sized(source, options.revision) for source in dict.fromkeys(outline.stages.values()))
+    given = read_arguments(options.engine_args, options.engine_arg)
+    models = tuple(
+        sized(source, options.revision, (*given.numbers, *given.speed), options.max_model_len)
+        for source in dict.fromkeys(outline.stages.values())
+    )
     outline = replace(outline, context=_context_of(outline.sources["solver"], models))
     measured = read_measured(out)
     fits = measured is not None and measured.said == said_of(options, outline)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from magpie_hf.models.gpus import Gpu
-from magpie_hf.models.parallel import OVERHEAD, UTILIZATION
+from magpie_hf.models.parallel import UTILIZATION
 from magpie_hf.planning.inputs import FIGURES, Size
 from magpie_hf.planning.workload import Request
 
@@ -78,22 +78,30 @@ def speed_on(
     tensor: int,
     how: Efficiency,
     utilization: float = UTILIZATION,
-    most: int = MOST_SEQUENCES,
+    most: int | None = None,
 ) -> Speed:
-    """The speed of one engine on `tensor` such GPUs, at most `most` sequences at once."""
+    """The speed of one engine on `tensor` such GPUs, at most `most` sequences at once.
+
+    most: None takes vLLM's own choice for the GPU.
+    """
     figures, need = FIGURES[gpu.name], size.need
     flops, bandwidth = figures.teraflops * 1e12 * tensor, figures.terabytes * 1e12
     per_token = need.shape.cache_gigabytes(1, tensor, need.value_bytes) * 1e9 if need.shape else 0.0
-    free = (utilization * gpu.gigabytes - need.weights / tensor - OVERHEAD) * 1e9
+    free = (utilization * gpu.gigabytes - need.weights / tensor - need.overhead) * 1e9
     return Speed(
         load=START + need.weights / how.loading,
         step=how.step + need.weights * 1e9 / (bandwidth * tensor * how.bandwidth),
         sequence=2 * size.active * 1e9 / (flops * how.flops),
         context=per_token / (bandwidth * how.bandwidth),
         prompt=2 * size.active * 1e9 / (flops * how.prompts),
-        sequences=most,
+        sequences=most or vllms_choice(gpu),
         cache=free / per_token if per_token else math.inf,
     )
+
+
+def vllms_choice(gpu: Gpu) -> int:
+    """The most sequences at once that vLLM 0.32 chooses for many prompts offline."""
+    return 1024 if gpu.gigabytes >= 75 and "A100" not in gpu.name else MOST_SEQUENCES
 
 
 def compute_bound_hours(size: Size, tokens: float, gpu: Gpu, count: int = 1) -> float:

@@ -102,7 +102,13 @@ def _notes(source: Source, room: Room) -> list[str]:
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Tables of how the rows were made: models, sampling, settings, benchmarks and versions."""
     models = [
-        (one["name"], ", ".join(one["steps"]), one["revision"], one["dtype"]) for one in provenance["models"]
+        (
+            one["name"],
+            ", ".join(one["steps"]),
+            one["revision"],
+            ", ".join((one["dtype"], *one.get("settings", ()))),
+        )
+        for one in provenance["models"]
     ]
     sampling = [
         (domain["key"], step, *(how[name] for name in _SAMPLING))

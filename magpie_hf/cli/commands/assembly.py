@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from magpie_hf.cli.commands.options import labelling, licence_of_data, roles
+from magpie_hf.cli.commands.options import engine_arguments, labelling, licence_of_data, roles
 from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
@@ -71,6 +71,11 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
             f"--{given[0].replace('_', '-')} is for engines on this machine, and --endpoint uses "
             "servers instead; give one of them"
         )
+    if engine_arguments(options) and options.endpoint:
+        raise BadInput(
+            "--engine-arg is for engines on this machine, and --endpoint uses servers with their own; leave "
+            "out one of them"
+        )
 
 
 def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
@@ -94,6 +99,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     labelled = options.tagger != "none" and options.off_topic != "keep"
     check_steer(options.steer, len(domains), labelled)
     parse_chat_options(options.chat_option)
+    check_drafts(options, domains)
     labelling(options)
     licence_of_data(options)
     benchmarks_named(options)
@@ -105,13 +111,30 @@ def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None
     if not elsewhere and any(known(source) for source in sources):
         from magpie_hf.engines.vllm.device import check_device
 
+        given = engine_arguments(options)
         for source in sources:
             check_device(
                 source,
                 options.tensor_parallel_size,
                 options.data_parallel_size,
                 options.gpu_memory_utilization,
+                (*given.numbers, *given.speed) if given else (),
             )
+
+
+def check_drafts(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
+    """Raises BadInput for speculative decoding with a sampling that vLLM cannot do then."""
+    given = engine_arguments(options)
+    if given is None or not given.drafts:
+        return
+    for domain in domains:
+        steps = {"instruction-": domain.instruction, "": domain.response, "candidate-": domain.candidate}
+        for prefix, sampling in steps.items():
+            if sampling.min_p:
+                raise BadInput(
+                    f"min_p of {domain.key} is {sampling.min_p:g}, and vLLM drafts no tokens with a min_p;"
+                    f" give --{prefix}min-p 0, or no speculative_config"
+                )
 
 
 def named(domains: Sequence[Domain]) -> str:
@@ -157,6 +180,7 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
     from magpie_hf.engines.vllm.engine import VLLM
 
     on_ray = getattr(options, "ray", None)  # the nodes' GPUs are unknown here, so one GPU per engine
+    given = engine_arguments(options)
     return VLLM(
         model,
         runner=runner,
@@ -167,6 +191,7 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
         gpu_memory_utilization=options.gpu_memory_utilization,
         kv_cache_gigabytes=options.kv_cache_gb,
         max_num_seqs=options.max_num_seqs,
+        speed=given.speed if given else (),
     )
 
 
@@ -184,6 +209,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
 
     models = _models(options)
     domains = solver_sampling(domains, models["solver"])
+    check_drafts(options, domains)
     context = max(
         domain.instruction.max_tokens
         + max(
@@ -243,6 +269,7 @@ def _models(options: argparse.Namespace) -> dict[str, Model]:
 
 def _resolved(options: argparse.Namespace) -> dict[str, Model]:
     models: dict[str, Model] = {}
+    given = engine_arguments(options)
     for role, name in roles(options).items():
         if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
             options.model
@@ -252,7 +279,12 @@ def _resolved(options: argparse.Namespace) -> dict[str, Model]:
         revision = options.revision if role == "model" else None
         length = None if role in _RATING else options.max_model_len
         models[role] = resolve(
-            name, revision=revision, dtype=options.dtype, max_length=length, chat=role != "embedder"
+            name,
+            revision=revision,
+            dtype=options.dtype,
+            max_length=length,
+            chat=role != "embedder",
+            settings=given.numbers if given else (),
         )
     return models
 

@@ -18,6 +18,7 @@ from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import (
     add_card,
     add_engine,
+    add_engine_arguments,
     add_licence,
     add_publishing,
     licence_of_data,
@@ -291,6 +292,8 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     add_card(after)
 
     add_licence(build.add_argument_group("licence of the data"), LICENCE)
+
+    add_engine_arguments(build.add_argument_group("vLLM's own engine arguments"))
 
     where = build.add_argument_group("hardware and speed (no effect on the rows)")
     add_engine(where)

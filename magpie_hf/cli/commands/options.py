@@ -17,6 +17,7 @@ from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
 
 if TYPE_CHECKING:
+    from magpie_hf.engines.vllm.arguments import EngineArguments
     from magpie_hf.models.data_licence import DataLicence
 
 
@@ -68,8 +69,7 @@ def add_engine(where: argparse._ArgumentGroup) -> None:
     where.add_argument(
         "--max-num-seqs",
         type=whole,
-        default=256,
-        help="most sequences that an engine runs at once (default: %(default)s)",
+        help="most sequences that an engine runs at once (default: 256 on the CPU, vLLM's choice on GPUs)",
     )
     where.add_argument(
         "--endpoint",
@@ -88,6 +88,33 @@ def add_engine(where: argparse._ArgumentGroup) -> None:
         default=300.0,
         help="seconds without an answer from any server after which a build fails (default: %(default)g)",
     )
+
+
+def add_engine_arguments(where: argparse._ArgumentGroup) -> None:
+    where.add_argument(
+        "--engine-args",
+        metavar="FILE_OR_JSON",
+        help=(
+            "vLLM's own engine arguments, as JSON or a JSON or YAML file; those that change numbers, such as "
+            "quantization, belong to the build"
+        ),
+    )
+    where.add_argument(
+        "--engine-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one of vLLM's engine arguments, such as kv_cache_dtype=fp8; repeatable, and wins over the file",
+    )
+
+
+def engine_arguments(options: argparse.Namespace) -> EngineArguments | None:
+    """The engine arguments that the options name; None without any. Raises BadInput as `read_arguments`."""
+    if options.engine_args is None and not options.engine_arg:
+        return None
+    from magpie_hf.engines.vllm.arguments import read_arguments
+
+    return read_arguments(options.engine_args, options.engine_arg)
 
 
 def add_publishing(where: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

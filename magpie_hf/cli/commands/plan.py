@@ -152,13 +152,17 @@ def _measure(
     check_devices(options, outline.sources.values())
 
     from magpie_hf.planning.measure import measure
+    from magpie_hf.planning.speeds import MOST_SEQUENCES
     from magpie_hf.run.interrupts import stopping_at_once
 
     small, planned = (
         tuple(replace(domain, count=min(options.measure, domain.count)) for domain in some)
         for some in (domains, outline.domains)
     )
-    most = min(options.max_num_seqs, (options.k + 1) * sum(domain.count for domain in outline.domains))
+    most = min(
+        options.max_num_seqs or MOST_SEQUENCES,
+        (options.k + 1) * sum(domain.count for domain in outline.domains),
+    )
     how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": say}
     with stopping_at_once(out):
         recipe = recipe_of(options, small, say)

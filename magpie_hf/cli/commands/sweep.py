@@ -14,7 +14,7 @@ from typing import Any
 from magpie_hf.cli.commands.assembly import Spec, check_devices, check_engine, engines_of
 from magpie_hf.cli.commands.display import naming
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
-from magpie_hf.cli.commands.options import add_engine, number
+from magpie_hf.cli.commands.options import add_engine, add_engine_arguments, engine_arguments, number
 from magpie_hf.domains import DOMAINS, HEADROOM, select
 from magpie_hf.models.model import DTYPES, repository_or_folder, resolve
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, HOW_TO_NAME, select_settings
@@ -65,6 +65,7 @@ def add(commands: Any) -> None:
         help="precision of the models (default: auto, each model's own)",
     )
     sweep.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    add_engine_arguments(sweep.add_argument_group("vLLM's own engine arguments"))
     add_engine(sweep.add_argument_group("hardware and speed"))
     sweep.set_defaults(run=run)
 
@@ -80,8 +81,13 @@ def run(options: argparse.Namespace) -> int:
     check_engine(options)
     with caught() as log, naming(log), stopping_at_once(None, lambda: log.err):
         check_devices(options, [repository_or_folder(options.model)])
+        given = engine_arguments(options)
         model = resolve(
-            options.model, revision=options.revision, dtype=options.dtype, max_length=options.max_model_len
+            options.model,
+            revision=options.revision,
+            dtype=options.dtype,
+            max_length=options.max_model_len,
+            settings=given.numbers if given else (),
         )
 
         from magpie_hf.planning.sweep.sweep import sweep

@@ -9,11 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from magpie_hf.engines.vllm.arguments import Settings
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpus import AMPERE, Gpu
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, json_of
-from magpie_hf.models.parallel import UTILIZATION, Need, Parallelism, choose, need_of
+from magpie_hf.models.parallel import UTILIZATION, Need, Parallelism, as_given, choose, need_of
 from magpie_hf.models.shapes import shape_of
 from magpie_hf.text.language import tr
 
@@ -21,12 +22,16 @@ INSTALL = "install it with: pip install 'magpie-hf[vllm]' (GPU), or see the READ
 
 
 def check_device(
-    name: str, tensor: int | None = 1, data: int | None = 1, utilization: float = UTILIZATION
+    name: str,
+    tensor: int | None = 1,
+    data: int | None = 1,
+    utilization: float = UTILIZATION,
+    settings: Settings = (),
 ) -> bool:
     """Whether vLLM runs on the CPU here.
 
-    tensor, data: GPUs per engine, and engines side by side; None takes the default choice. Raises BadInput,
-    before any download, where vLLM cannot run this model here.
+    tensor, data: GPUs per engine, and engines side by side; None takes the default choice. settings: vLLM's
+    own arguments. Raises BadInput, before any download, where vLLM cannot run this model here.
     """
     platform = _platform()
     info = known(name)
@@ -44,19 +49,25 @@ def check_device(
             )
         return True
     gpus = local_gpus()
-    choose(need_of(info, gpus[0]) if info else Need(name, 0.0), gpus, utilization, tensor, data)
+    need = need_of(info, gpus[0]) if info else Need(name, 0.0)
+    choose(as_given(need, settings), gpus, utilization, tensor, data)
     return False
 
 
 def place(
-    model: Model, utilization: float = UTILIZATION, tensor: int | None = None, data: int | None = None
+    model: Model,
+    utilization: float = UTILIZATION,
+    tensor: int | None = None,
+    data: int | None = None,
+    speed: Settings = (),
 ) -> Parallelism:
     """The parallelism of a model on this machine's GPUs; given sizes are kept.
 
-    On a CPU it is one engine unless `data` says more. Raises BadInput where the sizes do not go with the
-    model's heads, its weights or the GPUs.
+    On a CPU it is one engine unless `data` says more. speed: as of a VLLM. Raises BadInput where the sizes do
+    not go with the model's heads, its weights or the GPUs.
     """
-    if check_device(model.name, tensor, data, utilization):
+    settings = (*model.settings, *speed)
+    if check_device(model.name, tensor, data, utilization, settings):
         return Parallelism(
             1,
             data or 1,
@@ -71,7 +82,7 @@ def place(
         if info
         else _need(model, len(gpus) == 1 or tensor is not None)
     )
-    return choose(need, gpus, utilization, tensor, data)
+    return choose(as_given(need, settings, model.max_length), gpus, utilization, tensor, data)
 
 
 def local_gpus() -> tuple[Gpu, ...]:
@@ -122,8 +133,9 @@ def _need(model: Model, settled: bool) -> Need:
         )
     stored = 4 if "float32" in str(config.get("dtype") or config.get("torch_dtype")) else 2
     wanted = 4 if model.dtype == "float32" else 2
-    factor = 1.0 if config.get("quantization_config") else wanted / stored
-    return Need(model.name, (weights or 0.0) * factor, shape_of(config), wanted)
+    wide = not config.get("quantization_config")
+    factor = wanted / stored if wide else 1.0
+    return Need(model.name, (weights or 0.0) * factor, shape_of(config), wanted, wide=wide)
 
 
 def _check_cpu(tensor: int, data: int) -> None:

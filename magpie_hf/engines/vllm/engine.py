@@ -22,6 +22,7 @@ from magpie_hf.engines.base import (
     finite,
     resumable,
 )
+from magpie_hf.engines.vllm.arguments import Settings, keywords
 from magpie_hf.engines.vllm.device import check_device, place
 from magpie_hf.engines.vllm.llm_engines import AsyncEngine, InProcessEngine
 from magpie_hf.engines.vllm.plugin import check_plugin
@@ -37,6 +38,7 @@ from magpie_hf.models.sampling import Sampling
 MOST_ALLOWED = 1024
 # GiB; by default vLLM takes nine tenths of the memory, and fails where other processes hold more than a tenth
 CPU_CACHE_GIGABYTES = 2.0
+CPU_SEQUENCES = 256
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class VLLM(Engine):
         spreads the requests; None is chosen by the machine's GPUs. If one engine dies, all are opened again.
     kv_cache_gigabytes: memory for each engine's cache; None takes 2 GiB on the CPU and leaves it to
         gpu_memory_utilization on GPUs.
-    max_num_seqs: the most sequences at once, per engine.
+    max_num_seqs: the most sequences at once, per engine; None takes 256 on the CPU, vLLM's choice on GPUs.
+    speed: vLLM's own arguments that change no distribution, as names and JSON; they win over those of here.
     """
 
     runner: Literal["generate", "pooling"] = "generate"
@@ -65,7 +68,8 @@ class VLLM(Engine):
     data_parallel_size: int | None = field(default=1, compare=False)
     gpu_memory_utilization: float = field(default=0.9, compare=False)
     kv_cache_gigabytes: float | None = field(default=None, compare=False)
-    max_num_seqs: int = field(default=256, compare=False)
+    max_num_seqs: int | None = field(default=None, compare=False)
+    speed: Settings = field(default=(), compare=False)
 
     @property
     def max_length(self) -> int | None:
@@ -139,6 +143,11 @@ class VLLM(Engine):
                 " llm_engine; leave it at auto"
             )
         self._parallelism()
+        if self._on_cpu() and keywords(self.speed).get("enable_chunked_prefill"):
+            raise BadInput(
+                "engine argument enable_chunked_prefill is true, and on CPUs vLLM dies of a chunked prefill"
+                " with a seed; leave it out"
+            )
         check_plugin()
 
     def describe(self) -> str:
@@ -158,12 +167,20 @@ class VLLM(Engine):
 
     def _on_cpu(self) -> bool:
         return check_device(
-            self.model.name, self.tensor_parallel_size, self.data_parallel_size, self.gpu_memory_utilization
+            self.model.name,
+            self.tensor_parallel_size,
+            self.data_parallel_size,
+            self.gpu_memory_utilization,
+            (*self.model.settings, *self.speed),
         )
 
     def _parallelism(self) -> Parallelism:
         return place(
-            self.model, self.gpu_memory_utilization, self.tensor_parallel_size, self.data_parallel_size
+            self.model,
+            self.gpu_memory_utilization,
+            self.tensor_parallel_size,
+            self.data_parallel_size,
+            self.speed,
         )
 
     def _open(self) -> Live:
@@ -196,7 +213,7 @@ class VLLM(Engine):
             "tokenizer_revision": self.model.hub_revision,
             "dtype": self.model.dtype,
             "max_model_len": length,
-            "max_num_seqs": self.max_num_seqs,
+            "max_num_seqs": CPU_SEQUENCES if self.max_num_seqs is None and on_cpu else self.max_num_seqs,
             "tensor_parallel_size": parallelism.tensor,
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "trust_remote_code": False,
@@ -225,7 +242,7 @@ class VLLM(Engine):
             arguments["max_num_batched_tokens"] = max(length or 0, 4096)
             if self.rates:  # candidates share only whole blocks; vLLM's 128 here is a problem's length
                 arguments["block_size"] = 32
-        return arguments
+        return arguments | keywords((*self.model.settings, *self.speed), self.runner)
 
 
 _LIVE: dict[VLLM, Recovering] = {}

@@ -94,8 +94,9 @@ class InProcessEngine:
     def _build(arguments: dict[str, Any]) -> Any:
         with _environment(VLLM_ENABLE_V1_MULTIPROCESSING="0"):
             from vllm import EngineArgs, LLMEngine
+            from vllm.usage.usage_lib import UsageContext
 
-            return LLMEngine.from_engine_args(EngineArgs(**arguments))
+            return LLMEngine.from_engine_args(EngineArgs(**arguments), UsageContext.LLM_CLASS)
 
     def _deliver(self, name: str, engine: Any, running: dict[str, _Submitted], output: Any) -> None:
         """Set the result of a request, or submit it again where vLLM did not finish it."""
@@ -191,10 +192,15 @@ class AsyncEngine:
     @staticmethod
     async def _build(arguments: dict[str, Any]) -> Any:
         # Built on this loop, because AsyncLLM's output task belongs to the loop that runs when it is made.
+        # The usage is that of many prompts offline: vLLM chooses its batch by it, on an H200 1,024 sequences
+        # in place of 128.
         from vllm import AsyncEngineArgs, AsyncLLMEngine
+        from vllm.usage.usage_lib import UsageContext
 
         with _environment(**{PARENT: str(os.getpid())}):
-            return AsyncLLMEngine.from_engine_args(AsyncEngineArgs(**arguments, enable_log_requests=False))
+            return AsyncLLMEngine.from_engine_args(
+                AsyncEngineArgs(**arguments, enable_log_requests=False), usage_context=UsageContext.LLM_CLASS
+            )
 
     async def _generate(self, prompt: list[int], params: Any) -> Any:
         """vLLM's output for a request, which is submitted again where vLLM did not finish it.
