@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from magpie_hf.errors import LowYield
 from magpie_hf.store.rows import Rows
@@ -50,7 +50,7 @@ class FirstAnswers:
             return False
         ((reason, count),) = self.reasons.most_common(1)
         if count == self.count and reason in _COMMON:
-            raise LowYield(self.complaint(reason))
+            self._stop(reason)
         return True
 
     def _record(self, response: Mapping[str, Any]) -> None:
@@ -58,7 +58,7 @@ class FirstAnswers:
         self.thought += response["thinking"] is not None
         self._example = self._example or " ".join(response["text"].split())[-80:]
 
-    def complaint(self, reason: str) -> str:
+    def _stop(self, reason: str) -> NoReturn:
         if reason == "special_tokens":
             advice = (
                 "the chat template does not show how the model marks its thinking or its turns: choose"
@@ -73,7 +73,7 @@ class FirstAnswers:
             advice = "they run in circles: raise --candidate-temperature, or choose another --solver"
         else:
             advice = "the model ends its turn at once: choose another --solver, or one made for chats"
-        return (
+        raise LowYield(
             f"the first {self.count} answers of {self.solver} are all incomplete for one reason ({reason});"
             f" {advice}. The answers are kept; one ends with {self._example!r}"
         )
