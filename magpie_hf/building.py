@@ -34,10 +34,12 @@ from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
+from magpie_hf.selection.first_answers import FirstAnswers
 from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.store.rows import Made, Published, Rows, in_memory, seed_rows
+from magpie_hf.text.language import tr
 
 Steps = list[list[Stage]]
 
@@ -68,7 +70,8 @@ def build(
     with every event of `progress.events`, one at a time, in the thread where it occurs.
 
     Raises BadInput for an unusable model or folder, before anything is written; EngineError where an engine
-    fails; LowYield where too few samples of a domain are accepted; NothingMade where no row can be published.
+    fails; LowYield where too few samples of a domain are accepted, or the first answers are all
+    lost for one reason; NothingMade where no row can be published.
     """
     folder = Folder(Path(out).expanduser())
     folder.check(recipe)
@@ -196,6 +199,7 @@ class Pipeline:
         )
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
+        self.first_answers = FirstAnswers(recipe.solver.model.name)
         self._notified: dict[str, SelectionMoved] = {}
 
     def problems(self) -> list[Rows]:
@@ -303,6 +307,10 @@ class Pipeline:
 
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)
+        first = self.first_answers
+        if first.offer(rows) and first.thought:
+            line = tr("thinking was read in {n} of the first {all} answers", n=first.thought, all=first.count)
+            self.notify(Said(line))
         return []
 
     def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:

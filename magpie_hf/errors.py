@@ -24,7 +24,7 @@ class NothingMade(RuntimeError):
 
 
 class LowYield(NothingMade):
-    """A domain's share of accepted samples is too low to go on; the message says why, with examples."""
+    """Too few samples are accepted, or answers complete, to go on; the message says why, with examples."""
 
 
 class HubError(RuntimeError):

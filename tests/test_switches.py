@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ from typing import Any
 import pytest
 from families import FAMILIES
 
-from chat_formats import BUILT, GEMMA_2, IDEFICS, LLAVA, MISTRAL_1, SMOL
+from chat_formats import BUILT, GEMMA_2, IDEFICS, LLAVA, MISTRAL_1, QWEN_CODER
 from conftest import Answers, small_domain, small_recipe
+from fake_server import FakeServer
 from magpie_hf.building import build
 from magpie_hf.card.provenance import provenance
+from magpie_hf.cli.commands.assembly import recipe_of
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
-from magpie_hf.cli.main import main
+from magpie_hf.cli.commands.options import domains as domains_of
+from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import DOMAINS, solver_sampling
 from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.generation import is_reasoning
@@ -90,7 +95,7 @@ def of(path: Path, template: str, **options: Any) -> Model:
     ("template", "names"),
     [
         (SWITCHED, ("enable_thinking", "reasoning_effort")),
-        (SMOL.template, ()),
+        (QWEN_CODER.template, ()),
         ("{{ bos_token }}{{ messages[0].content }}{% if tools %}{{ builtin_tools }}{% endif %}", ()),
         ("{{ raise_exception('x') if documents }}{{ strftime_now('%d') }}{{ namespace(a=1).a }}", ()),
         ("{% if not date_string is defined %}{% set date_string = 'x' %}{% endif %}", ("date_string",)),
@@ -113,7 +118,13 @@ def test_every_family_of_the_tests_can_be_parsed_and_its_place_is_the_chat_forma
         assert system_place_of(model) == family.chat().system_place, family.name
 
 
-@pytest.mark.parametrize("template", [*(form.template for form in BUILT), GEMMA_2, MISTRAL_1, LLAVA, IDEFICS])
+# transformers gives None for the tools that are not there
+TOOLS = "{% if tools is not none %}{{ tools[0].name }}{% endif %}" + QWEN_CODER.template
+
+
+@pytest.mark.parametrize(
+    "template", [*(form.template for form in BUILT), GEMMA_2, MISTRAL_1, LLAVA, IDEFICS, TOOLS]
+)
 def test_the_place_of_a_domains_text(template: str, tmp_path: Path) -> None:
     place = "user" if template in (GEMMA_2, MISTRAL_1) else "system"
     assert system_place_of(of(tmp_path / "m", template)) == place
@@ -123,7 +134,7 @@ def test_an_unknown_name_is_refused_with_the_templates_own(tmp_path: Path) -> No
     with pytest.raises(BadInput, match=r"of m does not read 'think'; choose from enable_thinking, reasoning"):
         of(tmp_path / "m", SWITCHED, think=True)
     with pytest.raises(BadInput, match=r"reads neither 'think' nor any other option; leave it out"):
-        of(tmp_path / "m", SMOL.template, think=True)
+        of(tmp_path / "m", QWEN_CODER.template, think=True)
 
 
 # Values
@@ -364,3 +375,46 @@ def test_refusals_are_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1, error
     assert line in error
+
+
+def options_of(*arguments: str) -> Namespace:
+    return parser().parse_args(["build", "--decontaminate", "none", *arguments])
+
+
+def test_the_options_of_a_role_make_its_model(switched: Path, demo_model: Path) -> None:
+    options = options_of(
+        "--model", str(switched), "--solver", str(demo_model), "--judge", str(switched),
+        "--chat-option", "enable_thinking=false", "--chat-option", "judge:enable_thinking=true",
+        "--steer", "user",
+    )  # fmt: skip
+    made = recipe_of(options, domains_of(options))
+    assert isinstance(made.scorer, Judge)
+    assert made.generator.model.chat_options == (("enable_thinking", "false"),)
+    assert made.solver.model.chat_options == (), "its template has no switch"
+    assert made.scorer.engine.model.chat_options == (("enable_thinking", "true"),)
+    assert made.tagger is made.generator
+    assert made.steer == "user"
+
+
+def test_equal_models_share_an_engine_and_others_do_not(switched: Path) -> None:
+    options = options_of("--model", str(switched), "--chat-option", "enable_thinking=false")
+    made = recipe_of(options, domains_of(options))
+    assert made.generator is made.solver is made.tagger is made.scorer.engine
+    options = options_of("--model", str(switched), "--chat-option", "solver:enable_thinking=false")
+    made = recipe_of(options, domains_of(options))
+    assert made.generator is made.tagger is made.scorer.engine
+    assert made.solver != made.generator
+
+
+def test_a_server_is_shared_by_all_ways_of_asking_its_model(switched: Path) -> None:
+    model = resolve(str(switched))
+    with FakeServer(model=model.name) as server:
+        options = options_of(
+            "--model", str(switched), "--endpoint", server.url,
+            "--chat-option", "solver:enable_thinking=false",
+        )  # fmt: skip
+        made = recipe_of(options, domains_of(options))
+    assert isinstance(made.generator, Endpoint)
+    assert isinstance(made.solver, Endpoint)
+    assert made.generator.urls == made.solver.urls == (server.url,)
+    assert made.solver.model.chat_options

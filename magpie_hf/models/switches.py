@@ -65,7 +65,12 @@ def _place(template: str) -> str:
         ]
         try:
             text = environment.from_string(_GENERATION.sub(r"{#\1\2#}", template)).render(
-                messages=turns, add_generation_prompt=True, bos_token="", eos_token=""
+                messages=turns,
+                tools=None,
+                documents=None,
+                add_generation_prompt=True,
+                bos_token="",
+                eos_token="",
             )
         except Exception:  # a template is a program: it may raise anything
             continue

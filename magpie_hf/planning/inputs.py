@@ -291,7 +291,7 @@ def _chat_settings(
 def _at_hand(source: str, revision: str | None) -> Model | None:
     """The model where its files are on this machine: its folder, or the one in the cache; else None.
 
-    The cache is not asked for known models, whose plans load no Hub client; none of them has a switch.
+    The cache is not asked for known models, whose plans load no Hub client unless options are given.
     """
     if Path(source).is_dir():
         return _unresolved(source, revision)
