@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from families import FAMILIES, Family
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
+from transformers import PreTrainedTokenizerFast
 
 from chat_formats import byte_tokenizer
 from magpie_hf.engines.base import Completion
@@ -53,13 +55,19 @@ def toy(after: str, *, plain: tuple[str, ...] = (), answered: str = "</s>", lead
         ("EXAONE 3.5", (), False),
         ("Jamba 1.5", (), True),
         ("Qwen3", (), False),
+        ("Tulu 2", ("\n<|assistant|>",), False),
+        ("OLMo 2", ("\n<|assistant|>",), False),
+        ("SOLAR 10.7B", ("\n### Assistant:",), False),
+        ("LLaVA 1.5", ("ASSISTANT:",), True),
+        ("OpenChat 3.5", (), True),
+        ("Idefics3", (), True),
     ],
 )
 def test_families_end_a_user_turn(family: str, texts: tuple[str, ...], space: bool) -> None:
     chat = NAMED[family].chat(joined=JOINED)
     assert chat.turn_end_texts == texts
     assert chat.leaves_space(None) == space
-    assert chat.end_texts == (("\nUser:",) if family == "RWKV" else ())
+    assert chat.end_texts == {"RWKV": ("\nUser:",), "LLaVA 1.5": ("USER:",)}.get(family, ())
 
 
 @pytest.mark.parametrize(
@@ -142,6 +150,40 @@ def test_first_tokens_begin_with_one_space() -> None:
     assert set(with_space(chat)) == {" ", " W", " w", " $"}
     assert set(openers(chat, spaced=True)) == {" W", " $"}
     assert {"W", " W", "3"} < set(openers(chat))
+
+
+def test_metaspace_has_the_space_in_its_words(tmp_path: Path) -> None:
+    """Llama 2's kind of tokenizer, which writes ▁ for a space, and decodes none at the beginning."""
+    special = ("<unk>", "<s>", "</s>")
+    words = ["▁W", *"▁[]/INSTWhatis?+3.", *(f"<0x{byte:02X}>" for byte in range(256))]
+    vocabulary = {token: at for at, token in enumerate(dict.fromkeys([*special, *words]))}
+    core = Tokenizer(models.BPE(vocabulary, [("▁", "W")], unk_token="<unk>", byte_fallback=True))
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    core.decoder = decoders.Sequence(steps)
+    core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    made = PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>")
+    made.chat_template = NAMED["Mistral v0.1"].template
+    made.save_pretrained(tmp_path)
+    model = Model("metaspace", "sha256:0", path=str(tmp_path))
+    chat = chat_of(model)
+    prefix, whole = (
+        chat.pre_query_prefix(None),
+        chat.closed_prompt([{"role": "user", "content": "What is 3?"}]),
+    )
+    assert whole[: len(prefix)] == prefix
+    assert whole[len(prefix)] == vocabulary["▁W"]
+    assert with_space(chat) == {" W": vocabulary["▁W"], " ": vocabulary["▁"]}
+    written = whole[len(prefix) :]
+
+    def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        new = written[len(prompt) - len(prefix) :][: sampling.max_tokens]
+        assert [*prompt, *new] == whole[: len(prompt) + len(new)]
+        text = continuation(model, prompt, new).partition("".join(sampling.stop) or "\0")[0]
+        return Completion(text, "length" if sampling.max_tokens == 1 else "stop", len(prompt), len(new))
+
+    out = Instruct(FakeEngine(model, reply), None, Sampling(max_tokens=99))(ROWS)  # type: ignore[arg-type]
+    assert out["raw_instruction"] == ["What is 3? "]
 
 
 # --- stages over an engine that writes given texts ----------------------------------------------------------

@@ -81,7 +81,7 @@ def solver(
         yield engine
 
 
-def test_draw_and_chat_are_one_sequence_of_ids(asker: VLLM) -> None:
+def test_sample_and_chat_are_one_sequence_of_ids(asker: VLLM) -> None:
     chat, asked = chat_of(asker.model), list[tuple[list[int], Completion]]()
 
     def recorded(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
