@@ -83,8 +83,8 @@ class Stage(ABC):
 def identity(thing: Any) -> Any:
     """What determines an object's results, as plain JSON: name, version and comparing fields, recursively.
 
-    A field whose metadata says `where_set` is left out while it has its default. Raises TypeError for
-    a value without a stable identity, such as a function.
+    A field whose metadata says "later" takes part only where it has not its default. Raises TypeError for a
+    value without a stable identity, such as a function.
     """
     if thing is None or isinstance(thing, (bool, int, str)):
         return thing
@@ -98,8 +98,7 @@ def identity(thing: Any) -> Any:
         fields = {
             field.name: identity(getattr(thing, field.name))
             for field in dataclasses.fields(thing)
-            if field.compare
-            and not (field.metadata.get("where_set") and getattr(thing, field.name) == field.default)
+            if field.compare and not _unset(thing, field)
         }
         name = getattr(thing, "name", None) if isinstance(thing, Stage) else type(thing).__name__
         return {"is": name, "version": getattr(thing, "version", 1), **fields}
@@ -110,6 +109,11 @@ def identity(thing: Any) -> Any:
     if isinstance(thing, Mapping) and all(isinstance(key, str) for key in thing):
         return {key: identity(value) for key, value in thing.items()}
     raise TypeError(f"{type(thing).__name__} {thing!r} has no stable identity")
+
+
+def _unset(thing: Any, field: dataclasses.Field[Any]) -> bool:
+    """Whether a field that came later has its default, so that results from before it are still found."""
+    return bool(field.metadata.get("later")) and getattr(thing, field.name) == field.default
 
 
 def canonical(value: Any) -> str:

@@ -35,7 +35,7 @@ class Model:
     dtype: str = "auto"
     max_length: int | None = None
     path: str | None = field(default=None, compare=False)
-    settings: tuple[tuple[str, str], ...] = field(default=(), metadata={"where_set": True})
+    settings: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
 
     @property
     def short_name(self) -> str:
