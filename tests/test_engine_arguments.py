@@ -19,6 +19,11 @@ from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.vllm import arguments
 from magpie_hf.engines.vllm.arguments import keywords, read_arguments
+from magpie_hf.models.gpus import GPUS
+from magpie_hf.models.parallel import Need
+from magpie_hf.models.shapes import SHAPES
+from magpie_hf.planning.inputs import Size
+from magpie_hf.planning.speeds import EFFICIENCIES, speed_on
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.stage import fingerprint
@@ -147,6 +152,14 @@ def test_a_build_gives_them_to_every_engine(tiny_model: Path) -> None:
         assert given["speculative_config"]["method"] == "ngram"
         assert engine.arguments(on_cpu=False)["max_num_seqs"] is None
         assert "speculative_config" not in replace(engine, runner="pooling").arguments(on_cpu=True)
+
+
+def test_a_plan_counts_with_the_sequences_that_vllm_chooses() -> None:
+    named = {gpu.name: gpu for gpu in GPUS}
+    size = Size(7.0, Need("m", 14.0, SHAPES[6]))
+    for name, chosen in {"H100 80 GB": 1024, "A100 80 GB": 256, "RTX 4090 24 GB": 256}.items():
+        assert speed_on(size, named[name], 1, EFFICIENCIES[1]).sequences == chosen
+        assert speed_on(size, named[name], 1, EFFICIENCIES[1], most=64).sequences == 64
 
 
 def test_chunked_prefill_is_refused_on_the_cpu(tiny_model: Path) -> None:

@@ -246,6 +246,7 @@ MODEL = Model("acme/model", "f" * 40)
         {"gpu_memory_utilization": 0.5},
         {"kv_cache_gigabytes": 2.5},
         {"max_num_seqs": 1},
+        {"speed": (("block_size", "32"),)},
     ],
 )
 def test_where_a_model_runs_takes_no_part(placement: dict[str, Any]) -> None:

@@ -136,7 +136,7 @@ def _measure(
 
     domains: those of the options, as `recipe_of` takes them.
     """
-    from magpie_hf.planning.inputs import said_of
+    from magpie_hf.planning.inputs import local_gpus, said_of
     from magpie_hf.planning.measurements import read_measured
 
     say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
@@ -152,17 +152,16 @@ def _measure(
     check_devices(options, outline.sources.values())
 
     from magpie_hf.planning.measure import measure
-    from magpie_hf.planning.speeds import MOST_SEQUENCES
+    from magpie_hf.planning.speeds import MOST_SEQUENCES, vllms_choice
     from magpie_hf.run.interrupts import stopping_at_once
 
     small, planned = (
         tuple(replace(domain, count=min(options.measure, domain.count)) for domain in some)
         for some in (domains, outline.domains)
     )
-    most = min(
-        options.max_num_seqs or MOST_SEQUENCES,
-        (options.k + 1) * sum(domain.count for domain in outline.domains),
-    )
+    here = () if options.endpoint else local_gpus()
+    chosen = options.max_num_seqs or (vllms_choice(here[0]) if here else MOST_SEQUENCES)
+    most = min(chosen, (options.k + 1) * sum(domain.count for domain in outline.domains))
     how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": say}
     with stopping_at_once(out):
         recipe = recipe_of(options, small, say)
