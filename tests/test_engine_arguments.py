@@ -144,7 +144,7 @@ def test_a_build_gives_them_to_every_engine(tiny_model: Path) -> None:
     words = ["build", "--model", str(tiny_model), "--domains", "algebra", "--decontaminate", "none"]
     words += ["--engine-args", '{"quantization": "fp8"}', "--engine-arg", "block_size=64"]
     options = cli.parser().parse_args([*words, "--instruction-min-p", "0", "--engine-arg", DRAFTS])
-    for engine in recipe_of(options, domains_of(options)).engines:
+    for engine in recipe_of(options, domains_of(options), print).engines:
         assert isinstance(engine, VLLM)
         assert engine.model.settings == (("quantization", '"fp8"'),)
         given = engine.arguments(on_cpu=True)

@@ -506,9 +506,7 @@ class Chat:
         return after
 
     def _end(self, after: str) -> tuple[int | None, str | None]:
-        """What ends a turn that a template goes on so after: an added token's id, or a text; or neither."""
-        if (token := self._added(after.lstrip())) is not None:
-            return token, None
+        """The ends of a turn after which a template goes on so: an added token's id, and a text before it."""
         first = self._added_pattern.split(after, maxsplit=1)[0]
         token, mark = self._added(after[len(first) :]), _MARK.search(first)
         if mark is not None and _WORD.search(mark["mark"]):

@@ -104,7 +104,9 @@ def resolve(
                 " repository"
             )
         check_model_folder(Path(source), chat)
-        model = Model(Path(source).name, folder_digest(Path(source)), dtype, max_length, source, settings)
+        model = Model(
+            Path(source).name, folder_digest(Path(source)), dtype, max_length, source, settings=settings
+        )
     else:
         model = Model(source, _commit(source, revision), dtype, max_length, settings=settings)
     if max_length is not None:

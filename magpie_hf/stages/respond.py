@@ -31,7 +31,7 @@ class Respond(Stage):
     """
 
     name: ClassVar[str] = "respond"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed")
 
     engine: Engine
@@ -53,6 +53,7 @@ class Respond(Stage):
     def reuse_key(self) -> str:
         same = identity(replace(self, k=1, sampling=replace(self.sampling, max_tokens=1)))
         del same["auto_extend"]  # another bound, too
+        same["version"] = 2  # requests carry all that changed since
         return fingerprint(same)
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
