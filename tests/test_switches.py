@@ -13,7 +13,7 @@ import pytest
 from families import FAMILIES
 
 from chat_formats import BUILT, GEMMA_2, IDEFICS, LLAVA, MISTRAL_1, QWEN_CODER
-from conftest import Answers, small_domain, small_recipe
+from conftest import PROBLEMS, Answers, small_domain, small_recipe
 from fake_server import FakeServer
 from magpie_hf.building import build
 from magpie_hf.card.provenance import provenance
@@ -245,6 +245,11 @@ def test_prompts_are_rendered_with_the_options(switched: Path) -> None:
         )
     )
     assert "Effort: high" in chat_of(off).prefix_text(TEXT)
+    assert not chat_of(off).opens_thinking
+    read = chat_of(off).read("Seven")
+    assert (read.text, read.thinking, read.reason) == ("Seven", None, None)
+    (before,) = chat_of(off).answer_prompts([asked])
+    assert chat_of(off).tokenizer.decode(before) == chat_of(off).closed_text(asked)
     assert settings_of(bare) == {"enable_thinking": None, "reasoning_effort": None}
     assert settings_of(off) == {"enable_thinking": "false", "reasoning_effort": '"high"'}
 
@@ -328,7 +333,7 @@ def test_a_build_over_one_model_with_two_ways_of_thinking(switched: Path, tmp_pa
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| `enable_thinking=false`, `reasoning_effort`: default |" in card
     assert "| `enable_thinking`: default, `reasoning_effort`: default |" in card
-    assert "No text named the domain" in card
+    assert "No text named the domain:" in card, "and no labels are there"
 
 
 def plan(capsys: pytest.CaptureFixture[str], model: Path, *more: str) -> dict[str, Any]:
@@ -353,6 +358,25 @@ def test_a_plan_says_what_applies(
     said = " ".join(capsys.readouterr().out.split())
     assert 'chat model, solver, judge, tagger: enable_thinking by default, reasoning_effort="low"' in said
     assert "steer no text names a domain; the tagger alone tells it" in said
+
+
+def test_a_plan_says_what_other_options_make_anew(
+    switched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    build(recipe(Answers(resolve(str(switched))), "user"), out, shard_rows=4)
+
+    def why(*more: str) -> dict[str, str]:
+        same = ["--domains", "algebra", "--count", "4", "--k", "3", "--tagger", "none", "--out", str(out)]
+        same += ["--instruction-temperature", str(PROBLEMS)]
+        return {one["stage"]: one["why"] for one in plan(capsys, switched, *same, *more)["done"]}
+
+    assert "steer" not in why("--steer", "user")["instruct"]
+    assert "chat-option" not in why("--steer", "user")["candidates"]
+    assert "steer user → none" in why("--steer", "none")["instruct"]
+    assert "steer user → default" in why("--steer", "system")["instruct"]
+    options = ("--steer", "user", "--chat-option", "solver:enable_thinking=false")
+    assert "chat-option default → enable_thinking=false" in why(*options)["candidates"]
 
 
 @pytest.mark.parametrize("command", ["build", "plan"])
