@@ -148,7 +148,11 @@ def trailing_newline(case: Case) -> str | None:
 
 def tekken(case: Case) -> str | None:
     """Whether a model whose tokenizer is tekken.json alone is loaded."""
-    special = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"]
+    special = [
+        *"<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS]".split(),
+        *"[/TOOL_RESULTS] [TOOL_CALLS] [IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX]".split(),
+        *"[SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT]".split(),
+    ]
     names = [*special, *(f"<SPECIAL_{i}>" for i in range(len(special), 1000))]
     file = {
         "config": {

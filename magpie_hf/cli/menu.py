@@ -132,7 +132,10 @@ def _bound_of(bounds: Sequence[Bound]) -> list[str]:
         )
         for factor, one in zip(FACTORS, bounds, strict=True)
     )
-    _list(tr("How long may an answer be? What is longer is truncated and lost."), [], *lines)
+    title = tr(
+        "How long may an answer be? A longer one goes on to twice the bound; what is longer still is lost."
+    )
+    _list(title, [], *lines)
     tokens = _answer(tr("1x, 2x, 4x or tokens"), FACTORS[0], lambda text: _tokens(text, bounds))
     return [] if tokens == bounds[0].tokens else ["--max-tokens", str(tokens)]
 

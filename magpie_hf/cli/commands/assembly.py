@@ -170,9 +170,7 @@ def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, run
     )
 
 
-def recipe_of(
-    options: argparse.Namespace, domains: tuple[Domain, ...], say: Callable[[str], None] = print
-) -> Recipe:
+def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Callable[[str], None]) -> Recipe:
     """The recipe that the options describe.
 
     domains: as `options.domains` makes them, still without the solver's own sampling. say: gets a line for

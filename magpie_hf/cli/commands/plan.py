@@ -161,7 +161,8 @@ def _measure(
     most = min(options.max_num_seqs, (options.k + 1) * sum(domain.count for domain in outline.domains))
     how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": say}
     with stopping_at_once(out):
-        measure(recipe_of(options, small), replace(outline, domains=planned), said, out, most, began, **how)
+        recipe = recipe_of(options, small, say)
+        measure(recipe, replace(outline, domains=planned), said, out, most, began, **how)
 
 
 def _holds(kept: Measured, said: dict[str, Any], count: int, outline: Outline) -> bool:
