@@ -204,14 +204,14 @@ def test_a_switch_that_is_off_by_default_makes_a_reasoner(tmp_path: Path) -> Non
 
 
 def test_what_an_identity_was_it_is_where_nothing_is_given() -> None:
-    """As written by the builds of version 1 of these classes: their results are found again."""
+    """As written by builds from before these fields: their results are found again."""
     model = Model("m", "r", "auto", 7)
     known = {"is": "Model", "version": 1, "name": "m", "revision": "r", "dtype": "auto", "max_length": 7}
     assert identity(model) == known
     given = replace(model, chat_options=(("a", "true"),))
     assert identity(given) == {**known, "chat_options": [["a", "true"]]}
     engine = FakeEngine(model, lambda *_: "")
-    stage = {"is": "instruct", "version": 1, "engine": identity(engine), "system": "s"}
+    stage = {"is": "instruct", "version": Instruct.version, "engine": identity(engine), "system": "s"}
     stage["sampling"] = identity(Sampling())
     assert identity(Instruct(engine, "s", Sampling())) == stage
     assert identity(Instruct(engine, "s", Sampling(), 0.5)) == {**stage, "first_token": 0.5}
@@ -411,7 +411,7 @@ def test_the_options_of_a_role_make_its_model(switched: Path, demo_model: Path) 
         "--chat-option", "enable_thinking=false", "--chat-option", "judge:enable_thinking=true",
         "--steer", "user",
     )  # fmt: skip
-    made = recipe_of(options, domains_of(options))
+    made = recipe_of(options, domains_of(options), print)
     assert isinstance(made.scorer, Judge)
     assert made.generator.model.chat_options == (("enable_thinking", "false"),)
     assert made.solver.model.chat_options == (), "its template has no switch"
@@ -422,10 +422,10 @@ def test_the_options_of_a_role_make_its_model(switched: Path, demo_model: Path) 
 
 def test_equal_models_share_an_engine_and_others_do_not(switched: Path) -> None:
     options = options_of("--model", str(switched), "--chat-option", "enable_thinking=false")
-    made = recipe_of(options, domains_of(options))
+    made = recipe_of(options, domains_of(options), print)
     assert made.generator is made.solver is made.tagger is made.scorer.engine
     options = options_of("--model", str(switched), "--chat-option", "solver:enable_thinking=false")
-    made = recipe_of(options, domains_of(options))
+    made = recipe_of(options, domains_of(options), print)
     assert made.generator is made.tagger is made.scorer.engine
     assert made.solver != made.generator
 
@@ -437,7 +437,7 @@ def test_a_server_is_shared_by_all_ways_of_asking_its_model(switched: Path) -> N
             "--model", str(switched), "--endpoint", server.url,
             "--chat-option", "solver:enable_thinking=false",
         )  # fmt: skip
-        made = recipe_of(options, domains_of(options))
+        made = recipe_of(options, domains_of(options), print)
     assert isinstance(made.generator, Endpoint)
     assert isinstance(made.solver, Endpoint)
     assert made.generator.urls == made.solver.urls == (server.url,)
