@@ -13,7 +13,7 @@ import pytest
 from families import FAMILIES
 
 from chat_formats import BUILT, GEMMA_2, IDEFICS, LLAVA, MISTRAL_1, QWEN_CODER
-from conftest import Answers, small_domain, small_recipe
+from conftest import PROBLEMS, Answers, small_domain, small_recipe
 from fake_server import FakeServer
 from magpie_hf.building import build
 from magpie_hf.card.provenance import provenance
@@ -204,14 +204,14 @@ def test_a_switch_that_is_off_by_default_makes_a_reasoner(tmp_path: Path) -> Non
 
 
 def test_what_an_identity_was_it_is_where_nothing_is_given() -> None:
-    """As written by the builds of version 1 of these classes: their results are found again."""
+    """As written by builds from before these fields: their results are found again."""
     model = Model("m", "r", "auto", 7)
     known = {"is": "Model", "version": 1, "name": "m", "revision": "r", "dtype": "auto", "max_length": 7}
     assert identity(model) == known
     given = replace(model, chat_options=(("a", "true"),))
     assert identity(given) == {**known, "chat_options": [["a", "true"]]}
     engine = FakeEngine(model, lambda *_: "")
-    stage = {"is": "instruct", "version": 1, "engine": identity(engine), "system": "s"}
+    stage = {"is": "instruct", "version": Instruct.version, "engine": identity(engine), "system": "s"}
     stage["sampling"] = identity(Sampling())
     assert identity(Instruct(engine, "s", Sampling())) == stage
     assert identity(Instruct(engine, "s", Sampling(), 0.5)) == {**stage, "first_token": 0.5}
@@ -245,6 +245,11 @@ def test_prompts_are_rendered_with_the_options(switched: Path) -> None:
         )
     )
     assert "Effort: high" in chat_of(off).prefix_text(TEXT)
+    assert not chat_of(off).opens_thinking
+    read = chat_of(off).read("Seven")
+    assert (read.text, read.thinking, read.reason) == ("Seven", None, None)
+    (before,) = chat_of(off).answer_prompts([asked])
+    assert chat_of(off).tokenizer.decode(before) == chat_of(off).closed_text(asked)
     assert settings_of(bare) == {"enable_thinking": None, "reasoning_effort": None}
     assert settings_of(off) == {"enable_thinking": "false", "reasoning_effort": '"high"'}
 
@@ -328,7 +333,7 @@ def test_a_build_over_one_model_with_two_ways_of_thinking(switched: Path, tmp_pa
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| `enable_thinking=false`, `reasoning_effort`: default |" in card
     assert "| `enable_thinking`: default, `reasoning_effort`: default |" in card
-    assert "No text named the domain" in card
+    assert "No text named the domain:" in card, "and no labels are there"
 
 
 def plan(capsys: pytest.CaptureFixture[str], model: Path, *more: str) -> dict[str, Any]:
@@ -353,6 +358,25 @@ def test_a_plan_says_what_applies(
     said = " ".join(capsys.readouterr().out.split())
     assert 'chat model, solver, judge, tagger: enable_thinking by default, reasoning_effort="low"' in said
     assert "steer no text names a domain; the tagger alone tells it" in said
+
+
+def test_a_plan_says_what_other_options_make_anew(
+    switched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    build(recipe(Answers(resolve(str(switched))), "user"), out, shard_rows=4)
+
+    def why(*more: str) -> dict[str, str]:
+        same = ["--domains", "algebra", "--count", "4", "--k", "3", "--tagger", "none", "--out", str(out)]
+        same += ["--instruction-temperature", str(PROBLEMS)]
+        return {one["stage"]: one["why"] for one in plan(capsys, switched, *same, *more)["done"]}
+
+    assert "steer" not in why("--steer", "user")["instruct"]
+    assert "chat-option" not in why("--steer", "user")["candidates"]
+    assert "steer user → none" in why("--steer", "none")["instruct"]
+    assert "steer user → default" in why("--steer", "system")["instruct"]
+    options = ("--steer", "user", "--chat-option", "solver:enable_thinking=false")
+    assert "chat-option default → enable_thinking=false" in why(*options)["candidates"]
 
 
 @pytest.mark.parametrize("command", ["build", "plan"])
@@ -387,7 +411,7 @@ def test_the_options_of_a_role_make_its_model(switched: Path, demo_model: Path) 
         "--chat-option", "enable_thinking=false", "--chat-option", "judge:enable_thinking=true",
         "--steer", "user",
     )  # fmt: skip
-    made = recipe_of(options, domains_of(options))
+    made = recipe_of(options, domains_of(options), print)
     assert isinstance(made.scorer, Judge)
     assert made.generator.model.chat_options == (("enable_thinking", "false"),)
     assert made.solver.model.chat_options == (), "its template has no switch"
@@ -398,10 +422,10 @@ def test_the_options_of_a_role_make_its_model(switched: Path, demo_model: Path) 
 
 def test_equal_models_share_an_engine_and_others_do_not(switched: Path) -> None:
     options = options_of("--model", str(switched), "--chat-option", "enable_thinking=false")
-    made = recipe_of(options, domains_of(options))
+    made = recipe_of(options, domains_of(options), print)
     assert made.generator is made.solver is made.tagger is made.scorer.engine
     options = options_of("--model", str(switched), "--chat-option", "solver:enable_thinking=false")
-    made = recipe_of(options, domains_of(options))
+    made = recipe_of(options, domains_of(options), print)
     assert made.generator is made.tagger is made.scorer.engine
     assert made.solver != made.generator
 
@@ -413,7 +437,7 @@ def test_a_server_is_shared_by_all_ways_of_asking_its_model(switched: Path) -> N
             "--model", str(switched), "--endpoint", server.url,
             "--chat-option", "solver:enable_thinking=false",
         )  # fmt: skip
-        made = recipe_of(options, domains_of(options))
+        made = recipe_of(options, domains_of(options), print)
     assert isinstance(made.generator, Endpoint)
     assert isinstance(made.solver, Endpoint)
     assert made.generator.urls == made.solver.urls == (server.url,)

@@ -539,12 +539,12 @@ def _differing(
     if stage == "instruct":
         name = "first-token-temperature"
         wanted[name], known[name] = domain.first_token, was.get("first_token")
-        given = outline.steer if outline.steer in ("user", "none") else None
-        had = "none" if was.get("system", "") is None else was.get("place")
-        wanted["steer"], known["steer"] = given or "default", had or "default"
+        wanted["steer"] = outline.steer if outline.steer in ("user", "none") else "default"
+        known["steer"] = "none" if was.get("system", "") is None else was.get("place", "default")
     role = {"instruct": "model", "tag": "tagger", "score": "judge"}.get(stage, "solver")
-    chat = {name: value for name, value in outline.chat.get(role, {}).items() if value is not None}
-    wanted["chat-option"], known["chat-option"] = chat, dict(engine.get("chat_options") or ())
+    given = [(name, value) for name, value in outline.chat.get(role, {}).items() if value is not None]
+    for which, options in ((wanted, sorted(given)), (known, engine.get("chat_options", ()))):
+        which["chat-option"] = ", ".join(f"{name}={value}" for name, value in options) or "default"
     return {name: (known[name], wanted[name]) for name in wanted if known.get(name) != wanted[name]}
 
 
