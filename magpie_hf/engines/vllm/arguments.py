@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from magpie_hf.errors import BadInput
-from magpie_hf.stage import canonical
 
 Kind = Literal["numbers", "speed"]
 Settings = tuple[tuple[str, str], ...]  # names and values as canonical JSON, sorted
@@ -141,7 +140,7 @@ def read_arguments(file_or_json: str | None, single: Sequence[str]) -> EngineArg
         if name == "speculative_config" and isinstance(value, Mapping):
             _check_lossless(value)
         try:
-            kinds[kind][name] = canonical(value)
+            kinds[kind][name] = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise BadInput(
                 f"engine argument {name} is {value!r}, which is no JSON; give JSON or text"
