@@ -269,7 +269,7 @@ def test_the_recipe_of_a_command_has_the_solvers_sampling(tiny_model: Path, tmp_
     (solver / "generation_config.json").write_text(json.dumps({**config, **QWEN}))
     words = ["build", "--model", str(tiny_model), "--solver", str(solver), "--domains", "algebra"]
     given = cli.parser().parse_args([*words, "--candidate-temperature", "0.9"])
-    recipe = recipe_of(given, options.domains(given))
+    recipe = recipe_of(given, options.domains(given), print)
     (domain,) = recipe.domains
     assert (domain.candidate.temperature, domain.candidate.top_k, domain.response.top_p) == (0.9, 20, 0.8)
 
@@ -279,7 +279,7 @@ def test_a_bound_above_the_models_context_is_no_error(tiny_model: Path, tmp_path
     given = cli.parser().parse_args(
         ["build", "--model", str(tiny_model), "--domains", "algebra", "--max-model-len", "2048"]
     )
-    recipe = recipe_of(given, options.domains(given))
+    recipe = recipe_of(given, options.domains(given), print)
     assert recipe.domains[0].candidate.max_tokens == 4096
     assert recipe.solver.max_length == 2048  # type: ignore[attr-defined]
 
