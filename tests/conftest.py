@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +42,14 @@ FAST = [
     "float32",
 ]  # of a real model in a test: on a CPU without AVX-512, bfloat16 is a quarter as fast
 os.environ["LC_ALL"] = "C.UTF-8"  # the tests read English, whatever their reader does
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_connections_left() -> Iterator[None]:
+    """Closes the Hub client's connections to servers of a module's tests, which would be warned of later."""
+    yield
+    if (client := sys.modules.get("huggingface_hub")) is not None:
+        client.close_session()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
