@@ -177,6 +177,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
     "overhead": _overhead,
     "selection": _selection,
+    "answers": _answers,
     "duplicates": _duplicates,
     "resume": _resume,
     "recovery": _recovery,
