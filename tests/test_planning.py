@@ -32,7 +32,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import inputs
 from magpie_hf.planning.inputs import Cutting, Outline, gpu_named, sized
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
-from magpie_hf.planning.measure import Burst, RequestLog, _fit, measure, speed_of
+from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
 from magpie_hf.planning.measurements import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Keeping, outcome_of
 from magpie_hf.planning.plan import Placing, cache_of
@@ -156,6 +156,16 @@ def test_bursts_find_the_pace_of_an_engine(talking: Talking) -> None:
         assert running / (speed.step + running * (speed.sequence + speed.context * 100)) == pytest.approx(
             true, rel=0.35
         )
+
+
+def test_a_burst_that_another_process_disturbs_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One token may seem to take longer than ten, where the processor is away meanwhile."""
+    times = iter([(0.5, 2), (0.2, 20), (0.1, 2), (0.3, 20), *[(0.5, 2), (0.5, 20)] * TRIES])
+    monkeypatch.setattr("magpie_hf.planning.measure._timed", lambda *_: next(times))
+    sampling = Sampling(max_tokens=10)
+    assert _burst(FakeEngine(None), [[1, 2]], sampling, 2).seconds == pytest.approx(0.2 / 9)
+    with pytest.raises(BadInput, match="5 times one token took as long as 10: something else"):
+        _burst(FakeEngine(None), [[1, 2]], sampling, 2)
 
 
 def test_a_measurement_says_how_long_the_build_will_take(talking: Talking, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ LONG = 384  # tokens of context in the burst that shows what context costs
 SHORT = 16  # tokens of context in all other bursts: few, so that the prompts take little time
 SAMPLED = 24  # tokens of the problems that bursts are made of
 SECONDS = 45.0  # that the bursts take in all, about
+TRIES = 5  # of a burst that another process disturbs
 
 
 @dataclass(frozen=True)
@@ -416,13 +417,26 @@ def _prompt_cost(engine: Engine, tokens: list[int], sampling: Sampling) -> tuple
 
 
 def _burst(engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling, running: int) -> Burst:
-    """Decode with so many in flight; the time to begin is measured apart and left out."""
+    """Decode with so many in flight; the time to begin is measured apart and left out.
+
+    Another process may hold the processor while the beginning alone is timed, and the rest then seems to take
+    no time at all: such a burst is measured again.
+    Raises BadInput: the machine is too busy to time anything.
+    """
     chosen = [prompts[at % len(prompts)] for at in range(running)]
-    began, _ = _timed(engine, chosen, replace(sampling, max_tokens=1))
-    seconds, tokens = _timed(engine, chosen, sampling)
+    for _ in range(TRIES):
+        began, _tokens = _timed(engine, chosen, replace(sampling, max_tokens=1))
+        seconds, tokens = _timed(engine, chosen, sampling)
+        if seconds > began:
+            break
+    else:
+        raise BadInput(
+            f"{TRIES} times one token took as long as {sampling.max_tokens}: something else keeps this"
+            " machine busy; measure when it is quiet"
+        )
     context = sum(map(len, chosen)) + running * sampling.max_tokens / 2
     steps = sampling.max_tokens - 1
-    return Burst((tokens - running) / steps, context, max(0.0, seconds - began) / steps)
+    return Burst((tokens - running) / steps, context, (seconds - began) / steps)
 
 
 def _fit(bursts: Sequence[Burst]) -> tuple[float, float, float]:
