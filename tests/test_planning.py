@@ -158,14 +158,16 @@ def test_bursts_find_the_pace_of_an_engine(talking: Talking) -> None:
         )
 
 
-def test_a_burst_that_another_process_disturbs_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_burst_that_another_process_disturbs_is_measured_again(
+    talking: Talking, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One token may seem to take longer than ten, where the processor is away meanwhile."""
     times = iter([(0.5, 2), (0.2, 20), (0.1, 2), (0.3, 20), *[(0.5, 2), (0.5, 20)] * TRIES])
     monkeypatch.setattr("magpie_hf.planning.measure._timed", lambda *_: next(times))
-    sampling = Sampling(max_tokens=10)
-    assert _burst(FakeEngine(None), [[1, 2]], sampling, 2).seconds == pytest.approx(0.2 / 9)
+    engine, sampling = FakeEngine(talking.model, talking), Sampling(max_tokens=10)
+    assert _burst(engine, [[1, 2]], sampling, 2).seconds == pytest.approx(0.2 / 9)
     with pytest.raises(BadInput, match="5 times one token took as long as 10: something else"):
-        _burst(FakeEngine(None), [[1, 2]], sampling, 2)
+        _burst(engine, [[1, 2]], sampling, 2)
 
 
 def test_a_measurement_says_how_long_the_build_will_take(talking: Talking, tmp_path: Path) -> None:
