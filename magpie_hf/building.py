@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ from magpie_hf.selection.first_answers import FirstAnswers
 from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
+from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
 from magpie_hf.store.rows import Made, Published, Rows, in_memory, seed_rows
-from magpie_hf.text.language import tr
 
 Steps = list[list[Stage]]
 
@@ -83,7 +84,7 @@ def build(
             notify(Said(line))
     names = [engine.model.name for engine in recipe.engines]
     with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, notify):
-        pipeline = Pipeline(recipe, local, folder, notify)
+        pipeline = Pipeline(recipe, local, folder, notify, trial=not finished)
         folder.plan(
             recipe,
             {domain.key: _planned(recipe, domain) for domain in recipe.domains},
@@ -185,12 +186,20 @@ class Pipeline:
     Where one engine samples and answers the problems, it is opened once, and a problem is answered as soon
     as it is accepted, while others are sampled. Where sampling needs several engines, they take turns: each
     runs over all samples of a round.
+
+    trial: whether the solver answers a few easy problems first (stages/trial.py).
     """
 
     def __init__(
-        self, recipe: Recipe, local: Local, folder: Folder, notify: Observer = lambda event: None
+        self,
+        recipe: Recipe,
+        local: Local,
+        folder: Folder,
+        notify: Observer = lambda event: None,
+        trial: bool = False,
     ) -> None:
         self.recipe, self.local, self.folder, self.notify = recipe, local, folder, notify
+        self.trial = trial
         self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
         self.selection = Selection(recipe.domains, recipe.acceptance, NearDuplicates(recipe.near))
@@ -214,7 +223,8 @@ class Pipeline:
         for engine, steps in passes:
             waiting, self.answered = self.filtered or self.answered, []
             self.filtered = []
-            session(self.local, engine, [Task(steps[rows.domain], rows, self._finish) for rows in waiting])
+            tasks = [Task(steps[rows.domain], rows, self._finish) for rows in waiting]
+            session(self.local, engine, [*self._trial(engine), *tasks])
         rows: dict[str, list[Rows]] = {domain.key: [] for domain in self.recipe.domains}
         for part in sorted(self.answered, key=lambda part: part.start):
             rows[part.domain].append(part)
@@ -254,7 +264,8 @@ class Pipeline:
             ]
 
         if alone:
-            session(self.local, self.samples[0][0], wanted())
+            engine = self.samples[0][0]
+            session(self.local, engine, [*self._trial(engine), *wanted()] if together else wanted())
         while sampled := [task.rows for task in wanted()]:
             for engine, steps in self.samples:
                 sampled = self._all(engine, steps, sampled)
@@ -305,12 +316,24 @@ class Pipeline:
                 parts = sorted(pieces, key=lambda part: part.start)
                 self.folder.keep_dropped(key, self.local.publish(parts, ExportDropped(key)))
 
+    def _trial(self, engine: Engine | None) -> list[Task]:
+        """The task that says how the solver thinks, once, before its answers are asked for."""
+        if not self.trial or engine != self.recipe.solver:
+            return []
+        self.trial = False
+        domain = self.recipe.domains[0]
+        sampling = replace(domain.candidate, max_tokens=min(domain.candidate.max_tokens, MOST_TOKENS))
+        stage = Trial(self.recipe.solver, sampling, self.recipe.instruction)
+
+        def then(rows: Rows) -> list[Task]:
+            self.notify(Said(finding(rows)))
+            return []
+
+        return [Task([[stage]], trial_rows(domain.key, self.recipe.seed), then)]
+
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)
-        first = self.first_answers
-        if first.offer(rows) and first.thought:
-            line = tr("thinking was read in {n} of the first {all} answers", n=first.thought, all=first.count)
-            self.notify(Said(line))
+        self.first_answers.offer(rows)
         return []
 
     def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import RATINGS, Judge
+from magpie_hf.stages import trial
 
 ROOT = Path(__file__).parent.parent
 FAST = [
@@ -108,9 +110,23 @@ def minilm() -> Path:
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
+@cache
+def _trial_prompts(model: Model) -> frozenset[tuple[int, ...]]:
+    chat = chat_of(model)
+    return frozenset(map(tuple, chat.closed_prompts(map(chat.solving_prompt, trial.PROBLEMS))))
+
+
+def is_trial(model: Model, prompt: Sequence[int]) -> bool:
+    """Whether a prompt is one of the trial that precedes a build's answers."""
+    return tuple(prompt) in _trial_prompts(model)
+
+
 @dataclass
 class Answers:
-    """A reply for FakeEngine that depends on prompt and seed alone, and remembers what it was asked."""
+    """A reply for FakeEngine that depends on prompt and seed alone, and remembers what it was asked.
+
+    requests: those of a build's rows. trials: how many came of its trial (stages/trial.py).
+    """
 
     model: Model
     cut_every: int = 5
@@ -119,11 +135,15 @@ class Answers:
     domain: str = "algebra"  # what the tagger calls every problem
     answers: int = 0  # how many final answers there are; 0 gives each text one of its own
     requests: list[tuple[Sampling, int]] = field(default_factory=list)
+    trials: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         with self.lock:
-            self.requests.append((sampling, seed))
+            if is_trial(self.model, prompt):
+                self.trials += 1
+            else:
+                self.requests.append((sampling, seed))
         number = int.from_bytes(
             hashlib.sha256(f"{list(prompt)}{seed}{sampling.temperature}{self.salt}".encode()).digest()[:4],
             "big",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CANDIDATES, Answers, small_recipe
+from conftest import CANDIDATES, Answers, is_trial, small_recipe
 from magpie_hf.building import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -24,7 +24,7 @@ CIRCLES = "We try again and see what comes of it. " * 60
 
 
 class Solving(Answers):
-    """Answers every candidate as `says` its number."""
+    """Answers every candidate as `says` its number, from 1; a trial has the number 0."""
 
     def __init__(self, model: Model, says: Callable[[int], str]) -> None:
         super().__init__(model)
@@ -34,7 +34,7 @@ class Solving(Answers):
         made = super().__call__(prompt, sampling, seed)
         if sampling.temperature != CANDIDATES or sampling.logprobs:
             return made
-        text = self.says(self.asked(CANDIDATES))
+        text = self.says(0 if is_trial(self.model, prompt) else self.asked(CANDIDATES))
         return Completion(text, "stop", len(prompt), 9)
 
 
@@ -75,14 +75,37 @@ def test_a_build_stops_where_its_first_answers_are_all_lost(
 
 
 def test_one_good_answer_among_them_lets_it_go_on(demo_model: Path, tmp_path: Path) -> None:
-    thought = f"<think>\nWe add.\n</think>\n\n{GOOD}"
-    said: list[str] = []
-    made, solving = recipe(demo_model, lambda number: thought if number % 2 else "")
-    build(made, tmp_path / "out", shard_rows=4, shards_in_flight=1, say=said.append)
+    made, solving = recipe(demo_model, lambda number: GOOD if number % 2 else "")
+    build(made, tmp_path / "out", shard_rows=4, shards_in_flight=1)
     assert solving.asked(CANDIDATES) >= COUNT * K
-    (line,) = [line for line in said if "thinking" in line and "first" in line]
-    n, _, count = (
-        line.removeprefix("thinking was read in ").removesuffix(" answers").partition(" of the first ")
-    )
-    assert 0 < int(n) < int(count)
-    assert int(count) >= 64
+
+
+@pytest.mark.parametrize(
+    ("says", "line"),
+    [
+        (GOOD, "no thinking in 4 of 4 trial answers"),
+        (
+            f"<think>\nWe add.\n</think>\n\n{GOOD}",
+            "thinks between <think> and </think>: in 4 of 4 trial answers",
+        ),
+        (f"[THINK]We add.[/THINK]{GOOD}", "thinks between [THINK] and [/THINK]: in 4 of 4 trial answers"),
+        (
+            "<think>\nLet me see",
+            "thinks without an end: in 4 of 4 trial answers; 4 incomplete (thinking_not_closed)",
+        ),
+    ],
+    ids=["none", "think", "another mark", "endless"],
+)
+def test_four_short_answers_are_read_first(says: str, line: str, demo_model: Path, tmp_path: Path) -> None:
+    """Once: another build in the folder, with more answers, reads what was kept."""
+    said: list[str] = []
+    made, solving = recipe(demo_model, lambda number: GOOD if number else says)
+    build(made, tmp_path, shard_rows=4, say=said.append)
+    assert line in said
+    assert said.index(line) < next(at for at, one in enumerate(said) if " candidates " in one)
+    assert solving.trials == 4
+    build(replace(made, k=K + 1), tmp_path, shard_rows=4, say=said.append)
+    assert said.count(line) == 2
+    build(replace(made, k=K + 1), tmp_path, shard_rows=4, say=said.append)
+    assert said.count(line) == 2, "a finished build asks for nothing"
+    assert solving.trials == 4

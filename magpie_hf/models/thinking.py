@@ -50,7 +50,7 @@ class Thinking:
 
     def split(self, turn: str) -> Parts:
         """A completion without white space around it, split into its parts."""
-        marks, start = next(self._opening(turn), (self.opened, 0))
+        marks, start = self._begun(turn)
         if marks is None:
             return Parts(None, self._unwrapped(turn, ""), True, self._left(turn))
         if (closing := re.search(marks.close, turn[start:])) is None:
@@ -61,6 +61,18 @@ class Thinking:
         thinking = thinking.strip()
         answer = self._unwrapped(turn[start + closing.end() :].strip(), closing.group())
         return Parts(thinking, answer, True, self._left(thinking, marks) or self._left(answer, marks))
+
+    def marks_in(self, turn: str) -> tuple[str, str] | None:
+        """What a completion writes before and after its thought ("" for nothing); None without a thought."""
+        marks, start = self._begun(turn)
+        if marks is None:
+            return None
+        closing = re.search(marks.close, turn[start:])
+        return turn[:start].strip(), "" if closing is None else closing.group()
+
+    def _begun(self, turn: str) -> tuple[Marks | None, int]:
+        """The marks of the thought that a turn begins with, and where the thought begins."""
+        return next(self._opening(turn), (self.opened, 0))
 
     def _opening(self, turn: str) -> Iterator[tuple[Marks, int]]:
         for marks in self.marks:

@@ -18,15 +18,11 @@ _COMMON = ("special_tokens", "thinking_not_closed", "empty", "repetition")
 
 
 class FirstAnswers:
-    """Looks at answers until there are MOST of them.
-
-    thought: in how many of them thinking was read.
-    """
+    """Looks at answers until there are MOST of them."""
 
     def __init__(self, solver: str) -> None:
         self.solver = solver
         self.reasons: Counter[str | None] = Counter()
-        self.thought = 0
         self._seen: set[tuple[str, int]] = set()
         self._example = ""
 
@@ -34,28 +30,26 @@ class FirstAnswers:
     def count(self) -> int:
         return self.reasons.total()
 
-    def offer(self, rows: Rows) -> bool:
-        """Look at the candidates of these rows; returns whether that was the last look.
+    def offer(self, rows: Rows) -> None:
+        """Look at the candidates of these rows.
 
         Rows that come again, with further columns, count once. Raises LowYield where all answers are
         incomplete for one of the reasons that more answers would not mend.
         """
         if self.count >= MOST or (rows.domain, rows.start) in self._seen:
-            return False
+            return
         self._seen.add((rows.domain, rows.start))
         for responses in rows.read(["candidates"])["candidates"].to_pylist():
             for response in responses or ():
                 self._record(response)
         if self.count < MOST:
-            return False
+            return
         ((reason, count),) = self.reasons.most_common(1)
         if count == self.count and reason in _COMMON:
             self._stop(reason)
-        return True
 
     def _record(self, response: Mapping[str, Any]) -> None:
         self.reasons[response["reason"]] += 1
-        self.thought += response["thinking"] is not None
         self._example = self._example or " ".join(response["text"].split())[-80:]
 
     def _stop(self, reason: str) -> NoReturn:
