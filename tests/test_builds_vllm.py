@@ -64,12 +64,14 @@ def test_one_domain_end_to_end_and_again(form: str, tiny_model: Path, tmp_path: 
     command = ["one_domain.py", str(tiny_model), "out", "3"]
     first = run(*command, cwd=tmp_path)
     assert "instruct" in first
+    assert first.count("of 4 trial answers") >= 1
     assert "train_prefs" in first
     rows = load_dataset(str(tmp_path / "out"), "logic", split="train_sft", cache_dir=str(tmp_path / "cache"))
     assert len(rows) == len(set(rows["id"])) > 0
     assert not any(chat_of(resolve(str(tiny_model))).special_pattern.search(row["solution"]) for row in rows)
     again = run(*command, cwd=tmp_path)
     assert "instruct" not in again
+    assert "trial" not in again
     assert again.splitlines()[-8:] == first.splitlines()[-8:]
 
 
