@@ -31,7 +31,7 @@ _COLUMN = "trial"
 @dataclass(frozen=True)
 class Trial(Stage):
     """One answer to each of PROBLEMS: the marks of its thinking, "" for one that it has not, or null without
-    thinking, and why it is incomplete, or null.
+    thinking, why it is incomplete, or null, and its tokens.
     """
 
     name: ClassVar[str] = "trial"
@@ -43,7 +43,10 @@ class Trial(Stage):
 
     @property
     def adds(self) -> Features:
-        return Features({_COLUMN: {name: Value("string") for name in ("opening", "closing", "reason")}})
+        text = Value("string")
+        return Features(
+            {_COLUMN: {"opening": text, "closing": text, "reason": text, "num_tokens": Value("int32")}}
+        )
 
     @property
     def reuse_key(self) -> str:
@@ -61,7 +64,14 @@ class Trial(Stage):
             opening, closing = chat.thinking.marks_in(completion.text.strip()) or (None, None)
             stopped = completion.finish_reason == "stop"
             reason = chat.read(completion.text).reason if stopped else completion.finish_reason
-            read.append({"opening": opening, "closing": closing, "reason": reason})
+            read.append(
+                {
+                    "opening": opening,
+                    "closing": closing,
+                    "reason": reason,
+                    "num_tokens": completion.num_tokens,
+                }
+            )
         return {_COLUMN: read}
 
 
