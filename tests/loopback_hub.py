@@ -132,6 +132,7 @@ class LoopbackHub:
     requests: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     endpoint: str = ""
+    organisations: tuple[str, ...] = ()  # of every user
     most_requests: int = 20_000
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -237,7 +238,14 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/whoami-v2":
             if not role:
                 raise _Refused(401, "", "Invalid user token.")
-            return _json({"name": user, "type": "user", "orgs": [], "auth": {"accessToken": {"role": role}}})
+            return _json(
+                {
+                    "name": user,
+                    "type": "user",
+                    "orgs": [{"name": name} for name in self.hub.organisations],
+                    "auth": {"accessToken": {"role": role}},
+                }
+            )
         if path == "/api/validate-yaml":
             return _json({"errors": [], "warnings": []})
         if path.startswith("/lfs/") and self.command == "PUT":
@@ -259,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, wanted: dict[str, Any], user: str, role: str) -> tuple[int, bytes, dict[str, str]]:
         owner = wanted.get("organization") or user
-        if role not in ("write", "fineGrained") or owner != user:
+        if role not in ("write", "fineGrained") or owner not in (user, *self.hub.organisations):
             raise _Refused(403 if role else 401, "", "You don't have the rights to create a dataset here")
         name = f"{owner}/{wanted['name']}"
         url = {"url": f"{self.hub.endpoint}/datasets/{name}"}
@@ -273,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, bytes, dict[str, str]]:
         user, role = self._who()
         repo = self.hub.repositories.get(name)
-        owner = bool(role) and name.split("/")[0] == user
+        owner = bool(role) and name.split("/")[0] in (user, *self.hub.organisations)
         if repo is None or (repo.private and not owner):
             raise _Refused(404 if role else 401, "RepoNotFound", "Repository not found")
         what, revision = rest[0], unquote(rest[1]) if len(rest) > 1 else "main"

@@ -34,6 +34,7 @@ from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.store.manifest import MANIFEST, with_manifest
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -252,6 +253,10 @@ def test_push_is_checked_before_anything_is_built(
         monkeypatch.setattr(constants, name, value)
     hub.create("ada/public", private=False)
     hub.create("ada/foreign", private=True, files={"notes.txt": b"mine"})
+    writer = {"name": "x", "revision": "y", "steps": ["problems"]}
+    other = {"provenance": {"models": [writer], "seed": 7, "domains": []}}
+    manifest, _ = with_manifest({"a": b"a"}, builds=[other])
+    hub.create("ada/other", private=True, files={"a": b"a", MANIFEST: bytes(manifest[MANIFEST])})
     for words, token, message in (
         (["--push", "sums", *LICENCE], WRITER, "'sums' is no name that the Hub allows"),
         (["--push", REPO, *LICENCE], READER, "the token of ada may only read"),
@@ -262,6 +267,13 @@ def test_push_is_checked_before_anything_is_built(
             WRITER,
             "ada/foreign holds what this project did not put there (notes.txt)",
         ),
+        (
+            ["--push", "ada/other", *LICENCE],
+            WRITER,
+            "holds another build (its model is x at y, not ",
+        ),
+        (["--push", "bob/sums", *LICENCE], WRITER, "bob is neither you nor an organisation of yours"),
+        (["--push", REPO, *LICENCE, "--tag", "v 1"], WRITER, "tag 'v 1' is no name for a tag"),
         (["--push", REPO], WRITER, "the licence of Nameless is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
         (
@@ -287,7 +299,7 @@ def test_push_is_checked_before_anything_is_built(
         assert message in said.err
         assert WRITER not in said.out + said.err
         assert not (tmp_path / "out").exists()
-    assert set(hub.repositories) == {"ada/public", "ada/foreign"}
+    assert set(hub.repositories) == {"ada/public", "ada/foreign", "ada/other"}
 
 
 def test_a_build_that_another_interrupted_is_finished_by_running_it_again(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from magpie_hf.card import card
 from magpie_hf.card.stats import with_rows
@@ -19,6 +20,7 @@ from magpie_hf.card.wording import Wording
 from magpie_hf.dataset.folder import PARTIAL, Folder, data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
+from magpie_hf.hub.builds import Build, beside, build_of, in_order, joined, renamed
 from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.hub.lint.rows import lint_rows
 from magpie_hf.hub.remote import Say
@@ -40,6 +42,26 @@ from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.text.language import tr
 
 
+class Release(NamedTuple):
+    """What is published: the files and the checksums of the data, by path in the repository, and the builds
+    that they are of: this one, and those that are there already and stay.
+    """
+
+    files: dict[str, Content]
+    sums: dict[str, Sum]
+    build: Build
+    kept: Sequence[Build] = ()
+    order: Sequence[Build] = ()
+
+
+@dataclass(frozen=True)
+class Others:
+    """The builds that are there already. download: writes the data files of some of them into a folder."""
+
+    builds: Sequence[Build]
+    download: Callable[[Sequence[Build], Path], None]
+
+
 @contextmanager
 def released(
     folder: Path,
@@ -47,15 +69,17 @@ def released(
     wording: Wording | None = None,
     partial: bool = False,
     say: Say = lambda line: None,
-) -> Iterator[tuple[dict[str, Content], dict[str, Sum]]]:
-    """The files that are published of the build in `folder` as `repo`, and the checksums of the data.
+    others: Others | None = None,
+) -> Iterator[Release]:
+    """What is published of the build in `folder` as `repo`.
 
-    Both are by path in the repository. The files are the card with its plots, LICENSE, and the parquet files
-    of all configurations. Left out are `run/`, which holds the record of the build, and the JSON files of the
-    original scripts (`*_ins*.json`, `dataset_info.json`): their rows are in the parquet files, and a reader
-    that ignores the configurations would load them, too. partial: publish the finished part of a build that
-    is not finished. say: called with a line for each model whose licence the data's contradicts. No build
-    can start in the folder meanwhile.
+    The files are the card with its plots, LICENSE, and the parquet files of all configurations. Left out are
+    `run/`, which holds the record of the build, and the JSON files of the original scripts (`*_ins*.json`,
+    `dataset_info.json`): their rows are in the parquet files, and a reader that ignores the configurations
+    would load them, too. partial: publish the finished part of a build that is not finished. say: called with
+    a line for each model whose licence the data's contradicts. others: builds that the repository holds, to
+    publish this one beside them: their files are part of the release, and the card counts all. No build can
+    start in the folder meanwhile.
 
     Raises BadInput where the folder holds no build, or one that runs or is not finished (without `partial`);
     for files that are missing or were changed; for a model whose licence is not known; and for rows or a
@@ -89,17 +113,29 @@ def released(
         ]
         for line in contradictions(licence_in(contents.provenance), made_by):
             say(line)
+        build = build_of(contents, unfinished)
+        kept = beside(repo, others.builds, build) if others else []
+        if others and kept:
+            aside = held.enter_context(_scratch(folder / RUN, PARTIAL))
+            contents = renamed(contents, kept, aside / "renamed")
+            build = build_of(contents, unfinished)
+            others.download(kept, aside / "theirs")
+        builds = in_order(others.builds, kept, build) if others else (build,)
+        if kept:
+            contents = joined(builds, build, contents, aside / "theirs")
         text = card.files(
             contents,
             repo,
             language=wording.language,
             template=wording.template,
             licences=licences,
-            unfinished=unfinished,
+            unfinished={
+                domain: (had, target) for one in builds for domain, (had, target) in one.unfinished.items()
+            },
         )
         files: dict[str, Content] = {**contents.files, **text}
         _check(files)
-        yield files, contents.sums
+        yield Release(files, contents.sums, build, kept, builds)
 
 
 def _finished(folder: Path) -> card.Contents:
@@ -216,16 +252,22 @@ def _missing(state: Status) -> str:
     return "; ".join([*short, *rows][:6]) or tr("its files are not written yet")
 
 
-def to_folder(files: Mapping[str, Content], folder: Path, known: Mapping[str, Sum] | None = None) -> Changes:
+def to_folder(
+    files: Mapping[str, Content],
+    folder: Path,
+    known: Mapping[str, Sum] | None = None,
+    builds: Sequence[Mapping[str, Any]] = (),
+) -> Changes:
     """Write what `push` would publish into a local folder, and return what that changed.
 
     `load_dataset` reads the folder. known: the checksums of files that need not be computed again, by path.
-    The files are copied beside the folder and then renamed, so that no reader sees a part of them. Raises
+    builds: those that the files are of. The files are copied beside the folder and then renamed, so that no
+    reader sees a part of them. Raises
     BadInput where the folder holds files that no earlier call wrote, or that were changed since; and where
     a file is not what `known` says.
     """
     folder = folder.resolve()
-    contents, sums = with_manifest(files, known)
+    contents, sums = with_manifest(files, known, builds)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _scratch(

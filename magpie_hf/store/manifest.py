@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +57,10 @@ class Changes:
     def none(self) -> bool:
         return not (self.added or self.changed or self.deleted)
 
+    def deletions(self) -> list[str]:
+        """One line for each file that is deleted."""
+        return [_line(tr("delete"), size, "", path) for path, size in sorted(self.deleted.items())]
+
     def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
         """One line for each file that changes, and one with the totals. rows: rows of the files, by path."""
         parts = ((tr("add"), self.added), (tr("change"), self.changed), (tr("delete"), self.deleted))
@@ -66,7 +70,7 @@ class Changes:
             if path not in self.deleted
         }
         files = [
-            f"{padded(word, 7)} {tr('{size:>15,} bytes', size=size)}  {counts.get(path, ''):>14}  {path}"
+            _line(word, size, counts.get(path, ""), path)
             for word, paths in parts
             for path, size in sorted(paths.items())
         ]
@@ -82,6 +86,10 @@ class Changes:
             "{size:,} bytes to send", size=sum(self.added.values()) + sum(self.changed.values())
         )
         return [*files, sums + ("; " + tr("{count:,} rows in all", count=sum(rows.values())) if rows else "")]
+
+
+def _line(word: str, size: int, rows: str, path: str) -> str:
+    return f"{padded(word, 7)} {tr('{size:>15,} bytes', size=size)}  {rows:>14}  {path}"
 
 
 def size_of(content: Content) -> int:
@@ -107,12 +115,15 @@ def sum_of(content: Content) -> Sum:
 
 
 def with_manifest(
-    files: Mapping[str, Content], known: Mapping[str, Sum] | None = None
+    files: Mapping[str, Content],
+    known: Mapping[str, Sum] | None = None,
+    builds: Sequence[Mapping[str, Any]] = (),
 ) -> tuple[dict[str, Content], dict[str, Sum]]:
     """The files and, last, the manifest that lists them; and the checksums of all of these.
 
-    known: checksums that need not be computed again, by path. The same files make the same manifest. Raises
-    BadInput for no files, and for a file with the name of the manifest or of one that the Hub writes.
+    known: checksums that need not be computed again, by path. builds: those that the files are of. The same
+    files make the same manifest. Raises BadInput for no files, and for a file with the name of the manifest
+    or of one that the Hub writes.
     """
     if MANIFEST in files or GIVEN in files or not files:
         raise BadInput(
@@ -122,7 +133,9 @@ def with_manifest(
     sums = {path: known.get(path) or sum_of(content) for path, content in sorted(files.items())}
     listed = {path: asdict(one) for path, one in sums.items()}
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-    stated = {"magpie_hf": version("magpie-hf"), "content": digest, "files": listed}
+    stated: dict[str, Any] = {"magpie_hf": version("magpie-hf"), "content": digest, "files": listed}
+    if builds:
+        stated["builds"] = list(builds)
     manifest = (json.dumps(stated, indent=1, ensure_ascii=False) + "\n").encode()
     return {**files, MANIFEST: manifest}, {**sums, MANIFEST: sum_of(manifest)}
 
