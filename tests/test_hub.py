@@ -25,6 +25,7 @@ from magpie_hf.building import build
 from magpie_hf.card.card import PLACEHOLDER
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError
+from magpie_hf.hub import connection, upload
 from magpie_hf.hub import retry as retrying
 from magpie_hf.hub.builds import beside, builds_in
 from magpie_hf.hub.publish import preview as preview_build
@@ -343,6 +344,118 @@ def test_a_hub_that_stays_away(client: LoopbackHub) -> None:
     push(shards(2), REPO)
     assert client.asked("PUT", "/lfs/") == before, "what was uploaded is not sent again"
     assert len(client.commits(REPO)) == 2
+
+
+def test_a_hub_that_never_answers(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up after a while, with a line for each try; a late answer is waited for."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(connection, "WRITE_WAIT", 1.0)
+    monkeypatch.setattr(connection, "PATIENCE", 1.2)
+    client.faults[:] = [Fault("GET", "", "drop", times=99, seconds=60)]
+    heard: list[str] = []
+    began = time.monotonic()
+    with pytest.raises(
+        HubError, match=r"^the Hub did not answer 4 requests in a row, the last within 0\.3 s"
+    ):
+        push(shards(1), REPO, say=heard.append)
+    assert time.monotonic() - began < 20
+    asked = "asking the Hub who you are: the Hub did not answer in time; trying again in"
+    assert len(heard) >= 2
+    assert all(line.startswith(asked) for line in heard)
+    client.faults[:] = [
+        Fault("GET", "/whoami-v2", "before", seconds=0.1),
+        Fault("POST", "/preupload/", "drop", seconds=3),
+        Fault("POST", "/commit/", "lost", seconds=3),
+    ]
+    push(shards(1), REPO)
+    assert at_head(client) == shards(1)
+    assert len(client.commits(REPO)) == 1, "a commit whose answer is late is not made twice"
+
+
+def test_storage_that_is_used_up(client: LoopbackHub) -> None:
+    for method, path, status, said in (
+        ("POST", "/commit/", 403, "Private repository storage limit reached"),
+        ("PUT", "/lfs/", 413, "too large"),
+        ("POST", "/objects/batch", 507, "a fault"),
+    ):
+        client.faults[:] = [Fault(method, path, status, times=99, said=said)]
+        with pytest.raises(HubError, match=rf"the storage there is used up, .*{said}.*; delete what is not"):
+            push(shards(status), REPO)
+    assert not client.commits(REPO)
+
+
+@pytest.fixture
+def xet(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub]:
+    """As `client`, over Xet, whose own tries end at once."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _xet
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    for name, value in {
+        "CACHE": str(tmp_path / "xet"),
+        "XORB_COMPRESSION_POLICY": "none",
+        "CLIENT_RETRY_MAX_ATTEMPTS": "1",
+        "CLIENT_RETRY_BASE_DELAY": "10ms",
+    }.items():
+        monkeypatch.setenv(f"HF_XET_{name}", value)
+    _xet.abort_xet_session()
+    yield client
+    _xet.abort_xet_session()
+
+
+def test_over_xet(xet: LoopbackHub, tmp_path: Path) -> None:
+    """Paths and bytes; the same content again is no second commit."""
+    content = random.Random(5).randbytes(300_000)
+    (tmp_path / "large.parquet").write_bytes(content)
+    files: dict[str, Path | bytes] = {**shards(1), "d/train.parquet": tmp_path / "large.parquet"}
+    heard: list[str] = []
+    push(files, REPO, say=heard.append)
+    assert at_head(xet) == {**shards(1), "d/train.parquet": content}
+    assert not xet.asked("PUT", "/lfs/")
+    assert [line for line in heard if line.startswith("uploaded 6 of 6 files")]
+    assert not push(files, REPO).committed
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "message"),
+    [
+        (
+            "/xet-write-token/",
+            401,
+            BadInput,
+            "the Hub does not accept the token; log in with `hf auth login`",
+        ),
+        ("/xet-write-token/", 403, BadInput, "the token may not do that; log in with"),
+        ("/v1/xorbs/", 401, BadInput, "the Hub does not accept the token; log in with"),
+        ("/v1/xorbs/", 403, BadInput, "the token may not do that; log in with"),
+        ("/v1/xorbs/", 402, HubError, "the storage there is used up"),
+        ("/v1/shards", 413, HubError, "the storage there is used up"),
+        ("/v1/xorbs/", 503, HubError, r"in Xet, .*\(status 503\), .*, or with HF_HUB_DISABLE_XET=1$"),
+        ("/v1/xorbs/", "drop", HubError, r"in Xet, .*, or with HF_HUB_DISABLE_XET=1$"),
+    ],
+)
+def test_what_xet_refuses(xet: LoopbackHub, path: str, status: int, kind: type, message: str) -> None:
+    xet.faults[:] = [Fault("", path, status, times=99)]
+    with pytest.raises(kind, match=rf"^the upload to ada/sums failed.*{message}") as caught:
+        push(shards(1), REPO)
+    assert "\n" not in str(caught.value)
+    assert not xet.commits(REPO)
+
+
+def test_xet_alone_is_silent(xet: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"EVERY": 0.3, "QUIET": 0.6, "GIVEN_UP": 2.0}.items():
+        monkeypatch.setattr(upload, name, value)
+    xet.faults[:] = [Fault("", "/v1/xorbs/", "drop", times=99, seconds=60)]
+    heard: list[str] = []
+    with pytest.raises(HubError, match=r"took nothing for 2 s, .*, or with HF_HUB_DISABLE_XET=1$"):
+        push(shards(1), REPO, say=heard.append)
+    assert [line for line in heard if line.startswith("Xet, the Hub's storage, has taken nothing for 1 s; ")]
+    assert [line for line in heard if re.fullmatch(r"uploading for \d s: [\d,]+ of [\d,]+ bytes", line)]
+    xet.faults.clear()
+    push(shards(1), REPO)
+    assert at_head(xet) == shards(1)
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -15,6 +15,7 @@ from magpie_hf.card.wording import Wording
 from magpie_hf.errors import BadInput
 from magpie_hf.hub import push as hub
 from magpie_hf.hub.builds import Build
+from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.lint.files import rows_of
 from magpie_hf.hub.release import Others, released, to_folder
 from magpie_hf.hub.remote import Say, check_names, download, head_of, login
@@ -23,6 +24,7 @@ from magpie_hf.store.manifest import Changes, sum_of
 from magpie_hf.text.language import tr
 
 
+@bounded()
 def publish(
     folder: str | Path,
     repo: str,
@@ -65,6 +67,7 @@ def publish(
         )
 
 
+@bounded()
 def preview(
     folder: str | Path,
     repo: str,

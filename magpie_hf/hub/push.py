@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub.builds import Build, Identity, check_builds
+from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.remote import KIND, Head, Say, check_names, head_of, login, tags_of
 from magpie_hf.hub.retry import one_line, retried
+from magpie_hf.hub.upload import upload
 from magpie_hf.store.manifest import (
     GIVEN,
     MANIFEST,
@@ -24,7 +26,6 @@ from magpie_hf.store.manifest import (
     Sum,
     changes,
     foreign,
-    size_of,
     with_manifest,
 )
 from magpie_hf.text.language import tr
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 README = "README.md"
 MESSAGE = "Publish with magpie_hf"
-BATCH_FILES, BATCH_BYTES = 16, 256_000_000  # uploaded between two lines of progress
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Pushed:
         return not self.changes.none
 
 
+@bounded()
 def push(
     files: Mapping[str, Content],
     repo: str,
@@ -118,6 +119,7 @@ def push(
     return Pushed(repo, f"{api.endpoint}/datasets/{repo}", commit, change, tag)
 
 
+@bounded()
 def preview(
     files: Mapping[str, Content],
     repo: str,
@@ -146,6 +148,7 @@ def preview(
     return change
 
 
+@bounded()
 def check_target(
     repo: str,
     *,
@@ -304,56 +307,12 @@ def _commit(
                 f"{contents[one.path_in_repo]!s} was changed while it was published; run the build again,"
                 " then publish"
             )
-    _upload(api, repo, additions, contents, say)
+    upload(api, repo, additions, contents, say)
     deletions = [CommitOperationDelete(path, is_folder=False) for path in sorted(change.deleted)]
     made = api.create_commit(
         repo, [*additions, *deletions], commit_message=message, repo_type=KIND, parent_commit=head.commit
     )
     return str(made.oid)
-
-
-def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, Content], say: Say) -> None:
-    """Upload in batches, with a line after each; files that the Hub has already are not sent."""
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    whole, done, sent, batch = (
-        sum(size_of(contents[one.path_in_repo]) for one in additions),
-        0,
-        0,
-        list[Any](),
-    )
-    bars = not are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        for number, addition in enumerate(additions, start=1):
-            batch.append(addition)
-            size = sum(size_of(contents[one.path_in_repo]) for one in batch)
-            if len(batch) < BATCH_FILES and size < BATCH_BYTES and number < len(additions):
-                continue
-            try:
-                api.preupload_lfs_files(repo, batch, repo_type=KIND)
-            except RuntimeError as error:
-                if error.__cause__ is not None:  # the error of an upload over LFS
-                    raise error.__cause__ from None
-                remedy = "run the same command again, or with HF_HUB_DISABLE_XET=1"
-                raise HubError(f"the upload to {repo} failed in hf_xet; {remedy}") from None
-            done, sent, batch = done + len(batch), sent + size, []
-            say(
-                tr(
-                    "uploaded {done:,} of {files:,} files, {sent:,} of {whole:,} bytes",
-                    done=done,
-                    files=len(additions),
-                    sent=sent,
-                    whole=whole,
-                )
-            )
-    finally:
-        if bars:
-            enable_progress_bars()
 
 
 def _tag(api: HfApi, repo: str, tag: str, commit: str) -> None:
