@@ -698,7 +698,9 @@ def test_a_build_of_another_model_or_seed_is_kept(client: LoopbackHub, apart: di
         (None, r"holds another build \(its manifest does not say of which model\)"),
     ):
         listed = [] if change is None else [asdict(replace(mine, provenance={**mine.provenance, **change}))]
-        files, _ = with_manifest({**before, "README.md": before["README.md"] + b"\n"}, builds=listed)
+        files, _ = with_manifest(
+            {**before, "README.md": before["README.md"] + b"\n"}, more={"builds": listed}
+        )
         repo = client.repositories[REPO]
         content = {path: File(bytes(one), path.endswith(".parquet")) for path, one in files.items()}
         repo.add("another's", content)

@@ -12,10 +12,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from magpie_hf.card.card import README
 from magpie_hf.card.contents import Contents
+from magpie_hf.card.own_words import rest_of
 from magpie_hf.card.stats import Samples
 from magpie_hf.errors import BadInput
 from magpie_hf.stages.export import ExportRL
+from magpie_hf.store.manifest import Content
 from magpie_hf.store.splits import ParquetSplit
 
 # Of the provenance: what two builds that are joined may differ in.
@@ -71,6 +74,24 @@ def builds_in(manifest: bytes) -> tuple[Build, ...]:
         return builds if all(one.identity for one in builds) else ()
     except (ValueError, KeyError, TypeError, StopIteration):
         return ()
+
+
+def card_in(manifest: bytes) -> str | None:
+    """What `own_words.rest_of` says of the card that a manifest lists; None where it does not say it."""
+    try:
+        return str(json.loads(manifest)["card"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def stated(files: Mapping[str, Content], builds: Sequence[Build]) -> dict[str, Any]:
+    """What the manifest says besides the files: their builds, and the card without its own words."""
+    card = {"card": rest_of(text_of(files[README]))} if README in files else {}
+    return {**card, **({"builds": [asdict(one) for one in builds]} if builds else {})}
+
+
+def text_of(content: Content) -> str:
+    return (content if isinstance(content, bytes) else content.read_bytes()).decode(errors="replace")
 
 
 def check_builds(repo: str, there: Iterable[Build], mine: Identity, kept: Sequence[Build] = ()) -> None:

@@ -6,7 +6,6 @@ Not here: which files are published (release.py), and the upload (push.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial as partial_
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from magpie_hf.hub import push as hub
 from magpie_hf.hub.builds import Build
 from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.lint.files import rows_of
-from magpie_hf.hub.release import Others, released, to_folder
+from magpie_hf.hub.release import Remote, released, to_folder
 from magpie_hf.hub.remote import Say, check_names, download, head_of, login
 from magpie_hf.hub.retry import retried
 from magpie_hf.store.manifest import Changes, sum_of
@@ -53,8 +52,8 @@ def publish(
     """
     check_names(repo, tag)
     _say_missing(say)
-    others = _others(repo, say) if add else None
-    with released(Path(folder).expanduser(), repo, wording, partial, say, others) as release:
+    look = partial_(_there, repo, add, overwrite, say)
+    with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
         return hub.push(
             release.files,
             repo,
@@ -86,8 +85,8 @@ def preview(
     """
     check_names(repo, tag)
     _say_missing(say)
-    others = _others(repo, say) if add else None
-    with released(Path(folder).expanduser(), repo, wording, partial, say, others) as release:
+    look = partial_(_there, repo, add, overwrite, say)
+    with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
         change = hub.preview(
             release.files,
             repo,
@@ -118,13 +117,12 @@ def publish_to_folder(
     check_names(repo, None)
     _say_missing(say)
     with released(Path(folder).expanduser(), repo, wording, partial, say) as release:
-        builds = [asdict(one) for one in release.order]
-        change = to_folder(release.files, Path(to).expanduser(), release.sums, builds)
+        change = to_folder(release.files, Path(to).expanduser(), release.sums, release.order)
         return change, rows_of(release.files)
 
 
-def _others(repo: str, say: Say) -> Others | None:
-    """The builds that the repository holds; None where there is no such repository."""
+def _there(repo: str, add: bool, overwrite: bool, say: Say) -> Remote | None:
+    """What the repository holds; None where there is no such repository."""
     api = login(repo, say)
     if (head := head_of(api, repo, say)) is None:
         return None
@@ -143,7 +141,7 @@ def _others(repo: str, say: Say) -> Others | None:
                     " name"
                 )
 
-    return Others(head.builds, fetch)
+    return Remote(head.builds if add else (), fetch, head.words, head.edited, overwrite)
 
 
 def _say_missing(say: Say) -> None:

@@ -9,11 +9,13 @@ commit came in between; then all files are compared with the new head again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from magpie_hf.card.card import README
+from magpie_hf.card.own_words import words_in
 from magpie_hf.errors import BadInput, HubError
-from magpie_hf.hub.builds import Build, Identity, check_builds
+from magpie_hf.hub.builds import Build, Identity, check_builds, stated, text_of
 from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.remote import KIND, Head, Say, check_names, head_of, login, tags_of
 from magpie_hf.hub.retry import one_line, retried
@@ -33,7 +35,6 @@ from magpie_hf.text.language import tr
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-README = "README.md"
 MESSAGE = "Publish with magpie_hf"
 
 
@@ -92,9 +93,9 @@ def push(
     """
     check_names(repo, tag)
     api = login(repo, say)
-    contents, sums = with_manifest(files, known, _listed(builds))
+    contents, sums = with_manifest(files, known, stated(files, builds.order if builds else ()))
     head = head_of(api, repo, say) or _create(api, repo, say)
-    change = _checked(api, repo, head, sums, private, overwrite, tag, builds, say)
+    change = _checked(api, repo, head, files, sums, private, overwrite, tag, builds, say)
     _check_card(files, say)
     for line in change.deletions():
         say(line)
@@ -134,12 +135,12 @@ def preview(
     """What `push` would change, without writing anything. Raises what `push` would raise before it writes."""
     check_names(repo, tag)
     api = login(repo, say)
-    _, sums = with_manifest(files, known, _listed(builds))
+    _, sums = with_manifest(files, known, stated(files, builds.order if builds else ()))
     head = head_of(api, repo, say)
     change = (
         changes(sums, {}, None)
         if head is None
-        else _checked(api, repo, head, sums, private, overwrite, tag, builds, say)
+        else _checked(api, repo, head, files, sums, private, overwrite, tag, builds, say)
     )
     if head is None:
         say(tr("{repo} would be created, private", repo=repo))
@@ -186,10 +187,6 @@ def check_build(repo: str, head: Head | None, mine: Identity, kept: Sequence[Bui
     check_builds(repo, head.builds, mine, kept)
 
 
-def _listed(builds: Builds | None) -> list[dict[str, Any]]:
-    return [] if builds is None else [asdict(one) for one in builds.order]
-
-
 def _create(api: HfApi, repo: str, say: Say) -> Head:
     # Private, also with --public: nobody sees it before its files are there. exist_ok: the answer to an
     # earlier try may be lost, and another process may create it first.
@@ -208,6 +205,7 @@ def _checked(
     api: HfApi,
     repo: str,
     head: Head,
+    files: Mapping[str, Content],
     sums: Mapping[str, Sum],
     private: bool,
     overwrite: bool,
@@ -218,7 +216,7 @@ def _checked(
     """What the push changes. Raises BadInput where that is not allowed."""
     change = changes(sums, head.files, head.before)
     _check_public(repo, head, private)
-    _check_replaced(repo, head, change, overwrite, builds)
+    _check_replaced(repo, head, change, files, overwrite, builds)
     if tag is not None:
         tagged = retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
         if tagged is not None and (tagged != head.commit or not change.none):
@@ -247,11 +245,25 @@ def _foreign(repo: str, others: list[str]) -> BadInput:
     )
 
 
-def _check_replaced(repo: str, head: Head, change: Changes, overwrite: bool, builds: Builds | None) -> None:
-    """Raises BadInput for files of others, and for another build, that would be replaced or deleted."""
+def _check_replaced(
+    repo: str,
+    head: Head,
+    change: Changes,
+    files: Mapping[str, Content],
+    overwrite: bool,
+    builds: Builds | None,
+) -> None:
+    """Raises BadInput for files of others, and for another build, that would be replaced or deleted.
+
+    A card that was changed in the place for own words alone may be replaced by one with the same words.
+    """
     if overwrite:
         return
-    if others := foreign(change, head.files, head.before):
+    others = foreign(change, head.files, head.before)
+    mine = words_in(text_of(files[README])) if README in files else None
+    if README in others and head.edited and head.words in ("", mine):
+        others.remove(README)
+    if others:
         raise _foreign(repo, others)
     if builds is not None and not change.none:
         check_build(repo, head, builds.mine.identity, builds.kept)
@@ -298,7 +310,7 @@ def _commit(
     change = changes(sums, head.files, head.before)
     if change.none:
         return head.commit
-    _check_replaced(repo, head, change, overwrite, builds)
+    _check_replaced(repo, head, change, contents, overwrite, builds)
     paths = sorted({*change.added, *change.changed}, key=lambda path: (path in (README, MANIFEST), path))
     additions = [CommitOperationAdd(path, contents[path]) for path in paths]
     for one in additions:  # huggingface_hub has just hashed the content

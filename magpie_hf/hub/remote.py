@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magpie_hf.card.card import README
+from magpie_hf.card.own_words import rest_of, words_in
 from magpie_hf.errors import BadInput
-from magpie_hf.hub.builds import Build, builds_in
+from magpie_hf.hub.builds import Build, builds_in, card_in
 from magpie_hf.hub.retry import retried
 from magpie_hf.store.manifest import MANIFEST, Sum, There, read_manifest
 
@@ -28,8 +30,8 @@ _TAG = re.compile(_PART)
 
 @dataclass(frozen=True)
 class Head:
-    """The newest commit of a repository: its files, and of its manifest the checksums (None without one) and
-    the builds.
+    """The newest commit of a repository: its files, and of its manifest the checksums (None without one),
+    the builds and the card's; and the card itself, where there is a manifest.
     """
 
     commit: str
@@ -37,6 +39,24 @@ class Head:
     files: dict[str, There]
     before: dict[str, Sum] | None
     builds: tuple[Build, ...] = ()
+    card: str | None = None
+    readme: str = ""
+
+    @property
+    def edited(self) -> bool:
+        """Whether the card was changed there, in the place for own words alone."""
+        return (
+            self.before is not None
+            and README in self.before
+            and README in self.files
+            and not self.before[README].is_at(self.files[README])
+            and rest_of(self.readme) == self.card
+        )
+
+    @property
+    def words(self) -> str:
+        """The own words in the card there; "" without any."""
+        return words_in(self.readme) or ""
 
 
 def check_names(repo: str, tag: str | None) -> None:
@@ -104,7 +124,18 @@ def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
     manifest = retried(
         f"reading the manifest of {repo}", lambda: content_of(api, repo, commit, MANIFEST), say
     )
-    return Head(commit, bool(found.private), files, read_manifest(manifest), builds_in(manifest))
+    readme = b""
+    if README in files:
+        readme = retried(f"reading the card of {repo}", lambda: content_of(api, repo, commit, README), say)
+    return Head(
+        commit,
+        bool(found.private),
+        files,
+        read_manifest(manifest),
+        builds_in(manifest),
+        card_in(manifest),
+        readme.decode(errors="replace"),
+    )
 
 
 def content_of(api: HfApi, repo: str, commit: str, path: str) -> bytes:

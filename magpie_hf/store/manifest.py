@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from magpie_hf.errors import BadInput
@@ -117,11 +118,11 @@ def sum_of(content: Content) -> Sum:
 def with_manifest(
     files: Mapping[str, Content],
     known: Mapping[str, Sum] | None = None,
-    builds: Sequence[Mapping[str, Any]] = (),
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[dict[str, Content], dict[str, Sum]]:
     """The files and, last, the manifest that lists them; and the checksums of all of these.
 
-    known: checksums that need not be computed again, by path. builds: those that the files are of. The same
+    known: checksums that need not be computed again, by path. more: what the manifest says besides. The same
     files make the same manifest. Raises BadInput for no files, and for a file with the name of the manifest
     or of one that the Hub writes.
     """
@@ -134,8 +135,7 @@ def with_manifest(
     listed = {path: asdict(one) for path, one in sums.items()}
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
     stated: dict[str, Any] = {"magpie_hf": version("magpie-hf"), "content": digest, "files": listed}
-    if builds:
-        stated["builds"] = list(builds)
+    stated |= more
     manifest = (json.dumps(stated, indent=1, ensure_ascii=False) + "\n").encode()
     return {**files, MANIFEST: manifest}, {**sums, MANIFEST: sum_of(manifest)}
 
