@@ -606,6 +606,12 @@ def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch,
     assert not client.repositories
 
 
+@pytest.fixture
+def plotless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plots, which take most of the time of a publication."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
 @pytest.fixture(scope="module")
 def apart(
     builds: dict[str, tuple[Path, dict[str, DatasetDict]]],
@@ -619,6 +625,7 @@ def apart(
     return {"algebra": builds["second"][0], "geometry": out}
 
 
+@pytest.mark.usefixtures("plotless")
 def test_another_build_is_published_beside_the_first(
     client: LoopbackHub, apart: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -633,7 +640,13 @@ def test_another_build_is_published_beside_the_first(
     assert at_head(client) == first
     change, rows = preview_build(other, REPO, add=True)
     assert not change.deleted
+    reading = r"/resolve/.*/train_sft-"
+    client.faults[:] = [
+        Fault("GET", reading, 503),
+        Fault("GET", reading, "lost"),
+    ]
     pushed = publish(other, REPO, add=True, tag="both", say=heard.append)
+    assert [line for line in heard if "trying again" in line]
     assert pushed.changes == change
     both = at_head(client)
     data = {path: content for path, content in first.items() if path.endswith(".parquet")}
@@ -684,6 +697,7 @@ def test_another_build_is_published_beside_the_first(
     assert sorted(deleted) == sorted(set(both) - set(first)), "what a publish deletes is said"
 
 
+@pytest.mark.usefixtures("plotless")
 def test_a_build_of_another_model_or_seed_is_kept(client: LoopbackHub, apart: dict[str, Path]) -> None:
     publish(apart["algebra"], REPO)
     before = at_head(client)

@@ -80,12 +80,16 @@ class _Progress:
 def _batch(api: HfApi, repo: str, batch: list[Any], size: int, say: Say) -> None:
     from huggingface_hub.utils._runtime import is_xet_available
 
-    progress = _Progress()
+    def work() -> None:
+        api.preupload_lfs_files(repo, batch, repo_type=KIND)
+
+    progress, xet = _Progress(), is_xet_available()
     try:
-        with _shown_by(progress, xet := is_xet_available()):
-            _watched(
-                lambda: api.preupload_lfs_files(repo, batch, repo_type=KIND), progress, xet, repo, size, say
-            )
+        with _shown_by(progress, xet) as counted:
+            if counted:
+                _watched(work, progress, xet, repo, size, say)
+            else:
+                work()
     except RuntimeError as error:
         if isinstance(error, HubError):
             raise
@@ -93,7 +97,7 @@ def _batch(api: HfApi, repo: str, batch: list[Any], size: int, say: Say) -> None
             raise error.__cause__ from None
         raise HubError(f"the upload to {repo} failed in hf_xet; {WITHOUT_XET}") from None
     except ConnectionError as error:
-        raise _of_xet(repo, error) from None
+        raise (_of_xet(repo, error) if xet else error) from None
 
 
 def _of_xet(repo: str, error: ConnectionError) -> Exception:
@@ -114,8 +118,11 @@ def _of_xet(repo: str, error: ConnectionError) -> Exception:
 
 
 @contextmanager
-def _shown_by(progress: _Progress, xet: bool) -> Iterator[None]:
-    """Have `progress` in place of huggingface_hub's bars: hf_xet's counts go nowhere else."""
+def _shown_by(progress: _Progress, xet: bool) -> Iterator[bool]:
+    """Have `progress` in place of huggingface_hub's bars: hf_xet's counts go nowhere else.
+
+    Yields whether it counts: over Xet it does not where a user disabled all bars.
+    """
     from huggingface_hub.utils import _xet_progress_reporting as reporting
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
@@ -129,7 +136,7 @@ def _shown_by(progress: _Progress, xet: bool) -> Iterator[None]:
         disable_progress_bars()
     setattr(reporting, name, lambda: progress)
     try:
-        yield
+        yield not xet or not disabled
     finally:
         setattr(reporting, name, bars)
         if not xet and not disabled:
