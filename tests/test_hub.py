@@ -44,6 +44,7 @@ pytestmark = pytest.mark.filterwarnings(
 WRITER, READER = "hf_" + "writer" * 5, "hf_" + "reader" * 5
 REPO = "ada/sums"
 COMMIT = r"/api/datasets/ada/sums/commit/main"
+PARQUET = {f"{name}/train-00000-of-00001.parquet" for name in "abc"}
 CARD = b"---\nlicense: cc-by-nc-4.0\n---\n# Sums\n"
 
 
@@ -372,6 +373,17 @@ def test_a_hub_that_never_answers(client: LoopbackHub, monkeypatch: pytest.Monke
     push(shards(1), REPO)
     assert at_head(client) == shards(1)
     assert len(client.commits(REPO)) == 1, "a commit whose answer is late is not made twice"
+
+
+def test_an_upload_says_its_bytes(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "EVERY", 0.2)
+    client.faults[:] = [Fault("PUT", "/lfs/", "before", times=3, seconds=1)]
+    heard: list[str] = []
+    push(shards(1), REPO, say=heard.append)
+    said = [re.fullmatch(r"uploading for \d s: ([\d,]+) of ([\d,]+) bytes", line) for line in heard]
+    counts = [int(one[1].replace(",", "")) for one in said if one]
+    assert counts
+    assert counts[-1] == sum(len(content) for path, content in at_head(client).items() if path in PARQUET)
 
 
 def test_storage_that_is_used_up(client: LoopbackHub) -> None:

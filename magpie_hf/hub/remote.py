@@ -87,7 +87,7 @@ def login(repo: str, say: Say) -> HfApi:
             " write"
         )
     owner, owners = repo.split("/")[0], [str(one["name"]) for one in (who, *who.get("orgs", []))]
-    if owner not in owners:
+    if owner.lower() not in map(str.lower, owners):
         raise BadInput(
             f"{owner} is neither you nor an organisation of yours, so you may not publish {repo}; give one of"
             f" {', '.join(owners)} in front of the name"
