@@ -22,6 +22,7 @@ from magpie_hf.building import build
 from magpie_hf.card.card import FOLDER as CARDS
 from magpie_hf.cli.commands import exit_codes
 from magpie_hf.cli.main import parser
+from magpie_hf.dataset.folder import EDITED, OWN_WORDS, SAMPLES
 from magpie_hf.domains import Domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.served.endpoint import Endpoint
@@ -77,7 +78,9 @@ FILES = (
         records.SELECTED,
         "how many samples of each domain were filtered and accepted, and the reasons of the others",
     ),
-    ("samples.json", "the same of the finished build, for the card"),
+    (SAMPLES, "the same of the finished build, for the card"),
+    (OWN_WORDS, "your own words in the card, while the card is written anew"),
+    (EDITED, "the card as you changed it outside the place for your own words"),
     (speed.NAME, "what engines made while they ran, for `magpie-hf status` and the report"),
     (captured_output.NAME, "what engines and libraries wrote, run by run"),
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),

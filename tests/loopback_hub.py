@@ -1,7 +1,7 @@
 """A Hub on this machine for the tests: repositories of datasets with commits and tags, in memory, spoken to
-by the real clients over LFS.
+by the real clients over LFS, or over Xet as far as uploads go.
 
-Not here: Xet (its clients set HF_HUB_DISABLE_XET=1), models, spaces, pull requests.
+Not here: downloads over Xet, models, spaces, pull requests.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Fault:
     "" is any method.
 
     A number is answered in place of the work; `drop` ends the connection before the work, `lost` after it;
-    `before` only runs `then`.
+    `before` only runs `then`. seconds: the answer comes so much later.
     """
 
     method: str
@@ -110,7 +110,9 @@ class Fault:
     times: int = 1
     skip: int = 0
     retry_after: str | None = None
+    said: str = "a fault"
     then: Callable[[], None] | None = None
+    seconds: float = 0.0
     seen: int = 0
 
     def strikes(self, method: str, path: str) -> bool:
@@ -132,8 +134,10 @@ class LoopbackHub:
     requests: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     endpoint: str = ""
+    organisations: tuple[str, ...] = ()  # of every user
     most_requests: int = 20_000
     lock: threading.RLock = field(default_factory=threading.RLock)
+    closed: threading.Event = field(default_factory=threading.Event)
 
     def asked(self, method: str, path: str) -> int:
         """How many requests of this kind came."""
@@ -179,11 +183,13 @@ class _Handler(BaseHTTPRequestHandler):
             fault.then()
         if over:
             return self._answer(500, b"too many requests for a test")
+        if fault is not None and fault.kind != "lost":
+            self.hub.closed.wait(fault.seconds)
         if fault is not None and fault.kind == "drop":
             return self._drop()
         if fault is not None and isinstance(fault.kind, int):
             after = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            return self._answer(fault.kind, b"{}", {"X-Error-Message": "a fault", **after})
+            return self._answer(fault.kind, b"{}", {"X-Error-Message": fault.said, **after})
         try:
             with self.hub.lock:
                 status, answer, headers = self._work(path, query, body)
@@ -191,6 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             named = {"X-Error-Code": refused.code} if refused.code else {}
             status, answer, headers = refused.status, b"{}", {**named, "X-Error-Message": refused.message}
         if fault is not None and fault.kind == "lost":
+            self.hub.closed.wait(fault.seconds)
             return self._drop()
         return self._answer(status, answer, headers)
 
@@ -237,7 +244,14 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/whoami-v2":
             if not role:
                 raise _Refused(401, "", "Invalid user token.")
-            return _json({"name": user, "type": "user", "orgs": [], "auth": {"accessToken": {"role": role}}})
+            return _json(
+                {
+                    "name": user,
+                    "type": "user",
+                    "orgs": [{"name": name} for name in self.hub.organisations],
+                    "auth": {"accessToken": {"role": role}},
+                }
+            )
         if path == "/api/validate-yaml":
             return _json({"errors": [], "warnings": []})
         if path.startswith("/lfs/") and self.command == "PUT":
@@ -245,6 +259,8 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _Refused(400, "", "other bytes than were announced")
             self.hub.store[path.removeprefix("/lfs/")] = body
             return _json({})
+        if path.startswith(("/v1/", "/v2/")):
+            return self._xet(path, body)
         if path == "/api/repos/create":
             return self._create(json.loads(body), user, role)
         if match := re.fullmatch(
@@ -254,12 +270,27 @@ class _Handler(BaseHTTPRequestHandler):
             return self._repository(name, f"{batch or rest or ''}".split("/"), parse_qs(query), body)
         raise _Refused(404)
 
+    def _xet(self, path: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        """The storage behind Xet: each run of whole chunks in what is uploaded may be a file."""
+        if path.startswith("/v1/xorbs/"):
+            chunks = list(_chunks(body))
+            for first in range(len(chunks)):
+                for last in range(first, len(chunks)):
+                    content = b"".join(chunks[first : last + 1])
+                    self.hub.store[hashlib.sha256(content).hexdigest()] = content
+            return _json({"was_inserted": True})
+        if path == "/v1/shards":
+            return _json({"result": 1})
+        if path == "/v1/telemetry":
+            return _json({})
+        raise _Refused(404)  # no chunk is known, and what newer clients ask for first is not here
+
     def _who(self) -> tuple[str, str]:
         return self.hub.tokens.get(self.headers.get("Authorization", "").removeprefix("Bearer "), ("", ""))
 
     def _create(self, wanted: dict[str, Any], user: str, role: str) -> tuple[int, bytes, dict[str, str]]:
         owner = wanted.get("organization") or user
-        if role not in ("write", "fineGrained") or owner != user:
+        if role not in ("write", "fineGrained") or owner not in (user, *self.hub.organisations):
             raise _Refused(403 if role else 401, "", "You don't have the rights to create a dataset here")
         name = f"{owner}/{wanted['name']}"
         url = {"url": f"{self.hub.endpoint}/datasets/{name}"}
@@ -273,7 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, bytes, dict[str, str]]:
         user, role = self._who()
         repo = self.hub.repositories.get(name)
-        owner = bool(role) and name.split("/")[0] == user
+        owner = bool(role) and name.split("/")[0] in (user, *self.hub.organisations)
         if repo is None or (repo.private and not owner):
             raise _Refused(404 if role else 401, "RepoNotFound", "Repository not found")
         what, revision = rest[0], unquote(rest[1]) if len(rest) > 1 else "main"
@@ -288,6 +319,8 @@ class _Handler(BaseHTTPRequestHandler):
         if what == "settings":
             repo.private = json.loads(body).get("visibility", "private") == "private"
             return _json({})
+        if what == "xet-write-token":
+            return _json({"accessToken": "xet", "exp": int(time.time()) + 3600, "casUrl": self.hub.endpoint})
         if what == "refs":
             branch = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.head.oid}
             tags = [
@@ -415,6 +448,14 @@ def _mode(commit: Commit, file: dict[str, Any]) -> dict[str, Any]:
     return {"path": file["path"], "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False, **known}
 
 
+def _chunks(xorb: bytes) -> Iterator[bytes]:
+    """The chunks of a xorb: each has a version, its size, its compression (here none) and its whole size."""
+    while len(xorb) > 8 and xorb[0] == xorb[4] == 0 and xorb[1:4] == xorb[5:8]:
+        size = 8 + int.from_bytes(xorb[1:4], "little")
+        yield xorb[8:size]
+        xorb = xorb[size:]
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -433,6 +474,7 @@ def loopback_hub(tokens: dict[str, tuple[str, str]]) -> Iterator[LoopbackHub]:
     try:
         yield hub
     finally:
+        hub.closed.set()
         server.shutdown()
         server.server_close()
         serving.join(10)

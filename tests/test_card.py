@@ -151,6 +151,7 @@ def test_a_card_in_full(contents: card.Contents) -> None:
         "h2 Answers and pairs",
         "h2 Plots",
         "h2 How it was made",
+        "h2 Intended use",
         "h2 Limits",
         "h2 Licence",
         "h2 Files",
@@ -817,6 +818,52 @@ def test_licences(contents: card.Contents) -> None:
         with_provenance(contents, models=models), licences=given
     )
     assert f"| [org/model](https://huggingface.co/org/model) | `{'a' * 40}` |" in text
+
+
+@pytest.mark.usefixtures("plotless")
+@pytest.mark.parametrize(("language", "word"), [("en", "forbids"), ("ja", "禁じています")])
+def test_what_a_scorers_licence_forbids_stands_beside_the_recipes_of_pairs(
+    language: str, word: str, contents: card.Contents
+) -> None:
+    duty = "forbids using the outputs"
+    models = [dict(model) for model in contents.provenance["models"]]
+    models = [{**model, "steps": [step for step in model["steps"] if step != "scores"]} for model in models]
+    armorm = {**models[0], "name": "org/ArmoRM", "steps": ["scores"]}
+    for licence, times in (({"name": "llama3", "duty": duty}, 2), ({"name": "mit", "duty": "none"}, 0)):
+        text = text_of(
+            with_provenance(contents, models=[*models, {**armorm, "licence": licence}]), language=language
+        )
+        found = [line for line in text.split("\n") if line.startswith("**") and "org/ArmoRM" in line]
+        assert len(found) == times
+        assert all(word in line or duty in line for line in found)
+        if times:
+            assert text.index(found[0]) < text.index("DPOTrainer(") < text.rindex(found[0])
+            assert text.rindex(found[0]) < text.index("chat_template.argilla_chat")
+
+
+@pytest.mark.usefixtures("plotless")
+def test_a_name_and_a_citation_of_its_own(contents: card.Contents) -> None:
+    name = "Synthetic mathematics by SmolLM2-135M-Instruct (Magpie): algebra, geometry"
+    for language in ("en", "ja"):
+        text = text_of(contents, language=language)
+        assert front(text)["pretty_name"] == name
+        (cited,) = [code for info, code in fences(text) if info == "bibtex" and code.startswith("@misc{")]
+        assert f"title        = {{{name}}},\n" in cited
+        assert "author       = {ada},\n" in cited
+        assert f"howpublished = {{\\url{{https://huggingface.co/datasets/{REPO}}}}},\n" in cited
+        assert contents.provenance["versions"]["magpie-hf"] in cited
+        assert cited.count("{") == cited.count("}")
+    hostile = [{**model, "name": "org/a}{\\b"} for model in contents.provenance["models"]]
+    (cited,) = [
+        code
+        for _, code in fences(text_of(with_provenance(contents, models=hostile)))
+        if code.startswith("@misc{")
+    ]
+    assert cited.count("{") == cited.count("}")
+    assert "title        = {Synthetic mathematics by ab (Magpie)" in cited
+    assert (
+        "author" not in card.files(contents, card.PLACEHOLDER)["README.md"].decode().split("@misc")[1][:300]
+    )
 
 
 @pytest.mark.usefixtures("plotless")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,11 @@ from magpie_hf.building import build
 from magpie_hf.card.card import PLACEHOLDER
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError
+from magpie_hf.hub import connection, upload
 from magpie_hf.hub import retry as retrying
+from magpie_hf.hub.builds import beside, builds_in
+from magpie_hf.hub.publish import preview as preview_build
+from magpie_hf.hub.publish import publish
 from magpie_hf.hub.push import preview, push
 from magpie_hf.hub.release import released, to_folder
 from magpie_hf.hub.remote import check_names
@@ -40,6 +44,7 @@ pytestmark = pytest.mark.filterwarnings(
 WRITER, READER = "hf_" + "writer" * 5, "hf_" + "reader" * 5
 REPO = "ada/sums"
 COMMIT = r"/api/datasets/ada/sums/commit/main"
+PARQUET = {f"{name}/train-00000-of-00001.parquet" for name in "abc"}
 CARD = b"---\nlicense: cc-by-nc-4.0\n---\n# Sums\n"
 
 
@@ -229,11 +234,17 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     assert (code, len(hub.commits(REPO))) == (OK, 1)
     assert "unchanged" in said
 
-    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v1"))
+    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v2"))
+    assert code == BAD_INPUT
+    assert said == (
+        f"magpie-hf: {REPO} holds another build (its domains geometry are not in this one); give --add to"
+        " publish both, --overwrite to replace it, or another name\n"
+    )
+    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v1", "--overwrite"))
     assert code == BAD_INPUT
     assert "tag v1 of ada/sums names another version" in said
     assert len(hub.commits(REPO)) == 1
-    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--dry-run"))
+    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--dry-run", "--overwrite"))
     assert code == OK
     assert re.search(r"^delete +[\d,]+ bytes +geometry/train_sft-00000-of-00001.parquet$", said, re.MULTILINE)
     assert re.search(
@@ -246,8 +257,9 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
     assert f"1 the same; {sum(map(int, sizes)):,} bytes" in said
     assert f"{whole} rows in all" in said
     assert len(hub.commits(REPO)) == 1
-    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v2"))
+    code, said = ended(run(hub, tmp_path / "home", str(second), REPO, "--tag", "v2", "--overwrite"))
     assert code == OK, said
+    assert re.search(r"^delete +[\d,]+ bytes +geometry/train_sft-00000-of-00001.parquet$", said, re.MULTILINE)
     assert len(hub.commits(REPO)) == 2
     assert not [path for path in at_head(hub) if path.startswith("geometry")]
     both = {**expected("main", second, other), **wanted}
@@ -333,6 +345,129 @@ def test_a_hub_that_stays_away(client: LoopbackHub) -> None:
     push(shards(2), REPO)
     assert client.asked("PUT", "/lfs/") == before, "what was uploaded is not sent again"
     assert len(client.commits(REPO)) == 2
+
+
+def test_a_hub_that_never_answers(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up after a while, with a line for each try; a late answer is waited for."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(connection, "WRITE_WAIT", 1.0)
+    monkeypatch.setattr(connection, "PATIENCE", 1.2)
+    client.faults[:] = [Fault("GET", "", "drop", times=99, seconds=60)]
+    heard: list[str] = []
+    began = time.monotonic()
+    with pytest.raises(
+        HubError, match=r"^the Hub did not answer 4 requests in a row, the last within 0\.3 s"
+    ):
+        push(shards(1), REPO, say=heard.append)
+    assert time.monotonic() - began < 20
+    asked = "asking the Hub who you are: the Hub did not answer in time; trying again in"
+    assert len(heard) >= 2
+    assert all(line.startswith(asked) for line in heard)
+    client.faults[:] = [
+        Fault("GET", "/whoami-v2", "before", seconds=0.1),
+        Fault("POST", "/preupload/", "drop", seconds=3),
+        Fault("POST", "/commit/", "lost", seconds=3),
+    ]
+    push(shards(1), REPO)
+    assert at_head(client) == shards(1)
+    assert len(client.commits(REPO)) == 1, "a commit whose answer is late is not made twice"
+
+
+def test_an_upload_says_its_bytes(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "EVERY", 0.2)
+    client.faults[:] = [Fault("PUT", "/lfs/", "before", times=3, seconds=1)]
+    heard: list[str] = []
+    push(shards(1), REPO, say=heard.append)
+    said = [re.fullmatch(r"uploading for \d s: ([\d,]+) of ([\d,]+) bytes", line) for line in heard]
+    counts = [int(one[1].replace(",", "")) for one in said if one]
+    assert counts
+    assert counts[-1] == sum(len(content) for path, content in at_head(client).items() if path in PARQUET)
+
+
+def test_storage_that_is_used_up(client: LoopbackHub) -> None:
+    for method, path, status, said in (
+        ("POST", "/commit/", 403, "Private repository storage limit reached"),
+        ("PUT", "/lfs/", 413, "too large"),
+        ("POST", "/objects/batch", 507, "a fault"),
+    ):
+        client.faults[:] = [Fault(method, path, status, times=99, said=said)]
+        with pytest.raises(HubError, match=rf"the storage there is used up, .*{said}.*; delete what is not"):
+            push(shards(status), REPO)
+    assert not client.commits(REPO)
+
+
+@pytest.fixture
+def xet(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub]:
+    """As `client`, over Xet, whose own tries end at once."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _xet
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    for name, value in {
+        "CACHE": str(tmp_path / "xet"),
+        "XORB_COMPRESSION_POLICY": "none",
+        "CLIENT_RETRY_MAX_ATTEMPTS": "1",
+        "CLIENT_RETRY_BASE_DELAY": "10ms",
+    }.items():
+        monkeypatch.setenv(f"HF_XET_{name}", value)
+    _xet.abort_xet_session()
+    yield client
+    _xet.abort_xet_session()
+
+
+def test_over_xet(xet: LoopbackHub, tmp_path: Path) -> None:
+    """Paths and bytes; the same content again is no second commit."""
+    content = random.Random(5).randbytes(300_000)
+    (tmp_path / "large.parquet").write_bytes(content)
+    files: dict[str, Path | bytes] = {**shards(1), "d/train.parquet": tmp_path / "large.parquet"}
+    heard: list[str] = []
+    push(files, REPO, say=heard.append)
+    assert at_head(xet) == {**shards(1), "d/train.parquet": content}
+    assert not xet.asked("PUT", "/lfs/")
+    assert [line for line in heard if line.startswith("uploaded 6 of 6 files")]
+    assert not push(files, REPO).committed
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "message"),
+    [
+        (
+            "/xet-write-token/",
+            401,
+            BadInput,
+            "the Hub does not accept the token; log in with `hf auth login`",
+        ),
+        ("/xet-write-token/", 403, BadInput, "the token may not do that; log in with"),
+        ("/v1/xorbs/", 401, BadInput, "the Hub does not accept the token; log in with"),
+        ("/v1/xorbs/", 403, BadInput, "the token may not do that; log in with"),
+        ("/v1/xorbs/", 402, HubError, "the storage there is used up"),
+        ("/v1/shards", 413, HubError, "the storage there is used up"),
+        ("/v1/xorbs/", 503, HubError, r"in Xet, .*\(status 503\), .*, or with HF_HUB_DISABLE_XET=1$"),
+        ("/v1/xorbs/", "drop", HubError, r"in Xet, .*, or with HF_HUB_DISABLE_XET=1$"),
+    ],
+)
+def test_what_xet_refuses(xet: LoopbackHub, path: str, status: int, kind: type, message: str) -> None:
+    xet.faults[:] = [Fault("", path, status, times=99)]
+    with pytest.raises(kind, match=rf"^the upload to ada/sums failed.*{message}") as caught:
+        push(shards(1), REPO)
+    assert "\n" not in str(caught.value)
+    assert not xet.commits(REPO)
+
+
+def test_xet_alone_is_silent(xet: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"EVERY": 0.3, "QUIET": 0.6, "GIVEN_UP": 2.0}.items():
+        monkeypatch.setattr(upload, name, value)
+    xet.faults[:] = [Fault("", "/v1/xorbs/", "drop", times=99, seconds=60)]
+    heard: list[str] = []
+    with pytest.raises(HubError, match=r"took nothing for 2 s, .*, or with HF_HUB_DISABLE_XET=1$"):
+        push(shards(1), REPO, say=heard.append)
+    assert [line for line in heard if line.startswith("Xet, the Hub's storage, has taken nothing for 1 s; ")]
+    assert [line for line in heard if re.fullmatch(r"uploading for \d s: [\d,]+ of [\d,]+ bytes", line)]
+    xet.faults.clear()
+    push(shards(1), REPO)
+    assert at_head(xet) == shards(1)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -445,7 +580,13 @@ def test_bad_names(name: str) -> None:
         check_names(name, None)
 
 
-@pytest.mark.parametrize("tag", ["", "main", "a b", "-v", "v..1", "v1.lock", "v/1", "v~1"])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("", "main", "HEAD", "a b", "-v", "v..1", "v1.lock", "v/1", "/v", "v/", ".v", "v.", "@{", "v@{1"),
+        *(f"v{character}1" for character in "~^:?*[\\\n\x07\x7f"),
+    ],
+)
 def test_bad_tags(tag: str) -> None:
     with pytest.raises(BadInput, match="is no name for a tag"):
         check_names(REPO, tag)
@@ -454,9 +595,14 @@ def test_bad_tags(tag: str) -> None:
 def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from huggingface_hub import constants
 
-    with pytest.raises(
-        BadInput, match=r"creating bob/sums failed: the token may not do that \(You don't have the rights"
-    ):
+    for publishing in (push, preview):
+        with pytest.raises(
+            BadInput, match=r"^bob is neither you nor an organisation of yours, .* give one of ada in front"
+        ):
+            publishing(shards(1), "bob/sums")
+    client.organisations = ("bob",)
+    client.faults[:] = [Fault("POST", "/repos/create", 403)]
+    with pytest.raises(BadInput, match=r"creating bob/sums failed: the token may not do that \(a fault\)"):
         push(shards(1), "bob/sums")
     monkeypatch.setenv("HF_TOKEN", READER)
     with pytest.raises(BadInput, match="the token of ada may only read; log in with `hf auth login`"):
@@ -472,6 +618,150 @@ def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch,
     assert not client.repositories
 
 
+@pytest.fixture
+def plotless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plots, which take most of the time of a publication."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+@pytest.fixture(scope="module")
+def apart(
+    builds: dict[str, tuple[Path, dict[str, DatasetDict]]],
+    demo_model: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """Two domains, each built in a folder of its own, as the same recipe says."""
+    out = tmp_path_factory.mktemp("apart") / "geometry"
+    answers = Answers(resolve(str(demo_model)), salt="other", answers=3)
+    build(replace(small_recipe(answers, "geometry", k=5), rl_majority_share=0.3), out)
+    return {"algebra": builds["second"][0], "geometry": out}
+
+
+@pytest.mark.usefixtures("plotless")
+def test_another_build_is_published_beside_the_first(
+    client: LoopbackHub, apart: dict[str, Path], tmp_path: Path
+) -> None:
+    """Two domains of two folders: the first one's files stay, and card, default and manifest count both."""
+    one, other = apart["algebra"], apart["geometry"]
+    heard: list[str] = []
+    publish(one, REPO, add=True)
+    first = at_head(client)
+    for publishing in (publish, preview_build):
+        with pytest.raises(BadInput, match=r"^ada/sums holds another build \(its domains algebra are not in"):
+            publishing(other, REPO)
+    assert at_head(client) == first
+    change, rows = preview_build(other, REPO, add=True)
+    assert not change.deleted
+    reading = r"/resolve/.*/train_sft-"
+    client.faults[:] = [
+        Fault("GET", reading, 503),
+        Fault("GET", reading, "lost"),
+    ]
+    pushed = publish(other, REPO, add=True, tag="both", say=heard.append)
+    assert [line for line in heard if "trying again" in line]
+    assert pushed.changes == change
+    both = at_head(client)
+    data = {path: content for path, content in first.items() if path.endswith(".parquet")}
+    assert {path: both[path] for path in data} == data, "the other build's files stay as they are"
+    renamed = {path for path in both if path.startswith("candidates/")} - set(data)
+    assert renamed == {"candidates/train.geometry-00000-of-00001.parquet"}
+    folder = tmp_path / "both"
+    for path, content in both.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    for config, split in (("default", "train_sft"), ("candidates", "train")):
+        loaded = load_dataset(str(folder), config, split=split, cache_dir=str(tmp_path / "cache"))
+        each = [
+            load_dataset(str(apart[key]), config, split=split, cache_dir=str(tmp_path / "cache")).to_list()
+            for key in apart
+        ]
+        assert loaded.to_list() == [*each[0], *each[1]]
+        assert each[0]
+        assert each[1]
+    problems = sum(count for path, count in rows.items() if path.startswith("candidates/"))
+    card = both["README.md"].decode()
+    assert f"{problems} mathematics problems in 2 domains" in card
+    assert "The domains were built apart" in card
+    manifest = client.repositories[REPO].head.files[MANIFEST].content
+    assert [one.identity.domains for one in builds_in(manifest)] == [("algebra",), ("geometry",)]
+    for folder in (one, other):
+        assert not publish(folder, REPO, add=True).committed
+        with pytest.raises(BadInput, match="holds another build"):
+            publish(folder, REPO)
+    stays, mine = builds_in(manifest)
+    for key, value, message in (
+        ("k", 7, r"was made otherwise \(its k is 5, not 7\)"),
+        ("domains", [*stays.provenance["domains"], *mine.provenance["domains"][:0], {"key": "x"}], None),
+        ("seed", 9, r"was made otherwise \(its seed is 0, not 9\)"),
+    ):
+        changed = replace(mine, provenance={**mine.provenance, key: value})
+        if message is None:
+            assert beside(REPO, [stays], changed) == [], "an earlier version of the same build"
+            continue
+        with pytest.raises(BadInput, match=message):
+            beside(REPO, [stays], changed)
+    twice = replace(stays, provenance={**stays.provenance, "domains": [{"key": "algebra"}, {"key": "y"}]})
+    with pytest.raises(BadInput, match="holds algebra of another build; --add takes builds of other domains"):
+        beside(REPO, [twice], stays)
+    publish(one, REPO, overwrite=True, say=heard.append)
+    assert {path for path in at_head(client) if path.startswith("geometry")} == set()
+    deleted = [line.split()[-1] for line in heard if line.startswith("delete")]
+    assert sorted(deleted) == sorted(set(both) - set(first)), "what a publish deletes is said"
+
+
+@pytest.mark.usefixtures("plotless")
+def test_a_build_of_another_model_or_seed_is_kept(client: LoopbackHub, apart: dict[str, Path]) -> None:
+    publish(apart["algebra"], REPO)
+    before = at_head(client)
+    (mine,) = builds_in(client.repositories[REPO].head.files[MANIFEST].content)
+    writer, *others = mine.provenance["models"]
+    for change, message in (
+        ({"seed": 7}, r"holds another build \(its seed is 7, not 0\); give --overwrite"),
+        (
+            {"models": [{**writer, "name": "Else/Model", "revision": "f" * 40}, *others]},
+            r"holds another build \(its model is Else/Model at ffffffff, not ",
+        ),
+        (None, r"holds another build \(its manifest does not say of which model\)"),
+    ):
+        listed = [] if change is None else [asdict(replace(mine, provenance={**mine.provenance, **change}))]
+        files, _ = with_manifest(
+            {**before, "README.md": before["README.md"] + b"\n"}, more={"builds": listed}
+        )
+        repo = client.repositories[REPO]
+        content = {path: File(bytes(one), path.endswith(".parquet")) for path, one in files.items()}
+        repo.add("another's", content)
+        with pytest.raises(BadInput, match=message):
+            publish(apart["algebra"], REPO)
+        assert repo.head.title == "another's"
+    publish(apart["algebra"], REPO, overwrite=True)
+    assert at_head(client) == before
+
+
+def test_a_new_dataset_is_made_public_once_its_files_are_there(client: LoopbackHub) -> None:
+    heard: list[str] = []
+    preview(shards(1), REPO, private=False, say=heard.append)
+    assert heard == [
+        "ada/sums would be created, private",
+        "ada/sums would be made public once its files are there",
+    ]
+    seen: list[bool] = []
+    client.faults[:] = [
+        Fault("POST", "/commit/", 400, then=lambda: seen.append(client.repositories[REPO].private))
+    ]
+    with pytest.raises(HubError, match="answered 400"):
+        push(shards(1), REPO, private=False, say=heard.append)
+    assert client.repositories[REPO].private, "a push that fails leaves nothing public"
+    client.faults[0] = replace(client.faults[0], kind="before", seen=0)
+    push(shards(1), REPO, private=False, say=heard.append)
+    assert seen == [True, True]
+    assert not client.repositories[REPO].private
+    assert heard[-1] == "ada/sums was made public"
+    heard.clear()
+    preview(shards(2), REPO, private=False, say=heard.append)
+    push(shards(2), REPO, private=False, say=heard.append)
+    assert not [line for line in heard if "public" in line]
+
+
 def test_killed_at_ten_moments(
     hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path
 ) -> None:
@@ -482,7 +772,7 @@ def test_killed_at_ten_moments(
     ended(run(hub, tmp_path, str(first), REPO))
     old, old_files = at_head(hub), hub.repositories[REPO].head.files
     seen = len(hub.requests)
-    assert ended(run(hub, tmp_path, str(second), REPO, "--tag", "v0"))[0] == OK
+    assert ended(run(hub, tmp_path, str(second), REPO, "--tag", "v0", "--overwrite"))[0] == OK
     requests, new = len(hub.requests) - seen, at_head(hub)
     choose = random.Random(6)
     for round_, number in enumerate(choose.sample(range(requests), 10)):
@@ -496,12 +786,12 @@ def test_killed_at_ten_moments(
             victim[0].wait()
 
         hub.faults[:] = [Fault("", "", choose.choice(["before", "drop"]), skip=number, then=kill)]
-        victim.append(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}"))
+        victim.append(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}", "--overwrite"))
         assert victim[0].wait(120) == -9
         victim[0].communicate()
         hub.faults.clear()
         assert at_head(hub) in (old, new), number
-        code, said = ended(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}"))
+        code, said = ended(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}", "--overwrite"))
         assert code == OK, said
         assert at_head(hub) == new
         assert len(hub.commits(REPO)) == before + 1, number
@@ -517,7 +807,7 @@ def test_two_publishers_at_once(
             time.sleep(0.01)
 
     hub.faults[:] = [Fault("POST", "/commit/", "before", times=2, then=wait)]
-    both = [run(hub, tmp_path, str(builds[name][0]), REPO) for name in ("first", "second")]
+    both = [run(hub, tmp_path, str(builds[name][0]), REPO, "--overwrite") for name in ("first", "second")]
     for process in both:
         code, said = ended(process)
         assert code == OK, said
@@ -525,7 +815,7 @@ def test_two_publishers_at_once(
     assert hub.asked("POST", "/commit/") == 3, "one of them met the other's commit"
     wholes = []
     for name in ("first", "second"):
-        with released(builds[name][0], REPO) as (files, _):
+        with released(builds[name][0], REPO) as (files, *_):
             wholes.append(
                 {path: one.read_bytes() if isinstance(one, Path) else one for path, one in files.items()}
             )
@@ -625,7 +915,7 @@ def test_a_build_that_is_not_finished(
     ):
         pass
     (out / "run" / "build.json").write_text(json.dumps(record))
-    with released(out, REPO), released(out, REPO) as (files, _):
+    with released(out, REPO), released(out, REPO) as (files, *_):
         assert "README.md" in files
         with pytest.raises(BadInput, match="another build runs"):
             build(small_recipe(Answers(resolve(str(demo_model)))), out)
@@ -650,7 +940,7 @@ def test_the_same_as_a_folder(
         if path != ".gitattributes"
     }
     assert here == there, "the same bytes as on the Hub"
-    with released(builds["second"][0], REPO) as (files, sums):
+    with released(builds["second"][0], REPO) as (files, sums, *_):
         to_folder(files, to, sums)
         assert not list(to.glob("geometry*"))
         assert to_folder(files, to).none

@@ -5,6 +5,7 @@ faults: test_hub.py.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -24,16 +25,20 @@ from test_hub import READER, REPO, WRITER, ended, expected, reloaded, rows_in, r
 
 import magpie_hf
 from conftest import ROOT, Answers, small_recipe
-from loopback_hub import LoopbackHub, loopback_hub
+from loopback_hub import Fault, File, LoopbackHub, loopback_hub
 from magpie_hf.building import build
 from magpie_hf.card.metadata import metadata
+from magpie_hf.card.own_words import BEGIN, END
+from magpie_hf.card.stats import Samples
 from magpie_hf.card.wording import Wording
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
-from magpie_hf.dataset.folder import Folder
+from magpie_hf.dataset.folder import UNDER_WAY, Folder
 from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.hub.lint.numbers import lint_numbers
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.store.manifest import MANIFEST, with_manifest
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -170,6 +175,104 @@ def test_a_model_whose_licence_is_not_known_needs_one(
     assert "gemma" in (tmp_path / "to" / "README.md").read_text()
 
 
+def _edited(text: str, words: str, rest: str = "") -> str:
+    """A card with these words in the place for them, and `rest` at its end."""
+    before, _, after = text.partition(f"{BEGIN}\n")
+    return f"{before}{BEGIN}\n{words}\n{END}{after.partition(END)[2]}{rest}"
+
+
+def test_own_words_in_the_card_are_kept(
+    client: LoopbackHub, built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those written on the Hub, and those in the folder; other edits are refused or named, never lost."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # plots take most of the time, and say nothing here
+    folder, wording = tmp_path / "copy", Wording(licences=("mit",))
+    shutil.copytree(built[0], folder)
+    heard: list[str] = []
+
+    def publish(**how: bool) -> bool:
+        heard.clear()
+        return magpie_hf.publish(folder, REPO, wording=wording, say=heard.append, **how).committed
+
+    def there() -> str:
+        return client.repositories[REPO].head.files["README.md"].content.decode()
+
+    def edit(words: str, rest: str = "") -> None:
+        repo = client.repositories[REPO]
+        new = File(_edited(there(), words, rest).replace("\n", "\r\n").encode(), False)
+        repo.add("by hand", {**repo.head.files, "README.md": new})
+
+    publish()
+    assert f"{BEGIN}\n{END}" in there()
+    edit("Written on the Hub.\n\nTwo paragraphs, with é.")
+    assert publish()
+    assert f"{BEGIN}\nWritten on the Hub.\n\nTwo paragraphs, with é.\n{END}\n" in there()
+    assert not publish()
+    assert not [line for line in heard if "words" in line]
+    mine = folder / "README.md"
+    mine.write_text(_edited(mine.read_text(), "Written in the folder."))
+    assert publish()
+    assert f"the own words in the card of {REPO} are replaced by those of the folder" in heard
+    assert f"{BEGIN}\nWritten in the folder.\n{END}\n" in there()
+    edit("Both were written.")
+    with pytest.raises(BadInput, match=r"your own words in the card of ada/sums and in .* differ; make them"):
+        publish()
+    publish(overwrite=True)
+    edit("Written in the folder.", "an edit elsewhere")
+    before = there()
+    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README\.md\)"):
+        publish()
+    assert there() == before
+    publish(overwrite=True)
+    client.faults[:] = [Fault("POST", "/commit/", "before", then=lambda: edit("Written meanwhile."))]
+    mine.write_text(_edited(mine.read_text(), "Newer.", "and an edit elsewhere"))
+    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README\.md\)"):
+        publish()
+    assert "Written meanwhile." in there()
+    assert [line for line in heard if line.startswith(f"{mine} was changed outside the place for your own ")]
+
+
+def test_a_card_edited_in_the_folder_and_numbers_that_do_not_add_up(
+    demo_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A build keeps the own words, also after a kill, and a card that was edited elsewhere."""
+    out, answers = tmp_path / "out", Answers(resolve(str(demo_model)))
+    recipe = small_recipe(answers, "algebra", count=8)
+    build(recipe, out)
+    readme, samples, record = out / "README.md", out / "run" / "samples.json", out / "run" / "build.json"
+    assert not (out / "run" / "own_words.md").exists()
+    readme.write_text(_edited(readme.read_text(), "Mine.", "an edit elsewhere\n"))
+    build(recipe, out)
+    assert f"{BEGIN}\nMine.\n{END}\n" in readme.read_text()
+    assert "an edit elsewhere" not in readme.read_text()
+    assert "an edit elsewhere" in (out / "run" / "README.edited.md").read_text()
+    assert [one for one in caplog.messages if "was changed outside the place for your own words" in one]
+    readme.write_text(UNDER_WAY)  # as a build that is killed leaves it
+    caplog.clear()
+    build(recipe, out)
+    assert f"{BEGIN}\nMine.\n{END}\n" in readme.read_text()
+    assert not caplog.messages
+    counts = json.loads(samples.read_text())
+    counts["algebra"]["sampled"] += 1
+    whole = samples.read_bytes()
+    samples.write_text(json.dumps(counts))
+    with pytest.raises(BadInput, match=r"samples\.json was changed since it was built; run the build again"):
+        magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
+    stated = json.loads(record.read_text())
+    record.write_text(json.dumps({**stated, "samples": hashlib.sha256(samples.read_bytes()).hexdigest()}))
+    with pytest.raises(BadInput, match=r"algebra: \d+ samples less .* make 9 problems, and 8 are published"):
+        magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
+    record.write_text(json.dumps(stated))
+    build(recipe, out)
+    assert samples.read_bytes() == whole
+    magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
+    odd = Samples(10, {"contaminated": 2}, {"a": 1}, 0, 0, 4, 5)
+    assert [line.partition(";")[0] for line in lint_numbers({"algebra": odd}, {"algebra": 8})] == [
+        "algebra: 2 samples were dropped as contaminated, and the benchmarks count 1",
+        "algebra: of 10 samples 4 are tagged, and 5 of these are on the domain",
+    ]
+
+
 def test_a_licence_that_the_models_own_card_states_is_enough(demo_model: Path, tmp_path: Path) -> None:
     build(small_recipe(Answers(resolve(str(demo_model))), "algebra", count=8), tmp_path / "out")
     magpie_hf.publish_to_folder(tmp_path / "out", REPO, tmp_path / "to")
@@ -252,6 +355,10 @@ def test_push_is_checked_before_anything_is_built(
         monkeypatch.setattr(constants, name, value)
     hub.create("ada/public", private=False)
     hub.create("ada/foreign", private=True, files={"notes.txt": b"mine"})
+    writer = {"name": "x", "revision": "y", "steps": ["problems"]}
+    other = {"provenance": {"models": [writer], "seed": 7, "domains": []}}
+    manifest, _ = with_manifest({"a": b"a"}, more={"builds": [other]})
+    hub.create("ada/other", private=True, files={"a": b"a", MANIFEST: bytes(manifest[MANIFEST])})
     for words, token, message in (
         (["--push", "sums", *LICENCE], WRITER, "'sums' is no name that the Hub allows"),
         (["--push", REPO, *LICENCE], READER, "the token of ada may only read"),
@@ -262,6 +369,13 @@ def test_push_is_checked_before_anything_is_built(
             WRITER,
             "ada/foreign holds what this project did not put there (notes.txt)",
         ),
+        (
+            ["--push", "ada/other", *LICENCE],
+            WRITER,
+            "holds another build (its model is x at y, not ",
+        ),
+        (["--push", "bob/sums", *LICENCE], WRITER, "bob is neither you nor an organisation of yours"),
+        (["--push", REPO, *LICENCE, "--tag", "v 1"], WRITER, "tag 'v 1' is no name for a tag"),
         (["--push", REPO], WRITER, "the licence of Nameless is not known"),
         (["--push", REPO, "--model-license", "apache2"], WRITER, "'apache2' is none of the Hub's ids"),
         (
@@ -287,7 +401,7 @@ def test_push_is_checked_before_anything_is_built(
         assert message in said.err
         assert WRITER not in said.out + said.err
         assert not (tmp_path / "out").exists()
-    assert set(hub.repositories) == {"ada/public", "ada/foreign"}
+    assert set(hub.repositories) == {"ada/public", "ada/foreign", "ada/other"}
 
 
 def test_a_build_that_another_interrupted_is_finished_by_running_it_again(

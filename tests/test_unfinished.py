@@ -54,7 +54,7 @@ def test_the_finished_part_is_a_part_of_the_whole(
         match=r"is not finished \(.*\); run it again, then publish, or publish what is, with --partial",
     ):
         released(out, "ada/sums").__enter__()
-    with released(out, "ada/sums", partial=True) as (files, _):
+    with released(out, "ada/sums", partial=True) as (files, *_):
         to = tmp_path / "to"
         for path, content in files.items():
             (to / path).parent.mkdir(parents=True, exist_ok=True)

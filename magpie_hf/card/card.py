@@ -16,10 +16,10 @@ import yaml
 from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from magpie_hf.card import markdown, plots
+from magpie_hf.card import markdown, own_words, plots
 from magpie_hf.card.contents import Contents, paths
 from magpie_hf.card.licence import LICENSE, licence_file
-from magpie_hf.card.metadata import metadata
+from magpie_hf.card.metadata import metadata, title
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.models.data_licence import licence_in
@@ -49,7 +49,7 @@ VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
     "models", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
-    "unfinished", "uses", "words",
+    "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -62,12 +62,13 @@ def files(
     template: Path | None = None,
     licences: Mapping[str, Mapping[str, str]] = {},
     unfinished: Mapping[str, tuple[int, int]] | None = None,
+    words: str = "",
 ) -> dict[str, bytes]:
     """The card, its licence and its plots, by path: "README.md", "LICENSE" and "plots/<name>.svg".
 
     repo: the name in the examples of load_dataset. template: a user's template in place of the package's.
     licences: by model, {"name", "duty"} in place of what the package knows. unfinished: for a part of a
-    build, (problems, target) by domain.
+    build, (problems, target) by domain. words: those of who publishes it, for their place in the card.
 
     Raises BadInput for a language without a template, and for a template that cannot be read or rendered.
     """
@@ -88,7 +89,8 @@ def files(
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
     licence = licence_file(variables["licence"], variables["models"])
-    return {README: f"{text.rstrip()}\n".encode(), LICENSE: licence, **rendered}
+    text = own_words.with_words(f"{text.rstrip()}\n", words)
+    return {README: text.encode(), LICENSE: licence, **rendered}
 
 
 def _environment() -> jinja2.Environment:
@@ -103,6 +105,7 @@ def _environment() -> jinja2.Environment:
         "escape": markdown.escape,
         "code": markdown.code,
         "fence": markdown.fence,
+        "bibtex": markdown.bibtex,
         "link": markdown.link,
         "n": lambda count: f"{count:,}",
         "quoted": lambda path, prefix: f'"{prefix}{path}"',
@@ -179,7 +182,8 @@ def _variables(
 ) -> dict[str, Any]:
     """The variables of a template, also of a user's; `files` adds `plots`, the name and path of each.
 
-    repo: the name in load_dataset; metadata: the YAML between the lines ---; provenance: of
+    repo: the name in load_dataset; metadata: the YAML between the lines ---; title: of the dataset, with
+    model and domains; words_place: where own words are kept; provenance: of
     `provenance.provenance`; domains: of the provenance, those with samples; problems: their number;
     languages: ISO 639-1; licence: of the data; unfinished: (domain, problems, target), empty for a finished
     build; models: of the provenance, with licences; generator, solver, tagger, embedder: the model of each
@@ -189,7 +193,8 @@ def _variables(
     tables: each as Markdown, by name; examples: one quoted row of each domain; words: the words of the
     tables, and the plots' alternative texts.
 
-    Filters besides jinja2's own: escape, code, fence and link (see `markdown`), n (a number with commas).
+    Filters besides jinja2's own: escape, code, fence, bibtex and link (see `markdown`), n (a number with
+    commas).
     """
     provenance = contents.provenance
     models = [
@@ -200,6 +205,8 @@ def _variables(
     return {
         "repo": repo,
         "metadata": metadata(contents),
+        "title": title(contents),
+        "words_place": f"{own_words.BEGIN}\n{own_words.END}",
         "provenance": provenance,
         "domains": [domain for domain in provenance["domains"] if domain["key"] in contents.samples],
         "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),

@@ -62,6 +62,11 @@ def link(text: str, address: str | None) -> str:
     )
 
 
+def bibtex(text: str) -> str:
+    """The text as a value of BibTeX within braces, in one line; other characters than plain ones are gone."""
+    return re.sub(r"([_&#%])", r"\\\1", re.sub(r"[^\w .,:;()/+@#%&-]", "", " ".join(text.split())))
+
+
 def fence(text: str) -> str:
     """The text as a code block, with a fence longer than any in the text."""
     text = _plain(text)

@@ -31,7 +31,7 @@ def metadata(contents: Contents) -> str:
     stated = {
         "language": languages,
         **licence_in(contents.provenance).front_matter,
-        "pretty_name": "Synthetic mathematics problems (Magpie)",
+        "pretty_name": title(contents),
         "size_categories": [size_of(rows)],
         "task_categories": ["text-generation", "question-answering"],
         "annotations_creators": ["machine-generated"],
@@ -51,6 +51,13 @@ def metadata(contents: Contents) -> str:
         "dataset_info": [_info(config, splits) for config, splits in contents.configs.items()],
     }
     return str(yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=120)).strip()
+
+
+def title(contents: Contents) -> str:
+    """A name that tells datasets apart: by the model that wrote the problems, and the domains."""
+    writer = next(model for model in contents.provenance["models"] if "problems" in model["steps"])
+    name = " ".join(writer["name"].rpartition("/")[2].split())
+    return f"Synthetic mathematics by {name} (Magpie): {', '.join(contents.domains)}"
 
 
 def _identity(splits: Splits) -> str:

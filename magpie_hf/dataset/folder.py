@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from datasets.config import DEFAULT_CDC_OPTIONS
 
 from magpie_hf.card import card
+from magpie_hf.card.own_words import rest_of, words_in
 from magpie_hf.card.stats import Built, Samples, Tally, published, with_rows
 from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput
@@ -42,6 +43,8 @@ from magpie_hf.store.splits import ParquetSplit
 
 LOG = logging.getLogger("magpie_hf")
 SAMPLES = "samples.json"
+OWN_WORDS = "own_words.md"  # the user's words in the card, while the card is written anew
+EDITED = "README.edited.md"  # a card that was changed outside their place
 DROPPED = "dropped"
 PARTIAL = "partial-"  # prefix of the folders for a part of a build that is published
 UNDER_WAY = """---
@@ -223,7 +226,12 @@ class Folder:
             asdict(licence_in(self.provenance)),
         )
         files: dict[str, int] = record.get("files", {})
-        same = record.get("content") == content and "sums" in record and self.knows_provenance
+        same = (
+            record.get("content") == content
+            and "sums" in record
+            and self.knows_provenance
+            and record.get("samples") == sum_of(self.run / SAMPLES).sha256
+        )
         if same and all(_size(self.path / file) == size for file, size in files.items()):
             return
         samples = {one.domain.key: asdict(one.samples) for one in built}
@@ -236,7 +244,19 @@ class Folder:
             self._stage(recipe, one, numbers[one.domain.key], staging, record["created"])
         legacy.write_combined(recipe, numbers, staging, record["created"])
         contents = self.contents(staging.glob("*/*"))
-        for file, text in card.files(contents, card.PLACEHOLDER).items():
+        words = self.own_words
+        made = card.files(contents, card.PLACEHOLDER, words=words)
+        rest = rest_of(made[card.README].decode())
+        if self.card_was_edited and rest != self._card_there:
+            self._keep(EDITED, self._card_text)
+            LOG.warning(
+                "%s was changed outside the place for your own words, and is written anew; the changed one is"
+                " kept as %s",
+                self.path / card.README,
+                self.run / EDITED,
+            )
+        self._keep(OWN_WORDS, words)
+        for file, text in made.items():
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
         new = {
@@ -265,7 +285,15 @@ class Folder:
                 folder.rmdir()
         write_json(
             self._record_file,
-            {**unfinished, "files": new, "sums": sums, "content": content, "finished": fingerprint(recipe)},
+            {
+                **unfinished,
+                "files": new,
+                "sums": sums,
+                "samples": sum_of(self.run / SAMPLES).sha256,
+                "card": rest,
+                "content": content,
+                "finished": fingerprint(recipe),
+            },
         )
 
     def contents(self, files: Iterable[Path]) -> card.Contents:
@@ -284,6 +312,41 @@ class Folder:
                 f"{self.run / SAMPLES} is not what this version writes; run the build again"
             ) from error
         return card.Contents(provenance, samples, data_in(files, provenance))
+
+    @property
+    def own_words(self) -> str:
+        """The own words in the card, also where a build was killed while it wrote it; "" without any."""
+        words = words_in(self._card_text)
+        if words is None:
+            kept = self.run / OWN_WORDS
+            words = kept.read_text(encoding="utf-8", errors="replace") if kept.is_file() else ""
+        return words
+
+    @property
+    def card_was_edited(self) -> bool:
+        """Whether the card is another than the build wrote, besides the own words in it."""
+        wrote = self._record().get("card") if self._record_file.exists() else None
+        return wrote is not None and self._card_text not in ("", UNDER_WAY) and self._card_there != wrote
+
+    @property
+    def _card_there(self) -> str:
+        return rest_of(self._card_text)
+
+    @property
+    def _card_text(self) -> str:
+        file = self.path / card.README
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    def _keep(self, name: str, text: str) -> None:
+        """Write a text of the user's into the run, whole or not at all; an empty one is removed."""
+        file = self.run / name
+        if not text:
+            file.unlink(missing_ok=True)
+            return
+        aside = file.with_suffix(".tmp")
+        aside.write_text(text, encoding="utf-8")
+        sync(aside)
+        aside.replace(file)
 
     @property
     def provenance(self) -> dict[str, Any]:

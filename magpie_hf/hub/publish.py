@@ -5,23 +5,32 @@ Not here: which files are published (release.py), and the upload (push.py).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial as partial_
 from pathlib import Path
 
 from magpie_hf.card import plots
 from magpie_hf.card.wording import Wording
+from magpie_hf.errors import BadInput
 from magpie_hf.hub import push as hub
+from magpie_hf.hub.builds import Build
+from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.lint.files import rows_of
-from magpie_hf.hub.release import released, to_folder
-from magpie_hf.hub.remote import Say, check_names
-from magpie_hf.store.manifest import Changes
+from magpie_hf.hub.release import Remote, released, to_folder
+from magpie_hf.hub.remote import Say, check_names, download, head_of, login
+from magpie_hf.hub.retry import retried
+from magpie_hf.store.manifest import Changes, sum_of
+from magpie_hf.text.language import tr
 
 
+@bounded()
 def publish(
     folder: str | Path,
     repo: str,
     *,
     private: bool = True,
     overwrite: bool = False,
+    add: bool = False,
     tag: str | None = None,
     wording: Wording | None = None,
     partial: bool = False,
@@ -30,27 +39,41 @@ def publish(
     """Publish the finished build in `folder` as the dataset `repo` ("user/name") on the Hub.
 
     It makes one commit, or none where nothing changed. private: False makes the dataset public after the
-    upload. overwrite: replace files that magpie_hf did not write. tag: a name for the version. wording: how
+    upload. overwrite: replace another build, and files that magpie_hf did not write. add: publish beside a
+    build of other domains, whose files stay; the card counts both. tag: a name for the version. wording: how
     the card is written. partial: publish the finished part of a build that is not finished. say: called with
-    a line of text for each step. A call that is killed leaves the old version or the new one; the next call
-    sends the rest.
+    a line of text for each step, and for each file that is deleted. A call that is killed leaves the old
+    version or the new one; the next call sends the rest.
 
     Raises BadInput before anything is uploaded: for a build that is not finished or was changed, for names
-    and tokens that do not fit, and for a public dataset or one of others with that name. Raises HubError
+    and tokens that do not fit, and for a public dataset or one of others or of another build with that name.
+    Raises HubError
     where the Hub cannot be reached or refuses a step.
     """
     check_names(repo, tag)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial, say) as (files, sums):
-        return hub.push(files, repo, private=private, overwrite=overwrite, tag=tag, known=sums, say=say)
+    look = partial_(_there, repo, add, overwrite, say)
+    with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
+        return hub.push(
+            release.files,
+            repo,
+            private=private,
+            overwrite=overwrite,
+            tag=tag,
+            known=release.sums,
+            builds=hub.Builds(release.build, release.kept, release.order),
+            say=say,
+        )
 
 
+@bounded()
 def preview(
     folder: str | Path,
     repo: str,
     *,
     private: bool = True,
     overwrite: bool = False,
+    add: bool = False,
     tag: str | None = None,
     wording: Wording | None = None,
     partial: bool = False,
@@ -62,9 +85,19 @@ def preview(
     """
     check_names(repo, tag)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial, say) as (files, sums):
-        change = hub.preview(files, repo, private=private, overwrite=overwrite, tag=tag, known=sums, say=say)
-        return change, rows_of(files)
+    look = partial_(_there, repo, add, overwrite, say)
+    with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
+        change = hub.preview(
+            release.files,
+            repo,
+            private=private,
+            overwrite=overwrite,
+            tag=tag,
+            known=release.sums,
+            builds=hub.Builds(release.build, release.kept, release.order),
+            say=say,
+        )
+        return change, rows_of(release.files)
 
 
 def publish_to_folder(
@@ -83,8 +116,32 @@ def publish_to_folder(
     """
     check_names(repo, None)
     _say_missing(say)
-    with released(Path(folder).expanduser(), repo, wording, partial, say) as (files, sums):
-        return to_folder(files, Path(to).expanduser(), sums), rows_of(files)
+    with released(Path(folder).expanduser(), repo, wording, partial, say) as release:
+        change = to_folder(release.files, Path(to).expanduser(), release.sums, release.order)
+        return change, rows_of(release.files)
+
+
+def _there(repo: str, add: bool, overwrite: bool, say: Say) -> Remote | None:
+    """What the repository holds; None where there is no such repository."""
+    api = login(repo, say)
+    if (head := head_of(api, repo, say)) is None:
+        return None
+
+    def fetch(builds: Sequence[Build], to: Path) -> None:
+        for path in (path for one in builds for path in one.files):
+            say(tr("reading {path} of {repo}", path=path, repo=repo))
+            retried(
+                f"reading {path} of {repo}",
+                partial_(download, api, repo, head.commit, path, to / path),
+                say,
+            )
+            if head.before is None or sum_of(to / path) != head.before[path]:
+                raise BadInput(
+                    f"{path} of {repo} is not what its manifest says; put it right there, or choose another"
+                    " name"
+                )
+
+    return Remote(head.builds if add else (), fetch, head.words, head.edited, overwrite)
 
 
 def _say_missing(say: Say) -> None:

@@ -8,13 +8,18 @@ commit came in between; then all files are compared with the new head again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from magpie_hf.card.card import README
+from magpie_hf.card.own_words import words_in
 from magpie_hf.errors import BadInput, HubError
+from magpie_hf.hub.builds import Build, Identity, check_builds, stated, text_of
+from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.remote import KIND, Head, Say, check_names, head_of, login, tags_of
 from magpie_hf.hub.retry import one_line, retried
+from magpie_hf.hub.upload import upload
 from magpie_hf.store.manifest import (
     GIVEN,
     MANIFEST,
@@ -23,7 +28,6 @@ from magpie_hf.store.manifest import (
     Sum,
     changes,
     foreign,
-    size_of,
     with_manifest,
 )
 from magpie_hf.text.language import tr
@@ -31,9 +35,16 @@ from magpie_hf.text.language import tr
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-README = "README.md"
 MESSAGE = "Publish with magpie_hf"
-BATCH_FILES, BATCH_BYTES = 16, 256_000_000  # uploaded between two lines of progress
+
+
+@dataclass(frozen=True)
+class Builds:
+    """Of which builds the files are: the one that is published, those that stay, and all in order."""
+
+    mine: Build
+    kept: Sequence[Build]
+    order: Sequence[Build]
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Pushed:
         return not self.changes.none
 
 
+@bounded()
 def push(
     files: Mapping[str, Content],
     repo: str,
@@ -61,30 +73,37 @@ def push(
     tag: str | None = None,
     message: str = MESSAGE,
     known: Mapping[str, Sum] | None = None,
+    builds: Builds | None = None,
     say: Say = lambda line: None,
 ) -> Pushed:
     """Make the dataset `repo` ("owner/name") consist of `files` in one commit.
 
     files: by path in the repository, a local file or bytes. No commit is made where the repository holds the
-    same files already. Files of an earlier push that are not in `files` are deleted; files that magpie_hf did
-    not write stay. private: False makes the repository public after the upload. overwrite: replace files
-    that magpie_hf did not write. tag: a name for the commit. known: checksums that need not be computed
-    again, by path. A push that is killed leaves the old version or the new one; the next push sends the rest.
+    same files already. Files of an earlier push that are not in `files` are deleted, with a line for each;
+    files that magpie_hf did not write stay. private: False makes the repository public after the upload: a
+    new one is private until its files are there. overwrite: replace another build, and files that magpie_hf
+    did not write. tag: a name for the commit. known: checksums that need not be computed again, by path.
+    builds: those that the files are of, where they are of builds. A push that is killed leaves the old
+    version or the new one; the next push sends the rest.
 
     Raises BadInput without a token that may write; for a name that the Hub does not allow; for a public
-    repository where `private` is asked for; for files of others without `overwrite`; for a tag that names
-    another commit; and for a file that is not what `known` says. Raises HubError where the Hub cannot be
-    reached or refuses a step.
+    repository where `private` is asked for; for files of others and another build without `overwrite`; for a
+    repository of somebody else; for a tag that names another commit; and for a file that is not what `known`
+    says. Raises HubError where the Hub cannot be reached or refuses a step.
     """
     check_names(repo, tag)
-    api = login(say)
-    contents, sums = with_manifest(files, known)
-    head = head_of(api, repo, say) or _create(api, repo, private, say)
-    change = _checked(api, repo, head, sums, private, overwrite, tag, say)
+    api = login(repo, say)
+    contents, sums = with_manifest(files, known, stated(files, builds.order if builds else ()))
+    head = head_of(api, repo, say) or _create(api, repo, say)
+    change = _checked(api, repo, head, files, sums, private, overwrite, tag, builds, say)
     _check_card(files, say)
+    for line in change.deletions():
+        say(line)
     if not change.none:
         commit = retried(
-            f"the commit to {repo}", lambda: _commit(api, repo, contents, sums, overwrite, message, say), say
+            f"the commit to {repo}",
+            lambda: _commit(api, repo, contents, sums, overwrite, builds, message, say),
+            say,
         )
     else:
         commit = head.commit
@@ -95,11 +114,13 @@ def push(
             lambda: api.update_repo_settings(repo, repo_type=KIND, visibility="public"),
             say,
         )
+        say(tr("{repo} was made public", repo=repo))
     if tag is not None:
         retried(f"the tag {tag} of {repo}", lambda: _tag(api, repo, tag, commit), say)
     return Pushed(repo, f"{api.endpoint}/datasets/{repo}", commit, change, tag)
 
 
+@bounded()
 def preview(
     files: Mapping[str, Content],
     repo: str,
@@ -108,20 +129,27 @@ def preview(
     overwrite: bool = False,
     tag: str | None = None,
     known: Mapping[str, Sum] | None = None,
+    builds: Builds | None = None,
     say: Say = lambda line: None,
 ) -> Changes:
     """What `push` would change, without writing anything. Raises what `push` would raise before it writes."""
     check_names(repo, tag)
-    api = login(say)
-    _, sums = with_manifest(files, known)
+    api = login(repo, say)
+    _, sums = with_manifest(files, known, stated(files, builds.order if builds else ()))
     head = head_of(api, repo, say)
-    return (
+    change = (
         changes(sums, {}, None)
         if head is None
-        else _checked(api, repo, head, sums, private, overwrite, tag, say)
+        else _checked(api, repo, head, files, sums, private, overwrite, tag, builds, say)
     )
+    if head is None:
+        say(tr("{repo} would be created, private", repo=repo))
+    if not private and (head is None or head.private):
+        say(tr("{repo} would be made public once its files are there", repo=repo))
+    return change
 
 
+@bounded()
 def check_target(
     repo: str,
     *,
@@ -129,10 +157,13 @@ def check_target(
     overwrite: bool = False,
     tag: str | None = None,
     say: Say = lambda line: None,
-) -> None:
-    """Raises BadInput for names, tokens and datasets that `push` would refuse, before there are files."""
+) -> Head | None:
+    """The repository as it is; None where there is none.
+
+    Raises BadInput for names, tokens and datasets that `push` would refuse, before there are files.
+    """
     check_names(repo, tag)
-    api = login(say)
+    api = login(repo, say)
     if (head := head_of(api, repo, say)) is not None:
         _check_public(repo, head, private)
         if not overwrite and head.before is None and (others := sorted(set(head.files) - {GIVEN})):
@@ -141,12 +172,26 @@ def check_target(
             tagged = retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
             if tagged not in (None, head.commit):  # the head may hold what will be pushed
                 raise _tagged(repo, tag, str(tagged))
+    return head
 
 
-def _create(api: HfApi, repo: str, private: bool, say: Say) -> Head:
-    # exist_ok: the answer to an earlier try may be lost, and another process may create it first.
+def check_build(repo: str, head: Head | None, mine: Identity, kept: Sequence[Build] = ()) -> None:
+    """Raises BadInput where the repository holds another build than `mine` and those that are kept."""
+    if head is None or head.before is None:  # without a manifest, all its files are of others
+        return
+    if not head.builds:
+        raise BadInput(
+            f"{repo} holds another build (its manifest does not say of which model); give --overwrite to"
+            " replace it, or another name"
+        )
+    check_builds(repo, head.builds, mine, kept)
+
+
+def _create(api: HfApi, repo: str, say: Say) -> Head:
+    # Private, also with --public: nobody sees it before its files are there. exist_ok: the answer to an
+    # earlier try may be lost, and another process may create it first.
     retried(
-        f"creating {repo}", lambda: api.create_repo(repo, repo_type=KIND, private=private, exist_ok=True), say
+        f"creating {repo}", lambda: api.create_repo(repo, repo_type=KIND, private=True, exist_ok=True), say
     )
     head = head_of(api, repo, say)
     if head is None:
@@ -160,16 +205,18 @@ def _checked(
     api: HfApi,
     repo: str,
     head: Head,
+    files: Mapping[str, Content],
     sums: Mapping[str, Sum],
     private: bool,
     overwrite: bool,
     tag: str | None,
+    builds: Builds | None,
     say: Say,
 ) -> Changes:
     """What the push changes. Raises BadInput where that is not allowed."""
     change = changes(sums, head.files, head.before)
     _check_public(repo, head, private)
-    _check_foreign(repo, head, change, overwrite)
+    _check_replaced(repo, head, change, files, overwrite, builds)
     if tag is not None:
         tagged = retried(f"reading the tags of {repo}", lambda: tags_of(api, repo), say).get(tag)
         if tagged is not None and (tagged != head.commit or not change.none):
@@ -198,10 +245,28 @@ def _foreign(repo: str, others: list[str]) -> BadInput:
     )
 
 
-def _check_foreign(repo: str, head: Head, change: Changes, overwrite: bool) -> None:
+def _check_replaced(
+    repo: str,
+    head: Head,
+    change: Changes,
+    files: Mapping[str, Content],
+    overwrite: bool,
+    builds: Builds | None,
+) -> None:
+    """Raises BadInput for files of others, and for another build, that would be replaced or deleted.
+
+    A card that was changed in the place for own words alone may be replaced by one with the same words.
+    """
+    if overwrite:
+        return
     others = foreign(change, head.files, head.before)
-    if others and not overwrite:
+    mine = words_in(text_of(files[README])) if README in files else None
+    if README in others and head.edited and head.words in ("", mine):
+        others.remove(README)
+    if others:
         raise _foreign(repo, others)
+    if builds is not None and not change.none:
+        check_build(repo, head, builds.mine.identity, builds.kept)
 
 
 def _check_card(files: Mapping[str, Content], say: Say) -> None:
@@ -227,6 +292,7 @@ def _commit(
     contents: Mapping[str, Content],
     sums: Mapping[str, Sum],
     overwrite: bool,
+    builds: Builds | None,
     message: str,
     say: Say,
 ) -> str:
@@ -244,7 +310,7 @@ def _commit(
     change = changes(sums, head.files, head.before)
     if change.none:
         return head.commit
-    _check_foreign(repo, head, change, overwrite)
+    _check_replaced(repo, head, change, contents, overwrite, builds)
     paths = sorted({*change.added, *change.changed}, key=lambda path: (path in (README, MANIFEST), path))
     additions = [CommitOperationAdd(path, contents[path]) for path in paths]
     for one in additions:  # huggingface_hub has just hashed the content
@@ -253,56 +319,12 @@ def _commit(
                 f"{contents[one.path_in_repo]!s} was changed while it was published; run the build again,"
                 " then publish"
             )
-    _upload(api, repo, additions, contents, say)
+    upload(api, repo, additions, contents, say)
     deletions = [CommitOperationDelete(path, is_folder=False) for path in sorted(change.deleted)]
     made = api.create_commit(
         repo, [*additions, *deletions], commit_message=message, repo_type=KIND, parent_commit=head.commit
     )
     return str(made.oid)
-
-
-def _upload(api: HfApi, repo: str, additions: list[Any], contents: Mapping[str, Content], say: Say) -> None:
-    """Upload in batches, with a line after each; files that the Hub has already are not sent."""
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    whole, done, sent, batch = (
-        sum(size_of(contents[one.path_in_repo]) for one in additions),
-        0,
-        0,
-        list[Any](),
-    )
-    bars = not are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        for number, addition in enumerate(additions, start=1):
-            batch.append(addition)
-            size = sum(size_of(contents[one.path_in_repo]) for one in batch)
-            if len(batch) < BATCH_FILES and size < BATCH_BYTES and number < len(additions):
-                continue
-            try:
-                api.preupload_lfs_files(repo, batch, repo_type=KIND)
-            except RuntimeError as error:
-                if error.__cause__ is not None:  # the error of an upload over LFS
-                    raise error.__cause__ from None
-                remedy = "run the same command again, or with HF_HUB_DISABLE_XET=1"
-                raise HubError(f"the upload to {repo} failed in hf_xet; {remedy}") from None
-            done, sent, batch = done + len(batch), sent + size, []
-            say(
-                tr(
-                    "uploaded {done:,} of {files:,} files, {sent:,} of {whole:,} bytes",
-                    done=done,
-                    files=len(additions),
-                    sent=sent,
-                    whole=whole,
-                )
-            )
-    finally:
-        if bars:
-            enable_progress_bars()
 
 
 def _tag(api: HfApi, repo: str, tag: str, commit: str) -> None:

@@ -8,18 +8,21 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from magpie_hf.card import card
 from magpie_hf.card.stats import with_rows
 from magpie_hf.card.wording import Wording
-from magpie_hf.dataset.folder import PARTIAL, Folder, data_in, write_data
+from magpie_hf.dataset.folder import PARTIAL, SAMPLES, Folder, data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
+from magpie_hf.hub.builds import Build, beside, build_of, in_order, joined, renamed, stated
 from magpie_hf.hub.lint.card import lint_card
+from magpie_hf.hub.lint.numbers import lint_numbers
 from magpie_hf.hub.lint.rows import lint_rows
 from magpie_hf.hub.remote import Say
 from magpie_hf.models.data_licence import contradictions, licence_in
@@ -40,6 +43,33 @@ from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.text.language import tr
 
 
+class Release(NamedTuple):
+    """What is published: the files and the checksums of the data, by path in the repository, and the builds
+    that they are of: this one, and those that are there already and stay.
+    """
+
+    files: dict[str, Content]
+    sums: dict[str, Sum]
+    build: Build
+    kept: Sequence[Build] = ()
+    order: Sequence[Build] = ()
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What the repository holds already: builds that may stay, and the own words in its card.
+
+    download: writes the data files of builds into a folder. edited: whether the words were changed there.
+    overwrite: whether they may be replaced all the same.
+    """
+
+    builds: Sequence[Build]
+    download: Callable[[Sequence[Build], Path], None]
+    words: str
+    edited: bool
+    overwrite: bool
+
+
 @contextmanager
 def released(
     folder: Path,
@@ -47,14 +77,16 @@ def released(
     wording: Wording | None = None,
     partial: bool = False,
     say: Say = lambda line: None,
-) -> Iterator[tuple[dict[str, Content], dict[str, Sum]]]:
-    """The files that are published of the build in `folder` as `repo`, and the checksums of the data.
+    look: Callable[[], Remote | None] = lambda: None,
+) -> Iterator[Release]:
+    """What is published of the build in `folder` as `repo`.
 
-    Both are by path in the repository. The files are the card with its plots, LICENSE, and the parquet files
-    of all configurations. Left out are `run/`, which holds the record of the build, and the JSON files of the
-    original scripts (`*_ins*.json`, `dataset_info.json`): their rows are in the parquet files, and a reader
-    that ignores the configurations would load them, too. partial: publish the finished part of a build that
-    is not finished. say: called with a line for each model whose licence the data's contradicts. No build
+    The files are the card with its plots, LICENSE, and the parquet files of all configurations. Left out are
+    `run/`, which holds the record of the build, and the JSON files of the original scripts (`*_ins*.json`,
+    `dataset_info.json`): their rows are in the parquet files, and a reader that ignores the configurations
+    would load them, too. partial: publish the finished part of a build that is not finished. say: called with
+    a line for each model whose licence the data's contradicts. look: reads what the repository holds: builds
+    to publish this one beside, whose files are then part of the release, and own words for the card. No build
     can start in the folder meanwhile.
 
     Raises BadInput where the folder holds no build, or one that runs or is not finished (without `partial`);
@@ -89,17 +121,32 @@ def released(
         ]
         for line in contradictions(licence_in(contents.provenance), made_by):
             say(line)
+        build = build_of(contents, unfinished)
+        there = look()
+        others = there if there and there.builds else None
+        kept = beside(repo, others.builds, build) if others else []
+        if others and kept:
+            aside = held.enter_context(_scratch(folder / RUN, PARTIAL))
+            contents = renamed(contents, kept, aside / "renamed")
+            build = build_of(contents, unfinished)
+            others.download(kept, aside / "theirs")
+        builds = in_order(others.builds, kept, build) if others else (build,)
+        if kept:
+            contents = joined(builds, build, contents, aside / "theirs")
         text = card.files(
             contents,
             repo,
             language=wording.language,
             template=wording.template,
             licences=licences,
-            unfinished=unfinished,
+            unfinished={
+                domain: (had, target) for one in builds for domain, (had, target) in one.unfinished.items()
+            },
+            words=_words(folder, repo, there, say),
         )
         files: dict[str, Content] = {**contents.files, **text}
-        _check(files)
-        yield files, contents.sums
+        _check(files, contents)
+        yield Release(files, contents.sums, build, kept, builds)
 
 
 def _finished(folder: Path) -> card.Contents:
@@ -117,6 +164,9 @@ def _finished(folder: Path) -> card.Contents:
             f"{folder / odd[0]} is missing or was changed since it was built; run the build again, then"
             " publish"
         )
+    counted = folder / RUN / SAMPLES
+    if record_of(folder).get("samples") != sum_of(counted).sha256:
+        raise BadInput(f"{counted} was changed since it was built; run the build again, then publish")
     return contents
 
 
@@ -137,13 +187,38 @@ def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[i
     return card.Contents(provenance, part.samples, data_in(to.glob("*/*"), provenance)), done
 
 
-def _check(files: Mapping[str, Content]) -> None:
+def _words(folder: Path, repo: str, there: Remote | None, say: Say) -> str:
+    """The own words of the card: those in the folder's, or those in the repository's."""
+    built = Folder(folder)
+    if built.card_was_edited:
+        say(
+            tr(
+                "{file} was changed outside the place for your own words, and the card is written anew: that"
+                " change is not published",
+                file=folder / card.README,
+            )
+        )
+    mine, theirs = built.own_words, there.words if there else ""
+    if there is None or not theirs or not mine or mine == theirs:
+        return mine or theirs
+    if there.edited and not there.overwrite:
+        raise BadInput(
+            f"your own words in the card of {repo} and in {folder / card.README} differ; make them the same,"
+            " or give --overwrite to publish those of the folder"
+        )
+    say(tr("the own words in the card of {repo} are replaced by those of the folder", repo=repo))
+    return mine
+
+
+def _check(files: Mapping[str, Content], contents: card.Contents) -> None:
     """Raises BadInput where the rows would harm training, or where the Hub would refuse the card."""
     text = files[card.README]
     others = {path: file for path, file in files.items() if path != card.README}
     rows = lint_rows({path: file for path, file in others.items() if isinstance(file, Path)})
+    problems = {domain: tally.funnel.problems for domain, tally in contents.tallies.items()}
     faults = [
         *rows,
+        *lint_numbers(contents.samples, problems),
         *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), others),
     ]
     if faults:
@@ -216,16 +291,22 @@ def _missing(state: Status) -> str:
     return "; ".join([*short, *rows][:6]) or tr("its files are not written yet")
 
 
-def to_folder(files: Mapping[str, Content], folder: Path, known: Mapping[str, Sum] | None = None) -> Changes:
+def to_folder(
+    files: Mapping[str, Content],
+    folder: Path,
+    known: Mapping[str, Sum] | None = None,
+    builds: Sequence[Build] = (),
+) -> Changes:
     """Write what `push` would publish into a local folder, and return what that changed.
 
     `load_dataset` reads the folder. known: the checksums of files that need not be computed again, by path.
-    The files are copied beside the folder and then renamed, so that no reader sees a part of them. Raises
+    builds: those that the files are of. The files are copied beside the folder and then renamed, so that no
+    reader sees a part of them. Raises
     BadInput where the folder holds files that no earlier call wrote, or that were changed since; and where
     a file is not what `known` says.
     """
     folder = folder.resolve()
-    contents, sums = with_manifest(files, known)
+    contents, sums = with_manifest(files, known, stated(files, builds))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _scratch(

@@ -8,9 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magpie_hf.card.card import README
+from magpie_hf.card.own_words import rest_of, words_in
 from magpie_hf.errors import BadInput
+from magpie_hf.hub.builds import Build, builds_in, card_in
 from magpie_hf.hub.retry import retried
 from magpie_hf.store.manifest import MANIFEST, Sum, There, read_manifest
 
@@ -26,12 +30,33 @@ _TAG = re.compile(_PART)
 
 @dataclass(frozen=True)
 class Head:
-    """The newest commit of a repository: its files, and the checksums in its manifest (None without one)."""
+    """The newest commit of a repository: its files, and of its manifest the checksums (None without one),
+    the builds and the card's; and the card itself, where there is a manifest.
+    """
 
     commit: str
     private: bool
     files: dict[str, There]
     before: dict[str, Sum] | None
+    builds: tuple[Build, ...] = ()
+    card: str | None = None
+    readme: str = ""
+
+    @property
+    def edited(self) -> bool:
+        """Whether the card was changed there, in the place for own words alone."""
+        return (
+            self.before is not None
+            and README in self.before
+            and README in self.files
+            and not self.before[README].is_at(self.files[README])
+            and rest_of(self.readme) == self.card
+        )
+
+    @property
+    def words(self) -> str:
+        """The own words in the card there; "" without any."""
+        return words_in(self.readme) or ""
 
 
 def check_names(repo: str, tag: str | None) -> None:
@@ -40,14 +65,16 @@ def check_names(repo: str, tag: str | None) -> None:
         raise BadInput(
             f"{repo!r} is no name that the Hub allows; give user/name, of letters, digits, '-', '_' and '.'"
         )
-    if tag is not None and (not _TAG.fullmatch(tag) or ".." in tag or tag.endswith(".lock") or tag == "main"):
+    if tag is not None and (
+        not _TAG.fullmatch(tag) or ".." in tag or tag.endswith(".lock") or tag in ("main", "HEAD")
+    ):
         raise BadInput(
             f"tag {tag!r} is no name for a tag; give letters, digits, '.', '-' and '_', such as v1"
         )
 
 
-def login(say: Say) -> HfApi:
-    """The Hub's client with a token that may write. Raises BadInput where there is none."""
+def login(repo: str, say: Say) -> HfApi:
+    """The Hub's client with a token that may write to the owner of `repo`. Raises BadInput without one."""
     from huggingface_hub import HfApi, get_token
 
     if get_token() is None:
@@ -59,12 +86,18 @@ def login(say: Say) -> HfApi:
             f"the token of {who['name']} may only read; log in with `hf auth login` and a token that may"
             " write"
         )
+    owner, owners = repo.split("/")[0], [str(one["name"]) for one in (who, *who.get("orgs", []))]
+    if owner.lower() not in map(str.lower, owners):
+        raise BadInput(
+            f"{owner} is neither you nor an organisation of yours, so you may not publish {repo}; give one of"
+            f" {', '.join(owners)} in front of the name"
+        )
     return api
 
 
 def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
     """The newest commit of the repository; None where there is no such repository."""
-    from huggingface_hub import RepoFile, get_session, get_token, hf_raise_for_status
+    from huggingface_hub import RepoFile
     from huggingface_hub.errors import RepositoryNotFoundError
 
     def info() -> Any:
@@ -81,23 +114,53 @@ def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
             if isinstance(one, RepoFile)
         }
 
-    def manifest(commit: str) -> bytes:
-        url = f"{api.endpoint}/datasets/{repo}/resolve/{commit}/{MANIFEST}"
-        response = get_session().get(url, headers={"Authorization": f"Bearer {get_token()}"})
-        hf_raise_for_status(response)
-        return response.content
-
     found = retried(f"reading {repo}", info, say)
     if found is None:
         return None
     commit = str(found.sha)
     files = retried(f"listing {repo}", lambda: listed(commit), say)
-    before = (
-        read_manifest(retried(f"reading the manifest of {repo}", lambda: manifest(commit), say))
-        if MANIFEST in files
-        else None
+    if MANIFEST not in files:
+        return Head(commit, bool(found.private), files, None)
+    manifest = retried(
+        f"reading the manifest of {repo}", lambda: content_of(api, repo, commit, MANIFEST), say
     )
-    return Head(commit, bool(found.private), files, before)
+    readme = b""
+    if README in files:
+        readme = retried(f"reading the card of {repo}", lambda: content_of(api, repo, commit, README), say)
+    return Head(
+        commit,
+        bool(found.private),
+        files,
+        read_manifest(manifest),
+        builds_in(manifest),
+        card_in(manifest),
+        readme.decode(errors="replace"),
+    )
+
+
+def content_of(api: HfApi, repo: str, commit: str, path: str) -> bytes:
+    """A small file of the repository."""
+    from huggingface_hub import get_session, get_token, hf_raise_for_status
+
+    url = f"{api.endpoint}/datasets/{repo}/resolve/{commit}/{path}"
+    response = get_session().get(url, headers={"Authorization": f"Bearer {get_token()}"})
+    hf_raise_for_status(response)
+    return response.content
+
+
+def download(api: HfApi, repo: str, commit: str, path: str, to: Path) -> None:
+    """Write a file of the repository to the disk."""
+    from huggingface_hub import get_session, get_token, hf_raise_for_status
+
+    url = f"{api.endpoint}/datasets/{repo}/resolve/{commit}/{path}"
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        get_session().stream("GET", url, headers={"Authorization": f"Bearer {get_token()}"}) as response,
+        to.open("wb") as file,
+    ):
+        hf_raise_for_status(response)
+        for part in response.iter_bytes():
+            file.write(part)
 
 
 def tags_of(api: HfApi, repo: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ repository, checking a card, a commit or a tag: there one 503 or one dropped con
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +25,8 @@ FIRST_WAIT = 0.5  # seconds; doubles with every try
 LONGEST_WAIT = 60.0  # seconds; the most that Retry-After is followed
 # 409: another commit is under way; 412: the head has moved.
 AGAIN = frozenset((408, 409, 412, 429, 500, 502, 503, 504))
+
+_QUOTA = re.compile("storage|quota|disk space", re.IGNORECASE)
 
 T = TypeVar("T")
 
@@ -48,6 +51,8 @@ def retried(what: str, call: Callable[[], T], say: Callable[[str], None]) -> T:
             reason, wait = f"the Hub answered {error.response.status_code}", _asked_to_wait(error)
         except (httpx2.TransportError, ConnectionError, TimeoutError) as error:
             reason, wait = f"the connection failed ({type(error).__name__})", None
+            if isinstance(error, httpx2.TimeoutException):
+                reason = "the Hub did not answer in time"
             if number + 1 == TRIES:
                 raise HubError(f"{what} failed {TRIES} times: {reason}; run the same command again") from None
         wait = random.uniform(0.5, 1) * FIRST_WAIT * 2**number if wait is None else wait
@@ -71,8 +76,18 @@ def _asked_to_wait(error: HfHubHTTPError) -> float | None:
 
 
 def _final(what: str, error: HfHubHTTPError, tries: int) -> BadInput | HubError:
-    status, said = error.response.status_code, one_line(error.server_message or "")
+    return refusal(what, error.response.status_code, one_line(error.server_message or ""), tries)
+
+
+def refusal(what: str, status: int, said: str, tries: int = 1) -> BadInput | HubError:
+    """The error for a step that the Hub refused with this status; said: the Hub's own words."""
     because = f" ({said})" if said else ""
+    if status in (402, 413, 507) or (status == 403 and _QUOTA.search(said)):
+        return HubError(
+            f"{what} failed: the storage there is used up, or a file is too large for it{because}; delete"
+            " what is not needed, or get more storage in the account's settings, then run the same command"
+            " again"
+        )
     if status == 401:
         return BadInput(
             f"{what} failed: the Hub does not accept the token{because}; log in with `hf auth login`"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from magpie_hf.errors import BadInput
@@ -57,6 +58,10 @@ class Changes:
     def none(self) -> bool:
         return not (self.added or self.changed or self.deleted)
 
+    def deletions(self) -> list[str]:
+        """One line for each file that is deleted."""
+        return [_line(tr("delete"), size, "", path) for path, size in sorted(self.deleted.items())]
+
     def lines(self, rows: Mapping[str, int] | None = None) -> list[str]:
         """One line for each file that changes, and one with the totals. rows: rows of the files, by path."""
         parts = ((tr("add"), self.added), (tr("change"), self.changed), (tr("delete"), self.deleted))
@@ -66,7 +71,7 @@ class Changes:
             if path not in self.deleted
         }
         files = [
-            f"{padded(word, 7)} {tr('{size:>15,} bytes', size=size)}  {counts.get(path, ''):>14}  {path}"
+            _line(word, size, counts.get(path, ""), path)
             for word, paths in parts
             for path, size in sorted(paths.items())
         ]
@@ -82,6 +87,10 @@ class Changes:
             "{size:,} bytes to send", size=sum(self.added.values()) + sum(self.changed.values())
         )
         return [*files, sums + ("; " + tr("{count:,} rows in all", count=sum(rows.values())) if rows else "")]
+
+
+def _line(word: str, size: int, rows: str, path: str) -> str:
+    return f"{padded(word, 7)} {tr('{size:>15,} bytes', size=size)}  {rows:>14}  {path}"
 
 
 def size_of(content: Content) -> int:
@@ -107,12 +116,15 @@ def sum_of(content: Content) -> Sum:
 
 
 def with_manifest(
-    files: Mapping[str, Content], known: Mapping[str, Sum] | None = None
+    files: Mapping[str, Content],
+    known: Mapping[str, Sum] | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[dict[str, Content], dict[str, Sum]]:
     """The files and, last, the manifest that lists them; and the checksums of all of these.
 
-    known: checksums that need not be computed again, by path. The same files make the same manifest. Raises
-    BadInput for no files, and for a file with the name of the manifest or of one that the Hub writes.
+    known: checksums that need not be computed again, by path. more: what the manifest says besides. The same
+    files make the same manifest. Raises BadInput for no files, and for a file with the name of the manifest
+    or of one that the Hub writes.
     """
     if MANIFEST in files or GIVEN in files or not files:
         raise BadInput(
@@ -122,7 +134,8 @@ def with_manifest(
     sums = {path: known.get(path) or sum_of(content) for path, content in sorted(files.items())}
     listed = {path: asdict(one) for path, one in sums.items()}
     digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
-    stated = {"magpie_hf": version("magpie-hf"), "content": digest, "files": listed}
+    stated: dict[str, Any] = {"magpie_hf": version("magpie-hf"), "content": digest, "files": listed}
+    stated |= more
     manifest = (json.dumps(stated, indent=1, ensure_ascii=False) + "\n").encode()
     return {**files, MANIFEST: manifest}, {**sums, MANIFEST: sum_of(manifest)}
 

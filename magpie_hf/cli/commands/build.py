@@ -27,7 +27,7 @@ from magpie_hf.cli.commands.options import (
 )
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
-from magpie_hf.cli.commands.upload import check_push, interrupted_at_once, push_folder
+from magpie_hf.cli.commands.upload import check_push, check_replaced, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, STEER
 from magpie_hf.models.known import KNOWN_MODELS
@@ -334,7 +334,7 @@ def _build(
     show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)
-    check_push(options)
+    head = check_push(options)
 
     from magpie_hf.building import build
     from magpie_hf.card.provenance import models_of
@@ -348,6 +348,7 @@ def _build(
         recipe = recipe_of(options, domains, show.say)
         if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises if one is missing
+            check_replaced(options, head, recipe)
         keeping = Keeping(out, made.plan.to_dict(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,

@@ -121,12 +121,23 @@ def add_publishing(where: argparse.ArgumentParser | argparse._ArgumentGroup) -> 
     where.add_argument(
         "--public",
         action="store_true",
-        help="make the dataset public (default: private; an existing public dataset is refused)",
+        help=(
+            "make the dataset public, once its files are there (default: private; an existing public dataset "
+            "is refused)"
+        ),
     )
     where.add_argument(
         "--overwrite",
         action="store_true",
-        help="also replace files of the same names that magpie_hf did not write; other files stay",
+        help=(
+            "also replace another build, and files of the same names that magpie_hf did not write; other "
+            "files stay"
+        ),
+    )
+    where.add_argument(
+        "--add",
+        action="store_true",
+        help="publish beside a build of other domains there, whose files stay; the card counts both",
     )
     where.add_argument(
         "--tag", help="tag for this version, such as v1: load_dataset(..., revision='v1') always loads it"

@@ -50,9 +50,11 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.hub.publish import preview, publish_to_folder
 
     folder, how = Path(options.folder).expanduser(), {"wording": wording(options), "partial": options.partial}
-    if options.to is not None and (options.dry_run or options.public or options.overwrite or options.tag):
+    if options.to is not None and (
+        options.dry_run or options.public or options.overwrite or options.add or options.tag
+    ):
         raise BadInput(
-            "--to writes a folder, so --dry-run, --public, --overwrite and --tag have no effect; "
+            "--to writes a folder, so --dry-run, --public, --overwrite, --add and --tag have no effect; "
             "leave them out"
         )
     if options.to == "":

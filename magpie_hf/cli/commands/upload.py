@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -20,11 +21,14 @@ from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:
     from magpie_hf.card.wording import Wording
+    from magpie_hf.hub.remote import Head
+    from magpie_hf.recipe import Recipe
 
 # Options of a build that say how it is published.
 _OF_PUSH = (
     "public",
     "overwrite",
+    "add",
     "tag",
     "card_lang",
     "card_template",
@@ -32,8 +36,10 @@ _OF_PUSH = (
 )
 
 
-def check_push(options: argparse.Namespace) -> None:
-    """Raises BadInput if the build could not be published as the options say, before it begins."""
+def check_push(options: argparse.Namespace) -> Head | None:
+    """The dataset to publish to, as it is. Raises BadInput if the build could not be published as the options
+    say, before it begins.
+    """
     if options.push is not None:
         from magpie_hf.card.card import check_template
         from magpie_hf.hub.push import check_target
@@ -42,14 +48,29 @@ def check_push(options: argparse.Namespace) -> None:
         parse_model_licences(options.model_license)
         if options.card_template is not None:
             check_template(Path(options.card_template).expanduser())
-        check_target(options.push, **where(options))
-    elif given := [
+        how = where(options)
+        del how["add"]
+        return check_target(options.push, **how)
+    if given := [
         name for name, value in vars(options).items() if name in _OF_PUSH and value and value != "en"
     ]:
         raise BadInput(
             f"--{given[0].replace('_', '-')} is an option of publishing and --push is missing; "
             "give --push, too"
         )
+    return None
+
+
+def check_replaced(options: argparse.Namespace, head: Head | None, recipe: Recipe) -> None:
+    """Raises BadInput where the dataset to publish to holds another build, which nothing says to replace."""
+    from magpie_hf.card.provenance import provenance
+    from magpie_hf.hub.builds import Build, beside
+    from magpie_hf.hub.push import check_build
+
+    if not options.overwrite:
+        mine = Build(json.loads(json.dumps(provenance(recipe, licence_of_data(options)))))
+        kept = beside(options.push, head.builds, mine) if options.add and head is not None else []
+        check_build(options.push, head, mine.identity, kept)
 
 
 def push_folder(options: argparse.Namespace, folder: Path, repo: str, partial: bool = False) -> None:
@@ -75,7 +96,13 @@ def interrupted_at_once() -> Iterator[None]:
 
 
 def where(options: argparse.Namespace) -> dict[str, Any]:
-    return {"private": not options.public, "overwrite": options.overwrite, "tag": options.tag, "say": say}
+    return {
+        "private": not options.public,
+        "overwrite": options.overwrite,
+        "add": options.add,
+        "tag": options.tag,
+        "say": say,
+    }
 
 
 def wording(options: argparse.Namespace) -> Wording:

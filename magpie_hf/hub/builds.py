@@ -1,0 +1,228 @@
+"""The builds that a repository holds: told apart, and joined into one dataset with one card.
+
+Not here: the Hub's requests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from magpie_hf.card.card import README
+from magpie_hf.card.contents import Contents
+from magpie_hf.card.own_words import rest_of
+from magpie_hf.card.stats import Samples
+from magpie_hf.errors import BadInput
+from magpie_hf.stages.export import ExportRL
+from magpie_hf.store.manifest import Content
+from magpie_hf.store.splits import ParquetSplit
+
+# Of the provenance: what two builds that are joined may differ in.
+_OWN = ("domains", "versions", "format")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells builds apart: the model that writes the problems, the seed, and the domains."""
+
+    name: str
+    model: str
+    seed: int
+    domains: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Build:
+    """A published build, as the manifest keeps it.
+
+    provenance, samples: of its card, as plain JSON. files: its data files, by path. unfinished: of a part of
+    a build, [problems, target] by domain.
+    """
+
+    provenance: Mapping[str, Any]
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[str] = ()
+    unfinished: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> Identity:
+        writer = next(model for model in self.provenance["models"] if "problems" in model["steps"])
+        domains = tuple(domain["key"] for domain in self.provenance["domains"])
+        return Identity(writer["name"], writer["revision"], self.provenance["seed"], domains)
+
+
+def build_of(contents: Contents, unfinished: Mapping[str, tuple[int, int]] | None) -> Build:
+    """The build with these contents, as plain JSON."""
+    samples = {domain: asdict(one) for domain, one in contents.samples.items()}
+    stated = {
+        "provenance": contents.provenance,
+        "samples": samples,
+        "files": sorted(contents.files),
+        "unfinished": unfinished or {},
+    }
+    return Build(**json.loads(json.dumps(stated)))
+
+
+def builds_in(manifest: bytes) -> tuple[Build, ...]:
+    """The builds that a manifest lists; none where it lists none, or is no manifest."""
+    try:
+        builds = tuple(Build(**one) for one in json.loads(manifest)["builds"])
+        return builds if all(one.identity for one in builds) else ()
+    except (ValueError, KeyError, TypeError, StopIteration):
+        return ()
+
+
+def card_in(manifest: bytes) -> str | None:
+    """What `own_words.rest_of` says of the card that a manifest lists; None where it does not say it."""
+    try:
+        return str(json.loads(manifest)["card"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def stated(files: Mapping[str, Content], builds: Sequence[Build]) -> dict[str, Any]:
+    """What the manifest says besides the files: their builds, and the card without its own words."""
+    card = {"card": rest_of(text_of(files[README]))} if README in files else {}
+    return {**card, **({"builds": [asdict(one) for one in builds]} if builds else {})}
+
+
+def text_of(content: Content) -> str:
+    return (content if isinstance(content, bytes) else content.read_bytes()).decode(errors="replace")
+
+
+def check_builds(repo: str, there: Iterable[Build], mine: Identity, kept: Sequence[Build] = ()) -> None:
+    """Raises BadInput where `there` has a build that is neither `mine` nor one of those that are kept."""
+    for one in there:
+        if one in kept:
+            continue
+        other = one.identity
+        if other.model != mine.model:
+            raise BadInput(
+                f"{repo} holds another build (its model is {other.name} at {other.model[:8]}, not"
+                f" {mine.name} at {mine.model[:8]}); give --overwrite to replace it, or another name"
+            )
+        if other.seed != mine.seed:
+            raise BadInput(
+                f"{repo} holds another build (its seed is {other.seed}, not {mine.seed}); give --overwrite to"
+                " replace it, or another name"
+            )
+        if gone := [domain for domain in other.domains if domain not in mine.domains]:
+            raise BadInput(
+                f"{repo} holds another build (its domains {', '.join(gone)} are not in this one); give --add"
+                " to publish both, --overwrite to replace it, or another name"
+            )
+
+
+def beside(repo: str, there: Iterable[Build], mine: Build) -> list[Build]:
+    """The builds that stay when `mine` is added.
+
+    Raises BadInput where a domain would be there twice, or where the builds differ in more than domains.
+    """
+    stay, domains = [], set(mine.identity.domains)
+    for one in there:
+        others = set(one.identity.domains)
+        if others <= domains:  # an earlier version of this build
+            check_builds(repo, [one], mine.identity)
+            continue
+        if both := sorted(others & domains):
+            raise BadInput(
+                f"{repo} holds {', '.join(both)} of another build; --add takes builds of other domains"
+            )
+        for key in sorted(set(one.provenance) | set(mine.provenance)):
+            theirs, ours = one.provenance.get(key), mine.provenance.get(key)
+            if key not in _OWN and theirs != ours:
+                raise BadInput(
+                    f"the build in {repo} was made otherwise (its {key} is {_short(theirs)}, not"
+                    f" {_short(ours)}), and one card cannot describe both; publish under another name"
+                )
+        stay.append(one)
+    return stay
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def in_order(there: Iterable[Build], stay: Sequence[Build], mine: Build) -> tuple[Build, ...]:
+    """All builds: those that stay where they are, and `mine` in place of its earlier version, or last."""
+    builds: list[Build] = []
+    for one in there:
+        builds += [one] if one in stay else [mine] if mine not in builds else []
+    return tuple(builds if mine in builds else [*builds, mine])
+
+
+def renamed(contents: Contents, kept: Sequence[Build], scratch: Path) -> Contents:
+    """The contents, where files whose paths the builds that stay have, such as those of `candidates`, are
+    links in `scratch` with the domains in their names.
+    """
+    taken = {path for one in kept for path in one.files}
+    word = ".".join(re.sub(r"\W", "_", domain) for domain in contents.domains)
+    data = {
+        config: {
+            split: ParquetSplit(tuple(_renamed(file, taken, word, scratch) for file in part.files))
+            for split, part in splits.items()
+        }
+        for config, splits in contents.data.items()
+    }
+    return replace(contents, data=data)
+
+
+def joined(builds: Sequence[Build], mine: Build, contents: Contents, theirs: Path) -> Contents:
+    """The contents of all builds together.
+
+    contents: of `mine`. theirs: a folder with the data files of the others, by path.
+    """
+    files: dict[str, dict[str, list[Path]]] = {}
+    for one in builds:
+        there = contents.files if one is mine else {path: theirs / path for path in one.files}
+        for path, file in sorted(there.items()):
+            config, _, name = path.partition("/")
+            split = name.partition("-")[0].partition(".")[0]
+            files.setdefault(config, {}).setdefault(split, []).append(file)
+    provenance = {
+        **mine.provenance,
+        "domains": [domain for one in builds for domain in one.provenance["domains"]],
+        "versions": _versions(builds),
+        "built_apart": [list(one.identity.domains) for one in builds],
+    }
+    samples = {domain: Samples(**counts) for one in builds for domain, counts in one.samples.items()}
+    domains = [domain["key"] for domain in provenance["domains"]]
+    data = {
+        config: {split: ParquetSplit(tuple(parts)) for split, parts in sorted(splits.items(), key=_place)}
+        for config, splits in sorted(files.items(), key=lambda one: _rank(one[0], domains))
+    }
+    return Contents(provenance, samples, data)
+
+
+def _rank(config: str, domains: Sequence[str]) -> tuple[int, str]:
+    """Domains in their order, each before its problems for RL, then `candidates`."""
+    domain = config.removesuffix(ExportRL.suffix)
+    return (domains.index(domain), config) if domain in domains else (len(domains), config)
+
+
+def _place(split: tuple[str, Any]) -> tuple[bool, bool]:
+    """Train before test, SFT before preferences, as in a build of one folder."""
+    return split[0].startswith("test"), split[0].endswith("prefs")
+
+
+def _renamed(file: Path, taken: set[str], word: str, scratch: Path) -> Path:
+    if f"{file.parent.name}/{file.name}" not in taken:
+        return file
+    split, shard = file.name.split("-", 1)
+    link = scratch / file.parent.name / f"{split}.{word}-{shard}"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(file.resolve())
+    return link
+
+
+def _versions(builds: Sequence[Build]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for one in builds:
+        for package, version in one.provenance["versions"].items():
+            found.setdefault(package, []).append(version)
+    return {package: " / ".join(dict.fromkeys(versions)) for package, versions in found.items()}
