@@ -19,7 +19,7 @@ from magpie_hf.engines.journal import Journal, current, rating_keys, request_key
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.models.tokenizer import continuation
+from magpie_hf.models.tokenizer import continuation, storable
 from magpie_hf.stage import seed_of
 
 CONTEXT_FULL = "context_full"  # finish reason of a prompt that fills the model's context
@@ -50,6 +50,9 @@ class Completion:
     request: str = ""
     token_ids: tuple[int, ...] = ()
     segments: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))
 
 
 @dataclass(frozen=True)
