@@ -158,7 +158,7 @@ class Engine(ABC):
             return kept
         finish_reason, ids = more.finish_reason, (*kept.token_ids, *more.token_ids)
         text = continuation(self.model, prompt, ids)
-        if (end := _first_of(stop, text)) is not None:
+        if (end := first_of(stop, text)) is not None:
             finish_reason = "stop"
             ids = ids[: self._tokens_until(prompt, ids, kept.num_tokens, stop)]
             text = text[:end]
@@ -181,7 +181,7 @@ class Engine(ABC):
             range(len(ids)),
             True,
             lo=least + 1,
-            key=lambda count: _first_of(stop, continuation(self.model, prompt, ids[:count])) is not None,
+            key=lambda count: first_of(stop, continuation(self.model, prompt, ids[:count])) is not None,
         )
 
     def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
@@ -252,7 +252,7 @@ def resumable(sampling: Sampling) -> bool:
     return not (sampling.schema or sampling.allowed_token_ids or sampling.logprobs)
 
 
-def _first_of(stop: Sequence[str], text: str) -> int | None:
+def first_of(stop: Sequence[str], text: str) -> int | None:
     """Where the first of the stop texts begins in a text; None without one."""
     return min((at for one in stop if (at := text.find(one)) >= 0), default=None)
 

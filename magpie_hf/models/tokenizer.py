@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model, file_of, json_of, text_of
 
 HALF = "\ufffd"  # what a part of a character decodes to
@@ -39,6 +39,21 @@ def storable(text: str) -> str:
     JSON can name one, so a server can answer with it.
     """
     return text if text.isascii() else _SURROGATE.sub(HALF, text)
+
+
+def text_of_prompt(model: Model, ids: Sequence[int]) -> str:
+    """The text whose ids these are, for an engine that takes no ids.
+
+    Raises EngineError where the text gives other ids.
+    """
+    tokenizer = tokenizer_of(model)
+    text = str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    if tokenizer.encode(text, add_special_tokens=False) != list(ids):
+        raise EngineError(
+            f"a prompt of {len(ids)} tokens of {model.name} does not come back from its text, which the"
+            " servers take in place of token ids; give servers that take token ids"
+        )
+    return text
 
 
 def continuation(model: Model, prompt: Sequence[int], ids: Sequence[int]) -> str:

@@ -83,6 +83,15 @@ def add_engine(where: argparse._ArgumentGroup) -> None:
         ),
     )
     where.add_argument(
+        "--server-kind",
+        choices=("vllm", "sglang", "llama.cpp", "openai"),
+        default="vllm",
+        help=(
+            "what the servers of --endpoint are; openai is any with /v1/completions; those that rate texts "
+            "(--scorer, --embedder) are always vLLM (default: %(default)s)"
+        ),
+    )
+    where.add_argument(
         "--patience",
         type=decimal,
         default=300.0,
