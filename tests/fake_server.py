@@ -39,7 +39,7 @@ class FakeServer:
     "abort", "error", "repetition" (finish reasons), "html", "hang", or a number of seconds by which the
     answer is late. slots, seconds: how many requests it works on at a time, and how long each takes.
     complete(prompt, sampling, seed), where it is given, makes whole completions in place of `reply`.
-    kind: of `magpie_hf.engines.served.kinds`; all but vLLM need `complete`, with token ids, and the tokenizer.
+    kind: of `engines.served.kinds`; all but vLLM need `complete`, with token ids, and the tokenizer.
     takes_ids, adds_bos, seeded: of the kinds that differ in it.
     """
 
