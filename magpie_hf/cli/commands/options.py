@@ -77,7 +77,7 @@ def add_engine(where: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="URL",
         help=(
-            "a running vLLM server, such as http://host:8000/v1, to use instead of an engine on "
+            "a running server of --server-kind, such as http://host:8000/v1, to use instead of an engine on "
             "this machine; repeatable: each server is asked for the model that it serves (API "
             "key: VLLM_API_KEY)"
         ),
