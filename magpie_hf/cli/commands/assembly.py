@@ -157,8 +157,7 @@ def check_servers(options: argparse.Namespace, domains: Sequence[Domain]) -> Non
     if any(domain.first_token is not None for domain in domains):
         asked.append(Sampling(allowed_token_ids=(0,)))
     for sampling in asked:
-        if (refusal := kind.refusal(sampling)) is not None:
-            raise BadInput(refusal)
+        kind.check(sampling)
 
 
 def server_lines(options: argparse.Namespace) -> tuple[str, ...]:

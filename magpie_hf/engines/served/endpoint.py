@@ -98,8 +98,7 @@ class Endpoint(Engine):
                 f"the servers of {self.model.name} rate prompts and complete none; leave the runner at"
                 " generate"
             )
-        if (refusal := KINDS[self.kind].refusal(sampling)) is not None:
-            raise BadInput(refusal)
+        KINDS[self.kind].check(sampling)
         pool, count = self._live(), len(prompt)
         limit = self._limit(
             pool, count + sampling.max_tokens, f"{count} prompt tokens and {sampling.max_tokens} more exceed"

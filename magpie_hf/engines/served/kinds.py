@@ -40,33 +40,32 @@ class Kind:
     health: str = "/health"
     longer: str = "--max-model-len"
 
-    def refusal(self, sampling: Sampling) -> str | None:
-        """Why servers of this kind cannot sample so, with the remedy; None where they can."""
+    def check(self, sampling: Sampling) -> None:
+        """Raises BadInput where servers of this kind cannot sample so."""
         if sampling.logprobs and not self.logprobs:
-            return (
+            raise BadInput(
                 f"servers of the kind {self.name} tell no log-probabilities by token id, so no judge can"
                 " score; give --scorer with a reward model on a vLLM server, or servers of another kind"
             )
         if sampling.schema and not self.schema:
-            return (
+            raise BadInput(
                 f"servers of the kind {self.name} follow no JSON schema, so no tagger can label; give"
                 " --tagger none, or servers of another kind"
             )
         if sampling.allowed_token_ids and not self.allowed:
-            return (
+            raise BadInput(
                 f"servers of the kind {self.name} sample from no given tokens, so no first token can be"
                 " sampled apart; leave out --first-token-temperature, or give vLLM servers"
             )
         if self.shaped:
-            return None
+            return
         neutral = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
         for name, value in neutral.items():
             if (given := getattr(sampling, name)) != value:
-                return (
+                raise BadInput(
                     f"{name} is {given:g}, and servers of the kind {self.name} know temperature and top_p"
                     " alone; give --sampling original, or servers of another kind"
                 )
-        return None
 
 
 KINDS: Mapping[str, Kind] = {

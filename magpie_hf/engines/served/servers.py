@@ -145,11 +145,13 @@ class Server:
         server is of its kind, serves this model and has room, and Fault where it does not answer.
         """
         try:
-            await self._identify(model, need)
+            try:
+                await self._identify(model, need)
+            except Garbled as error:
+                raise BadInput(f"{self.url} answered with {error}; {self._start(model)}") from None
         except BadInput as error:
-            raise BadInput(self._hidden(str(error))) from None
-        except Garbled as error:
-            raise BadInput(self._hidden(f"{self.url} answered with {error}; {self._start(model)}")) from None
+            error.args = (self._hidden(str(error)),)
+            raise
 
     async def _identify(self, model: Model, need: int | None) -> None:
         status, raw = await self._get("/v1/models")
