@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,6 +64,7 @@ class FakeServer:
     ) -> None:
         self.kind, self.tokenizer = kind, tokenizer
         self.takes_ids = self.seeded = True
+        self.loses_spaces = False  # as a vLLM does that takes a byte-level tokenizer for another one
         self.adds_bos = False
         self.reply, self.rating, self.script = reply, rating, script
         self.model, self.max_model_len, self.key = model, max_model_len, key
@@ -133,6 +135,7 @@ class FakeServer:
         app.router.add_post("/completion", self._completions)
         app.router.add_get("/get_server_info", self._server_info)
         app.router.add_get("/props", self._props)
+        app.router.add_post("/detokenize", self._detokenize)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, backlog=4096)
@@ -159,6 +162,12 @@ class FakeServer:
             raise web.HTTPNotFound
         return web.json_response({"enable_deterministic_inference": self.seeded, "version": "0.5.5"})
 
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        if self.tokenizer is None:
+            raise web.HTTPNotFound
+        text = self.tokenizer.decode((await request.json())["tokens"])
+        return web.json_response({"prompt": text.replace(" ", "") if self.loses_spaces else text})
+
     async def _props(self, request: web.Request) -> web.Response:
         if self.kind != "llama.cpp":
             raise web.HTTPNotFound
@@ -182,6 +191,8 @@ class FakeServer:
                 schema=schema,
             )
             one = self.complete(body["prompt"], sampling, body["seed"])
+            if self.loses_spaces:
+                one = replace(one, text=one.text.replace(" ", ""))
             named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
             choice = {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}
             return choice | self._ids(body, one.token_ids or range(one.num_tokens)), one.num_tokens

@@ -262,6 +262,23 @@ def test_a_plan_says_what_seeds_are_worth(
     assert "with --enable-deterministic-inference; else no answer comes twice" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("loses", [False, True])
+def test_a_vllm_that_loses_spaces_is_read_by_its_ids(
+    loses: bool, answers: Answers, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompts, sampling = [[1, 2, at] for at in range(9)], Sampling(0.7, max_tokens=64, stop_token_ids=(2,))
+    with serving("vllm", answers) as server:
+        server.loses_spaces = loses
+        engine = Endpoint(answers.model, urls=(server.url,))
+        made = engine.complete(prompts, sampling, range(9))
+        engine.complete(prompts[:1], Sampling(0.0, allowed_token_ids=(3,)), [1])
+        assert ("return_token_ids" in server.requests[-1]) == loses
+    here = FakeEngine(answers.model, InTokens(answers))
+    assert made == here.complete(prompts, sampling, range(9))
+    assert any(" " in one.text for one in made)
+    assert ("decode otherwise than its tokenizer.json says" in caplog.text) == loses
+
+
 # --- hostile servers ----------------------------------------------------------------------------------------
 
 

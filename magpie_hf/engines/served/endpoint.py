@@ -17,7 +17,7 @@ from magpie_hf.engines import meter
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating
 from magpie_hf.engines.served.faults import Fault
 from magpie_hf.engines.served.kinds import KINDS, Kind, kind_of
-from magpie_hf.engines.served.other_wires import PATHS, body_of, read_answer
+from magpie_hf.engines.served.other_wires import PATHS, body_of, decoded, read_answer
 from magpie_hf.engines.served.pool import Pool
 from magpie_hf.engines.served.request_queue import Request
 from magpie_hf.engines.served.servers import CONNECT_SECONDS, Server, address
@@ -31,7 +31,7 @@ from magpie_hf.engines.served.wire import (
     read_rating,
 )
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.models.model import Model, longest
+from magpie_hf.models.model import Model, file_of, longest
 from magpie_hf.models.sampling import Sampling
 
 # The work of one prompt token for a server, in sampled tokens; a rough estimate is enough
@@ -110,12 +110,17 @@ class Endpoint(Engine):
         room = min(sampling.max_tokens, limit - count)
         if self.kind == "vllm":
             path, body = COMPLETIONS, completion_body(prompt, sampling, seed, room)
+            if not pool.texts:
+                body["return_token_ids"] = True
         else:
             path, body = PATHS[self.kind], body_of(self.kind, self.model, prompt, sampling, seed, room)
 
         def read(answer: Any) -> Completion:
             if self.kind == "vllm":
-                return read_completion(answer, count, sampling, room)
+                told = read_completion(answer, count, sampling, room)
+                if pool.texts:
+                    return told
+                return decoded(self.model, prompt, answer, told, sampling, room)
             return read_answer(self.kind, self.model, prompt, answer, sampling, room)
 
         request = Request(
@@ -172,9 +177,13 @@ class Endpoint(Engine):
     def _open(self) -> Pool:
         length = min((limit for limit in (self.context, self.max_length) if limit is not None), default=None)
         need = None if self.context is None else length
-        return Pool(
+        pool = Pool(
             self.model, self.urls, need, self.max_in_flight, self.timeout, self.patience, KINDS[self.kind]
         )
+        # Only a tokenizer.json can be taken for a tokenizer of another kind
+        if self.kind == "vllm" and not self.rates and file_of(self.model, "tokenizer.json"):
+            pool.compare_texts()
+        return pool
 
     def _limit(self, pool: Pool, tokens: int, what: str) -> int:
         """The room for prompt and completion together, in tokens.

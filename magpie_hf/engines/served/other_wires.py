@@ -1,6 +1,6 @@
-"""The bodies of requests to servers of other kinds than vLLM, and the results in their answers.
+"""The bodies of requests to servers of other kinds than vLLM, and the results in token ids.
 
-Not here: vLLM's (wire.py), connections, and what a kind cannot do (kinds.py).
+Not here: vLLM's own form (wire.py), connections, and what a kind cannot do (kinds.py).
 
 SGLang and llama.cpp tell the ids of a completion, so its text is decoded here, as vLLM decodes it, and ends
 where vLLM would end it.
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from magpie_hf.engines.base import Completion, first_of, resumable
 from magpie_hf.engines.served.faults import Busy, Garbled
 from magpie_hf.engines.served.kinds import TEXTS
-from magpie_hf.engines.served.wire import COMPLETIONS, counted, list_of_one, ranked, shown
+from magpie_hf.engines.served.wire import COMPLETIONS, counted, list_of_one, ranked, shown, token_ids
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.tokenizer import continuation, text_of_prompt, tokenizer_of
@@ -57,6 +58,19 @@ def read_answer(
     if ended == "length" and len(ids) < max_tokens:
         raise Garbled(f"{len(ids)} tokens that ended by 'length', of {max_tokens} asked for")
     return _completion(model, prompt, ids, ended, sampling, max_tokens, first)
+
+
+def decoded(
+    model: Model, prompt: Sequence[int], answer: Any, told: Completion, sampling: Sampling, max_tokens: int
+) -> Completion:
+    """The completion that a vLLM server told, with its text decoded from the ids in the answer."""
+    (choice,) = list_of_one(answer, "choices")
+    ended = told.finish_reason
+    if ended == "stop":
+        ended = "text" if isinstance(choice.get("stop_reason"), str) else "token"
+    ids = token_ids(choice, told.num_tokens)
+    made = _completion(model, prompt, ids, ended, sampling, max_tokens, told.first)
+    return replace(made, finish_reason=ended) if ended == "repetition" else made
 
 
 def _completion(

@@ -56,6 +56,7 @@ class Pool:
         kind: Kind = KINDS["vllm"],
     ) -> None:
         self._model, self._patience, self._kind = model, patience, kind
+        self.texts = True  # whether the servers' own texts are right
         self._inbox: deque[Request] = deque()
         self._waiting = Waiting()
         self._woken = False
@@ -71,6 +72,29 @@ class Pool:
             raise
         rooms = (server.max_length for server in self._servers)
         self.max_length = min((room for room in rooms if room is not None), default=None)
+
+    def compare_texts(self) -> None:
+        """Learn whether every server decodes ids as the model's tokenizer.json does.
+
+        Closes the pool and raises BadInput where one does not answer.
+        """
+
+        async def ask() -> list[bool]:
+            return await asyncio.gather(*(server.decodes(self._model) for server in self._servers))
+
+        try:
+            self.texts = all(self._loop.run(ask()))
+        except (Fault, Garbled) as error:
+            self.close()
+            raise BadInput(
+                f"a server of {self._model.name} {error}; start it again, or leave it out"
+            ) from None
+        if not self.texts:
+            LOG.warning(
+                "the servers of %s decode otherwise than its tokenizer.json says, so texts are decoded here;"
+                " pip install magpie-hf beside their vLLM mends that",
+                self._model.name,
+            )
 
     def submit(self, request: Request) -> Future[Any]:
         """Queue a request from any thread and return at once.

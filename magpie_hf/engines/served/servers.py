@@ -173,6 +173,20 @@ class Server:
             await self._know_openai(model)
         check_room(self.url, self.max_length, need, self.kind)
 
+    async def decodes(self, model: Model) -> bool:
+        """Whether it decodes ids as the model's tokenizer.json does; True where it does not say.
+
+        A vLLM without this package's plug-in takes DeepSeek-R1-Distill-Llama's tokenizer for one of another
+        kind, and loses all spaces.
+        """
+        ids = list(tokenizer_of(model).encode(PROBE, add_special_tokens=False))
+        status, _, raw = await self._send(
+            "POST", "/detokenize", {"model": self.served, "tokens": ids}, seconds=CONNECT_SECONDS
+        )
+        answer = self._json(raw) if status == 200 else None
+        text = answer.get("prompt") if isinstance(answer, dict) else None
+        return not isinstance(text, str) or text.strip() == PROBE
+
     async def _know_sglang(self) -> None:
         """SGLang heeds a seed only where it was told to be deterministic."""
         for path in ("/get_server_info", "/server_info"):  # the older name and the newer one

@@ -110,7 +110,7 @@ def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tok
     if sampling.schema and _LOOSE.search(_STRING.sub('""', text)):
         raise EngineError(f"writes JSON with white space between its parts; start it with {COMPACT}")
     first = _first(choice) if sampling.logprobs else ()
-    ids = _token_ids(choice, tokens) if resumable(sampling) else ()
+    ids = token_ids(choice, tokens) if resumable(sampling) else ()
     return Completion(text, reason, prompt_tokens, tokens, first, token_ids=ids)
 
 
@@ -170,7 +170,8 @@ def counted(answer: dict[str, Any], prompt_tokens: int, name: str) -> int:
     return count
 
 
-def _token_ids(choice: dict[str, Any], count: int) -> tuple[int, ...]:
+def token_ids(choice: dict[str, Any], count: int) -> tuple[int, ...]:
+    """The ids of a choice of so many tokens. Raises EngineError where there are none, and Garbled."""
     found = choice.get("token_ids")
     if found is None:
         raise EngineError(f"returns no token ids; start it with vLLM {FIRST_WITH_IDS} or later")
