@@ -18,11 +18,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import Answers, small_recipe
+from conftest import PROBLEMS, Answers, small_recipe
 from fake_server import FakeServer
 from magpie_hf.building import build
-from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, INCOMPLETE, OK
 from magpie_hf.cli.main import main
+from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion, resumable
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.served import endpoint as endpoints
@@ -260,6 +261,26 @@ def test_a_plan_says_what_seeds_are_worth(
     words = ["plan", "--model", str(demo_model), "--out", str(tmp_path / "out"), "--count", "3"]
     assert main([*words, "--endpoint", "http://127.0.0.1:9", "--server-kind", "sglang"]) == OK
     assert "with --enable-deterministic-inference; else no answer comes twice" in capsys.readouterr().out
+
+
+def test_the_command_line_says_what_its_servers_do_and_so_does_the_card(
+    demo_model: Path, answers: Answers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems = {domain.instruction.temperature for domain in DOMAINS.values()}
+    made = InTokens(answers, is_server=True)
+
+    def complete(prompt: list[int], sampling: Sampling, seed: int) -> Completion:
+        own = sampling.temperature in problems
+        return made(prompt, replace(sampling, temperature=PROBLEMS) if own else sampling, seed)
+
+    words = ["build", "--model", str(demo_model), "--out", str(tmp_path / "out"), "--domains", "algebra"]
+    with serving("sglang", answers) as server:
+        server.complete, server.seeded = complete, False
+        given = ["--count", "3", "--k", "2", "--endpoint", server.url, "--server-kind", "sglang"]
+        assert main([*words, *given]) in (OK, INCOMPLETE)
+    said = capsys.readouterr()
+    assert f"the servers of {demo_model.name}: seed none; that belongs to the build" in said.out + said.err
+    assert "`seed=none`" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("loses", [False, True])
