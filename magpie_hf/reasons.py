@@ -12,6 +12,7 @@ SAMPLES: dict[str, str] = {
     "killed_engine": "ended the engine",
     "empty": "says nothing",
     "special_tokens": "holds a token of a chat format",
+    "broken_characters": "holds control characters or halves of characters",
     "too_long": "is too long",
     "repetition": "runs in circles",
     "language": "is in another language, or in several scripts at once",

@@ -1,5 +1,5 @@
-"""A look-alike of a vLLM server on a loopback port, whose faults a script decides. Run as a program it serves
-several until it is killed.
+"""A look-alike of a vLLM server on a loopback port, or of another kind, whose faults a script decides. Run as
+a program it serves several until it is killed.
 
 fake_server.py SLOTS SECONDS [SECONDS ...]: one server for each number, that answers SLOTS requests at a time
 in so many seconds each; it prints their addresses.
@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,6 +40,8 @@ class FakeServer:
     "abort", "error", "repetition" (finish reasons), "html", "hang", or a number of seconds by which the
     answer is late. slots, seconds: how many requests it works on at a time, and how long each takes.
     complete(prompt, sampling, seed), where it is given, makes whole completions in place of `reply`.
+    kind: of `engines.served.kinds`; all but vLLM need `complete`, with token ids, and the tokenizer.
+    takes_ids, adds_bos, seeded: of the kinds that differ in it.
     """
 
     def __init__(
@@ -56,7 +59,13 @@ class FakeServer:
         slots: int = 10_000,
         seconds: float = 0.0,
         key: str = "",
+        kind: str = "vllm",
+        tokenizer: Any = None,
     ) -> None:
+        self.kind, self.tokenizer = kind, tokenizer
+        self.takes_ids = self.seeded = True
+        self.loses_spaces = False  # as a vLLM does that takes a byte-level tokenizer for another one
+        self.adds_bos = False
         self.reply, self.rating, self.script = reply, rating, script
         self.model, self.max_model_len, self.key = model, max_model_len, key
         self.complete: Callable[[list[int], Sampling, int], Completion] | None = None
@@ -122,6 +131,11 @@ class FakeServer:
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_post("/pooling", self._pooling)
+        app.router.add_post("/generate", self._completions)
+        app.router.add_post("/completion", self._completions)
+        app.router.add_get("/get_server_info", self._server_info)
+        app.router.add_get("/props", self._props)
+        app.router.add_post("/detokenize", self._detokenize)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True, backlog=4096)
@@ -137,14 +151,29 @@ class FakeServer:
             return web.json_response({"error": "Unauthorized"}, status=401)
         if isinstance(self.models, str):
             return web.Response(text=self.models, content_type="text/html")
-        card = {
-            "id": self.model,
-            "object": "model",
-            "owned_by": "vllm",
-            "root": self.model,
-            "max_model_len": self.max_model_len,
-        }
+        owner = {"llama.cpp": "llamacpp", "openai": "somebody"}.get(self.kind, self.kind)
+        card = {"id": self.model, "object": "model", "owned_by": owner, "root": self.model}
+        if self.kind in ("vllm", "sglang"):
+            card["max_model_len"] = self.max_model_len
         return web.json_response({"object": "list", "data": [card]} if self.models is None else self.models)
+
+    async def _server_info(self, request: web.Request) -> web.Response:
+        if self.kind != "sglang":
+            raise web.HTTPNotFound
+        return web.json_response({"enable_deterministic_inference": self.seeded, "version": "0.5.5"})
+
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        if self.tokenizer is None:
+            raise web.HTTPNotFound
+        text = self.tokenizer.decode((await request.json())["tokens"])
+        return web.json_response({"prompt": text.replace(" ", "") if self.loses_spaces else text})
+
+    async def _props(self, request: web.Request) -> web.Response:
+        if self.kind != "llama.cpp":
+            raise web.HTTPNotFound
+        settings = {"id": 0, "n_ctx": self.max_model_len, "params": {"n_predict": -1}}
+        props = {"default_generation_settings": settings, "model_path": "/models/Tiny-Q8_0.gguf"}
+        return web.json_response(props | {"total_slots": 4})
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, "choices", self._choice)
@@ -162,6 +191,8 @@ class FakeServer:
                 schema=schema,
             )
             one = self.complete(body["prompt"], sampling, body["seed"])
+            if self.loses_spaces:
+                one = replace(one, text=one.text.replace(" ", ""))
             named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
             choice = {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}
             return choice | self._ids(body, one.token_ids or range(one.num_tokens)), one.num_tokens
@@ -200,6 +231,8 @@ class FakeServer:
                 await asyncio.sleep(self._seconds)
             if what is not None and (fault := await self._fault(what, request)) is not None:
                 return fault
+            if self.kind != "vllm":
+                return self._other(request, body)
             one, tokens = make(body)
             prompt = len(body.get("prompt") or body["input"]) + (what == "long")
             if what in ("abort", "error", "repetition"):
@@ -221,6 +254,49 @@ class FakeServer:
             return web.json_response(answer)
         finally:
             self.now -= 1
+
+    def _other(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        """The answer of a server of another kind, at the paths that it has."""
+        paths = {"sglang": "/generate", "llama.cpp": "/completion", "openai": "/v1/completions"}
+        if request.path != paths[self.kind]:
+            raise web.HTTPNotFound
+        how = body["sampling_params"] if self.kind == "sglang" else body
+        prompt = body["input_ids" if self.kind == "sglang" else "prompt"]
+        if isinstance(prompt, list) and not self.takes_ids:
+            return web.json_response({"error": {"message": "prompt: a string is wanted"}}, status=422)
+        if isinstance(prompt, str):
+            own = [self.tokenizer.bos_token_id] if self.adds_bos else []
+            prompt = own + self.tokenizer.encode(prompt, add_special_tokens=False)
+        sampling = Sampling(
+            how["temperature"],
+            max_tokens=how.get("max_tokens") or how.get("max_new_tokens") or how["n_predict"],
+            logprobs=body.get("top_logprobs_num") or body.get("n_probs") or 0,
+            schema=json.dumps(schema) if isinstance(schema := how.get("json_schema", ""), dict) else schema,
+        )
+        assert self.complete is not None
+        one = self.complete(prompt, sampling, how.get("sampling_seed", how.get("seed", 0)))
+        ids, stopped = list(one.token_ids), one.finish_reason == "stop"
+        self.finished.append(body)
+        if self.kind == "sglang":
+            why = {"type": "stop", "matched": ids[-1]} if stopped else {"type": "length", "length": len(ids)}
+            meta = {"prompt_tokens": len(prompt), "completion_tokens": len(ids), "finish_reason": why}
+            top = {"output_top_logprobs": [[[value, token, None] for token, value in one.first]]}
+            meta |= top if sampling.logprobs else {}
+            return web.json_response({"text": "?", "output_ids": ids, "meta_info": meta})
+        if self.kind == "llama.cpp":
+            top = [{"id": token, "token": "?", "logprob": value} for token, value in one.first]
+            answer = {
+                "model": self.model,
+                "content": "?",
+                "tokens": ids,
+                "tokens_evaluated": len(prompt),
+                "stop_type": "eos" if stopped else "limit",
+            }
+            answer |= {"completion_probabilities": [{"top_logprobs": top}]} if sampling.logprobs else {}
+            return web.json_response(answer)
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": one.num_tokens}
+        choice = {"index": 0, "text": one.text, "finish_reason": one.finish_reason}
+        return web.json_response({"model": self.model, "choices": [choice], "usage": usage})
 
     async def _fault(self, what: str, request: web.Request) -> web.StreamResponse | None:
         """The answer that is none; None where what is wrong is within the answer."""

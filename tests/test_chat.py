@@ -206,6 +206,10 @@ class TestRead:
             ("<think>\n1+1", Response("<think>\n1+1", "1+1", "", "thinking_not_closed")),
             (" \n", Response("", None, "", "empty")),
             ("2<|im_end|>", Response("2<|im_end|>", None, "2<|im_end|>", "special_tokens")),
+            (
+                "\\frac12 or \x0crac12",
+                Response("\\frac12 or \x0crac12", None, "\\frac12 or \x0crac12", "broken_characters"),
+            ),
             # Nothing opened this thought.
             ("1+1</think>2", Response("1+1</think>2", None, "1+1</think>2", "special_tokens")),
         ],

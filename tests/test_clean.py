@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problem_table import DOMAINS, REASONS, TRIMMED, bad, dropped, good, scores, table
 
+from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.problems.cleaning.contained_solutions import without_label
@@ -134,6 +135,14 @@ def test_the_languages_are_a_choice(model: Model) -> None:
         "trimmed": [None, None],
         "dropped": [None, "language"],
     }
+
+
+def test_broken_characters_are_a_reason_and_tabs_and_lines_are_none(model: Model) -> None:
+    broken = ["\0", "\x1b[31m", "\x0crac12", "\ufffd", "\x85", "\x7f"]
+    raw = [f"Find all $x$ with{one} $x^2 = {at}$." for at, one in enumerate(broken)]
+    kept = "Find all $x$\twith\n$x^2 = 4$."
+    assert clean(Clean((model,)), *raw, kept)["dropped"] == [*["broken_characters"] * len(raw), None]
+    assert Completion("half \ud83d of 𝕏 \U0001f600", "stop", 1, 2).text == "half \ufffd of 𝕏 \U0001f600"
 
 
 @pytest.mark.parametrize("languages", [(), ("english",), ("EN",), ("en", "")])

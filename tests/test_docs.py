@@ -174,9 +174,15 @@ def test_options_exist(page: Path) -> None:
         "--structured-outputs-config",
         "--help",
     }  # vLLM's, Ray's, argparse's
+    others |= {
+        "--enable-deterministic-inference",
+        "--parallel",
+        "--ctx-size",
+        "--alias",
+    }  # SGLang's, llama.cpp's
     others |= {"--gpus", "--no-cov", "--dist", "--yes"}  # docker's, pytest's, the builder hle_math's
     said = re.sub(
-        r"^(?:#SBATCH|srun|vllm serve|\.venv/bin/python|trap|until|    \S).*$",
+        r"^(?:#SBATCH|srun|vllm serve|python -m sglang|llama-server|\.venv/bin/python|trap|until|    \S).*$",
         "",
         pages.TEXTS[page],
         flags=re.MULTILINE,

@@ -117,7 +117,15 @@ def test_every_reason_has_its_meaning() -> None:
         "off_topic",
         "near_duplicate",
     }
-    by_text = {"length", "context_full", "killed_engine", "empty", "special_tokens", "language"}
+    by_text = {
+        "length",
+        "context_full",
+        "killed_engine",
+        "empty",
+        "special_tokens",
+        "broken_characters",
+        "language",
+    }
     assert set(SAMPLES) == {rule.reason for rule in RULES} | by_text | filtered
     assert all(f"`{name}`" in TEXT["docs/filtering.md"] for name in PRESETS)
 

@@ -19,7 +19,7 @@ from magpie_hf.engines.journal import Journal, current, rating_keys, request_key
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.models.tokenizer import continuation
+from magpie_hf.models.tokenizer import continuation, storable
 from magpie_hf.stage import seed_of
 
 CONTEXT_FULL = "context_full"  # finish reason of a prompt that fills the model's context
@@ -50,6 +50,9 @@ class Completion:
     request: str = ""
     token_ids: tuple[int, ...] = ()
     segments: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", storable(self.text))
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ class Engine(ABC):
             return kept
         finish_reason, ids = more.finish_reason, (*kept.token_ids, *more.token_ids)
         text = continuation(self.model, prompt, ids)
-        if (end := _first_of(stop, text)) is not None:
+        if (end := first_of(stop, text)) is not None:
             finish_reason = "stop"
             ids = ids[: self._tokens_until(prompt, ids, kept.num_tokens, stop)]
             text = text[:end]
@@ -178,7 +181,7 @@ class Engine(ABC):
             range(len(ids)),
             True,
             lo=least + 1,
-            key=lambda count: _first_of(stop, continuation(self.model, prompt, ids[:count])) is not None,
+            key=lambda count: first_of(stop, continuation(self.model, prompt, ids[:count])) is not None,
         )
 
     def rate(self, prompts: Sequence[Sequence[int]], pooling: Pooling) -> list[Rating]:
@@ -249,7 +252,7 @@ def resumable(sampling: Sampling) -> bool:
     return not (sampling.schema or sampling.allowed_token_ids or sampling.logprobs)
 
 
-def _first_of(stop: Sequence[str], text: str) -> int | None:
+def first_of(stop: Sequence[str], text: str) -> int | None:
     """Where the first of the stop texts begins in a text; None without one."""
     return min((at for one in stop if (at := text.find(one)) >= 0), default=None)
 

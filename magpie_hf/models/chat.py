@@ -22,7 +22,7 @@ from magpie_hf.models.marks import THINK
 from magpie_hf.models.model import Model, json_of
 from magpie_hf.models.switches import values_of
 from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
-from magpie_hf.models.tokenizer import tokenizer_of
+from magpie_hf.models.tokenizer import BROKEN, tokenizer_of
 
 Message = dict[str, str]
 
@@ -56,8 +56,8 @@ class Response:
         <think>, else thinking and answer written so.
     thinking: what stands between the marks of thinking; None without it.
     answer: the rest, without what stands around it.
-    reason: why the response is incomplete ("thinking_not_closed", "empty", "special_tokens"); None where it
-        is complete.
+    reason: why the response is incomplete ("thinking_not_closed", "empty", "special_tokens",
+        "broken_characters"); None where it is complete.
     """
 
     text: str
@@ -340,6 +340,8 @@ class Chat:
             reason = "empty"
         elif parts.left or self.special_pattern.search(f"{parts.thinking or ''}\n{parts.answer}"):
             reason = "special_tokens"
+        elif BROKEN.search(turn):
+            reason = "broken_characters"
         return Response(self._published(turn, parts), parts.thinking or None, parts.answer, reason)
 
     def _published(self, turn: str, parts: Parts) -> str:

@@ -5,6 +5,7 @@ Not here: chat templates (chat.py).
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,10 +13,14 @@ from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model, file_of, json_of, text_of
 
 HALF = "\ufffd"  # what a part of a character decodes to
+# What no text of a model's should hold: half characters and control characters, but tabs and ends of lines.
+# A form feed is a \frac that went through JSON without its backslash.
+BROKEN = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{HALF}]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _INVALID = "Invalid prefix encountered"  # of a DecodeStream, after bytes that are no UTF-8
 
 
@@ -26,6 +31,29 @@ def tokenizer_of(model: Model) -> Any:
     """
     with _LOADING:  # transformers' lazy imports are not thread-safe
         return _load(replace(model, chat_options=()))
+
+
+def storable(text: str) -> str:
+    """The text with `HALF` in place of each lone surrogate, which no file of text can hold.
+
+    JSON can name one, so a server can answer with it.
+    """
+    return text if text.isascii() else _SURROGATE.sub(HALF, text)
+
+
+def text_of_prompt(model: Model, ids: Sequence[int]) -> str:
+    """The text whose ids these are, for an engine that takes no ids.
+
+    Raises EngineError where the text gives other ids.
+    """
+    tokenizer = tokenizer_of(model)
+    text = str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    if tokenizer.encode(text, add_special_tokens=False) != list(ids):
+        raise EngineError(
+            f"a prompt of {len(ids)} tokens of {model.name} does not come back from its text, which the"
+            " servers take in place of token ids; give servers that take token ids"
+        )
+    return text
 
 
 def continuation(model: Model, prompt: Sequence[int], ids: Sequence[int]) -> str:

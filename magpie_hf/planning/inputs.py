@@ -339,7 +339,13 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
     said = {"sources": dict(outline.sources), **{name: getattr(options, name) for name in _DECIDING}}
     # Left out where not given, so that earlier measurements still serve
     numbers = dict(read_arguments(options.engine_args, options.engine_arg).numbers)
-    later = {"chat_option": options.chat_option, "steer": options.steer, "settings": numbers}
+    kind = "" if options.server_kind == "vllm" else options.server_kind
+    later = {
+        "chat_option": options.chat_option,
+        "steer": options.steer,
+        "settings": numbers,
+        "server_kind": kind,
+    }
     return {**said, **{name: value for name, value in later.items() if value}}
 
 

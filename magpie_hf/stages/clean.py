@@ -15,6 +15,7 @@ from datasets import Features
 from magpie_hf.limits import LANGUAGES, check_languages
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model
+from magpie_hf.models.tokenizer import BROKEN
 from magpie_hf.problems.cleaning.language import language_of
 from magpie_hf.problems.cleaning.rules import reason_of, trim
 from magpie_hf.schema import CLEAN
@@ -31,12 +32,12 @@ class Clean(Stage):
     languages: those that are kept, by ISO 639-1; a problem without a recognised language is kept.
 
     Reasons: the finish reason of a sample that did not end by itself ("length", "context_full",
-    "killed_engine"), "empty", "special_tokens", those of magpie_hf.problems.cleaning.rules.RULES in their
-    order, and "language" for an unwanted one.
+    "killed_engine"), "empty", "special_tokens", "broken_characters", those of
+    magpie_hf.problems.cleaning.rules.RULES in their order, and "language" for an unwanted one.
     """
 
     name: ClassVar[str] = "clean"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("raw_instruction", "raw_finish_reason")
 
     models: tuple[Model, ...]
@@ -66,6 +67,8 @@ class Clean(Stage):
             return None, None, None, "empty"
         if any(pattern.search(text) for pattern in patterns):
             return None, None, None, "special_tokens"
+        if BROKEN.search(text):
+            return None, None, None, "broken_characters"
         problem, trimmed = trim(text)
         reason = reason_of(problem)
         language = language_of(problem) if reason is None else None

@@ -31,7 +31,7 @@ class Respond(Stage):
     """
 
     name: ClassVar[str] = "respond"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed")
 
     engine: Engine

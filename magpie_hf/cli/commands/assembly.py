@@ -6,12 +6,14 @@ Not here: running it.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from magpie_hf.cli.commands.options import engine_arguments, labelling, licence_of_data, roles
 from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
+from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
     check_auto_extend,
@@ -27,6 +29,7 @@ from magpie_hf.limits import (
 )
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, repository_or_folder, resolve
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import (
     ROLES,
     options_for,
@@ -39,6 +42,7 @@ from magpie_hf.text.language import tr, translated
 
 if TYPE_CHECKING:
     from magpie_hf.engines.base import Engine
+    from magpie_hf.engines.served.endpoint import Endpoint
     from magpie_hf.engines.vllm.engine import VLLM
     from magpie_hf.recipe import Recipe
     from magpie_hf.run.ray.cluster import RayCluster
@@ -71,6 +75,10 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
             f"--{given[0].replace('_', '-')} is for engines on this machine, and --endpoint uses "
             "servers instead; give one of them"
         )
+    if options.server_kind != "vllm" and not options.endpoint:
+        raise BadInput(
+            f"--server-kind is {options.server_kind} and --endpoint is missing; give --endpoint, too"
+        )
     if engine_arguments(options) and options.endpoint:
         raise BadInput(
             "--engine-arg is for engines on this machine, and --endpoint uses servers with their own; leave "
@@ -100,6 +108,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     check_steer(options.steer, len(domains), labelled)
     parse_chat_options(options.chat_option)
     check_drafts(options, domains)
+    check_servers(options, domains)
     labelling(options)
     licence_of_data(options)
     benchmarks_named(options)
@@ -137,6 +146,39 @@ def check_drafts(options: argparse.Namespace, domains: Sequence[Domain]) -> None
                 )
 
 
+def check_servers(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
+    """Raises BadInput for what servers of the given kind cannot do, before any of them is asked."""
+    kind = kind_of(options.server_kind)
+    asked = [getattr(domain, step) for domain in domains for step in ("instruction", "response", "candidate")]
+    if options.scorer == "judge":
+        asked.append(Sampling(logprobs=1))
+    if options.tagger != "none":
+        asked.append(Sampling(schema="{}"))
+    if any(domain.first_token is not None for domain in domains):
+        asked.append(Sampling(allowed_token_ids=(0,)))
+    for sampling in asked:
+        kind.check(sampling)
+
+
+def server_lines(options: argparse.Namespace) -> tuple[str, ...]:
+    """What is to be known of servers of the given kind before a build, a line each."""
+    if options.server_kind == "sglang":
+        return (
+            tr(
+                "warning  SGLang heeds seeds where it was started with --enable-deterministic-inference; "
+                "else no answer comes twice, and the build and its card say so"
+            ),
+        )
+    if options.server_kind == "openai":
+        return (
+            tr(
+                "warning  such servers promise no seeds, so no answer comes twice; where one takes no token "
+                "ids, prompts go as text; the build and its card say so"
+            ),
+        )
+    return ()
+
+
 def named(domains: Sequence[Domain]) -> str:
     """The name of an output folder for these domains."""
     return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
@@ -164,16 +206,25 @@ def cluster_of(options: argparse.Namespace) -> RayCluster | None:
 def engines_of(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Engine]:
     """The engines for these specs: on the servers that the options name, or on this machine or cluster."""
     if options.endpoint:
-        from magpie_hf.engines.served.endpoint import Endpoint, share_out
-
-        # A server knows no chat options: prompts reach it as token ids
-        served = {spec: replace(spec[0], chat_options=()) for spec in specs}
-        urls = share_out(options.endpoint, list(served.values()))
-        return {
-            spec: Endpoint(spec[0], spec[2], urls[served[spec]], spec[1], patience=options.patience)
-            for spec in specs
-        }
+        return {**_served(options, specs)}
     return {spec: _vllm_of(options, *spec) for spec in specs}
+
+
+def _served(options: argparse.Namespace, specs: Sequence[Spec]) -> dict[Spec, Endpoint]:
+    from magpie_hf.engines.served.endpoint import Endpoint, marked, share_out
+
+    # A server knows no chat options: prompts reach it as token ids
+    served = {spec: replace(spec[0], chat_options=()) for spec in specs}
+    rated = [model for spec, model in served.items() if spec[2] == "pooling"]
+    shared = share_out(options.endpoint, list(served.values()), options.server_kind, rated)
+    engines = {}
+    for spec in specs:
+        (model, context, runner), urls = spec, shared[served[spec]]
+        kind = "vllm" if runner == "pooling" else options.server_kind
+        if kind != "vllm":
+            model = marked(model, urls, kind)
+        engines[spec] = Endpoint(model, runner, urls, context, patience=options.patience, kind=kind)
+    return engines
 
 
 def _vllm_of(options: argparse.Namespace, model: Model, context: int | None, runner: Runner) -> VLLM:
@@ -210,6 +261,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     models = _models(options)
     domains = solver_sampling(domains, models["solver"])
     check_drafts(options, domains)
+    check_servers(options, domains)
     context = max(
         domain.instruction.max_tokens
         + max(
@@ -221,6 +273,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
 
     benchmarks, not_checked = _benchmarks(options, say)
     engines = _engines(options, models, context)
+    for line in _ways(engines):
+        say(line)
     read = options.scorer_reads
     scorer = (
         RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
@@ -304,6 +358,17 @@ def _engines(options: argparse.Namespace, models: Mapping[str, Model], context: 
         specs[role] = model, tokens, "pooling" if role in _RATING else "generate"
     made = engines_of(options, list(dict.fromkeys(specs.values())))
     return {role: made[spec] for role, spec in specs.items()}
+
+
+def _ways(engines: Mapping[str, Engine]) -> Iterator[str]:
+    """A line for each model whose servers answer in a way that changes the rows."""
+    for model in dict.fromkeys(engine.model for engine in engines.values()):
+        if ways := [f"{name} {json.loads(value)}" for name, value in sorted(marks_of(model))]:
+            yield tr(
+                "the servers of {model}: {ways}; that belongs to the build",
+                model=model.name,
+                ways=", ".join(ways),
+            )
 
 
 def _acceptance(options: argparse.Namespace) -> Acceptance:

@@ -77,9 +77,18 @@ def add_engine(where: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="URL",
         help=(
-            "a running vLLM server, such as http://host:8000/v1, to use instead of an engine on "
+            "a running server of --server-kind, such as http://host:8000/v1, to use instead of an engine on "
             "this machine; repeatable: each server is asked for the model that it serves (API "
             "key: VLLM_API_KEY)"
+        ),
+    )
+    where.add_argument(
+        "--server-kind",
+        choices=("vllm", "sglang", "llama.cpp", "openai"),
+        default="vllm",
+        help=(
+            "what the servers of --endpoint are; openai is any with /v1/completions; those that rate texts "
+            "(--scorer, --embedder) are always vLLM (default: %(default)s)"
         ),
     )
     where.add_argument(

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.cli.commands import build
-from magpie_hf.cli.commands.assembly import check_devices, check_engine, check_rules, named, recipe_of
+from magpie_hf.cli.commands.assembly import (
+    check_devices,
+    check_engine,
+    check_rules,
+    named,
+    recipe_of,
+    server_lines,
+)
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import number, roles
@@ -89,6 +96,8 @@ def run(options: argparse.Namespace) -> int:
         from magpie_hf.planning.view import show
 
         show(plan)
+        for line in server_lines(options):
+            print(line)
     return OK
 
 

@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from magpie_hf.cli.commands.assembly import check_rules, named
+from magpie_hf.cli.commands.assembly import check_rules, named, server_lines
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import roles
 
@@ -39,5 +39,11 @@ def preview(options: argparse.Namespace) -> Preview:
     out = out_of(options, outline, named(domains))
     plan = plan_of(options, outline, out)
     head = heading(domains, outline.sources, outline.k, options.out or str(out))
-    said = (sampling_line(outline), *chat_lines(outline), *short(plan), *warnings(plan))
+    said = (
+        sampling_line(outline),
+        *chat_lines(outline),
+        *short(plan),
+        *warnings(plan),
+        *server_lines(options),
+    )
     return Preview(outline, plan, (*head, *said))

@@ -23,6 +23,7 @@ from typing import Any
 
 from magpie_hf.engines.served.event_loop import LoopThread
 from magpie_hf.engines.served.faults import Broken, Busy, Fault, Garbled, Gone, Refused
+from magpie_hf.engines.served.kinds import KINDS, Kind, marks_of
 from magpie_hf.engines.served.request_queue import Request, Waiting
 from magpie_hf.engines.served.servers import Server, most_connections
 from magpie_hf.errors import BadInput, EngineError
@@ -41,13 +42,21 @@ class Pool:
     """The open servers of one model.
 
     Opening checks every server, and raises BadInput for one that does not fit. max_length: the tokens of
-    prompt and completion together that every server has room for.
+    prompt and completion together that every server has room for; None where no server tells.
     """
 
     def __init__(
-        self, model: Model, urls: Sequence[str], need: int | None, most: int, timeout: float, patience: float
+        self,
+        model: Model,
+        urls: Sequence[str],
+        need: int | None,
+        most: int,
+        timeout: float,
+        patience: float,
+        kind: Kind = KINDS["vllm"],
     ) -> None:
-        self._model, self._patience = model, patience
+        self._model, self._patience, self._kind = model, patience, kind
+        self.texts = True  # whether the servers' own texts are right
         self._inbox: deque[Request] = deque()
         self._waiting = Waiting()
         self._woken = False
@@ -61,7 +70,31 @@ class Pool:
         except BaseException:
             self.close()
             raise
-        self.max_length = min(server.max_length for server in self._servers)
+        rooms = (server.max_length for server in self._servers)
+        self.max_length = min((room for room in rooms if room is not None), default=None)
+
+    def compare_texts(self) -> None:
+        """Learn whether every server decodes ids as the model's tokenizer.json does.
+
+        Closes the pool and raises BadInput where one does not answer.
+        """
+
+        async def ask() -> list[bool]:
+            return await asyncio.gather(*(server.decodes(self._model) for server in self._servers))
+
+        try:
+            self.texts = all(self._loop.run(ask()))
+        except (Fault, Garbled) as error:
+            self.close()
+            raise BadInput(
+                f"a server of {self._model.name} {error}; start it again, or leave it out"
+            ) from None
+        if not self.texts:
+            LOG.warning(
+                "the servers of %s decode otherwise than its tokenizer.json says, so texts are decoded here;"
+                " pip install magpie-hf beside their vLLM mends that",
+                self._model.name,
+            )
 
     def submit(self, request: Request) -> Future[Any]:
         """Queue a request from any thread and return at once.
@@ -91,7 +124,7 @@ class Pool:
                 " ulimit -n",
                 share,
             )
-        self._servers.extend(Server(url, min(most, share), timeout) for url in urls)
+        self._servers.extend(Server(url, self._kind, min(most, share), timeout) for url in urls)
         known = await asyncio.gather(
             *(server.identify(self._model, need) for server in self._servers), return_exceptions=True
         )
@@ -100,7 +133,20 @@ class Pool:
                 raise BadInput(f"{server.url} {error}; start it, wait until it is ready, or leave it out")
             if error is not None:
                 raise error
+            self._check_marks(server)
         self._loop.job(self._watch())
+
+    def _check_marks(self, server: Server) -> None:
+        """Raises BadInput for a server that answers otherwise than the model's settings say."""
+        if server.marks != (wanted := marks_of(self._model)):
+            found, asked = (
+                ", ".join(sorted(f"{name}={value}" for name, value in one)) or "nothing"
+                for one in (server.marks, wanted)
+            )
+            raise BadInput(
+                f"{server.url} answers with {found} and the build is one with {asked}; give servers that are"
+                " alike, or begin another build"
+            )
 
     def _accept(self) -> None:
         with self._lock:
@@ -130,7 +176,7 @@ class Pool:
         """Send one request to one server, once."""
         sent = time.monotonic()
         try:
-            result = request.read(await server.ask(request.path, request.body))
+            result = await server.ask(request)
         except Refused as error:
             request.future.set_exception(EngineError(f"the server {server.url} {error}"))
         except EngineError as error:  # a fault of the server, so of all its answers
@@ -225,6 +271,7 @@ class Pool:
             try:
                 await server.healthy()
                 await server.identify(self._model, self.max_length)
+                self._check_marks(server)
             except Fault as fault:
                 server.faults += 1
                 server.words = str(fault)

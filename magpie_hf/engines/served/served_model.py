@@ -8,23 +8,23 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from magpie_hf.engines.served.kinds import Kind
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 
 
-def card_of(url: str, answer: Any, model: Model, need: int | None) -> dict[str, Any] | None:
-    """The card of the model in a server's answer; None for an answer that is not vLLM's.
+def card_of(url: str, answer: Any, model: Model, kind: Kind) -> dict[str, Any] | None:
+    """The card of the model in a server's answer; None for an answer that is not of this kind.
 
-    need: the tokens of prompt and completion together that it must have room for; None for any. Raises
-    BadInput where the server serves another model or another revision, or has less room.
+    Raises BadInput where the server serves another model or another revision.
     """
     listed = answer.get("data") if isinstance(answer, dict) else None
-    cards = [card for card in listed if _is_vllm(card)] if isinstance(listed, list) else []
+    cards = [card for card in listed if _is_of(kind, card)] if isinstance(listed, list) else []
     if not cards:
         return None
     card = next((card for card in cards if _names(card, model)), None)
     if card is None:
-        names = ", ".join(str(card["id"]) for card in cards)
+        names = _cut(", ".join(str(card["id"]) for card in cards))
         raise BadInput(
             f"{url} serves {names} and not {model.name}; give a server of that model, or leave this one out"
         )
@@ -34,18 +34,31 @@ def card_of(url: str, answer: Any, model: Model, need: int | None) -> dict[str, 
             f"{url} serves revision {found[1][:12]} of {model.name} and {model.revision[:12]} is wanted;"
             f" start it with --revision {model.revision}"
         )
-    if need is not None and card["max_model_len"] < need:
-        raise BadInput(
-            f"{url} has room for {card['max_model_len']} tokens of prompt and completion and {need} are"
-            f" needed; start it with --max-model-len {need}"
-        )
     return dict(card)
 
 
-def _is_vllm(card: Any) -> bool:
-    return (
-        isinstance(card, dict) and card.get("owned_by") == "vllm" and type(card.get("max_model_len")) is int
-    )
+def check_room(url: str, room: int | None, need: int | None, kind: Kind) -> None:
+    """Raises BadInput where a server has less room for prompt and completion together than is needed.
+
+    Both in tokens; None for a room that is not known, and for no need.
+    """
+    if room is not None and need is not None and room < need:
+        raise BadInput(
+            f"{url} has room for {room} tokens of prompt and completion and {need} are"
+            f" needed; start it with {kind.longer} {need}"
+        )
+
+
+def _is_of(kind: Kind, card: Any) -> bool:
+    if not isinstance(card, dict) or "id" not in card:
+        return False
+    if kind.name == "vllm" and type(card.get("max_model_len")) is not int:
+        return False
+    return kind.owner is None or card.get("owned_by") == kind.owner
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 200 else text[:200] + "..."
 
 
 def _names(card: dict[str, Any], model: Model) -> bool:

@@ -1,4 +1,4 @@
-"""One vLLM server: its address, its answers and faults, and whether it serves the right model.
+"""One server: its address, its answers and faults, and whether it serves the right model.
 
 Not here: which request goes where.
 
@@ -19,10 +19,14 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from magpie_hf.engines.served.concurrency import Window
-from magpie_hf.engines.served.faults import Broken, Busy, Garbled, Gone, Refused
-from magpie_hf.engines.served.served_model import card_of
+from magpie_hf.engines.served.faults import Broken, Busy, Fault, Garbled, Gone, Refused
+from magpie_hf.engines.served.kinds import SEEDLESS, TEXTS, Kind
+from magpie_hf.engines.served.request_queue import Request
+from magpie_hf.engines.served.served_model import card_of, check_room
+from magpie_hf.engines.served.wire import COMPLETIONS, LEAST_BYTES, most_bytes, shown
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
+from magpie_hf.models.tokenizer import BROKEN, HALF, storable, tokenizer_of
 
 API_KEY = "VLLM_API_KEY"
 CONNECT_SECONDS = 10.0  # for a connection, and for questions about the server itself
@@ -30,6 +34,9 @@ OTHER_FILES = 256  # for shards, journals and all else that a build opens
 KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5 s, and a request sent just then is lost
 SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
+PIECE = 1 << 16  # bytes of an answer that are read at once
+PROBE, PROBE_SECONDS = "One and one is two, and two and two is four.", 60.0  # one token, on a slow machine
+NOTHING: frozenset[tuple[str, str]] = frozenset()
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault, doubled with each further one in a row
 
 
@@ -60,11 +67,12 @@ class Server:
 
     window: bounds its `tasks`, the requests in flight.
     faults: their number in a row; `failing_since` is the time of the first, `words` describes the last.
-    name, max_length: the server's name for the model and its room in tokens, unknown before `identify`.
+    served, max_length: the server's name for the model and its room in tokens, unknown before `identify`.
+    marks: what of its ways changes the rows, as settings of the model.
     """
 
-    def __init__(self, url: str, most: int, timeout: float) -> None:
-        self.url = address(url)
+    def __init__(self, url: str, kind: Kind, most: int, timeout: float) -> None:
+        self.url, self.kind = address(url), kind
         self.window = Window(most)
         self.tasks: set[asyncio.Task[None]] = set()
         self.up = True
@@ -76,12 +84,16 @@ class Server:
         self.heard = 0.0  # time of its last answer, or of its first work after being idle
         self.words = ""
         self.served = ""
-        self.max_length = 0
+        self.max_length: int | None = None
+        self.marks: frozenset[tuple[str, str]] = frozenset()
+        self._begins = ""  # the text that it puts before a text by itself
         key = os.environ.get(API_KEY, "").strip()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS),
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            # Nothing compressed, so that a small answer is a small one
+            headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._key = key
@@ -89,63 +101,174 @@ class Server:
     async def close(self) -> None:
         await self._session.close()
 
-    async def ask(self, path: str, body: dict[str, Any]) -> Any:
-        """The JSON of the server's answer to a request.
+    async def ask(self, request: Request) -> Any:
+        """The result of a request.
 
         Raises Fault, Refused, Garbled, and EngineError for an answer from another model.
         """
-        content = json.dumps({**body, "model": self.served}, separators=(",", ":")).encode()
-        status, headers, raw = await self._send("POST", path, content)
+        body = dict(request.body)
+        if self.kind.named:
+            body["model"] = self.served
+        if self._begins and isinstance(body.get("prompt"), str):
+            if not body["prompt"].startswith(self._begins):
+                raise EngineError(
+                    f"begins each text with {self._begins!r} by itself, which the chat format of this model"
+                    " does not; give servers that take token ids"
+                )
+            body["prompt"] = body["prompt"].removeprefix(self._begins)
+        status, headers, raw = await self._send("POST", request.path, body, most=request.most)
         if status != 200:
             raise self._failure(status, headers, raw)
-        answer = self._json(raw)
-        model = answer.get("model") if isinstance(answer, dict) else None
-        if isinstance(model, str) and model != self.served:
-            raise EngineError(
-                f"answers as the model {model!r}, and was asked for {self.served!r}; give servers of one"
-                " model each"
-            )
-        return answer
+        try:
+            answer = self._json(raw)
+            model = answer.get("model") if isinstance(answer, dict) else None
+            if self.kind.named and isinstance(model, str) and model != self.served:
+                raise EngineError(
+                    f"answers as the model {shown(model)}, and was asked for {self.served!r}; give servers"
+                    " of one model each"
+                )
+            return request.read(answer)
+        except (Fault, Garbled, EngineError) as error:
+            error.args = (self._hidden(str(error)),)
+            raise
 
     async def healthy(self) -> None:
         """Raises Fault unless the server says that its engine runs."""
-        status, _, _ = await self._send(
-            "GET", "/health", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS)
-        )
+        status, _, _ = await self._send("GET", self.kind.health, seconds=CONNECT_SECONDS, most=None)
         if status != 200:
             raise Busy(f"answered {status} when it was asked for its health")
 
     async def identify(self, model: Model, need: int | None) -> None:
-        """Learn the server's name and room for the model.
+        """Learn the server's name and room for the model, and its marks.
 
         need: tokens of prompt and completion together; None accepts any room. Raises BadInput unless the
-        server is vLLM, serves this model and has room, and Fault where it does not answer.
+        server is of its kind, serves this model and has room, and Fault where it does not answer.
         """
-        status, headers, raw = await self._send(
-            "GET", "/v1/models", timeout=aiohttp.ClientTimeout(total=CONNECT_SECONDS)
-        )
-        if status in (401, 403):
-            state = (
-                f"does not accept the key in {API_KEY}"
-                if self._key
-                else f"asks for a key and {API_KEY} is not set"
-            )
-            raise BadInput(
-                f"{self.url} {state} ({status}: {self._said(raw)}); set {API_KEY} to the server's key"
-            )
-        if status in (408, 429) or (status >= 500 and status != 501):
-            raise self._failure(status, headers, raw)
         try:
-            card = card_of(self.url, self._json(raw), model, need) if status == 200 else None
+            try:
+                await self._identify(model, need)
+            except Garbled as error:
+                raise BadInput(f"{self.url} answered with {error}; {self._start(model)}") from None
+        except BadInput as error:
+            error.args = (self._hidden(str(error)),)
+            raise
+
+    async def _identify(self, model: Model, need: int | None) -> None:
+        status, raw = await self._get("/v1/models")
+        try:
+            card = card_of(self.url, self._json(raw), model, self.kind) if status == 200 else None
         except Garbled:
             card = None
         if card is None:
             raise BadInput(
-                f"{self.url} is no vLLM server: it answered /v1/models with {status} and"
-                f" {self._said(raw)[:80]!r}; give the address of one that was started with vllm serve"
-                f" {model.source}"
+                f"{self.url} is no {self.kind.title} server: it answered /v1/models with {status} and"
+                f" {self._said(raw)[:80]!r}; {self._start(model)}"
             )
-        self.served, self.max_length = str(card["id"]), int(card["max_model_len"])
+        self.served, self.max_length, self.marks = str(card["id"]), _whole(card.get("max_model_len")), NOTHING
+        if self.kind.name == "sglang":
+            await self._know_sglang()
+        elif self.kind.name == "llama.cpp":
+            await self._know_llama_cpp(model)
+        elif self.kind.name == "openai":
+            await self._know_openai(model)
+        check_room(self.url, self.max_length, need, self.kind)
+
+    async def decodes(self, model: Model) -> bool:
+        """Whether it decodes ids as the model's tokenizer.json does; True where it does not say.
+
+        A vLLM without this package's plug-in takes DeepSeek-R1-Distill-Llama's tokenizer for one of another
+        kind, and loses all spaces.
+        """
+        ids = list(tokenizer_of(model).encode(PROBE, add_special_tokens=False))
+        status, _, raw = await self._send(
+            "POST", "/detokenize", {"model": self.served, "tokens": ids}, seconds=CONNECT_SECONDS
+        )
+        answer = self._json(raw) if status == 200 else None
+        text = answer.get("prompt") if isinstance(answer, dict) else None
+        return not isinstance(text, str) or text.strip() == PROBE
+
+    async def _know_sglang(self) -> None:
+        """SGLang heeds a seed only where it was told to be deterministic."""
+        for path in ("/get_server_info", "/server_info"):  # the older name and the newer one
+            status, raw = await self._get(path)
+            info = self._json(raw) if status == 200 else None
+            if isinstance(info, dict):
+                self.max_length = self.max_length or _whole(info.get("context_length"))
+                if info.get("enable_deterministic_inference") is True:
+                    return
+        self.marks = frozenset((SEEDLESS,))
+
+    async def _know_llama_cpp(self, model: Model) -> None:
+        """The room of one slot, and the file, whose quantisation changes the answers."""
+        status, raw = await self._get("/props")
+        props = self._json(raw) if status == 200 else {}
+        settings = props.get("default_generation_settings") if isinstance(props, dict) else None
+        self.max_length = _whole(settings.get("n_ctx")) if isinstance(settings, dict) else None
+        file = re.split(r"[/\\]", str(props.get("model_path") or ""))[-1] if isinstance(props, dict) else ""
+        if self.max_length is None or not file:
+            raise BadInput(
+                f"{self.url} does not tell its context and file at /props ({status}); {self._start(model)}"
+            )
+        self.marks = frozenset((("gguf", json.dumps(file[:200])),))
+
+    async def _know_openai(self, model: Model) -> None:
+        """Whether it takes token ids; no such server promises seeds.
+
+        A list that is read as anything else than ids gives another count of tokens.
+        """
+        ids = list(tokenizer_of(model).encode(PROBE, add_special_tokens=False))
+        if await self._tokens_of(ids, model) == len(ids):
+            self.marks = frozenset((SEEDLESS,))
+            return
+        self.marks = frozenset((SEEDLESS, TEXTS))
+        count, begins = await self._tokens_of(PROBE, model), str(tokenizer_of(model).bos_token or "")
+        if count == len(ids) + 1 and begins:
+            self._begins = begins
+        elif count != len(ids):
+            raise BadInput(
+                f"{self.url} counts {shown(count)} tokens of a text that has {len(ids)} for {model.name};"
+                " give a server of that model, with its own tokenizer"
+            )
+
+    async def _tokens_of(self, prompt: list[int] | str, model: Model) -> Any:
+        """How many tokens the server finds in a prompt; None where it does not say."""
+        body = {"model": self.served, "prompt": prompt, "max_tokens": 1, "temperature": 0.0}
+        status, headers, raw = await self._send(
+            "POST", COMPLETIONS, body, seconds=PROBE_SECONDS, most=most_bytes(len(prompt), 1)
+        )
+        self._admitted(status, raw)
+        if _passes(status) and status != 500:  # some answer so to a list that they do not know
+            raise self._failure(status, headers, raw)
+        answer = self._json(raw) if status == 200 else None
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        return usage.get("prompt_tokens") if isinstance(usage, dict) else None
+
+    def _start(self, model: Model) -> str:
+        """What to do about a server that is not of its kind."""
+        if self.kind.owner is None:
+            return "give the address of a server with /v1/completions, or leave this one out"
+        return (
+            f"give the address of one that was started with {self.kind.start} {model.source}, or the kind of"
+            " this one with --server-kind"
+        )
+
+    async def _get(self, path: str) -> tuple[int, bytes]:
+        """The answer to a question about the server. Raises BadInput for a wrong key, and Fault."""
+        status, headers, raw = await self._send("GET", path, seconds=CONNECT_SECONDS)
+        self._admitted(status, raw)
+        if _passes(status):
+            raise self._failure(status, headers, raw)
+        return status, raw
+
+    def _admitted(self, status: int, raw: bytes) -> None:
+        if status not in (401, 403):
+            return
+        state = (
+            f"does not accept the key in {API_KEY}"
+            if self._key
+            else f"asks for a key and {API_KEY} is not set"
+        )
+        raise BadInput(f"{self.url} {state} ({status}: {self._said(raw)}); set {API_KEY} to the server's key")
 
     def answered(self, now: float, sent: float, work: float, wanted: bool) -> None:
         """Count a correct answer to a request that was sent at `sent`."""
@@ -188,17 +311,29 @@ class Server:
         self,
         method: str,
         path: str,
-        content: bytes | None = None,
-        timeout: aiohttp.ClientTimeout | None = None,
+        body: dict[str, Any] | None = None,
+        seconds: float | None = None,
+        most: int | None = LEAST_BYTES,
     ) -> tuple[int, Any, bytes]:
+        """Status, headers and body of an answer.
+
+        seconds: for all of it, in place of the session's. most: bytes of the body; None leaves it unread. No
+        redirect is followed: it could name another host, which would get the key.
+        """
         began = time.monotonic()
-        more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        more: dict[str, Any] = {} if seconds is None else {"timeout": aiohttp.ClientTimeout(total=seconds)}
+        content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
             async with self._session.request(
                 method, self.url + path, data=content, headers=headers, allow_redirects=False, **more
             ) as response:
-                return response.status, response.headers, await response.read()
+                raw = bytearray()
+                while most is not None and (piece := await response.content.read(PIECE)):
+                    raw += piece
+                    if len(raw) > most:
+                        raise Garbled(f"more than {most / 2**20:.0f} MiB, which no such request can need")
+                return response.status, response.headers, bytes(raw)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Gone(
                 f"cannot be reached ({_reason(error)}) after {time.monotonic() - began:.1f} s", sent=False
@@ -232,11 +367,30 @@ class Server:
             error = json.loads(text).get("error")
             text = str(error["message"] if isinstance(error, dict) else error or text)
         except (ValueError, RecursionError, AttributeError, KeyError):
-            text = text[:200]
-        text = " ".join(text.split())
-        if self._key:
-            text = text.replace(self._key, "(key)")
+            text = self._hidden(text)[:200]
+        text = " ".join(self._hidden(text).split())
         return text if len(text) <= 400 else text[:400] + "..."
+
+    def _hidden(self, words: str) -> str:
+        """A server's words without the key, and without what a terminal would obey.
+
+        A key that was cut is hidden, too.
+        """
+        if self._key:
+            for key in (self._key, repr(self._key)[1:-1], json.dumps(self._key)[1:-1]):
+                words = words.replace(key, "(key)")
+                for size in range(len(key) - 1, 3, -1):
+                    words = words.replace(key[:size] + "...", "(key)...")
+        return BROKEN.sub(HALF, storable(words))
+
+
+def _passes(status: int) -> bool:
+    """Whether a server that answers so may answer well a little later."""
+    return status in (408, 429) or (status >= 500 and status != 501)
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int and value > 0 else None
 
 
 def most_connections() -> int:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from magpie_hf.engines.base import Completion, Pooling, Rating, finite, resumable
@@ -19,6 +19,9 @@ from magpie_hf.errors import EngineError
 from magpie_hf.models.sampling import Sampling
 
 COMPLETIONS, RATINGS = "/v1/completions", "/pooling"
+# Bytes that an answer may have: so many, so many a token of prompt and completion (a token of white space
+# is the longest, some hundred), and so many more a token whose likeliest are told
+LEAST_BYTES, TOKEN_BYTES, LOGPROB_BYTES = 1 << 20, 1 << 10, 1 << 14
 COMPACT = """--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'"""
 FIRST_WITH_IDS = "0.10.2"  # the first vLLM that returns token ids where it is asked to
 LEAST_LOGPROB = -9999.0  # what a server writes for minus infinity, which JSON lacks
@@ -75,21 +78,30 @@ def rating_body(prompt: Sequence[int], pooling: Pooling) -> dict[str, Any]:
     return {"input": list(prompt), "task": task, "use_activation": pooling.of == "embedding", **form}
 
 
+def most_bytes(prompt_tokens: int, max_tokens: int = 0, logprobs: int = 0) -> int:
+    """The most bytes that an answer to such a request can have."""
+    return (
+        LEAST_BYTES
+        + TOKEN_BYTES * (prompt_tokens + max_tokens)
+        + (LOGPROB_BYTES * max_tokens if logprobs else 0)
+    )
+
+
 def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tokens: int) -> Completion:
     """The completion in an answer.
 
     Raises Busy and Broken for a request that the server gave up, Garbled, and EngineError for JSON in a form
     that the server should not write and for token ids that are missing.
     """
-    (choice,) = _list_of_one(answer, "choices")
+    (choice,) = list_of_one(answer, "choices")
     text, reason = choice.get("text"), choice.get("finish_reason")
     if reason == "abort":
         raise Busy("aborted a request")
     if reason == "error":
         raise Broken("ended a request with an error")
-    tokens = _usage(answer, prompt_tokens, "completion_tokens")
+    tokens = counted(answer, prompt_tokens, "completion_tokens")
     if not isinstance(text, str) or reason not in ("stop", "length", "repetition"):
-        raise Garbled(f"a choice with the text {_shown(text)} and the finish_reason {_shown(reason)}")
+        raise Garbled(f"a choice with the text {shown(text)} and the finish_reason {shown(reason)}")
     if tokens > max_tokens or (reason == "length" and tokens < max_tokens):
         raise Garbled(
             f"{tokens} tokens that ended by {reason!r}, of {max_tokens} asked for; it must not override"
@@ -98,19 +110,19 @@ def read_completion(answer: Any, prompt_tokens: int, sampling: Sampling, max_tok
     if sampling.schema and _LOOSE.search(_STRING.sub('""', text)):
         raise EngineError(f"writes JSON with white space between its parts; start it with {COMPACT}")
     first = _first(choice) if sampling.logprobs else ()
-    ids = _token_ids(choice, tokens) if resumable(sampling) else ()
+    ids = token_ids(choice, tokens) if resumable(sampling) else ()
     return Completion(text, reason, prompt_tokens, tokens, first, token_ids=ids)
 
 
 def read_rating(answer: Any, prompt: Sequence[int], pooling: Pooling) -> Rating:
     """The rating in an answer. Raises Garbled."""
-    (one,) = _list_of_one(answer, "data")
-    _usage(answer, len(prompt), "total_tokens")
+    (one,) = list_of_one(answer, "data")
+    counted(answer, len(prompt), "total_tokens")
     try:
         raw = base64.b64decode(one["data"], validate=True)
         values = struct.unpack(f"<{len(raw) // 4}f", raw)
     except (KeyError, TypeError, ValueError, binascii.Error, struct.error) as error:
-        raise Garbled(f"data that is no float32 in base64: {_shown(one.get('data'))}") from error
+        raise Garbled(f"data that is no float32 in base64: {shown(one.get('data'))}") from error
     return finite(values if pooling.of in ("sequence", "embedding") else _of_tokens(values, prompt, pooling))
 
 
@@ -137,32 +149,34 @@ def _of_tokens(values: Sequence[float], prompt: Sequence[int], pooling: Pooling)
     return [value for at in places for value in values[at * width : (at + 1) * width]]
 
 
-def _list_of_one(answer: Any, name: str) -> list[dict[str, Any]]:
+def list_of_one(answer: Any, name: str) -> list[dict[str, Any]]:
+    """The list of this name, which must hold one object. Raises Garbled."""
     found = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise Garbled(f"no list of {name}: {_shown(answer)}")
+        raise Garbled(f"no list of {name}: {shown(answer)}")
     if len(found) != 1:
         raise Garbled(f"{len(found)} {name} in place of 1")
     return found
 
 
-def _usage(answer: dict[str, Any], prompt_tokens: int, name: str) -> int:
+def counted(answer: dict[str, Any], prompt_tokens: int, name: str) -> int:
     """A count of the answer's usage; its count of prompt tokens must match the prompt."""
     usage = answer.get("usage")
     prompt, count = (usage.get("prompt_tokens"), usage.get(name)) if isinstance(usage, dict) else (None, None)
     if not isinstance(prompt, int) or not isinstance(count, int):
-        raise Garbled(f"no usage with its counts: {_shown(usage)}")
+        raise Garbled(f"no usage with its counts: {shown(usage)}")
     if prompt != prompt_tokens:
         raise Garbled(f"a prompt of {prompt} tokens in place of {prompt_tokens}")
     return count
 
 
-def _token_ids(choice: dict[str, Any], count: int) -> tuple[int, ...]:
+def token_ids(choice: dict[str, Any], count: int) -> tuple[int, ...]:
+    """The ids of a choice of so many tokens. Raises EngineError where there are none, and Garbled."""
     found = choice.get("token_ids")
     if found is None:
         raise EngineError(f"returns no token ids; start it with vLLM {FIRST_WITH_IDS} or later")
     if not isinstance(found, list) or len(found) != count or not all(type(one) is int for one in found):
-        raise Garbled(f"no {count} token ids: {_shown(found)}")
+        raise Garbled(f"no {count} token ids: {shown(found)}")
     return tuple(found)
 
 
@@ -171,12 +185,17 @@ def _first(choice: dict[str, Any]) -> tuple[tuple[int, float], ...]:
         top = choice["logprobs"]["top_logprobs"][0]
         named = [(int(token.removeprefix("token_id:")), float(value)) for token, value in top.items()]
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        raise Garbled(f"no log-probabilities by token id: {_shown(choice.get('logprobs'))}") from error
-    ranked = sorted(named, key=lambda item: -item[1])
-    return tuple((token, value if value > LEAST_LOGPROB else -float("inf")) for token, value in ranked)
+        raise Garbled(f"no log-probabilities by token id: {shown(choice.get('logprobs'))}") from error
+    return ranked(named)
 
 
-def _shown(value: Any) -> str:
+def ranked(named: Iterable[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    """Tokens and their log-probabilities, likeliest first."""
+    likeliest = sorted(named, key=lambda item: -item[1])
+    return tuple((token, value if value > LEAST_LOGPROB else -float("inf")) for token, value in likeliest)
+
+
+def shown(value: Any) -> str:
     """The beginning of the value as text, in one line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:80] + "..."
