@@ -84,12 +84,13 @@ class ExportText(_Divided):
 
     sft, keep_minority: which answers are published, as in a Recipe.
 
-    Neither holds a truncated answer. A pair stands beside the best published answer, or beside its chosen
+    Neither holds a truncated answer. The answers of a pair stand as plain text, too, but in prefs alone, as
+    they are the longest columns. A pair stands beside the best published answer, or beside its chosen
     candidate where the problem has none. `generation` is the same struct on every row, but for the
     temperature of the row's answer.
     """
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
         "id",
@@ -153,6 +154,8 @@ class ExportText(_Divided):
             "messages": _conversation(problem, solution["text"]),
             "chosen": _conversation(problem, (best or solution)["text"]),
             "rejected": _conversation(problem, (worst or solution)["text"]),
+            "chosen_text": best["text"] if self.text == "prefs" else None,
+            "rejected_text": worst["text"] if self.text == "prefs" else None,
             "has_pair": has_pair,
             "pair_kind": row["pair_kind"],
             "problem": problem,
