@@ -150,6 +150,20 @@ def test_kto_trains_on_both_of_every_pair_with_their_labels(
     assert sorted(trained["kto"]["seen"]) == sorted(expected)
 
 
+@pytest.mark.parametrize("name", ["orpo", "cpo", "simpo"])
+def test_orpo_cpo_and_simpo_train_on_every_pair_of_the_two_columns(
+    name: str, trained: Row, said: dict[str, list[list[str]]]
+) -> None:
+    check(trained[name])
+    pairs = zip(said["chosen"], said["rejected"], strict=True)
+    expected = [[[prompt, f"{answer}<|im_end|>"] for prompt, answer in pair] for pair in pairs]  # they add it
+    assert sorted(trained[name]["seen"]) == sorted(expected)
+    for whole in ("orpo, of all columns", "cpo, of all columns"):
+        assert "Invalid keys in the example" in trained[whole], (
+            "the card says that they need these columns alone"
+        )
+
+
 def test_grpo_is_rewarded_for_the_published_solutions(trained: Row) -> None:
     """Random weights never say a solution, so beside them completions are put into the trainer's mouth: one
     right, one wrong a problem.
