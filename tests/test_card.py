@@ -137,8 +137,12 @@ def test_a_card_in_full(contents: card.Contents) -> None:
     assert headings(text) == [
         "h1 Synthetic mathematics problems by SmolLM2-135M-Instruct",
         "h2 How to load",
-        "h3 TRL",
+        "h3 TRL and Unsloth",
         "h3 axolotl",
+        "h3 LLaMA-Factory",
+        "h3 OpenRLHF",
+        "h3 NeMo RL",
+        "h3 ms-swift",
         "h3 verl",
         "h2 Rows and tokens",
         "h2 Columns",
@@ -188,14 +192,24 @@ def test_code_names_only_what_is_there(contents: card.Contents) -> None:
     text = text_of(contents)
     named = re.findall(r'load_dataset\("ada/sums"(?:, "(\w+)")?(?:, split="(\w+)")?\)', text)
     named += re.findall(r"name: (\w+)\n +split: (\w+)", text)
-    assert len(named) == 13
-    for config, split in named:
-        assert split in ("", *contents.configs[config or "default"])
+    named += [("", split) for split in re.findall(r"(?:_split |data_path: \S+\n +split: )(\w+)", text)]
     for language, source in fences(text):
         if language == "python":
             ast.parse(source)
         if language == "yaml":
-            assert yaml.safe_load(source)["datasets"][0]["path"] == REPO
+            read = yaml.safe_load(source)
+            assert REPO in (
+                read["datasets"][0]["path"] if "datasets" in read else read["data"]["train"]["data_path"]
+            )
+        if language == "json":
+            entries = json.loads(source)
+            for entry in entries if isinstance(entries, list) else entries.values():
+                assert REPO in (entry.get("hf_hub_url"), entry.get("hf_dataset_id"))
+                [config], splits = entry.get("subsets", [""]), entry["split"]
+                named += [(config, split) for split in (splits if isinstance(splits, list) else [splits])]
+    assert len(named) == 23
+    for config, split in named:
+        assert split in ("", *contents.configs[config or "default"])
     files = [
         f"{file.parent.name}/{file.name}"
         for split in contents.data["algebra_rl"].values()
@@ -214,7 +228,19 @@ def test_without_a_kind_of_rows_there_is_no_word_of_it(contents: card.Contents) 
     for language in card.LANGUAGES:
         text = text_of(card.Contents(provenance, contents.samples, data), language=language)
         assert "SFTTrainer" in text
-        for word in ("DPOTrainer", "GRPOTrainer", "verl", "argilla", "test_sft", "_rl", "eval_dataset"):
+        for word in (
+            "DPOTrainer",
+            "GRPOTrainer",
+            "verl",
+            "argilla",
+            "test_sft",
+            "_rl",
+            "eval_dataset",
+            "magpie_prefs",
+            "ORPO",
+            "train_dpo",
+            "rejected_key",
+        ):
             assert word not in text
         assert [config["config_name"] for config in front(text)["configs"]] == [
             *("default", "geometry", "candidates")
