@@ -37,7 +37,7 @@ TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}</{{ message.role }}>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
-HANGS = "9^{9^{9^{9}}}"  # no time limit of Python's interrupts this power
+SLOW = "9^{9^{9^{9}}}"  # math-verify runs into its time limit
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def openrlhf(card: Card, model: str) -> Read:
 
 
 def verl(card: Card, model: str) -> Read:
-    """The prompts. verl's own manager rewards the gold, and neither a wrong answer nor one that hangs."""
+    """The prompts. verl's own manager rewards the gold, and no wrong or endless answer."""
     import numpy as np
     import torch
     from huggingface_hub import hf_hub_download
@@ -241,7 +241,7 @@ def verl(card: Card, model: str) -> Read:
     golds = [row["reward_model"]["ground_truth"] for row in rows]
     said = [(row, f"It is $\\boxed{{{gold}}}$.") for row, gold in zip(rows, golds, strict=True)]
     said += [(row, "It is $\\boxed{-17}$.") for row in rows]
-    said += [(rows[0], f"It is $\\boxed{{{HANGS}}}$.")]
+    said += [(rows[0], f"It is $\\boxed{{{SLOW}}}$.")]
     scores = asyncio.run(rewards(said))
     assert scores == [1.0] * len(rows) + [0.0] * (len(rows) + 1), scores
     return {

@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import ast
 import html
+import importlib.util
 import json
+import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import jinja2
@@ -40,6 +45,7 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
+from magpie_hf.store.splits import rows_of
 
 REPO = "ada/sums"
 Row = dict[str, Any]
@@ -216,6 +222,38 @@ def test_code_names_only_what_is_there(contents: card.Contents) -> None:
         for file in split.files
     ]
     assert re.findall(r'"data/([^"]+)"', text) == files
+
+
+@pytest.mark.usefixtures("plotless")
+def test_the_reward_for_verl_answers_in_threads(contents: card.Contents, tmp_path: Path) -> None:
+    """verl calls it in threads, in which math-verify's own time limits raise (`make readers` runs verl)."""
+    [code] = [source for language, source in fences(text_of(contents)) if source.startswith("# reward.py")]
+    (tmp_path / "reward.py").write_text(code)
+    spec = importlib.util.spec_from_file_location("custom_module", tmp_path / "reward.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    golds = [
+        row["reward_model"]["ground_truth"]
+        for split in contents.data["algebra_rl"].values()
+        for row in rows_of(split, ["reward_model"])
+    ]
+    asked = [*((f"So it is $\\boxed{{{gold}}}$.", gold) for gold in golds), ("It is \\boxed{-17}.", golds[0])]
+    with ThreadPoolExecutor(8) as threads:
+        said = list(threads.map(lambda one: module.compute_score("magpie_hf/algebra", *one), asked))
+    assert said == [1.0] * len(golds) + [0.0]
+    workers = [worker for _ in range(4) if (worker := module.workers.get())]
+    os.kill(workers[0].pid, signal.SIGSTOP)  # as one that hangs
+    module.workers.put(workers[0])
+    module.Timer = lambda seconds, end: Timer(seconds / 60, end)
+    assert module.compute_score("magpie_hf/algebra", *asked[0]) == 0.0
+    assert workers[0].wait() == -signal.SIGKILL
+    module.Timer = Timer
+    assert module.compute_score("magpie_hf/algebra", *asked[0]) == 1.0, "another one answers"
+    for worker in (*workers, module.workers.get()):
+        worker.kill()
+        worker.communicate()
 
 
 @pytest.mark.usefixtures("plotless")
