@@ -195,7 +195,9 @@ def openrlhf(card: Card, model: str) -> Read:
 
 
 def verl(card: Card, model: str) -> Read:
-    """The prompts. verl's own manager rewards the gold, and no wrong or endless answer."""
+    """The prompts. verl's own manager, with the card's reward, rewards the gold, and no wrong or slow answer.
+    verl's own reward by math-verify reads the gold, too.
+    """
     import numpy as np
     import torch
     from huggingface_hub import hf_hub_download
@@ -203,6 +205,7 @@ def verl(card: Card, model: str) -> Read:
     from verl import DataProto
     from verl.trainer.ppo.reward import load_reward_manager
     from verl.utils.dataset.rl_dataset import RLHFDataset
+    from verl.utils.reward_score import math_verify
 
     tokenizer = tokenizer_of(model)
     (code,), (command,) = card.of("verl", "python"), card.of("verl", "sh")
@@ -244,6 +247,9 @@ def verl(card: Card, model: str) -> Read:
     said += [(rows[0], f"It is $\\boxed{{{SLOW}}}$.")]
     scores = asyncio.run(rewards(said))
     assert scores == [1.0] * len(rows) + [0.0] * (len(rows) + 1), scores
+    assert {math_verify.compute_score(text, gold) for gold, (_, text) in zip(golds, said, strict=False)} == {
+        1.0
+    }
     return {
         "rl": [
             [row["raw_prompt"][0]["content"], f"$\\boxed{{{gold}}}$"]

@@ -74,7 +74,7 @@ def trained(
     }
     command = [sys.executable, str(ROOT / "tests" / "training.py"), str(demo_model), REPO, "algebra"]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=450, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found: Row = json.loads(done.stdout.splitlines()[-1])
