@@ -191,7 +191,7 @@ def openrlhf(card: Card, model: str) -> Read:
                 [*turns(prompt), *turns(f"<assistant>{chosen}"), *turns(f"<assistant>{rejected}")]
                 for prompt, chosen, rejected in zip(pairs.prompts, pairs.chosens, pairs.rejects, strict=True)
             ]
-    return found
+    return {part: found[part] for part in ("sft", "prefs")}
 
 
 def verl(card: Card, model: str) -> Read:
