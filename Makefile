@@ -15,7 +15,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=20
 REAL := vllm or trainers
 
-.PHONY: demo test test-real test-models check docs chromium scale clean
+.PHONY: demo test test-real test-models check docs chromium readers scale clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
@@ -41,6 +41,10 @@ chromium:
 scale: $(MODEL)
 	$(PIP) --editable '.[dev,demo,ray]'
 	$(BIN)/python -m pytest --scale -m scale --durations=0
+
+# The trainers' own readers on a published demo: 1.5 GB of packages in build/readers, and ten minutes.
+readers: $(MODEL)
+	$(BIN)/python tests/real_readers.py
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

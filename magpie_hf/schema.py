@@ -165,6 +165,8 @@ PUBLISHED = Features(
         "messages": [MESSAGE],
         "chosen": [MESSAGE],
         "rejected": [MESSAGE],
+        "chosen_text": Value("string"),
+        "rejected_text": Value("string"),
         "has_pair": Value("bool"),
         "pair_kind": Value("string"),
         "problem": Value("string"),

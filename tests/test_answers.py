@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from magpie_hf.answers.comparison import Limits, Verdict, compare, is_readable
 from magpie_hf.answers.extraction import asks_for_proof, final_answer
-from magpie_hf.answers.notation import normalise
+from magpie_hf.answers.notation import braced, normalise
 from magpie_hf.answers.worker_pool import POOL, Lost, Pool
 from magpie_hf.errors import BadInput
 
@@ -937,6 +937,39 @@ def test_an_answer_is_asked_for(problem: str) -> None:
 )
 def test_what_a_reward_can_check(answer: str) -> None:
     assert is_readable(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        (r"\frac12", r"\frac{1}{2}"),
+        (r"-\frac1{12}", r"-\frac{1}{12}"),
+        (r"\frac\pi4", r"\frac{\pi}{4}"),
+        (r"\dfrac{\sqrt3}2", r"\dfrac{\sqrt{3}}{2}"),
+        (r"2\sqrt3", r"2\sqrt{3}"),
+        (r"\sqrt[3]2", r"\sqrt[3]{2}"),
+        (r"\frac{\frac12}{\sqrt{\frac34}}", r"\frac{\frac{1}{2}}{\sqrt{\frac{3}{4}}}"),
+        (r"\left(\frac 1 2, 3\right)", r"\left(\frac{1}{2}, 3\right)"),
+        (r"\frac{n(n+1)}{2}", r"\frac{n(n+1)}{2}"),
+        ("[0,1)", "[0,1)"),
+    ],
+)
+def test_a_ground_truth_is_written_as_the_reward_of_trl_reads_it(answer: str, gold: str) -> None:
+    """TRL is the real one. What it misreads as it was, it reads as it is published."""
+    from trl.rewards import accuracy_reward
+
+    assert braced(answer) == braced(gold) == gold
+    assert is_readable(answer)
+    said, published = f"It is $\\boxed{{{answer}}}$.", f"$\\boxed{{{gold}}}$"
+    scores = accuracy_reward([[{"content": text}] for text in (published, said)], [published] * 2)
+    assert scores == [1.0, float(answer == gold)], "the card says that it gives 0 to \\frac12 in a completion"
+
+
+@pytest.mark.parametrize(
+    "text", ["", r"\frac", r"\frac{1", r"\frac1", r"\sqrt[", r"\fraction12", r"\sqrt{{}", "}"]
+)
+def test_text_that_is_no_formula_gets_no_braces_that_lose_something(text: str) -> None:
+    assert re.sub("[{}]", "", braced(text)) == re.sub("[{}]", "", text)
 
 
 @pytest.mark.parametrize("answer", ["", r"\blacksquare", r"\mathbb{Q}(\sqrt2)", "(2", "9" * 3000])

@@ -7,11 +7,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from datasets import DatasetDict, load_dataset
+from datasets import DatasetDict, Features, Value, load_dataset
 
 from conftest import CANDIDATES, JUDGE, PROBLEMS, SOLUTIONS, Answers, small_domain, small_recipe
 from magpie_hf.building import build
+from magpie_hf.dataset.folder import GROUP_BYTES, GROUP_ROWS, write_data
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput, NothingMade
@@ -20,6 +23,7 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.run.status import status
 from magpie_hf.schema import CANDIDATES as ALL_CANDIDATES
 from magpie_hf.schema import FORBIDDEN, PUBLISHED, RL, SPLITS, TEXT_SPLITS
+from magpie_hf.store.rows import Published
 
 
 def fingerprints(datasets: dict[str, DatasetDict]) -> list[str]:
@@ -206,6 +210,10 @@ def test_the_folder_is_what_load_dataset_reads(answers: Answers, tmp_path: Path)
                 assert (row["chosen"] != row["rejected"]) == row["has_pair"]
                 assert row["has_pair"] or split == "train_sft"
                 assert row["finish_reason"] == "stop"
+    for file in out.glob("*/*.parquet"):
+        assert b"huggingface" not in (pq.read_schema(file).metadata or {}), (
+            "datasets before 4.0 refuses the List in it; without it all versions take the columns' types"
+        )
     everything = load_dataset(str(out), "candidates", split="train", cache_dir=str(tmp_path / "cache"))
     assert everything.features == ALL_CANDIDATES
     assert everything.to_list() == built["candidates"]["train"].to_list()
@@ -274,6 +282,35 @@ def test_held_out_problems_are_in_no_training_split(answers: Answers, tmp_path: 
 def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(BadInput, match="share of the test splits is"):
         HeldOut(share)
+
+
+def test_a_row_group_is_as_large_as_the_viewer_reads(tmp_path: Path) -> None:
+    """With k 7 and 45,000 characters an answer, a thousand rows are 315 MB."""
+    features = Features({"id": Value("int64"), "candidates": [{"response": Value("string")}]})
+    lengths = [45_000] * 350 + [1] * 2_650
+    table = pa.Table.from_pylist(
+        [
+            {"id": n, "candidates": [{"response": f"{n} {m}".ljust(length, "x")} for m in range(7)]}
+            for n, length in enumerate(lengths)
+        ],
+        schema=features.arrow_schema,
+    )
+    for name, shard_rows in (("one", 128), ("other", 2_999)):
+        files = []
+        for start in range(0, len(table), shard_rows):
+            files.append(tmp_path / f"{name}-{start}.arrow")
+            with pa.OSFile(str(files[-1]), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(table.slice(start, shard_rows))
+        (tmp_path / name).mkdir()
+        write_data({"candidates": {"train": Published(features, tuple(files), name)}}, tmp_path / name)
+        [file] = (tmp_path / name / "candidates").iterdir()
+        written = pq.read_metadata(file)
+        groups = [written.row_group(number) for number in range(written.num_row_groups)]
+        assert all(group.total_byte_size <= GROUP_BYTES for group in groups)
+        assert [group.num_rows for group in groups] == [250, 250, 500, GROUP_ROWS, GROUP_ROWS], (
+            "however the rows are cut into shards"
+        )
+        assert pq.read_table(file).equals(table)
 
 
 def test_problems_with_an_agreed_answer_have_a_configuration_of_their_own(

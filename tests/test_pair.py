@@ -301,7 +301,7 @@ def rl_row(**changed: Any) -> dict[str, Any]:
 
 def test_rl_problems_are_those_with_an_agreed_answer() -> None:
     rows = [
-        rl_row(),
+        rl_row(majority_answer="\\frac12"),
         rl_row(id="2", majority_share=0.59),
         rl_row(id="3", majority_share=0.6),
         rl_row(id="4", majority_answer=None),

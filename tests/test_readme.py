@@ -224,6 +224,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "見積もり": ("cost", ()),
     "複数の GPU": ("scale-out", ("Quantised models", "vLLM's own arguments", "Several machines: endpoints")),
     "公開": ("publishing", ()),
+    "学習": ("trainers", ()),
     "実行中の表示": ("report", ("While it runs",)),
     "行と報告ページ": ("report", ("Look at rows", "The report")),
     "止まったときは": ("reproducibility", ("When it stops", "What is guaranteed", "What is not guaranteed")),

@@ -792,7 +792,10 @@ def test_export_publishes_a_row() -> None:
     generation = (("problem_model", "acme/m"), ("response_temperature", 0.1), ("candidate_temperature", 0.8))
     for text in TEXT_SPLITS:
         out = ExportText("algebra", HeldOut(0), "train", text, generation, sft="cold")(batch)
-        assert out == expected
+        texts = {"chosen_text": "Is \\boxed{2}", "rejected_text": "Is \\boxed{3}"}
+        assert out == expected | {
+            column: [said if text == "prefs" else None] for column, said in texts.items()
+        }
         assert list(out) == list(PUBLISHED)
 
 

@@ -74,7 +74,7 @@ def trained(
     }
     command = [sys.executable, str(ROOT / "tests" / "training.py"), str(demo_model), REPO, "algebra"]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=450, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found: Row = json.loads(done.stdout.splitlines()[-1])
@@ -148,6 +148,20 @@ def test_kto_trains_on_both_of_every_pair_with_their_labels(
     check(trained["kto"])
     expected = [[True, *one] for one in said["chosen"]] + [[False, *one] for one in said["rejected"]]
     assert sorted(trained["kto"]["seen"]) == sorted(expected)
+
+
+@pytest.mark.parametrize("name", ["orpo", "cpo", "simpo"])
+def test_orpo_cpo_and_simpo_train_on_every_pair_of_the_two_columns(
+    name: str, trained: Row, said: dict[str, list[list[str]]]
+) -> None:
+    check(trained[name])
+    pairs = zip(said["chosen"], said["rejected"], strict=True)
+    expected = [[[prompt, f"{answer}<|im_end|>"] for prompt, answer in pair] for pair in pairs]  # they add it
+    assert sorted(trained[name]["seen"]) == sorted(expected)
+    for whole in ("orpo, of all columns", "cpo, of all columns"):
+        assert "Invalid keys in the example" in trained[whole], (
+            "the card says that they need these columns alone"
+        )
 
 
 def test_grpo_is_rewarded_for_the_published_solutions(trained: Row) -> None:

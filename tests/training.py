@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -27,6 +27,8 @@ from trl import (
     SFTConfig,
     SFTTrainer,
 )
+from trl.experimental.cpo import CPOConfig, CPOTrainer
+from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 from trl.rewards import accuracy_reward
 
 STEPS, LENGTH = 2, 256
@@ -149,6 +151,43 @@ def kto(rows: Dataset, held_out: Dataset | None) -> Said:
     return {"seen": seen, **trained(trainer)}
 
 
+def two_sided(trainer: Any) -> list[list[tuple[str, str]]]:
+    """As `pairs`, for trainers whose batches hold the two sides apart."""
+    decode = trainer.processing_class.decode
+    found = []
+    for batch in trainer.get_train_dataloader():
+        sides = []
+        for side in ("chosen", "rejected"):
+            columns = (batch[f"{side}_{part}"] for part in ("input_ids", "attention_mask", "labels"))
+            sides.append(
+                [
+                    (decode(ids[here & (labels == -100)]), decode(ids[here & (labels != -100)]))
+                    for ids, mask, labels in zip(*columns, strict=True)
+                    for here in [mask.bool()]
+                ]
+            )
+        found += [list(pair) for pair in zip(*sides, strict=True)]
+    return found
+
+
+def alone(rows: Dataset) -> Dataset:
+    """The columns that the trainers of ORPO, CPO and SimPO need alone, as the card says."""
+    return rows.select_columns(["chosen", "rejected"])
+
+
+def orpo(rows: Dataset) -> Said:
+    trainer = ORPOTrainer(MODEL, args=ORPOConfig(**small(max_length=LENGTH)), train_dataset=rows)
+    return {"seen": two_sided(trainer), **trained(trainer)}
+
+
+def cpo(rows: Dataset, loss: str) -> Said:
+    arguments = CPOConfig(
+        **small(max_length=LENGTH, loss_type=loss, cpo_alpha=0.0 if loss == "simpo" else 1.0)
+    )
+    trainer = CPOTrainer(MODEL, args=arguments, train_dataset=rows)
+    return {"seen": two_sided(trainer), **trained(trainer)}
+
+
 def grpo(rows: Dataset) -> Said:
     arguments = GRPOConfig(**small(num_generations=2, max_completion_length=16))
     return trained(GRPOTrainer(MODEL, reward_funcs=accuracy_reward, args=arguments, train_dataset=rows))
@@ -184,10 +223,10 @@ def without_messages(row: Said) -> Said:
     return {**row, "messages": None}
 
 
-def failure(rows: Dataset) -> str | None:
-    """What SFTTrainer says of rows that it cannot train on; None where it trains."""
+def failure(train: Callable[[], Said]) -> str | None:
+    """What a trainer says of rows that it cannot train on; None where it trains."""
     try:
-        sft(rows, None)
+        train()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return None
@@ -208,6 +247,9 @@ def main(tokenizer_of: str, repo: str, domain: str) -> None:
         "dpo": dpo(prefs, held_out),
         "reward": reward(prefs, held_out),
         "kto": kto(prefs, held_out),
+        "orpo": orpo(alone(prefs)),
+        "cpo": cpo(alone(prefs), "sigmoid"),
+        "simpo": cpo(alone(prefs), "simpo"),
         "grpo": grpo(rl),
         "grpo, told": grpo_told(rl),
         "solutions": accuracy_reward(
@@ -215,7 +257,11 @@ def main(tokenizer_of: str, repo: str, domain: str) -> None:
         ),
         "wrong answers": accuracy_reward(wrong, rl["solution"]),
         "reward, with a margin": reward(prefs.add_column("margin", [100.0] * len(prefs)), None),
-        "sft, without messages": failure(texts.map(without_messages, features=texts.features)),
+        "sft, without messages": failure(
+            lambda: sft(texts.map(without_messages, features=texts.features), None)
+        ),
+        "orpo, of all columns": failure(lambda: orpo(prefs)),
+        "cpo, of all columns": failure(lambda: cpo(prefs, "sigmoid")),
     }
     print(json.dumps(said))
 

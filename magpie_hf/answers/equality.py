@@ -15,10 +15,11 @@ from functools import lru_cache
 from typing import Any
 
 import sympy
+from latex2sympy2_extended import NormalizationConfig
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 from sympy.core.function import AppliedUndef
 
-from magpie_hf.answers.notation import Shape, assignment, normalise, readings, shape
+from magpie_hf.answers.notation import Shape, assignment, braced, normalise, readings, shape
 from magpie_hf.answers.values import APART, SAME, evidence, prepared
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, known_unit
 
@@ -71,16 +72,19 @@ class Quantity:
 def readable(answer: str) -> bool:
     """Whether a reward can check this answer in a box.
 
-    math-verify must read every sign of it, as a value, and find it equal to itself. Words, open brackets and
-    fields such as Q(sqrt 2) are misread or compared as strings only.
+    math-verify must read every sign of it, as a value, and find it equal to itself, also as TRL's reward
+    reads a completion. Words, open brackets and fields such as Q(sqrt 2) are misread or compared as strings
+    only.
     """
     text = normalise(answer)
     if not all(_is_read(assignment(part)[1]) for part in shape(text).parts) or r"\mathbb" in text:
         return False
     if sum(map(text.count, "([")) != sum(map(text.count, ")]")):
         return False
-    gold = parse(f"$\\boxed{{{answer}}}$", parsing_timeout=None)
-    return bool(gold) and not isinstance(gold[0], str) and _proven(gold, gold)
+    boxed = f"$\\boxed{{{braced(answer)}}}$"
+    gold = parse(boxed, parsing_timeout=None)
+    said = parse(boxed, _TRL, extraction_mode="first_match", parsing_timeout=None)
+    return bool(gold) and not isinstance(gold[0], str) and _proven(gold, gold) and _proven(gold, said)
 
 
 def relation(one: str, other: str) -> str:
@@ -355,6 +359,13 @@ def _has_both_cases(text: str) -> bool:
     return any(letter.lower() in letters for letter in letters if letter.isupper())
 
 
+_TRL = [  # how `trl.rewards.accuracy_reward` reads a completion
+    LatexExtractionConfig(
+        normalization_config=NormalizationConfig(units=True),
+        boxed_match_priority=0,
+        try_extract_without_anchor=False,
+    )
+]
 _LATEX = LatexExtractionConfig()
 # What math-verify takes for a unit may be a letter: the h of \\pi r^2 h is not an hour.
 _READER = [

@@ -97,6 +97,8 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "*
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
 _COMMA = re.compile(rf"({_GROUPED.pattern})|, ?")
 _ROUNDS = 8
+_WITH_ARGUMENTS = re.compile(r"\\(?:[dtc]?frac|[dt]?binom|sqrt(?: ?\[[^\[\]]*\])?)(?![A-Za-z])")
+_ARGUMENT = re.compile(r"\s*(\{|\\[A-Za-z]+|[^\s{}\\])")
 
 
 def normalise(text: str) -> str:
@@ -124,6 +126,36 @@ def _once(text: str) -> str:
     text = re.sub(r"(?<![A-Za-z0-9},]) | (?![A-Za-z0-9\\])", "", text)
     text = _COMMA.sub(lambda found: found[1] or ", ", text).strip()
     return re.sub(r"([\^_])\{([A-Za-z0-9])\}(?![A-Za-z0-9])", r"\1\2", text)
+
+
+def braced(text: str) -> str:
+    r"""The text with the arguments of fractions, binomials and roots in braces: \frac{1}{2} for \frac12.
+
+    The reward of TRL 1.16 reads no others: 22 of 275 answers scored 0 against themselves, and none so.
+    """
+    end = 0
+    while found := _WITH_ARGUMENTS.search(text, end):
+        end = place = found.end()
+        for _ in range(1 if "sqrt" in found[0] else 2):
+            argument = _ARGUMENT.match(text, place)
+            if argument is None:
+                break
+            if argument[1] == "{":
+                place = _closing(text, argument.end())
+            else:
+                text = f"{text[:place]}{{{argument[1]}}}{text[argument.end() :]}"
+                place += len(argument[1]) + 2
+    return text
+
+
+def _closing(text: str, start: int) -> int:
+    """The place after the brace that closes one before `start`."""
+    depth = 1
+    for place in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return place + 1
+    return len(text)
 
 
 def readings(text: str) -> tuple[str, ...]:

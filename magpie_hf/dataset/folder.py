@@ -54,7 +54,8 @@ configs:
 ---
 This dataset is being written. If no build is running, run it again to finish it.
 """
-GROUP_ROWS = 1_000  # rows of a row group, as `datasets` writes them
+GROUP_ROWS = 1_000  # most rows of a row group, as `datasets` writes them
+GROUP_BYTES = 100_000_000  # and most bytes in memory, as `datasets` aims at; the Hub's viewer refuses 300 MB
 SHARD_BYTES = 500_000_000  # most bytes of one parquet file, as in the Hub's own clients
 
 
@@ -454,10 +455,11 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
         first, last = number * len(tables) // files, (number + 1) * len(tables) // files
         file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
         # As Dataset.to_parquet does: with chunks that follow the content, the Hub stores an unchanged part
-        # once.
+        # once. Without the features in the schema, which `datasets` of another age may not know: before 4.0
+        # it had no `List`. All versions derive the same from the types of the columns.
         with pq.ParquetWriter(
             file,
-            rows.features.arrow_schema,
+            rows.features.arrow_schema.remove_metadata(),
             use_content_defined_chunking=DEFAULT_CDC_OPTIONS,
             write_page_index=True,
         ) as writer:
@@ -466,18 +468,28 @@ def _write_parquet(folder: Path, split: str, rows: Published) -> None:
 
 
 def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The rows in tables of at least `GROUP_ROWS` rows, but for the last; none is empty.
+    """The rows in tables of `GROUP_ROWS` rows, but for the last, and each of these in equal parts of at most
+    `GROUP_BYTES`. A larger row stands alone.
 
-    `datasets` reads as many rows at once as the first row group of a file holds, so that must not be empty.
+    `datasets` reads as many rows at once as the first row group of a file holds, so none may be empty.
     """
-    waiting: list[pa.Table] = []
+    waiting: pa.Table | None = None
     for table in tables:
-        waiting += [table] if len(table) else []
-        if sum(map(len, waiting)) >= GROUP_ROWS:
-            yield pa.concat_tables(waiting)
-            waiting = []
+        waiting = pa.concat_tables([waiting, table]) if waiting else table
+        while len(waiting) >= GROUP_ROWS:
+            yield from _parts(waiting.slice(0, GROUP_ROWS))
+            waiting = waiting.slice(GROUP_ROWS)
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield from _parts(waiting)
+
+
+def _parts(group: pa.Table) -> Iterator[pa.Table]:
+    if len(group) == 1 or group.nbytes <= GROUP_BYTES:
+        yield group
+        return
+    half = len(group) // 2
+    yield from _parts(group.slice(0, half))
+    yield from _parts(group.slice(half))
 
 
 def _size(file: Path) -> int | None:

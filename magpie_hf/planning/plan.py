@@ -55,8 +55,8 @@ CPU_CACHE = 2.0  # GiB of KV cache of an engine on the CPU, as in `engines.vllm`
 BYTES = 3.4  # of text a token of English mathematics
 ROW_BYTES = 1_900  # of a row of the run beside its texts: signature, digests, tags, keys
 # How often the run holds the texts of answers: raw, split into thinking and answer, and as published rows.
-COPIES = 3.6
-PACKED = 0.45  # size of a published text by its own
+COPIES = 3.9
+PACKED = 0.5  # size of what is published, by that of the texts of all answers
 LEGACY = 2.2  # how often the original's JSON files hold the candidates' texts
 
 

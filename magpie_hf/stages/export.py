@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from magpie_hf.answers.extraction import final_answer
+from magpie_hf.answers.notation import braced
 from magpie_hf.limits import check_rl
 from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.problems.heldout import HeldOut
@@ -84,12 +85,13 @@ class ExportText(_Divided):
 
     sft, keep_minority: which answers are published, as in a Recipe.
 
-    Neither holds a truncated answer. A pair stands beside the best published answer, or beside its chosen
+    Neither holds a truncated answer. The answers of a pair stand as plain text, too, but in prefs alone, as
+    they are the longest columns. A pair stands beside the best published answer, or beside its chosen
     candidate where the problem has none. `generation` is the same struct on every row, but for the
     temperature of the row's answer.
     """
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
         "id",
@@ -153,6 +155,8 @@ class ExportText(_Divided):
             "messages": _conversation(problem, solution["text"]),
             "chosen": _conversation(problem, (best or solution)["text"]),
             "rejected": _conversation(problem, (worst or solution)["text"]),
+            "chosen_text": best["text"] if self.text == "prefs" else None,
+            "rejected_text": worst["text"] if self.text == "prefs" else None,
             "has_pair": has_pair,
             "pair_kind": row["pair_kind"],
             "problem": problem,
@@ -191,11 +195,11 @@ class ExportRL(_Divided):
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
     Answers that a reward cannot check are left out. The prompt is the problem and the solving instruction,
-    because a reward reads the answer from a box. A majority is no proof: the ground truth is what the solver
-    says most often.
+    because a reward reads the answer from a box; the answer is written as TRL's reads it (`braced`). A
+    majority is no proof: the ground truth is what the solver says most often.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     features: ClassVar[Features] = RL
     reads: ClassVar[tuple[str, ...]] = (
         "index",
@@ -232,14 +236,15 @@ class ExportRL(_Divided):
         answer = row["majority_answer"]
         if answer is None or row["majority_share"] < self.min_majority_share or not row["is_readable"]:
             return []
+        gold = braced(answer)
         published = {
             "id": row["id"],
             "problem": row["problem"],
             "prompt": [{"role": "user", "content": f"{row['problem']}\n\n{self.instruction}"}],
-            "solution": f"$\\boxed{{{answer}}}$",
+            "solution": f"$\\boxed{{{gold}}}$",
             "data_source": f"magpie_hf/{self.domain}",
             "ability": "math",
-            "reward_model": {"style": "rule", "ground_truth": answer},
+            "reward_model": {"style": "rule", "ground_truth": gold},
             "extra_info": {"index": self.first + row["index"], "split": self.side},
             "majority_share": row["majority_share"],
             "answer_votes": sum(row["cluster_sizes"]),
