@@ -37,9 +37,12 @@ def folder(tmp_path: Path) -> Path:
         for name in names:
             (run / "algebra" / label / f"{name}.arrow").touch()
         shards = {
-            name: {"tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}} for name in names
+            name: {"rows": 20, "tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}}
+            for name in names
         }
-        (run / "algebra" / label / "stage.json").write_text(json.dumps({"shards": shards}))
+        (run / "algebra" / label / "stage.json").write_text(
+            json.dumps({"stage": {}, "reads": [], "shards": shards})
+        )
     (run / "algebra" / "candidates" / "0000040-0000060.journal").write_bytes(b"one\ntwo\nthree\nfo")
     halves = {
         "samples": {"instruct": "instruct", "clean": "clean"},
