@@ -15,7 +15,11 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=20
 REAL := vllm or trainers
 
-.PHONY: demo test test-real test-models check docs chromium scale clean
+# How long `make storm` goes on, and where its random numbers begin.
+MINUTES := 30
+SEED := 0
+
+.PHONY: demo test test-real test-models check docs chromium scale storm clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
@@ -41,6 +45,11 @@ chromium:
 scale: $(MODEL)
 	$(PIP) --editable '.[dev,demo,ray]'
 	$(BIN)/python -m pytest --scale -m scale --durations=0
+
+# Kills, corruptions, changed options, two commands at once, full disks and new names, over one folder; the
+# dataset must stay that of a clean build. `make storm MINUTES=600` is a night.
+storm: $(MODEL)
+	$(BIN)/python tests/storm.py $(MODEL) --minutes $(MINUTES) --seed $(SEED)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -103,7 +103,10 @@ class ShardFolder:
         try:
             return stage_record(self.path)
         except Torn:  # the names of the shards say what is finished
-            LOG.warning("%s is torn (the disk or the power failed); it is written again", self.path / STAGE)
+            if not self.read_only:
+                LOG.warning(
+                    "%s is torn (the disk or the power failed); it is written again", self.path / STAGE
+                )
             return None
 
 
