@@ -14,6 +14,7 @@ import argparse
 import errno
 import hashlib
 import json
+import mmap
 import os
 import random
 import resource
@@ -44,9 +45,12 @@ from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.cleaning.language import language_of
+from magpie_hf.report.source import opened
+from magpie_hf.run.pace import pace
 from magpie_hf.run.status import status
 
 OK, FAILED, REFUSED, CRASHED = 0, 1, 2, 99  # of a command
+ASKED = 16  # bytes of a request's digest
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 # Options that are changed and changed back. The first is the plain build's, whose dataset is compared.
 OPTIONS: tuple[dict[str, Any], ...] = (
@@ -85,22 +89,20 @@ class Storm:
     happened: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     lately: list[str] = field(default_factory=list)  # what was done since the last comparison
+    asked: list[bytes] = field(default_factory=list)  # a digest of each request
+    _asking: dict[int, mmap.mmap] = field(default_factory=dict)  # those of each process that runs
 
     @property
     def out(self) -> Path:
         (out,) = (one for one in self.folder.iterdir() if one.name.startswith("out"))
         return out
 
-    @property
-    def log(self) -> Path:
-        return self.folder / "asked"
-
     def run(self, rounds: Callable[[int], bool]) -> None:
         """Rounds, as long as `rounds` says so for their number."""
         (self.folder / "out").mkdir()
         clean = self.folder / "clean"
         assert self.end(self.command({}, clean)) == OK, (self.folder / "said").read_text()
-        self.log.unlink()
+        self.asked.clear()
         self.clean = contents(clean)
         number = 0
         while rounds(number):
@@ -111,6 +113,8 @@ class Storm:
                 disturb()
             self.corrupt()
             self.read()
+            if self.random.random() < 0.4:
+                self.forget()
             self.compare()
             number += 1
 
@@ -118,7 +122,9 @@ class Storm:
         """Start a build; returns its process. room: bytes that a file may have, as on a full disk."""
         out = out or self.out
         sys.stdout.flush()
+        asking = mmap.mmap(-1, ASKED * 10_000)  # outlives kill -9, and is on no disk
         if pid := os.fork():
+            self._asking[pid] = asking
             return pid
         said = os.open(self.folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(said, 1)
@@ -126,32 +132,39 @@ class Storm:
         code = CRASHED
         try:
             if room is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-            code = self.build(options, out)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+            code = self.build(options, out, asking)
         except BaseException:
+            make_room()
             traceback.print_exc()
         finally:
             os._exit(code)
 
-    def build(self, options: dict[str, Any], out: Path) -> int:
+    def build(self, options: dict[str, Any], out: Path, asking: mmap.mmap) -> int:
         """A build as the command line runs it, with its exit code."""
         sizes = {
             name: options.get(name, number) for name, number in (("shard_rows", 4), ("shards_in_flight", 4))
         }
         try:
-            build(recipe_of(self.model, self.log, options), out, **sizes)
+            build(recipe_of(self.model, asking, options), out, **sizes)
         except BadInput as error:
+            make_room()
             print(error)
             return REFUSED
         except OSError as error:
             if error.errno not in FULL:
                 raise
+            make_room()
             print(error)
             return FAILED
         return OK
 
     def end(self, pid: int) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with self._asking.pop(pid) as asking:
+            while any(one := asking.read(ASKED)):
+                self.asked.append(one)
+        return code
 
     def judge(self, code: int, allowed: Sequence[int]) -> None:
         """Note a command that ended otherwise than it may."""
@@ -227,13 +240,22 @@ class Storm:
             file.unlink()
         self.note("corruptions", f"{how} {place}")
 
+    def forget(self) -> None:
+        """Remove what was published, so that all of it is made anew from the shards."""
+        for folder in (
+            *self.out.glob("run/*/*train*"),
+            *self.out.glob("run/*/dropped-*"),
+            self.out / "algebra",
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def read(self) -> None:
         """What only reads the folder says in a line what it cannot read."""
         scratch = self.folder / "scratch"
         scratch.mkdir()
-        for look in (status, lambda out: finished_part(out / "run", scratch)):
+        for look in (how_far, finished_rows, whole_source):
             try:
-                look(self.out)
+                look(self.out, scratch)
             except BadInput:
                 self.happened["readers refused"] += 1
             except Exception as error:
@@ -264,7 +286,6 @@ class Storm:
 
     def table(self) -> list[str]:
         """What was done and found, a line each."""
-        asked = self.log.read_text().splitlines()
         found = Counter(fault.partition(" after")[0].partition(" in ")[0] for fault in self.faults)
         numbers = {
             **dict(sorted(self.happened.items())),
@@ -272,21 +293,26 @@ class Storm:
             "tracebacks": found["traceback"] + found["traceback of a reader"],
             "other faults": len(self.faults) - found["silent difference"] - found["traceback"]
             - found["traceback of a reader"],
-            "requests asked": len(asked),
-            "of them twice": len(asked) - len(set(asked)),
+            "requests asked": len(self.asked),
+            "of them twice": len(self.asked) - len(set(self.asked)),
         }  # fmt: skip
         return [f"{name:<20} {number:>7,}" for name, number in numbers.items()] + self.faults
 
 
-def recipe_of(model: Model, log: Path, options: dict[str, Any]) -> Any:
-    """A small recipe with some options; each request is written to the log when it is answered."""
+def make_room() -> None:
+    """The output of a command is on the same disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def recipe_of(model: Model, asking: mmap.mmap, options: dict[str, Any]) -> Any:
+    """A small recipe with some options; a digest of each request is written when it is answered."""
     answers = Answers(model, answers=3, bounded=True)
-    stream = log.open("ab", buffering=0)
 
     def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         answer = answers(prompt, sampling, seed)
         asked = [list(prompt), sampling.temperature, sampling.max_tokens, seed]
-        stream.write(hashlib.sha256(json.dumps(asked).encode()).hexdigest().encode() + b"\n")
+        with answers.lock:
+            asking.write(hashlib.blake2b(json.dumps(asked).encode(), digest_size=ASKED).digest())
         return answer
 
     recipe = small_recipe(answers, "algebra", count=options.get("count", 8), k=options.get("k", 3))
@@ -306,6 +332,19 @@ def recipe_of(model: Model, log: Path, options: dict[str, Any]) -> Any:
         domains=domains,
         **{name: options[name] for name in ("sft", "keep_minority") if name in options},
     )
+
+
+def how_far(out: Path, _: Path) -> None:
+    pace(out, status(out))
+
+
+def finished_rows(out: Path, scratch: Path) -> None:
+    finished_part(out / "run", scratch)
+
+
+def whole_source(out: Path, scratch: Path) -> None:
+    with opened(out, scratch):
+        pass
 
 
 def warm(model: Model) -> None:

@@ -149,6 +149,10 @@ class Folder:
             for leftover in self.run.glob(f"{PARTIAL}*"):
                 shutil.rmtree(leftover)
             if not self._record():
+                if self._record_file.exists():
+                    LOG.warning(
+                        "%s is torn (the disk or the power failed); it is written again", self._record_file
+                    )
                 record = {
                     "format": FORMAT,
                     "magpie_hf": version("magpie-hf"),
@@ -347,10 +351,7 @@ class Folder:
                     " another --out"
                 ) from error
             record = {}
-        if not {"created", "name", "model", "seed"} <= set(record):
-            LOG.warning("%s is torn (the disk or the power failed); it is written again", self._record_file)
-            return {}
-        return record
+        return record if {"created", "name", "model", "seed"} <= set(record) else {}
 
     def _by_provenance(self) -> dict[str, Any]:
         """Whose build this is, where the record is lost and the provenance is not; else an empty record."""

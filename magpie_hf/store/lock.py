@@ -38,7 +38,7 @@ class Taken(Exception):
 @contextmanager
 def exclusive(file: Path) -> Iterator[None]:
     """Hold the lock alone, with this process and host in the file. Raises Taken where anyone has it."""
-    with file.open("a+", encoding="utf-8") as stream, _held(file, stream, fcntl.LOCK_EX):
+    with file.open("a+", encoding="utf-8", errors="replace") as stream, _held(file, stream, fcntl.LOCK_EX):
         stream.truncate(0)
         stream.write(
             f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
@@ -50,7 +50,7 @@ def exclusive(file: Path) -> Iterator[None]:
 @contextmanager
 def shared(file: Path) -> Iterator[None]:
     """Hold the lock together with other readers. Raises Taken where a build has it."""
-    with file.open(encoding="utf-8") as stream, _held(file, stream, fcntl.LOCK_SH):
+    with file.open(encoding="utf-8", errors="replace") as stream, _held(file, stream, fcntl.LOCK_SH):
         yield
 
 

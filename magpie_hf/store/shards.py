@@ -107,6 +107,7 @@ class ShardFolder:
                 LOG.warning(
                     "%s is torn (the disk or the power failed); it is written again", self.path / STAGE
                 )
+                (self.path / STAGE).unlink(missing_ok=True)  # so that it is said once
             return None
 
 
