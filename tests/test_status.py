@@ -228,7 +228,8 @@ def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
         "the tokens of longer requests belong to the intervals before, too"
     )
     speed.write_text(
-        '{"event": "interval"}\n[1]\n{"event": []}\n{"event": "interval", "at": 1, "seconds": 1, "tokens": 2}\n'
+        '{"event": "interval"}\n[1]\n{"event": []}\n'
+        + '{"event": "interval", "at": 1, "seconds": 1, "tokens": 2}\n'
         + "[" * 100_000
     )
     assert pace(folder, found) is None
