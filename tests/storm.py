@@ -106,6 +106,8 @@ class Storm:
         self.clean = contents(clean)
         number = 0
         while rounds(number):
+            if self.random.random() < 0.05:
+                self.begin_anew()
             for disturb in self.random.choices(
                 (self.kill, self.change, self.twice, self.fill, self.rename),
                 k=self.random.choice((0, 0, 0, 1, 2)),
@@ -117,6 +119,10 @@ class Storm:
                 self.forget()
             self.compare()
             number += 1
+
+    def begin_anew(self) -> None:
+        shutil.rmtree(self.out)
+        (self.folder / "out").mkdir()
 
     def command(self, options: dict[str, Any], out: Path | None = None, room: int | None = None) -> int:
         """Start a build; returns its process. room: bytes that a file may have, as on a full disk."""
@@ -209,9 +215,9 @@ class Storm:
 
     def corrupt(self) -> None:
         """Harm one file under run/."""
+        if not (self.out / "run" / "selection").exists():  # hardly anything is built yet
+            self.judge(self.end(self.command({})), (OK,))
         files = sorted(file for file in (self.out / "run").rglob("*") if file.is_file())
-        if not files:
-            return
         kinds = Counter(file.name if file.suffix == ".json" else file.suffix for file in files)
         weights = [1 / kinds[file.name if file.suffix == ".json" else file.suffix] for file in files]
         weights = [
@@ -272,12 +278,10 @@ class Storm:
         if code != OK:
             if code == REFUSED:
                 self.happened["refused"] += 1
-            shutil.rmtree(self.out)  # to go on
-            (self.folder / "out").mkdir()
+            self.begin_anew()
         elif differing := [name for name, one in contents(self.out).items() if self.clean.get(name) != one]:
             self.faults.append(f"silent difference in {differing} after {', '.join(self.lately)}")
-            shutil.rmtree(self.out)
-            (self.folder / "out").mkdir()
+            self.begin_anew()
         self.lately.clear()
 
     def note(self, kind: str, what: str) -> None:

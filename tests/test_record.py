@@ -276,11 +276,11 @@ def test_a_short_storm_ends_in_the_clean_dataset(demo_model: Path) -> None:
         str(Path(storm.__file__)),
         str(demo_model),
         "--corruptions",
-        "20",
+        "10",
         "--seed",
         "7",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     table = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines())
-    assert (table["corruptions"], table["silent differences"], table["tracebacks"]) == ("20", "0", "0")
+    assert (table["corruptions"], table["silent differences"], table["tracebacks"]) == ("10", "0", "0")
