@@ -121,8 +121,15 @@ class Storm:
             number += 1
 
     def begin_anew(self) -> None:
+        self.count()
         shutil.rmtree(self.out)
         (self.folder / "out").mkdir()
+
+    def count(self) -> None:
+        """Count what was asked in this folder, and how much of it again."""
+        self.happened["requests asked"] += len(self.asked)
+        self.happened["of them twice"] += len(self.asked) - len(set(self.asked))
+        self.asked.clear()
 
     def command(self, options: dict[str, Any], out: Path | None = None, room: int | None = None) -> int:
         """Start a build; returns its process. room: bytes that a file may have, as on a full disk."""
@@ -290,6 +297,7 @@ class Storm:
 
     def table(self) -> list[str]:
         """What was done and found, a line each."""
+        self.count()
         found = Counter(fault.partition(" after")[0].partition(" in ")[0] for fault in self.faults)
         numbers = {
             **dict(sorted(self.happened.items())),
@@ -297,8 +305,6 @@ class Storm:
             "tracebacks": found["traceback"] + found["traceback of a reader"],
             "other faults": len(self.faults) - found["silent difference"] - found["traceback"]
             - found["traceback of a reader"],
-            "requests asked": len(self.asked),
-            "of them twice": len(self.asked) - len(set(self.asked)),
         }  # fmt: skip
         return [f"{name:<20} {number:>7,}" for name, number in numbers.items()] + self.faults
 
