@@ -15,7 +15,11 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --own-cores --durations=20
 REAL := vllm or trainers
 
-.PHONY: demo test test-real test-models check docs chromium readers scale clean
+# How long `make storm` goes on, and where its random numbers begin.
+MINUTES := 30
+SEED := 0
+
+.PHONY: demo test test-real test-models check docs chromium readers scale storm clean
 
 demo: $(MODEL)
 	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
@@ -45,6 +49,11 @@ scale: $(MODEL)
 # The trainers' own readers on a published demo: 1.5 GB of packages in build/readers, and ten minutes.
 readers: $(MODEL)
 	$(BIN)/python tests/real_readers.py
+
+# Kills, corruptions, changed options, two commands at once, full disks and new names, over one folder; the
+# dataset must stay that of a clean build. `make storm MINUTES=600` is a night.
+storm: $(MODEL)
+	$(BIN)/python tests/storm.py $(MODEL) --minutes $(MINUTES) --seed $(SEED)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -86,6 +86,7 @@ FILES = (
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),
     (MEASURED, "what `magpie-hf plan --measure` measured"),
     (records.LOCK, "held by the build that runs here, and naming its process and host"),
+    ("lock.<host>.<pid>.<n>", "the same where the file system has no locks"),
     (
         "<domain>/<stage>-<hash>/stage.json",
         "what the stage is, what it read, and rows, tokens, seconds and reasons of each shard",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import signal
@@ -37,6 +36,7 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import RATINGS, Judge
 from magpie_hf.stages import trial
+from magpie_hf.store.records import read_record
 
 ROOT = Path(__file__).parent.parent
 FAST = [
@@ -211,10 +211,7 @@ def outlived(out: Path) -> list[Path]:
     """Journals in a build's folder that its shards should have outlived: all but those of samples beyond the
     last that was needed.
     """
-    filtered = {
-        key: quota["filtered"]
-        for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()
-    }
+    filtered = {key: quota["filtered"] for key, quota in read_record(out / "run" / "selection.json").items()}
     journals = [file for file in out.rglob("*.journal") if file.stat().st_size]
     return [file for file in journals if int(file.stem.split("-")[1]) <= filtered[file.parent.parent.name]]
 

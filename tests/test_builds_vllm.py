@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -25,6 +24,7 @@ from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.engines import journal
 from magpie_hf.progress.captured_output import LEVEL
 from magpie_hf.progress.speed import read as read_speed
+from magpie_hf.store.records import read_record
 
 pytestmark = [
     pytest.mark.vllm,
@@ -322,10 +322,7 @@ def samples(out: Path) -> tuple[dict[str, str], set[str]]:
     """The request that each sample came from, up to the last that was needed; and the requests of those
     beyond.
     """
-    filtered = {
-        key: quota["filtered"]
-        for key, quota in json.loads((out / "run" / "selection.json").read_text()).items()
-    }
+    filtered = {key: quota["filtered"] for key, quota in read_record(out / "run" / "selection.json").items()}
     needed, beyond = {}, set()
     for file in out.glob("run/*/instruct-*/*-*.arrow"):
         for number, row in enumerate(Dataset.from_file(str(file)), start=int(file.stem.split("-")[0])):

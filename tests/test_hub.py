@@ -36,6 +36,8 @@ from magpie_hf.hub.remote import check_names
 from magpie_hf.models.model import resolve
 from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.store.manifest import MANIFEST, with_manifest
+from magpie_hf.store.records import read_record
+from magpie_hf.store.shards import write_record
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -895,9 +897,9 @@ def test_a_build_that_is_not_finished(
     ):
         pass
     shard.write_bytes(content)
-    record = json.loads((out / "run" / "build.json").read_text())
-    (out / "run" / "build.json").write_text(
-        json.dumps({key: value for key, value in record.items() if key != "finished"})
+    record = read_record(out / "run" / "build.json")
+    write_record(
+        out / "run" / "build.json", {key: value for key, value in record.items() if key != "finished"}
     )
     with (
         pytest.raises(
@@ -906,15 +908,15 @@ def test_a_build_that_is_not_finished(
         released(out, REPO),
     ):
         pass
-    selection = json.loads((out / "run" / "selection.json").read_text())
+    selection = read_record(out / "run" / "selection.json")
     selection["geometry"]["accepted"] = 5
-    (out / "run" / "selection.json").write_text(json.dumps(selection))
+    write_record(out / "run" / "selection.json", selection)
     with (
         pytest.raises(BadInput, match="is not finished \\(geometry: 5 of 12 problems accepted"),
         released(out, REPO),
     ):
         pass
-    (out / "run" / "build.json").write_text(json.dumps(record))
+    write_record(out / "run" / "build.json", record)
     with released(out, REPO), released(out, REPO) as (files, *_):
         assert "README.md" in files
         with pytest.raises(BadInput, match="another build runs"):

@@ -224,8 +224,10 @@ def test_errors_are_in_japanese(
 def test_warnings_are_in_japanese(japanese: None) -> None:
     out, err = io.StringIO(), io.StringIO()
     with _warnings(Plain(out, err).take):
-        logging.getLogger("magpie_hf").warning("torn records in %s: %d; the rest is used", "x.journal", 2)
-    assert err.getvalue() == "x.journal に壊れた記録が 2 件あります。残りを使います\n"
+        logging.getLogger("magpie_hf").warning(
+            "torn records in %s: %d; what they held is asked again", "x.journal", 2
+        )
+    assert err.getvalue() == "x.journal に壊れた記録が 2 件あります。その分は生成し直します\n"
 
 
 def test_the_language_is_the_options_or_the_locales() -> None:

@@ -34,6 +34,8 @@ from magpie_hf.progress.speed import read
 from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
 from magpie_hf.report.speed import speed
 from magpie_hf.report.write import MEGABYTES, report
+from magpie_hf.store.records import read_record
+from magpie_hf.store.shards import write_record
 from magpie_hf.text.language import use
 
 
@@ -514,15 +516,15 @@ def test_bad_input_is_one_line(
     if harm:
         shutil.copytree(built, "run")
     if harm == "newer":
-        provenance = json.loads(Path("run/run/provenance.json").read_text())
-        Path("run/run/provenance.json").write_text(json.dumps({**provenance, "format": 99}))
+        provenance = read_record(Path("run/run/provenance.json"))
+        write_record(Path("run/run/provenance.json"), {**provenance, "format": 99})
     if harm == "gone":
         next(Path("run/algebra").glob("*.parquet")).unlink()
     if harm == "begun":
-        record = json.loads(Path("run/run/build.json").read_text())
+        record = read_record(Path("run/run/build.json"))
         for folder in ("dropped", *record["pipeline"], "selection"):
             shutil.rmtree(Path("run/run") / folder)
-        Path("run/run/build.json").write_text(json.dumps({**record, "finished": None}))
+        write_record(Path("run/run/build.json"), {**record, "finished": None})
     before = sorted(tmp_path.rglob("*"))
     assert main(["report", *words]) == BAD_INPUT
     error = capsys.readouterr().err

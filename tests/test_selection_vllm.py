@@ -19,6 +19,7 @@ from real_selection import recipe, selection
 
 from magpie_hf import VLLM, resolve
 from magpie_hf.errors import LowYield
+from magpie_hf.store.records import read_record
 
 pytestmark = [
     pytest.mark.vllm,
@@ -77,7 +78,7 @@ def test_as_many_problems_as_asked_for_however_often_it_is_killed(
         assert not {key for key, moment in lines(log) if moment > kill} & safe - often, (
             "what had finished is not asked again"
         )
-    quotas = json.loads((tmp_path / "whole" / "run" / "selection.json").read_text())
+    quotas = read_record(tmp_path / "whole" / "run" / "selection.json")
     assert [quota["accepted"] for quota in quotas.values()] == [COUNT]
 
     # The embeddings of what was sampled come from an engine of their own; nothing is sampled or labelled

@@ -25,6 +25,8 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.report.finding import Finished, Place, Shown
 from magpie_hf.report.showing.layout import Layout
+from magpie_hf.store.records import read_record
+from magpie_hf.store.shards import write_record
 from magpie_hf.text.language import use
 from magpie_hf.text.terminal import console
 
@@ -158,8 +160,8 @@ def test_samples_can_be_seen_while_a_build_runs(
     assert "sample\n  Hello! How are you today?" in said
     assert "dropped: chat\n" in said
     shutil.copytree(folder / "run" / "algebra", tmp_path / "out" / "run" / "algebra")
-    record = json.loads((folder / "run" / "build.json").read_text())
-    (tmp_path / "out" / "run" / "build.json").write_text(json.dumps({**record, "finished": None}))
+    record = read_record(folder / "run" / "build.json")
+    write_record(tmp_path / "out" / "run" / "build.json", {**record, "finished": None})
     assert shown(tmp_path / "out", "--split", "samples", "-n", "2", capsys=capsys).count("=== algebra-") == 2
     shard = next((tmp_path / "out" / "run" / "algebra").glob("clean-*/*.arrow"))
     shard.write_bytes(shard.read_bytes()[:64])
@@ -282,8 +284,8 @@ def test_a_row_of_another_split_is_named(folder: Path, capsys: pytest.CaptureFix
         ("empty", "{folder} is empty; give the --out folder of a build"),
         ("a file", "{folder} is a file; give the --out folder of a build"),
         ("another's", "{folder} holds no build (no run/build.json); give the --out folder of a build"),
-        ("torn", "the record in {folder}/run cannot be read (JSONDecodeError: "),
-        ("no object", "the record in {folder}/run cannot be read (AttributeError: "),
+        ("torn", "{folder}/run/build.json cannot be read (JSONDecodeError); run the build again"),
+        ("no object", "{folder}/run/build.json cannot be read (no JSON object); run the build again"),
         ("newer", "{folder} was made by a newer version of magpie_hf (99.0.0, format "),
         ("newer provenance", "{folder} was made by a newer version of magpie_hf (0.1.0, format "),
     ],
@@ -301,7 +303,7 @@ def test_a_folder_that_is_no_build_of_this_version(
         (out / "thesis.tex").write_text("text")
     if harm in ("torn", "no object", "newer", "newer provenance"):
         shutil.copytree(folder / "run", out / "run", ignore=shutil.ignore_patterns("*.arrow"))
-        text = record.read_text()
+        text = json.dumps(read_record(record))
         new = {
             "torn": text[:200],
             "no object": "[1]",
@@ -309,10 +311,8 @@ def test_a_folder_that_is_no_build_of_this_version(
         }
         record.write_text(new.get(harm, text))
     if harm == "newer provenance":
-        provenance = json.loads((out / "run" / "provenance.json").read_text())
-        (out / "run" / "provenance.json").write_text(
-            json.dumps({**provenance, "format": provenance["format"] + 1})
-        )
+        provenance = read_record(out / "run" / "provenance.json")
+        write_record(out / "run" / "provenance.json", {**provenance, "format": provenance["format"] + 1})
     assert main([command, str(out)]) == BAD_INPUT
     said = capsys.readouterr()
     assert said.err.startswith(f"magpie-hf: {line.format(folder=out)}")
@@ -327,9 +327,9 @@ def test_an_unfinished_build_says_what_there_is(
     shutil.copytree(
         folder, out, ignore=shutil.ignore_patterns("*.arrow", "algebra", "candidates", "*_rl", "geometry")
     )
-    record = json.loads((out / "run" / "build.json").read_text())
+    record = read_record(out / "run" / "build.json")
     del record["finished"]
-    (out / "run" / "build.json").write_text(json.dumps(record))
+    write_record(out / "run" / "build.json", record)
     assert main(["show", str(out)]) == BAD_INPUT
     assert f"{out} is not finished and has no rows in sft; it has nothing yet" in capsys.readouterr().err
     shutil.copytree(folder / "geometry", out / "geometry")

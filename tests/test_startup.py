@@ -48,7 +48,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for name in names:
                 (stage / f"{name}.arrow").touch()
             summary = {"rows": 64, "tokens": 640, "seconds": 1.5, "reasons": {"length": 2}}
-            (stage / "stage.json").write_text(json.dumps({"shards": dict.fromkeys(names, summary)}, indent=2))
+            stated = {"stage": {}, "reads": [], "shards": dict.fromkeys(names, summary)}
+            (stage / "stage.json").write_text(json.dumps(stated, indent=2))
         (folder / "run" / key / "candidates" / "9000000-9000064.journal").write_bytes(
             (b"x" * 16_000 + b"\n") * 200
         )

@@ -37,9 +37,12 @@ def folder(tmp_path: Path) -> Path:
         for name in names:
             (run / "algebra" / label / f"{name}.arrow").touch()
         shards = {
-            name: {"tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}} for name in names
+            name: {"rows": 20, "tokens": tokens // len(names), "seconds": 1.5, "reasons": {"length": 3}}
+            for name in names
         }
-        (run / "algebra" / label / "stage.json").write_text(json.dumps({"shards": shards}))
+        (run / "algebra" / label / "stage.json").write_text(
+            json.dumps({"stage": {}, "reads": [], "shards": shards})
+        )
     (run / "algebra" / "candidates" / "0000040-0000060.journal").write_bytes(b"one\ntwo\nthree\nfo")
     halves = {
         "samples": {"instruct": "instruct", "clean": "clean"},
@@ -225,7 +228,9 @@ def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
         "the tokens of longer requests belong to the intervals before, too"
     )
     speed.write_text(
-        '{"event": "interval"}\n[1]\n{"event": "interval", "at": 1, "seconds": 1, "tokens": 2}\n'
+        '{"event": "interval"}\n[1]\n{"event": []}\n'
+        + '{"event": "interval", "at": 1, "seconds": 1, "tokens": 2}\n'
+        + "[" * 100_000
     )
     assert pace(folder, found) is None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,8 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.hub.release import released
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
+from magpie_hf.store.records import read_record
+from magpie_hf.store.shards import write_record
 
 
 def recipe_of(answers: Answers) -> Recipe:
@@ -149,11 +150,7 @@ def test_nothing_finished_is_said(demo_model: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "run" / "partial-killed").mkdir()
     assert list((tmp_path / "out" / "run").glob("partial-*"))
     record = tmp_path / "out" / "run" / "build.json"
-    record.write_text(
-        json.dumps(
-            {key: value for key, value in json.loads(record.read_text()).items() if key != "selection"}
-        )
-    )
+    write_record(record, {key: value for key, value in read_record(record).items() if key != "selection"})
     with (
         pytest.raises(
             BadInput,

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 BadInput(f"{where}; allow reading and writing there, or choose another folder"),
                 BAD_INPUT,
             )
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
             raise
         return _complain(
             OSError(

@@ -5,16 +5,14 @@ Not here: the Hub.
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
 import logging
-import os
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,17 +26,28 @@ from magpie_hf.card import card
 from magpie_hf.card.own_words import rest_of, words_in
 from magpie_hf.card.stats import Built, Samples, Tally, published, with_rows
 from magpie_hf.dataset import legacy
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, Torn
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.recipe import Recipe
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
+from magpie_hf.store import lock
 from magpie_hf.store.manifest import sum_of
-from magpie_hf.store.records import FORMAT, LOCK, PROVENANCE, RECORD, RUN, SELECTED, check_format
+from magpie_hf.store.records import (
+    FORMAT,
+    LOCK,
+    PROVENANCE,
+    RECORD,
+    RUN,
+    SELECTED,
+    check_format,
+    read_record,
+    torn,
+)
 from magpie_hf.store.rows import Published, open_table
-from magpie_hf.store.shards import sync, write_json
+from magpie_hf.store.shards import sync, write_record
 from magpie_hf.store.splits import ParquetSplit
 
 LOG = logging.getLogger("magpie_hf")
@@ -101,14 +110,17 @@ class Folder:
             raise BadInput(
                 f"{self.path} cannot be written ({error.strerror}); choose another --out"
             ) from error
-        if not self._record_file.exists():
+        record = self._record() or self._by_provenance()
+        if not record and not self._record_file.exists():
             if others or (
                 self.run.is_dir()
-                and any(file.name != LOCK and file.suffix != ".tmp" for file in self.run.iterdir())
+                and any(
+                    file.name.partition(".")[0] != LOCK and file.suffix != ".tmp"
+                    for file in self.run.iterdir()
+                )
             ):
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
-        record = self._record()
         if record:
             check_format(self.path, record)
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
@@ -124,30 +136,27 @@ class Folder:
     def claimed(self, recipe: Recipe) -> Iterator[None]:
         """Claim the folder for this recipe, and lock it against other builds.
 
-        The operating system releases the lock of a process that dies. Raises BadInput where another build
-        runs in the folder.
+        Raises BadInput where another build runs in the folder.
         """
         self.run.mkdir(parents=True, exist_ok=True)
-        with (self.run / LOCK).open("a+", encoding="utf-8") as lock:
+        with ExitStack() as held:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
+                held.enter_context(lock.exclusive(self.run / LOCK))
+            except lock.Taken as taken:
                 raise BadInput(
-                    f"another build runs in {self.path}, or is being published ({lock.read().strip()}); wait"
-                    " for it or choose another --out"
-                ) from error
-            lock.truncate(0)
-            lock.write(
-                f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
-            )
-            lock.flush()
+                    f"another build runs in {self.path}, or is being published ({taken}); wait for it or"
+                    " choose another --out"
+                ) from taken
             # Files that a killed process was writing.
             for leftover in (*self.run.glob("*/*/tmp*"), *self.run.rglob("*.tmp")):
                 leftover.unlink()
             for leftover in self.run.glob(f"{PARTIAL}*"):
                 shutil.rmtree(leftover)
-            if not self._record_file.exists() or not self._record():
+            if not self._record():
+                if self._record_file.exists():
+                    LOG.warning(
+                        "%s is torn (the disk or the power failed); it is written again", self._record_file
+                    )
                 record = {
                     "format": FORMAT,
                     "magpie_hf": version("magpie-hf"),
@@ -157,12 +166,12 @@ class Folder:
                     "seed": recipe.seed,
                     "files": self._published_files(),
                 }
-                write_json(self._record_file, record)
+                write_record(self._record_file, record)
             yield
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether the last build here had this recipe and was finished."""
-        return self._record_file.exists() and self._record().get("finished") == fingerprint(recipe)
+        return self._record().get("finished") == fingerprint(recipe)
 
     def plan(self, recipe: Recipe, pipeline: dict[str, Any], selection_log: str) -> None:
         """Record what will be built, for `status` and for publishing a part.
@@ -177,11 +186,11 @@ class Folder:
             fingerprint(recipe),
         ):
             kept = {key: value for key, value in record.items() if key not in ("finished", "content")}
-            write_json(self._record_file, {**kept, **planned})
+            write_record(self._record_file, {**kept, **planned})
 
     def keep_provenance(self, provenance: dict[str, Any]) -> None:
         """Write the provenance, which a card needs, to the run."""
-        write_json(self.run / PROVENANCE, {"format": FORMAT, **provenance})
+        write_record(self.run / PROVENANCE, {"format": FORMAT, **provenance})
 
     def record_selection(self, selection: Selection) -> None:
         """Record how far the selection is, for `status`."""
@@ -194,12 +203,12 @@ class Folder:
             for key, quota in selection.quotas.items()
         }
         if self._selected() != quotas:
-            write_json(self.run / SELECTED, quotas)
+            write_record(self.run / SELECTED, quotas)
 
-    def _selected(self) -> Any:
+    def _selected(self) -> dict[str, Any] | None:
         try:
-            return json.loads((self.run / SELECTED).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # not yet there, or torn by a power cut
+            return read_record(self.run / SELECTED)
+        except (FileNotFoundError, Torn):
             return None
 
     def keep_dropped(self, domain: str, dropped: Published) -> None:
@@ -227,16 +236,17 @@ class Folder:
             asdict(licence_in(self.provenance)),
         )
         files: dict[str, int] = record.get("files", {})
-        same = (
-            record.get("content") == content
-            and "sums" in record
-            and self.knows_provenance
-            and record.get("samples") == sum_of(self.run / SAMPLES).sha256
-        )
-        if same and all(_size(self.path / file) == size for file, size in files.items()):
-            return
         samples = {one.domain.key: asdict(one.samples) for one in built}
-        write_json(self.run / SAMPLES, samples)
+        same = (
+            record.get("content") == content and {"sums", "samples"} <= set(record) and self._knows(samples)
+        )
+        if (
+            same
+            and all(_size(self.path / file) == size for file, size in files.items())
+            and all(_sha256(self.path / file) == digest for file, digest in record["sums"].items())
+        ):
+            return
+        write_record(self.run / SAMPLES, samples)
         staging = self.run / "publishing"
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
@@ -271,7 +281,7 @@ class Folder:
             if path.endswith(".parquet")
         }
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
-        write_json(self._record_file, {**unfinished, "files": {**files, **new}})
+        write_record(self._record_file, {**unfinished, "files": {**files, **new}})
         (self.path / card.README).write_text(UNDER_WAY, encoding="utf-8")
         shutil.rmtree(self.run / DROPPED, ignore_errors=True)
         for file in sorted(set(files) - set(new)):
@@ -284,7 +294,7 @@ class Folder:
         for folder in {(self.path / file).parent for file in set(files) - set(new)}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        write_json(
+        write_record(
             self._record_file,
             {
                 **unfinished,
@@ -359,22 +369,24 @@ class Folder:
 
     @property
     def knows_provenance(self) -> bool:
-        """Whether the provenance and the samples can be read."""
+        """Whether the provenance can be read."""
         try:
-            return bool(self.provenance and self._kept(SAMPLES))
+            return bool(self.provenance)
+        except BadInput:
+            return False
+
+    def _knows(self, samples: Mapping[str, Any]) -> bool:
+        """Whether the provenance can be read, and the samples are those of the run."""
+        try:
+            return self.knows_provenance and self._kept(SAMPLES) == samples
         except BadInput:
             return False
 
     def _kept(self, name: str) -> dict[str, Any]:
         try:
-            kept = json.loads((self.run / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadInput(
-                f"{self.run / name} cannot be read ({type(error).__name__}); run the build again"
-            ) from error
-        if not isinstance(kept, dict):
-            raise BadInput(f"{self.run / name} holds no JSON object; run the build again")
-        return kept
+            return read_record(self.run / name)
+        except FileNotFoundError as error:
+            raise torn(self.run / name, type(error).__name__) from error
 
     def _stage(self, recipe: Recipe, one: Built, numbers: Tally, staging: Path, created: int) -> None:
         (staging / one.domain.key).mkdir(parents=True, exist_ok=True)
@@ -385,22 +397,32 @@ class Folder:
             _write_parquet(folder, "train", one.dropped)
 
     def _record(self) -> dict[str, Any]:
-        """The record; an empty one where it is torn, as a build can do without: stage folders have hashes."""
+        """The record; an empty one where there is none.
+
+        So, too, where it is torn, as a build can do without: stage folders have hashes.
+        """
         try:
-            record = json.loads(self._record_file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadInput(
-                f"{self._record_file} cannot be read ({error.strerror}); mend it or choose another --out"
-            ) from error
-        except ValueError:
-            record = None
-        if not isinstance(record, dict) or not {"created", "name", "model", "seed"} <= set(record):
-            LOG.warning(
-                "%s is torn (the disk or the power failed while it was written); it is written again",
-                self._record_file,
-            )
+            record = read_record(self._record_file)
+        except FileNotFoundError:
             return {}
-        return record
+        except Torn as error:
+            if isinstance(error.__cause__, OSError):
+                raise BadInput(
+                    f"{self._record_file} cannot be read ({error.__cause__.strerror}); mend it or choose"
+                    " another --out"
+                ) from error
+            record = {}
+        return record if {"created", "name", "model", "seed"} <= set(record) else {}
+
+    def _by_provenance(self) -> dict[str, Any]:
+        """Whose build this is, where the record is lost and the provenance is not; else an empty record."""
+        try:
+            provenance = self.provenance
+            models = [one for one in provenance["models"] if "problems" in one["steps"]]
+            of = {"name": models[0]["name"], "model": models[0]["revision"], "seed": provenance["seed"]}
+            return {"format": FORMAT, **of}
+        except (BadInput, LookupError, TypeError):
+            return {}
 
     def _published_files(self) -> dict[str, int]:
         """Files in the folder that a build may have written, with their sizes in bytes."""
@@ -490,6 +512,11 @@ def _parts(group: pa.Table) -> Iterator[pa.Table]:
     half = len(group) // 2
     yield from _parts(group.slice(0, half))
     yield from _parts(group.slice(half))
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _size(file: Path) -> int | None:

@@ -5,7 +5,6 @@ Not here: the card.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
 from magpie_hf.run.selection_log import filtered_pieces
 from magpie_hf.stages.export import Export, ExportDropped, export_of
-from magpie_hf.store.records import RECORD
+from magpie_hf.store.records import RECORD, read_record
 from magpie_hf.store.rows import Made, Published, Rows, seed_rows
 from magpie_hf.store.shards import ShardFolder
 
@@ -44,7 +43,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
     Needs no engine and no model. Raises BadInput where the record cannot be read.
     """
     try:
-        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
+        record = read_record(run / RECORD)
         pipeline, log = record["pipeline"], run / "selection" / record["selection"]
         exports = {
             domain: {source: list(map(export_of, specs)) for source, specs in one["exports"].items()}
@@ -127,7 +126,7 @@ def _with(rows: Rows, folder: ShardFolder) -> Rows | None:
         return None
     parents, found, at = rows.digests(record["reads"]), [], rows.start
     while at < rows.stop:
-        piece, at_next = finished(folder, at, rows.stop, parents[at - rows.start :])
+        piece, at_next = finished(folder, at, rows.stop, parents[at - rows.start :], ())
         if piece is None:
             return None
         found.append(piece)

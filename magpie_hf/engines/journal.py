@@ -184,11 +184,7 @@ def read(file: Path) -> tuple[dict[str, Any], int]:
         if not line:
             continue
         checksum, _, body = line.partition(b" ")
-        try:
-            whole = int(checksum, 16) == zlib.crc32(body)
-        except ValueError:
-            whole = False
-        if whole:
+        if checksum == b"%08x" % zlib.crc32(body) and body:
             key, value = json.loads(body)
             records[key] = value
         else:

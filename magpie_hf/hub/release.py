@@ -5,7 +5,6 @@ Not here: the Hub.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from magpie_hf.hub.remote import Say
 from magpie_hf.models.data_licence import contradictions, licence_in
 from magpie_hf.models.licences import licences_for
 from magpie_hf.run.status import Status, status
+from magpie_hf.store import lock
 from magpie_hf.store.manifest import (
     MANIFEST,
     Changes,
@@ -236,16 +236,14 @@ def _scratch(
     Folders that killed processes left are removed now, each after a call of `mend` with it.
     """
     for leftover in parent.glob(f"{prefix}*"):
-        # BlockingIOError: a process works there. FileNotFoundError: it has just removed the folder.
-        with suppress(BlockingIOError, FileNotFoundError), (leftover / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Taken: a process works there. FileNotFoundError: it has just removed the folder.
+        with suppress(lock.Taken, FileNotFoundError), lock.exclusive(leftover / LOCK):
             mend(leftover)
             shutil.rmtree(leftover)
     with (
         tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as scratch,
-        (Path(scratch) / "lock").open("a") as lock,
+        lock.exclusive(Path(scratch) / LOCK),
     ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield Path(scratch)
 
 
@@ -255,13 +253,11 @@ def _kept_still(folder: Path) -> Iterator[None]:
     file = folder / RUN / LOCK
     if not file.is_file():
         raise BadInput(f"{file} is missing; run the build again, then publish")
-    with file.open(encoding="utf-8") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BadInput(
-                f"a build is running in {folder} ({lock.read().strip()}); wait for it, then publish"
-            ) from error
+            held.enter_context(lock.shared(file))
+        except lock.Taken as taken:
+            raise BadInput(f"a build is running in {folder} ({taken}); wait for it, then publish") from taken
         yield
 
 

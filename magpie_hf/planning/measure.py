@@ -210,7 +210,7 @@ def _column(folder: Path, column: str) -> dict[int, Any]:
     """A column of a stage's finished rows, by row."""
     shards, found = ShardFolder(folder, read_only=True), {}
     for start, stop, file in shards.spans("arrow"):
-        if (rows := shards.rows(start, stop, file)) is not None:
+        if (rows := shards.rows(start, stop, file, [column])) is not None:
             values = enumerate(rows.column(column).to_pylist(), start)
             found.update({row: value for row, value in values if value is not None})
     return found

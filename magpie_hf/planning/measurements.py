@@ -109,7 +109,7 @@ def read_json(file: Path, newest: int) -> dict[str, Any] | None:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         written = record["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Torn(
             f"{file} cannot be read ({type(error).__name__}); remove it, and it is made anew"
         ) from error

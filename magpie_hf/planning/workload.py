@@ -5,7 +5,6 @@ Not here: how long it takes (speeds.py, simulation.py).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.inputs import ANSWERING, ANSWERS, SAMPLING, Outline
 from magpie_hf.planning.lengths import BETWEEN, Law
 from magpie_hf.run.status import StageStatus, status
+from magpie_hf.store.records import read_record, stage_record
 from magpie_hf.text.language import tr
 
 # All lengths are log-normal: the median in tokens, and the standard deviation of the logarithm.
@@ -451,7 +451,7 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
         raise BadInput(
             f"{folder} holds another build: its model is {state.model}, not {name}; choose another --out"
         )
-    record = json.loads(file.read_text(encoding="utf-8"))
+    record = read_record(file)
     found: list[Kept] = []
     for domain in outline.domains:
         pipeline = record.get("pipeline", {}).get(domain.key, {})
@@ -509,14 +509,8 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
 
 
 def _identity(folder: Path) -> Mapping[str, Any]:
-    """What a stage was, by its record; {} where it has none yet."""
-    file = folder / "stage.json"
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8"))["stage"]) if file.is_file() else {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            f"{file} cannot be read ({type(error).__name__}); run the build again, which repairs it"
-        ) from error
+    """What a stage was, by its record; {} where it has none yet. Raises Torn."""
+    return dict((stage_record(folder) or {"stage": {}})["stage"])
 
 
 def _differing(

@@ -116,9 +116,9 @@ def read(folder: Path) -> list[dict[str, Any]]:
     for line in file.read_bytes().splitlines() if file.is_file() else ():
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if not (isinstance(event, dict) and _FIELDS.get(event.get("event", ""), {"?"}) <= set(event)):
+        if not (isinstance(event, dict) and _FIELDS.get(str(event.get("event")), {"?"}) <= set(event)):
             continue
         events.append(event)
         if event["event"] == "interval":

@@ -5,9 +5,8 @@ Not here: what is counted in them.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +21,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.report.finding import dropped_files
 from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
+from magpie_hf.store import lock
 from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.store.splits import ParquetSplit, Split, rows_of
 
@@ -118,15 +118,12 @@ def _dropped(folder: Path) -> dict[str, ParquetSplit]:
 
 
 @contextmanager
-def _kept_still(lock: Path) -> Iterator[None]:
+def _kept_still(file: Path) -> Iterator[None]:
     """Keep builds out of the folder with the lock that they take.
 
     If a build already holds the lock, or a copied folder has none, go on without it.
     """
-    if not lock.is_file():
-        yield
-        return
-    with lock.open(encoding="utf-8") as stream:
-        with suppress(BlockingIOError):
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    with ExitStack() as held:
+        with suppress(FileNotFoundError, lock.Taken):
+            held.enter_context(lock.shared(file))
         yield

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity
 from magpie_hf.stages.export import Export
-from magpie_hf.store.rows import Made, Published, Rows, digest, is_whole, open_table
+from magpie_hf.store.rows import Made, Published, Rows, digest, is_whole, open_table, seal
 from magpie_hf.store.shards import ShardFolder
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr
@@ -58,6 +58,7 @@ class Local:
     shard_rows: int = 256
     shards_in_flight: int = 8
     report: Report = field(default=lambda *_: None)
+    _recorded: set[Path] = field(default_factory=set, init=False)  # folders whose record is whole
 
     @property
     def width(self) -> int:
@@ -126,12 +127,15 @@ class Local:
         found: list[tuple[Path, int, int, np.ndarray]] = []
         at = rows.start
         while at < rows.stop:
-            piece, end = finished(folder, at, rows.stop, parents[at - rows.start :])
+            piece, end = finished(folder, at, rows.stop, parents[at - rows.start :], stage.adds)
             if piece is None:
                 file = self._run(rows, stage, folder, at, end, parents[at - rows.start : end - rows.start])
                 piece = file, 0, end - at, _integers(open_table(file), "digest")
             found.append(piece)
             at = end
+        if folder.path not in self._recorded:
+            folder.mend(_record(rows, stage))
+            self._recorded.add(folder.path)
         folder.remove_journals(rows.start, rows.stop)
         digests = [piece[3] for piece in found]
         return Made(
@@ -162,15 +166,19 @@ class Local:
         _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
         seconds = time.monotonic() - began
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **summary}
-        record = {
-            "stage": identity(stage),
-            "reuse_key": stage.reuse_key,
-            "made_from": rows.made_from(stage),
-            "reads": rows.needs(stage),
-        }
-        folder.finish(file, {**record, "shard": shard})
+        folder.finish(file, _record(rows, stage), shard)
         self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **summary))
         return file
+
+
+def _record(rows: Rows, stage: Stage) -> dict[str, Any]:
+    """What a stage's record says of it, beside its shards."""
+    return {
+        "stage": identity(stage),
+        "reuse_key": stage.reuse_key,
+        "made_from": rows.made_from(stage),
+        "reads": rows.needs(stage),
+    }
 
 
 def apply(
@@ -197,6 +205,7 @@ def _known(stage: Stage, folder: ShardFolder, start: int, stop: int) -> Iterator
 
 def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features, file: Path) -> None:
     """`Dataset.map` over the whole table as one batch, into a file that is written atomically."""
+    partial = file.with_name(f"{file.name}.tmp")
     try:
         Dataset(InMemoryTable(table), fingerprint=file.stem).map(
             function,
@@ -204,7 +213,7 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
             batch_size=len(table),
             remove_columns=table.column_names,
             features=features,
-            cache_file_name=str(file),
+            cache_file_name=str(partial),
             load_from_cache_file=False,
             new_fingerprint=file.stem,
         )
@@ -214,21 +223,23 @@ def _map(table: pa.Table, function: Callable[[Batch], Batch], features: Features
         while hidden is not None and not isinstance(hidden, OSError):
             hidden = hidden.__context__
         raise (hidden or error) from None
+    seal(partial, file)
+    partial.replace(file)
 
 
 def finished(
-    folder: ShardFolder, at: int, last: int, parents: np.ndarray
+    folder: ShardFolder, at: int, last: int, parents: np.ndarray, columns: Iterable[str]
 ) -> tuple[tuple[Path, int, int, np.ndarray] | None, int]:
     """The finished piece that begins at row `at`, and its end; or None, and the next row to look at.
 
     A piece is (file, start and stop in the file, digests). parents: the digests of what the rows [at, last)
-    must have been made from.
+    must have been made from. columns: those that the stage adds.
     """
-    ends = [last]
+    ends, wanted = [last], [*columns, *DIGESTS]
     for start, stop, file in folder.spans("arrow"):
         if start > at:
             ends.append(start)
-        elif stop > at and (table := folder.rows(start, stop, file)) is not None:
+        elif stop > at and (table := folder.rows(start, stop, file, wanted)) is not None:
             end = min(stop, last)
             if np.array_equal(_integers(table, "parent")[at - start : end - start], parents[: end - at]):
                 return (

@@ -5,6 +5,7 @@ Not here: filtering.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,10 +20,12 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.schema import SELECTION
 from magpie_hf.selection.selection import FILTERED, KEY, Selection
 from magpie_hf.stage import fingerprint
-from magpie_hf.store.rows import Rows, in_memory, open_table
+from magpie_hf.store.rows import Rows, in_memory, is_whole, open_table, seal
 from magpie_hf.store.shards import sync
 
+LOG = logging.getLogger("magpie_hf")
 _FEATURES = Features(SELECTION)
+_BY = "filtered_by"
 # Without `dropped`, which the selection makes anew: a sample that the cleaning dropped has no problem.
 _FILTERED = [column for column in FILTERED if column not in SELECTION]
 
@@ -54,19 +57,22 @@ class SelectionLog:
             _write(self.folder / rows.domain / f"{rows.start:07d}-{rows.stop:07d}.arrow", [rows])
         if settled and selection.is_complete:
             for key, pieces in self.pieces.items():
-                _write(self.folder / f"{key}.arrow", pieces)
+                _write(self._file(key), pieces)
                 # A domain without samples of its own has no folder.
                 shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def counts(self) -> dict[str, int] | None:
         """How many samples of each domain were filtered; None where a domain's file is missing or torn."""
-        files = {key: self.folder / f"{key}.arrow" for key in self.domains}
-        if not all(file.is_file() for file in files.values()):
-            return None
-        try:
-            return {key: len(open_table(file)) for key, file in files.items()}
-        except (pa.ArrowInvalid, OSError):  # torn by a power cut: the samples are filtered again
-            return None
+        tables = {key: _table(file) for key in self.domains if (file := self._file(key)).is_file()}
+        whole = {key: len(table) for key, table in tables.items() if table is not None}
+        for key in tables.keys() - whole.keys():
+            LOG.warning(
+                "%s is torn (the disk or the power failed); the samples are filtered again", self._file(key)
+            )
+        return whole if len(whole) == len(self.domains) else None
+
+    def _file(self, domain: str) -> Path:
+        return self.folder / f"{domain}.arrow"
 
     def restore(self, sampled: Sequence[Rows]) -> list[Rows] | None:
         """The sampled pieces with the columns of the selection.
@@ -74,7 +80,7 @@ class SelectionLog:
         None where a sample is not what was filtered, or where rows of the log are lost.
         """
         accepted: Counter[str] = Counter()
-        tables = {key: open_table(self.folder / f"{key}.arrow") for key in self.domains}
+        tables = {key: open_table(self._file(key)) for key in self.domains}
         filtered = []
         for rows in sampled:
             if (known := _filtered(tables[rows.domain], 0, rows)) is None:
@@ -95,7 +101,8 @@ def filtered_pieces(folder: Path, domain: str) -> Iterator[tuple[int, int, Calla
     whole = folder / f"{domain}.arrow"
     at = 0
     for file in [whole] if whole.is_file() else sorted((folder / domain).glob("*-*.arrow")):
-        table = open_table(file)
+        if (table := _table(file)) is None:
+            continue
         start = 0 if file == whole else int(file.stem.split("-")[0])
         stop = start + len(table)
         if max(start, at) < stop:  # another run may have cut other pieces
@@ -103,9 +110,15 @@ def filtered_pieces(folder: Path, domain: str) -> Iterator[tuple[int, int, Calla
             at = stop
 
 
+def _table(file: Path) -> pa.Table | None:
+    """The rows of a file of the log; None where it is torn, or another stage's."""
+    table = open_table(file) if is_whole(file) else None
+    return table if table is not None and table.schema.names == [*_FEATURES, _BY] else None
+
+
 def _filtered(table: pa.Table, start: int, rows: Rows) -> Rows | None:
     piece = table.slice(rows.start - start, rows.stop - rows.start)
-    if not np.array_equal(piece["filtered_by"].to_numpy(), rows.digests(_FILTERED)):
+    if not np.array_equal(piece[_BY].to_numpy(), rows.digests(_FILTERED)):
         return None
     return rows.joined(_FEATURES, in_memory(KEY, _FEATURES, piece.select(list(SELECTION)).to_pydict()))
 
@@ -113,14 +126,13 @@ def _filtered(table: pa.Table, start: int, rows: Rows) -> Rows | None:
 def _write(file: Path, pieces: Sequence[Rows]) -> None:
     """Write the filtered pieces of a domain atomically."""
     torn = file.with_suffix(".tmp")
-    schema = _FEATURES.arrow_schema.append(pa.field("filtered_by", pa.int64()))
+    schema = _FEATURES.arrow_schema.append(pa.field(_BY, pa.int64()))
     with pa.OSFile(str(torn), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for rows in sorted(pieces, key=lambda rows: rows.start):
             table = rows.read(list(SELECTION)).cast(_FEATURES.arrow_schema)
             writer.write_table(
-                table.append_column(
-                    schema.field("filtered_by"), pa.array(rows.digests(_FILTERED), pa.int64())
-                )
+                table.append_column(schema.field(_BY), pa.array(rows.digests(_FILTERED), pa.int64()))
             )
+    seal(torn, file)
     sync(torn)
     torn.replace(file)

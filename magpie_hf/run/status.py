@@ -5,14 +5,23 @@ Not here: the rows.
 
 from __future__ import annotations
 
-import fcntl
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.store.records import LOCK, RUN, SELECTED, UNREADABLE, record_of, unreadable
+from magpie_hf.errors import Torn
+from magpie_hf.store import lock
+from magpie_hf.store.records import (
+    LOCK,
+    RUN,
+    SELECTED,
+    UNREADABLE,
+    read_record,
+    record_of,
+    stage_record,
+    unreadable,
+)
 from magpie_hf.text.language import tr
 
 
@@ -112,25 +121,24 @@ def status(folder: Path) -> Status:
             for half in ("samples", "answers")
             for label, key in one[half].items()
         ]
-        running, finished = _running(run / LOCK), bool(record.get("finished"))
+        running, finished = lock.holder(run / LOCK), bool(record.get("finished"))
         return Status(
             record["name"], record["seed"], running, finished, tuple(selection.values()), tuple(stages)
         )
+    except Torn:
+        raise
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
 
 
 def _selection(file: Path, domain: str, target: int) -> SelectionStatus:
-    quotas: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    quotas: dict[str, dict[str, Any]] = read_record(file) if file.is_file() else {}
     quota = quotas.get(domain, {"filtered": 0, "accepted": 0, "reasons": {}})
     return SelectionStatus(domain, quota["accepted"], target, quota["filtered"], quota["reasons"])
 
 
 def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:
-    file = folder / "stage.json"
-    shards: dict[str, dict[str, Any]] = (
-        json.loads(file.read_text(encoding="utf-8"))["shards"] if file.is_file() else {}
-    )
+    shards: dict[str, dict[str, Any]] = (stage_record(folder) or {"shards": {}})["shards"]
     names = sorted(shard.stem for shard in folder.glob("*-*.arrow") if shard.stem.replace("-", "").isdigit())
     # A build that was killed at the wrong moment wrote the shard and not its record.
     unrecorded = {"tokens": 0, "seconds": 0.0, "reasons": {}}
@@ -153,15 +161,3 @@ def _lines(file: Path) -> int:
         while size := stream.readinto(piece):
             lines += piece.count(b"\n", 0, size)
     return lines
-
-
-def _running(lock: Path) -> str | None:
-    """The text in the lock of a running build; None where none runs."""
-    if not lock.is_file():
-        return None
-    with lock.open(encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return stream.read().strip()
-    return None

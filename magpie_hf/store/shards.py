@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from typing import Any
 import pyarrow as pa
 
 from magpie_hf.engines import journal
+from magpie_hf.errors import Torn
 from magpie_hf.stage import Batch, Stage
-from magpie_hf.store.rows import open_table
+from magpie_hf.store.records import CHECKSUM, STAGE, checksum, stage_record
+from magpie_hf.store.rows import is_whole, open_table
 
 LOG = logging.getLogger("magpie_hf")
 _WRITING = threading.Lock()
@@ -46,24 +48,19 @@ class ShardFolder:
         ]
         return sorted((int(name[0]), int(name[1]), file) for name, file in names)
 
-    def rows(self, start: int, stop: int, file: Path) -> pa.Table | None:
-        """The rows of a finished shard; None where it is torn: then the file is logged and removed."""
-        try:
+    def rows(self, start: int, stop: int, file: Path, columns: Iterable[str]) -> pa.Table | None:
+        """The rows of a finished shard; None where it is torn: then the file is logged and removed.
+
+        columns: those that it must have; a file without a checksum may be another stage's.
+        """
+        if is_whole(file):
             rows = open_table(file)
-            torn = len(rows) != stop - start
-        except (pa.ArrowInvalid, OSError) as error:
-            LOG.debug("%s: %s", file, error)
-            torn = True
-        if torn and self.read_only:
-            return None
-        if torn:
-            LOG.warning(
-                "%s is torn (the disk or the power failed while it was written); its rows are made again",
-                file,
-            )
+            if len(rows) == stop - start and set(columns) <= set(rows.column_names):
+                return rows
+        if not self.read_only and file.exists():
+            LOG.warning("%s is torn (the disk or the power failed); its rows are made again", file)
             file.unlink(missing_ok=True)
-            return None
-        return rows
+        return None
 
     def known(self, start: int, stop: int, stage: Stage) -> Iterator[tuple[str, Any]]:
         """(key, result) of the stage's requests for rows [start, stop), from journals and finished shards."""
@@ -71,23 +68,29 @@ class ShardFolder:
             if begin < stop and start < end:
                 records, torn = journal.read(file)
                 if torn:
-                    LOG.warning("torn records in %s: %d; the rest is used", file, torn)
+                    LOG.warning("torn records in %s: %d; what they held is asked again", file, torn)
                 yield from records.items()
         for begin, end, file in self.spans("arrow"):
-            rows = self.rows(begin, end, file) if begin < stop and start < end else None
+            rows = self.rows(begin, end, file, stage.adds) if begin < stop and start < end else None
             if rows is not None:
-                part = rows.select([column for column in rows.column_names if column in stage.adds])
+                part = rows.select(list(stage.adds))
                 for first in range(max(begin, start) - begin, min(end, stop) - begin, 256):
                     size = min(256, min(end, stop) - begin - first)
                     yield from stage.reusable(_alive(part.slice(first, size).to_pydict()))
 
-    def finish(self, file: Path, record: dict[str, Any]) -> None:
-        """Flush a finished shard to the disk and add it to the stage's record."""
+    def finish(self, file: Path, record: Mapping[str, Any], shard: Mapping[str, Any]) -> None:
+        """Flush a finished shard to the disk and add what is known of it to the stage's record."""
         sync(file)
         sync(self.path)
         with _WRITING:
-            shards = {**(self.record() or {}).get("shards", {}), file.stem: record.pop("shard")}
-            write_json(self.path / "stage.json", {**record, "shards": shards})
+            shards = {**(self.record() or {}).get("shards", {}), file.stem: shard}
+            write_record(self.path / STAGE, {**record, "shards": shards})
+
+    def mend(self, record: Mapping[str, Any]) -> None:
+        """Write the stage's record where there is none, or it is torn."""
+        with _WRITING:
+            if self.record() is None:
+                write_record(self.path / STAGE, {**record, "shards": {}})
 
     def remove_journals(self, start: int, stop: int) -> None:
         """Remove the journals of rows in [start, stop), whose shards are finished."""
@@ -98,13 +101,14 @@ class ShardFolder:
     def record(self) -> dict[str, Any] | None:
         """The stage's record (stage.json); None where there is none, or it is torn."""
         try:
-            record: dict[str, Any] = json.loads((self.path / "stage.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return stage_record(self.path)
+        except Torn:  # the names of the shards say what is finished
+            if not self.read_only:
+                LOG.warning(
+                    "%s is torn (the disk or the power failed); it is written again", self.path / STAGE
+                )
+                (self.path / STAGE).unlink(missing_ok=True)  # so that it is said once
             return None
-        except json.JSONDecodeError:  # torn by a power cut; the names of the shards say what is finished
-            LOG.warning("%s is torn; it is written again", self.path / "stage.json")
-            return None
-        return record
 
 
 def _alive(batch: Batch) -> Batch:
@@ -129,3 +133,9 @@ def write_json(file: Path, value: Any) -> None:
     partial.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     sync(partial)
     partial.replace(file)
+
+
+def write_record(file: Path, record: Mapping[str, Any]) -> None:
+    """Write a record with its checksum, for `records.read_record`, atomically."""
+    written = json.loads(json.dumps(record))  # as it is read: keys are texts
+    write_json(file, {**written, CHECKSUM: checksum(file, written)})
