@@ -17,7 +17,7 @@ from itertools import islice
 from string import ascii_uppercase
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.marks import THINK
 from magpie_hf.models.model import Model, json_of
 from magpie_hf.models.switches import values_of
@@ -94,7 +94,7 @@ class Chat:
         template = getattr(tokenizer, "chat_template", None)
         if isinstance(template, dict) and "default" not in template:
             raise BadInput(
-                f"{name} has chat templates for {', '.join(template)} and none by default; save the right one"
+                f"{name} has chat templates for {', '.join(map(str, template))} and none by default; save the right one"
                 " as chat_template.jinja in a local copy of the model"
             )
         if not template:
@@ -552,9 +552,9 @@ def _generation_ends(model: Model) -> list[int]:
     config = json_of(model, "generation_config.json") or {}
     ends = config.get("eos_token_id")
     ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    if not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+    if not all(type(i) is int and 0 <= i < 2**31 for i in ids):
         raise BadInput(
-            f"eos_token_id in the generation_config.json of {model.name} is {ends!r}; give a token id or a"
-            " list of them"
+            f"eos_token_id in the generation_config.json of {model.name} is {shortened(ends)}; give a token id"
+            " or a list of them"
         )
     return ids

@@ -29,7 +29,14 @@ from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import ARMORM, KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
-from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
+from magpie_hf.models.model import (
+    Model,
+    check_files,
+    config_of,
+    json_of,
+    longest,
+    repository_or_folder,
+)
 from magpie_hf.models.parallel import Need, as_given, need_of
 from magpie_hf.models.quantised import parameters, quantised
 from magpie_hf.models.sampling import Sampling
@@ -237,6 +244,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
     roles: the model of each role, as the user named it. Raises BadInput for a test share outside its range.
     """
     sources = {role: repository_or_folder(name) for role, name in roles.items()}
+    for folder in filter(Path.is_dir, map(Path, sources.values())):
+        check_files(folder)
     chat = _chat_settings(options, sources)
     domains, reasoning, unread = _solver_sampling(options, domains, sources, chat.get("solver", {}))
     writer = _at_hand(sources["model"], options.revision)
@@ -405,7 +414,7 @@ def sized(source: str, revision: str | None, settings: Settings = (), longest: i
         return Sized(source, Size(ACTIVE.get(number, info.parameters), need), "", settings, longest)
     model = _unresolved(source, revision)
     try:
-        weights, config = _patiently(lambda: (weights_gigabytes(model), json_of(model, "config.json") or {}))
+        weights, config = _patiently(lambda: (weights_gigabytes(model), config_of(model)))
     except (OSError, ValueError) as error:  # huggingface_hub's, of a refusal or a name that it does not allow
         return Sized(source, None, _why(error))
     if weights is None:
