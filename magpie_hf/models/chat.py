@@ -20,6 +20,7 @@ from typing import Any
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.marks import THINK
 from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.rendering import tried
 from magpie_hf.models.switches import values_of
 from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
 from magpie_hf.models.tokenizer import tokenizer_of
@@ -544,7 +545,13 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load_chat(model: Model) -> Chat:
-    return Chat(tokenizer_of(model), _generation_ends(model), model.name, values_of(model))
+    tokenizer, options = tokenizer_of(model), values_of(model)
+    template = tokenizer.chat_template
+    if isinstance(template, dict):
+        template = template.get("default")
+    if isinstance(template, str) and template:
+        tried(template, model.name, options)
+    return Chat(tokenizer, _generation_ends(model), model.name, options)
 
 
 def _generation_ends(model: Model) -> list[int]:

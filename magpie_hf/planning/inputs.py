@@ -272,7 +272,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
 def _chat_settings(
     options: argparse.Namespace, sources: Mapping[str, str]
 ) -> dict[str, dict[str, str | None]]:
-    """Each role's `settings_of` its model. Raises BadInput for chat options that fit no template.
+    """Each role's `settings_of` its model. Raises BadInput for chat options that fit no template, and for a
+    template that does not end.
 
     The Hub is asked for a template only if options are given. Where it does not answer they are planned with
     unchecked, and without options nothing is known.
@@ -284,10 +285,11 @@ def _chat_settings(
             continue
         source, names = sources[role], [name for _, name, _ in given]
         revision = options.revision if source == sources["model"] else None
-        model = _at_hand(source, revision) or (_unresolved(source, revision) if given else None)
-        if model is not None:
+        if (model := _at_hand(source, revision)) is not None:
+            names = list(switches_of(model))
+        elif given:
             with suppress(OSError, ValueError):
-                names = list(_patiently(partial(switches_of, model)))
+                names = list(_patiently(partial(switches_of, _unresolved(source, revision))))
         switches[role] = source, names
     values = options_for(given, switches)
     return {
