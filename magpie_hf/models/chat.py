@@ -19,7 +19,7 @@ from typing import Any
 
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.marks import THINK
-from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.model import Model, config_of, json_of
 from magpie_hf.models.rendering import tried
 from magpie_hf.models.switches import values_of
 from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
@@ -452,6 +452,7 @@ class Chat:
                 strftime_now=_TODAY.strftime,
                 **self._options,
             )
+            text.encode()  # no tokenizer takes half a character
         except Exception as error:  # a template is a program: it may raise anything
             roles = ", ".join(message["role"] for message in messages)
             reason = " ".join(str(error).split()) or type(error).__name__
@@ -551,7 +552,21 @@ def _load_chat(model: Model) -> Chat:
         template = template.get("default")
     if isinstance(template, str) and template:
         tried(template, model.name, options)
-    return Chat(tokenizer, _generation_ends(model), model.name, options)
+    chat = Chat(tokenizer, _generation_ends(model), model.name, options)
+    _check_vocabulary(model, chat)
+    return chat
+
+
+def _check_vocabulary(model: Model, chat: Chat) -> None:
+    """Raises BadInput where the format's tokens have no row in the model's embedding."""
+    config = config_of(model)
+    rows = config.get("vocab_size") or (config.get("text_config") or {}).get("vocab_size")
+    highest = max(*chat.pre_query_prefix(None), *chat.turn_end_ids)
+    if rows is not None and highest >= rows:
+        raise BadInput(
+            f"the chat format of {model.name} has token {highest}, and the vocab_size in its config.json is"
+            f" {rows}; give the tokenizer that came with the weights"
+        )
 
 
 def _generation_ends(model: Model) -> list[int]:

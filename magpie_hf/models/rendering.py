@@ -166,6 +166,6 @@ def _conversations() -> list[list[dict[str, str]]]:
     """Those of the kinds that a build has, with an answer's thought in each field that templates read."""
     system, user = {"role": "system", "content": _SYSTEM}, {"role": "user", "content": _USER}
     answer = {"role": "assistant", "content": "A\n\nB"}
-    thought = {name: "T\n\nU" for name in ("reasoning_content", "thinking", "reasoning")}
+    thought = dict.fromkeys(("reasoning_content", "thinking", "reasoning"), "T\n\nU")
     more = {"role": "user", "content": "M"}
     return [[system, user], [user], [user, answer], [user, {**answer, **thought}], [user, answer, more]]

@@ -105,7 +105,7 @@ def _parsed(text: str) -> tuple[str | None, str, Any]:
         raise BadInput(f"--chat-option is {text!r}, whose value would be text; write {json_value}")
     try:
         return role, name, json.loads(value, parse_constant=_no_number)
-    except ValueError:
+    except (ValueError, RecursionError):
         return role, name, value
 
 

@@ -52,7 +52,9 @@ def check_index(folder: Path) -> list[str]:
         named = json.loads(file.read_text(encoding="utf-8"))["weight_map"]
         files = sorted({Path(folder / name) for name in named.values()})
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(f"{file} is no index of weights ({type(error).__name__}); download it again") from error
+        raise BadInput(
+            f"{file} is no index of weights ({type(error).__name__}); download it again"
+        ) from error
     if gone := [one.name for one in files if not one.is_file()]:
         raise BadInput(
             f"{folder} lacks {', '.join(gone)}, which its index of weights names; download it again"

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -58,7 +59,8 @@ class Law:
         normal = NormalDist(math.log(self.median), self.spread)
         return [min(bound, max(1, round(math.exp(normal.inv_cdf(share))))) for share in _shares()]
 
-    def complete(self, k: int, bound: float) -> list[float]:
+    @lru_cache(maxsize=256)
+    def complete(self, k: int, bound: float) -> tuple[float, ...]:
         """The shares of the problems of whose k answers 0, 1, ..., k end before the bound."""
         at = self._at(bound)
         found = [0.0] * (k + 1)
@@ -67,7 +69,7 @@ class Law:
             one = UNIT.cdf((at - of_problem) / math.sqrt(1 - BETWEEN))
             for count in range(k + 1):
                 found[count] += math.comb(k, count) * one**count * (1 - one) ** (k - count) / QUANTILES
-        return found
+        return tuple(found)
 
     def _at(self, bound: float) -> float:
         return (math.log(bound) - math.log(self.median)) / self.spread
