@@ -343,7 +343,8 @@ TEMPLATES = {
     "nests deep": "{% if true %}" * 3000 + "{% endif %}" * 3000,
     "nests brackets": "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
     "adds for long": "{{ " + "1 + " * 5000 + "1 }}",
-    "calls itself as a filter": "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{{ f() }}{% endcall %}",
+    "calls itself as a filter": "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{{ f() }}"
+    "{% endcall %}",
     "has a NUL": "\0" + TEMPLATE,
     "has surrogates": TEMPLATE + "{{ '\\ud800' }}",
     "includes a file": "{% include '/etc/passwd' %}",

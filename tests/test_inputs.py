@@ -87,13 +87,13 @@ def build(model: Path, out: Path, *more: str) -> list[str]:
     return ["build", "--model", str(model), *small, "--out", str(out), *more]
 
 
-@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.scale)])
+@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.scale)])
 def test_a_broken_model_is_one_line(
     step: int, quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of each folder, a plan says nothing or one line, and a build one line before it loads anything.
 
-    Every third folder is quick.
+    Every tenth folder is quick.
     """
     for name, model in broken_models(tmp_path, step):
         assert main(["plan", "--model", str(model)]) in (OK, BAD_INPUT), name

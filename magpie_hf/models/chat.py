@@ -94,8 +94,9 @@ class Chat:
             )
         template = getattr(tokenizer, "chat_template", None)
         if isinstance(template, dict) and "default" not in template:
+            named = ", ".join(map(str, template))
             raise BadInput(
-                f"{name} has chat templates for {', '.join(map(str, template))} and none by default; save the right one"
+                f"{name} has chat templates for {named} and none by default; save the right one"
                 " as chat_template.jinja in a local copy of the model"
             )
         if not template:
@@ -575,8 +576,9 @@ def _generation_ends(model: Model) -> list[int]:
     ends = config.get("eos_token_id")
     ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
     if not all(type(i) is int and 0 <= i < 2**31 for i in ids):
+        said = shortened(ends)
         raise BadInput(
-            f"eos_token_id in the generation_config.json of {model.name} is {shortened(ends)}; give a token id"
+            f"eos_token_id in the generation_config.json of {model.name} is {said}; give a token id"
             " or a list of them"
         )
     return ids

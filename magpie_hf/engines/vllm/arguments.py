@@ -166,9 +166,9 @@ def _table(text: str | None) -> dict[str, Any]:
         else:
             given = yaml.safe_load(Path(text).expanduser().read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
+        given, said = shortened(text), " ".join(str(error).split())
         raise BadInput(
-            f"--engine-args {shortened(text)} cannot be read ({said}); give a JSON or YAML file, or JSON such as"
+            f"--engine-args {given} cannot be read ({said}); give a JSON or YAML file, or JSON such as"
             ' {"kv_cache_dtype": "fp8"}'
         ) from error
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
