@@ -259,6 +259,7 @@ def test_the_languages_are_those_of_the_detector() -> None:
 
 
 @pytest.mark.vllm
+@pytest.mark.scale
 def test_a_cached_snapshot_without_an_optional_file_is_enough_offline(
     tiny_model: Path, tmp_path: Path
 ) -> None:
