@@ -231,9 +231,7 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
         if options.count is not None:
             domain = replace(domain, count=options.count)
         if domain.count > MOST_ROWS:
-            raise BadInput(
-                f"{shortened(domain.count)} problems a domain are too many; give at most {MOST_ROWS:,}"
-            )
+            raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")
         domain = replace(
             domain,
             first_token=(
