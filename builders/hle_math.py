@@ -80,7 +80,9 @@ def build_arguments(words: list[str]) -> list[str]:
         )
     keys = list(DOMAINS)
     domains = ",".join(keys[int(number) - 1] for number in numbers)
-    return ["build", "--model", model, "--scale", scale, "--domains", domains, *rest]
+    counted = any(word.partition("=")[0] == "--count" for word in rest)
+    sized = [] if counted else ["--scale", scale]
+    return ["build", "--model", model, *sized, "--domains", domains, *rest]
 
 
 def run(words: list[str]) -> int:

@@ -29,3 +29,12 @@ class LowYield(NothingMade):
 
 class HubError(RuntimeError):
     """The Hub refused a step or could not be reached after several tries; the message names the step."""
+
+
+def shortened(value: object) -> str:
+    """A value for a message, in at most 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return f"a number of {value.bit_length():,} bits" if isinstance(value, int) else type(value).__name__
+    return text if len(text) <= 60 else f"{text[:57]}..."

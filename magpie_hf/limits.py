@@ -7,10 +7,9 @@ refuse, without loading the rules.
 """
 
 import math
-import re
 from collections.abc import Sequence
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
 
 LANGUAGES = ("en", "ja")  # ISO 639-1
 # Problems with the same symbols are near-duplicates from this share of common words on; see
@@ -20,6 +19,16 @@ LICENCE = "cc-by-nc-4.0"  # of the data
 SIMILAR = 0.92  # two problems say the same from this cosine of their embeddings on
 # Which answers of a problem are published: the best of its majority, all of them, or one asked for on its own
 SFT = ("best", "all", "cold")
+# What the detector of languages knows: the 176 labels of fastText's lid.176, ISO 639-1 or else 639-3
+KNOWN_LANGUAGES = frozenset(
+    "af als am an ar arz as ast av az azb ba bar bcl be bg bh bn bo bpy br bs bxr ca cbk ce ceb ckb co cs cv"
+    " cy da de diq dsb dty dv el eml en eo es et eu fa fi fr frr fy ga gd gl gn gom gu gv he hi hif hr hsb ht"
+    " hu hy ia id ie ilo io is it ja jbo jv ka kk km kn ko krc ku kv kw ky la lb lez li lmo lo lrc lt lv mai"
+    " mg mhr min mk ml mn mr mrj ms mt mwl my myv mzn nah nap nds ne new nl nn no oc or os pa pam pfl pl pms"
+    " pnb ps pt qu rm ro ru rue sa sah sc scn sco sd sh si sk sl so sq sr su sv sw ta te tg th tk tl tr tt"
+    " tyv ug uk ur uz vec vep vi vls vo wa war wuu xal xmf yi yo yue zh".split()
+)
+MOST_CANDIDATES = 256  # of one problem
 MOST_EXTENDED = 10  # doublings of the bound of an answer: 4,096 tokens become 4 million
 STEER = ("system", "user", "none")  # where a domain's text goes
 MIN_YIELD = 0.02  # a build gives up below this share of accepted samples
@@ -52,14 +61,20 @@ def check_first_token(first_token: float) -> None:
 
 def check_languages(languages: Sequence[str]) -> None:
     """languages: ISO 639-1 codes, see LANGUAGES."""
-    if not languages or not all(re.fullmatch(r"[a-z]{2,3}", language) for language in languages):
-        raise BadInput(f"the languages are {languages!r}; give codes of ISO 639-1, such as en and ja")
+    if not languages or not set(languages) <= KNOWN_LANGUAGES:
+        said = shortened(", ".join(languages))
+        raise BadInput(
+            f"the languages are {said}, and not all of them can be told; give codes of ISO 639-1, such as en"
+            " and ja"
+        )
 
 
 def check_k(k: int) -> None:
     """k: candidates per problem."""
     if k < 2:
         raise BadInput(f"k is {k}, so no pairs are possible; give at least 2 candidates")
+    if k > MOST_CANDIDATES:
+        raise BadInput(f"k is {shortened(k)}; give at most {MOST_CANDIDATES} candidates")
 
 
 def check_sft(sft: str | int) -> None:
@@ -95,8 +110,8 @@ def check_pairs(
             f"min_correctness_score_gap is {min_correctness_score_gap}; give a finite number, or None for no"
             " floor"
         )
-    if not max_length_ratio >= 1:
-        raise BadInput(f"max_length_ratio is {max_length_ratio}; give a number of at least 1")
+    if not 1 <= max_length_ratio < math.inf:
+        raise BadInput(f"max_length_ratio is {max_length_ratio}; give a finite number of at least 1")
     if not 0 <= min_majority_share <= 1:
         raise BadInput(f"min_majority_share is {min_majority_share}; give a share from 0 to 1")
 

@@ -88,8 +88,6 @@ def test_flags_override_the_domains_values() -> None:
         "geometry",
         "--count",
         "7",
-        "--scale",
-        "0.5",
         "--temperature",
         "0.6",
         "--max-tokens",

@@ -322,8 +322,8 @@ def test_a_model_of_unknown_size_is_not_guessed(machine: Machine, monkeypatch: p
     monkeypatch.setattr(device, "weights_gigabytes", lambda model: None)
     monkeypatch.setattr(
         device,
-        "json_of",
-        lambda model, name: {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64},
+        "config_of",
+        lambda model: {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64},
     )
     with pytest.raises(BadInput, match=r"the size of a/b is unknown.*give --tensor-parallel-size"):
         device.place(Model("a/b", "r"))

@@ -360,7 +360,8 @@ def test_a_repository_is_looked_at_before_it_is_downloaded(monkeypatch: pytest.M
             raise answer
         return answer
 
-    monkeypatch.setattr("magpie_hf.models.heads.json_of", lambda _, name: files.get(name))
+    for module in ("heads", "model"):
+        monkeypatch.setattr(f"magpie_hf.models.{module}.json_of", lambda _, name: files.get(name))
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub.HfApi, "parse_safetensors_file_metadata", header)
     model = Model("acme/rm", "b" * 40)

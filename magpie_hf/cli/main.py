@@ -84,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 BadInput(f"{where}; allow reading and writing there, or choose another folder"),
                 BAD_INPUT,
             )
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+            return _complain(BadInput(f"{where}; give another path"), BAD_INPUT)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
             raise
         return _complain(

@@ -17,9 +17,10 @@ from itertools import islice
 from string import ascii_uppercase
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.marks import THINK
-from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.model import Model, config_of, json_of
+from magpie_hf.models.rendering import tried
 from magpie_hf.models.switches import values_of
 from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
 from magpie_hf.models.tokenizer import BROKEN, tokenizer_of
@@ -93,8 +94,9 @@ class Chat:
             )
         template = getattr(tokenizer, "chat_template", None)
         if isinstance(template, dict) and "default" not in template:
+            named = ", ".join(map(str, template))
             raise BadInput(
-                f"{name} has chat templates for {', '.join(template)} and none by default; save the right one"
+                f"{name} has chat templates for {named} and none by default; save the right one"
                 " as chat_template.jinja in a local copy of the model"
             )
         if not template:
@@ -453,6 +455,7 @@ class Chat:
                 strftime_now=_TODAY.strftime,
                 **self._options,
             )
+            text.encode()  # no tokenizer takes half a character
         except Exception as error:  # a template is a program: it may raise anything
             roles = ", ".join(message["role"] for message in messages)
             reason = " ".join(str(error).split()) or type(error).__name__
@@ -546,7 +549,27 @@ _LOADING = threading.Lock()
 
 @lru_cache(maxsize=8)
 def _load_chat(model: Model) -> Chat:
-    return Chat(tokenizer_of(model), _generation_ends(model), model.name, values_of(model))
+    tokenizer, options = tokenizer_of(model), values_of(model)
+    template = tokenizer.chat_template
+    if isinstance(template, dict):
+        template = template.get("default")
+    if isinstance(template, str) and template:
+        tried(template, model.name, options)
+    chat = Chat(tokenizer, _generation_ends(model), model.name, options)
+    _check_vocabulary(model, chat)
+    return chat
+
+
+def _check_vocabulary(model: Model, chat: Chat) -> None:
+    """Raises BadInput where the format's tokens have no row in the model's embedding."""
+    config = config_of(model)
+    rows = config.get("vocab_size") or (config.get("text_config") or {}).get("vocab_size")
+    highest = max(*chat.pre_query_prefix(None), *chat.turn_end_ids)
+    if rows is not None and highest >= rows:
+        raise BadInput(
+            f"the chat format of {model.name} has token {highest}, and the vocab_size in its config.json is"
+            f" {rows}; give the tokenizer that came with the weights"
+        )
 
 
 def _generation_ends(model: Model) -> list[int]:
@@ -554,9 +577,10 @@ def _generation_ends(model: Model) -> list[int]:
     config = json_of(model, "generation_config.json") or {}
     ends = config.get("eos_token_id")
     ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    if not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+    if not all(type(i) is int and 0 <= i < 2**31 for i in ids):
+        said = shortened(ends)
         raise BadInput(
-            f"eos_token_id in the generation_config.json of {model.name} is {ends!r}; give a token id or a"
-            " list of them"
+            f"eos_token_id in the generation_config.json of {model.name} is {said}; give a token id"
+            " or a list of them"
         )
     return ids

@@ -5,7 +5,6 @@ Not here: loading weights; only config.json and the headers of the weight files 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any, Literal
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS, KnownModel, KnownScorer, known
-from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.model import Model, config_of, json_of
+from magpie_hf.models.weights import INDEX, check_index, shapes_of
 
 # gated: ArmoRM.
 # sequence: one value per text.
@@ -61,7 +61,7 @@ def head_of(model: Model) -> Head:
 
     Raises BadInput for a model that vLLM cannot score with.
     """
-    config = json_of(model, "config.json") or {}
+    config = config_of(model)
     named = architecture(model)
     if named in _HEADS:
         return _HEADS[named]
@@ -81,8 +81,8 @@ def head_of(model: Model) -> Head:
 
 def architecture(model: Model) -> str:
     """The first architecture that the model's config names; "" where it names none."""
-    named = (json_of(model, "config.json") or {}).get("architectures")
-    return str(named[0]) if isinstance(named, list) and named else ""
+    named = config_of(model).get("architectures")
+    return str(named[0]) if named else ""
 
 
 def known_of(model: Model) -> KnownModel | KnownScorer | None:
@@ -103,7 +103,7 @@ def check_tensors(model: Model) -> None:
     """
     if (present := _tensor_names(model)) is None:
         return
-    if missing := sorted(set(_needed(head_of(model), json_of(model, "config.json") or {})) - present):
+    if missing := sorted(set(_needed(head_of(model), config_of(model))) - present):
         some = ", ".join(missing[:_LISTED])
         listed = f"{some} and {len(missing) - _LISTED} more" if len(missing) > _LISTED else some
         raise BadInput(
@@ -149,16 +149,13 @@ _FAMILIES = {  # further tensors of a layer, by model_type
 
 def _tensor_names(model: Model) -> set[str] | None:
     """The names of all tensors of a checkpoint; None where this needs a download or unpickling."""
-    index = (json_of(model, "model.safetensors.index.json") or {}).get("weight_map")
     if model.path is None:
+        index = (json_of(model, INDEX) or {}).get("weight_map")
         return set(index) if index else _hub_tensor_names(model)
     folder = Path(model.path)
-    if gone := sorted({name for name in (index or {}).values() if not (folder / name).is_file()}):
-        raise BadInput(
-            f"{folder} lacks {', '.join(gone)}, which its index of weights names; download it again"
-        )
+    check_index(folder)
     files = sorted(folder.glob("*.safetensors"))
-    return {name for file in files for name in _header(file)} if files else None
+    return {name for file in files for name in shapes_of(file)} if files else None
 
 
 def _hub_tensor_names(model: Model) -> set[str] | None:
@@ -174,7 +171,7 @@ def _hub_tensor_names(model: Model) -> set[str] | None:
 
     name = "model.safetensors"
     if isinstance(cached := try_to_load_from_cache(model.name, name, revision=model.revision), str):
-        return set(_header(Path(cached)))
+        return set(shapes_of(Path(cached)))
     try:
         return set(HfApi().parse_safetensors_file_metadata(model.name, name, revision=model.revision).tensors)
     except RemoteEntryNotFoundError:
@@ -184,26 +181,3 @@ def _hub_tensor_names(model: Model) -> set[str] | None:
             f"the header of {name} of {model.name} cannot be read from the Hub ({type(error).__name__}); go"
             " online, or give a local folder"
         ) from error
-
-
-def _header(file: Path) -> list[str]:
-    """Names of the tensors of a safetensors file.
-
-    Format: eight bytes with the length of a JSON object, the object, the numbers.
-    """
-    try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            size = file.stat().st_size - 8 - length
-            entries = json.loads(stream.read(length) if size >= 0 else b"")
-            tensors = {
-                name: entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"
-            }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(
-            f"{file} is torn, or no safetensors file ({type(error).__name__} in its header); download it"
-            " again"
-        ) from error
-    if size < max(tensors.values(), default=0):
-        raise BadInput(f"{file} is torn: it is shorter than its header says; download it again")
-    return list(tensors)

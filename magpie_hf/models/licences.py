@@ -283,6 +283,6 @@ def _front_matter(text: str) -> dict[str, Any]:
     try:
         # Only text values count
         front = yaml.load("\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return {}
     return front if isinstance(front, dict) else {}

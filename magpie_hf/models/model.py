@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.known import KNOWN_MODELS
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -129,10 +130,68 @@ def json_of(model: Model, name: str) -> dict[str, Any] | None:
     return None if file is None else _json(file)
 
 
+def config_of(model: Model) -> dict[str, Any]:
+    """The model's config.json; {} without one. Raises BadInput where a field is of another type."""
+    config = json_of(model, "config.json") or {}
+    for part in (config, config.get("text_config")):
+        if isinstance(part, dict):
+            _check_fields(part, model.name)
+    return config
+
+
+# The fields that are read here, by what they are; null is as good as none. Gemma 3n and Hunyuan list the
+# sizes of their feed-forward layers.
+_NUMBERS = (
+    "hidden_size", "num_attention_heads", "num_hidden_layers", "num_key_value_heads", "num_kv_heads",
+    "multi_query_group_num", "head_dim", "vocab_size", "max_position_embeddings", "n_positions",
+    "max_seq_len", "seq_length",
+)  # fmt: skip
+_MAY_BE_ZERO = ("sliding_window", "kv_lora_rank", "qk_rope_head_dim", "num_labels", "gating_n_hidden")
+_LISTED = ("intermediate_size", "moe_intermediate_size")
+_OBJECTS = ("text_config", "quantization_config", "id2label")
+_TEXTS = ("architectures", "layer_types")
+_MOST = 2**31  # of any number of a config
+
+
+def _check_fields(config: Mapping[str, Any], name: str) -> None:
+    for field_name in (*_NUMBERS, *_MAY_BE_ZERO, *_LISTED):
+        said = config.get(field_name)
+        least = 0 if field_name in (*_MAY_BE_ZERO, *_LISTED) else 1
+        numbers = said if isinstance(said, list) and said and field_name in _LISTED else [said]
+        if said is not None and not all(type(one) is int and least <= one < _MOST for one in numbers):
+            raise _wrong(name, field_name, said, f"a whole number of at least {least}")
+    for field_name in _OBJECTS:
+        if not isinstance(said := config.get(field_name), dict | None):
+            raise _wrong(name, field_name, said, "an object")
+    for field_name in _TEXTS:
+        said = config.get(field_name)
+        if said is not None and not (isinstance(said, list) and all(isinstance(one, str) for one in said)):
+            raise _wrong(name, field_name, said, "a list of texts")
+    if not isinstance(said := config.get("model_type"), str | None):
+        raise _wrong(name, "model_type", said, "a text")
+
+
+def _wrong(name: str, field_name: str, said: Any, what: str) -> BadInput:
+    return BadInput(
+        f"{field_name} in the config.json of {name} is {shortened(said)}, which is not {what}; give the"
+        " config.json that came with the weights"
+    )
+
+
 def text_of(model: Model, name: str) -> str | None:
     """A text file of the model, as `json_of`."""
     file = file_of(model, name)
     return None if file is None else file.read_text(encoding="utf-8", errors="replace")
+
+
+def is_there(file: Path) -> bool:
+    """Whether a model has this file. Raises BadInput for a pipe, a folder or a broken link in its place."""
+    if file.is_file():
+        return True
+    if not os.path.lexists(file):
+        return False
+    link = " (a broken link)" if file.is_symlink() and not os.path.exists(file) else ""
+    raise BadInput(f"{file} is no file{link}; remove it, or put the model's own in its place")
 
 
 def file_of(model: Model, name: str) -> Path | None:
@@ -143,7 +202,7 @@ def file_of(model: Model, name: str) -> Path | None:
     """
     if model.path:
         file = Path(model.path) / name
-        return file if file.is_file() else None
+        return file if is_there(file) else None
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RemoteEntryNotFoundError
 
@@ -206,23 +265,35 @@ def own_max_length(model: Model) -> int | None:
 
     For an encoder without a head, sentence-transformers' bound comes first: vLLM accepts no longer text.
     """
-    config = json_of(model, "config.json") or {}
-    if any(str(name).endswith("Model") for name in config.get("architectures") or ()):
+    config = config_of(model)
+    if any(name.endswith("Model") for name in config.get("architectures") or ()):
         bound = (json_of(model, "sentence_bert_config.json") or {}).get("max_seq_length")
         if isinstance(bound, int):
             return bound
     for part in (config, config.get("text_config") or {}):
         for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
-            if isinstance(part.get(key), int):
+            if part.get(key) is not None:
                 return int(part[key])
     return None
 
 
+def check_files(folder: Path) -> None:
+    """Raises BadInput where something else is in a file's place, or a field of the config is of another type.
+
+    Whoever opened a pipe would wait for ever.
+    """
+    for file in sorted(folder.iterdir()):
+        if file.suffix in _KINDS:
+            is_there(file)
+    config_of(Model(folder.name, "", path=str(folder)))
+
+
 def check_model_folder(folder: Path, chat: bool = True) -> None:
-    """Raises BadInput unless the folder holds a config, weights and a tokenizer.
+    """Raises BadInput unless the folder holds a config, weights and a tokenizer, in files.
 
     chat: whether the tokenizer needs a chat template.
     """
+    check_files(folder)
     if not (folder / "config.json").is_file():
         raise BadInput(
             f"{folder} is not a model: it has no config.json; give a folder that save_pretrained wrote"
@@ -264,6 +335,7 @@ _MODEL_FILES = re.compile(
     r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json"
     r"|.*\.model|.*\.jinja|.*\.tiktoken"
 )
+_KINDS = (".json", ".jinja", ".txt", ".model", ".tiktoken", ".safetensors", ".bin", ".md")
 _MEBIBYTE = 1 << 20
 
 
@@ -336,7 +408,7 @@ def _commit(repository: str, revision: str | None) -> str:
 def _json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{file} cannot be read as JSON ({error}); mend or replace the file") from error
     if not isinstance(content, dict):
         raise BadInput(f"{file} holds no JSON object; mend or replace the file")

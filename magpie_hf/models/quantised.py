@@ -33,7 +33,8 @@ def quantised(config: Mapping[str, Any]) -> Quantised | None:
     method = str(said.get("quant_method") or "").lower()
     groups = said.get("config_groups")
     first: Any = next(iter(groups.values()), {}) if isinstance(groups, Mapping) else {}
-    weights = (first.get("weights") if isinstance(first, Mapping) else None) or {}  # compressed-tensors
+    weights = first.get("weights") if isinstance(first, Mapping) else None  # compressed-tensors
+    weights = weights if isinstance(weights, Mapping) else {}
     algorithm = str(said.get("quant_algo") or "").upper()  # of modelopt
     bits = said.get("bits") or said.get("w_bit") or weights.get("num_bits")
     if method == "bitsandbytes":
@@ -42,7 +43,7 @@ def quantised(config: Mapping[str, Any]) -> Quantised | None:
         bits = 4
     elif "fp8" in method or "FP8" in algorithm:
         bits = 8
-    if bits not in BITS:
+    if not isinstance(bits, int) or bits not in BITS:
         return None
     is_float = "FP4" in algorithm or "fp4" in method or weights.get("type") == "float"
     if bits == 4 and is_float:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
+
+_MOST = 2**31  # of any value; vLLM keeps whole numbers in 32 bits
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Sampling:
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p", "min_p", "repetition_penalty"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise BadInput(f"{name} is {value!r}; give a finite number")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST < value < _MOST:
+                raise BadInput(f"{name} is {shortened(value)}; give a finite number")
             # 1 and 1.0 are the same sampling and must hash alike, as must -0.0 and 0
             object.__setattr__(self, name, float(value) + 0.0)
         if not 0 <= self.temperature <= 2:
@@ -63,15 +64,17 @@ class Sampling:
             )
         if not 0 < self.top_p <= 1:
             raise BadInput(f"top_p is {self.top_p:g}; give a number above 0 and at most 1")
-        if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < -1:
-            raise BadInput(f"top_k is {self.top_k!r}; give a whole number above 0, or 0 for no limit")
+        if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or not -1 <= self.top_k < _MOST:
+            said = shortened(self.top_k)
+            raise BadInput(f"top_k is {said}; give a whole number above 0, or 0 for no limit")
         object.__setattr__(self, "top_k", max(0, self.top_k))  # vLLM has two values for no limit
         if not 0 <= self.min_p <= 1:
             raise BadInput(f"min_p is {self.min_p:g}; give a number from 0 to 1")
         if self.repetition_penalty <= 0:
             raise BadInput(f"repetition_penalty is {self.repetition_penalty:g}; give a number above 0")
-        if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int) or self.max_tokens < 1:
-            raise BadInput(f"max_tokens is {self.max_tokens!r}; give a whole number of at least 1")
+        tokens = self.max_tokens
+        if isinstance(tokens, bool) or not isinstance(tokens, int) or not 1 <= tokens < _MOST:
+            raise BadInput(f"max_tokens is {shortened(tokens)}; give a whole number of at least 1")
         if not 0 <= self.logprobs <= 20:
             raise BadInput(f"logprobs is {self.logprobs}; give a number from 0 to 20, which is vLLM's limit")
         object.__setattr__(self, "stop_token_ids", tuple(sorted(set(self.stop_token_ids))))

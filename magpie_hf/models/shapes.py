@@ -5,7 +5,7 @@ Not here: GPUs (gpus.py), and how a model is split over them (parallel.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,9 +78,14 @@ def shape_of(config: Mapping[str, Any]) -> Shape | None:
         heads,
         next((config[name] for name in names if config.get(name)), heads),
         config.get("head_dim") or (config.get("hidden_size") or 0) // heads,
-        feed_forward=config.get("moe_intermediate_size") or config.get("intermediate_size") or 0,
+        feed_forward=_largest(config.get("moe_intermediate_size") or config.get("intermediate_size") or 0),
         windowed=kinds.count("sliding_attention"),
         window=config.get("sliding_window") or 0,
         latent=latent,
         longest=config.get("max_position_embeddings") or 0,
     )
+
+
+def _largest(size: int | Sequence[int]) -> int:
+    """A size that is one of each layer in some configs."""
+    return size if isinstance(size, int) else max(size)

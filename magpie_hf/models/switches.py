@@ -9,20 +9,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, json_of, text_of
+from magpie_hf.models.rendering import tried
 
 ROLES = ("model", "solver", "judge", "tagger")  # those that read a chat template
-# What transformers gives to every template. The names of tools are left out, since no conversation has any.
-_STANDARD = re.compile(
-    r"messages|documents|add_generation_prompt|continue_final_message|raise_exception|strftime_now"
-    r"|additional_special_tokens|\w+_token|\w*tools?(?:_\w+)?"
-)
-# A tag of transformers' own, around what an assistant wrote.
-_GENERATION = re.compile(r"\{%(-?)\s*(?:end)?generation\s*(-?)%\}")
 # Names for whether to think, or how much, and the values that say not to.
 _THINKING = (
     "enable_thinking", "thinking", "think", "thinking_mode", "thinking_budget", "thinking_effort",
@@ -32,64 +25,18 @@ _OFF = (False, 0, "", "none", "off", "no", "disabled", "no_think", "chat", "non-
 
 
 def switches_of(model: Model) -> tuple[str, ...]:
-    """The names of a model's switches, sorted; () where it has no template as text."""
-    return _switches(template_of(model))
+    """The names of a model's switches, sorted; () where it has no template as text.
 
-
-@lru_cache(maxsize=32)
-def _switches(template: str) -> tuple[str, ...]:
-    import jinja2
-    from jinja2 import meta
-
-    environment = _environment()
-    try:
-        read = meta.find_undeclared_variables(environment.parse(_GENERATION.sub(r"{#\1\2#}", template)))
-    except jinja2.TemplateError:  # said by the first rendering
-        return ()
-    return tuple(sorted(name for name in read - set(environment.globals) if not _STANDARD.fullmatch(name)))
+    Raises BadInput as `tried`.
+    """
+    template = template_of(model)
+    return tried(template, model.name).switches if template else ()
 
 
 def system_place_of(model: Model) -> str:
     """`Chat.system_place`, without a tokenizer; "" where the model has no template as text."""
     template = template_of(model)
-    return _place(template) if template else ""
-
-
-@lru_cache(maxsize=32)
-def _place(template: str) -> str:
-    environment = _environment()
-    environment.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: ""}
-    for shape in (str, lambda text: [{"type": "text", "text": text}]):
-        turns = [
-            {"role": role, "content": shape(text)} for role, text in (("system", "S$Y"), ("user", "U$R"))
-        ]
-        try:
-            text = environment.from_string(_GENERATION.sub(r"{#\1\2#}", template)).render(
-                messages=turns,
-                tools=None,
-                documents=None,
-                add_generation_prompt=True,
-                bos_token="",
-                eos_token="",
-            )
-        except Exception:  # a template is a program: it may raise anything
-            continue
-        if text.count("U$R") == 1 and "S$Y" in text.partition("U$R")[0]:
-            return "system"
-    return "user"
-
-
-def _environment() -> Any:
-    """A sandbox with what transformers gives to templates."""
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    return ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-
-
-def _refuse(message: str) -> Any:
-    raise ValueError(message)
+    return tried(template, model.name).place if template else ""
 
 
 def template_of(model: Model) -> str:
@@ -158,7 +105,7 @@ def _parsed(text: str) -> tuple[str | None, str, Any]:
         raise BadInput(f"--chat-option is {text!r}, whose value would be text; write {json_value}")
     try:
         return role, name, json.loads(value, parse_constant=_no_number)
-    except ValueError:
+    except (ValueError, RecursionError):
         return role, name, value
 
 

@@ -99,7 +99,10 @@ def _load(model: Model) -> Any:
                 " tokenizer.json; use a copy of the model that has one"
             ) from error
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BadInput(f"the tokenizer of {model.name} cannot be loaded: {reason}") from error
+        raise BadInput(
+            f"the tokenizer of {model.name} cannot be loaded: {reason}; use a copy with the tokenizer files"
+            " that save_pretrained wrote"
+        ) from error
     if not tokenizer.chat_template:
         tokenizer.chat_template = _processor_template(model)
     return tokenizer

@@ -29,7 +29,14 @@ from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import ARMORM, KnownModel, known
 from magpie_hf.models.licences import licence_of, parse_model_licences
-from magpie_hf.models.model import Model, json_of, longest, repository_or_folder
+from magpie_hf.models.model import (
+    Model,
+    check_files,
+    config_of,
+    json_of,
+    longest,
+    repository_or_folder,
+)
 from magpie_hf.models.parallel import Need, as_given, need_of
 from magpie_hf.models.quantised import parameters, quantised
 from magpie_hf.models.sampling import Sampling
@@ -237,6 +244,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
     roles: the model of each role, as the user named it. Raises BadInput for a test share outside its range.
     """
     sources = {role: repository_or_folder(name) for role, name in roles.items()}
+    for folder in filter(Path.is_dir, map(Path, sources.values())):
+        check_files(folder)
     chat = _chat_settings(options, sources)
     domains, reasoning, unread = _solver_sampling(options, domains, sources, chat.get("solver", {}))
     writer = _at_hand(sources["model"], options.revision)
@@ -263,7 +272,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
 def _chat_settings(
     options: argparse.Namespace, sources: Mapping[str, str]
 ) -> dict[str, dict[str, str | None]]:
-    """Each role's `settings_of` its model. Raises BadInput for chat options that fit no template.
+    """Each role's `settings_of` its model. Raises BadInput for chat options that fit no template, and for a
+    template that does not end.
 
     The Hub is asked for a template only if options are given. Where it does not answer they are planned with
     unchecked, and without options nothing is known.
@@ -275,10 +285,11 @@ def _chat_settings(
             continue
         source, names = sources[role], [name for _, name, _ in given]
         revision = options.revision if source == sources["model"] else None
-        model = _at_hand(source, revision) or (_unresolved(source, revision) if given else None)
-        if model is not None:
+        if (model := _at_hand(source, revision)) is not None:
+            names = list(switches_of(model))
+        elif given:
             with suppress(OSError, ValueError):
-                names = list(_patiently(partial(switches_of, model)))
+                names = list(_patiently(partial(switches_of, _unresolved(source, revision))))
         switches[role] = source, names
     values = options_for(given, switches)
     return {
@@ -411,7 +422,7 @@ def sized(source: str, revision: str | None, settings: Settings = (), longest: i
         return Sized(source, Size(ACTIVE.get(number, info.parameters), need), "", settings, longest)
     model = _unresolved(source, revision)
     try:
-        weights, config = _patiently(lambda: (weights_gigabytes(model), json_of(model, "config.json") or {}))
+        weights, config = _patiently(lambda: (weights_gigabytes(model), config_of(model)))
     except (OSError, ValueError) as error:  # huggingface_hub's, of a refusal or a name that it does not allow
         return Sized(source, None, _why(error))
     if weights is None:

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -58,19 +59,24 @@ class Law:
         normal = NormalDist(math.log(self.median), self.spread)
         return [min(bound, max(1, round(math.exp(normal.inv_cdf(share))))) for share in _shares()]
 
-    def complete(self, k: int, bound: float) -> list[float]:
+    def complete(self, k: int, bound: float) -> tuple[float, ...]:
         """The shares of the problems of whose k answers 0, 1, ..., k end before the bound."""
-        at = self._at(bound)
-        found = [0.0] * (k + 1)
-        for share in _shares():
-            of_problem = math.sqrt(BETWEEN) * UNIT.inv_cdf(share)
-            one = UNIT.cdf((at - of_problem) / math.sqrt(1 - BETWEEN))
-            for count in range(k + 1):
-                found[count] += math.comb(k, count) * one**count * (1 - one) ** (k - count) / QUANTILES
-        return found
+        return _complete(k, self._at(bound))
 
     def _at(self, bound: float) -> float:
         return (math.log(bound) - math.log(self.median)) / self.spread
+
+
+@lru_cache(maxsize=256)
+def _complete(k: int, at: float) -> tuple[float, ...]:
+    """`Law.complete`, where the bound is `at` standard deviations above the median."""
+    found = [0.0] * (k + 1)
+    for share in _shares():
+        of_problem = math.sqrt(BETWEEN) * UNIT.inv_cdf(share)
+        one = UNIT.cdf((at - of_problem) / math.sqrt(1 - BETWEEN))
+        for count in range(k + 1):
+            found[count] += math.comb(k, count) * one**count * (1 - one) ** (k - count) / QUANTILES
+    return tuple(found)
 
 
 def _shares() -> list[float]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from magpie_hf.cli.commands.options import engine_arguments, labelling, licence_of_data, roles
 from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
 from magpie_hf.engines.served.kinds import kind_of, marks_of
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import (
     check_auto_extend,
     check_first_token,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 Runner = Literal["generate", "pooling"]
 Spec = tuple[Model, int | None, Runner]  # the int: tokens of the context; None for the model's own
+MOST = 100_000_000  # of tokens, rows, sequences, GPUs, GB and seconds
 _RATING = ("scorer", "embedder")  # roles whose engine rates texts and writes none
 TAGGER_TOKENS = 2304  # of the tagger's prompt besides the problem, about 1,500, and of its answer
 
@@ -59,8 +60,12 @@ def check_engine(options: argparse.Namespace, *more: str) -> None:
     for name in (*more, "max_num_seqs", "max_model_len", "tensor_parallel_size", "data_parallel_size"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} is {getattr(options, name)}; give at least 1")
-    if options.kv_cache_gb is not None and not 0 < options.kv_cache_gb < float("inf"):
+        if value is not None and value > MOST:
+            raise BadInput(f"--{name.replace('_', '-')} is {shortened(value)}; give at most {MOST:,}")
+    if options.kv_cache_gb is not None and not 0 < options.kv_cache_gb <= MOST:
         raise BadInput(f"--kv-cache-gb is {options.kv_cache_gb:g}; give a number of GB above 0")
+    if not 0 < options.patience <= MOST:
+        raise BadInput(f"--patience is {options.patience:g}; give a number of seconds above 0")
     if not 0 < options.gpu_memory_utilization <= 1:
         raise BadInput(
             f"--gpu-memory-utilization is {options.gpu_memory_utilization:g}; give a share above 0 and at"

@@ -108,7 +108,6 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     what.add_argument(
         "--scale",
         type=decimal,
-        default=1.0,
         help="factor for the domains' problem counts, rounded to tens, at least 10 (default: 1.0)",
     )
     what.add_argument("--count", type=whole, help="accepted problems per domain, instead of --scale")

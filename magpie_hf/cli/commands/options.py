@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import LICENCE
 from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
@@ -27,14 +27,14 @@ def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
             return kind(text)
         except ValueError:
             what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is not {what}") from None
 
     return parse
 
 
 def sft(text: str) -> str | int:
     """The value of --sft: a number of answers, or a word; `limits.check_sft` checks it."""
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isdecimal() and len(text) < 10 else text
 
 
 def add_engine(where: argparse._ArgumentGroup) -> None:
@@ -241,10 +241,13 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
     Raises BadInput for a count that is out of its range.
     """
     if options.count is not None and options.count < 1:
-        raise BadInput(f"count is {options.count}; give at least 1 problem a domain")
+        raise BadInput(f"count is {shortened(options.count)}; give at least 1 problem a domain")
+    if options.count is not None and options.scale is not None:
+        raise BadInput(f"--count is {options.count} and --scale is {options.scale:g}; give one of them")
+    scale = 1.0 if options.scale is None else options.scale
     chosen = []
     for domain in select(options.domains.split(",")):
-        domain = with_sampling(scaled(domain, options.scale), options.sampling)
+        domain = with_sampling(scaled(domain, scale), options.sampling)
         if options.count is not None:
             domain = replace(domain, count=options.count)
         if domain.count > MOST_ROWS:

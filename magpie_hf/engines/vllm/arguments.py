@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, shortened
 
 Kind = Literal["numbers", "speed"]
 Settings = tuple[tuple[str, str], ...]  # names and values as canonical JSON, sorted
@@ -165,14 +165,14 @@ def _table(text: str | None) -> dict[str, Any]:
             given = json.loads(text)
         else:
             given = yaml.safe_load(Path(text).expanduser().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        given, said = shortened(text), " ".join(str(error).split())
         raise BadInput(
-            f"--engine-args {text} cannot be read ({said}); give a JSON or YAML file, or JSON such as"
+            f"--engine-args {given} cannot be read ({said}); give a JSON or YAML file, or JSON such as"
             ' {"kv_cache_dtype": "fp8"}'
         ) from error
     if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
-        raise BadInput(f"--engine-args {text} holds no table of names and values; give one")
+        raise BadInput(f"--engine-args {shortened(text)} holds no table of names and values; give one")
     return {name.replace("-", "_"): value for name, value in given.items()}
 
 
@@ -182,9 +182,11 @@ def _single(text: str) -> tuple[str, Any]:
         raise BadInput(f"--engine-arg is {text!r}; give name=value, as in kv_cache_dtype=fp8")
     try:
         parsed = json.loads(value)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         if value[:1] in ("{", "[", '"'):
-            raise BadInput(f"--engine-arg {name} is {value}, which is torn JSON; mend it") from error
+            raise BadInput(
+                f"--engine-arg {name} is {shortened(value)}, which is torn JSON; mend it"
+            ) from error
         parsed = value
     return name.replace("-", "_"), parsed
 

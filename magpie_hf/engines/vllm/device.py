@@ -13,7 +13,7 @@ from magpie_hf.engines.vllm.arguments import Settings
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpus import AMPERE, Gpu
 from magpie_hf.models.known import known
-from magpie_hf.models.model import Model, json_of
+from magpie_hf.models.model import Model, config_of, json_of
 from magpie_hf.models.parallel import UTILIZATION, Need, Parallelism, as_given, choose, need_of
 from magpie_hf.models.shapes import shape_of
 from magpie_hf.text.language import tr
@@ -99,8 +99,9 @@ def weights_gigabytes(model: Model) -> float | None:
         files = [*Path(model.path).glob("*.safetensors")] or [*Path(model.path).glob("*.bin")]
         return sum(file.stat().st_size for file in files) / 1e9
     index = json_of(model, "model.safetensors.index.json") or json_of(model, "pytorch_model.bin.index.json")
-    size = (index or {}).get("metadata", {}).get("total_size")
-    return size / 1e9 if size else _single_file(model)
+    said = (index or {}).get("metadata")
+    size = said.get("total_size") if isinstance(said, dict) else None
+    return size / 1e9 if isinstance(size, (int, float)) and size else _single_file(model)
 
 
 def _single_file(model: Model) -> float | None:
@@ -124,7 +125,7 @@ def _need(model: Model, settled: bool) -> Need:
 
     settled: whether its tensor-parallel size is given, so that its weights need not be known.
     """
-    config = json_of(model, "config.json") or {}
+    config = config_of(model)
     weights = weights_gigabytes(model)
     if weights is None and not settled:
         raise BadInput(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, Literal
 
 from magpie_hf.engines.base import (
@@ -29,9 +30,10 @@ from magpie_hf.engines.vllm.plugin import check_plugin
 from magpie_hf.engines.vllm.recovery import Live, Recovering
 from magpie_hf.engines.vllm.tokenizer import MODE
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.models.model import longest
+from magpie_hf.models.model import config_of, longest
 from magpie_hf.models.parallel import Parallelism
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.models.weights import check_weights
 
 # Most ids in vLLM's allowed_token_ids: its model runner on GPUs dies of more, so longer lists become a
 # grammar
@@ -149,6 +151,8 @@ class VLLM(Engine):
                 " with a seed; leave it out"
             )
         check_plugin()
+        if self.model.path:
+            check_weights(Path(self.model.path), config_of(self.model))
 
     def describe(self) -> str:
         return f"{self.model.name}: {self._parallelism()}"
