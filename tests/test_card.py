@@ -1060,6 +1060,28 @@ def test_a_template_that_cannot_be_read(contents: card.Contents, tmp_path: Path)
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("plotless")
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+            "does not end within 1 seconds",
+        ),
+        ('{% set big = "x" * 4000000000 %}{{ big | length }}', "MemoryError"),
+    ],
+    ids=["time", "memory"],
+)
+def test_a_template_has_bounds(
+    text: str, complaint: str, contents: card.Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("magpie_hf.card.apart.SECONDS", 1.0)
+    (tmp_path / "mine.jinja").write_text(HEAD + text)
+    with pytest.raises(BadInput, match=complaint) as error:
+        card.files(contents, REPO, template=tmp_path / "mine.jinja")
+    assert "\n" not in str(error.value)
+
+
 def test_templates_are_strict() -> None:
     with pytest.raises(jinja2.UndefinedError):
         card._environment().from_string("{{ nothing }}").render()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from magpie_hf.card import markdown, own_words, plots
+from magpie_hf.card.apart import rendered_apart
 from magpie_hf.card.contents import Contents, paths
 from magpie_hf.card.licence import LICENSE, licence_file
 from magpie_hf.card.metadata import metadata, title
@@ -84,7 +85,7 @@ def files(
         "plots": [_plot(path) for path in rendered],
     }
     text = (
-        _from_template(template, variables)
+        rendered_apart(template, partial(_from_template, template, variables))
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
