@@ -77,7 +77,10 @@ def tokens(problem: str) -> list[Token]:
         found += _read(inner[start:], True)
         at = match.end()
     found += _read(_INNER_TEXT.sub(r" \1 ", text[at:]), False, names)
-    return _products(_without_fractions(_without_braces(found)))
+    found = _products(_without_fractions(_without_braces(found)))
+    # A lone person may as well be he or she, or not be named at all
+    alone = len({token.text for token in found if token.kind == "name"}) == 1
+    return [token for token in found if token.kind != "name"] if alone else found
 
 
 def normal_form(found: list[Token]) -> str:

@@ -84,10 +84,11 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     ),
     (r"\\(?:begin|end) ?\{(?:aligned|gathered|split|itemize|enumerate|center)\*?\}|\\item(?![A-Za-z])", " "),
     (r"\\(?:begin|end) ?\{(?:[pb]matrix|array|smallmatrix)\}(?: ?\{[lcr| ]+\})?", r" \\matrix "),
-    (r"[\[(] ?\\matrix|\\matrix ?[\])]", r"\\matrix"),
+    (r"(?<!\\)[\[(] ?\\matrix|\\matrix ?[\])]", r"\\matrix"),
     (r"\$\$ \$\$|\$\$ +\$\$", "$$"),
     (r"(?<![\w)}*])\*\*(\S[^*]*?)\*\*(?![\w*])", r"\1"),  # bold of Markdown; any other ** is a power
     (r"\*\*", "^"),
+    (r"(?<![A-Za-z])(?:Mrs?|Ms|Dr)\. ?(?=[A-Z])", ""),
     (
         r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|noindent|left ?\.|right ?\.|left|right|middle"
         r"|[bB]igg?[lrm]?)(?![A-Za-z])",
@@ -129,13 +130,8 @@ _SPELLING: tuple[tuple[str, str], ...] = (
 )
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLING]
 
-# Figures are drawn by code, which says nothing that the text does not
-_DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.S)
-
-
 def spelled(text: str) -> str:
     """The text with one spelling of signs, spaces, commands and environments."""
-    text = _DRAWING.sub(" ", text) if "[asy]" in text else text
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
     text = re.sub("[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: f"_{{{m[0].translate(_LOWERED)}}}", text)
     text = unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)

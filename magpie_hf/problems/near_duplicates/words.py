@@ -16,7 +16,7 @@ _LINKING = frozenset(
     " every each any all also whether exactly into their they he she his her was were between here"
     " explicitly answer question problem carefully now get takes taken hold holds satisfy satisfies"
     " satisfying holding expression equal equals true possible equation equations formula exist exists get gets"
-    " getting curve curves region".split()
+    " getting curve curves region express solution solutions".split()
 )
 
 # Words of one meaning: the first replaces all. Two problems that differ in a word of `_DECIDING` are not the
@@ -194,9 +194,9 @@ def one_spelling(word: str) -> str:
     return _FIRST.get(word) or _stem(word)
 
 
-def deciding(words: Iterable[str]) -> frozenset[str]:
-    """The words that must stand in both of two near-duplicates, if they stand in one."""
-    return _DECIDES & set(words)
+def deciding(words: Iterable[str]) -> list[str]:
+    """The words, in alphabetical order, that must stand in both of two near-duplicates, if they do in one."""
+    return sorted(word for word in words if word in _DECIDES)
 
 
 def _stem(word: str) -> str:
