@@ -6,7 +6,7 @@ Not here: loading benchmarks.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from xxhash import xxh3_64_intdigest
 
 from magpie_hf.problems.benchmarks.names import Loaded
 from magpie_hf.problems.near_duplicates.clauses import Clause, clauses
+from magpie_hf.problems.near_duplicates.comparing import holds
 from magpie_hf.problems.near_duplicates.minhash import (
     PERMUTATIONS,
     SCHEME,
@@ -58,6 +59,7 @@ class Index:
         self._whole: dict[int, int] = {}  # rows by hash
         self._runs: dict[int, list[int]] = defaultdict(list)
         self._short: list[tuple[int, ...]] = []  # a row's runs of four
+        self._texts: list[str] = []
         self._length: list[int] = []  # of a row, in words
         self._words: dict[int, Hashes] = {}
         self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
@@ -75,41 +77,52 @@ class Index:
         said = clauses(found)
         if (row := self._whole.get(normal_hash_of(found, said))) is not None:
             return f"{self._labels[row]} (whole)"
-        for name, hit in (("8-grams", self._by_runs(found)), ("MinHash", self._by_words(said))):
-            if hit is not None:
-                return f"{self._labels[hit[0]]} ({name} {hit[1]:.2f})"
+        for name, hits in (
+            ("8-grams", self._by_runs(_unstopped(found))),
+            ("MinHash", self._by_words(said)),
+        ):
+            for share, row in sorted((-share, row) for share, row in hits):
+                if holds(problem, self._texts[row]):
+                    return f"{self._labels[row]} ({name} {-share:.2f})"
         return None
 
     def _add(self, label: str, text: str) -> None:
-        found, row = _unstopped(tokens(text)), len(self._labels)
-        said = clauses(tokens(text))
+        found, row = tokens(text), len(self._labels)
+        said = clauses(found)
         self._labels.append(label)
         self._whole.setdefault(normal_hash_of(found, said), row)
+        found = _unstopped(found)
         for run in set(_runs(found, _GRAM)):
             self._runs[run].append(row)
         self._short.append(tuple(_runs(found, _SHORT)))
         self._length.append(len(found))
+        self._texts.append(text)
         if (words := _words(said)) is not None:
             self._words[row] = words
             self._near.insert(row, _lean(words))
 
-    def _by_runs(self, found: list[Token]) -> tuple[int, float] | None:
-        found = _unstopped(found)
+    def _by_runs(self, found: list[Token]) -> Iterator[tuple[float, int]]:
+        """(share, row) of the rows that have most runs of tokens with a problem in common."""
         short = _runs(found, _SHORT)
-        hits = []
         for row in {row for run in _runs(found, _GRAM) for row in self._runs.get(run, ())}:
-            here, there, length = self._short[row], _covered(self._short[row], short), self._length[row]
-            repeats = _covered(short, here) / len(found) >= self.coverage and there >= min(length / 2, _PLENTY)
-            if repeats or (there / length >= self.coverage and length >= _PHRASE):
-                hits.append((-min(1.0, there / min(length, len(found))), row))
-        return (min(hits)[1], -min(hits)[0]) if hits else None
+            there, length = _covered(self._short[row], short), self._length[row]
+            share = min(1.0, there / min(length, len(found)))
+            if there / length >= self.coverage and length >= _PHRASE:
+                yield share, row
+            elif (
+                there >= min(length / 2, _PLENTY)
+                and _covered(short, self._short[row]) / len(found) >= self.coverage
+            ):
+                yield share, row
 
-    def _by_words(self, said: list[Clause]) -> tuple[int, float] | None:
+    def _by_words(self, said: list[Clause]) -> Iterator[tuple[float, int]]:
+        """(share, row) of the rows whose words are near a problem's."""
         if (words := _words(said)) is None:
-            return None
-        shares = ((-float(np.mean(self._words[row] == words)), row) for row in self._near.query(_lean(words)))
-        best = min((hit for hit in shares if -hit[0] >= self.near), default=None)
-        return None if best is None else (best[1], -best[0])
+            return
+        for row in self._near.query(_lean(words)):
+            share = float(np.mean(self._words[row] == words))
+            if share >= self.near:
+                yield share, row
 
 
 def _unstopped(found: list[Token]) -> list[Token]:

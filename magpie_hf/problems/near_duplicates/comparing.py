@@ -1,38 +1,44 @@
-"""Whether two problems with the same formulas ask the same of the same things.
+"""Whether two problems ask the same of the same things: their words, where their formulas are the same.
 
-Not here: which problems are compared (index.py).
+Not here: which problems are compared (index.py, benchmarks/overlap.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import NamedTuple
 
 from magpie_hf.problems.near_duplicates.clauses import GUIDING, Clause, clauses
 from magpie_hf.problems.near_duplicates.normal import Token, tokens
+from magpie_hf.problems.near_duplicates.symbols import formulas_of, shapes_of
 from magpie_hf.problems.near_duplicates.words import deciding
 
-_HIRAGANA = ("\u3041", "\u309f")
 _MOST = 2  # words that only one of two problems has; more of them say more
-_ENTITY = ("letter", "name")
+_FEW = 12  # content words: a text of fewer is known by its formulas
+_FRAME = 2  # a longer beginning or end in place of another is a frame
 
 
 class _Said(NamedTuple):
     """What is compared.
 
     asked: the words of the clauses that ask. text: all words and numbers in order, a formula as one item.
-    roles: letters and names in the prose, by order of appearance, between the words.
+    roles: letters and names in the prose, by order of appearance, between the words. shapes: the formulas
+    without their numbers. formulas: a text of them with their numbers, whatever their letters are called.
     """
 
     words: frozenset[str]
-    deciding: list[str]
     asked: frozenset[str]
-    wide: tuple[str, ...]
-    text: tuple[str, ...]
-    roles: tuple[str, ...]
+    deciding: list[str]
+    wide: list[str]
+    text: list[str]
+    roles: list[str]
     entities: int
+    numbers: Counter[str]
+    shapes: Counter[str]
+    formulas: str
 
 
 def same_words(one: str, other: str) -> bool:
@@ -49,14 +55,66 @@ def same_words(one: str, other: str) -> bool:
         return False
     if max(a.entities, b.entities) > 1 and _common(a, b) != _common(b, a):
         return False
-    return not any(_replaced(a, b)) and not any(_replaced(b, a))  # blocks that match depend on the order
+    # Which blocks match depends on the order
+    return not any(
+        _words(first.text[start:end], second.text[begin:stop]) and _words(second.text[begin:stop], first.text[start:end])
+        for first, second in ((a, b), (b, a))
+        for _, start, end, begin, stop in _differences(first.text, second.text)
+    )
 
 
-def _replaced(a: _Said, b: _Said) -> Iterator[bool]:
-    for kind, start, end, first, last in SequenceMatcher(None, a.text, b.text, autojunk=False).get_opcodes():
-        if kind == "replace":
-            gone, come = ({word for word in part if word.isalpha()} for part in (a.text[start:end], b.text[first:last]))
-            yield bool(gone - come and come - gone)
+def holds(problem: str, row: str) -> bool:
+    """Whether a problem asks what a benchmark's row asks, perhaps of other numbers, or with more around it.
+
+    Runs of tokens do not show that: all problems of a chapter share phrases and parts of formulas. So no word
+    of the question may be missing. Between what the texts share, none may stand in place of another, except
+    what is counted, since five apples are as good as five pears, and none may be missing that decides. A short
+    text must also have the same formulas, and differ in one number at most.
+    """
+    a, b = _said(row), _said(problem)
+    part, whole = (a, b) if len(a.text) <= len(b.text) else (b, a)
+    if not part.asked <= whole.words:
+        return False
+    if a.numbers == b.numbers and a.shapes == b.shapes and a.formulas != b.formulas:
+        return False  # the same numbers in other places, or another unknown
+    if len(part.words) < _FEW and not (
+        len(part.words - whole.words) <= 1
+        and part.shapes <= whole.shapes
+        and (part.numbers - whole.numbers).total() <= 1
+    ):
+        return False
+    return not any(_decides(first, second) for first, second in ((a, b), (b, a)))
+
+
+def _decides(one: _Said, other: _Said) -> bool:
+    codes = _differences(one.text, other.text)
+    for _, start, end, begin, stop in codes:
+        gone, come = one.text[start:end], other.text[begin:stop]
+        only, instead = _words(gone, come), _words(come, gone)
+        outside = min(start, begin) == 0 or (end == len(one.text) or stop == len(other.text))
+        if outside and max(len(gone), len(come)) > _FRAME:
+            continue
+        counted = len(gone) == len(come) == 1 and any(item[0].isdigit() for item in one.text[max(0, start - 2) : start])
+        if only and instead and not counted:
+            return True
+        if any(deciding((word,)) or _is_wide(word) for word in (*only, *instead)) and not (outside and not (only and instead)):
+            return True
+    return False
+
+
+def _differences(one: list[str], other: list[str]) -> list[tuple[str, int, int, int, int]]:
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return [code for code in matcher.get_opcodes() if code[0] != "equal"]
+
+
+def _words(items: Iterable[str], others: Sequence[str]) -> set[str]:
+    """The words among the items that are not among others."""
+    return {item for item in items if item.isalpha() and item not in GUIDING} - set(others)
+
+
+def _is_wide(word: str) -> bool:
+    """Whether a word is a character of Japanese that is no inflection."""
+    return word > "\u3000" and not "\u3041" <= word <= "\u309f"
 
 
 def _common(one: _Said, other: _Said) -> list[str]:
@@ -76,19 +134,22 @@ def _said(problem: str) -> _Said:
             if run[0].kind == "word":
                 text.append(run[0].text)
                 roles.append(run[0].text)
-            elif len(run) == 1 and run[0].kind in _ENTITY:
+            elif len(run) == 1 and run[0].kind in ("letter", "name"):
                 text.append("#")
                 roles.append(f"#{order.setdefault(run[0], len(order))}")
             else:
                 text.append(run[0].text if len(run) == 1 else "#")
     return _Said(
         frozenset(words),
-        deciding(words),
         frozenset(word for clause in said if clause.asked for word in clause.words if word not in GUIDING),
-        tuple(word for word in words if word > "\u3000" and not _HIRAGANA[0] <= word <= _HIRAGANA[1]),
-        tuple(text),
-        tuple(roles),
+        deciding(words),
+        [word for word in words if _is_wide(word)],
+        text,
+        roles,
         len(order),
+        Counter(item.text for clause in said for item in clause.items if item.kind == "number"),
+        shapes_of(said),
+        formulas_of(said),
     )
 
 

@@ -5,7 +5,7 @@ Not here: which words matter.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from xxhash import xxh3_64_intdigest
@@ -28,6 +28,33 @@ def symbols_of(said: Sequence[Clause]) -> tuple[str, int]:
     """A text for the problem's formulas and numbers, and how many numbers and symbols it is made of."""
     formulas = list(dict.fromkeys(formula for clause in said for formula in _formulas(clause)))
     return _renamed(formulas), sum(map(len, formulas))
+
+
+def formulas_of(said: Sequence[Clause]) -> str:
+    """As `symbols_of`, without the numbers that come with a word."""
+    return _renamed(list(_wordless(said)))
+
+
+def shapes_of(said: Sequence[Clause]) -> Counter[str]:
+    """The formulas of more than one item, without numbers and names of letters, and how often each stands."""
+    return Counter(_shape(formula) for formula in _wordless(said) if len(formula) > 1)
+
+
+def _wordless(said: Sequence[Clause]) -> Iterator[Formula]:
+    for clause in said:
+        yield from (one for one in _formulas(clause) if all(token.kind != "word" for token in one))
+
+
+def _shape(formula: Formula) -> str:
+    order: dict[Token, str] = {}
+    return " ".join(
+        (
+            order.setdefault(token, f"{token.kind}{len(order)}")
+            if token.kind in ("letter", "name")
+            else ("0" if token.kind == "number" else token.text)
+        )
+        for token in formula
+    )
 
 
 def _renamed(formulas: Sequence[Formula]) -> str:
