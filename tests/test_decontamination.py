@@ -92,9 +92,9 @@ HITS: list[tuple[str, int, str]] = [
         "8-grams",
     ),
     (FAKE[0].replace("tulips", "roses"), 0, "8-grams"),
-    (FAKE[1].replace("Find the value of", "Determine"), 1, "8-grams"),
+    (FAKE[1].replace("Find the value of", "Determine"), 1, "whole"),
     (FAKE[2].replace("1000", "2000"), 2, "8-grams"),
-    (FAKE[3].replace("Find", "Compute"), 3, "8-grams"),
+    (FAKE[3].replace("Find", "Compute"), 3, "whole"),
     (FAKE[3].replace("21", "22"), 3, "8-grams"),
     (FAKE[5].replace("$S$", "$T$").replace("12 points", "14 points"), 5, "8-grams"),
     (FAKE[6].replace("30", "40"), 6, "8-grams"),
@@ -328,6 +328,30 @@ def test_every_layout_is_read(tmp_path: Path) -> None:
     both = loaded(tmp_path / "two")
     assert both.rows[-1] == "test/0"
     assert both.rows[0] == "train/0"
+
+
+def test_a_folder_is_read_whole(tmp_path: Path) -> None:
+    """One file a year, as benchmarks are handed on: each with its own columns, some of another kind."""
+    folder = jsonl(tmp_path / "exam", [{"Question": FAKE[0]}], "2023.jsonl")
+    jsonl(folder, [{"problem": FAKE[1], "level": 3}, {"problem": FAKE[2], "level": 4}], "2024.jsonl")
+    jsonl(folder / "more", [{"aufgabe": FAKE[3]}], "2025.jsonl")
+    jsonl(folder, [], "empty.jsonl")
+    (folder / "scan.pdf").write_bytes(b"%PDF")
+    (folder / "README.md").write_text("What this is.")
+    found = loaded(folder)
+    assert dict(zip(found.rows, found.texts, strict=True)) == {
+        "2023/0": FAKE[0],
+        "2024/0": FAKE[1],
+        "2024/1": FAKE[2],
+    }
+    assert Index([found]).find(FAKE[2]) == "exam/2024/1 (whole)"
+    said = load_benchmarks([found.benchmark])
+    assert said[0] == found
+    reasons = {one.name: one.reason for one in said[1:] if isinstance(one, NotChecked)}
+    assert set(reasons) == {"exam/empty.jsonl", "exam/more/2025.jsonl", "exam/scan.pdf"}
+    assert "its columns are aufgabe: name one of them" in reasons["exam/more/2025.jsonl"]
+    assert reasons["exam/scan.pdf"].startswith("scan.pdf is no .jsonl, .json, .parquet, .csv file")
+    assert not any("\n" in reason for reason in reasons.values())
 
 
 def test_column(tmp_path: Path) -> None:

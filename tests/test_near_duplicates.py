@@ -814,17 +814,16 @@ def unit(dice: random.Random, width: int = 8) -> list[float]:
 def test_embeddings_flag_and_symbols_decide() -> None:
     near, far = [0.6, 0.8, 0.0], [-0.8, 0.6, 0.0]
     near_duplicates = NearDuplicates()
-    near_duplicates.add(
-        "area", row_of("Calculate the area of the region bounded by $y = x^2$ and $y = 2x$.", near)
-    )
+    near_duplicates.add("area", row_of("Calculate the area bounded by $y = x^2$ and $y = 2x$.", near))
     asked = "Find the area that the curves $y = x^2$ and $y = 2x$ enclose."
-    bound = "Find the area bounded by the curves $y = x^2$ and $y = 2x$."
+    bound = "Consider the coordinate plane. Find the area bounded by the curves $y = x^2$ and $y = 2x$."
     assert near_duplicates.find(row_of(bound, near)) == "area"
     assert near_duplicates.find(row_of(bound, far)) is None
     assert near_duplicates.find(row_of(bound)) is None
     assert (
         near_duplicates.find(row_of(bound.replace("x^2", "x^3"), near)) is None
     )  # the same words and the same embedding
+    assert near_duplicates.find(row_of(bound.replace("area", "volume"), near)) is None
     assert near_duplicates.find(row_of(asked, near)) is None  # "bounded" decides, and is not said
     near_duplicates.add("group", row_of("Let $G$ be a group. Prove that its centre is a subgroup.", near))
     assert (

@@ -24,6 +24,8 @@ _LINKING = frozenset(
 _SAME = """
 prove show demonstrate verify establish
 number many count
+toss tosses tossed tossing flip flips flipped flipping
+roll rolls rolled rolling throw throws thrown throwing
 """.split("\n")
 _DECIDING = """
 max maximum maximal maximize maximise maximizes largest greatest biggest highest
@@ -160,6 +162,9 @@ PHRASES = {
     "no fewer": "atleast",
     "at most": "atmost",
     "no more": "atmost",
+    "last digit": "lastdigit",
+    "units digit": "lastdigit",
+    "ones digit": "lastdigit",
     "square root": "sqrt",
     "cube root": "cuberoot",
 }
