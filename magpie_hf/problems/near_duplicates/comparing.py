@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from magpie_hf.problems.near_duplicates.clauses import GUIDING, Clause, clauses
 from magpie_hf.problems.near_duplicates.normal import Token, tokens
-from magpie_hf.problems.near_duplicates.symbols import formulas_of, shapes_of
+from magpie_hf.problems.near_duplicates.symbols import colours_of, formulas_of, shapes_of
 from magpie_hf.problems.near_duplicates.words import deciding
 
 _MOST = 2  # words that only one of two problems has; more of them say more
@@ -25,7 +25,7 @@ class _Said(NamedTuple):
     """What is compared.
 
     asked: the words of the clauses that ask. text: all words and numbers in order, a formula as one item.
-    roles: letters and names in the prose, by order of appearance, between the words. shapes: the formulas
+    roles: letters and names in the prose, by their place in formulas and order, between the words. shapes: the formulas
     without their numbers. formulas: a text of them with their numbers, whatever their letters are called.
     """
 
@@ -53,7 +53,7 @@ def same_words(one: str, other: str) -> bool:
         return False
     if max(len(a.words - b.words), len(b.words - a.words)) > _MOST:
         return False
-    if max(a.entities, b.entities) > 1 and _common(a, b) != _common(b, a):
+    if _swapped(a, b):
         return False
     # Which blocks match depends on the order
     return not any(
@@ -75,7 +75,7 @@ def holds(problem: str, row: str) -> bool:
     part, whole = (a, b) if len(a.text) <= len(b.text) else (b, a)
     if not part.asked <= whole.words:
         return False
-    if a.numbers == b.numbers and a.shapes == b.shapes and a.formulas != b.formulas:
+    if a.numbers == b.numbers and a.shapes == b.shapes and (a.formulas != b.formulas or _swapped(a, b)):
         return False  # the same numbers in other places, or another unknown
     if len(part.words) < _FEW and not (
         len(part.words - whole.words) <= 1
@@ -117,6 +117,11 @@ def _is_wide(word: str) -> bool:
     return word > "\u3000" and not "\u3041" <= word <= "\u309f"
 
 
+def _swapped(one: _Said, other: _Said) -> bool:
+    """Whether letters or names have changed places among the words."""
+    return max(one.entities, other.entities) > 1 and _common(one, other) != _common(other, one)
+
+
 def _common(one: _Said, other: _Said) -> list[str]:
     """Letters and names, and the words that both problems have, in one's order."""
     return [item for item in one.roles if item[0] == "#" or item in other.words]
@@ -126,6 +131,7 @@ def _common(one: _Said, other: _Said) -> list[str]:
 def _said(problem: str) -> _Said:
     said = clauses(tokens(problem))
     words = [word for clause in said for word in clause.words if word not in GUIDING]
+    colours = colours_of(said)
     order: dict[Token, int] = {}
     text: list[str] = []
     roles: list[str] = []
@@ -136,7 +142,7 @@ def _said(problem: str) -> _Said:
                 roles.append(run[0].text)
             elif len(run) == 1 and run[0].kind in ("letter", "name"):
                 text.append("#")
-                roles.append(f"#{order.setdefault(run[0], len(order))}")
+                roles.append(f"#{colours[run[0]]} {order.setdefault(run[0], len(order))}")
             else:
                 text.append(run[0].text if len(run) == 1 else "#")
     return _Said(

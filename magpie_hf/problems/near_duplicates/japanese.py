@@ -17,8 +17,22 @@ _ASKING = (
 _NEGATIVE = re.compile("な[いかくけ]|ませ|ず$|ぬ$")
 
 
+_PERSON = re.compile("([\u3400-\u9fff\u30a0-\u30ff]{1,6})(?:さん|くん|君|ちゃん)")
+
+
+def with_persons(text: str) -> tuple[str, frozenset[str]]:
+    """The text with other names for those that stand before さん and the like, and these names."""
+    names = {name: f"Person{chr(97 + at % 26)}" for at, name in enumerate(dict.fromkeys(_PERSON.findall(text)))}
+    text = _PERSON.sub(lambda match: f" {names[match[1]]} ", text)
+    for name, other in names.items():
+        if len(name) > 1:
+            text = text.replace(name, f" {other} ")
+    return text, frozenset(names.values())
+
+
 def without_endings(text: str) -> str:
     """The text without the kana at the end of its clauses, except a negation."""
+    text = text.replace("下さい", "ください")
     for said, asked in _ASKING:
         text = said.sub(asked, text)
     return _ENDING.sub(lambda match: "ない" if _NEGATIVE.search(match[1]) else "", text)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from magpie_hf.problems.near_duplicates.japanese import without_endings
+from magpie_hf.problems.near_duplicates.japanese import with_persons, without_endings
 from magpie_hf.problems.near_duplicates.persons import persons
 from magpie_hf.problems.near_duplicates.typesetting import GREEK_NAMES, spelled
 
@@ -61,8 +61,8 @@ def tokens(problem: str) -> list[Token]:
 
     They are the same for `$\dfrac{1}{2}x \leq 3$`, `\(\frac12 x\le 3\)` and `1/2 x <= 3`.
     """
-    text = without_endings(spelled(problem))
-    names = persons(text)
+    text, called = with_persons(without_endings(spelled(problem)))
+    names = persons(text) | called
     found: list[Token] = []
     at = 0
     for match in _FORMULA.finditer(text):

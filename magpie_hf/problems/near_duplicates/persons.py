@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 _CAPITAL = re.compile(r"(?<![\w\\$'-])([A-Z][a-z]+)(?:'s)?(?![\w-])(?= ?([A-Za-z]+)|)")
+_TWO = re.compile(r"(?<![\w\\$'-])([A-Z][a-z]+) and ([A-Z][a-z]+) (?=[a-z])")
 # What a person does or suffers; other verbs are known by their ending
 _DOING = frozenset(
     "is was has had can will would could does did went ran won made got gave took ate bought sold found wants"
@@ -33,7 +34,7 @@ _OBJECTS = frozenset("this its is as us thus plus minus".split())
 
 def persons(text: str) -> frozenset[str]:
     """The names of persons in a text: words in capitals of whom something is told, as in "Mia has"."""
-    found: set[str] = set()
+    found = {name for both in _TWO.findall(text) for name in both if name.lower() not in _OPENERS | _NO_PERSON}
     for match in _CAPITAL.finditer(text):
         word, after = match[1], match[2] or ""
         low = word.lower()

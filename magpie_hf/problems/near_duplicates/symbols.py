@@ -64,6 +64,16 @@ def _renamed(formulas: Sequence[Formula]) -> str:
     refinement of graphs (Weisfeiler and Leman, 1968): a letter's colour is where it stands in which formulas,
     and a formula's is its tokens with the colours of its letters.
     """
+    return " ".join(map(str, sorted(_refined(formulas)[0])))
+
+
+def colours_of(said: Sequence[Clause]) -> dict[Token, int]:
+    """The letters and names of the formulas, each by where it stands in them; 0 for others."""
+    return _refined(list(_wordless(said)))[1]
+
+
+def _refined(formulas: Sequence[Formula]) -> tuple[list[int], dict[Token, int]]:
+    """The colours of formulas and of letters."""
     colours: dict[Token, int] = defaultdict(int)
     coloured: list[int] = []
     for _ in range(_ROUNDS):
@@ -77,7 +87,7 @@ def _renamed(formulas: Sequence[Formula]) -> str:
             int,
             {letter: xxh3_64_intdigest(";".join(sorted(where)).encode()) for letter, where in places.items()},
         )
-    return " ".join(map(str, sorted(coloured)))
+    return coloured, colours
 
 
 def _colour(formula: Formula, colours: dict[Token, int]) -> int:

@@ -16,7 +16,7 @@ _LINKING = frozenset(
     " every each any all also whether exactly into their they he she his her was were between here"
     " explicitly answer question problem carefully now get takes taken hold holds satisfy satisfies"
     " satisfying holding expression equal equals true possible equation equations formula exist exists get gets"
-    " getting curve curves region express solution solutions".split()
+    " getting curve curves region express solution solutions take".split()
 )
 
 # Words of one meaning: the first replaces all. Two problems that differ in a word of `_DECIDING` are not the
