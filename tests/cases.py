@@ -273,7 +273,10 @@ def main(arguments: list[str]) -> int:
     for case in cases:
         if (difference := KINDS[arguments[0]](case)) is not None:
             differ += 1
-            print(", ".join(filter(None, (case["kind"], case.get("family", case.get("input"))))) + f": {difference}")
+            print(
+                ", ".join(filter(None, (case["kind"], case.get("family", case.get("input")))))
+                + f": {difference}"
+            )
     print(f"{differ} of {len(cases)} differ")
     return 1 if differ else 0
 

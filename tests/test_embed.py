@@ -135,7 +135,7 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
         one_by_one = [stage({"problem": [problem]})["embedding"][0] for problem in PROBLEMS]
         alike = [
             "A sequence is given by $a_1 = 2$ and $a_{n+1} = 3a_n - 1$. Find its fifth term.",
-            "Take the infinite recursive sequence with $a_1 = 2$ and $a_{n+1} = 3a_n - 1$. Find its fifth term.",
+            "Take the infinite recursive sequence with $a_1=2$ and $a_{n+1}=3a_n-1$. Find its fifth term.",
         ]
         pair = Signature()(stage({"problem": alike}))
         tables = [

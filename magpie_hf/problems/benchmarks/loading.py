@@ -106,7 +106,9 @@ def _local_splits(benchmark: Benchmark) -> Mapping[str, Any] | list[Path]:
     if place.is_file():
         return [place]
     if not ((place / "dataset_dict.json").is_file() or (place / "state.json").is_file()):
-        return [file for file in _files(place) if file.suffix.lower() not in _PROSE and file.stem != "LICENSE"]
+        return [
+            file for file in _files(place) if file.suffix.lower() not in _PROSE and file.stem != "LICENSE"
+        ]
     try:
         found = load_from_disk(str(place))
     except (ValueError, OSError, RuntimeError) as error:
@@ -127,7 +129,10 @@ def _read_files(benchmark: Benchmark, files: list[Path]) -> Loaded:
     Raises BadInput where none holds problems.
     """
     place = Path(benchmark.source)
-    named = {"test" if file == place else file.relative_to(place).with_suffix("").as_posix(): file for file in files}
+    named = {
+        "test" if file == place else file.relative_to(place).with_suffix("").as_posix(): file
+        for file in files
+    }
     chosen = benchmark.splits or tuple(named)
     _check_splits(benchmark, named)
     texts: list[str] = []
@@ -135,7 +140,9 @@ def _read_files(benchmark: Benchmark, files: list[Path]) -> Loaded:
     unread: list[NotChecked] = []
     for name in chosen:
         file = named[name]
-        title = benchmark.name if len(chosen) == 1 else f"{benchmark.name}/{file.relative_to(place).as_posix()}"
+        title = (
+            benchmark.name if len(chosen) == 1 else f"{benchmark.name}/{file.relative_to(place).as_posix()}"
+        )
         try:
             part = _read(replace(benchmark, name=title, splits=()), {name: _table(file)})
         except BadInput as error:
@@ -156,7 +163,8 @@ def _read_files(benchmark: Benchmark, files: list[Path]) -> Loaded:
 def _check_splits(benchmark: Benchmark, found: Iterable[str]) -> None:
     if missing := [name for name in benchmark.splits if name not in found]:
         raise BadInput(
-            f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(found)}; leave it out"
+            f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(found)}; leave"
+            " it out"
         )
 
 
@@ -170,7 +178,9 @@ def _table(file: Path) -> Any:
         return load_dataset(READERS[file.suffix.lower()], data_files={"test": str(file)})["test"]
     # StopIteration: an empty file
     except (ValueError, OSError, RuntimeError, StopIteration, DatasetGenerationError) as error:
-        raise BadInput(f"the benchmark {file} cannot be read ({_line(error)}); mend it or leave it out") from error
+        raise BadInput(
+            f"the benchmark {file} cannot be read ({_line(error)}); mend it or leave it out"
+        ) from error
 
 
 def _hub_splits(benchmark: Benchmark) -> Mapping[str, Any] | NotChecked:

@@ -37,9 +37,9 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pinned benchmark's problems, and the name of each row: "17", or "test/17" with several splits or files.
+    """A pinned benchmark's problems, and the name of each row.
 
-    unread: the files of a folder that hold no problems, each with the reason.
+    rows: "17" each, or "test/17" with several splits or files. unread: the files of a folder that hold no problems, each with the reason.
     """
 
     benchmark: Benchmark

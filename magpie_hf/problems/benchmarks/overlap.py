@@ -107,9 +107,7 @@ class Index:
         for row in {row for run in _runs(found, _GRAM) for row in self._runs.get(run, ())}:
             there, length = _covered(self._short[row], short), self._length[row]
             share = min(1.0, there / min(length, len(found)))
-            if there / length >= self.coverage and length >= _PHRASE:
-                yield share, row
-            elif (
+            if (there / length >= self.coverage and length >= _PHRASE) or (
                 there >= min(length / 2, _PLENTY)
                 and _covered(short, self._short[row]) / len(found) >= self.coverage
             ):
@@ -141,7 +139,9 @@ def _hash(run: list[Token]) -> int:
     order: dict[Token, str] = {}
     return xxh3_64_intdigest(
         " ".join(
-            order.setdefault(token, f"{token.kind}{len(order)}") if token.kind in ("letter", "name") else token.text
+            order.setdefault(token, f"{token.kind}{len(order)}")
+            if token.kind in ("letter", "name")
+            else token.text
             for token in run
         ).encode()
     )

@@ -17,8 +17,8 @@ from magpie_hf.problems.near_duplicates.words import (
 )
 
 _ASKING = frozenset(
-    "find determine compute calculate evaluate solve prove show demonstrate verify what whats how which who when"
-    " simplify factor express estimate is are does do can".split()
+    "find determine compute calculate evaluate solve prove show demonstrate verify what whats how which who"
+    " when simplify factor express estimate is are does do can".split()
 )
 # Those of them that ask only as the first word of a sentence
 _ONLY_FIRST = frozenset("is are does do can when verify express factor estimate which who".split())
@@ -128,7 +128,7 @@ _DEPTH = {"(": 1, "[": 1, "\\{": 1, ")": -1, "]": -1, "\\}": -1}
 
 
 def _constant(found: list[Token], at: int) -> Token:
-    r"""The token, as a sign where it is a letter of fixed meaning: e with a power, and the R of \mathbb{R}."""
+    r"""The token; a sign where it is a letter of fixed meaning: e with a power, or the R of \mathbb{R}."""
     token = found[at]
     if token.kind != "letter":
         return token

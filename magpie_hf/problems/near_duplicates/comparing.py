@@ -25,8 +25,9 @@ class _Said(NamedTuple):
     """What is compared.
 
     asked: the words of the clauses that ask. text: all words and numbers in order, a formula as one item.
-    roles: letters and names in the prose, by their place in formulas and order, between the words. shapes: the formulas
-    without their numbers. formulas: a text of them with their numbers, whatever their letters are called.
+    roles: letters and names in the prose, by their place in formulas and order, between the words. shapes:
+    the formulas without their numbers. formulas: a text of them with their numbers, whatever their letters
+    are called.
     """
 
     words: frozenset[str]
@@ -57,7 +58,8 @@ def same_words(one: str, other: str) -> bool:
         return False
     # Which blocks match depends on the order
     return not any(
-        _words(first.text[start:end], second.text[begin:stop]) and _words(second.text[begin:stop], first.text[start:end])
+        _words(first.text[start:end], second.text[begin:stop])
+        and _words(second.text[begin:stop], first.text[start:end])
         for first, second in ((a, b), (b, a))
         for _, start, end, begin, stop in _differences(first.text, second.text)
     )
@@ -68,8 +70,8 @@ def holds(problem: str, row: str) -> bool:
 
     Runs of tokens do not show that: all problems of a chapter share phrases and parts of formulas. So no word
     of the question may be missing. Between what the texts share, none may stand in place of another, except
-    what is counted, since five apples are as good as five pears, and none may be missing that decides. A short
-    text must also have the same formulas, and differ in one number at most.
+    what is counted, since five apples are as good as five pears, and none may be missing that decides. A
+    short text must also have the same formulas, and differ in one number at most.
     """
     a, b = _said(row), _said(problem)
     part, whole = (a, b) if len(a.text) <= len(b.text) else (b, a)
@@ -94,10 +96,14 @@ def _decides(one: _Said, other: _Said) -> bool:
         outside = min(start, begin) == 0 or (end == len(one.text) or stop == len(other.text))
         if outside and max(len(gone), len(come)) > _FRAME:
             continue
-        counted = len(gone) == len(come) == 1 and any(item[0].isdigit() for item in one.text[max(0, start - 2) : start])
+        counted = len(gone) == len(come) == 1 and any(
+            item[0].isdigit() for item in one.text[max(0, start - 2) : start]
+        )
         if only and instead and not counted:
             return True
-        if any(deciding((word,)) or _is_wide(word) for word in (*only, *instead)) and not (outside and not (only and instead)):
+        if any(deciding((word,)) or _is_wide(word) for word in (*only, *instead)) and not (
+            outside and not (only and instead)
+        ):
             return True
     return False
 

@@ -22,7 +22,9 @@ _PERSON = re.compile("([\u3400-\u9fff\u30a0-\u30ff]{1,6})(?:さん|くん|君|�
 
 def with_persons(text: str) -> tuple[str, frozenset[str]]:
     """The text with other names for those that stand before さん and the like, and these names."""
-    names = {name: f"Person{chr(97 + at % 26)}" for at, name in enumerate(dict.fromkeys(_PERSON.findall(text)))}
+    names = {
+        name: f"Person{chr(97 + at % 26)}" for at, name in enumerate(dict.fromkeys(_PERSON.findall(text)))
+    }
     text = _PERSON.sub(lambda match: f" {names[match[1]]} ", text)
     for name, other in names.items():
         if len(name) > 1:

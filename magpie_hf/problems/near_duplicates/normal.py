@@ -96,7 +96,11 @@ def _read(text: str, formula: bool, names: frozenset[str] = frozenset()) -> list
         if kind == "letters":
             if not formula and word.removesuffix("'s") in names:
                 found.append(Token("name", word.removesuffix("'s").lower()))
-            elif not formula and word == "A" and text[max(0, match.start() - 9) : match.start()].rstrip()[-1:] not in _BEGINNINGS:
+            elif (
+                not formula
+                and word == "A"
+                and text[max(0, match.start() - 9) : match.start()].rstrip()[-1:] not in _BEGINNINGS
+            ):
                 found.append(Token("letter", word))
             else:
                 found += _letters(word, formula, before, after)
@@ -134,8 +138,8 @@ def _letters(word: str, formula: bool, before: str, after: str) -> list[Token]:
 
 # Commands whose arguments stand in braces; other braces only group, and nobody sees them
 _TAKING = FUNCTIONS | frozenset(
-    "^ _ / frac binom overline underline vec hat tilde dot ddot check overrightarrow overleftrightarrow overset"
-    " underset stackrel overbrace underbrace mathbb mathcal mathfrak begin end cancel boxed".split()
+    "^ _ / frac binom overline underline vec hat tilde dot ddot check overrightarrow overleftrightarrow"
+    " overset underset stackrel overbrace underbrace mathbb mathcal mathfrak begin end cancel boxed".split()
 )
 _TWO = frozenset(("frac", "binom", "overset", "underset", "stackrel"))
 _INFIX = {"over": "frac", "choose": "binom"}
@@ -180,10 +184,9 @@ def _without_braces(found: list[Token]) -> list[Token]:
                 ends(at)
                 continue
             takes = before in _TAKING or before == "]" or at == second > 0
+            bound = before in FUNCTIONS or before in ("^", "_")
             single = len(out) == at + 2 and out[-1].text not in _BRACKETS
-            if bracket == "{" and (single or not takes):
-                del out[at]
-            elif bracket == "(" and single and (before in FUNCTIONS or before in ("^", "_")):
+            if (bracket == "{" and (single or not takes)) or (bracket == "(" and single and bound):
                 del out[at]
             else:
                 out.append(_CLOSE)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from magpie_hf.problems.near_duplicates.words import is_linking
+
 _CAPITAL = re.compile(r"(?<![\w\\$'-])([A-Z][a-z]+)(?:'s)?(?![\w-])(?= ?([A-Za-z]+)|)")
 _TWO = re.compile(r"(?<![\w\\$'-])([A-Z][a-z]+) and ([A-Z][a-z]+) (?=[a-z])")
 # What a person does or suffers; other verbs are known by their ending
@@ -16,29 +18,25 @@ _DOING = frozenset(
 )
 # Words before a name that is not a sentence's first word
 _BEFORE = frozenset(
-    "and to than from gives gave tells told asks asked does did as can will if while when after before with".split()
+    "and to than from gives gave tells told asks asked does did as can will if while when after before with"
+    " by".split()
 )
-_NO_PERSON = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august"
-    " september october november december".split()
-)
-_OPENERS = frozenset(
-    "a an the this that these those it its he she his her they their there here what which who whose how when"
-    " where why if for in on at of to from by with as let suppose assume given consider each every all any both"
-    " some one two three find prove show determine compute evaluate solve express what's problem question answer"
-    " note hint then now after before during while since so and or but because is are was does do did can will"
-    " i we you your our my not no water".split()
+# Words in capitals that are no persons, beside those that ask or link
+_OTHERS = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july"
+    " august september october november december both two three prove show express note hint now during while"
+    " since or but because not no".split()
 )
 _OBJECTS = frozenset("this its is as us thus plus minus".split())
 
 
 def persons(text: str) -> frozenset[str]:
     """The names of persons in a text: words in capitals of whom something is told, as in "Mia has"."""
-    found = {name for both in _TWO.findall(text) for name in both if name.lower() not in _OPENERS | _NO_PERSON}
+    found = {name for both in _TWO.findall(text) for name in both if _may_be(name.lower())}
     for match in _CAPITAL.finditer(text):
         word, after = match[1], match[2] or ""
         low = word.lower()
-        if low in _OPENERS or low in _NO_PERSON:
+        if not _may_be(low):
             continue
         before = text[max(0, match.start() - 20) : match.start()].rstrip()
         initial = before[-1:] in _STOPS
@@ -57,4 +55,8 @@ def persons(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-_STOPS = frozenset(["", *".?!:;\"*"])
+def _may_be(word: str) -> bool:
+    return word not in _OTHERS and not is_linking(word)
+
+
+_STOPS = frozenset(["", *'.?!:;"*'])

@@ -94,8 +94,8 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\*\*", "^"),
     (r"(?<![A-Za-z])(?:Mrs?|Ms|Dr)\. ?(?=[A-Z])", ""),
     (
-        r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|noindent|left ?\.|right ?\.|left|right|middle"
-        r"|[bB]igg?[lrm]?)(?![A-Za-z])",
+        r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|noindent|left ?\.|right ?\.|left|right"
+        r"|middle|[bB]igg?[lrm]?)(?![A-Za-z])",
         "",
     ),
     (r"\\(?:begin|end) ?\{(?:[pb]matrix|array|smallmatrix)\}(?: ?\{[lcr| ]+\})?", r" \\matrix "),
@@ -135,6 +135,7 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"(?<![\d.])\.(?=\d)", "0."),
 )
 _RULES = [(re.compile(pattern), new) for pattern, new in _SPELLING]
+
 
 def spelled(text: str) -> str:
     """The text with one spelling of signs, spaces, commands and environments."""
