@@ -263,6 +263,12 @@ def _model(folder: Path) -> Model:
     return Model(folder.name, f"sha256:{folder}", path=str(folder))
 
 
+def differing(kind: str) -> list[str]:
+    """What differs in the cases that stand in tests/tables."""
+    lines = (Path(__file__).parent / "tables" / f"{kind}.jsonl").read_text("utf-8").splitlines()
+    return [difference for line in lines if (difference := KINDS[kind](json.loads(line))) is not None]
+
+
 def main(arguments: list[str]) -> int:
     """Runs one file; returns the exit status."""
     if len(arguments) != 2 or arguments[0] not in KINDS:

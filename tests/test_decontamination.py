@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import differing
 from datasets import Dataset, DatasetDict
+from many_problems import CHANGES, problems
 
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.benchmarks import hub as benchmarks_hub
@@ -186,6 +188,25 @@ def test_table(fake: Path) -> None:
     print("\n".join(wrong))
     assert missed <= 1  # a row told in other words, and in another order
     assert len(wrong) == missed
+
+
+def test_cases_of_each_kind() -> None:
+    assert differing("contamination") == []
+
+
+def test_many_problems_in_eight_changes() -> None:
+    """A benchmark of 300 problems: found whatever their letters and typesetting, and no other with their
+    numbers.
+    """
+    made = problems()
+    texts = tuple(text for text, _ in made)
+    index = Index([Loaded(Benchmark("many", "/many"), texts, tuple(map(str, range(len(texts)))))])
+    for name, change in CHANGES.items():
+        changed = [(row, change(text)) for row, text in enumerate(texts) if change(text) != text]
+        found = sum(str(index.find(text)).startswith(f"many/{row} (") for row, text in changed)
+        print(f"{name}: {found} of {len(changed)} found")
+        assert found >= (0.9 if name == "number" else 0.95) * len(changed)
+    assert [hit for _, other in made if (hit := index.find(other)) is not None] == []
 
 
 def test_a_hit_names_row_measure_and_share(fake: Path) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import differing
 from datasets import Dataset, Features
+from many_problems import CHANGES, problems
 
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
@@ -667,6 +669,25 @@ def test_pairs_that_the_tables_of_words_were_not_made_for() -> None:
     )
     assert precision >= 0.94
     assert recall >= 0.8
+
+
+def test_cases_of_each_kind() -> None:
+    assert differing("near_duplicates") == []
+
+
+def test_many_problems_in_eight_changes() -> None:
+    """300 problems of 60 forms: each is found again in seven changes, and the number makes it another."""
+    near_duplicates, made = NearDuplicates(), problems()
+    for number, (problem, _) in enumerate(made):
+        row = row_of(problem)
+        assert near_duplicates.find(row) is None
+        near_duplicates.add(str(number), row)
+    for name, change in CHANGES.items():
+        texts = [(str(number), change(text)) for number, (text, _) in enumerate(made) if change(text) != text]
+        found = sum(near_duplicates.find(row_of(text)) == number for number, text in texts)
+        print(f"{name}: {found} of {len(texts)} found")
+        assert found == 0 if name == "number" else found >= 0.95 * len(texts)
+    assert [text for _, text in made if near_duplicates.find(row_of(text)) is not None] == []
 
 
 @pytest.mark.parametrize(

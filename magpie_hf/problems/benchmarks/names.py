@@ -39,7 +39,8 @@ class Benchmark:
 class Loaded:
     """A pinned benchmark's problems, and the name of each row.
 
-    rows: "17" each, or "test/17" with several splits or files. unread: the files of a folder that hold no problems, each with the reason.
+    rows: "17" each, or "test/17" with several splits or files. unread: the files of a folder that hold no
+        problems, each with the reason.
     """
 
     benchmark: Benchmark

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from magpie_hf.problems.near_duplicates.clauses import GUIDING, Clause, clauses
@@ -154,7 +155,7 @@ def _said(problem: str) -> _Said:
     return _Said(
         frozenset(words),
         frozenset(word for clause in said if clause.asked for word in clause.words if word not in GUIDING),
-        deciding(words),
+        deciding([*words, *_pairs(said)]),
         [word for word in words if _is_wide(word)],
         text,
         roles,
@@ -163,6 +164,14 @@ def _said(problem: str) -> _Said:
         shapes_of(said),
         formulas_of(said),
     )
+
+
+def _pairs(said: Sequence[Clause]) -> Iterator[str]:
+    """Words that follow one another directly."""
+    for clause in said:
+        for (one, _), (other, joined) in pairwise(zip(clause.items, clause.joined, strict=True)):
+            if joined and one.kind == other.kind == "word":
+                yield f"{one.text} {other.text}"
 
 
 def _runs(clause: Clause) -> Iterator[tuple[Token, ...]]:

@@ -15,8 +15,8 @@ _LINKING = frozenset(
     " does will would one please solve out work obtain state when who how must should know known say called"
     " every each any all also whether exactly into their they he she his her was were between here"
     " explicitly answer question problem carefully now get takes taken hold holds satisfy satisfies"
-    " satisfying holding expression equal equals true possible equation equations formula exist exists get gets"
-    " getting curve curves region express solution solutions take".split()
+    " satisfying holding expression equal equals true possible equation equations formula exist exists get"
+    " gets getting curve curves region express solution solutions take".split()
 )
 
 # Words of one meaning: the first replaces all. Two problems that differ in a word of `_DECIDING` are not the
@@ -200,8 +200,12 @@ def one_spelling(word: str) -> str:
 
 
 def deciding(words: Iterable[str]) -> list[str]:
-    """The words, in alphabetical order, that must stand in both of two near-duplicates, if they do in one."""
-    return sorted(word for word in words if word in _DECIDES)
+    """The words, in alphabetical order, that must stand in both of two near-duplicates, if they do in one.
+
+    Pairs of words count, too: the first row and the second column are not the second row and the first
+    column.
+    """
+    return sorted(word for word in words if all(part in _DECIDES for part in word.split(" ")))
 
 
 def _stem(word: str) -> str:
