@@ -43,13 +43,15 @@ _BANDS, _ROWS = 16, 6  # 99 % of the pairs at a Jaccard index of 0.8 share a ban
 class Index:
     """The rows of benchmarks, and which of them a problem repeats.
 
-    A problem repeats a row in one of three cases. Their normal forms are equal. Or they share a run of eight
-    words, numbers and symbols, and at least `coverage` of the problem or of the row stands in common runs of
-    four. Or MinHash estimates that at least `near` of their words, without formulas and numbers, are common.
+    A problem repeats a row if their normal forms are equal, whatever letters and persons are called. It also
+    does if the question of the row is there (see comparing.holds) and one of two measures hits: they share a
+    run of eight words, numbers and symbols, and at least `coverage` of the problem or of the row stands in
+    common runs of four, each counted once; or MinHash estimates that at least `near` of their words, without
+    formulas and numbers, are common.
 
-    So a changed number or word does not hide a benchmark's problem, and a common beginning such as "Find the
-    number of ordered pairs of positive integers such that" is no hit. Below eight words only the normal form
-    counts.
+    So another number in a problem of many words does not hide a benchmark's row, nor what is put before or
+    behind it, and a common beginning such as "Find the number of ordered pairs of positive integers such
+    that" is no hit. Below eight words only the normal form counts.
     """
 
     def __init__(self, benchmarks: Sequence[Loaded], coverage: float = COVERAGE, near: float = NEAR) -> None:
@@ -60,6 +62,7 @@ class Index:
         self._runs: dict[int, list[int]] = defaultdict(list)
         self._short: list[tuple[int, ...]] = []  # a row's runs of four
         self._texts: list[str] = []
+        self._distinct: list[frozenset[int]] = []
         self._length: list[int] = []  # of a row, in words
         self._words: dict[int, Hashes] = {}
         self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
@@ -95,6 +98,7 @@ class Index:
         for run in set(_runs(found, _GRAM)):
             self._runs[run].append(row)
         self._short.append(tuple(_runs(found, _SHORT)))
+        self._distinct.append(frozenset(self._short[-1]))
         self._length.append(len(found))
         self._texts.append(text)
         if (words := _words(said)) is not None:
@@ -104,8 +108,13 @@ class Index:
     def _by_runs(self, found: list[Token]) -> Iterator[tuple[float, int]]:
         """(share, row) of the rows that have most runs of tokens with a problem in common."""
         short = _runs(found, _SHORT)
+        distinct = frozenset(short)
         for row in {row for run in _runs(found, _GRAM) for row in self._runs.get(run, ())}:
-            there, length = _covered(self._short[row], short), self._length[row]
+            length = self._length[row]
+            # Half of what covers enough, before runs are counted: a long text shares phrases with many
+            if 2 * _SHORT * len(self._distinct[row] & distinct) < self.coverage * min(length, len(found)):
+                continue
+            there = _covered(self._short[row], short)
             share = min(1.0, there / min(length, len(found)))
             if (there / length >= self.coverage and length >= _PHRASE) or (
                 there >= min(length / 2, _PLENTY)

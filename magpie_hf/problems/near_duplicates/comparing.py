@@ -19,6 +19,8 @@ from magpie_hf.problems.near_duplicates.words import deciding
 
 _MOST = 2  # words that only one of two problems has; more of them say more
 _FEW = 12  # content words: a text of fewer is known by its formulas
+_THIRD = 3  # of its numbers: |x| = 1 and |x| = 8 are two exercises
+_LONG = 60  # content words: texts of more that share most of their runs are copies, whatever was changed
 _FRAME = 2  # a longer beginning or end in place of another is a frame
 
 
@@ -72,18 +74,20 @@ def holds(problem: str, row: str) -> bool:
     Runs of tokens do not show that: all problems of a chapter share phrases and parts of formulas. So no word
     of the question may be missing. Between what the texts share, none may stand in place of another, except
     what is counted, since five apples are as good as five pears, and none may be missing that decides. A
-    short text must also have the same formulas, and differ in one number at most.
+    short text must also have the same formulas, and differ in one number of three at most.
     """
     a, b = _said(row), _said(problem)
     part, whole = (a, b) if len(a.text) <= len(b.text) else (b, a)
     if not part.asked <= whole.words:
         return False
+    if len(part.words) > _LONG:
+        return True
     if a.numbers == b.numbers and a.shapes == b.shapes and (a.formulas != b.formulas or _swapped(a, b)):
         return False  # the same numbers in other places, or another unknown
     if len(part.words) < _FEW and not (
         len(part.words - whole.words) <= 1
         and part.shapes <= whole.shapes
-        and (part.numbers - whole.numbers).total() <= 1
+        and (part.numbers - whole.numbers).total() <= part.numbers.total() // _THIRD
     ):
         return False
     return not any(_decides(first, second) for first, second in ((a, b), (b, a)))
