@@ -36,6 +36,7 @@ class _Said(NamedTuple):
     words: frozenset[str]
     asked: frozenset[str]
     deciding: list[str]
+    pairs: frozenset[str]
     wide: list[str]
     text: list[str]
     roles: list[str]
@@ -55,6 +56,8 @@ def same_words(one: str, other: str) -> bool:
     a, b = _said(one), _said(other)
     if a.asked != b.asked or a.wide != b.wide or a.deciding != b.deciding:
         return False
+    if a.pairs - b.pairs and b.pairs - a.pairs:
+        return False  # the first row and second column, and the second row and first column
     if max(len(a.words - b.words), len(b.words - a.words)) > _MOST:
         return False
     if _swapped(a, b):
@@ -123,9 +126,14 @@ def _words(items: Iterable[str], others: Sequence[str]) -> set[str]:
     return {item for item in items if item.isalpha() and item not in GUIDING} - set(others)
 
 
+def _tells(word: str) -> bool:
+    """Whether a word says something by itself; the place of particles and kana is seen in the text."""
+    return word not in GUIDING and not "\u3041" <= word <= "\u309f"
+
+
 def _is_wide(word: str) -> bool:
     """Whether a word is a character of Japanese that is no inflection."""
-    return word > "\u3000" and not "\u3041" <= word <= "\u309f"
+    return word > "\u3000" and _tells(word)
 
 
 def _swapped(one: _Said, other: _Said) -> bool:
@@ -141,7 +149,7 @@ def _common(one: _Said, other: _Said) -> list[str]:
 @lru_cache(4096)  # a problem is compared with several in a row
 def _said(problem: str) -> _Said:
     said = clauses(tokens(problem))
-    words = [word for clause in said for word in clause.words if word not in GUIDING]
+    words = [word for clause in said for word in clause.words if _tells(word)]
     colours = colours_of(said)
     order: dict[Token, int] = {}
     text: list[str] = []
@@ -158,8 +166,9 @@ def _said(problem: str) -> _Said:
                 text.append(run[0].text if len(run) == 1 else "#")
     return _Said(
         frozenset(words),
-        frozenset(word for clause in said if clause.asked for word in clause.words if word not in GUIDING),
-        deciding([*words, *_pairs(said)]),
+        frozenset(word for clause in said if clause.asked for word in clause.words if _tells(word)),
+        deciding(words),
+        frozenset(deciding(_pairs(said))),
         [word for word in words if _is_wide(word)],
         text,
         roles,

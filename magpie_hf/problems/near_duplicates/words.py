@@ -202,8 +202,7 @@ def one_spelling(word: str) -> str:
 def deciding(words: Iterable[str]) -> list[str]:
     """The words, in alphabetical order, that must stand in both of two near-duplicates, if they do in one.
 
-    Pairs of words count, too: the first row and the second column are not the second row and the first
-    column.
+    A pair of words decides if both do.
     """
     return sorted(word for word in words if all(part in _DECIDES for part in word.split(" ")))
 
