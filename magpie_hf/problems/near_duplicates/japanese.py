@@ -9,9 +9,11 @@ import re
 
 # Kana at the end of a clause inflect the word before them: 求めよ, 求めてください, 求めなさい
 _ENDING = re.compile(r"(?<=[\u3400-\u9fff\u30a0-\u30ff\w)}$])([\u3041-\u309f]+)(?= ?(?:[.,;!?](?!\d)|$))")
-# Verbs that ask for the same
+# Words that ask or say the same
 _ASKING = (
     (re.compile("(?:計算|算出)(?=せよ|しなさい|して|する|できる)"), "求"),
+    (re.compile("答(?=え(?:よ|なさい|て))"), "求"),
+    (re.compile("である(?=とき)"), "の"),
     (re.compile("証明(?=せよ|しなさい|して)"), "示"),
 )
 _NEGATIVE = re.compile("な[いかくけ]|ませ|ず$|ぬ$")

@@ -153,7 +153,8 @@ def _without_braces(found: list[Token]) -> list[Token]:
     function or a power.
     """
     out: list[Token] = []
-    opened: list[tuple[int, str, int]] = []  # position, bracket and the position of an \over
+    # Position, bracket, the position of an \over, and whether it is a second argument
+    opened: list[tuple[int, str, int, bool]] = []
     second = 0  # where a second argument begins
 
     def ends(start: int) -> None:
@@ -166,16 +167,16 @@ def _without_braces(found: list[Token]) -> list[Token]:
             out.append(token)
             ends(len(out) - 1)
         elif token.text in ("{", "("):
-            opened.append((len(out), token.text, 0))
+            opened.append((len(out), token.text, 0, len(out) == second > 0))
             out.append(_OPEN)
         elif token.text in _INFIX and opened and opened[-1][1] == "{" and not opened[-1][2]:
-            opened[-1] = (*opened[-1][:2], len(out))
+            opened[-1] = (*opened[-1][:2], len(out), opened[-1][3])
             out.append(Token("sign", _INFIX[token.text]))
         elif token.text in ("}", ")"):
             if not opened or (opened[-1][1] == "{") != (token.text == "}"):
                 out.append(_CLOSE)
                 continue
-            at, bracket, over = opened.pop()
+            at, bracket, over, other = opened.pop()
             before = out[at - 1].text if at else ""
             if over:
                 above, below = out[at + 1 : over], out[over + 1 :]
@@ -183,10 +184,14 @@ def _without_braces(found: list[Token]) -> list[Token]:
                 out[at:] = [out[over], *parts[0], *parts[1]]
                 ends(at)
                 continue
-            takes = before in _TAKING or before == "]" or at == second > 0
+            takes = before in _TAKING or before == "]" or other
+            # \cos{2x} is \cos 2x
+            product = before in FUNCTIONS - {"sqrt"} and all(
+                token.kind in ("letter", "number") for token in out[at + 1 :]
+            )
             bound = before in FUNCTIONS or before in ("^", "_")
             single = len(out) == at + 2 and out[-1].text not in _BRACKETS
-            if (bracket == "{" and (single or not takes)) or (bracket == "(" and single and bound):
+            if (bracket == "{" and (single or product or not takes)) or (bracket == "(" and single and bound):
                 del out[at]
             else:
                 out.append(_CLOSE)
