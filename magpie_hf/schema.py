@@ -43,10 +43,9 @@ TAGS: dict[str, Any] = {
     "request": Value("string"),
 }
 
-# normal_hash: hash of the whole problem in its normal form.
+# normal_hash: hash of what a problem says, whatever its letters and persons are called.
 # signature: MinHash of its words.
-# symbols_hash: hash of its numbers, symbols and deciding words, which tell apart problems with the same
-#   words.
+# symbols_hash: hash of its numbers and symbols, which tell apart problems with the same words.
 # num_symbols: the number of symbols in its formulas.
 SIGNATURE: dict[str, Any] = {
     "normal_hash": Value("int64"),

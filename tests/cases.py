@@ -27,7 +27,11 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Chat, chat_of
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.benchmarks.names import Benchmark, Loaded
+from magpie_hf.problems.benchmarks.overlap import Index
+from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.stages.instruct import Instruct
+from magpie_hf.stages.signature import Signature
 
 Case = dict[str, Any]
 SYSTEM = "The user will ask about rings."
@@ -203,7 +207,38 @@ CHAT: dict[str, Callable[[Case], str | None]] = {
     "tekken.json only": tekken,
     "list content only": list_content,
 }
-KINDS: dict[str, Callable[[Case], str | None]] = {"chat": chat}
+
+
+def near_duplicates(case: Case) -> str | None:
+    """Whether the second of two problems counts as a near-duplicate of the first, in either order."""
+    for first, second in ((case["a"], case["b"]), (case["b"], case["a"])):
+        rows = [
+            {name: values[0] for name, values in Signature()({"problem": [text]}).items()}
+            for text in (first, second)
+        ]
+        accepted = NearDuplicates()
+        accepted.add("first", rows[0])
+        found = "near-duplicate" if accepted.find(rows[1]) else "different"
+        if found != case["expected"]:
+            return f"{found}, not {case['expected']}: {first} | {second}"
+    return None
+
+
+def contamination(case: Case) -> str | None:
+    """Whether a problem counts as the only row of a benchmark."""
+    index = Index([Loaded(Benchmark("bench", "/bench"), (case["benchmark"],), ("0",))])
+    hit = index.find(case["problem"])
+    found = "clean" if hit is None else "contaminated"
+    if found == case["expected"]:
+        return None
+    return f"{hit or found}, not {case['expected']}: {case['benchmark']} | {case['problem']}"
+
+
+KINDS: dict[str, Callable[[Case], str | None]] = {
+    "chat": chat,
+    "near_duplicates": near_duplicates,
+    "contamination": contamination,
+}
 
 
 def _family(case: Case) -> Family:
@@ -228,6 +263,12 @@ def _model(folder: Path) -> Model:
     return Model(folder.name, f"sha256:{folder}", path=str(folder))
 
 
+def differing(kind: str) -> list[str]:
+    """What differs in the cases that stand in tests/tables."""
+    lines = (Path(__file__).parent / "tables" / f"{kind}.jsonl").read_text("utf-8").splitlines()
+    return [difference for line in lines if (difference := KINDS[kind](json.loads(line))) is not None]
+
+
 def main(arguments: list[str]) -> int:
     """Runs one file; returns the exit status."""
     if len(arguments) != 2 or arguments[0] not in KINDS:
@@ -238,7 +279,10 @@ def main(arguments: list[str]) -> int:
     for case in cases:
         if (difference := KINDS[arguments[0]](case)) is not None:
             differ += 1
-            print(f"{case['kind']}, {case.get('family', case.get('input', ''))}: {difference}")
+            print(
+                ", ".join(filter(None, (case["kind"], case.get("family", case.get("input")))))
+                + f": {difference}"
+            )
     print(f"{differ} of {len(cases)} differ")
     return 1 if differ else 0
 

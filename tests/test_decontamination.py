@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import differing
 from datasets import Dataset, DatasetDict
+from many_problems import CHANGES, problems
 
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.benchmarks import hub as benchmarks_hub
@@ -92,9 +94,9 @@ HITS: list[tuple[str, int, str]] = [
         "8-grams",
     ),
     (FAKE[0].replace("tulips", "roses"), 0, "8-grams"),
-    (FAKE[1].replace("Find the value of", "Determine"), 1, "8-grams"),
+    (FAKE[1].replace("Find the value of", "Determine"), 1, "whole"),
     (FAKE[2].replace("1000", "2000"), 2, "8-grams"),
-    (FAKE[3].replace("Find", "Compute"), 3, "8-grams"),
+    (FAKE[3].replace("Find", "Compute"), 3, "whole"),
     (FAKE[3].replace("21", "22"), 3, "8-grams"),
     (FAKE[5].replace("$S$", "$T$").replace("12 points", "14 points"), 5, "8-grams"),
     (FAKE[6].replace("30", "40"), 6, "8-grams"),
@@ -186,6 +188,25 @@ def test_table(fake: Path) -> None:
     print("\n".join(wrong))
     assert missed <= 1  # a row told in other words, and in another order
     assert len(wrong) == missed
+
+
+def test_cases_of_each_kind() -> None:
+    assert differing("contamination") == []
+
+
+def test_many_problems_in_eight_changes() -> None:
+    """A benchmark of 300 problems: found whatever their letters and typesetting, and no other with their
+    numbers.
+    """
+    made = problems()
+    texts = tuple(text for text, _ in made)
+    index = Index([Loaded(Benchmark("many", "/many"), texts, tuple(map(str, range(len(texts)))))])
+    for name, change in CHANGES.items():
+        changed = [(row, change(text)) for row, text in enumerate(texts) if change(text) != text]
+        found = sum(str(index.find(text)).startswith(f"many/{row} (") for row, text in changed)
+        print(f"{name}: {found} of {len(changed)} found")
+        assert found >= (0.8 if name == "number" else 0.95) * len(changed)
+    assert [hit for _, other in made if (hit := index.find(other)) is not None] == []
 
 
 def test_a_hit_names_row_measure_and_share(fake: Path) -> None:
@@ -328,6 +349,30 @@ def test_every_layout_is_read(tmp_path: Path) -> None:
     both = loaded(tmp_path / "two")
     assert both.rows[-1] == "test/0"
     assert both.rows[0] == "train/0"
+
+
+def test_a_folder_is_read_whole(tmp_path: Path) -> None:
+    """One file a year, as benchmarks are handed on: each with its own columns, some of another kind."""
+    folder = jsonl(tmp_path / "exam", [{"Question": FAKE[0]}], "2023.jsonl")
+    jsonl(folder, [{"problem": FAKE[1], "level": 3}, {"problem": FAKE[2], "level": 4}], "2024.jsonl")
+    jsonl(folder / "more", [{"aufgabe": FAKE[3]}], "2025.jsonl")
+    jsonl(folder, [], "empty.jsonl")
+    (folder / "scan.pdf").write_bytes(b"%PDF")
+    (folder / "README.md").write_text("What this is.")
+    found = loaded(folder)
+    assert dict(zip(found.rows, found.texts, strict=True)) == {
+        "2023/0": FAKE[0],
+        "2024/0": FAKE[1],
+        "2024/1": FAKE[2],
+    }
+    assert Index([found]).find(FAKE[2]) == "exam/2024/1 (whole)"
+    said = load_benchmarks([found.benchmark])
+    assert said[0] == found
+    reasons = {one.name: one.reason for one in said[1:] if isinstance(one, NotChecked)}
+    assert set(reasons) == {"exam/empty.jsonl", "exam/more/2025.jsonl", "exam/scan.pdf"}
+    assert "its columns are aufgabe: name one of them" in reasons["exam/more/2025.jsonl"]
+    assert reasons["exam/scan.pdf"].startswith("scan.pdf is no .jsonl, .json, .parquet, .csv file")
+    assert not any("\n" in reason for reason in reasons.values())
 
 
 def test_column(tmp_path: Path) -> None:

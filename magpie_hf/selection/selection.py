@@ -30,7 +30,7 @@ from magpie_hf.store.rows import Rows, in_memory
 
 SECOND_LOOK = 256
 WINDOW = 1024  # samples over which the yield is measured from then on
-VERSION = 1  # goes up when the same samples would be filtered differently
+VERSION = 2  # goes up when the same samples would be filtered differently
 KEY = f"selection-{fingerprint(VERSION)}"
 
 # The columns that a sample is filtered by, and those that an error quotes.

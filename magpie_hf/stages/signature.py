@@ -17,12 +17,13 @@ from magpie_hf.stage import Batch, Stage
 
 @dataclass(frozen=True)
 class Signature(Stage):
-    """A problem's signature: hashes of its normal form and of its symbols, and its words' MinHash.
+    """A problem's signature: hashes of what it says and of its symbols, and its words' MinHash.
 
     No model is asked.
     """
 
     name: ClassVar[str] = "signature"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem",)
 
     @property

@@ -37,13 +37,16 @@ def load_benchmark(benchmark: Benchmark) -> Loaded | NotChecked:
         splits = _local_splits(pinned) if pinned.is_local else _hub_splits(pinned)
         if isinstance(splits, NotChecked):
             return splits
-        loaded = _read(pinned, splits)
+        loaded = _read_files(pinned, splits) if isinstance(splits, list) else _read(pinned, splits)
         _LOADED[pinned] = loaded
         return loaded
 
 
 def load_benchmarks(benchmarks: Iterable[Benchmark]) -> list[Loaded | NotChecked]:
-    """What `load_benchmark` says of each; a Hub that does not answer for one is not asked for the others."""
+    """What `load_benchmark` says of each, and the files of folders that hold no problems.
+
+    A Hub that does not answer for one is not asked for the others.
+    """
     found: list[Loaded | NotChecked] = []
     for benchmark in benchmarks:
         silent = next((one for one in found if isinstance(one, NotChecked) and one.offline), None)
@@ -52,7 +55,7 @@ def load_benchmarks(benchmarks: Iterable[Benchmark]) -> list[Loaded | NotChecked
             if silent is None or benchmark.is_local
             else replace(silent, name=benchmark.name)
         )
-    return found
+    return found + [unread for one in found if isinstance(one, Loaded) for unread in one.unread]
 
 
 TEXT_COLUMNS = (
@@ -75,11 +78,7 @@ def _pinned_folder(benchmark: Benchmark) -> Benchmark:
         raise BadInput(
             f"the benchmark {benchmark.source} does not exist any more; put it back, or leave it out"
         )
-    files = (
-        [place]
-        if place.is_file()
-        else sorted(file for file in place.rglob("*") if file.is_file() and not file.name.startswith("."))
-    )
+    files = [place] if place.is_file() else _files(place)
     digest = hashlib.sha256()
     for file in files:
         name = file.relative_to(place).as_posix() if file != place else file.suffix
@@ -95,32 +94,93 @@ def _pinned_folder(benchmark: Benchmark) -> Benchmark:
     return replace(benchmark, revision=revision)
 
 
-def _local_splits(benchmark: Benchmark) -> Mapping[str, Any]:
-    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
-    from datasets.exceptions import DatasetGenerationError
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+
+
+def _local_splits(benchmark: Benchmark) -> Mapping[str, Any] | list[Path]:
+    """What save_to_disk wrote, or the files of a folder; a file is a folder of one."""
+    from datasets import Dataset, DatasetDict, load_from_disk
 
     place = Path(benchmark.source)
+    if place.is_file():
+        return [place]
+    if not ((place / "dataset_dict.json").is_file() or (place / "state.json").is_file()):
+        return [
+            file for file in _files(place) if file.suffix.lower() not in _PROSE and file.stem != "LICENSE"
+        ]
     try:
-        if place.is_file():
-            found = load_dataset(READERS[place.suffix], data_files={"test": str(place)})
-        elif (place / "dataset_dict.json").is_file() or (place / "state.json").is_file():
-            found = load_from_disk(str(place))
-        else:
-            found = load_dataset(str(place), benchmark.config)
-    # StopIteration: an empty file
-    except (
-        ValueError,
-        OSError,
-        RuntimeError,
-        StopIteration,
-        DatasetGenerationError,
-    ) as error:
+        found = load_from_disk(str(place))
+    except (ValueError, OSError, RuntimeError) as error:
         raise BadInput(
             f"the benchmark {benchmark.source} cannot be read ({_line(error)}); give a folder that"
             " load_dataset reads"
         ) from error
     splits: Mapping[str, Any] = DatasetDict({"test": found}) if isinstance(found, Dataset) else found
     return splits
+
+
+_PROSE = (".md", ".txt")  # what comes with a benchmark
+
+
+def _read_files(benchmark: Benchmark, files: list[Path]) -> Loaded:
+    """A benchmark of files, each with columns of its own.
+
+    Raises BadInput where none holds problems.
+    """
+    place = Path(benchmark.source)
+    named = {
+        "test" if file == place else file.relative_to(place).with_suffix("").as_posix(): file
+        for file in files
+    }
+    chosen = benchmark.splits or tuple(named)
+    _check_splits(benchmark, named)
+    texts: list[str] = []
+    rows: list[str] = []
+    unread: list[NotChecked] = []
+    for name in chosen:
+        file = named[name]
+        title = (
+            benchmark.name if len(chosen) == 1 else f"{benchmark.name}/{file.relative_to(place).as_posix()}"
+        )
+        try:
+            part = _read(replace(benchmark, name=title, splits=()), {name: _table(file)})
+        except BadInput as error:
+            if len(chosen) == 1:
+                raise
+            unread.append(NotChecked(title, str(error)))
+        else:
+            texts += part.texts
+            rows += part.rows if len(chosen) == 1 else [f"{name}/{row}" for row in part.rows]
+    if not texts:
+        why = unread[0].reason if unread else "it holds no file"
+        raise BadInput(
+            f"the benchmark {benchmark.source} cannot be read ({why}); give a folder that load_dataset reads"
+        )
+    return Loaded(benchmark, tuple(texts), tuple(rows), tuple(unread))
+
+
+def _check_splits(benchmark: Benchmark, found: Iterable[str]) -> None:
+    if missing := [name for name in benchmark.splits if name not in found]:
+        raise BadInput(
+            f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(found)}; leave"
+            " it out"
+        )
+
+
+def _table(file: Path) -> Any:
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    if file.suffix.lower() not in READERS:
+        raise BadInput(f"{file.name} is no {', '.join(READERS)} file; convert it or leave it out")
+    try:
+        return load_dataset(READERS[file.suffix.lower()], data_files={"test": str(file)})["test"]
+    # StopIteration: an empty file
+    except (ValueError, OSError, RuntimeError, StopIteration, DatasetGenerationError) as error:
+        raise BadInput(
+            f"the benchmark {file} cannot be read ({_line(error)}); mend it or leave it out"
+        ) from error
 
 
 def _hub_splits(benchmark: Benchmark) -> Mapping[str, Any] | NotChecked:
@@ -142,11 +202,7 @@ def _hub_splits(benchmark: Benchmark) -> Mapping[str, Any] | NotChecked:
 
 
 def _read(benchmark: Benchmark, splits: Mapping[str, Any]) -> Loaded:
-    if missing := [name for name in benchmark.splits if name not in splits]:
-        raise BadInput(
-            f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(splits)}; leave"
-            " it out"
-        )
+    _check_splits(benchmark, splits)
     chosen = benchmark.splits or tuple(splits)
     texts: list[str] = []
     rows: list[str] = []

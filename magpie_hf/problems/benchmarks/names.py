@@ -37,16 +37,21 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pinned benchmark's problems, and the name of each row: "17", or "test/17" with several splits."""
+    """A pinned benchmark's problems, and the name of each row.
+
+    rows: "17" each, or "test/17" with several splits or files. unread: the files of a folder that hold no
+        problems, each with the reason.
+    """
 
     benchmark: Benchmark
     texts: tuple[str, ...] = field(repr=False)
     rows: tuple[str, ...] = field(repr=False)
+    unread: tuple[NotChecked, ...] = ()
 
 
 @dataclass(frozen=True)
 class NotChecked:
-    """A benchmark that is unavailable, and why: it is gated, or out of reach.
+    """A benchmark that is unavailable, or a file of one, and why: it is gated, out of reach, or no table.
 
     A build reports it, or refuses to go on. offline: whether no answer came, as from a Hub without a network.
     """

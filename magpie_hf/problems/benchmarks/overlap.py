@@ -5,8 +5,8 @@ Not here: loading benchmarks.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,17 @@ from datasketch import LeanMinHash, MinHashLSH
 from xxhash import xxh3_64_intdigest
 
 from magpie_hf.problems.benchmarks.names import Loaded
-from magpie_hf.problems.near_duplicates.minhash import PERMUTATIONS, SCHEME, Hashes, minhash
-from magpie_hf.problems.near_duplicates.normal import Token, normal_form, tokens
-from magpie_hf.problems.near_duplicates.words import content, shingles
+from magpie_hf.problems.near_duplicates.clauses import Clause, clauses
+from magpie_hf.problems.near_duplicates.comparing import holds
+from magpie_hf.problems.near_duplicates.minhash import (
+    PERMUTATIONS,
+    SCHEME,
+    Hashes,
+    minhash,
+    normal_hash_of,
+    shingles,
+)
+from magpie_hf.problems.near_duplicates.normal import Token, tokens
 
 COVERAGE = 0.8
 NEAR = 0.8
@@ -35,13 +43,15 @@ _BANDS, _ROWS = 16, 6  # 99 % of the pairs at a Jaccard index of 0.8 share a ban
 class Index:
     """The rows of benchmarks, and which of them a problem repeats.
 
-    A problem repeats a row in one of three cases. Their normal forms are equal. Or they share a run of eight
-    words, numbers and symbols, and at least `coverage` of the problem or of the row stands in common runs of
-    four. Or MinHash estimates that at least `near` of their words, without formulas and numbers, are common.
+    A problem repeats a row if their normal forms are equal, whatever letters and persons are called. It also
+    does if the question of the row is there (see comparing.holds) and one of two measures hits: they share a
+    run of eight words, numbers and symbols, and at least `coverage` of the problem or of the row stands in
+    common runs of four, each counted once; or MinHash estimates that at least `near` of their words, without
+    formulas and numbers, are common.
 
-    So a changed number or word does not hide a benchmark's problem, and a common beginning such as "Find the
-    number of ordered pairs of positive integers such that" is no hit. Below eight words only the normal form
-    counts.
+    So another number in a problem of many words does not hide a benchmark's row, nor what is put before or
+    behind it, and a common beginning such as "Find the number of ordered pairs of positive integers such
+    that" is no hit. Below eight words only the normal form counts.
     """
 
     def __init__(self, benchmarks: Sequence[Loaded], coverage: float = COVERAGE, near: float = NEAR) -> None:
@@ -50,7 +60,9 @@ class Index:
         self._labels: list[str] = []
         self._whole: dict[int, int] = {}  # rows by hash
         self._runs: dict[int, list[int]] = defaultdict(list)
-        self._short: list[frozenset[int]] = []  # a row's runs of four
+        self._short: list[tuple[int, ...]] = []  # a row's runs of four
+        self._texts: list[str] = []
+        self._distinct: list[frozenset[int]] = []
         self._length: list[int] = []  # of a row, in words
         self._words: dict[int, Hashes] = {}
         self._near = MinHashLSH(num_perm=PERMUTATIONS, params=(_BANDS, _ROWS))
@@ -65,75 +77,101 @@ class Index:
         the one with the highest share, then the first.
         """
         found = tokens(problem)
-        if (row := self._whole.get(_hash(normal_form(found)))) is not None:
+        said = clauses(found)
+        if (row := self._whole.get(normal_hash_of(found, said))) is not None:
             return f"{self._labels[row]} (whole)"
-        for name, hit in (("8-grams", self._by_runs(_texts(found))), ("MinHash", self._by_words(found))):
-            if hit is not None:
-                return f"{self._labels[hit[0]]} ({name} {hit[1]:.2f})"
+        for name, hits in (
+            ("8-grams", self._by_runs(_unstopped(found))),
+            ("MinHash", self._by_words(said)),
+        ):
+            for share, row in sorted((-share, row) for share, row in hits):
+                if holds(problem, self._texts[row]):
+                    return f"{self._labels[row]} ({name} {-share:.2f})"
         return None
 
     def _add(self, label: str, text: str) -> None:
         found, row = tokens(text), len(self._labels)
+        said = clauses(found)
         self._labels.append(label)
-        self._whole.setdefault(_hash(normal_form(found)), row)
-        texts = _texts(found)
-        for run in set(_runs(texts, _GRAM)):
+        self._whole.setdefault(normal_hash_of(found, said), row)
+        found = _unstopped(found)
+        for run in set(_runs(found, _GRAM)):
             self._runs[run].append(row)
-        self._short.append(frozenset(_runs(texts, _SHORT)))
-        self._length.append(len(texts))
-        if (words := _words(found)) is not None:
+        self._short.append(tuple(_runs(found, _SHORT)))
+        self._distinct.append(frozenset(self._short[-1]))
+        self._length.append(len(found))
+        self._texts.append(text)
+        if (words := _words(said)) is not None:
             self._words[row] = words
             self._near.insert(row, _lean(words))
 
-    def _by_runs(self, texts: list[str]) -> tuple[int, float] | None:
-        short = _runs(texts, _SHORT)
-        hits = []
-        for row in {row for run in _runs(texts, _GRAM) for row in self._runs.get(run, ())}:
-            words, length = _covered(short, self._short[row]), self._length[row]
-            repeats = words / len(texts) >= self.coverage and words >= min(length / 2, _PLENTY)
-            if repeats or (words / length >= self.coverage and length >= _PHRASE):
-                hits.append((-min(1.0, words / min(length, len(texts))), row))
-        return (min(hits)[1], -min(hits)[0]) if hits else None
+    def _by_runs(self, found: list[Token]) -> Iterator[tuple[float, int]]:
+        """(share, row) of the rows that have most runs of tokens with a problem in common."""
+        short = _runs(found, _SHORT)
+        distinct = frozenset(short)
+        for row in {row for run in _runs(found, _GRAM) for row in self._runs.get(run, ())}:
+            length = self._length[row]
+            # Half of what covers enough, before runs are counted: a long text shares phrases with many
+            if 2 * _SHORT * len(self._distinct[row] & distinct) < self.coverage * min(length, len(found)):
+                continue
+            there = _covered(self._short[row], short)
+            share = min(1.0, there / min(length, len(found)))
+            if (there / length >= self.coverage and length >= _PHRASE) or (
+                there >= min(length / 2, _PLENTY)
+                and _covered(short, self._short[row]) / len(found) >= self.coverage
+            ):
+                yield share, row
 
-    def _by_words(self, found: list[Token]) -> tuple[int, float] | None:
-        if (words := _words(found)) is None:
-            return None
-        shares = ((-float(np.mean(self._words[row] == words)), row) for row in self._near.query(_lean(words)))
-        best = min((hit for hit in shares if -hit[0] >= self.near), default=None)
-        return None if best is None else (best[1], -best[0])
-
-
-def _hash(text: str) -> int:
-    return xxh3_64_intdigest(text.encode())
-
-
-def _texts(found: list[Token]) -> list[str]:
-    return normal_form(found).split(" ")
-
-
-def _runs(texts: list[str], length: int) -> list[int]:
-    """Hashes of all runs of `length` words, in order; empty for fewer words."""
-    return [_hash(" ".join(texts[at : at + length])) for at in range(len(texts) - length + 1)]
+    def _by_words(self, said: list[Clause]) -> Iterator[tuple[float, int]]:
+        """(share, row) of the rows whose words are near a problem's."""
+        if (words := _words(said)) is None:
+            return
+        for row in self._near.query(_lean(words)):
+            share = float(np.mean(self._words[row] == words))
+            if share >= self.near:
+                yield share, row
 
 
-def _covered(runs: list[int], common: frozenset[int]) -> int:
-    """How many words of a problem stand in runs of four that the row also has."""
+def _unstopped(found: list[Token]) -> list[Token]:
+    return [token for token in found if token.kind != "stop"]
+
+
+def _runs(found: list[Token], length: int) -> list[int]:
+    """Hashes of all runs of `length` tokens, in order; empty for fewer.
+
+    Letters and names are renamed in each run by the order in which they appear there.
+    """
+    return [_hash(found[at : at + length]) for at in range(len(found) - length + 1)]
+
+
+def _hash(run: list[Token]) -> int:
+    order: dict[Token, str] = {}
+    return xxh3_64_intdigest(
+        " ".join(
+            order.setdefault(token, f"{token.kind}{len(order)}")
+            if token.kind in ("letter", "name")
+            else token.text
+            for token in run
+        ).encode()
+    )
+
+
+def _covered(runs: Sequence[int], others: Sequence[int]) -> int:
+    """How many tokens of a text stand in runs of four that another text also has, each of its runs once."""
+    left = Counter(others)
     words, end = 0, 0
     for at, run in enumerate(runs):
-        if run in common:
+        if left[run] > 0:
+            left[run] -= 1
             words += min(_SHORT, at + _SHORT - end)
             end = at + _SHORT
     return words
 
 
-def _words(found: list[Token]) -> Hashes | None:
+def _words(said: list[Clause]) -> Hashes | None:
     """The MinHash of the content words; None where there are too few."""
-    clauses = content(found)
-    return (
-        minhash(shingles(clauses))
-        if len({word for clause in clauses for word in clause}) >= _LEAST_WORDS
-        else None
-    )
+    words = shingles(said)
+    return minhash(words) if sum(" " not in word for word in words) >= _LEAST_WORDS else None
 
 
 def _lean(words: Hashes) -> Any:

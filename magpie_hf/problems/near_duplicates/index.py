@@ -15,6 +15,7 @@ from datasketch import LeanMinHash, MinHashLSH
 
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import NEAR, SIMILAR
+from magpie_hf.problems.near_duplicates.comparing import same_words
 from magpie_hf.problems.near_duplicates.minhash import PERMUTATIONS, SCHEME, Hashes
 
 _BANDS, _ROWS = 20, 4  # 98 % of the pairs at a Jaccard index of 0.65 share a band, 99.997 % at 0.8
@@ -27,15 +28,15 @@ Embeddings = npt.NDArray[np.float32]
 class NearDuplicates:
     """The accepted problems, in the order in which they were added, and the search for repeated ones.
 
-    A problem repeats an accepted one if their normal forms are equal. It also does if their numbers, symbols
-    and deciding words are equal, up to names of variables and order of formulas, and in addition their words
-    or embeddings are near: a Jaccard index estimated by MinHash of at least `near`, or a cosine of at least
-    `similar` (for problems with at least four symbols). Words or embeddings alone never make a
-    near-duplicate: x^2 and x^3 have a cosine of 0.8. Of several the earliest is named, so the result depends
-    on the order alone.
+    A problem repeats an accepted one if their normal forms are equal: the same clauses in any order, up to
+    typesetting, linking words, and names of variables and persons. It also does if their numbers and symbols
+    are equal, their words or embeddings are near (a Jaccard index estimated by MinHash of at least `near`, or
+    a cosine of at least `similar`, for problems with at least four symbols), and no word that decides differs
+    (see comparing.same_words). Words or embeddings alone never make a near-duplicate: x^2 and x^3 have a
+    cosine of 0.8. Of several the earliest is named, so the result depends on the order alone.
 
-    A row has normal_hash, signature, symbols_hash and num_symbols (see schema.SIGNATURE), and may have an
-    embedding of length 1.
+    A row has problem, normal_hash, signature, symbols_hash and num_symbols (see schema.SIGNATURE), and may
+    have an embedding of length 1.
     """
 
     def __init__(self, near: float = NEAR, similar: float = SIMILAR) -> None:
@@ -45,6 +46,7 @@ class NearDuplicates:
         self.near = near
         self.similar = similar
         self._ids: list[str] = []
+        self._problems: list[str] = []
         self._normal: dict[int, int] = {}  # positions by hash
         self._symbols: list[int] = []
         self._words = _Rows(np.uint32, PERMUTATIONS)
@@ -58,14 +60,17 @@ class NearDuplicates:
 
     def find(self, row: Mapping[str, Any]) -> str | None:
         """The id of the earliest accepted problem that this one repeats; None for a new one."""
-        at = min(self._repeated(row), default=None)
-        return None if at is None else self._ids[at]
+        same = self._normal.get(row["normal_hash"], len(self._ids))
+        earlier = sorted({at for at in self._near_ones(row) if at < same})
+        at = next((at for at in earlier if same_words(self._problems[at], row["problem"])), same)
+        return self._ids[at] if at < len(self._ids) else None
 
     def add(self, id: str, row: Mapping[str, Any]) -> None:  # noqa: A002 (the column's name)
         """Accept a problem."""
         at = len(self._ids)
         words = _marked(row)
         self._ids.append(id)
+        self._problems.append(row["problem"])
         self._normal.setdefault(row["normal_hash"], at)
         self._symbols.append(row["symbols_hash"])
         self._words.append(words)
@@ -77,9 +82,7 @@ class NearDuplicates:
             self._embedded[row["symbols_hash"]].append((at, len(self._embeddings)))
             self._embeddings.append(embedding)
 
-    def _repeated(self, row: Mapping[str, Any]) -> Iterator[int]:
-        if (same := self._normal.get(row["normal_hash"])) is not None:
-            yield same
+    def _near_ones(self, row: Mapping[str, Any]) -> Iterator[int]:
         words = _marked(row)
         for at in self._near.query(_lean(words)):
             if self._symbols[at] == row["symbols_hash"] and np.mean(self._words[at] == words) >= self.near:

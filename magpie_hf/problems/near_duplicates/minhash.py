@@ -5,8 +5,10 @@ Not here: comparing signatures.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,9 @@ import numpy.typing as npt
 from datasketch import MinHash
 from xxhash import xxh3_64_intdigest
 
+from magpie_hf.problems.near_duplicates.clauses import GUIDING, Clause, clauses
 from magpie_hf.problems.near_duplicates.normal import Token, normal_form, tokens
-from magpie_hf.problems.near_duplicates.symbols import symbols_of
-from magpie_hf.problems.near_duplicates.words import content, deciding, shingles
+from magpie_hf.problems.near_duplicates.symbols import statement_of, symbols_of
 
 PERMUTATIONS = 128  # gives an estimate of a Jaccard index of 0.7 a standard error of 0.04
 SCHEME = "affine32"  # datasketch's name for values of 32 bits
@@ -43,11 +45,32 @@ class Signature:
 def signature_of(problem: str) -> Signature:
     """The signature of a problem: the same in every process and on every machine."""
     found = tokens(problem)
-    clauses = content(found)
-    symbols, count = symbols_of(found)
-    decided = " ".join(deciding(found, clauses))
-    words = minhash(shingles(clauses) if clauses or count else _all_words(found))
-    return Signature(signed_hash(normal_form(found)), words, signed_hash(f"{symbols}|{decided}"), count)
+    said = clauses(found)
+    symbols, count = symbols_of(said)
+    words = shingles(said)
+    return Signature(
+        normal_hash_of(found, said),
+        minhash(words if words or count else _all_words(found)),
+        signed_hash(symbols),
+        count,
+    )
+
+
+def normal_hash_of(found: list[Token], said: Sequence[Clause]) -> int:
+    """The hash of what a problem says; of all its words, where it says nothing but linking ones."""
+    return signed_hash(statement_of(said) if said else normal_form(found))
+
+
+def shingles(said: Iterable[Clause]) -> set[str]:
+    """Single words, and pairs of neighbours within a clause.
+
+    So clauses may change places, but words may not.
+    """
+    found: set[str] = set()
+    for clause in said:
+        words = [word for word in clause.words if word not in GUIDING]
+        found |= set(words) | {f"{one} {other}" for one, other in pairwise(words)}
+    return found
 
 
 def minhash(texts: set[str]) -> Hashes:

@@ -5,10 +5,7 @@ Not here: numbers and symbols.
 
 from __future__ import annotations
 
-import re
-from itertools import pairwise
-
-from magpie_hf.problems.near_duplicates.normal import Token
+from collections.abc import Iterable
 
 # Words that ask, bind or link; replacing them does not change the problem.
 _LINKING = frozenset(
@@ -16,9 +13,10 @@ _LINKING = frozenset(
     " and as we it its there has have having where from at if then following suppose assume denote consider"
     " define defined determine find compute calculate evaluate what whats value so can you your i us me my do"
     " does will would one please solve out work obtain state when who how must should know known say called"
-    " every each any all some also any whether exactly into their they he she his her was were between here"
+    " every each any all also whether exactly into their they he she his her was were between here"
     " explicitly answer question problem carefully now get takes taken hold holds satisfy satisfies"
-    " satisfying holding expression equal equals true possible".split()
+    " satisfying holding expression equal equals true possible equation equations formula exist exists get"
+    " gets getting curve curves region express solution solutions take".split()
 )
 
 # Words of one meaning: the first replaces all. Two problems that differ in a word of `_DECIDING` are not the
@@ -26,6 +24,8 @@ _LINKING = frozenset(
 _SAME = """
 prove show demonstrate verify establish
 number many count
+toss tosses tossed tossing flip flips flipped flipping
+roll rolls rolled rolling throw throws thrown throwing
 """.split("\n")
 _DECIDING = """
 max maximum maximal maximize maximise maximizes largest greatest biggest highest
@@ -151,7 +151,7 @@ black
 boys boy men man
 girls girl women woman
 """.split("\n")
-_PHRASES = {
+PHRASES = {
     "greatest common": "gcd",
     "highest common": "gcd",
     "least common": "lcm",
@@ -162,20 +162,19 @@ _PHRASES = {
     "no fewer": "atleast",
     "at most": "atmost",
     "no more": "atmost",
+    "last digit": "lastdigit",
+    "units digit": "lastdigit",
+    "ones digit": "lastdigit",
     "square root": "sqrt",
     "cube root": "cuberoot",
 }
 # Words that belong to the phrase before them.
-_TAILS = {
+TAILS = {
     "gcd": ("divisor", "factor", "divisors", "factors"),
     "lcm": ("multiple", "multiples"),
 }
 _FIRST = {word: line.split()[0] for line in (*_SAME, *_DECIDING) for word in line.split()}
-_DECIDES = frozenset(line.split()[0] for line in _DECIDING if line) | set(_PHRASES.values())
-# Deciding words of two Chinese or Japanese characters: 最大 and 最小, 偶数 and 奇数, 素数 and 合成数.
-_WIDE_DECIDING = re.compile(
-    "最大|最小|偶数|奇数|素数|合成数|積|商|差|面積|体積|周長|平均|分散|以上|以下|未満"
-)
+_DECIDES = frozenset(line.split()[0] for line in _DECIDING if line) | set(PHRASES.values())
 _NUMBERS = {
     word: str(number)
     for number, word in enumerate(
@@ -200,45 +199,12 @@ def one_spelling(word: str) -> str:
     return _FIRST.get(word) or _stem(word)
 
 
-def content(found: list[Token]) -> list[list[str]]:
-    """The content words of each clause, in one spelling per meaning.
+def deciding(words: Iterable[str]) -> list[str]:
+    """The words, in alphabetical order, that must stand in both of two near-duplicates, if they do in one.
 
-    Formulas, numbers and linking words are left out.
+    A pair of words decides if both do.
     """
-    clauses: list[list[str]] = [[]]
-    words = [token.text for token in found if token.kind in ("word", "stop")]
-    skip = False
-    for word, after in pairwise([*words, ""]):
-        said = clauses[-1][-1] if clauses[-1] else ""
-        if skip or word in _TAILS.get(said, ()):
-            skip = False
-        elif (phrase := _PHRASES.get(f"{word} {after}")) is not None:
-            clauses[-1].append(phrase)
-            skip = True
-        elif word in _STOPS:
-            clauses.append([])
-        elif word not in _LINKING and word not in _NUMBERS:
-            clauses[-1].append(one_spelling(word))
-    return [clause for clause in clauses if clause]
-
-
-_STOPS = frozenset(".,;:?!")
-
-
-def shingles(clauses: list[list[str]]) -> set[str]:
-    """Single words, and pairs of neighbours within a clause.
-
-    So clauses may change places, but words may not.
-    """
-    single = {word for clause in clauses for word in clause}
-    return single | {f"{one} {other}" for clause in clauses for one, other in pairwise(clause)}
-
-
-def deciding(found: list[Token], clauses: list[list[str]]) -> list[str]:
-    """The words that must be equal in two near-duplicates, unique and sorted."""
-    words = {word for clause in clauses for word in clause} & _DECIDES
-    wide = "".join(token.text for token in found if token.kind == "word" and token.text > "\u3000")
-    return sorted(words | set(_WIDE_DECIDING.findall(wide)))
+    return sorted(word for word in words if all(part in _DECIDES for part in word.split(" ")))
 
 
 def _stem(word: str) -> str:

@@ -1,0 +1,42 @@
+"""Japanese politeness folded: requests, statements and imperatives end alike.
+
+Not here: what the words say.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Kana at the end of a clause inflect the word before them: 求めよ, 求めてください, 求めなさい
+_ENDING = re.compile(r"(?<=[\u3400-\u9fff\u30a0-\u30ff\w)}$])([\u3041-\u309f]+)(?= ?(?:[.,;!?](?!\d)|$))")
+# Words that ask or say the same
+_ASKING = (
+    (re.compile("(?:計算|算出)(?=せよ|しなさい|して|する|できる)"), "求"),
+    (re.compile("答(?=え(?:よ|なさい|て))"), "求"),
+    (re.compile("である(?=とき)"), "の"),
+    (re.compile("証明(?=せよ|しなさい|して)"), "示"),
+)
+_NEGATIVE = re.compile("な[いかくけ]|ませ|ず$|ぬ$")
+
+
+_PERSON = re.compile("([\u3400-\u9fff\u30a0-\u30ff]{1,6})(?:さん|くん|君|ちゃん)")
+
+
+def with_persons(text: str) -> tuple[str, frozenset[str]]:
+    """The text with other names for those that stand before さん and the like, and these names."""
+    names = {
+        name: f"Person{chr(97 + at % 26)}" for at, name in enumerate(dict.fromkeys(_PERSON.findall(text)))
+    }
+    text = _PERSON.sub(lambda match: f" {names[match[1]]} ", text)
+    for name, other in names.items():
+        if len(name) > 1:
+            text = text.replace(name, f" {other} ")
+    return text, frozenset(names.values())
+
+
+def without_endings(text: str) -> str:
+    """The text without the kana at the end of its clauses, except a negation."""
+    text = text.replace("下さい", "ください")
+    for said, asked in _ASKING:
+        text = said.sub(asked, text)
+    return _ENDING.sub(lambda match: "ない" if _NEGATIVE.search(match[1]) else "", text)
