@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from magpie_hf.answers.words import known_unit
+from magpie_hf.answers.units import known_unit
 
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash escapes the next character
 _BOXES = (r"\boxed{", r"\fbox{")

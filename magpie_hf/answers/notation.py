@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import product
 
 _UNICODE = {
     "−": "-",
@@ -54,10 +55,63 @@ _WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01,
 _SIGNS = str.maketrans({**_UNICODE, **_WIDE})
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
+_BASES = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+)
+_FUNCTION = (
+    r"\\(?:ln|log(?:_(?:\w|\{[^{}]*\}))?|a?r?c?(?:sin|cos|tan)h?|cot|sec|csc|exp)(?![A-Za-z])"
+    r"(?:\^(?:\w|\{[^{}]*\}))?"
+)
+_ARGUMENT = (
+    r"(?:(?:\d+(?:\.\d+)?|[A-Za-z]|\\(?:pi|theta|alpha|beta|phi|omega|lambda)(?![A-Za-z])|\\sqrt ?\{[^{}]*\}"
+    r"|\\frac ?\{[^{}]*\} ?\{[^{}]*\})(?:\^(?:\w|\{[^{}]*\}|\\circ))?)"
+)
+# What may follow "1/2 " as a factor
+_FACTOR = (
+    r"(?=[A-Za-z](?![A-Za-z])|[a-z]{2}(?![A-Za-z])|\(|\\(?:pi|sqrt|frac|ln|log|sin|cos|tan|exp|theta|alpha|beta|gamma"
+    r"|lambda|mu|omega)(?![A-Za-z]))"
+)
 _SAME = (
     (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
-    (r"(?<=\d)(?:\{,\}|,\\!)(?=\d{3}(?!\d))", ""),  # certainly a thousands separator
+    (r"\\(?:textcolor|color|hspace\*?|vspace\*?) ?\{[^{}]*\}|\\checkmark|✓|✅", " "),
+    (r"\\(?:ensuremath|boldsymbol|bm|pmb)(?= ?\{)|\\(?:bf|rm|it|boldmath)(?![A-Za-z])(?! ?\{)", ""),
+    (r"\\(?:dots[cbm]?|hdots|cdots)(?![A-Za-z])|…|\.\.\.", r"\\ldots "),
+    # Certainly a thousands separator; in 4,\,500 it may be one
+    (r"(?<=\d) ?(?:\{ ?, ?\}|,\\!) ?(?=\d{3}(?!\d))", ""),
+    (r"(?<=\d),\\, ?(?=\d{3}(?!\d))", ","),
+    (r"(=[^=]*[^=,;\\ ])(?:\\[,;: ]| )*\\q?quad(?:\\[,;: ]|\\q?quad| )*(?=\\?[A-Za-z]+(?:_\w)? ?=)", r"\1, "),
     (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
+    (r"\+ ?/ ?-", r"\\pm "),
+    (r"\^ ?(?:\\prime(?![A-Za-z])|\{ ?\\prime ?\})", "'"),
+    (
+        r"(\d+) ?(?:\\degree|\^ ?\\circ|\^ ?\{ ?\\circ ?\}) ?(\d+) ?'(?!')(?: ?(\d+) ?(?:''|\"))?",
+        lambda m: rf"\frac{{{3600 * int(m[1]) + 60 * int(m[2]) + int(m[3] or 0)}}}{{3600}}^\circ ",
+    ),
+    (
+        r"\\operatorname\*? ?\{ ?((?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp|gcd|max|min|det) ?\}",
+        r"\\\1",
+    ),
+    (
+        rf"(?:\\(?:operatorname|text|mathrm) ?\{{ ?cis ?\}}|\\?(?<![A-Za-z])cis(?![A-Za-z])) ?"
+        rf"(?:\(([^()]*)\)|({_ARGUMENT}{{1,4}}))",
+        lambda m: rf"(\cos({m[1] or m[2]})+i\sin({m[1] or m[2]}))",
+    ),
+    (r"\{ ?([^{}\\]+?) ?\\choose ?([^{}\\]+?) ?\}", r"\\binom{\1}{\2}"),
+    (r"^([^{}\\]+?) ?\\choose ?([^{}\\]+)$", r"\\binom{\1}{\2}"),
+    (r"(?<![A-Za-z\\_])C ?\((\d+), ?(\d+)\)", r"\\binom{\1}{\2}"),
+    (r"(?:\{ ?\})?[\^_] ?\{?(\d+)\}? ?(?:\\text ?\{)?C\}? ?_ ?\{?(\d+)\}?", r"\\binom{\1}{\2}"),
+    (
+        r"\( ?\\begin ?\{(?:small)?matrix\}(.*?)\\end ?\{(?:small)?matrix\} ?\)",
+        r"\\begin{pmatrix}\1\\end{pmatrix}",
+    ),
+    (
+        r"\[ ?\\begin ?\{(?:small)?matrix\}(.*?)\\end ?\{(?:small)?matrix\} ?\]",
+        r"\\begin{pmatrix}\1\\end{pmatrix}",
+    ),
+    (
+        r"[(\[] ?\\begin ?\{array\} ?\{[lcr ]*\}(.*?)\\end ?\{array\} ?[)\]]",
+        r"\\begin{pmatrix}\1\\end{pmatrix}",
+    ),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le"),
     (r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge"),
@@ -70,8 +124,60 @@ _SAME = (
     (r"\\varnothing(?![A-Za-z])|\\\{ ?\\\}", r"\\emptyset"),
     (r"\\lg(?![A-Za-z])", r"\\log_{10}"),
     (r"\\(?:mathrm|rm) ?\{ ?([ied]) ?\}", r" \1 "),
-    (r"\\(?:textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|bf|rm)(?= ?\{)", r"\\text"),
-    (r"\\text ?\{ ?per ?cent ?\}|(?<![A-Za-z])per ?cent(?![A-Za-z])|\u30d1\u30fc\u30bb\u30f3\u30c8|\\%", "%"),
+    (
+        r"\\(?:textbf|textit|textrm|textnormal|textup|mathrm|mathbf|mbox|operatorname|bf|rm)(?= ?\{)",
+        r"\\text",
+    ),
+    (
+        r"\\text ?\{ ?(?:per ?cent|pct\.?) ?\}|(?<![A-Za-z])(?:per ?cent|pct)(?![A-Za-z])"
+        r"|\u30d1\u30fc\u30bb\u30f3\u30c8|\\%",
+        "%",
+    ),
+    (r"(?<![\w)}])\\text ?\{ ?([-+]?(?:\\?[$£€¥] ?)?[\d.,/]*\d ?%?) ?\}(?! ?[\w(])", r" \1 "),
+    # Japanese text needs no \text, and what joins values is written as in English
+    (r"\\text ?\{([^{}\\A-Za-z]*[\u3040-\u30ff\u4e00-\u9fff][^{}\\A-Za-z]*)\}", r"\1"),
+    (r"(?<=[\w)}\] ])(?:または|又は|もしくは|或者|或は|或)(?=[\w\\(\[ -])", r"\\text{ or }"),
+    (r"(?<=\d) ?万(?!\d)", r"\\times 10^4 "),
+    (r"(?<=\d) ?億(?!\d)", r"\\times 10^8 "),
+    (r"(?<=[\d}]) ?度$", r"^\\circ "),
+    (
+        r"(?<=[\d}]) ?(?:\\text ?\{ ?(hundred|thousand|[mb]illion|trillion)(?: ?\}|(?= ))"
+        r"|(?<= )(hundred|thousand|[mb]illion|trillion)(?![A-Za-z]))",
+        lambda m: (
+            rf"\times 10^{{{_POWERS[m[1] or m[2]]}}} " + ("" if m[0].endswith("}") or m[2] else r"\text{")
+        ),
+    ),
+    (
+        r"\\?\$? ?(\d+)(?: dollars?)? and (\d\d?) cents?",
+        lambda m: rf"\${int(m[1]) + int(m[2]) // 100}.{int(m[2]) % 100:02}",
+    ),
+    (r"(\d) ?[xX*] ?10 ?\^", r"\1\\times 10^"),
+    (r"_ ?\{ ?\(?(\d+)\)? ?\}$", r"_{\1}"),
+    (
+        rf"_ ?\{{? ?\\text ?\{{ ?({'|'.join(_BASES)}) ?\}} ?\}}?",
+        lambda m: f"_{{{2 + _BASES.index(m[1])}}}",
+    ),
+    (r"^(?:\\text ?\{)? ?(?:all|every|any) (?:the )?reals?(?: numbers?)? ?\}?$", r"\\mathbb{R}"),
+    (r"\\\{ ?1, ?2(?:, ?3)?(?:, ?4)?, ?\\ldots ?,? ?\\\}", r"\\mathbb{N}"),
+    (r"\\mathbb ?\{? ?Z ?\}? ?(?:\^ ?\{? ?\+ ?\}?|_ ?\{ ?> ?0 ?\})", r"\\mathbb{N}"),
+    (
+        r"([A-Za-z]) ?\\in ?\\mathbb ?\{? ?R ?\}? ?, ?\1 ?\\(?:ne|neq|not=) ?(-?(?:\d+|\\frac\{\d+\}\{\d+\}))$",
+        r"\\mathbb{R}\\setminus\\{\2\\}",
+    ),
+    (r"^\](?=[^\[\]()]*,[^\[\]()]*[\[\])]$)", "("),
+    (r"^([\[(][^\[\]()]*,[^\[\]()]*)\[$", r"\1)"),
+    # 2 1/3 is a mixed number, and 1/2 x half of x
+    (
+        r"(?<![\w.,/^})])(?<!\d )(\d{1,4}) (\d{1,3}) ?/ ?(\d{1,3})(?![\d/.^!])",
+        lambda m: rf"{m[1]}\frac{{{m[2]}}}{{{m[3]}}}" if int(m[2]) < int(m[3]) else m[0],
+    ),
+    (rf"(?<![\w.)}}^!])(\d+) ?/ ?(\d+) {_FACTOR}", r"\\frac{\1}{\2} "),
+    (rf"(?<=[\w)}}]) ?/ ?(\d+) {_FACTOR}", r"\\cdot\\frac{1}{\1} "),
+    # The grammar of math-verify takes all that follows for the argument: \ln 2 \cdot 3 is \ln 6 to it
+    (rf"({_FUNCTION}) ?({_ARGUMENT}(?: ?{_ARGUMENT}){{0,3}}) ?(?=\\cdot|\\times|\*)", r"\1(\2)"),
+    (rf"({_FUNCTION}) ?({_ARGUMENT}) / (?=\S)", r"\1(\2)/"),
+    (rf"({_FUNCTION}) ?([a-z]) ?/ ?\2(?![A-Za-z^_])", r"\1(\2)/\2"),
+    (rf"({_FUNCTION}) ?([a-df-z]) (?=e\^)", r"\1(\2) "),
     (r"\^\{ ?\\circ ?\}|\\degree(?![A-Za-z])|\^ ?\\circ(?![A-Za-z])", r"^\\circ "),
     (r"\( ?(?:\\text\{)? ?\\?mod(?:ulo)?(?![a-z]) ?\}?([^()]*)\)", lambda m: rf"\pmod{{{m[1].strip()}}}"),
     (r"\\b?mod(?![A-Za-z])", r"\\pmod"),
@@ -82,8 +188,10 @@ _SAME = (
         r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])",
         lambda m: "\\" + m[1].replace("infinity", "infty"),
     ),
+    (r"\\sqrt ?\{ ?\} ?(\w)", r"\\sqrt{\1}"),
     (r"\\sqrt ?(\d+(?:\.\d+)?)", r"\\sqrt{\1}"),
     (r"\\sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
+    (r"\\dot ?\{? ?(\d)\}?(\d{0,18})\\dot ?\{? ?(\d) ?\}?", r"\\overline{\1\2\3}"),
     (
         r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}",
         lambda m: _repeating(*m.groups()),
@@ -92,6 +200,7 @@ _SAME = (
     (r"\^-(\d+)(?![\d.^])", r"^{-\1}"),
     (r"(\d)[eE]([+-]?\d+)(?![\d.])", r"\1\\times 10^{\2}"),
 )
+_POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _RULES = [(re.compile(pattern), new) for pattern, new in _SAME]
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
@@ -165,6 +274,8 @@ def _unwrapped(text: str) -> str:
             if text.startswith(opener) and text.endswith(closer) and len(text) >= len(opener) + len(closer):
                 inside = text[len(opener) : -len(closer)]
                 text = text if opener in inside or closer in inside else inside
+        if text.startswith("{") and "," not in text and closes_at_the_end(text):
+            text = text[1:-1]
         if (box := re.fullmatch(r"\\boxed\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end(
             "{" + box[1] + "}"
         ):
@@ -206,11 +317,9 @@ class Shape:
 def shape(text: str) -> Shape:
     """The shape of an answer at its outermost level."""
     joined = _JOINING.sub(",", text)
-    parts = split(joined)
+    parts = _listed(joined)
     if len(parts) > 1:
         return Shape(",", parts)
-    if signs := _signs(text):
-        return Shape(",", signs)
     tokens = _TOKEN.findall(text)
     if (
         len(tokens) > 2
@@ -220,11 +329,47 @@ def shape(text: str) -> Shape:
     ):
         brackets = tokens[0] + tokens[-1]
         inside = split("".join(tokens[1:-1]))
+        if brackets == r"\{\}":
+            inside = _listed("".join(tokens[1:-1]))
         if len(inside) > 1 or brackets == r"\{\}":
             return Shape("()" if brackets == r"\langle\rangle" else brackets, inside)
         if brackets == "()":
             return shape(inside[0]) if inside[0] else Shape("", (text,))
     return Shape("", (text,))
+
+
+_LONGEST = 1000  # elements of a list that is written with dots
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """The elements of a list, with both values of a plus-minus sign, and those that dots stand for.
+
+    p = 5, q = 2; p = 7, q = 2 is a list of pairs.
+    """
+    parts = split(text)
+    solutions = [split(one, ",") for one in split(text, ";")]
+    names = {tuple(assignment(part)[0] for part in one) for one in solutions}
+    if len(solutions) > 1 and len(names) == 1 and len(name := names.pop()) > 1 and all(name):
+        parts = tuple(f"({', '.join(assignment(part)[1] for part in one)})" for one in solutions)
+    parts = _without_dots(parts)
+    return tuple(value for part in parts for value in (_signs(part) or (part,)))
+
+
+def _without_dots(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The whole numbers 1, 2, ..., 10 in full; other lists as they are."""
+    place = parts.index(r"\ldots") if r"\ldots" in parts else 0
+    if not 0 < place == len(parts) - 2:
+        return parts
+    try:
+        numbers = [int(part) for part in parts[:place]]
+        last = int(parts[-1])
+    except ValueError:
+        return parts
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    whole = range(numbers[0], last + (1 if step > 0 else -1), step) if step else range(0)
+    if len(whole) > _LONGEST or list(whole[:place]) != numbers or last not in whole:
+        return parts
+    return tuple(map(str, whole))
 
 
 def split(text: str, separators: str = ",;") -> tuple[str, ...]:
@@ -250,12 +395,32 @@ def closes_at_the_end(text: str) -> bool:
     return depth == 0
 
 
-def _signs(text: str) -> tuple[str, str] | None:
-    """Both values of an expression with one plus-minus sign."""
-    parts = re.split(r"\\pm(?![A-Za-z])", text)
-    if len(parts) != 2 or r"\mp" in text:
-        return None
-    return "+".join(parts).removeprefix("+").strip(), "-".join(parts).strip()
+def _signs(text: str) -> tuple[str, ...]:
+    """The values of an expression with plus-minus signs: of each sign both, with minus-plus the opposite."""
+    pieces = re.split(r"\\pm(?![A-Za-z])", text)
+    if (
+        text.startswith(r"\{")
+        or len(pieces) == 1
+        or len(pieces) > 4
+        or (len(pieces) > 2 and re.search(r"[,;]|\\mp", text))
+    ):
+        return ()
+    found = []
+    for signs in product("+-", repeat=len(pieces) - 1):
+        value = pieces[0] + "".join(map("".join, zip(signs, pieces[1:], strict=True)))
+        value = re.sub(r"\\mp(?![A-Za-z])", "-" if signs[0] == "+" else "+", value)
+        found.append(re.sub(r"(^|[=(\[{,] ?)\+", r"\1", value).strip())
+    return tuple(found)
+
+
+# What a name of a value looks like: x, AB, \text{Area}, x_{\text{max}}, f(2), \det A, \|v\|, (x, y). A product of
+# lower-case letters is none: xy = 1 is an equation.
+_NAME = re.compile(
+    r"(?:\\?(?:det|dim|deg|rank|tr|angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
+    r"(?:[A-Za-z]|[A-Z]{2,4}|[A-Za-z]{4,}|\\[A-Za-z]+|\\(?:text|vec|hat|overline|bar|mathbb) ?\{[^{}]*\})"
+    r"(?:_(?:\w|\{[^{}=]*(?:\{[^{}]*\})?[^{}=]*\}))?'*(?:\([^()=]{1,20}\)|\[[^\[\]=]{1,20}\])?"
+    r"|\|[A-Za-z]{1,3}\||(?:\\\||\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
+)
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -267,12 +432,11 @@ def assignment(text: str) -> tuple[str, str]:
     if len(parts) == 1 and "=" not in text:
         parts = tuple(re.split(r"\\in(?![A-Za-z])", text, maxsplit=1))
     name = parts[0].strip()
-    plain = re.fullmatch(
-        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle"
-        r" ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\)|\[[A-Z]\])?",
-        name,
-    )
-    pair = re.fullmatch(r"\(\w(?:, ?\w)+\)", name)  # (x, y) = (1, 2)
-    if len(parts) > 1 and (plain or pair) and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text):
+    if (
+        len(parts) > 1
+        and _NAME.fullmatch(name)
+        and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text)
+        and not any("\\text" in part for part in parts[1:-1])
+    ):
         return re.sub(r"\s", "", name), parts[-1].strip()
     return "", text
