@@ -25,7 +25,17 @@ from sympy.logic.boolalg import Boolean
 from magpie_hf.answers.forms import compare_forms, rewritten
 from magpie_hf.answers.notation import Shape, assignment, normalise, readings, shape, split
 from magpie_hf.answers.units import known_unit, measure
-from magpie_hf.answers.values import APART, NO_VALUE, SAME, constant, equations, evidence, number, prepared
+from magpie_hf.answers.values import (
+    APART,
+    NO_VALUE,
+    SAME,
+    constant,
+    equations,
+    evidence,
+    number,
+    prepared,
+    vanishes,
+)
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, number_of
 
 # The commands that math-verify reads correctly. It silently drops or misreads others: x' is x to it,
@@ -68,6 +78,7 @@ _WHEN = re.compile(
 _JOINED = re.compile(
     r"\\text ?\{ ?(and|or) ?\}|(?<![A-Za-z\\])(and|or)(?![A-Za-z])|\\(lor|land|vee|wedge)(?![A-Za-z])|(,)"
 )
+_TURNED = re.compile(r"[-+]?\d*(?:\[[^\[\]()]*,[^\[\]()]*\)|\([^\[\]()]*,[^\[\]()]*\])")  # -[0, 1)
 _CONSTANT = re.compile(r"(?P<rest>.+?) ?\+ ?(?:[CcKk](?:_[01])?|\\text ?\{ ?(?:C|const(?:ant)?\.?) ?\})")
 _ENDLESS = re.compile(r"(?P<sign>-?)(?P<whole>\d*)\.(?P<digits>\d+) ?\\ldots")
 _DIVISOR = re.compile(r"\\(?P<name>gcd|text\{lcm\}|lcm) ?\((?P<of>[^()]*)\)")
@@ -134,7 +145,7 @@ def _relation(one: str, other: str) -> str:
         return said or UNKNOWN
     if _CYCLES.fullmatch(one) or _CYCLES.fullmatch(other):
         return UNKNOWN  # permutations, or numbers
-    if _WHEN.search(one) or _WHEN.search(other):
+    if any("=" in _WHEN.split(text, maxsplit=1)[0] and _WHEN.search(text) for text in (one, other)):
         return _conditional(_WHEN.split(one), _WHEN.split(other))
     for whole in (_congruences, _regions):
         if (verdict := whole(one, other)) is not None:
@@ -148,6 +159,8 @@ def _relation(one: str, other: str) -> str:
         return _relation(value, other_value)
     if _is_equation(one) or _is_equation(other):
         return _equations(one, other)
+    if any(_TURNED.fullmatch(a) and _is_number(b) for a, b in ((one, other), (other, one))):
+        return DIFFERENT
     first, second = shape(one), shape(other)
     if first.brackets or second.brackets:
         return _shapes(first, second)
@@ -257,7 +270,7 @@ def _with_single(first: Shape, second: Shape) -> str:
         )
     opener, closer = many.brackets[0], many.brackets[-1]
     text = f"{opener}{','.join(many.parts)}{closer}"
-    if (opener, closer) in (("[", ")"), ("(", "]")) and re.fullmatch(r"[-\d.]+", single):
+    if (opener, closer) in (("[", ")"), ("(", "]")) and _is_number(single):
         return DIFFERENT  # an interval and a number
     if _is_relation(single) or re.search(r"\\cup|\\setminus|\\mathbb|\\emptyset", single):
         return _expressions(text, single)
@@ -278,6 +291,10 @@ def _element(one: str, other: str) -> str:
     """Compare two elements of lists; those that name different unknowns, as in x = 1, y = 2, differ."""
     names = assignment(one)[0], assignment(other)[0]
     return DIFFERENT if "" not in names and names[0] != names[1] else _relation(one, other)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+(?:\.\d+)?(?:/\d+)?|-?\\frac\{\d+\}\{\d+\}", text) is not None
 
 
 def _is_relation(text: str) -> bool:
@@ -318,14 +335,10 @@ def _solved(equation: str, value: str) -> str:
         return UNKNOWN
     if not apart.free_symbols:
         return _relation(sides[-1], value)  # 1 + 2 = 3
-    # m + n = 7 may say that 7 is what was asked for
-    if re.fullmatch(r"[A-Za-z](?: ?\+? ?[A-Za-z])*", sides[0]) or any(
-        evidence(apart.subs(symbol, found), sympy.Integer(0), ("", "")) != APART
-        for symbol in apart.free_symbols
-        if not found.has(symbol)
-    ):
-        return UNKNOWN
-    return DIFFERENT
+    if re.fullmatch(r"[A-Za-z](?: ?\+? ?[A-Za-z])*", sides[0]):
+        return UNKNOWN  # m + n = 7 may say that 7 is what was asked for
+    solved = any(vanishes(apart.subs(symbol, found)) for symbol in apart.free_symbols - found.free_symbols)
+    return UNKNOWN if solved else DIFFERENT
 
 
 def _difference(equation: str) -> sympy.Expr | None:
@@ -433,7 +446,7 @@ def _quantities(one: Quantity, other: Quantity) -> str:
             return UNKNOWN
         return _expressions(
             *(
-                rf"({side.value})\cdot\frac{{{factor.numerator}}}{{{factor.denominator}}}"
+                rf"{factor.numerator}\cdot\frac{{{side.value}}}{{{factor.denominator}}}"
                 for side, (_, factor) in zip((one, other), filter(None, measures), strict=True)
             )
         )

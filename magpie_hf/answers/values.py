@@ -214,19 +214,27 @@ def _have_the_same_roots(first: Any, second: Any) -> bool:
 
 def constant(apart: Any) -> str | None:
     """SAME where a difference has one value at all points, APART where it has not."""
-    values = []
-    for start in range(len(_POINTS)):
-        points = {
-            name: _POINTS[(start + 3 * place) % len(_POINTS)]
-            for place, name in enumerate(sorted(symbol.name for symbol in apart.free_symbols))
-        }
-        value = _at(apart, points)
-        if value is not None and value.is_real and value.is_finite:
-            values.append(value)
+    values = list(_real_values(apart))
     if len(values) < 3:
         return None
     verdicts = {_close(value - values[0] + 1, sympy.Integer(1)) for value in values}
     return SAME if verdicts == {SAME} else APART if APART in verdicts else None
+
+
+def vanishes(expression: Any) -> bool:
+    """Whether nothing shows that an expression is other than zero."""
+    return all(abs(value) < 10**-30 for value in _real_values(expression))
+
+
+def _real_values(expression: Any) -> Iterator[Any]:
+    names = sorted(symbol.name for symbol in expression.free_symbols)
+    for start in range(len(_POINTS) if names else 1):
+        value = _at(
+            expression,
+            {name: _POINTS[(start + 3 * place) % len(_POINTS)] for place, name in enumerate(names)},
+        )
+        if value is not None and value.is_real and value.is_finite:
+            yield value
 
 
 def _at(side: Any, values: dict[str, Any]) -> Any | None:

@@ -109,8 +109,9 @@ def _lowered(part: str) -> str:
 def choice(text: str) -> str | None:
     r"""The letter of a multiple-choice answer: A, (B), \text{C}, D)."""
     found = re.fullmatch(r"(?:\\text\{)?\s*\(?([A-H])[).]*\s*\}?\)?", text)
-    found = found or re.match(r"\\text\{ ?\(?([A-H])\) ?\}(?= ?[\w\\-])", text)  # \text{(C)} 42
-    return found[1] if found else None
+    # \text{(C)} 42
+    found = found or re.match(r"\\text\{ ?\(?([A-H])\) ?\}(?= ?[\w\\-])|\(([A-H])\) ?(?=\d|\\[a-z$])", text)
+    return next(filter(None, found.groups())) if found else None
 
 
 def number_of(text: str) -> str | None:
