@@ -335,7 +335,7 @@ def _solved(equation: str, value: str) -> str:
         return UNKNOWN
     if not apart.free_symbols:
         return _relation(sides[-1], value)  # 1 + 2 = 3
-    if re.fullmatch(r"[A-Za-z](?: ?\+? ?[A-Za-z])*", sides[0]):
+    if re.fullmatch(r"(?:[A-Za-z+/{} ]|\\frac)+", sides[0]):
         return UNKNOWN  # m + n = 7 may say that 7 is what was asked for
     solved = any(vanishes(apart.subs(symbol, found)) for symbol in apart.free_symbols - found.free_symbols)
     return UNKNOWN if solved else DIFFERENT
@@ -454,7 +454,8 @@ def _quantities(one: Quantity, other: Quantity) -> str:
     if "" in beside:
         # A unit beside one of them: 5 cm equals 5, not 6; but 3 million may be 3,000,000, and 0.5 m may be
         # 50.
-        return same if same == EQUAL or not _scaled(one.value, other.value) else UNKNOWN
+        is_counted = measure(one.unit or other.unit) is None
+        return same if same == EQUAL or is_counted or not _scaled(one.value, other.value) else UNKNOWN
     return UNKNOWN
 
 
@@ -609,6 +610,8 @@ def _order_matters(one: str, other: str) -> bool:
     """Whether the two differ in the order of factors that may not commute: AB and BA, u x v and v x u."""
     letters = [re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", text)) for text in (one, other)]
     capitals = [[letter for letter in side if letter.isupper()] for side in letters]
+    if re.search(r"\\(?:frac|sqrt)\{[^{}]*[A-Z]|\\frac\{[^{}]*\}\{[^{}]*[A-Z]|[A-Z]/|/[A-Z]", one + other):
+        capitals = [[], []]  # no matrix stands in a fraction
     both = one + " | " + other
     if _MATRICES.search(both) and capitals[0] != capitals[1] and len(set(capitals[0] + capitals[1])) > 1:
         return True

@@ -43,6 +43,7 @@ def rewritten(text: str) -> str:
     pieces = _CHAIN.split(text)
     if len(pieces) > 1 and set(pieces[1::2]) <= set(_TURNED) and not re.search(r",|\\text", text):
         text = "".join(_TURNED.get(piece, piece.strip()) for piece in reversed(pieces))
+        text = re.sub(r"\\le(?=[A-Za-z])", r"\\le ", text)
     return text
 
 

@@ -74,6 +74,14 @@ _FACTOR = (
 _SAME = (
     (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
     (r"\\(?:textcolor|color|hspace\*?|vspace\*?) ?\{[^{}]*\}|\\checkmark|✓|✅", " "),
+    (
+        r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|left|right|[lg]eq?|pi|text|infty|times|cdot|begin)(?![A-Za-z]))",
+        r"\\",
+    ),
+    (r"\^(\w|\{[^{}]*\})_(\w|\{[^{}]*\})", r"_\2^\1"),
+    (r"(?<=\w) ?>= ?(?=[\w-])", r"\\ge "),
+    (r"(?<=\w) ?<= ?(?=[\w-])", r"\\le "),
+    (r"(?<=\w) != (?=[\w-])", r"\\ne "),
     (r"\\(?:ensuremath|boldsymbol|bm|pmb)(?= ?\{)|\\(?:bf|rm|it|boldmath)(?![A-Za-z])(?! ?\{)", ""),
     (r"\\(?:dots[cbm]?|hdots|cdots)(?![A-Za-z])|…|\.\.\.", r"\\ldots "),
     # Certainly a thousands separator; in 4,\,500 it may be one
@@ -129,7 +137,7 @@ _SAME = (
         r"\\text",
     ),
     (
-        r"\\text ?\{ ?(?:per ?cent|pct\.?) ?\}|(?<![A-Za-z])(?:per ?cent|pct)(?![A-Za-z])"
+        r"\\text ?\{ ?(?:per ?cent(?:age)?|pct\.?) ?\}|(?<![A-Za-z])(?:per ?cent(?:age)?|pct)(?![A-Za-z])"
         r"|\u30d1\u30fc\u30bb\u30f3\u30c8|\\%",
         "%",
     ),
@@ -184,6 +192,8 @@ _SAME = (
     (r"(?<!\\)\$", " "),
     (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
     (r"\\(frac|binom) ?(\d) ?(\d)", r"\\\1{\2}{\3}"),
+    (r"\\frac ?(\d) ?(?=\{)", r"\\frac{\1}"),
+    (r"\\frac ?(\{[^{}]*\}) ?(\d)", r"\\frac\1{\2}"),
     (
         r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])",
         lambda m: "\\" + m[1].replace("infinity", "infty"),
@@ -274,8 +284,8 @@ def _unwrapped(text: str) -> str:
             if text.startswith(opener) and text.endswith(closer) and len(text) >= len(opener) + len(closer):
                 inside = text[len(opener) : -len(closer)]
                 text = text if opener in inside or closer in inside else inside
-        if text.startswith("{") and "," not in text and closes_at_the_end(text):
-            text = text[1:-1]
+        if text.startswith("{") and closes_at_the_end(text):
+            text = rf"\{text[:-1]}\}}" if "," in text else text[1:-1]
         if (box := re.fullmatch(r"\\boxed\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end(
             "{" + box[1] + "}"
         ):
@@ -419,7 +429,7 @@ _NAME = re.compile(
     r"(?:\\?(?:det|dim|deg|rank|tr|angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
     r"(?:[A-Za-z]|[A-Z]{2,4}|[A-Za-z]{4,}|\\[A-Za-z]+|\\(?:text|vec|hat|overline|bar|mathbb) ?\{[^{}]*\})"
     r"(?:_(?:\w|\{[^{}=]*(?:\{[^{}]*\})?[^{}=]*\}))?'*(?:\([^()=]{1,20}\)|\[[^\[\]=]{1,20}\])?"
-    r"|\|[A-Za-z]{1,3}\||(?:\\\||\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
+    r"|\\frac\{[A-Z]{2,4}\}\{[A-Z]{2,4}\}|[A-Z]{2,4}/[A-Z]{2,4}|\|[A-Za-z]{1,3}\||(?:\\\||\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
 )
 
 

@@ -61,6 +61,8 @@ _FACTORS = {
         "ms": "1/1000",
     },
     "money": {"dollar": "1", "$": "1", "usd": "1", "cent": "1/100"},
+    "euro": {"euro": "1"},
+    "£": {"£": "1"},
     "volume": {**dict.fromkeys("L l liter litre".split(), "1"), "ml": "1/1000"},
 }
 _MEASURES = {
