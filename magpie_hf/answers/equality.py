@@ -386,14 +386,8 @@ def _region(text: str) -> sympy.Set | None:
     found = [_parse(part) if _is_read(part) else None for part in parts]
     if len(parts) == 1 and isinstance(found[0], sympy.Set):
         return found[0]
-    symbols = {
-        symbol for part in found if isinstance(part, (Relational, Boolean)) for symbol in part.free_symbols
-    }
-    if (
-        len(symbols) != 1
-        or not all(isinstance(part, (Relational, Boolean)) for part in found)
-        or len(joints) > 1
-    ):
+    symbols = {symbol for part in found if isinstance(part, Relational) for symbol in part.free_symbols}
+    if len(symbols) != 1 or not all(isinstance(part, Relational) for part in found) or len(joints) > 1:
         return None
     try:
         sets = [part.as_set() for part in found if part is not None]
@@ -585,29 +579,26 @@ def _with_logarithms(one: str, other: str) -> str:
 
 def _parsed(one: str, other: str) -> str:
     first, second = _parse(one), _parse(other)
-    if first is None or second is None or _is_kind(first) != _is_kind(second):
-        return UNKNOWN
-    if _order_matters(one, other):
+    if first is None or second is None or _holds_points(first) != _holds_points(second):
         return UNKNOWN
     shown = evidence(first, second, (one, other))
     if shown == APART:
         return UNKNOWN if _is_unsure(one, other) else DIFFERENT
-    if shown == SAME:
-        return EQUAL if not _has_both_cases(one + other) else UNKNOWN
-    return (
-        EQUAL
-        if not _has_both_cases(one + other) and (_proven(first, second) or _proven(second, first))
-        else UNKNOWN
-    )
+    if _has_both_cases(one + other) or _order_matters(one, other):
+        return UNKNOWN
+    return EQUAL if shown == SAME or _proven(first, second) or _proven(second, first) else UNKNOWN
 
 
-def _is_kind(parsed: Any) -> bool:
+def _holds_points(parsed: Any) -> bool:
     """Whether it is a set or a relation, which is no value; math-verify takes a relation for its right side."""
-    return isinstance(parsed, (sympy.Set, Relational, Boolean))
+    return isinstance(parsed, (sympy.Set, Boolean)) and not isinstance(parsed, sympy.Expr)
 
 
 def _order_matters(one: str, other: str) -> bool:
-    """Whether the two differ in the order of factors that may not commute: AB and BA, u x v and v x u."""
+    """Whether the two may differ by the order of factors alone: AB and BA, u x v and v x u.
+
+    math-verify lets all letters commute.
+    """
     letters = [re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", text)) for text in (one, other)]
     capitals = [[letter for letter in side if letter.isupper()] for side in letters]
     if re.search(r"\\(?:frac|sqrt)\{[^{}]*[A-Z]|\\frac\{[^{}]*\}\{[^{}]*[A-Z]|[A-Z]/|/[A-Z]", one + other):

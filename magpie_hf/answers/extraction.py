@@ -129,7 +129,7 @@ def final_answer(solution: str) -> str | None:
     if tagged := list(_TAGGED.finditer(solution)):
         inside = tagged[-1]["answer"]
         return final_answer(inside) if _boxes(inside) else _clean(inside.strip(" $"))
-    boxes = _boxes(solution)
+    boxes = [_with_neighbours(solution, box) for box in _boxes(solution)[-_MOST_BOXES:]]
     answers = [box for box in boxes if not _SAYS_PROVED.fullmatch(box.answer)]
     answers = [box for box in answers if not _is_aside(solution, box)] or answers
     if boxes and not answers:
@@ -143,6 +143,8 @@ def final_answer(solution: str) -> str | None:
         return None
     return _stated(text) or _concluded(text)
 
+
+_MOST_BOXES = 50  # of a text that boxes everything, only the last ones are read
 
 # --- boxes --------------------------------------------------------------------------------------------------
 
@@ -164,7 +166,7 @@ def _boxes(text: str) -> list[_Box]:
             box = opened.pop() if opened else None
             answer = text[box[1] : token.start()].strip() if box else ""
             if box and answer and not (found and found[-1].start > box[0]):
-                found.append(_with_neighbours(text, _Box(box[0], token.end(), answer)))
+                found.append(_Box(box[0], token.end(), answer))
         elif token[0].endswith("{") and not token[0].startswith("\\{"):
             opened.append((token.start(), token.end()) if token["box"] else None)
     return found

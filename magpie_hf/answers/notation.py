@@ -63,7 +63,7 @@ _FUNCTION = (
     r"(?:\^(?:\w|\{[^{}]*\}))?"
 )
 _ARGUMENT = (
-    r"(?:(?:\d+(?:\.\d+)?|[A-Za-z]|\\(?:pi|theta|alpha|beta|phi|omega|lambda)(?![A-Za-z])|\\sqrt ?\{[^{}]*\}"
+    r"(?:(?:\d{1,12}(?:\.\d{1,12})?(?![\d.])|[A-Za-z]|\\(?:pi|theta|alpha|beta|phi|omega|lambda)(?![A-Za-z])|\\sqrt ?\{[^{}]*\}"
     r"|\\frac ?\{[^{}]*\} ?\{[^{}]*\})(?:\^(?:\w|\{[^{}]*\}|\\circ))?)"
 )
 # What may follow "1/2 " as a factor
@@ -92,7 +92,7 @@ _SAME = (
     (r"\+ ?/ ?-", r"\\pm "),
     (r"\^ ?(?:\\prime(?![A-Za-z])|\{ ?\\prime ?\})", "'"),
     (
-        r"(\d+) ?(?:\\degree|\^ ?\\circ|\^ ?\{ ?\\circ ?\}) ?(\d+) ?'(?!')(?: ?(\d+) ?(?:''|\"))?",
+        r"(?<!\d)(\d{1,9}) ?(?:\\degree|\^ ?\\circ|\^ ?\{ ?\\circ ?\}) ?(\d+) ?'(?!')(?: ?(\d+) ?(?:''|\"))?",
         lambda m: rf"\frac{{{3600 * int(m[1]) + 60 * int(m[2]) + int(m[3] or 0)}}}{{3600}}^\circ ",
     ),
     (
@@ -143,7 +143,10 @@ _SAME = (
     ),
     (r"(?<![\w)}])\\text ?\{ ?([-+]?(?:\\?[$£€¥] ?)?[\d.,/]*\d ?%?) ?\}(?! ?[\w(])", r" \1 "),
     # Japanese text needs no \text, and what joins values is written as in English
-    (r"\\text ?\{([^{}\\A-Za-z]*[\u3040-\u30ff\u4e00-\u9fff][^{}\\A-Za-z]*)\}", r"\1"),
+    (
+        r"\\text ?\{([^{}\\A-Za-z]*)\}",
+        lambda m: m[1] if re.search("[\u3040-\u30ff\u4e00-\u9fff]", m[1]) else m[0],
+    ),
     (r"(?<=[\w)}\] ])(?:または|又は|もしくは|或者|或は|或)(?=[\w\\(\[ -])", r"\\text{ or }"),
     (r"(?<=\d) ?万(?!\d)", r"\\times 10^4 "),
     (r"(?<=\d) ?億(?!\d)", r"\\times 10^8 "),
@@ -156,7 +159,7 @@ _SAME = (
         ),
     ),
     (
-        r"\\?\$? ?(\d+)(?: dollars?)? and (\d\d?) cents?",
+        r"(?<!\d)(?:\\\$ ?)?(\d{1,9})(?: dollars?)? and (\d\d?) cents?",
         lambda m: rf"\${int(m[1]) + int(m[2]) // 100}.{int(m[2]) % 100:02}",
     ),
     (r"(\d) ?[xX*] ?10 ?\^", r"\1\\times 10^"),

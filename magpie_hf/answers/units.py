@@ -78,7 +78,7 @@ def known_unit(text: str) -> str | None:
     is_text = r"\text" in text
     bare = " ".join(re.sub(r"(?<=[a-z])\.", " ", bare).split())  # sq. ft.
     sides = re.split(r" ?/ ?| per ", _ADJECTIVE.sub("", re.sub(r"^U\.?S\.? (?=dollar)", "", bare)))
-    names = [_unit_named(side, is_text or len(sides) == 2 and side == "h") for side in sides]
+    names = [_unit_named(side, is_text or (len(sides) == 2 and side == "h")) for side in sides]
     return "/".join(filter(None, names)) if len(names) <= 2 and all(names) else None
 
 
