@@ -22,7 +22,7 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
-from magpie_hf.answers.forms import compare_forms, rewritten
+from magpie_hf.answers.forms import compare_forms, rewritten, vector
 from magpie_hf.answers.notation import Shape, assignment, normalise, readings, shape, split
 from magpie_hf.answers.units import known_unit, measure
 from magpie_hf.answers.values import (
@@ -42,7 +42,7 @@ from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is
 # \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
     r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec
-    csc arcsin arccos arctan sinh cosh tanh binom sum int prod lim to lfloor rfloor lceil rceil max
+    csc arcsin arccos arctan arcsinh arccosh arctanh sinh cosh tanh binom sum int prod lim to lfloor rfloor lceil rceil max
     min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu rho sigma tau
     zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
 )
@@ -72,13 +72,15 @@ _IMPLIED = re.compile(
     r"^[^,;]*\\(?:implies|Rightarrow|Longrightarrow|therefore)(?![A-Za-z]) ?(?=[A-Za-z]\w{0,2} ?=)"
 )
 _WHEN = re.compile(
-    r" ?\\text ?\{ ?\(? ?(?:when|if|for|with|so|since|where|as|because|at|given|provided|then)(?![a-z])[^{}]*\} ?"
+    r" ?\\text ?\{ ?\(? ?(?:and (?:hence|so|then|thus)|when|if|for|with|so|since|where|as|because|at|given|provided|then)(?![a-z])[^{}]*\} ?"
     r"| (?:when|if|for|with|so|since|where) "
 )
 _JOINED = re.compile(
     r"\\text ?\{ ?(and|or) ?\}|(?<![A-Za-z\\])(and|or)(?![A-Za-z])|\\(lor|land|vee|wedge)(?![A-Za-z])|(,)"
 )
-_TURNED = re.compile(r"[-+]?\d*(?:\[[^\[\]()]*,[^\[\]()]*\)|\([^\[\]()]*,[^\[\]()]*\])")  # -[0, 1)
+_TURNED = re.compile(
+    r"[-+]\d*[\[(][^\[\]()]*,[^\[\]()]*[\])]|\d*(?:\[[^\[\]()]*,[^\[\]()]*\)|\([^\[\]()]*,[^\[\]()]*\])"
+)  # -[0, 1)
 _CONSTANT = re.compile(r"(?P<rest>.+?) ?\+ ?(?:[CcKk](?:_[01])?|\\text ?\{ ?(?:C|const(?:ant)?\.?) ?\})")
 _ENDLESS = re.compile(r"(?P<sign>-?)(?P<whole>\d*)\.(?P<digits>\d+) ?\\ldots")
 _DIVISOR = re.compile(r"\\(?P<name>gcd|text\{lcm\}|lcm) ?\((?P<of>[^()]*)\)")
@@ -161,6 +163,9 @@ def _relation(one: str, other: str) -> str:
         return _equations(one, other)
     if any(_TURNED.fullmatch(a) and _is_number(b) for a, b in ((one, other), (other, one))):
         return DIFFERENT
+    for matrix, beside in ((one, other), (other, one)):
+        if (entries := vector(matrix)) and shape(beside).brackets in ("()", "[]"):
+            return _shapes(shape(entries), shape(beside))
     first, second = shape(one), shape(other)
     if first.brackets or second.brackets:
         return _shapes(first, second)
@@ -172,7 +177,7 @@ def _exact(text: str) -> str:
     text = _IMPLIED.sub("", text)
     if "approx" in text:
         exact, _, rounded = text.partition(r"\approx")
-        named, _ = assignment(f"{exact}=0")
+        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])", exact) else assignment(f"{exact}=0")[0]
         text = (f"{exact}={rounded}" if named else exact or rounded).strip()
     return rewritten(number_of(text) or text)
 
@@ -322,6 +327,9 @@ def _equations(one: str, other: str, name: bool = False) -> str:
     first, second = _difference(one), _difference(other)
     if first is None or second is None:
         return UNKNOWN
+    if not first.free_symbols | second.free_symbols:
+        sides = split(one, "="), split(other, "=")
+        return _relation(sides[0][1], sides[1][1]) if sides[0][0] == sides[1][0] else UNKNOWN
     shown = equations(first, second)
     if shown == SAME:
         return UNKNOWN if _order_matters(one, other) else EQUAL
@@ -606,7 +614,10 @@ def _order_matters(one: str, other: str) -> bool:
     both = one + " | " + other
     if _MATRICES.search(both) and capitals[0] != capitals[1] and len(set(capitals[0] + capitals[1])) > 1:
         return True
-    if _CROSS.search(both) and letters[0] != letters[1]:
+    is_power = [re.search(r"\([^()]*[A-Z][^()]*\)\^", text) is not None for text in (one, other)]
+    if is_power[0] != is_power[1] and len(set(capitals[0])) > 1:
+        return True
+    if letters[0] != letters[1] and (_CROSS.search(both) or set(letters[0]) in ({"r", "s"}, {"g", "h"})):
         return True
     return any(_comes_again(run) for run in _RUN.findall(re.sub(r"\\[A-Za-z]+", "|", both)))
 

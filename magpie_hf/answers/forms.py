@@ -24,6 +24,9 @@ _UNIT_VECTOR = re.compile(
     r"\\(?:text|vec|hat|overrightarrow)\{ ?\\?(?P<braced>[ijk])(?:math)? ?\}|\\hat ?\\?(?P<bare>[ijk])(?:math)?"
 )
 _CHAIN = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
+_BUILT = re.compile(
+    r"\\\{ ?(?P<name>[a-z]) ?(?:\\in ?\\mathbb\{?R\}? ?)?(?::|\\mid(?![a-z])|\|) ?(?P<holds>[^:|]*(?P=name)[^:|]*)\\\}"
+)
 _TURNED = {">": "<", r"\ge": r"\le"}
 _CLOSED = re.compile(r"\\cup(?![A-Za-z])")
 
@@ -40,8 +43,10 @@ def rewritten(text: str) -> str:
     """The answer in a form that is read: 3i - 7j as (3, -7), and a > b > c as c < b < a."""
     if vector := _components(text):
         return vector
+    if (built := _BUILT.fullmatch(text)) and _CHAIN.search(built["holds"]):
+        text = built["holds"].strip()
     pieces = _CHAIN.split(text)
-    if len(pieces) > 1 and set(pieces[1::2]) <= set(_TURNED) and not re.search(r",|\\text", text):
+    if len(pieces) > 1 and set(pieces[1::2]) <= set(_TURNED) and not re.search(r"[,=]|\\text", text):
         text = "".join(_TURNED.get(piece, piece.strip()) for piece in reversed(pieces))
         text = re.sub(r"\\le(?=[A-Za-z])", r"\\le ", text)
     return text
@@ -49,7 +54,7 @@ def rewritten(text: str) -> str:
 
 def _based(one: str, other: str) -> str | None:
     """11 of 1011_2; the bare digits may be meant in that base, and 1011 is then neither."""
-    found = [_BASED.fullmatch(text.replace(" ", "")) for text in (one, other)]
+    found = [_BASED.fullmatch(re.sub(r"^\((\w+)\)_", r"\1_", text.replace(" ", ""))) for text in (one, other)]
     if not any(found):
         return None
     values = []
@@ -122,6 +127,15 @@ def _fields(one: str, other: str) -> str | None:
 def _unions(one: str, other: str) -> str | None:
     parts = [sorted(part.strip() for part in _CLOSED.split(text)) for text in (one, other)]
     return EQUAL if len(parts[0]) > 1 and parts[0] == parts[1] else None
+
+
+def vector(text: str) -> str | None:
+    """The tuple that a matrix of one row or one column may be."""
+    found = re.fullmatch(r"\\begin\{[bp]matrix\}(.*)\\end\{[bp]matrix\}", text)
+    rows = [row.split("&") for row in re.split(r"\\\\", found[1]) if row.strip()] if found else []
+    if not rows or (len(rows) > 1 and any(len(row) > 1 for row in rows)) or len(rows) * len(rows[0]) < 2:
+        return None
+    return f"({', '.join(entry.strip() for row in rows for entry in row)})"
 
 
 def _components(text: str) -> str | None:

@@ -71,9 +71,19 @@ _FACTOR = (
     r"(?=[A-Za-z](?![A-Za-z])|[a-z]{2}(?![A-Za-z])|\(|\\(?:pi|sqrt|frac|ln|log|sin|cos|tan|exp|theta|alpha|beta|gamma"
     r"|lambda|mu|omega)(?![A-Za-z]))"
 )
+_EXCLUDED = r"\\(?:ne|neq|not=)(?![A-Za-z]) ?([^,]+)"
 _SAME = (
     (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
-    (r"\\(?:textcolor|color|hspace\*?|vspace\*?) ?\{[^{}]*\}|\\checkmark|✓|✅", " "),
+    (r"\\(?:textcolor|color|hspace\*?|vspace\*?|h?phantom) ?\{[^{}]*\}|\\checkmark|✓|✅", " "),
+    (r"(?<=\S) ?\\(?:blacksquare|square|Box|qed)(?![A-Za-z])", ""),
+    (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])", ""),
+    (r"\\pounds(?![A-Za-z])", "£"),
+    (r"\\text ?\{ ?\\\$ ?\}", r"\\$"),
+    (r"^(?:USD|US ?\\\$) ?(?=\d)", r"\\$"),
+    (
+        r"^(?:\\sim(?![A-Za-z])|(?:\\text ?\{ ?)?(?:approximately|about|approx\.?|roughly|約)(?![a-z]) ?\}?) ?(?=\\?[\d.$])",
+        "",
+    ),
     (
         r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|left|right|[lg]eq?|pi|text|infty|times|cdot|begin)(?![A-Za-z]))",
         r"\\",
@@ -85,9 +95,12 @@ _SAME = (
     (r"\\(?:ensuremath|boldsymbol|bm|pmb)(?= ?\{)|\\(?:bf|rm|it|boldmath)(?![A-Za-z])(?! ?\{)", ""),
     (r"\\(?:dots[cbm]?|hdots|cdots)(?![A-Za-z])|…|\.\.\.", r"\\ldots "),
     # Certainly a thousands separator; in 4,\,500 it may be one
-    (r"(?<=\d) ?(?:\{ ?, ?\}|,\\!) ?(?=\d{3}(?!\d))", ""),
-    (r"(?<=\d),\\, ?(?=\d{3}(?!\d))", ","),
-    (r"(=[^=]*[^=,;\\ ])(?:\\[,;: ]| )*\\q?quad(?:\\[,;: ]|\\q?quad| )*(?=\\?[A-Za-z]+(?:_\w)? ?=)", r"\1, "),
+    (r"(?<=\d) ?(?:\{ ?, ?\}|, ?\\!) ?(?=\d{3}(?!\d))", ""),
+    (r"(?<=\d),\\[,;:] ?(?=\d{3}(?!\d))", ","),
+    (
+        r"(=[^=]*[^=,;\\ ])(?:\\[,: ]| )*(?:\\q?quad|\\;)(?:\\[,;: ]|\\q?quad| )*(?=\\?[A-Za-z]+(?:_\w)? ?=)",
+        r"\1, ",
+    ),
     (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
     (r"\+ ?/ ?-", r"\\pm "),
     (r"\^ ?(?:\\prime(?![A-Za-z])|\{ ?\\prime ?\})", "'"),
@@ -96,7 +109,7 @@ _SAME = (
         lambda m: rf"\frac{{{3600 * int(m[1]) + 60 * int(m[2]) + int(m[3] or 0)}}}{{3600}}^\circ ",
     ),
     (
-        r"\\operatorname\*? ?\{ ?((?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp|gcd|max|min|det) ?\}",
+        r"\\(?:operatorname\*?|mathrm|text) ?\{ ?((?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp|gcd|max|min|det) ?\}",
         r"\\\1",
     ),
     (
@@ -104,6 +117,8 @@ _SAME = (
         rf"(?:\(([^()]*)\)|({_ARGUMENT}{{1,4}}))",
         lambda m: rf"(\cos({m[1] or m[2]})+i\sin({m[1] or m[2]}))",
     ),
+    (r"(?:\{ ?\})?[\^_] ?\{?(\d+)\}? ?P ?_ ?\{?(\d+)\}?|^(\d+)P(\d+)$", r"P(\1\3, \2\4)"),
+    (r"^C_\{?(\d+)\}?\^\{?(\d+)\}?$|nCr ?\((\d+), ?(\d+)\)", r"\\binom{\1\3}{\2\4}"),
     (r"\{ ?([^{}\\]+?) ?\\choose ?([^{}\\]+?) ?\}", r"\\binom{\1}{\2}"),
     (r"^([^{}\\]+?) ?\\choose ?([^{}\\]+)$", r"\\binom{\1}{\2}"),
     (r"(?<![A-Za-z\\_])C ?\((\d+), ?(\d+)\)", r"\\binom{\1}{\2}"),
@@ -117,7 +132,7 @@ _SAME = (
         r"\\begin{pmatrix}\1\\end{pmatrix}",
     ),
     (
-        r"[(\[] ?\\begin ?\{array\} ?\{[lcr ]*\}(.*?)\\end ?\{array\} ?[)\]]",
+        r"[(\[]? ?\\begin ?\{array\} ?\{[lcr ]*\}(.*?)\\end ?\{array\} ?[)\]]?",
         r"\\begin{pmatrix}\1\\end{pmatrix}",
     ),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -133,7 +148,7 @@ _SAME = (
     (r"\\lg(?![A-Za-z])", r"\\log_{10}"),
     (r"\\(?:mathrm|rm) ?\{ ?([ied]) ?\}", r" \1 "),
     (
-        r"\\(?:textbf|textit|textrm|textnormal|textup|mathrm|mathbf|mbox|operatorname|bf|rm)(?= ?\{)",
+        r"\\(?:textbf|textit|textrm|textsf|texttt|textnormal|textup|mathrm|mathbf|mathit|mathsf|mathtt|underline|mbox|operatorname|bf|rm)(?= ?\{)",
         r"\\text",
     ),
     (
@@ -148,6 +163,8 @@ _SAME = (
         lambda m: m[1] if re.search("[\u3040-\u30ff\u4e00-\u9fff]", m[1]) else m[0],
     ),
     (r"(?<=[\w)}\] ])(?:または|又は|もしくは|或者|或は|或)(?=[\w\\(\[ -])", r"\\text{ or }"),
+    (r"(?<=\d) ?と ?(?=\d)", r"\\text{ and }"),
+    (r"(?<=\d) ?\\text ?\{ ?to ?\} ?(?=\d)", ":"),
     (r"(?<=\d) ?万(?!\d)", r"\\times 10^4 "),
     (r"(?<=\d) ?億(?!\d)", r"\\times 10^8 "),
     (r"(?<=[\d}]) ?度$", r"^\\circ "),
@@ -168,12 +185,18 @@ _SAME = (
         rf"_ ?\{{? ?\\text ?\{{ ?({'|'.join(_BASES)}) ?\}} ?\}}?",
         lambda m: f"_{{{2 + _BASES.index(m[1])}}}",
     ),
-    (r"^(?:\\text ?\{)? ?(?:all|every|any) (?:the )?reals?(?: numbers?)? ?\}?$", r"\\mathbb{R}"),
+    (r"(?i)^(?:\\text ?\{)? ?(?:all|every|any) (?:the )?reals?(?: numbers?)? ?\}?$", r"\\mathbb{R}"),
+    (r"(?i)^(?:\\text ?\{)? ?(?:the )?empty set ?\}?$", r"\\emptyset"),
+    (r"\\mathbb ?\{? ?R ?\}? ?(?:\^ ?\{? ?\+ ?\}?|_ ?\{ ?> ?0 ?\}|_ ?\+)", r"(0, \\infty)"),
+    (
+        r"(?<![\d.])(\d{1,6}) ?(?:\\text ?\{ ?dozen(?: ?\}|(?= ))|dozen(?![a-z]))",
+        lambda m: str(12 * int(m[1])),
+    ),
     (r"\\\{ ?1, ?2(?:, ?3)?(?:, ?4)?, ?\\ldots ?,? ?\\\}", r"\\mathbb{N}"),
     (r"\\mathbb ?\{? ?Z ?\}? ?(?:\^ ?\{? ?\+ ?\}?|_ ?\{ ?> ?0 ?\})", r"\\mathbb{N}"),
     (
-        r"([A-Za-z]) ?\\in ?\\mathbb ?\{? ?R ?\}? ?, ?\1 ?\\(?:ne|neq|not=) ?(-?(?:\d+|\\frac\{\d+\}\{\d+\}))$",
-        r"\\mathbb{R}\\setminus\\{\2\\}",
+        r"^([A-Za-z]) ?\\in ?\\mathbb ?\{? ?R ?\}? ?((?:, ?\1 ?\\(?:ne|neq|not=)(?![A-Za-z]) ?[^,<>=]{1,20})+)$",
+        lambda m: rf"\mathbb{{R}}\setminus\{{{', '.join(re.findall(_EXCLUDED, m[2]))}\}}",
     ),
     (r"^\](?=[^\[\]()]*,[^\[\]()]*[\[\])]$)", "("),
     (r"^([\[(][^\[\]()]*,[^\[\]()]*)\[$", r"\1)"),
@@ -289,7 +312,7 @@ def _unwrapped(text: str) -> str:
                 text = text if opener in inside or closer in inside else inside
         if text.startswith("{") and closes_at_the_end(text):
             text = rf"\{text[:-1]}\}}" if "," in text else text[1:-1]
-        if (box := re.fullmatch(r"\\boxed\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end(
+        if (box := re.fullmatch(r"\\(?:boxed|fbox)\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end(
             "{" + box[1] + "}"
         ):
             text = box[1]
@@ -432,7 +455,7 @@ _NAME = re.compile(
     r"(?:\\?(?:det|dim|deg|rank|tr|angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
     r"(?:[A-Za-z]|[A-Z]{2,4}|[A-Za-z]{4,}|\\[A-Za-z]+|\\(?:text|vec|hat|overline|bar|mathbb) ?\{[^{}]*\})"
     r"(?:_(?:\w|\{[^{}=]*(?:\{[^{}]*\})?[^{}=]*\}))?'*(?:\([^()=]{1,20}\)|\[[^\[\]=]{1,20}\])?"
-    r"|\\frac\{[A-Z]{2,4}\}\{[A-Z]{2,4}\}|[A-Z]{2,4}/[A-Z]{2,4}|\|[A-Za-z]{1,3}\||(?:\\\||\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
+    r"|\\frac\{[A-Z]{2,4}\}\{[A-Z]{2,4}\}|[A-Z]{2,4}/[A-Z]{2,4}|\[[A-Z]{3,5}\]|\|[A-Za-z]{1,3}\||(?:\\\||\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
 )
 
 
@@ -448,7 +471,7 @@ def assignment(text: str) -> tuple[str, str]:
     if (
         len(parts) > 1
         and _NAME.fullmatch(name)
-        and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text)
+        and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text.removeprefix(parts[0]))
         and not any("\\text" in part for part in parts[1:-1])
     ):
         return re.sub(r"\s", "", name), parts[-1].strip()

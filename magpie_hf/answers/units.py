@@ -15,7 +15,7 @@ _UNIT_LETTERS = frozenset("m g s h L l N J W V K".split())
 _UNITS = frozenset(
     """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter
     metre centimeter centimetre millimeter millimetre kilometer kilometre sec second minute min hr hour day
-    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree unit newton joule watt
+    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree deg unit newton joule watt
     volt ohm hz mol mole mph kph kmph byte bit acre hectare rupee rs franc peso pence penny pennies
     way person people man men woman women student child children boy girl player friend worker apple orange
     coin ball book candy marble card ticket page question problem point line edge vertex vertices face side
@@ -28,7 +28,7 @@ _UNITS = frozenset(
 )
 _UNIT_SIGNS = frozenset(
     "個 通り 円 人 回 本 枚 点 秒 分 時間 日 年 冊 匹 歳 才 台 頭 羽 組 箱 袋 杯 脚 問 題 種類 週 週間 か月 ヶ月"
-    " 日間 年間 分間 秒間 ページ 組 つ 元 个 名 章 段 社 軒 足 着 束 玉 粒".split()
+    " 日間 年間 分間 秒間 ページ 組 つ 元 个 名 章 段 社 軒 足 着 束 玉 粒 倍".split()
 )
 _ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")
 # Of each unit that has others beside it: what it measures, and how many of the first unit it is
@@ -41,7 +41,7 @@ _FACTORS = {
         **dict.fromkeys("foot feet ft".split(), "3048/10000"),
         **dict.fromkeys("yard yd".split(), "9144/10000"),
         "dm": "1/10",
-        "inch": "254/10000",
+        **dict.fromkeys("inch inches".split(), "254/10000"),
         "mile": "1609344/1000",
     },
     "mass": {
@@ -113,4 +113,4 @@ def _unit_named(text: str, is_text: bool) -> str | None:
     is_product = len(word) == 2 and not is_text and word not in ("cm", "mm", "km", "kg")
     if singular is None or is_product:
         return None
-    return r"^\circ" if singular == "degree" and not power else singular + power
+    return r"^\circ" if singular in ("degree", "deg") and not power else singular + power

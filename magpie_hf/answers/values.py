@@ -197,7 +197,7 @@ def equations(one: Any, other: Any) -> str | None:
             return None
         if (bare[0] * bare[1].LC() - bare[1] * bare[0].LC()).is_zero:
             return SAME
-        if len(others) > 1 or roots or _have_the_same_roots(first, second):
+        if len(others) > 1 or (roots and len(first.gens) > 1) or _have_the_same_roots(first, second):
             return None
     except (*NO_VALUE, sympy.PolynomialError):
         return None

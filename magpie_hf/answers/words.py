@@ -59,6 +59,17 @@ _ONES = (
     " seventeen eighteen nineteen"
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_PARTS = {
+    "one hundred": "100",
+    "half": "1/2",
+    "one half": "1/2",
+    "one third": "1/3",
+    "two thirds": "2/3",
+    "one quarter": "1/4",
+    "one fourth": "1/4",
+    "three quarters": "3/4",
+    "three fourths": "3/4",
+}
 _SYMBOLIC = frozenset(
     "and mod det dim ker gcd lcm max min arg deg sin cos tan log exp sqrt rank span diag trace".split()
 )
@@ -117,6 +128,8 @@ def choice(text: str) -> str | None:
 def number_of(text: str) -> str | None:
     """The number that a word below a hundred says: 12 of "twelve", 42 of "forty-two"."""
     word = words(text) or ""
+    if word in _PARTS:
+        return _PARTS[word]
     if word in _ONES:
         return str(_ONES.index(word))
     tens, _, ones = word.replace(" ", "-").partition("-")
