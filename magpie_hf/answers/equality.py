@@ -42,7 +42,8 @@ from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is
 # \mathbb{Z}_2 nothing, 7_{10} is 7.
 _COMMANDS = frozenset(
     r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec
-    csc arcsin arccos arctan arcsinh arccosh arctanh sinh cosh tanh binom sum int prod lim to lfloor rfloor lceil rceil max
+    csc arcsin arccos arctan arcsinh arccosh arctanh sinh cosh tanh binom sum int prod lim to lfloor rfloor
+    lceil rceil max
     min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu rho sigma tau
     zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
 )
@@ -72,7 +73,8 @@ _IMPLIED = re.compile(
     r"^[^,;]*\\(?:implies|Rightarrow|Longrightarrow|therefore)(?![A-Za-z]) ?(?=[A-Za-z]\w{0,2} ?=)"
 )
 _WHEN = re.compile(
-    r" ?\\text ?\{ ?\(? ?(?:and (?:hence|so|then|thus)|when|if|for|with|so|since|where|as|because|at|given|provided|then)(?![a-z])[^{}]*\} ?"
+    r" ?\\text ?\{ ?\(? ?(?:and (?:hence|so|then|thus)|when|if|for|with|so|since|where|as|because|at|"
+    r"given|provided|then)(?![a-z])[^{}]*\} ?"
     r"| (?:when|if|for|with|so|since|where) "
 )
 _JOINED = re.compile(
@@ -173,7 +175,7 @@ def _relation(one: str, other: str) -> str:
 
 
 def _exact(text: str) -> str:
-    r"""The value itself of "1/3 \\approx 0.33" and of "2x = 6 \\implies x = 3", a number in words in digits."""
+    r"""The value of "1/3 \\approx 0.33" and of "2x = 6 \\implies x = 3", and a number in words in digits."""
     text = _IMPLIED.sub("", text)
     if "approx" in text:
         exact, _, rounded = text.partition(r"\approx")
@@ -183,7 +185,7 @@ def _exact(text: str) -> str:
 
 
 def _conditional(one: list[str], other: list[str]) -> str:
-    """x = 3 when y = 5: different where only the first part is, as several of them are a function by cases."""
+    """x = 3 when y = 5: different where the first part alone is."""
     if len(one) != 2 or len(other) != 2:
         return UNKNOWN
     main, condition = (_relation(a.strip(), b.strip()) for a, b in zip(one, other, strict=True))
@@ -544,8 +546,10 @@ def _endless(one: str, other: str) -> str:
         one, other = other, one
     found = _ENDLESS.fullmatch(one)
     parsed = _parse(other) if _is_read(other) else None
-    value = number(parsed) if isinstance(parsed, sympy.Expr) and not parsed.free_symbols else None
-    if found is None or value is None or not value.is_real:
+    if found is None or not isinstance(parsed, sympy.Expr) or parsed.free_symbols:
+        return UNKNOWN
+    value = number(parsed)
+    if value is None or not value.is_real:
         return UNKNOWN
     size = sympy.Rational(1, 10 ** len(found["digits"]))
     least = sympy.Rational((found["whole"] or "0") + "." + found["digits"])
@@ -598,7 +602,7 @@ def _parsed(one: str, other: str) -> str:
 
 
 def _holds_points(parsed: Any) -> bool:
-    """Whether it is a set or a relation, which is no value; math-verify takes a relation for its right side."""
+    """Whether it is a set or a relation, and no value; math-verify takes a relation for its right side."""
     return isinstance(parsed, (sympy.Set, Boolean)) and not isinstance(parsed, sympy.Expr)
 
 

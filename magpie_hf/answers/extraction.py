@@ -48,13 +48,15 @@ _STATED = re.compile(
 _TAGGED = re.compile(r"<answer>(?P<answer>(?:(?!</?answer>).){1,400})</answer>", re.IGNORECASE | re.DOTALL)
 # What stands between "the answer is" and the answer, and says nothing about it
 _ADVERB = re.compile(
-    r"(?:(?:exactly|simply|just|precisely|indeed|therefore|thus|hence|clearly|now|then|equal to|given by|found to be"
+    r"(?:(?:exactly|simply|just|precisely|indeed|therefore|thus|hence|clearly|now|then|equal to|given by"
+    r"|found to be"
     r"|approximately|about|roughly)\s+|約\s*|およそ\s*)+(?=[-+\d$\\(\[{.a-h])",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(r"(?:the|our|its?)\b[^.=\n]{0,80}?\s(?:is|are|equals)\s+(?=\S)", re.IGNORECASE)
 _DOUBTS = re.compile(
-    r"\b(?:doubt|unsure|not sure|not certain|don't|do not|doesn't|cannot|can't|unlikely|if|whether|suppose|assume"
+    r"\b(?:doubt|unsure|not sure|not certain|don't|do not|doesn't|cannot|can't|unlikely|if|whether|"
+    r"suppose|assume"
     r"|assuming|guess|claims?|might|may|wrong|incorrect)\b[^.!?\n]*$",
     re.IGNORECASE,
 )
@@ -65,8 +67,10 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _TOTAL = re.compile(  # "Therefore, the number of ways is"
-    r"[^.=$]*\bthe\b(?:(?!\s(?:is|equals)\s)[^.=$\d])*\b(?:number|values?|sum|total|area|volume|length|distance|probability|remainder|maximum|minimum"
-    r"|largest|smallest|product|ratio|perimeter|cost|price|average|difference|result)\b(?:(?!\s(?:is|equals)\s)[^.=\d])*\s(?:is|equals)\s+",
+    r"[^.=$]*\bthe\b(?:(?!\s(?:is|equals)\s)[^.=$\d])*\b(?:number|values?|sum|total|area|volume|length|"
+    r"distance|probability|remainder|maximum|minimum"
+    r"|largest|smallest|product|ratio|perimeter|cost|price|average|difference|result)\b(?:(?!\s(?:is|"
+    r"equals)\s)[^.=\d])*\s(?:is|equals)\s+",
     re.IGNORECASE,
 )
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
@@ -94,14 +98,17 @@ _APPROXIMATES = re.compile(
 )
 _RESIDUE = re.compile(r"(-?\d+)\s*\(?\s*mod(?:ulo)?\s*(\d+)\)?", re.IGNORECASE)
 _ASIDE_BOX = re.compile(
-    r"\b(?:would be|is|was) (?:wrong|incorrect|a mistake|not (?:right|correct))|\b(?:wrong|incorrect) (?:answer|result)"
+    r"\b(?:would be|is|was) (?:wrong|incorrect|a mistake|not (?:right|correct))|\b(?:wrong|incorrect) "
+    r"(?:answer|result)"
     r"|\b(?:such as|for example|e\.g\.|instead of|rather than)(?=\W*$)",
     re.IGNORECASE,
 )
 # Beside a box, in the same formula: 10^4, \\pi, a percent sign behind it, a minus in front of it
 _BEHIND = re.compile(
-    r"(?:\s|\\[,;! ])*(?P<more>\\?%|(?:\\(?:times|cdot|pi|sqrt|frac|pm)(?![A-Za-z])|[-+*/^!]|[A-Za-z](?![A-Za-z]))"
-    r"(?:[^$=,;.\n\\]|\.\d|\\(?!boxed|fbox|text|q?quad|end|\]|\)|\\)[A-Za-z]+|\\[{}%])*)(?=\s*[.,]?\s*(?:\$|\\\]|\\\)))"
+    r"(?:\s|\\[,;! ])*(?P<more>\\?%|(?:\\(?:times|cdot|pi|sqrt|frac|pm)(?![A-Za-z])|[-+*/^!]|[A-Za-z]"
+    r"(?![A-Za-z]))"
+    r"(?:[^$=,;.\n\\]|\.\d|\\(?!boxed|fbox|text|q?quad|end|\]|\)|\\)[A-Za-z]+|\\[{}%])*)(?=\s*[.,"
+    r"]?\s*(?:\$|\\\]|\\\)))"
 )
 _BEFORE = re.compile(r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*(?P<sign>-|\\pm)\s*$")
 _BOX_TOKEN = re.compile(

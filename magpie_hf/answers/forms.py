@@ -1,4 +1,4 @@
-r"""Forms of answers that math-verify does not read: 1011_2, 3:4, \mathbb{Z}_2 \times \mathbb{Z}_3, 3i - 7j, a > b > c.
+"""Forms of answers that math-verify does not read: 1011_2, 3:4, products of cyclic groups, 3i - 7j, a > b > c.
 
 Not here: their values; each form is written as another that is read, or is compared as a whole.
 """
@@ -21,11 +21,13 @@ _CYCLIC = re.compile(
 )
 _FIELD = re.compile(r"(?P<field>\\mathbb ?\{?[QRCF]\}?|[QFK])[(\[](?P<made>[^()\[\]]*)[)\]]")
 _UNIT_VECTOR = re.compile(
-    r"\\(?:text|vec|hat|overrightarrow)\{ ?\\?(?P<braced>[ijk])(?:math)? ?\}|\\hat ?\\?(?P<bare>[ijk])(?:math)?"
+    r"\\(?:text|vec|hat|overrightarrow)\{ ?\\?(?P<braced>[ijk])(?:math)? ?\}|\\hat ?\\?(?P<bare>[ijk])"
+    r"(?:math)?"
 )
 _CHAIN = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
 _BUILT = re.compile(
-    r"\\\{ ?(?P<name>[a-z]) ?(?:\\in ?\\mathbb\{?R\}? ?)?(?::|\\mid(?![a-z])|\|) ?(?P<holds>[^:|]*(?P=name)[^:|]*)\\\}"
+    r"\\\{ ?(?P<name>[a-z]) ?(?:\\in ?\\mathbb\{?R\}? ?)?(?::|\\mid(?![a-z])|\|) ?(?P<holds>[^:|"
+    r"]*(?P=name)[^:|]*)\\\}"
 )
 _TURNED = {">": "<", r"\ge": r"\le"}
 _CLOSED = re.compile(r"\\cup(?![A-Za-z])")
@@ -139,7 +141,7 @@ def vector(text: str) -> str | None:
 
 
 def _components(text: str) -> str | None:
-    r"""A combination of the unit vectors i, j, k as a tuple; they are set as vectors, as i alone is a number."""
+    r"""A combination of unit vectors as a tuple; they must be set as vectors, as i alone is a number."""
     names = [match["braced"] or match["bare"] for match in _UNIT_VECTOR.finditer(text)]
     if len(names) < 2 or len(set(names)) < len(names) or "=" in text or "," in text:
         return None

@@ -15,7 +15,8 @@ _UNIT_LETTERS = frozenset("m g s h L l N J W V K".split())
 _UNITS = frozenset(
     """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter
     metre centimeter centimetre millimeter millimetre kilometer kilometre sec second minute min hr hour day
-    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree deg unit newton joule watt
+    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree deg unit newton
+    joule watt
     volt ohm hz mol mole mph kph kmph byte bit acre hectare rupee rs franc peso pence penny pennies
     way person people man men woman women student child children boy girl player friend worker apple orange
     coin ball book candy marble card ticket page question problem point line edge vertex vertices face side
@@ -23,11 +24,13 @@ _UNITS = frozenset(
     permutation combination arrangement subset function value divisor factor class conjugacy-class step trial
     game team room seat chair tile stamp bottle car tree fish dog cat bird egg cake cookie box boxes flower
     letter word path sequence string graph orbit automorphism homomorphism generator prime bag pen pencil time
-    pair choice outcome case square cube row column turn move guest member adult animal chicken cow sheep horse
+    pair choice outcome case square cube row column turn move guest member adult animal chicken cow sheep
+    horse
     pizza slice piece cup hat shirt sock shoe vote handshake""".split()
 )
 _UNIT_SIGNS = frozenset(
-    "個 通り 円 人 回 本 枚 点 秒 分 時間 日 年 冊 匹 歳 才 台 頭 羽 組 箱 袋 杯 脚 問 題 種類 週 週間 か月 ヶ月"
+    "個 通り 円 人 回 本 枚 点 秒 分 時間 日 年 冊 匹 歳 才 台 頭 羽 組 箱 袋 杯 脚 問 題 種類 週 週間"
+    " か月 ヶ月"
     " 日間 年間 分間 秒間 ページ 組 つ 元 个 名 章 段 社 軒 足 着 束 玉 粒 倍".split()
 )
 _ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")

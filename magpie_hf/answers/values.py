@@ -180,8 +180,8 @@ def _at_points(one: Any, other: Any, names: list[str]) -> Iterator[str | None]:
 def equations(one: Any, other: Any) -> str | None:
     """Of what is zero in two equations: SAME where one is the other times a constant or a power of it.
 
-    APART where their polynomials have different zeros, even complex ones: x^2 + 2 = 0 and x^2 + 3 = 0. Letters
-    and at most one other generator, such as e^x, are independent.
+    APART where their polynomials have different zeros, even complex ones: x^2 + 2 = 0 and x^2 + 3 = 0.
+    Letters and at most one other generator, such as e^x, are independent.
     """
     if one.atoms(AppliedUndef) | other.atoms(AppliedUndef):
         return None

@@ -54,7 +54,7 @@ _JAPANESE = {
     "偶数": "even",
     "奇数": "odd",
 }
-_ONES = (
+ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
     " seventeen eighteen nineteen"
 ).split()
@@ -130,12 +130,12 @@ def number_of(text: str) -> str | None:
     word = words(text) or ""
     if word in _PARTS:
         return _PARTS[word]
-    if word in _ONES:
-        return str(_ONES.index(word))
+    if word in ONES:
+        return str(ONES.index(word))
     tens, _, ones = word.replace(" ", "-").partition("-")
-    if tens not in _TENS or (ones and ones not in _ONES[1:10]):
+    if tens not in _TENS or (ones and ones not in ONES[1:10]):
         return None
-    return str(20 + 10 * _TENS.index(tens) + (_ONES.index(ones) if ones else 0))
+    return str(20 + 10 * _TENS.index(tens) + (ONES.index(ones) if ones else 0))
 
 
 def compare_words(one: str, other: str) -> str | None:
