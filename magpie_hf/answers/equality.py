@@ -376,7 +376,9 @@ def _congruences(one: str, other: str) -> str | None:
 
 def _regions(one: str, other: str) -> str | None:
     """Relations of one unknown that "and", "or" or a comma joins, as a set; None for anything else."""
-    if not any(_is_relation(text) and _JOINED.search(text) for text in (one, other)):
+    if not any(
+        _JOINED.search(text) and re.search(r"[<>]|\\[lg]e(?![A-Za-z])", text) for text in (one, other)
+    ):
         return None
     sets = [_region(text) for text in (one, other)]
     if sets[0] is None or sets[1] is None:

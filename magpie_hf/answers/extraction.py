@@ -117,7 +117,7 @@ _BOX_TOKEN = re.compile(
 _ENDS = re.compile(r"[.!?:;。](?=[\s$*\\])|\n\s*\n")  # between two boxes: they are in different sentences
 _BETWEEN = re.compile(r"[\s,]*(?:and|or)?\s*(?:(?P<name>[A-Za-z]\w*)\s*=)?\s*")
 _PART = re.compile(
-    r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^\W*[2-9][.)]",
+    r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^[\s*#(]*[2-9][.)]\s",
     re.MULTILINE | re.IGNORECASE,
 )
 _SAYS_PROVED = re.compile(

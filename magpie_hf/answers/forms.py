@@ -1,4 +1,4 @@
-"""Forms of answers that math-verify does not read: 1011_2, 3:4, products of cyclic groups, 3i - 7j, a > b > c.
+"""Forms of answers that math-verify does not read: 1011_2, 3:4, products of cyclic groups, a > b > c.
 
 Not here: their values; each form is written as another that is read, or is compared as a whole.
 """

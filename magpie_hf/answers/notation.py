@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 from magpie_hf.answers.spelling import LOWERED, RAISED, RULES, SIGNS
@@ -17,6 +18,7 @@ _COMMA = re.compile(rf"({_GROUPED.pattern})|, ?")
 _ROUNDS = 8
 
 
+@lru_cache(maxsize=1024)  # each answer of a vote is compared with several others
 def normalise(text: str) -> str:
     """One spelling for answers that differ in typesetting: spaces, delimiters, sizes, synonymous commands.
 
