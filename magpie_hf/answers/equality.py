@@ -657,13 +657,13 @@ def _has_both_cases(text: str) -> bool:
 _LATEX = LatexExtractionConfig()
 # What math-verify takes for a unit may be a letter: the h of \\pi r^2 h is not an hour.
 _READER = [replace(_LATEX, normalization_config=replace(_LATEX.normalization_config, units=False))]
-# Where the grammar fails, this one finds any number inside: 1 in -[0, 1). So it reads arithmetic alone.
-_ARITHMETIC = re.compile(r"[\d\s.+*/^()-]+")
+# Where the grammar fails, this one finds any number inside: 1 in -[0, 1). So it reads sums and powers alone.
+_NUMBERS_ALONE = re.compile(r"[\d\s.+*/^()-]+")
 
 
 @lru_cache(maxsize=512)
 def _parse(text: str) -> Any | None:
-    reader = [*_READER, ExprExtractionConfig()] if _ARITHMETIC.fullmatch(text) else _READER
+    reader = [*_READER, ExprExtractionConfig()] if _NUMBERS_ALONE.fullmatch(text) else _READER
     found = parse(f"${text}$", reader, parsing_timeout=None)
     parsed = prepared(found[0]) if found and not isinstance(found[0], str) else None
     return None if parsed is None or _drops_letters(text, parsed) else parsed

@@ -214,6 +214,8 @@ def _have_the_same_roots(first: Any, second: Any) -> bool:
 
 def constant(apart: Any) -> str | None:
     """SAME where a difference has one value at all points, APART where it has not."""
+    if not apart.free_symbols:
+        return SAME
     values = list(_real_values(apart))
     if len(values) < 3:
         return None
