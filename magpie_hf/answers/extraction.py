@@ -40,20 +40,27 @@ _END = 1500  # characters at the end of a solution that are searched for its ans
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
     r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
-    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals)|\bans(?:\s*[:=]|\.\s)|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
+    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals|(?:must|should|will|would) be"
+    r"|comes out to|turns out to be)|\bans(?:\s*[:=]|\.\s)|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
     r"|^#{4}(?!#)|^[#*\s]*final\s+answer[*\s:]*$|求める[^。、\n]{0,20}は|【\s*(?:最終)?(?:答え?|解答)\s*】"
-    r"|(?:答え|解答|解|答案|答)(?:は(?![、\s]*次)|是|为|為|\s*[:：])|答案(?:是|为)?)\s*(?P<rest>.+)",
+    r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：])|答案(?:是|为)?)\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+_LATER = re.compile(
+    r"^####|\banswer(?:\*\*)?\s*(?:is|:)|\bfinal\s+(?:answer|result)\b|答え|答案",
+    re.IGNORECASE | re.MULTILINE,
 )
 _TAGGED = re.compile(r"<answer>(?P<answer>(?:(?!</?answer>).){1,400})</answer>", re.IGNORECASE | re.DOTALL)
 # What stands between "the answer is" and the answer, and says nothing about it
 _ADVERB = re.compile(
-    r"(?:(?:exactly|simply|just|precisely|indeed|therefore|thus|hence|clearly|now|then|equal to|given by"
+    r"(?:(?:exactly|only|simply|just|precisely|indeed|therefore|thus|hence|clearly|now|then|equal to|given by"
     r"|found to be"
     r"|approximately|about|roughly)\s+|約\s*|およそ\s*)+(?=[-+\d$\\(\[{.a-h])",
     re.IGNORECASE,
 )
-_SUBJECT = re.compile(r"(?:the|our|its?)\b[^.=\n]{0,80}?\s(?:is|are|equals)\s+(?=\S)", re.IGNORECASE)
+_SUBJECT = re.compile(
+    r"(?:(?:the|our|its?)\b[^.=\n]{0,80}?\s(?:is|are|equals)|there (?:is|are))\s+(?=\S)", re.IGNORECASE
+)
 _DOUBTS = re.compile(
     r"\b(?:doubt|unsure|not sure|not certain|don't|do not|doesn't|cannot|can't|unlikely|if|whether|"
     r"suppose|assume"
@@ -100,7 +107,7 @@ _RESIDUE = re.compile(r"(-?\d+)\s*\(?\s*mod(?:ulo)?\s*(\d+)\)?", re.IGNORECASE)
 _ASIDE_BOX = re.compile(
     r"\b(?:would be|is|was) (?:wrong|incorrect|a mistake|not (?:right|correct))|\b(?:wrong|incorrect) "
     r"(?:answer|result)"
-    r"|\b(?:such as|for example|e\.g\.|instead of|rather than)(?=\W*$)",
+    r"|\b(?:such as|for example|e\.g\.|instead of|rather than|not)(?=\W*$)",
     re.IGNORECASE,
 )
 # Beside a box, in the same formula: 10^4, \\pi, a percent sign behind it, a minus in front of it
@@ -143,8 +150,8 @@ def final_answer(solution: str) -> str | None:
         return None
     if boxes:
         later = solution[answers[-1].end :]
-        states = re.search(r"\bfinal\s+(?:answer|result)\b|答え|答案", later, re.IGNORECASE)
-        return (states and answers[-1] is boxes[-1] and _stated(later[-_END:])) or _boxed(solution, answers)
+        stated = _stated(later[-_END:]) if answers[-1] is boxes[-1] and _LATER.search(later) else None
+        return stated if stated and not choice(stated) else _boxed(solution, answers)
     text = solution.rstrip()[-_END:]
     if _PROVED.search(text):
         return None
@@ -186,6 +193,7 @@ def _with_neighbours(text: str, box: _Box) -> _Box:
         more, sign = _BEHIND.match(behind), _BEFORE.search(before)
     else:
         more, sign = re.match(r"\s?(?P<more>\\?%)", behind), re.search(r"(?:^|[\s=])(?P<sign>-)$", before)
+    more = more or re.match(r"\s?(?:\$|\\\)|\\\])\s?(?P<more>\\?%)", behind)
     if more is None and sign is None:
         return box
     answer = box.answer
@@ -209,12 +217,16 @@ def _in_formula(before: str) -> bool:
 
 def _is_aside(text: str, box: _Box) -> bool:
     """Whether the sentence of a box says that it is wrong, or takes it for an example."""
-    begin = max(text.rfind(end, 0, box.start) for end in ("\n", ". ", "! ", "? ", ": ")) + 1
+    begin = max(text.rfind(end, 0, box.start) for end in ("\n", ". ", "! ", "? ")) + 1
     behind = re.split(r"[.!?]\s|\n", text[box.end :], maxsplit=1)[0]
     before = text[begin : box.start].strip()
     return bool(
         _ASIDE_BOX.search(before)
-        or re.match(r"for (?:example|instance)\b", before, re.IGNORECASE)
+        or re.match(
+            r"\W*(?:for (?:example|instance)|if we had|had we|common (?:mistake|error))\b",
+            before,
+            re.IGNORECASE,
+        )
         or _ASIDE_BOX.match(behind.lstrip(" $"))
     )
 
@@ -258,7 +270,7 @@ def _stated(text: str) -> str | None:
         begin, rest = len(text) - len(found.string) + found.start(), found["rest"]
     if rest is None or _DOUBTS.search(text[:begin]):
         return None
-    rest = re.sub(r"^[\s:：*_「『]+", "", rest)
+    rest = re.sub(r"^[\s:：*_「『【、]+", "", rest)
     rest = _ADVERB.sub("", rest, count=1) if _ADVERB.match(rest) else rest
     if (subject := _SUBJECT.match(rest)) and not _MATHS.match(rest):
         rest = rest[subject.end() :]
@@ -270,14 +282,14 @@ def _stated(text: str) -> str | None:
         return _clean(formula) if _adds_nothing(after) else None
     # Markdown is at the edge of a word; in 2*3 and 12_3 the signs are the answer's
     line = (
-        re.sub(r"(?<![\w)}\]])[*_]+(?=\S)|(?<=\S)[*_]+(?![\w(\\])|`+", "", _sentence(rest))
+        re.sub(r"(?<![\w)}\]*])[*_]+(?=\S)|(?<=\S)[*_]+(?![\w({\\*])|`+", "", _sentence(rest))
         .strip()
         .rstrip(".:")
     )
     if residue := _RESIDUE.fullmatch(line):
         return rf"{residue[1]} \pmod{{{residue[2]}}}"
     line = re.sub(r"\s*\(not [^()]*\)$", "", line)
-    if _NO_ANSWER.match(line) or not line or line.endswith("!"):
+    if _NO_ANSWER.match(line) or not line or re.search(r"[!?]$|\bor so$", line):
         return None  # "The answer is 5!": a factorial or an exclamation
     return _plain(line)
 
@@ -285,7 +297,7 @@ def _stated(text: str) -> str | None:
 def _sentence(text: str) -> str:
     """The text up to the end of the sentence, or to the beginning of an explanation."""
     text = re.split(r"\.(?=[\s*_]|$)|\n|;|。", text.lstrip("*_ "), maxsplit=1)[0]
-    return _EXPLAINS.split(_JAPANESE_IS.sub("", text.strip("*_ ")), maxsplit=1)[0].strip("*_ 「」『』")
+    return _EXPLAINS.split(_JAPANESE_IS.sub("", text.strip("*_ ")), maxsplit=1)[0].strip("*_ 「」『』【】")
 
 
 def _adds_nothing(after: str) -> bool:
@@ -390,12 +402,9 @@ def _concluded(text: str) -> str | None:
     if not alone and not _CONCLUDES.match(sentence.lstrip("*_ ")):
         return None
     formula = next(filter(None, formulas[-1].groups()))
-    if (
-        re.search(
-            r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula
-        )
-        or "=" not in formula
-    ):
+    if re.search(
+        r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula
+    ) or ("=" not in formula and not re.search(r"は\s*$", sentence[: formulas[-1].start()])):
         return None  # it concludes with a statement, or only names something
     if not re.search(r"(?<![\^_\d])(?<![\^_]\{)\d|\\pi|\\infty", formula.split("=")[-1]):
         return None  # f = g is a statement

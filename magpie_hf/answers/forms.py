@@ -13,7 +13,7 @@ from magpie_hf.answers.notation import split
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN
 
 _BASED = re.compile(r"(?P<sign>-?)(?P<digits>\d[\dA-F]*|[\dA-F]{2,}(?=_\{?16))_\{?(?P<base>\d+)\}?")
-_RATIO = re.compile(r"(?:[^=:]*:[^=:]*=)?(?P<terms>\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+)")
+_RATIO = re.compile(r"(?:[^=:]*(?::[^=:]*){1,4}=)?(?P<terms>\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+)")
 _TIME = re.compile(r"\d{1,2}:[0-5]\d")
 _CYCLIC = re.compile(
     r"\(?\\mathbb ?\{?Z\}?(?: ?/ ?(?P<over>\d+)(?: ?\\mathbb ?\{?Z\}?)?|_\{?(?P<order>\d+)\}?|"
