@@ -1064,6 +1064,18 @@ def test_what_a_reward_can_check(answer: str) -> None:
     assert is_readable(answer)
 
 
-@pytest.mark.parametrize("answer", ["", r"\blacksquare", r"\mathbb{Q}(\sqrt2)", "(2", "9" * 3000])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        r"\blacksquare",
+        r"\mathbb{Q}(\sqrt2)",
+        "(2",
+        "9" * 3000,
+        r"\ln 2 \cdot 3",
+        "2 1/3",
+        r"\{1, 2, \ldots, 9\}",
+    ],
+)
 def test_what_it_cannot(answer: str) -> None:
     assert not is_readable(answer)

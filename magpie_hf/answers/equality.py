@@ -118,12 +118,17 @@ def readable(answer: str) -> bool:
     fields such as Q(sqrt 2) are misread or compared as strings only.
     """
     text = normalise(answer)
-    if not all(_is_read(assignment(part)[1]) for part in shape(text).parts) or r"\mathbb" in text:
+    if not all(_is_read(assignment(part)[1]) for part in shape(text).parts) or re.search(
+        r"\\mathbb|\\ldots", text
+    ):
         return False
     if sum(map(text.count, "([")) != sum(map(text.count, ")]")):
         return False
-    gold = parse(f"$\\boxed{{{answer}}}$", parsing_timeout=None)
-    return bool(gold) and not isinstance(gold[0], str) and _proven(gold, gold)
+    # As it is written, and as it is meant: \ln 2 \cdot 3 is \ln 6 to math-verify
+    gold, meant = (parse(f"$\\boxed{{{one}}}$", parsing_timeout=None) for one in (answer, text))
+    return (
+        bool(gold and meant) and not isinstance(gold[0], str) and _proven(gold, gold) and _proven(gold, meant)
+    )
 
 
 def relation(one: str, other: str) -> str:
