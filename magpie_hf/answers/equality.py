@@ -161,9 +161,9 @@ def _relation(one: str, other: str) -> str:
             return verdict
     (name, value), (other_name, other_value) = _named(one), _named(other)
     if name and other_name and name != other_name:
-        return DIFFERENT if _is_elsewhere(name, other_name) else _equations(one, other, name=True)
+        return DIFFERENT if _is_elsewhere(name, other_name) else _equations(one, other)
     if (name and _is_equation(other) and not other_name) or (other_name and _is_equation(one) and not name):
-        return _equations(one, other, name=True)
+        return _equations(one, other)
     if name or other_name:
         return _relation(value, other_value)
     if _is_equation(one) or _is_equation(other):
@@ -320,11 +320,10 @@ def _is_equation(text: str) -> bool:
     return len(split(text, "=")) == 2 and shape(text).brackets == "" and not _is_relation(text)
 
 
-def _equations(one: str, other: str, name: bool = False) -> str:
+def _equations(one: str, other: str) -> str:
     """Two equations by what they say of the same unknowns; an equation and a value by whether it solves it.
 
     math-verify takes the right side of an equation for its value, so that 3x = 6 would be 6.
-    name: whether one of them is an assignment, and another of the same says no more than that they differ.
     """
     if _has_both_cases(one + other):
         return UNKNOWN
@@ -340,7 +339,7 @@ def _equations(one: str, other: str, name: bool = False) -> str:
     shown = equations(first, second)
     if shown == SAME:
         return UNKNOWN if _order_matters(one, other) else EQUAL
-    return DIFFERENT if shown == APART and not name and not _is_unsure(one, other) else UNKNOWN
+    return DIFFERENT if shown == APART and not _is_unsure(one, other) else UNKNOWN
 
 
 def _solved(equation: str, value: str) -> str:

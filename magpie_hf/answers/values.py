@@ -180,8 +180,8 @@ def _at_points(one: Any, other: Any, names: list[str]) -> Iterator[str | None]:
 def equations(one: Any, other: Any) -> str | None:
     """Of what is zero in two equations: SAME where one is the other times a constant or a power of it.
 
-    APART where their polynomials have different zeros, even complex ones: x^2 + 2 = 0 and x^2 + 3 = 0.
-    Letters and at most one other generator, such as e^x, are independent.
+    APART where their polynomials have different zeros, even complex ones: x^2 + 2 = 0 and x^2 + 3 = 0. Beside
+    letters they may hold one other generator, such as e^x, without letters of its own outside of it.
     """
     if one.atoms(AppliedUndef) | other.atoms(AppliedUndef):
         return None
@@ -191,13 +191,13 @@ def equations(one: Any, other: Any) -> str | None:
         sides = [sympy.together(side.doit()).as_numer_denom()[0] for side in (one, other)]
         first, second = sympy.parallel_poly_from_expr([sympy.expand(side) for side in sides])[0]
         others = [generator for generator in first.gens if not generator.is_Symbol]
-        roots = [generator for generator in others if generator.is_Pow and generator.exp.is_Rational]
+        bound = {symbol for generator in others for symbol in generator.free_symbols} & set(first.gens)
         bare = [poly.sqf_part() for poly in (first, second)]
         if bare[0].is_zero or bare[1].is_zero or bare[0].is_ground or bare[1].is_ground:
             return None
         if (bare[0] * bare[1].LC() - bare[1] * bare[0].LC()).is_zero:
             return SAME
-        if len(others) > 1 or (roots and len(first.gens) > 1) or _have_the_same_roots(first, second):
+        if len(others) > 1 or bound or _have_the_same_roots(first, second):
             return None
     except (*NO_VALUE, sympy.PolynomialError):
         return None
