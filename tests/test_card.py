@@ -58,7 +58,7 @@ def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build of two domains with test splits and RL problems."""
     out = tmp_path_factory.mktemp("built")
     recipe = small_recipe(Answers(resolve(str(demo_model)), answers=3), count=24, k=5)
-    build(replace(recipe, held_out=HeldOut(0.2), rl_majority_share=0.3), out)
+    build(replace(recipe, held_out=HeldOut(0.2, 3), rl_majority_share=0.3), out)
     return out
 
 
