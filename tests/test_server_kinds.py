@@ -527,16 +527,17 @@ def test_an_answer_that_holds_the_key_is_not_kept(
 ) -> None:
     key = 'sesame/"open"'
     monkeypatch.setenv("VLLM_API_KEY", key)
-    for form in (json.dumps(key).encode(), json.dumps(key).replace("/", "\\/").encode()):
-        with (
-            hostile(lambda handler, raw=form: handler.say(raw)) as (url, _),
-            serving(kind, answers) as one,
-        ):
+    said, kept = json.dumps(key), "the key in VLLM_API_KEY, which is kept nowhere"
+    for raw, says in (
+        (said.encode(), kept),
+        (said.replace("/", "\\/").encode(), kept),
+        (said.replace("s", "\\u0073").replace("/", "\\u002F").encode(), kept),
+        (said.encode("utf-16"), "no JSON"),
+    ):
+        with hostile(lambda handler, raw=raw: handler.say(raw)) as (url, _), serving(kind, answers) as one:
             engine = served(kind, answers.model, one)
             engine._live()._servers[0].url = url
-            with pytest.raises(
-                EngineError, match="at last with the key in VLLM_API_KEY, which is kept"
-            ) as caught:
+            with pytest.raises(EngineError, match=f"at last with {says}") as caught:
                 engine.complete([[5]], Sampling(max_tokens=4), [1])
             assert "sesame" not in str(caught.value)
             engine.close()

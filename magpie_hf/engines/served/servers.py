@@ -37,6 +37,7 @@ SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
 PIECE = 1 << 16  # bytes of an answer that are read at once
 PROBE, PROBE_SECONDS = "One and one is two, and two and two is four.", 60.0  # one token, on a slow machine
+_ESCAPED = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")  # an ASCII letter, as JSON may write it
 NOTHING: frozenset[tuple[str, str]] = frozenset()
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault, doubled with each further one in a row
 
@@ -124,7 +125,7 @@ class Server:
         status, headers, raw = await self._send("POST", request.path, body, most=request.most)
         if status != 200:
             raise self._failure(status, headers, raw)
-        if any(key in raw for key in self._echoes):
+        if self._echoed(raw):
             raise Garbled(f"the key in {API_KEY}, which is kept nowhere")
         try:
             answer = self._json(raw)
@@ -372,9 +373,18 @@ class Server:
             return Busy(words, min(float(asked), LONGEST_WAIT) if asked.isdecimal() else None)
         return Refused(words)
 
+    def _echoed(self, raw: bytes) -> bool:
+        """Whether the key stands in an answer, with whatever of it escaped."""
+        if not self._echoes:
+            return False
+        plain = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
+        return any(key in text for key in self._echoes for text in (raw, plain))
+
     def _json(self, raw: bytes) -> Any:
         try:
-            return json.loads(raw)
+            return json.loads(
+                raw.decode("utf-8-sig", "surrogatepass")
+            )  # in no other coding, where a key hides
         except (ValueError, RecursionError):
             raise Garbled(f"no JSON: {self._said(raw)!r}") from None
 
