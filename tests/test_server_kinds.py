@@ -521,26 +521,30 @@ def test_no_error_holds_the_key(
     assert "sesame" not in caplog.text
 
 
-@pytest.mark.parametrize("kind", KINDS)
+KEY = 'sesame/"open"'
+KEPT = "the key in VLLM_API_KEY, which is kept nowhere"
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "says"),
+    [
+        ("vllm", json.dumps(KEY).encode(), KEPT),
+        ("sglang", json.dumps(KEY).replace("/", "\\/").encode(), KEPT),
+        ("openai", json.dumps(KEY).replace("s", "\\u0073").replace("/", "\\u002F").encode(), KEPT),
+        ("llama.cpp", json.dumps(KEY).encode("utf-16"), "no JSON"),
+    ],
+)
 def test_an_answer_that_holds_the_key_is_not_kept(
-    kind: str, answers: Answers, monkeypatch: pytest.MonkeyPatch
+    kind: str, raw: bytes, says: str, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = 'sesame/"open"'
-    monkeypatch.setenv("VLLM_API_KEY", key)
-    said, kept = json.dumps(key), "the key in VLLM_API_KEY, which is kept nowhere"
-    for raw, says in (
-        (said.encode(), kept),
-        (said.replace("/", "\\/").encode(), kept),
-        (said.replace("s", "\\u0073").replace("/", "\\u002F").encode(), kept),
-        (said.encode("utf-16"), "no JSON"),
-    ):
-        with hostile(lambda handler, raw=raw: handler.say(raw)) as (url, _), serving(kind, answers) as one:
-            engine = served(kind, answers.model, one)
-            engine._live()._servers[0].url = url
-            with pytest.raises(EngineError, match=f"at last with {says}") as caught:
-                engine.complete([[5]], Sampling(max_tokens=4), [1])
-            assert "sesame" not in str(caught.value)
-            engine.close()
+    monkeypatch.setenv("VLLM_API_KEY", KEY)
+    with hostile(lambda handler: handler.say(raw)) as (url, _), serving(kind, answers) as one:
+        engine = served(kind, answers.model, one)
+        engine._live()._servers[0].url = url
+        with pytest.raises(EngineError, match=f"at last with {says}") as caught:
+            engine.complete([[5]], Sampling(max_tokens=4), [1])
+        assert "sesame" not in str(caught.value)
+        engine.close()
     monkeypatch.setenv("VLLM_API_KEY", "a")  # stands in every answer
     with serving(kind, answers) as one:
         assert served(kind, answers.model, one).complete([[5]], Sampling(max_tokens=64), [1])
