@@ -19,7 +19,7 @@ from typing import Any
 
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.marks import THINK
-from magpie_hf.models.model import Model, config_of, json_of
+from magpie_hf.models.model import Model, json_of, vocabulary
 from magpie_hf.models.rendering import INSTRUCTION, PROBES, tried
 from magpie_hf.models.switches import values_of
 from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
@@ -559,8 +559,7 @@ def _load_chat(model: Model) -> Chat:
 
 def _check_vocabulary(model: Model, chat: Chat) -> None:
     """Raises BadInput where the format's tokens have no row in the model's embedding."""
-    config = config_of(model)
-    rows = config.get("vocab_size") or (config.get("text_config") or {}).get("vocab_size")
+    rows = vocabulary(model)
     highest = max(*chat.pre_query_prefix(None), *chat.turn_end_ids)
     if rows is not None and highest >= rows:
         raise BadInput(

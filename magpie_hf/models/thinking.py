@@ -65,12 +65,17 @@ class Thinking:
         return Parts(thinking, answer, True, left)
 
     def marks_in(self, turn: str) -> tuple[str, str] | None:
-        """What a completion writes before and after its thought ("" for nothing); None without a thought."""
+        """What a completion writes before and after its thought ("" for nothing); None without a thought.
+
+        No words of the model's own, which some marks leave room for.
+        """
         marks, start = self._begun(turn)
         if marks is None:
             return None
-        closing = re.search(marks.close, turn[start:])
-        return turn[:start].strip(), "" if closing is None else closing.group()
+        opening, closing = turn[:start].strip(), re.search(marks.close, turn[start:])
+        if marks.begin:
+            return marks.begin if opening else "", "" if closing is None else marks.end
+        return opening, "" if closing is None else closing.group()
 
     def _begun(self, turn: str) -> tuple[Marks | None, int]:
         """The marks of the thought that a turn begins with, and where the thought begins."""
