@@ -739,6 +739,48 @@ def test_a_build_of_another_model_or_seed_is_kept(client: LoopbackHub, apart: di
     assert at_head(client) == before
 
 
+@pytest.mark.usefixtures("plotless")
+def test_a_manifest_that_somebody_else_wrote(
+    client: LoopbackHub, apart: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its paths lead to no file of this machine, and what it says otherwise is refused in one line."""
+    publish(apart["geometry"], REPO)
+    repo = client.repositories[REPO]
+    manifest = json.loads(repo.head.files[MANIFEST].content)
+    (build_there,) = manifest["builds"]
+    victim = tmp_path / "victim.parquet"
+    victim.write_text("mine")
+    wrong = "a build in it is not what this version writes"
+    samples, provenance = build_there["samples"]["geometry"], build_there["provenance"]
+    for change, message in (
+        ({"files": [str(victim)]}, wrong),
+        ({"files": [f"../../../..{victim}"]}, wrong),
+        ({"files": ["../victim.parquet"]}, wrong),
+        ({"files": ["geometry/not_listed.parquet"]}, wrong),
+        ({"files": None}, wrong),
+        ({"samples": {}}, wrong),
+        ({"samples": {"geometry": {**samples, "sampled": "9"}}}, wrong),
+        ({"samples": {"geometry": {**samples, "rare": 9}}}, "a newer version of magpie_hf wrote it"),
+        ({"rare": 9}, "a newer version of magpie_hf wrote it"),
+        ({"unfinished": {"geometry": 3}}, wrong),
+        ({"provenance": {**provenance, "versions": None}}, wrong),
+        ({"provenance": {**provenance, "seed": "0"}}, wrong),
+        ({"provenance": {**provenance, "domains": [3]}}, wrong),
+    ):
+        more = [path for path in change.get("files") or () if "not_listed" not in path]
+        listed = {**manifest["files"], **{path: manifest["files"]["README.md"] for path in more}}
+        stated = {**manifest, "files": listed, "builds": [{**build_there, **change}]}
+        written = {**repo.head.files, MANIFEST: File(json.dumps(stated).encode(), False)}
+        repo.add("another's", {**written, **{path: repo.head.files["README.md"] for path in more}})
+        with pytest.raises(BadInput, match=rf"\(its manifest cannot be read: {message}\); give --over"):
+            preview_build(apart["algebra"], REPO, add=True)
+    for text in (b"[" * 100_000, b"[]", b"{", b'{"builds": 3}'):
+        repo.add("another's", {**repo.head.files, MANIFEST: File(text, False)})
+        with pytest.raises(BadInput, match="holds what this project did not put there"):
+            preview_build(apart["algebra"], REPO, add=True)
+    assert victim.read_text() == "mine"
+
+
 def test_a_new_dataset_is_made_public_once_its_files_are_there(client: LoopbackHub) -> None:
     heard: list[str] = []
     preview(shards(1), REPO, private=False, say=heard.append)

@@ -357,7 +357,7 @@ def test_push_is_checked_before_anything_is_built(
     hub.create("ada/public", private=False)
     hub.create("ada/foreign", private=True, files={"notes.txt": b"mine"})
     writer = {"name": "x", "revision": "y", "steps": ["problems"]}
-    other = {"provenance": {"models": [writer], "seed": 7, "domains": []}}
+    other = {"provenance": {"models": [writer], "seed": 7, "domains": [], "versions": {}}}
     manifest, _ = with_manifest({"a": b"a"}, more={"builds": [other]})
     hub.create("ada/other", private=True, files={"a": b"a", MANIFEST: bytes(manifest[MANIFEST])})
     for words, token, message in (

@@ -179,6 +179,11 @@ def check_build(repo: str, head: Head | None, mine: Identity, kept: Sequence[Bui
     """Raises BadInput where the repository holds another build than `mine` and those that are kept."""
     if head is None or head.before is None:  # without a manifest, all its files are of others
         return
+    if head.unreadable:
+        raise BadInput(
+            f"{repo} holds another build (its manifest cannot be read: {head.unreadable}); give --overwrite to"
+            " replace it, or another name"
+        )
     if not head.builds:
         raise BadInput(
             f"{repo} holds another build (its manifest does not say of which model); give --overwrite to"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.card.card import README
 from magpie_hf.card.own_words import rest_of, words_in
 from magpie_hf.errors import BadInput
-from magpie_hf.hub.builds import Build, builds_in, card_in
+from magpie_hf.hub.builds import Build, Unreadable, builds_in, card_in
 from magpie_hf.hub.retry import retried
 from magpie_hf.store.manifest import MANIFEST, Sum, There, read_manifest
 
@@ -31,7 +31,8 @@ _TAG = re.compile(_PART)
 @dataclass(frozen=True)
 class Head:
     """The newest commit of a repository: its files, and of its manifest the checksums (None without one),
-    the builds and the card's; and the card itself, where there is a manifest.
+    the builds and the card's; and the card itself, where there is a manifest. unreadable: why the builds
+    cannot be read; "" where they can.
     """
 
     commit: str
@@ -41,6 +42,7 @@ class Head:
     builds: tuple[Build, ...] = ()
     card: str | None = None
     readme: str = ""
+    unreadable: str = ""
 
     @property
     def edited(self) -> bool:
@@ -127,14 +129,21 @@ def head_of(api: HfApi, repo: str, say: Say) -> Head | None:
     readme = b""
     if README in files:
         readme = retried(f"reading the card of {repo}", lambda: content_of(api, repo, commit, README), say)
+    builds: tuple[Build, ...] = ()
+    unreadable = ""
+    try:
+        builds = builds_in(manifest)
+    except Unreadable as error:
+        unreadable = str(error)
     return Head(
         commit,
         bool(found.private),
         files,
         read_manifest(manifest),
-        builds_in(manifest),
+        builds,
         card_in(manifest),
         readme.decode(errors="replace"),
+        unreadable,
     )
 
 
@@ -154,13 +163,11 @@ def download(api: HfApi, repo: str, commit: str, path: str, to: Path) -> None:
 
     url = f"{api.endpoint}/datasets/{repo}/resolve/{commit}/{path}"
     to.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        get_session().stream("GET", url, headers={"Authorization": f"Bearer {get_token()}"}) as response,
-        to.open("wb") as file,
-    ):
+    with get_session().stream("GET", url, headers={"Authorization": f"Bearer {get_token()}"}) as response:
         hf_raise_for_status(response)
-        for part in response.iter_bytes():
-            file.write(part)
+        with to.open("wb") as file:
+            for part in response.iter_bytes():
+                file.write(part)
 
 
 def tags_of(api: HfApi, repo: str) -> dict[str, str]:
