@@ -458,7 +458,14 @@ def test_what_xet_refuses(xet: LoopbackHub, path: str, status: int, kind: type, 
     assert not xet.commits(REPO)
 
 
-def test_xet_alone_is_silent(xet: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("disabled", [None, True])
+def test_xet_alone_is_silent(
+    xet: LoopbackHub, disabled: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So, too, where HF_HUB_DISABLE_PROGRESS_BARS is set."""
+    from huggingface_hub.utils import tqdm
+
+    monkeypatch.setattr(sys.modules[tqdm.__module__], "HF_HUB_DISABLE_PROGRESS_BARS", disabled)
     for name, value in {"EVERY": 0.3, "QUIET": 0.6, "GIVEN_UP": 2.0}.items():
         monkeypatch.setattr(upload, name, value)
     xet.faults[:] = [Fault("", "/v1/xorbs/", "drop", times=99, seconds=60)]
@@ -482,7 +489,11 @@ def test_a_rival_commits_first(client: LoopbackHub, times: int) -> None:
     client.faults[:] = [
         Fault("POST", COMMIT, "before", times, then=lambda: rival(client, shards(next(turns), "abd")))
     ]
-    pushed = push(mine, REPO)
+    heard: list[str] = []
+    pushed = push(mine, REPO, say=heard.append)
+    assert [line.split()[-1] for line in heard if line.startswith("delete")] == [
+        "d/train-00000-of-00001.parquet"
+    ]
     assert at_head(client) == mine, "no file of the rival's is left, and none of ours is missing"
     assert [commit.title for commit in client.commits(REPO)][1:] == ["a rival's"] * times + [
         "Publish with magpie_hf"
@@ -768,10 +779,10 @@ def test_a_manifest_that_somebody_else_wrote(
         ({"provenance": {**provenance, "domains": [3]}}, wrong),
     ):
         more = [path for path in change.get("files") or () if "not_listed" not in path]
-        listed = {**manifest["files"], **{path: manifest["files"]["README.md"] for path in more}}
+        listed = {**manifest["files"], **dict.fromkeys(more, manifest["files"]["README.md"])}
         stated = {**manifest, "files": listed, "builds": [{**build_there, **change}]}
         written = {**repo.head.files, MANIFEST: File(json.dumps(stated).encode(), False)}
-        repo.add("another's", {**written, **{path: repo.head.files["README.md"] for path in more}})
+        repo.add("another's", {**written, **dict.fromkeys(more, repo.head.files["README.md"])})
         with pytest.raises(BadInput, match=rf"\(its manifest cannot be read: {message}\); give --over"):
             preview_build(apart["algebra"], REPO, add=True)
     for text in (b"[" * 100_000, b"[]", b"{", b'{"builds": 3}'):

@@ -97,12 +97,11 @@ def push(
     head = head_of(api, repo, say) or _create(api, repo, say)
     change = _checked(api, repo, head, files, sums, private, overwrite, tag, builds, say)
     _check_card(files, say)
-    for line in change.deletions():
-        say(line)
     if not change.none:
+        said = set[str]()
         commit = retried(
             f"the commit to {repo}",
-            lambda: _commit(api, repo, contents, sums, overwrite, builds, message, say),
+            lambda: _commit(api, repo, contents, sums, overwrite, builds, message, say, said),
             say,
         )
     else:
@@ -181,8 +180,8 @@ def check_build(repo: str, head: Head | None, mine: Identity, kept: Sequence[Bui
         return
     if head.unreadable:
         raise BadInput(
-            f"{repo} holds another build (its manifest cannot be read: {head.unreadable}); give --overwrite to"
-            " replace it, or another name"
+            f"{repo} holds another build (its manifest cannot be read: {head.unreadable}); give --overwrite"
+            " to replace it, or another name"
         )
     if not head.builds:
         raise BadInput(
@@ -300,8 +299,11 @@ def _commit(
     builds: Builds | None,
     message: str,
     say: Say,
+    said: set[str],
 ) -> str:
     """Upload new files, make one commit, and return its id.
+
+    said: the lines of what is deleted that were printed; new ones are printed and added.
 
     After a failure it is called again, and reads the head of the repository again. So it finds its own
     commit where only the answer was lost. After a commit of others it plans the operations anew: those of
@@ -316,6 +318,10 @@ def _commit(
     if change.none:
         return head.commit
     _check_replaced(repo, head, change, contents, overwrite, builds)
+    for line in change.deletions():
+        if line not in said:
+            say(line)
+            said.add(line)
     paths = sorted({*change.added, *change.changed}, key=lambda path: (path in (README, MANIFEST), path))
     additions = [CommitOperationAdd(path, contents[path]) for path in paths]
     for one in additions:  # huggingface_hub has just hashed the content
