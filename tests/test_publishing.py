@@ -254,6 +254,31 @@ def test_a_card_edited_in_the_folder_and_numbers_that_do_not_add_up(
     build(recipe, out)
     assert f"{BEGIN}\nMine.\n{END}\n" in readme.read_text()
     assert not caplog.messages
+    known = read_record(record)
+    for number, lost in ((2, ()), (3, ("card",)), (4, tuple(known))):
+        readme.write_text(_edited(readme.read_text(), "Mine.", f"edit {number}\n"))
+        if lost:
+            write_record(
+                record, {key: value for key, value in read_record(record).items() if key not in lost}
+            )
+        build(recipe, out)
+        assert f"edit {number}\n" in (out / "run" / f"README.edited.{number}.md").read_text()
+        assert "edit " not in readme.read_text()
+    assert "an edit elsewhere" in (out / "run" / "README.edited.md").read_text(), "the first copy stays"
+    whole = readme.read_bytes()
+    readme.write_bytes(_edited(whole.decode(), "日本語の説明").encode("cp932", "replace"))
+    for call in (
+        lambda: build(recipe, out),
+        lambda: magpie_hf.publish_to_folder(out, REPO, tmp_path / "to"),
+    ):
+        with pytest.raises(BadInput, match=r"README\.md is no UTF-8 text; save it as UTF-8"):
+            call()
+    readme.write_bytes(whole)
+    for rotten in (out / "LICENSE", *out.glob("*_ins*.json")):
+        content = rotten.read_bytes()
+        rotten.write_bytes(content[:99] + bytes([content[99] ^ 1]) + content[100:])
+        build(recipe, out)
+        assert rotten.read_bytes() == content, rotten
     counts, whole = read_record(samples), samples.read_bytes()
     counts["algebra"]["sampled"] += 1
     write_record(samples, counts)
