@@ -187,6 +187,11 @@ def beside(repo: str, there: Iterable[Build], mine: Build) -> list[Build]:
             )
         for key in sorted(set(one.provenance) | set(mine.provenance)):
             theirs, ours = one.provenance.get(key), mine.provenance.get(key)
+            if key == "licence" and theirs != ours:
+                raise BadInput(
+                    f"the build in {repo} is under another licence ({_short(theirs)}, not {_short(ours)}),"
+                    " and one card names one; give its --license, or publish under another name"
+                )
             if key not in _OWN and theirs != ours:
                 raise BadInput(
                     f"the build in {repo} was made otherwise (its {key} is {_short(theirs)}, not"

@@ -267,6 +267,15 @@ def _check_replaced(
     mine = words_in(text_of(files[README])) if README in files else None
     if README in others and head.edited and head.words in ("", mine):
         others.remove(README)
+    if others == [README] and head.edited:
+        raise BadInput(
+            f"the own words in the card of {repo} were changed there meanwhile; run the same command again"
+        )
+    if others == [README] and head.before is not None and README in head.before:
+        raise BadInput(
+            f"{README} of {repo} was edited on the Hub outside its place for own words; undo that there, or"
+            " give --overwrite to replace it"
+        )
     if others:
         raise _foreign(repo, others)
     if builds is not None and not change.none:
