@@ -377,6 +377,28 @@ def test_a_hub_that_never_answers(client: LoopbackHub, monkeypatch: pytest.Monke
     assert len(client.commits(REPO)) == 1, "a commit whose answer is late is not made twice"
 
 
+def test_a_hub_that_drips_and_a_login_page(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers in the Hub's place, and however slowly, it ends in one line."""
+    monkeypatch.setattr(connection, "WHOLE", 0.3)
+    monkeypatch.setattr(connection, "PATIENCE", 0.5)
+    client.faults[:] = [Fault("GET", "", "drip", times=99)]
+    with pytest.raises(
+        HubError, match=r"^the Hub did not answer 2 requests in a row, the last within 0\.3 s"
+    ):
+        push(shards(1), REPO)
+    page = b"<html>Log in, \xff</html>"
+    for path, what, bodies in (
+        ("/whoami-v2", "asking the Hub who you are", (page, b"{}", b"[]", b"null", b'{"name":"a","orgs":3}')),
+        ("/api/datasets/ada/sums$", "reading ada/sums", (page, b"[]", b"null")),
+    ):
+        for body in bodies:
+            client.faults[:] = [Fault("GET", path, 200, times=99, body=body)]
+            with pytest.raises(HubError, match=f"^{what} failed: what answered is not the Hub; log in to"):
+                push(shards(1), REPO)
+    client.faults[:] = [Fault("GET", "/whoami-v2", 200, body=b'{"name":"ada","orgs":null}')]
+    assert push(shards(1), REPO).committed
+
+
 def test_an_upload_says_its_bytes(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "EVERY", 0.2)
     client.faults[:] = [Fault("PUT", "/lfs/", "before", times=3, seconds=1)]
@@ -511,7 +533,7 @@ def test_somebody_edits_the_card_meanwhile(client: LoopbackHub) -> None:
 
     client.faults[:] = [Fault("POST", COMMIT, "before", then=edit)]
     with pytest.raises(
-        BadInput, match=r"holds what this project did not put there \(README.md\); give --overwrite"
+        BadInput, match=r"^README.md of ada/sums was edited on the Hub outside its place for own words; undo"
     ):
         push(shards(2), REPO)
     assert at_head(client) == {**shards(1), "README.md": b"my words"}
@@ -597,6 +619,7 @@ def test_bad_names(name: str) -> None:
     "tag",
     [
         *("", "main", "HEAD", "a b", "-v", "v..1", "v1.lock", "v/1", "/v", "v/", ".v", "v.", "@{", "v@{1"),
+        *("v" * 256, "f" * 40, "refs", "refsv1"),
         *(f"v{character}1" for character in "~^:?*[\\\n\x07\x7f"),
     ],
 )
@@ -624,6 +647,10 @@ def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(BadInput, match="the Hub does not accept the token") as caught:
         push(shards(1), REPO)
     assert "hf_wrong" not in str(caught.value)
+    for odd in ("hf_トークン", "hf_a b"):
+        monkeypatch.setenv("HF_TOKEN", odd)
+        with pytest.raises(BadInput, match=r"the token of the Hub holds characters that no token has"):
+            push(shards(1), REPO)
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     with pytest.raises(BadInput, match="no token of the Hub is on this machine; log in with `hf auth login`"):
@@ -706,6 +733,7 @@ def test_another_build_is_published_beside_the_first(
         ("k", 7, r"was made otherwise \(its k is 5, not 7\)"),
         ("domains", [*stays.provenance["domains"], *mine.provenance["domains"][:0], {"key": "x"}], None),
         ("seed", 9, r"was made otherwise \(its seed is 0, not 9\)"),
+        ("licence", {"id": "mit"}, r"under another licence .*; give its --license, or publish under another"),
     ):
         changed = replace(mine, provenance={**mine.provenance, key: value})
         if message is None:
@@ -912,6 +940,7 @@ def test_words_that_are_refused(
     out = str(builds["first"][0])
     for words, token, line in (
         ((out, "sums"), WRITER, "'sums' is no name that the Hub allows; give user/name"),
+        ((out, REPO, "--add", "--overwrite"), WRITER, "--add keeps the other builds there, and --overwrite"),
         ((out, REPO, "--tag", "main"), WRITER, "tag 'main' is no name for a tag"),
         ((out, REPO), None, "no token of the Hub is on this machine; log in with `hf auth login`"),
         ((out, REPO), READER, "the token of ada may only read"),

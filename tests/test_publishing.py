@@ -210,25 +210,31 @@ def test_own_words_in_the_card_are_kept(
     assert publish()
     assert f"{BEGIN}\nWritten on the Hub.\n\nTwo paragraphs, with é.\n{END}\n" in there()
     assert not publish()
-    assert not [line for line in heard if "words" in line]
+    kept = "the card has your own words from {}; to publish it without, remove them in {} and in {}"
+    assert heard == [kept.format(REPO, folder / "README.md", REPO), f"{REPO} holds these files already"]
     mine = folder / "README.md"
     mine.write_text(_edited(mine.read_text(), "Written in the folder."))
     assert publish()
     assert f"the own words in the card of {REPO} are replaced by those of the folder" in heard
     assert f"{BEGIN}\nWritten in the folder.\n{END}\n" in there()
+    edit("")
+    publish()
+    assert kept.format(folder / "README.md", folder / "README.md", REPO) in heard
     edit("Both were written.")
     with pytest.raises(BadInput, match=r"your own words in the card of ada/sums and in .* differ; make them"):
         publish()
     publish(overwrite=True)
     edit("Written in the folder.", "an edit elsewhere")
     before = there()
-    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README\.md\)"):
+    with pytest.raises(BadInput, match=r"^README\.md of ada/sums was edited on the Hub outside its place"):
         publish()
     assert there() == before
     publish(overwrite=True)
     client.faults[:] = [Fault("POST", "/commit/", "before", then=lambda: edit("Written meanwhile."))]
     mine.write_text(_edited(mine.read_text(), "Newer.", "and an edit elsewhere"))
-    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README\.md\)"):
+    with pytest.raises(
+        BadInput, match=r"own words in the card of ada/sums were changed there meanwhile; run"
+    ):
         publish()
     assert "Written meanwhile." in there()
     assert [line for line in heard if line.startswith(f"{mine} was changed outside the place for your own ")]

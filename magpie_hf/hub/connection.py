@@ -39,6 +39,10 @@ class _Counted(httpx2.SyncByteStream):
         self._body.close()
 
 
+class _TooLong(httpx2.ReadTimeout):
+    """An answer came in part."""
+
+
 class _InTime(httpx2.SyncByteStream):
     """The body of an answer, which may not take long as a whole either."""
 
@@ -49,7 +53,7 @@ class _InTime(httpx2.SyncByteStream):
         began = time.monotonic()
         for part in self._body:
             if time.monotonic() - began > WHOLE:
-                raise httpx2.ReadTimeout("the answer takes too long")
+                raise _TooLong("the answer takes too long")
             yield part
 
     def close(self) -> None:
@@ -77,15 +81,13 @@ class _Client(httpx2.Client):
         request.extensions["timeout"] = {"connect": quick, "read": wait, "write": wait, "pool": wait}
         if request.method == "PUT" and isinstance(request.stream, httpx2.SyncByteStream):
             request.stream = _Counted(request.stream)
-        began = time.monotonic()
         try:
             response = super().send(request, **{**how, "stream": True})
             if not how.get("stream") and isinstance(response.stream, httpx2.SyncByteStream):
                 response.stream = _InTime(response.stream)
                 response.read()
-        except httpx2.TimeoutException:
-            if time.monotonic() - began > max(wait, WHOLE):
-                wait = WHOLE
+        except httpx2.TimeoutException as error:
+            wait = WHOLE if isinstance(error, _TooLong) else wait
             self._silent += wait
             self._unanswered += 1
             if self._silent >= PATIENCE and self._unanswered > 1:
