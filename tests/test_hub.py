@@ -959,6 +959,29 @@ def test_words_that_are_refused(
     assert said == "magpie-hf: asking the Hub who you are failed: the Hub answered 400 (a fault)\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "abc", "is 'abc' and no whole number of seconds"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "-1", "is '-1' and no whole number of seconds"),
+        ("HF_ENDPOINT", "http://[bad", "is 'http://[bad' and no URL; give one with https://"),
+        ("HF_ENDPOINT", "localhost:1", "is 'localhost:1' and no URL; give one with https://"),
+    ],
+)
+def test_settings_of_the_hub_that_cannot_be_read(name: str, value: str, message: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "magpie_hf", "publish", "none", REPO],
+        env={**os.environ, name: value},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (BAD_INPUT, 1), done.stderr
+    assert f"{name} {message}" in done.stderr
+
+
 def test_a_build_that_is_not_finished(
     builds: dict[str, tuple[Path, dict[str, DatasetDict]]], demo_model: Path, tmp_path: Path
 ) -> None:
