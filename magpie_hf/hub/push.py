@@ -273,7 +273,7 @@ def _check_replaced(
         )
     if others == [README] and head.before is not None and README in head.before:
         raise BadInput(
-            f"{README} of {repo} was edited on the Hub outside its place for own words; undo that there, or"
+            f"README.md of {repo} was edited on the Hub outside its place for own words; undo that there, or"
             " give --overwrite to replace it"
         )
     if others:
