@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 import os
@@ -52,6 +53,7 @@ def _no_connections_left() -> Iterator[None]:
     yield
     if (client := sys.modules.get("huggingface_hub")) is not None:
         client.close_session()
+    gc.collect()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
