@@ -85,7 +85,11 @@ class _Client(httpx2.Client):
             response = super().send(request, **{**how, "stream": True})
             if not how.get("stream") and isinstance(response.stream, httpx2.SyncByteStream):
                 response.stream = _InTime(response.stream)
-                response.read()
+                try:
+                    response.read()
+                except BaseException:
+                    response.close()  # as httpx2 does where it reads the answer itself
+                    raise
         except httpx2.TimeoutException as error:
             wait = WHOLE if isinstance(error, _TooLong) else wait
             self._silent += wait
