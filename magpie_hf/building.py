@@ -322,8 +322,9 @@ class Pipeline:
             return []
         self.trial = False
         domain = self.recipe.domains[0]
-        sampling = replace(domain.candidate, max_tokens=min(domain.candidate.max_tokens, MOST_TOKENS))
-        stage = Trial(self.recipe.solver, sampling, self.recipe.instruction)
+        most = min(domain.candidate.max_tokens, MOST_TOKENS)
+        sampling = replace(domain.candidate, max_tokens=1)
+        stage = Trial(self.recipe.solver, sampling, self.recipe.instruction, most)
 
         def then(rows: Rows) -> list[Task]:
             self.notify(Said(finding(rows)))

@@ -6,7 +6,7 @@ Not here: the answers of a build (respond.py), and when it gives up (selection/f
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from datasets import Features, Value
@@ -42,6 +42,7 @@ class Trial(Stage):
     engine: Engine
     sampling: Sampling
     instruction: str
+    most: int = field(default=MOST_TOKENS, compare=False)  # another bound asks for no other trial
 
     @property
     def adds(self) -> Features:
@@ -56,7 +57,9 @@ class Trial(Stage):
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
-        sampling = replace(self.sampling, stop_token_ids=chat.end_ids, stop=chat.end_texts)
+        sampling = replace(
+            self.sampling, max_tokens=self.most, stop_token_ids=chat.end_ids, stop=chat.end_texts
+        )
         prompts = chat.closed_prompts(
             chat.solving_prompt(PROBLEMS[index], self.instruction) for index in batch["index"]
         )
