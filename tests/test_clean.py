@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problem_table import DOMAINS, REASONS, TRIMMED, bad, dropped, good, scores, table
@@ -71,6 +72,10 @@ def test_labels_and_solutions_are_cut_off(raw: str, problem: str, trimmed: str) 
 def test_a_solution_behind_what_is_no_whole_problem_is_a_drop(text: str) -> None:
     assert trim(text) == (text, None)
     assert dropped(text) == "contains_solution"
+
+
+def test_cases_of_each_kind() -> None:
+    assert differing("clean") == []
 
 
 @pytest.mark.parametrize("text", ["Problem:", "**Question 3.**", "問題：", "1."])

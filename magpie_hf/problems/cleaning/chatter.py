@@ -9,6 +9,7 @@ import re
 
 from magpie_hf.problems.cleaning.lexicon import (
     asks,
+    asks_a_quantity,
     is_english,
     is_japanese,
     shows_mathematics,
@@ -97,6 +98,8 @@ def is_chat(text: str) -> bool:
         return True
     if not (is_english(text) or is_japanese(text)) or shows_mathematics(rest):
         return False
+    if asks_a_quantity(rest) and shows_numbers(text):
+        return False  # a story in the first person
     return len(left) < len(said) or not (shows_numbers(rest) and asks(rest))
 
 

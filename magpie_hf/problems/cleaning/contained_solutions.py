@@ -12,13 +12,20 @@ from magpie_hf.problems.cleaning.lexicon import asks
 
 _MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
+# What may stand before these; any other word is the problem's name: "Halting problem: ..."
+_SORT = (
+    r"(?:(?:challeng\w+|difficult|hard|easy|advanced|interesting|new|sample|practi[cs]e|example|maths?"
+    r"|mathematics|mathematical|original|bonus|extra|next|first|another|your|my|the|an?|olympiad|competition"
+    r"|contest|exam|homework|test|algebra|geometry|calculus|number|theory|statistics|probability"
+    r"|combinatorics|discrete|topology|analysis|user)\s)"
+)
 _NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4}\b|\s[A-D]\b)?"
 # Labels at the start of a problem. They are cut off as often as one matches.
 _LABELS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # "Problem:", "**Problem 1.**", "### Question 3 (Algebra)\n", "Challenging Problem:"
-        rf"{_MARK}(?:[a-z]{{3,14}} ){{0,2}}{_NAMES}{_NUMBER}(?:\s?\([^()\n]{{1,60}}\))?[*_]{{0,3}}\s{{0,2}}"
+        rf"{_MARK}{_SORT}{{0,3}}{_NAMES}{_NUMBER}(?:\s?\([^()\n]{{1,60}}\))?[*_]{{0,3}}\s{{0,2}}"
         rf"(?:[:：]|[.)](?=[\s*_])|(?<=[*_])|(?=\n))[*_]{{0,3}}\s*",
         rf"\s*\\(?:text|math)bf\{{\s?{_NAMES}[^{{}}\n]{{0,40}}\}}\s*[:.]?\s*",
         r"\s*[【\[（(〔]\s?(?:問題|問|設問|例題|課題)\s?[\d０-９一二三四五]{0,3}\s?[】\]）)〕]\s*[:：]?\s*",
@@ -42,7 +49,7 @@ _HEADINGS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
         (
-            rf"^{_MARK}{_KIND}(?:solution|answer|ans|sol|explanation|solution outline|answer key)(?:"
+            rf"^{_MARK}{_KIND}(?:solution|answer|ans|sol|solution outline|answer key)(?:"
             r" \d)?[*_]{0,3}\s?[:：]"
         ),
         (
@@ -55,11 +62,15 @@ _HEADINGS = tuple(
         r"^[ \t]*\\begin\{(?:solution|proof|answer)\}",
         r"^[#*_\s]{0,8}[【\[（(]?(?:解答|解説|解答例|解法|略解|模範解答|答え|解き方|正解)[】\]）)]?[*_]{0,3}\s?(?:[:：]|$)",
         r"^[#*_\s]{0,8}【(?:解|答|証明|解答|解説|解答例|解法|略解|模範解答|答え)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
+        # The next turn of a chat
+        r"^[#*_\s<|\[]{0,8}(?:assistant|chatbot|response)[*_|>\]]{0,4}[ \t]*(?:[:：]|$)",
         r"\s[(\[](?:answer|ans|答)\s?[:.：][^()\[\]\n]{0,120}[)\]][ \t]*\.?[ \t]*$",
     )
 )
 _ANSWER_MARK = re.compile(r"^[ \t*_]{0,6}a[*_]{0,3}\s?:", re.IGNORECASE | re.MULTILINE)
 _OTHER_OPTION = re.compile(r"^[ \t*_]{0,6}b[*_]{0,3}\s?[:.)]", re.IGNORECASE | re.MULTILINE)
+# May as well hold what the task speaks of, as in "nice words ... Explanation: a word is nice if"
+_EXPLANATION = re.compile(rf"^{_MARK}(?:explanation)[*_]{{0,3}}\s?[:：]", re.IGNORECASE | re.MULTILINE)
 _STEP = re.compile(rf"^{_MARK}step (?:1|one)\b[*_]{{0,3}}\s?[:.\-–—]?", re.IGNORECASE | re.MULTILINE)
 _PROCEDURE = re.compile(
     r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE
@@ -72,7 +83,7 @@ _PHRASES = re.compile(
     + r"""(?:
       to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation
         |integral))\b(?![^.\n]{0,80}\b(?:must|you)\b)
-    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we
+    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,400},\ (?:we
         |let's|i|one\ can)\b
     | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate
         |use|apply|look|consider\ the\ given|denote\ the\ answer|see)\b
@@ -88,13 +99,14 @@ _PHRASES = re.compile(
         |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
     | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
+    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great\ question)[!,.]
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
         |probability|result)\ (?:is|equals)\b
     | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question
         |equation)\ )?is\b
-      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
+      (?!\ (?:\$?[a-z]\$?\b(?!\s?=)|yes\b|"|'|the\ letter|an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
         |of\ the\ form|to\ be|given|required|unique|not))
     | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
     | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation
@@ -104,25 +116,42 @@ _PHRASES = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+# Beginnings of a solution after a task; before one they set the scene.
+_PHRASES_AFTER = re.compile(
+    _START
+    + r"""(?:
+      to\ (?!(?:be|clarify|avoid|say|win|get|make|play)\b)[a-z]+\b(?:[^.?!\n]|\.(?=\d)){0,400},
+      \ (?:we|let's|let’s|let\ us|i)
+      (?:\ (?:will|can|must|should|may|first|need|have|could|shall|now|simply|start|begin|use|apply
+        |consider|note|observe|rewrite|calculate|compute|find|look|look\ at|recall|examine)\b|'ll\b|’ll\b)
+    | let(?:'s|’s)\ (?:denote|define|call|assume|suppose|set|examine|recall|write|rewrite|simplify|say)\b
+    | let(?:'s|’s|\ us)\ (?:tackle|dive|delve|explore|work\ (?:through|it)|go\ (?:through|step)|proceed)\b
+    | suppose\ there\ (?:are|is|were)\ only\b
+    )""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
 # Endings of a solution, after a task.
 _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
     r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
+    r"|\bhow many\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
     r" )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
 )
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
-    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim"
-    r"|calculation)\b",
+    r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?|grade|critique|critici[sz]e|assess|examine|score|mark"
+    r"|following|given|student['’]s)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation"
+    r"|derivation)\b|\b(?:proof|argument|reasoning|solution|calculation|derivation) (?:below|that follows)\b"
+    r"|(?:次|以下)の(?:証明|解答|議論|推論|論証)|(?:証明|解答|議論|推論|論証)[^。\n]{0,12}(?:誤り|間違い|不備)",
     re.IGNORECASE,
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
-    r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
+    r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
     r"?(?:求める)?答えは"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。"
     r"\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
@@ -135,6 +164,8 @@ _LEADS_TO_INLINE = re.compile(
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
+_BLANK_BOX = re.compile(r"(?:\\(?:q?quad|hspace|phantom|[ ,;:!~]|text|rm|bf)|[\s~?]|[ア-ンあ-ん])*")
+_DEFINES_A_BOX = re.compile(r"\blet\s?\$?$", re.IGNORECASE)
 _ASKS_FOR_BOX = re.compile(
     r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$",
     re.IGNORECASE,
@@ -163,23 +194,35 @@ def heading_of_solution(text: str, raw: str) -> int | None:
 
     raw: the text with its label.
     """
+    if _ABOUT_A_PROOF.search(text):
+        return None
     places = [found.start() for heading in _HEADINGS if (found := heading.search(text))]
     if _ASKER.match(raw) and not _OTHER_OPTION.search(text) and (found := _ANSWER_MARK.search(text)):
         places.append(found.start())
-    if (found := _STEP.search(text)) and not _PROCEDURE.search(text, 0, found.start()):
-        places.append(found.start())
-    return min(places, default=None)
+    return min([*places, *(() if (step := _first_step(text)) is None else (step,))], default=None)
+
+
+def may_be_data(text: str, end: int) -> bool:
+    """Whether what stands from `end` on may as well be a part of the task as its solution."""
+    return _EXPLANATION.match(text, end) is not None or _STEP.match(text, end) is not None and text[end] == "S"
+
+
+def _first_step(text: str) -> int | None:
+    """Where steps or an explanation begin that no process before them announces."""
+    places = [found.start() for mark in (_STEP, _EXPLANATION) if (found := mark.search(text))]
+    start = min(places, default=None)
+    return None if start is None or _PROCEDURE.search(text, 0, start) else start
 
 
 def contains_solution(text: str) -> bool:
     """Whether the text starts to solve its own problem, or states its answer."""
+    if _ABOUT_A_PROOF.search(text):
+        return False
     if heading_of_solution(text, text) is not None or _states_a_box(text):
         return True
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
             return True
-    if _ABOUT_A_PROOF.search(text):
-        return False
     return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
 
 
@@ -187,7 +230,7 @@ def _begins_to_solve(text: str) -> bool:
     first = _PHRASES.match(text)
     if first and not (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(text[first.end() :])):
         return True  # "We start by placing a ball in an urn. What is" describes a process before the task
-    return any(True for _ in _after_task(_PHRASES, text))
+    return any(True for phrases in (_PHRASES, _PHRASES_AFTER) for _ in _after_task(phrases, text))
 
 
 def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
@@ -209,6 +252,8 @@ def _states_a_box(text: str) -> bool:
         if (
             held
             and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans")
+            and not _BLANK_BOX.fullmatch(held)
+            and not _DEFINES_A_BOX.search(text, max(0, found.start() - 8), found.start())
             and not _ASKS_FOR_BOX.search(text, line, found.start())
         ):
             return True

@@ -27,8 +27,23 @@ _MAY_ASK = _TASKS | frozenset(
     decompose invert add subtract multiply divide suggest devise outline argue assess confirm arrange fill
     match guess specify report""".split()
 )
+# Orders only where a clause begins, as "count" in "this count"
+_ORDERS = re.compile(
+    rf"(?:^|[.?!:;,…)]\s|\n|\b(?:and|then|please|you)\s)[^\w{FORMULA}]{{0,8}}(?:"
+    rf"{'|'.join(sorted(_MAY_ASK))}|combine|enter|work\ out|build|create|rationali[sz]e|round|normali[sz]e|encrypt"
+    r"|decrypt|encode|decode|extend|graph|plot|locate|label|rearrange|translate|order|make|set\ up|look\ for"
+    r"|multiply|put|recall|think|tell|say|true\ or\ false|is\ it\ true|fill|replace|transform|parameteri[sz]e"
+    r"|approximate|perform|carry\ out|determine|invent|propose|illustrate|return|print|collect|cancel|remove"
+    r"|break|split|group|separate|present|draw|mark|shade|measure|place|partition|divide|eliminate|isolate)\b",
+    re.IGNORECASE,
+)
+_BLANK = re.compile(
+    r"_{2,}|_\s_|(?:\\_){2}|\[\s*\]|\(\s{2,}\)|[□◻]|（\s*）|空欄"
+    r"|\\(?:underline|boxed|fbox)\s?\{(?:\s|~|\\[a-z]+|\\ )*\}"
+)
+_HEADING = re.compile(r"#{1,6}\s[^\n]*\Z")
 _ASKS_IN_JAPANESE = re.compile(
-    r"求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
+    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
     r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
@@ -73,11 +88,15 @@ _OPERATION = re.compile(
     r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b"
     r"|[a-z]\([a-z](?:,\s?[a-z])?\)"
 )
+_WAYS = re.compile(r"\bhow many (?:\w+ )?(?:ways|arrangements|orders|orderings)\b|\brearrange")
 _QUANTITY = re.compile(
     r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b"
     r"|\b(?:total|twice|double|cost|costs|chances?|age)\b"
 )
-_NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|dozen|half|twice|once|thrice)\b"
+)
 
 _QUESTION = re.compile(
     r"(?:which|(?:for|in|at|on|by|of|to) which|is|are|do|does"
@@ -108,6 +127,7 @@ def asks(text: str) -> bool:
         or "？" in text
         or not _TASKS.isdisjoint(words(text))
         or _ASKS_IN_JAPANESE.search(text) is not None
+        or _BLANK.search(text) is not None
     )
 
 
@@ -118,7 +138,9 @@ def has_task(text: str) -> bool:
     """
     if asks(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
         return True
-    return not is_japanese(text) and (not is_english(text) or not _MAY_ASK.isdisjoint(words(text)))
+    if is_japanese(text) or _HEADING.match(text):
+        return False
+    return not is_english(text) or _ORDERS.search(read(text).words) is not None
 
 
 def shows_mathematics(text: str) -> bool:
@@ -127,13 +149,18 @@ def shows_mathematics(text: str) -> bool:
     Words are English or Japanese.
     """
     plain = read(text).words.lower()
-    if FORMULA in plain or _OPERATION.search(plain):
+    if FORMULA in plain or _OPERATION.search(plain) or _WAYS.search(plain):
         return True
     if is_japanese(text):
         return _MATHEMATICAL_IN_JAPANESE.search(plain.replace("数学", "")) is not None
     return _MATHEMATICAL.search(plain) is not None or (
         _QUANTITY.search(plain) is not None and shows_numbers(plain)
     )
+
+
+def asks_a_quantity(text: str) -> bool:
+    """Whether it asks in English how much or how many there is of something."""
+    return _QUANTITY.search(text.lower()) is not None
 
 
 def shows_numbers(text: str) -> bool:
