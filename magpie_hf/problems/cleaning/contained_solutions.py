@@ -70,7 +70,7 @@ _HEADINGS = tuple(
 _ANSWER_MARK = re.compile(r"^[ \t*_]{0,6}a[*_]{0,3}\s?:", re.IGNORECASE | re.MULTILINE)
 _OTHER_OPTION = re.compile(r"^[ \t*_]{0,6}b[*_]{0,3}\s?[:.)]", re.IGNORECASE | re.MULTILINE)
 # May as well hold what the task speaks of, as in "nice words ... Explanation: a word is nice if"
-_EXPLANATION = re.compile(rf"^{_MARK}(?:explanation)[*_]{{0,3}}\s?[:：]", re.IGNORECASE | re.MULTILINE)
+_EXPLANATION = re.compile(rf"^{_MARK}explanation[*_]{{0,3}}\s?[:：](?!\s?an?\s[^.\n]{{1,60}}\sis\s)", re.IGNORECASE | re.MULTILINE)
 _STEP = re.compile(rf"^{_MARK}step (?:1|one)\b[*_]{{0,3}}\s?[:.\-–—]?", re.IGNORECASE | re.MULTILINE)
 _PROCEDURE = re.compile(
     r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE
@@ -135,11 +135,13 @@ _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
     r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\bhow many\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
     r" )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"\bhow many\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z", re.IGNORECASE
 )
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
@@ -165,7 +167,9 @@ _LEADS_TO_INLINE = re.compile(
 )
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
 _BLANK_BOX = re.compile(r"(?:\\(?:q?quad|hspace|phantom|[ ,;:!~]|text|rm|bf)|[\s~?]|[ア-ンあ-ん])*")
-_DEFINES_A_BOX = re.compile(r"\blet\s?\$?$", re.IGNORECASE)
+_DEFINES_A_BOX = re.compile(
+    r"\blet\s?\$?\s?\\boxed|\\boxed\s?\{[^{}\n]{1,20}\}\s?\$?\s(?:is defined|denotes?|means?|be)\b", re.IGNORECASE
+)
 _ASKS_FOR_BOX = re.compile(
     r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$",
     re.IGNORECASE,
@@ -218,7 +222,7 @@ def contains_solution(text: str) -> bool:
     """Whether the text starts to solve its own problem, or states its answer."""
     if _ABOUT_A_PROOF.search(text):
         return False
-    if heading_of_solution(text, text) is not None or _states_a_box(text):
+    if heading_of_solution(text, text) is not None or _states_a_box(text) or _COUNTED.search(text):
         return True
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
@@ -228,7 +232,11 @@ def contains_solution(text: str) -> bool:
 
 def _begins_to_solve(text: str) -> bool:
     first = _PHRASES.match(text)
-    if first and not (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(text[first.end() :])):
+    rest = text[first.end() :] if first else ""
+    if first and not (
+        (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(rest))
+        or (first.group().lower().startswith("to ") and "?" in rest)
+    ):
         return True  # "We start by placing a ball in an urn. What is" describes a process before the task
     return any(True for phrases in (_PHRASES, _PHRASES_AFTER) for _ in _after_task(phrases, text))
 
@@ -246,6 +254,8 @@ def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 def _states_a_box(text: str) -> bool:
     """Whether an answer stands in a box; asking for an answer in a box does not count."""
+    if _DEFINES_A_BOX.search(text):
+        return False
     for found in _BOXED.finditer(text):
         held = found[1].strip(" .…")
         line = max(text.rfind("\n", 0, found.start()) + 1, found.start() - 160)
@@ -253,7 +263,6 @@ def _states_a_box(text: str) -> bool:
             held
             and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans")
             and not _BLANK_BOX.fullmatch(held)
-            and not _DEFINES_A_BOX.search(text, max(0, found.start() - 8), found.start())
             and not _ASKS_FOR_BOX.search(text, line, found.start())
         ):
             return True

@@ -29,18 +29,27 @@ _MAY_ASK = _TASKS | frozenset(
 )
 # Orders only where a clause begins, as "count" in "this count"
 _ORDERS = re.compile(
-    rf"(?:^|[.?!:;,…)]\s|\n|\b(?:and|then|please|you)\s)[^\w{FORMULA}]{{0,8}}(?:"
+    rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
+    rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:"
     rf"{'|'.join(sorted(_MAY_ASK))}|combine|enter|work\ out|build|create|rationali[sz]e|round|normali[sz]e|encrypt"
     r"|decrypt|encode|decode|extend|graph|plot|locate|label|rearrange|translate|order|make|set\ up|look\ for"
     r"|multiply|put|recall|think|tell|say|true\ or\ false|is\ it\ true|fill|replace|transform|parameteri[sz]e"
     r"|approximate|perform|carry\ out|determine|invent|propose|illustrate|return|print|collect|cancel|remove"
-    r"|break|split|group|separate|present|draw|mark|shade|measure|place|partition|divide|eliminate|isolate)\b",
+    r"|break|split|group|separate|present|draw|mark|shade|measure|place|partition|divide|eliminate|isolate|sum)\b"
+    r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,
 )
 _BLANK = re.compile(
     r"_{2,}|_\s_|(?:\\_){2}|\[\s*\]|\(\s{2,}\)|[□◻]|（\s*）|空欄"
     r"|\\(?:underline|boxed|fbox)\s?\{(?:\s|~|\\[a-z]+|\\ )*\}"
 )
+_FILL_IN = re.compile(
+    r"\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum|then)\b[^.?!:]{0,120}"
+    r"\b(?:is|are|equals?|satisfy)\s?[:：]?\Z",
+    re.IGNORECASE,
+)
+_GIVEN = re.compile(r"(?:if|given|when|suppose)\b[^?]*,", re.IGNORECASE)
+_RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
 _HEADING = re.compile(r"#{1,6}\s[^\n]*\Z")
 _ASKS_IN_JAPANESE = re.compile(
     r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
@@ -90,8 +99,8 @@ _OPERATION = re.compile(
 )
 _WAYS = re.compile(r"\bhow many (?:\w+ )?(?:ways|arrangements|orders|orderings)\b|\brearrange")
 _QUANTITY = re.compile(
-    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b"
-    r"|\b(?:total|twice|double|cost|costs|chances?|age)\b"
+    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely|tall|high|wide|deep|heavy|big)\b(?! are you)"
+    r"|\b(?:total|twice|double|cost|costs|chances?|age|price|percentage)\b"
 )
 _NUMBER = re.compile(
     r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
@@ -131,12 +140,21 @@ def asks(text: str) -> bool:
     )
 
 
+def is_fill_in(text: str) -> bool:
+    """Whether it states what is given and ends where the answer stands: "If $x - 2 = 4$, then $x$ equals"."""
+    return (
+        _FILL_IN.search(text[-160:]) is not None
+        and _RELATION.search(text) is not None
+        and (text.endswith((":", "：")) or _GIVEN.match(text) is not None)
+    )
+
+
 def has_task(text: str) -> bool:
     """Whether it may give an order or ask a question.
 
     True for a language other than English and Japanese, where the words are unknown.
     """
-    if asks(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
+    if asks(text) or is_fill_in(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
         return True
     if is_japanese(text) or _HEADING.match(text):
         return False

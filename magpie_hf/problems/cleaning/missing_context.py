@@ -10,7 +10,7 @@ import re
 from magpie_hf.problems.cleaning.prose import FORMULA, read
 
 _CHOICE = re.compile(
-    r"\b(?:which|what|one|any|some|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
+    r"\b(?:which|one|any|some|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
     r" (?:following|options"
     r"|choices)\b(?! form)"
     r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most"
@@ -66,7 +66,7 @@ _SHOWN = (
     rf"|\b{_DIAGRAM} \d|\.(?:png|jpe?g|svg|gif)\b"
     rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above"
     r" )?(?:shows|depicts|illustrates|represents|displays)\b"
-    r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|[.,])"
+    r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig))"
     r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit|network)"
     r" (?:problem )?shown\b"
     r"|\bfig(?:ure|\.)\s?[a-z]?\d|\b(?:graph|region|curve|circuit|triangle|shape|network)"
@@ -101,7 +101,7 @@ _TABLE = re.compile(
 )
 # A table that the text itself speaks of first: furniture, or an array to be filled
 _OWN_TABLE = re.compile(
-    r"(?:\ban?|\beach|\bevery|\bone|\btwo|\d|\$)\s?(?:[\w-]+\s){0,2}tables?\b|\b(?:set|leaves?|at|on|onto) the table\b"
+    r"(?:\b(?:an?|each|every|one|two)\s|(?:\d|\$)\s?)(?:[\w-]+\s){0,2}tables?\b|\b(?:set|leaves?|at|on|onto) the table\b"
     r"|\bround table\b",
     re.IGNORECASE,
 )

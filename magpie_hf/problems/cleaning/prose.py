@@ -27,7 +27,7 @@ _AMOUNT = re.compile(r"\$\s?(?:\d[\d,]{0,20}(?:\.\d{1,4})?|\.\d{1,4})|(?<=\d)\$(
 _COMMAND = re.compile(r"\\(?:text|mbox|mathrm|operatorname|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
 _SAID = re.compile(
     r"(?<![A-Za-z])(?!(?:sin|cos|tan|log|ln|exp|lim|max|min|mod|gcd|lcm|cm|mm|km|kg)\b)"
-    r"(?:[A-Za-z]{3,}|(?i:an?|is|it|he|of|to|or|on|in|at|as|by|if|we))(?![A-Za-z])|[\u3041-\u30ff]"
+    r"(?:[A-Za-z]{3,}|(?i:an?(?=\s[a-z]{3})|is|it|he|of|to|or|on|in|at|as|by|if|we))(?![A-Za-z])|[\u3041-\u30ff]"
 )
 _BETWEEN_PRICES = re.compile(r"\s?[-–/~～,、]\s?|\s?(?:and|or|to)\s")
 _SENTENCE_END = re.compile(r"(?<=[.?!])[\"'”’)*_]{0,3}\s+|(?<=[。？！])|\n+")
@@ -156,7 +156,8 @@ def _is_price(text: str, start: int, following: int | None) -> bool:
     before, after = text[following - 1], text[following + 1 : following + 2]
     if after.isdigit() and _BETWEEN_PRICES.fullmatch(rest):
         return True
-    opens = before.isspace() or before >= "\u3000" or before.isdigit() or before == "(" or after.isdigit()
+    opens = before.isspace() or before >= "\u3000" or before == "(" or after.isdigit()
+    opens |= before.isdigit() and after in (" ", ".", "?", ",") and len(rest.split()) > 3
     return opens and _SAID.search(_COMMAND.sub(" ", rest)) is not None
 
 

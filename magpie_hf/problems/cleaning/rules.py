@@ -13,7 +13,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from magpie_hf.problems.cleaning.chatter import is_chat
 from magpie_hf.problems.cleaning.contained_solutions import (
@@ -23,7 +22,7 @@ from magpie_hf.problems.cleaning.contained_solutions import (
     without_label,
 )
 from magpie_hf.problems.cleaning.language import is_mixture
-from magpie_hf.problems.cleaning.lexicon import asks, has_task, is_english, is_japanese
+from magpie_hf.problems.cleaning.lexicon import asks, has_task, is_english, is_fill_in, is_japanese
 from magpie_hf.problems.cleaning.missing_context import lacks_material, lacks_options
 from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences
 
@@ -198,8 +197,8 @@ def _has_separate_items(body: str) -> bool:
     if len(marks) < 2:
         return False
     stem = body[: marks[0].start()]
-    edges = [*(mark.end() for mark in marks), len(body)]
-    items = [body[start:end] for start, end in pairwise(edges)]
+    starts = [*(mark.start() for mark in marks[1:]), len(body)]
+    items = [body[mark.end() : end] for mark, end in zip(marks, starts, strict=True)]
     if not all(map(asks, items)) or (stem.strip() and not _BARE_STEM.match(stem)):
         return False
     named = set(_SYMBOL.findall(items[0])) if _INTRODUCES.search(items[0]) else set()
@@ -251,6 +250,8 @@ def is_truncated(text: str) -> bool:
     """
     if not read(text).balanced or text.count("```") % 2:
         return True
+    if is_fill_in(text) and not asks(text):
+        return False
     end = read(text).words.rstrip().rstrip("*_ \n")
     if any(pattern.search(end[-60:]) for pattern in (_OPEN_MARK, _OPEN_END, _OPEN_ADJECTIVE, _OPEN_ITEM)):
         return True
