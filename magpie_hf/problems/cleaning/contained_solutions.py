@@ -126,7 +126,11 @@ _PHRASES_AFTER = re.compile(
         |consider|note|observe|rewrite|calculate|compute|find|look|look\ at|recall|examine)\b|'ll\b|’ll\b)
     | let(?:'s|’s)\ (?:denote|define|call|assume|suppose|set|examine|recall|write|rewrite|simplify|say)\b
     | let(?:'s|’s|\ us)\ (?:tackle|dive|delve|explore|work\ (?:through|it)|go\ (?:through|step)|proceed)\b
-    | suppose\ there\ (?:are|is|were)\ only\b
+    | suppose\ there\ (?:are|is|were)\ only\b | proof\ by\b | we\ (?:know|have)\ that\b
+    | (?:assume|suppose),?\ (?:for\ (?:the\ sake\ of\ )?(?:an?\ )?|by\ (?:way\ of\ )?)contradiction\b
+    | here(?:'s|’s|\ is)\ (?:how|why|a\ step)\b
+    | by\ [\w'’\-]{2,30}(?:\ [\w'’\-]{1,20}){0,3},\ (?:there\ (?:is|are|exists?)|it|this|the|every|each)\b
+    | given\ the\ [^.?!\n]{0,80},\ we\b
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -143,6 +147,14 @@ _ENDINGS = re.compile(
 _COUNTED = re.compile(
     r"\bhow many\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z", re.IGNORECASE
 )
+# The answer said right behind what asks for it: "Find the order of ... The order is 3", "12 times 13 is"
+_ECHO = re.compile(
+    r"\b(?:find|determine|compute|evaluate|calculate|what (?:is|are)) the (?P<what>\w{3,20})\b[^.?!\n]{0,200}[.?!]\s{1,4}"
+    r"the (?P=what) (?:is|are|equals?|evaluates? to|can be)\b(?! (?:an?|the|defined|bounded|said|called|given)\b)"
+    r"|\bwhat is (?P<said>[^?\n]{3,80})\?\s{1,4}(?P=said) (?:is|=|equals)"
+    r"|\?\s{1,4}(?:yes|no)\b[,.:]",
+    re.IGNORECASE,
+)
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
     r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?|grade|critique|critici[sz]e|assess|examine|score|mark"
@@ -153,7 +165,9 @@ _ABOUT_A_PROOF = re.compile(
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
-    r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
+    r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:はい|では|それでは)、"
+    r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
+    r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
     r"?(?:求める)?答えは"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。"
     r"\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
@@ -222,7 +236,7 @@ def contains_solution(text: str) -> bool:
     """Whether the text starts to solve its own problem, or states its answer."""
     if _ABOUT_A_PROOF.search(text):
         return False
-    if heading_of_solution(text, text) is not None or _states_a_box(text) or _COUNTED.search(text):
+    if heading_of_solution(text, text) is not None or _states_a_box(text) or _COUNTED.search(text) or _ECHO.search(text):
         return True
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):

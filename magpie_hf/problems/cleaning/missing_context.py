@@ -132,6 +132,10 @@ _EMPTY_FOLLOWING = re.compile(
     r"|question|statement|limit|polynomial|sequence|proof|exercise)s?\b[^:\n]{0,60}[.!?。]?$",
     re.IGNORECASE,
 )
+_EMPTY_IN_JAPANESE = re.compile(
+    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題|値|命題|微分方程式)"
+    r"[^。：:\n]{0,16}[。．]?\Z"
+)
 
 
 def lacks_material(text: str) -> bool:
@@ -154,7 +158,8 @@ def lacks_material(text: str) -> bool:
         and FORMULA not in read(text[: found.start()]).words
     ):
         return True
-    return _EMPTY_FOLLOWING.search(text) is not None and _is_bare(text)
+    empty = _EMPTY_FOLLOWING.search(text) or _EMPTY_IN_JAPANESE.search(text)
+    return empty is not None and _is_bare(text)
 
 
 def _noun(found: re.Match[str]) -> int:
