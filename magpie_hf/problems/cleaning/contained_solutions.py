@@ -37,7 +37,9 @@ _LABELS = tuple(
     )
 )
 _FIRST_ITEM = re.compile(r"\s*(?:\*\*)?(?:1[.)]|\(1\))(?:\*\*)?\s+(?=\S)")
-_SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s", re.MULTILINE)
+_SECOND_ITEM = re.compile(
+    r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s|(?<=。)[(（]2[)）]", re.MULTILINE
+)
 _ASKER = re.compile(r"[#*_\s]{0,8}(?:q|question)\b", re.IGNORECASE)
 
 _KIND = (
@@ -70,7 +72,9 @@ _HEADINGS = tuple(
 _ANSWER_MARK = re.compile(r"^[ \t*_]{0,6}a[*_]{0,3}\s?:", re.IGNORECASE | re.MULTILINE)
 _OTHER_OPTION = re.compile(r"^[ \t*_]{0,6}b[*_]{0,3}\s?[:.)]", re.IGNORECASE | re.MULTILINE)
 # May as well hold what the task speaks of, as in "nice words ... Explanation: a word is nice if"
-_EXPLANATION = re.compile(rf"^{_MARK}explanation[*_]{{0,3}}\s?[:：](?!\s?an?\s[^.\n]{{1,60}}\sis\s)", re.IGNORECASE | re.MULTILINE)
+_EXPLANATION = re.compile(
+    rf"^{_MARK}explanation[*_]{{0,3}}\s?[:：](?!\s?an?\s[^.\n]{{1,60}}\sis\s)", re.IGNORECASE | re.MULTILINE
+)
 _STEP = re.compile(rf"^{_MARK}step (?:1|one)\b[*_]{{0,3}}\s?[:.\-–—]?", re.IGNORECASE | re.MULTILINE)
 _PROCEDURE = re.compile(
     r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE
@@ -106,7 +110,8 @@ _PHRASES = re.compile(
         |probability|result)\ (?:is|equals)\b
     | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question
         |equation)\ )?is\b
-      (?!\ (?:\$?[a-z]\$?\b(?!\s?=)|yes\b|"|'|the\ letter|an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
+      (?!\ (?:\$?[a-z]\$?\b(?!\s?=)|yes\b|"|'|the\ letter
+        |an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
         |of\ the\ form|to\ be|given|required|unique|not))
     | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
     | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation
@@ -145,29 +150,36 @@ _ENDINGS = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
-    r"\bhow many\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z", re.IGNORECASE
+    r"\bhow many (?P<of>\w{2,20})\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?\S{1,20} (?P=of)\b",
+    re.IGNORECASE,
 )
 # The answer said right behind what asks for it: "Find the order of ... The order is 3", "12 times 13 is"
 _ECHO = re.compile(
-    r"\b(?:find|determine|compute|evaluate|calculate|what (?:is|are)) the (?P<what>\w{3,20})\b[^.?!\n]{0,200}[.?!]\s{1,4}"
-    r"the (?P=what) (?:is|are|equals?|evaluates? to|can be)\b(?! (?:an?|the|defined|bounded|said|called|given)\b)"
+    r"\b(?:find|determine|compute|evaluate|calculate|what (?:is|are))"
+    r" the (?P<what>\w{3,20})\b[^.?!\n]{0,200}[.?!]\s{1,4}"
+    r"the (?P=what) (?:is|are|equals?|evaluates? to|can be)\b(?! (?:an?|the|defined|bounded|said|called"
+    r"|given)\b)"
     r"|\bwhat is (?P<said>[^?\n]{3,80})\?\s{1,4}(?P=said) (?:is|=|equals)"
     r"|\?\s{1,4}(?:yes|no)\b[,.:]",
     re.IGNORECASE,
 )
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
-    r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?|grade|critique|critici[sz]e|assess|examine|score|mark"
-    r"|following|given|student['’]s)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim|calculation"
-    r"|derivation)\b|\b(?:proof|argument|reasoning|solution|calculation|derivation) (?:below|that follows)\b"
+    r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution"
+    r"|claim|calculation|derivation)\b"
+    r"|\b(?:grade|critique|critici[sz]e|assess|following|given|student['’]s) (?:\w+ ){0,2}(?:proof|argument"
+    r"|reasoning|solution|calculation|derivation)\b"
+    r"|\b(?:proof|argument|reasoning|solution|calculation|derivation) (?:below|that follows)\b"
     r"|(?:次|以下)の(?:証明|解答|議論|推論|論証)|(?:証明|解答|議論|推論|論証)[^。\n]{0,12}(?:誤り|間違い|不備)",
     re.IGNORECASE,
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
-    r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:はい|では|それでは)、"
+    r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)"
+    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:はい|では|それでは)、"
     r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
-    r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
+    r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]"
+    r"|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
     r"?(?:求める)?答えは"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。"
     r"\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
@@ -180,9 +192,10 @@ _LEADS_TO_INLINE = re.compile(
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
-_BLANK_BOX = re.compile(r"(?:\\(?:q?quad|hspace|phantom|[ ,;:!~]|text|rm|bf)|[\s~?]|[ア-ンあ-ん])*")
+_BLANK_BOX = re.compile(r"(?:\\(?:q?quad|hspace|phantom|[ ,;:!~]|text|rm|bf)?|[\s~?]|[ア-ンあ-ん])*")
 _DEFINES_A_BOX = re.compile(
-    r"\blet\s?\$?\s?\\boxed|\\boxed\s?\{[^{}\n]{1,20}\}\s?\$?\s(?:is defined|denotes?|means?|be)\b", re.IGNORECASE
+    r"\blet\s?\$?\s?\\boxed|\\boxed\s?\{[^{}\n]{1,20}\}\s?\$?\s(?:is defined|denotes?|means?|be)\b",
+    re.IGNORECASE,
 )
 _ASKS_FOR_BOX = re.compile(
     r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$",
@@ -217,12 +230,17 @@ def heading_of_solution(text: str, raw: str) -> int | None:
     places = [found.start() for heading in _HEADINGS if (found := heading.search(text))]
     if _ASKER.match(raw) and not _OTHER_OPTION.search(text) and (found := _ANSWER_MARK.search(text)):
         places.append(found.start())
-    return min([*places, *(() if (step := _first_step(text)) is None else (step,))], default=None)
+    if (step := _first_step(text)) is not None:
+        places.append(step)
+    return min(places, default=None)
 
 
 def may_be_data(text: str, end: int) -> bool:
     """Whether what stands from `end` on may as well be a part of the task as its solution."""
-    return _EXPLANATION.match(text, end) is not None or _STEP.match(text, end) is not None and text[end] == "S"
+    step = _STEP.match(text, end)
+    return _EXPLANATION.match(text, end) is not None or (
+        step is not None and step.group().lstrip()[0].isalpha()  # without Markdown
+    )
 
 
 def _first_step(text: str) -> int | None:
@@ -236,7 +254,12 @@ def contains_solution(text: str) -> bool:
     """Whether the text starts to solve its own problem, or states its answer."""
     if _ABOUT_A_PROOF.search(text):
         return False
-    if heading_of_solution(text, text) is not None or _states_a_box(text) or _COUNTED.search(text) or _ECHO.search(text):
+    if (
+        heading_of_solution(text, text) is not None
+        or _states_a_box(text)
+        or _COUNTED.search(text)
+        or _ECHO.search(text)
+    ):
         return True
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):

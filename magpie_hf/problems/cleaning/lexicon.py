@@ -31,11 +31,14 @@ _MAY_ASK = _TASKS | frozenset(
 _ORDERS = re.compile(
     rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
     rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:"
-    rf"{'|'.join(sorted(_MAY_ASK))}|combine|enter|work\ out|build|create|rationali[sz]e|round|normali[sz]e|encrypt"
+    rf"{'|'.join(sorted(_MAY_ASK))}|combine|enter|work\ out|build|create|rationali[sz]e|round"
+    rf"|normali[sz]e|encrypt"
     r"|decrypt|encode|decode|extend|graph|plot|locate|label|rearrange|translate|order|make|set\ up|look\ for"
-    r"|multiply|put|recall|think|tell|say|true\ or\ false|is\ it\ true|fill|replace|transform|parameteri[sz]e"
+    r"|multiply|put|recall|think|tell|say|true\ or\ false|true\s?/\s?false|is\ it\ true|fill|replace"
+    r"|transform|parameteri[sz]e"
     r"|approximate|perform|carry\ out|determine|invent|propose|illustrate|return|print|collect|cancel|remove"
-    r"|break|split|group|separate|present|draw|mark|shade|measure|place|partition|divide|eliminate|isolate|sum)\b"
+    r"|break|split|group|separate|present|draw|mark|shade|measure|place|partition|divide|eliminate|isolate|sum"
+    r"|critique|grade)\b"
     r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,
 )
@@ -84,7 +87,7 @@ _WHOLE = """algebra angle area basis bundle cardinality chord circle coefficient
     parity partition path percent perimeter plane plus minus times prime product radius random ratio rational
     remainder ring root scalar sequence series set sheaf slope sphere square standard-deviation sum surface
     tournament trace tree tuple uniform union unitary urn variance vector volume zero zeta switch card ball
-    marble chessboard tile tiling domino knave liar subsequence coloring colouring"""
+    marble chessboard tile tiling domino knave liar subsequence coloring colouring proof"""
 _MATHEMATICAL = re.compile(
     rf"\b(?:(?:{'|'.join(_STEMS.split())})"
     rf"|(?:{'|'.join(word.replace('-', ' ') for word in _WHOLE.split())})(?:s|es)?\b|solutions\b)"
@@ -97,9 +100,13 @@ _OPERATION = re.compile(
     r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b"
     r"|[a-z]\([a-z](?:,\s?[a-z])?\)"
 )
-_WAYS = re.compile(r"\bhow many (?:\w+ )?(?:ways|arrangements|orders|orderings)\b|\brearrange")
+_WAYS = re.compile(
+    r"\bhow many (?:\w+ )?(?:ways|arrangements|orders|orderings|words|strings)\b|\brearrange"
+    r"|\bexpected (?:gain|value|number|profit|payoff)\b"
+)
 _QUANTITY = re.compile(
-    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely|tall|high|wide|deep|heavy|big)\b(?! are you)"
+    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely|tall|high|wide|deep|heavy"
+    r"|big)\b(?! are you)"
     r"|\b(?:total|twice|double|cost|costs|chances?|age|price|percentage)\b"
 )
 _NUMBER = re.compile(

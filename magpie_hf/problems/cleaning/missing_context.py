@@ -15,10 +15,11 @@ _CHOICE = re.compile(
     r"|choices)\b(?! form)"
     r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most"
     r" )?(?:correct|right|best|appropriate|true) "
-    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response|conclusion)s?\b|\b(?:select|choose|pick)"
+    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response|conclusion)s?\b|\b(?:select|choose"
+    r"|pick)"
     r" (?:the|an|one) (?:\w+ )?(?:options?"
     r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
-    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|下)の(?:うち|中から|選択肢|[^。"
+    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|選択肢|[^。"
     r"\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
@@ -67,7 +68,8 @@ _SHOWN = (
     rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above"
     r" )?(?:shows|depicts|illustrates|represents|displays)\b"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig))"
-    r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit|network)"
+    r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit"
+    r"|network)"
     r" (?:problem )?shown\b"
     r"|\bfig(?:ure|\.)\s?[a-z]?\d|\b(?:graph|region|curve|circuit|triangle|shape|network)"
     r" (?:shown|pictured|depicted|drawn"
@@ -76,7 +78,8 @@ _SHOWN = (
     r" (?:file|document|pdf|image"
     r"|sheet|paper)\b"
     r"|\bsee (?:the"
-    r" )?(?:attach|fig)|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の図|(?:下|次|以下)のグラフ(?![^。\n]*[$\\=])"
+    r" )?(?:attach|fig)|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次"
+    r"|以下)の図|(?:下|次|以下)のグラフ(?![^。\n]*[$\\=])"
 )
 _SHAPE = re.compile(
     rf"{_PICTURE}["
@@ -101,7 +104,8 @@ _TABLE = re.compile(
 )
 # A table that the text itself speaks of first: furniture, or an array to be filled
 _OWN_TABLE = re.compile(
-    r"(?:\b(?:an?|each|every|one|two)\s|(?:\d|\$)\s?)(?:[\w-]+\s){0,2}tables?\b|\b(?:set|leaves?|at|on|onto) the table\b"
+    r"(?:\b(?:an?|each|every|one|two)\s|(?:\d|\$)\s?)(?:[\w-]+\s){0,2}tables?\b|\b(?:set|leaves?|at|on"
+    r"|onto) the table\b"
     r"|\bround table\b",
     re.IGNORECASE,
 )
@@ -109,7 +113,8 @@ _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
     r"\b(?:previous|preceding|earlier)"
     r" (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message|conversation)s?\b"
-    r"|\b(?:in|from|of|during) (?:the |our )?last (?:lecture|class|homework|chapter)\b|\b(?:of|in|from|by|see|using?|recall|to|with|as) "
+    r"|\b(?:in|from|of|during) (?:the |our )?last (?:lecture|class|homework|chapter)\b|\b(?:of|in|from"
+    r"|by|see|using?|recall|to|with|as) "
     r"(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b|\btheorem"
     r" \d+\.\d+"
     r"|\b(?:from|in) the (?:textbook|lecture notes?|notes)\b|前問|前の問題|上記の問題"
@@ -150,7 +155,12 @@ def lacks_material(text: str) -> bool:
     ):
         return True
     found = _TABLE.search(text)
-    if found and not drawn and not _has_table(text, found.end()) and not _OWN_TABLE.search(text, 0, found.end()):
+    if (
+        found
+        and not drawn
+        and not _has_table(text, found.end())
+        and not _OWN_TABLE.search(text, 0, found.end())
+    ):
         return True
     if (
         (found := _ABOVE.search(text))

@@ -103,7 +103,8 @@ _BEGINS = re.compile(
     r"|any|with|define|using|by|i|which)\b"
 )
 _INFORMAL = re.compile(
-    r"(?:the|every|each|all|there|for|in|on|if|is|are|do|does|which|when|where)\b(?!\s(?:of|and))[^.?!]{0,200}?"
+    r"(?:is|are|do|does|can|what|which|when|where)\b[^.!]{0,300}\?"
+    r"|(?:the|every|each|all|there|for|in|on|if)\b(?!\s(?:of|and))[^.?!]{0,200}?"
     r"\b(?:is|are|has|have|was|can|exists?|satisf\w+|converges?|holds?|does|do)\b"
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
@@ -183,7 +184,9 @@ def _is_task(text: str) -> bool:
 
 def _has_labels(body: str) -> bool:
     """Whether it has a second label, and the labelled parts have no common stem before them."""
-    if (second := _SECOND_LABEL.search(body)) and (second.start() or _SECOND_LABEL.search(body, second.end())):
+    if (second := _SECOND_LABEL.search(body)) and (
+        second.start() or _SECOND_LABEL.search(body, second.end())
+    ):
         first = _FIRST_LABEL.search(body)
         stem = _ANSWER_THESE.sub("", body[: first.start()]).strip() if first else ""
         return not stem or asks(stem) or _BARE_STEM.match(stem) is not None
@@ -264,7 +267,7 @@ def is_truncated(text: str) -> bool:
     return not has_task(text)
 
 
-_ASKS_IN_FORMULA = re.compile(r"=\s?\\?\s?[?？]")
+_ASKS_IN_FORMULA = re.compile(r"=\s?(?:\\[,;:! ]?)?\s?[?？]")
 _WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
 
 
