@@ -165,8 +165,8 @@ _ECHO = re.compile(
 )
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
-    r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution"
-    r"|claim|calculation|derivation)\b"
+    r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning"
+    r"|solution|claim|calculation|derivation)\b"
     r"|\b(?:grade|critique|critici[sz]e|assess|following|given|student['’]s) (?:\w+ ){0,2}(?:proof|argument"
     r"|reasoning|solution|calculation|derivation)\b"
     r"|\b(?:proof|argument|reasoning|solution|calculation|derivation) (?:below|that follows)\b"

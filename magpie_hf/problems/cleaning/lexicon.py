@@ -27,18 +27,18 @@ _MAY_ASK = _TASKS | frozenset(
     decompose invert add subtract multiply divide suggest devise outline argue assess confirm arrange fill
     match guess specify report""".split()
 )
-# Orders only where a clause begins, as "count" in "this count"
-_ORDERS = re.compile(
+# Orders only where a clause begins; "order" and "place" are more often nouns.
+_ORDERS = _MAY_ASK | frozenset(
+    """approximate break build cancel collect combine create decode decrypt determine divide draw eliminate
+    encode encrypt enter extend fill graph group illustrate invent isolate label locate make mark measure
+    multiply normalise normalize order parameterise parameterize partition perform place plot present print
+    propose put rationalise rationalize rearrange recall remove replace return round say separate shade split
+    sum tell think transform translate critique grade""".split()
+)
+_BEGINS_AN_ORDER = re.compile(
     rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
-    rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:"
-    rf"{'|'.join(sorted(_MAY_ASK))}|combine|enter|work\ out|build|create|rationali[sz]e|round"
-    rf"|normali[sz]e|encrypt"
-    r"|decrypt|encode|decode|extend|graph|plot|locate|label|rearrange|translate|order|make|set\ up|look\ for"
-    r"|multiply|put|recall|think|tell|say|true\ or\ false|true\s?/\s?false|is\ it\ true|fill|replace"
-    r"|transform|parameteri[sz]e"
-    r"|approximate|perform|carry\ out|determine|invent|propose|illustrate|return|print|collect|cancel|remove"
-    r"|break|split|group|separate|present|draw|mark|shade|measure|place|partition|divide|eliminate|isolate|sum"
-    r"|critique|grade)\b"
+    rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:{'|'.join(sorted(_ORDERS))}|work out|carry out|set up"
+    r"|look for|true or false|true\s?/\s?false|is it true)\b"
     r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,
 )
@@ -110,7 +110,8 @@ _QUANTITY = re.compile(
     r"|\b(?:total|twice|double|cost|costs|chances?|age|price|percentage)\b"
 )
 _NUMBER = re.compile(
-    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|(?:thir|four|fif|six|seven|eigh|nine)teen"
     r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|dozen|half|twice|once|thrice)\b"
 )
 
@@ -165,7 +166,7 @@ def has_task(text: str) -> bool:
         return True
     if is_japanese(text) or _HEADING.match(text):
         return False
-    return not is_english(text) or _ORDERS.search(read(text).words) is not None
+    return not is_english(text) or _BEGINS_AN_ORDER.search(read(text).words) is not None
 
 
 def shows_mathematics(text: str) -> bool:

@@ -27,7 +27,8 @@ _AMOUNT = re.compile(r"\$\s?(?:\d[\d,]{0,20}(?:\.\d{1,4})?|\.\d{1,4})|(?<=\d)\$(
 _COMMAND = re.compile(r"\\(?:text|mbox|mathrm|operatorname|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
 _SAID = re.compile(
     r"(?<![A-Za-z])(?!(?:sin|cos|tan|log|ln|exp|lim|max|min|mod|gcd|lcm|cm|mm|km|kg)\b)"
-    r"(?:[A-Za-z]{3,}|(?i:an?(?=\s[a-z]{3})|is|it|he|of|to|or|on|in|at|as|by|if|we))(?![A-Za-z])|[\u3041-\u30ff]"
+    r"(?:[A-Za-z]{3,}|(?i:an?(?=\s[a-z]{3})|is|it|he|of|to|or|on|in|at|as|by|if|we))(?![A-Za-z])"
+    r"|[\u3041-\u30ff]"
 )
 _BETWEEN_PRICES = re.compile(r"\s?[-–/~～,、]\s?|\s?(?:and|or|to)\s")
 _SENTENCE_END = re.compile(r"(?<=[.?!])[\"'”’)*_]{0,3}\s+|(?<=[。？！])|\n+")

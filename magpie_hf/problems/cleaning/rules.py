@@ -238,8 +238,8 @@ _OPEN_IN_JAPANESE = re.compile(
 # Announces a formula: "Evaluate the integral", and nothing more
 _OPEN_NOUN = re.compile(
     r"\b(?:the|this|following|each)(?: \w+){0,2} (?:integrals?|series|expressions?|congruences?|equations?"
-    r"|inequalit(?:y|ies)|systems?|limits?|sums?|polynomials?|functions?|products?|matrix|matrices|determinants?"
-    r"|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?)$",
+    r"|inequalit(?:y|ies)|systems?|limits?|sums?|polynomials?|functions?|products?|matrix|matrices"
+    r"|determinants?|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?)$",
     re.IGNORECASE,
 )
 _STATES = re.compile(r"[=<>^+≤≥≡∫∑]|\\(?:frac|int|sum|prod|lim|leq?|geq?|equiv|begin)\b")
