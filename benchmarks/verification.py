@@ -157,7 +157,9 @@ def main(problems: int) -> None:
     sampled = [problem(sample) for _ in range(problems)]
     answers = [[response(spelling) for spelling in spellings] for _, spellings in sampled]
     began = time.perf_counter()
-    out = Verify()({"problem": ["Find it."] * problems, "candidates": answers})
+    out = Verify()(
+        {"problem": ["Find it."] * problems, "candidates": answers, "solutions": [None] * problems}
+    )
     seconds = time.perf_counter() - began
     asked = len(comparison._CACHE)
     counted = sum((wrong_verdicts(*one) for one in sampled), Counter[str]())

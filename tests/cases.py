@@ -22,6 +22,8 @@ from families import Family, family_of
 from tokenizers import Tokenizer
 
 from chat_formats import byte_tokenizer
+from magpie_hf.answers.comparison import compare
+from magpie_hf.answers.extraction import final_answer
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
@@ -252,11 +254,35 @@ def clean(case: Case) -> str | None:
     return None if fits else f"{got}, not {case['expected']}"
 
 
+ALLOWED = {"not_equal": ("unknown", "different")}  # what a case expects: one verdict, or one of two
+
+
+def answers(case: Case) -> str | None:
+    """Whether two answers have the verdict that the case names, or a solution the final answer."""
+    if case["kind"].startswith("extraction"):
+        return extraction(case)
+    relation = compare(case["input"], case["gold"]).relation
+    wanted = ALLOWED.get(case["expected"], (case["expected"],))
+    return None if relation in wanted else f"{relation} to {case['gold']}, not {' or '.join(wanted)}"
+
+
+def extraction(case: Case) -> str | None:
+    """Whether the final answer of a solution is read; 42 and 2*3*7 are one."""
+    if not case["kind"].startswith("extraction"):
+        return answers(case)
+    read, wanted = final_answer(case["input"]), case["expected"]
+    if read is None or wanted is None:
+        return None if read == wanted else f"{read!r} is read, not {wanted!r}"
+    return None if compare(read, wanted).relation == "equal" else f"{read!r} is read, not {wanted!r}"
+
+
 KINDS: dict[str, Callable[[Case], str | None]] = {
+    "answers": answers,
     "chat": chat,
     "clean": clean,
-    "near_duplicates": near_duplicates,
     "contamination": contamination,
+    "extraction": extraction,
+    "near_duplicates": near_duplicates,
 }
 
 

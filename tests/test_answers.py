@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cases
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -393,6 +395,67 @@ f(x)=1,234                           == 1234
 \sin x y                             ?? \sin(x) y
 \cos\pi/3                            ?? \cos(\pi/3)
 V = \pi r^2 h                        == \pi r^2h
+\ln 5 \cdot 2                        != \ln 10
+\cos x \times 2                      == 2\cos x
+\ln 3 / 3                            == \frac{\ln 3}{3}
+1/6 n(n+1)(2n+1)                     == \frac{n(n+1)(2n+1)}{6}
+-(0,1]                               != 1
+2x+3y=6                              != 6
+x^2+y^2=25                           != 25
+2x-7=0                               != 3
+m+n=7                                ?? 7
+2x-6=0                               ?? 3
+x=5                                  == 2x=10
+x^2=9                                ?? x=\pm3
+x^4=1                                ?? x^2=1
+\sqrt{x}=-1                          != \sqrt{x}=-2
+2^x=-1                               != 2^x=-3
+y = \frac{1}{x}                      == xy=1
+x+y=1                                ?? a+b=1
+AB=5                                 == |AB|=5
+3x+4y=12                             != y=\frac34x+3
+a(5)=3                               != a(5)=4
+g(1)=4                               != g(2)=4
+\binom{5}{2}=10                      == 10
+XY                                   != YX
+ABA^{-1}                             != B
+(AB)^{-1}                            != A^{-1}B^{-1}
+\mathbf{a}\times\mathbf{b}           != \mathbf{b}\times\mathbf{a}
+sr^2                                 != r^2s
+ghg^{-1}                             != h
+\frac{q}{\sqrt{2LC}}                 == \frac{q}{\sqrt{2CL}}
+2.718                                ?? 2.7183
+12.3                                 ?? 12.34
+0.5                                  != 1
+2^{-100}                             == \frac{1}{2^{100}}
+10^{-40}                             != 0
+\pi^{-90}                            != \pi^{-91}
+u=1 \; v=2                           != u=3 \; v=2
+m=1 \text{ and hence } n=4           != m=2 \text{ and hence } n=4
+f(n)=1 \text{ if } n=0, f(n)=2 \text{ if } n=1 != f(n)=2 \text{ if } n=0, f(n)=1 \text{ if } n=1
+110_2                                == 6
+110_2                                ?? 110
+5_3                                  ?? 5
+\mathbb{Z}_4                         != \mathbb{Z}_2\times\mathbb{Z}_2
+\mathbb{Z}_5                         == C_5
+10:30                                ?? 1:3
+2:3                                  != 3:2
+1.414...                             ?? \sqrt2
+0.577...                             ?? \gamma
+2.718281828...                       ?? e
+0.333...                             != 0.34
+2.5\text{ km}                        == 2500\text{ m}
+2.5\text{ km}                        != 25\text{ m}
+3\text{ apples}                      ?? 3\text{ dogs}
+50\text{ cents}                      == \$0.50
+x>1 \text{ and } x\le 3              == (1,3]
+x<1 \text{ or } x>2                  != (1,2)
+P(5,2)                               != (5,2)
+(\pm 1, 2)                           == (1,2),(-1,2)
+a+b+c                                ?? a+b+C
+x^2+C                                != x^3+c
+\text{(B)}\ 12                       != \text{(C)}\ 12
+5\text{ at } x=1                     != 5\text{ at } x=2
 """
 
 
@@ -460,6 +523,33 @@ def test_most_verdicts_are_given(verdicts: dict[tuple[str, str], Verdict]) -> No
         ]
 
 
+def test_the_cases_that_were_wrong_once() -> None:
+    """`answers.jsonl` holds, by kind, pairs of answers and whole solutions that were misread."""
+    lines = Path(__file__).with_name("answers.jsonl").read_text("utf-8").splitlines()
+    read = [json.loads(line) for line in lines]
+    assert len(read) == 180
+    with ThreadPoolExecutor(8) as pool:
+        differing = [
+            (case, said) for case, said in zip(read, pool.map(cases.answers, read), strict=True) if said
+        ]
+    assert differing == []
+
+
+def test_a_file_of_cases_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cases.jsonl"
+    rows = [
+        {"kind": "a sum", "input": "1+1", "gold": "2", "expected": "equal"},
+        {"kind": "a sum", "input": "1+1", "gold": "3", "expected": "equal"},
+        {"kind": "extraction: a box", "input": r"\boxed{2}", "expected": "3"},
+        {"kind": "extraction: none", "input": "We do not know.", "expected": None},
+    ]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert cases.main(["answers", str(file)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "a sum, 1+1: different to 3, not equal"
+    assert lines[-1] == "2 of 4 differ"
+
+
 # --- hostile answers and workers ----------------------------------------------------------------------------
 
 FOR_EVER = "9^{9^{9^{9}}}"
@@ -511,6 +601,10 @@ def test_a_text_is_refused_before_anything_reads_it() -> None:
         ";.," * 9_000,
         "$" * 50_001,
         "1" * 20_000 + ".\\bar{3}",
+        r"\ln " + "1" * 20_000,
+        r"\text{日" * 2_000,
+        r"=\quad " * 2_000,
+        r"(\begin{matrix}" * 500,
     ],
 )
 def test_a_long_answer_has_a_spelling_at_once(text: str) -> None:
@@ -822,12 +916,45 @@ SOLUTIONS: list[tuple[str, str | None]] = [
     ("Therefore $|G| = |H|$.", None),
     ("Thus $a^2 = b^2$.", None),
     ("The answer is " + "1 + " * 200 + "1.", None),
+    (r"So $x = -\boxed{3}$.", "-3"),
+    (r"\[ \boxed{3}\sqrt{2} \]", r"3\sqrt{2}"),
+    (r"\(\boxed{x+1}\pi\)", r"(x+1)\pi"),
+    (r"It is \boxed{50}\%.", r"50\%"),
+    (r"$7+\boxed{5}=12$", "5"),
+    (r"- \boxed{7}", "7"),
+    (r"\boxed{5} - this is it.", "5"),
+    (r"$\boxed{5}$, so $x$ is odd.", "5"),
+    (r"\boxed{5}. For example, $x=\boxed{3}$ has that.", "5"),
+    (r"First \boxed{0}, then \boxed{2}." + "\n\nSo\n&= 4,\n&= 3.\n&= \\boxed{-1}", "-1"),
+    ("Therefore, the number of ways is 12.", "12"),
+    ("Hence the area is $3\\pi$.", "3\\pi"),
+    ("So the value is at least 5.", None),
+    ("Therefore, the sum of the first is 5 and the third is 7.", None),
+    ("If the answer is 5, then $x = 3$.", None),
+    ("The answer is **3*4**.", "3*4"),
+    ("The answer is _5_.", "5"),
+    ("The answer is A, B or C.", None),
+    ("The answer is 5 or 6.", "5 or 6"),
+    ("The answer is about 3.14.", "3.14"),
+    ("<answer>So \\boxed{3}.</answer>", "3"),
+    ("**答え：** 73", "73"),
+    ("よって、求める値は 12 である。", "12"),
+    ("答えは『解なし』です。", "解なし"),
+    ("答えは次のようになる。", None),
+    ("故答案为：12", "12"),
 ]
 
 
 @pytest.mark.parametrize(("solution", "answer"), SOLUTIONS)
 def test_the_answer_of_a_solution(solution: str, answer: str | None) -> None:
     assert final_answer(solution) == answer
+
+
+@pytest.mark.parametrize("token", [r"\boxed{1}", r"$\boxed{1}a", "答えは", "<answer>", "the number is "])
+def test_a_solution_of_one_token_is_read_at_once(token: str) -> None:
+    began = time.process_time()
+    final_answer(token * 3000)
+    assert time.process_time() - began < 0.5
 
 
 @given(
@@ -972,6 +1099,18 @@ def test_text_that_is_no_formula_gets_no_braces_that_lose_something(text: str) -
     assert re.sub("[{}]", "", braced(text)) == re.sub("[{}]", "", text)
 
 
-@pytest.mark.parametrize("answer", ["", r"\blacksquare", r"\mathbb{Q}(\sqrt2)", "(2", "9" * 3000])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        r"\blacksquare",
+        r"\mathbb{Q}(\sqrt2)",
+        "(2",
+        "9" * 3000,
+        r"\ln 2 \cdot 3",
+        "2 1/3",
+        r"\{1, 2, \ldots, 9\}",
+    ],
+)
 def test_what_it_cannot(answer: str) -> None:
     assert not is_readable(answer)

@@ -92,7 +92,12 @@ def test_everything_that_can_be_said_is_in_the_table() -> None:
 
 def test_no_error_hides_its_text() -> None:
     """Those that tell what a function returned, which is among the phrases."""
-    told = {"_too_large(need, gpus, gpu, utilization, tensor, data)", "self.selection.hopeless", "reason"}
+    told = {
+        "_too_large(need, gpus, gpu, utilization, tensor, data)",
+        "self.selection.hopeless",
+        "reason",
+        "text",
+    }
     assert {text[text.index("(") + 1 : -1] for text in phrases.unread()} == told
 
 

@@ -180,7 +180,7 @@ def test_correctness_needs_no_margin_unless_it_is_asked_for() -> None:
         ({"min_score_gap": -0.1}, "min_score_gap is -0.1; give a finite number of at least 0"),
         ({"min_score_gap": float("nan")}, "min_score_gap is nan"),
         ({"min_correctness_score_gap": float("inf")}, "min_correctness_score_gap is inf"),
-        ({"max_length_ratio": 0.5}, "max_length_ratio is 0.5; give a number of at least 1"),
+        ({"max_length_ratio": 0.5}, "max_length_ratio is 0.5; give a finite number of at least 1"),
         ({"max_length_ratio": float("nan")}, "max_length_ratio is nan"),
     ],
 )

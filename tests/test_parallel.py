@@ -398,7 +398,7 @@ def test_the_page_names_commands_that_the_parser_takes() -> None:
         for line in script.replace("\\\n", " ").splitlines()
         if "magpie-hf " in line
     ]
-    assert len(lines) == 12
+    assert len(lines) == 13
     for line in lines:
         words = line.partition("magpie-hf ")[2].replace('"${endpoints[@]}"', "--endpoint http://a:8000/v1")
         parser().parse_args(shlex.split(words))

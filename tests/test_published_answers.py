@@ -198,7 +198,9 @@ def test_rows_are_the_candidates_that_were_paid_for(
     )
     best = {row["id"]: row for row in split(data, "sft") if row["answer_rank"] == 1}
     for row in split(data, "prefs"):
-        assert row == best[row["id"]], "a pair stands beside the best answer"
+        pair = {name: row[name] for name in ("chosen_text", "rejected_text")}
+        assert row == {**best[row["id"]], **pair}, "a pair stands beside the best answer"
+        assert all(pair.values())
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -220,7 +222,8 @@ def test_the_cold_answer_alone_as_in_the_original(
     assert (against > 0, reasons["minority"] > 0) == (keep, not keep)
     for row in split(data, "prefs"):
         if row["id"] in rows:
-            assert row == rows[row["id"]]
+            pair = {name: row[name] for name in ("chosen_text", "rejected_text")}
+            assert row == {**rows[row["id"]], **pair}
         else:
             assert (row["answer_rank"], row["answer_count"]) == (None, 0)
             assert row["messages"] == row["chosen"]

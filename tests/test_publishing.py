@@ -254,17 +254,16 @@ def test_a_card_edited_in_the_folder_and_numbers_that_do_not_add_up(
     build(recipe, out)
     assert f"{BEGIN}\nMine.\n{END}\n" in readme.read_text()
     assert not caplog.messages
-    counts = json.loads(samples.read_text())
+    counts, whole = read_record(samples), samples.read_bytes()
     counts["algebra"]["sampled"] += 1
-    whole = samples.read_bytes()
-    samples.write_text(json.dumps(counts))
+    write_record(samples, counts)
     with pytest.raises(BadInput, match=r"samples\.json was changed since it was built; run the build again"):
         magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
-    stated = json.loads(record.read_text())
-    record.write_text(json.dumps({**stated, "samples": hashlib.sha256(samples.read_bytes()).hexdigest()}))
+    stated = read_record(record)
+    write_record(record, {**stated, "samples": hashlib.sha256(samples.read_bytes()).hexdigest()})
     with pytest.raises(BadInput, match=r"algebra: \d+ samples less .* make 9 problems, and 8 are published"):
         magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")
-    record.write_text(json.dumps(stated))
+    write_record(record, stated)
     build(recipe, out)
     assert samples.read_bytes() == whole
     magpie_hf.publish_to_folder(out, REPO, tmp_path / "to")

@@ -77,7 +77,7 @@ def checkpoint(
     tokenizer = tokenizer or (
         tiny.qwen_tokenizer() if architecture.startswith("Qwen2") else tiny.llama_tokenizer()
     )
-    tensors = tensors or tiny.trunk(4) | {"score.weight": tiny.torch.zeros(1, 4)}
+    tensors = tensors or tiny.trunk(len(tokenizer)) | {"score.weight": tiny.torch.zeros(1, 4)}
     return resolve(str(tiny.save(folder, architecture, tokenizer, tensors, **config)))
 
 

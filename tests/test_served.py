@@ -131,7 +131,7 @@ def test_servers_that_will_not_do(
                     ["--endpoint", server.url, "--tensor-parallel-size", "2"],
                     "--endpoint uses servers instead; give one of them",
                 ),
-                (["--endpoint", server.url, "--patience", "0"], "patience is 0.0; give a number above 0"),
+                (["--endpoint", server.url, "--patience", "0"], "patience is 0; give a number of seconds"),
                 (
                     ["--endpoint", server.url, "--ray", "auto"],
                     "--ray runs engines on a cluster, so --endpoint has no effect",

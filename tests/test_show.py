@@ -30,7 +30,7 @@ from magpie_hf.store.shards import write_record
 from magpie_hf.text.language import use
 from magpie_hf.text.terminal import console
 
-HOSTILE = "\x1b]0;mine\x07 \u202etxet $\\alpha \x9b31m$ [bold]x[/bold]"
+HOSTILE = "\u202etxet $\\alpha$ [bold]x[/bold]"  # control characters are no part of any row
 
 
 @dataclass

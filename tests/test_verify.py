@@ -242,8 +242,8 @@ BATCH: dict[str, list[Any]] = {
         [candidate("a", "length") for _ in range(5)],
         [box("1"), box("2"), candidate("The answer is $1.0$."), box("4/2"), candidate("I do not know.")],
         [
-            box(r"\mathbb{Z}_2"),
-            box(r"\mathbb{Z}/2\mathbb{Z}"),
+            box(r"\mathbb{F}_4"),
+            box(r"\mathbb{Z}[\omega]"),
             box("3"),
             candidate("<think>5</think>", answer_text="\\boxed{7}"),
             box("3.5"),
@@ -265,7 +265,7 @@ ADDED: dict[str, list[Any]] = {
         [None] * 5,
         [None] * 5,
         ["1", "2", "1.0", "4/2", None],
-        [r"\mathbb{Z}_2", r"\mathbb{Z}/2\mathbb{Z}", "3", "7", "3.5"],
+        [r"\mathbb{F}_4", r"\mathbb{Z}[\omega]", "3", "7", "3.5"],
     ],
     "answer_clusters": [
         [1, 0, 0, None, 0],

@@ -1,6 +1,7 @@
 """Equality of two final answers, over math-verify. Runs in a worker, where it may hang.
 
-Not here: limits, caches, processes.
+Here: what the whole of an answer is, lists, sets, equations, regions. Not here: single values
+(expressions.py), limits, caches, processes.
 
 math-verify's False means "not proven equal". Here two answers are different only where something shows it:
 values that differ, a set with an element that has no partner, words that exclude each other. All else is
@@ -10,81 +11,40 @@ unknown.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
 
 import sympy
-from latex2sympy2_extended import NormalizationConfig
-from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
-from sympy.core.function import AppliedUndef
+from sympy.core.relational import Relational
 
-from magpie_hf.answers.notation import Shape, assignment, braced, normalise, readings, shape
-from magpie_hf.answers.values import APART, SAME, evidence, prepared
-from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, known_unit
+from magpie_hf.answers.expressions import (
+    MODULUS,
+    compare_expressions,
+    compare_quantities,
+    has_both_cases,
+    is_unsure,
+    order_matters,
+    quantity_of,
+)
+from magpie_hf.answers.forms import compare_forms, rewritten, vector
+from magpie_hf.answers.notation import Shape, assignment, readings, shape, split
+from magpie_hf.answers.reading import is_read, value_of
+from magpie_hf.answers.values import APART, NO_VALUE, SAME, equations, vanishes
+from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, number_of
 
-# The commands that math-verify reads correctly. It silently drops or misreads others: x' is x to it,
-# \mathbb{Z}_2 nothing, 7_{10} is 7.
-_COMMANDS = frozenset(
-    r"""frac sqrt pi cdot times div infty cup cap setminus le ge ne ln log exp sin cos tan cot sec
-    csc arcsin arccos arctan sinh cosh tanh binom sum int prod lim to lfloor rfloor lceil rceil max
-    min gcd emptyset alpha beta gamma delta epsilon varepsilon theta lambda mu nu rho sigma tau
-    zeta phi varphi psi omega eta kappa xi Delta Omega Gamma vec overline bar hat begin end""".split()
-)
-_FOREIGN = re.compile(
-    r"'|\^[^{}\\]\^|/(?:\d+|[A-Za-z])(?:[A-Za-z(]|\\(?:pi|sqrt|frac|sin|cos|ln))"  # x', 2^3^2, 1/2x
-    r"|\\ldots|\\cdots|\.\.\.|:|\\mid|(?<![a-z])\d_|(?<![_\d{])\d+\s+\d"  # {x : x > 1}, 1010_2, (1 2 3)
-    r"|\\text|\\\{|\\langle|&&|[?\"#@%$]|\\circ|\\pm|\\mp|\\equiv|\\pmod|=>|\{, \}"
-    # A transpose, a repeating decimal, any character that is not ASCII
-    r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"
-    r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\||\\(?:sin|cos|tan|ln)"
-    r" ?(?:\\?\w+/|[a-z] [a-z])"
-    r"|(?<![\w{}])\(\d{2,}\)|\(\d+\)\(\d+\)"  # permutations: (12), (12)(34)
-)
-_MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
-_NUMBER_SETS = re.compile(r"\\mathbb\{[RZNQC]\}")
 _CYCLES = re.compile(r"\(\d{2,}\)|(?:\(\d+\)){2,}")
-_BRACKETED = re.compile(r"[\[(][^\[\]()]*,[^\[\]()]*[\])]|\\sqrt\[[^\[\]]*\]")
-_UNIT = re.compile(
-    r"^(?P<value>.*?(?:[\d}\])]|\\pi|\\infty))"
-    r"(?P<unit>%|\\?\$|\^\\circ| ?\\text\{.*| [A-Za-z]{2,}.*|(?<=\d)(?:cm|mm|km|kg)(?:\^.*)?|[^\x00-\x7f]+)$"
+_IMPLIED = re.compile(
+    r"^[^,;]*\\(?:implies|Rightarrow|Longrightarrow|therefore)(?![A-Za-z]) ?(?=[A-Za-z]\w{0,2} ?=)"
 )
-_MODULUS = re.compile(r"^(?:\w+\s*\\equiv\s*)?(?P<residue>.+?)\s*\\pmod\s*\{?(?P<modulus>\d+)\}?$")
-_IDENTITIES = ({"e", "1"}, {"e", "0"})  # e may be the identity of a group
-_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
-_DEGREES = re.compile(r"(\d+(?:\.\d+)?)\^\\circ")
-_BARE_LOG = re.compile(r"\\log(?![A-Za-z_])")
-
-
-@dataclass(frozen=True)
-class Quantity:
-    r"""A value with its unit and modulus.
-
-    unit: "" for none, "%", "^\circ" or a word.
-    modulus: "" for none.
-    """
-
-    value: str
-    unit: str = ""
-    modulus: str = ""
-
-
-def readable(answer: str) -> bool:
-    """Whether a reward can check this answer in a box.
-
-    math-verify must read every sign of it, as a value, and find it equal to itself, also as TRL's reward
-    reads a completion. Words, open brackets and fields such as Q(sqrt 2) are misread or compared as strings
-    only.
-    """
-    text = normalise(answer)
-    if not all(_is_read(assignment(part)[1]) for part in shape(text).parts) or r"\mathbb" in text:
-        return False
-    if sum(map(text.count, "([")) != sum(map(text.count, ")]")):
-        return False
-    boxed = f"$\\boxed{{{braced(answer)}}}$"
-    gold = parse(boxed, parsing_timeout=None)
-    said = parse(boxed, _TRL, extraction_mode="first_match", parsing_timeout=None)
-    return bool(gold) and not isinstance(gold[0], str) and _proven(gold, gold) and _proven(gold, said)
+_WHEN = re.compile(
+    r" ?\\text ?\{ ?\(? ?(?:and (?:hence|so|then|thus)|when|if|for|with|so|since|where|as|because|at|"
+    r"given|provided|then)(?![a-z])[^{}]*\} ?"
+    r"| (?:when|if|for|with|so|since|where) "
+)
+_JOINED = re.compile(
+    r"\\text ?\{ ?(and|or) ?\}|(?<![A-Za-z\\])(and|or)(?![A-Za-z])|\\(lor|land|vee|wedge)(?![A-Za-z])|(,)"
+)
+_TURNED = re.compile(
+    r"[-+]\d*[\[(][^\[\]()]*,[^\[\]()]*[\])]|\d*(?:\[[^\[\]()]*,[^\[\]()]*\)|\([^\[\]()]*,[^\[\]()]*\])"
+)  # -[0, 1)
 
 
 def relation(one: str, other: str) -> str:
@@ -102,20 +62,63 @@ def relation(one: str, other: str) -> str:
 
 
 def _relation(one: str, other: str) -> str:
+    one, other = _exact(one), _exact(other)
     if one == other:
         return EQUAL
-    said = compare_words(one, other)
+    said = compare_words(one, other) or compare_forms(one, other)
     if said or is_wordy(one) or is_wordy(other):
         return said or UNKNOWN
     if _CYCLES.fullmatch(one) or _CYCLES.fullmatch(other):
         return UNKNOWN  # permutations, or numbers
-    (name, one), (other_name, other) = _named(one), _named(other)
+    if any("=" in _WHEN.split(text, maxsplit=1)[0] and _WHEN.search(text) for text in (one, other)):
+        return _conditional(_WHEN.split(one), _WHEN.split(other))
+    for whole in (_congruences, _regions):
+        if (verdict := whole(one, other)) is not None:
+            return verdict
+    (name, value), (other_name, other_value) = _named(one), _named(other)
+    if name and other_name and name != other_name:
+        return DIFFERENT if _is_elsewhere(name, other_name) else _equations(one, other)
+    if (name and _is_equation(other) and not other_name) or (other_name and _is_equation(one) and not name):
+        return _equations(one, other)
     if name or other_name:
-        return _relation(one, other) if name == other_name or "" in (name, other_name) else UNKNOWN
+        return _relation(value, other_value)
+    if _is_equation(one) or _is_equation(other):
+        return _equations(one, other)
+    if any(_TURNED.fullmatch(a) and _is_number(b) for a, b in ((one, other), (other, one))):
+        return DIFFERENT
+    for matrix, beside in ((one, other), (other, one)):
+        if (entries := vector(matrix)) and shape(beside).brackets in ("()", "[]"):
+            return _shapes(shape(entries), shape(beside))
     first, second = shape(one), shape(other)
     if first.brackets or second.brackets:
         return _shapes(first, second)
-    return _quantities(_quantity(one), _quantity(other))
+    return compare_quantities(quantity_of(one), quantity_of(other))
+
+
+def _exact(text: str) -> str:
+    r"""The value of "1/3 \\approx 0.33" and of "2x = 6 \\implies x = 3", and a number in words in digits."""
+    text = _IMPLIED.sub("", text)
+    if "approx" in text:
+        exact, _, rounded = text.partition(r"\approx")
+        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])", exact) else assignment(f"{exact}=0")[0]
+        text = (f"{exact}={rounded}" if named else exact or rounded).strip()
+    return rewritten(number_of(text) or text)
+
+
+def _conditional(one: list[str], other: list[str]) -> str:
+    """x = 3 when y = 5: different where the first part alone is."""
+    if len(one) != 2 or len(other) != 2:
+        return UNKNOWN
+    main, condition = (_relation(a.strip(), b.strip()) for a, b in zip(one, other, strict=True))
+    if condition != EQUAL:
+        return UNKNOWN
+    return main
+
+
+def _is_elsewhere(one: str, other: str) -> bool:
+    """Whether two names are of one function at two numbers: f(2) and f(3)."""
+    names = [re.fullmatch(r"(.+?)\(([-\d.,]+)\)", name) for name in (one, other)]
+    return names[0] is not None and names[1] is not None and names[0][1] == names[1][1]
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -143,7 +146,7 @@ def _shapes(first: Shape, second: Shape) -> str:
     if "," in kinds or r"\{\}" in kinds:
         return UNKNOWN  # an unordered list and a tuple
     if len(first.parts) != len(second.parts):
-        return DIFFERENT if all(_is_read(part) for part in (*first.parts, *second.parts)) else UNKNOWN
+        return DIFFERENT if all(is_read(part) for part in (*first.parts, *second.parts)) else UNKNOWN
     verdicts = {_relation(a, b) for a, b in zip(first.parts, second.parts, strict=True)}
     if DIFFERENT in verdicts or UNKNOWN in verdicts:
         return DIFFERENT if DIFFERENT in verdicts else UNKNOWN
@@ -181,11 +184,11 @@ def _with_single(first: Shape, second: Shape) -> str:
         numbers = ",".join(many.parts)
         if re.fullmatch(r"\d[\d.]*,\d+", numbers) and (
             re.fullmatch(r"\d{1,3},\d{3}", numbers) is None
-            or _expressions(".".join(many.parts), single) != DIFFERENT
+            or compare_expressions(".".join(many.parts), single) != DIFFERENT
         ):
             return UNKNOWN  # 3,5 may be 3.5, and 1,234 may be 1.234
         if single == r"\emptyset":
-            return DIFFERENT if any(map(_is_read, many.parts)) else UNKNOWN
+            return DIFFERENT if any(map(is_read, many.parts)) else UNKNOWN
         if len(many.parts) == 1:
             return UNKNOWN  # {x} may be the fractional part
         return (
@@ -195,8 +198,10 @@ def _with_single(first: Shape, second: Shape) -> str:
         )
     opener, closer = many.brackets[0], many.brackets[-1]
     text = f"{opener}{','.join(many.parts)}{closer}"
+    if (opener, closer) in (("[", ")"), ("(", "]")) and _is_number(single):
+        return DIFFERENT  # an interval and a number
     if _is_relation(single) or re.search(r"\\cup|\\setminus|\\mathbb|\\emptyset", single):
-        return _expressions(text, single)
+        return compare_expressions(text, single)
     return UNKNOWN
 
 
@@ -216,180 +221,111 @@ def _element(one: str, other: str) -> str:
     return DIFFERENT if "" not in names and names[0] != names[1] else _relation(one, other)
 
 
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+(?:\.\d+)?(?:/\d+)?|-?\\frac\{\d+\}\{\d+\}", text) is not None
+
+
 def _is_relation(text: str) -> bool:
     return re.search(r"[<>]|\\(?:le|ge|ne|in)(?![A-Za-z])", text) is not None
 
 
-# --- single values ------------------------------------------------------------------------------------------
+# --- equations, congruences and regions ---------------------------------------------------------------------
 
 
-def _quantity(text: str) -> Quantity:
-    if _ANGLE.search(text):
-        text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
-    text = re.sub(r"^\\\$\s*", "", text) + (r"\$" if text.startswith(r"\$") else "")
-    if found := _MODULUS.match(text):
-        return Quantity(found["residue"], modulus=found["modulus"])
-    if found := _UNIT.match(text):
-        unit = found["unit"] if found["unit"] in ("%", r"\$", "$", r"^\circ") else known_unit(found["unit"])
-        if unit:
-            return Quantity(found["value"].strip(), unit.strip("\\"))
-    return Quantity(text)
+def _is_equation(text: str) -> bool:
+    return len(split(text, "=")) == 2 and shape(text).brackets == "" and not _is_relation(text)
 
 
-def _quantities(one: Quantity, other: Quantity) -> str:
-    if one.modulus or other.modulus:
-        return _residues(one, other)
-    beside = {one.unit, other.unit}
-    if len(beside) == 1:
-        return _expressions(one.value, other.value)
-    if beside == {"", "%"}:
-        exact = _expressions(*(_percent(side) for side in (one, other)))
-        bare = _expressions(one.value, other.value)
-        return exact if exact == EQUAL or bare == DIFFERENT else UNKNOWN
-    if beside == {"", r"^\circ"}:
-        readings = [
-            _expressions(*(_radians(side) for side in (one, other))),
-            _expressions(one.value, other.value),
-        ]
-        return EQUAL if EQUAL in readings else DIFFERENT if set(readings) == {DIFFERENT} else UNKNOWN
-    same = _expressions(one.value, other.value)
-    if "" in beside:
-        # A unit beside one of them: 5 cm equals 5, not 6; but 3 million may be 3,000,000, and 0.5 m may be
-        # 50.
-        return same if same == EQUAL or not _scaled(one.value, other.value) else UNKNOWN
-    return UNKNOWN
+def _equations(one: str, other: str) -> str:
+    """Two equations by what they say of the same unknowns; an equation and a value by whether it solves it.
 
-
-def _percent(side: Quantity) -> str:
-    return rf"\frac{{{side.value}}}{{100}}" if side.unit else side.value
-
-
-def _radians(side: Quantity) -> str:
-    return rf"\frac{{({side.value})\pi}}{{180}}" if side.unit else side.value
-
-
-def _residues(one: Quantity, other: Quantity) -> str:
-    if one.modulus and other.modulus and one.modulus != other.modulus:
-        return UNKNOWN
-    try:
-        apart = int(one.value) - int(other.value)
-    except ValueError:
-        return EQUAL if one.value == other.value else UNKNOWN
-    if one.modulus == other.modulus:
-        return EQUAL if apart % int(one.modulus) == 0 else DIFFERENT
-    return EQUAL if apart == 0 else UNKNOWN
-
-
-def _scaled(one: str, other: str) -> bool:
-    """Whether two numbers differ by a power of ten or of sixty, as one quantity in two units does."""
-    scales = [rf"\frac{{{one}}}{{{other}}}", rf"\frac{{{other}}}{{{one}}}"]
-    powers = [*(10**power for power in range(1, 13)), 60, 3600, 24, 7, 12]
-    return any(_expressions(scale, str(power)) == EQUAL for scale in scales for power in powers)
-
-
-def _is_read(text: str) -> bool:
-    """Whether math-verify reads every sign of the text correctly."""
-    text = _NUMBER_SETS.sub("", text.replace(r"\setminus\{", r"\setminus{").replace(r"\}", "}"))
-    if _MATRIX.search(text):
-        text = _MATRIX.sub(" , ", text)
-    if (
-        _FOREIGN.search(text)
-        or re.search(r"[\[\]]", _BRACKETED.sub("", text))
-        or any(command not in _COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text))
-    ):
-        return False
-    bare = re.sub(r"\\[A-Za-z]+", " ", text)
-    return not re.search(r"[A-Za-z]{4,}|\\", bare) and bare.count("{") == bare.count("}")
-
-
-def _expressions(one: str, other: str) -> str:
-    if one == other:
-        return EQUAL
-    if not (_is_read(one) and _is_read(other)) or {one, other} in _IDENTITIES:
-        return UNKNOWN
-    if _BARE_LOG.search(one) or _BARE_LOG.search(other):
-        return _with_logarithms(one, other)
-    return _parsed(one, other)
-
-
-def _with_logarithms(one: str, other: str) -> str:
-    """The relation under both readings of log without a base, natural and decimal.
-
-    Different only if it is so under both.
+    math-verify takes the right side of an equation for its value, so that 3x = 6 would be 6.
     """
-    natural, decimal = (
-        _parsed(_BARE_LOG.sub(log, one), _BARE_LOG.sub(log, other)) for log in (r"\\ln ", r"\\log_{10}")
-    )
-    return natural if natural in (EQUAL, decimal) else UNKNOWN
-
-
-def _parsed(one: str, other: str) -> str:
-    first, second = _parse(one), _parse(other)
+    if has_both_cases(one + other):
+        return UNKNOWN
+    if not (_is_equation(one) and _is_equation(other)):
+        equation, value = (one, other) if _is_equation(one) else (other, one)
+        return _solved(equation, value)
+    first, second = _difference(one), _difference(other)
     if first is None or second is None:
         return UNKNOWN
-    shown = evidence(first, second, (one, other))
-    if shown == APART:
-        return UNKNOWN if _is_unsure(one, other) else DIFFERENT
+    if not first.free_symbols | second.free_symbols:
+        sides = split(one, "="), split(other, "=")
+        return _relation(sides[0][1], sides[1][1]) if sides[0][0] == sides[1][0] else UNKNOWN
+    shown = equations(first, second)
     if shown == SAME:
-        return EQUAL if not _has_both_cases(one + other) else UNKNOWN
-    return (
-        EQUAL
-        if not _has_both_cases(one + other) and (_proven(first, second) or _proven(second, first))
-        else UNKNOWN
-    )
+        return UNKNOWN if order_matters(one, other) else EQUAL
+    return DIFFERENT if shown == APART and not is_unsure(one, other) else UNKNOWN
 
 
-def _proven(gold: Any, answer: Any) -> bool:
-    return bool(verify(gold, answer, timeout_seconds=None, allow_set_relation_comp=True))
+def _solved(equation: str, value: str) -> str:
+    sides = split(equation, "=")
+    apart, found = _difference(equation), value_of(value) if is_read(value) else None
+    if apart is None or not isinstance(found, sympy.Expr):
+        return UNKNOWN
+    if not apart.free_symbols:
+        return _relation(sides[-1], value)  # 1 + 2 = 3
+    if re.fullmatch(r"(?:[A-Za-z+/{} ]|\\frac)+", sides[0]):
+        return UNKNOWN  # m + n = 7 may say that 7 is what was asked for
+    solved = any(vanishes(apart.subs(symbol, found)) for symbol in apart.free_symbols - found.free_symbols)
+    return UNKNOWN if solved else DIFFERENT
 
 
-def _is_unsure(one: str, other: str) -> bool:
-    """Whether values that differ prove nothing.
-
-    So it is with an arbitrary constant, and with a letter in front of brackets, which may be a function.
-    """
-    both = one + " " + other
-    arbitrary = r"(?<![A-Za-z\\])(?:[ABCDK](?![A-Za-z])|c_)"
-    return re.search(rf"{arbitrary}|(?<![A-Za-z\\])[fghA-Z]\s*\(", both) is not None or _has_both_cases(both)
+def _difference(equation: str) -> sympy.Expr | None:
+    """The left side minus the right one."""
+    sides = [value_of(side) if is_read(side) else None for side in split(equation, "=")]
+    left, right = sides
+    return left - right if isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr) else None
 
 
-def _has_both_cases(text: str) -> bool:
-    """Whether a letter stands in both cases, which math-verify reads as one."""
-    letters = set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", text)))
-    return any(letter.lower() in letters for letter in letters if letter.isupper())
+def _congruences(one: str, other: str) -> str | None:
+    """Residues of one modulus, of which there may be several; None for anything else."""
+    found = [MODULUS.match(text) for text in (one, other)]
+    if found[0] is None or found[1] is None or found[0]["modulus"] != found[1]["modulus"]:
+        return None
+    try:
+        residues = [
+            {int(part) % int(match["modulus"]) for part in shape(match["residue"]).parts}
+            for match in found
+            if match
+        ]
+    except (ValueError, ZeroDivisionError):
+        return None
+    return EQUAL if residues[0] == residues[1] else DIFFERENT
 
 
-_TRL = [  # how `trl.rewards.accuracy_reward` reads a completion
-    LatexExtractionConfig(
-        normalization_config=NormalizationConfig(units=True),
-        boxed_match_priority=0,
-        try_extract_without_anchor=False,
-    )
-]
-_LATEX = LatexExtractionConfig()
-# What math-verify takes for a unit may be a letter: the h of \\pi r^2 h is not an hour.
-_READER = [
-    replace(_LATEX, normalization_config=replace(_LATEX.normalization_config, units=False)),
-    ExprExtractionConfig(),
-]
+def _regions(one: str, other: str) -> str | None:
+    """Relations of one unknown that "and", "or" or a comma joins, as a set; None for anything else."""
+    if not any(
+        _JOINED.search(text) and re.search(r"[<>]|\\[lg]e(?![A-Za-z])", text) for text in (one, other)
+    ):
+        return None
+    sets = [_region(text) for text in (one, other)]
+    if sets[0] is None or sets[1] is None:
+        return None
+    try:
+        apart = sympy.SymmetricDifference(*sets)
+    except NO_VALUE:
+        return None
+    return EQUAL if apart.is_empty else None
 
 
-@lru_cache(maxsize=512)
-def _parse(text: str) -> Any | None:
-    found = parse(f"${text}$", _READER, parsing_timeout=None)
-    parsed = prepared(found[0]) if found and not isinstance(found[0], str) else None
-    return None if parsed is None or _drops_letters(text, parsed) else parsed
-
-
-def _drops_letters(text: str, parsed: Any) -> bool:
-    """Whether math-verify dropped a letter of the text: it reads 2ab as 2 with a unit, and gcd(n, 4) as 1."""
-    if not isinstance(parsed, (sympy.Basic, sympy.MatrixBase)):
-        return False
-    bare = re.sub(
-        r"^\w+ ?\\in(?![A-Za-z])|\\(?:[A-Za-z]+)", " ", _MATRIX.sub(" ", _NUMBER_SETS.sub(" ", text))
-    )
-    names = [symbol.name for symbol in parsed.atoms(sympy.Symbol)] + [
-        call.func.__name__ for call in parsed.atoms(AppliedUndef)
-    ]
-    kept = set("".join(names).lower()) | {"i", "e", "d"}
-    return any(letter.lower() not in kept for letter in re.findall("[A-Za-z]", bare))
+def _region(text: str) -> sympy.Set | None:
+    """A comma is "and" where both can hold, and "or" where they exclude each other."""
+    pieces = _JOINED.split(text) if _is_relation(text) else [text]
+    parts = [piece.strip() for piece in pieces[::5]]
+    joints = {next(filter(None, pieces[place + 1 : place + 5])) for place in range(0, len(pieces) - 1, 5)}
+    found = [value_of(part) if is_read(part) else None for part in parts]
+    if len(parts) == 1 and isinstance(found[0], sympy.Set):
+        return found[0]
+    symbols = {symbol for part in found if isinstance(part, Relational) for symbol in part.free_symbols}
+    if len(symbols) != 1 or not all(isinstance(part, Relational) for part in found) or len(joints) > 1:
+        return None
+    try:
+        sets = [part.as_set() for part in found if part is not None]
+    except NO_VALUE:
+        return None
+    both = sympy.Intersection(*sets)
+    if joints <= {"and", "land", "wedge"}:
+        return both
+    return both if "," in joints and not both.is_empty else sympy.Union(*sets)

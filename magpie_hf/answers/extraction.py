@@ -11,7 +11,8 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from magpie_hf.answers.words import known_unit
+from magpie_hf.answers.units import known_unit
+from magpie_hf.answers.words import choice, words
 
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)  # a backslash escapes the next character
 _BOXES = (r"\boxed{", r"\fbox{")
@@ -39,13 +40,44 @@ _END = 1500  # characters at the end of a solution that are searched for its ans
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
     r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
-    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals)"
-    r"|^#{4}(?!#)|^[#*\s]*final\s+answer[*\s:]*$|答えは|答え\s*[::])\s*(?P<rest>.+)",
+    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals|(?:must|should|will|would) be"
+    r"|comes out to|turns out to be)|\bans(?:\s*[:=]|\.\s)|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
+    r"|^#{4}(?!#)|^[#*\s]*final\s+answer[*\s:]*$|求める[^。、\n]{0,20}は|【\s*(?:最終)?(?:答え?|解答)\s*】"
+    r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：])|答案(?:是|为)?)\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+_LATER = re.compile(
+    r"^####|\banswer(?:\*\*)?\s*(?:is|:)|\bfinal\s+(?:answer|result)\b|答え|答案",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TAGGED = re.compile(r"<answer>(?P<answer>(?:(?!</?answer>).){1,400})</answer>", re.IGNORECASE | re.DOTALL)
+# What stands between "the answer is" and the answer, and says nothing about it
+_ADVERB = re.compile(
+    r"(?:(?:exactly|only|simply|just|precisely|indeed|therefore|thus|hence|clearly|now|then|equal to|given by"
+    r"|found to be"
+    r"|approximately|about|roughly)\s+|約\s*|およそ\s*)+(?=[-+\d$\\(\[{.a-h])",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"(?:(?:the|our|its?)\b[^.=\n]{0,80}?\s(?:is|are|equals)|there (?:is|are))\s+(?=\S)", re.IGNORECASE
+)
+_DOUBTS = re.compile(
+    r"\b(?:doubt|unsure|not sure|not certain|don't|do not|doesn't|cannot|can't|unlikely|if|whether|"
+    r"suppose|assume"
+    r"|assuming|guess|claims?|might|may|wrong|incorrect)\b[^.!?\n]*$",
+    re.IGNORECASE,
 )
 _CONCLUDES = re.compile(
     r"^(?:therefore|thus|hence|so|finally|consequently|it follows that|we"
-    r" (?:get|obtain|have|find|conclude)|this gives|in conclusion)\b",
+    r" (?:get|obtain|have|find|conclude)|this gives|in conclusion)\b"
+    r"|^(?:よって|したがって|従って|ゆえに|故に|以上より|以上から|すなわち|つまり|これより|因此|所以)",
+    re.IGNORECASE,
+)
+_TOTAL = re.compile(  # "Therefore, the number of ways is"
+    r"[^.=$]*\bthe\b(?:(?!\s(?:is|equals)\s)[^.=$\d])*\b(?:number|values?|sum|total|area|volume|length|"
+    r"distance|probability|remainder|maximum|minimum"
+    r"|largest|smallest|product|ratio|perimeter|cost|price|average|difference|result)\b(?:(?!\s(?:is|"
+    r"equals)\s)[^.=\d])*\s(?:is|equals)\s+",
     re.IGNORECASE,
 )
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
@@ -65,14 +97,34 @@ _CONDITION = re.compile(
     r"|modulo|mod|either)\b",
     re.IGNORECASE,
 )
-_JAPANESE_IS = re.compile(r"\s*(?:です|である|となる|になる|だ)$")
+_JAPANESE_IS = re.compile(
+    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ)$"
+)
+_APPROXIMATES = re.compile(
+    r",?\s*\(?(?:or|which is|that is)?\s*(?:approximately|about|roughly|\\approx|≈)\s", re.IGNORECASE
+)
+_RESIDUE = re.compile(r"(-?\d+)\s*\(?\s*mod(?:ulo)?\s*(\d+)\)?", re.IGNORECASE)
+_ASIDE_BOX = re.compile(
+    r"\b(?:would be|is|was) (?:wrong|incorrect|a mistake|not (?:right|correct))|\b(?:wrong|incorrect) "
+    r"(?:answer|result)"
+    r"|\b(?:such as|for example|e\.g\.|instead of|rather than|not)(?=\W*$)",
+    re.IGNORECASE,
+)
+# Beside a box, in the same formula: 10^4, \\pi, a percent sign behind it, a minus in front of it
+_BEHIND = re.compile(
+    r"(?:\s|\\[,;! ])*(?P<more>\\?%|(?:\\(?:times|cdot|pi|sqrt|frac|pm)(?![A-Za-z])|[-+*/^!]|[A-Za-z]"
+    r"(?![A-Za-z]))"
+    r"(?:[^$=,;.\n\\]|\.\d|\\(?!boxed|fbox|text|q?quad|end|\]|\)|\\)[A-Za-z]+|\\[{}%])*)(?=\s*[.,"
+    r"]?\s*(?:\$|\\\]|\\\)))"
+)
+_BEFORE = re.compile(r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*(?P<sign>-|\\pm)\s*$")
 _BOX_TOKEN = re.compile(
     r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<number>-?\d+(?:\.\d+)?)|\\.|[{}]", re.DOTALL
 )
 _ENDS = re.compile(r"[.!?:;。](?=[\s$*\\])|\n\s*\n")  # between two boxes: they are in different sentences
 _BETWEEN = re.compile(r"[\s,]*(?:and|or)?\s*(?:(?P<name>[A-Za-z]\w*)\s*=)?\s*")
 _PART = re.compile(
-    r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^\W*[2-9][.)]",
+    r"(?:^|[\s*])\(?(?:[b-h]|i{2,3}|iv)\)|\bpart\s+\(?(?:[b-hB-H2-9]|ii)\b|^[\s*#(]*[2-9][.)]\s",
     re.MULTILINE | re.IGNORECASE,
 )
 _SAYS_PROVED = re.compile(
@@ -88,15 +140,25 @@ def final_answer(solution: str) -> str | None:
 
     It is in the last box, after "the answer is", or in the formula that concludes the last sentence.
     """
-    boxes = _boxes(solution)
+    if tagged := list(_TAGGED.finditer(solution)):
+        inside = tagged[-1]["answer"]
+        return final_answer(inside) if _boxes(inside) else _clean(inside.strip(" $"))
+    boxes = [_with_neighbours(solution, box) for box in _boxes(solution)[-_MOST_BOXES:]]
     answers = [box for box in boxes if not _SAYS_PROVED.fullmatch(box.answer)]
+    answers = [box for box in answers if not _is_aside(solution, box)] or answers
+    if boxes and not answers:
+        return None
     if boxes:
-        return _boxed(solution, answers) if answers else None
+        later = solution[answers[-1].end :]
+        stated = _stated(later[-_END:]) if answers[-1] is boxes[-1] and _LATER.search(later) else None
+        return stated if stated and not choice(stated) else _boxed(solution, answers)
     text = solution.rstrip()[-_END:]
     if _PROVED.search(text):
         return None
     return _stated(text) or _concluded(text)
 
+
+_MOST_BOXES = 50  # of a text that boxes everything, only the last ones are read
 
 # --- boxes --------------------------------------------------------------------------------------------------
 
@@ -122,6 +184,51 @@ def _boxes(text: str) -> list[_Box]:
         elif token[0].endswith("{") and not token[0].startswith("\\{"):
             opened.append((token.start(), token.end()) if token["box"] else None)
     return found
+
+
+def _with_neighbours(text: str, box: _Box) -> _Box:
+    r"""The box with what belongs to its value: -\boxed{3}, \boxed{12}\pi, \boxed{35}\%."""
+    before, behind = text[max(0, box.start - _LONGEST) : box.start], text[box.end : box.end + _LONGEST]
+    if _in_formula(text[: box.start]):
+        more, sign = _BEHIND.match(behind), _BEFORE.search(before)
+    else:
+        more, sign = re.match(r"\s?(?P<more>\\?%)", behind), re.search(r"(?:^|[\s=])(?P<sign>-)$", before)
+    more = more or re.match(r"\s?(?:\$|\\\)|\\\])\s?(?P<more>\\?%)", behind)
+    if more is None and sign is None:
+        return box
+    answer = box.answer
+    if re.search(r"[^\s\\]\s*[-+]|=", answer) or (
+        more and more["more"].startswith(("^", "!")) and len(answer) > 1
+    ):
+        answer = f"({answer})"
+    return _Box(
+        sign.start("sign") if sign else box.start,
+        box.end + (more.end() if more else 0),
+        (sign["sign"] if sign else "") + answer + (more["more"].rstrip() if more else ""),
+    )
+
+
+def _in_formula(before: str) -> bool:
+    dollars = len(re.findall(r"(?<!\\)\$", before)) % 2 == 1
+    return dollars or any(
+        before.rfind(opener) > before.rfind(closer) for opener, closer in ((r"\(", r"\)"), (r"\[", r"\]"))
+    )
+
+
+def _is_aside(text: str, box: _Box) -> bool:
+    """Whether the sentence of a box says that it is wrong, or takes it for an example."""
+    begin = max(text.rfind(end, 0, box.start) for end in ("\n", ". ", "! ", "? ")) + 1
+    behind = re.split(r"[.!?]\s|\n", text[box.end :], maxsplit=1)[0]
+    before = text[begin : box.start].strip()
+    return bool(
+        _ASIDE_BOX.search(before)
+        or re.match(
+            r"\W*(?:for (?:example|instance)|if we had|had we|common (?:mistake|error))\b",
+            before,
+            re.IGNORECASE,
+        )
+        or _ASIDE_BOX.match(behind.lstrip(" $"))
+    )
 
 
 def _boxed(text: str, boxes: list[_Box]) -> str | None:
@@ -158,22 +265,31 @@ def _boxed(text: str, boxes: list[_Box]) -> str | None:
 
 def _stated(text: str) -> str | None:
     """All values or formulas between the last "the answer is" and the end of its sentence, or None."""
-    found = None
-    for found in _STATED.finditer(text):
-        while (inner := _STATED.search(found["rest"])) is not None:
-            found = inner
-    if found is None:
+    rest = None
+    while (found := _STATED.search(rest if rest is not None else text)) is not None:
+        begin, rest = len(text) - len(found.string) + found.start(), found["rest"]
+    if rest is None or _DOUBTS.search(text[:begin]):
         return None
-    rest = re.sub(r"^[\s:*_]+", "", found["rest"])
+    rest = re.sub(r"^[\s:：*_「『【、]+", "", rest)
+    rest = _ADVERB.sub("", rest, count=1) if _ADVERB.match(rest) else rest
+    if (subject := _SUBJECT.match(rest)) and not _MATHS.match(rest):
+        rest = rest[subject.end() :]
     if maths := _MATHS.match(rest):
         formula = next(filter(None, maths.groups()))
         after = _sentence(rest[maths.end() :])
         if re.match(r"[*_ ]*(?:,|and\b|or\b)\s*(?:and\b|or\b)?\s*(?=\$|\\\()", after):  # "$2$ and $3$"
             return _joined(rest[: maths.end()] + after)
         return _clean(formula) if _adds_nothing(after) else None
-    line = re.sub(r"[*_`]+", "", _sentence(rest)).strip().rstrip(".:")
+    # Markdown is at the edge of a word; in 2*3 and 12_3 the signs are the answer's
+    line = (
+        re.sub(r"(?<![\w)}\]*])[*_]+(?=\S)|(?<=\S)[*_]+(?![\w({\\*])|`+", "", _sentence(rest))
+        .strip()
+        .rstrip(".:")
+    )
+    if residue := _RESIDUE.fullmatch(line):
+        return rf"{residue[1]} \pmod{{{residue[2]}}}"
     line = re.sub(r"\s*\(not [^()]*\)$", "", line)
-    if _NO_ANSWER.match(line) or not line or line.endswith("!"):
+    if _NO_ANSWER.match(line) or not line or re.search(r"[!?]$|\bor so$", line):
         return None  # "The answer is 5!": a factorial or an exclamation
     return _plain(line)
 
@@ -181,7 +297,7 @@ def _stated(text: str) -> str | None:
 def _sentence(text: str) -> str:
     """The text up to the end of the sentence, or to the beginning of an explanation."""
     text = re.split(r"\.(?=[\s*_]|$)|\n|;|。", text.lstrip("*_ "), maxsplit=1)[0]
-    return _EXPLAINS.split(_JAPANESE_IS.sub("", text.strip("*_ ")), maxsplit=1)[0].strip("*_ ")
+    return _EXPLAINS.split(_JAPANESE_IS.sub("", text.strip("*_ ")), maxsplit=1)[0].strip("*_ 「」『』【】")
 
 
 def _adds_nothing(after: str) -> bool:
@@ -191,6 +307,8 @@ def _adds_nothing(after: str) -> bool:
     """
     after = after.strip(" .*_")
     if not after or re.fullmatch(r"\(not [^()]*\)|[!:]", after):
+        return True
+    if _APPROXIMATES.match(after):
         return True
     if re.search(r"[\d$\\]", after) or _CONDITION.search(after):
         return False
@@ -207,7 +325,7 @@ def _plain(line: str) -> str | None:
         return None
     places = [place for place, piece in enumerate(pieces) if not _is_value(piece)]
     if not places:
-        return _clean(line)
+        return None if " or " in line and all(map(choice, pieces)) else _clean(line)
     kept = pieces[: places[0]]
     rest = line[line.index(pieces[places[0]], sum(map(len, kept))) :] if kept else ""
     joined = re.search(r"\b(?:and|or)\s*$", line[: len(line) - len(rest)])
@@ -241,6 +359,7 @@ def _is_value(text: str) -> bool:
         _VALUE.fullmatch(text) is not None
         or _is_formula(text)
         or re.fullmatch(r"[A-Za-z-]+", text) is not None
+        or (not text.isascii() and words(text) is not None)
         or _with_unit(text) is not None
     )
 
@@ -270,9 +389,12 @@ def _with_unit(line: str) -> str | None:
 def _concluded(text: str) -> str | None:
     """The last formula of the last sentence, if that sentence concludes with it or is nothing else."""
     last = re.split(r"\n\s*\n", text)[-1].strip()
-    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])", last)[-1]
+    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])|(?<=。)(?=.)", last)[-1]
     formulas = list(_MATHS.finditer(sentence))
-    if not formulas or re.sub(r"[.*_\s]", "", sentence[formulas[-1].end() :]):
+    behind = sentence[formulas[-1].end() :] if formulas else sentence
+    if _CONCLUDES.match(sentence.lstrip("*_ ")) and (total := _TOTAL.match(sentence)):
+        return _stated(f"The answer is {sentence[total.end() :]}")
+    if not formulas or re.sub(r"[.*_\s。]", "", _JAPANESE_IS.sub("", behind.rstrip(" 。"))):
         return None
     if sum("=" in formula[0] for formula in formulas) > 1:
         return None  # "so x = 1 and y = 2": the last formula is only a part
@@ -280,12 +402,9 @@ def _concluded(text: str) -> str | None:
     if not alone and not _CONCLUDES.match(sentence.lstrip("*_ ")):
         return None
     formula = next(filter(None, formulas[-1].groups()))
-    if (
-        re.search(
-            r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula
-        )
-        or "=" not in formula
-    ):
+    if re.search(
+        r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula
+    ) or ("=" not in formula and not re.search(r"は\s*$", sentence[: formulas[-1].start()])):
         return None  # it concludes with a statement, or only names something
     if not re.search(r"(?<![\^_\d])(?<![\^_]\{)\d|\\pi|\\infty", formula.split("=")[-1]):
         return None  # f = g is a statement

@@ -7,92 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 
-_UNICODE = {
-    "−": "-",
-    "–": "-",
-    "×": r"\times ",
-    "·": r"\cdot ",
-    "÷": "/",
-    "⁄": "/",
-    "π": r"\pi ",
-    "∞": r"\infty ",
-    "≤": r"\le ",
-    "≥": r"\ge ",
-    "≠": r"\ne ",
-    "≡": r"\equiv ",
-    "≈": r"\approx ",
-    "∪": r"\cup ",
-    "∩": r"\cap ",
-    "∈": r"\in ",
-    "°": r"^\circ ",
-    "∅": r"\emptyset ",
-    "±": r"\pm ",
-    "√": r"\sqrt ",
-    "ℝ": r"\mathbb{R}",
-    "ℤ": r"\mathbb{Z}",
-    "ℚ": r"\mathbb{Q}",
-    "ℕ": r"\mathbb{N}",
-    "ℂ": r"\mathbb{C}",
-    "θ": r"\theta ",
-    "α": r"\alpha ",
-    "β": r"\beta ",
-    "λ": r"\lambda ",
-    "φ": r"\phi ",
-    "μ": r"\mu ",
-    "σ": r"\sigma ",
-    "ω": r"\omega ",
-    "\u3001": ",",
-    "′": "'",
-    **{
-        fraction: rf"\frac{{{over}}}{{{under}}}"
-        for fraction, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")
-    },
-}
-# Full-width letters and digits
-_WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-_SIGNS = str.maketrans({**_UNICODE, **_WIDE})
-_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
-_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
-_SAME = (
-    (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
-    (r"(?<=\d)(?:\{,\}|,\\!)(?=\d{3}(?!\d))", ""),  # certainly a thousands separator
-    (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
-    (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
-    (r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le"),
-    (r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge"),
-    (r"\\neq(?![A-Za-z])", r"\\ne"),
-    (r"\\lt(?![A-Za-z])", "<"),
-    (r"\\gt(?![A-Za-z])", ">"),
-    (r"\\lbrace(?![A-Za-z])", r"\\{"),
-    (r"\\rbrace(?![A-Za-z])", r"\\}"),
-    (r"\\(?:l|r)vert(?![A-Za-z])", "|"),
-    (r"\\varnothing(?![A-Za-z])|\\\{ ?\\\}", r"\\emptyset"),
-    (r"\\lg(?![A-Za-z])", r"\\log_{10}"),
-    (r"\\(?:mathrm|rm) ?\{ ?([ied]) ?\}", r" \1 "),
-    (r"\\(?:textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|bf|rm)(?= ?\{)", r"\\text"),
-    (r"\\text ?\{ ?per ?cent ?\}|(?<![A-Za-z])per ?cent(?![A-Za-z])|\u30d1\u30fc\u30bb\u30f3\u30c8|\\%", "%"),
-    (r"\^\{ ?\\circ ?\}|\\degree(?![A-Za-z])|\^ ?\\circ(?![A-Za-z])", r"^\\circ "),
-    (r"\( ?(?:\\text\{)? ?\\?mod(?:ulo)?(?![a-z]) ?\}?([^()]*)\)", lambda m: rf"\pmod{{{m[1].strip()}}}"),
-    (r"\\b?mod(?![A-Za-z])", r"\\pmod"),
-    (r"(?<!\\)\$", " "),
-    (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-    (r"\\(frac|binom) ?(\d) ?(\d)", r"\\\1{\2}{\3}"),
-    (
-        r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])",
-        lambda m: "\\" + m[1].replace("infinity", "infty"),
-    ),
-    (r"\\sqrt ?(\d+(?:\.\d+)?)", r"\\sqrt{\1}"),
-    (r"\\sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
-    (
-        r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}",
-        lambda m: _repeating(*m.groups()),
-    ),
-    (r"(?<![\d.])(\d{1,20})\.()\((\d{1,20})\)", lambda m: _repeating(*m.groups())),
-    (r"\^-(\d+)(?![\d.^])", r"^{-\1}"),
-    (r"(\d)[eE]([+-]?\d+)(?![\d.])", r"\1\\times 10^{\2}"),
-)
-_RULES = [(re.compile(pattern), new) for pattern, new in _SAME]
+from magpie_hf.answers.spelling import LOWERED, RAISED, RULES, SIGNS
+
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
 _COMMA = re.compile(rf"({_GROUPED.pattern})|, ?")
@@ -101,6 +20,7 @@ _WITH_ARGUMENTS = re.compile(r"\\(?:[dtc]?frac|[dt]?binom|sqrt(?: ?\[[^\[\]]*\])
 _ARGUMENT = re.compile(r"\s*(\{|\\[A-Za-z]+|[^\s{}\\])")
 
 
+@lru_cache(maxsize=1024)  # each answer of a vote is compared with several others
 def normalise(text: str) -> str:
     """One spelling for answers that differ in typesetting: spaces, delimiters, sizes, synonymous commands.
 
@@ -116,10 +36,10 @@ def normalise(text: str) -> str:
 
 def _once(text: str) -> str:
     text = re.sub(r"\s+", " ", text)  # first, because a pattern below could be quadratic in spaces
-    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
-    text = re.sub("[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: f"_{{{m[0].translate(_LOWERED)}}}", text).translate(_SIGNS)
+    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(RAISED)}}}", text)
+    text = re.sub("[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: f"_{{{m[0].translate(LOWERED)}}}", text).translate(SIGNS)
     text = _unwrapped(text)
-    for pattern, new in _RULES:
+    for pattern, new in RULES:
         text = pattern.sub(new, text)
     text = re.sub(r" +", " ", text).strip()
     text = re.sub(r"(\\[A-Za-z]+) (?![A-Za-z])", r"\1", text)
@@ -197,19 +117,14 @@ def _unwrapped(text: str) -> str:
             if text.startswith(opener) and text.endswith(closer) and len(text) >= len(opener) + len(closer):
                 inside = text[len(opener) : -len(closer)]
                 text = text if opener in inside or closer in inside else inside
-        if (box := re.fullmatch(r"\\boxed\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end(
+        if text.startswith("{") and closes_at_the_end(text):
+            text = rf"\{text[:-1]}\}}" if "," in text else text[1:-1]
+        if (box := re.fullmatch(r"\\(?:boxed|fbox)\s*\{(.*)\}", text, re.DOTALL)) and closes_at_the_end(
             "{" + box[1] + "}"
         ):
             text = box[1]
         if text == before:
             return text
-
-
-def _repeating(whole: str, fixed: str, period: str) -> str:
-    r"""A repeating decimal as a fraction: 0.1\overline{6} is (16 - 1) / 90."""
-    over = (10 ** len(period) - 1) * 10 ** len(fixed)
-    above = int(whole + fixed + period) - int(whole + fixed or "0")
-    return rf"\frac{{{above}}}{{{over}}}"
 
 
 # --- parts --------------------------------------------------------------------------------------------------
@@ -238,11 +153,9 @@ class Shape:
 def shape(text: str) -> Shape:
     """The shape of an answer at its outermost level."""
     joined = _JOINING.sub(",", text)
-    parts = split(joined)
+    parts = _listed(joined)
     if len(parts) > 1:
         return Shape(",", parts)
-    if signs := _signs(text):
-        return Shape(",", signs)
     tokens = _TOKEN.findall(text)
     if (
         len(tokens) > 2
@@ -252,11 +165,47 @@ def shape(text: str) -> Shape:
     ):
         brackets = tokens[0] + tokens[-1]
         inside = split("".join(tokens[1:-1]))
+        if brackets == r"\{\}":
+            inside = _listed("".join(tokens[1:-1]))
         if len(inside) > 1 or brackets == r"\{\}":
             return Shape("()" if brackets == r"\langle\rangle" else brackets, inside)
         if brackets == "()":
             return shape(inside[0]) if inside[0] else Shape("", (text,))
     return Shape("", (text,))
+
+
+_LONGEST = 1000  # elements of a list that is written with dots
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """The elements of a list, with both values of a plus-minus sign, and those that dots stand for.
+
+    p = 5, q = 2; p = 7, q = 2 is a list of pairs.
+    """
+    parts = split(text)
+    solutions = [split(one, ",") for one in split(text, ";")]
+    names = {tuple(assignment(part)[0] for part in one) for one in solutions}
+    if len(solutions) > 1 and len(names) == 1 and len(name := names.pop()) > 1 and all(name):
+        parts = tuple(f"({', '.join(assignment(part)[1] for part in one)})" for one in solutions)
+    parts = _without_dots(parts)
+    return tuple(value for part in parts for value in (_signs(part) or (part,)))
+
+
+def _without_dots(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The whole numbers 1, 2, ..., 10 in full; other lists as they are."""
+    place = parts.index(r"\ldots") if r"\ldots" in parts else 0
+    if not 0 < place == len(parts) - 2:
+        return parts
+    try:
+        numbers = [int(part) for part in parts[:place]]
+        last = int(parts[-1])
+    except ValueError:
+        return parts
+    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+    whole = range(numbers[0], last + (1 if step > 0 else -1), step) if step else range(0)
+    if len(whole) > _LONGEST or list(whole[:place]) != numbers or last not in whole:
+        return parts
+    return tuple(map(str, whole))
 
 
 def split(text: str, separators: str = ",;") -> tuple[str, ...]:
@@ -282,12 +231,33 @@ def closes_at_the_end(text: str) -> bool:
     return depth == 0
 
 
-def _signs(text: str) -> tuple[str, str] | None:
-    """Both values of an expression with one plus-minus sign."""
-    parts = re.split(r"\\pm(?![A-Za-z])", text)
-    if len(parts) != 2 or r"\mp" in text:
-        return None
-    return "+".join(parts).removeprefix("+").strip(), "-".join(parts).strip()
+def _signs(text: str) -> tuple[str, ...]:
+    """The values of an expression with plus-minus signs: of each sign both, with minus-plus the opposite."""
+    pieces = re.split(r"\\pm(?![A-Za-z])", text)
+    if (
+        text.startswith(r"\{")
+        or len(pieces) == 1
+        or len(pieces) > 4
+        or (len(pieces) > 2 and re.search(r"[,;]|\\mp", text))
+    ):
+        return ()
+    found = []
+    for signs in product("+-", repeat=len(pieces) - 1):
+        value = pieces[0] + "".join(map("".join, zip(signs, pieces[1:], strict=True)))
+        value = re.sub(r"\\mp(?![A-Za-z])", "-" if signs[0] == "+" else "+", value)
+        found.append(re.sub(r"(^|[=(\[{,] ?)\+", r"\1", value).strip())
+    return tuple(found)
+
+
+# What a name of a value looks like: x, AB, \text{Area}, f(2), \det A, \|v\|, (x, y). A product of
+# lower-case letters is none: xy = 1 is an equation.
+_NAME = re.compile(
+    r"(?:\\?(?:det|dim|deg|rank|tr|angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
+    r"(?:[A-Za-z]|[A-Z]{2,4}|[A-Za-z]{4,}|\\[A-Za-z]+|\\(?:text|vec|hat|overline|bar|mathbb) ?\{[^{}]*\})"
+    r"(?:_(?:\w|\{[^{}=]*(?:\{[^{}]*\})?[^{}=]*\}))?'*(?:\([^()=]{1,20}\)|\[[^\[\]=]{1,20}\])?"
+    r"|\\frac\{[A-Z]{2,4}\}\{[A-Z]{2,4}\}|[A-Z]{2,4}/[A-Z]{2,4}|\[[A-Z]{3,5}\]|\|[A-Za-z]{1,3}\||(?:\\\|"
+    r"|\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
+)
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -299,12 +269,11 @@ def assignment(text: str) -> tuple[str, str]:
     if len(parts) == 1 and "=" not in text:
         parts = tuple(re.split(r"\\in(?![A-Za-z])", text, maxsplit=1))
     name = parts[0].strip()
-    plain = re.fullmatch(
-        r"(?:\\?[A-Za-z]+|\\(?:text|vec|mathbf|hat)\{[^{}]*\}|\\angle"
-        r" ?[A-Z]+)(?:_\w|_\{\w+\})?'*(?:\([A-Za-z, ]{1,7}\)|\[[A-Z]\])?",
-        name,
-    )
-    pair = re.fullmatch(r"\(\w(?:, ?\w)+\)", name)  # (x, y) = (1, 2)
-    if len(parts) > 1 and (plain or pair) and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text):
+    if (
+        len(parts) > 1
+        and _NAME.fullmatch(name)
+        and not re.search(r"[<>]|\\[lg]e(?![A-Za-z])|\\equiv", text.removeprefix(parts[0]))
+        and not any("\\text" in part for part in parts[1:-1])
+    ):
         return re.sub(r"\s", "", name), parts[-1].strip()
     return "", text

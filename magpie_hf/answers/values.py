@@ -88,8 +88,8 @@ def _numbers(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
         return SAME if first == second else APART
     if one.is_Rational and other.is_Rational:
         verdict: str | None = SAME if one == other else APART
-    elif _close(first, second) == SAME and (apart := _exact_difference(one, other, first)) is not None:
-        verdict = SAME if apart == 0 else APART
+    elif (verdict := _close(first, second)) != APART and (apart := _is_apart(one, other)) is not None:
+        verdict = APART if apart else SAME
     elif bool(first.is_real) != bool(second.is_real) and not any(
         "i" in text.replace(r"\pi", "").replace("in", "") for text in texts
     ):
@@ -99,12 +99,26 @@ def _numbers(one: Any, other: Any, texts: tuple[str, str]) -> str | None:
     return _as_decimals(first, second, (one, other), texts) if verdict == APART else verdict
 
 
-def _exact_difference(one: Any, other: Any, value: Any) -> Any | None:
-    """The exact difference of rationals above 30 digits, such as 2^{100}, where they can be written out."""
-    if not 10**25 < abs(value) < 10**2000:
+def _is_apart(one: Any, other: Any) -> bool | None:
+    """Whether two numbers of which 20 digits agree differ: 1 - (5/6)^400 and 1; None where that is not known.
+
+    The difference is computed with up to 1,000 digits, and rationals are written out.
+    """
+    if one.has(sympy.Integral, sympy.Sum, sympy.Product) or other.has(
+        sympy.Integral, sympy.Sum, sympy.Product
+    ):
         return None
-    apart = (one - other).doit()
-    return apart if apart.is_Rational else None
+    exact = [side.doit() for side in (one, other)]
+    if all(side.is_Rational for side in exact):
+        return bool(exact[0] != exact[1])
+    try:
+        apart = (exact[0] - exact[1]).evalf(5, maxn=1000)
+    except NO_VALUE:
+        return None
+    if apart == 0:
+        return False
+    parts = [part for part in apart.as_real_imag() if part != 0]
+    return any(part.is_Float and part._prec > 1 for part in parts)
 
 
 def _close(first: Any, second: Any) -> str | None:
@@ -126,7 +140,7 @@ def _as_decimals(first: Any, second: Any, exact: tuple[Any, Any], texts: tuple[s
     written_out = not any("10^" in text for text in texts) and all(
         (side * 10**most).is_Integer for side in exact
     )
-    if places[0] == places[1] or written_out:
+    if places[0] == places[1] or (written_out and not all(places)):
         return APART  # neither is a rounded form of the other: both can be written with so many places
     if apart < 2e-6 and max(places[0] + places[1]) >= 6:
         return SAME
@@ -161,6 +175,68 @@ def _at_points(one: Any, other: Any, names: list[str]) -> Iterator[str | None]:
         if not imaginary and (abs(sympy.im(first)) > 10**-30 or abs(sympy.im(second)) > 10**-30):
             continue  # outside the domain that the answer means
         yield _close(first, second)
+
+
+def equations(one: Any, other: Any) -> str | None:
+    """Of what is zero in two equations: SAME where one is the other times a constant or a power of it.
+
+    APART where their polynomials have different zeros, even complex ones: x^2 + 2 = 0 and x^2 + 3 = 0. Beside
+    letters they may hold one other generator, such as e^x, without letters of its own outside of it.
+    """
+    if one.atoms(AppliedUndef) | other.atoms(AppliedUndef):
+        return None
+    if {symbol.name for symbol in one.free_symbols} != {symbol.name for symbol in other.free_symbols}:
+        return None
+    try:
+        sides = [sympy.together(side.doit()).as_numer_denom()[0] for side in (one, other)]
+        first, second = sympy.parallel_poly_from_expr([sympy.expand(side) for side in sides])[0]
+        others = [generator for generator in first.gens if not generator.is_Symbol]
+        bound = {symbol for generator in others for symbol in generator.free_symbols} & set(first.gens)
+        bare = [poly.sqf_part() for poly in (first, second)]
+        if bare[0].is_zero or bare[1].is_zero or bare[0].is_ground or bare[1].is_ground:
+            return None
+        if (bare[0] * bare[1].LC() - bare[1] * bare[0].LC()).is_zero:
+            return SAME
+        if len(others) > 1 or bound or _have_the_same_roots(first, second):
+            return None
+    except (*NO_VALUE, sympy.PolynomialError):
+        return None
+    return APART
+
+
+def _have_the_same_roots(first: Any, second: Any) -> bool:
+    """Whether two polynomials of one letter have the same real roots, at least one."""
+    if len(first.gens) != 1:
+        return False
+    roots = [set(sympy.real_roots(poly)) for poly in (first, second)]
+    return bool(roots[0]) and roots[0] == roots[1]
+
+
+def constant(apart: Any) -> str | None:
+    """SAME where a difference has one value at all points, APART where it has not."""
+    if not apart.free_symbols:
+        return SAME
+    values = list(_real_values(apart))
+    if len(values) < 3:
+        return None
+    verdicts = {_close(value - values[0] + 1, sympy.Integer(1)) for value in values}
+    return SAME if verdicts == {SAME} else APART if APART in verdicts else None
+
+
+def vanishes(expression: Any) -> bool:
+    """Whether nothing shows that an expression is other than zero."""
+    return all(abs(value) < 10**-30 for value in _real_values(expression))
+
+
+def _real_values(expression: Any) -> Iterator[Any]:
+    names = sorted(symbol.name for symbol in expression.free_symbols)
+    for start in range(len(_POINTS) if names else 1):
+        value = _at(
+            expression,
+            {name: _POINTS[(start + 3 * place) % len(_POINTS)] for place, name in enumerate(names)},
+        )
+        if value is not None and value.is_real and value.is_finite:
+            yield value
 
 
 def _at(side: Any, values: dict[str, Any]) -> Any | None:

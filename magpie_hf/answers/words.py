@@ -1,6 +1,6 @@
-"""Answers in words: "yes", "converges", "Monday"; and words that can be a value's unit.
+"""Answers in words: "yes", "converges", "Monday", "twelve", in English and Japanese.
 
-Not here: values.
+Not here: values; units.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FAMILIES = (
     ("injective one-to-one", "not_injective"),
     ("always", "sometimes", "never"),
     ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
-    ("no_solution no_solutions",),
+    ("no_solution no_solutions no_real_solution no_real_solutions no_real_roots no_real_root",),
     ("does_not_exist dne",),
     ("left", "right"),
     ("acute", "right", "obtuse"),
@@ -36,6 +36,40 @@ _LISTED = frozenset(
     word for family in _GROUPS for group in family for whole in group for word in whole.split("-")
 ) | {"not"}
 # Names of functions, and words between symbols: "max a" and "a and b" are not answers in words.
+_JAPANESE = {
+    "はい": "yes",
+    "正しい": "true",
+    "真": "true",
+    "いいえ": "no",
+    "正しくない": "false",
+    "誤り": "false",
+    "偽": "false",
+    "解なし": "no solution",
+    "実数解なし": "no real solution",
+    "収束": "converges",
+    "収束する": "converges",
+    "発散": "diverges",
+    "発散する": "diverges",
+    "存在しない": "does not exist",
+    "偶数": "even",
+    "奇数": "odd",
+}
+ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    " seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_PARTS = {
+    "one hundred": "100",
+    "half": "1/2",
+    "one half": "1/2",
+    "one third": "1/3",
+    "two thirds": "2/3",
+    "one quarter": "1/4",
+    "one fourth": "1/4",
+    "three quarters": "3/4",
+    "three fourths": "3/4",
+}
 _SYMBOLIC = frozenset(
     "and mod det dim ker gcd lcm max min arg deg sin cos tan log exp sqrt rank span diag trace".split()
 )
@@ -48,6 +82,8 @@ _FILLER = re.compile(
 
 def words(text: str) -> str | None:
     """The answer as plain words; None for symbols: f g, abc, A'B and n m! are products."""
+    if japanese := _JAPANESE.get(re.sub(r"です|である|\\text|[{}。]", "", text).strip()):
+        return japanese
     bare = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)
     bare = " ".join(re.sub(r"[.\"]|[,!]$", " ", bare).split())
     if (
@@ -84,7 +120,22 @@ def _lowered(part: str) -> str:
 def choice(text: str) -> str | None:
     r"""The letter of a multiple-choice answer: A, (B), \text{C}, D)."""
     found = re.fullmatch(r"(?:\\text\{)?\s*\(?([A-H])[).]*\s*\}?\)?", text)
-    return found[1] if found else None
+    # \text{(C)} 42
+    found = found or re.match(r"\\text\{ ?\(?([A-H])\) ?\}(?= ?[\w\\-])|\(([A-H])\) ?(?=\d|\\[a-z$])", text)
+    return next(filter(None, found.groups())) if found else None
+
+
+def number_of(text: str) -> str | None:
+    """The number that a word below a hundred says: 12 of "twelve", 42 of "forty-two"."""
+    word = words(text) or ""
+    if word in _PARTS:
+        return _PARTS[word]
+    if word in ONES:
+        return str(ONES.index(word))
+    tens, _, ones = word.replace(" ", "-").partition("-")
+    if tens not in _TENS or (ones and ones not in ONES[1:10]):
+        return None
+    return str(20 + 10 * _TENS.index(tens) + (ONES.index(ones) if ones else 0))
 
 
 def compare_words(one: str, other: str) -> str | None:
@@ -109,56 +160,3 @@ def compare_words(one: str, other: str) -> str | None:
 def is_wordy(text: str) -> bool:
     """Whether the answer is words, so that its letters are no symbols."""
     return words(text) is not None
-
-
-# --- units --------------------------------------------------------------------------------------------------
-
-# Units of measure, and nouns that are counted. Words in no list are no unit: "2 ab" is a product, "3 million"
-# a number, "5 or more" neither. Single letters keep their case and count only inside \text{}, because 5 m may
-# be a product.
-_UNIT_LETTERS = frozenset("m g s h L l N J W V K".split())
-_UNITS = frozenset(
-    """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter
-    metre centimeter centimetre millimeter millimetre kilometer kilometre sec second minute min hr hour day
-    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree unit newton joule watt
-    volt ohm hz mol mole mph kph byte bit acre
-    way person people man men woman women student child children boy girl player friend worker apple orange
-    coin ball book candy marble card ticket page question problem point line edge vertex vertices face side
-    diagonal triangle rectangle circle region element subgroup group root solution term digit number integer
-    permutation combination arrangement subset function value divisor factor class conjugacy-class step trial
-    game team room seat chair tile stamp bottle car tree fish dog cat bird egg cake cookie box boxes flower
-    letter word path sequence string graph orbit automorphism homomorphism generator prime""".split()
-)
-_UNIT_SIGNS = frozenset("個 通り 円 人 回 本 枚 点 秒 分 時間 日 年".split())
-_ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")
-
-
-def known_unit(text: str) -> str | None:
-    r"""The unit's one name ("year" of "\text{ years}"); None where the text is more than a known unit."""
-    bare = re.sub(r"\\text|[{}]", "", text).strip()
-    if bare in _UNIT_SIGNS:
-        return bare
-    is_text = r"\text" in text
-    sides = re.split(r" ?/ ?| per ", _ADJECTIVE.sub("", re.sub(r"\s+", " ", bare)))
-    names = [_unit_named(side, is_text) for side in sides]
-    return "/".join(filter(None, names)) if len(names) <= 2 and all(names) else None
-
-
-def _unit_named(text: str, is_text: bool) -> str | None:
-    found = re.fullmatch(
-        r"(?:(sq|square|cubic) )?([A-Za-z]+|conjugacy classes|conjugacy class) ?(?:\^?([23]))?", text
-    )
-    if found is None or (found[1] and found[3]):
-        return None
-    power = found[3] or {"cubic": "3", None: ""}.get(found[1], "2")
-    word = found[2].replace(" ", "-")
-    if len(word) == 1:
-        return word + power if is_text and word in _UNIT_LETTERS else None
-    word = word.lower()
-    singular = next(
-        (one for one in (word, word.removesuffix("s"), word.removesuffix("es")) if one in _UNITS), None
-    )
-    is_product = len(word) == 2 and not is_text and word not in ("cm", "mm", "km", "kg")
-    if singular is None or is_product:
-        return None
-    return r"^\circ" if singular == "degree" and not power else singular + power

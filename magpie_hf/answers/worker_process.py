@@ -21,7 +21,8 @@ import sys
 import threading
 from typing import BinaryIO
 
-from magpie_hf.answers.equality import readable, relation
+from magpie_hf.answers.equality import relation
+from magpie_hf.answers.reading import readable
 from magpie_hf.answers.words import EQUAL, UNKNOWN
 
 IDLE_SECONDS = 60.0
