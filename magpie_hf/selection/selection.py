@@ -53,7 +53,7 @@ class Acceptance:
     build gives up.
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
-    "incomplete", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate".
+    "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate".
     Raises BadInput for other values.
     """
 
@@ -301,7 +301,7 @@ def _fault(row: Row, tags: dict[str, Any]) -> str | None:
     if tags["kind"] == "talk":
         return "chat"
     if tags["complete"] == "no":
-        return "incomplete"
+        return "not_alone"
     if tags["solution"] == "begun" and "contains_solution" not in (row["trimmed"] or ""):
         return "contains_solution"
     return "unsolvable" if tags["solvability"] != "solvable" else None

@@ -181,7 +181,8 @@ class Tag(Stage):
     def conversation(self, problem: str) -> list[Message]:
         """The tagger's prompt.
 
-        The part that is the same for all problems comes first, so that its computation is shared.
+        The part that is the same for all problems comes first, so that its computation is shared. The form
+        of an answer stands in the first turn and in the last: in every one of them it takes 600 tokens.
         """
         lists = [
             "\n".join([f"{scale}:", *(f'- "{value}": {meaning}' for value, meaning in values.items())])
@@ -191,7 +192,7 @@ class Tag(Stage):
         turns: list[Message] = []
         for example, values in self.examples:
             if values[0] in self.scales["domain"]:
-                turns.append({"role": "user", "content": _question(example, form)})
+                turns.append({"role": "user", "content": _question(example, "" if turns else form)})
                 turns.append({"role": "assistant", "content": _object(zip(self.named, values, strict=True))})
         turns.append({"role": "user", "content": _question(problem, form)})
         turns[0]["content"] = "\n\n".join([self.guide, *lists, turns[0]["content"]])
@@ -246,7 +247,7 @@ class Tag(Stage):
 
 
 def _question(problem: str, form: str) -> str:
-    return f"The problem:\n<problem>\n{problem}\n</problem>\n\n{form}"
+    return f"The problem:\n<problem>\n{problem}\n</problem>\n\n{form}".rstrip()
 
 
 def _object(pairs: Iterable[tuple[str, str]]) -> str:
