@@ -91,7 +91,7 @@ def test_a_problem_is_tagged_by_one_greedy_constrained_completion(chatml: Model)
     }
     assert set(first) == set(second) == set(TAGS)
     expected = Sampling(
-        temperature=0.0, max_tokens=256, stop_token_ids=(id_of(chatml, "<|im_end|>"),), schema=stage.schema
+        temperature=0.0, max_tokens=128, stop_token_ids=(id_of(chatml, "<|im_end|>"),), schema=stage.schema
     )
     assert [(sampling, seed) for _, sampling, seed in script.asked] == [(expected, 0)] * 3
 
@@ -280,6 +280,7 @@ SOLVED = "Is $G$ cyclic? It is, since its order is 15, a product of two primes."
         (SOLVED, {"end": "Is"}, None),  # no task is left
         (SOLVED, {"end": "cyclic?", "solution": "none"}, None),
         (SOLVED, {"end": "two primes."}, None),
+        (SOLVED, {"end": "since its order is 15"}, None),  # in the middle of a sentence
         (SOLVED, dict.fromkeys(GOOD), None),  # an invalid answer
     ],
 )

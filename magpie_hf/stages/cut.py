@@ -5,6 +5,7 @@ Not here: asking the tagger, and dropping what cannot be cut.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from magpie_hf.schema import CLEAN
 from magpie_hf.stage import Batch, Stage
 
 SOLUTION = "contains_solution"  # in `trimmed`
+_CLOSED = re.compile(r"[.?!。？！．][\"'”’)*_$]{0,3}\Z")  # long last words come cut off from the tagger
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def _cut(problem: str, trimmed: str | None, tags: dict[str, Any]) -> tuple[str, 
     if tags["solution"] != "begun" or not end or problem.count(end) != 1:
         return problem, trimmed
     task = problem[: problem.index(end) + len(end)].rstrip()
-    if task == problem or not has_task(task) or reason_of(task) is not None:
+    closed = _CLOSED.search(task) is not None or problem[len(task) :].startswith("\n")
+    if task == problem or not closed or not has_task(task) or reason_of(task) is not None:
         return problem, trimmed
     return task, "+".join(dict.fromkeys([*((trimmed or "").split("+") if trimmed else ()), SOLUTION]))

@@ -23,8 +23,8 @@ from magpie_hf.stage import Batch, Stage, fingerprint
 OTHER_MATH, NO_MATH = "other_math", "no_math"
 INVALID = "invalid"  # reason of an answer that is not the requested JSON object
 END = "end"  # the one value that is no choice: the last words of the task
-END_CHARACTERS = 100
-MAX_TOKENS = 256  # END_CHARACTERS may be as many tokens, and the rest is about 60 of SmolLM2
+END_CHARACTERS = 60
+MAX_TOKENS = 128  # END_CHARACTERS may be as many tokens, and the rest is about 55 of SmolLM2
 
 GUIDE = (
     "You sort a collection of mathematics problems. Read the problem below, do not solve it, and judge it on"
@@ -47,10 +47,6 @@ EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         r"How many subsets of $\{1, 2, \dots, 10\}$ contain no two consecutive numbers?",
         ("discrete", "counting", "solvable", "medium", "excellent", *_TASK, "no two consecutive numbers?"),
-    ),
-    (
-        "Find all primes $p$ for which $p + 2$ and $p + 4$ are prime too.",
-        ("number_theory", "equation", "solvable", "medium", "excellent", *_TASK, "$p + 4$ are prime too."),
     ),
     (
         "A bag holds red and blue balls, and one is drawn. What is the probability that it is red?",
