@@ -80,7 +80,10 @@ FILES = (
     ),
     (SAMPLES, "the same of the finished build, for the card"),
     (OWN_WORDS, "your own words in the card, while the card is written anew"),
-    (EDITED, "the card as you changed it outside the place for your own words"),
+    (
+        EDITED,
+        "the card as you changed it outside the place for your own words; later ones have numbers",
+    ),
     (speed.NAME, "what engines made while they ran, for `magpie-hf status` and the report"),
     (captured_output.NAME, "what engines and libraries wrote, run by run"),
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),

@@ -243,6 +243,8 @@ def cases() -> Iterator[tuple[str, Harm]]:
     yield "weights with a list for a header", _header("[1]")
     yield "weights with a text for a tensor", _header('{"model.norm.weight": "many"}')
     yield "weights with offsets of texts", _header('{"a": {"dtype": "F32", "data_offsets": ["a", "b"]}}')
+    yield "weights with endless offsets", _header('{"a": {"shape": [1], "data_offsets": [0, 1e999]}}')
+    yield "weights with a text for a shape", _header('{"a": {"shape": "ab", "data_offsets": [0, 0]}}')
     yield "weights with a deep header", _header('{"a":' * DEEP + "1" + "}" * DEEP)
     yield "weights are a directory", kind(_WEIGHTS, Path.mkdir)
     yield "weights are a pipe", kind(_WEIGHTS, os.mkfifo)
@@ -267,6 +269,7 @@ def cases() -> Iterator[tuple[str, Harm]]:
     yield "index with a size of text", _shards({"metadata": {"total_size": "big"}, "weight_map": {}})
     yield "index with a text for metadata", _shards({"metadata": "big", "weight_map": {"a": _WEIGHTS}})
     yield "index that names another folder", _shards({"weight_map": {"a": "../../etc/passwd"}})
+    yield "index that names a long file", _shards({"weight_map": {"a": "m" * 300}})
     yield "index that is a pipe", kind("model.safetensors.index.json", os.mkfifo)
 
     yield "tokenizer of another shape", content(_TOKENIZER, '{"version": "1.0", "model": {"type": "BPE"}}')
@@ -293,6 +296,11 @@ def cases() -> Iterator[tuple[str, Harm]]:
     yield "no chat template", value(_OPTIONS, chat_template=None)
     yield "named templates without a default", value(_OPTIONS, chat_template=[{"name": "a", "template": "b"}])
     yield "named templates of numbers", value(_OPTIONS, chat_template=[{"name": 1, "template": 2}])
+    yield (
+        "named templates with a list for a name",
+        value(_OPTIONS, chat_template=[{"name": ["a"], "template": "b"}]),
+    )
+    yield "model_max_length of text", value(_OPTIONS, model_max_length="many")
     yield "template is a pipe", kind("chat_template.jinja", os.mkfifo)
     yield "template is a directory", kind("chat_template.jinja", Path.mkdir)
     yield "template is no UTF-8", content("chat_template.jinja", b"\xff\xfe{{ messages }}")
@@ -327,6 +335,16 @@ TEMPLATES = {
     "writes for ever": _ROWS + "aaaaaaaa" + _ENDS,
     "loops over an answer": TEMPLATE
     + "{% if messages[-1].role == 'assistant' %}"
+    + _ROWS
+    + _ENDS
+    + "{% endif %}",
+    "loops over a long text": TEMPLATE
+    + "{% if messages[0].content | length > 3000 %}"
+    + _ROWS
+    + _ENDS
+    + "{% endif %}",
+    "loops over a word": TEMPLATE
+    + "{% if 'Magpie' in messages[0].content %}"
     + _ROWS
     + _ENDS
     + "{% endif %}",

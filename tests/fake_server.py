@@ -66,6 +66,7 @@ class FakeServer:
         self.takes_ids = self.seeded = True
         self.loses_spaces = False  # as a vLLM does that takes a byte-level tokenizer for another one
         self.adds_bos = False
+        self.model_path: Any = "/models/Tiny-Q8_0.gguf"
         self.reply, self.rating, self.script = reply, rating, script
         self.model, self.max_model_len, self.key = model, max_model_len, key
         self.complete: Callable[[list[int], Sampling, int], Completion] | None = None
@@ -172,7 +173,7 @@ class FakeServer:
         if self.kind != "llama.cpp":
             raise web.HTTPNotFound
         settings = {"id": 0, "n_ctx": self.max_model_len, "params": {"n_predict": -1}}
-        props = {"default_generation_settings": settings, "model_path": "/models/Tiny-Q8_0.gguf"}
+        props = {"default_generation_settings": settings, "model_path": self.model_path}
         return web.json_response(props | {"total_slots": 4})
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -101,16 +101,18 @@ class Fault:
     "" is any method.
 
     A number is answered in place of the work; `drop` ends the connection before the work, `lost` after it;
-    `before` only runs `then`. seconds: the answer comes so much later.
+    `drip` answers a byte at a time; `before` only runs `then`. body: of a number's answer.
+    seconds: the answer comes so much later.
     """
 
     method: str
     path: str
-    kind: int | Literal["drop", "lost", "before"]
+    kind: int | Literal["drop", "lost", "before", "drip"]
     times: int = 1
     skip: int = 0
     retry_after: str | None = None
     said: str = "a fault"
+    body: bytes = b"{}"
     then: Callable[[], None] | None = None
     seconds: float = 0.0
     seen: int = 0
@@ -187,9 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.closed.wait(fault.seconds)
         if fault is not None and fault.kind == "drop":
             return self._drop()
+        if fault is not None and fault.kind == "drip":
+            return self._drip()
         if fault is not None and isinstance(fault.kind, int):
             after = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            return self._answer(fault.kind, b"{}", {"X-Error-Message": fault.said, **after})
+            return self._answer(fault.kind, fault.body, {"X-Error-Message": fault.said, **after})
         try:
             with self.hub.lock:
                 status, answer, headers = self._work(path, query, body)
@@ -234,6 +238,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _drip(self) -> None:
+        self._answer(200, b"", {"Content-Length": "1000"})
+        with suppress(OSError):  # the client has left
+            for _ in range(1000):
+                self.wfile.write(b" ")
+                if self.hub.closed.wait(0.05):
+                    return
 
     def _drop(self) -> None:
         self.close_connection = True

@@ -42,6 +42,7 @@ from magpie_hf.card.stats import Samples
 from magpie_hf.dataset.folder import Folder, data_in
 from magpie_hf.errors import BadInput
 from magpie_hf.hub.lint.card import lint_card
+from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
@@ -57,7 +58,7 @@ def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build of two domains with test splits and RL problems."""
     out = tmp_path_factory.mktemp("built")
     recipe = small_recipe(Answers(resolve(str(demo_model)), answers=3), count=24, k=5)
-    build(replace(recipe, held_out=HeldOut(0.2), rl_majority_share=0.3), out)
+    build(replace(recipe, held_out=HeldOut(0.2, 3), rl_majority_share=0.3), out)
     return out
 
 
@@ -889,7 +890,7 @@ def test_licences(contents: card.Contents) -> None:
 def test_what_a_scorers_licence_forbids_stands_beside_the_recipes_of_pairs(
     language: str, word: str, contents: card.Contents
 ) -> None:
-    duty = "forbids using the outputs"
+    duty = KNOWN_SCORERS[ARMORM].duty
     models = [dict(model) for model in contents.provenance["models"]]
     models = [{**model, "steps": [step for step in model["steps"] if step != "scores"]} for model in models]
     armorm = {**models[0], "name": "org/ArmoRM", "steps": ["scores"]}

@@ -313,6 +313,10 @@ def test_each_kind_of_servers_is_asked_its_own(model: Model) -> None:
             ("http://me:secret@host/v1",),
             "the address of the server host holds a user or a password; leave them out, and set VLLM_API_KEY",
         ),
+        *(
+            ((url,), "the address of a server cannot be read; give one such as http://host:8000/v1")
+            for url in ("http://a..b:8000/v1", f"http://{'a' * 300}/v1", "http://.:8000")
+        ),
         (("http://a/v1", "http://a"), "the server http://a is given 2 times; give it once"),
     ],
 )

@@ -44,6 +44,7 @@ DRAFTS = 'speculative_config={"method": "ngram", "num_speculative_tokens": 2}'
         (["solver:quantization=awq"], "begins with solver:"),
         (["quantization"], "--engine-arg is 'quantization'; give name=value"),
         (['compilation_config={"mode": 3'], "torn JSON"),
+        (["enable_chunked_prefill=False"], "whose value would be text; write false"),
         (["watermark=NaN"], "watermark is nan, which is no JSON"),
         ([DRAFTS.replace("2}", '2, "rejection_sample_method": "synthetic"}')], "'synthetic', with which"),
         ([DRAFTS], "min_p of algebra is 0.1, and vLLM drafts no tokens with a min_p"),

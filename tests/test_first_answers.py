@@ -17,6 +17,7 @@ from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
+from magpie_hf.stages.trial import Trial
 
 COUNT, K = 40, 4
 GOOD = "It is \\boxed{7}."
@@ -109,3 +110,28 @@ def test_four_short_answers_are_read_first(says: str, line: str, demo_model: Pat
     build(replace(made, k=K + 1), tmp_path, shard_rows=4, say=said.append)
     assert said.count(line) == 2, "a finished build asks for nothing"
     assert solving.trials == 4
+
+
+@pytest.mark.parametrize(
+    ("says", "opening", "closing"),
+    [
+        (
+            "<|channel|>analysis \x1b]0;mine\x07\x1b[2J<|message|>We add."
+            f"<|end|><|start|>assistant<|channel|>final \x1b<|message|>{GOOD}",
+            "<|channel|>analysis<|message|>",
+            "<|end|><|start|>assistant<|channel|>final<|message|>",
+        ),
+        (
+            f"<|open|>\x1cthink\x85<|sep|>We add.<|close|>think<|sep|>\x0b<|open|>response<|sep|>{GOOD}",
+            "<|open|> think <|sep|>",
+            "<|close|>think<|sep|> <|open|>response<|sep|>",
+        ),
+        (f"<think:\x1b[2J\u202e>We add.</think:\x1b>{GOOD}", "<think>", "</think>"),
+    ],
+    ids=["channels", "white space", "suffix"],
+)
+def test_a_trial_keeps_no_words_of_a_mark(says: str, opening: str, closing: str, demo_model: Path) -> None:
+    """Some marks leave room for words, in which a server may say what a terminal obeys."""
+    engine = FakeEngine(resolve(str(demo_model)), lambda prompt, sampling, seed: says)
+    ((read,),) = Trial(engine, Sampling(max_tokens=64), "").run({"index": [0], "seed": [1]}).values()
+    assert (read["opening"], read["closing"]) == (opening, closing)

@@ -377,6 +377,28 @@ def test_a_hub_that_never_answers(client: LoopbackHub, monkeypatch: pytest.Monke
     assert len(client.commits(REPO)) == 1, "a commit whose answer is late is not made twice"
 
 
+def test_a_hub_that_drips_and_a_login_page(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers in the Hub's place, and however slowly, it ends in one line."""
+    monkeypatch.setattr(connection, "WHOLE", 0.3)
+    monkeypatch.setattr(connection, "PATIENCE", 0.5)
+    client.faults[:] = [Fault("GET", "", "drip", times=99)]
+    with pytest.raises(
+        HubError, match=r"^the Hub did not answer 2 requests in a row, the last within 0\.3 s"
+    ):
+        push(shards(1), REPO)
+    page = b"<html>Log in, \xff</html>"
+    for path, what, bodies in (
+        ("/whoami-v2", "asking the Hub who you are", (page, b"{}", b"[]", b"null", b'{"name":"a","orgs":3}')),
+        ("/api/datasets/ada/sums$", "reading ada/sums", (page, b"[]", b"null")),
+    ):
+        for body in bodies:
+            client.faults[:] = [Fault("GET", path, 200, times=99, body=body)]
+            with pytest.raises(HubError, match=f"^{what} failed: what answered is not the Hub; log in to"):
+                push(shards(1), REPO)
+    client.faults[:] = [Fault("GET", "/whoami-v2", 200, body=b'{"name":"ada","orgs":null}')]
+    assert push(shards(1), REPO).committed
+
+
 def test_an_upload_says_its_bytes(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "EVERY", 0.2)
     client.faults[:] = [Fault("PUT", "/lfs/", "before", times=3, seconds=1)]
@@ -458,7 +480,14 @@ def test_what_xet_refuses(xet: LoopbackHub, path: str, status: int, kind: type, 
     assert not xet.commits(REPO)
 
 
-def test_xet_alone_is_silent(xet: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("disabled", [None, True])
+def test_xet_alone_is_silent(
+    xet: LoopbackHub, disabled: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So, too, where HF_HUB_DISABLE_PROGRESS_BARS is set."""
+    from huggingface_hub.utils import tqdm
+
+    monkeypatch.setattr(sys.modules[tqdm.__module__], "HF_HUB_DISABLE_PROGRESS_BARS", disabled)
     for name, value in {"EVERY": 0.3, "QUIET": 0.6, "GIVEN_UP": 2.0}.items():
         monkeypatch.setattr(upload, name, value)
     xet.faults[:] = [Fault("", "/v1/xorbs/", "drop", times=99, seconds=60)]
@@ -482,7 +511,11 @@ def test_a_rival_commits_first(client: LoopbackHub, times: int) -> None:
     client.faults[:] = [
         Fault("POST", COMMIT, "before", times, then=lambda: rival(client, shards(next(turns), "abd")))
     ]
-    pushed = push(mine, REPO)
+    heard: list[str] = []
+    pushed = push(mine, REPO, say=heard.append)
+    assert [line.split()[-1] for line in heard if line.startswith("delete")] == [
+        "d/train-00000-of-00001.parquet"
+    ]
     assert at_head(client) == mine, "no file of the rival's is left, and none of ours is missing"
     assert [commit.title for commit in client.commits(REPO)][1:] == ["a rival's"] * times + [
         "Publish with magpie_hf"
@@ -500,7 +533,7 @@ def test_somebody_edits_the_card_meanwhile(client: LoopbackHub) -> None:
 
     client.faults[:] = [Fault("POST", COMMIT, "before", then=edit)]
     with pytest.raises(
-        BadInput, match=r"holds what this project did not put there \(README.md\); give --overwrite"
+        BadInput, match=r"^README.md of ada/sums was edited on the Hub outside its place for own words; undo"
     ):
         push(shards(2), REPO)
     assert at_head(client) == {**shards(1), "README.md": b"my words"}
@@ -586,6 +619,7 @@ def test_bad_names(name: str) -> None:
     "tag",
     [
         *("", "main", "HEAD", "a b", "-v", "v..1", "v1.lock", "v/1", "/v", "v/", ".v", "v.", "@{", "v@{1"),
+        *("v" * 256, "f" * 40, "refs", "refsv1"),
         *(f"v{character}1" for character in "~^:?*[\\\n\x07\x7f"),
     ],
 )
@@ -613,6 +647,10 @@ def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(BadInput, match="the Hub does not accept the token") as caught:
         push(shards(1), REPO)
     assert "hf_wrong" not in str(caught.value)
+    for odd in ("hf_トークン", "hf_a b"):
+        monkeypatch.setenv("HF_TOKEN", odd)
+        with pytest.raises(BadInput, match=r"the token of the Hub holds characters that no token has"):
+            push(shards(1), REPO)
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     with pytest.raises(BadInput, match="no token of the Hub is on this machine; log in with `hf auth login`"):
@@ -695,6 +733,7 @@ def test_another_build_is_published_beside_the_first(
         ("k", 7, r"was made otherwise \(its k is 5, not 7\)"),
         ("domains", [*stays.provenance["domains"], *mine.provenance["domains"][:0], {"key": "x"}], None),
         ("seed", 9, r"was made otherwise \(its seed is 0, not 9\)"),
+        ("licence", {"id": "mit"}, r"under another licence .*; give its --license, or publish under another"),
     ):
         changed = replace(mine, provenance={**mine.provenance, key: value})
         if message is None:
@@ -737,6 +776,48 @@ def test_a_build_of_another_model_or_seed_is_kept(client: LoopbackHub, apart: di
         assert repo.head.title == "another's"
     publish(apart["algebra"], REPO, overwrite=True)
     assert at_head(client) == before
+
+
+@pytest.mark.usefixtures("plotless")
+def test_a_manifest_that_somebody_else_wrote(
+    client: LoopbackHub, apart: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its paths lead to no file of this machine, and what it says otherwise is refused in one line."""
+    publish(apart["geometry"], REPO)
+    repo = client.repositories[REPO]
+    manifest = json.loads(repo.head.files[MANIFEST].content)
+    (build_there,) = manifest["builds"]
+    victim = tmp_path / "victim.parquet"
+    victim.write_text("mine")
+    wrong = "a build in it is not what this version writes"
+    samples, provenance = build_there["samples"]["geometry"], build_there["provenance"]
+    for change, message in (
+        ({"files": [str(victim)]}, wrong),
+        ({"files": [f"../../../..{victim}"]}, wrong),
+        ({"files": ["../victim.parquet"]}, wrong),
+        ({"files": ["geometry/not_listed.parquet"]}, wrong),
+        ({"files": None}, wrong),
+        ({"samples": {}}, wrong),
+        ({"samples": {"geometry": {**samples, "sampled": "9"}}}, wrong),
+        ({"samples": {"geometry": {**samples, "rare": 9}}}, "a newer version of magpie_hf wrote it"),
+        ({"rare": 9}, "a newer version of magpie_hf wrote it"),
+        ({"unfinished": {"geometry": 3}}, wrong),
+        ({"provenance": {**provenance, "versions": None}}, wrong),
+        ({"provenance": {**provenance, "seed": "0"}}, wrong),
+        ({"provenance": {**provenance, "domains": [3]}}, wrong),
+    ):
+        more = [path for path in change.get("files") or () if "not_listed" not in path]
+        listed = {**manifest["files"], **dict.fromkeys(more, manifest["files"]["README.md"])}
+        stated = {**manifest, "files": listed, "builds": [{**build_there, **change}]}
+        written = {**repo.head.files, MANIFEST: File(json.dumps(stated).encode(), False)}
+        repo.add("another's", {**written, **dict.fromkeys(more, repo.head.files["README.md"])})
+        with pytest.raises(BadInput, match=rf"\(its manifest cannot be read: {message}\); give --over"):
+            preview_build(apart["algebra"], REPO, add=True)
+    for text in (b"[" * 100_000, b"[]", b"{", b'{"builds": 3}'):
+        repo.add("another's", {**repo.head.files, MANIFEST: File(text, False)})
+        with pytest.raises(BadInput, match="holds what this project did not put there"):
+            preview_build(apart["algebra"], REPO, add=True)
+    assert victim.read_text() == "mine"
 
 
 def test_a_new_dataset_is_made_public_once_its_files_are_there(client: LoopbackHub) -> None:
@@ -859,6 +940,7 @@ def test_words_that_are_refused(
     out = str(builds["first"][0])
     for words, token, line in (
         ((out, "sums"), WRITER, "'sums' is no name that the Hub allows; give user/name"),
+        ((out, REPO, "--add", "--overwrite"), WRITER, "--add keeps the other builds there, and --overwrite"),
         ((out, REPO, "--tag", "main"), WRITER, "tag 'main' is no name for a tag"),
         ((out, REPO), None, "no token of the Hub is on this machine; log in with `hf auth login`"),
         ((out, REPO), READER, "the token of ada may only read"),
@@ -875,6 +957,29 @@ def test_words_that_are_refused(
     code, said = ended(run(hub, tmp_path / "home", out, REPO))
     assert code == FAILED
     assert said == "magpie-hf: asking the Hub who you are failed: the Hub answered 400 (a fault)\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "abc", "is 'abc' and no whole number of seconds"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "-1", "is '-1' and no whole number of seconds"),
+        ("HF_ENDPOINT", "http://[bad", "is 'http://[bad' and no URL; give one with https://"),
+        ("HF_ENDPOINT", "localhost:1", "is 'localhost:1' and no URL; give one with https://"),
+    ],
+)
+def test_settings_of_the_hub_that_cannot_be_read(name: str, value: str, message: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "magpie_hf", "publish", "none", REPO],
+        env={**os.environ, name: value},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (BAD_INPUT, 1), done.stderr
+    assert f"{name} {message}" in done.stderr
 
 
 def test_a_build_that_is_not_finished(

@@ -153,6 +153,13 @@ def test_the_sound_model_is_sound(quick: Path, tmp_path: Path, capsys: pytest.Ca
         ),
         ("template writes megabytes", "writes 10,000,086 characters for a conversation of a few words"),
         ("template has surrogates", "'utf-8' codec can't encode character"),
+        ("template loops over a long text", "the chat template of model does not end within 0.4 seconds"),
+        ("template loops over a word", "the chat template of model does not end within 0.4 seconds"),
+        ("named templates with a list for a name", "the tokenizer of model cannot be loaded"),
+        ("model_max_length of text", "has the model_max_length 'many', which is no number"),
+        ("weights with endless offsets", "is torn, or no safetensors file (OverflowError in its header)"),
+        ("weights with a text for a shape", "is torn, or no safetensors file (ValueError in its header)"),
+        ("index that names a long file", "is no index of weights (OSError); download it again"),
     ],
 )
 def test_the_line_says_what_is_wrong(

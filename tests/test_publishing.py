@@ -210,25 +210,31 @@ def test_own_words_in_the_card_are_kept(
     assert publish()
     assert f"{BEGIN}\nWritten on the Hub.\n\nTwo paragraphs, with é.\n{END}\n" in there()
     assert not publish()
-    assert not [line for line in heard if "words" in line]
+    kept = "the card has your own words from {}; to publish it without, remove them in {} and in {}"
+    assert kept.format(REPO, folder / "README.md", REPO) in heard
     mine = folder / "README.md"
     mine.write_text(_edited(mine.read_text(), "Written in the folder."))
     assert publish()
     assert f"the own words in the card of {REPO} are replaced by those of the folder" in heard
     assert f"{BEGIN}\nWritten in the folder.\n{END}\n" in there()
+    edit("")
+    publish()
+    assert kept.format(folder / "README.md", folder / "README.md", REPO) in heard
     edit("Both were written.")
     with pytest.raises(BadInput, match=r"your own words in the card of ada/sums and in .* differ; make them"):
         publish()
     publish(overwrite=True)
     edit("Written in the folder.", "an edit elsewhere")
     before = there()
-    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README\.md\)"):
+    with pytest.raises(BadInput, match=r"^README\.md of ada/sums was edited on the Hub outside its place"):
         publish()
     assert there() == before
     publish(overwrite=True)
     client.faults[:] = [Fault("POST", "/commit/", "before", then=lambda: edit("Written meanwhile."))]
     mine.write_text(_edited(mine.read_text(), "Newer.", "and an edit elsewhere"))
-    with pytest.raises(BadInput, match=r"holds what this project did not put there \(README\.md\)"):
+    with pytest.raises(
+        BadInput, match=r"own words in the card of ada/sums were changed there meanwhile; run"
+    ):
         publish()
     assert "Written meanwhile." in there()
     assert [line for line in heard if line.startswith(f"{mine} was changed outside the place for your own ")]
@@ -254,6 +260,31 @@ def test_a_card_edited_in_the_folder_and_numbers_that_do_not_add_up(
     build(recipe, out)
     assert f"{BEGIN}\nMine.\n{END}\n" in readme.read_text()
     assert not caplog.messages
+    known = read_record(record)
+    for number, lost in ((2, ()), (3, ("card",)), (4, tuple(known))):
+        readme.write_text(_edited(readme.read_text(), "Mine.", f"edit {number}\n"))
+        if lost:
+            write_record(
+                record, {key: value for key, value in read_record(record).items() if key not in lost}
+            )
+        build(recipe, out)
+        assert f"edit {number}\n" in (out / "run" / f"README.edited.{number}.md").read_text()
+        assert "edit " not in readme.read_text()
+    assert "an edit elsewhere" in (out / "run" / "README.edited.md").read_text(), "the first copy stays"
+    whole = readme.read_bytes()
+    readme.write_bytes(_edited(whole.decode(), "日本語の説明").encode("cp932", "replace"))
+    for call in (
+        lambda: build(recipe, out),
+        lambda: magpie_hf.publish_to_folder(out, REPO, tmp_path / "to"),
+    ):
+        with pytest.raises(BadInput, match=r"README\.md is no UTF-8 text; save it as UTF-8"):
+            call()
+    readme.write_bytes(whole)
+    for rotten in (out / "LICENSE", *out.glob("*_ins*.json")):
+        content = rotten.read_bytes()
+        rotten.write_bytes(content[:99] + bytes([content[99] ^ 1]) + content[100:])
+        build(recipe, out)
+        assert rotten.read_bytes() == content, rotten
     counts, whole = read_record(samples), samples.read_bytes()
     counts["algebra"]["sampled"] += 1
     write_record(samples, counts)
@@ -357,7 +388,7 @@ def test_push_is_checked_before_anything_is_built(
     hub.create("ada/public", private=False)
     hub.create("ada/foreign", private=True, files={"notes.txt": b"mine"})
     writer = {"name": "x", "revision": "y", "steps": ["problems"]}
-    other = {"provenance": {"models": [writer], "seed": 7, "domains": []}}
+    other = {"provenance": {"models": [writer], "seed": 7, "domains": [], "versions": {}}}
     manifest, _ = with_manifest({"a": b"a"}, more={"builds": [other]})
     hub.create("ada/other", private=True, files={"a": b"a", MANIFEST: bytes(manifest[MANIFEST])})
     for words, token, message in (

@@ -248,6 +248,24 @@ def test_without_locks_a_dead_process_holds_nothing(no_locks: Callable[[int], No
     assert sorted(tmp_path.iterdir()) == [file, other]
 
 
+def test_a_mount_without_locks_that_nobody_may_write(
+    no_locks: Callable[[int], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its readers leave no mark, and see those that are there."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    file = tmp_path / "lock"
+    file.touch()
+    no_locks(errno.ENOLCK)
+    monkeypatch.setattr(Path, "touch", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert lock.holder(file) is None
+    (tmp_path / "lock.node-7.5.0").write_bytes(b"")
+    assert "pid 5 on node-7" in str(lock.holder(file))
+
+
 def test_a_build_runs_where_no_locks_are(
     no_locks: Callable[[int], None], built: tuple[Path, Answers], tmp_path: Path
 ) -> None:

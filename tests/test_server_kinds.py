@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -26,12 +27,14 @@ from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion, resumable
 from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.served import endpoint as endpoints
 from magpie_hf.engines.served import pool as pools
 from magpie_hf.engines.served.endpoint import Endpoint, marked, share_out
+from magpie_hf.engines.served.faults import Garbled
 from magpie_hf.engines.served.kinds import KINDS
 from magpie_hf.engines.served.other_wires import MOST_SEED, read_answer
-from magpie_hf.engines.served.wire import LEAST_BYTES, TOKEN_BYTES
+from magpie_hf.engines.served.wire import LEAST_BYTES, TOKEN_BYTES, read_completion
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model
@@ -202,6 +205,94 @@ def test_what_a_server_ran_past_is_cut_where_vllm_would_end(answers: Answers) ->
     assert read([*ids, 2, *ids], "limit", 17, stop_token_ids=(2,))[:2] == ("It is 4. B: no", "stop")
     assert read(ids, "word", 99, stop=(" B:",)) == ("It is 4.", "stop", len(ids))
     assert read(ids, "limit", len(ids) - 1)[1:] == ("length", len(ids) - 1)
+
+
+_CHOICE = """{{"choices": [{{"text": "x", "finish_reason": "stop", "token_ids": [{id}], "logprobs":
+    {{"top_logprobs": [{{"token_id:{token}": {log}}}]}}}}],
+    "usage": {{"prompt_tokens": 1, "completion_tokens": {count}}}}}"""
+RAW = {
+    "vllm": _CHOICE,
+    "openai": _CHOICE,
+    "sglang": """{{"output_ids": [{id}], "meta_info": {{"prompt_tokens": 1,
+        "finish_reason": {{"type": "stop"}}, "output_top_logprobs": [[[{log}, {token}]]]}}}}""",
+    "llama.cpp": """{{"tokens": [{id}], "tokens_evaluated": 1, "stop_type": "word",
+        "completion_probabilities": [{{"top_logprobs": [{{"id": {token}, "logprob": {log}}}]}}]}}""",
+}
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_numbers_that_are_none_are_no_answer(kind: str, answers: Answers) -> None:
+    """JSON can name them all, and Python reads NaN as well. Kept, they would end every later build."""
+
+    def read(**numbers: str) -> Completion:
+        answer = json.loads(
+            RAW[kind].format(**{"id": "5", "token": "5", "log": "-0.5", "count": "1", **numbers})
+        )
+        logprobs = int(bool({"token", "log"} & set(numbers)))
+        if kind == "vllm":
+            return read_completion(answer, 1, Sampling(logprobs=logprobs), 9)
+        return read_answer(kind, answers.model, [5], answer, Sampling(logprobs=logprobs), 9)
+
+    assert read().text
+    ids, counts = ("-1", "true", "2147483648", "1e999", "9" * 30, "null"), ("-5", "true", "1.0")
+    bad = {"count": counts} if kind == "openai" else {"id": ids, "token": ids}
+    if kind == "vllm":
+        bad["count"] = counts
+    if kind != "openai":
+        bad["log"] = ("1e6", "1e999", "9" * 400, "0.01", "NaN", "true", "null", '"-1"')
+        for log, value in (
+            ("-0.5", -0.5),
+            ("1e-4", 1e-4),
+            ("-Infinity", -math.inf),
+            ("-" + "9" * 400, -math.inf),
+        ):
+            assert read(log=log).first == ((5, value),)
+    for name, values in bad.items():
+        for value in values:
+            with pytest.raises(Garbled):
+                read(**{name: value})
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang", "llama.cpp"])
+def test_a_token_that_the_model_does_not_have_is_not_kept(
+    kind: str, answers: Answers, tmp_path: Path
+) -> None:
+    """A truncated answer goes on from its tokens, which a sound server would refuse for ever."""
+    with serving(kind, answers) as server, keeping(Journal(tmp_path / "journal")):
+        sound, sampling = server.complete, Sampling(max_tokens=64)
+        server.complete = lambda prompt, sampling, seed: Completion(
+            "x", "length", 1, 64, token_ids=(10**6,) * 64
+        )
+        says = f"at last with the token 1000000, which {answers.model.name} does not have"
+        with pytest.raises(EngineError, match=says):
+            served(kind, answers.model, server).complete([[5]], sampling, [1])
+        for engine in list(endpoints._LIVE):
+            engine.close()
+        server.complete = sound
+        assert served(kind, answers.model, server).complete([[5]], sampling, [1])
+
+
+def test_a_bound_of_the_servers_own_is_no_row(answers: Answers) -> None:
+    answer = {
+        "choices": [{"text": "It is", "finish_reason": "length"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+    }
+    says = "by a bound of its own, after 2 tokens of 9 asked for; raise that bound, or lower --max-tokens"
+    with pytest.raises(EngineError, match=says):
+        read_answer("openai", answers.model, [5], answer, Sampling(max_tokens=9), 9)
+    assert read_answer("openai", answers.model, [5], answer, Sampling(max_tokens=2), 2).num_tokens == 2
+
+
+def test_the_file_of_a_llama_cpp_is_a_text_without_a_terminals_commands(answers: Answers) -> None:
+    with serving("llama.cpp", answers) as server:
+        for path in (["a"], 5, "", "a/"):
+            server.model_path = path
+            with pytest.raises(BadInput, match="does not tell its context and file at /props"):
+                marked(answers.model, [server.url], "llama.cpp")
+        server.model_path = "C:\\a\\b\x1b[2J\ud800.gguf"
+        assert marked(answers.model, [server.url], "llama.cpp").settings == (
+            ("gguf", json.dumps("b\ufffd[2J\ufffd.gguf")),
+        )
 
 
 @pytest.mark.parametrize("kind", ["sglang", "llama.cpp", "openai"])
@@ -428,6 +519,61 @@ def test_no_error_holds_the_key(
                 assert "sesame" not in str(failed.value)
                 engine.close()
     assert "sesame" not in caplog.text
+
+
+KEY = 'sesame/"open"'
+KEPT = "the key in VLLM_API_KEY, which is kept nowhere"
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "says"),
+    [
+        ("vllm", json.dumps(KEY).encode(), KEPT),
+        ("sglang", json.dumps(KEY).replace("/", "\\/").encode(), KEPT),
+        ("openai", json.dumps(KEY).replace("s", "\\u0073").replace("/", "\\u002F").encode(), KEPT),
+        ("llama.cpp", json.dumps(KEY).encode("utf-16"), "no JSON"),
+    ],
+)
+def test_an_answer_that_holds_the_key_is_not_kept(
+    kind: str, raw: bytes, says: str, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", KEY)
+    with hostile(lambda handler: handler.say(raw)) as (url, _), serving(kind, answers) as one:
+        engine = served(kind, answers.model, one)
+        engine._live()._servers[0].url = url
+        with pytest.raises(EngineError, match=f"at last with {says}") as caught:
+            engine.complete([[5]], Sampling(max_tokens=4), [1])
+        assert "sesame" not in str(caught.value)
+        engine.close()
+    monkeypatch.setenv("VLLM_API_KEY", "a")  # stands in every answer
+    with serving(kind, answers) as one:
+        assert served(kind, answers.model, one).complete([[5]], Sampling(max_tokens=64), [1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "raw", "says"),
+    [
+        (
+            "openai",
+            400,
+            b'{"error": {"message": "use /v1/chat"}}',
+            "answered /v1/completions with 400: use /v1/chat",
+        ),
+        ("openai", 404, b"nothing here", "answered /v1/completions with 404: nothing here; give the address"),
+        ("vllm", 200, b"nojson", "answered with no JSON: 'nojson'; start it again, or leave it out"),
+    ],
+)
+def test_what_a_server_says_to_a_probe(
+    kind: str, status: int, raw: bytes, says: str, answers: Answers
+) -> None:
+    card = {"id": answers.model.name, "owned_by": kind, "max_model_len": 99}
+
+    def answer(handler: Hostile) -> None:
+        models = handler.path == "/v1/models"
+        handler.say(*((json.dumps({"data": [card]}).encode(), 200) if models else (raw, status)))
+
+    with hostile(answer) as (url, _), pytest.raises(BadInput, match=f"^{url} {says}"):
+        Endpoint(marked(answers.model, [url], kind), urls=(url,), kind=kind).complete([[5]], Sampling(), [1])
 
 
 def test_text_with_lone_surrogates_and_terminal_commands_ends_no_build(

@@ -156,7 +156,13 @@ def test_values_are_json_or_text(text: str, parsed: tuple[Any, ...]) -> None:
     assert parse_chat_options([text]) == [parsed]
 
 
-@pytest.mark.parametrize("text", ["a", "a=", "=1", "scorer:a=1", "a b=1", "a=True", "a=None"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a", "a=", "=1", "scorer:a=1", "a b=1", "a=True", "a=None", "a=FALSE"),
+        *("enable_thinking=0", "solver:thinking=off", "enable_reasoning=No"),
+    ],
+)
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(BadInput, match="--chat-option is"):
         parse_chat_options([text])

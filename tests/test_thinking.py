@@ -262,6 +262,16 @@ class TestWrappers:
         response = chat.read(before + text)
         assert (response.answer, response.reason) == (text, None)
 
+    @pytest.mark.parametrize("family", ["Qwen2.5", "Qwen3", "DeepSeek-R1"])
+    @pytest.mark.parametrize(
+        "mark", [("<thought>", "</thought>"), ("[THINK]", "[/THINK]"), ("<seed:think>", "</seed:think>")]
+    )
+    def test_a_thought_that_does_not_begin_the_turn(self, family: str, mark: tuple[str, str]) -> None:
+        chat = one(family).chat()
+        before = "a\n</think>\n\n" if chat.opens_thinking else ""
+        said = f"{before}Okay.\n{mark[0]}It is long.{mark[1]}It is 4."
+        assert chat.read(said).reason == "special_tokens"
+
     def test_text_after_a_wrapper_is_kept(self) -> None:
         response = one("K2-Think").chat().read("<think>a</think><answer>7</answer> That is all.")
         assert (response.thinking, response.answer) == ("a", "7\n\nThat is all.")

@@ -16,6 +16,7 @@ from magpie_hf.cli import menu
 from magpie_hf.cli.commands import build, plan, publish, report, show, status, sweep
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.commands.parser import Parser, Version, translate
+from magpie_hf.cli.environment import check_environment
 from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
 from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return OK
             sys.argv[1:] = asked  # the command that a message on Ctrl-C repeats
             options = words.parse_args(asked)
+        check_environment()
         code = int(options.run(options))
         sys.stdout.flush()  # raises BrokenPipeError here and not at exit, if the reader of a pipe has left
         return code

@@ -53,7 +53,7 @@ from magpie_hf.store.splits import ParquetSplit
 LOG = logging.getLogger("magpie_hf")
 SAMPLES = "samples.json"
 OWN_WORDS = "own_words.md"  # the user's words in the card, while the card is written anew
-EDITED = "README.edited.md"  # a card that was changed outside their place
+EDITED = "README.edited.md"  # a card that was changed outside their place; later ones are numbered from 2
 DROPPED = "dropped"
 PARTIAL = "partial-"  # prefix of the folders for a part of a build that is published
 UNDER_WAY = """---
@@ -111,6 +111,8 @@ class Folder:
                 f"{self.path} cannot be written ({error.strerror}); choose another --out"
             ) from error
         record = self._record() or self._by_provenance()
+        if record:
+            self._card_text()  # one that is no UTF-8 is refused here
         if not record and not self._record_file.exists():
             if others or (
                 self.run.is_dir()
@@ -258,13 +260,13 @@ class Folder:
         words = self.own_words
         made = card.files(contents, card.PLACEHOLDER, words=words)
         rest = rest_of(made[card.README].decode())
-        if self.card_was_edited and rest != self._card_there:
-            self._keep(EDITED, self._card_text)
+        # Where the record does not say which card was written, as after its loss, it may be an edited one.
+        if self._has_card and self._card_there not in (record.get("card"), rest):
             LOG.warning(
                 "%s was changed outside the place for your own words, and is written anew; the changed one is"
                 " kept as %s",
                 self.path / card.README,
-                self.run / EDITED,
+                self._keep_edited(),
             )
         self._keep(OWN_WORDS, words)
         for file, text in made.items():
@@ -278,7 +280,7 @@ class Folder:
         sums = {
             path: (contents.sums.get(path) or sum_of(staging / path)).sha256
             for path in new
-            if path.endswith(".parquet")
+            if path != card.README
         }
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_record(self._record_file, {**unfinished, "files": {**files, **new}})
@@ -327,7 +329,7 @@ class Folder:
     @property
     def own_words(self) -> str:
         """The own words in the card, also where a build was killed while it wrote it; "" without any."""
-        words = words_in(self._card_text)
+        words = words_in(self._card_text())
         if words is None:
             kept = self.run / OWN_WORDS
             words = kept.read_text(encoding="utf-8", errors="replace") if kept.is_file() else ""
@@ -337,16 +339,33 @@ class Folder:
     def card_was_edited(self) -> bool:
         """Whether the card is another than the build wrote, besides the own words in it."""
         wrote = self._record().get("card") if self._record_file.exists() else None
-        return wrote is not None and self._card_text not in ("", UNDER_WAY) and self._card_there != wrote
+        return wrote is not None and self._has_card and self._card_there != wrote
+
+    @property
+    def _has_card(self) -> bool:
+        return self._card_text() not in ("", UNDER_WAY)
 
     @property
     def _card_there(self) -> str:
-        return rest_of(self._card_text)
+        return rest_of(self._card_text())
 
-    @property
     def _card_text(self) -> str:
         file = self.path / card.README
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        try:
+            return file.read_text(encoding="utf-8") if file.is_file() else ""
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{file} is no UTF-8 text; save it as UTF-8") from error
+
+    def _keep_edited(self) -> Path:
+        """Keep the card as it is beside earlier ones, and return the copy."""
+        number = 1
+        while True:
+            copy = self.run / (EDITED if number == 1 else EDITED.replace(".md", f".{number}.md"))
+            if not copy.exists():
+                self._keep(copy.name, self._card_text())
+            if copy.read_text(encoding="utf-8", errors="replace") == self._card_text():
+                return copy
+            number += 1
 
     def _keep(self, name: str, text: str) -> None:
         """Write a text of the user's into the run, whole or not at all; an empty one is removed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,13 @@ from magpie_hf.errors import BadInput
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.store.manifest import Content
 from magpie_hf.store.splits import ParquetSplit
+from magpie_hf.text.language import tr
 
 # Of the provenance: what two builds that are joined may differ in.
 _OWN = ("domains", "versions", "format")
+# A data file: config/name.parquet, neither of which leads out of the folder.
+_DATA = re.compile(r"(?!\.)[^/\\\0]+/(?!\.)[^/\\\0]+\.parquet")
+_COUNTS = {one.name for one in fields(Samples)}
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Build:
         return Identity(writer["name"], writer["revision"], self.provenance["seed"], domains)
 
 
+_FIELDS = {one.name for one in fields(Build)}
+
+
 def build_of(contents: Contents, unfinished: Mapping[str, tuple[int, int]] | None) -> Build:
     """The build with these contents, as plain JSON."""
     samples = {domain: asdict(one) for domain, one in contents.samples.items()}
@@ -67,20 +74,66 @@ def build_of(contents: Contents, unfinished: Mapping[str, tuple[int, int]] | Non
     return Build(**json.loads(json.dumps(stated)))
 
 
+class Unreadable(ValueError):
+    """A manifest that cannot be read; the message says in short why."""
+
+
 def builds_in(manifest: bytes) -> tuple[Build, ...]:
-    """The builds that a manifest lists; none where it lists none, or is no manifest."""
+    """The builds that a manifest lists; none where it lists none, as that of an earlier version.
+
+    Raises Unreadable where they are not what this version writes. Somebody else may have written the
+    manifest, and its paths become those of files here: only data files that it lists are let through.
+    """
     try:
-        builds = tuple(Build(**one) for one in json.loads(manifest)["builds"])
-        return builds if all(one.identity for one in builds) else ()
-    except (ValueError, KeyError, TypeError, StopIteration):
-        return ()
+        stated = json.loads(manifest)
+        listed, files = stated.get("builds", []), set(stated.get("files", ()))
+        if any(set(one) - _FIELDS or set(samples) - _COUNTS for one in listed for samples in _samples(one)):
+            raise Unreadable(tr("a newer version of magpie_hf wrote it"))
+        builds = tuple(Build(**one) for one in listed)
+    except Unreadable:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable(type(error).__name__) from None
+    if not all(_is_sound(one, files) for one in builds):
+        raise Unreadable(tr("a build in it is not what this version writes"))
+    return builds
+
+
+def _samples(build: Any) -> list[Any]:
+    return [*build.get("samples", {}).values(), ()]
+
+
+def _is_sound(build: Build, files: set[str]) -> bool:
+    try:
+        identity, counts = build.identity, [Samples(**one) for one in build.samples.values()]
+        words = [identity.name, identity.model, *identity.domains, *_texts(build.provenance["versions"])]
+        return (
+            all(isinstance(one, str) for one in words)
+            and type(identity.seed) is int
+            and set(build.samples) == set(identity.domains)
+            and all(isinstance(one, int) for each in counts for one in _numbers(each))
+            and isinstance(build.files, (list, tuple))
+            and all(_DATA.fullmatch(path) and path in files for path in build.files)
+            and all(had <= target for had, target in build.unfinished.values())
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration):
+        return False
+
+
+def _texts(versions: Mapping[str, Any]) -> list[Any]:
+    return [*versions, *versions.values()]
+
+
+def _numbers(samples: Samples) -> list[Any]:
+    counts = asdict(samples)
+    return [*counts.pop("dropped").values(), *counts.pop("contaminated").values(), *counts.values()]
 
 
 def card_in(manifest: bytes) -> str | None:
     """What `own_words.rest_of` says of the card that a manifest lists; None where it does not say it."""
     try:
         return str(json.loads(manifest)["card"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -134,11 +187,21 @@ def beside(repo: str, there: Iterable[Build], mine: Build) -> list[Build]:
             )
         for key in sorted(set(one.provenance) | set(mine.provenance)):
             theirs, ours = one.provenance.get(key), mine.provenance.get(key)
+            if key == "licence" and theirs != ours:
+                raise BadInput(
+                    f"the build in {repo} is under another licence ({_short(theirs)}, not {_short(ours)}),"
+                    " and one card names one; give its --license, or publish under another name"
+                )
             if key not in _OWN and theirs != ours:
                 raise BadInput(
                     f"the build in {repo} was made otherwise (its {key} is {_short(theirs)}, not"
                     f" {_short(ours)}), and one card cannot describe both; publish under another name"
                 )
+        if any(set(domain) != set(mine.provenance["domains"][0]) for domain in one.provenance["domains"]):
+            raise BadInput(
+                f"the build in {repo} was made by another version of magpie_hf, and one card cannot describe"
+                " both; publish under another name"
+            )
         stay.append(one)
     return stay
 

@@ -7,6 +7,7 @@ huggingface_hub 2.4 waits without a bound for the answer to nearly every request
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ import httpx2
 from magpie_hf.errors import HubError
 
 WRITE_WAIT = 60.0  # seconds for the answer to a request that changes something, such as a commit
+WHOLE = 60.0  # seconds until an answer is there whole, where it is not data that is downloaded
 PATIENCE = 60.0  # seconds of silence in a row, over several requests, after which the Hub is given up
 
 sent = 0  # bytes of files that went to the Hub without Xet, for lines of progress
@@ -32,6 +34,27 @@ class _Counted(httpx2.SyncByteStream):
         for part in self._body:
             yield part
             sent += len(part)
+
+    def close(self) -> None:
+        self._body.close()
+
+
+class _TooLong(httpx2.ReadTimeout):
+    """An answer came in part."""
+
+
+class _InTime(httpx2.SyncByteStream):
+    """The body of an answer, which may not take long as a whole either."""
+
+    def __init__(self, body: httpx2.SyncByteStream) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        began = time.monotonic()
+        for part in self._body:
+            if time.monotonic() - began > WHOLE:
+                raise _TooLong("the answer takes too long")
+            yield part
 
     def close(self) -> None:
         self._body.close()
@@ -59,8 +82,12 @@ class _Client(httpx2.Client):
         if request.method == "PUT" and isinstance(request.stream, httpx2.SyncByteStream):
             request.stream = _Counted(request.stream)
         try:
-            response = super().send(request, **how)
-        except httpx2.TimeoutException:
+            response = super().send(request, **{**how, "stream": True})
+            if not how.get("stream") and isinstance(response.stream, httpx2.SyncByteStream):
+                response.stream = _InTime(response.stream)
+                response.read()
+        except httpx2.TimeoutException as error:
+            wait = WHOLE if isinstance(error, _TooLong) else wait
             self._silent += wait
             self._unanswered += 1
             if self._silent >= PATIENCE and self._unanswered > 1:

@@ -17,7 +17,7 @@ from magpie_hf.hub.builds import Build
 from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.lint.files import rows_of
 from magpie_hf.hub.release import Remote, released, to_folder
-from magpie_hf.hub.remote import Say, check_names, download, head_of, login
+from magpie_hf.hub.remote import Say, check_names, check_way, download, head_of, login
 from magpie_hf.hub.retry import retried
 from magpie_hf.store.manifest import Changes, sum_of
 from magpie_hf.text.language import tr
@@ -51,6 +51,7 @@ def publish(
     where the Hub cannot be reached or refuses a step.
     """
     check_names(repo, tag)
+    check_way(add, overwrite)
     _say_missing(say)
     look = partial_(_there, repo, add, overwrite, say)
     with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
@@ -84,6 +85,7 @@ def preview(
     Raises what `publish` would raise before it writes.
     """
     check_names(repo, tag)
+    check_way(add, overwrite)
     _say_missing(say)
     look = partial_(_there, repo, add, overwrite, say)
     with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:

@@ -97,12 +97,11 @@ def push(
     head = head_of(api, repo, say) or _create(api, repo, say)
     change = _checked(api, repo, head, files, sums, private, overwrite, tag, builds, say)
     _check_card(files, say)
-    for line in change.deletions():
-        say(line)
     if not change.none:
+        said = set[str]()
         commit = retried(
             f"the commit to {repo}",
-            lambda: _commit(api, repo, contents, sums, overwrite, builds, message, say),
+            lambda: _commit(api, repo, contents, sums, overwrite, builds, message, say, said),
             say,
         )
     else:
@@ -179,6 +178,11 @@ def check_build(repo: str, head: Head | None, mine: Identity, kept: Sequence[Bui
     """Raises BadInput where the repository holds another build than `mine` and those that are kept."""
     if head is None or head.before is None:  # without a manifest, all its files are of others
         return
+    if head.unreadable:
+        raise BadInput(
+            f"{repo} holds another build (its manifest cannot be read: {head.unreadable}); give --overwrite"
+            " to replace it, or another name"
+        )
     if not head.builds:
         raise BadInput(
             f"{repo} holds another build (its manifest does not say of which model); give --overwrite to"
@@ -263,6 +267,15 @@ def _check_replaced(
     mine = words_in(text_of(files[README])) if README in files else None
     if README in others and head.edited and head.words in ("", mine):
         others.remove(README)
+    if others == [README] and head.edited:
+        raise BadInput(
+            f"the own words in the card of {repo} were changed there meanwhile; run the same command again"
+        )
+    if others == [README] and head.before is not None and README in head.before:
+        raise BadInput(
+            f"README.md of {repo} was edited on the Hub outside its place for own words; undo that there, or"
+            " give --overwrite to replace it"
+        )
     if others:
         raise _foreign(repo, others)
     if builds is not None and not change.none:
@@ -295,8 +308,11 @@ def _commit(
     builds: Builds | None,
     message: str,
     say: Say,
+    said: set[str],
 ) -> str:
     """Upload new files, make one commit, and return its id.
+
+    said: the lines of what is deleted that were printed; new ones are printed and added.
 
     After a failure it is called again, and reads the head of the repository again. So it finds its own
     commit where only the answer was lost. After a commit of others it plans the operations anew: those of
@@ -311,6 +327,10 @@ def _commit(
     if change.none:
         return head.commit
     _check_replaced(repo, head, change, contents, overwrite, builds)
+    for line in change.deletions():
+        if line not in said:
+            say(line)
+            said.add(line)
     paths = sorted({*change.added, *change.changed}, key=lambda path: (path in (README, MANIFEST), path))
     additions = [CommitOperationAdd(path, contents[path]) for path in paths]
     for one in additions:  # huggingface_hub has just hashed the content

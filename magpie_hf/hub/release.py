@@ -152,7 +152,11 @@ def released(
 def _finished(folder: Path) -> card.Contents:
     """The contents of a finished build. Raises BadInput where its files are not those that it wrote."""
     sums: dict[str, str] = record_of(folder).get("sums", {})
-    built = {path: digest for path, digest in sums.items() if path.count("/") == 1}  # not run/dropped
+    built = {
+        path: digest
+        for path, digest in sums.items()
+        if path.endswith(".parquet") and path.count("/") == 1  # not run/dropped
+    }
     if not built:
         raise BadInput(
             f"the record of the build in {folder} lists no files; run the build again, then publish"
@@ -199,6 +203,16 @@ def _words(folder: Path, repo: str, there: Remote | None, say: Say) -> str:
             )
         )
     mine, theirs = built.own_words, there.words if there else ""
+    if there is not None and bool(mine) != bool(theirs) and (theirs or there.edited):
+        say(
+            tr(
+                "the card has your own words from {place}; to publish it without, remove them in {folder} and"
+                " in {repo}",
+                place=repo if theirs else folder / card.README,
+                folder=folder / card.README,
+                repo=repo,
+            )
+        )
     if there is None or not theirs or not mine or mine == theirs:
         return mine or theirs
     if there.edited and not there.overwrite:

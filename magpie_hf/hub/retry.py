@@ -8,6 +8,7 @@ repository, checking a card, a commit or a tag: there one 503 or one dropped con
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -45,6 +46,8 @@ def retried(what: str, call: Callable[[], T], say: Callable[[str], None]) -> T:
             return call()
         except OfflineModeIsEnabled as error:
             raise BadInput("HF_HUB_OFFLINE is set, so nothing can be published; unset it") from error
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise odd_answer(what) from None
         except HfHubHTTPError as error:
             if error.response.status_code not in AGAIN or number + 1 == TRIES:
                 raise _final(what, error, number + 1) from None  # the cause's text may hold signed URLs
@@ -73,6 +76,14 @@ def _asked_to_wait(error: HfHubHTTPError) -> float | None:
     """The seconds in Retry-After; None without it, or for a date, which is wrong if clocks differ."""
     header = error.response.headers.get("Retry-After", "")
     return min(float(header), LONGEST_WAIT) if header.isdecimal() else None
+
+
+def odd_answer(what: str) -> HubError:
+    """The error for an answer that is not the Hub's, such as the login page of a network."""
+    return HubError(
+        f"{what} failed: what answered is not the Hub; log in to the network, and check HF_ENDPOINT and the"
+        " proxies"
+    )
 
 
 def _final(what: str, error: HfHubHTTPError, tries: int) -> BadInput | HubError:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.errors import HubError
@@ -85,11 +86,8 @@ def _batch(api: HfApi, repo: str, batch: list[Any], size: int, say: Say) -> None
 
     progress, xet = _Progress(), is_xet_available()
     try:
-        with _shown_by(progress, xet) as counted:
-            if counted:
-                _watched(work, progress, xet, repo, size, say)
-            else:
-                work()
+        with _shown_by(progress, xet):
+            _watched(work, progress, xet, repo, size, say)
     except RuntimeError as error:
         if isinstance(error, HubError):
             raise
@@ -118,29 +116,26 @@ def _of_xet(repo: str, error: ConnectionError) -> Exception:
 
 
 @contextmanager
-def _shown_by(progress: _Progress, xet: bool) -> Iterator[bool]:
+def _shown_by(progress: _Progress, xet: bool) -> Iterator[None]:
     """Have `progress` in place of huggingface_hub's bars: hf_xet's counts go nowhere else.
 
-    Yields whether it counts: over Xet it does not where a user disabled all bars.
+    Over Xet the bars count as enabled meanwhile, also where a user disabled them: none is shown, and without
+    them the counts are not given.
     """
     from huggingface_hub.utils import _xet_progress_reporting as reporting
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
 
-    name, disabled = "XetUploadProgressReporter", are_progress_bars_disabled()
-    bars = getattr(reporting, name)
-    if not xet and not disabled:
-        disable_progress_bars()
+    tqdm: Any = import_module("huggingface_hub.utils.tqdm")  # by attribute this name is a class
+    name, states = "XetUploadProgressReporter", dict(tqdm.progress_bar_states)
+    bars, setting = getattr(reporting, name), tqdm.HF_HUB_DISABLE_PROGRESS_BARS
+    tqdm.progress_bar_states.clear()
+    tqdm.HF_HUB_DISABLE_PROGRESS_BARS = not xet
     setattr(reporting, name, lambda: progress)
     try:
-        yield not xet or not disabled
+        yield
     finally:
         setattr(reporting, name, bars)
-        if not xet and not disabled:
-            enable_progress_bars()
+        tqdm.HF_HUB_DISABLE_PROGRESS_BARS = setting
+        tqdm.progress_bar_states.update(states)
 
 
 def _watched(

@@ -19,18 +19,15 @@ from typing import Any
 
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.marks import THINK
-from magpie_hf.models.model import Model, config_of, json_of
-from magpie_hf.models.rendering import tried
+from magpie_hf.models.model import Model, json_of, vocabulary
+from magpie_hf.models.rendering import INSTRUCTION, PROBES, tried
 from magpie_hf.models.switches import values_of
 from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
 from magpie_hf.models.tokenizer import BROKEN, tokenizer_of
 
 Message = dict[str, str]
 
-SOLVING_INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
-# Two user texts that a template must not change. They differ, so that a prefix which depends on the text is
-# noticed.
-_PROBES = ("MagpieOpensTheUserTurnHere", 'Let $x<y$ & "z" \\in [a]: show {it}.\n\nThen stop')
+SOLVING_INSTRUCTION = INSTRUCTION
 _SYSTEM_PROBE = "MagpieReadsTheSystemTextHere"
 # A text that every tokenizer of a chat model gives back; the Japanese is "solve the problem".
 _ROUND_TRIP = "Let $x < y$ , and \\frac{1}{2} = z:\n\n問題を解け 。\nThen stop ."
@@ -129,8 +126,8 @@ class Chat:
         lead = None
         if text is not None and (place or self.system_place) == "user":
             system, lead = None, text
-        before = self._cut(system, _PROBES[0], lead)[0]
-        if before != self._cut(system, _PROBES[1], lead)[0]:
+        before = self._cut(system, PROBES[0], lead)[0]
+        if before != self._cut(system, PROBES[1], lead)[0]:
             raise BadInput(
                 f"the chat template of {self.name} writes another beginning for another user text, so it"
                 " cannot be cut; use another model"
@@ -150,7 +147,7 @@ class Chat:
             Gemma 2, Mixtral and Mistral v0.1 have no system role.
         """
         try:
-            before = self._cut(_SYSTEM_PROBE, _PROBES[0])[0]
+            before = self._cut(_SYSTEM_PROBE, PROBES[0])[0]
         except BadInput:
             return "user"
         return "system" if _SYSTEM_PROBE in before else "user"
@@ -396,7 +393,7 @@ class Chat:
 
     @cached_property
     def _user_ends(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        token, text = self._end(self._cut(None, _PROBES[0])[1])
+        token, text = self._end(self._cut(None, PROBES[0])[1])
         ids = self.end_ids if token is None else tuple(sorted({*self.end_ids, token}))
         return ids, () if text is None else (text,)
 
@@ -471,10 +468,10 @@ class Chat:
 
         A list that is merely printed does not pass, for it escapes the line breaks of the probe.
         """
-        messages = [{"role": "user", "content": _PROBES[1]}]
+        messages = [{"role": "user", "content": PROBES[1]}]
         for as_parts in (False, True):
             with suppress(BadInput):
-                if _PROBES[1] in self._rendered(messages, True, as_parts):
+                if PROBES[1] in self._rendered(messages, True, as_parts):
                     return as_parts
         return False
 
@@ -501,13 +498,13 @@ class Chat:
 
         RWKV's and LLaVA's show an answer's end in a next turn alone.
         """
-        messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": _PROBES[0]}]
-        after = self._render(messages, generation=False).partition(_PROBES[0])[2]
+        messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": PROBES[0]}]
+        after = self._render(messages, generation=False).partition(PROBES[0])[2]
         with suppress(BadInput):
             if not after.strip():
-                messages.append({"role": "user", "content": _PROBES[1]})
-                between = self._render(messages, generation=False).partition(_PROBES[0])[2]
-                return between.partition(_PROBES[1])[0] if _PROBES[1] in between else after
+                messages.append({"role": "user", "content": PROBES[1]})
+                between = self._render(messages, generation=False).partition(PROBES[0])[2]
+                return between.partition(PROBES[1])[0] if PROBES[1] in between else after
         return after
 
     def _end(self, after: str) -> tuple[int | None, str | None]:
@@ -562,8 +559,7 @@ def _load_chat(model: Model) -> Chat:
 
 def _check_vocabulary(model: Model, chat: Chat) -> None:
     """Raises BadInput where the format's tokens have no row in the model's embedding."""
-    config = config_of(model)
-    rows = config.get("vocab_size") or (config.get("text_config") or {}).get("vocab_size")
+    rows = vocabulary(model)
     highest = max(*chat.pre_query_prefix(None), *chat.turn_end_ids)
     if rows is not None and highest >= rows:
         raise BadInput(

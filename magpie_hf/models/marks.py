@@ -17,7 +17,8 @@ class Marks:
     """Patterns of what stands before and after a thought.
 
     end: what closes a thought, as text. again: between two thoughts of one turn. prose: these are words that
-    anyone may write, so that they count only where both stand.
+    anyone may write, so that they count only where both stand. begin: what opens a thought, as text, where
+    the patterns leave room for words of the model's own.
     """
 
     open: str
@@ -25,6 +26,7 @@ class Marks:
     end: str
     again: str | None = None
     prose: bool = False
+    begin: str = ""
 
 
 def literal(text: str) -> str:
@@ -56,15 +58,16 @@ KNOWN = (
     _marks("<|channel>thought", "<channel|>"),  # Gemma 4 (T, V gemma4)
     _marks("<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),  # PLaMo 3 (V plamo3)
     # Hunyuan 3 and 4: a suffix that differs by checkpoint (V hy_v3, hy_v4)
-    Marks(r"<think:[^\s<>]+>", r"</think:[^\s<>]+>", END_THINK),
+    Marks(r"<think:[^\s<>]+>", r"</think:[^\s<>]+>", END_THINK, begin=THINK),
     # K2 Horizon: three efforts (V k2_horizon)
-    Marks(r"<ifm\|think\w*>", r"</ifm\|think\w*>", "</ifm|think>"),
+    Marks(r"<ifm\|think\w*>", r"</ifm\|think\w*>", "</ifm|think>", begin="<ifm|think>"),
     # gpt-oss: every channel but the final one is thinking (T, V openai_gptoss)
     Marks(
         r"<\|channel\|>(?:analysis|commentary)[^\n]{0,60}?<\|message\|>",
         r"<\|end\|>(?:<\|start\|>assistant)?<\|channel\|>final[^\n]{0,60}?<\|message\|>",
         "<|end|><|start|>assistant<|channel|>final<|message|>",
         r"<\|end\|>(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^\n]{0,60}?<\|message\|>",
+        begin="<|channel|>analysis<|message|>",
     ),
     # Solar Open (T)
     Marks(

@@ -277,6 +277,14 @@ def own_max_length(model: Model) -> int | None:
     return None
 
 
+@lru_cache(maxsize=32)
+def vocabulary(model: Model) -> int | None:
+    """How many tokens the model has by its config; None where it states none."""
+    config = config_of(model)
+    rows: int | None = config.get("vocab_size") or (config.get("text_config") or {}).get("vocab_size")
+    return rows
+
+
 def check_files(folder: Path) -> None:
     """Raises BadInput where something else is in a file's place, or a field of the config is of another type.
 

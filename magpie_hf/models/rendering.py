@@ -140,32 +140,47 @@ def _try(environment: Any, source: str, options: dict[str, Any], longest: int) -
         return [[], "user"]
     read = meta.find_undeclared_variables(tree) - set(environment.globals)
     place = "user"
+    given = {"tools": None, "documents": None, "bos_token": "", "eos_token": "", **options}
     for turns in _conversations():
         for shape in (str, lambda text: [{"type": "text", "text": text}]):
             shaped = [{**turn, "content": shape(turn["content"])} for turn in turns]
-            given = {"tools": None, "documents": None, "bos_token": "", "eos_token": "", **options}
-            head = turns[-1]["role"] == "user"
-            try:
-                text = template.render(messages=shaped, add_generation_prompt=head, **given)
-            except MemoryError:
-                raise
-            except Exception:  # a template is a program: it may raise anything
-                continue
-            if len(text) > longest:
-                return f"writes {len(text):,} characters for a conversation of a few words"
-            before, said, after = text.partition(_USER)
-            if said and _USER not in after and _SYSTEM in before:
-                place = "system"
+            for head in (True, False) if turns[-1]["role"] == "user" else (False,):
+                try:
+                    text = template.render(messages=shaped, add_generation_prompt=head, **given)
+                except MemoryError:
+                    raise
+                except Exception:  # a template is a program: it may raise anything
+                    continue
+                if len(text) > longest:
+                    return f"writes {len(text):,} characters for a conversation of a few words"
+                before, said, after = text.partition(_USER)
+                if said and _USER not in after and _SYSTEM in before:
+                    place = "system"
     return [sorted(name for name in read if not _STANDARD.fullmatch(name)), place]
 
 
 _USER, _SYSTEM = "U$R", "S$Y"
+INSTRUCTION = r"Please reason step by step, and put your final answer within \boxed{}."
+# Two user texts that a template must not change. They differ, so that a prefix which depends on the text is
+# noticed.
+PROBES = ("MagpieOpensTheUserTurnHere", 'Let $x<y$ & "z" \\in [a]: show {it}.\n\nThen stop')
+THINKING_PROBES = ("MagpieAsksHere", "MagpieThinksHere", "MagpieAnswersHere")
+LONG_PROBE = "Let $x$ be a number.\n" * 200
 
 
 def _conversations() -> list[list[dict[str, str]]]:
-    """Those of the kinds that a build has, with an answer's thought in each field that templates read."""
+    """Those of the kinds that a build has, with an answer's thought in each field that templates read.
+
+    The texts are those that are rendered later to read the format, and a long one: a template may do another
+    thing with each.
+    """
     system, user = {"role": "system", "content": _SYSTEM}, {"role": "user", "content": _USER}
     answer = {"role": "assistant", "content": "A\n\nB"}
     thought = dict.fromkeys(("reasoning_content", "thinking", "reasoning"), "T\n\nU")
     more = {"role": "user", "content": "M"}
-    return [[system, user], [user], [user, answer], [user, {**answer, **thought}], [user, answer, more]]
+    kinds = [[system, user], [user], [user, answer], [user, {**answer, **thought}], [user, answer, more]]
+    for text in (*PROBES, *THINKING_PROBES, INSTRUCTION, LONG_PROBE):
+        asked = {"role": "user", "content": text}
+        told = {"role": "assistant", "content": text, **dict.fromkeys(thought, text)}
+        kinds += [[{"role": "system", "content": text}, asked], [asked, told]]
+    return kinds

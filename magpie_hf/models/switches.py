@@ -21,6 +21,8 @@ _THINKING = (
     "enable_thinking", "thinking", "think", "thinking_mode", "thinking_budget", "thinking_effort",
     "enable_reasoning", "reasoning", "reasoning_mode", "reasoning_effort",
 )  # fmt: skip
+# Those that templates compare with true or false: 0 is not false to `enable_thinking is false`.
+_BOOLEAN = ("enable_thinking", "enable_reasoning", "thinking", "think")
 _OFF = (False, 0, "", "none", "off", "no", "disabled", "no_think", "chat", "non-thinking")
 
 
@@ -46,8 +48,8 @@ def template_of(model: Model) -> str:
     for name in ("tokenizer_config.json", "chat_template.json"):
         template = (json_of(model, name) or {}).get("chat_template")
         if isinstance(template, list):  # several, by name
-            named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
-            template = named.get("default")
+            named = [one for one in template if isinstance(one, dict) and one.get("name") == "default"]
+            template = named[-1].get("template") if named else None
         if isinstance(template, str):
             return template
     return ""
@@ -100,9 +102,12 @@ def _parsed(text: str) -> tuple[str | None, str, Any]:
             f" {', '.join(ROLES)}"
         )
     role, name, value = form.groups()
-    if value in ("True", "False", "None"):  # as text, all three are true to a template
-        json_value = {"True": "true", "False": "false", "None": "null"}[value]
-        raise BadInput(f"--chat-option is {text!r}, whose value would be text; write {json_value}")
+    meant = {"true": "true", "false": "false", "none": "null", "null": "null"}.get(value.lower())
+    if meant not in (None, value):  # as text, all of them are true to a template
+        raise BadInput(f"--chat-option is {text!r}, whose value would be text; write {meant}")
+    if name in _BOOLEAN and value.lower() in ("0", "1", "yes", "no", "on", "off"):
+        meant = "true" if value.lower() in ("1", "yes", "on") else "false"
+        raise BadInput(f"--chat-option is {text!r}, and {name} is true or false; write {meant}")
     try:
         return role, name, json.loads(value, parse_constant=_no_number)
     except (ValueError, RecursionError):

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.marks import END_THINK, KNOWN, THINK, WRAPPERS, Marks, literal
+from magpie_hf.models.rendering import THINKING_PROBES
 
 _FIELDS = ("reasoning_content", "thinking", "reasoning")
 _USED = re.compile(r"""\breasoning_content\b|[.]\s*(?:thinking|reasoning)\b|["'](?:thinking|reasoning)["']""")
-_USER, _THOUGHT, _ANSWER = "MagpieAsksHere", "MagpieThinksHere", "MagpieAnswersHere"
+_USER, _THOUGHT, _ANSWER = THINKING_PROBES
 _MARK = re.compile(r"(?:<[^<>\n]+>|\[[^\[\]\n]+\]|◁[^◁▷\n]+▷)\Z")
 
 
@@ -52,7 +53,7 @@ class Thinking:
         """A completion without white space around it, split into its parts."""
         marks, start = self._begun(turn)
         if marks is None:
-            return Parts(None, self._unwrapped(turn, ""), True, self._left(turn))
+            return Parts(None, self._unwrapped(turn, ""), True, self._left(turn) or self._stands(turn))
         if (closing := re.search(marks.close, turn[start:])) is None:
             return Parts(turn[start:].strip(), "", False, False)
         thinking = turn[start : start + closing.start()]
@@ -60,15 +61,21 @@ class Thinking:
             thinking = re.sub(rf"\s*{marks.again}\s*", "\n\n", thinking)
         thinking = thinking.strip()
         answer = self._unwrapped(turn[start + closing.end() :].strip(), closing.group())
-        return Parts(thinking, answer, True, self._left(thinking, marks) or self._left(answer, marks))
+        left = any(self._left(part, marks) for part in (thinking, answer)) or self._stands(answer)
+        return Parts(thinking, answer, True, left)
 
     def marks_in(self, turn: str) -> tuple[str, str] | None:
-        """What a completion writes before and after its thought ("" for nothing); None without a thought."""
+        """What a completion writes before and after its thought ("" for nothing); None without a thought.
+
+        No words of the model's own, which some marks leave room for.
+        """
         marks, start = self._begun(turn)
         if marks is None:
             return None
-        closing = re.search(marks.close, turn[start:])
-        return turn[:start].strip(), "" if closing is None else closing.group()
+        opening, closing = turn[:start].strip(), re.search(marks.close, turn[start:])
+        if marks.begin:
+            return marks.begin if opening else "", "" if closing is None else marks.end
+        return opening, "" if closing is None else closing.group()
 
     def _begun(self, turn: str) -> tuple[Marks | None, int]:
         """The marks of the thought that a turn begins with, and where the thought begins."""
@@ -95,12 +102,21 @@ class Thinking:
             return body.strip()
         return answer
 
-    @staticmethod
-    def _left(text: str, marks: Marks | None = None) -> bool:
+    def _left(self, text: str, marks: Marks | None = None) -> bool:
+        """Whether a mark stands there: of the published form, of the template, or of `marks`."""
         patterns = [re.escape(THINK), re.escape(END_THINK)]
-        if marks is not None and not marks.prose:
-            patterns += [marks.open, marks.close]
+        for one in (marks, self.marks[0] if self.closing else None):
+            if one is not None and not one.prose:
+                patterns += [one.open, one.close]
         return re.search("|".join(patterns), text) is not None
+
+    def _stands(self, text: str) -> bool:
+        """Whether a whole thought stands there, in any known marks; one mark alone may be words."""
+        return any(
+            re.search(one.close, text[opening.end() :])
+            for one in self.marks
+            if not one.prose and (opening := re.search(one.open, text))
+        )
 
 
 def thinking_of(render: Callable[[Sequence[dict[str, str]], bool], str], template: str) -> Thinking:

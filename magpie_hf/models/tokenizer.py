@@ -103,6 +103,11 @@ def _load(model: Model) -> Any:
             f"the tokenizer of {model.name} cannot be loaded: {reason}; use a copy with the tokenizer files"
             " that save_pretrained wrote"
         ) from error
+    if not isinstance(tokenizer.model_max_length, int | float):  # the file may hold anything
+        raise BadInput(
+            f"the tokenizer of {model.name} has the model_max_length {tokenizer.model_max_length!r}, which is"
+            " no number; mend its tokenizer_config.json"
+        )
     if not tokenizer.chat_template:
         tokenizer.chat_template = _processor_template(model)
     return tokenizer

@@ -51,11 +51,12 @@ def check_index(folder: Path) -> list[str]:
     try:
         named = json.loads(file.read_text(encoding="utf-8"))["weight_map"]
         files = sorted({Path(folder / name) for name in named.values()})
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        gone = [one.name for one in files if not one.is_file()]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise BadInput(
             f"{file} is no index of weights ({type(error).__name__}); download it again"
         ) from error
-    if gone := [one.name for one in files if not one.is_file()]:
+    if gone:
         raise BadInput(
             f"{folder} lacks {', '.join(gone)}, which its index of weights names; download it again"
         )
@@ -75,8 +76,8 @@ def shapes_of(file: Path) -> dict[str, Any]:
             entries = json.loads(stream.read(length) if size >= 0 else b"")
             tensors = {name: entry for name, entry in entries.items() if name != "__metadata__"}
             end = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
-            shapes = {name: list(entry["shape"]) for name, entry in tensors.items()}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            shapes = {name: list(map(int, entry["shape"])) for name, entry in tensors.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise BadInput(
             f"{file} is torn, or no safetensors file ({type(error).__name__} in its header); download it"
             " again"

@@ -87,7 +87,11 @@ def with_answers(
 def _published(folder: Path) -> list[Path]:
     """The files of a finished build. Raises BadInput if one is missing."""
     sums = record_of(folder).get("sums", {})
-    files = [folder / path for path in sums if path.count("/") == 1]  # not run/dropped
+    files = [
+        folder / path
+        for path in sums
+        if path.endswith(".parquet") and path.count("/") == 1  # not run/dropped
+    ]
     if not files or not all(file.is_file() for file in files):
         gone = next((file for file in files if not file.is_file()), folder / "*.parquet")
         raise BadInput(f"{gone} is missing; run the build again, then look at it")

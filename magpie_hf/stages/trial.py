@@ -17,6 +17,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 from magpie_hf.store.rows import Rows, seed_rows
 from magpie_hf.text.language import tr
+from magpie_hf.text.terminal import harmless
 
 PROBLEMS = (
     "Compute 17 + 25.",
@@ -35,6 +36,7 @@ class Trial(Stage):
     """
 
     name: ClassVar[str] = "trial"
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("index", "seed")
 
     engine: Engine
@@ -61,7 +63,8 @@ class Trial(Stage):
         seeds = [seed_of(seed, _COLUMN) for seed in batch["seed"]]
         read = []
         for completion in self.engine.complete(list(prompts), sampling, seeds):
-            opening, closing = chat.thinking.marks_in(completion.text.strip()) or (None, None)
+            marks = chat.thinking.marks_in(completion.text.strip())
+            opening, closing = map(_in_one_line, marks) if marks else (None, None)
             stopped = completion.finish_reason == "stop"
             reason = chat.read(completion.text).reason if stopped else completion.finish_reason
             read.append(
@@ -73,6 +76,11 @@ class Trial(Stage):
                 }
             )
         return {_COLUMN: read}
+
+
+def _in_one_line(mark: str) -> str:
+    """A mark as the model wrote it, without what a terminal would obey."""
+    return harmless(" ".join(mark.split()))
 
 
 def trial_rows(domain: str, seed: int) -> Rows:

@@ -84,7 +84,7 @@ def _held(file: Path, stream: IO[str], kind: int) -> Iterator[None]:
             found = _MARK.fullmatch(other.name.removeprefix(file.name))
             if found and other != mark and not (found["reads"] and kind == fcntl.LOCK_SH):
                 if _is_dead(other, found["host"], int(found["pid"])):
-                    other.unlink(missing_ok=True)
+                    _remove(other)
                 else:
                     raise Taken(
                         tr(
@@ -96,7 +96,7 @@ def _held(file: Path, stream: IO[str], kind: int) -> Iterator[None]:
                     )
         yield
     finally:
-        mark.unlink(missing_ok=True)
+        _remove(mark)
         _mine.discard(mark)
 
 
@@ -109,8 +109,20 @@ def _marked(file: Path, reads: str) -> Path:
         ) in _mine:
             number += 1
         _mine.add(mark)
-    mark.touch()  # one that is there was left by a process that had the same number
+    try:
+        mark.touch()  # one that is there was left by a process that had the same number
+    except OSError as error:
+        if error.errno != errno.EROFS:  # a reader there disturbs no build of this machine
+            raise
     return mark
+
+
+def _remove(mark: Path) -> None:
+    try:
+        mark.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
 
 
 def _is_dead(mark: Path, host: str, pid: int) -> bool:

@@ -148,7 +148,7 @@ def read_manifest(text: bytes) -> dict[str, Sum] | None:
             path: Sum(int(one["size"]), str(one["sha256"]), str(one["blob"]))
             for path, one in stated["files"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

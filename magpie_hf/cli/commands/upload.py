@@ -96,6 +96,9 @@ def interrupted_at_once() -> Iterator[None]:
 
 
 def where(options: argparse.Namespace) -> dict[str, Any]:
+    from magpie_hf.hub.remote import check_way
+
+    check_way(options.add, options.overwrite)
     return {
         "private": not options.public,
         "overwrite": options.overwrite,

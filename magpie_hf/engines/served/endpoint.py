@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating
-from magpie_hf.engines.served.faults import Fault
+from magpie_hf.engines.served.faults import Fault, Garbled
 from magpie_hf.engines.served.kinds import KINDS, Kind, kind_of
 from magpie_hf.engines.served.other_wires import PATHS, body_of, decoded, read_answer
 from magpie_hf.engines.served.pool import Pool
@@ -31,7 +31,7 @@ from magpie_hf.engines.served.wire import (
     read_rating,
 )
 from magpie_hf.errors import BadInput, EngineError
-from magpie_hf.models.model import Model, file_of, longest
+from magpie_hf.models.model import Model, file_of, longest, vocabulary
 from magpie_hf.models.sampling import Sampling
 
 # The work of one prompt token for a server, in sampled tokens; a rough estimate is enough
@@ -116,6 +116,13 @@ class Endpoint(Engine):
             path, body = PATHS[self.kind], body_of(self.kind, self.model, prompt, sampling, seed, room)
 
         def read(answer: Any) -> Completion:
+            told, rows = told_by(answer), vocabulary(self.model)
+            highest = max(told.token_ids, default=0)
+            if rows is not None and highest >= rows:
+                raise Garbled(f"the token {highest}, which {self.model.name} does not have")
+            return told
+
+        def told_by(answer: Any) -> Completion:
             if self.kind == "vllm":
                 told = read_completion(answer, count, sampling, room)
                 if pool.texts:

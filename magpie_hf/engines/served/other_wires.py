@@ -16,7 +16,16 @@ from typing import Any
 from magpie_hf.engines.base import Completion, first_of, resumable
 from magpie_hf.engines.served.faults import Busy, Garbled
 from magpie_hf.engines.served.kinds import TEXTS
-from magpie_hf.engines.served.wire import COMPLETIONS, counted, list_of_one, ranked, shown, token_ids
+from magpie_hf.engines.served.wire import (
+    COMPLETIONS,
+    counted,
+    is_id,
+    list_of_one,
+    ranked,
+    shown,
+    token_ids,
+)
+from magpie_hf.errors import EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.tokenizer import continuation, text_of_prompt, tokenizer_of
@@ -53,7 +62,7 @@ def read_answer(
     count, ids, ended, first = told
     if count != len(prompt):
         raise Garbled(f"a prompt of {shown(count)} tokens in place of {len(prompt)}")
-    if not isinstance(ids, list) or not all(type(one) is int for one in ids):
+    if not isinstance(ids, list) or not all(map(is_id, ids)):
         raise Garbled(f"no token ids: {shown(ids)}")
     if ended == "length" and len(ids) < max_tokens:
         raise Garbled(f"{len(ids)} tokens that ended by 'length', of {max_tokens} asked for")
@@ -138,8 +147,8 @@ def _from_sglang(answer: dict[str, Any], sampling: Sampling) -> tuple[Any, Any, 
     first: tuple[tuple[int, float], ...] = ()
     if sampling.logprobs:
         try:
-            first = ranked((int(one[1]), float(one[0])) for one in meta["output_top_logprobs"][0])
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+            first = ranked((one[1], one[0]) for one in meta["output_top_logprobs"][0])
+        except (KeyError, TypeError, IndexError) as error:
             raise Garbled(
                 f"no log-probabilities by token id: {shown(meta.get('output_top_logprobs'))}"
             ) from error
@@ -185,8 +194,8 @@ def _from_llama_cpp(answer: dict[str, Any], sampling: Sampling) -> tuple[Any, An
     if sampling.logprobs:
         try:
             top = answer["completion_probabilities"][0]["top_logprobs"]
-            first = ranked((int(one["id"]), float(one["logprob"])) for one in top)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+            first = ranked((one["id"], one["logprob"]) for one in top)
+        except (KeyError, TypeError, IndexError) as error:
             raise Garbled(
                 f"no log-probabilities by token id: {shown(answer.get('completion_probabilities'))}"
             ) from error
@@ -222,6 +231,11 @@ def _from_openai(
         raise Garbled(f"{tokens} tokens, of {max_tokens} asked for")
     if (end := first_of([*sampling.stop, *_texts_of(model, sampling.stop_token_ids)], text)) is not None:
         text, reason = text[:end], "stop"
+    if reason == "length" and tokens < max_tokens:
+        raise EngineError(
+            f"ends answers by a bound of its own, after {tokens} tokens of {max_tokens} asked for; raise that"
+            " bound, or lower --max-tokens"
+        )
     return Completion(text, reason, prompt_tokens, tokens)
 
 

@@ -79,16 +79,24 @@ class Pool:
         Closes the pool and raises BadInput where one does not answer.
         """
 
-        async def ask() -> list[bool]:
-            return await asyncio.gather(*(server.decodes(self._model) for server in self._servers))
+        async def ask(server: Server) -> bool:
+            try:
+                return await server.decodes(self._model)
+            except Fault as fault:
+                raise BadInput(f"{server.url} {fault}; start it again, or leave it out") from None
+            except Garbled as error:
+                raise BadInput(
+                    f"{server.url} answered with {error}; start it again, or leave it out"
+                ) from None
+
+        async def ask_all() -> list[bool]:
+            return await asyncio.gather(*map(ask, self._servers))
 
         try:
-            self.texts = all(self._loop.run(ask()))
-        except (Fault, Garbled) as error:
+            self.texts = all(self._loop.run(ask_all()))
+        except BadInput:
             self.close()
-            raise BadInput(
-                f"a server of {self._model.name} {error}; start it again, or leave it out"
-            ) from None
+            raise
         if not self.texts:
             LOG.warning(
                 "the servers of %s decode otherwise than its tokenizer.json says, so texts are decoded here;"

@@ -31,11 +31,13 @@ from magpie_hf.models.tokenizer import BROKEN, HALF, storable, tokenizer_of
 API_KEY = "VLLM_API_KEY"
 CONNECT_SECONDS = 10.0  # for a connection, and for questions about the server itself
 OTHER_FILES = 256  # for shards, journals and all else that a build opens
+LEAST_KEY = 8  # letters of a key that no answer may hold; a shorter one can stand in any text
 KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5 s, and a request sent just then is lost
 SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
 PIECE = 1 << 16  # bytes of an answer that are read at once
 PROBE, PROBE_SECONDS = "One and one is two, and two and two is four.", 60.0  # one token, on a slow machine
+_ESCAPED = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")  # an ASCII letter, as JSON may write it
 NOTHING: frozenset[tuple[str, str]] = frozenset()
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault, doubled with each further one in a row
 
@@ -47,15 +49,16 @@ def address(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or a broken IPv6 address
+        host = parts.hostname or ""
+        host.encode("idna")  # as the resolver does
+        named = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address, or a host that is no name
         raise BadInput(
             "the address of a server cannot be read; give one such as http://host:8000/v1"
         ) from None
     if "@" in parts.netloc:
         raise BadInput(
-            f"the address of the server {parts.hostname} holds a user or a password; leave them out, and set"
-            f" {API_KEY}"
+            f"the address of the server {host} holds a user or a password; leave them out, and set {API_KEY}"
         )
     if not named or parts.query or parts.fragment or re.search(r"\s", url):
         raise BadInput(f"{url!r} is no address of a server; give one such as http://host:8000/v1")
@@ -97,6 +100,9 @@ class Server:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._key = key
+        escaped = json.dumps(key)[1:-1]
+        forms = {key, escaped, escaped.replace("/", "\\/")} if len(key) >= LEAST_KEY else set[str]()
+        self._echoes = [form.encode("utf-8", "surrogateescape") for form in forms]
 
     async def close(self) -> None:
         await self._session.close()
@@ -119,6 +125,8 @@ class Server:
         status, headers, raw = await self._send("POST", request.path, body, most=request.most)
         if status != 200:
             raise self._failure(status, headers, raw)
+        if self._echoed(raw):
+            raise Garbled(f"the key in {API_KEY}, which is kept nowhere")
         try:
             answer = self._json(raw)
             model = answer.get("model") if isinstance(answer, dict) else None
@@ -204,7 +212,8 @@ class Server:
         props = self._json(raw) if status == 200 else {}
         settings = props.get("default_generation_settings") if isinstance(props, dict) else None
         self.max_length = _whole(settings.get("n_ctx")) if isinstance(settings, dict) else None
-        file = re.split(r"[/\\]", str(props.get("model_path") or ""))[-1] if isinstance(props, dict) else ""
+        path = props.get("model_path") if isinstance(props, dict) else None
+        file = self._hidden(re.split(r"[/\\]", path)[-1]) if isinstance(path, str) else ""
         if self.max_length is None or not file:
             raise BadInput(
                 f"{self.url} does not tell its context and file at /props ({status}); {self._start(model)}"
@@ -217,11 +226,17 @@ class Server:
         A list that is read as anything else than ids gives another count of tokens.
         """
         ids = list(tokenizer_of(model).encode(PROBE, add_special_tokens=False))
-        if await self._tokens_of(ids, model) == len(ids):
+        status, raw = await self._completion_of(ids)
+        if status == 200 and self._tokens_in(raw) == len(ids):
             self.marks = frozenset((SEEDLESS,))
             return
         self.marks = frozenset((SEEDLESS, TEXTS))
-        count, begins = await self._tokens_of(PROBE, model), str(tokenizer_of(model).bos_token or "")
+        status, raw = await self._completion_of(PROBE)
+        if status != 200:
+            raise BadInput(
+                f"{self.url} answered {COMPLETIONS} with {status}: {self._said(raw)}; {self._start(model)}"
+            )
+        count, begins = self._tokens_in(raw), str(tokenizer_of(model).bos_token or "")
         if count == len(ids) + 1 and begins:
             self._begins = begins
         elif count != len(ids):
@@ -230,8 +245,8 @@ class Server:
                 " give a server of that model, with its own tokenizer"
             )
 
-    async def _tokens_of(self, prompt: list[int] | str, model: Model) -> Any:
-        """How many tokens the server finds in a prompt; None where it does not say."""
+    async def _completion_of(self, prompt: list[int] | str) -> tuple[int, bytes]:
+        """The answer to a request for one token after a prompt."""
         body = {"model": self.served, "prompt": prompt, "max_tokens": 1, "temperature": 0.0}
         status, headers, raw = await self._send(
             "POST", COMPLETIONS, body, seconds=PROBE_SECONDS, most=most_bytes(len(prompt), 1)
@@ -239,7 +254,11 @@ class Server:
         self._admitted(status, raw)
         if _passes(status) and status != 500:  # some answer so to a list that they do not know
             raise self._failure(status, headers, raw)
-        answer = self._json(raw) if status == 200 else None
+        return status, raw
+
+    def _tokens_in(self, raw: bytes) -> Any:
+        """How many prompt tokens the server counted for an answer; None where it does not say."""
+        answer = self._json(raw)
         usage = answer.get("usage") if isinstance(answer, dict) else None
         return usage.get("prompt_tokens") if isinstance(usage, dict) else None
 
@@ -354,9 +373,18 @@ class Server:
             return Busy(words, min(float(asked), LONGEST_WAIT) if asked.isdecimal() else None)
         return Refused(words)
 
+    def _echoed(self, raw: bytes) -> bool:
+        """Whether the key stands in an answer, with whatever of it escaped."""
+        if not self._echoes:
+            return False
+        plain = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
+        return any(key in text for key in self._echoes for text in (raw, plain))
+
     def _json(self, raw: bytes) -> Any:
         try:
-            return json.loads(raw)
+            return json.loads(
+                raw.decode("utf-8-sig", "surrogatepass")
+            )  # in no other coding, where a key hides
         except (ValueError, RecursionError):
             raise Garbled(f"no JSON: {self._said(raw)!r}") from None
 

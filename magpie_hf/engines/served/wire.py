@@ -25,6 +25,8 @@ LEAST_BYTES, TOKEN_BYTES, LOGPROB_BYTES = 1 << 20, 1 << 10, 1 << 14
 COMPACT = """--structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'"""
 FIRST_WITH_IDS = "0.10.2"  # the first vLLM that returns token ids where it is asked to
 LEAST_LOGPROB = -9999.0  # what a server writes for minus infinity, which JSON lacks
+MOST_LOGPROB = 1e-3  # rounding puts a certain token a little above 0
+_IDS = range(2**31)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*("|$)', re.DOTALL)
 # xgrammar 0.2.8 writes a space after some commas in compact JSON too (its issue 945)
 _LOOSE = re.compile(r"[\n\r\t]|(?<!,) |  ")
@@ -163,7 +165,7 @@ def counted(answer: dict[str, Any], prompt_tokens: int, name: str) -> int:
     """A count of the answer's usage; its count of prompt tokens must match the prompt."""
     usage = answer.get("usage")
     prompt, count = (usage.get("prompt_tokens"), usage.get(name)) if isinstance(usage, dict) else (None, None)
-    if not isinstance(prompt, int) or not isinstance(count, int):
+    if type(prompt) is not int or type(count) is not int or count < 0:
         raise Garbled(f"no usage with its counts: {shown(usage)}")
     if prompt != prompt_tokens:
         raise Garbled(f"a prompt of {prompt} tokens in place of {prompt_tokens}")
@@ -175,7 +177,7 @@ def token_ids(choice: dict[str, Any], count: int) -> tuple[int, ...]:
     found = choice.get("token_ids")
     if found is None:
         raise EngineError(f"returns no token ids; start it with vLLM {FIRST_WITH_IDS} or later")
-    if not isinstance(found, list) or len(found) != count or not all(type(one) is int for one in found):
+    if not isinstance(found, list) or len(found) != count or not all(map(is_id, found)):
         raise Garbled(f"no {count} token ids: {shown(found)}")
     return tuple(found)
 
@@ -183,16 +185,25 @@ def token_ids(choice: dict[str, Any], count: int) -> tuple[int, ...]:
 def _first(choice: dict[str, Any]) -> tuple[tuple[int, float], ...]:
     try:
         top = choice["logprobs"]["top_logprobs"][0]
-        named = [(int(token.removeprefix("token_id:")), float(value)) for token, value in top.items()]
+        named = [(int(token.removeprefix("token_id:")), value) for token, value in top.items()]
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
         raise Garbled(f"no log-probabilities by token id: {shown(choice.get('logprobs'))}") from error
     return ranked(named)
 
 
-def ranked(named: Iterable[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
-    """Tokens and their log-probabilities, likeliest first."""
-    likeliest = sorted(named, key=lambda item: -item[1])
-    return tuple((token, value if value > LEAST_LOGPROB else -float("inf")) for token, value in likeliest)
+def is_id(value: Any) -> bool:
+    """Whether a server's value can be the id of a token."""
+    return type(value) is int and value in _IDS
+
+
+def ranked(named: Iterable[tuple[Any, Any]]) -> tuple[tuple[int, float], ...]:
+    """Tokens and their log-probabilities, likeliest first. Raises Garbled for what is neither."""
+    likeliest = []
+    for token, value in named:
+        if not is_id(token) or type(value) not in (int, float) or not value <= MOST_LOGPROB:  # also NaN
+            raise Garbled(f"the log-probability {shown(value)} of the token {shown(token)}")
+        likeliest.append((token, float(value) if value > LEAST_LOGPROB else -float("inf")))
+    return tuple(sorted(likeliest, key=lambda item: -item[1]))
 
 
 def shown(value: Any) -> str:

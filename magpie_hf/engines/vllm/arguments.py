@@ -180,6 +180,9 @@ def _single(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise BadInput(f"--engine-arg is {text!r}; give name=value, as in kv_cache_dtype=fp8")
+    if value in ("True", "False", "None"):  # as text, all three are true
+        meant = {"True": "true", "False": "false", "None": "null"}[value]
+        raise BadInput(f"--engine-arg is {text!r}, whose value would be text; write {meant}")
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError) as error:
