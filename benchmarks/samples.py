@@ -67,4 +67,5 @@ def junk(number: int) -> str:
 def labels(domain: str, **values: str) -> str:
     """The labels that a tagger gives to a problem, as JSON."""
     good = {"quality": "good", "difficulty": "hard", "solvability": "solvable", "category": "computation"}
+    good |= {"kind": "computation", "complete": "yes", "solution": "none", "end": ""}
     return json.dumps({"domain": domain, **good, **values})

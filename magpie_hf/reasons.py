@@ -27,6 +27,7 @@ SAMPLES: dict[str, str] = {
     "no_task": "asks for nothing",
     "contaminated": "repeats a benchmark's problem",
     "not_tagged": "got no valid labels from the tagger",
+    "not_alone": "is not one complete task that stands alone, by the tagger",
     "unsolvable": "cannot be solved, by the tagger",
     "quality": "is of low quality, by the tagger",
     "difficulty": "is too easy, by the tagger",

@@ -30,6 +30,7 @@ from magpie_hf.scorers.base import Scorer
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage
 from magpie_hf.stages.clean import Clean
+from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
@@ -141,9 +142,10 @@ class Recipe:
         system, place = self.steered(domain)
         instruct = Instruct(self.generator, system, domain.instruction, domain.first_token, place)
         text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
-        passes: Passes = [(self.generator, [[instruct], [Clean(models, self.languages)], text])]
+        raw: list[list[Stage]] = [[instruct], [Clean(models, self.languages)]]
+        passes: Passes = [(self.generator, raw if self.tagger is not None else [*raw, text])]
         if self.tagger is not None:
-            passes.append((self.tagger, [[Tag(self.tagger, self._choices)]]))
+            passes.append((self.tagger, [[Tag(self.tagger, self._choices)], [Cut()], text]))
         if self.embedder is not None:
             passes.append((self.embedder, [[Embed(self.embedder)]]))
         return passes

@@ -32,12 +32,17 @@ CLEAN: dict[str, Any] = {
 }
 
 # What the tagger says of a problem. Where its answer is invalid, `reason` says why and the labels are null.
+# end: the last words of the task, as they stand there.
 TAGS: dict[str, Any] = {
     "domain": Value("string"),
     "quality": Value("string"),
     "difficulty": Value("string"),
     "solvability": Value("string"),
     "category": Value("string"),
+    "kind": Value("string"),
+    "complete": Value("string"),
+    "solution": Value("string"),
+    "end": Value("string"),
     "reason": Value("string"),
     "num_tokens": Value("int32"),
     "request": Value("string"),

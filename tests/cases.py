@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,6 +33,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.benchmarks.names import Benchmark, Loaded
 from magpie_hf.problems.benchmarks.overlap import Index
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
+from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.signature import Signature
 
@@ -236,6 +238,22 @@ def contamination(case: Case) -> str | None:
     return f"{hit or found}, not {case['expected']}: {case['benchmark']} | {case['problem']}"
 
 
+def clean(case: Case) -> str | None:
+    """Whether the rules accept a text, trim it or drop it as expected."""
+    rows = _clean()({"raw_instruction": [case["input"]], "raw_finish_reason": ["stop"]})
+    (problem,), (trimmed,), (dropped,) = rows["problem"], rows["trimmed"], rows["dropped"]
+    whole = problem == case["input"].strip()
+    fits = {
+        "pass": whole,
+        "drop": dropped is not None,
+        "drop or trim": not whole,
+        "pass or trim label": whole or trimmed == "label",
+        "not a stump": whole or dropped is not None,
+    }[case["expected"]]
+    got = f"dropped: {dropped}" if dropped else f"trimmed: {trimmed} -> {problem}" if trimmed else "passed"
+    return None if fits else f"{got}, not {case['expected']}"
+
+
 ALLOWED = {"not_equal": ("unknown", "different")}  # what a case expects: one verdict, or one of two
 
 
@@ -261,10 +279,19 @@ def extraction(case: Case) -> str | None:
 KINDS: dict[str, Callable[[Case], str | None]] = {
     "answers": answers,
     "chat": chat,
+    "clean": clean,
     "contamination": contamination,
     "extraction": extraction,
     "near_duplicates": near_duplicates,
 }
+
+
+@cache
+def _clean() -> Clean:
+    with _folder(PLAIN) as folder:
+        model = _model(folder)
+        chat_of(model)  # is kept, so that the folder may go
+        return Clean((model,))
 
 
 def _family(case: Case) -> Family:

@@ -288,6 +288,12 @@ BAD: dict[str, tuple[str, ...]] = {
     "too_long": (
         "Prove that " + ", ".join(f"$x_{{{n}}} > {n}$" for n in range(700)) + " together imply nothing.",
     ),
+    "special_tokens": (
+        "How many primes are there below 50? <|end_of_turn|]",
+        "Compute the order of $S_4$. [/INST]",
+        "Is $x^2+1$ irreducible over the rationals? <!|user|>",
+        "Show that $7$ divides $8^n-1$. |im_end|",
+    ),
     "repetition": (
         "Find the number of the number of the number of the number of the number of the number of solutions.",
         "Let $G$ be a group. Let $G$ be a group of order 4. Is it abelian?\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import differing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problem_table import DOMAINS, REASONS, TRIMMED, bad, dropped, good, scores, table
@@ -71,6 +73,10 @@ def test_labels_and_solutions_are_cut_off(raw: str, problem: str, trimmed: str) 
 def test_a_solution_behind_what_is_no_whole_problem_is_a_drop(text: str) -> None:
     assert trim(text) == (text, None)
     assert dropped(text) == "contains_solution"
+
+
+def test_cases_of_each_kind() -> None:
+    assert differing("clean") == []
 
 
 @pytest.mark.parametrize("text", ["Problem:", "**Question 3.**", "問題：", "1."])
@@ -344,3 +350,18 @@ def test_a_long_text_is_too_long_whatever_else_it_is() -> None:
 
 def test_rules_have_reasons_and_words() -> None:
     assert all(rule.doc and rule.reason.isidentifier() for rule in RULES)
+
+
+def test_real_problems_are_measured_and_every_drop_is_printed(tmp_path: Path) -> None:
+    problems = ["What is $7 \\cdot 8$?", "What is $7\\cdot 8$?", "Find the area of the region in the figure."]
+    file = tmp_path / "set.jsonl"
+    file.write_text("".join(json.dumps({"problem": problem}) + "\n" for problem in problems))
+    script = Path(__file__).parent.parent / "benchmarks" / "real_problems.py"
+    shown = subprocess.run(
+        [sys.executable, str(script), str(file)], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines() == [
+        "set/1 repeats 0: 'What is $7\\\\cdot 8$?' | 'What is $7 \\\\cdot 8$?'",
+        "set/2 missing: 'Find the area of the region in the figure.'",
+        "set: 3 problems, 33.33% dropped {'missing': 1}, {'near-duplicates': 1}",
+    ]

@@ -55,7 +55,7 @@ def test_a_real_model_can_only_answer_validly(engine: VLLM) -> None:
     assert len({one["domain"] for one in tags}) > 2, (
         "it repeats neither the first domain nor the last example"
     )
-    assert max(one["num_tokens"] for one in tags) < 60, "and writes no white space"
+    assert max(one["num_tokens"] for one in tags) < 120, "and writes no white space"
 
 
 def test_a_real_model_opens_a_turn_with_what_it_may(engine: VLLM) -> None:

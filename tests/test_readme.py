@@ -111,6 +111,7 @@ def test_every_reason_has_its_meaning() -> None:
     filtered = {
         "contaminated",
         "not_tagged",
+        "not_alone",
         "unsolvable",
         "quality",
         "difficulty",

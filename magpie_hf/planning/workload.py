@@ -29,11 +29,11 @@ SPREAD = (0.65, 1.0, 1.35)  # times the assumed lengths
 YIELD = (0.30, 0.50, 0.75)  # share of the samples that is accepted
 PAIRS = (0.30, 0.55, 0.80)  # share of the problems with two complete candidates that gives a pair
 AGREEING = (0.60, 0.75, 0.90)  # share of the complete answers that the majority does not speak against
-AROUND = {"instruct": 110, "tag": 1500, "solutions": 70, "score": 140}  # prompt tokens beside the texts
-TAGS = 40  # tokens of the tagger's answer
+AROUND = {"instruct": 110, "tag": 1650, "solutions": 70, "score": 140}  # prompt tokens beside the texts
+TAGS = 52  # tokens of the tagger's answer
 FINAL = 600  # tokens of a thinking model's answer without its thinking
 BLOCK = 16  # tokens that the prefix cache keeps together
-TAIL = 96  # tokens of the tagger's prompt after the problem
+TAIL = 128  # tokens of the tagger's prompt after the problem
 FACTORS = (1, 2, 4)  # of the answers' bound, which a plan compares
 
 

@@ -43,4 +43,19 @@ CATEGORY: dict[str, str] = {
     "word_problem": "a story of everyday life that must be put into mathematics first",
     "other": "none of these",
 }
+KIND: dict[str, str] = {
+    "computation": "one answer is asked for: a number, an expression, a set, yes or no",
+    "proof": "something is to be proved or shown",
+    "example": "any of several answers will do, such as an example or a construction",
+    "essay": "a text is asked for: an explanation, a summary, a discussion",
+    "talk": "a conversation, a greeting, a lesson, or advice",
+}
+COMPLETE: dict[str, str] = {
+    "yes": "one complete task that can be worked on as it stands",
+    "no": "cut off, several tasks, part of another task, or it needs a figure or table that is not there",
+}
+SOLUTION: dict[str, str] = {
+    "none": "the text holds the task alone",
+    "begun": "behind the task, an answer or a solution begins",
+}
 QUALITIES, DIFFICULTIES, SOLVABILITIES, CATEGORIES = map(tuple, (QUALITY, DIFFICULTY, SOLVABILITY, CATEGORY))

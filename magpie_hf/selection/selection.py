@@ -30,13 +30,13 @@ from magpie_hf.store.rows import Rows, in_memory
 
 SECOND_LOOK = 256
 WINDOW = 1024  # samples over which the yield is measured from then on
-VERSION = 2  # goes up when the same samples would be filtered differently
+VERSION = 3  # goes up when the same samples would be filtered differently
 KEY = f"selection-{fingerprint(VERSION)}"
 
 # The columns that a sample is filtered by, and those that an error quotes.
 FILTERED = (
-    "id", "raw_instruction", "problem", "dropped", "tags", "contaminated_by", "normal_hash", "signature",
-    "symbols_hash", "num_symbols", "embedding",
+    "id", "raw_instruction", "problem", "trimmed", "dropped", "tags", "contaminated_by", "normal_hash",
+    "signature", "symbols_hash", "num_symbols", "embedding",
 )  # fmt: skip
 
 Row = dict[str, Any]
@@ -48,11 +48,13 @@ class Acceptance:
 
     off_topic: what to do with a problem that the tagger puts into another domain: "drop", "move" (accept it
     for that domain, if the build has it) or "keep". min_quality, min_difficulty: the least label of the
-    tagger. drop_unsolvable: whether a problem must be labelled solvable. Without a tagger none of these
-    applies. min_yield: the share of accepted samples below which a build gives up.
+    tagger. drop_unsolvable: whether a problem must be solvable, complete, without a solution and no talk, by
+    the tagger. Without a tagger none of these applies. min_yield: the share of accepted samples below which a
+    build gives up.
 
-    Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label),
-    "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate". Raises BadInput for other values.
+    Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
+    "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate".
+    Raises BadInput for other values.
     """
 
     version: ClassVar[int] = VERSION
@@ -82,8 +84,8 @@ class Acceptance:
             return sampled_for, None
         if tags["reason"] is not None:
             return sampled_for, "not_tagged"
-        if self.drop_unsolvable and tags["solvability"] != "solvable":
-            return sampled_for, "unsolvable"
+        if self.drop_unsolvable and (fault := _fault(row, tags)) is not None:
+            return sampled_for, fault
         for name, least, values in (
             ("quality", self.min_quality, QUALITIES),
             ("difficulty", self.min_difficulty, DIFFICULTIES),
@@ -292,6 +294,17 @@ class Quota:
         self._settled.append(rows.joined(features, in_memory(KEY, features, columns)))
         self._filtering, self._results = None, []
         self._rows.clear()
+
+
+def _fault(row: Row, tags: dict[str, Any]) -> str | None:
+    """Why a problem cannot be worked on, by the tagger; a solution that was cut off is no fault."""
+    if tags["kind"] == "talk":
+        return "chat"
+    if tags["complete"] == "no":
+        return "not_alone"
+    if tags["solution"] == "begun" and "contains_solution" not in (row["trimmed"] or ""):
+        return "contains_solution"
+    return "unsolvable" if tags["solvability"] != "solvable" else None
 
 
 def _short(text: str, length: int = 80) -> str:

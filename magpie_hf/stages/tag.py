@@ -1,6 +1,6 @@
-"""Tag: a model labels each problem with its field, quality and difficulty.
+"""Tag: a model labels each problem, and says whether it is whole and where it ends.
 
-Not here: which problems are kept.
+Not here: which problems are kept, and where they are cut (cut.py).
 """
 
 from __future__ import annotations
@@ -16,61 +16,78 @@ from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engi
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Message, chat_of
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.problems.labels import CATEGORY, DIFFICULTY, QUALITY, SOLVABILITY
+from magpie_hf.problems.labels import CATEGORY, COMPLETE, DIFFICULTY, KIND, QUALITY, SOLUTION, SOLVABILITY
 from magpie_hf.schema import TAGS
 from magpie_hf.stage import Batch, Stage, fingerprint
 
 OTHER_MATH, NO_MATH = "other_math", "no_math"
 INVALID = "invalid"  # reason of an answer that is not the requested JSON object
-MAX_TOKENS = 128  # an answer takes 26 to 44 tokens of SmolLM2
+END = "end"  # the one value that is no choice: the last words of the task
+END_CHARACTERS = 60
+MAX_TOKENS = 128  # END_CHARACTERS may be as many tokens, and the rest is about 55 of SmolLM2
 
 GUIDE = (
     "You sort a collection of mathematics problems. Read the problem below, do not solve it, and judge it on"
-    " five scales."
+    " the scales that follow. Say, too, where the task ends: its last words, copied exactly from the text,"
+    " without any solution behind them."
 )
-CLOSING = "Answer with one JSON object, whose five values are taken word by word from the scales above:"
+CLOSING = (
+    "Answer with one JSON object. Its values are taken word by word from the scales above, and the last one"
+    " from the problem:"
+)
 _OUTSIDE = {
     OTHER_MATH: "mathematics, but none of the fields above",
     NO_MATH: "no mathematics: programming, physics, language, general knowledge, or no meaning at all",
 }
+_TASK = ("computation", "yes", "none")
 # Problems with their answers, in the order of the scales, as turns before the question. The values vary, and
 # so does the last one, since a small model repeats it. Without examples a model of 135M gives every problem
 # the first value of every scale.
 EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         r"How many subsets of $\{1, 2, \dots, 10\}$ contain no two consecutive numbers?",
-        ("discrete", "counting", "solvable", "medium", "excellent"),
-    ),
-    (
-        "Find all primes $p$ for which $p + 2$ and $p + 4$ are prime too.",
-        ("number_theory", "equation", "solvable", "medium", "excellent"),
+        ("discrete", "counting", "solvable", "medium", "excellent", *_TASK, "no two consecutive numbers?"),
     ),
     (
         "A bag holds red and blue balls, and one is drawn. What is the probability that it is red?",
-        ("statistics", "counting", "underdetermined", "easy", "poor"),
+        ("statistics", "counting", "underdetermined", "easy", "poor", *_TASK, "that it is red?"),
     ),
     (
         "show that the bisectors in a triangle meet.",
-        ("geometry", "proof", "solvable", "easy", "average"),
+        ("geometry", "proof", "solvable", "easy", "average", "proof", "yes", "none", "in a triangle meet."),
     ),
     (
         r"Find $\lim_{x \to 0} \frac{\sin 3x}{x}$.",
-        ("calculus", "computation", "solvable", "easy", "good"),
+        ("calculus", "computation", "solvable", "easy", "good", *_TASK, r"\frac{\sin 3x}{x}$."),
     ),
     (
         r"Determine the Galois group of the splitting field of $x^5 - 4x + 2$ over $\mathbb{Q}$.",
-        ("algebra", "computation", "solvable", "hard", "excellent"),
+        ("algebra", "computation", "solvable", "hard", "excellent", *_TASK, r"over $\mathbb{Q}$."),
+    ),
+    (
+        "How many divisors has 12? To count them, we write 12 as a product of primes.",
+        ("number_theory", "counting", "solvable", "easy", "good", "computation", "yes", "begun", "has 12?"),
     ),
     (
         "I love long walks by the sea. Tell me something about yourself!",
-        (NO_MATH, "other", "not_a_problem", "very easy", "very poor"),
+        (
+            NO_MATH,
+            "other",
+            "not_a_problem",
+            "very easy",
+            "very poor",
+            "talk",
+            "no",
+            "none",
+            "about yourself!",
+        ),
     ),
 )
 
 
 @dataclass(frozen=True)
 class Tag(Stage):
-    """One constrained, greedy completion per problem: domain, category, solvability, difficulty, quality.
+    """One constrained, greedy completion per problem: the labels of `labels.py`, and where the task ends.
 
     domains: (key, subject) of each, in the order in which they are offered, before "other_math" and
         "no_math".
@@ -83,7 +100,7 @@ class Tag(Stage):
     """
 
     name: ClassVar[str] = "tag"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem",)
 
     engine: Engine
@@ -128,14 +145,23 @@ class Tag(Stage):
             "solvability": SOLVABILITY,
             "difficulty": DIFFICULTY,
             "quality": QUALITY,
+            "kind": KIND,
+            "complete": COMPLETE,
+            "solution": SOLUTION,
         }
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of an answer's values, in their order."""
+        return (*self.scales, END)
 
     @property
     def schema(self) -> str:
         """The JSON schema of an answer."""
-        properties = {
+        properties: dict[str, dict[str, Any]] = {
             scale: {"type": "string", "enum": list(values)} for scale, values in self.scales.items()
         }
+        properties[END] = {"type": "string", "maxLength": END_CHARACTERS}
         whole = {
             "type": "object",
             "properties": properties,
@@ -151,18 +177,19 @@ class Tag(Stage):
     def conversation(self, problem: str) -> list[Message]:
         """The tagger's prompt.
 
-        The part that is the same for all problems comes first, so that its computation is shared.
+        The part that is the same for all problems comes first, so that its computation is shared. The form
+        of an answer stands in the first turn and in the last: in every one of them it takes 600 tokens.
         """
         lists = [
             "\n".join([f"{scale}:", *(f'- "{value}": {meaning}' for value, meaning in values.items())])
             for scale, values in self.scales.items()
         ]
-        form = f"{self.closing}\n{{" + ", ".join(f'"{scale}": "..."' for scale in self.scales) + "}"
+        form = f"{self.closing}\n{{" + ", ".join(f'"{name}": "..."' for name in self.named) + "}"
         turns: list[Message] = []
         for example, values in self.examples:
             if values[0] in self.scales["domain"]:
-                turns.append({"role": "user", "content": _question(example, form)})
-                turns.append({"role": "assistant", "content": _object(zip(self.scales, values, strict=True))})
+                turns.append({"role": "user", "content": _question(example, "" if turns else form)})
+                turns.append({"role": "assistant", "content": _object(zip(self.named, values, strict=True))})
         turns.append({"role": "user", "content": _question(problem, form)})
         turns[0]["content"] = "\n\n".join([self.guide, *lists, turns[0]["content"]])
         return turns
@@ -172,7 +199,7 @@ class Tag(Stage):
             if tags["reason"] == KILLED_ENGINE:
                 yield tags["request"], record(Completion("", KILLED_ENGINE, 0, 0))
             elif tags["reason"] != CONTEXT_FULL:  # costs nothing to ask again
-                text = "" if tags["reason"] else _object((scale, tags[scale]) for scale in self.scales)
+                text = "" if tags["reason"] else _object((name, tags[name]) for name in self.named)
                 yield tags["request"], record(Completion(text, "stop", 0, tags["num_tokens"]))
 
     def run(self, batch: Batch) -> Batch:
@@ -189,7 +216,7 @@ class Tag(Stage):
         }
 
     def _tags(self, completion: Completion) -> dict[str, object]:
-        tags: dict[str, object] = dict.fromkeys(self.scales)
+        tags: dict[str, object] = dict.fromkeys(self.named)
         reason: str | None = completion.finish_reason
         if reason not in (CONTEXT_FULL, KILLED_ENGINE):
             read = self._read(completion)
@@ -207,15 +234,16 @@ class Tag(Stage):
         if (
             completion.finish_reason != "stop"
             or not isinstance(pairs, tuple)
-            or sorted(name for name, _ in pairs) != sorted(self.scales)
+            or sorted(name for name, _ in pairs) != sorted(self.named)
         ):
             return None
         found = dict(pairs)
-        return found if all(found[scale] in list(values) for scale, values in self.scales.items()) else None
+        fits = all(found[scale] in list(values) for scale, values in self.scales.items())
+        return found if fits and isinstance(found[END], str) else None
 
 
 def _question(problem: str, form: str) -> str:
-    return f"The problem:\n<problem>\n{problem}\n</problem>\n\n{form}"
+    return f"The problem:\n<problem>\n{problem}\n</problem>\n\n{form}".rstrip()
 
 
 def _object(pairs: Iterable[tuple[str, str]]) -> str:

@@ -9,12 +9,15 @@ import re
 
 from magpie_hf.problems.cleaning.lexicon import (
     asks,
+    asks_a_quantity,
     is_english,
     is_japanese,
     shows_mathematics,
     shows_numbers,
 )
-from magpie_hf.problems.cleaning.prose import sentences
+from magpie_hf.problems.cleaning.prose import sentences, words
+
+STORY = 20  # words: a question of quantity behind so many is no talk
 
 _THING = (
     r"(?:problems?|questions?|homework|assignments?|exercises?|tasks?|equations?|maths?|mathematics|algebra"
@@ -97,6 +100,8 @@ def is_chat(text: str) -> bool:
         return True
     if not (is_english(text) or is_japanese(text)) or shows_mathematics(rest):
         return False
+    if asks_a_quantity(rest) and (shows_numbers(text) or len(words(text)) >= STORY):
+        return False  # a story in the first person
     return len(left) < len(said) or not (shows_numbers(rest) and asks(rest))
 
 

@@ -12,13 +12,20 @@ from magpie_hf.problems.cleaning.lexicon import asks
 
 _MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
+# What may stand before these; any other word is the problem's name: "Halting problem: ..."
+_SORT = (
+    r"(?:(?:challeng\w+|difficult|hard|easy|advanced|interesting|new|sample|practi[cs]e|example|maths?"
+    r"|mathematics|mathematical|original|bonus|extra|next|first|another|your|my|the|an?|olympiad|competition"
+    r"|contest|exam|homework|test|algebra|geometry|calculus|number|theory|statistics|probability"
+    r"|combinatorics|discrete|topology|analysis|user)\s)"
+)
 _NUMBER = r"(?:\s{0,2}(?:no\.?\s?|#)?\d{1,4}(?:\.\d{1,3}){0,3}|\s[ivx]{1,4}\b|\s[A-D]\b)?"
 # Labels at the start of a problem. They are cut off as often as one matches.
 _LABELS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # "Problem:", "**Problem 1.**", "### Question 3 (Algebra)\n", "Challenging Problem:"
-        rf"{_MARK}(?:[a-z]{{3,14}} ){{0,2}}{_NAMES}{_NUMBER}(?:\s?\([^()\n]{{1,60}}\))?[*_]{{0,3}}\s{{0,2}}"
+        rf"{_MARK}{_SORT}{{0,3}}{_NAMES}{_NUMBER}(?:\s?\([^()\n]{{1,60}}\))?[*_]{{0,3}}\s{{0,2}}"
         rf"(?:[:：]|[.)](?=[\s*_])|(?<=[*_])|(?=\n))[*_]{{0,3}}\s*",
         rf"\s*\\(?:text|math)bf\{{\s?{_NAMES}[^{{}}\n]{{0,40}}\}}\s*[:.]?\s*",
         r"\s*[【\[（(〔]\s?(?:問題|問|設問|例題|課題)\s?[\d０-９一二三四五]{0,3}\s?[】\]）)〕]\s*[:：]?\s*",
@@ -30,7 +37,9 @@ _LABELS = tuple(
     )
 )
 _FIRST_ITEM = re.compile(r"\s*(?:\*\*)?(?:1[.)]|\(1\))(?:\*\*)?\s+(?=\S)")
-_SECOND_ITEM = re.compile(r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s", re.MULTILINE)
+_SECOND_ITEM = re.compile(
+    r"^\s{0,4}(?:\*\*)?(?:2[.)]|\(2\))|(?<=[.?。])\s+\(?2[.)]\s|(?<=。)[(（]2[)）]", re.MULTILINE
+)
 _ASKER = re.compile(r"[#*_\s]{0,8}(?:q|question)\b", re.IGNORECASE)
 
 _KIND = (
@@ -42,7 +51,7 @@ _HEADINGS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
         (
-            rf"^{_MARK}{_KIND}(?:solution|answer|ans|sol|explanation|solution outline|answer key)(?:"
+            rf"^{_MARK}{_KIND}(?:solution|answer|ans|sol|solution outline|answer key)(?:"
             r" \d)?[*_]{0,3}\s?[:：]"
         ),
         (
@@ -55,11 +64,17 @@ _HEADINGS = tuple(
         r"^[ \t]*\\begin\{(?:solution|proof|answer)\}",
         r"^[#*_\s]{0,8}[【\[（(]?(?:解答|解説|解答例|解法|略解|模範解答|答え|解き方|正解)[】\]）)]?[*_]{0,3}\s?(?:[:：]|$)",
         r"^[#*_\s]{0,8}【(?:解|答|証明|解答|解説|解答例|解法|略解|模範解答|答え)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
+        # The next turn of a chat
+        r"^[#*_\s<|\[]{0,8}(?:assistant|chatbot|response)[*_|>\]]{0,4}[ \t]*(?:[:：]|$)",
         r"\s[(\[](?:answer|ans|答)\s?[:.：][^()\[\]\n]{0,120}[)\]][ \t]*\.?[ \t]*$",
     )
 )
 _ANSWER_MARK = re.compile(r"^[ \t*_]{0,6}a[*_]{0,3}\s?:", re.IGNORECASE | re.MULTILINE)
 _OTHER_OPTION = re.compile(r"^[ \t*_]{0,6}b[*_]{0,3}\s?[:.)]", re.IGNORECASE | re.MULTILINE)
+# May as well hold what the task speaks of, as in "nice words ... Explanation: a word is nice if"
+_EXPLANATION = re.compile(
+    rf"^{_MARK}explanation[*_]{{0,3}}\s?[:：](?!\s?an?\s[^.\n]{{1,60}}\sis\s)", re.IGNORECASE | re.MULTILINE
+)
 _STEP = re.compile(rf"^{_MARK}step (?:1|one)\b[*_]{{0,3}}\s?[:.\-–—]?", re.IGNORECASE | re.MULTILINE)
 _PROCEDURE = re.compile(
     r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE
@@ -72,7 +87,7 @@ _PHRASES = re.compile(
     + r"""(?:
       to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation
         |integral))\b(?![^.\n]{0,80}\b(?:must|you)\b)
-    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,150},\ (?:we
+    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,400},\ (?:we
         |let's|i|one\ can)\b
     | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate
         |use|apply|look|consider\ the\ given|denote\ the\ answer|see)\b
@@ -88,13 +103,15 @@ _PHRASES = re.compile(
         |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
     | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
+    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great\ question)[!,.]
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
         |probability|result)\ (?:is|equals)\b
     | the\ (?:final\ |correct\ )?(?:answer|solution)\ (?:to\ (?:this|the)\ (?:\w+\ )?(?:problem|question
         |equation)\ )?is\b
-      (?!\ (?:an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
+      (?!\ (?:\$?[a-z]\$?\b(?!\s?=)|yes\b|"|'|the\ letter
+        |an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
         |of\ the\ form|to\ be|given|required|unique|not))
     | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
     | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation
@@ -104,25 +121,65 @@ _PHRASES = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+# Beginnings of a solution after a task; before one they set the scene.
+_PHRASES_AFTER = re.compile(
+    _START
+    + r"""(?:
+      to\ (?!(?:be|clarify|avoid|say|win|get|make|play)\b)[a-z]+\b(?:[^.?!\n]|\.(?=\d)){0,400},
+      \ (?:we|let's|let’s|let\ us|i)
+      (?:\ (?:will|can|must|should|may|first|need|have|could|shall|now|simply|start|begin|use|apply
+        |consider|note|observe|rewrite|calculate|compute|find|look|look\ at|recall|examine)\b|'ll\b|’ll\b)
+    | let(?:'s|’s)\ (?:denote|define|call|assume|suppose|set|examine|recall|write|rewrite|simplify|say)\b
+    | let(?:'s|’s|\ us)\ (?:tackle|dive|delve|explore|work\ (?:through|it)|go\ (?:through|step)|proceed)\b
+    | suppose\ there\ (?:are|is|were)\ only\b | proof\ by\b | we\ (?:know|have)\ that\b
+    | (?:assume|suppose),?\ (?:for\ (?:the\ sake\ of\ )?(?:an?\ )?|by\ (?:way\ of\ )?)contradiction\b
+    | here(?:'s|’s|\ is)\ (?:how|why|a\ step)\b
+    | by\ [\w'’\-]{2,30}(?:\ [\w'’\-]{1,20}){0,3},\ (?:there\ (?:is|are|exists?)|it|this|the|every|each)\b
+    | given\ the\ [^.?!\n]{0,80},\ we\b
+    )""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
 # Endings of a solution, after a task.
 _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
     r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\?\s{1,4}(?:there (?:are|is)|it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
+    r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
     r" )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
 )
+_COUNTED = re.compile(
+    r"\bhow many (?P<of>\w{2,20})\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?\S{1,20} (?P=of)\b",
+    re.IGNORECASE,
+)
+# The answer said right behind what asks for it: "Find the order of ... The order is 3", "12 times 13 is"
+_ECHO = re.compile(
+    r"\b(?:find|determine|compute|evaluate|calculate|what (?:is|are))"
+    r" the (?P<what>\w{3,20})\b[^.?!\n]{0,200}[.?!]\s{1,4}"
+    r"the (?P=what) (?:is|are|equals?|evaluates? to|can be)\b(?! (?:an?|the|defined|bounded|said|called"
+    r"|given)\b)"
+    r"|\bwhat is (?P<said>[^?\n]{3,80})\?\s{1,4}(?P=said) (?:is|=|equals)"
+    r"|\?\s{1,4}(?:yes|no)\b[,.:]",
+    re.IGNORECASE,
+)
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
-    r"\b(?:wrong|error|mistake|flaw|fallacy|gap)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning|solution|claim"
-    r"|calculation)\b",
+    r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning"
+    r"|solution|claim|calculation|derivation)\b"
+    r"|\b(?:grade|critique|critici[sz]e|assess|following|given|student['’]s) (?:\w+ ){0,2}(?:proof|argument"
+    r"|reasoning|solution|calculation|derivation)\b"
+    r"|\b(?:proof|argument|reasoning|solution|calculation|derivation) (?:below|that follows)\b"
+    r"|(?:次|以下)の(?:証明|解答|議論|推論|論証)|(?:証明|解答|議論|推論|論証)[^。\n]{0,12}(?:誤り|間違い|不備)",
     re.IGNORECASE,
 )
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
-    r"(?<![\w\"“'])(?:solution|answer|ans)\s?:\s?(?=\S)|解答\s?[:：]|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
+    r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)"
+    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:はい|では|それでは)、"
+    r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
+    r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]"
+    r"|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
     r"?(?:求める)?答えは"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。"
     r"\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
@@ -135,6 +192,11 @@ _LEADS_TO_INLINE = re.compile(
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
+_BLANK_BOX = re.compile(r"(?:\\(?:q?quad|hspace|phantom|[ ,;:!~]|text|rm|bf)?|[\s~?]|[ア-ンあ-ん])*")
+_DEFINES_A_BOX = re.compile(
+    r"\blet\s?\$?\s?\\boxed|\\boxed\s?\{[^{}\n]{1,20}\}\s?\$?\s(?:is defined|denotes?|means?|be)\b",
+    re.IGNORECASE,
+)
 _ASKS_FOR_BOX = re.compile(
     r"(?:put|place|write|give|express|enclose|present|box|report|state|within|inside|入れ|囲)[^\n]{0,120}$",
     re.IGNORECASE,
@@ -163,31 +225,57 @@ def heading_of_solution(text: str, raw: str) -> int | None:
 
     raw: the text with its label.
     """
+    if _ABOUT_A_PROOF.search(text):
+        return None
     places = [found.start() for heading in _HEADINGS if (found := heading.search(text))]
     if _ASKER.match(raw) and not _OTHER_OPTION.search(text) and (found := _ANSWER_MARK.search(text)):
         places.append(found.start())
-    if (found := _STEP.search(text)) and not _PROCEDURE.search(text, 0, found.start()):
-        places.append(found.start())
+    if (step := _first_step(text)) is not None:
+        places.append(step)
     return min(places, default=None)
+
+
+def may_be_data(text: str, end: int) -> bool:
+    """Whether what stands from `end` on may as well be a part of the task as its solution."""
+    step = _STEP.match(text, end)
+    return _EXPLANATION.match(text, end) is not None or (
+        step is not None and step.group().lstrip()[0].isalpha()  # without Markdown
+    )
+
+
+def _first_step(text: str) -> int | None:
+    """Where steps or an explanation begin that no process before them announces."""
+    places = [found.start() for mark in (_STEP, _EXPLANATION) if (found := mark.search(text))]
+    start = min(places, default=None)
+    return None if start is None or _PROCEDURE.search(text, 0, start) else start
 
 
 def contains_solution(text: str) -> bool:
     """Whether the text starts to solve its own problem, or states its answer."""
-    if heading_of_solution(text, text) is not None or _states_a_box(text):
+    if _ABOUT_A_PROOF.search(text):
+        return False
+    if (
+        heading_of_solution(text, text) is not None
+        or _states_a_box(text)
+        or _COUNTED.search(text)
+        or _ECHO.search(text)
+    ):
         return True
     for found in _INLINE.finditer(text):
         if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
             return True
-    if _ABOUT_A_PROOF.search(text):
-        return False
     return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
 
 
 def _begins_to_solve(text: str) -> bool:
     first = _PHRASES.match(text)
-    if first and not (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(text[first.end() :])):
+    rest = text[first.end() :] if first else ""
+    if first and not (
+        (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(rest))
+        or (first.group().lower().startswith("to ") and "?" in rest)
+    ):
         return True  # "We start by placing a ball in an urn. What is" describes a process before the task
-    return any(True for _ in _after_task(_PHRASES, text))
+    return any(True for phrases in (_PHRASES, _PHRASES_AFTER) for _ in _after_task(phrases, text))
 
 
 def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
@@ -203,12 +291,15 @@ def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 def _states_a_box(text: str) -> bool:
     """Whether an answer stands in a box; asking for an answer in a box does not count."""
+    if _DEFINES_A_BOX.search(text):
+        return False
     for found in _BOXED.finditer(text):
         held = found[1].strip(" .…")
         line = max(text.rfind("\n", 0, found.start()) + 1, found.start() - 160)
         if (
             held
             and held.lower() not in ("answer", "your answer", "\\ldots", "\\dots", "ans")
+            and not _BLANK_BOX.fullmatch(held)
             and not _ASKS_FOR_BOX.search(text, line, found.start())
         ):
             return True

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # wrong language scores above 0.1.
 MIN_LETTERS = 16
 MIN_CONFIDENCE = 0.5
+SHORT = 40  # letters of a text in which one common English word says more than the detector
 IDEOGRAPH = 4  # letters that one Chinese or Japanese character counts for
 # Letters accepted in any text: Latin with accents, Greek, and the letter-like symbols of mathematics.
 _SCRIPTS = {
@@ -57,6 +58,8 @@ def language_of(text: str) -> str | None:
     if not found or found[0]["score"] < MIN_CONFIDENCE:
         return None
     language = str(found[0]["lang"])
+    if letters < SHORT and plain.isascii() and common_words(plain):
+        return "en"  # "Expand the binomial" is Catalan to the detector (0.56)
     if language in ("ja", "zh") and characters:  # kana tell Japanese from Chinese
         return "ja" if _KANA.search(plain) else "zh"
     return language

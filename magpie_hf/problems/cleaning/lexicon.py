@@ -27,8 +27,35 @@ _MAY_ASK = _TASKS | frozenset(
     decompose invert add subtract multiply divide suggest devise outline argue assess confirm arrange fill
     match guess specify report""".split()
 )
+# Orders only where a clause begins; "order" and "place" are more often nouns.
+_ORDERS = _MAY_ASK | frozenset(
+    """approximate break build cancel collect combine create decode decrypt determine divide draw eliminate
+    encode encrypt enter extend fill graph group illustrate invent isolate label locate make mark measure
+    multiply normalise normalize order parameterise parameterize partition perform place plot present print
+    propose put rationalise rationalize rearrange recall remove replace return round say separate shade split
+    sum tell think transform translate critique grade""".split()
+)
+_BEGINS_AN_ORDER = re.compile(
+    rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
+    rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:{'|'.join(sorted(_ORDERS))}|work out|carry out|set up"
+    r"|look for|true or false|true\s?/\s?false|is it true)\b"
+    r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
+    re.IGNORECASE,
+)
+_BLANK = re.compile(
+    r"_{2,}|_\s_|(?:\\_){2}|\[\s*\]|\(\s{2,}\)|[□◻]|（\s*）|空欄"
+    r"|\\(?:underline|boxed|fbox)\s?\{(?:\s|~|\\[a-z]+|\\ )*\}"
+)
+_FILL_IN = re.compile(
+    r"\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum|then)\b[^.?!:]{0,120}"
+    r"\b(?:is|are|equals?|satisfy)\s?[:：]?\Z",
+    re.IGNORECASE,
+)
+_GIVEN = re.compile(r"(?:if|given|when|suppose)\b[^?]*,", re.IGNORECASE)
+_RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
+_HEADING = re.compile(r"#{1,6}\s[^\n]*\Z")
 _ASKS_IN_JAPANESE = re.compile(
-    r"求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
+    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
     r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
@@ -60,7 +87,7 @@ _WHOLE = """algebra angle area basis bundle cardinality chord circle coefficient
     parity partition path percent perimeter plane plus minus times prime product radius random ratio rational
     remainder ring root scalar sequence series set sheaf slope sphere square standard-deviation sum surface
     tournament trace tree tuple uniform union unitary urn variance vector volume zero zeta switch card ball
-    marble chessboard tile tiling domino knave liar subsequence coloring colouring"""
+    marble chessboard tile tiling domino knave liar subsequence coloring colouring proof"""
 _MATHEMATICAL = re.compile(
     rf"\b(?:(?:{'|'.join(_STEMS.split())})"
     rf"|(?:{'|'.join(word.replace('-', ' ') for word in _WHOLE.split())})(?:s|es)?\b|solutions\b)"
@@ -73,11 +100,20 @@ _OPERATION = re.compile(
     r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b"
     r"|[a-z]\([a-z](?:,\s?[a-z])?\)"
 )
-_QUANTITY = re.compile(
-    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely)\b"
-    r"|\b(?:total|twice|double|cost|costs|chances?|age)\b"
+_WAYS = re.compile(
+    r"\bhow many (?:\w+ )?(?:ways|arrangements|orders|orderings|words|strings)\b|\brearrange"
+    r"|\bexpected (?:gain|value|number|profit|payoff)\b"
 )
-_NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|dozen)\b")
+_QUANTITY = re.compile(
+    r"\bhow (?:many|much|long|far|old|fast|often|large|small|likely|tall|high|wide|deep|heavy"
+    r"|big)\b(?! are you)"
+    r"|\b(?:total|twice|double|cost|costs|chances?|age|price|percentage)\b"
+)
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundred|thousand|dozen|half|twice|once|thrice)\b"
+)
 
 _QUESTION = re.compile(
     r"(?:which|(?:for|in|at|on|by|of|to) which|is|are|do|does"
@@ -108,6 +144,16 @@ def asks(text: str) -> bool:
         or "？" in text
         or not _TASKS.isdisjoint(words(text))
         or _ASKS_IN_JAPANESE.search(text) is not None
+        or _BLANK.search(text) is not None
+    )
+
+
+def is_fill_in(text: str) -> bool:
+    """Whether it states what is given and ends where the answer stands: "If $x - 2 = 4$, then $x$ equals"."""
+    return (
+        _FILL_IN.search(text[-160:]) is not None
+        and _RELATION.search(text) is not None
+        and (text.endswith((":", "：")) or _GIVEN.match(text) is not None)
     )
 
 
@@ -116,9 +162,11 @@ def has_task(text: str) -> bool:
 
     True for a language other than English and Japanese, where the words are unknown.
     """
-    if asks(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
+    if asks(text) or is_fill_in(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
         return True
-    return not is_japanese(text) and (not is_english(text) or not _MAY_ASK.isdisjoint(words(text)))
+    if is_japanese(text) or _HEADING.match(text):
+        return False
+    return not is_english(text) or _BEGINS_AN_ORDER.search(read(text).words) is not None
 
 
 def shows_mathematics(text: str) -> bool:
@@ -127,13 +175,18 @@ def shows_mathematics(text: str) -> bool:
     Words are English or Japanese.
     """
     plain = read(text).words.lower()
-    if FORMULA in plain or _OPERATION.search(plain):
+    if FORMULA in plain or _OPERATION.search(plain) or _WAYS.search(plain):
         return True
     if is_japanese(text):
         return _MATHEMATICAL_IN_JAPANESE.search(plain.replace("数学", "")) is not None
     return _MATHEMATICAL.search(plain) is not None or (
         _QUANTITY.search(plain) is not None and shows_numbers(plain)
     )
+
+
+def asks_a_quantity(text: str) -> bool:
+    """Whether it asks in English how much or how many there is of something."""
+    return _QUANTITY.search(text.lower()) is not None
 
 
 def shows_numbers(text: str) -> bool:

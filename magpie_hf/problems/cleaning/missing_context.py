@@ -10,15 +10,16 @@ import re
 from magpie_hf.problems.cleaning.prose import FORMULA, read
 
 _CHOICE = re.compile(
-    r"\b(?:which|what|one|any|all|some|each|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
+    r"\b(?:which|one|any|some|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
     r" (?:following|options"
     r"|choices)\b(?! form)"
     r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most"
     r" )?(?:correct|right|best|appropriate|true) "
-    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response)s?\b|\b(?:select|choose|pick)"
+    r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response|conclusion)s?\b|\b(?:select|choose"
+    r"|pick)"
     r" (?:the|an|one) (?:\w+ )?(?:options?"
     r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
-    r"|(?:次|以下|下)の(?:うち|中から|選択肢|[^。"
+    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|選択肢|[^。"
     r"\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
@@ -29,7 +30,7 @@ _OPTION = re.compile(
     r"|^[ \t]*(?:[-*•+]|\\item)\s",
     re.MULTILINE,
 )
-_LISTED = re.compile(r"[:：—–-][^.?。\n]*(?:,|、|\bor\b|\band\b|または|;)")
+_LISTED = re.compile(r"[:：—–-][^.?。\n]*(?:,|、|\bor\b|\band\b|または|;)|^(?: \w+)? \S{1,3}, \S{1,3}, ")
 
 
 def lacks_options(text: str) -> bool:
@@ -52,26 +53,33 @@ def _lines(text: str) -> bool:
 
 
 _PICTURE = r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|photograph|plot|chart|map)"
+_DIAGRAM = r"(?:figure|diagram|illustration|drawing|sketch|graph|plot)"  # others are things in stories, too
 _SHOWN = (
     rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated"
     rf"|represented|presented|provided)"
     rf" (?:in|on|by) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
     r"|\b(?:the|this) (?:above|attached|following|accompanying|given|provided|adjacent|enclosed)"
     rf" {_PICTURE}s?\b"
-    r"|\b(?:see|refer to|in|from|use|using|according to|look at|consult|on) (?:the|this) (?:\w+"
-    rf" )?{_PICTURE}s?\b"
-    rf"|\b{_PICTURE}s? (?:below|above|attached|to the (?:right|left)|on the (?:right|left)|shown|here|\d)"
+    rf"|\b(?:see|refer to|use|using|according to|look at|consult) (?:the|this) (?:\w+ )?{_PICTURE}s?\b"
+    rf"|\b(?:in|from|on) (?:the|this) (?:\w+ )?(?:figure|diagram|illustration|drawing)s?\b"
+    rf"|(?:^|[.?!] )(?:in|from|on) (?:the|this) {_PICTURE}\b"
+    rf"|\b{_PICTURE}s? (?:below|above|attached|to the (?:right|left)|on the (?:right|left)|shown|here)"
+    rf"|\b{_DIAGRAM} \d|\.(?:png|jpe?g|svg|gif)\b"
     rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above"
     r" )?(?:shows|depicts|illustrates|represents|displays)\b"
-    r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|[.,])"
-    r"|\bfig(?:ure|\.)\s?\d|\b(?:graph|region|curve|circuit|triangle|shape|network)"
+    r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig))"
+    r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit"
+    r"|network)"
+    r" (?:problem )?shown\b"
+    r"|\bfig(?:ure|\.)\s?[a-z]?\d|\b(?:graph|region|curve|circuit|triangle|shape|network)"
     r" (?:shown|pictured|depicted|drawn"
     r"|attached)(?: (?:below|above|here|in|on))?\b(?! by\b| to\b)"
     r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed)"
     r" (?:file|document|pdf|image"
     r"|sheet|paper)\b"
     r"|\bsee (?:the"
-    r" )?attach|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次|以下)の(?:図|グラフ)"
+    r" )?(?:attach|fig)|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次"
+    r"|以下)の図|(?:下|次|以下)のグラフ(?![^。\n]*[$\\=])"
 )
 _SHAPE = re.compile(
     rf"{_PICTURE}["
@@ -79,28 +87,41 @@ _SHAPE = re.compile(
     re.I,
 )
 _FIGURE = re.compile(_SHOWN, re.IGNORECASE)
-_DRAWN = re.compile(r"\[asy\]|\\begin\{(?:tikzpicture|tikzcd|picture|asy|CD)\}|```|!\[|\\xymatrix")
+_DRAWN = re.compile(
+    r"\[asy\]|\\begin\{(?:tikzpicture|tikzcd|picture|asy|CD|tabular|array|align\*?)\}|```|\\xymatrix"
+    r"|(?:\n[ \t]*[\d][\d \t]*){3}"
+)
 _TABLE = re.compile(
     r"\b(?:the|this|following|given) (?:\w+ )?(?:table|spreadsheet|frequency distribution)"
-    r"(?= (?:below|above|shows?|gives?|lists?|summari[sz]es|represents?|contains?|is given)|[:.,])"
-    r"|\b(?:use|using|from|in|by|see|read|complete|consult|to) (?:the|this) table\b|\btable"
+    r"(?= (?:below|above|shows?|gives?|lists?|summari[sz]es|represents?|contains?|is given)|:)"
+    r"|\b(?:the following|the given|this) (?:\w+ )?table\b"
+    r"|\b(?:use|using|from|in|by|see|read|complete|consult) (?:the|this) table\b|\btable"
     r" (?:below|above|\d)"
     r"|\b(?:following|above|attached) (?:\w+ )?(?:table|data ?set|data|results|measurements)\b"
     r"|\bdata ?(?:set )?(?:below|above|shown|in the table)\b"
     r"|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
     re.IGNORECASE,
 )
+# A table that the text itself speaks of first: furniture, or an array to be filled
+_OWN_TABLE = re.compile(
+    r"(?:\b(?:an?|each|every|one|two)\s|(?:\d|\$)\s?)(?:[\w-]+\s){0,2}tables?\b|\b(?:set|leaves?|at|on"
+    r"|onto) the table\b"
+    r"|\bround table\b",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
     r"\b(?:previous|preceding|earlier)"
     r" (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message|conversation)s?\b"
-    r"|\blast"
-    r" (?:lecture|class|homework|chapter|week|time)\b|\b(?:of|in|from|by|see|using?|recall|to|with|as) "
+    r"|\b(?:in|from|of|during) (?:the |our )?last (?:lecture|class|homework|chapter)\b|\b(?:of|in|from"
+    r"|by|see|using?|recall|to|with|as) "
     r"(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b|\btheorem"
     r" \d+\.\d+"
-    r"|\b(?:from|in) the (?:textbook|lecture notes?|notes)\b|前問|前の問題|上記の問題|教科書",
+    r"|\b(?:from|in) the (?:textbook|lecture notes?|notes)\b|前問|前の問題|上記の問題"
+    r"|教科書(?:の(?:定理|例|問|演習|第)|を参照|に(?:ある|載))",
     re.IGNORECASE,
 )
+_PART = re.compile(r"[(（]\s?[1１]\s?[)）]|問\s?[1１]")
 _ABOVE = re.compile(
     r"\b(?:the|this) above"
     r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code"
@@ -116,18 +137,30 @@ _EMPTY_FOLLOWING = re.compile(
     r"|question|statement|limit|polynomial|sequence|proof|exercise)s?\b[^:\n]{0,60}[.!?。]?$",
     re.IGNORECASE,
 )
+_EMPTY_IN_JAPANESE = re.compile(
+    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題|値|命題|微分方程式)"
+    r"[^。：:\n]{0,16}[。．]?\Z"
+)
 
 
 def lacks_material(text: str) -> bool:
     """Whether it refers to a figure, a table, data, or another exercise that is missing."""
-    if _EARLIER.search(text):
+    if (earlier := _EARLIER.search(text)) and not (
+        earlier.group() == "前問" and _PART.search(text, 0, earlier.start())
+    ):
         return True
     drawn = _DRAWN.search(text) is not None
     if not drawn and any(
         not _SHAPE.match(text, max(found.start(), _noun(found))) for found in _FIGURE.finditer(text)
     ):
         return True
-    if (found := _TABLE.search(text)) and not drawn and not _has_table(text, found.end()):
+    found = _TABLE.search(text)
+    if (
+        found
+        and not drawn
+        and not _has_table(text, found.end())
+        and not _OWN_TABLE.search(text, 0, found.end())
+    ):
         return True
     if (
         (found := _ABOVE.search(text))
@@ -135,7 +168,8 @@ def lacks_material(text: str) -> bool:
         and FORMULA not in read(text[: found.start()]).words
     ):
         return True
-    return _EMPTY_FOLLOWING.search(text) is not None and _is_bare(text)
+    empty = _EMPTY_FOLLOWING.search(text) or _EMPTY_IN_JAPANESE.search(text)
+    return empty is not None and _is_bare(text)
 
 
 def _noun(found: re.Match[str]) -> int:

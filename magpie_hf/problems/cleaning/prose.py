@@ -21,10 +21,16 @@ _TRANSPARENT = frozenset(
 )
 _LEFT = re.compile(r"\\left(?![A-Za-z])")
 _RIGHT = re.compile(r"\\right(?![A-Za-z])")
-# "$5 and", "$1.10. The", "$7?", "$3-$4": a sum of money, and not the start of "$5$" or "$2 + x$".
-_PRICE = re.compile(
-    r"\$\d[\d,]{0,20}(?:\.\d{1,4})?[.,;:?!)\"']{0,3}(?:\s{1,3}\(?[A-Za-z]{2,}|\s*$|[ \t]*\n|[-–/]|\$)"
+# "$5", "$ 1.10", "$.25", and "15$" behind a number: a sum of money where words follow, and not a formula
+# such as "$5$", "$2 + x$" or "$1-\\cdots $".
+_AMOUNT = re.compile(r"\$\s?(?:\d[\d,]{0,20}(?:\.\d{1,4})?|\.\d{1,4})|(?<=\d)\$(?![\w$\\{(])")
+_COMMAND = re.compile(r"\\(?:text|mbox|mathrm|operatorname|textbf|textit)\s?\{[^{}]{0,200}\}|\\[A-Za-z]+")
+_SAID = re.compile(
+    r"(?<![A-Za-z])(?!(?:sin|cos|tan|log|ln|exp|lim|max|min|mod|gcd|lcm|cm|mm|km|kg)\b)"
+    r"(?:[A-Za-z]{3,}|(?i:an?(?=\s[a-z]{3})|is|it|he|of|to|or|on|in|at|as|by|if|we))(?![A-Za-z])"
+    r"|[\u3041-\u30ff]"
 )
+_BETWEEN_PRICES = re.compile(r"\s?[-–/~～,、]\s?|\s?(?:and|or|to)\s")
 _SENTENCE_END = re.compile(r"(?<=[.?!])[\"'”’)*_]{0,3}\s+|(?<=[。？！])|\n+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
@@ -138,9 +144,22 @@ def _inside(token: re.Match[str], opened: _Open) -> tuple[bool, bool]:
 
 
 def _is_price(text: str, start: int, following: int | None) -> bool:
-    if _PRICE.match(text, start) is None:
+    """Whether the dollar is money: words follow the amount, or the next amount, or nothing.
+
+    following: the position of the next dollar, which must not close a formula.
+    """
+    amount = _AMOUNT.match(text, start)
+    if amount is None:
         return False
-    return following is None or text[following - 1].isspace() or text[following + 1 : following + 2].isdigit()
+    rest = text[amount.end() : len(text) if following is None else following].partition("\n\n")[0]
+    if following is None:
+        return not rest.strip(" \t\n.,;:?!)\"'") or _SAID.search(_COMMAND.sub(" ", rest)) is not None
+    before, after = text[following - 1], text[following + 1 : following + 2]
+    if after.isdigit() and _BETWEEN_PRICES.fullmatch(rest):
+        return True
+    opens = before.isspace() or before >= "\u3000" or before == "(" or after.isdigit()
+    opens |= before.isdigit() and after in (" ", ".", "?", ",") and len(rest.split()) > 3
+    return opens and _SAID.search(_COMMAND.sub(" ", rest)) is not None
 
 
 def _paired(formula: str) -> bool:

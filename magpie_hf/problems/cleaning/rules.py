@@ -13,16 +13,16 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from magpie_hf.problems.cleaning.chatter import is_chat
 from magpie_hf.problems.cleaning.contained_solutions import (
     contains_solution,
     heading_of_solution,
+    may_be_data,
     without_label,
 )
 from magpie_hf.problems.cleaning.language import is_mixture
-from magpie_hf.problems.cleaning.lexicon import asks, has_task, is_english, is_japanese
+from magpie_hf.problems.cleaning.lexicon import asks, has_task, is_english, is_fill_in, is_japanese
 from magpie_hf.problems.cleaning.missing_context import lacks_material, lacks_options
 from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences
 
@@ -50,6 +50,7 @@ class Rule:
         return self.test.search(text) is not None if isinstance(self.test, re.Pattern) else self.test(text)
 
 
+_DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|\Z)", re.DOTALL)  # its orders are alike by nature
 _LOOPING_LETTERS = re.compile(rf"([^\W\d_]{{1,{PERIOD}}}?)\1{{9}}")
 
 
@@ -65,9 +66,15 @@ def repeats(text: str) -> bool:
 
     Numbers and formulas may repeat: "1, 1, 2", a matrix of zeros.
     """
-    said = Counter(sentence for sentence in sentences(text) if len(sentence) >= 20)
+    text = _DRAWING.sub(" ", text)
+    formulas = iter(read(text).formulas)
+    whole = (
+        (sentence, *(next(formulas, "") for _ in range(sentence.count(FORMULA))))
+        for sentence in sentences(text)
+    )
+    said = Counter(sentence for sentence in whole if len(sentence[0]) >= 20)
     if any(
-        times >= OFTEN or (times > 1 and len(sentence) >= LONG_SENTENCE) for sentence, times in said.items()
+        times >= OFTEN or (times > 1 and len(words) >= LONG_SENTENCE) for (words, *_), times in said.items()
     ):
         return True
     formulas = iter(read(text).formulas)
@@ -95,6 +102,11 @@ _BEGINS = re.compile(
     r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some"
     r"|any|with|define|using|by|i|which)\b"
 )
+_INFORMAL = re.compile(
+    r"(?:is|are|do|does|can|what|which|when|where)\b[^.!]{0,300}\?"
+    r"|(?:the|every|each|all|there|for|in|on|if)\b(?!\s(?:of|and))[^.?!]{0,200}?"
+    r"\b(?:is|are|has|have|was|can|exists?|satisf\w+|converges?|holds?|does|do)\b"
+)
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
 _MIDDLE = re.compile(
@@ -111,8 +123,8 @@ def is_fragment(text: str) -> bool:
     capital_later = _CAPITAL_LATER.search(text) is not None  # no capitals at all: lower case is fine
     if _MIDDLE.match(text) or (capital_later and _RELATIVE.match(text)):
         return True
-    found = _ORDINARY_LOWER.match(text)
-    if found is None or _LOWER_BY_NATURE.match(text) or asks(found.group()):
+    found = None if is_japanese(text) else _ORDINARY_LOWER.match(text)
+    if found is None or _INFORMAL.match(text) or _LOWER_BY_NATURE.match(text) or asks(found.group()):
         return False
     return capital_later or _BEGINS.match(text) is None
 
@@ -142,14 +154,16 @@ _BARE_STEM = re.compile(
     re.IGNORECASE,
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
-_ANSWER_THESE = re.compile(r"(?:次|以下)の(?:各)?問い?に答え[^。\n]{0,8}[。\n]?")
+_ANSWER_THESE = re.compile(
+    r"(?:次|以下|下記)の(?:各|設)?問[い題]?\s?[\d１-９]{0,2}\s?[~〜～ー-]?\s?[\d１-９]{0,2}に(?:すべて)?(?:答|解答)[^。．\n]{0,8}[。．\n]?"
+)
 _NOTE = re.compile(
     r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE
 )
 _BACK = re.compile(
     r"\b(?:hence|this|these|those|its?|their|deduce|same|above|previous|parts?|conclude|also|now|such"
     r"|resulting|both|again"
-    r"|instead)\b|その|この|前"
+    r"|instead)\b|その|この|前|[(（]\s?\d\s?[)）]|問\s?[1-9１-９]"
 )
 _INTRODUCES = re.compile(r"\b(?:let|suppose|define|given|consider|denote|assume)\b", re.IGNORECASE)
 _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Zfgh](?![A-Za-z])")
@@ -170,7 +184,9 @@ def _is_task(text: str) -> bool:
 
 def _has_labels(body: str) -> bool:
     """Whether it has a second label, and the labelled parts have no common stem before them."""
-    if _SECOND_LABEL.search(body):
+    if (second := _SECOND_LABEL.search(body)) and (
+        second.start() or _SECOND_LABEL.search(body, second.end())
+    ):
         first = _FIRST_LABEL.search(body)
         stem = _ANSWER_THESE.sub("", body[: first.start()]).strip() if first else ""
         return not stem or asks(stem) or _BARE_STEM.match(stem) is not None
@@ -184,8 +200,8 @@ def _has_separate_items(body: str) -> bool:
     if len(marks) < 2:
         return False
     stem = body[: marks[0].start()]
-    edges = [*(mark.end() for mark in marks), len(body)]
-    items = [body[start:end] for start, end in pairwise(edges)]
+    starts = [*(mark.start() for mark in marks[1:]), len(body)]
+    items = [body[mark.end() : end] for mark, end in zip(marks, starts, strict=True)]
     if not all(map(asks, items)) or (stem.strip() and not _BARE_STEM.match(stem)):
         return False
     named = set(_SYMBOL.findall(items[0])) if _INTRODUCES.search(items[0]) else set()
@@ -219,6 +235,14 @@ _OPEN_ITEM = re.compile(r"[;:.,]\s*\((?:[ivx]{1,4}|[a-h]|[1-9])\)$")
 _OPEN_IN_JAPANESE = re.compile(
     r"(?:[をはがにへ]|[^こも]と|[^もた]の|および|または|かつ|ただし|このとき|とき|ならば)$"
 )
+# Announces a formula: "Evaluate the integral", and nothing more
+_OPEN_NOUN = re.compile(
+    r"\b(?:the|this|following|each)(?: \w+){0,2} (?:integrals?|series|expressions?|congruences?|equations?"
+    r"|inequalit(?:y|ies)|systems?|limits?|sums?|polynomials?|functions?|products?|matrix|matrices"
+    r"|determinants?|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?)$",
+    re.IGNORECASE,
+)
+_STATES = re.compile(r"[=<>^+≤≥≡∫∑]|\\(?:frac|int|sum|prod|lim|leq?|geq?|equiv|begin)\b")
 _CLOSED = re.compile(r"[.?!。？！．)\]）」』|`\"”'’}]$")
 
 
@@ -229,8 +253,12 @@ def is_truncated(text: str) -> bool:
     """
     if not read(text).balanced or text.count("```") % 2:
         return True
+    if is_fill_in(text) and not asks(text):
+        return False
     end = read(text).words.rstrip().rstrip("*_ \n")
     if any(pattern.search(end[-60:]) for pattern in (_OPEN_MARK, _OPEN_END, _OPEN_ADJECTIVE, _OPEN_ITEM)):
+        return True
+    if _OPEN_NOUN.search(end[-80:]) and not _STATES.search(text):
         return True
     if is_japanese(text):
         return _OPEN_IN_JAPANESE.search(end[-10:]) is not None
@@ -239,15 +267,18 @@ def is_truncated(text: str) -> bool:
     return not has_task(text)
 
 
+_ASKS_IN_FORMULA = re.compile(r"=\s?(?:\\[,;:! ]?)?\s?[?？]")
 _WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
 
 
 def is_short(text: str) -> bool:
-    """Whether it has too few words for a problem.
+    """Whether it has too few words for a problem, and is no formula that asks ("$2^3 = ?$").
 
     A formula counts for two words; a text without spaces is measured by its letters.
     """
     plain = read(text).words
+    if _ASKS_IN_FORMULA.search(text):
+        return False
     count = (
         len("".join(plain.split())) // 2
         if _WITHOUT_SPACES.search(plain)
@@ -260,8 +291,17 @@ def is_long(text: str) -> bool:
     return len(text) > MAX_CHARACTERS
 
 
+# "<|begin_of_text|}", "<!|begin_message|>", "[/INST]": what is left of another model's chat format
+_CHAT_TOKEN = re.compile(
+    r"<\W{0,2}\|\s?(?:[a-z]{1,20}(?:_[a-z]{1,20}){1,4}|user|assistant|system|human|endoftext|end|start)"
+    r"\s?\|?\s?[>}\])]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|</?(?:think|tool_call)>"
+    r"|\|(?:im_start|im_end|endoftext|eot_id|begin_of_text|end_of_text|start_header_id|end_header_id)\b",
+    re.IGNORECASE,
+)
+
 RULES = (
     Rule("too_long", is_long, f"more than {MAX_CHARACTERS:,} characters"),
+    Rule("special_tokens", _CHAT_TOKEN, "a token of a chat format, whole or in part"),
     Rule("repetition", repeats, "a loop of words, letters or sentences"),
     Rule("language", is_mixture, "words of several scripts side by side"),
     Rule("several", is_several, "more than one problem"),
@@ -291,7 +331,7 @@ def trim(raw: str) -> tuple[str, str | None]:
     trimmed = ["label"] if text != raw else []
     if len(raw) <= MAX_CHARACTERS and (end := heading_of_solution(text, raw)) is not None:
         before = re.sub(r"\s+[-*_=#]{2,}\s*$", "", text[:end].strip())
-        if before and asks(before) and reason_of(before) is None:
+        if before and asks(before) and not may_be_data(text, end) and reason_of(before) is None:
             return before, "+".join([*trimmed, "contains_solution"])
         return raw, None  # uncertain: left whole, for the rules to decide
     return text, "+".join(trimmed) or None
