@@ -45,8 +45,8 @@ def compare_forms(one: str, other: str) -> str | None:
 
 def rewritten(text: str) -> str:
     """The answer in a form that is read: 3i - 7j as (3, -7), and a > b > c as c < b < a."""
-    if vector := _components(text):
-        return vector
+    if components := _components(text):
+        return components
     if re.search(r"matrix\}\^", text) and (entries := vector(text)):
         return entries
     if _NESTED.fullmatch(text):
