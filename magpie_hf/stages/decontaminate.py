@@ -28,7 +28,7 @@ class Decontaminate(Stage):
     """
 
     name: ClassVar[str] = "decontaminate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem",)
 
     benchmarks: tuple[Benchmark, ...] = ()

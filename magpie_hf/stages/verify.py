@@ -30,7 +30,7 @@ class Verify(Stage):
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[tuple[str, ...]] = ("problem", "candidates", "solutions")
 
     limits: Limits = field(default_factory=Limits)
