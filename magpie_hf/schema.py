@@ -110,8 +110,8 @@ COLD: dict[str, Any] = {"solutions": [RESPONSE]}
 # All complete candidates vote, and the answer of COLD like one more, after them.
 # answers, answer_clusters: aligned with `candidates`; null for a truncated candidate and for one without a
 #   final answer. Cluster 0 is the largest; of equal ones, the one whose first voter comes first.
-# answer_kind: "answer", "proof" (the problem asks for no answer, so there is no vote) or "none" (no voter has
-#   an answer).
+# answer_kind: "answer", "none" (no voter has an answer), or, without a vote, "proof" (the problem asks for no
+#   answer) or "open" (by the tagger, several answers are right).
 # majority_answer: the answer of the largest cluster, if it has at least two voters and is larger than all
 #   others.
 # majority_share: the largest cluster's share of the voters; null for fewer than two voters.
