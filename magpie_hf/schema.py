@@ -69,6 +69,30 @@ EMBEDDING: dict[str, Any] = {
     "embedding_request": Value("string"),
 }
 
+# nearest_benchmark: the benchmark's row that is nearest in meaning, with its cosine; null where none is near.
+#   It is kept in memory alone, as it holds the benchmark's text.
+NEAREST: dict[str, Any] = {
+    "nearest_benchmark": {
+        "row": Value("string"),
+        "problem": Value("string"),
+        "similarity": Value("float64"),
+    }
+}
+NEAREST_KEY = "nearest"
+
+# verdicts: "yes" or "no" to whether the two are the same problem, in either order, or the reason why there is
+#   no answer.
+RECOGNITION: dict[str, Any] = {
+    "recognised": {
+        "row": Value("string"),
+        "similarity": Value("float64"),
+        "verdicts": [Value("string")],
+        "reason": Value("string"),
+        "num_tokens": Value("int32"),
+        "requests": [Value("string")],
+    }
+}
+
 # min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
 

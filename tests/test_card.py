@@ -958,7 +958,7 @@ def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
 @pytest.mark.usefixtures("plotless")
 def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> None:
     (model,) = contents.provenance["models"]
-    steps = ["problems", "answers", "labels", "embeddings", "scores"]
+    steps = ["problems", "answers", "labels", "embeddings", "comparisons", "scores"]
     provenance = {
         "models": [{**model, "steps": steps}],
         "domains": [{**domain, "first_token": 1.2} for domain in contents.provenance["domains"]],
@@ -983,6 +983,7 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     assert "at a temperature of its own: `algebra` 1.2, `geometry` 1.2." in text
     assert "hold, in this order: one, two." in text
     assert "close in the embeddings of" in text
+    assert "the same in other words or in another language" in text
     for off_topic in ("drop", "move", "keep"):
         acceptance = {**contents.provenance["acceptance"], "off_topic": off_topic}
         for language in card.LANGUAGES:
