@@ -72,7 +72,8 @@ _TALK = re.compile(
         |hope|just|like|love|feel))
     |i\ have(?!\ (?:\d|two|three|four|five|six|an?\ (?:bag|box|fair|deck|jar)))
     |(?:can|could|would|will|do|are)\ (?:you|i|we|anyone|someone|somebody)
-        (?!\ (?:determine|calculate|compute|find|tell\ me)\ how|\ (?:determine|calculate|compute|tell\ me)\ the)
+        (?!\ (?:determine|calculate|compute|find|tell\ me)\ how
+        |\ (?:determine|calculate|compute|tell\ me)\ the)
     |you\ are|you're|you’re|let\ me|let's|let’s
     |how\ (?:are|do|did|can|could|would|should|may|will)\ (?:you|i|we|a\ person|someone|people)|my
     |this(?!\ (?:year|month|week|morning|afternoon|time)\b)
@@ -84,7 +85,8 @@ _ON_NUMBERS = re.compile(
     r"(?:convert|round|reduce|arrange|order|put|add|subtract|multiply|divide|compare)\b", re.IGNORECASE
 )
 _TALK_IN_JAPANESE = re.compile(
-    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題|何か質問"
+    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題"
+    r"|何か質問"
     r"|お手伝い|あなたは"
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
 )
@@ -101,6 +103,8 @@ def is_chat(text: str) -> bool:
     """
     if _ASSISTANT.search(text):
         return True
+    if has_options(text) and shows_numbers(text):
+        return False
     said = sentences(text)
     left = [sentence for sentence in said if not _is_talk(sentence)]
     rest = " ".join(left)
@@ -111,7 +115,7 @@ def is_chat(text: str) -> bool:
     if asks_a_quantity(rest) and (shows_numbers(text) or len(words(text)) >= STORY):
         return False  # a story in the first person
     return len(left) < len(said) or not (
-        shows_numbers(rest) and (asks(rest) or has_options(rest) or _ON_NUMBERS.match(rest) is not None)
+        shows_numbers(rest) and (asks(rest) or _ON_NUMBERS.match(rest) is not None)
     )
 
 

@@ -39,6 +39,7 @@ _BEGINS_AN_ORDER = re.compile(
     rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
     rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:{'|'.join(sorted(_ORDERS))}|work out|carry out|set up"
     r"|look for|true or false|true\s?/\s?false|is it true)\b"
+    r"|\b(?:approximate|estimate) the (?:value|integral|area|sum)\b"
     r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,
 )
@@ -48,16 +49,20 @@ _BLANK = re.compile(
     r"|\\rule\s?\{[^{}]*\}\s?\{[^{}]*\}"
 )
 _FILL_IN = re.compile(
-    r"=\s?(?:\$|\\\))\Z|\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum|then)\b[^.?!:]{0,120}"
+    r"=\s?(?:\$|\\\))\Z|\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum"
+    r"|then)\b[^.?!:]{0,120}"
     r"\b(?:is|are|equals?|satisfy)\s?[:：]?\Z",
     re.IGNORECASE,
 )
 _OPTIONS = re.compile(r"(?:^|[\s({])\(?A[).:}].{1,400}?(?:^|[\s({])\(?B[).:}]", re.DOTALL | re.MULTILINE)
-_GIVEN = re.compile(r"(?:if|given|when|suppose)\b[^?]*,|.{0,2000}\bthen\b[^.?!]{0,160}\Z", re.IGNORECASE | re.DOTALL)
+_GIVEN = re.compile(
+    r"(?:if|given|when|suppose)\b[^?]*,|.{0,2000}\bthen\b[^.?!]{0,160}\Z", re.IGNORECASE | re.DOTALL
+)
 _RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
 _HEADING = re.compile(r"#{1,6}\s[^\n]*\Z")
 _ASKS_IN_JAPANESE = re.compile(
-    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|見つけ|解く[:：。]|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
+    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|見つけ|解く[:：。]|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ"
+    r"|べよ|めよ|えよ|れよ|か[。"
     r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
@@ -169,7 +174,12 @@ def has_task(text: str) -> bool:
 
     True for a language other than English and Japanese, where the words are unknown.
     """
-    if asks(text) or is_fill_in(text) or has_options(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
+    if (
+        asks(text)
+        or is_fill_in(text)
+        or has_options(text)
+        or any(_QUESTION.match(sentence) for sentence in sentences(text))
+    ):
         return True
     if is_japanese(text) or _HEADING.match(text):
         return False

@@ -12,12 +12,14 @@ from magpie_hf.problems.cleaning.prose import FORMULA, read
 _CHOICE = re.compile(
     r"\b(?:which|one|any|some|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
     r" (?:following|options|choices)\b(?! (?:form|days|weeks|months|years|moves|steps|rounds|throws|draws)\b)"
-    r"|^\W*which of these\b|\bwhich of these options\b|\bselect all that apply\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most"
+    r"|^\W*which of these\b|\bwhich of these options\b|\bselect all that apply\b|\b(?:choose|select"
+    r"|pick|circle|mark) (?:the )?(?:most"
     r" )?(?:correct|right|best|appropriate|true) "
     r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response|conclusion)s?\b|\b(?:select|choose"
     r"|pick)"
-    r" (?:the|an|one) (?:\w+ )?(?:options?"
-    r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b(?! (?:exam|test|quiz|section|problems|questions))"
+    r" (?:the|an|one) (?!first|second|third|cheap)(?:\w+ )?(?:options?"
+    r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b"
+    r"|\bmultiple[- ]choice\b(?! (?:exam|test|quiz|section|problems|questions))"
     r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|選択肢"
     r"|[^。\n]{1,12}のうち[^。\n]{0,40}(?:どれ|選))|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
@@ -62,8 +64,10 @@ _SHOWN = (
     rf"|\b(?:in|from|on) (?:the|this) (?:\w+ )?(?:figure|diagram|illustration|drawing)s?\b"
     rf"|(?:^|[.?!] )(?:in|from|on) (?:the|this) {_PICTURE}\b"
     rf"|\b{_PICTURE}s? (?:below|above|attached|to the (?:right|left)|on the (?:right|left)|shown|here)"
-    rf"|\b(?:figure|diagram|illustration) \d|\b(?:in|on|from) (?:graph|plot|chart|image|picture|photo) \d|\.(?:png|jpe?g|svg|gif)\b"
-    rf"|\b(?:the|this) (?:\w+ )?(?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates|represents|displays)\b"
+    rf"|\b(?:figure|diagram|illustration) \d|\b(?:in|on|from) (?:graph|plot|chart|image|picture"
+    rf"|photo) \d|\.(?:png|jpe?g|svg|gif)\b"
+    rf"|\b(?:the|this) (?:\w+ )?(?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates"
+    rf"|represents|displays)\b"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|,)"
     rf"|[(（]\s?see (?:\w+ )?(?:{_PICTURE}|graph|below|above)"
     r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit"
@@ -124,7 +128,8 @@ _COUNTED = r"\b(?:{0}s\b|an? {0}\b)"
 _TIMED = re.compile(r"\s(?:hours?|minutes?|times|days?)\b", re.IGNORECASE)
 _PICTURED = re.compile(r"(?:map|photo|picture|image|plot|chart|drawing|sketch)", re.IGNORECASE)
 _FORMULA_SHOWN = re.compile(
-    r"\b(?:equations?|polynomials?|expressions?|systems?|functions?|inequalit(?:y|ies)|numbers?|formulas?|matri(?:x|ces)"
+    r"\b(?:equations?|polynomials?|expressions?|systems?|functions?|inequalit(?:y|ies)|numbers?"
+    r"|formulas?|matri(?:x|ces)"
     r"|integrals?|series)\s\Z",
     re.IGNORECASE,
 )
@@ -145,7 +150,8 @@ _EMPTY_FOLLOWING = re.compile(
     re.IGNORECASE,
 )
 _EMPTY_IN_JAPANESE = re.compile(
-    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題|値|命題|微分方程式)"
+    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題|値|命題"
+    r"|微分方程式)"
     r"[^。：:\n]{0,16}[。．]?\Z"
 )
 
@@ -201,7 +207,11 @@ def _speaks_of(text: str, found: re.Match[str]) -> bool:
     if said[0] in ("shown", "pictured") and _FORMULA_SHOWN.search(text, 0, found.start()):
         return FORMULA in read(text).words
     thing = _PICTURED.fullmatch(said[-1].rstrip("s"))
-    if thing is None or len(said) > 4 or {"shown", "depicted", "illustrated", "see", "refer"}.intersection(said):
+    if (
+        thing is None
+        or len(said) > 4
+        or {"shown", "depicted", "illustrated", "see", "refer"}.intersection(said)
+    ):
         return False
     before = rf"\b(?:an?|one|two|his|her|their|its|the \w+|\w+['’]s) (?:\w+ ){{0,2}}{thing.group()}s?\b"
     return re.compile(before, re.IGNORECASE).search(text, 0, found.start()) is not None

@@ -158,7 +158,8 @@ def _is_price(text: str, start: int, following: int | None) -> bool:
     before, after = text[following - 1], text[following + 1 : following + 2]
     if after.isdigit() and _BETWEEN_PRICES.fullmatch(rest):
         return True
-    opens = before.isspace() or before >= "\u3000" or before in "()" or after.isdigit()
+    opens = before.isspace() or before >= "\u3000" or before == "(" or after.isdigit()
+    opens |= before == ")" and rest[:1] in " .,"  # the next option: "must be: A) $5"
     opens |= before.isdigit() and after in (" ", ".", "?", ",") and len(rest.split()) > 3
     return opens and _SAID.search(_COMMAND.sub(" ", rest)) is not None
 
