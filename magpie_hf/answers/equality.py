@@ -91,6 +91,8 @@ def _relation(one: str, other: str) -> str:
         return _relation(value, other_value)
     if _is_equation(one) or _is_equation(other):
         return _equations(one, other)
+    if r"\equiv" in one + other and not (r"\pmod" in one and r"\pmod" in other):
+        return UNKNOWN  # x = 2 (mod 10) and 2
     if any(_TURNED.fullmatch(a) and _is_number(b) for a, b in ((one, other), (other, one))):
         return DIFFERENT
     for matrix, beside in ((one, other), (other, one)):
@@ -107,7 +109,7 @@ def _exact(text: str) -> str:
     text = _IMPLIED.sub("", text)
     if "approx" in text:
         exact, _, rounded = text.partition(r"\approx")
-        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])", exact) else assignment(f"{exact}=0")[0]
+        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])|e ?$", exact) else assignment(f"{exact}=0")[0]
         text = (f"{exact}={rounded}" if named else exact or rounded).strip()
     return rewritten(number_of(text) or text)
 
@@ -277,7 +279,7 @@ def _solved(equation: str, value: str) -> str:
         return UNKNOWN
     if not apart.free_symbols:
         return _relation(sides[-1], value)  # 1 + 2 = 3
-    if re.fullmatch(r"(?:[A-Za-z+/{} ]|_\w|\\frac)+", sides[0]):
+    if re.fullmatch(r"(?:[A-Za-z+/{} ]|_\w|\\frac)+|\\[a-z]+\^\d|[A-Z]{1,3}\^\d", sides[0]):
         return UNKNOWN  # m + n = 7 may say that 7 is what was asked for
     solved = any(vanishes(apart.subs(symbol, found)) for symbol in apart.free_symbols - found.free_symbols)
     return UNKNOWN if solved else DIFFERENT
