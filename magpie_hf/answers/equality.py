@@ -307,10 +307,10 @@ def _classes(text: str) -> tuple[int, set[int]] | None:
     moduli, residues = set(), set()
     try:
         for part in re.split(r" ?\\text ?\{ ?or ?\} ?|,(?= ?[a-z] ?\\equiv)", text):
-            if found := MODULUS.match(part):
+            if found := MODULUS.match(part.strip()):
                 moduli.add(int(found["modulus"]))
                 residues |= {int(one) % int(found["modulus"]) for one in shape(found["residue"]).parts}
-            elif found := _STEPS.fullmatch(part):
+            elif found := _STEPS.fullmatch(part.strip()):
                 moduli.add(int(found["modulus"]))
                 residues.add(int(found["residue"]) % int(found["modulus"]))
             else:

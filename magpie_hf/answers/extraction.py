@@ -40,9 +40,9 @@ _END = 1500  # characters at the end of a solution that are searched for its ans
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
     r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
-    r"|question))?(?:\*\*)?\s*(?:,\s*(?:then|therefore|thus|hence),)?\s*(?:is|:|=|equals"
+    r"|question))?(?:\*\*)?\s*(?:,\s*(?:then|therefore|thus|hence),|\s+(?:that\s+)?we\s+\w+)?\s*(?:is|:|=|equals"
     r"|of(?=\s+[-\d$\\])|(?:must|should|will|would) be"
-    r"|comes out to|turns out to be|\s[-–—](?=\s))|\bans(?:\s*[:=]|\.\s)"
+    r"|comes out (?:to|as)|turns out to be|\s[-–—](?=\s))|\bans(?:\s*[:=]|\.\s)"
     r"|\b(?:correct|right)\s+(?:option|choice)\s+is|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
     r"|^[#*\s]*(?:result|solution|output|conclusion)[*\s]*[:=](?=[^\n]*\s*\Z)"  # its last line
     r"|求める[^。、\n]{0,20}は|[【(（\[《〈]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉]"
@@ -87,7 +87,8 @@ _TOTAL = re.compile(  # "Therefore, the number of ways is"
 )
 _SUMS_UP = r"(?:so|thus|hence|therefore|finally|in total|altogether|overall),?"
 _RESULT = re.compile(
-    rf"\W*(?:(?:{_SUMS_UP} )?the (?:final )?(?:result|solution) is|{_SUMS_UP} there (?:is|are)) (?=[-\d$\\])",
+    rf"\W*(?:(?:{_SUMS_UP} )?the (?:(?:final )?(?:result|solution)|final value) is"
+    rf"|{_SUMS_UP} there (?:is|are)) (?=[-\d$\\])",
     re.IGNORECASE,
 )
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
@@ -109,14 +110,14 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(
-    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ)$"
+    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ|が(?:答え?|解)(?:です|である|となる)?)$"
 )
 _APPROXIMATES = re.compile(
     r",?\s*\(?(?:or|which is|that is)?\s*(?:approximately|about|roughly|\\approx|≈)\s", re.IGNORECASE
 )
 _RESIDUE = re.compile(r"(-?\d+)\s*\(?\s*mod(?:ulo)?\s*(\d+)\)?", re.IGNORECASE)
 _ASIDE_BOX = re.compile(
-    r"\b(?:would be|is|was) (?:wrong|incorrect|an? (?:\w+ )?(?:mistake|error)|not (?:right|correct))"
+    r"\b(?:would be|is|was) (?:wrong|incorrect|an? (?:\w+ )?(?:mistake|error)|not (?:the )?(?:right|correct))"
     r"|\b(?:wrong|incorrect) (?:answer|result)"
     r"|\b(?:such as|for example|e\.g\.|instead of|rather than|not)(?=\W*$)",
     re.IGNORECASE,

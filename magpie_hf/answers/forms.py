@@ -115,8 +115,8 @@ def _groups(one: str, other: str) -> str | None:
 
 def _elementary(text: str) -> Counter[int] | None:
     found: Counter[int] = Counter()
-    for factor in re.split(r"\\(?:times|oplus)(?![A-Za-z])", text.replace(" ", "")):
-        match = _CYCLIC.fullmatch(factor)
+    for factor in re.split(r"\\(?:times|oplus)(?![A-Za-z])", text):
+        match = _CYCLIC.fullmatch(factor.replace(" ", ""))
         if match is None:
             return None
         order = int(match["over"] or match["order"] or match["ideal"] or match["named"])

@@ -255,6 +255,8 @@ _NAME = re.compile(
     r"(?:[A-Za-z]|[A-Z]{2,4}|[A-Za-z]{4,}|\\[A-Za-z]+|\\(?:text|vec|hat|overline|bar|mathbb) ?\{[^{}]*\})"
     r"(?:_(?:\w|\{[^{}=]*(?:\{[^{}]*\})?[^{}=]*\}))?'*(?:\([^()=]{1,20}\)|\[[^\[\]=]{1,20}\])?"
     r"|\\?(?:P|Pr|mathbb\{P\})(?:\([^()]{1,40}\)|\[[^\[\]]{1,40}\])"
+    r"|\|[A-Z](?: ?\\(?:cup|cap|setminus|times) ?[A-Z])+\|"
+    r"|\\(?:sin|cos|tan|cot|sec|csc) ?(?:\\(?:theta|alpha|beta|gamma|phi|angle ?[A-Z]{1,3})|[A-C])"
     r"|[A-Za-z]\^\{-1\}(?:\([^()=]{1,20}\))?"
     r"|\\frac ?\{(?:d|\\partial ?)(?:\^\d)?[A-Za-z]\}\{(?:d|\\partial ?)[A-Za-z](?:\^\d)?\}"
     r"|\\(?:int|lim|sum|prod)(?![A-Za-z]).*"

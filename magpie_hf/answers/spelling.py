@@ -216,6 +216,11 @@ _SAME = (
         lambda m: str(12 * int(m[1])),
     ),
     (r"\\\{ ?1, ?2(?:, ?3)?(?:, ?4)?, ?\\ldots ?,? ?\\\}", r"\\mathbb{N}"),
+    (
+        r"\\\{ ?0, ?1(?:, ?2)?(?:, ?3)?, ?\\ldots ?,? ?\\\}|\\mathbb ?\{? ?Z ?\}? ?_ ?\{ ?\\ge ?0 ?\}",
+        r"\\mathbb{N}_0",
+    ),
+    (r"\\\{ ?\\ldots ?, ?(?:-2, ?)?-1, ?0, ?1(?:, ?2)?, ?\\ldots ?\\\}", r"\\mathbb{Z}"),
     (r"\\mathbb ?\{? ?Z ?\}? ?(?:\^ ?\{? ?\+ ?\}?|_ ?\{ ?> ?0 ?\})", r"\\mathbb{N}"),
     (
         r"^([A-Za-z]) ?\\in ?\\mathbb ?\{? ?R ?\}? ?((?:, ?\1 ?\\(?:ne|neq|not=)(?![A-Za-z]) ?[^,<>="
@@ -234,7 +239,7 @@ _SAME = (
     # The grammar of math-verify takes all that follows for the argument: \ln 2 \cdot 3 is \ln 6 to it
     (rf"({_FUNCTION}) ?({_ARGUMENT}(?: ?{_ARGUMENT}){{0,3}}) ?(?=\\cdot|\\times|\*)", r"\1(\2)"),
     (rf"({_FUNCTION}) ?({_ARGUMENT}) / (?=\S)", r"\1(\2)/"),
-    (rf"({_FUNCTION}) ?([a-z]) ?/ ?\2(?![A-Za-z^_])", r"\1(\2)/\2"),
+    (rf"({_FUNCTION}) ?([a-z]) ?/ ?\2(?![A-Za-z_])", r"\1(\2)/\2"),
     (rf"({_FUNCTION}) ?([a-df-z]) (?=e\^)", r"\1(\2) "),
     (r"\^ ?\\circ(?![A-Za-z])", r"^\\circ "),
     (r"\( ?(?:\\text\{)? ?\\?mod(?:ulo)?(?![a-z]) ?\}?([^()]*)\)", lambda m: rf"\pmod{{{m[1].strip()}}}"),
