@@ -53,14 +53,14 @@ def rewritten(text: str) -> str:
         return components
     if found := _TRANSPOSED.fullmatch(text):
         if found["entries"]:
-            return found["entries"]
+            return str(found["entries"])
         rows = [row.split("&") for row in re.split(r"\\\\", found["rows"]) if row.strip()]
         if len(set(map(len, rows))) == 1:
             columns = r"\\".join("&".join(column) for column in zip(*rows, strict=True))
             return rf"\begin{{pmatrix}}{columns}\end{{pmatrix}}"
     if _NESTED.fullmatch(text):
-        rows = r" \\ ".join(row.replace(",", "&") for row in re.findall(r"\[([^\[\]]*)\]", text[1:-1]))
-        return rf"\begin{{pmatrix}}{rows}\end{{pmatrix}}"
+        inside = r" \\ ".join(row.replace(",", "&") for row in re.findall(r"\[([^\[\]]*)\]", text[1:-1]))
+        return rf"\begin{{pmatrix}}{inside}\end{{pmatrix}}"
     if (built := _BUILT.fullmatch(text)) and _CHAIN.search(built["holds"]):
         text = built["holds"].strip()
     pieces = _CHAIN.split(text)
