@@ -487,6 +487,8 @@ C_2\times C_3                        == C_6
 \ln(1+10^{-30})                      != 0
 5+                                   ?? 5
 p\land q                             ?? p\lor q
+p_1\land q_1                         ?? p_1\lor q_1
+x=1\lor x=a                          == x=a, x=1
 \vec{a}\cdot\vec{b}                  ?? \vec{a}\times\vec{b}
 \sigma^2=9                           ?? 9
 x_1+x_2=5                            ?? 5

@@ -31,6 +31,7 @@ from magpie_hf.answers.reading import is_read, value_of
 from magpie_hf.answers.values import APART, NO_VALUE, SAME, equations, vanishes
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, number_of
 
+_AND, _OR = re.compile(r"\\(?:land|wedge)(?![A-Za-z])"), re.compile(r"\\(?:lor|vee)(?![A-Za-z])")
 _CYCLES = re.compile(r"\(\d{2,}\)|(?:\(\d+\)){2,}")
 _IMPLIED = re.compile(
     r"^[^,;]*\\(?:implies|Rightarrow|Longrightarrow|therefore)(?![A-Za-z]) ?(?=[A-Za-z]\w{0,2} ?=)"
@@ -75,6 +76,8 @@ def _relation(one: str, other: str) -> str:
     said = compare_words(one, other) or compare_forms(one, other)
     if said or is_wordy(one) or is_wordy(other):
         return said or UNKNOWN
+    if any(_AND.search(a) and _OR.search(b) for a, b in ((one, other), (other, one))):
+        return UNKNOWN
     if _CYCLES.fullmatch(one) or _CYCLES.fullmatch(other):
         return UNKNOWN  # permutations, or numbers
     if any("=" in _WHEN.split(text, maxsplit=1)[0] and _WHEN.search(text) for text in (one, other)):

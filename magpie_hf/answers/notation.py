@@ -131,10 +131,9 @@ def _unwrapped(text: str) -> str:
 _TOKEN = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\\.|.", re.DOTALL)
 _OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 _CLOSING = frozenset({")", "]", "}", r"\}", r"\rangle"})
-_JOINING = re.compile(
-    r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<=[\d}])\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and"
-    r"|or)(?=[^A-Za-z])"
-)
+_JOINING = re.compile(r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<=[^A-Za-z\\])(?:and|or)(?=[^A-Za-z])")
+_LOGIC = re.compile(r"\\(?:lor|land|vee|wedge)(?![A-Za-z])")
+_RELATES = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class Shape:
 
 def shape(text: str) -> Shape:
     """The shape of an answer at its outermost level."""
-    joined = _JOINING.sub(",", text)
+    joined = _JOINING.sub(",", _LOGIC.sub(",", text) if _RELATES.search(text) else text)
     parts = _listed(joined)
     if len(parts) > 1:
         return Shape(",", parts)
