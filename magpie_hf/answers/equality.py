@@ -31,6 +31,7 @@ from magpie_hf.answers.reading import is_read, value_of
 from magpie_hf.answers.values import APART, NO_VALUE, SAME, equations, vanishes
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, number_of
 
+_AND, _OR = re.compile(r"\\(?:land|wedge)(?![A-Za-z])"), re.compile(r"\\(?:lor|vee)(?![A-Za-z])")
 _CYCLES = re.compile(r"\(\d{2,}\)|(?:\(\d+\)){2,}")
 _IMPLIED = re.compile(
     r"^[^,;]*\\(?:implies|Rightarrow|Longrightarrow|therefore)(?![A-Za-z]) ?(?=[A-Za-z]\w{0,2} ?=)"
@@ -75,6 +76,8 @@ def _relation(one: str, other: str) -> str:
     said = compare_words(one, other) or compare_forms(one, other)
     if said or is_wordy(one) or is_wordy(other):
         return said or UNKNOWN
+    if any(_AND.search(a) and _OR.search(b) for a, b in ((one, other), (other, one))):
+        return UNKNOWN
     if _CYCLES.fullmatch(one) or _CYCLES.fullmatch(other):
         return UNKNOWN  # permutations, or numbers
     if any("=" in _WHEN.split(text, maxsplit=1)[0] and _WHEN.search(text) for text in (one, other)):
@@ -91,6 +94,8 @@ def _relation(one: str, other: str) -> str:
         return _relation(value, other_value)
     if _is_equation(one) or _is_equation(other):
         return _equations(one, other)
+    if r"\equiv" in one + other and not (r"\pmod" in one and r"\pmod" in other):
+        return UNKNOWN  # x = 2 (mod 10) and 2
     if any(_TURNED.fullmatch(a) and _is_number(b) for a, b in ((one, other), (other, one))):
         return DIFFERENT
     for matrix, beside in ((one, other), (other, one)):
@@ -107,7 +112,7 @@ def _exact(text: str) -> str:
     text = _IMPLIED.sub("", text)
     if "approx" in text:
         exact, _, rounded = text.partition(r"\approx")
-        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])", exact) else assignment(f"{exact}=0")[0]
+        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])|e ?$", exact) else assignment(f"{exact}=0")[0]
         text = (f"{exact}={rounded}" if named else exact or rounded).strip()
     return rewritten(number_of(text) or text)
 
@@ -277,7 +282,7 @@ def _solved(equation: str, value: str) -> str:
         return UNKNOWN
     if not apart.free_symbols:
         return _relation(sides[-1], value)  # 1 + 2 = 3
-    if re.fullmatch(r"(?:[A-Za-z+/{} ]|_\w|\\frac)+", sides[0]):
+    if re.fullmatch(r"(?:[A-Za-z+/{} ]|_\w|\\frac)+|\\[a-z]+\^\d|[A-Z]{1,3}\^\d", sides[0]):
         return UNKNOWN  # m + n = 7 may say that 7 is what was asked for
     solved = any(vanishes(apart.subs(symbol, found)) for symbol in apart.free_symbols - found.free_symbols)
     return UNKNOWN if solved else DIFFERENT
@@ -305,10 +310,10 @@ def _classes(text: str) -> tuple[int, set[int]] | None:
     moduli, residues = set(), set()
     try:
         for part in re.split(r" ?\\text ?\{ ?or ?\} ?|,(?= ?[a-z] ?\\equiv)", text):
-            if found := MODULUS.match(part):
+            if found := MODULUS.match(part.strip()):
                 moduli.add(int(found["modulus"]))
                 residues |= {int(one) % int(found["modulus"]) for one in shape(found["residue"]).parts}
-            elif found := _STEPS.fullmatch(part):
+            elif found := _STEPS.fullmatch(part.strip()):
                 moduli.add(int(found["modulus"]))
                 residues.add(int(found["residue"]) % int(found["modulus"]))
             else:

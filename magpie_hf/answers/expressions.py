@@ -40,6 +40,7 @@ _PERMUTATIONS = re.compile(r"P ?\((\d+), ?(\d+)\)")
 _LETTER = r"[A-Za-z](?:\^(?:\{[^{}]*\}|-?\w))?"
 _MATRICES = re.compile(r"[A-Z](?:\^(?:\{[^{}]*\}|-?\w))? ?(?:\\cdot|\\times)? ?[A-Z(]|\)(?:\^|\()")
 _CROSS = re.compile(r"[A-Za-z}] ?\\times ?(?:[A-Za-z]|\\(?:vec|text|hat))")
+_VECTORS = re.compile(r"\\(?:vec|text|hat|overrightarrow) ?\{ ?\w ?\} ?\\times")
 _RUN = re.compile(rf"{_LETTER}(?: ?{_LETTER})+")
 _IDENTITIES = ({"e", "1"}, {"e", "0"})  # e may be the identity of a group
 _ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
@@ -268,6 +269,8 @@ def order_matters(one: str, other: str) -> bool:
     is_power = [re.search(r"\([^()]*[A-Z][^()]*\)\^", text) is not None for text in (one, other)]
     if is_power[0] != is_power[1] and len(set(capitals[0])) > 1:
         return True
+    if bool(_VECTORS.search(one)) != bool(_VECTORS.search(other)):
+        return True  # a cross product and another one
     if letters[0] != letters[1] and (_CROSS.search(both) or set(letters[0]) in ({"r", "s"}, {"g", "h"})):
         return True
     return any(_comes_again(run) for run in _RUN.findall(re.sub(r"\\[A-Za-z]+", "|", both)))

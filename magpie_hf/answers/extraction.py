@@ -40,11 +40,12 @@ _END = 1500  # characters at the end of a solution that are searched for its ans
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
     r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
-    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals|(?:must|should|will|would) be"
-    r"|comes out to|turns out to be|\s[-–—](?=\s))|\bans(?:\s*[:=]|\.\s)"
-    r"|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
-    r"|^[#*\s]*(?:result|solution)[*\s]*[:=](?=[^\n]*\s*\Z)"  # its last line
-    r"|求める[^。、\n]{0,20}は|[【(（\[]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]]"
+    r"|question))?(?:\*\*)?\s*(?:,\s*(?:then|therefore|thus|hence),|\s+(?:that\s+)?we\s+\w+)?\s*(?:is|:|=|equals"
+    r"|of(?=\s+[-\d$\\])|(?:must|should|will|would) be"
+    r"|comes out (?:to|as)|turns out to be|\s[-–—](?=\s))|\bans(?:\s*[:=]|\.\s)"
+    r"|\b(?:correct|right)\s+(?:option|choice)\s+is|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
+    r"|^[#*\s]*(?:result|solution|output|conclusion)[*\s]*[:=](?=[^\n]*\s*\Z)"  # its last line
+    r"|求める[^。、\n]{0,20}は|[【(（\[《〈]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉]"
     r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：]|\s+(?=[-\d$\\]))|答案(?:是|为)?)"
     r"\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
@@ -65,7 +66,8 @@ _SUBJECT = re.compile(
     r"(?:(?:the|our|its?)\b[^.=\n]{0,80}?\s(?:is|are|equals)|there (?:is|are))\s+(?=\S)", re.IGNORECASE
 )
 _DOUBTS = re.compile(
-    r"\b(?:doubt|unsure|not sure|not certain|don't|do not|doesn't|cannot|can't|unlikely|if|whether|"
+    r"\b(?:doubt|unsure|not sure|not certain|not clear|not obvious|don't|do not|doesn't|cannot|can't|unlikely"
+    r"|if|whether|"
     r"suppose|assume"
     r"|assuming|guess|claims?|might|may|maybe|perhaps|possibly|wrong|incorrect)\b[^.!?\n]*$",
     re.IGNORECASE,
@@ -83,7 +85,12 @@ _TOTAL = re.compile(  # "Therefore, the number of ways is"
     r"equals)\s)[^.=\d])*\s(?:is|equals)\s+",
     re.IGNORECASE,
 )
-_RESULT = re.compile(r"\W*(?:(?:so|thus|hence|therefore),? )?the (?:final )?result is (?=\S)", re.IGNORECASE)
+_SUMS_UP = r"(?:so|thus|hence|therefore|finally|in total|altogether|overall),?"
+_RESULT = re.compile(
+    rf"\W*(?:(?:{_SUMS_UP} )?the (?:(?:final )?(?:result|solution)|final value) is"
+    rf"|{_SUMS_UP} there (?:is|are)) (?=[-\d$\\])",
+    re.IGNORECASE,
+)
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
 _VALUE = re.compile(
     r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+)?(?:\s*\\?%)?|[A-H]|\([A-H]\)|yes|no|true|false|none",
@@ -103,14 +110,14 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(
-    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ)$"
+    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ|が(?:答え?|解)(?:です|である|となる)?)$"
 )
 _APPROXIMATES = re.compile(
     r",?\s*\(?(?:or|which is|that is)?\s*(?:approximately|about|roughly|\\approx|≈)\s", re.IGNORECASE
 )
 _RESIDUE = re.compile(r"(-?\d+)\s*\(?\s*mod(?:ulo)?\s*(\d+)\)?", re.IGNORECASE)
 _ASIDE_BOX = re.compile(
-    r"\b(?:would be|is|was) (?:wrong|incorrect|an? (?:\w+ )?(?:mistake|error)|not (?:right|correct))"
+    r"\b(?:would be|is|was) (?:wrong|incorrect|an? (?:\w+ )?(?:mistake|error)|not (?:the )?(?:right|correct))"
     r"|\b(?:wrong|incorrect) (?:answer|result)"
     r"|\b(?:such as|for example|e\.g\.|instead of|rather than|not)(?=\W*$)",
     re.IGNORECASE,
@@ -128,13 +135,13 @@ _SO = re.compile(r"\b(?:so|therefore|thus|hence|final|finally)\b|よって|し�
 # Beside a box, in the same formula: 10^4, \\pi, a percent sign behind it, a minus in front of it
 _BEHIND = re.compile(
     r"(?:\s|\\[,;! ])*(?P<more>\\?%|\\text ?\{ ?per ?cent\}"
-    r"|(?:\\(?:times|cdot|pi|sqrt|frac|pm)(?![A-Za-z])|[-+*/^!]|[A-Za-z]"
+    r"|(?:\\(?:times|cdot|pi|sqrt|frac|pm|ln|log|sin|cos|tan)(?![A-Za-z])|[-+*/^!]|[A-Za-z]"
     r"(?![A-Za-z]))"
     r"(?:[^$=,;.\n\\]|\.\d|\\(?!boxed|fbox|text|q?quad|end|\]|\)|\\)[A-Za-z]+|\\[{}%])*)(?=\s*[.,"
     r"]?\s*(?:\$|\\\]|\\\)))"
 )
 _BEFORE = re.compile(
-    r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*(?P<sign>[-+]?\d{1,9}(?:\.\d+)?(?:\s*\\(?:cdot|times)\s*)?"
+    r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*(?P<sign>[-+]?(?:\d{1,9}(?:\.\d+)?|\\pi)(?:\s*\\(?:cdot|times))?"
     r"|-|\\pm)\s*$"
 )
 _PERCENT = re.compile(r"\s?(?:\$|\\\)|\\\])?\s?(?P<more>per ?cent(?![a-z])|パーセント|％)", re.IGNORECASE)
@@ -221,12 +228,13 @@ def _with_neighbours(text: str, box: _Box) -> _Box:
     answer = box.answer
     if (
         re.search(r"[^\s\\]\s*[-+]|=", answer)
-        or (more and more["more"].startswith(("^", "!")) and len(answer) > 1)
-        or (sign and sign["sign"][-1:].isdigit())
+        or (more and more["more"].startswith(("^", "!")) and len(answer) > 1 and not answer.isdigit())
+        or (sign and sign["sign"] not in ("-", r"\pm"))
     ):
         answer = f"({answer})"
     factor = sign["sign"].rstrip() if sign else ""
-    if factor[-1:].isdigit():
+    if re.search(r"\d$|pi$|cdot$|times$", factor):
+        factor = re.sub(r"\s*\\(?:cdot|times)$", "", factor)
         factor += r" \cdot "
     return _Box(
         sign.start("sign") if sign else box.start,
@@ -334,7 +342,7 @@ def _adds_nothing(after: str) -> bool:
     A unit may follow, or words after a comma without a value.
     """
     after = after.strip(" .*_")
-    if not after or re.fullmatch(r"\(not [^()]*\)|[!:]", after):
+    if not after or re.fullmatch(r"\((?!mod)[a-z -]+\)|[!:]", after):
         return True
     if _APPROXIMATES.match(after):
         return True

@@ -12,7 +12,7 @@ from fractions import Fraction
 from magpie_hf.answers.notation import split
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, words
 
-_BASED = re.compile(r"(?P<sign>-?)(?P<digits>\d[\dA-F]*|[\dA-F]{2,}(?=_\{?16))_\{?(?P<base>\d+)\}?")
+_BASED = re.compile(r"(?P<sign>-?)(?P<digits>\d[\dA-F]*|[\dA-F]{2,}(?=_\{?1[1-6]))_\{?(?P<base>\d+)\}?")
 _RATIO = re.compile(r"(?:[^=:]*(?::[^=:]*){1,4}=)?(?P<terms>\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+)")
 TIME = re.compile(r"\d{1,2}:[0-5]\d")
 _CYCLIC = re.compile(
@@ -28,6 +28,10 @@ _CHAIN = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
 _BUILT = re.compile(
     r"\\\{ ?(?P<name>[a-z]) ?(?:\\in ?\\mathbb\{?R\}? ?)?(?::|\\mid(?![a-z])|\|) ?(?P<holds>[^:|"
     r"]*(?P=name)[^:|]*)\\\}"
+)
+_TRANSPOSED = re.compile(
+    r"(?:\\begin\{[bp]matrix\}(?P<rows>.*)\\end\{[bp]matrix\}|(?P<entries>[(\[][^()\[\]]*,[^()\[\]]*[)\]]))"
+    r"\^(?:T|\\top|\{ ?(?:T|\\top|\\text\{T\}) ?\})"
 )
 _NESTED = re.compile(r"\[ ?\[[^\[\]]*\](?: ?, ?\[[^\[\]]*\])+ ?\]")  # [[1, 2], [3, 4]]
 _TURNED = {">": "<", r"\ge": r"\le"}
@@ -47,11 +51,16 @@ def rewritten(text: str) -> str:
     """The answer in a form that is read: 3i - 7j as (3, -7), and a > b > c as c < b < a."""
     if components := _components(text):
         return components
-    if re.search(r"matrix\}\^", text) and (entries := vector(text)):
-        return entries
+    if found := _TRANSPOSED.fullmatch(text):
+        if found["entries"]:
+            return str(found["entries"])
+        rows = [row.split("&") for row in re.split(r"\\\\", found["rows"]) if row.strip()]
+        if len(set(map(len, rows))) == 1:
+            columns = r"\\".join("&".join(column) for column in zip(*rows, strict=True))
+            return rf"\begin{{pmatrix}}{columns}\end{{pmatrix}}"
     if _NESTED.fullmatch(text):
-        rows = r" \\ ".join(row.replace(",", "&") for row in re.findall(r"\[([^\[\]]*)\]", text[1:-1]))
-        return rf"\begin{{pmatrix}}{rows}\end{{pmatrix}}"
+        inside = r" \\ ".join(row.replace(",", "&") for row in re.findall(r"\[([^\[\]]*)\]", text[1:-1]))
+        return rf"\begin{{pmatrix}}{inside}\end{{pmatrix}}"
     if (built := _BUILT.fullmatch(text)) and _CHAIN.search(built["holds"]):
         text = built["holds"].strip()
     pieces = _CHAIN.split(text)
@@ -99,15 +108,15 @@ def _ratios(one: str, other: str) -> str | None:
 def _groups(one: str, other: str) -> str | None:
     """Finite abelian groups, written as products of cyclic ones, by their elementary divisors."""
     divisors = [_elementary(text) for text in (one, other)]
-    if divisors[0] is None or divisors[1] is None or not any("mathbb" in text for text in (one, other)):
+    if divisors[0] is None or divisors[1] is None or not re.search(r"mathbb|\\(?:times|oplus)", one + other):
         return None
     return EQUAL if divisors[0] == divisors[1] else DIFFERENT
 
 
 def _elementary(text: str) -> Counter[int] | None:
     found: Counter[int] = Counter()
-    for factor in re.split(r"\\(?:times|oplus)(?![A-Za-z])", text.replace(" ", "")):
-        match = _CYCLIC.fullmatch(factor)
+    for factor in re.split(r"\\(?:times|oplus)(?![A-Za-z])", text):
+        match = _CYCLIC.fullmatch(factor.replace(" ", ""))
         if match is None:
             return None
         order = int(match["over"] or match["order"] or match["ideal"] or match["named"])
@@ -167,12 +176,9 @@ def _unions(one: str, other: str) -> str | None:
     return EQUAL if len(parts[0]) > 1 and parts[0] == parts[1] else None
 
 
-_TRANSPOSED = r"(?:\^(?:T|\\top|\\intercal|\{ ?(?:T|\\top|\\mathsf\{T\}) ?\}))?"
-
-
 def vector(text: str) -> str | None:
     """The tuple that a matrix of one row or one column may be."""
-    found = re.fullmatch(rf"\\begin\{{[bp]matrix\}}(.*)\\end\{{[bp]matrix\}}{_TRANSPOSED}", text)
+    found = re.fullmatch(r"\\begin\{[bp]matrix\}(.*)\\end\{[bp]matrix\}", text)
     rows = [row.split("&") for row in re.split(r"\\\\", found[1]) if row.strip()] if found else []
     if not rows or (len(rows) > 1 and any(len(row) > 1 for row in rows)) or len(rows) * len(rows[0]) < 2:
         return None

@@ -90,6 +90,8 @@ def is_read(text: str) -> bool:
     ):
         return False
     bare = re.sub(r"\\[A-Za-z]+", " ", text)
+    if re.search(r"[-+*/^_=<>] *$", text):
+        return False  # 5+ is five and more
     return not re.search(r"[A-Za-z]{4,}|\\", bare) and bare.count("{") == bare.count("}")
 
 

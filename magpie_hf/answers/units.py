@@ -50,11 +50,13 @@ _KANA_UNITS = {
     "ユーロ": "euro",
     "セント": "cent",
 }
+_SHORT = frozenset("cm mm km kg mg ft yd lb oz".split())  # no product of two letters
 _KANA = re.compile(rf"(?P<power>平方|立方)?(?P<unit>{'|'.join(_KANA_UNITS)})")
 _ASPECT = re.compile(
-    r"(?<=[a-z]) (?:old|of age|long|tall|high|wide|deep|away|apart|each|in total|left|remaining)$"
+    r"(?<=[a-z]) (?:old|of age|long|tall|high|wide|deep|away|apart|each|in total|left"
+    r"|remaining|Celsius|Fahrenheit)$"
 )
-_ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")
+_ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total|more|additional) ")
 # Of each unit that has others beside it: what it measures, and how many of the first unit it is
 _FACTORS = {
     "length": {
@@ -137,7 +139,7 @@ def _unit_named(text: str, is_text: bool) -> str | None:
     singular = next(
         (one for one in (word, word.removesuffix("s"), word.removesuffix("es")) if one in _UNITS), None
     )
-    is_product = len(word) == 2 and not is_text and word not in ("cm", "mm", "km", "kg")
+    is_product = len(word) == 2 and not is_text and word not in _SHORT
     if singular is None or is_product:
         return None
     return r"^\circ" if singular in ("degree", "deg") and not power else singular + power

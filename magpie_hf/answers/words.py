@@ -26,6 +26,7 @@ _FAMILIES = (
     ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     ("no_solution no_solutions no_real_solution no_real_solutions no_real_roots no_real_root",),
     ("does_not_exist dne",),
+    ("infinitely_many infinitely_many_solutions",),
     ("left", "right"),
     ("acute", "right", "obtuse"),
     ("maximum", "minimum"),
@@ -124,7 +125,7 @@ def choice(text: str) -> str | None:
     )
     # \text{(C)} 42
     found = found or re.match(
-        r"\\text\{ ?\(?([A-H])\) ?\}(?= ?[\w\\-])|\(([A-H])\) ?(?=\d|\\[a-z$])|([A-H])\. ?(?=\d)", text
+        r"\\text\{ ?\(?([A-H])\) ?\}(?= ?[\w\\-])|\(([A-H])\) ?(?=\d|\\[a-z$])|([A-H])[.)] ?(?=\d)", text
     )
     return next(filter(None, found.groups())) if found else None
 

@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 from magpie_hf.problems.near_duplicates.japanese import with_persons, without_endings
 from magpie_hf.problems.near_duplicates.persons import persons
-from magpie_hf.problems.near_duplicates.typesetting import GREEK_NAMES, spelled
+from magpie_hf.problems.near_duplicates.typesetting import spelled
+from magpie_hf.text.typesetting import GREEK_NAMES
 
 Kind = Literal["word", "number", "letter", "name", "sign", "stop"]
 
