@@ -4,9 +4,10 @@ Run, one after the other:
   yield_of_rules.py sample MODEL SAMPLES.jsonl [COUNT] (default 100), over all domains of the package.
   yield_of_rules.py judge MODEL SAMPLES.jsonl VERDICTS.jsonl: what becomes of each by this code, and what is
     left of its text; another version of the package in PYTHONPATH gives that one's verdicts.
-  yield_of_rules.py count SAMPLES.jsonl VERDICTS.jsonl...: precision and recall of each file of verdicts, by
-    the mark of each sample in SAMPLES.jsonl. A reader adds it first: "usable", or "cut" for a text that is
-    usable up to the solution that it holds, or anything else.
+  yield_of_rules.py count SAMPLES.jsonl VERDICTS.jsonl...: each sample with its verdicts, and then how many
+    each file keeps and how many of those are usable, by the mark of each sample in SAMPLES.jsonl. A reader
+    adds it first: "usable", or "cut" for a text that is usable up to the solution that it holds, or anything
+    else.
 """
 
 from __future__ import annotations
@@ -71,15 +72,19 @@ def judge(model: str, samples: Path, file: Path) -> None:
 
 
 def counted(samples: Path, files: list[Path]) -> list[str]:
-    """A line for each file and way: samples kept, and how many of them are usable.
+    """A line for each sample, and for each file and way: samples kept, and how many of them are usable.
 
     A sample with the mark "cut" is usable where its problem is only a beginning of its text.
     """
     read = [json.loads(line) for line in samples.read_text().splitlines()]
+    found = {file.stem: [json.loads(line) for line in file.read_text().splitlines()] for file in files}
+    lines = []
+    for at, one in enumerate(read):
+        reasons = [f"{name} {way} {rows[at][way]['reason']}" for name, rows in found.items() for way in WAYS]
+        lines.append(f"{one['mark']}: {', '.join(reasons)}: {one['raw_instruction']!r}")
     usable = sum(one["mark"] in ("usable", "cut") for one in read)
-    lines = [f"{usable} of {len(read)} samples hold a usable problem"]
-    for file in files:
-        verdicts = [json.loads(line) for line in file.read_text().splitlines()]
+    lines.append(f"{usable} of {len(read)} samples hold a usable problem")
+    for name, verdicts in found.items():
         for way in WAYS:
             kept = [
                 (one, two[way]["problem"])
@@ -91,7 +96,7 @@ def counted(samples: Path, files: list[Path]) -> list[str]:
                 or (one["mark"] == "cut" and len(problem) < len(one["raw_instruction"].strip()))
                 for one, problem in kept
             )
-            lines.append(f"{file.stem} {way}: {len(kept)} kept, {right} of them usable")
+            lines.append(f"{name} {way}: {len(kept)} kept, {right} of them usable")
     return lines
 
 

@@ -156,7 +156,7 @@ class Recipe:
         if self.embedder is not None:
             passes.append((self.embedder, [[Embed(self.embedder)]]))
         if self.reader is not None:
-            passes.append((self.reader, [[Recognise(self.reader)]]))
+            passes.append((self.reader, [[Recognise(self.reader, self.benchmarks)]]))
         return passes
 
     def steered(self, domain: Domain) -> tuple[str | None, str | None]:

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cases import differing
 from datasets import Dataset, DatasetDict, Features, Value
@@ -28,6 +29,7 @@ from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import ASKED_FROM
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.benchmarks import hub as benchmarks_hub
 from magpie_hf.problems.benchmarks import loading
@@ -35,7 +37,7 @@ from magpie_hf.problems.benchmarks.loading import load_benchmark, load_benchmark
 from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark, Loaded, NotChecked, benchmarks_of
 from magpie_hf.problems.benchmarks.overlap import Index
 from magpie_hf.schema import EMBEDDING
-from magpie_hf.selection.nearest import ASKED_FROM, Nearest
+from magpie_hf.selection.nearest import Nearest
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.recognise import Recognise
@@ -328,6 +330,9 @@ def test_the_nearest_row_of_a_benchmark_that_is_near_enough() -> None:
     }
     features = Features(dict.fromkeys(flags, Value("string")))
     found = nearest.joined(samples.joined(features, in_memory("flags", features, flags)))
+    assert np.array_equal(found.digests(["nearest_benchmark"]), samples.digests(["nearest_benchmark"])), (
+        "so that an unfinished build is published without the benchmarks"
+    )
     assert found.read(["nearest_benchmark"])["nearest_benchmark"].to_pylist() == [
         {"row": "exam/b", "problem": "Two.", "similarity": 0.8},
         *[None] * 4,
@@ -345,7 +350,7 @@ def test_two_times_yes_is_the_same_problem(tmp_path: Path) -> None:
         *('{"same":["yes"]}', "yes"),
     ]
     script = Script(model, [*lines, lines[6]])
-    stage = Recognise(FakeEngine(model, script))
+    stage = Recognise(FakeEngine(model, script), ())
     near = {"row": "exam/7", "problem": "How many {x} are there?", "similarity": 0.813}
     rows = {
         "problem": [f"Count {number}." for number in range(7)],
@@ -371,6 +376,9 @@ def test_two_times_yes_is_the_same_problem(tmp_path: Path) -> None:
     assert question.index("Count 0.") < question.index("How many {x} are there?")
     question = script.asked[1][0].rpartition("<|im_start|>user")[2]
     assert question.index("How many {x} are there?") < question.index("Count 0.")
+    exam = Benchmark("exam", "/exam", revision="sha256:1")
+    other = Recognise(stage.engine, (exam,))
+    assert (fingerprint(other) == fingerprint(stage), other.reuse_key == stage.reuse_key) == (False, True)
     with keeping(Journal(known=stage.reusable(out))):
         again = stage(rows)
     assert len(script.asked) == 11, "but for the one without room, which costs nothing"

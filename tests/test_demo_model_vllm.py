@@ -61,7 +61,7 @@ def test_a_real_model_can_only_answer_validly(engine: VLLM) -> None:
 
 def test_a_real_model_compares_two_problems(engine: VLLM) -> None:
     """It answers in the form alone; whether it is right is not for a model of 135M."""
-    stage = Recognise(engine)
+    stage = Recognise(engine, ())
     stage.check()
     near = [{"row": f"exam/{row}", "problem": one, "similarity": 0.9} for row, one in enumerate(PROBLEMS)]
     out = stage(

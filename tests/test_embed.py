@@ -19,10 +19,10 @@ from magpie_hf.engines.base import NAN, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import ASKED_FROM
 from magpie_hf.models.model import Model, own_max_length
 from magpie_hf.problems.near_duplicates.index import SIMILAR, NearDuplicates, neighbour_distances
 from magpie_hf.schema import EMBEDDING
-from magpie_hf.selection.nearest import ASKED_FROM
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.signature import Signature

@@ -18,6 +18,7 @@ from samples import junk, labels, problem
 
 from conftest import CANDIDATES, JUDGE, PROBLEMS, Answers, small_recipe
 from magpie_hf.building import build
+from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.engines.base import Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput, LowYield
@@ -339,6 +340,10 @@ def test_a_benchmark_is_recognised_by_its_meaning(mixed: Mixed, minilm: Path, tm
     assert all(embedded.count(tuple(one)) == 1 for one in ids[:3]), "the benchmark is embedded once"
     texts = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
     assert not any(text.encode() in whole for text in exam for whole in texts), "and its text is not kept"
+    part = finished_part(out / "run", tmp_path)
+    assert part.samples["algebra"].contaminated == {"exam": 1}, "an unfinished build is published as it is"
+    ready = part.splits["algebra"]["train_sft"].dataset["id"]
+    assert list(ready) == list(built["algebra"]["train_sft"]["id"])
     before = len(embedded)
     again = build(replace(recipe, near=0.9), out, shard_rows=7)
     assert all_rows(again) == all_rows(built)

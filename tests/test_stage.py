@@ -807,6 +807,7 @@ SEEN = {
     "raw_instruction": ["truncated", " Find $x$.", "Find $y$. ", " "],
     "raw_finish_reason": ["length", "stop", "stop", "stop"],
     "problem": [None, "Find $x$.", "Find $y$.", None],
+    "tags": [None, {"kind": "computation"}, {"kind": "example"}, None],
     "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
     "scores": [
         None,

@@ -135,6 +135,8 @@ def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
             share=BETWEEN,
         )
     ]
+    if "embed" in outline.stages:
+        words.append(tr("comparisons with benchmarks' problems of near meaning: not counted"))
     if outline.sft == "best":
         words.append(tr("SFT rows: one of every problem with at least one complete answer"))
     elif not outline.keep_minority:

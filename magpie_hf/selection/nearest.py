@@ -10,15 +10,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from datasets import Features, Value
 
+from magpie_hf.limits import ASKED_FROM
 from magpie_hf.problems.benchmarks.names import Loaded
 from magpie_hf.schema import NEAREST, NEAREST_KEY
-from magpie_hf.store.rows import Rows, in_memory, seed_rows
+from magpie_hf.store.rows import Made, Rows, in_memory, seed_rows
 
-# With MiniLM, seven of ten own paraphrases and translations lie above it, and none of four problems of one
-# topic; most paraphrases that keep the words lie above 0.85, and so do problems with other numbers
-ASKED_FROM = 0.7
 _ROUNDING = 1e-4  # of a product of matrices in single precision
 
 
@@ -59,8 +58,11 @@ class Nearest:
             self._nearest(np.array(embedding, np.float32)) if embedding and not named and not gone else None
             for embedding, named, gone in zip(*columns.values(), strict=True)
         ]
-        features = Features(NEAREST)
-        return rows.joined(features, in_memory(NEAREST_KEY, features, {"nearest_benchmark": found}))
+        table = pa.table({"nearest_benchmark": found}, schema=Features(NEAREST).arrow_schema)
+        # The digests stay those of rows without it: the embedding and the benchmarks determine it, on which
+        # `Recognise` depends, and an unfinished build is published without loading benchmarks
+        digests = rows.made["nearest_benchmark"].digests
+        return rows.joined(NEAREST, Made(NEAREST_KEY, ((table, 0, len(table)),), digests))
 
     def _nearest(self, embedding: np.ndarray) -> dict[str, Any] | None:
         if not self._vectors.size:

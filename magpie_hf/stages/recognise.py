@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, record
+from magpie_hf.limits import ASKED_FROM
 from magpie_hf.models.chat import Message, chat_of
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.schema import CONTAMINATION, RECOGNITION
 from magpie_hf.stage import Batch, Stage, fingerprint
 
@@ -63,15 +65,22 @@ class Recognise(Stage):
     Each problem with a `nearest_benchmark` is compared with it by two constrained, greedy completions, one in
     each order; only two times "yes" is a hit. Nothing is asked of a problem that is named already. See
     `schema.RECOGNITION`; an invalid answer is no hit, and `reason` says why.
+
+    benchmarks: pinned; with the embeddings they determine `nearest_benchmark`.
     """
 
     name: ClassVar[str] = "recognise"
-    reads: ClassVar[tuple[str, ...]] = ("problem", "contaminated_by", "nearest_benchmark")
+    reads: ClassVar[tuple[str, ...]] = ("problem", "contaminated_by", "embedding", "nearest_benchmark")
 
     engine: Engine
+    benchmarks: tuple[Benchmark, ...]
 
     def identity(self) -> dict[str, Any]:
-        """What determines the rows: the model and the full text of its prompt."""
+        """What determines the rows: the model, the full text of its prompt, and what makes a row near."""
+        return {**self._asked, "benchmarks": self.benchmarks, "asked_from": ASKED_FROM}
+
+    @property
+    def _asked(self) -> dict[str, Any]:
         return {
             "is": self.name,
             "version": self.version,
@@ -86,7 +95,7 @@ class Recognise(Stage):
 
     @property
     def reuse_key(self) -> str:
-        return fingerprint(self)
+        return fingerprint(self._asked)
 
     @property
     def schema(self) -> str:

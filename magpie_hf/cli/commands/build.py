@@ -168,7 +168,10 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     )
     good.add_argument(
         "--embedder",
-        help="sentence-embedding model that flags near-duplicates by meaning and gives min_neighbor_distance",
+        help=(
+            "sentence-embedding model that finds near-duplicates and benchmarks' problems by meaning and"
+            " gives min_neighbor_distance"
+        ),
     )
     good.add_argument(
         "--decontaminate",
