@@ -85,7 +85,10 @@ _ON_NUMBERS = re.compile(
     r"(?:convert|round|reduce|arrange|order|put|add|subtract|multiply|divide|compare)\b", re.IGNORECASE
 )
 _TALK_IN_JAPANESE = re.compile(
-    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題"
+    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知"
+    r"|手伝"
+    r"|助けて"
+    r"|宿題"
     r"|何か質問"
     r"|お手伝い|あなたは"
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
