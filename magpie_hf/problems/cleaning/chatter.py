@@ -16,7 +16,7 @@ from magpie_hf.problems.cleaning.lexicon import (
     shows_mathematics,
     shows_numbers,
 )
-from magpie_hf.problems.cleaning.prose import sentences, words
+from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences, words
 
 STORY = 20  # words: a question of quantity behind so many is no talk
 
@@ -93,6 +93,27 @@ _TALK_IN_JAPANESE = re.compile(
     r"|お手伝い|あなたは"
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
 )
+# Asks for a text, for teaching material or for advice, and not for mathematics
+_TEXT_ASKED_FOR = re.compile(
+    r"""\b(?:write|give|provide|create|design|prepare|compose|draft|make)\b[^.?!]{0,40}\b(?:essays?"
+    r"|reports?|overview
+        |introduction|summary|blog|articles?|lesson\ plans?|quiz(?:zes)?|worksheets?|practice\ (?:problems
+        |questions)
+        |curriculum|syllabus|biography)\b
+    | \b(?:discuss|describe|explain|outline|summari[sz]e|compare|what\ (?:is|are|was|were)
+        |explore)\b[^.?!]{0,60}
+      \b(?:importance|significance|role|history|life|contributions?|influence|impact|philosoph(?:y|ies)
+        |(?:real-?(?:life|world)|practical)\ (?:applications?|uses|examples)|advantages|benefits)\b
+    | \b(?:influenced|shaped|revolutioni[sz]ed)\b[^.?!]{0,80}\? | \b(?:assist|help)\ me\s?[.?!]*\Z
+    | \b(?:recommend|suggest)\b[^.?!]{0,40}\b(?:books?|websites?|resources?|courses?|ways?)\b
+    | \bis\ there\ an?\ (?:\w+\ )?(?:website|app|book|course|tool)\b
+        | \btranslate\b[^.?!]{0,80}\binto
+      \ (?:english|french|german|spanish|italian|chinese|japanese|russian|latin)\b
+    | \bhow\ (?:do|can|should)\ i\ (?:become|get\ better|improve|study|learn|prepare|practi[sc]e)\b
+    | について[^。]{0,12}(?:論じ|作文|レポート|説明して(?:くだ|下)さい)|(?:役割|歴史|重要性)について
+    | (?:教科書|参考書|本)を(?:教え|紹介し)|問題を(?:いくつか|たくさん|\d問)?作""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _ASSISTANT = re.compile(
     r"\b(?:i am|i'm|i’m|as) (?:an? |just an? )?(?:ai|artificial intelligence|(?:large )?language model)\b",
     re.IGNORECASE,
@@ -105,6 +126,8 @@ def is_chat(text: str) -> bool:
     Polite talk before a problem is not a chat.
     """
     if _ASSISTANT.search(text):
+        return True
+    if FORMULA not in read(text).words and _TEXT_ASKED_FOR.search(text):
         return True
     if has_options(text) and shows_numbers(text):
         return False

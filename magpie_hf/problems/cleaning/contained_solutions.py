@@ -154,8 +154,8 @@ _LAST_PHRASES = re.compile(
         |count|simplify|integrate|differentiate|factor|expand|sum|minimi[sz]e|maximi[sz]e|establish
         |demonstrate
         |derive|obtain|get|identify|tackle|handle|approach|understand|construct|do|rewrite|express|convert
-        |decide|justify|estimate|explain|illustrate|begin|start|proceed)\b(?:[^.?!\n]|\.(?=\d)){0,400},
-      \ (?!(?:you|your|the\ answer|express|give|round)\b)\w
+        |decide|justify|estimate|explain|illustrate|begin|start|proceed)\b(?:[^.?!\n]|\.(?=\d)){0,400}
+      (?:,\ |\ (?=we\b))(?!(?:you|your|the\ answer|express|give|round)\b)\w
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -177,7 +177,7 @@ _COUNTED = re.compile(
 # The answer said right behind what asks for it: "Find the order of ... The order is 3", "12 times 13 is"
 _ECHO = re.compile(
     r"\b(?:find|determine|compute|evaluate|calculate|what (?:is|are))"
-    r" the (?P<what>\w{3,20})\b[^.?!\n]{0,200}[.?!]\s{1,4}"
+    r" the (?P<what>\w{3,20}(?: \w{3,20})?)\b[^.?!\n]{0,200}[.?!]\s{1,4}"
     r"the (?P=what) (?:is|are|equals?|evaluates? to|can be)\b(?! (?:an?|the|defined|bounded|said|called"
     r"|given)\b)"
     r"|\bwhat is (?P<said>[^?\n]{3,80})\?\s{1,4}(?P=said) (?:is|=|equals)"
@@ -207,6 +207,7 @@ _INLINE = re.compile(
     r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:はい|では|それでは)、"
     r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
     r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]"
+    r"|(?:求めよ|なさい|ください)。\s{0,3}(?:これ|答え?|値|和|積)は[^。\n]{1,60}(?:となる|となります)。?\Z"
     r"|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
     r"?(?:求める)?答えは"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。"

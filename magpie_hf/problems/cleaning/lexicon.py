@@ -22,7 +22,7 @@ _TASKS = frozenset(
 _MAY_ASK = _TASKS | frozenset(
     """factor state list draw count insert trace bring resolve develop substitute rephrase justify identify
     write approximate expand answer exhibit demonstrate obtain check test convert diagonalize
-    diagonalise why who does provide discuss analyze analyse compare conclude investigate design choose
+    diagonalise why does provide discuss analyze analyse compare conclude investigate design choose
     select name bound reduce enumerate complete infer rank sort represent examine study rewrite
     generalize generalise interpret apply use formulate fit predict parametrize decompose invert add
     subtract multiply divide suggest devise outline argue assess confirm arrange fill match guess
@@ -69,7 +69,8 @@ _HEADING = re.compile(
     r"){1,9}\W{0,4}\Z"
 )
 _ASKS_IN_JAPANESE = re.compile(
-    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|見つけ|解く[:：。]|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい"
+    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|見つけ|解く[:：。]|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください"
+    r"|下さい"
     r"|なさい"
     r"|せよ"
     r"|けよ"
@@ -145,7 +146,7 @@ _NUMBER = re.compile(
 )
 
 _QUESTION = re.compile(
-    r"(?:which|(?:for|in|at|on|by|of|to) which|is|are|do|does"
+    r"(?:which|who|(?:for|in|at|on|by|of|to) which|is|are|do|does"
     r"|did|can|has|have|was|were|will|must|may|when|where|could|should|would|whose)\b",
     re.IGNORECASE,
 )

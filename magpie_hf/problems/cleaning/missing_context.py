@@ -145,7 +145,7 @@ _ABOVE = re.compile(
     r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code"
     r"|information|definition|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation"
     r"|expression|question|statement|information|integral"
-    r"|system) above\b|上記の(?!両方|すべて|全て|いずれ)|上の(?:式|問)",
+    r"|system|code|graph|table|passage|text) above\b|上記の(?!両方|すべて|全て|いずれ)|上の(?:式|問)",
     re.IGNORECASE,
 )
 _EMPTY_FOLLOWING = re.compile(
