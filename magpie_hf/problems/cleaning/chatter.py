@@ -100,17 +100,21 @@ _TEXT_ASKED_FOR = re.compile(
         |introduction|summary|blog|articles?|lesson\ plans?|quiz(?:zes)?|worksheets?|practice\ (?:problems
         |questions)
         |curriculum|syllabus|biography)\b
-    | \b(?:discuss|describe|explain|outline|summari[sz]e|compare|what\ (?:is|are|was|were)
+    | \b(?:discuss|describe|explain|outline|summari[sz]e|compare|trace|what\ (?:is|are|was|were)
         |explore)\b[^.?!]{0,60}
-      \b(?:importance|significance|role|history|life|contributions?|influence|impact|philosoph(?:y|ies)
+      \b(?:importance|significance|role|evolution|history|life|contributions?|influence|impact|philosoph(?:y|ies)
         |(?:real-?(?:life|world)|practical)\ (?:applications?|uses|examples)|advantages|benefits)\b
-    | \b(?:influenced|shaped|revolutioni[sz]ed)\b[^.?!]{0,80}\? | \b(?:assist|help)\ me\s?[.?!]*\Z
+    | \b(?:influenced|revolutioni[sz]ed)\b[^.?!]{0,80}\? | \b(?:assist|help)\ me\s?[.?!]*\Z
     | \b(?:recommend|suggest)\b[^.?!]{0,40}\b(?:books?|websites?|resources?|courses?|ways?)\b
     | \bis\ there\ an?\ (?:\w+\ )?(?:website|app|book|course|tool)\b
         | \btranslate\b[^.?!]{0,80}\binto
       \ (?:english|french|german|spanish|italian|chinese|japanese|russian|latin)\b
+    | \bexplain\b[^.?!]{0,80}\b(?:simple|your\ own|plain)\ (?:words|terms|language)\b | \bcan\ we\ talk\b
+    | \bwhere\ should\ i\ start\b | \bwhat\ kinds?\ of\ (?:jobs?|careers?)\b
     | \bhow\ (?:do|can|should)\ i\ (?:become|get\ better|improve|study|learn|prepare|practi[sc]e)\b
-    | について[^。]{0,12}(?:論じ|作文|レポート|説明して(?:くだ|下)さい)|(?:役割|歴史|重要性)について
+    | (?:業績|応用例?|歴史|役割)について
+    |何を(?:勉強|話)|について[^。]{0,12}(?:論じ|作文|レポート|説明して(?:くだ|下)さい)|(?:役割|歴史
+        |重要性)について
     | (?:教科書|参考書|本)を(?:教え|紹介し)|問題を(?:いくつか|たくさん|\d問)?作""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -127,7 +131,7 @@ def is_chat(text: str) -> bool:
     """
     if _ASSISTANT.search(text):
         return True
-    if FORMULA not in read(text).words and _TEXT_ASKED_FOR.search(text):
+    if FORMULA not in read(text).words and not asks_a_quantity(text) and _TEXT_ASKED_FOR.search(text):
         return True
     if has_options(text) and shows_numbers(text):
         return False

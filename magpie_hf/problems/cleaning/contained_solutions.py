@@ -105,6 +105,8 @@ _PHRASES = re.compile(
         |simplify|apply|show|prove|compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
+    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding|factoring|integrating
+        |differentiating|substituting|simplifying|taking)\b[^.?!\n]{0,80},\ (?:we|it|this)\b
     | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding
         |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
@@ -135,6 +137,7 @@ _PHRASES_AFTER = re.compile(
       (?:[^.?!\n]|\.(?=\d)){0,400},\ (?:we|let's|let’s|let\ us|i)
       (?:\ (?:will|can|must|should|may|first|need|have|could|shall|now|simply|start|begin|use|apply
         |consider|note|observe|rewrite|calculate|compute|find|look|look\ at|recall|examine)\b|'ll\b|’ll\b)
+    | the\ formula\ for\b | it\ (?:is|does|has|can)\ ?(?:not|n't)?,?\ (?:since|because)\b
     | suppose\ there\ (?:are|is|were)\ only\b | proof\ by\b | we\ (?:know|have)\ that\b
     | (?:assume|suppose),?\ (?:for\ (?:the\ sake\ of\ )?(?:an?\ )?|by\ (?:way\ of\ )?)contradiction\b
     | here(?:'s|’s|\ is)\ (?:how|why|a\ step)\b
@@ -148,7 +151,7 @@ _PHRASES_AFTER = re.compile(
 _LAST_PHRASES = re.compile(
     _START
     + r"""(?:
-      let(?:'s|’s|\ us)\ \w+\b
+      let(?:'s|’s|\ us)\ \w+\b | (?:hence|thus|therefore|so),?\ (?!or\b)\w
     | (?:in\ order\ )?to\ (?:solve|find|evaluate|compute|calculate|determine|prove|show|answer|check|see
         |verify
         |count|simplify|integrate|differentiate|factor|expand|sum|minimi[sz]e|maximi[sz]e|establish
@@ -199,7 +202,12 @@ _ABOUT_A_PROOF = re.compile(
     r"|不備)",
     re.IGNORECASE,
 )
-_YOURS = re.compile(r"\byour?\b|[.!]\s(?:find|prove|show that|compute|determine)\b", re.IGNORECASE)
+_YOURS = re.compile(
+    r"\byour?\b|(?:[.!,]|\band|hence|thus|therefore)\s(?:find|prove|show|compute|determine|evaluate"
+    r"|deduce|solve"
+    r"|calculate|sketch|state|write|conclude|give|explain|decide|verify|obtain|derive)\b",
+    re.IGNORECASE,
+)
 _EXPLORES = re.compile(r"\W*let(?:'s|’s|\sus) (?:tackle|dive|delve|explore|take a look)\b", re.IGNORECASE)
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
@@ -316,7 +324,7 @@ def _begins_to_solve(text: str) -> bool:
     if any(True for phrases in (_PHRASES, _PHRASES_AFTER) for _ in _after_task(phrases, text)):
         return True
     return any(
-        "?" not in text[found.end() :] and not _YOURS.search(text, found.end())
+        "?" not in text[found.end() :] and not _YOURS.search(text, found.start())
         for found in _after_task(_LAST_PHRASES, text)
     )
 

@@ -20,7 +20,8 @@ _CHOICE = re.compile(
     r" (?:the|an|one) (?!first|second|third|cheap)(?:\w+ )?(?:options?"
     r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b"
     r"|\bmultiple[- ]choice\b(?! (?:exam|test|quiz|section|problems|questions))"
-    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|選択肢"
+    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|中で(?=[^。\n]{0,20}(?:どれ|選))"
+    r"|選択肢"
     r"|[^。\n]{1,12}のうち[^。\n]{0,40}(?:どれ|選))|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,

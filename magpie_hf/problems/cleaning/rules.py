@@ -112,7 +112,8 @@ _INFORMAL = re.compile(
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
 _MIDDLE = re.compile(
-    r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|-(?=[a-z]{3})|(?:and|or|but|such that)[ ,]"
+    r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|である|のとき|に対して|において|が成り立|-(?=[a-z]{3})|(?:and|or"
+    r"|but|such that)[ ,]"
 )
 _RELATIVE = re.compile(r"(?:which|where|whose|that)[ ,]")
 
@@ -243,7 +244,7 @@ _OPEN_NOUN = re.compile(
     r"\b(?:the|this|following|each)(?: \w+){0,2} (?:integrals?|series|expressions?|congruences?|equations?"
     r"|inequalit(?:y|ies)|systems?|limits?|sums?|polynomials?|functions?|products?|matrix|matrices"
     r"|determinants?|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?|congruences?"
-    r"|sequences?)$"
+    r"|sequences?)$|\b(?:through|between) the points$"
     r"|\b(?:bounded|enclosed|formed|given|defined|described) by the (?:\w+ )?\w+$",
     re.IGNORECASE,
 )
