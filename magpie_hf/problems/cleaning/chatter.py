@@ -16,7 +16,7 @@ from magpie_hf.problems.cleaning.lexicon import (
     shows_mathematics,
     shows_numbers,
 )
-from magpie_hf.problems.cleaning.prose import sentences, words
+from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences, words
 
 STORY = 20  # words: a question of quantity behind so many is no talk
 
@@ -85,10 +85,38 @@ _ON_NUMBERS = re.compile(
     r"(?:convert|round|reduce|arrange|order|put|add|subtract|multiply|divide|compare)\b", re.IGNORECASE
 )
 _TALK_IN_JAPANESE = re.compile(
-    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題"
+    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知"
+    r"|手伝"
+    r"|助けて"
+    r"|宿題"
     r"|何か質問"
     r"|お手伝い|あなたは"
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
+)
+# Asks for a text, for teaching material or for advice, and not for mathematics
+_TEXT_ASKED_FOR = re.compile(
+    r"""\b(?:write|give|provide|create|design|prepare|compose|draft|make)\b[^.?!]{0,40}\b(?:essays?"
+    r"|reports?|overview
+        |introduction|summary|blog|articles?|lesson\ plans?|quiz(?:zes)?|worksheets?|practice\ (?:problems
+        |questions)
+        |curriculum|syllabus|biography)\b
+    | \b(?:discuss|describe|explain|outline|summari[sz]e|compare|trace|what\ (?:is|are|was|were)
+        |explore)\b[^.?!]{0,60}
+      \b(?:importance|significance|role|evolution|history|life|contributions?|influence|impact|philosoph(?:y|ies)
+        |(?:real-?(?:life|world)|practical)\ (?:applications?|uses|examples)|advantages|benefits)\b
+    | \b(?:influenced|revolutioni[sz]ed)\b[^.?!]{0,80}\? | \b(?:assist|help)\ me\s?[.?!]*\Z
+    | \b(?:recommend|suggest)\b[^.?!]{0,40}\b(?:books?|websites?|resources?|courses?|ways?)\b
+    | \bis\ there\ an?\ (?:\w+\ )?(?:website|app|book|course|tool)\b
+        | \btranslate\b[^.?!]{0,80}\binto
+      \ (?:english|french|german|spanish|italian|chinese|japanese|russian|latin)\b
+    | \bexplain\b[^.?!]{0,80}\b(?:simple|your\ own|plain)\ (?:words|terms|language)\b | \bcan\ we\ talk\b
+    | \bwhere\ should\ i\ start\b | \bwhat\ kinds?\ of\ (?:jobs?|careers?)\b
+    | \bhow\ (?:do|can|should)\ i\ (?:become|get\ better|improve|study|learn|prepare|practi[sc]e)\b
+    | (?:業績|応用例?|歴史|役割)について
+    |何を(?:勉強|話)|について[^。]{0,12}(?:論じ|作文|レポート|説明して(?:くだ|下)さい)|(?:役割|歴史
+        |重要性)について
+    | (?:教科書|参考書|本)を(?:教え|紹介し)|問題を(?:いくつか|たくさん|\d問)?作""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _ASSISTANT = re.compile(
     r"\b(?:i am|i'm|i’m|as) (?:an? |just an? )?(?:ai|artificial intelligence|(?:large )?language model)\b",
@@ -102,6 +130,8 @@ def is_chat(text: str) -> bool:
     Polite talk before a problem is not a chat.
     """
     if _ASSISTANT.search(text):
+        return True
+    if FORMULA not in read(text).words and not asks_a_quantity(text) and _TEXT_ASKED_FOR.search(text):
         return True
     if has_options(text) and shows_numbers(text):
         return False

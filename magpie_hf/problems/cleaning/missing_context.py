@@ -12,15 +12,16 @@ from magpie_hf.problems.cleaning.prose import FORMULA, read
 _CHOICE = re.compile(
     r"\b(?:which|one|any|some|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
     r" (?:following|options|choices)\b(?! (?:form|days|weeks|months|years|moves|steps|rounds|throws|draws)\b)"
-    r"|^\W*which of these\b|\bwhich of these options\b|\bselect all that apply\b|\b(?:choose|select"
-    r"|pick|circle|mark) (?:the )?(?:most"
+    r"|^\W*which(?: one)? of these\b|\bwhich of these options\b|\bselect all that apply\b|\b(?:choose|select"
+    r"|pick|circle|mark|tick|identify) (?:the )?(?:most"
     r" )?(?:correct|right|best|appropriate|true) "
     r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response|conclusion)s?\b|\b(?:select|choose"
     r"|pick)"
     r" (?:the|an|one) (?!first|second|third|cheap)(?:\w+ )?(?:options?"
     r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b"
     r"|\bmultiple[- ]choice\b(?! (?:exam|test|quiz|section|problems|questions))"
-    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|選択肢"
+    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|中で(?=[^。\n]{0,20}(?:どれ|選))"
+    r"|選択肢"
     r"|[^。\n]{1,12}のうち[^。\n]{0,40}(?:どれ|選))|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
@@ -53,7 +54,10 @@ def _lines(text: str) -> bool:
     return len(lines) >= 2 or read(text).words.count(FORMULA) >= 3
 
 
-_PICTURE = r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|photograph|plot|chart|map)"
+_PICTURE = (
+    r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|photograph|plot|chart|map|histogram"
+    r"|number line|scatter ?plot|box ?plot|pictogram|venn diagram|spinner)"
+)
 _SHOWN = (
     rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated"
     rf"|represented|presented|provided)"
@@ -68,6 +72,9 @@ _SHOWN = (
     rf"|photo) \d|\.(?:png|jpe?g|svg|gif)\b"
     rf"|\b(?:the|this) (?:\w+ )?(?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates"
     rf"|represents|displays)\b"
+    r"|\b(?:graph|figure|diagram|curve|region|network|tree|triangle|circuit"
+    r"|shape)s?\b[^.?!\n]{0,40} (?:is|are)"
+    r" (?:shown|sketched|pictured|depicted)(?=[.;,])"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|,)"
     rf"|[(（]\s?see (?:\w+ )?(?:{_PICTURE}|graph|below|above)"
     r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit"
@@ -81,7 +88,7 @@ _SHOWN = (
     r"|sheet|paper)\b"
     r"|\bsee (?:the"
     r" )?(?:attach|fig)|(?:下|右|左|上)図|(?<!地)図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次"
-    r"|以下)の図|(?:下|次|以下)のグラフ(?![^。\n]*[$\\=])"
+    r"|以下|右|左|上)の図(?!形)|(?:下|次|以下)のグラフ(?![^。\n]*[$\\=])"
 )
 _SHAPE = re.compile(
     rf"{_PICTURE}["
@@ -139,7 +146,7 @@ _ABOVE = re.compile(
     r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code"
     r"|information|definition|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation"
     r"|expression|question|statement|information|integral"
-    r"|system) above\b|上記の(?!両方|すべて|全て|いずれ)|上の(?:式|問)",
+    r"|system|code|graph|table|passage|text) above\b|上記の(?!両方|すべて|全て|いずれ)|上の(?:式|問)",
     re.IGNORECASE,
 )
 _EMPTY_FOLLOWING = re.compile(
@@ -150,7 +157,9 @@ _EMPTY_FOLLOWING = re.compile(
     re.IGNORECASE,
 )
 _EMPTY_IN_JAPANESE = re.compile(
-    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題|値|命題"
+    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題"
+    r"|値"
+    r"|命題"
     r"|微分方程式)"
     r"[^。：:\n]{0,16}[。．]?\Z"
 )

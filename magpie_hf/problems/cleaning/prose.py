@@ -31,6 +31,7 @@ _SAID = re.compile(
     r"|[\u3041-\u30ff]"
 )
 _BETWEEN_PRICES = re.compile(r"\s*\(?[A-F][).:]\s?|\s?[-–/~～,、]\s?|\s?(?:and|or|to)\s")
+_OPTION = re.compile(r"[\s(][A-F]\)\s?\Z")
 _ENDS_HERE = re.compile(r"[\s.,;:?!)\"']*(?:\Z|\n)")
 _SENTENCE_END = re.compile(r"(?<=[.?!])[\"'”’)*_]{0,3}\s+|(?<=[。？！])|\n+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -159,7 +160,7 @@ def _is_price(text: str, start: int, following: int | None) -> bool:
     if after.isdigit() and _BETWEEN_PRICES.fullmatch(rest):
         return True
     opens = before.isspace() or before >= "\u3000" or before == "(" or after.isdigit()
-    opens |= before == ")" and rest[:1] in " .,"  # the next option: "must be: A) $5"
+    opens |= _OPTION.search(text[max(0, following - 4) : following]) is not None  # "must be: A) $5"
     opens |= before.isdigit() and after in (" ", ".", "?", ",") and len(rest.split()) > 3
     return opens and _SAID.search(_COMMAND.sub(" ", rest)) is not None
 
