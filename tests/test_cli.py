@@ -154,8 +154,8 @@ BAD = [
     (["--model", MODEL, "--revision", "main"], "revision 'main' was given for the folder"),
     (["--model", MODEL, "--shard-size", "0"], "--shard-size is 0; give at least 1"),
     (["--model", MODEL, "--sampling", "wild"], "argument --sampling: invalid choice: 'wild'"),
-    (["--model", MODEL, "--colour", "blue"], "unrecognized arguments: --colour blue"),
-    (["--domains", "algebra"], "the following arguments are required: --model"),
+    (["--model", MODEL, "--colour", "blue"], "unrecognized arguments: --colour"),
+    (["--domains", "algebra"], "no model is given; give --model, or a recipe file with one"),
     (["--model", MODEL, "--tagger", "nowhere"], "'nowhere' is no model"),
     (["--model", MODEL, "--off-topic", "burn"], "argument --off-topic: invalid choice: 'burn'"),
     (["--model", MODEL, "--min-quality", "superb"], "argument --min-quality: invalid choice: 'superb'"),
@@ -195,7 +195,7 @@ UNSEEN = (
     "was given for the folder",
     "no model of embeddings",
     "/proc/nowhere",
-    "required: --model",
+    "no model is given",
 )
 
 
