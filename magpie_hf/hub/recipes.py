@@ -24,13 +24,12 @@ def fetched(place: str) -> bytes:
 
     Raises BadInput for another form, and for a file that is not there; HubError where the Hub is silent.
     """
-    from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_status
+    from huggingface_hub import constants, get_session, get_token, hf_hub_url, hf_raise_for_status
     from huggingface_hub.errors import (
         EntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.utils import build_hf_headers
 
     if (form := _PLACE.fullmatch(place)) is None:
         raise BadInput(
@@ -40,9 +39,11 @@ def fetched(place: str) -> bytes:
         raise BadInput(f"{place} is on the Hub, and HF_HUB_OFFLINE is set; unset it, or give a file")
     url = hf_hub_url(form["repo"], form["path"], repo_type="dataset", revision=form["revision"])
 
+    headers = {"Authorization": f"Bearer {token}"} if (token := get_token()) else {}
+
     def read() -> bytes | None:
         content = b""
-        with get_session().stream("GET", url, headers=build_hf_headers()) as response:
+        with get_session().stream("GET", url, headers=headers) as response:
             if response.is_error:
                 response.read()
             try:

@@ -31,7 +31,8 @@ class Model:
     chat_options: values that its chat template is rendered with, each a name and JSON as text, as
         `switches.with_chat_options` makes them.
     settings: vLLM's arguments that change its numbers, such as kv_cache_dtype, as names and JSON.
-    path: where a local folder lies; it does not compare.
+    path: where a local folder lies; it does not compare. given: how it was named, for a recipe file; neither
+        does that.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Model:
     path: str | None = field(default=None, compare=False)
     chat_options: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
     settings: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
+    given: str = field(default="", compare=False)
 
     @property
     def short_name(self) -> str:
@@ -126,7 +128,13 @@ def resolve(
             )
         check_model_folder(Path(source), chat)
         model = Model(
-            Path(source).name, folder_digest(Path(source)), dtype, max_length, source, settings=settings
+            Path(source).name,
+            folder_digest(Path(source)),
+            dtype,
+            max_length,
+            source,
+            settings=settings,
+            given=named_revision(text)[0],
         )
     else:
         model = Model(source, _commit(source, revision), dtype, max_length, settings=settings)

@@ -134,17 +134,16 @@ def _settings(model: Model) -> dict[str, str]:
 
 
 def _name(model: Model) -> str:
-    """A model with its revision. Of a folder, the path from here where it lies below, or its name alone: a
-    path from the root can tell whose home it is in.
+    """A model with its revision; of a folder, its path as it was given, or its name alone."""
+    return f"{_path(model.given or model.path) if model.path else model.name}@{model.revision}"
+
+
+def _path(path: str) -> str:
+    """A path that leads down from here, as it is; of any other its last part, as it can tell whose home it is
+    in.
     """
-    if model.path is None:
-        return f"{model.name}@{model.revision}"
-    return f"{_below(model.path)}@{model.revision}"
-
-
-def _below(path: str) -> str:
-    below = os.path.relpath(path)
-    return os.path.basename(path) if below.startswith(os.pardir) else below
+    down = not os.path.isabs(path) and path[0] != "~" and not os.path.normpath(path).startswith(os.pardir)
+    return path if down else os.path.basename(os.path.normpath(path))
 
 
 def _chat(recipe: Recipe) -> dict[str, Any]:
@@ -178,7 +177,7 @@ def _benchmark(one: Benchmark) -> str:
         return f"{one.name}{revision}"
     column = f"#{one.column}" if one.column else ""
     if one.is_local:
-        return f"{_below(one.source)}{revision}{column}"
+        return f"{_path(one.source)}{revision}{column}"
     config = f":{one.config}" if one.config else ""
     return f"{one.source}{config}{revision}{column}"
 
