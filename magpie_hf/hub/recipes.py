@@ -37,7 +37,8 @@ def fetched(place: str) -> bytes:
         )
     if constants.HF_HUB_OFFLINE:
         raise BadInput(f"{place} is on the Hub, and HF_HUB_OFFLINE is set; unset it, or give a file")
-    url = hf_hub_url(form["repo"], form["path"], repo_type="dataset", revision=form["revision"])
+    where = {"repo_type": "dataset", "revision": form["revision"], "endpoint": constants.ENDPOINT}
+    url = hf_hub_url(form["repo"], form["path"], **where)
 
     headers = {"Authorization": f"Bearer {token}"} if (token := get_token()) else {}
 

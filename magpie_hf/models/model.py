@@ -72,7 +72,9 @@ def repository_or_folder(text: str) -> str:
     A number gives its repository; anything else must be a folder or look like a repository. Uses no network.
     Raises BadInput otherwise.
     """
-    text, _ = named_revision(text)
+    text, revision = named_revision(text)
+    if revision and revision.startswith("sha256:") and not os.path.isdir(os.path.expanduser(text)):
+        raise BadInput(f"{text!r} is no folder here, and a recipe names a model in it; put the model there")
     if re.fullmatch(r"[+-]?\d{1,9}", text):
         if int(text) not in KNOWN_MODELS:
             raise BadInput(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
+from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled, select
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import (
     check_auto_extend,
@@ -72,6 +72,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "embedder": repository_or_folder,
     "tagger": _tagger,
     "chat_option": lambda text: parse_chat_options([text]),
+    "domains": lambda text: select(_parts(text)),
     "count": _count,
     "scale": lambda scale: scaled(DOMAINS["algebra"], scale),
     "k": check_k,

@@ -160,17 +160,16 @@ def read_tree(content: bytes, file: str) -> Node:
     return tree
 
 
-def unknown(where: str, name: Node, known: Iterable[str]) -> BadInput:
-    """The error for a key that does not exist, with the nearest ones.
+def unknown(where: str, name: Node, known: Iterable[str], elsewhere: Iterable[str] = ()) -> BadInput:
+    """The error for a key that does not exist, with the nearest one.
 
-    where: the keys above it, "" for none. known: the keys that may stand there, or places elsewhere.
+    where: the keys above it, "" for none. known: the keys that may stand there. elsewhere: places of others.
     """
     whole = f"{where}.{name.text}" if where else name.text
-    given = list(dict.fromkeys(one if "." in one or not where else f"{where}.{one}" for one in known))
-    words = {one.rpartition(".")[2]: one for one in reversed(given)}
-    if near := difflib.get_close_matches(name.text, [*given, *words], 1, 0.6):
+    places = [*(f"{where}.{one}" if where else one for one in known), *elsewhere]
+    words = {one.rpartition(".")[2]: one for one in reversed(places)}
+    if near := difflib.get_close_matches(name.text, [*words, *places], 1, 0.6):
         return name.at(
             BadInput(f"{shortened(whole)} is no key; the nearest is {words.get(near[0], near[0])}")
         )
-    said = ", ".join(one.removeprefix(f"{where}.") for one in given)
-    return name.at(BadInput(f"{shortened(whole)} is no key; choose from {said}"))
+    return name.at(BadInput(f"{shortened(whole)} is no key; choose from {', '.join(known)}"))

@@ -91,7 +91,7 @@ def read(content: bytes, file: str, options: Mapping[str, argparse.Action]) -> R
                 raise block.at(BadInput(f"{group} is {block.said}; give a mapping"))
             continue
         if group not in GROUPS:
-            raise unknown("", name, [*GROUPS, *BLOCKS, *places().values()])
+            raise unknown("", name, [*GROUPS, *BLOCKS], places().values())
         for option, at, value in _of_group(group, block):
             lines[option] = at.line
             words[option] = _words(option, value, options[option])
@@ -109,7 +109,7 @@ def _of_group(group: str, block: Node) -> list[tuple[str, Node, Node]]:
     for key, (name, value) in block.pairs().items():
         if key not in keys:
             elsewhere = [place for place in places().values() if place.rpartition(".")[2] == key]
-            raise unknown(group, name, elsewhere or keys)
+            raise unknown(group, name, keys, elsewhere)
         found.append((keys[key], name, value))
     return found
 
