@@ -13,7 +13,8 @@ from magpie_hf.hub.retry import retried
 from magpie_hf.recipe_file.nodes import MOST_BYTES
 
 _PLACE = re.compile(
-    r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?/(?P<path>(?:[\w-][\w.-]*/)*[\w-][\w.-]*)"
+    r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?"
+    r"/(?P<path>(?:[\w-][\w.-]*/)*[\w-][\w.-]*)"
 )
 
 
@@ -24,7 +25,7 @@ def fetched(place: str) -> bytes:
 
     Raises BadInput for another form, and for a file that is not there; HubError where the Hub is silent.
     """
-    from huggingface_hub import constants, get_session, get_token, hf_hub_url, hf_raise_for_status
+    from huggingface_hub import constants, get_session, get_token, hf_raise_for_status
     from huggingface_hub.errors import (
         EntryNotFoundError,
         RepositoryNotFoundError,
@@ -37,9 +38,7 @@ def fetched(place: str) -> bytes:
         )
     if constants.HF_HUB_OFFLINE:
         raise BadInput(f"{place} is on the Hub, and HF_HUB_OFFLINE is set; unset it, or give a file")
-    where = {"repo_type": "dataset", "revision": form["revision"], "endpoint": constants.ENDPOINT}
-    url = hf_hub_url(form["repo"], form["path"], **where)
-
+    url = f"{constants.ENDPOINT}/datasets/{form['repo']}/resolve/{form['revision'] or 'main'}/{form['path']}"
     headers = {"Authorization": f"Bearer {token}"} if (token := get_token()) else {}
 
     def read() -> bytes | None:
