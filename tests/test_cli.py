@@ -348,6 +348,7 @@ def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
         "report/katex/katex.min.js",
         "report/katex/fonts/KaTeX_Main-Regular.woff2",
         "text/japanese.yaml",
+        "recipes/cpu.yaml",
     } <= names
     site = tmp_path / "site"
     install = [
