@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from magpie_hf.building import build as build
     from magpie_hf.card.wording import Wording as Wording
+    from magpie_hf.cli.from_python import read_recipe as read_recipe
     from magpie_hf.domains import DOMAINS as DOMAINS
     from magpie_hf.domains import Domain as Domain
     from magpie_hf.domains import solver_sampling as solver_sampling
@@ -72,6 +73,7 @@ _HOMES = {
     "scorers.judge": ("Judge",),
     "stage": ("Stage",),
     "card.wording": ("Wording",),
+    "cli.from_python": ("read_recipe",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -31,6 +31,7 @@ from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, Selec
 from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
 from magpie_hf.recipe import Passes, Recipe
+from magpie_hf.recipe_file.writing import beyond
 from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
@@ -44,6 +45,7 @@ from magpie_hf.stages.embed import EmbedBenchmarks
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
 from magpie_hf.store.rows import Made, Published, Rows, in_memory, seed_rows
+from magpie_hf.text.language import tr
 
 Steps = list[list[Stage]]
 
@@ -95,8 +97,11 @@ def build(
         )
         notify(_found(recipe, folder))
         licence = licence or DataLicence()
-        if not (finished and folder.knows_provenance and licence_in(folder.provenance) == licence):
+        known = finished and folder.knows_provenance and "recipe" in folder.provenance
+        if not (known and licence_in(folder.provenance) == licence):
             folder.keep_provenance(provenance(recipe, licence))
+        if (what := beyond(recipe)) is not None:
+            notify(Said(tr("no recipe.yaml is written, as a file cannot say {what}", what=what)))
         for line in contradictions(licence, folder.provenance["models"]):
             notify(Said(line))
         rows = pipeline.run()

@@ -1143,7 +1143,7 @@ def test_plots_of_a_build(contents: card.Contents) -> None:
     files = card.files(contents, REPO)
     assert dict(matplotlib.rcParams) == before
     names = ["problem_tokens", "answer_tokens", "scores", "score_gaps", "majority_share"]
-    assert list(files) == ["README.md", "LICENSE", *(f"plots/{name}.svg" for name in names)]
+    assert list(files) == ["README.md", "LICENSE", "recipe.yaml", *(f"plots/{name}.svg" for name in names)]
     for path, svg in files.items():
         if path.endswith(".svg"):
             assert f"]({path})" in files["README.md"].decode()
@@ -1162,7 +1162,7 @@ def test_without_matplotlib_there_is_no_plot_and_somebody_says_so(
     assert "pip install 'magpie-hf[plots]'" in str(plots.missing())
     for language, heading in (("en", "## Plots"), ("ja", "## 図")):
         files = card.files(contents, REPO, language=language)
-        assert list(files) == ["README.md", "LICENSE"]
+        assert list(files) == ["README.md", "LICENSE", "recipe.yaml"]
         assert heading not in files["README.md"].decode()
         assert ".svg" not in files["README.md"].decode()
 

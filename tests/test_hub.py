@@ -219,6 +219,7 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
         **parquet,
         "README.md": files["README.md"],
         "LICENSE": (first / "LICENSE").read_bytes(),
+        "recipe.yaml": (first / "recipe.yaml").read_bytes(),
     }
     assert f'load_dataset("{REPO}", split="train_sft")'.encode() in files["README.md"]
     assert PLACEHOLDER.encode() not in files["README.md"]

@@ -220,6 +220,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
             "Which sampling suits a model",
         ),
     ),
+    "レシピ": ("recipes", ()),
     "問題の採用": ("filtering", ()),
     "答えとペア": ("answers", ()),
     "見積もり": ("cost", ()),

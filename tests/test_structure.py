@@ -26,6 +26,7 @@ FLOORS = [
     {"stages"},
     {"selection"},
     {"recipe"},
+    {"recipe_file"},
     {"run", "card"},
     {"dataset"},
     {"building", "report", "hub"},

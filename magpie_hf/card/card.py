@@ -21,6 +21,7 @@ from magpie_hf.card.apart import rendered_apart
 from magpie_hf.card.contents import Contents, paths
 from magpie_hf.card.licence import LICENSE, licence_file
 from magpie_hf.card.metadata import metadata, title
+from magpie_hf.card.recipe import RECIPE, recipe_text
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.models.data_licence import licence_in
@@ -29,7 +30,7 @@ from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 
-__all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "VERSION", "Contents", "files"]
+__all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "RECIPE", "VERSION", "Contents", "files"]
 
 _PACKAGE = Path(__file__).parent.parent
 # Inside the package in a wheel, beside it in a checkout.
@@ -37,7 +38,7 @@ FOLDER = _PACKAGE / "cards" if (_PACKAGE / "cards").is_dir() else _PACKAGE.paren
 LANGUAGES = ("en", "ja")
 PLACEHOLDER = "path/or/name"  # for load_dataset in the card of a build that is not published yet
 README, PLOTS = "README.md", "plots"
-_CODE = 1  # goes up when the same templates make another card
+_CODE = 2  # goes up when the same templates make another card
 
 
 def version(folder: Path) -> str:
@@ -65,7 +66,8 @@ def files(
     unfinished: Mapping[str, tuple[int, int]] | None = None,
     words: str = "",
 ) -> dict[str, bytes]:
-    """The card, its licence and its plots, by path: "README.md", "LICENSE" and "plots/<name>.svg".
+    """The card, its licence, its plots and the recipe file, by path: "README.md", "LICENSE",
+    "plots/<name>.svg" and, where a file can say the recipe, "recipe.yaml".
 
     repo: the name in the examples of load_dataset. template: a user's template in place of the package's.
     licences: by model, {"name", "duty"} in place of what the package knows. unfinished: for a part of a
@@ -91,7 +93,13 @@ def files(
     )
     licence = licence_file(variables["licence"], variables["models"])
     text = own_words.with_words(f"{text.rstrip()}\n", words)
-    return {README: text.encode(), LICENSE: licence, **rendered}
+    recipe = recipe_text(contents.provenance)
+    return {
+        README: text.encode(),
+        LICENSE: licence,
+        **({RECIPE: recipe} if recipe is not None else {}),
+        **rendered,
+    }
 
 
 def _environment() -> jinja2.Environment:

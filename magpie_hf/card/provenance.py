@@ -20,6 +20,7 @@ from magpie_hf.models.switches import settings_of
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.writing import said_of
 
 _PACKAGES = (
     "magpie-hf",
@@ -94,6 +95,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
         },
         "rl_majority_share": recipe.rl_majority_share,
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
+        "recipe": said_of(recipe),
         "versions": {"python": platform.python_version(), **_versions()},
     }
 

@@ -448,6 +448,7 @@ class Folder:
         patterns = (
             card.README,
             card.LICENSE,
+            card.RECIPE,
             "*_ins*.json",
             "combined_dataset_info.json",
             "*/dataset_info.json",

@@ -23,7 +23,7 @@ from magpie_hf.store.splits import ParquetSplit
 from magpie_hf.text.language import tr
 
 # Of the provenance: what two builds that are joined may differ in.
-_OWN = ("domains", "versions", "format")
+_OWN = ("domains", "recipe", "versions", "format")
 # A data file: config/name.parquet, neither of which leads out of the folder.
 _DATA = re.compile(r"(?!\.)[^/\\\0]+/(?!\.)[^/\\\0]+\.parquet")
 _COUNTS = {one.name for one in fields(Samples)}
@@ -251,6 +251,7 @@ def joined(builds: Sequence[Build], mine: Build, contents: Contents, theirs: Pat
         **mine.provenance,
         "domains": [domain for one in builds for domain in one.provenance["domains"]],
         "versions": _versions(builds),
+        "recipe": _recipe(builds),
         "built_apart": [list(one.identity.domains) for one in builds],
     }
     samples = {domain: Samples(**counts) for one in builds for domain, counts in one.samples.items()}
@@ -260,6 +261,16 @@ def joined(builds: Sequence[Build], mine: Build, contents: Contents, theirs: Pat
         for config, splits in sorted(files.items(), key=lambda one: _rank(one[0], domains))
     }
     return Contents(provenance, samples, data)
+
+
+def _recipe(builds: Sequence[Build]) -> dict[str, Any] | None:
+    """The recipe over the domains of all builds; None where one has none, or they differ otherwise."""
+    recipes: list[Any] = [one.provenance.get("recipe") for one in builds]
+    if not all(isinstance(one, dict) and isinstance(one.get("domains"), dict) for one in recipes):
+        return None
+    domains = {key: domain for one in recipes for key, domain in one["domains"].items()}
+    joined = [{**one, "domains": domains} for one in recipes]
+    return joined[0] if all(one == joined[0] for one in joined) else None
 
 
 def _rank(config: str, domains: Sequence[str]) -> tuple[int, str]:

@@ -81,13 +81,13 @@ def released(
 ) -> Iterator[Release]:
     """What is published of the build in `folder` as `repo`.
 
-    The files are the card with its plots, LICENSE, and the parquet files of all configurations. Left out are
-    `run/`, which holds the record of the build, and the JSON files of the original scripts (`*_ins*.json`,
-    `dataset_info.json`): their rows are in the parquet files, and a reader that ignores the configurations
-    would load them, too. partial: publish the finished part of a build that is not finished. say: called with
-    a line for each model whose licence the data's contradicts. look: reads what the repository holds: builds
-    to publish this one beside, whose files are then part of the release, and own words for the card. No build
-    can start in the folder meanwhile.
+    The files are the card with its plots, LICENSE, the recipe file, and the parquet files of all
+    configurations. Left out are `run/`, which holds the record of the build, and the JSON files of the
+    original scripts (`*_ins*.json`, `dataset_info.json`): their rows are in the parquet files, and a reader
+    that ignores the configurations would load them, too. partial: publish the finished part of a build that
+    is not finished. say: called with a line for each model whose licence the data's contradicts. look: reads
+    what the repository holds: builds to publish this one beside, whose files are then part of the release,
+    and own words for the card. No build can start in the folder meanwhile.
 
     Raises BadInput where the folder holds no build, or one that runs or is not finished (without `partial`);
     for files that are missing or were changed; for a model whose licence is not known; and for rows or a

@@ -199,7 +199,7 @@ def plan_of(
     """
     given = read_arguments(options.engine_args, options.engine_arg)
     models = tuple(
-        sized(source, options.revision, (*given.numbers, *given.speed), options.max_model_len)
+        sized(source, outline.revisions.get(source), (*given.numbers, *given.speed), options.max_model_len)
         for source in dict.fromkeys(outline.stages.values())
     )
     outline = replace(outline, context=_context_of(outline.sources["solver"], models))

@@ -28,7 +28,7 @@ from magpie_hf.limits import (
     check_steer,
 )
 from magpie_hf.models.known import known
-from magpie_hf.models.model import Model, repository_or_folder, resolve
+from magpie_hf.models.model import Model, named_revision, repository_or_folder, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import (
     ROLES,
@@ -186,7 +186,8 @@ def server_lines(options: argparse.Namespace) -> tuple[str, ...]:
 
 def named(domains: Sequence[Domain]) -> str:
     """The name of an output folder for these domains."""
-    return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
+    keys = [domain.key for domain in domains]
+    return "all" if set(keys) == set(DOMAINS) else "-".join(keys)
 
 
 def cluster_of(options: argparse.Namespace) -> RayCluster | None:
@@ -330,12 +331,15 @@ def _resolved(options: argparse.Namespace) -> dict[str, Model]:
     models: dict[str, Model] = {}
     given = engine_arguments(options)
     for role, name in roles(options).items():
-        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
-            options.model
+        revision = options.revision if role == "model" else None
+        written = named_revision(options.model)[1] or options.revision
+        if (
+            role in ("solver", "judge", "tagger")
+            and repository_or_folder(name) == repository_or_folder(options.model)
+            and named_revision(name)[1] in (None, written)
         ):
             models[role] = models["model"]
             continue
-        revision = options.revision if role == "model" else None
         length = None if role in _RATING else options.max_model_len
         models[role] = resolve(
             name,

@@ -29,6 +29,7 @@ from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, check_replaced, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
+from magpie_hf.errors import BadInput
 from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, STEER
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
@@ -53,15 +54,24 @@ def add(commands: Any) -> None:
     build.set_defaults(run=run)
 
 
-def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> None:
-    """Add all options that determine a build, and where it runs."""
+def add_options(build: argparse.ArgumentParser) -> None:
+    """Add a recipe file and all options that determine a build, and where it runs."""
+    build.add_argument(
+        "recipe",
+        nargs="?",
+        metavar="RECIPE",
+        help=(
+            "recipe file that says what options say, and domains of your own: a path, or "
+            "hf://datasets/user/name[@revision]/recipe.yaml; options win over it"
+        ),
+    )
+    build.set_defaults(blocks={})
     whole, decimal = number(int), number(float)
     models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
 
     what = build.add_argument_group("what to build")
     what.add_argument(
         "--model",
-        required=needs_model,
         help=f"model that writes the problems: a Hub repository, a folder, or a number: {models}",
     )
     what.add_argument("--solver", help="model that answers the problems (default: --model)")
@@ -317,6 +327,8 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
 
 def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
+    if options.model is None:
+        raise BadInput("no model is given; give --model, or a recipe file with one")
     domains = domains_of(options)
     check_engine(options, "shard_size", "shards_in_flight")
     made = preview(options)
