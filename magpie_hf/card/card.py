@@ -49,7 +49,7 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
-    "models", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
+    "models", "own", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
     "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
@@ -218,7 +218,8 @@ def _variables(
         "licence": licence_in(provenance),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
-        "generator": by_step["problems"],
+        "generator": by_step.get("problems"),
+        "own": provenance.get("own_problems"),
         "solver": by_step["answers"],
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),

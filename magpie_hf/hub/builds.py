@@ -54,7 +54,7 @@ class Build:
 
     @property
     def identity(self) -> Identity:
-        writer = next(model for model in self.provenance["models"] if "problems" in model["steps"])
+        writer = writer_of(self.provenance)
         domains = tuple(domain["key"] for domain in self.provenance["domains"])
         return Identity(writer["name"], writer["revision"], self.provenance["seed"], domains)
 
