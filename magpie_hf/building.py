@@ -68,8 +68,9 @@ def build(
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
     once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
     three changes the rows. licence: of the data, which the card states and publishing takes over; None for
-    CC BY-NC 4.0, or the licence of given problems where that asks for the same. say: called with a line of text for each finished piece of work. observer: called
-    with every event of `progress.events`, one at a time, in the thread where it occurs.
+    CC BY-NC 4.0, or the licence of given problems where that asks for the same. say: called with a line of
+    text for each finished piece of work. observer: called with every event of `progress.events`, one at a
+    time, in the thread where it occurs.
 
     Raises BadInput for an unusable model or folder, before anything is written; EngineError where an engine
     fails; LowYield where too few samples of a domain are accepted, or the first answers are all

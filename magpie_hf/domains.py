@@ -173,6 +173,21 @@ def select(keys: Iterable[str]) -> tuple[Domain, ...]:
     return tuple(DOMAINS[key] for key in chosen)
 
 
+def own_domain(key: str, count: int) -> Domain:
+    """The domain of so many given problems: the package's own of that name, or one that is called so."""
+    if (known := DOMAINS.get(key)) is not None:
+        return replace(known, count=count)
+    sampling = Sampling(temperature=0.0, max_tokens=MAX_RESPONSE_TOKENS)
+    return Domain(
+        key=key,
+        count=count,
+        subject=key.replace("_", " "),
+        system="",
+        instruction=Sampling(max_tokens=MAX_PROBLEM_TOKENS),
+        response=sampling,
+    )
+
+
 def scaled(domain: Domain, scale: float) -> Domain:
     """The domain with its count times `scale`, rounded to tens (halves up) and at least 10.
 

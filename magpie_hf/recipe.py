@@ -48,7 +48,17 @@ from magpie_hf.stages.take import AsGiven, Take
 from magpie_hf.stages.verify import Verify
 
 # Names of other files, folders and configurations of a build.
-_TAKEN = ("run", "own", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG, DEFAULT_CONFIG)
+_TAKEN = (
+    "run",
+    "own",
+    "publishing",
+    "dropped",
+    "selection",
+    "lock",
+    "plots",
+    CANDIDATES_CONFIG,
+    DEFAULT_CONFIG,
+)
 
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
 

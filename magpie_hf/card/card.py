@@ -49,8 +49,8 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
-    "models", "own", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
-    "title", "unfinished", "uses", "words", "words_place",
+    "models", "own", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger",
+    "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -89,7 +89,7 @@ def files(
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
-    licence = licence_file(variables["licence"], variables["models"])
+    licence = licence_file(variables["licence"], variables["models"], variables["own"])
     text = own_words.with_words(f"{text.rstrip()}\n", words)
     return {README: text.encode(), LICENSE: licence, **rendered}
 

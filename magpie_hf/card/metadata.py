@@ -39,8 +39,19 @@ def metadata(contents: Contents) -> str:
         "annotations_creators": ["machine-generated"],
         "language_creators": ["found" if own else "machine-generated"],
         "multilinguality": ["multilingual" if len(languages) > 1 else "monolingual"],
-        "source_datasets": [f"extended|{own['source'].partition(':')[0]}" if own and own["on_hub"] else "original"],
-        "tags": ["synthetic", *([] if own else ["magpie"]), "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
+        "source_datasets": [
+            f"extended|{own['source'].partition(':')[0]}" if own and own["on_hub"] else "original"
+        ],
+        "tags": [
+            "synthetic",
+            *([] if own else ["magpie"]),
+            "math",
+            "reasoning",
+            "sft",
+            "dpo",
+            "preference",
+            "magpie_hf",
+        ],
         "configs": [
             {
                 "config_name": config,

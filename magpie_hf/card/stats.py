@@ -344,7 +344,9 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
     )
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     solutions = {word: checked[word] for word in CHECKED.values() if checked[word]}
-    answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, solutions, of.get("references", {}))
+    answers = Answers(
+        of.get("kinds", {}), counts.majorities, mean, counts.unknown, solutions, of.get("references", {})
+    )
     pairs = Pairs(
         {kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())},
         counts.longer,

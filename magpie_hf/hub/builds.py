@@ -15,6 +15,7 @@ from typing import Any
 from magpie_hf.card.card import README
 from magpie_hf.card.contents import Contents
 from magpie_hf.card.own_words import rest_of
+from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.stats import Samples
 from magpie_hf.errors import BadInput
 from magpie_hf.stages.export import ExportRL

@@ -64,6 +64,11 @@ _DECIDING = (
     "auto_extend", "sft", "scorer_reads", "off_topic", "min_quality", "min_difficulty", "unsolvable",
     "languages", "near", "decontaminate",
 )  # fmt: skip
+# Those of given problems.
+_OF_GIVEN = (
+    "problems", "problem_column", "answer_column", "domain_column", "problems_split", "problems_where",
+    "problems_revision", "problems_as_given", "use_reference",
+)  # fmt: skip
 PATIENCE = 5.0  # seconds to wait for the Hub
 _T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
@@ -127,7 +132,7 @@ class Outline:
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
-    goes, "" where that is not known.
+    goes, "" where that is not known; given: whether the problems are given, and not sampled.
     """
 
     domains: tuple[Domain, ...]
@@ -147,6 +152,7 @@ class Outline:
     chat: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     steer: str | None = None
     place: str = ""
+    given: bool = False
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -165,6 +171,8 @@ class Outline:
     def writer_reasons(self) -> bool:
         """Whether the model that writes the problems is known to be a reasoning model."""
         writer = self.sources["model"]
+        if self.given:
+            return False
         if (switched := thinks(self.chat.get("model", {}))) is not None:
             return switched
         if writer == self.sources["solver"] and self.chat.get("model") == self.chat.get("solver"):
@@ -188,6 +196,8 @@ class Outline:
         Of a separate answer beside the candidates ("solutions") only sft "cold" makes use.
         """
         roles = {"instruct": "model", "tag": "tagger", "embed": "embedder"}
+        if self.given:
+            del roles["instruct"]
         if self.sft == "cold":
             roles["solutions"] = "solver"
         roles["candidates"] = "solver"
@@ -235,7 +245,10 @@ class Outline:
                 last.extend(group)
             else:
                 joined.append(list(group))
-        return [Phase(stages[group[0]], tuple(group), group[0] == "instruct") for group in joined]
+        return [
+            Phase(stages[group[0]], tuple(group), number == 0 and group[0] in SAMPLING)
+            for number, group in enumerate(joined)
+        ]
 
 
 def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
@@ -265,8 +278,16 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         unread,
         chat=chat,
         steer=options.steer,
-        place=options.steer or (system_place_of(writer) if writer else ""),
+        place=_place(options, writer),
+        given=options.problems is not None,
     )
+
+
+def _place(options: argparse.Namespace, writer: Model | None) -> str:
+    """Where a domain's text goes; "" where that is not known, or nothing is sampled."""
+    if options.problems is not None:
+        return ""
+    return options.steer or (system_place_of(writer) if writer else "")
 
 
 def _chat_settings(
@@ -356,6 +377,7 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
         "steer": options.steer,
         "settings": numbers,
         "server_kind": kind,
+        **{name: getattr(options, name) for name in _OF_GIVEN},
     }
     return {**said, **{name: value for name, value in later.items() if value}}
 

@@ -105,7 +105,11 @@ class SelectionLog:
         """Whether every domain is full, or has no problem left."""
         return all(
             accepted.get(key, 0) == target
-            or (self.given is not None and accepted.get(key, 0) < target and len(tables[key]) == self.given[key])
+            or (
+                self.given is not None
+                and accepted.get(key, 0) < target
+                and len(tables[key]) == self.given[key]
+            )
             for key, target in self.targets.items()
         )
 

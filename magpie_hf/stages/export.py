@@ -31,7 +31,13 @@ from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, 
 
 Row = dict[str, Any]
 SHOWN, USED = "shown", "used"  # what an export does with reference answers
-_REFERRED = ("reference_answer", "reference_agrees", "matches_reference", "solution_matches", "reference_readable")
+_REFERRED = (
+    "reference_answer",
+    "reference_agrees",
+    "matches_reference",
+    "solution_matches",
+    "reference_readable",
+)
 
 
 class Export(ABC):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from magpie_hf.cli.commands.own_problems import own_domains, own_of, with_defaults
 from magpie_hf.domains import MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import LICENCE
@@ -246,9 +247,14 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
         raise BadInput(f"--count is {options.count} and --scale is {options.scale:g}; give one of them")
     scale = 1.0 if options.scale is None else options.scale
     chosen = []
-    for domain in select(options.domains.split(",")):
-        domain = with_sampling(scaled(domain, scale), options.sampling)
-        if options.count is not None:
+    if (own := own_of(options)) is not None:
+        with_defaults(options)
+        wanted = own_domains(options, own)
+    else:
+        wanted = tuple(scaled(domain, scale) for domain in select(options.domains.split(",")))
+    for domain in wanted:
+        domain = with_sampling(domain, options.sampling)
+        if options.count is not None and own is None:
             domain = replace(domain, count=options.count)
         if domain.count > MOST_ROWS:
             raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")

@@ -31,7 +31,9 @@ def files_of(place: Path) -> list[Path]:
             raise BadInput(f"{place} is no {', '.join(SUFFIXES)} file; convert it")
         return [place]
     found = sorted(file for file in place.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
-    found = [file for file in found if not any(part.startswith(".") for part in file.relative_to(place).parts)]
+    found = [
+        file for file in found if not any(part.startswith(".") for part in file.relative_to(place).parts)
+    ]
     if not found:
         raise BadInput(f"{place} holds no {', '.join(SUFFIXES)} file; give another folder, or a file")
     return found
@@ -107,6 +109,6 @@ def _json_lines(file: Path, columns: Collection[str]) -> Iterator[Row]:
 
 def _checked(where: str, row: Any, columns: Collection[str]) -> Row:
     if not isinstance(row, dict):
-        raise BadInput(f"{where} is no object with columns, as in {{\"problem\": \"...\"}}; mend it")
+        raise BadInput(f'{where} is no object with columns, as in {{"problem": "..."}}; mend it')
     check_columns(where, columns, row)
     return row

@@ -5,6 +5,7 @@ Not here: where they go in a build (store/own_rows.py).
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from magpie_hf.problems.own import hub
 from magpie_hf.problems.own.files import Row, digest_of, files_of, rows_of
 from magpie_hf.problems.own.own import OwnProblems
 
+_NO_KEY = re.compile(r"[^A-Za-z0-9_-]+")  # becomes "_": a domain's key names a folder and a configuration
 MOST_DOMAINS = 50  # values of the column of the domains; more are no domains
 
 
@@ -120,8 +122,14 @@ def _loaded(own: OwnProblems, licence: str | None, rows: Iterable[Row]) -> Loade
     if not count:
         raise BadInput(f"{own.source} is empty; give a source that holds problems")
     if not problems:
-        kept = f"{left_out:,} are left out by --problems-where" if left_out else f"column {own.column!r} is empty"
-        raise BadInput(f"none of the {count:,} rows of {own.source} is a problem to take: {kept}; give others")
+        kept = (
+            f"{left_out:,} are left out by --problems-where"
+            if left_out
+            else f"column {own.column!r} is empty"
+        )
+        raise BadInput(
+            f"none of the {count:,} rows of {own.source} is a problem to take: {kept}; give others"
+        )
     found = {problem.domain for problem in problems}
     if len(found) > MOST_DOMAINS:
         raise BadInput(
@@ -141,10 +149,10 @@ def _problem(own: OwnProblems, row: Row) -> Problem | None:
     if not (text or "").strip():
         return None
     domain = None if own.domain is None else _text(own, row, own.domain).strip()
-    if domain == "":
+    if domain is not None and not (domain := _NO_KEY.sub("_", domain).strip("_-")):
         raise BadInput(
-            f"column {own.domain!r} of {own.source} says nothing of {shortened(text)}; fill it in, or leave"
-            " the column out"
+            f"column {own.domain!r} of {own.source} holds {shortened(row[str(own.domain)])}, which names no"
+            " domain in letters and digits; fill it in, or leave the column out"
         )
     reference = None if own.answer is None else _text(own, row, own.answer).strip() or None
     return Problem(str(text).strip(), domain, reference)
