@@ -143,12 +143,12 @@ class Recipe:
             object.__setattr__(self, "problems", load(self.problems).own)
             if self.generator != self.solver:
                 raise BadInput(
-                    f"{self.generator.model.name} would sample problems, and they are given; give the model that"
-                    " answers them as --model, too, or leave out --solver"
+                    f"{self.generator.model.name} would sample problems, and they are given; give the model"
+                    " that answers them as --model, and leave out --solver"
                 )
             if self.problems.as_given and (self.tagger is not None or self.benchmarks):
                 raise BadInput(
-                    "problems that are taken as they are given are not dropped by a tagger nor for a benchmark;"
+                    "problems that are taken as they are given are dropped by no tagger and for no benchmark;"
                     " leave out --problems-as-given, or the tagger and the benchmarks"
                 )
 
@@ -219,7 +219,7 @@ class Recipe:
 
     def steered(self, domain: Domain) -> tuple[str | None, str | None]:
         """The text that steers a domain's samples and its place, as `Chat.prefix_text` takes them."""
-        if self.steer == "none":
+        if self.steer == "none" or self.problems is not None:
             return None, None
         return domain.system, "user" if self.steer == "user" else None
 

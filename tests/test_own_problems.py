@@ -1,9 +1,12 @@
-"""Builds of given problems: read from files and the Hub, answered, compared with references, never asked twice."""
+"""Builds of given problems: read from files and the Hub, answered, compared with references, asked once."""
 
 from __future__ import annotations
 
 import json
 import random
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +16,18 @@ import pyarrow.parquet as pq
 import pytest
 from samples import problem
 
-from conftest import CANDIDATES, JUDGE, Answers, small_domain
+from conftest import CANDIDATES, Answers, small_domain
 from magpie_hf.building import build
-from magpie_hf.card.stats import tallies
 from magpie_hf.domains import Domain, own_domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
+from magpie_hf.models.data_licence import DataLicence, check_source, licence_with
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
+from magpie_hf.stages.refer import reference_answer
 
 Row = dict[str, Any]
 
@@ -85,3 +89,265 @@ def test_a_source_that_grew_or_was_reordered_asks_for_new_problems_alone(
     fewer = build(recipe(answers, OwnProblems(str(file))), out, shard_rows=16)
     assert answers.asked() == 0
     assert len(fewer["candidates"]["train"]) == 30
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:2]
+from conftest import CANDIDATES, Answers
+from test_own_problems import recipe
+from magpie_hf.building import build
+from magpie_hf.models.model import resolve
+from magpie_hf.problems.own.own import OwnProblems
+
+class Killed(Answers):
+    def __call__(self, prompt, sampling, seed):
+        if sampling.temperature == CANDIDATES and self.asked(CANDIDATES) == int(sys.argv[5]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        with open("asked", "a") as log:
+            log.write(f"{sampling.temperature} {seed} {len(prompt)}\\n")
+        return super().__call__(prompt, sampling, seed)
+
+build(recipe(Killed(resolve(sys.argv[2])), OwnProblems(sys.argv[3], answer="solution")), Path(sys.argv[4]))
+"""
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.scale)])
+def test_votes_against_references_of_a_parquet_file_with_a_kill_on_the_way(
+    answers: Answers, demo_model: Path, tmp_path: Path, count: int
+) -> None:
+    file, out = parquet(tmp_path / "mine.parquet", rows(count)), tmp_path / "out"
+    asked_before = count + 20
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(demo_model), str(file), str(out)]
+    done = subprocess.run([*command, str(asked_before)], cwd=tmp_path, timeout=500, check=False)
+    assert done.returncode == -signal.SIGKILL
+    said: list[str] = []
+    data = build(recipe(answers, OwnProblems(str(file), answer="solution")), out, say=said.append)
+    asked = answers.asked(CANDIDATES)
+    # An answer is kept once it is in the journal, which the last ones before the kill may not be.
+    assert 3 * count - asked_before <= asked <= 3 * count - asked_before + 64
+
+    found = data["candidates"]["train"].to_list()
+    gold = {row["problem"]: row["solution"] for row in rows(count)}
+    assert len(found) == count
+    for row in found:
+        assert row["reference_answer"] == (None if row["answer_kind"] == "proof" else gold[row["problem"]])
+    for row in found:
+        if row["answer_kind"] == "proof":
+            continue
+        votes = [one["answer"] for one in row["candidates"] if one["reason"] is None]
+        most = max(set(votes), key=votes.count, default=None)
+        has_majority = (
+            votes.count(most) > 1 and [votes.count(one) for one in set(votes)].count(votes.count(most)) == 1
+        )
+        assert row["majority_answer"] == (most if has_majority else None)
+        assert row["reference_agrees"] is (most == gold[row["problem"]] if has_majority else None)
+    agrees = sum(row["reference_agrees"] is True for row in found)
+    assert 0 < agrees < sum(row["reference_agrees"] is not None for row in found)
+    known = sum(row["reference_answer"] is not None for row in found)
+    assert any(f"the majority equals {agrees:,} of {known:,} reference answers" in line for line in said)
+    card = (out / "README.md").read_text()
+    assert f"| `algebra` | {known:,} | {agrees:,} |" in card
+    assert "mine.parquet" in card
+    assert str(tmp_path) not in card, "no path of this machine"
+    assert "whose licence is **not stated**" in card
+    with_text = data["algebra"]["train_sft"].to_list()
+    by_id = {row["id"]: row for row in found}
+    assert all(row["reference_agrees"] == by_id[row["id"]]["reference_agrees"] for row in with_text)
+    assert {row["generation"]["problem_model"] for row in with_text} == {None}
+
+
+def test_a_reference_that_is_used_takes_the_votes_place(answers: Answers, tmp_path: Path) -> None:
+    some = rows(40)
+    for row in some[::3]:
+        row["solution"] = None  # these keep the vote
+    file = parquet(tmp_path / "mine.parquet", some)
+    own = OwnProblems(str(file), answer="solution", use_reference=True)
+    data = build(replace(recipe(answers, own), rl_majority_share=0.6), tmp_path / "out")
+    gold = {row["problem"]: row["solution"] for row in some}
+    found = {row["id"]: row for row in data["candidates"]["train"].to_list()}
+    assert any(row["solution_reason"] == "no_correct" for row in found.values())
+    with_reference = [row for row in found.values() if row["reference_answer"] is not None]
+    assert 0 < len(with_reference) < len(found)
+    for row in with_reference:
+        right = [one["answer"] == gold[row["problem"]] for one in row["candidates"] if one["reason"] is None]
+        assert (row["solution_reason"] is None) == any(right)
+        if row["pair_kind"] is not None:
+            chosen, rejected = (row["candidates"][row[f"{name}_index"]] for name in ("chosen", "rejected"))
+            assert chosen["answer"] == gold[row["problem"]]
+            assert (rejected["answer"] != gold[row["problem"]]) == (row["pair_kind"] == "correctness")
+        elif not any(right):
+            assert row["pair_reason"] == "no_correct"
+    for row in data["algebra"]["train_sft"].to_list():
+        if row["reference_answer"] is not None:
+            assert row["answer"] == gold[row["problem"]]
+    rl = data["algebra_rl"]["train"].to_list()
+    assert {row["id"] for row in with_reference} <= {row["id"] for row in rl}
+    for row in rl:
+        if gold[row["problem"]] is not None and found[row["id"]]["reference_answer"]:
+            assert row["reward_model"]["ground_truth"] == gold[row["problem"]]
+    assert "takes the majority's place" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_problems_as_given_lose_nothing_but_empty_ones_and_doubles(answers: Answers, tmp_path: Path) -> None:
+    text = "Hello! How are you?"
+    some = [{"problem": one} for one in (text, "2+2", "2 + 2 ", "2+2", None, "  ", problem(1), problem(1))]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in some))
+    data = build(recipe(answers, OwnProblems(str(file), as_given=True)), tmp_path / "out")
+    assert data["candidates"]["train"]["problem"] == [text, "2+2", "2 + 2", problem(1)]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "2 hold no problem, and 2 repeat one word for word" in card
+    cleaned = build(recipe(answers, OwnProblems(str(file))), tmp_path / "cleaned")
+    assert set(cleaned["candidates"]["train"]["problem"]) == {"2 + 2", problem(1)}
+
+
+def test_a_column_names_the_domains_and_where_picks_rows(answers: Answers, tmp_path: Path) -> None:
+    some = [
+        {"problem": problem(number), "type": ("Number Theory", "algebra")[number % 2], "level": number % 4}
+        for number in range(24)
+    ]
+    file = parquet(tmp_path / "mine.parquet", some)
+    own = OwnProblems(str(file), domain="type", where=(("level", "0"),))
+    assert load(own).domains == {"Number_Theory": 6}
+    data = build(recipe(answers, replace(own, where=())), tmp_path / "out")
+    assert {
+        key: len(splits["train_sft"]) for key, splits in data.items() if "_" in key or key == "algebra"
+    } == {
+        "Number_Theory": 12,
+        "algebra": 12,
+    }
+
+
+def test_what_a_build_gives_is_the_same_in_shards_of_any_size(answers: Answers, tmp_path: Path) -> None:
+    file = parquet(tmp_path / "mine.parquet", rows(20))
+    own = OwnProblems(str(file), answer="solution")
+    one = build(recipe(answers, own), tmp_path / "one", shard_rows=3, shards_in_flight=2)
+    other = build(recipe(answers, own), tmp_path / "other")
+    assert one["candidates"]["train"].to_list() == other["candidates"]["train"].to_list()
+    with pytest.raises(BadInput, match="given problems"):
+        build(replace(recipe(answers, own), problems=None), tmp_path / "one")
+
+
+BAD: list[tuple[str, str | bytes, dict[str, Any], str]] = [
+    ("a.jsonl", '{"question": "1+1"}\n', {}, "has no column 'problem'; its columns are question"),
+    ("a.jsonl", '{"problem": "1+1"}\n{"problem"', {}, "line 2 of .* is no JSON"),
+    ("a.jsonl", "[1]\n", {}, "is no object with columns"),
+    ("a.jsonl", "", {}, "is empty; give a source"),
+    (
+        "a.jsonl",
+        '{"problem": " "}\n',
+        {},
+        "none of the 1 rows .* is a problem to take: column 'problem' is empty",
+    ),
+    ("a.jsonl", '{"problem": 7}\n', {}, "holds numbers .*a problem is a text"),
+    ("a.jsonl", '{"problem": ["a"]}\n', {}, "holds lists"),
+    ("a.jsonl", '{"problem": "a", "x": ["b"]}\n', {"answer": "x"}, "name a column of texts or numbers"),
+    (
+        "a.jsonl",
+        '{"problem": "a", "x": "b"}\n',
+        {"where": (("x", "c"),)},
+        "1 are left out by --problems-where",
+    ),
+    ("a.jsonl", '{"problem": "a", "x": "??"}\n', {"domain": "x"}, "names no domain in letters"),
+    ("a.json", '{"problem": "a"', {}, "is no JSON"),
+    ("a.json", '[{"problem": "a"}', {}, "cannot be read"),
+    ("a.csv", "question\n1+1\n", {}, "its columns are question"),
+    ("a.parquet", b"PAR1 torn", {}, "cannot be read .*write it again"),
+    ("a.txt", "1+1", {}, "is no .jsonl, .json, .parquet, .csv file"),
+    ("a.jsonl", '{"problem": "a"}\n', {"split": "train"}, "a split is for datasets on the Hub"),
+    ("a.jsonl", '{"problem": "a"}\n', {"use_reference": True}, "no column holds them"),
+    ("a.jsonl", '{"problem": "a"}\n', {"answer": "problem"}, "one column cannot be two"),
+    ("a.jsonl", '{"problem": "a"}\n', {"revision": "sha256:0"}, "is not what its revision"),
+    (
+        "a.jsonl",
+        '{"problem": "a"}\n',
+        {"licence": "cc-by-nd-4.0"},
+        "nothing that is made of it may be shared",
+    ),
+    ("a.jsonl", '{"problem": "a"}\n', {"licence": "CC-BY"}, "none of the Hub's ids; did you mean"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "fields", "says"), BAD)
+def test_bad_sources_are_refused_in_one_line(
+    tmp_path: Path, name: str, content: str | bytes, fields: dict[str, Any], says: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(BadInput, match=says) as refused:
+        load(OwnProblems(str(file), **fields))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_of_files_of_all_kinds_and_what_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("problem,solution\n1+1,2\n")
+    (tmp_path / "b.json").write_text('[{"problem": "1+2", "solution": 3.0}]')
+    (tmp_path / "c.jsonl").write_text('{"problem": "1+3", "solution": null}\n\n')
+    parquet(tmp_path / "d.parquet", [{"problem": "1+4", "solution": 5}])
+    (tmp_path / "README.md").write_text("# Sums")
+    found = load(OwnProblems(str(tmp_path), answer="solution"))
+    assert [(one.text, one.reference) for one in found.problems] == [
+        ("1+1", "2"),
+        ("1+2", "3"),
+        ("1+3", None),
+        ("1+4", "5"),
+    ]
+    for source, says in (("no/such.parquet", "there is no file"), ("a b", "no dataset on the Hub")):
+        with pytest.raises(BadInput, match=says):
+            OwnProblems(source)
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("42", "42"),
+        (r"$\frac12$", r"\frac12"),
+        ("so 6 * 7 = <<6*7=42>>42\n#### 42", "42"),
+        (r"Thus $x = \boxed{7}$.", "7"),
+        (
+            "The proof is left to the reader, who will surely find one that is nicer than ours is.",
+            None,
+        ),
+        ("Two\nlines", None),
+    ],
+)
+def test_a_reference_is_an_answer_or_a_solution_that_ends_with_one(
+    reference: str, answer: str | None
+) -> None:
+    assert reference_answer(reference) == answer
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "found"),
+    [
+        (None, None, "cc-by-nc-4.0"),
+        ("mit", None, "cc-by-nc-4.0"),
+        ("mit", "apache-2.0", "apache-2.0"),
+        ("cc-by-nc-4.0", "cc-by-nc-4.0", "cc-by-nc-4.0"),
+        ("cc-by-nc-4.0", "cc-by-4.0", BadInput),
+        ("cc-by-nc-4.0", "mit", BadInput),
+        ("cc-by-sa-4.0", None, "cc-by-sa-4.0"),
+        ("cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-sa-4.0"),
+        ("cc-by-sa-4.0", "cc-by-sa-3.0", BadInput),
+        ("cc-by-sa-4.0", "cc-by-4.0", BadInput),
+        ("cc-by-nc-sa-4.0", None, "cc-by-nc-sa-4.0"),
+        ("gpl-3.0", None, "gpl-3.0"),
+        ("other", None, "cc-by-nc-4.0"),
+    ],
+)
+def test_the_data_is_licensed_no_looser_than_its_problems(source: Any, given: Any, found: Any) -> None:
+    choice = None if given is None else DataLicence(given)
+    if found is BadInput:
+        with pytest.raises(BadInput):
+            licence_with(source, choice, "it")
+    else:
+        assert licence_with(source, choice, "it").id == found
+
+
+def test_licences_that_forbid_derivatives_are_refused() -> None:
+    for licence in ("cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"):
+        with pytest.raises(BadInput, match="may be shared"):
+            check_source("ada/sums", licence)
+    check_source("ada/sums", None)

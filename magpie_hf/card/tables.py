@@ -27,8 +27,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 
 NAMES = (
-    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references", "pairs",
-    "steps", "licences", "sampling", "versions", "columns", "candidate_columns", "rl_columns",
+    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
+    "pairs", "steps", "licences", "sampling", "versions", "columns", "candidate_columns", "rl_columns",
 )  # fmt: skip
 
 

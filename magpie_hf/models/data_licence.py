@@ -193,7 +193,7 @@ def check_source(name: str, licence: str | None) -> None:
         raise BadInput(f"--problems-licence {licence!r} is none of the Hub's ids; {hint} (all: {_LIST[8:]})")
     if licence is not None and "-nd-" in licence:
         raise BadInput(
-            f"the licence of {name} is {licence}, under which nothing that is made of it may be shared; choose"
+            f"the licence of {name} is {licence}, under which nothing that is made of it may be shared; take"
             " other problems"
         )
 

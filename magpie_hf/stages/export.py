@@ -46,8 +46,8 @@ class Export(ABC):
     domain: the domain that the rows count for.
     moved: whether they were sampled for another domain.
     suffix: distinguishes its folder in the run from those of the domain's other exports.
-    reference: "shown" adds the columns of `schema.WITH_REFERENCE` to the texts and the candidates; "used" also
-        has a reference answer take the place of the majority's.
+    reference: "shown" adds the columns of `schema.WITH_REFERENCE` to the texts and the candidates; "used"
+        also has a reference answer take the place of the majority's.
     """
 
     features: ClassVar[Features]

@@ -2,8 +2,8 @@
 
 Not here: reading the source (problems/own/), and what becomes of the rows.
 
-A problem keeps its place in the folder for good: a source that was reordered gives the rows that there are, one
-that grew gives new ones behind them, and a problem that the source no longer has is marked as withdrawn.
+A problem keeps its place in the folder for good: a source that was reordered gives the rows that there are,
+one that grew gives new ones behind them, and a problem that the source no longer has is marked as withdrawn.
 """
 
 from __future__ import annotations

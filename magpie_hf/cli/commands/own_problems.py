@@ -166,7 +166,7 @@ def own_domains(options: argparse.Namespace, loaded: Loaded) -> tuple[Domain, ..
         there = {ONE_DOMAIN: len(loaded.problems)}
     else:
         raise BadInput(
-            f"nothing says which of {', '.join(named)} a problem belongs to; give --domain-column, or --tagger,"
+            f"nothing says which of {', '.join(named)} a problem belongs to; give --domain-column, --tagger"
             " or one domain"
         )
     most = options.count

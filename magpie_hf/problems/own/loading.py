@@ -49,7 +49,7 @@ class Loaded:
 
     @property
     def domains(self) -> dict[str | None, int]:
-        """The number of problems of each domain, in the order of the source; None without a column of them."""
+        """The number of problems of each domain, in the order of the source; None without a column."""
         return dict(Counter(problem.domain for problem in self.problems))
 
     @property
