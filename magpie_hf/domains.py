@@ -177,14 +177,13 @@ def own_domain(key: str, count: int) -> Domain:
     """The domain of so many given problems: the package's own of that name, or one that is called so."""
     if (known := DOMAINS.get(key)) is not None:
         return replace(known, count=count)
-    sampling = Sampling(temperature=0.0, max_tokens=MAX_RESPONSE_TOKENS)
     return Domain(
         key=key,
         count=count,
         subject=key.replace("_", " "),
-        system="",
+        system="You are an AI assistant that gives step-by-step solutions of mathematical problems.",
         instruction=Sampling(max_tokens=MAX_PROBLEM_TOKENS),
-        response=sampling,
+        response=Sampling(temperature=0.0, max_tokens=MAX_RESPONSE_TOKENS),
     )
 
 

@@ -128,9 +128,12 @@ class Folder:
         if record:
             check_format(self.path, record)
         if record and is_own(self.run) != (recipe.problems is not None):
-            here, asked = ("given", "sampled") if is_own(self.run) else ("sampled", "given")
+            if is_own(self.run):
+                raise BadInput(
+                    f"{self.path} holds a build of given problems; give --problems, or choose another --out"
+                )
             raise BadInput(
-                f"{self.path} holds a build of {here} problems, and these are {asked}; choose another --out"
+                f"{self.path} holds a build of sampled problems; leave out --problems or choose another --out"
             )
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():

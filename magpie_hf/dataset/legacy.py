@@ -90,6 +90,9 @@ def write_combined(recipe: Recipe, numbers: Mapping[str, Tally], folder: Path, c
     write_json(folder / "combined_dataset_info.json", combined)
 
 
+_REFERRED = ("reference_answer", "matches_reference", "solution_matches")
+
+
 class _Records:
     """Iterators over the four kinds of records of one domain."""
 
@@ -146,7 +149,7 @@ class _Records:
         return self.one.problems(
             ["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores",
              "in_majority", "solution_agrees",
-             *(("reference_answer", "matches_reference", "solution_matches") if self.recipe.reference else ())]
+             *(_REFERRED if self.recipe.reference else ())]
         )  # fmt: skip
 
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
