@@ -7,17 +7,23 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from samples import problem
 
-from conftest import CANDIDATES, Answers, small_domain
+from conftest import CANDIDATES, FAST, Answers, small_domain
+from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.building import build
+from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.cli.main import main
 from magpie_hf.domains import Domain, own_domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
@@ -351,3 +357,121 @@ def test_licences_that_forbid_derivatives_are_refused() -> None:
         with pytest.raises(BadInput, match="may be shared"):
             check_source("ada/sums", licence)
     check_source("ada/sums", None)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """A Hub on this machine, which the clients of this process speak to, with caches of their own."""
+    from huggingface_hub import constants
+
+    with loopback_hub({"hf_" + "writer" * 5: ("ada", "write")}) as running:
+        values = {"ENDPOINT": running.endpoint, "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}
+        values["HUGGINGFACE_CO_URL_TEMPLATE"] = (
+            f"{running.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        )
+        for name, value in {**values, "HF_HUB_CACHE": str(tmp_path / "hub")}.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", running.endpoint)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+        monkeypatch.setenv("HF_TOKEN", "hf_" + "writer" * 5)
+        yield running
+
+
+def test_a_dataset_on_the_hub_is_pinned_and_its_licence_heeded(
+    hub: LoopbackHub, answers: Answers, tmp_path: Path
+) -> None:
+    def card(licence: str) -> bytes:
+        return f"---\nlicense: {licence}\n---\n# Sums\n".encode()
+
+    held = {
+        f"data/{split}-00000-of-00001.parquet": parquet(tmp_path / split, rows(count)).read_bytes()
+        for split, count in (("train", 6), ("test", 4))
+    }
+    hub.create("ada/sums", False, {"README.md": card("cc-by-sa-4.0"), **held})
+    hub.create("ada/closed", False, {"README.md": card("cc-by-nc-nd-4.0"), **held})
+    own = OwnProblems("ada/sums", answer="solution", split="test")
+    found = load(own)
+    sha = hub.repositories["ada/sums"].head.oid
+    assert (found.own.revision, found.licence, len(found.problems)) == (sha, "cc-by-sa-4.0", 4)
+    build(recipe(answers, own), tmp_path / "out")
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "license: cc-by-sa-4.0\n" in readme
+    assert "- extended|ada/sums\n" in readme
+    assert f"[ada/sums](https://huggingface.co/datasets/ada/sums) (split\n`test`, revision `{sha}`)" in readme
+    assert "under: cc-by-sa-4.0" in (tmp_path / "out" / "LICENSE").read_text()
+    for source, fields, says in (
+        ("ada/closed", {}, "cc-by-nc-nd-4.0, under which nothing"),
+        ("ada/sums", {"licence": "mit"}, "is cc-by-sa-4.0 by its card, not mit"),
+        ("ada/sums", {"split": "dev"}, "has no split 'dev', only train, test"),
+        ("ada/sums", {"column": "question"}, "has no column 'question'; its columns are problem, solution"),
+        ("ada/none", {}, "the Hub has no dataset ada/none"),
+        ("ada/sums", {"revision": "v9"}, "the Hub has no dataset revision 'v9' of ada/sums"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            load(OwnProblems(source, **fields))
+
+
+def test_the_command_line_refuses_what_does_not_fit_before_anything_is_loaded(
+    tmp_path: Path, demo_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = parquet(tmp_path / "mine.parquet", rows(6))
+    given = ["--problems", str(file)]
+    for options, says in (
+        (["--answer-column", "solution"], "--answer-column is given and --problems is missing"),
+        ([*given, "--problem-column", "text"], "has no column 'text'; its columns are problem, solution"),
+        ([*given, "--solver", "2"], "--solver is 2, and with --problems no other model writes"),
+        ([*given, "--steer", "user"], "--steer is for sampled problems"),
+        ([*given, "--problems-as-given", "--tagger", "2"], "--problems-as-given drops nothing"),
+        ([*given, "--domains", "algebra,geometry"], "nothing says which of algebra, geometry"),
+        ([*given, "--problems-where", "level"], "is no COLUMN=VALUE"),
+        ([*given, "--problems-licence", "cc-by-nc-4.0", "--license", "mit"], "allows commercial use"),
+        (["--problems", str(tmp_path / "no.csv")], "there is no file"),
+    ):
+        assert main(["plan", "--model", str(demo_model), *options]) == 2
+        assert says in capsys.readouterr().err
+    assert main(["plan", "--model", str(demo_model), *given, "--count", "4", "--json"]) == OK
+    plan = json.loads(capsys.readouterr().out)
+    assert [row["problems"] for row in plan["rows"]] == [4]
+    assert "instruct" not in json.dumps(plan)
+
+
+@pytest.mark.vllm
+@pytest.mark.filterwarnings("ignore")
+def test_two_hundred_given_problems_on_real_vllm(tiny_model: Path, tmp_path: Path) -> None:
+    """By the command line, stopped by kill -9 on the way, and again with a source that grew."""
+    file, out = parquet(tmp_path / "mine.parquet", rows(190)), tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "magpie_hf",
+        "build",
+        "--model",
+        str(tiny_model),
+        *FAST,
+        "--out",
+        str(out),
+    ]
+    command += ["--problems", str(file), "--answer-column", "solution", "--use-reference", "--k", "2"]
+    command += ["--max-tokens", "64", "--decontaminate", "none", "--shard-size", "32"]
+
+    def ran() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not list(out.glob("run/problems/candidates-*/*.arrow")):
+            time.sleep(0.1)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    done = ran()
+    assert done.returncode == OK, done.stderr[-2000:]
+    parquet(file, [*rows(10, first=190), *reversed(rows(190))])
+    done = ran()
+    assert done.returncode == OK, done.stderr[-2000:]
+    found = datasets.load_dataset(
+        str(out), "candidates", split="train+test", cache_dir=str(tmp_path / "cache")
+    )
+    assert len(found) == len(set(found["id"])) >= 195, "but for those that the rules hold for twice the same"
+    assert sum(value is not None for value in found["reference_answer"]) > 100
+    texts = datasets.load_dataset(str(out), split="train_sft", cache_dir=str(tmp_path / "cache"))
+    assert all(row["reference_answer"] in (None, row["answer"]) for row in texts)
