@@ -23,6 +23,7 @@ from magpie_hf.limits import (
     check_steer,
 )
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
+from magpie_hf.models.data_licence import check_source
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
@@ -140,7 +141,9 @@ class Recipe:
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
         if self.problems is not None:
-            object.__setattr__(self, "problems", load(self.problems).own)
+            loaded = load(self.problems)
+            check_source(self.problems.name, loaded.licence, self.problems.licence)
+            object.__setattr__(self, "problems", loaded.own)
             if self.generator != self.solver:
                 raise BadInput(
                     f"{self.generator.model.name} would sample problems, and they are given; give the model"

@@ -29,10 +29,11 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.data_licence import DataLicence, check_source, licence_with
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.problems.own.loading import load
+from magpie_hf.problems.own.loading import Loaded, load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
+from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stages.refer import reference_answer
 
 Row = dict[str, Any]
@@ -48,6 +49,12 @@ def rows(count: int, first: int = 0) -> list[Row]:
 def parquet(file: Path, some: list[Row]) -> Path:
     pq.write_table(pa.Table.from_pylist(some), file)
     return file
+
+
+def read(own: OwnProblems) -> Loaded:
+    found = load(own)
+    check_source(own.name, found.licence, own.licence)
+    return found
 
 
 def recipe(answers: Answers, own: OwnProblems, *domains: Domain, k: int = 3) -> Recipe:
@@ -226,6 +233,21 @@ def test_a_column_names_the_domains_and_where_picks_rows(answers: Answers, tmp_p
     }
 
 
+def test_the_tagger_sorts_problems_into_domains(answers: Answers, tmp_path: Path) -> None:
+    file = parquet(tmp_path / "mine.parquet", rows(12))
+    answers.domain = "geometry"
+    domains = [own_domain(key, 12) for key in ("algebra", "geometry")]
+    wanted = recipe(answers, OwnProblems(str(file)), *domains)
+    sorting = replace(wanted, tagger=wanted.solver, acceptance=Acceptance(off_topic="move"))
+    out = tmp_path / "out"
+    data = build(sorting, out)
+    sizes = {key: len(data[key]["train_sft"]) for key in ("algebra", "geometry")}
+    assert (sizes["algebra"], sizes["geometry"] >= 10) == (0, True)
+    answers.requests.clear()
+    assert build(sorting, out)["candidates"]["train"].to_list() == data["candidates"]["train"].to_list()
+    assert answers.asked() == 0
+
+
 def test_what_a_build_gives_is_the_same_in_shards_of_any_size(answers: Answers, tmp_path: Path) -> None:
     file = parquet(tmp_path / "mine.parquet", rows(20))
     own = OwnProblems(str(file), answer="solution")
@@ -283,7 +305,7 @@ def test_bad_sources_are_refused_in_one_line(
     file = tmp_path / name
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(BadInput, match=says) as refused:
-        load(OwnProblems(str(file), **fields))
+        read(OwnProblems(str(file), **fields))
     assert "\n" not in str(refused.value)
 
 
@@ -355,8 +377,8 @@ def test_the_data_is_licensed_no_looser_than_its_problems(source: Any, given: An
 def test_licences_that_forbid_derivatives_are_refused() -> None:
     for licence in ("cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"):
         with pytest.raises(BadInput, match="may be shared"):
-            check_source("ada/sums", licence)
-    check_source("ada/sums", None)
+            check_source("ada/sums", licence, None)
+    check_source("ada/sums", None, None)
 
 
 @pytest.fixture
@@ -409,7 +431,7 @@ def test_a_dataset_on_the_hub_is_pinned_and_its_licence_heeded(
         ("ada/sums", {"revision": "v9"}, "the Hub has no dataset revision 'v9' of ada/sums"),
     ):
         with pytest.raises(BadInput, match=says):
-            load(OwnProblems(source, **fields))
+            read(OwnProblems(source, **fields))
 
 
 def test_the_command_line_refuses_what_does_not_fit_before_anything_is_loaded(

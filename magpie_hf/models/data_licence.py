@@ -182,15 +182,15 @@ def contradictions(licence: DataLicence, models: Iterable[Mapping[str, Any]]) ->
     return lines
 
 
-def check_source(name: str, licence: str | None) -> None:
+def check_source(name: str, licence: str | None, given: str | None) -> None:
     """Raises BadInput where the licence of problems forbids sharing what is made of them.
 
-    licence: an id of the Hub's list; None where it is not known.
+    licence: as their source states it, or None. given: by the user, an id of the Hub's list, or None.
     """
-    if licence is not None and licence not in LICENCES:
-        near = get_close_matches(licence.strip().lower(), LICENCES, n=3, cutoff=0.6)
+    if given is not None and given not in LICENCES:
+        near = get_close_matches(given.strip().lower(), LICENCES, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else "such as cc-by-4.0 or mit"
-        raise BadInput(f"--problems-licence {licence!r} is none of the Hub's ids; {hint} (all: {_LIST[8:]})")
+        raise BadInput(f"--problems-licence {given!r} is none of the Hub's ids; {hint} (all: {_LIST[8:]})")
     if licence is not None and "-nd-" in licence:
         raise BadInput(
             f"the licence of {name} is {licence}, under which nothing that is made of it may be shared; take"
@@ -205,7 +205,7 @@ def licence_with(source: str | None, given: DataLicence | None, name: str = "") 
     None takes the source's own where that asks for the same, else the default. Raises BadInput for a choice
     that the source's licence does not allow.
     """
-    same = source is not None and _asks_for_same(source)
+    same = source in LICENCES and _asks_for_same(source)
     if given is None:
         return DataLicence(source) if source is not None and same else DataLicence()
     if source is None or given.id == source:

@@ -79,7 +79,7 @@ def add_own_problems(where: argparse._ArgumentGroup) -> None:
 def own_of(options: argparse.Namespace) -> Loaded | None:
     """The given problems, read once a command; None where they are sampled.
 
-    Raises BadInput for options that do not fit, and as `load`.
+    Raises BadInput for options that do not fit, for a licence that forbids it, and as `load`.
     """
     if options.problems is None:
         if given := [name for name in _NAMES if getattr(options, name)]:
@@ -90,6 +90,7 @@ def own_of(options: argparse.Namespace) -> Loaded | None:
     if (kept := getattr(options, "own_problems", None)) is not None:
         found: Loaded = kept
         return found
+    from magpie_hf.models.data_licence import check_source
     from magpie_hf.problems.own.loading import load
     from magpie_hf.problems.own.own import PROBLEM, OwnProblems, parse_where
     from magpie_hf.run.session import no_progress_bars
@@ -108,7 +109,9 @@ def own_of(options: argparse.Namespace) -> Loaded | None:
         options.problems_licence,
     )
     with no_progress_bars():
-        options.own_problems = load(own)
+        loaded = load(own)
+    check_source(own.name, loaded.licence, own.licence)
+    options.own_problems = loaded
     return own_of(options)
 
 

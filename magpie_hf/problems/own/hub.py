@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from magpie_hf.errors import BadInput
-from magpie_hf.models.licences import LICENCES
 from magpie_hf.problems.benchmarks.hub import pin, unavailable
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.own.files import Row, check_columns
@@ -29,7 +28,7 @@ def pinned(own: OwnProblems) -> OwnProblems:
 
 
 def licence_of(own: OwnProblems) -> str | None:
-    """The licence on the dataset's card; None where it states none, several, or one that is not known."""
+    """The licence on the dataset's card; None where it states none, several, or that it is unknown."""
     from huggingface_hub import HfApi
 
     try:
@@ -41,7 +40,7 @@ def licence_of(own: OwnProblems) -> str | None:
     stated = card.get("license") if card is not None else None
     if isinstance(stated, list) and len(stated) == 1:
         stated = stated[0]
-    return stated if isinstance(stated, str) and stated in LICENCES and stated != "unknown" else None
+    return stated if isinstance(stated, str) and stated != "unknown" else None
 
 
 def rows_of(own: OwnProblems, columns: Collection[str]) -> Iterator[Row]:

@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from magpie_hf.errors import BadInput, shortened
-from magpie_hf.models.data_licence import check_source
 from magpie_hf.problems.own import hub
 from magpie_hf.problems.own.files import Row, digest_of, files_of, rows_of
 from magpie_hf.problems.own.own import OwnProblems
@@ -36,7 +35,7 @@ class Loaded:
     """What a source holds.
 
     own: pinned. rows: that were read, with `left_out` that `where` left out, `empty` without a problem, and
-    `doubles` of an earlier one. licence: of the source, an id of the Hub's list; None where it is not stated.
+    `doubles` of an earlier one. licence: of the source, as its card or `own` states it; None without either.
     """
 
     own: OwnProblems
@@ -65,15 +64,14 @@ _LOADING = threading.Lock()
 def load(own: OwnProblems) -> Loaded:
     """The problems of the source, kept for the life of the process.
 
-    Raises BadInput where it cannot be read, lacks a column, holds other types or no problem; where it is not
-    what `revision` names; and for a licence that forbids what a build does.
+    Raises BadInput where it cannot be read, lacks a column, holds other types or no problem, and where it is
+    not what `revision` names.
     """
     with _LOADING:
         if own.revision is not None and (kept := _LOADED.get(own)) is not None:
             return kept
         pinned, licence, rows = _local(own) if own.is_local else _of_hub(own)
         if (kept := _LOADED.get(pinned)) is None:
-            check_source(own.name, licence)
             kept = _LOADED[pinned] = _loaded(pinned, licence, rows)
         return kept
 
