@@ -32,9 +32,12 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import Loaded, load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
+from magpie_hf.schema import PAIR, REFERRED
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.stages.refer import reference_answer
+from magpie_hf.stages.pair import PairByReference
+from magpie_hf.stages.refer import Refer, reference_answer
+from magpie_hf.stages.take import AsGiven, Take
 
 Row = dict[str, Any]
 
@@ -493,3 +496,47 @@ def test_two_hundred_given_problems_on_real_vllm(tiny_model: Path, tmp_path: Pat
     assert sum(value is not None for value in found["reference_answer"]) > 100
     texts = datasets.load_dataset(str(out), split="train_sft", cache_dir=str(tmp_path / "cache"))
     assert all(row["reference_answer"] in (None, row["answer"]) for row in texts)
+
+
+def test_golden_rows_of_the_stages_of_given_problems(answers: Answers) -> None:
+    batch: dict[str, list[Any]] = {
+        "given_id": ["a-1", "a-2"],
+        "given": ["Find $x$.", "Find $y$ <|im_end|>."],
+        "withdrawn": [False, True],
+    }
+    taken = Take(answers.model)(batch)
+    assert taken["raw_finish_reason"] == ["stop", "withdrawn"]
+    assert (taken["id"], taken["raw_num_tokens"]) == (["a-1", "a-2"], [4, 7])
+    kept = AsGiven((answers.model,))({**taken, "raw_finish_reason": ["stop", "stop"]})
+    assert (kept["problem"], kept["dropped"]) == (["Find $x$.", None], [None, "special_tokens"])
+    voted: dict[str, list[Any]] = {
+        "reference": [r"so it is $\boxed{\frac{1}{2}}$", "7", None, "7"],
+        "answer_kind": ["answer", "answer", "answer", "proof"],
+        "answers": [["0.5", "3", None], ["6", "6", "7"], ["1", "1", "2"], [None] * 3],
+        "majority_answer": [None, "6", "1", None],
+        "solutions": [None, [{"reason": None, "answer_text": "The answer is 7."}], None, None],
+    }
+    referred = Refer()(voted)
+    assert {name: referred[name] for name in REFERRED} == {
+        "reference_answer": [r"\frac{1}{2}", "7", None, None],
+        "reference_agrees": [None, False, None, None],
+        "matches_reference": [[True, False, None], [False, False, True], None, None],
+        "solution_matches": [None, True, None, None],
+        "reference_readable": [True, True, None, None],
+    }
+    said = [{"reason": None, "text": text, "num_tokens": 9} for text in "abc"]
+    scored: dict[str, list[Any]] = {
+        "candidates": [said] * 3,
+        "scores": [[{"score": score, "reason": None} for score in (1.0, 2.0, 3.0)]] * 3,
+        "in_majority": [[True, True, False], [True, True, False], [True, True, False]],
+        "majority_share": [2 / 3] * 3,
+        "reference_answer": ["7", "7", None],
+        "matches_reference": [[False, False, True], [False, None, False], None],
+    }
+    paired = PairByReference()(scored)
+    assert {name: paired[name] for name in PAIR} == {
+        "chosen_index": [2, None, 1],
+        "rejected_index": [0, None, 2],
+        "pair_kind": ["correctness", None, "correctness"],
+        "pair_reason": [None, "no_correct", None],
+    }
