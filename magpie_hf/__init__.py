@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from magpie_hf.problems.benchmarks.loading import load_benchmark as load_benchmark
     from magpie_hf.problems.benchmarks.names import Benchmark as Benchmark
     from magpie_hf.problems.heldout import HeldOut as HeldOut
+    from magpie_hf.problems.own.own import OwnProblems as OwnProblems
     from magpie_hf.recipe import Recipe as Recipe
     from magpie_hf.run.ray.cluster import RayCluster as RayCluster
     from magpie_hf.scorers.base import Score as Score
@@ -59,6 +60,7 @@ _HOMES = {
     "errors": ("BadInput", "EngineError", "HubError", "LowYield", "NothingMade"),
     "selection.selection": ("Acceptance",),
     "problems.heldout": ("HeldOut",),
+    "problems.own.own": ("OwnProblems",),
     "hub.push": ("Pushed", "push"),
     "models.data_licence": ("DataLicence",),
     "models.known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from datasets import DatasetDict, Features
 
 from magpie_hf.card import plots
-from magpie_hf.card.provenance import provenance
+from magpie_hf.card.provenance import licence_of, provenance
 from magpie_hf.card.stats import Built, over_domains, published, samples_of, tallies, with_rows
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
@@ -26,7 +26,7 @@ from magpie_hf.engines.base import Engine
 from magpie_hf.errors import LowYield, NothingMade, Torn
 from magpie_hf.models.data_licence import DataLicence, contradictions, licence_in
 from magpie_hf.problems.benchmarks.loading import loaded_again
-from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
+from magpie_hf.problems.near_duplicates.index import neighbour_distances
 from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
@@ -44,7 +44,8 @@ from magpie_hf.stage import Stage
 from magpie_hf.stages.embed import EmbedBenchmarks
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
-from magpie_hf.store.rows import Made, Published, Rows, in_memory, seed_rows
+from magpie_hf.store.own_rows import first_rows, keep
+from magpie_hf.store.rows import Made, Published, Rows, in_memory
 from magpie_hf.text.language import tr
 
 Steps = list[list[Stage]]
@@ -72,8 +73,9 @@ def build(
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
     once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
     three changes the rows. licence: of the data, which the card states and publishing takes over; None for
-    CC BY-NC 4.0. say: called with a line of text for each finished piece of work. observer: called
-    with every event of `progress.events`, one at a time, in the thread where it occurs.
+    CC BY-NC 4.0, or the licence of given problems where that asks for the same. say: called with a line of
+    text for each finished piece of work. observer: called with every event of `progress.events`, one at a
+    time, in the thread where it occurs.
 
     Raises BadInput for an unusable model or folder, before anything is written; EngineError where an engine
     fails; LowYield where too few samples of a domain are accepted, or the first answers are all
@@ -92,11 +94,11 @@ def build(
         pipeline = Pipeline(recipe, local, folder, notify, trial=not finished)
         folder.plan(
             recipe,
-            {domain.key: _planned(recipe, domain) for domain in recipe.domains},
+            {domain.key: _planned(recipe, domain, folder.run) for domain in recipe.domains},
             pipeline.selection_log.folder.name,
         )
         notify(_found(recipe, folder))
-        licence = licence or DataLicence()
+        licence = licence_of(recipe, licence)
         known = finished and folder.knows_provenance and "recipe" in folder.provenance
         if not (known and licence_in(folder.provenance) == licence):
             folder.keep_provenance(provenance(recipe, licence))
@@ -150,7 +152,7 @@ def _found(recipe: Recipe, folder: Folder) -> Planned:
             found[stage.domain][stage.label] = Found(stage.rows, stage.tokens, stage.seconds)
     planned = []
     for domain in recipe.domains:
-        halves = _keys(recipe, domain)
+        halves = _keys(recipe, domain, folder.run)
         planned.append(
             DomainPlanned(
                 domain.key,
@@ -163,20 +165,20 @@ def _found(recipe: Recipe, folder: Folder) -> Planned:
     return Planned(str(folder.path), tuple(planned))
 
 
-def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
+def _planned(recipe: Recipe, domain: Domain, run: Path) -> dict[str, Any]:
     """What will be built of a domain, for the record: its count, stage folders and exports."""
     exports = {
         source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)
     }
-    return {"count": domain.count, **_keys(recipe, domain), "exports": exports}
+    return {"count": domain.count, **_keys(recipe, domain, run), "exports": exports}
 
 
-def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
+def _keys(recipe: Recipe, domain: Domain, run: Path) -> dict[str, dict[str, str]]:
     """The folder of each stage of a domain by its label, in two halves.
 
     "samples" are the stages before the filtering of samples, "answers" those after it.
     """
-    rows = seed_rows(domain.key, recipe.seed, 0, 0)
+    rows = first_rows(run, domain.key, recipe.seed, 0, 0)
     keys: dict[str, dict[str, str]] = {"samples": {}, "answers": {}}
     for half, passes in (("samples", recipe.samples(domain)), ("answers", recipe.answers(domain))):
         for stages in (stages for _, steps in passes for stages in steps):
@@ -210,9 +212,13 @@ class Pipeline:
         self.trial = trial
         self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
-        self.selection = Selection(recipe.domains, recipe.acceptance, NearDuplicates(recipe.near))
+        given = None if recipe.given is None else keep(folder.run, recipe.given)
+        self.selection = Selection(recipe.domains, recipe.acceptance, recipe.near_duplicates, given)
         self.selection_log = SelectionLog(
-            folder.run, recipe, {domain.key: _keys(recipe, domain)["samples"] for domain in recipe.domains}
+            folder.run,
+            recipe,
+            {domain.key: _keys(recipe, domain, folder.run)["samples"] for domain in recipe.domains},
+            given,
         )
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
@@ -264,7 +270,7 @@ class Pipeline:
             return [
                 Task(
                     steps[key],
-                    seed_rows(key, self.recipe.seed, start, stop),
+                    first_rows(self.folder.run, key, self.recipe.seed, start, stop),
                     select,
                     partial(getattr, quotas[key], "is_full"),
                     ahead=True,
@@ -285,7 +291,7 @@ class Pipeline:
         if (counts := self.selection_log.counts()) is None:
             return False
         rows = [
-            seed_rows(key, self.recipe.seed, *piece)
+            first_rows(self.folder.run, key, self.recipe.seed, *piece)
             for key, count in counts.items()
             for piece in self.local.pieces(count)
         ]
@@ -299,7 +305,9 @@ class Pipeline:
     def _record_selection(self) -> None:
         self.folder.record_selection(self.selection)
         for key, quota in self.selection.quotas.items():
-            moved = SelectionMoved(key, quota.filtered, quota.accepted, quota.target, dict(quota.reasons))
+            # Of given problems, there may be no more.
+            target = quota.accepted if quota.is_done else quota.target
+            moved = SelectionMoved(key, quota.filtered, quota.accepted, target, dict(quota.reasons))
             if moved.filtered and self._notified.get(key) != moved:
                 self._notified[key] = moved
                 self.notify(moved)

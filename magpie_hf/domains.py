@@ -173,6 +173,20 @@ def select(keys: Iterable[str], known: Mapping[str, Domain] = DOMAINS) -> tuple[
     return tuple(known[key] for key in chosen)
 
 
+def own_domain(key: str, count: int) -> Domain:
+    """The domain of so many given problems: the package's own of that name, or one that is called so."""
+    if (known := DOMAINS.get(key)) is not None:
+        return replace(known, count=count)
+    return Domain(
+        key=key,
+        count=count,
+        subject=key.replace("_", " "),
+        system="You are an AI assistant that gives step-by-step solutions of mathematical problems.",
+        instruction=Sampling(max_tokens=MAX_PROBLEM_TOKENS),
+        response=Sampling(temperature=0.0, max_tokens=MAX_RESPONSE_TOKENS),
+    )
+
+
 def scaled(domain: Domain, scale: float) -> Domain:
     """The domain with its count times `scale`, rounded to tens (halves up) and at least 10.
 

@@ -21,6 +21,17 @@ INSTRUCTION: dict[str, Any] = {
     "request": Value("string"),
 }
 
+# Of a problem that was given, in place of a seed alone.
+# given_id: from the domain and the text, so that the same problem has it in every build.
+# withdrawn: whether the source no longer has it; its row keeps its place.
+# reference: what the source says of its answer, as it stands there; null where it says nothing.
+GIVEN: dict[str, Any] = {
+    "given_id": Value("string"),
+    "given": Value("string"),
+    "withdrawn": Value("bool"),
+}
+REFERENCE: dict[str, Any] = {"reference": Value("string")}
+
 # problem: the instruction, cleaned.
 # language: the language it is written in (ISO 639-1); null where none is found, as in formulas alone.
 # trimmed: the reason code of the part that was cut off; null where only outer white space was removed.
@@ -159,6 +170,20 @@ VERIFY: dict[str, Any] = {
     "mean_num_tokens": Value("float32"),
 }
 
+# reference_answer: the final answer of the reference; null where there is none, and then so are the others.
+# reference_agrees: whether the majority's answer equals it; null without a majority, or where that is not
+#   decided.
+# matches_reference: aligned with `candidates`; true for those that give it, false for those shown to differ.
+# solution_matches: the same of the answer of COLD.
+# reference_readable: whether a reward can check it as a ground truth.
+REFERRED: dict[str, Any] = {
+    "reference_answer": Value("string"),
+    "reference_agrees": Value("bool"),
+    "matches_reference": [Value("bool")],
+    "solution_matches": Value("bool"),
+    "reference_readable": Value("bool"),
+}
+
 # objectives, gate: see `scorers.Score`; null where a scorer has none.
 SCORE: dict[str, Any] = {
     "score": Value("float32"),
@@ -286,6 +311,9 @@ CANDIDATES = Features(
     }
 )
 CANDIDATES_CONFIG = "candidates"
+# The columns that follow the others, in a domain's splits and in `candidates`, where problems were given with
+# reference answers.
+WITH_REFERENCE: dict[str, Any] = {name: REFERRED[name] for name in ("reference_answer", "reference_agrees")}
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 
 # Samples that were not accepted.

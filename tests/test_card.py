@@ -45,7 +45,7 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
+from magpie_hf.schema import CANDIDATES, PUBLISHED, RL, WITH_REFERENCE
 from magpie_hf.store.splits import rows_of
 
 REPO = "ada/sums"
@@ -837,7 +837,8 @@ def test_every_reason_and_every_column_has_a_meaning_in_both_languages() -> None
     assert _shape(english) == _shape(japanese)
     for words in (english, japanese):
         assert {kind: list(meanings) for kind, meanings in words["columns"].items()} == {
-            "domain": list(PUBLISHED), "candidates": list(CANDIDATES), "rl": list(RL),
+            "domain": [*PUBLISHED, *WITH_REFERENCE], "candidates": [*CANDIDATES, *WITH_REFERENCE],
+            "rl": list(RL),
         }  # fmt: skip
     assert all(re.search("[ぁ-んァ-ヶ一-龠]", meaning) for meaning in japanese["reasons"].values())
 

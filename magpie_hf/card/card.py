@@ -50,7 +50,8 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
-    "models", "plots", "problems", "reader", "repo", "scorer", "shown_splits", "solver", "tables", "tagger",
+    "models", "own", "plots", "problems", "reader", "repo", "scorer", "shown_splits", "solver", "tables",
+    "tagger",
     "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
@@ -91,7 +92,7 @@ def files(
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
-    licence = licence_file(variables["licence"], variables["models"])
+    licence = licence_file(variables["licence"], variables["models"], variables["own"])
     text = own_words.with_words(f"{text.rstrip()}\n", words)
     recipe = recipe_text(contents.provenance)
     return {
@@ -226,7 +227,8 @@ def _variables(
         "licence": licence_in(provenance),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
-        "generator": by_step["problems"],
+        "generator": by_step.get("problems"),
+        "own": provenance.get("own_problems"),
         "solver": by_step["answers"],
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from magpie_hf.models.chat import chat_of
-from magpie_hf.models.data_licence import DataLicence
-from magpie_hf.models.licences import Given, licence_of
+from magpie_hf.models.data_licence import DataLicence, licence_with
+from magpie_hf.models.licences import Given
+from magpie_hf.models.licences import licence_of as licence_of_model
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import settings_of
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark
+from magpie_hf.problems.own.loading import Loaded, load
+from magpie_hf.problems.own.own import SPLIT
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import said_of
 
@@ -40,9 +44,11 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
     licence: of the data; None for the default.
     """
     chat = chat_of(recipe.generator.model)
+    sampled = recipe.problems is None
     return {
         "models": models_of(recipe),
-        "licence": asdict(licence or DataLicence()),
+        **({} if recipe.problems is None else {"own_problems": _own(load(recipe.problems))}),
+        "licence": asdict(licence_of(recipe, licence)),
         "scorer": {
             "title": recipe.scorer.title,
             "reads": recipe.scorer.read,
@@ -55,10 +61,10 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
                 "subject": domain.subject,
                 "count": domain.count,
                 "system": domain.system,
-                "pre_query_prefix": chat.prefix_text(*recipe.steered(domain)),
-                "first_token": domain.first_token,
+                "pre_query_prefix": chat.prefix_text(*recipe.steered(domain)) if sampled else None,
+                "first_token": domain.first_token if sampled else None,
                 "sampling": {
-                    "problem": _sampling(domain.instruction),
+                    **({"problem": _sampling(domain.instruction)} if sampled else {}),
                     **({"answer": _sampling(domain.response)} if recipe.sft == "cold" else {}),
                     "candidates": _sampling(domain.candidate),
                 },
@@ -100,13 +106,49 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
     }
 
 
+def licence_of(recipe: Recipe, licence: DataLicence | None) -> DataLicence:
+    """The licence of a recipe's data, as `data_licence.licence_with` says. licence: the user's choice."""
+    if recipe.problems is None:
+        return licence or DataLicence()
+    return licence_with(load(recipe.problems).licence, licence, recipe.problems.name)
+
+
+def writer_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The model that a build is known by: the one that wrote the problems, or answered given ones."""
+    models = provenance["models"]
+    step = "answers" if "own_problems" in provenance else "problems"
+    return next(model for model in models if step in model["steps"])
+
+
+def _own(loaded: Loaded) -> dict[str, Any]:
+    """Where given problems come from. revision: a commit of the Hub, or `sha256:...` over the files."""
+    own = loaded.own
+    return {
+        "source": own.name,
+        "on_hub": not own.is_local,
+        "revision": own.revision,
+        "column": own.column,
+        "answer": own.answer,
+        "domain": own.domain,
+        "split": None if own.is_local else own.split or SPLIT,
+        "where": [list(one) for one in own.where],
+        "licence": loaded.licence,
+        "as_given": own.as_given,
+        "use_reference": own.use_reference,
+        "rows": loaded.rows,
+        "left_out": loaded.left_out,
+        "empty": loaded.empty,
+        "doubles": loaded.doubles,
+    }
+
+
 def models_of(recipe: Recipe) -> list[dict[str, Any]]:
     """Each model once, with its roles in the build ("steps") and its licence (None where it is not known).
 
     chat_options: the switches of its chat template; None stands for a default.
     """
     engines = {
-        "problems": recipe.generator,
+        "problems": recipe.generator if recipe.problems is None else None,
         "answers": recipe.solver,
         "labels": recipe.tagger,
         "embeddings": recipe.embedder,
@@ -117,7 +159,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
     for step, engine in engines.items():
         if engine is not None:
             steps.setdefault(engine.model, []).append(step)
-    licences = {model: licence_of(model, Given()) for model in steps}
+    licences = {model: licence_of_model(model, Given()) for model in steps}
     return [
         {
             "name": model.name,

@@ -16,7 +16,7 @@ from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
 from magpie_hf.card.stats import Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
-from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL
+from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL, WITH_REFERENCE
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.store.splits import ParquetSplit
 
@@ -27,8 +27,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 
 NAMES = (
-    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "pairs", "steps",
-    "licences", "sampling", "versions", "columns", "candidate_columns", "rl_columns",
+    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
+    "pairs", "steps", "licences", "sampling", "versions", "columns", "candidate_columns", "rl_columns",
 )  # fmt: skip
 
 
@@ -171,6 +171,20 @@ class _Tables:
         return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, checked)]
 
     @property
+    def references(self) -> str:
+        """What the votes say of reference answers; "" without any."""
+        kinds = ("agrees", "differs", "undecided", "no majority")
+        rows = [
+            [code(key), _n(sum(found.values())), *(_n(found.get(kind, 0)) for kind in kinds)]
+            for key, found in ((key, one.answers.references) for key, one in self.numbers.items())
+        ]
+        return self._table("references", rows) if self._has_references else ""
+
+    @property
+    def _has_references(self) -> bool:
+        return self.provenance.get("own_problems", {}).get("answer") is not None
+
+    @property
     def pairs(self) -> str:
         return self._table("pairs", map(self._pairs, self.numbers))
 
@@ -251,11 +265,14 @@ class _Tables:
 
     @property
     def columns(self) -> str:
-        return self._columns("domain", PUBLISHED)
+        return self._columns("domain", self._with_reference(PUBLISHED))
 
     @property
     def candidate_columns(self) -> str:
-        return self._columns("candidates", CANDIDATES)
+        return self._columns("candidates", self._with_reference(CANDIDATES))
+
+    def _with_reference(self, features: Features) -> Features:
+        return Features({**features, **WITH_REFERENCE}) if self._has_references else features
 
     @property
     def rl_columns(self) -> str:

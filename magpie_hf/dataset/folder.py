@@ -24,6 +24,7 @@ from datasets.config import DEFAULT_CDC_OPTIONS
 
 from magpie_hf.card import card
 from magpie_hf.card.own_words import rest_of, words_in
+from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.stats import Built, Samples, Tally, published, with_rows
 from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput, Torn
@@ -35,6 +36,7 @@ from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import sum_of
+from magpie_hf.store.own_rows import is_own
 from magpie_hf.store.records import (
     FORMAT,
     LOCK,
@@ -125,6 +127,14 @@ class Folder:
             return
         if record:
             check_format(self.path, record)
+        if record and is_own(self.run) != (recipe.problems is not None):
+            if is_own(self.run):
+                raise BadInput(
+                    f"{self.path} holds a build of given problems; give --problems, or choose another --out"
+                )
+            raise BadInput(
+                f"{self.path} holds a build of sampled problems; leave out --problems or choose another --out"
+            )
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
             if value != record.get(what, value):
@@ -437,10 +447,10 @@ class Folder:
         """Whose build this is, where the record is lost and the provenance is not; else an empty record."""
         try:
             provenance = self.provenance
-            models = [one for one in provenance["models"] if "problems" in one["steps"]]
-            of = {"name": models[0]["name"], "model": models[0]["revision"], "seed": provenance["seed"]}
+            writer = writer_of(provenance)
+            of = {"name": writer["name"], "model": writer["revision"], "seed": provenance["seed"]}
             return {"format": FORMAT, **of}
-        except (BadInput, LookupError, TypeError):
+        except (BadInput, LookupError, TypeError, StopIteration):
             return {}
 
     def _published_files(self) -> dict[str, int]:

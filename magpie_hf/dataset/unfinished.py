@@ -18,8 +18,9 @@ from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
 from magpie_hf.run.selection_log import filtered_pieces
 from magpie_hf.stages.export import Export, ExportDropped, export_of
+from magpie_hf.store.own_rows import first_rows
 from magpie_hf.store.records import RECORD, read_record
-from magpie_hf.store.rows import Made, Published, Rows, seed_rows
+from magpie_hf.store.rows import Made, Published, Rows
 from magpie_hf.store.shards import ShardFolder
 
 
@@ -63,7 +64,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
         samples[domain] = samples_of(domain, used)
         for source, pieces in used.items():
             for export in sources[source]:
-                features[export.config] = export.features
+                features[export.config] = export.makes
                 files = splits.setdefault(export.config, {}).setdefault(export.split, [])
                 files += [
                     _write(export, piece, scratch / f"{source}-{export.label}-{piece.start}.arrow")
@@ -90,7 +91,7 @@ def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Publish
         )
         for domain, export in exports.items()
     }
-    return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
+    return {domain: Published(export.makes, files[domain], "") for domain, export in exports.items()}
 
 
 def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
@@ -104,7 +105,7 @@ def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, A
         at = start
         for begin, end, _ in after[-1].spans("arrow"):
             if (first := max(begin, at)) < (last := min(end, stop)):
-                rows = _extended(seed_rows(domain, seed, first, last), before)
+                rows = _extended(first_rows(run, domain, seed, first, last), before)
                 rows = None if rows is None else restore(rows)
                 rows = None if rows is None else _extended(rows, after)
                 pieces += [] if rows is None else [rows]
@@ -139,8 +140,8 @@ def _with(rows: Rows, folder: ShardFolder) -> Rows | None:
 
 
 def _write(export: Export, rows: Rows, file: Path) -> Path:
-    made = export(rows.read(export.reads).to_pydict())
-    table = pa.table(made, schema=export.features.arrow_schema)
+    made = export(rows.read(export.needs).to_pydict())
+    table = pa.table(made, schema=export.makes.arrow_schema)
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return file

@@ -15,6 +15,7 @@ from typing import Any
 from magpie_hf.card.card import README
 from magpie_hf.card.contents import Contents
 from magpie_hf.card.own_words import rest_of
+from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.stats import Samples
 from magpie_hf.errors import BadInput
 from magpie_hf.stages.export import ExportRL
@@ -54,7 +55,7 @@ class Build:
 
     @property
     def identity(self) -> Identity:
-        writer = next(model for model in self.provenance["models"] if "problems" in model["steps"])
+        writer = writer_of(self.provenance)
         domains = tuple(domain["key"] for domain in self.provenance["domains"])
         return Identity(writer["name"], writer["revision"], self.provenance["seed"], domains)
 

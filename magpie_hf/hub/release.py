@@ -24,7 +24,7 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.hub.lint.numbers import lint_numbers
 from magpie_hf.hub.lint.rows import lint_rows
 from magpie_hf.hub.remote import Say
-from magpie_hf.models.data_licence import contradictions, licence_in
+from magpie_hf.models.data_licence import contradictions, licence_in, licence_with
 from magpie_hf.models.licences import licences_for
 from magpie_hf.run.status import Status, status
 from magpie_hf.store import lock
@@ -113,7 +113,9 @@ def released(
             for name, one in licences_for(contents.provenance["models"], wording.licences).items()
         }
         if wording.licence is not None:
-            provenance = {**contents.provenance, "licence": asdict(wording.licence)}
+            own = contents.provenance.get("own_problems", {})
+            licence = licence_with(own.get("licence"), wording.licence, own.get("source", ""))
+            provenance = {**contents.provenance, "licence": asdict(licence)}
             contents = replace(contents, provenance=provenance)
         made_by = [
             {**model, "licence": licences.get(model["name"]) or model["licence"]}

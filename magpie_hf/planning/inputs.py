@@ -65,6 +65,11 @@ _DECIDING = (
     "auto_extend", "sft", "scorer_reads", "off_topic", "min_quality", "min_difficulty", "unsolvable",
     "languages", "near", "decontaminate",
 )  # fmt: skip
+# Those of given problems.
+_OF_GIVEN = (
+    "problems", "problem_column", "answer_column", "domain_column", "problems_split", "problems_where",
+    "problems_revision", "problems_as_given", "use_reference",
+)  # fmt: skip
 PATIENCE = 5.0  # seconds to wait for the Hub
 _T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
@@ -128,7 +133,8 @@ class Outline:
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
-    goes, "" where that is not known; revisions: of the models whose revision is given.
+    goes, "" where that is not known; revisions: of the models whose revision is given; given: whether the
+    problems are given, and not sampled.
     """
 
     domains: tuple[Domain, ...]
@@ -149,6 +155,7 @@ class Outline:
     steer: str | None = None
     place: str = ""
     revisions: Mapping[str, str] = field(default_factory=dict)
+    given: bool = False
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -167,6 +174,8 @@ class Outline:
     def writer_reasons(self) -> bool:
         """Whether the model that writes the problems is known to be a reasoning model."""
         writer = self.sources["model"]
+        if self.given:
+            return False
         if (switched := thinks(self.chat.get("model", {}))) is not None:
             return switched
         if writer == self.sources["solver"] and self.chat.get("model") == self.chat.get("solver"):
@@ -190,6 +199,8 @@ class Outline:
         Of a separate answer beside the candidates ("solutions") only sft "cold" makes use.
         """
         roles = {"instruct": "model", "tag": "tagger", "embed": "embedder"}
+        if self.given:
+            del roles["instruct"]
         if self.sft == "cold":
             roles["solutions"] = "solver"
         roles["candidates"] = "solver"
@@ -237,7 +248,10 @@ class Outline:
                 last.extend(group)
             else:
                 joined.append(list(group))
-        return [Phase(stages[group[0]], tuple(group), group[0] == "instruct") for group in joined]
+        return [
+            Phase(stages[group[0]], tuple(group), number == 0 and group[0] in SAMPLING)
+            for number, group in enumerate(joined)
+        ]
 
 
 def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
@@ -272,9 +286,17 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         unread,
         chat=chat,
         steer=options.steer,
-        place=options.steer or (system_place_of(writer) if writer else ""),
+        place=_place(options, writer),
         revisions=revisions,
+        given=options.problems is not None,
     )
+
+
+def _place(options: argparse.Namespace, writer: Model | None) -> str:
+    """Where a domain's text goes; "" where that is not known, or nothing is sampled."""
+    if options.problems is not None:
+        return ""
+    return options.steer or (system_place_of(writer) if writer else "")
 
 
 def _chat_settings(
@@ -366,6 +388,7 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
         "server_kind": kind,
         "revisions": {name: one for name, one in outline.revisions.items() if one != options.revision},
         "domains": {key: repr(domain) for key, domain in options.blocks.get("domains", {}).items()},
+        **{name: getattr(options, name) for name in _OF_GIVEN},
     }
     return {**said, **{name: value for name, value in later.items() if value}}
 

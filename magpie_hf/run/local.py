@@ -97,7 +97,7 @@ class Local:
 
     def publish(self, parts: Sequence[Rows], export: Export) -> Published:
         """The published rows of one split; a shard is made again only if a row or the export changed."""
-        columns = list(export.reads)
+        columns = list(export.needs)
         made_from = sorted({parts[0].made[column].key for column in columns})
         folder = self.folder / parts[0].domain / f"{export.label}-{fingerprint(export, made_from)}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,13 +106,13 @@ class Local:
             digests = rows.digests(columns).tobytes()
             file = folder / f"{rows.start:07d}-{rows.stop:07d}-{xxhash.xxh64_hexdigest(digests)}.arrow"
             if not is_whole(file):
-                _map(rows.read(columns), export, export.features, file)
+                _map(rows.read(columns), export, export.makes, file)
             files.append(file)
             content.update(digests)
         for stale in folder.parent.glob(f"{export.label}-*/*.arrow"):
             if stale not in files:
                 stale.unlink()
-        return Published(export.features, tuple(files), fingerprint(export, made_from, content.hexdigest()))
+        return Published(export.makes, tuple(files), fingerprint(export, made_from, content.hexdigest()))
 
     def remove_journals(self, parts: Sequence[Rows]) -> None:
         """Remove the journals of the finished rows of one domain, however they were cut into shards."""

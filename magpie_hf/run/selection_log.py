@@ -36,15 +36,25 @@ class SelectionLog:
     A row holds the columns of `schema.SELECTION` and a digest of what the sample was filtered by. Until all
     domains are full, there is a folder per domain instead, with a file for each filtered piece.
 
+    given: by domain, how many problems there are, where they are given.
     samples: by domain, the folders of the stages before the filtering. The hash covers them and all rules,
     so a file that exists fits the recipe; the digests show whether the samples are the same.
     """
 
-    def __init__(self, run: Path, recipe: Recipe, samples: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        run: Path,
+        recipe: Recipe,
+        samples: Mapping[str, Mapping[str, str]],
+        given: Mapping[str, int] | None = None,
+    ) -> None:
         counts = [(domain.key, domain.count) for domain in recipe.domains]
-        self.targets = dict(counts)
+        self.targets, self.given = dict(counts), given
+        own = [] if given is None else [dict(given), recipe.near_duplicates is None]
         self.folder = (
-            run / "selection" / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, samples)
+            run
+            / "selection"
+            / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, samples, *own)
         )
         self.domains = [domain.key for domain in recipe.domains]
         self.pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
@@ -89,7 +99,19 @@ class SelectionLog:
             accepted.update(
                 domain for domain in known.read(["accepted_as"])["accepted_as"].to_pylist() if domain
             )
-        return filtered if accepted == self.targets else None
+        return filtered if self._is_complete(accepted, tables) else None
+
+    def _is_complete(self, accepted: Mapping[str, int], tables: Mapping[str, pa.Table]) -> bool:
+        """Whether every domain is full, or has no problem left."""
+        return all(
+            accepted.get(key, 0) == target
+            or (
+                self.given is not None
+                and accepted.get(key, 0) < target
+                and len(tables[key]) == self.given[key]
+            )
+            for key, target in self.targets.items()
+        )
 
 
 def filtered_pieces(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -103,14 +103,23 @@ class Selection:
     """The filtering of one build's samples.
 
     Pieces of samples come in, in any order; the same rows come out with the columns of `schema.SELECTION`.
+    near_duplicates: None looks for none. given: by domain, how many problems there are, where they are given
+    and not sampled; then a domain ends with them, however few are accepted.
     hopeless: why a domain gives up, or None; once it is set, nothing more is filtered or wanted.
     """
 
     def __init__(
-        self, domains: Sequence[Domain], acceptance: Acceptance, near_duplicates: NearDuplicates
+        self,
+        domains: Sequence[Domain],
+        acceptance: Acceptance,
+        near_duplicates: NearDuplicates | None,
+        given: Mapping[str, int] | None = None,
     ) -> None:
         self.acceptance, self.near_duplicates = acceptance, near_duplicates
-        self.quotas = {domain.key: Quota(domain.key, domain.count) for domain in domains}
+        self.quotas = {
+            domain.key: Quota(domain.key, domain.count, None if given is None else given[domain.key])
+            for domain in domains
+        }
         self.hopeless: str | None = None
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
@@ -133,7 +142,7 @@ class Selection:
         self.quotas[rows.domain].waiting[rows.start] = rows
         while (
             quota := min(
-                (one for one in self.quotas.values() if not one.is_full),
+                (one for one in self.quotas.values() if not one.is_done),
                 key=lambda one: one.filtered,
                 default=None,
             )
@@ -158,7 +167,7 @@ class Selection:
 
     @property
     def is_complete(self) -> bool:
-        return all(quota.is_full for quota in self.quotas.values())
+        return all(quota.is_done for quota in self.quotas.values())
 
     @property
     def _floor(self) -> float:
@@ -171,9 +180,10 @@ class Selection:
             reason = "off_topic"
         if reason is not None:
             return None, None, reason
-        if (near_duplicate := self.near_duplicates.find(row)) is not None:
-            return None, near_duplicate, "near_duplicate"
-        self.near_duplicates.add(row["id"], row)
+        if self.near_duplicates is not None:
+            if (near_duplicate := self.near_duplicates.find(row)) is not None:
+                return None, near_duplicate, "near_duplicate"
+            self.near_duplicates.add(row["id"], row)
         self.quotas[domain].accepted += 1
         return domain, None, None
 
@@ -187,7 +197,7 @@ class Selection:
         seen = WINDOW if quota.filtered % WINDOW == 0 else 0
         if floor and quota.filtered in (FIRST_LOOK, SECOND_LOOK):
             seen = quota.filtered
-        if quota.is_full:
+        if quota.is_done or quota.given is not None:
             return None
         if quota.filtered >= MOST_ROWS:
             return quota.complaint(
@@ -207,8 +217,8 @@ class Selection:
 class Quota:
     """The samples of one domain: those that were asked for, those that wait, and those that were filtered."""
 
-    def __init__(self, key: str, target: int) -> None:
-        self.key, self.target = key, target
+    def __init__(self, key: str, target: int, given: int | None = None) -> None:
+        self.key, self.target, self.given = key, target, given
         self.sampled = self.filtered = self.accepted = 0
         self.waiting: dict[int, Rows] = {}
         self.reasons: Counter[str] = Counter()
@@ -223,11 +233,17 @@ class Quota:
     def is_full(self) -> bool:
         return self.accepted >= self.target
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no more samples are filtered: the domain is full, or no problem is left."""
+        return self.is_full or self.filtered == self.given
+
     def wanted(self, floor: float, shard_rows: int) -> Iterator[tuple[int, int]]:
         """[start, stop) of the next samples to make, in pieces of at most `shard_rows`."""
-        if self.is_full:
+        if self.is_done:
             return
-        stop = samples_needed(self.target, self.sampled, self.filtered, self.accepted, floor, MOST_ROWS)
+        most = MOST_ROWS if self.given is None else self.given
+        stop = samples_needed(self.target, self.sampled, self.filtered, self.accepted, floor, most)
         while self.sampled < stop:
             start, self.sampled = self.sampled, min(stop, self.sampled + shard_rows)
             yield start, self.sampled
@@ -262,7 +278,7 @@ class Quota:
 
         ending: whether the rest of the current piece will not be filtered.
         """
-        if (self.is_full or ending) and self._results:
+        if (self.is_done or ending) and self._results:
             self._close()
         settled, self._settled = self._settled, []
         return settled

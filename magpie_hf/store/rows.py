@@ -249,11 +249,16 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     seeded = Made(
         f"seeds-{fingerprint(domain, seed)}", ((table, 0, len(seeds)),), np.array(seeds, dtype=np.int64)
     )
-    made = dict.fromkeys(SEED, seeded)
-    for key, absent in (("absent", OPTIONAL), ("not_asked", COLD), (NEAREST_KEY, NEAREST)):
-        nulls = {column: [None] * len(seeds) for column in absent}
-        made |= dict.fromkeys(absent, in_memory(key, Features(absent), nulls))
-    return Rows(domain, start, stop, made)
+    return Rows(domain, start, stop, {**dict.fromkeys(SEED, seeded), **absent(stop - start)})
+
+
+def absent(count: int) -> dict[str, Made]:
+    """The columns of optional stages, null in so many rows."""
+    made: dict[str, Made] = {}
+    for key, columns in (("absent", OPTIONAL), ("not_asked", COLD), (NEAREST_KEY, NEAREST)):
+        nulls = {column: [None] * count for column in columns}
+        made |= dict.fromkeys(columns, in_memory(key, Features(columns), nulls))
+    return made
 
 
 def in_memory(key: str, features: Features, columns: Batch) -> Made:

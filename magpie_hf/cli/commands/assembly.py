@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from magpie_hf.cli.commands.options import engine_arguments, labelling, licence_of_data, roles
+from magpie_hf.cli.commands.own_problems import own_of
 from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
 from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput, shortened
@@ -115,7 +116,11 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     check_drafts(options, domains)
     check_servers(options, domains)
     labelling(options)
-    licence_of_data(options)
+    licence = licence_of_data(options)
+    if (own := own_of(options)) is not None:
+        from magpie_hf.models.data_licence import licence_with
+
+        licence_with(own.licence, licence, own.own.name)
     benchmarks_named(options)
 
 
@@ -277,6 +282,9 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         for domain in domains
     )
 
+    own = own_of(options)
+    if own is not None:  # a token holds a character or more
+        context += max(0, own.longest - max(domain.instruction.max_tokens for domain in domains))
     benchmarks, not_checked = _benchmarks(options, say)
     engines = _engines(options, models, context)
     for line in _ways(engines):
@@ -309,6 +317,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         keep_minority=options.keep_minority,
         auto_extend=options.auto_extend,
         steer=options.steer,
+        problems=own.own if own is not None else None,
     )
 
 

@@ -26,6 +26,7 @@ from magpie_hf.cli.commands.options import (
     sft,
 )
 from magpie_hf.cli.commands.options import domains as domains_of
+from magpie_hf.cli.commands.own_problems import add_own_problems
 from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, check_replaced, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
@@ -136,6 +137,8 @@ def add_options(build: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
     what.add_argument("--out", help="folder to write (default: data/<Model>_<domains>)")
+
+    add_own_problems(build.add_argument_group("your own problems, in place of sampled ones"))
 
     good = build.add_argument_group("which samples are accepted as problems")
     good.add_argument(

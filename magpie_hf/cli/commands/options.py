@@ -9,6 +9,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from magpie_hf.cli.commands.own_problems import own_domains, own_of, with_defaults
 from magpie_hf.domains import DOMAINS, MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import LICENCE
@@ -238,11 +239,16 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
     if options.count is not None and options.scale is not None:
         raise BadInput(f"--count is {options.count} and --scale is {options.scale:g}; give one of them")
     chosen = []
-    for domain in select(options.domains.split(","), {**DOMAINS, **options.blocks.get("domains", {})}):
+    if (own := own_of(options)) is not None:
+        with_defaults(options)
+        wanted = own_domains(options, own)
+    else:
+        wanted = select(options.domains.split(","), {**DOMAINS, **options.blocks.get("domains", {})})
+    for domain in wanted:
         domain = with_sampling(domain, options.sampling)
-        if options.scale is not None:
+        if options.scale is not None and own is None:
             domain = scaled(domain, options.scale)
-        if options.count is not None:
+        if options.count is not None and own is None:
             domain = replace(domain, count=options.count)
         if domain.count > MOST_ROWS:
             raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")
