@@ -10,6 +10,11 @@ from __future__ import annotations
 GROUPS: dict[str, str] = {
     "model": "name=model revision chat_option steer dtype max_model_len engine_args engine_arg",
     "solver": "name=solver",
+    "problems": (
+        "dataset=problems column=problem_column answer=answer_column domain=domain_column"
+        " split=problems_split where=problems_where revision=problems_revision licence=problems_licence"
+        " as_given=problems_as_given use_reference"
+    ),
     "scorer": "name=scorer judge reads=scorer_reads",
     "sampling": (
         "preset=sampling seed instruction_temperature instruction_top_p instruction_min_p"
@@ -34,11 +39,13 @@ GROUPS: dict[str, str] = {
         " endpoint server_kind patience ray ray_workers shard_size shards_in_flight progress"
     ),
 }
-# A text in place of these groups is their name, as in `solver: owner/name`.
-NAMED = ("model", "solver", "scorer")
+# A text in place of these groups is one of their keys, as in `solver: owner/name`.
+NAMED = {"model": "name", "solver": "name", "scorer": "name", "problems": "dataset"}
 # Options whose text is a list with commas, and those that are given NAME=VALUE by NAME=VALUE.
 LISTED = ("domains", "languages", "decontaminate")
-PAIRED = ("chat_option", "engine_arg", "model_license")
+PAIRED = ("chat_option", "engine_arg", "model_license", "problems_where")
+# Of these, those whose values are texts as they stand; the others are JSON.
+PLAIN = ("model_license", "problems_where")
 # Of two of these the command line's goes before the file's.
 EITHER = (("count", "scale"),)
 # What only a file can say, beside the groups. A block has a reader in `blocks.py`; that of `domains` also

@@ -22,6 +22,7 @@ from magpie_hf.recipe_file.places import (
     EITHER,
     GROUPS,
     NAMED,
+    PLAIN,
     keys_of,
     place_of,
     places,
@@ -102,7 +103,7 @@ def _of_group(group: str, block: Node) -> list[tuple[str, Node, Node]]:
     """The options of a group, each with the nodes of its key and value."""
     keys = keys_of(group)
     if block.is_text and group in NAMED:
-        return [(keys["name"], block, block)]
+        return [(keys[NAMED[group]], block, block)]
     if not block.is_mapping:
         raise block.at(BadInput(f"{group} is {block.said}; give some of its keys: {', '.join(keys)}"))
     found = []
@@ -140,7 +141,7 @@ def _words(option: str, value: Node, action: argparse.Action) -> list[str]:
 
 
 def _json(option: str, value: Node) -> str:
-    if option == "model_license":
+    if option in PLAIN:
         return value.text
     return json.dumps(value.value(), sort_keys=True, ensure_ascii=False)
 

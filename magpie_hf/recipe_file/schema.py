@@ -26,10 +26,9 @@ def schema(options: Mapping[str, argparse.Action]) -> dict[str, Any]:
     for group in GROUPS:
         keys = {key: _described(option, options[option]) for key, option in keys_of(group).items()}
         table = _object(keys)
-        named = (
-            {"anyOf": [_TEXT, table], "description": keys["name"]["description"]} if group in NAMED else {}
-        )
-        properties[group] = named or table
+        if (name := NAMED.get(group)) is not None:
+            table = {"anyOf": [_TEXT, table], "description": keys[name]["description"]}
+        properties[group] = table
     listed = _described("domains", options["domains"])
     properties["domains"] = {
         "anyOf": [*listed.pop("anyOf"), {"type": "object", "additionalProperties": _domain()}],

@@ -18,6 +18,7 @@ from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark
+from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.blocks import STEPS_OF, VALUES
 from magpie_hf.recipe_file.places import GROUPS, keys_of
@@ -44,6 +45,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "max_model_len": model.max_length,
         "engine_arg": {name: json.loads(value) for name, value in model.settings if name not in _NO_MARK},
         "solver": _name(recipe.solver.model),
+        **_given(recipe.problems),
         "scorer": "judge" if isinstance(scorer, Judge) else _name(scorer.engine.model),
         "judge": _name(scorer.engine.model) if isinstance(scorer, Judge) else None,
         "scorer_reads": scorer.read,
@@ -77,7 +79,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
     }
     said = {group: keys for group, keys in groups.items() if keys}
     domains = {domain.key: _domain(domain) for domain in recipe.domains}
-    first = {name: said[name] for name in ("model", "solver", "scorer")}
+    first = {name: said[name] for name in ("model", "solver", "problems", "scorer") if name in said}
     return {**first, "domains": domains, **said}
 
 
@@ -157,6 +159,25 @@ def _chat(recipe: Recipe) -> dict[str, Any]:
         if engine is not None
         for name, value in engine.model.chat_options
     }
+
+
+def _given(own: OwnProblems | None) -> dict[str, Any]:
+    """The options of problems that one has."""
+    if own is None:
+        return {}
+    options = {
+        "problems": _path(own.source) if own.is_local else own.source,
+        "problem_column": own.column,
+        "answer_column": own.answer,
+        "domain_column": own.domain,
+        "problems_split": own.split,
+        "problems_where": dict(own.where),
+        "problems_revision": own.revision,
+        "problems_licence": own.licence,
+        "problems_as_given": own.as_given,
+        "use_reference": own.use_reference,
+    }
+    return {name: value for name, value in options.items() if value is not False}
 
 
 def _accepted(recipe: Recipe) -> dict[str, Any]:

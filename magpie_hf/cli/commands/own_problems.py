@@ -6,6 +6,7 @@ Not here: reading the problems (problems/own/).
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from magpie_hf.domains import DOMAINS, Domain, own_domain
@@ -148,7 +149,8 @@ def with_defaults(options: argparse.Namespace) -> None:
 def own_domains(options: argparse.Namespace, loaded: Loaded) -> tuple[Domain, ...]:
     """The domains of given problems, with as many as there are or --count, whichever is less.
 
-    A column names them, or --domains names the one that all are of; of several, the tagger finds out.
+    A column names them, or --domains names the one that all are of; of several, the tagger finds out. A
+    recipe file may define them.
     """
     named = [key.strip() for key in options.domains.split(",")]
     all_six = named == list(DOMAINS)
@@ -172,5 +174,9 @@ def own_domains(options: argparse.Namespace, loaded: Loaded) -> tuple[Domain, ..
             f"nothing says which of {', '.join(named)} a problem belongs to; give --domain-column, --tagger"
             " or one domain"
         )
-    most = options.count
-    return tuple(own_domain(key, count if most is None else min(most, count)) for key, count in there.items())
+    defined, most = options.blocks.get("domains", {}), options.count
+    made = []
+    for key, count in there.items():
+        domain = defined.get(key) or own_domain(key, count)
+        made.append(replace(domain, count=min(count, domain.count if most is None else most)))
+    return tuple(made)
