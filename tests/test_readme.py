@@ -117,6 +117,7 @@ def test_every_reason_has_its_meaning() -> None:
         "difficulty",
         "off_topic",
         "near_duplicate",
+        "reviewed",
     }
     by_text = {
         "length",

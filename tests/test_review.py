@@ -218,7 +218,7 @@ def test_the_precision_is_that_of_a_count_by_hand(made: Made, capsys: pytest.Cap
         inside = [row for row in rows.values() if least <= (row["majority_share"] or -1) < below]
         right = sum(row in good for row in inside)
         if inside:
-            assert (found["agreement"][level]["right"], found["agreement"][level]["read"]) == (
+            assert (found["majority_share"][level]["right"], found["majority_share"][level]["read"]) == (
                 right,
                 len(inside),
             )
@@ -257,7 +257,7 @@ def test_a_sheet_stands_for_the_dataset_and_can_be_filled_in(
 
 
 def stratum(row: dict[str, Any]) -> tuple[str, float | None]:
-    """The domain and the level of agreement of a row."""
+    """The domain of a row and the level of its majority share."""
     share = row["majority_share"]
     return row["domain"], None if share is None else max(
         least for least in (0, 0.5, 0.75, 1) if least <= share

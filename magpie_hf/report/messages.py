@@ -198,7 +198,7 @@ def _marks() -> dict[str, str]:
         ),
         "group_all": tr("accepted"),
         "group_domain": tr("domain"),
-        "group_agreement": tr("majority share"),
+        "group_majority_share": tr("majority share"),
         "group_pair": tr("pair"),
         "group_dropped": tr("dropped"),
         "read": tr("read"),

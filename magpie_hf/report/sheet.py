@@ -31,8 +31,8 @@ def labels_of(source: Source, ids: Collection[str]) -> dict[str, Labels]:
 def sheet(source: Source, count: int, seed: int) -> list[dict[str, Any]]:
     """Random accepted rows to mark, in random order: the same ones for the same build and seed.
 
-    Each stratum, a domain at a level of agreement, has its share of the rows and at least one where `count`
-    allows it, so that the whole stands for the dataset.
+    Each stratum, a domain at a level of the majority share, has its share of the rows, and at least one where
+    `count` allows it, so that the whole stands for the dataset.
     """
     strata: dict[tuple[str, str], list[str]] = {}
     for row in _accepted(source):

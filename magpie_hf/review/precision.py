@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from magpie_hf.review.marks import BAD, GOOD, Kept
 
 Z = 1.959964  # the normal quantile of a two-sided interval of 95 %
-# Levels of agreement: the least majority share, and what the level is called.
+# Levels of the majority share: the least share, and what the level is called.
 LEVELS = ((1.0, "1.00"), (0.75, "0.75-0.99"), (0.5, "0.50-0.74"), (0.0, "0.00-0.49"))
 NO_VOTE = "no vote"
 ENOUGH = 30  # marks from which a card states the precision
@@ -35,19 +35,19 @@ class Share:
 
 
 def level(majority_share: float | None) -> str:
-    """The level of agreement of a row."""
+    """The level of a majority share."""
     if majority_share is None:
         return NO_VOTE
     return next(name for least, name in LEVELS if majority_share >= least)
 
 
 def precision(marks: Iterable[Kept]) -> Mapping[str, Mapping[str, Share]]:
-    """The share of good rows among those that were read: "all", and by "domain", "agreement" and "pair".
+    """The share of good rows among those that were read: "all", and by "domain", "majority_share" and "pair".
 
     "dropped" is of the samples that the build dropped, by its reason: the share that is bad indeed.
     """
     found: dict[str, dict[str, list[bool]]] = {
-        name: {} for name in ("all", "domain", "agreement", "pair", "dropped")
+        name: {} for name in ("all", "domain", "majority_share", "pair", "dropped")
     }
     for one in marks:
         if one.mark.mark is None:
@@ -59,7 +59,7 @@ def precision(marks: Iterable[Kept]) -> Mapping[str, Mapping[str, Share]]:
         places = {
             "all": "all",
             "domain": labels.domain,
-            "agreement": level(labels.majority_share),
+            "majority_share": level(labels.majority_share),
             "pair": str(labels.pair),
         }
         for group, name in places.items():

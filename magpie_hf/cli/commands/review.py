@@ -155,7 +155,7 @@ def _print(groups: Mapping[str, Mapping[str, Share]]) -> None:
     titles = {
         "all": tr("accepted"),
         "domain": tr("domain"),
-        "agreement": tr("majority share"),
+        "majority_share": tr("majority share"),
         "pair": tr("pair"),
         "dropped": tr("dropped"),
     }

@@ -31,7 +31,11 @@ function openMarks() {
   byId("choices").append(
     make("output", { id: "marked", "aria-live": "polite" }),
     make("button", { type: "button", class: "plain", id: "export", onclick: exportMarks }, say("export")),
-    make("button", { type: "button", class: "plain", id: "import", onclick: () => file.click() }, say("import")),
+    make(
+      "button",
+      { type: "button", class: "plain", id: "import", onclick: () => file.click() },
+      say("import"),
+    ),
   );
   const file = make("input", { type: "file", id: "file", hidden: true, accept: ".jsonl,.json,.txt" });
   file.addEventListener("input", async (event) => {
@@ -93,12 +97,13 @@ function marking(id) {
   const buttons = VALUES.map((value) =>
     make("button", { type: "button", class: `plain ${value}`, onclick: () => toggle(value) }, say(value)),
   );
-  const note = make("textarea", { rows: 2, "aria-label": say("note"), placeholder: say("note"), dir: "auto" });
+  const name = say("note");
+  const note = make("textarea", { rows: 2, "aria-label": name, placeholder: name, dir: "auto" });
   const element = make(
     "div",
     { class: "marking", id: "marking" },
     ...buttons,
-    make("button", { type: "button", class: "plain", onclick: () => ask() }, say("note")),
+    make("button", { type: "button", class: "plain", onclick: () => ask() }, name),
     note,
   );
   const render = () => {
@@ -176,12 +181,12 @@ function labelsOf(id, row) {
 
 // [group, name, right, read] of the marked rows, as review/precision.py counts them.
 function precision() {
-  const found = { all: {}, domain: {}, agreement: {}, pair: {}, dropped: {} };
+  const found = { all: {}, domain: {}, majority_share: {}, pair: {}, dropped: {} };
   const rows = new Map(list.index.columns.id.map((id, row) => [id, row]));
   for (const id of markedIds().filter((one) => markOf(one).mark && (summary.marks[one] || rows.has(one)))) {
     const { domain, majority_share: votes, pair, dropped: reason } = labelsOf(id, rows.get(id));
     const level = votes === null ? summary.no_vote : summary.levels.find(([least]) => votes >= least)[1];
-    const places = reason === null ? { all: "", domain, agreement: level, pair } : { dropped: reason };
+    const places = reason === null ? { all: "", domain, majority_share: level, pair } : { dropped: reason };
     for (const [group, name] of Object.entries(places)) {
       const share = (found[group][name] ??= { right: 0, read: 0 });
       share.read += 1;
