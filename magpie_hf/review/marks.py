@@ -6,7 +6,7 @@ Not here: what a build does with them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,12 @@ def _mark(file: Path, number: int, line: str) -> Mark | None:
         stated.get("at") or None,
     )
     return mark if mark.mark or mark.note else None
+
+
+def write_marks(file: Path, marks: Iterable[Mark]) -> None:
+    """Write marks as JSON lines, which `read_marks` and the report read."""
+    lines = (json.dumps(asdict(mark), ensure_ascii=False) for mark in marks)
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def kept_marks(run: Path) -> dict[str, Kept]:
