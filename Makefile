@@ -50,11 +50,12 @@ scale: $(MODEL)
 readers: $(MODEL)
 	$(BIN)/python tests/real_readers.py
 
-# Argilla's client on rows to mark, without a server. The client goes into build/argilla: what it needs besides
-# is there already, but for standardwebhooks.
+# Argilla's client on rows to mark, without a server. It goes into build/argilla with standardwebhooks; all
+# else that it needs is there already.
 argilla: $(VENV)/ready
 	$(PIP) --no-deps --upgrade --target build/argilla argilla standardwebhooks
-	PYTHONPATH=build/argilla $(BIN)/python -m pytest -n 0 -W ignore::DeprecationWarning tests/real_argilla.py
+	PYTHONPATH=build/argilla $(BIN)/python -m pytest -n 0 \
+	  -W ignore::DeprecationWarning tests/real_argilla.py
 
 # Kills, corruptions, changed options, two commands at once, full disks and new names, over one folder; the
 # dataset must stay that of a clean build. `make storm MINUTES=600` is a night.

@@ -21,6 +21,7 @@ from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.hub.release import released
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
@@ -105,6 +106,11 @@ def test_rows_marked_bad_are_replaced_and_nothing_is_asked_twice(
     bad = {*list(before)[:3], *list(before)[-2:]}
     assert made.take({name: "bad" if name in bad else "good" for name in before}) == OK
     assert made.rows() == before, "marks alone change no row"
+    with (
+        pytest.raises(BadInput, match=r"still has 5 rows that are marked bad; run the build again"),
+        released(made.folder, "user/name"),
+    ):
+        pass
     asked = made.again()
     after = made.rows()
     assert "A person read 24 of the rows" in card.read_text()
