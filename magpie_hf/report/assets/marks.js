@@ -223,12 +223,12 @@ function showPrecision() {
   );
   const head = ["rows", "", "read", "right", "share", "interval"].map((key) => (key ? say(key) : ""));
   byId("precision").replaceChildren(
-    ...(rows.length
-      ? [
-          make("h2", {}, say("precision")),
-          make("p", { class: "quiet" }, say("precision_about")),
+    rows.length
+      ? section(
+          "precision",
+          say("precision_about"),
           scrolling(make("table", {}, headOf(head), make("tbody", {}, ...rows))),
-        ]
-      : []),
+        )
+      : "",
   );
 }
