@@ -41,6 +41,7 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.blocks import FIELDS
 from magpie_hf.recipe_file.places import GROUPS, keys_of
 from magpie_hf.recipe_file.schema import schema as schema_of
+from magpie_hf.review import marks
 from magpie_hf.run import interrupts
 from magpie_hf.run.ray.cluster import RayCluster
 from magpie_hf.scorers.judge import Judge
@@ -95,6 +96,8 @@ FILES = (
     (captured_output.NAME, "what engines and libraries wrote, run by run"),
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),
     (MEASURED, "what `magpie-hf plan --measure` measured"),
+    (marks.KEPT, "people's marks, each with what the build said of the row; `magpie-hf review` writes it"),
+    (marks.LOCK, "held while marks are taken"),
     (records.LOCK, "held by the build that runs here, and naming its process and host"),
     ("lock.<host>.<pid>.<n>", "the same where the file system has no locks"),
     (

@@ -69,7 +69,8 @@ def build(
     and `candidates` (train, test) over all domains. Problems are sampled until each domain has as many
     accepted ones as its count.
 
-    Finished work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
+    Rows that people marked bad (`magpie-hf review`) are dropped, and others made in their place. Finished
+    work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
     once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
     three changes the rows. licence: of the data, which the card states and publishing takes over; None for
@@ -83,6 +84,7 @@ def build(
     """
     folder = Folder(Path(out).expanduser())
     folder.check(recipe)
+    recipe = replace(recipe, acceptance=replace(recipe.acceptance, reviewed=folder.bad_rows(recipe)))
     finished = folder.is_finished(recipe)
     notify = Broadcast(say, observer)
     local = runner(folder.run, shard_rows, shards_in_flight, notify)

@@ -34,6 +34,7 @@ SAMPLES: dict[str, str] = {
     "difficulty": "is too easy, by the tagger",
     "off_topic": "is in another domain, by the tagger",
     "near_duplicate": "repeats a problem that was accepted before",
+    "reviewed": "was marked bad by a person",
 }
 
 ANSWERS: dict[str, str] = {

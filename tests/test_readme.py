@@ -117,6 +117,7 @@ def test_every_reason_has_its_meaning() -> None:
         "difficulty",
         "off_topic",
         "near_duplicate",
+        "reviewed",
     }
     by_text = {
         "length",
@@ -231,6 +232,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "学習": ("trainers", ()),
     "実行中の表示": ("report", ("While it runs",)),
     "行と報告ページ": ("report", ("Look at rows", "The report")),
+    "人による判定": ("review", ()),
     "止まったときは": ("reproducibility", ("When it stops", "What is guaranteed", "What is not guaranteed")),
     "測定": ("benchmarks", ()),
 }

@@ -23,7 +23,7 @@ FLOORS = [
     {"models", "answers", "problems"},
     {"engines", "domains"},
     {"scorers", "progress", "store"},
-    {"stages"},
+    {"stages", "review"},
     {"selection"},
     {"recipe"},
     {"recipe_file"},

@@ -26,6 +26,7 @@ from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.reasons import REASONS
+from magpie_hf.review.precision import ENOUGH, Share
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
@@ -50,8 +51,8 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
-    "models", "own", "plots", "problems", "reader", "repo", "scorer", "shown_splits", "solver", "tables",
-    "tagger",
+    "models", "own", "plots", "problems", "reader", "repo", "reviewed", "scorer", "shown_splits", "solver",
+    "tables", "tagger",
     "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
@@ -196,10 +197,12 @@ def _variables(
     model and domains; words_place: where own words are kept; provenance: of
     `provenance.provenance`; domains: of the provenance, those with samples; problems: their number;
     languages: ISO 639-1; licence: of the data; unfinished: (domain, problems, target), empty for a finished
-    build; models: of the provenance, with licences; generator, solver, tagger, embedder, reader: the model of
-    each step, or none; scorer: its title, and what it reads; data: splits by configuration; shown_splits:
-    (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
-    configuration and its splits to train and to test with, or none; thinking: whether a text holds thinking;
+    build; reviewed: how many rows people read, how many of these are good, the bounds of that share (95 %,
+    as percentages), and whether they are enough to state it, or none; models: of the provenance, with
+    licences; generator, solver, tagger, embedder, reader: the model of each step, or none; scorer: its title,
+    and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
+    configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
+    to test with, or none; thinking: whether a text holds thinking;
     tables: each as Markdown, by name; examples: one quoted row of each domain; words: the words of the
     tables, and the plots' alternative texts.
 
@@ -225,6 +228,7 @@ def _variables(
             or provenance["languages"]
         ),
         "licence": licence_in(provenance),
+        "reviewed": _reviewed(provenance.get("reviewed")),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
         "generator": by_step.get("problems"),
@@ -244,6 +248,14 @@ def _variables(
         ],
         "words": words(language),
     }
+
+
+def _reviewed(counts: Mapping[str, int] | None) -> dict[str, Any] | None:
+    if counts is None:
+        return None
+    low, high = Share(counts["good"], counts["read"]).interval
+    enough = counts["read"] >= ENOUGH
+    return {**counts, "low": round(100 * low), "high": round(100 * high), "enough": enough}
 
 
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:

@@ -17,4 +17,6 @@ def recipe_text(provenance: Mapping[str, Any]) -> bytes | None:
     """The recipe file of a build with this provenance; None where none can say it."""
     if not (said := provenance.get("recipe")):
         return None
-    return text_of(said, ", ".join(one["name"] for one in provenance["not_checked"]))
+    marks = provenance.get("reviewed") or {"read": 0, "good": 0}
+    not_checked = ", ".join(one["name"] for one in provenance["not_checked"])
+    return text_of(said, not_checked, marks["read"] - marks["good"])

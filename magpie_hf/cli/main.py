@@ -13,7 +13,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.cli import menu
-from magpie_hf.cli.commands import build, plan, publish, recipe, recipe_files, report, show, status, sweep
+from magpie_hf.cli.commands import (
+    build,
+    plan,
+    publish,
+    recipe,
+    recipe_files,
+    report,
+    review,
+    show,
+    status,
+    sweep,
+)
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.cli.environment import check_environment
@@ -25,7 +36,7 @@ from magpie_hf.text.terminal import encodable, open_missing_streams
 if TYPE_CHECKING:
     from magpie_hf.recipe_file.reading import RecipeFile
 
-COMMANDS = (build, plan, status, show, report, sweep, publish, recipe)
+COMMANDS = (build, plan, status, show, report, review, sweep, publish, recipe)
 
 
 def parser() -> Parser:

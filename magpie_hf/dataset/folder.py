@@ -30,6 +30,8 @@ from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.recipe import Recipe
+from magpie_hf.review.marks import bad_rows, kept_marks
+from magpie_hf.review.precision import precision
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
@@ -181,6 +183,10 @@ class Folder:
                 write_record(self._record_file, record)
             yield
 
+    def bad_rows(self, recipe: Recipe) -> tuple[str, ...]:
+        """The rows not to accept: those of the recipe, and those that are marked bad here, by id."""
+        return tuple(sorted({*recipe.acceptance.reviewed, *bad_rows(self.run)}))
+
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether the last build here had this recipe and was finished."""
         return self._record().get("finished") == fingerprint(recipe)
@@ -246,6 +252,7 @@ class Folder:
             [one.dropped.content for one in built if one.dropped],
             card.VERSION,
             asdict(licence_in(self.provenance)),
+            *([said] if (said := self.provenance.get("reviewed")) else []),
         )
         files: dict[str, int] = record.get("files", {})
         samples = {one.domain.key: asdict(one.samples) for one in built}
@@ -390,10 +397,15 @@ class Folder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the rows were made. Raises BadInput where that cannot be read, or has another format."""
+        """How the rows were made, and how many of them people read, by the marks that are kept here now.
+
+        Raises BadInput where that cannot be read, or has another format.
+        """
         provenance = self._kept(PROVENANCE)
         if provenance.get("format") != FORMAT or "sft" not in provenance:
             raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
+        for share in precision(kept_marks(self.run).values())["all"].values():
+            provenance["reviewed"] = {"read": share.read, "good": share.right}
         return provenance
 
     @property

@@ -24,7 +24,7 @@ from magpie_hf.store.splits import ParquetSplit
 from magpie_hf.text.language import tr
 
 # Of the provenance: what two builds that are joined may differ in.
-_OWN = ("domains", "recipe", "versions", "format")
+_OWN = ("domains", "recipe", "versions", "format", "reviewed")
 # A data file: config/name.parquet, neither of which leads out of the folder.
 _DATA = re.compile(r"(?!\.)[^/\\\0]+/(?!\.)[^/\\\0]+\.parquet")
 _COUNTS = {one.name for one in fields(Samples)}
@@ -255,6 +255,8 @@ def joined(builds: Sequence[Build], mine: Build, contents: Contents, theirs: Pat
         "recipe": _recipe(builds),
         "built_apart": [list(one.identity.domains) for one in builds],
     }
+    if read := [one.provenance["reviewed"] for one in builds if "reviewed" in one.provenance]:
+        provenance["reviewed"] = {name: sum(one[name] for one in read) for name in ("read", "good")}
     samples = {domain: Samples(**counts) for one in builds for domain, counts in one.samples.items()}
     domains = [domain["key"] for domain in provenance["domains"]]
     data = {

@@ -79,12 +79,14 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
     }
     said = {group: keys for group, keys in groups.items() if keys}
     domains = {domain.key: _domain(domain) for domain in recipe.domains}
-    first = {name: said[name] for name in ("model", "solver", "problems", "scorer") if name in said}
-    return {**first, "domains": domains, **said}
+    first = ("model", "solver", "problems", "scorer")
+    return {**{name: said[name] for name in first if name in said}, "domains": domains, **said}
 
 
-def text_of(said: Mapping[str, Any], not_checked: str = "") -> bytes:
-    """The text of a recipe file. not_checked: names of benchmarks that the build could not read."""
+def text_of(said: Mapping[str, Any], not_checked: str = "", bad: int = 0) -> bytes:
+    """The text of a recipe file. not_checked: names of benchmarks that the build could not read; bad: how
+    many rows people marked bad.
+    """
     about = (
         "All that determines the rows of this dataset, with pinned revisions. `magpie-hf build recipe.yaml`"
         " asks the same requests again; where it runs and is published is up to you. A local model stands"
@@ -92,6 +94,8 @@ def text_of(said: Mapping[str, Any], not_checked: str = "") -> bytes:
     )
     if not_checked:
         about += f" Not checked, as they could not be read: the benchmarks {not_checked}."
+    if bad:
+        about += f" {bad} rows that people marked bad were replaced by others; which, no recipe says."
     head = wrapped(f"{about} Written by magpie-hf {version('magpie-hf')}.", 108)
     body = yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True, width=108)
     return "".join([*(f"# {line}\n" for line in head), "\n", body]).encode()

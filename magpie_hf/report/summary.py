@@ -6,6 +6,7 @@ Not here: its rows, and how a browser shows it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from magpie_hf.card import card
@@ -16,6 +17,7 @@ from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Source
 from magpie_hf.report.speed import speed
+from magpie_hf.review.precision import LEVELS, NO_VOTE, Z
 from magpie_hf.text.language import in_use, tr
 
 _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
@@ -42,6 +44,11 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         "charts": charts(contents),
         "speed": speed(source.folder),
         "making": _making(provenance),
+        "build": source.build,
+        "marks": {name: asdict(one.mark) | asdict(one.labels) for name, one in source.marks.items()},
+        "levels": LEVELS,
+        "no_vote": NO_VOTE,
+        "z": Z,
         "blocks": {
             "texts": len(listing.texts),
             "texts_rows": TEXTS_A_BLOCK,

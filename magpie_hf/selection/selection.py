@@ -4,8 +4,8 @@ Not here: sampling, tagging and threads.
 
 Samples are filtered in one order, however they arrive: by number, and at equal numbers in the order of the
 domains. A sample is accepted if its own columns allow it, no sample accepted before it is a near-duplicate,
-and its domain is not full. So the accepted set depends on the samples alone, not on rounds, on shards or on
-samples beyond those that were needed.
+no person marked it bad, and its domain is not full. So the accepted set depends on the samples and the marks
+alone, not on rounds, on shards or on samples beyond those that were needed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from magpie_hf.store.rows import Rows, in_memory
 SECOND_LOOK = 256
 WINDOW = 1024  # samples over which the yield is measured from then on
 VERSION = 3  # goes up when the same samples would be filtered differently
+REVIEWED = "reviewed"
 KEY = f"selection-{fingerprint(VERSION)}"
 
 # The columns that a sample is filtered by, and those that an error quotes.
@@ -50,10 +51,12 @@ class Acceptance:
     for that domain, if the build has it) or "keep". min_quality, min_difficulty: the least label of the
     tagger. drop_unsolvable: whether a problem must be solvable, complete, without a solution and no talk, by
     the tagger. Without a tagger none of these applies. min_yield: the share of accepted samples below which a
-    build gives up.
+    build gives up. reviewed: the ids of the samples that a person marked bad. Problems that repeat one of
+    them stay near-duplicates of it, so a mark changes no other problem.
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
-    "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate".
+    "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate",
+    "reviewed".
     Raises BadInput for other values.
     """
 
@@ -64,6 +67,7 @@ class Acceptance:
     min_difficulty: str = DIFFICULTIES[0]
     drop_unsolvable: bool = True
     min_yield: float = field(default=MIN_YIELD, compare=False)
+    reviewed: tuple[str, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         if self.off_topic not in ("drop", "move", "keep"):
@@ -116,6 +120,7 @@ class Selection:
         given: Mapping[str, int] | None = None,
     ) -> None:
         self.acceptance, self.near_duplicates = acceptance, near_duplicates
+        self._reviewed = frozenset(acceptance.reviewed)
         self.quotas = {
             domain.key: Quota(domain.key, domain.count, None if given is None else given[domain.key])
             for domain in domains
@@ -184,6 +189,8 @@ class Selection:
             if (near_duplicate := self.near_duplicates.find(row)) is not None:
                 return None, near_duplicate, "near_duplicate"
             self.near_duplicates.add(row["id"], row)
+        if row["id"] in self._reviewed:
+            return None, None, REVIEWED
         self.quotas[domain].accepted += 1
         return domain, None, None
 
@@ -205,7 +212,8 @@ class Selection:
                 " sampled",
                 WINDOW,
             )
-        good = sum(reason is None for reason, _ in list(quota.recent)[-seen:])
+        # What a person marked bad was accepted: it says nothing of the sampling.
+        good = sum(reason in (None, REVIEWED) for reason, _ in list(quota.recent)[-seen:])
         if not seen or good >= max(1, math.floor(floor * seen)):
             return None
         return quota.complaint(

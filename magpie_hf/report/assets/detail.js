@@ -25,6 +25,7 @@ async function openRow(row, focus) {
   const parts = isDropped(row) ? dropped(row, details, spoken) : accepted(row, details, spoken);
   article.replaceChildren(
     heading(row),
+    marking(list.index.columns.id[row]),
     make("section", { class: "problem" }, spoken(problem)),
     ...parts.filter(Boolean),
   );
