@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Preview:
+class Brief:
     """A build's outline and plan, and the lines to print."""
 
     outline: Outline
@@ -27,8 +27,8 @@ class Preview:
     lines: tuple[str, ...]
 
 
-def preview(options: argparse.Namespace) -> Preview:
-    """The preview of a build from its options. Raises BadInput as `plan_of` does."""
+def brief_of(options: argparse.Namespace) -> Brief:
+    """The plan in short of a build, from its options. Raises BadInput as `plan_of` does."""
     from magpie_hf.planning.inputs import out_of, outline_of
     from magpie_hf.planning.plan import plan_of
     from magpie_hf.planning.view import chat_lines, heading, sampling_line, short, warnings
@@ -46,4 +46,4 @@ def preview(options: argparse.Namespace) -> Preview:
         *warnings(plan),
         *server_lines(options),
     )
-    return Preview(outline, plan, (*head, *said))
+    return Brief(outline, plan, (*head, *said))
