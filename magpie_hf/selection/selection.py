@@ -103,24 +103,29 @@ class Selection:
     """The filtering of one build's samples.
 
     Pieces of samples come in, in any order; the same rows come out with the columns of `schema.SELECTION`.
-    hopeless: why a domain gives up, or None; once it is set, nothing more is filtered or wanted.
+    most: problems of all domains together, after which it stops; None for all. hopeless: why a domain gives
+    up, or None; once it is set, nothing more is filtered or wanted.
     """
 
     def __init__(
-        self, domains: Sequence[Domain], acceptance: Acceptance, near_duplicates: NearDuplicates
+        self,
+        domains: Sequence[Domain],
+        acceptance: Acceptance,
+        near_duplicates: NearDuplicates,
+        most: int | None = None,
     ) -> None:
-        self.acceptance, self.near_duplicates = acceptance, near_duplicates
+        self.acceptance, self.near_duplicates, self.most = acceptance, near_duplicates, most
         self.quotas = {domain.key: Quota(domain.key, domain.count) for domain in domains}
         self.hopeless: str | None = None
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
         """(domain, start, stop) of the samples that should be made next, in the order of filtering."""
-        if self.hopeless is not None:
+        if self.is_over:
             return []
         pieces = [
             (key, start, stop)
             for key, quota in self.quotas.items()
-            for start, stop in quota.wanted(self._floor, shard_rows)
+            for start, stop in quota.wanted(self._floor, shard_rows, self._share(quota))
         ]
         order = list(self.quotas)
         return sorted(pieces, key=lambda piece: (piece[1], order.index(piece[0])))
@@ -138,12 +143,12 @@ class Selection:
                 default=None,
             )
         ) is not None:
-            row = None if self.hopeless is not None else quota.next_row()
+            row = None if self.is_over else quota.next_row()
             if row is None:
                 break
             quota.record(row, *self._filter(quota, row))
             self.hopeless = self._hopeless(quota)
-        return [piece for quota in self.quotas.values() for piece in quota.settled(self.hopeless is not None)]
+        return [piece for quota in self.quotas.values() for piece in quota.settled(self.is_over)]
 
     def restore(self, filtered: Sequence[Rows]) -> None:
         """Count samples that an earlier build filtered."""
@@ -159,6 +164,27 @@ class Selection:
     @property
     def is_complete(self) -> bool:
         return all(quota.is_full for quota in self.quotas.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is filtered although a domain may not be full."""
+        return self.hopeless is not None or (self.most is not None and self._missing <= 0)
+
+    def has_enough(self, domain: str) -> bool:
+        """Whether no more samples of a domain are needed."""
+        return self.quotas[domain].is_full or self.is_over
+
+    @property
+    def _missing(self) -> int:
+        """Problems that are missing in all, of `most`."""
+        return (self.most or 0) - sum(quota.accepted for quota in self.quotas.values())
+
+    def _share(self, quota: Quota) -> int:
+        """The problems to sample for: all of a domain, or an equal share of what is missing of `most`."""
+        if self.most is None:
+            return quota.target
+        several = sum(not one.is_full for one in self.quotas.values())
+        return min(quota.target, quota.accepted + math.ceil(self._missing / max(1, several)))
 
     @property
     def _floor(self) -> float:
@@ -223,11 +249,11 @@ class Quota:
     def is_full(self) -> bool:
         return self.accepted >= self.target
 
-    def wanted(self, floor: float, shard_rows: int) -> Iterator[tuple[int, int]]:
-        """[start, stop) of the next samples to make, in pieces of at most `shard_rows`."""
+    def wanted(self, floor: float, shard_rows: int, target: int) -> Iterator[tuple[int, int]]:
+        """[start, stop) of the next samples to make for `target` problems, at most `shard_rows` a piece."""
         if self.is_full:
             return
-        stop = samples_needed(self.target, self.sampled, self.filtered, self.accepted, floor, MOST_ROWS)
+        stop = samples_needed(target, self.sampled, self.filtered, self.accepted, floor, MOST_ROWS)
         while self.sampled < stop:
             start, self.sampled = self.sampled, min(stop, self.sampled + shard_rows)
             yield start, self.sampled
