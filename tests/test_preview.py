@@ -1,7 +1,11 @@
-"""`magpie-hf preview`: the first problems of a build, shown with what they cost; the build goes on from them."""
+"""`magpie-hf preview`: the first problems of a build and their costs; the build goes on from them."""
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +13,18 @@ from typing import Any
 
 import pytest
 
-from conftest import CANDIDATES, JUDGE, Answers, small_recipe
+from conftest import CANDIDATES, FAST, JUDGE, Answers, small_recipe
 from magpie_hf.building import build, first_problems
+from magpie_hf.cli.commands import assembly, preview
+from magpie_hf.cli.commands import build as build_command
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, INCOMPLETE, OK
+from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.progress.speed import read as read_speed
 from magpie_hf.run.status import status
 from magpie_hf.store.rows import Rows
 
@@ -38,7 +48,7 @@ def rows_of(taken: list[Rows]) -> dict[str, dict[str, Any]]:
 
 def test_the_build_goes_on_from_a_preview(demo_model: Path, tmp_path: Path) -> None:
     answers = Noted(resolve(str(demo_model)), answers=3)
-    recipe, taken = small_recipe(answers, count=20), []
+    recipe, taken = small_recipe(answers, count=9, k=2), []
     first_problems(recipe, tmp_path / "out", 5, taken.append)
     seen = rows_of(taken)
     accepted = {key for key, row in seen.items() if row["accepted_as"]}
@@ -55,7 +65,7 @@ def test_the_build_goes_on_from_a_preview(demo_model: Path, tmp_path: Path) -> N
     assert accepted <= set(whole["candidates"]["train"]["id"])
 
     other = Answers(answers.model, answers=3)
-    build(small_recipe(other, count=20), tmp_path / "other")
+    build(small_recipe(other, count=9, k=2), tmp_path / "other")
     for name in ("candidates", "algebra", "geometry"):
         for file in sorted((tmp_path / "other" / name).glob("*.parquet")):
             assert (tmp_path / "out" / name / file.name).read_bytes() == file.read_bytes()
@@ -73,3 +83,110 @@ def test_a_preview_leaves_a_finished_build_as_it_is(answers: Answers, tmp_path: 
     assert {file: file.read_bytes() for file in before} == before
     with pytest.raises(BadInput, match="holds a finished build with other options"):
         first_problems(small_recipe(answers, "algebra", count=7), tmp_path / "out", 4, taken.append)
+
+
+@pytest.fixture
+def faked(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> Noted:
+    """The command line asks an engine that answers from its seed."""
+    answers = Noted(resolve(str(demo_model)), answers=3)
+    monkeypatch.setattr(
+        assembly, "engines_of", lambda options, specs: {one: FakeEngine(one[0], answers) for one in specs}
+    )
+    for command in (preview, build_command):
+        monkeypatch.setattr(command, "check_devices", lambda options, sources: None)
+    return answers
+
+
+def words(model: Path, out: Path) -> list[str]:
+    small = [
+        "--domains",
+        "algebra,geometry",
+        "--count",
+        "12",
+        "--k",
+        "2",
+        "--tagger",
+        "none",
+        "--test-share",
+        "0.2",
+    ]
+    heat = ["--instruction-temperature", "1.5", "--candidate-temperature", "0.75"]
+    return ["--model", str(model), "--out", str(out), "--decontaminate", "none", *small, *heat]
+
+
+def test_the_command_shows_rows_and_costs(
+    faked: Noted, demo_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = words(demo_model, tmp_path / "out")
+    assert main(["preview", *given, "-n", "4"]) == OK
+    said = capfd.readouterr()
+    heads = [line.split() for line in said.out.splitlines() if line.startswith("=== ")]
+    ids = {split: {name for _, name, of in heads if of == split} for split in {of for *_, of in heads}}
+    filtered = sum(quota.filtered for quota in status(tmp_path / "out").selection)
+    assert sum(map(len, ids.values())) == len(heads) == filtered
+    assert len(heads) - len(ids["dropped"]) == 4
+    assert said.out.count("\ncost: ") == filtered
+    assert "dropped: " in said.out
+    assert f"kept: 4 of {filtered} samples ({4 / filtered:.0%})" in said.out
+    (instruct,) = re.findall(r"^instruct +(\d+) +([\d.]+) +[\d.]+$", said.out, re.MULTILINE)
+    assert int(instruct[0]) >= filtered
+    assert 20 <= float(instruct[1]) <= 1024
+    assert "the whole build: 24 problems of about " in said.out
+    assert "problems 24, 2 candidates each" in said.err
+    assert not (tmp_path / "out" / "algebra").exists()
+
+    assert main(["preview", *given, "-n", "4", "--candidates", "--json"]) == OK
+    *rows, costs = map(json.loads, capfd.readouterr().out.splitlines())
+    assert sum("candidates" in row for row in rows) == 4
+    assert (costs["costs"]["problems"], costs["costs"]["whole"]["problems"]) == (4, 24)
+
+    assert main(["build", *given, "--quiet"]) == OK
+    assert len(faked.prompts) == len(set(faked.prompts)), "a request came twice"
+    capfd.readouterr()
+    assert main(["show", str(tmp_path / "out"), "-n", "50", "--json"]) == OK
+    published = {json.loads(line)["id"] for line in capfd.readouterr().out.splitlines()}
+    assert set().union(*(found for split, found in ids.items() if split.endswith("sft"))) <= published
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["-n", "0"], "-n is 0; give 1 to 200 problems"),
+        (["-n", "201"], "-n is 201; give 1 to 200 problems"),
+        (["--push", "ada/data"], "--push publishes a whole build"),
+        (["--public"], "--public is an option of publishing and --push is missing"),
+    ],
+)
+def test_what_a_preview_refuses(
+    more: list[str], said: str, demo_model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preview", *words(demo_model, tmp_path / "out"), *more]) == BAD_INPUT
+    assert capfd.readouterr().err.startswith(f"magpie-hf: {said}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.vllm
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_build_asks_for_nothing_of_its_preview_again(tiny_model: Path, tmp_path: Path) -> None:
+    small = ["--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "0.5", "--count", "6"]
+    given = [*words(tiny_model, Path("out")), *small, "--auto-extend", "0", *FAST]
+
+    def asked(command: str, *more: str) -> tuple[str, dict[str, int]]:
+        """What a command prints, and how many requests each stage's records hold."""
+        done = subprocess.run(
+            [sys.executable, "-m", "magpie_hf", command, *given, *more],
+            cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False,
+        )  # fmt: skip
+        assert done.returncode in (OK, INCOMPLETE), done.stderr[-2000:]
+        spans = [event for event in read_speed(tmp_path / "out") if event["event"] == "interval"]
+        return done.stdout, sum(span["requests"] for span in spans)
+
+    shown, first = asked("preview", "-n", "8")
+    assert len(re.findall(r"^=== .*(?<!dropped)$", shown, re.MULTILINE)) == 8
+    openings = [event for event in read_speed(tmp_path / "out") if event["event"] == "opened"]
+    assert len(openings) == 1
+    _, both = asked("build")
+    stages = status(tmp_path / "out").stages
+    rows = {stage.label: sum(one.rows for one in stages if one.label == stage.label) for stage in stages}
+    assert first < both
+    print(rows, first, both)

@@ -104,6 +104,15 @@ def watching(how: str) -> Iterator[Show]:
 
 
 @contextmanager
+def beside_rows() -> Iterator[tuple[Show, TextIO]]:
+    """Show progress in plain lines on standard error, beside rows on the stream that comes with it."""
+    with caught() as log, naming(log):
+        view = Plain(log.err, log.err)
+        with _warnings(view.take):
+            yield Show(view, log), log.out
+
+
+@contextmanager
 def naming(log: Log) -> Iterator[None]:
     """Add the path of the log to an engine's error; a log without a folder is kept in a temporary file."""
     try:
