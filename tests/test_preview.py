@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import CANDIDATES, FAST, JUDGE, Answers, small_recipe
@@ -38,6 +39,10 @@ class Noted(Answers):
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         self.prompts.append((tuple(prompt), sampling, seed))
         return super().__call__(prompt, sampling, seed)
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    return list(pq.read_table(file).to_pylist())
 
 
 def rows_of(taken: list[Rows]) -> dict[str, dict[str, Any]]:
@@ -171,8 +176,8 @@ def test_a_real_build_asks_for_nothing_of_its_preview_again(tiny_model: Path, tm
     small = ["--instruction-max-tokens", "96", "--max-tokens", "160", "--kv-cache-gb", "0.5", "--count", "6"]
     given = [*words(tiny_model, Path("out")), *small, "--auto-extend", "0", *FAST]
 
-    def asked(command: str, *more: str) -> tuple[str, dict[str, int]]:
-        """What a command prints, and how many requests each stage's records hold."""
+    def asked(command: str, *more: str) -> tuple[str, int]:
+        """What a command prints, and how many requests the engine finished so far."""
         done = subprocess.run(
             [sys.executable, "-m", "magpie_hf", command, *given, *more],
             cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False,
@@ -187,6 +192,10 @@ def test_a_real_build_asks_for_nothing_of_its_preview_again(tiny_model: Path, tm
     assert len(openings) == 1
     _, both = asked("build")
     stages = status(tmp_path / "out").stages
-    rows = {stage.label: sum(one.rows for one in stages if one.label == stage.label) for stage in stages}
+    sampled = sum(stage.rows for stage in stages if stage.label == "instruct")
+    rows = [row for file in (tmp_path / "out" / "candidates").glob("*.parquet") for row in read_rows(file)]
+    answers = [one for row in rows for one in row["candidates"]]
+    complete = sum(one["reason"] is None for one in answers)
+    assert len(answers) == 2 * 12
+    assert both == 4 + sampled + len(answers) + complete, "the trial, samples, answers and ratings, each once"
     assert first < both
-    print(rows, first, both)

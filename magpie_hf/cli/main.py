@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from magpie_hf.cli import menu
-from magpie_hf.cli.commands import build, plan, preview, publish, report, show, status, sweep
+from magpie_hf.cli.commands import build, diff, plan, preview, publish, report, show, status, sweep
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.cli.environment import check_environment
@@ -22,7 +22,7 @@ from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
 from magpie_hf.text.terminal import encodable, open_missing_streams
 
-COMMANDS = (build, plan, preview, status, show, report, sweep, publish)
+COMMANDS = (build, plan, preview, status, show, report, diff, sweep, publish)
 
 
 def parser() -> Parser:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.dataset.folder import SAMPLES, Folder
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub.builds import Build, Unreadable, builds_in
 from magpie_hf.hub.remote import KIND, Say, check_names
-from magpie_hf.hub.retry import retried
+from magpie_hf.hub.retry import one_line, refusal, retried
 from magpie_hf.store.manifest import MANIFEST, sum_of
 from magpie_hf.store.records import PROVENANCE, RUN, read_record, record_of
 from magpie_hf.store.splits import ParquetSplit
@@ -33,9 +33,9 @@ Place = tuple[str, str]  # a configuration and a split
 class Side:
     """The published rows of one side, and how they were made.
 
-    name: as it is shown. sums: SHA-256 of each data file, by path. local: a data file's place on this
-    machine; downloads it. builds: with provenance and counts of samples; none where nothing says them. notes:
-    what a reader should know of it, in lines.
+    name: as it is shown. paths: of all files. sum_of: the SHA-256 of a data file; local: its place on this
+    machine, where it is downloaded to if need be. builds: with provenance and counts of samples; none where
+    nothing says them. notes: what a reader should know of it, in lines.
     """
 
     name: str
@@ -103,9 +103,7 @@ def _of_folder(name: str, folder: Path) -> Side:
     notes: tuple[str, ...] = ()
     if (folder / RUN / PROVENANCE).is_file():
         samples = folder / RUN / SAMPLES
-        builds = (
-            Build(Folder(folder).provenance, read_record(samples) if samples.is_file() else {}),
-        )
+        builds = (Build(Folder(folder).provenance, read_record(samples) if samples.is_file() else {}),)
         if not record_of(folder).get("finished"):
             notes = (f"{name} is not finished; these rows are of its last finished state",)
     elif (folder / MANIFEST).is_file():
@@ -158,7 +156,7 @@ def _of_hub(repo: str, revision: str | None, say: Say) -> Side:
     }
 
     def local(path: str) -> Path:
-        return Path(retried(f"reading {path} of {repo}", partial(_downloaded, repo, at, path), say))
+        return _downloaded(repo, at, path, api.endpoint)
 
     def sum_there(path: str) -> str:
         lfs = files[path].lfs
@@ -169,15 +167,19 @@ def _of_hub(repo: str, revision: str | None, say: Say) -> Side:
     return Side(f"{name} ({at[:8]})", tuple(files), sum_there, local, builds, notes)
 
 
-def _downloaded(repo: str, commit: str, path: str) -> str:
-    """The file in the Hub's own cache, where an earlier comparison may have put it."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+def _downloaded(repo: str, commit: str, path: str, endpoint: str) -> Path:
+    """The file in the Hub's own cache, where an earlier comparison may have put it; its client tries again."""
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    what = f"reading {path} of {repo}"
+    how = {"endpoint": endpoint, "cache_dir": constants.HF_HUB_CACHE}
     try:
-        return hf_hub_download(repo, path, repo_type=KIND, revision=commit)
-    except LocalEntryNotFoundError as error:
-        raise ConnectionError(type(error.__cause__ or error).__name__) from None
+        return Path(hf_hub_download(repo, path, repo_type=KIND, revision=commit, **how))
+    except LocalEntryNotFoundError:
+        raise HubError(f"{what} failed: the connection failed; run the same command again") from None
+    except HfHubHTTPError as error:
+        raise refusal(what, error.response.status_code, one_line(error.server_message or "")) from None
 
 
 def provenance_of(side: Side) -> dict[str, Any]:

@@ -22,22 +22,30 @@ Piece = tuple[Kind, str]
 def word_difference(before: str, after: str) -> list[Piece]:
     """Pieces of both texts in order; what is the same is cut to `CONTEXT` words around each change.
 
-    Texts beyond `MOST` words are compared that far, and what follows is one change if it differs.
+    Between what both begin and end with, `MOST` words are compared, and the rest is one change.
     """
     old, new = _WORDS.findall(before), _WORDS.findall(after)
-    pieces: list[Piece] = []
-    codes = SequenceMatcher(None, old[:MOST], new[:MOST], autojunk=False).get_opcodes()
-    for kind, old_from, old_to, new_from, new_to in codes:
+    head = _common(old, new)
+    tail = min(_common(old[::-1], new[::-1]), len(old) - head, len(new) - head)
+    middle = [words[head : len(words) - tail] for words in (old, new)]
+    pieces: list[Piece] = [("same", "".join(old[:head]))]
+    for kind, *spans in SequenceMatcher(
+        None, *(words[:MOST] for words in middle), autojunk=False
+    ).get_opcodes():
+        texts = ["".join(middle[side][spans[2 * side] : spans[2 * side + 1]]) for side in (0, 1)]
         if kind == "equal":
-            pieces.append(("same", "".join(old[old_from:old_to])))
-            continue
-        pieces += [("removed", "".join(old[old_from:old_to]))] if old_to > old_from else []
-        pieces += [("added", "".join(new[new_from:new_to]))] if new_to > new_from else []
-    rest, new_rest = "".join(old[MOST:]), "".join(new[MOST:])
-    if rest != new_rest:
-        pieces += [("removed", rest)] if rest else []
-        pieces += [("added", new_rest)] if new_rest else []
-    return list(_shortened(pieces))
+            pieces.append(("same", texts[0]))
+        else:
+            pieces += [("removed", texts[0]), ("added", texts[1])]
+    pieces += [("removed", "".join(middle[0][MOST:])), ("added", "".join(middle[1][MOST:]))]
+    pieces.append(("same", "".join(old[len(old) - tail :])))
+    return list(_shortened([piece for piece in pieces if piece[1]]))
+
+
+def _common(old: list[str], new: list[str]) -> int:
+    """How many words two texts have in common from their beginning on."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(old), len(new)))
 
 
 def _shortened(pieces: list[Piece]) -> Iterator[Piece]:
