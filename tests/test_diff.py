@@ -153,6 +153,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub
             "HF_HUB_DISABLE_XET": True,
             "HF_HUB_OFFLINE": False,
             "HF_HUB_CACHE": str(tmp_path / "cache"),
+            "HUGGINGFACE_CO_URL_TEMPLATE": running.endpoint + "/{repo_id}/resolve/{revision}/{filename}",
         }.items():
             monkeypatch.setattr(constants, name, value)
         monkeypatch.setenv("HF_TOKEN", "hf_diff")

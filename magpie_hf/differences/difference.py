@@ -11,6 +11,7 @@ from typing import Any
 from magpie_hf.differences.facts import Facts, number_differences, recipe_differences
 from magpie_hf.differences.rows import SplitDifference, split_difference
 from magpie_hf.differences.sides import Place, Side
+from magpie_hf.text.language import tr
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def difference_of(before: Side, after: Side, most: int) -> Difference:
         if place in same:
             splits.append(SplitDifference(*place, None, None))
             continue
-        sides = (side.split(place) if place in side.places else None for side in (before, after))
-        splits.append(split_difference(*place, *sides, most))
+        old, new = (side.split(place) if place in side.places else None for side in (before, after))
+        splits.append(split_difference(*place, old, new, most))
     samples = [[one.samples for one in side.builds] for side in (before, after)]
     alike = len(same) == len(places) and samples[0] == samples[1]
     numbers = {} if alike else number_differences(before, after)
@@ -76,4 +77,4 @@ def difference_of(before: Side, after: Side, most: int) -> Difference:
 def _unknown(side: Side) -> list[str]:
     if side.builds or side.notes:
         return []
-    return [f"{side.name} does not say how it was made, so rows alone are compared"]
+    return [tr("{name} does not say how it was made, so rows alone are compared", name=side.name)]

@@ -115,8 +115,8 @@ def _types(rows: ParquetSplit) -> dict[str, str]:
 def _keys(rows: ParquetSplit) -> dict[tuple[str, int], int]:
     """The number of each row by its id, and by its place among those with the same id."""
     if _KEY not in rows.features:
-        raise BadInput(f"the rows of {rows.files[0]} have no ids, so they cannot be compared; give a build")
-    seen, found = Counter[str](), {}
+        raise BadInput(f"the rows of {rows.files[0]} have no ids to compare by; give a build of magpie_hf")
+    seen, found = Counter[str](), dict[tuple[str, int], int]()
     for batch in rows.batches([_KEY]):
         for value in batch[_KEY]:
             found[value, seen[value]] = len(found)
@@ -162,7 +162,7 @@ def _changed(
 
 def _at(rows: ParquetSplit, numbers: Sequence[int]) -> list[dict[str, Any]]:
     """The rows with these numbers, in this order."""
-    found, first = {}, 0
+    found, first = dict[int, dict[str, Any]](), 0
     for file in rows.files:
         count = len(ParquetSplit((file,)))
         inside = sorted(number - first for number in numbers if first <= number < first + count)

@@ -21,6 +21,7 @@ from magpie_hf.hub.retry import one_line, refusal, retried
 from magpie_hf.store.manifest import MANIFEST, sum_of
 from magpie_hf.store.records import PROVENANCE, RUN, read_record, record_of
 from magpie_hf.store.splits import ParquetSplit
+from magpie_hf.text.language import tr
 
 _OF_HUB = re.compile(r"(?:hf://datasets/)?(?P<repo>[^/@:]+/[^/@:]+)(?:@(?P<revision>[^@\s]+))?")
 # As a build writes them, "algebra/train_sft-00000-of-00001.parquet"; several builds in one repository have
@@ -105,7 +106,7 @@ def _of_folder(name: str, folder: Path) -> Side:
         samples = folder / RUN / SAMPLES
         builds = (Build(Folder(folder).provenance, read_record(samples) if samples.is_file() else {}),)
         if not record_of(folder).get("finished"):
-            notes = (f"{name} is not finished; these rows are of its last finished state",)
+            notes = (tr("{folder} is not finished; these rows are of its last finished state", folder=name),)
     elif (folder / MANIFEST).is_file():
         builds, notes = _builds(name, (folder / MANIFEST).read_bytes())
     return Side(
@@ -122,7 +123,13 @@ def _builds(name: str, manifest: bytes) -> tuple[tuple[Build, ...], tuple[str, .
     try:
         return builds_in(manifest), ()
     except Unreadable as error:
-        return (), (f"what {MANIFEST} of {name} says of its builds cannot be read: {error}",)
+        said = tr(
+            "what {file} of {name} says of its builds cannot be read: {error}",
+            file=MANIFEST,
+            name=name,
+            error=error,
+        )
+        return (), (said,)
 
 
 def _of_hub(repo: str, revision: str | None, say: Say) -> Side:
@@ -168,14 +175,16 @@ def _of_hub(repo: str, revision: str | None, say: Say) -> Side:
 
 
 def _downloaded(repo: str, commit: str, path: str, endpoint: str) -> Path:
-    """The file in the Hub's own cache, where an earlier comparison may have put it; its client tries again."""
+    """The file in the cache of the Hub's client, where an earlier comparison may have put it."""
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     what = f"reading {path} of {repo}"
-    how = {"endpoint": endpoint, "cache_dir": constants.HF_HUB_CACHE}
-    try:
-        return Path(hf_hub_download(repo, path, repo_type=KIND, revision=commit, **how))
+    cache = constants.HF_HUB_CACHE
+    try:  # the client itself tries again
+        return Path(
+            hf_hub_download(repo, path, repo_type=KIND, revision=commit, endpoint=endpoint, cache_dir=cache)
+        )
     except LocalEntryNotFoundError:
         raise HubError(f"{what} failed: the connection failed; run the same command again") from None
     except HfHubHTTPError as error:

@@ -27,17 +27,13 @@ def word_difference(before: str, after: str) -> list[Piece]:
     old, new = _WORDS.findall(before), _WORDS.findall(after)
     head = _common(old, new)
     tail = min(_common(old[::-1], new[::-1]), len(old) - head, len(new) - head)
-    middle = [words[head : len(words) - tail] for words in (old, new)]
+    old_middle, new_middle = (words[head : len(words) - tail] for words in (old, new))
     pieces: list[Piece] = [("same", "".join(old[:head]))]
-    for kind, *spans in SequenceMatcher(
-        None, *(words[:MOST] for words in middle), autojunk=False
-    ).get_opcodes():
-        texts = ["".join(middle[side][spans[2 * side] : spans[2 * side + 1]]) for side in (0, 1)]
-        if kind == "equal":
-            pieces.append(("same", texts[0]))
-        else:
-            pieces += [("removed", texts[0]), ("added", texts[1])]
-    pieces += [("removed", "".join(middle[0][MOST:])), ("added", "".join(middle[1][MOST:]))]
+    matcher = SequenceMatcher(None, old_middle[:MOST], new_middle[:MOST], autojunk=False)
+    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        was, now = "".join(old_middle[old_from:old_to]), "".join(new_middle[new_from:new_to])
+        pieces += [("same", was)] if kind == "equal" else [("removed", was), ("added", now)]
+    pieces += [("removed", "".join(old_middle[MOST:])), ("added", "".join(new_middle[MOST:]))]
     pieces.append(("same", "".join(old[len(old) - tail :])))
     return list(_shortened([piece for piece in pieces if piece[1]]))
 

@@ -30,9 +30,8 @@ def add(commands: Any) -> None:
             "with 0 if nothing differs, with 1 if something does, and with 2 after an error."
         ),
     )
-    one = "folder of a build, or user/name@revision"
-    diff.add_argument("before", metavar="A", help=f"{one}: the earlier one")
-    diff.add_argument("after", metavar="B", help=f"{one}: the later one")
+    diff.add_argument("before", metavar="A", help="the earlier one: folder, or user/name@revision")
+    diff.add_argument("after", metavar="B", help="the later one: folder, or user/name@revision")
     diff.add_argument(
         "--rows",
         type=number(int),
@@ -53,14 +52,14 @@ def run(options: argparse.Namespace) -> int:
     from magpie_hf.hub.connection import bounded
 
     def say(line: str) -> None:
-        print(f"magpie-hf: {translated(line)}", file=sys.stderr, flush=True)
+        print(f"magpie-hf: {line}", file=sys.stderr, flush=True)
 
     try:
         with bounded():
             before, after = (side_of(text, say) for text in (options.before, options.after))
             found = difference_of(before, after, options.rows)
     except HubError as error:  # as a program like diff does: 1 would say that something differs
-        say(" ".join(str(error).split()))
+        say(translated(" ".join(str(error).split())))
         return BAD_INPUT
     for note in found.notes:
         say(note)

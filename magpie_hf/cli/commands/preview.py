@@ -150,9 +150,9 @@ def shown_of(recipe: Recipe, rows: Rows, candidates: bool = False) -> Iterator[S
             for row in (row for row in made_by(export) if row["answer_rank"] == 1):
                 answered.add(row["id"])
                 yield Shown("sft", export.split, row)
-        for export in (one for one in exports if isinstance(one, ExportCandidates)):
-            for row in (row for row in made_by(export) if row["id"] not in answered):
-                yield Shown("candidates", export.split, row)
+        for each in (one for one in exports if isinstance(one, ExportCandidates)):
+            for row in (row for row in made_by(each) if row["id"] not in answered):
+                yield Shown("candidates", each.split, row)
 
 
 def tokens_of(rows: Rows) -> int:
