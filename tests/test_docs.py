@@ -207,7 +207,7 @@ def test_commands_of_magpie_hf_parse_and_say_the_truth(page: Path) -> None:
 
 def test_enough_commands_are_shown_of_every_kind() -> None:
     shown = [command.split()[0] for page in pages.WRITTEN for command, _ in pages.commands(page)]
-    assert set(shown) == {"build", "plan", "show", "status", "report", "publish", "sweep"}
+    assert set(shown) == {"build", "plan", "show", "status", "report", "publish", "sweep", "preview", "diff"}
     assert shown.count("build") >= 16
     assert len(shown) >= 60
 

@@ -228,6 +228,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "学習": ("trainers", ()),
     "実行中の表示": ("report", ("While it runs",)),
     "行と報告ページ": ("report", ("Look at rows", "The report")),
+    "違い": ("report", ("Differences",)),
     "止まったときは": ("reproducibility", ("When it stops", "What is guaranteed", "What is not guaranteed")),
     "測定": ("benchmarks", ()),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from magpie_hf.differences.facts import Facts, number_differences, recipe_differences
+from magpie_hf.differences.values import Changed, number_differences, recipe_differences
 from magpie_hf.differences.rows import SplitDifference, split_difference
 from magpie_hf.differences.sides import Place, Side
 from magpie_hf.text.language import tr
@@ -18,15 +18,15 @@ from magpie_hf.text.language import tr
 class Difference:
     """What changed from `before` to `after`, by their names.
 
-    recipe, numbers: facts that differ. splits: every split of either side. same: those whose files are equal
+    recipe, numbers: values that differ. splits: every split of either side. same: those whose files are equal
     to the byte. notes: what a reader should know, in lines.
     """
 
     before: str
     after: str
-    recipe: Facts
+    recipe: Changed
     splits: tuple[SplitDifference, ...]
-    numbers: Facts
+    numbers: Changed
     same: frozenset[Place]
     notes: tuple[str, ...]
 

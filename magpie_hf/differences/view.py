@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from magpie_hf.differences.difference import Difference
 from magpie_hf.differences.rows import Example, SplitDifference
+from magpie_hf.differences.values import Changed
 from magpie_hf.differences.words import Kind, word_difference
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import harmless, print_table
@@ -27,16 +28,19 @@ def show(difference: Difference, to: Console) -> None:
     """Print a difference: recipe, rows with examples, numbers; words that changed as [-old-]{+new+}."""
     to.print(f"--- {difference.before}", style="bold")
     to.print(f"+++ {difference.after}", style="bold")
-    for title, facts in ((tr("Recipe"), difference.recipe), (tr("Numbers"), difference.numbers)):
-        if facts:
-            to.print()
-            to.print(title, style="bold")
-            rows = [[name, _value(old), _value(new)] for name, (old, new) in facts.items()]
-            print_table(to, [tr("what"), tr("before"), tr("after")], rows)
-        if facts is difference.recipe:
-            _rows(difference, to)
+    _values(tr("Recipe"), difference.recipe, to)
+    _rows(difference, to)
+    _values(tr("Numbers"), difference.numbers, to)
     if difference.is_none:
         to.print(tr("nothing differs"))
+
+
+def _values(title: str, changed: Changed, to: Console) -> None:
+    if changed:
+        to.print()
+        to.print(title, style="bold")
+        rows = [[name, _line(_value(old)), _line(_value(new))] for name, (old, new) in changed.items()]
+        print_table(to, [tr("what"), tr("before"), tr("after")], rows)
 
 
 def _rows(difference: Difference, to: Console) -> None:

@@ -17,11 +17,11 @@ from magpie_hf.errors import BadInput
 
 _NAMES = ("key", "name", "title")  # what tells the members of a list apart
 Values = dict[str, Any]
-Facts = dict[str, tuple[Any, Any]]  # name -> the values of both sides; None where one has none
+Changed = dict[str, tuple[Any, Any]]  # name -> the values of both sides; None where one has none
 
 
-def recipe_differences(before: Side, after: Side) -> Facts:
-    """The facts of the recipes that differ; none where one side does not say how it was made."""
+def recipe_differences(before: Side, after: Side) -> Changed:
+    """What differs in the recipes; none where one side does not say how it was made."""
     if not (before.builds and after.builds):
         return {}
     recipes = [provenance_of(side) for side in (before, after)]
@@ -30,13 +30,13 @@ def recipe_differences(before: Side, after: Side) -> Facts:
     return differing(*(dict(_flat(recipe)) for recipe in recipes))
 
 
-def number_differences(before: Side, after: Side) -> Facts:
+def number_differences(before: Side, after: Side) -> Changed:
     """The numbers of the cards that differ; none where one side does not count its samples."""
     sides = [_numbers(side) for side in (before, after)]
     return differing(*sides) if all(sides) else {}
 
 
-def differing(before: Values, after: Values) -> Facts:
+def differing(before: Values, after: Values) -> Changed:
     """The names whose values differ, in the order of the first side and then of the second."""
     return {
         name: (before.get(name), after.get(name))
