@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.progress.speed import read as read_speed
 from magpie_hf.run.status import status
+from magpie_hf.scorers.judge import Judge
 from magpie_hf.store.rows import Rows
 
 
@@ -74,6 +75,22 @@ def test_the_build_goes_on_from_a_preview(demo_model: Path, tmp_path: Path) -> N
     for name in ("candidates", "algebra", "geometry"):
         for file in sorted((tmp_path / "other" / name).glob("*.parquet")):
             assert (tmp_path / "out" / name / file.name).read_bytes() == file.read_bytes()
+
+
+def test_engines_take_turns_in_a_preview_too(demo_model: Path, tmp_path: Path) -> None:
+    answers = Noted(resolve(str(demo_model)), answers=3)
+    labels, ratings = (
+        FakeEngine(replace(answers.model, name=name), answers) for name in ("labels", "ratings")
+    )
+    recipe = small_recipe(answers, "algebra", count=7, k=2)
+    recipe, taken = replace(recipe, tagger=labels, scorer=Judge(ratings)), []
+    first_problems(recipe, tmp_path / "out", 3, taken.append)
+    rows = rows_of(taken)
+    assert len(rows) == len([row for part in taken for row in part.read(["id"])["id"]]), "a row came twice"
+    assert sum(bool(row["accepted_as"]) for row in rows.values()) == 3
+    assert all(row["scores"] for row in rows.values() if row["accepted_as"])
+    build(recipe, tmp_path / "out")
+    assert len(answers.prompts) == len(set(answers.prompts)), "a request came twice"
 
 
 def test_a_preview_leaves_a_finished_build_as_it_is(answers: Answers, tmp_path: Path) -> None:
