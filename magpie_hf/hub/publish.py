@@ -52,7 +52,7 @@ def publish(
     Raises HubError
     where the Hub cannot be reached or refuses a step.
     """
-    how = {"private": private, "overwrite": overwrite, "tag": tag}
+    how: dict[str, Any] = {"private": private, "overwrite": overwrite, "tag": tag}
     with _ready(folder, repo, add, wording, partial, say, how) as (files, more):
         return hub.push(files, repo, **how, **more)
 
@@ -74,7 +74,7 @@ def preview(
 
     Raises what `publish` would raise before it writes.
     """
-    how = {"private": private, "overwrite": overwrite, "tag": tag}
+    how: dict[str, Any] = {"private": private, "overwrite": overwrite, "tag": tag}
     with _ready(folder, repo, add, wording, partial, say, how) as (files, more):
         return hub.preview(files, repo, **how, **more), rows_of(files)
 
