@@ -6,7 +6,7 @@ Not here: what a stage does, how its results are cached, and the layout of files
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -25,6 +25,7 @@ from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput, LowYield, NothingMade, Torn
 from magpie_hf.models.data_licence import DataLicence, contradictions, licence_in
+from magpie_hf.problems.benchmarks.loading import loaded_again
 from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
 from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
@@ -36,10 +37,13 @@ from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.first_answers import FirstAnswers
+from magpie_hf.selection.nearest import Nearest
 from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
+from magpie_hf.stages.embed import EmbedBenchmarks
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
+from magpie_hf.store.records import RECORD
 from magpie_hf.store.rows import Made, Published, Rows, in_memory, seed_rows
 
 Steps = list[list[Stage]]
@@ -116,8 +120,9 @@ def first_problems(
     BadInput for the folder of another finished build, which would be one that is not finished afterwards.
     """
     folder, notify = Folder(Path(out).expanduser()), Broadcast(lambda line: None, observer)
+    begun = (folder.run / RECORD).is_file()
     with suppress(Torn):
-        if folder.run.is_dir() and status(folder.path).finished and not folder.is_finished(recipe):
+        if begun and status(folder.path).finished and not folder.is_finished(recipe):
             raise BadInput(
                 f"{folder.path} holds a finished build with other options, which a preview would begin to"
                 " change; choose another --out, or run the build"
@@ -263,6 +268,7 @@ class Pipeline:
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
         self.first_answers = FirstAnswers(recipe.solver.model.name)
+        self._nearest: Nearest | None = None
         self._notified: dict[str, SelectionMoved] = {}
 
     def problems(self) -> list[Rows]:
@@ -322,9 +328,7 @@ class Pipeline:
             engine = self.samples[0][0]
             session(self.local, engine, [*self._trial(engine), *wanted()] if together else wanted())
         while sampled := [task.rows for task in wanted()]:
-            for engine, steps in self.samples:
-                sampled = self._all(engine, steps, sampled)
-            for rows in sampled:
+            for rows in self._filterable(sampled):
                 select(rows)
         return later if together else self.answers
 
@@ -337,9 +341,7 @@ class Pipeline:
             for key, count in counts.items()
             for piece in self.local.pieces(count)
         ]
-        for engine, steps in self.samples:
-            rows = self._all(engine, steps, rows)
-        if (filtered := self.selection_log.restore(rows)) is None:
+        if (filtered := self.selection_log.restore(self._filterable(rows))) is None:
             return False
         self.filtered = filtered
         self.selection.restore(filtered)
@@ -354,14 +356,37 @@ class Pipeline:
                 self._notified[key] = moved
                 self.notify(moved)
 
-    def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:
+    def _filterable(self, rows: list[Rows]) -> list[Rows]:
+        """The samples after all passes before the filtering."""
+        for engine, steps in self.samples:
+            if engine is None or engine != self.recipe.embedder or not self.recipe.benchmarks:
+                rows = self._all(engine, steps, rows)
+                continue
+            more: list[Task] = []
+            if self._nearest is None:
+                self._nearest = Nearest(list(map(loaded_again, self.recipe.benchmarks)))
+                more = self._embedding(EmbedBenchmarks(engine), self._nearest)
+            rows = list(map(self._nearest.joined, self._all(engine, steps, rows, more)))
+        return rows
+
+    def _embedding(self, stage: EmbedBenchmarks, nearest: Nearest) -> list[Task]:
+        """The tasks that embed the problems of the benchmarks."""
+        return [
+            Task([[stage]], nearest.rows(self.recipe.domains[0].key, *piece), nearest.take)
+            for piece in self.local.pieces(len(nearest.problems))
+        ]
+
+    def _all(
+        self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows], more: Sequence[Task] = ()
+    ) -> list[Rows]:
+        """The rows after a pass; `more` tasks run beside it."""
         done: list[Rows] = []
 
         def finish(made: Rows) -> list[Task]:
             done.append(made)
             return []
 
-        session(self.local, engine, [Task(steps[part.domain], part, finish) for part in rows])
+        session(self.local, engine, [*more, *(Task(steps[part.domain], part, finish) for part in rows)])
         return done
 
     def _show_dropped(self) -> None:

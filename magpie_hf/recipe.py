@@ -36,6 +36,7 @@ from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.recognise import Recognise
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
@@ -55,15 +56,16 @@ class Recipe:
     generator: writes the problems. solver: answers them. scorer: scores the k candidates of each problem.
     tagger: labels the problems; None labels none. languages: ISO 639-1 codes that a problem may be in.
     benchmarks: those that a problem must not repeat, pinned by `load_benchmark`; not_checked: those that
-    could not be loaded. embedder: finds near-duplicates by meaning; None compares words alone. acceptance:
-    the rules for accepting a sample. near: the share of common words from which two problems are
-    near-duplicates. verify: how answers are compared. pair: how pairs are made; None takes the least score
-    gap of the scorer. rl_majority_share: the least majority share of a problem in `<domain>_rl`; None makes
-    no such configuration. held_out: which problems are kept for the test splits. sft: which answers of a
-    problem its SFT rows hold: "best", "all", at most a number of them, or "cold", which asks for one more.
-    keep_minority: whether answers against the majority are published, too. auto_extend: how often the bound
-    of the answers that it truncated is doubled. steer: where a domain's text goes: "system", "user" or
-    "none"; None for the system's turn, or the user's where the template has no other.
+    could not be loaded. embedder: finds near-duplicates by meaning, and near benchmarks' problems, which the
+    tagger or else the solver compares; None compares words alone. acceptance: the rules for accepting a
+    sample. near: the share of common words from which two problems are near-duplicates. verify: how answers
+    are compared. pair: how pairs are made; None takes the least score gap of the scorer. rl_majority_share:
+    the least majority share of a problem in `<domain>_rl`; None makes no such configuration. held_out: which
+    problems are kept for the test splits. sft: which answers of a problem its SFT rows hold: "best", "all",
+    at most a number of them, or "cold", which asks for one more. keep_minority: whether answers against the
+    majority are published, too. auto_extend: how often the bound of the answers that it truncated is doubled.
+    steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
+    where the template has no other.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -129,6 +131,11 @@ class Recipe:
         return [engine for engine in parts if engine is not None]
 
     @property
+    def reader(self) -> Engine | None:
+        """Compares problems with those of benchmarks that are near in meaning; None where none are found."""
+        return (self.tagger or self.solver) if self.embedder is not None and self.benchmarks else None
+
+    @property
     def pairing(self) -> Pair:
         """The rules by which pairs are made."""
         return self.pair or Pair(min_score_gap=self.scorer.least_score_gap)
@@ -148,6 +155,8 @@ class Recipe:
             passes.append((self.tagger, [[Tag(self.tagger, self._choices)], [Cut()], text]))
         if self.embedder is not None:
             passes.append((self.embedder, [[Embed(self.embedder)]]))
+        if self.reader is not None:
+            passes.append((self.reader, [[Recognise(self.reader)]]))
         return passes
 
     def steered(self, domain: Domain) -> tuple[str | None, str | None]:
@@ -231,7 +240,7 @@ class Recipe:
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages
         ):
-            if isinstance(stage, Tag | Embed):
+            if isinstance(stage, Tag | Embed | Recognise):
                 stage.check()
         for domain in self.domains:
             chat_of(self.generator.model).pre_query_prefix(*self.steered(domain))

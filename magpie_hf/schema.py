@@ -69,6 +69,30 @@ EMBEDDING: dict[str, Any] = {
     "embedding_request": Value("string"),
 }
 
+# nearest_benchmark: the benchmark's row that is nearest in meaning, with its cosine; null where none is near.
+#   It is kept in memory alone, as it holds the benchmark's text.
+NEAREST: dict[str, Any] = {
+    "nearest_benchmark": {
+        "row": Value("string"),
+        "problem": Value("string"),
+        "similarity": Value("float64"),
+    }
+}
+NEAREST_KEY = "nearest"
+
+# verdicts: "yes" or "no" to whether the two are the same problem, in either order, or the reason why there is
+#   no answer.
+RECOGNITION: dict[str, Any] = {
+    "recognised": {
+        "row": Value("string"),
+        "similarity": Value("float64"),
+        "verdicts": [Value("string")],
+        "reason": Value("string"),
+        "num_tokens": Value("int32"),
+        "requests": [Value("string")],
+    }
+}
+
 # min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
 
@@ -110,8 +134,8 @@ COLD: dict[str, Any] = {"solutions": [RESPONSE]}
 # All complete candidates vote, and the answer of COLD like one more, after them.
 # answers, answer_clusters: aligned with `candidates`; null for a truncated candidate and for one without a
 #   final answer. Cluster 0 is the largest; of equal ones, the one whose first voter comes first.
-# answer_kind: "answer", "proof" (the problem asks for no answer, so there is no vote) or "none" (no voter has
-#   an answer).
+# answer_kind: "answer", "none" (no voter has an answer), or, without a vote, "proof" (the problem asks for no
+#   answer) or "open" (by the tagger, several answers are right).
 # majority_answer: the answer of the largest cluster, if it has at least two voters and is larger than all
 #   others.
 # majority_share: the largest cluster's share of the voters; null for fewer than two voters.

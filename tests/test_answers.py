@@ -438,7 +438,8 @@ f(n)=1 \text{ if } n=0, f(n)=2 \text{ if } n=1 != f(n)=2 \text{ if } n=0, f(n)=1
 5_3                                  ?? 5
 \mathbb{Z}_4                         != \mathbb{Z}_2\times\mathbb{Z}_2
 \mathbb{Z}_5                         == C_5
-10:30                                ?? 1:3
+10:30                                == 1:3
+10:30                                ?? 5:15
 2:3                                  != 3:2
 1.414...                             ?? \sqrt2
 0.577...                             ?? \gamma

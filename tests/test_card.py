@@ -327,7 +327,7 @@ def test_numbers_are_those_of_the_files(contents: card.Contents) -> None:
     )
     majority_shares = [row["majority_share"] for row in mine if row["majority_share"] is not None]
     assert (
-        found["Answers and pairs", "`algebra`", "mean majority share 5"]
+        found["Answers and pairs", "`algebra`", "mean majority share 6"]
         == f"{statistics.fmean(majority_shares):.2f}"
     )
 
@@ -462,21 +462,21 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
         "test",
         lambda row: row["domain"] == "algebra" and row["majority_share"] == 0.5,
         _put(majority_share=1.0),
-        {ANSWERS.format("mean majority share 5"), "plots/majority_share.svg"},
+        {ANSWERS.format("mean majority share 6"), "plots/majority_share.svg"},
     ),
     "majority": (
         "candidates",
         "test",
         lambda row: row["domain"] == "algebra" and row["majority_answer"] is not None,
         _put(majority_answer=None),
-        {ANSWERS.format("majorities 4")},
+        {ANSWERS.format("majorities 5")},
     ),
     "whether an answer agrees": (
         "algebra",
         "train_sft",
         lambda row: row["answer_checked"] == "majority",
         _put(answer_checked="minority"),
-        {ANSWERS.format("SFT rows of the majority 7"), ANSWERS.format("of a minority 8")},
+        {ANSWERS.format("SFT rows of the majority 8"), ANSWERS.format("of a minority 9")},
     ),
     "rank of an answer": (
         "algebra",
@@ -958,7 +958,7 @@ def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
 @pytest.mark.usefixtures("plotless")
 def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> None:
     (model,) = contents.provenance["models"]
-    steps = ["problems", "answers", "labels", "embeddings", "scores"]
+    steps = ["problems", "answers", "labels", "embeddings", "comparisons", "scores"]
     provenance = {
         "models": [{**model, "steps": steps}],
         "domains": [{**domain, "first_token": 1.2} for domain in contents.provenance["domains"]],
@@ -983,6 +983,7 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     assert "at a temperature of its own: `algebra` 1.2, `geometry` 1.2." in text
     assert "hold, in this order: one, two." in text
     assert "close in the embeddings of" in text
+    assert "the same in other words or in another language" in text
     for off_topic in ("drop", "move", "keep"):
         acceptance = {**contents.provenance["acceptance"], "off_topic": off_topic}
         for language in card.LANGUAGES:

@@ -252,9 +252,10 @@ def _signs(text: str) -> tuple[str, ...]:
 # What a name of a value looks like: x, AB, \text{Area}, f(2), \det A, \|v\|, (x, y). A product of
 # lower-case letters is none: xy = 1 is an equation.
 _NAME = re.compile(
-    r"(?:\\?(?:det|dim|deg|rank|tr|angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
+    r"(?:\\?(?:det|dim|deg|rank|tr|m?\\?angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
     r"(?:[A-Za-z]|[A-Z]{2,4}|[A-Za-z]{4,}|\\[A-Za-z]+|\\(?:text|vec|hat|overline|bar|mathbb) ?\{[^{}]*\})"
     r"(?:_(?:\w|\{[^{}=]*(?:\{[^{}]*\})?[^{}=]*\}))?'*(?:\([^()=]{1,20}\)|\[[^\[\]=]{1,20}\])?"
+    r"|\\?(?:P|Pr|mathbb\{P\})(?:\([^()]{1,40}\)|\[[^\[\]]{1,40}\])"
     r"|\\frac\{[A-Z]{2,4}\}\{[A-Z]{2,4}\}|[A-Z]{2,4}/[A-Z]{2,4}|\[[A-Z]{3,5}\]|\|[A-Za-z]{1,3}\||(?:\\\|"
     r"|\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
 )

@@ -113,7 +113,9 @@ _SAME = (
     ),
     (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
     (r"(?<=[\w)])\*\*(?=[\w(-])", "^"),
-    (r"\+ ?/ ?-", r"\\pm "),
+    (r"\+ ?/ ?-|(?:^|(?<=[=,])) ?\+-(?=[\d\\])", r"\\pm "),
+    (r"^(?:\\text ?\{ ?)?(?:[Tt]he )?(?:[Ff]inal )?[Aa]nswer(?: is ?:?|:)(?: ?\})? ?(?=[^ ])", ""),
+    (r"(?<=\d) ?\{\.\} ?(?=\d)", "."),
     (r"\^ ?(?:\\prime(?![A-Za-z])|\{ ?\\prime ?\})", "'"),
     (
         r"(?<!\d)(\d{1,9}) ?(?:\\degree|\^ ?\\circ|\^ ?\{ ?\\circ ?\}) ?(\d+) ?'(?!')(?: ?(\d+) ?(?:''|\"))?",
@@ -133,7 +135,7 @@ _SAME = (
     (r"^C_\{?(\d+)\}?\^\{?(\d+)\}?$|nCr ?\((\d+), ?(\d+)\)", r"\\binom{\1\3}{\2\4}"),
     (r"\{ ?([^{}\\]+?) ?\\choose ?([^{}\\]+?) ?\}", r"\\binom{\1}{\2}"),
     (r"^([^{}\\]+?) ?\\choose ?([^{}\\]+)$", r"\\binom{\1}{\2}"),
-    (r"(?<![A-Za-z\\_])C ?\((\d+), ?(\d+)\)", r"\\binom{\1}{\2}"),
+    (r"(?<![A-Za-z\\_])C ?\((\d+|[nmN]), ?(\d+|[kr])\)", r"\\binom{\1}{\2}"),
     (r"(?:\{ ?\})?[\^_] ?\{?(\d+)\}? ?(?:\\text ?\{)?C\}? ?_ ?\{?(\d+)\}?", r"\\binom{\1}{\2}"),
     (r"^\\begin ?\{smallmatrix\}(.*)\\end ?\{smallmatrix\}$", r"\\begin{pmatrix}\1\\end{pmatrix}"),
     (
@@ -170,6 +172,7 @@ _SAME = (
         r"|\u30d1\u30fc\u30bb\u30f3\u30c8|\\%",
         "%",
     ),
+    (r"\\text ?\{ ?(\d\w*) ?\}(?=_)", r"\1"),
     (r"(?<![\w)}])\\text ?\{ ?([-+]?(?:\\?[$£€¥] ?)?[\d.,/]*\d ?%?) ?\}(?! ?[\w(])", r" \1 "),
     # Japanese text needs no \text, and what joins values is written as in English
     (
@@ -177,8 +180,16 @@ _SAME = (
         lambda m: m[1] if re.search("[\u3040-\u30ff\u4e00-\u9fff]", m[1]) else m[0],
     ),
     (r"(?<=[\w)}\] ])(?:または|又は|もしくは|或者|或は|或)(?=[\w\\(\[ -])", r"\\text{ or }"),
-    (r"(?<=\d) ?と ?(?=\d)", r"\\text{ and }"),
-    (r"(?<=\d) ?\\text ?\{ ?to ?\} ?(?=\d)", ":"),
+    (r"(?<=\d) ?と ?(?=\d)|(?<=[\w)}\] ]) ?かつ ?(?=[\w\\(])", r"\\text{ and }"),
+    (r"\\text ?\{ ?Rs\.? ?\}|(?<![A-Za-z])Rs\.? ?(?=\d)", "₹"),
+    (r"(?<=\d)(?: ?\\text ?\{ ?to ?\} ?| to |対)(?=\d)|\\colon(?![A-Za-z])", ":"),
+    (r"(\d{1,9})分の(\d{1,9})", r"\\frac{\2}{\1}"),
+    (
+        r"(?<![\d.,])(?=\d)(?:(\d{1,4})億)?(?:(\d{1,4})万)?(?:(\d{1,4})千)?(?<=[億万千])(\d{1,4}(?![\d.,万千]))?",
+        lambda m: str(
+            sum(int(n or 0) * of for n, of in zip(m.groups(), (10**8, 10**4, 1000, 1), strict=True))
+        ),
+    ),
     (r"(?<=\d) ?万(?!\d)", r"\\times 10^4 "),
     (r"(?<=\d) ?億(?!\d)", r"\\times 10^8 "),
     (r"(?<=[\d}]) ?度$", r"^\\circ "),
@@ -199,7 +210,24 @@ _SAME = (
         rf"_ ?\{{? ?\\text ?\{{ ?({'|'.join(_BASES)}) ?\}} ?\}}?",
         lambda m: f"_{{{2 + _BASES.index(m[1])}}}",
     ),
-    (r"(?i)^(?:\\text ?\{)? ?(?:all|every|any) (?:the )?reals?(?: numbers?)? ?\}?$", r"\\mathbb{R}"),
+    (
+        r"(?i)^(?:\\text ?\{)? ?(?:all|every|any) (?:the )?(reals?(?: numbers?)?|(?:positive )?integers?"
+        r"|natural numbers)(?: ?\} ?[a-z]| [a-z] ?\}| ?\}|(?= except)|(?= ?\\text ?\{ except))?"
+        r"(?: ?(?:\\text ?\{)? ?except(?: for)? ?\}? ?([-\d.a-z\\{}/]+))?$",
+        lambda m: (
+            rf"\mathbb{{{'R' if m[1][:4].lower() == 'real' else 'Z' if m[1][:3].lower() == 'int' else 'N'}}}"
+            + (rf"\setminus\{{{m[2]}\}}" if m[2] else "")
+        ),
+    ),
+    (r"(\\mathbb ?\{? ?[RCQZN] ?\}?) ?(?:-|\\backslash|\\smallsetminus) ?(?=\\\{)", r"\1\\setminus "),
+    # A set of whole numbers between two others
+    (
+        r"\\\{ ?([a-z]) ?\\in ?\\mathbb ?\{? ?[ZN] ?\}? ?(?::|\||\\mid) ?(-?\d{1,3}) ?(\\le(?:q)?|<) ?\1 ?"
+        r"(\\le(?:q)?|<) ?(-?\d{1,3}) ?\\\}",
+        lambda m: (
+            rf"\{{{', '.join(map(str, range(int(m[2]) + (m[3] == '<'), int(m[5]) + (m[4] != '<'))))}\}}"
+        ),
+    ),
     (r"(?i)^(?:\\text ?\{)? ?(?:the )?empty set ?\}?$", r"\\emptyset"),
     (r"\\mathbb ?\{? ?R ?\}? ?(?:\^ ?\{? ?\+ ?\}?|_ ?\{ ?> ?0 ?\}|_ ?\+)", r"(0, \\infty)"),
     (
@@ -244,8 +272,8 @@ _SAME = (
     (r"\\sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
     (r"\\dot ?\{? ?(\d)\}?(\d{0,18})\\dot ?\{? ?(\d) ?\}?", r"\\overline{\1\2\3}"),
     (
-        r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}",
-        lambda m: _repeating(*m.groups()),
+        r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?(?:\{(\d{1,20})\}|(\d))",
+        lambda m: _repeating(m[1], m[2], m[3] or m[4]),
     ),
     (r"(?<![\d.])(\d{1,20})\.()\((\d{1,20})\)", lambda m: _repeating(*m.groups())),
     (r"\^-(\d+)(?![\d.^])", r"^{-\1}"),

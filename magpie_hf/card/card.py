@@ -49,8 +49,8 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
-    "models", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
-    "title", "unfinished", "uses", "words", "words_place",
+    "models", "plots", "problems", "reader", "repo", "scorer", "shown_splits", "solver", "tables", "tagger",
+    "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -187,8 +187,8 @@ def _variables(
     model and domains; words_place: where own words are kept; provenance: of
     `provenance.provenance`; domains: of the provenance, those with samples; problems: their number;
     languages: ISO 639-1; licence: of the data; unfinished: (domain, problems, target), empty for a finished
-    build; models: of the provenance, with licences; generator, solver, tagger, embedder: the model of each
-    step, or none; scorer: its title, and what it reads; data: splits by configuration; shown_splits:
+    build; models: of the provenance, with licences; generator, solver, tagger, embedder, reader: the model of
+    each step, or none; scorer: its title, and what it reads; data: splits by configuration; shown_splits:
     (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
     configuration and its splits to train and to test with, or none; thinking: whether a text holds thinking;
     tables: each as Markdown, by name; examples: one quoted row of each domain; words: the words of the
@@ -222,6 +222,7 @@ def _variables(
         "solver": by_step["answers"],
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),
+        "reader": by_step.get("comparisons"),
         "scorer": provenance["scorer"],
         "data": {config: list(splits) for config, splits in contents.configs.items()},
         "shown_splits": _shown_splits(contents),

@@ -108,6 +108,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "answers": recipe.solver,
         "labels": recipe.tagger,
         "embeddings": recipe.embedder,
+        "comparisons": recipe.reader,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}

@@ -22,7 +22,7 @@ from magpie_hf.store.splits import ParquetSplit
 
 NONE = "—"
 _SCALES = dict(zip(LABELS, (DIFFICULTIES, QUALITIES, SOLVABILITIES, CATEGORIES), strict=True))
-_KINDS = ("answer", "proof", "none")
+_KINDS = ("answer", "proof", "open", "none")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
 
 

@@ -91,7 +91,7 @@ class ExportText(_Divided):
     temperature of the row's answer.
     """
 
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     features: ClassVar[Features] = PUBLISHED
     reads: ClassVar[tuple[str, ...]] = (
         "id",

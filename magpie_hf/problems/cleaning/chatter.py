@@ -10,6 +10,7 @@ import re
 from magpie_hf.problems.cleaning.lexicon import (
     asks,
     asks_a_quantity,
+    has_options,
     is_english,
     is_japanese,
     shows_mathematics,
@@ -47,7 +48,8 @@ _PLAIN_TALK = re.compile(
         |was)\b(?:\s+{_EMPTY}\b)+
     | (?:here\ (?:is|are)|here's|here’s|below\ is)(?:\s+{_EMPTY}\b)+(?:\ [a-z]+\ ?){{0,3}}
     | (?:sure|certainly|of\ course|great|absolutely|no\ problem)\b[!,.]?(?:\s+{_EMPTY}\b)*
-    | (?:what|which|who)(?:\ \w+)?\ (?:is|are|was|were|can|do|does|would)\ (?:you|your)\b.{{0,160}}
+    | (?:what|which|who)(?:\ \w+)?\ (?:is|are|was|were|can|do|does|would)\ (?:you|your)\b
+      (?!\ (?:total|average|expected|net|profit|chances?|probability|savings|score)\b).{{0,160}}
     | (?:you\ are|you're|you’re|act\ as|pretend\ to\ be)\ (?:an?|the|my
         |now\ an?)\ (?:[\w-]+\ ){{0,3}}(?:expert|assistant|ai|tutor|teacher|professor|mathematician|detective
         |writer|chatbot|bot|player|character|student|scientist|engineer|doctor|lawyer)\b.{{0,240}}
@@ -69,14 +71,22 @@ _TALK = re.compile(
     |i(?:'m|’m|'ve|’ve|'d|’d|'ll|’ll|\ (?:am|need|want|would|will|can|could|don't|don’t|do|was|believe|think
         |hope|just|like|love|feel))
     |i\ have(?!\ (?:\d|two|three|four|five|six|an?\ (?:bag|box|fair|deck|jar)))
-    |(?:can|could|would|will|do|are)\ (?:you|i|we|anyone|someone|somebody)|you\ are|you're|you’re|let\ me
-        |let's|let’s
-    |how\ (?:are|do|did|can|could|would|should|may|will)\ (?:you|i|we|a\ person|someone|people)|my|this
+    |(?:can|could|would|will|do|are)\ (?:you|i|we|anyone|someone|somebody)
+        (?!\ (?:determine|calculate|compute|find|tell\ me)\ how
+        |\ (?:determine|calculate|compute|tell\ me)\ the)
+    |you\ are|you're|you’re|let\ me|let's|let’s
+    |how\ (?:are|do|did|can|could|would|should|may|will)\ (?:you|i|we|a\ person|someone|people)|my
+    |this(?!\ (?:year|month|week|morning|afternoon|time)\b)
         |the\ (?:problem|question|user|assistant))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Orders that are about numbers where there are some
+_ON_NUMBERS = re.compile(
+    r"(?:convert|round|reduce|arrange|order|put|add|subtract|multiply|divide|compare)\b", re.IGNORECASE
+)
 _TALK_IN_JAPANESE = re.compile(
-    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題|何か質問"
+    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題"
+    r"|何か質問"
     r"|お手伝い|あなたは"
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
 )
@@ -93,6 +103,8 @@ def is_chat(text: str) -> bool:
     """
     if _ASSISTANT.search(text):
         return True
+    if has_options(text) and shows_numbers(text):
+        return False
     said = sentences(text)
     left = [sentence for sentence in said if not _is_talk(sentence)]
     rest = " ".join(left)
@@ -102,7 +114,9 @@ def is_chat(text: str) -> bool:
         return False
     if asks_a_quantity(rest) and (shows_numbers(text) or len(words(text)) >= STORY):
         return False  # a story in the first person
-    return len(left) < len(said) or not (shows_numbers(rest) and asks(rest))
+    return len(left) < len(said) or not (
+        shows_numbers(rest) and (asks(rest) or _ON_NUMBERS.match(rest) is not None)
+    )
 
 
 def _is_talk(sentence: str) -> bool:

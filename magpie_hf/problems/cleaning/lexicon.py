@@ -39,23 +39,30 @@ _BEGINS_AN_ORDER = re.compile(
     rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
     rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:{'|'.join(sorted(_ORDERS))}|work out|carry out|set up"
     r"|look for|true or false|true\s?/\s?false|is it true)\b"
+    r"|\b(?:approximate|estimate) the (?:value|integral|area|sum)\b"
     r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,
 )
 _BLANK = re.compile(
     r"_{2,}|_\s_|(?:\\_){2}|\[\s*\]|\(\s{2,}\)|[□◻]|（\s*）|空欄"
-    r"|\\(?:underline|boxed|fbox)\s?\{(?:\s|~|\\[a-z]+|\\ )*\}"
+    r"|\\(?:underline|boxed|fbox)\s?\{(?:\s|~|\\[hv]space\*?\s?\{[^{}]*\}|\\[a-z]+|\\ |\{\}|\\,)*\}"
+    r"|\\rule\s?\{[^{}]*\}\s?\{[^{}]*\}"
 )
 _FILL_IN = re.compile(
-    r"\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum|then)\b[^.?!:]{0,120}"
+    r"=\s?(?:\$|\\\))\Z|\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum"
+    r"|then)\b[^.?!:]{0,120}"
     r"\b(?:is|are|equals?|satisfy)\s?[:：]?\Z",
     re.IGNORECASE,
 )
-_GIVEN = re.compile(r"(?:if|given|when|suppose)\b[^?]*,", re.IGNORECASE)
+_OPTIONS = re.compile(r"(?:^|[\s({])\(?A[).:}].{1,400}?(?:^|[\s({])\(?B[).:}]", re.DOTALL | re.MULTILINE)
+_GIVEN = re.compile(
+    r"(?:if|given|when|suppose)\b[^?]*,|.{0,2000}\bthen\b[^.?!]{0,160}\Z", re.IGNORECASE | re.DOTALL
+)
 _RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
 _HEADING = re.compile(r"#{1,6}\s[^\n]*\Z")
 _ASKS_IN_JAPANESE = re.compile(
-    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
+    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|見つけ|解く[:：。]|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ"
+    r"|べよ|めよ|えよ|れよ|か[。"
     r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
@@ -157,16 +164,31 @@ def is_fill_in(text: str) -> bool:
     )
 
 
+def has_options(text: str) -> bool:
+    """Whether it offers options, "A) ... B) ...", which are a task by themselves."""
+    return _OPTIONS.search(text) is not None
+
+
 def has_task(text: str) -> bool:
     """Whether it may give an order or ask a question.
 
     True for a language other than English and Japanese, where the words are unknown.
     """
-    if asks(text) or is_fill_in(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
+    if (
+        asks(text)
+        or is_fill_in(text)
+        or has_options(text)
+        or any(_QUESTION.match(sentence) for sentence in sentences(text))
+    ):
         return True
     if is_japanese(text) or _HEADING.match(text):
         return False
-    return not is_english(text) or _BEGINS_AN_ORDER.search(read(text).words) is not None
+    return not is_english(text) or orders(text)
+
+
+def orders(text: str) -> bool:
+    """Whether a clause of it begins with an order in English."""
+    return _BEGINS_AN_ORDER.search(read(text).words) is not None
 
 
 def shows_mathematics(text: str) -> bool:

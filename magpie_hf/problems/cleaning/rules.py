@@ -155,7 +155,8 @@ _BARE_STEM = re.compile(
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
 _ANSWER_THESE = re.compile(
-    r"(?:次|以下|下記)の(?:各|設)?問[い題]?\s?[\d１-９]{0,2}\s?[~〜～ー-]?\s?[\d１-９]{0,2}に(?:すべて)?(?:答|解答)[^。．\n]{0,8}[。．\n]?"
+    r"(?:次|以下|下記)の(?:各|設)?問[い題]?\s?[\d１-９]{0,2}\s?[~〜～ー-]?\s?[\d１-９]{0,2}に(?:すべて)?(?:答"
+    r"|解答)[^。．\n]{0,8}[。．\n]?"
 )
 _NOTE = re.compile(
     r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE
@@ -239,7 +240,8 @@ _OPEN_IN_JAPANESE = re.compile(
 _OPEN_NOUN = re.compile(
     r"\b(?:the|this|following|each)(?: \w+){0,2} (?:integrals?|series|expressions?|congruences?|equations?"
     r"|inequalit(?:y|ies)|systems?|limits?|sums?|polynomials?|functions?|products?|matrix|matrices"
-    r"|determinants?|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?)$",
+    r"|determinants?|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?|congruences?)$"
+    r"|\b(?:bounded|enclosed|formed|given|defined|described) by the (?:\w+ )?\w+$",
     re.IGNORECASE,
 )
 _STATES = re.compile(r"[=<>^+≤≥≡∫∑]|\\(?:frac|int|sum|prod|lim|leq?|geq?|equiv|begin)\b")
@@ -294,7 +296,8 @@ def is_long(text: str) -> bool:
 # "<|begin_of_text|}", "<!|begin_message|>", "[/INST]": what is left of another model's chat format
 _CHAT_TOKEN = re.compile(
     r"<\W{0,2}\|\s?(?:[a-z]{1,20}(?:_[a-z]{1,20}){1,4}|user|assistant|system|human|endoftext|end|start)"
-    r"\s?\|?\s?[>}\])]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|</?(?:think|tool_call)>"
+    r"\s?\|?\s?[>}\])]|<(?:start|end)_of_turn>|\[/?INST\]|</s>|<(?:eos|bos|pad|unk)>|<</?SYS>>"
+    r"|</?(?:think|tool_call)>"
     r"|\|(?:im_start|im_end|endoftext|eot_id|begin_of_text|end_of_text|start_header_id|end_header_id)\b",
     re.IGNORECASE,
 )

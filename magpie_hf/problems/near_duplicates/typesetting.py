@@ -101,6 +101,7 @@ _SPELLING: tuple[tuple[str, str], ...] = (
     (r"\\(?:begin|end) ?\{(?:[pb]matrix|array|smallmatrix)\}(?: ?\{[lcr| ]+\})?", r" \\matrix "),
     (r"(?<!\\)[\[(] ?\\matrix|\\matrix ?[\])]", r"\\matrix"),
     (r"\\(?:mathrm|textnormal|rm) ?\{(?=[~ ]*(?:\\ )?[A-Za-z]{2,}[^{}]*\})", r"\\text{"),
+    (r"\\([CNQRZ])(?![A-Za-z])", r"\\mathbb{\1}"),
     (r"\\in ?\\mathbf ?\{?([CNQRZ])(?![A-Za-z])\}?", r"\\in \\mathbb{\1}"),
     (r"\\(?:mathop|boldsymbol|bm|mathbf|vec|mathrm|operatorname\*?)(?![A-Za-z]) ?", ""),
     (r"(?<=\d)(?:\{,\}|\\,|,\\! ?|,)(?=\d{3}(?!\d))", ""),

@@ -222,13 +222,11 @@ def _tags(row: Row) -> list[str]:
 def _final(answer: str | None, row: Row) -> list[str]:
     if answer is not None:
         return [tr("final answer: {answer}", answer=answer)]
-    return [
-        (
-            tr("final answer: none (a proof)")
-            if row["answer_kind"] == "proof"
-            else tr("final answer: none was found")
-        )
-    ]
+    missing = {
+        "proof": tr("final answer: none (a proof)"),
+        "open": tr("final answer: none (an open question)"),
+    }
+    return [missing.get(row["answer_kind"], tr("final answer: none was found"))]
 
 
 def _majority_share(row: Row) -> list[str]:
