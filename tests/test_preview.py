@@ -154,11 +154,14 @@ def test_the_command_shows_rows_and_costs(
     assert int(instruct[0]) >= filtered
     assert 20 <= float(instruct[1]) <= 1024
     assert "the whole build: 24 problems of about " in said.out
-    assert "problems 24, 2 candidates each" in said.err
+    assert "problems 24, 2 candidates each" in said.out
+    assert said.err == ""
     assert not (tmp_path / "out" / "algebra").exists()
 
     assert main(["preview", *given, "-n", "4", "--candidates", "--json"]) == OK
-    *rows, costs = map(json.loads, capfd.readouterr().out.splitlines())
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    *rows, costs = map(json.loads, printed.out.splitlines())
     assert sum("candidates" in row for row in rows) == 4
     assert (costs["costs"]["problems"], costs["costs"]["whole"]["problems"]) == (4, 24)
 

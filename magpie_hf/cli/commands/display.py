@@ -104,10 +104,13 @@ def watching(how: str) -> Iterator[Show]:
 
 
 @contextmanager
-def beside_rows() -> Iterator[tuple[Show, TextIO]]:
-    """Show progress in plain lines on standard error, beside rows on the stream that comes with it."""
+def beside_rows(alone: bool) -> Iterator[tuple[Show, TextIO]]:
+    """Show progress in plain lines between rows, whose stream comes with it.
+
+    alone: nothing but rows is printed, and errors.
+    """
     with caught() as log, naming(log):
-        view = Plain(log.err, log.err)
+        view: View = Quiet(log.out, log.err) if alone else Plain(log.out, log.err)
         with _warnings(view.take):
             yield Show(view, log), log.out
 

@@ -67,7 +67,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print rows and costs on standard output, and everything else on standard error."""
+    """Print the plan in short, rows and costs on standard output; with --json rows and costs alone."""
     if not 1 <= options.n <= MOST:
         raise BadInput(f"-n is {options.n}; give 1 to {MOST} problems")
     if options.push is not None:
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     domains = domains_of(options)
     check_engine(options, "shard_size", "shards_in_flight")
     made = brief_of(options)
-    with beside_rows() as (show, stream):
+    with beside_rows(options.json) as (show, stream):
         show.say("\n".join(made.lines))
         _preview(options, made, show, stream, partial(recipe_of, options, domains, show.say))
     return OK
