@@ -6,8 +6,8 @@ Not here: what a stage does, how its results are cached, and the layout of files
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from magpie_hf.card.stats import Built, over_domains, published, samples_of, tal
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
-from magpie_hf.errors import LowYield, NothingMade, Torn
+from magpie_hf.errors import BadInput, LowYield, NothingMade, Torn
 from magpie_hf.models.data_licence import DataLicence, contradictions, licence_in
 from magpie_hf.problems.benchmarks.loading import loaded_again
 from magpie_hf.problems.near_duplicates.index import neighbour_distances
@@ -45,6 +45,7 @@ from magpie_hf.stages.embed import EmbedBenchmarks
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
 from magpie_hf.store.own_rows import first_rows, keep
+from magpie_hf.store.records import RECORD
 from magpie_hf.store.rows import Made, Published, Rows, in_memory
 from magpie_hf.text.language import tr
 
@@ -82,32 +83,10 @@ def build(
     fails; LowYield where too few samples of a domain are accepted, or the first answers are all
     lost for one reason; NothingMade where no row can be published.
     """
-    folder = Folder(Path(out).expanduser())
-    folder.check(recipe)
-    recipe = replace(recipe, acceptance=replace(recipe.acceptance, reviewed=folder.bad_rows(recipe)))
-    finished = folder.is_finished(recipe)
-    notify = Broadcast(say, observer)
+    folder, notify = Folder(Path(out).expanduser()), Broadcast(say, observer)
     local = runner(folder.run, shard_rows, shards_in_flight, notify)
-    if not finished:
-        for line in local.check(recipe):
-            notify(Said(line))
-    names = [engine.model.name for engine in recipe.engines]
-    with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, notify):
-        pipeline = Pipeline(recipe, local, folder, notify, trial=not finished)
-        folder.plan(
-            recipe,
-            {domain.key: _planned(recipe, domain, folder.run) for domain in recipe.domains},
-            pipeline.selection_log.folder.name,
-        )
-        notify(_found(recipe, folder))
-        licence = licence_of(recipe, licence)
-        known = finished and folder.knows_provenance and "recipe" in folder.provenance
-        if not (known and licence_in(folder.provenance) == licence):
-            folder.keep_provenance(provenance(recipe, licence))
-        if (what := beyond(recipe)) is not None:
-            notify(Said(tr("no recipe.yaml is written, as a file cannot say {what}", what=what)))
-        for line in contradictions(licence, folder.provenance["models"]):
-            notify(Said(line))
+    with _begun(recipe, folder, local, notify, licence) as pipeline:
+        recipe = pipeline.recipe
         rows = pipeline.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)
@@ -127,6 +106,77 @@ def build(
         config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
         for config, splits in configs.items()
     }
+
+
+def first_problems(
+    recipe: Recipe,
+    out: str | Path,
+    count: int,
+    take: Callable[[Rows], None],
+    *,
+    runner: Callable[[Path, int, int, Report], Local] = Local,
+    licence: DataLicence | None = None,
+    observer: Observer | None = None,
+) -> None:
+    """Take the first `count` problems of a build through every stage, and publish nothing.
+
+    A build of the same recipe in the folder `out` goes on from there: it accepts the same problems first, and
+    asks for nothing of them again. take: called with the rows of each sample, all columns, as soon as it has
+    gone through everything, a dropped one too. The other arguments, and what is raised: as in `build`; and
+    BadInput for the folder of another finished build, which would be one that is not finished afterwards.
+    """
+    folder, notify = Folder(Path(out).expanduser()), Broadcast(lambda line: None, observer)
+    begun = (folder.run / RECORD).is_file()
+    with suppress(Torn):
+        if begun and status(folder.path).finished and not folder.is_finished(recipe):
+            raise BadInput(
+                f"{folder.path} holds a finished build with other options, which a preview would begin to"
+                " change; choose another --out, or run the build"
+            )
+    # Shards of one row each, so that no row waits for another to be shown.
+    local = runner(folder.run, 1, max(8, count), notify)
+    with _begun(recipe, folder, local, notify, licence, count, take) as pipeline:
+        pipeline.run()
+
+
+@contextmanager
+def _begun(
+    recipe: Recipe,
+    folder: Folder,
+    local: Local,
+    notify: Observer,
+    licence: DataLicence | None,
+    most: int | None = None,
+    take: Callable[[Rows], None] = lambda rows: None,
+) -> Iterator[Pipeline]:
+    """The pipeline of a build, in its folder, which is this build's meanwhile.
+
+    most, take: as in `Pipeline`.
+    """
+    folder.check(recipe)
+    recipe = replace(recipe, acceptance=replace(recipe.acceptance, reviewed=folder.bad_rows(recipe)))
+    finished = folder.is_finished(recipe)
+    if not finished:
+        for line in local.check(recipe):
+            notify(Said(line))
+    names = [engine.model.name for engine in recipe.engines]
+    with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, notify):
+        pipeline = Pipeline(recipe, local, folder, notify, not finished, most, take)
+        folder.plan(
+            recipe,
+            {domain.key: _planned(recipe, domain, folder.run) for domain in recipe.domains},
+            pipeline.selection_log.folder.name,
+        )
+        notify(_found(recipe, folder))
+        licence = licence_of(recipe, licence)
+        known = finished and folder.knows_provenance and "recipe" in folder.provenance
+        if not (known and licence_in(folder.provenance) == licence):
+            folder.keep_provenance(provenance(recipe, licence))
+        if (what := beyond(recipe)) is not None:
+            notify(Said(tr("no recipe.yaml is written, as a file cannot say {what}", what=what)))
+        for line in contradictions(licence, folder.provenance["models"]):
+            notify(Said(line))
+        yield pipeline
 
 
 def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
@@ -199,7 +249,9 @@ class Pipeline:
     as it is accepted, while others are sampled. Where sampling needs several engines, they take turns: each
     runs over all samples of a round.
 
-    trial: whether the solver answers a few easy problems first (stages/trial.py).
+    trial: whether the solver answers a few easy problems first (stages/trial.py). most: problems after which
+    it stops, of all domains together; None for all of the recipe. take: called with rows that have gone
+    through everything.
     """
 
     def __init__(
@@ -209,19 +261,24 @@ class Pipeline:
         folder: Folder,
         notify: Observer = lambda event: None,
         trial: bool = False,
+        most: int | None = None,
+        take: Callable[[Rows], None] = lambda rows: None,
     ) -> None:
         self.recipe, self.local, self.folder, self.notify = recipe, local, folder, notify
-        self.trial = trial
+        self.trial, self.take = trial, take
         self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
+        self.last = set(recipe.pairing.adds)  # the columns of the last stage
         given = None if recipe.given is None else keep(folder.run, recipe.given)
-        self.selection = Selection(recipe.domains, recipe.acceptance, recipe.near_duplicates, given)
+        self.selection = Selection(recipe.domains, recipe.acceptance, recipe.near_duplicates, given, most)
         self.selection_log = SelectionLog(
             folder.run,
             recipe,
             {domain.key: _keys(recipe, domain, folder.run)["samples"] for domain in recipe.domains},
             given,
         )
+        # A preview leaves the whole selection of an earlier build alone.
+        self.records = most is None or self.selection_log.counts() is None
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
         self.first_answers = FirstAnswers(recipe.solver.model.name)
@@ -255,8 +312,9 @@ class Pipeline:
 
         def select(rows: Rows) -> list[Task]:
             settled = self.selection.offer(rows)
-            self._record_selection()
-            self.selection_log.keep(settled, self.selection)
+            if self.records:
+                self._record_selection()
+                self.selection_log.keep(settled, self.selection)
             if self.selection.hopeless is not None:
                 self._show_dropped()
                 raise LowYield(self.selection.hopeless)
@@ -268,13 +326,13 @@ class Pipeline:
             return tasks + (wanted() if alone else [])
 
         def wanted() -> list[Task]:
-            steps, quotas = self.samples[0][1], self.selection.quotas
+            steps = self.samples[0][1]
             return [
                 Task(
                     steps[key],
                     first_rows(self.folder.run, key, self.recipe.seed, start, stop),
                     select,
-                    partial(getattr, quotas[key], "is_full"),
+                    partial(self.selection.has_enough, key),
                     ahead=True,
                 )
                 for key, start, stop in self.selection.wanted(self.local.shard_rows)
@@ -290,7 +348,7 @@ class Pipeline:
 
     def _reuse(self) -> bool:
         """Whether an earlier build filtered these samples; if so, take its selection."""
-        if (counts := self.selection_log.counts()) is None:
+        if self.selection.most is not None or (counts := self.selection_log.counts()) is None:
             return False
         rows = [
             first_rows(self.folder.run, key, self.recipe.seed, *piece)
@@ -373,6 +431,8 @@ class Pipeline:
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)
         self.first_answers.offer(rows)
+        if self.last <= rows.made.keys():
+            self.take(rows)
         return []
 
     def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:

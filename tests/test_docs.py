@@ -207,7 +207,19 @@ def test_commands_of_magpie_hf_parse_and_say_the_truth(page: Path) -> None:
 
 def test_enough_commands_are_shown_of_every_kind() -> None:
     shown = [command.split()[0] for page in pages.WRITTEN for command, _ in pages.commands(page)]
-    commands = {"build", "plan", "show", "status", "report", "review", "publish", "sweep", "recipe"}
+    commands = {
+        "build",
+        "plan",
+        "show",
+        "status",
+        "report",
+        "review",
+        "publish",
+        "sweep",
+        "recipe",
+        "preview",
+        "diff",
+    }
     assert set(shown) == commands
     assert shown.count("build") >= 16
     assert len(shown) >= 60

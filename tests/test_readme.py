@@ -16,7 +16,7 @@ import yaml
 from conftest import ROOT
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import exit_codes, plan, report
-from magpie_hf.cli.commands.preview import preview
+from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -93,7 +93,7 @@ def bound_rows() -> str:
     return "\n".join(
         f"| {one.tokens:,} | {one.final:,} | {one.truncated:.0%} | {scaled(one.generated)} |"
         f" {one.rows:,.0f} |"
-        for one in preview(cli.parser().parse_args(words.split())).plan.bounds
+        for one in brief_of(cli.parser().parse_args(words.split())).plan.bounds
     )
 
 
@@ -232,6 +232,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "学習": ("trainers", ()),
     "実行中の表示": ("report", ("While it runs",)),
     "行と報告ページ": ("report", ("Look at rows", "The report")),
+    "違い": ("report", ("Differences",)),
     "人による判定": ("review", ()),
     "止まったときは": ("reproducibility", ("When it stops", "What is guaranteed", "What is not guaranteed")),
     "測定": ("benchmarks", ()),

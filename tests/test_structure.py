@@ -30,7 +30,7 @@ FLOORS = [
     {"run", "card"},
     {"dataset"},
     {"building", "report", "hub"},
-    {"planning"},
+    {"planning", "differences"},
     {"cli"},
     {"__main__"},
 ]

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.cli import menu
 from magpie_hf.cli.commands import (
     build,
+    diff,
     plan,
+    preview,
     publish,
     recipe,
     recipe_files,
@@ -36,7 +38,7 @@ from magpie_hf.text.terminal import encodable, open_missing_streams
 if TYPE_CHECKING:
     from magpie_hf.recipe_file.reading import RecipeFile
 
-COMMANDS = (build, plan, status, show, report, review, sweep, publish, recipe)
+COMMANDS = (build, plan, preview, status, show, report, review, diff, sweep, publish, recipe)
 
 
 def parser() -> Parser:

@@ -126,7 +126,7 @@ class Finished:
                 found = (
                     self._sampled(file).rows(file, wanted)
                     if kind == "samples"
-                    else _rows(file, wanted, LEFT_OUT.get(kind, ()) if not whole else ())
+                    else rows_in(file, wanted, LEFT_OUT.get(kind, ()) if not whole else ())
                 )
                 rows |= {Place(file, number): Shown(kind, split, row) for number, row in found}
         return [rows[place] for place in places]
@@ -182,7 +182,9 @@ def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:
     )
 
 
-def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_in(
+    file: Path, wanted: Sequence[int], left_out: Sequence[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """These rows of a file; reads only their row groups, each up to the last row that is wanted."""
     parquet, begin = _open(file), 0
     columns = [name for name in parquet.schema_arrow.names if name not in left_out]

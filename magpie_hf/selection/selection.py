@@ -108,8 +108,9 @@ class Selection:
 
     Pieces of samples come in, in any order; the same rows come out with the columns of `schema.SELECTION`.
     near_duplicates: None looks for none. given: by domain, how many problems there are, where they are given
-    and not sampled; then a domain ends with them, however few are accepted.
-    hopeless: why a domain gives up, or None; once it is set, nothing more is filtered or wanted.
+    and not sampled; then a domain ends with them, however few are accepted. most: problems of all domains
+    together, after which it stops; None for all. hopeless: why a domain gives up, or None; once it is set,
+    nothing more is filtered or wanted.
     """
 
     def __init__(
@@ -118,8 +119,9 @@ class Selection:
         acceptance: Acceptance,
         near_duplicates: NearDuplicates | None,
         given: Mapping[str, int] | None = None,
+        most: int | None = None,
     ) -> None:
-        self.acceptance, self.near_duplicates = acceptance, near_duplicates
+        self.acceptance, self.near_duplicates, self.most = acceptance, near_duplicates, most
         self._reviewed = frozenset(acceptance.reviewed)
         self.quotas = {
             domain.key: Quota(domain.key, domain.count, None if given is None else given[domain.key])
@@ -129,12 +131,12 @@ class Selection:
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
         """(domain, start, stop) of the samples that should be made next, in the order of filtering."""
-        if self.hopeless is not None:
+        if self.is_over:
             return []
         pieces = [
             (key, start, stop)
             for key, quota in self.quotas.items()
-            for start, stop in quota.wanted(self._floor, shard_rows)
+            for start, stop in quota.wanted(self._floor, shard_rows, self._share(quota))
         ]
         order = list(self.quotas)
         return sorted(pieces, key=lambda piece: (piece[1], order.index(piece[0])))
@@ -152,12 +154,12 @@ class Selection:
                 default=None,
             )
         ) is not None:
-            row = None if self.hopeless is not None else quota.next_row()
+            row = None if self.is_over else quota.next_row()
             if row is None:
                 break
             quota.record(row, *self._filter(quota, row))
             self.hopeless = self._hopeless(quota)
-        return [piece for quota in self.quotas.values() for piece in quota.settled(self.hopeless is not None)]
+        return [piece for quota in self.quotas.values() for piece in quota.settled(self.is_over)]
 
     def restore(self, filtered: Sequence[Rows]) -> None:
         """Count samples that an earlier build filtered."""
@@ -173,6 +175,27 @@ class Selection:
     @property
     def is_complete(self) -> bool:
         return all(quota.is_done for quota in self.quotas.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is filtered although a domain may not be full."""
+        return self.hopeless is not None or (self.most is not None and self._missing <= 0)
+
+    def has_enough(self, domain: str) -> bool:
+        """Whether no more samples of a domain are needed."""
+        return self.quotas[domain].is_full or self.is_over
+
+    @property
+    def _missing(self) -> int:
+        """Problems that are missing in all, of `most`."""
+        return (self.most or 0) - sum(quota.accepted for quota in self.quotas.values())
+
+    def _share(self, quota: Quota) -> int:
+        """The problems to sample for: all of a domain, or an equal share of what is missing of `most`."""
+        if self.most is None:
+            return quota.target
+        several = sum(not one.is_done for one in self.quotas.values())
+        return min(quota.target, quota.accepted + math.ceil(self._missing / max(1, several)))
 
     @property
     def _floor(self) -> float:
@@ -246,12 +269,12 @@ class Quota:
         """Whether no more samples are filtered: the domain is full, or no problem is left."""
         return self.is_full or self.filtered == self.given
 
-    def wanted(self, floor: float, shard_rows: int) -> Iterator[tuple[int, int]]:
-        """[start, stop) of the next samples to make, in pieces of at most `shard_rows`."""
+    def wanted(self, floor: float, shard_rows: int, target: int) -> Iterator[tuple[int, int]]:
+        """[start, stop) of the next samples to make for `target` problems, at most `shard_rows` a piece."""
         if self.is_done:
             return
         most = MOST_ROWS if self.given is None else self.given
-        stop = samples_needed(self.target, self.sampled, self.filtered, self.accepted, floor, most)
+        stop = samples_needed(target, self.sampled, self.filtered, self.accepted, floor, most)
         while self.sampled < stop:
             start, self.sampled = self.sampled, min(stop, self.sampled + shard_rows)
             yield start, self.sampled

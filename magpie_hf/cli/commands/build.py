@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
+from magpie_hf.cli.commands.brief import Brief, brief_of
 from magpie_hf.cli.commands.display import Show, add_watching, watching
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import (
@@ -27,7 +28,6 @@ from magpie_hf.cli.commands.options import (
 )
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.own_problems import add_own_problems
-from magpie_hf.cli.commands.preview import Preview, preview
 from magpie_hf.cli.commands.upload import check_push, check_replaced, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
@@ -334,7 +334,7 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput("no model is given; give --model, or a recipe file with one")
     domains = domains_of(options)
     check_engine(options, "shard_size", "shards_in_flight")
-    made = preview(options)
+    made = brief_of(options)
     with watching(options.progress) as show:
         code = _build(options, domains, made, show, began)
     if options.push is not None:
@@ -345,7 +345,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _build(
-    options: argparse.Namespace, domains: tuple[Domain, ...], made: Preview, show: Show, began: float
+    options: argparse.Namespace, domains: tuple[Domain, ...], made: Brief, show: Show, began: float
 ) -> int:
     """Run the build and print its result; returns the exit code."""
     show.say("\n".join(made.lines))

@@ -38,8 +38,8 @@ class Layout:
     raw: bool = False
     thinking: bool = False
 
-    def show(self, shown: Shown) -> None:
-        """Print a row."""
+    def show(self, shown: Shown, *more: str) -> None:
+        """Print a row. more: lines that follow its results."""
         row = shown.row
         self.to.print(f"=== {harmless(row['id'])}  {shown.split}", style="bold")
         blocks, lines = _PARTS[shown.kind](row)
@@ -47,7 +47,7 @@ class Layout:
             self.to.print(_line(line))
         for block in blocks:
             self._blocks([(_line(label), text) for label, text in block])
-        for line in lines:
+        for line in (*lines, *more):
             self.to.print(_line(line))
         self.to.print()
 
@@ -146,7 +146,9 @@ def _candidates(row: Row) -> tuple[list[list[Part]], list[str]]:
     texts = [_candidate(number, one, places.get(number)) for number, one in enumerate(row["candidates"])]
     kind, reason = row["pair_kind"], row["pair_reason"]
     pair = tr("pair: {kind}", kind=kind) if kind else tr("pair: none ({reason})", reason=reason)
-    return [[_problem(row)], texts], [*_majority_share(row), pair]
+    reason = row.get("solution_reason")
+    unanswered = [tr("answer: none is published ({reason})", reason=reason)] if reason else []
+    return [[_problem(row)], texts], [*unanswered, *_majority_share(row), pair]
 
 
 def _candidate(number: int, one: Row, place: str | None) -> Part:
