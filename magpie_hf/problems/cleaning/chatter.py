@@ -102,7 +102,8 @@ _TEXT_ASKED_FOR = re.compile(
         |curriculum|syllabus|biography)\b
     | \b(?:discuss|describe|explain|outline|summari[sz]e|compare|trace|what\ (?:is|are|was|were)
         |explore)\b[^.?!]{0,60}
-      \b(?:importance|significance|role|evolution|history|life|contributions?|influence|impact|philosoph(?:y|ies)
+      \b(?:importance|significance|role|evolution|history|life|contributions?|influence|impact
+        |philosoph(?:y|ies)
         |(?:real-?(?:life|world)|practical)\ (?:applications?|uses|examples)|advantages|benefits)\b
     | \b(?:influenced|revolutioni[sz]ed)\b[^.?!]{0,80}\? | \b(?:assist|help)\ me\s?[.?!]*\Z
     | \b(?:recommend|suggest)\b[^.?!]{0,40}\b(?:books?|websites?|resources?|courses?|ways?)\b
