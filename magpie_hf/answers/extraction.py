@@ -40,10 +40,12 @@ _END = 1500  # characters at the end of a solution that are searched for its ans
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
     r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
-    r"|question))?(?:\*\*)?\s*(?:,\s*(?:then|therefore|thus|hence),|\s+(?:that\s+)?we\s+\w+)?\s*(?:is|:|=|equals"
+    r"|question))?(?:\*\*)?\s*(?:,\s*(?:then|therefore|thus|hence),|\s+(?:that\s+)?we\s+\w+)?\s*"
+    r"(?:is|:|=|equals"
     r"|of(?=\s+[-\d$\\])|(?:must|should|will|would) be"
     r"|comes out (?:to|as)|turns out to be|\s[-–—](?=\s))|\bans(?:\s*[:=]|\.\s)"
-    r"|\b(?:correct|right)\s+(?:option|choice)\s+is|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
+    r"|\b(?:correct|right)\s+(?:option|choice)\s+is|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
+    r"|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
     r"|^[#*\s]*(?:result|solution|output|conclusion)[*\s]*[:=](?=[^\n]*\s*\Z)"  # its last line
     r"|求める[^。、\n]{0,20}は|[【(（\[《〈]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉]"
     r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：]|\s+(?=[-\d$\\]))|答案(?:是|为)?)"
@@ -141,7 +143,8 @@ _BEHIND = re.compile(
     r"]?\s*(?:\$|\\\]|\\\)))"
 )
 _BEFORE = re.compile(
-    r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*(?P<sign>[-+]?(?:\d{1,9}(?:\.\d+)?|\\pi)(?:\s*\\(?:cdot|times))?"
+    r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*"
+    r"(?P<sign>[-+]?(?:\d{1,9}(?:\.\d+)?|\\pi)(?:\s*\\(?:cdot|times))?"
     r"|-|\\pm)\s*$"
 )
 _PERCENT = re.compile(r"\s?(?:\$|\\\)|\\\])?\s?(?P<more>per ?cent(?![a-z])|パーセント|％)", re.IGNORECASE)
