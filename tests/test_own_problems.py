@@ -423,7 +423,7 @@ def test_a_dataset_on_the_hub_is_pinned_and_its_licence_heeded(
     readme = (tmp_path / "out" / "README.md").read_text()
     assert "license: cc-by-sa-4.0\n" in readme
     assert "- extended|ada/sums\n" in readme
-    assert f"[ada/sums](https://huggingface.co/datasets/ada/sums) (split\n`test`, revision `{sha}`)" in readme
+    assert f"[ada/sums](https://huggingface.co/datasets/ada/sums) (split `test`, revision `{sha}`)" in readme
     assert "under: cc-by-sa-4.0" in (tmp_path / "out" / "LICENSE").read_text()
     for source, fields, says in (
         ("ada/closed", {}, "cc-by-nc-nd-4.0, under which nothing"),
