@@ -29,7 +29,7 @@ from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_d
 from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
-from magpie_hf.recipe import Passes, Recipe
+from magpie_hf.recipe import Recipe
 from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
@@ -37,6 +37,7 @@ from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.first_answers import FirstAnswers
 from magpie_hf.selection.selection import KEY, Selection
+from magpie_hf.selection.walk import Passes
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows

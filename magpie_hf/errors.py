@@ -19,6 +19,13 @@ class EngineError(RuntimeError):
     """An engine could not be started, or died with requests in flight."""
 
 
+class StepFailed(RuntimeError):
+    """Code of the user's own (a stage, a scorer or a rule) raised, or made what no column holds.
+
+    The message names it, the row and the fault, in one line.
+    """
+
+
 class NothingMade(RuntimeError):
     """A build ended without a single row to publish; the message says where the rows went."""
 

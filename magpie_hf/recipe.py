@@ -6,7 +6,7 @@ Not here: where and when the stages run.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
@@ -27,8 +27,10 @@ from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
+from magpie_hf.scorers.own import check_scorer
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.stage import Stage
+from magpie_hf.selection.walk import Passes, Places, check_walk, passes_of, with_engine
+from magpie_hf.stage import Stage, use_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
@@ -39,13 +41,12 @@ from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
+from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.verify import Verify
 
 # Names of other files, folders and configurations of a build.
 _TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG, DEFAULT_CONFIG)
-
-Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Recipe:
     problem its SFT rows hold: "best", "all", at most a number of them, or "cold", which asks for one more.
     keep_minority: whether answers against the majority are published, too. auto_extend: how often the bound
     of the answers that it truncated is doubled. steer: where a domain's text goes: "system", "user" or
-    "none"; None for the system's turn, or the user's where the template has no other.
+    "none"; None for the system's turn, or the user's where the template has no other. steps: stages of one's
+    own, each at its place.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -91,6 +93,7 @@ class Recipe:
     keep_minority: bool = False
     auto_extend: int = 1
     steer: str | None = field(default=None, metadata={"later": True})
+    steps: tuple[Step, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -121,6 +124,7 @@ class Recipe:
                 )
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
+        self._take_own()
 
     @property
     def engines(self) -> list[Engine]:
@@ -142,13 +146,16 @@ class Recipe:
         system, place = self.steered(domain)
         instruct = Instruct(self.generator, system, domain.instruction, domain.first_token, place)
         text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
-        raw: list[list[Stage]] = [[instruct], [Clean(models, self.languages)]]
-        passes: Passes = [(self.generator, raw if self.tagger is not None else [*raw, text])]
+        places: Places = [
+            ("sample", self.generator, [[instruct]]),
+            ("clean", None, [[Clean(models, self.languages)]]),
+        ]
         if self.tagger is not None:
-            passes.append((self.tagger, [[Tag(self.tagger, self._choices)], [Cut()], text]))
+            places.append(("tag", self.tagger, [[Tag(self.tagger, self._choices)], [Cut()]]))
+        places.append(("", None, [text]))
         if self.embedder is not None:
-            passes.append((self.embedder, [[Embed(self.embedder)]]))
-        return passes
+            places.append(("", self.embedder, [[Embed(self.embedder)]]))
+        return passes_of(places, self.steps)
 
     def steered(self, domain: Domain) -> tuple[str | None, str | None]:
         """The text that steers a domain's samples and its place, as `Chat.prefix_text` takes them."""
@@ -165,11 +172,37 @@ class Recipe:
             Respond(self.solver, column, sampling, k, self.instruction, self.auto_extend)
             for column, (sampling, k) in named.items()
         ]
-        return [
-            (self.solver, [asked, [self.verify]]),
-            (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            (None, [[self.pairing]]),
+        places: Places = [
+            ("accepted", None, []),
+            ("respond", self.solver, [asked]),
+            ("verify", None, [[self.verify]]),
+            ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
+            ("pair", None, [[self.pairing]]),
         ]
+        return passes_of(places, self.steps)
+
+    def _take_own(self) -> None:
+        """Give stages and scorers of one's own the engines of the roles that they name, and check them."""
+        roles = {
+            "model": self.generator,
+            "solver": self.solver,
+            "tagger": self.tagger,
+            "embedder": self.embedder,
+        }
+        if use_of(self.scorer):
+            check_scorer(self.scorer)
+            object.__setattr__(self, "scorer", with_engine(self.scorer, roles))
+        roles["scorer"] = self.scorer.engine
+        steps = tuple(replace(step, stage=with_engine(step.stage, roles)) for step in self.steps)
+        object.__setattr__(self, "steps", steps)
+        if steps or self.acceptance.rules:
+            domain = self.domains[0]
+            check_walk(steps, self.acceptance.rules, self.samples(domain), self.answers(domain), self.engines)
+        if self.rl_majority_share is None and (gone := [step.name for step in steps if "rl" in step.to]):
+            raise BadInput(
+                f"the step {gone[0]} goes to rl, and this build has no RL problems; give rl_majority_share,"
+                " or leave out rl"
+            )
 
     @property
     def _choices(self) -> tuple[tuple[str, str], ...]:
@@ -199,7 +232,15 @@ class Recipe:
         for side in SIDES if self.held_out.share else SIDES[:1]:
             exports += [
                 ExportText(
-                    domain.key, self.held_out, side, text, generation, moved, self.sft, self.keep_minority
+                    domain.key,
+                    self.held_out,
+                    side,
+                    text,
+                    generation,
+                    moved,
+                    self.sft,
+                    self.keep_minority,
+                    own_columns(self.steps, TEXT_SPLITS, text),
                 )
                 for text in TEXT_SPLITS
             ]
@@ -213,20 +254,28 @@ class Recipe:
                         self.instruction,
                         moved,
                         first,
+                        own_columns(self.steps, ["rl"], "rl"),
                     )
                 )
             exports.append(
-                ExportCandidates(domain.key, self.held_out, side, moved, self.sft, self.keep_minority)
+                ExportCandidates(
+                    domain.key,
+                    self.held_out,
+                    side,
+                    moved,
+                    self.sft,
+                    self.keep_minority,
+                    own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG),
+                )
             )
         return exports
 
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
-        for engine in dict.fromkeys(
-            (self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))
-        ):
-            engine.check()
-            chat_of(engine.model)
+        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, self.tagger)):
+            if engine is not None:
+                engine.check()
+                chat_of(engine.model)
         chat_of(self.solver.model).check_solving()
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages

@@ -25,6 +25,7 @@ from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.schema import SELECTION
 from magpie_hf.selection.demand import FIRST_LOOK, samples_needed
+from magpie_hf.selection.rules import Rule, check_rules, reason_of
 from magpie_hf.stage import fingerprint
 from magpie_hf.store.rows import Rows, in_memory
 
@@ -50,7 +51,7 @@ class Acceptance:
     for that domain, if the build has it) or "keep". min_quality, min_difficulty: the least label of the
     tagger. drop_unsolvable: whether a problem must be solvable, complete, without a solution and no talk, by
     the tagger. Without a tagger none of these applies. min_yield: the share of accepted samples below which a
-    build gives up.
+    build gives up. rules: of one's own, asked for samples that all others accept (`selection.rules.Rule`).
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
     "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate".
@@ -64,6 +65,7 @@ class Acceptance:
     min_difficulty: str = DIFFICULTIES[0]
     drop_unsolvable: bool = True
     min_yield: float = field(default=MIN_YIELD, compare=False)
+    rules: tuple[Rule, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         if self.off_topic not in ("drop", "move", "keep"):
@@ -72,6 +74,12 @@ class Acceptance:
             if getattr(self, name) not in values:
                 raise BadInput(f"{name} is {getattr(self, name)!r}; choose from {', '.join(values)}")
         check_min_yield(self.min_yield)
+        check_rules(self.rules)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that a sample is filtered by."""
+        return tuple(dict.fromkeys((*FILTERED, *(column for rule in self.rules for column in rule.reads))))
 
     def place(self, row: Row, sampled_for: str, domains: Sequence[str]) -> tuple[str, str | None]:
         """The domain that a sample belongs to by its own columns, and the reason to drop it (or None)."""
@@ -110,7 +118,7 @@ class Selection:
         self, domains: Sequence[Domain], acceptance: Acceptance, near_duplicates: NearDuplicates
     ) -> None:
         self.acceptance, self.near_duplicates = acceptance, near_duplicates
-        self.quotas = {domain.key: Quota(domain.key, domain.count) for domain in domains}
+        self.quotas = {domain.key: Quota(domain.key, domain.count, acceptance.reads) for domain in domains}
         self.hopeless: str | None = None
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
@@ -169,6 +177,7 @@ class Selection:
         # A full domain filters no more samples of its own, so this is another domain.
         if reason is None and self.quotas[domain].is_full:
             reason = "off_topic"
+        reason = reason or reason_of(self.acceptance.rules, row)
         if reason is not None:
             return None, None, reason
         if (near_duplicate := self.near_duplicates.find(row)) is not None:
@@ -207,8 +216,8 @@ class Selection:
 class Quota:
     """The samples of one domain: those that were asked for, those that wait, and those that were filtered."""
 
-    def __init__(self, key: str, target: int) -> None:
-        self.key, self.target = key, target
+    def __init__(self, key: str, target: int, reads: Sequence[str] = FILTERED) -> None:
+        self.key, self.target, self.reads = key, target, reads
         self.sampled = self.filtered = self.accepted = 0
         self.waiting: dict[int, Rows] = {}
         self.reasons: Counter[str] = Counter()
@@ -238,10 +247,10 @@ class Quota:
             if self.filtered not in self.waiting:
                 return None
             self._filtering = self.waiting.pop(self.filtered)
-            columns = self._filtering.read(FILTERED).to_pydict()
+            columns = self._filtering.read(self.reads).to_pydict()
             self._rows.extend(
-                dict(zip(FILTERED, values, strict=True))
-                for values in zip(*(columns[name] for name in FILTERED), strict=True)
+                dict(zip(self.reads, values, strict=True))
+                for values in zip(*(columns[name] for name in self.reads), strict=True)
             )
         return self._rows.popleft()
 

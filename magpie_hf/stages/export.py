@@ -5,8 +5,9 @@ Not here: files.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -19,6 +20,7 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL, Side, Text
 from magpie_hf.stage import Batch
 from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, published_answers
+from magpie_hf.stages.step import OwnColumn
 
 Row = dict[str, Any]
 
@@ -28,15 +30,28 @@ class Export(ABC):
 
     domain: the domain that the rows count for.
     moved: whether they were sampled for another domain.
+    own: the columns of stages of one's own; one without values here is in another split of the configuration.
     suffix: distinguishes its folder in the run from those of the domain's other exports.
     """
 
-    features: ClassVar[Features]
-    reads: ClassVar[tuple[str, ...]]
+    COLUMNS: ClassVar[Features]
+    READS: ClassVar[tuple[str, ...]]
     suffix: ClassVar[str] = ""
 
     domain: str
     moved: bool
+    own: tuple[OwnColumn, ...]
+
+    @property
+    def features(self) -> Features:
+        """The columns of the split, with their types."""
+        own = {column: json.loads(kind) for column, kind, _ in self.own}
+        return Features({**self.COLUMNS, **Features.from_dict(own)})
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it is made from."""
+        return (*self.READS, *(column for column, _, given in self.own if given))
 
     @property
     @abstractmethod
@@ -55,7 +70,11 @@ class Export(ABC):
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        published = [made for row in filter(self.takes, rows) for made in self.rows(row)]
+        published = [
+            {**made, **{column: row[column] if given else None for column, _, given in self.own}}
+            for row in filter(self.takes, rows)
+            for made in self.rows(row)
+        ]
         return {column: [row[column] for row in published] for column in self.features}
 
     def takes(self, row: Row) -> bool:
@@ -92,8 +111,8 @@ class ExportText(_Divided):
     """
 
     version: ClassVar[int] = 6
-    features: ClassVar[Features] = PUBLISHED
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = PUBLISHED
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "seed",
         "problem",
@@ -123,6 +142,7 @@ class ExportText(_Divided):
     moved: bool = False
     sft: str | int = "best"
     keep_minority: bool = False
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -200,8 +220,8 @@ class ExportRL(_Divided):
     """
 
     version: ClassVar[int] = 4
-    features: ClassVar[Features] = RL
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = RL
+    READS: ClassVar[tuple[str, ...]] = (
         "index",
         "id",
         "problem",
@@ -219,6 +239,7 @@ class ExportRL(_Divided):
     instruction: str = SOLVING_INSTRUCTION
     moved: bool = False
     first: int = 0
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -261,8 +282,8 @@ class ExportCandidates(_Divided):
     """
 
     version: ClassVar[int] = 2
-    features: ClassVar[Features] = CANDIDATES
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = CANDIDATES
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "problem",
         "language",
@@ -291,6 +312,7 @@ class ExportCandidates(_Divided):
     moved: bool = False
     sft: str | int = "best"
     keep_minority: bool = False
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -319,8 +341,8 @@ class ExportDropped(Export):
     """The samples that were not accepted, with their reasons. They stay in the run."""
 
     version: ClassVar[int] = 1
-    features: ClassVar[Features] = DROPPED
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = DROPPED
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "domain",
         "raw_instruction",
@@ -335,6 +357,7 @@ class ExportDropped(Export):
 
     domain: str
     moved: bool = False
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -362,7 +385,8 @@ def export_of(spec: dict[str, Any]) -> Export:
     kinds: dict[str, type[ExportText | ExportRL | ExportCandidates]] = {
         kind.__name__: kind for kind in (ExportText, ExportRL, ExportCandidates)
     }
-    fields = {**spec, "held_out": HeldOut(**spec["held_out"])}
+    own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
+    fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)
