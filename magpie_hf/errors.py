@@ -3,12 +3,24 @@
 Not here: mistakes of a model, which are data in a column.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class BadInput(ValueError):
     """A user's mistake, in one line: the state, the value, the remedy.
 
     The command line prints it and exits with 2.
     """
+
+
+class Faults(BadInput):
+    """Several mistakes of a user's, in a line each; `faults` has them one by one."""
+
+    def __init__(self, faults: Iterable[BadInput]) -> None:
+        self.faults = tuple(one for fault in faults for one in getattr(fault, "faults", (fault,)))
+        super().__init__("\n".join(map(str, self.faults)))
 
 
 class Torn(BadInput):

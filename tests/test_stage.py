@@ -934,7 +934,7 @@ def test_the_stages_are_told_apart(chatml: Model) -> None:
 
 
 def test_export_is_a_function_for_map() -> None:
-    columns = list(ExportText.reads)
+    columns = list(ExportText.READS)
     alive = {
         "id": ["a-1", "a-2"],
         "domain": ["a", "a"],

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from magpie_hf import named
-from magpie_hf.errors import BadInput, StepFailed, shortened
+from magpie_hf.errors import BadInput, Faults, StepFailed, shortened
 from magpie_hf.reasons import REASONS
 from magpie_hf.stage import use_of
-from magpie_hf.stages.guard import failed
+from magpie_hf.stages.guard import failed, own_in
 from magpie_hf.stages.step import check_fields
 
 
@@ -71,24 +71,28 @@ def reason_of(rules: Sequence[Rule], row: Mapping[str, Any]) -> str | None:
 
 
 def _failed(rule: Rule, row: Mapping[str, Any], what: str) -> StepFailed:
-    return failed(f"the rule {rule.name} ({use_of(rule)})", row["id"], what)
+    return failed(own_in(rule), row["id"], what)
 
 
 def rules_of(specs: Any, where: str = "rules") -> tuple[Rule, ...]:
     """The rules of a recipe file: a list of dicts with use and with, as in `named.SCHEMA`.
 
-    Raises BadInput with a line for each fault, which begins with its place, such as "rules[0].use".
+    Raises Faults, each of which begins with its place, such as "rules[0].use".
     """
     if not isinstance(specs, list | tuple):
         raise BadInput(f"{where}: {shortened(specs)} is no list; write each rule as an item of one")
     rules: list[Rule] = []
-    faults: list[str] = []
+    faults: list[BadInput] = []
     for number, spec in enumerate(specs):
         try:
             rules.append(named.object_of(spec, f"{where}[{number}]"))
+        except BadInput as fault:
+            faults.append(fault)
+            continue
+        try:
             check_rules(rules[-1:])
-        except BadInput as error:
-            faults.append(str(error) if str(error).startswith(where) else f"{where}[{number}].use: {error}")
+        except BadInput as fault:
+            faults.append(BadInput(f"{where}[{number}].use: {fault}"))
     if faults:
-        raise BadInput("\n".join(faults))
+        raise Faults(faults)
     return tuple(rules)

@@ -15,6 +15,7 @@ from magpie_hf.errors import BadInput, shortened
 from magpie_hf.schema import SEED, SELECTION
 from magpie_hf.selection.rules import Rule
 from magpie_hf.stage import Stage, use_of
+from magpie_hf.stages.guard import own_in
 from magpie_hf.stages.step import ROLES, Step
 
 Thing = TypeVar("Thing")
@@ -23,7 +24,8 @@ Passes = list[tuple[Engine | None, list[list[Stage]]]]
 # The same by place; "" is one at which no stage of one's own can stand.
 Places = list[tuple[str, Engine | None, list[list[Stage]]]]
 # Names that folders and files of a run begin with.
-_TAKEN = ("selection", "seeds", "trial", "absent", "not_asked", "neighbours")
+_TAKEN = ("selection", "seeds", "trial", "absent", "not_asked", "neighbours", "dropped")
+_EXPORTS = ("train_", "test_", "as_")  # of the folders of splits, in which stale files are removed
 
 
 def passes_of(places: Places, steps: Sequence[Step]) -> Passes:
@@ -79,8 +81,11 @@ def check_walk(
     labels = [*_TAKEN, *(stage.label for stage in placed)]
     for step in steps:
         if step.stage not in placed:
-            raise BadInput(f"the step {step.name} stands after {step.after}, which this build does not have")
-        if labels.count(step.name) > 1 or step.name in _TAKEN:
+            raise BadInput(
+                f"the step {step.name} stands after {step.after}, which this build does not have; choose"
+                " another place"
+            )
+        if labels.count(step.name) > 1 or step.name.startswith(_EXPORTS):
             raise BadInput(f"the step {step.name} has the name of another stage; give another name")
         if step.engine is not None and step.engine not in engines:
             raise BadInput(
@@ -91,7 +96,7 @@ def check_walk(
     for passes in (samples, answers):
         for stage in _stages(passes):
             if stage in own:
-                _check_reads(f"the step {stage.name}", stage.reads, there, placed)
+                _check_reads(own_in(stage), stage.reads, there, placed)
                 if again := [column for column in stage.adds if column in _every(placed, stage)]:
                     raise BadInput(
                         f"the step {stage.name} adds {again[0]}, which exists already; give another name"
@@ -99,7 +104,7 @@ def check_walk(
             there |= dict.fromkeys(stage.adds, stage.label)
         if passes is samples:
             for rule in rules:
-                _check_reads(f"the rule {rule.name}", rule.reads, there, placed)
+                _check_reads(own_in(rule), rule.reads, there, placed)
             there |= dict.fromkeys(SELECTION, "the selection")
 
 

@@ -41,12 +41,13 @@ def failed(whose: str, identifier: str, what: str) -> StepFailed:
     )
 
 
-def own_in(stage: Stage) -> str:
-    """Whose code of one's own a stage runs, such as "the step difficulty (mine:Difficulty)"; "" for none."""
-    if use := use_of(stage):
-        return f"the step {stage.name} ({use})"
-    use = use_of(stage.scorer) if isinstance(stage, ScoreCandidates) else ""
-    return f"the scorer {use}" if use else ""
+def own_in(thing: Any) -> str:
+    """What a stage or a rule has of code of one's own, such as "the step difficulty (mine:Difficulty)"."""
+    if isinstance(thing, ScoreCandidates):
+        return f"the scorer {use}" if (use := use_of(thing.scorer)) else ""
+    if not (use := use_of(thing)):
+        return ""
+    return f"the step {thing.name} ({use})" if isinstance(thing, Stage) else f"the rule {thing.name} ({use})"
 
 
 def guarded(stage: Stage, batch: Batch) -> Batch:

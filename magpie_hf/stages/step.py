@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 from datasets import Features, Value
 
 from magpie_hf import named
-from magpie_hf.errors import BadInput, shortened
+from magpie_hf.errors import BadInput, Faults, shortened
 from magpie_hf.schema import CANDIDATES, FORBIDDEN, PUBLISHED, RL
 from magpie_hf.stage import Stage, canonical, identity, use_of
 
@@ -69,8 +68,8 @@ class Step:
         object.__setattr__(self, "describe", tuple(dict(self.describe).items()))
         check_stage(self.stage)
         columns = list(self.stage.adds)
-        if fault := next(_misplaced(self.name, self.after, self.to, dict(self.describe), columns), None):
-            raise BadInput(fault)
+        if faults := list(_misplaced(self.name, self.after, self.to, self.means, columns)):
+            raise faults[0]
 
     @property
     def name(self) -> str:
@@ -152,7 +151,7 @@ def check_fields(thing: Any) -> None:
 def steps_of(specs: Any, where: str = "steps") -> tuple[Step, ...]:
     """The steps of a recipe file: a list of dicts with use, after, to, describe and with, as in SCHEMA.
 
-    Raises BadInput with a line for each fault, which begins with its place, such as "steps[0].after".
+    Raises Faults, each of which begins with its place, such as "steps[0].after".
     """
     if not isinstance(specs, list | tuple):
         raise BadInput(f"{where}: {shortened(specs)} is no list; write each step as an item of one")
@@ -160,60 +159,60 @@ def steps_of(specs: Any, where: str = "steps") -> tuple[Step, ...]:
     for number, spec in enumerate(specs):
         try:
             steps.append(_step(spec, f"{where}[{number}]"))
-        except BadInput as error:
-            faults.append(str(error))
+        except BadInput as fault:
+            faults.append(fault)
     if faults:
-        raise BadInput("\n".join(faults))
+        raise Faults(faults)
     return tuple(steps)
 
 
 def _step(spec: Any, where: str) -> Step:
-    faults: list[str] = []
-    stage = _caught(lambda: named.object_of(spec, where, Stage, SCHEMA["properties"]), faults)
-    if not isinstance(spec, Mapping):
-        raise BadInput(faults[0])
-    if stage is not None:
-        _caught(lambda: check_stage(stage), faults, f"{where}.use: ")
-    to, describe = spec.get("to") or (), spec.get("describe") or {}
-    to = (to,) if isinstance(to, str) else to
-    if not isinstance(to, list | tuple):
-        faults.append(f"{where}.to: {shortened(to)} is no list; choose from {', '.join(SPLITS)}")
-    elif not isinstance(describe, Mapping):
-        faults.append(f"{where}.describe: {shortened(describe)} is no description; write column: meaning")
-    else:
-        columns = None if faults else list(stage.adds)
-        faults += _misplaced(where, spec.get("after"), to, describe, columns)
-    if faults:
-        raise BadInput("\n".join(faults))
-    return Step(stage, spec["after"], tuple(to), describe)
-
-
-def _caught(action: Callable[[], Any], faults: list[str], prefix: str = "") -> Any:
+    faults: list[BadInput] = []
+    stage = None
     try:
-        return action()
-    except BadInput as error:
-        faults.append(f"{prefix}{error}")
-        return None
+        stage = named.object_of(spec, where, Stage, SCHEMA["properties"])
+        check_stage(stage)
+    except BadInput as fault:
+        if not isinstance(spec, Mapping):
+            raise
+        faults.append(fault if stage is None else BadInput(f"{where}.use: {fault}"))
+    to, means = spec.get("to") or (), spec.get("describe") or {}
+    if not isinstance(to, list | tuple):
+        faults.append(BadInput(f"{where}.to: {shortened(to)} is no list; choose from {', '.join(SPLITS)}"))
+        to = ()
+    if not isinstance(means, Mapping):
+        fault = BadInput(f"{where}.describe: {shortened(means)} is no description; write column: meaning")
+        faults.append(fault)
+        means, to = {}, ()
+    faults += _misplaced(where, spec.get("after"), to, means, None if faults else list(stage.adds))
+    if faults:
+        raise Faults(faults)
+    return Step(stage, spec["after"], tuple(to), means)
 
 
 def _misplaced(
     where: str, after: Any, to: Sequence[Any], means: Mapping[Any, Any], columns: Sequence[str] | None
-) -> Iterator[str]:
+) -> Iterator[BadInput]:
     """What is wrong with the place of a step, its splits and its descriptions. columns: None if unknown."""
     if after not in PLACES:
-        near = get_close_matches(str(after), PLACES, 1) or PLACES
-        yield f"{where}.after: {shortened(after)} is no place; choose from {', '.join(near)}"
+        yield BadInput(f"{where}.after: {shortened(after)} is no place; choose from {', '.join(PLACES)}")
     for split in to:
         if split not in SPLITS:
-            yield f"{where}.to: {shortened(split)} is no split; choose from {', '.join(SPLITS)}"
+            yield BadInput(f"{where}.to: {shortened(split)} is no split; choose from {', '.join(SPLITS)}")
     for column, meaning in means.items():
         if columns is not None and column not in columns:
-            yield f"{where}.describe.{column}: the stage adds no such column; it adds {', '.join(columns)}"
+            yield BadInput(
+                f"{where}.describe.{column}: the stage adds no such column; it adds {', '.join(columns)}"
+            )
         if not isinstance(meaning, str) or not meaning.strip():
-            yield f"{where}.describe.{column}: {shortened(meaning)} is no description; write a sentence"
+            yield BadInput(
+                f"{where}.describe.{column}: {shortened(meaning)} is no description; write what it means"
+            )
     for column in columns or ():
         if to and column not in means:
-            yield f"{where}.describe: {column} has no description; write one, which the card will show"
+            yield BadInput(
+                f"{where}.describe: {column} has no description; write one, which the card will show"
+            )
 
 
 def own_columns(steps: Iterable[Step], config: Sequence[str], split: str) -> tuple[OwnColumn, ...]:
