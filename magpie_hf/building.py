@@ -335,7 +335,8 @@ class Pipeline:
 
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)
-        self.first_answers.offer(rows)
+        if "candidates" in rows.made:  # a step of one's own may come before the answers, on another engine
+            self.first_answers.offer(rows)
         return []
 
     def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:

@@ -168,7 +168,7 @@ def steps_of(specs: Any, where: str = "steps") -> tuple[Step, ...]:
 
 def _step(spec: Any, where: str) -> Step:
     faults: list[BadInput] = []
-    stage = None
+    stage: Any = None
     try:
         stage = named.object_of(spec, where, Stage, SCHEMA["properties"])
         check_stage(stage)
@@ -181,8 +181,8 @@ def _step(spec: Any, where: str) -> Step:
         faults.append(BadInput(f"{where}.to: {shortened(to)} is no list; choose from {', '.join(SPLITS)}"))
         to = ()
     if not isinstance(means, Mapping):
-        fault = BadInput(f"{where}.describe: {shortened(means)} is no description; write column: meaning")
-        faults.append(fault)
+        wrong = BadInput(f"{where}.describe: {shortened(means)} is no description; write column: meaning")
+        faults.append(wrong)
         means, to = {}, ()
     faults += _misplaced(where, spec.get("after"), to, means, None if faults else list(stage.adds))
     if faults:
