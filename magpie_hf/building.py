@@ -36,8 +36,8 @@ from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.first_answers import FirstAnswers
+from magpie_hf.selection.places import Passes
 from magpie_hf.selection.selection import KEY, Selection
-from magpie_hf.selection.walk import Passes
 from magpie_hf.stage import Stage
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows

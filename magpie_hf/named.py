@@ -92,7 +92,8 @@ def _broken(module: str, where: str, error: Exception) -> BadInput:
 
 def is_frozen(thing: Any) -> bool:
     """Whether an object is a frozen dataclass, whose fields say all that it is."""
-    return dataclasses.is_dataclass(thing) and bool(getattr(thing, "__dataclass_params__").frozen)  # noqa: B009 (mypy knows no such attribute)
+    made_with: Any = getattr(thing, "__dataclass_params__", None)
+    return made_with is not None and bool(made_with.frozen)
 
 
 def described(error: BaseException) -> str:

@@ -28,8 +28,8 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.own import check_scorer
+from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.selection.walk import Passes, Places, check_walk, passes_of, with_engine
 from magpie_hf.stage import Stage, use_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
@@ -197,7 +197,9 @@ class Recipe:
         object.__setattr__(self, "steps", steps)
         if steps or self.acceptance.rules:
             domain = self.domains[0]
-            check_walk(steps, self.acceptance.rules, self.samples(domain), self.answers(domain), self.engines)
+            check_places(
+                steps, self.acceptance.rules, self.samples(domain), self.answers(domain), self.engines
+            )
         if self.rl_majority_share is None and (gone := [step.name for step in steps if "rl" in step.to]):
             raise BadInput(
                 f"the step {gone[0]} goes to rl, and this build has no RL problems; give rl_majority_share,"

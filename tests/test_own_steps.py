@@ -1,4 +1,4 @@
-"""Stages, scorers and rules of one's own, from a folder outside the repository, named in plain dicts alone."""
+"""Stages, scorers and rules of one's own, from a folder outside the repository, named in dicts alone."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_a_fault_names_the_row_and_the_build_goes_on(
         ({"to": ["train"]}, r"steps\[0\]\.to: 'train' is no split"),
         ({"describe": {}}, r"steps\[0\]\.describe: num_words has no description"),
         ({"descibe": {}}, r"steps\[0\]\.descibe: there is no such key here; choose from use, with, after"),
-        ({"with": {"colum": "x"}}, r"steps\[0\]\.with\.colum: more_steps:Words has no such field; it has col"),
+        ({"with": {"colum": "x"}}, r"steps\[0\]\.with\.colum: more_steps:Words has no such field; it has"),
         ({"with": {"column": 3}}, r"steps\[0\]\.with\.column: 3 is no str; give one to more_steps:Words"),
         ({"with": {"column": "prompt"}}, r"adds prompt, by which TRL's trainers train otherwise"),
         ({"with": {"column": "solution"}}, r"adds solution, which exists already"),
@@ -429,7 +429,11 @@ def test_the_pages_example_is_published_loaded_and_trained_on(
             "HF_TOKEN": WRITER,
         }
         values = {"tests": str(ROOT / "tests"), "model": str(demo_model), "repo": REPO}
-        reload = f"from datasets import load_dataset; print(load_dataset({REPO!r})['train_sft']['{COLUMN}'])"
+        reload = f"""
+import json
+from datasets import load_dataset
+print(json.dumps(list(load_dataset({REPO!r})["train_sft"][{COLUMN!r}])))
+"""
         loaded, trained = (
             subprocess.run(
                 [sys.executable, "-c", code],
@@ -440,7 +444,7 @@ def test_the_pages_example_is_published_loaded_and_trained_on(
                 timeout=300,
                 check=False,
             )
-            for code in (f"import json; {reload}", TRAINING.format(**values))
+            for code in (reload, TRAINING.format(**values))
         )
     assert loaded.returncode == 0, loaded.stderr[-2000:]
     assert json.loads(loaded.stdout) == list(made["default"]["train_sft"][COLUMN])

@@ -65,7 +65,7 @@ def with_engine(thing: Thing, roles: Mapping[str, Engine | None]) -> Thing:
     return replace(thing, engine=found)  # type: ignore[type-var]
 
 
-def check_walk(
+def check_places(
     steps: Sequence[Step],
     rules: Sequence[Rule],
     samples: Passes,
