@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,20 +20,25 @@ from datasets import DatasetDict, Value
 from test_hub import REPO, WRITER, ended, run
 
 import pages
+from chromium import Opened, chromium
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import loopback_hub
 from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.main import main
+from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput, EngineError, Faults, StepFailed
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.named import needs_code
 from magpie_hf.recipe import Recipe
+from magpie_hf.report.write import report
 from magpie_hf.scorers.own import scorer_of
 from magpie_hf.selection.rules import rules_of
 from magpie_hf.selection.selection import Acceptance
+from magpie_hf.stage import identity
+from magpie_hf.stages.guard import Fault
 from magpie_hf.stages.step import Step, steps_of
 
 PAGE = pages.DOCS / "own-steps.md"
@@ -185,26 +192,36 @@ def test_they_are_shown(
     elsewhere: Path, answers: Answers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    build(own(small_recipe(answers, "algebra", count=3), {"steps": [WORDS]}), out)
-    assert main(["show", str(out), "--split", "candidates", "-n", "1"]) == OK
-    assert "\nnum_words: " in (said := capsys.readouterr().out)
-    assert " (int32; words)\n" in said
+    answers.answers = 2
+    opinion = {**OPINION, "to": ["sft"], "describe": {"opinion": "what the solver <thinks>"}}
+    block = {"steps": [WORDS, opinion, {**BLOCK["steps"][0], "to": ["rl"]}]}
+    recipe = replace(small_recipe(answers, "algebra", count=3), rl_majority_share=0.3)
+    made = build(own(recipe, block), out)
+    problem = made["algebra_rl"]["train"][0]
+    opinions = {row["id"]: row["opinion"]["text"] for row in made["algebra"]["train_sft"]}
+    words = len(problem["problem"].split())
+    assert main(["show", str(out), "--split", "candidates", "--id", problem["id"]]) == OK
+    assert f"\nnum_words: {words} (int32; words)\n" in capsys.readouterr().out
+    assert main(["show", str(out), "--split", "rl", "--id", problem["id"]]) == OK
+    assert f"\n{COLUMN}: {problem[COLUMN]:.6g} (float32; how hard" in capsys.readouterr().out
+    assert main(["show", str(out), "--id", problem["id"]]) == OK
+    assert "num_words" not in capsys.readouterr().out
     assert main(["status", str(out)]) == OK
-    assert "words" in capsys.readouterr().out
-    from magpie_hf.report.details import details
-    from magpie_hf.report.listing import Listing
-    from magpie_hf.report.packing import Room
-    from magpie_hf.report.source import opened
-    from magpie_hf.report.summary import summary
+    assert re.search(r"algebra +estimate +(\d+)/\1 ", capsys.readouterr().out)
+    report(out, tmp_path / "report.html")
+    with chromium() as browser:
+        page = Opened.at(browser, tmp_path / "report.html")
+        said = page.open(problem["id"])
+        assert f"num_words{words}int32; words" in said
+        assert f"{COLUMN}{problem[COLUMN]}" in said
+        assert f'"text":{json.dumps(opinions[problem["id"]])}' in said
+        assert "what the solver <thinks>" in said
+        page.close()
 
     (scratch := tmp_path / "scratch").mkdir()
-    with opened(out, scratch) as source:
-        room = Room(10**7, 10.0)
-        said_of = summary(source, Listing(source), room, 1)
-        assert said_of["own"] == [
-            {"name": "num_words", "to": ["candidates"], "type": "int32", "means": "words"}
-        ]
-        assert b"".join(details(source, room))
+    part = finished_part(out / "run", scratch).splits
+    assert part["algebra"]["train_sft"].dataset.to_list() == made["algebra"]["train_sft"].to_list()
+    assert part["algebra_rl"]["train"].dataset.to_list() == made["algebra_rl"]["train"].to_list()
 
 
 def test_another_version_asks_no_model_again(elsewhere: Path, answers: Answers, tmp_path: Path) -> None:
@@ -213,9 +230,13 @@ def test_another_version_asks_no_model_again(elsewhere: Path, answers: Answers, 
     first = build(own(recipe, {"steps": [opinion]}), tmp_path / "out", shard_rows=4)
     assert answers.asked(OPINIONS) == 6, "dropped samples are not asked for"
     answers.requests.clear()
-    changed = {**opinion, "with": {"engine": "solver", "upper": True}}
-    second = build(own(recipe, {"steps": [changed]}), tmp_path / "out", shard_rows=5)
+    upper = {**opinion, "with": {"engine": "solver", "upper": True}}
+    second = build(own(recipe, {"steps": [upper]}), tmp_path / "out", shard_rows=5)
     assert answers.asked() == 0
+    assert recipe.solver == (step := own(recipe, {"steps": [opinion]}).steps[0]).engine
+    given = importlib.import_module("more_steps").Opinion(recipe.solver)
+    assert step == Step(given, "accepted", ("candidates",), opinion["describe"])
+    assert identity(given) != identity(changed(elsewhere, "Opinion", str)(recipe.solver))
     texts = [[row["text"] for row in one["candidates"]["train"]["opinion"]] for one in (first, second)]
     assert texts[1] == [text.upper() for text in texts[0]] != texts[0]
     plain = build(recipe, tmp_path / "out")
@@ -320,6 +341,25 @@ def test_wrong_values_are_traced(
     recipe = replace(small_recipe(answers, "algebra", count=2), steps=(Step(words(), "clean"),))
     with pytest.raises(StepFailed, match=rf"changed:Words\) failed at the row algebra-[0-9a-f]+ \({said}"):
         build(recipe, tmp_path / "out")
+
+
+def test_wrong_rules_are_said(elsewhere: Path, answers: Answers, tmp_path: Path) -> None:
+    call = 'return "odd_words" if row["num_words"] % 2 else None'
+    odd = changed(elsewhere, "Odd", lambda text: text.replace(call, 'return "even_words"'))
+    recipe = replace(small_recipe(answers, "algebra", count=2), steps=steps_of([WORDS]))
+    faulty = replace(recipe, acceptance=Acceptance(rules=(odd(),)))
+    said = r"the rule odd \(changed:Odd\) failed at the row algebra-[0-9a-f]+ \('even_words' is none of its r"
+    with pytest.raises(StepFailed, match=said):
+        build(faulty, tmp_path / "out")
+    with pytest.raises(
+        BadInput, match=r"rule odd \(changed:Odd\) reads num_words, which is not there; there"
+    ):
+        replace(faulty, steps=())
+    taken = changed(elsewhere, "Odd", lambda text: text.replace('{"odd_words"', '{"empty"'))
+    with pytest.raises(BadInput, match="changed:Odd has the reason empty, which exists already"):
+        Acceptance(rules=(taken(),))
+    fault = Fault("the step words", 3, "ValueError: no")
+    assert str(pickle.loads(pickle.dumps(fault)).at("a-1")) == str(fault.at("a-1")), "as Ray sends it"
 
 
 def test_a_stage_that_no_process_can_take_is_refused(elsewhere: Path) -> None:
