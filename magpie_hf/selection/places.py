@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput, shortened
-from magpie_hf.schema import SEED, SELECTION
+from magpie_hf.schema import COLD, OPTIONAL, SEED, SELECTION
 from magpie_hf.selection.rules import Rule
 from magpie_hf.stage import Stage, use_of
 from magpie_hf.stages.guard import own_in
@@ -120,9 +120,9 @@ def _check_reads(whose: str, reads: Sequence[str], there: Mapping[str, str], pla
 
 
 def _every(placed: Sequence[Stage], but: Stage) -> set[str]:
-    """The columns of the pipeline that another stage makes."""
+    """The columns that other stages of the pipeline make, also of other recipes."""
     others = {column for stage in placed if stage != but for column in stage.adds}
-    return {*others, *SEED, *SELECTION}
+    return {*others, *SEED, *SELECTION, *OPTIONAL, *COLD}
 
 
 def _stages(passes: Passes) -> Iterator[Stage]:

@@ -36,7 +36,7 @@ SCHEMA: dict[str, Any] = {
     },
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# Columns of a shard beside those of its stage, and those that hold a row's way through the selection.
+# Columns of every shard, and those of the published rows.
 _TAKEN = frozenset(("parent", "digest", *PUBLISHED, *CANDIDATES, *RL))
 _TYPES = re.compile(r"bool|u?int(8|16|32|64)|float(32|64)|string|large_string")
 
