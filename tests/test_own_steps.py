@@ -284,7 +284,7 @@ def test_a_fault_names_the_row_and_the_build_goes_on(
         ({"after": "sample"}, r"more_steps:Words\) reads problem, which is there only after clean"),
         ({"to": ["rl"]}, r"the step words goes to rl, and this build has no RL problems"),
         ({"with": {"column": "candidates"}, "to": []}, r"adds candidates, which exists already"),
-        ({"with": {"column": "contaminated_by"}, "to": [], "describe": {}}, "adds contaminated_by, which exists"),
+        ({"with": {"column": "contaminated_by"}, "to": [], "describe": {}}, "contaminated_by, which exists"),
         (
             {"use": "more_steps:Opinion", "to": [], "describe": {}, "with": {"engine": "tagger"}},
             "the engine of more_steps:Opinion is the tagger's, and this build has none",
