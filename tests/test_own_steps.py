@@ -147,7 +147,7 @@ def rows(datasets: dict[str, DatasetDict]) -> dict[str, Any]:
 def test_the_pages_parts_reach_what_they_name(elsewhere: Path, answers: Answers, tmp_path: Path) -> None:
     assert len(DIFFICULTY.splitlines()) <= 40
     answers.answers = 3
-    recipe = replace(small_recipe(answers, "algebra", count=8), rl_majority_share=0.3)
+    recipe = replace(small_recipe(answers, "algebra", count=5), rl_majority_share=0.3)
     block = {
         **BLOCK,
         "steps": [*BLOCK["steps"], WORDS],
