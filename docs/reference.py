@@ -48,6 +48,7 @@ from magpie_hf.scorers.judge import Judge
 from magpie_hf.scorers.reward import RewardModel
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.step import Step
 from magpie_hf.store import records
 
 FILE = Path(__file__).with_suffix(".md")
@@ -59,6 +60,7 @@ CONFIGURATIONS = (
     Acceptance,
     Pair,
     HeldOut,
+    Step,
     Judge,
     RewardModel,
     Model,
@@ -106,6 +108,10 @@ FILES = (
     ),
     ("<domain>/<stage>-<hash>/<from>-<to>.arrow", "a finished shard: rows from (included) to (excluded)"),
     ("<domain>/<stage>-<hash>/<from>-<to>.journal", "finished requests of a shard that is under way"),
+    (
+        "<domain>/<stage>-<hash>/<from>-<to>.requests",
+        "finished requests of a step of one's own, for its other versions",
+    ),
     ("selection/<hash>/<domain>.arrow", "what was decided of each sample"),
     ("dropped/<domain>/train-*.parquet", "samples that were not accepted, with their reasons"),
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from magpie_hf.errors import HubError as HubError
     from magpie_hf.errors import LowYield as LowYield
     from magpie_hf.errors import NothingMade as NothingMade
+    from magpie_hf.errors import StepFailed as StepFailed
     from magpie_hf.hub.publish import preview as preview
     from magpie_hf.hub.publish import publish as publish
     from magpie_hf.hub.publish import publish_to_folder as publish_to_folder
@@ -44,10 +45,13 @@ if TYPE_CHECKING:
     from magpie_hf.recipe import Recipe as Recipe
     from magpie_hf.run.ray.cluster import RayCluster as RayCluster
     from magpie_hf.scorers.base import Score as Score
+    from magpie_hf.scorers.base import Scorer as Scorer
     from magpie_hf.scorers.judge import Judge as Judge
     from magpie_hf.scorers.reward import RewardModel as RewardModel
+    from magpie_hf.selection.rules import Rule as Rule
     from magpie_hf.selection.selection import Acceptance as Acceptance
     from magpie_hf.stage import Stage as Stage
+    from magpie_hf.stages.step import Step as Step
 
 _HOMES = {
     "building": ("build",),
@@ -57,7 +61,8 @@ _HOMES = {
     "engines.base": ("Completion", "Engine"),
     "engines.fake": ("FakeEngine",),
     "engines.vllm.engine": ("VLLM",),
-    "errors": ("BadInput", "EngineError", "HubError", "LowYield", "NothingMade"),
+    "errors": ("BadInput", "EngineError", "HubError", "LowYield", "NothingMade", "StepFailed"),
+    "selection.rules": ("Rule",),
     "selection.selection": ("Acceptance",),
     "problems.heldout": ("HeldOut",),
     "problems.own.own": ("OwnProblems",),
@@ -71,9 +76,10 @@ _HOMES = {
     "recipe": ("Recipe",),
     "scorers.reward": ("RewardModel",),
     "models.sampling": ("Sampling",),
-    "scorers.base": ("Score",),
+    "scorers.base": ("Score", "Scorer"),
     "scorers.judge": ("Judge",),
     "stage": ("Stage",),
+    "stages.step": ("Step",),
     "card.wording": ("Wording",),
     "cli.from_python": ("read_recipe",),
 }

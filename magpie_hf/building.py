@@ -30,7 +30,7 @@ from magpie_hf.problems.near_duplicates.index import neighbour_distances
 from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
-from magpie_hf.recipe import Passes, Recipe
+from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import beyond
 from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
@@ -39,6 +39,7 @@ from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.first_answers import FirstAnswers
 from magpie_hf.selection.nearest import Nearest
+from magpie_hf.selection.places import Passes
 from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
 from magpie_hf.stages.embed import EmbedBenchmarks
@@ -268,7 +269,13 @@ class Pipeline:
         self.trial, self.take = trial, take
         self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
-        self.last = set(recipe.pairing.adds)  # the columns of the last stage
+        self.whole = {
+            column
+            for _, steps in recipe.answers(recipe.domains[0])
+            for stages in steps
+            for stage in stages
+            for column in stage.adds
+        }  # the columns of a row that has gone through everything
         given = None if recipe.given is None else keep(folder.run, recipe.given)
         self.selection = Selection(recipe.domains, recipe.acceptance, recipe.near_duplicates, given, most)
         self.selection_log = SelectionLog(
@@ -430,8 +437,9 @@ class Pipeline:
 
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)
-        self.first_answers.offer(rows)
-        if self.last <= rows.made.keys():
+        if "candidates" in rows.made:  # a step of one's own may come before the answers, on another engine
+            self.first_answers.offer(rows)
+        if self.whole <= rows.made.keys():
             self.take(rows)
         return []
 

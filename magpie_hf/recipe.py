@@ -6,7 +6,7 @@ Not here: where and when the stages run.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
@@ -31,8 +31,10 @@ from magpie_hf.problems.own.loading import Problem, load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
+from magpie_hf.scorers.own import check_scorer
+from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.stage import Stage
+from magpie_hf.stage import Stage, use_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
@@ -45,6 +47,7 @@ from magpie_hf.stages.refer import Refer
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
+from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.take import AsGiven, Take
 from magpie_hf.stages.verify import Verify
@@ -61,8 +64,6 @@ _TAKEN = (
     CANDIDATES_CONFIG,
     DEFAULT_CONFIG,
 )
-
-Passes = list[tuple[Engine | None, list[list[Stage]]]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Recipe:
     steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
     where the template has no other. problems: those that one has, in
     place of sampled ones; they are read and pinned here. The solver is then the generator, too, since nothing
-    is sampled.
+    is sampled. steps: stages of one's own, each at its place.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -112,6 +113,7 @@ class Recipe:
     auto_extend: int = 1
     steer: str | None = field(default=None, metadata={"later": True})
     problems: OwnProblems | None = field(default=None, metadata={"later": True})
+    steps: tuple[Step, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -156,6 +158,7 @@ class Recipe:
                     "problems that are taken as they are given are dropped by no tagger and for no benchmark;"
                     " leave out --problems-as-given, or the tagger and the benchmarks"
                 )
+        self._take_own()
 
     @property
     def given(self) -> dict[str, list[Problem]] | None:
@@ -219,15 +222,15 @@ class Recipe:
         as_given = self.problems is not None and self.problems.as_given
         clean: Stage = AsGiven(models) if as_given else Clean(models, self.languages)
         text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
-        raw: list[list[Stage]] = [[first], [clean]]
-        passes: Passes = [(self.generator, raw if self.tagger is not None else [*raw, text])]
+        places: Places = [("sample", self.generator, [[first]]), ("clean", None, [[clean]])]
         if self.tagger is not None:
-            passes.append((self.tagger, [[Tag(self.tagger, self._choices)], [Cut()], text]))
+            places.append(("tag", self.tagger, [[Tag(self.tagger, self._choices)], [Cut()]]))
+        places.append(("", None, [text]))
         if self.embedder is not None:
-            passes.append((self.embedder, [[Embed(self.embedder)]]))
+            places.append(("", self.embedder, [[Embed(self.embedder)]]))
         if self.reader is not None:
-            passes.append((self.reader, [[Recognise(self.reader, self.benchmarks)]]))
-        return passes
+            places.append(("", self.reader, [[Recognise(self.reader, self.benchmarks)]]))
+        return passes_of(places, self.steps)
 
     def steered(self, domain: Domain) -> tuple[str | None, str | None]:
         """The text that steers a domain's samples and its place, as `Chat.prefix_text` takes them."""
@@ -245,11 +248,39 @@ class Recipe:
             for column, (sampling, k) in named.items()
         ]
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
-        return [
-            (self.solver, [asked, [self.verify], *compared]),
-            (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            (None, [[self.pairing]]),
+        places: Places = [
+            ("accepted", None, []),
+            ("respond", self.solver, [asked]),
+            ("verify", None, [[self.verify], *compared]),
+            ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
+            ("pair", None, [[self.pairing]]),
         ]
+        return passes_of(places, self.steps)
+
+    def _take_own(self) -> None:
+        """Give stages and scorers of one's own the engines of the roles that they name, and check them."""
+        roles = {
+            "model": self.generator,
+            "solver": self.solver,
+            "tagger": self.tagger,
+            "embedder": self.embedder,
+        }
+        if use_of(self.scorer):
+            check_scorer(self.scorer)
+            object.__setattr__(self, "scorer", with_engine(self.scorer, roles))
+        roles["scorer"] = self.scorer.engine
+        steps = tuple(replace(step, stage=with_engine(step.stage, roles)) for step in self.steps)
+        object.__setattr__(self, "steps", steps)
+        if steps or self.acceptance.rules:
+            domain = self.domains[0]
+            check_places(
+                steps, self.acceptance.rules, self.samples(domain), self.answers(domain), self.engines
+            )
+        if self.rl_majority_share is None and (gone := [step.name for step in steps if "rl" in step.to]):
+            raise BadInput(
+                f"the step {gone[0]} goes to rl, and this build has no RL problems; give rl_majority_share,"
+                " or leave out rl"
+            )
 
     @property
     def _choices(self) -> tuple[tuple[str, str], ...]:
@@ -288,6 +319,7 @@ class Recipe:
                     self.sft,
                     self.keep_minority,
                     self.reference,
+                    own_columns(self.steps, TEXT_SPLITS, text),
                 )
                 for text in TEXT_SPLITS
             ]
@@ -302,22 +334,29 @@ class Recipe:
                         moved,
                         first,
                         self.reference,
+                        own_columns(self.steps, ["rl"], "rl"),
                     )
                 )
             exports.append(
                 ExportCandidates(
-                    domain.key, self.held_out, side, moved, self.sft, self.keep_minority, self.reference
+                    domain.key,
+                    self.held_out,
+                    side,
+                    moved,
+                    self.sft,
+                    self.keep_minority,
+                    self.reference,
+                    own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG),
                 )
             )
         return exports
 
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
-        for engine in dict.fromkeys(
-            (self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))
-        ):
-            engine.check()
-            chat_of(engine.model)
+        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, self.tagger)):
+            if engine is not None:
+                engine.check()
+                chat_of(engine.model)
         chat_of(self.solver.model).check_solving()
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages

@@ -19,7 +19,7 @@ MOST_ENTRIES = 30  # what a newcomer sees in the package's root
 # Low to high. A name is a folder of the package, or a module at its root.
 FLOORS = [
     {"errors", "schema", "stage", "reasons"},
-    {"text", "limits"},
+    {"text", "limits", "named"},
     {"models", "answers", "problems"},
     {"engines", "domains"},
     {"scorers", "progress", "store"},

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from magpie_hf.card.tables import type_of
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.data_licence import DataLicence, licence_with
 from magpie_hf.models.licences import Given
@@ -25,6 +26,7 @@ from magpie_hf.problems.own.loading import Loaded, load
 from magpie_hf.problems.own.own import SPLIT
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import said_of
+from magpie_hf.stage import use_of
 
 _PACKAGES = (
     "magpie-hf",
@@ -54,6 +56,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             "reads": recipe.scorer.read,
             "objectives": list(recipe.scorer.names),
         },
+        **({"own": own} if (own := own_code(recipe)) else {}),
         "domains": [
             {
                 "key": domain.key,
@@ -140,6 +143,42 @@ def _own(loaded: Loaded) -> dict[str, Any]:
         "empty": loaded.empty,
         "doubles": loaded.doubles,
     }
+
+
+def own_code(recipe: Recipe) -> list[dict[str, Any]]:
+    """The stages, rules and scorers of one's own, as plain JSON, with all keys for each of them.
+
+    kind: "step", "rule" or "scorer". use: its class. after, to, columns: of a step, its place, the splits
+    that its columns reach, and the type and the meaning of each. reasons: of a rule, each with its meaning.
+    """
+    nothing: dict[str, Any] = {"after": None, "to": [], "columns": {}, "reasons": {}}
+    steps = [
+        {
+            "kind": "step",
+            "name": step.name,
+            **_code_of(step.stage),
+            **nothing,
+            "after": step.after,
+            "to": list(step.to),
+            "columns": {
+                column: {"type": type_of(feature), "means": step.means.get(column, "")}
+                for column, feature in step.stage.adds.items()
+            },
+        }
+        for step in recipe.steps
+    ]
+    rules = [
+        {"kind": "rule", "name": rule.name, **_code_of(rule), **nothing, "reasons": dict(rule.reasons)}
+        for rule in recipe.acceptance.rules
+    ]
+    scorer = recipe.scorer
+    scorers = [{"kind": "scorer", "name": scorer.suffix, **_code_of(scorer), **nothing}]
+    return [*steps, *rules, *(scorers if use_of(scorer) else [])]
+
+
+def _code_of(thing: Any) -> dict[str, Any]:
+    """The class and the version of an object of one's own."""
+    return {"use": use_of(thing), "version": getattr(thing, "version", 1)}
 
 
 def models_of(recipe: Recipe) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from magpie_hf.cli.commands import (
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.cli.environment import check_environment
-from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
+from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade, StepFailed
 from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
 from magpie_hf.text.terminal import encodable, open_missing_streams
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BadInput as error:
         return _complain(recipe_file.located(error) if recipe_file else error, BAD_INPUT)
-    except (EngineError, HubError, NothingMade) as error:
+    except (EngineError, HubError, NothingMade, StepFailed) as error:
         return _complain(error, FAILED)
     except BrokenPipeError:  # the reader has left; /dev/null keeps Python from complaining again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -119,7 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"magpie-hf: {translated(' '.join(str(error).split()))}", file=sys.stderr)
+    for fault in getattr(error, "faults", (error,)):
+        print(f"magpie-hf: {translated(' '.join(str(fault).split()))}", file=sys.stderr)
     return code
 
 

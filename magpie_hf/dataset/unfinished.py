@@ -64,7 +64,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
         samples[domain] = samples_of(domain, used)
         for source, pieces in used.items():
             for export in sources[source]:
-                features[export.config] = export.makes
+                features[export.config] = export.features
                 files = splits.setdefault(export.config, {}).setdefault(export.split, [])
                 files += [
                     _write(export, piece, scratch / f"{source}-{export.label}-{piece.start}.arrow")
@@ -91,7 +91,7 @@ def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Publish
         )
         for domain, export in exports.items()
     }
-    return {domain: Published(export.makes, files[domain], "") for domain, export in exports.items()}
+    return {domain: Published(export.features, files[domain], "") for domain, export in exports.items()}
 
 
 def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
@@ -140,8 +140,8 @@ def _with(rows: Rows, folder: ShardFolder) -> Rows | None:
 
 
 def _write(export: Export, rows: Rows, file: Path) -> Path:
-    made = export(rows.read(export.needs).to_pydict())
-    table = pa.table(made, schema=export.makes.arrow_schema)
+    made = export(rows.read(export.reads).to_pydict())
+    table = pa.table(made, schema=export.features.arrow_schema)
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return file

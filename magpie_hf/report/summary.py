@@ -11,6 +11,7 @@ from typing import Any
 
 from magpie_hf.card import card
 from magpie_hf.report.details import ROWS_A_BLOCK
+from magpie_hf.report.finding import own_columns
 from magpie_hf.report.listing import TEXTS_A_BLOCK, Listing
 from magpie_hf.report.messages import words
 from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
@@ -37,7 +38,8 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
             one["key"]: (one["japanese"] if japanese else "") or one["key"].replace("_", " ")
             for one in provenance["domains"]
         },
-        "meanings": card.words(in_use())["reasons"],
+        "meanings": {**card.words(in_use())["reasons"], **_own_reasons(provenance)},
+        "own": own_columns(provenance),
         "scales": SCALES,
         "funnels": funnels(contents),
         "reasons": reasons(contents),
@@ -56,6 +58,11 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
             "details_rows": ROWS_A_BLOCK,
         },
     }
+
+
+def _own_reasons(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The reasons of rules of one's own, with their meanings."""
+    return {reason: means for one in provenance.get("own", ()) for reason, means in one["reasons"].items()}
 
 
 def title(source: Source) -> str:
@@ -128,6 +135,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("asked_with", provenance["asked_with"]),
         ("rl_majority_share", provenance["rl_majority_share"]),
         *_flat(provenance, ("acceptance", "pairing", "held_out")),
+        *((f"{one['kind']} {one['name']}", _own(one)) for one in provenance.get("own", ())),
         ("languages", ", ".join(provenance["languages"])),
         ("near", provenance["near"]),
     ]
@@ -150,6 +158,12 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         ),
         _table(tr("Versions"), (tr("Package"), tr("Version")), provenance["versions"].items()),
     ]
+
+
+def _own(one: Mapping[str, Any]) -> str:
+    """Where the code of one's own is, and where a step of it stands."""
+    version = tr("{use}, version {version}", use=one["use"], version=one["version"])
+    return f"{version}, {tr('after {place}', place=one['after'])}" if one["after"] else version
 
 
 def _flat(provenance: Mapping[str, Any], groups: Iterable[str]) -> Iterable[tuple[str, Any]]:

@@ -25,6 +25,7 @@ from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.schema import SELECTION
 from magpie_hf.selection.demand import FIRST_LOOK, samples_needed
+from magpie_hf.selection.rules import Rule, check_rules, reason_of
 from magpie_hf.stage import fingerprint
 from magpie_hf.store.rows import Rows, in_memory
 
@@ -52,7 +53,8 @@ class Acceptance:
     tagger. drop_unsolvable: whether a problem must be solvable, complete, without a solution and no talk, by
     the tagger. Without a tagger none of these applies. min_yield: the share of accepted samples below which a
     build gives up. reviewed: the ids of the samples that a person marked bad. Problems that repeat one of
-    them stay near-duplicates of it, so a mark changes no other problem.
+    them stay near-duplicates of it, so a mark changes no other problem. rules: of one's own,
+    asked for samples that all others accept (`selection.rules.Rule`).
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
     "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate",
@@ -68,6 +70,7 @@ class Acceptance:
     drop_unsolvable: bool = True
     min_yield: float = field(default=MIN_YIELD, compare=False)
     reviewed: tuple[str, ...] = field(default=(), metadata={"later": True})
+    rules: tuple[Rule, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         if self.off_topic not in ("drop", "move", "keep"):
@@ -76,6 +79,12 @@ class Acceptance:
             if getattr(self, name) not in values:
                 raise BadInput(f"{name} is {getattr(self, name)!r}; choose from {', '.join(values)}")
         check_min_yield(self.min_yield)
+        check_rules(self.rules)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that a sample is filtered by."""
+        return tuple(dict.fromkeys((*FILTERED, *(column for rule in self.rules for column in rule.reads))))
 
     def place(self, row: Row, sampled_for: str, domains: Sequence[str]) -> tuple[str, str | None]:
         """The domain that a sample belongs to by its own columns, and the reason to drop it (or None)."""
@@ -124,7 +133,9 @@ class Selection:
         self.acceptance, self.near_duplicates, self.most = acceptance, near_duplicates, most
         self._reviewed = frozenset(acceptance.reviewed)
         self.quotas = {
-            domain.key: Quota(domain.key, domain.count, None if given is None else given[domain.key])
+            domain.key: Quota(
+                domain.key, domain.count, None if given is None else given[domain.key], acceptance.reads
+            )
             for domain in domains
         }
         self.hopeless: str | None = None
@@ -206,6 +217,7 @@ class Selection:
         # A full domain filters no more samples of its own, so this is another domain.
         if reason is None and self.quotas[domain].is_full:
             reason = "off_topic"
+        reason = reason or reason_of(self.acceptance.rules, row)
         if reason is not None:
             return None, None, reason
         if self.near_duplicates is not None:
@@ -248,8 +260,10 @@ class Selection:
 class Quota:
     """The samples of one domain: those that were asked for, those that wait, and those that were filtered."""
 
-    def __init__(self, key: str, target: int, given: int | None = None) -> None:
-        self.key, self.target, self.given = key, target, given
+    def __init__(
+        self, key: str, target: int, given: int | None = None, reads: Sequence[str] = FILTERED
+    ) -> None:
+        self.key, self.target, self.given, self.reads = key, target, given, reads
         self.sampled = self.filtered = self.accepted = 0
         self.waiting: dict[int, Rows] = {}
         self.reasons: Counter[str] = Counter()
@@ -285,10 +299,10 @@ class Quota:
             if self.filtered not in self.waiting:
                 return None
             self._filtering = self.waiting.pop(self.filtered)
-            columns = self._filtering.read(FILTERED).to_pydict()
+            columns = self._filtering.read(self.reads).to_pydict()
             self._rows.extend(
-                dict(zip(FILTERED, values, strict=True))
-                for values in zip(*(columns[name] for name in FILTERED), strict=True)
+                dict(zip(self.reads, values, strict=True))
+                for values in zip(*(columns[name] for name in self.reads), strict=True)
             )
         return self._rows.popleft()
 

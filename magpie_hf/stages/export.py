@@ -5,6 +5,7 @@ Not here: files.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ from magpie_hf.schema import (
 )
 from magpie_hf.stage import Batch
 from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, published_answers
+from magpie_hf.stages.step import OwnColumn
 
 Row = dict[str, Any]
 SHOWN, USED = "shown", "used"  # what an export does with reference answers
@@ -45,28 +47,34 @@ class Export(ABC):
 
     domain: the domain that the rows count for.
     moved: whether they were sampled for another domain.
+    own: the columns of stages of one's own; one without values here is in another split of the configuration.
     suffix: distinguishes its folder in the run from those of the domain's other exports.
     reference: "shown" adds the columns of `schema.WITH_REFERENCE` to the texts and the candidates; "used"
         also has a reference answer take the place of the majority's.
     """
 
-    features: ClassVar[Features]
-    reads: ClassVar[tuple[str, ...]]
+    COLUMNS: ClassVar[Features]
+    READS: ClassVar[tuple[str, ...]]
     suffix: ClassVar[str] = ""
 
     domain: str
     moved: bool
+    own: tuple[OwnColumn, ...]
     reference = ""
+    shows_references: ClassVar[bool] = True
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """The columns that it reads of these rows."""
-        return (*self.reads, *_REFERRED) if self.reference else self.reads
+    def features(self) -> Features:
+        """The columns of the split, with their types."""
+        referred = WITH_REFERENCE if self.reference and self.shows_references else {}
+        own = {column: json.loads(kind) for column, kind, _ in self.own}
+        return Features({**self.COLUMNS, **referred, **Features.from_dict(own)})
 
     @property
-    def makes(self) -> Features:
-        """The columns of its rows."""
-        return Features({**self.features, **WITH_REFERENCE}) if self.reference else self.features
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it is made from."""
+        referred = _REFERRED if self.reference else ()
+        return (*self.READS, *referred, *(column for column, _, given in self.own if given))
 
     @property
     def by_reference(self) -> bool:
@@ -89,8 +97,12 @@ class Export(ABC):
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        published = [made for row in filter(self.takes, rows) for made in self.rows(row)]
-        return {column: [row[column] for row in published] for column in self.makes}
+        published = [
+            {**made, **{column: row[column] if given else None for column, _, given in self.own}}
+            for row in filter(self.takes, rows)
+            for made in self.rows(row)
+        ]
+        return {column: [row[column] for row in published] for column in self.features}
 
     def takes(self, row: Row) -> bool:
         """Whether this export considers the row."""
@@ -126,8 +138,8 @@ class ExportText(_Divided):
     """
 
     version: ClassVar[int] = 7
-    features: ClassVar[Features] = PUBLISHED
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = PUBLISHED
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "seed",
         "problem",
@@ -158,6 +170,7 @@ class ExportText(_Divided):
     sft: str | int = "best"
     keep_minority: bool = False
     reference: str = field(default="", metadata={"later": True})
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -237,8 +250,9 @@ class ExportRL(_Divided):
     """
 
     version: ClassVar[int] = 4
-    features: ClassVar[Features] = RL
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = RL
+    shows_references: ClassVar[bool] = False
+    READS: ClassVar[tuple[str, ...]] = (
         "index",
         "id",
         "problem",
@@ -257,10 +271,7 @@ class ExportRL(_Divided):
     moved: bool = False
     first: int = 0
     reference: str = field(default="", metadata={"later": True})
-
-    @property
-    def makes(self) -> Features:
-        return self.features
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -307,8 +318,8 @@ class ExportCandidates(_Divided):
     """
 
     version: ClassVar[int] = 2
-    features: ClassVar[Features] = CANDIDATES
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = CANDIDATES
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "problem",
         "language",
@@ -338,6 +349,7 @@ class ExportCandidates(_Divided):
     sft: str | int = "best"
     keep_minority: bool = False
     reference: str = field(default="", metadata={"later": True})
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -367,8 +379,8 @@ class ExportDropped(Export):
     """The samples that were not accepted, with their reasons. They stay in the run."""
 
     version: ClassVar[int] = 1
-    features: ClassVar[Features] = DROPPED
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = DROPPED
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "domain",
         "raw_instruction",
@@ -383,6 +395,7 @@ class ExportDropped(Export):
 
     domain: str
     moved: bool = False
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -410,7 +423,8 @@ def export_of(spec: dict[str, Any]) -> Export:
     kinds: dict[str, type[ExportText | ExportRL | ExportCandidates]] = {
         kind.__name__: kind for kind in (ExportText, ExportRL, ExportCandidates)
     }
-    fields = {**spec, "held_out": HeldOut(**spec["held_out"])}
+    own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
+    fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)

@@ -5,7 +5,8 @@ Not here: which rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,14 @@ Part = tuple[str, str]  # a label and a text
 class Layout:
     """How rows are printed on a console.
 
-    raw: keep LaTeX; thinking: print the model's thinking too, which is folded otherwise.
+    raw: keep LaTeX; thinking: print the model's thinking too, which is folded otherwise. own: columns of
+    stages of one's own, with their types and meanings.
     """
 
     to: Console
     raw: bool = False
     thinking: bool = False
+    own: Sequence[Mapping[str, Any]] = ()
 
     def show(self, shown: Shown, *more: str) -> None:
         """Print a row. more: lines that follow its results."""
@@ -47,7 +50,8 @@ class Layout:
             self.to.print(_line(line))
         for block in blocks:
             self._blocks([(_line(label), text) for label, text in block])
-        for line in (*lines, *more):
+        own = [one for one in self.own if shown.kind in one["to"] and one["name"] in row]
+        for line in (*lines, *(_own(one, row[one["name"]]) for one in own), *more):
             self.to.print(_line(line))
         self.to.print()
 
@@ -217,6 +221,14 @@ def _problem(row: Row) -> Part:
 def _tags(row: Row) -> list[str]:
     tags = [value for name in LABELS if (value := (row.get("tags") or {}).get(name))]
     return [tr("tags: {tags}", tags=", ".join(tags))] if tags else []
+
+
+def _own(column: Mapping[str, Any], value: Any) -> str:
+    """A column of one's own: name, value, type and meaning."""
+    shown = json.dumps(value, ensure_ascii=False)
+    if value is None or isinstance(value, str | float):
+        shown = "–" if value is None else value if isinstance(value, str) else f"{value:.6g}"
+    return f"{column['name']}: {shown} ({column['type']}; {column['means']})"
 
 
 def _final(answer: str | None, row: Row) -> list[str]:
