@@ -37,6 +37,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
     if beyond(recipe) is not None:
         return None
     model, scorer = recipe.generator.model, recipe.scorer
+    assert scorer.engine is not None  # only a scorer of one's own may have none, and no file says that one
     options: dict[str, Any] = {
         "model": _name(model),
         "chat_option": _chat(recipe),
