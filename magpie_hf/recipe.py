@@ -257,18 +257,23 @@ class Recipe:
         ]
         return passes_of(places, self.steps)
 
-    def _take_own(self) -> None:
-        """Give stages and scorers of one's own the engines of the roles that they name, and check them."""
-        roles = {
+    @property
+    def by_role(self) -> dict[str, Engine | None]:
+        """The engines that stages and scorers of one's own can name; that of a scorer is the scorer's."""
+        return {
             "model": self.generator,
             "solver": self.solver,
             "tagger": self.tagger,
             "embedder": self.embedder,
         }
+
+    def _take_own(self) -> None:
+        """Give stages and scorers of one's own the engines of the roles that they name, and check them."""
+        roles = self.by_role
         if use_of(self.scorer):
             check_scorer(self.scorer)
             object.__setattr__(self, "scorer", with_engine(self.scorer, roles))
-        roles["scorer"] = self.scorer.engine
+        roles = {**roles, "scorer": self.scorer.engine}
         steps = tuple(replace(step, stage=with_engine(step.stage, roles)) for step in self.steps)
         object.__setattr__(self, "steps", steps)
         if steps or self.acceptance.rules:

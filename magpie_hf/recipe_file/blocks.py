@@ -1,4 +1,4 @@
-"""The blocks of a recipe file that the command line cannot say: domains of one's own.
+"""The blocks of a recipe file that no option says: domains, steps, rules and scorers of one's own.
 
 Not here: the groups, whose keys are options.
 """
@@ -19,11 +19,14 @@ from magpie_hf.domains import (
     TAIL_CUT,
     Domain,
 )
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, Faults
 from magpie_hf.limits import check_first_token
 from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe_file.nodes import Node, unknown
+from magpie_hf.scorers.own import scorer_of
+from magpie_hf.selection.rules import rules_of
+from magpie_hf.stages.step import steps_of
 
 # The fields of a domain, and what each takes.
 FIELDS = {
@@ -40,6 +43,7 @@ STEPS_OF = ("instruction", *STEPS)
 VALUES = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
 _TEXTS = ("japanese", "subject", "system")
 _NEEDED = ("count", "subject", "system")
+_PARTS = re.compile(r"\w+")  # of a place such as [0].with.name
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PROBLEMS = Sampling(temperature=1.2, min_p=TAIL_CUT, max_tokens=MAX_PROBLEM_TOKENS)
 _ANSWERS = Sampling(temperature=0.0, max_tokens=MAX_RESPONSE_TOKENS)
@@ -121,4 +125,28 @@ def _sampled(where: str, domain: Domain, step: str, block: Node) -> Domain:
     return domain.with_step(step, replace(getattr(domain, step), **given))
 
 
-READERS: Mapping[str, Callable[[Node], Any]] = {"domains": domains}
+def _own(name: str, made: Callable[[Any, str], Any]) -> Callable[[Node], Any]:
+    """A reader of what names classes of one's own; each fault has the line of what it is about."""
+
+    def read(block: Node) -> Any:
+        try:
+            return made(block.value(), name)
+        except BadInput as error:
+            faults = error.faults if isinstance(error, Faults) else (error,)
+            placed = [block.within(_PARTS.findall(_place(name, str(one)))).at(one) for one in faults]
+            raise Faults(placed) from error
+
+    return read
+
+
+def _place(name: str, fault: str) -> str:
+    """The place that a fault begins with, below the block: "[0].after"."""
+    return fault.partition(": ")[0].removeprefix(name)
+
+
+READERS: Mapping[str, Callable[[Node], Any]] = {
+    "domains": domains,
+    "steps": _own("steps", steps_of),
+    "rules": _own("rules", rules_of),
+    "scorer": _own("scorer", scorer_of),
+}

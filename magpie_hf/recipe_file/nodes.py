@@ -91,6 +91,18 @@ class Node:
             found[name.text] = name, self._child(value)
         return found
 
+    def within(self, parts: Iterable[str]) -> Node:
+        """The node that these keys and numbers of items lead to, as far as there is one."""
+        node = self
+        for part in parts:
+            if node.is_mapping and part in (pairs := node.pairs()):
+                node = pairs[part][1]
+            elif node.is_list and part.isdecimal() and int(part) < len(node.node.value):
+                node = node.items()[int(part)]
+            else:
+                break
+        return node
+
     def value(self) -> Any:
         """The value as plain JSON: numbers, true, false and null as JSON has them, all else as text."""
         if self.is_mapping:

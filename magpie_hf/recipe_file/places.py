@@ -5,6 +5,7 @@ Not here: what an option takes and means, which the command line's own parser sa
 
 from __future__ import annotations
 
+ON_THE_HUB = "hf://"  # how the name of a recipe on the Hub begins
 # By group, the keys: each is the option of that name, or stands for the one behind "=". A new option needs a
 # word here and nothing else.
 GROUPS: dict[str, str] = {
@@ -49,8 +50,8 @@ PLAIN = ("model_license", "problems_where")
 # Of two of these the command line's goes before the file's.
 EITHER = (("count", "scale"),)
 # What only a file can say, beside the groups. A block has a reader in `blocks.py`; that of `domains` also
-# takes what --domains takes.
-BLOCKS = ("domains",)
+# takes what --domains takes. A scorer of one's own stands in its group, with the key `use`.
+BLOCKS = ("domains", "steps", "rules")
 
 _KEYS = {
     group: {word.partition("=")[0]: word.rpartition("=")[2] for word in words.split()}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.named import needs_code
 from magpie_hf.recipe_file.blocks import READERS
 from magpie_hf.recipe_file.checks import CHECKS
 from magpie_hf.recipe_file.kinds import Kind, kind_of
@@ -22,6 +23,7 @@ from magpie_hf.recipe_file.places import (
     EITHER,
     GROUPS,
     NAMED,
+    ON_THE_HUB,
     PLAIN,
     keys_of,
     place_of,
@@ -79,17 +81,23 @@ def read(content: bytes, file: str, options: Mapping[str, argparse.Action]) -> R
     words: dict[str, list[str]] = {}
     blocks: dict[str, Any] = {}
     lines: dict[str, int] = {}
+    if file.startswith(ON_THE_HUB) and (code := needs_code(tree.value())):
+        raise BadInput(
+            f"{file} names code of somebody's own ({code[0]}), and none is run for a recipe of the Hub; read"
+            " the file, save it, and build from the copy"
+        )
     for group, (name, block) in tree.pairs().items():
+        if group == "scorer" and block.is_mapping and "use" in block.pairs():
+            lines[group], blocks[group] = name.line, READERS[group](block)
+            continue
         if group in BLOCKS:
             lines[group] = name.line
-            if block.is_mapping:
+            if block.is_mapping or group not in options:
                 blocks[group] = READERS[group](block)
                 if group in options:
                     words[group] = [f"--{group}={','.join(blocks[group])}"]
-            elif group in options:
-                words[group] = _words(group, block, options[group])
             else:
-                raise block.at(BadInput(f"{group} is {block.said}; give a mapping"))
+                words[group] = _words(group, block, options[group])
             continue
         if group not in GROUPS:
             raise unknown("", name, [*GROUPS, *BLOCKS], places().values())

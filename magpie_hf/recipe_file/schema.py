@@ -9,9 +9,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from magpie_hf import named
 from magpie_hf.recipe_file.blocks import FIELDS, STEPS_OF, VALUES
 from magpie_hf.recipe_file.kinds import Kind, kind_of
 from magpie_hf.recipe_file.places import GROUPS, NAMED, keys_of
+from magpie_hf.stages import step
 
 _TEXT = {"type": ["string", "number"]}  # a commit of digits alone is text, too
 _TEXTS = {"type": "array", "items": _TEXT}
@@ -27,12 +29,21 @@ def schema(options: Mapping[str, argparse.Action]) -> dict[str, Any]:
         keys = {key: _described(option, options[option]) for key, option in keys_of(group).items()}
         table = _object(keys)
         if (name := NAMED.get(group)) is not None:
-            table = {"anyOf": [_TEXT, table], "description": keys[name]["description"]}
+            own = [named.SCHEMA] if group == "scorer" else []
+            table = {"anyOf": [_TEXT, table, *own], "description": keys[name]["description"]}
         properties[group] = table
     listed = _described("domains", options["domains"])
     properties["domains"] = {
         "anyOf": [*listed.pop("anyOf"), {"type": "object", "additionalProperties": _domain()}],
         **listed,
+    }
+    properties |= {
+        "steps": {
+            "type": "array",
+            "items": step.SCHEMA,
+            "description": "stages of one's own",
+        },
+        "rules": {"type": "array", "items": named.SCHEMA, "description": "rules of one's own for a sample"},
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

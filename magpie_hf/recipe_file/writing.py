@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib.metadata import version
 from typing import Any
 
@@ -22,9 +23,12 @@ from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.blocks import STEPS_OF, VALUES
 from magpie_hf.recipe_file.places import GROUPS, keys_of
+from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.scorers.reward import RewardModel
 from magpie_hf.selection.selection import Acceptance
+from magpie_hf.stage import use_of
+from magpie_hf.stages.step import Step
 from magpie_hf.stages.verify import Verify
 from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import tr
@@ -36,8 +40,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
     """The recipe as the groups and blocks of a recipe file, as plain values; None for one `beyond` a file."""
     if beyond(recipe) is not None:
         return None
-    model, scorer = recipe.generator.model, recipe.scorer
-    assert scorer.engine is not None  # only a scorer of one's own may have none, and no file says that one
+    model = recipe.generator.model
     options: dict[str, Any] = {
         "model": _name(model),
         "chat_option": _chat(recipe),
@@ -47,9 +50,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "engine_arg": {name: json.loads(value) for name, value in model.settings if name not in _NO_MARK},
         "solver": _name(recipe.solver.model),
         **_given(recipe.problems),
-        "scorer": "judge" if isinstance(scorer, Judge) else _name(scorer.engine.model),
-        "judge": _name(scorer.engine.model) if isinstance(scorer, Judge) else None,
-        "scorer_reads": scorer.read,
+        **_scorer(recipe.scorer),
         "seed": recipe.seed,
         "auto_extend": recipe.auto_extend,
         "tagger": _name(recipe.tagger.model) if recipe.tagger else "none",
@@ -78,8 +79,14 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         }
         for group in GROUPS
     }
-    said = {group: keys for group, keys in groups.items() if keys}
+    said: dict[str, Any] = {group: keys for group, keys in groups.items() if keys}
     domains = {domain.key: _domain(domain) for domain in recipe.domains}
+    code: dict[str, Any] = {
+        "scorer": _code(recipe.scorer, recipe) if use_of(recipe.scorer) else None,
+        "steps": [_step(step, recipe) for step in recipe.steps],
+        "rules": [_code(rule, recipe) for rule in recipe.acceptance.rules],
+    }
+    said |= {name: part for name, part in code.items() if part}
     first = ("model", "solver", "problems", "scorer")
     return {**{name: said[name] for name in first if name in said}, "domains": domains, **said}
 
@@ -113,10 +120,13 @@ def beyond(recipe: Recipe) -> str | None:
     elif isinstance(scorer, RewardModel):
         plain = RewardModel(scorer.engine, scorer.read)
         rating.append(scorer.engine)
-    else:
+    elif not use_of(scorer):
         return tr("its scorer")
-    if scorer != plain:
+    if not use_of(scorer) and scorer != plain:
         return tr("its scorer")
+    for thing in (scorer, *(step.stage for step in recipe.steps), *recipe.acceptance.rules):
+        if use_of(thing) and not _is_plain(_with(thing, recipe)):
+            return tr("the fields of {use}", use=use_of(thing))
     if recipe.instruction != SOLVING_INSTRUCTION or recipe.verify != Verify():
         return tr("its instruction or comparison of answers")
     alike = all(engine.model.max_length == model.max_length for engine in chatting)
@@ -124,7 +134,10 @@ def beyond(recipe: Recipe) -> str | None:
         alike &= engine.model.dtype == model.dtype and _settings(engine.model) == _settings(model)
     if not alike:
         return tr("another precision, context or setting for each model")
-    if recipe.tagger is None and recipe.acceptance != Acceptance():
+    acceptance = recipe.acceptance
+    if recipe.tagger is None and acceptance != Acceptance(
+        reviewed=acceptance.reviewed, rules=acceptance.rules
+    ):
         return tr("rules on labels without a tagger")
     for one in recipe.benchmarks:
         if one.splits != (PRESETS[one.name].splits if one.name in PRESETS else ()):
@@ -134,6 +147,51 @@ def beyond(recipe: Recipe) -> str | None:
             if (sampling := getattr(domain, step)) != Sampling(**_values(sampling)):
                 return tr("a sampling with texts or tokens that end or bound it")
     return None
+
+
+def _scorer(scorer: Scorer) -> dict[str, Any]:
+    """The options of a scorer of the package; none for one of one's own."""
+    if use_of(scorer) or scorer.engine is None:
+        return {}
+    model = _name(scorer.engine.model)
+    named = {"scorer": "judge", "judge": model} if isinstance(scorer, Judge) else {"scorer": model}
+    return {**named, "scorer_reads": scorer.read}
+
+
+def _code(thing: Any, recipe: Recipe) -> dict[str, Any]:
+    """An object of one's own: its class, and the fields that have not their default."""
+    given = _with(thing, recipe)
+    return {"use": use_of(thing), **({"with": given} if given else {})}
+
+
+def _step(step: Step, recipe: Recipe) -> dict[str, Any]:
+    said = {**_code(step.stage, recipe), "after": step.after, "to": list(step.to), "describe": step.means}
+    return {name: value for name, value in said.items() if value}
+
+
+def _with(thing: Any, recipe: Recipe) -> dict[str, Any]:
+    """The fields of an object of one's own that have not their default; an engine is named by its role."""
+    found = {}
+    for field in fields(thing):
+        value = getattr(thing, field.name)
+        if field.name == "engine":
+            value = next((role for role, one in recipe.by_role.items() if one == value), value)
+        if field.init and not (field.default == value and type(field.default) is type(value)):
+            found[field.name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether YAML says the value and reads the same."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _settings(model: Model) -> dict[str, str]:

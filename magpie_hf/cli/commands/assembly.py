@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from magpie_hf.engines.vllm.engine import VLLM
     from magpie_hf.recipe import Recipe
     from magpie_hf.run.ray.cluster import RayCluster
+    from magpie_hf.scorers.base import Scorer
     from magpie_hf.selection.selection import Acceptance
 
 Runner = Literal["generate", "pooling"]
@@ -289,10 +290,13 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     engines = _engines(options, models, context)
     for line in _ways(engines):
         say(line)
-    read = options.scorer_reads
-    scorer = (
-        RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
-    )
+    scorer: Scorer
+    if "scorer" in engines:
+        scorer = RewardModel(engines["scorer"], options.scorer_reads)
+    elif "scorer" in options.blocks and not options.judge:  # of one's own, by the recipe file
+        scorer = options.blocks["scorer"]
+    else:
+        scorer = Judge(engines["judge"], read=options.scorer_reads)
     score_gap = scorer.least_score_gap if options.min_score_gap is None else options.min_score_gap
     return Recipe(
         engines["model"],
@@ -318,6 +322,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         auto_extend=options.auto_extend,
         steer=options.steer,
         problems=own.own if own is not None else None,
+        steps=options.blocks.get("steps", ()),
     )
 
 
@@ -396,7 +401,7 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
     given = labelling(options)
     if "unsolvable" in given:
         given["drop_unsolvable"] = given.pop("unsolvable") == "drop"
-    return Acceptance(min_yield=options.min_yield, **given)
+    return Acceptance(min_yield=options.min_yield, rules=options.blocks.get("rules", ()), **given)
 
 
 def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magpie_hf.errors import BadInput
-from magpie_hf.recipe_file.places import EITHER
+from magpie_hf.recipe_file.places import EITHER, ON_THE_HUB
 
 if TYPE_CHECKING:
     from magpie_hf.recipe_file.reading import RecipeFile
 
-ON_THE_HUB = "hf://"
 ENDINGS = (".yaml", ".yml")
 
 
