@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from datasets import DatasetDict, Value
@@ -25,7 +26,9 @@ from conftest import ROOT, Answers, small_recipe
 from loopback_hub import loopback_hub
 from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import OK
-from magpie_hf.cli.main import main
+from magpie_hf.cli.commands.recipe_files import build_options
+from magpie_hf.cli.from_python import read_recipe
+from magpie_hf.cli.main import main, parser
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput, EngineError, Faults, StepFailed
@@ -33,11 +36,14 @@ from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.named import needs_code
 from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.reading import read
+from magpie_hf.recipe_file.schema import schema
+from magpie_hf.recipe_file.writing import said_of, text_of
 from magpie_hf.report.write import report
 from magpie_hf.scorers.own import scorer_of
 from magpie_hf.selection.rules import rules_of
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.stage import identity
+from magpie_hf.stage import identity, use_of
 from magpie_hf.stages.guard import Fault
 from magpie_hf.stages.step import Step, steps_of
 
@@ -492,3 +498,69 @@ print(json.dumps(list(load_dataset({REPO!r})["train_sft"][{COLUMN!r}])))
     for losses, moved in json.loads(trained.stdout.splitlines()[-1]):
         assert len(losses) == 2
         assert moved
+
+
+def test_a_recipe_file_alone_names_them(
+    elsewhere: Path, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read from a file, written as that of a build, and read again: the same recipe. The Hub's names none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").symlink_to(demo_model.resolve(), target_is_directory=True)
+    block = {
+        **BLOCK,
+        "steps": [*BLOCK["steps"], WORDS, {**OPINION, "with": {"engine": "solver", "upper": True}}],
+    }
+    said = {"model": "small", "domains": ["algebra"], "selection": {"count": 5, "decontaminate": ["none"]}}
+    said |= {"pairs": {"rl_majority_share": 0.3}, **block}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(said))
+    recipe = read_recipe("mine.yaml")
+    assert [step.name for step in recipe.steps] == ["estimate", "words", "opinion"]
+    assert recipe.steps[2].engine == recipe.solver
+    assert [rule.name for rule in recipe.acceptance.rules] == ["few_words"]
+    assert use_of(recipe.scorer) == "my_parts:Shorter"
+    written = said_of(recipe)
+    assert written is not None
+    assert written["steps"] == block["steps"]
+    assert needs_code(written) == needs_code(block)
+    jsonschema.validate(written, schema(build_options(parser())))
+    (tmp_path / "again.yaml").write_bytes(text_of(written))
+    again = read_recipe("again.yaml")
+    assert (again.steps, again.acceptance, again.scorer) == (recipe.steps, recipe.acceptance, recipe.scorer)
+    with pytest.raises(
+        BadInput, match=r"names code of somebody's own \(my_steps:Difficulty\), and none is run"
+    ):
+        read(text_of(written), "hf://datasets/ada/sums/recipe.yaml", build_options(parser()))
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("steps: 3", ["1: steps: 3 is no list; write each step as an item of one"]),
+        (
+            "steps:\n- use: more_steps:Words\n  after: cleaned\n- use: more_steps:Word\n  after: clean",
+            [
+                "3: steps[0].after: 'cleaned' is no place; choose from sample, clean, tag, accepted,",
+                "4: steps[1].use: more_steps has no class Word; it has Words",
+            ],
+        ),
+        (
+            "rules:\n- use: more_steps:Odd\n  with:\n    most: 3",
+            ["4: rules[0].with.most: more_steps:Odd"],
+        ),
+        (
+            "rules:\n- more_steps:Odd",
+            ["2: rules[0]: 'more_steps:Odd' names no class; write"],
+        ),
+        (
+            "scorer:\n  use: more_steps:Odd",
+            ["2: scorer.use: more_steps:Odd is no scorer, as it"],
+        ),
+    ],
+)
+def test_faults_of_a_recipe_file_have_lines(elsewhere: Path, text: str, lines: list[str]) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(text.encode(), "mine.yaml", build_options(parser()))
+    found = str(caught.value).splitlines()
+    assert len(found) == len(lines)
+    for line, wanted in zip(found, lines, strict=True):
+        assert line.startswith(f"mine.yaml:{wanted}")

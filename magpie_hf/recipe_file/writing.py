@@ -171,11 +171,12 @@ def _step(step: Step, recipe: Recipe) -> dict[str, Any]:
 
 def _with(thing: Any, recipe: Recipe) -> dict[str, Any]:
     """The fields of an object of one's own that have not their default; an engine is named by its role."""
+    roles = {**recipe.by_role, **({} if thing is recipe.scorer else {"scorer": recipe.scorer.engine})}
     found = {}
     for field in fields(thing):
         value = getattr(thing, field.name)
         if field.name == "engine":
-            value = next((role for role, one in recipe.by_role.items() if one == value), value)
+            value = next((role for role, one in roles.items() if one is not None and one == value), value)
         if field.init and not (field.default == value and type(field.default) is type(value)):
             found[field.name] = _plain(value)
     return found
