@@ -506,10 +506,8 @@ def test_a_recipe_file_alone_names_them(
     """Read from a file, written as that of a build, and read again: the same recipe. The Hub's names none."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small").symlink_to(demo_model.resolve(), target_is_directory=True)
-    block = {
-        **BLOCK,
-        "steps": [*BLOCK["steps"], WORDS, {**OPINION, "with": {"engine": "solver", "upper": True}}],
-    }
+    opinion = {**OPINION, "with": {"engine": "model", "upper": True}}
+    block = {**BLOCK, "steps": [*BLOCK["steps"], WORDS, opinion]}
     said = {"model": "small", "domains": ["algebra"], "selection": {"count": 5, "decontaminate": ["none"]}}
     said |= {"pairs": {"rl_majority_share": 0.3}, **block}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(said))
@@ -521,7 +519,7 @@ def test_a_recipe_file_alone_names_them(
     written = said_of(recipe)
     assert written is not None
     assert written["steps"] == block["steps"]
-    assert needs_code(written) == needs_code(block)
+    assert set(needs_code(written)) == set(needs_code(block))
     jsonschema.validate(written, schema(build_options(parser())))
     (tmp_path / "again.yaml").write_bytes(text_of(written))
     again = read_recipe("again.yaml")

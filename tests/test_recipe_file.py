@@ -35,6 +35,7 @@ from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.problems.own import loading
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.blocks import READERS
 from magpie_hf.recipe_file.kinds import kind_of
@@ -55,7 +56,7 @@ def test_every_option_of_build_has_one_place_and_every_place_an_option() -> None
     assert set(places()) == set(OPTIONS)
     listed = [place for group in GROUPS for place in (f"{group}.{key}" for key in keys_of(group))]
     assert len(listed) == len(set(listed)) == len(OPTIONS) - 1  # that of --domains is a block
-    assert set(BLOCKS) == set(READERS)
+    assert {*BLOCKS, "scorer"} == set(READERS), "a scorer of one's own stands in its group"
     assert {*LISTED, *PAIRED} <= set(OPTIONS)
 
 
@@ -501,9 +502,9 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
         assert "recipe.yaml" in json.loads(files["magpie_hf.json"].content)["files"]
         environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "fresh")}
         script = (
-            "import json, magpie_hf; from magpie_hf.building import _keys;"
+            "import json, pathlib, magpie_hf; from magpie_hf.building import _keys; run = pathlib.Path('run');"
             "recipe = magpie_hf.read_recipe('hf://datasets/ada/small@v1/recipe.yaml');"
-            "print(json.dumps({one.key: _keys(recipe, one) for one in recipe.domains}))"
+            "print(json.dumps({one.key: _keys(recipe, one, run) for one in recipe.domains}))"
         )
         again = subprocess.run(
             [sys.executable, "-c", script],
@@ -514,7 +515,9 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             timeout=100,
         )
         assert again.returncode == 0, again.stderr
-        assert json.loads(again.stdout) == {one.key: _keys(recipe, one) for one in recipe.domains}
+        assert json.loads(again.stdout) == {
+            one.key: _keys(recipe, one, Path("run")) for one in recipe.domains
+        }
         hub.create("ada/big", False, {"recipe.yaml": b"a: b\n" * 400_000})
         for place, message in (
             (
@@ -579,3 +582,40 @@ def test_publish_takes_folder_and_name_from_the_recipe(
     assert capsys.readouterr().err == (
         "magpie-hf: no dataset on the Hub is named; give user/name behind the folder\n"
     )
+
+
+def test_problems_of_ones_own(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read from a file, written as that of a build, and read again: the same problems, pinned."""
+    monkeypatch.chdir(home)
+    rows = [{"question": f"What is {n} + {n}?", "level": "hard" if n % 3 else "easy"} for n in range(9)]
+    (home / "mine.jsonl").write_text("".join(json.dumps({**row, "solution": "4"}) + "\n" for row in rows))
+    said = {
+        "model": "models/small",
+        "problems": {
+            "dataset": "mine.jsonl",
+            "column": "question",
+            "answer": "solution",
+            "where": {"level": "hard"},
+            "use_reference": True,
+        },
+        "domains": ["algebra"],
+        "sampling": {"temperature": 0.5},
+        "selection": {"decontaminate": ["none"]},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(said))
+    recipe = magpie_hf.read_recipe(tmp_path / "mine.yaml")
+    assert recipe.problems is not None
+    assert recipe.problems.where == (("level", "hard"),)
+    assert [domain.count for domain in recipe.domains] == [6]
+    written = said_of(recipe)
+    assert written is not None
+    assert written["problems"] == {**said["problems"], "revision": recipe.problems.revision}
+    jsonschema.validate(written, schema(OPTIONS))
+    (tmp_path / "again.yaml").write_bytes(text_of(written))
+    again = magpie_hf.read_recipe(tmp_path / "again.yaml")
+    assert again.problems == recipe.problems
+    assert again.problems is not None
+    assert (again.problems.use_reference, again.domains) == (True, recipe.domains)
+    (home / "mine.jsonl").write_text('{"question": "What is 1 + 1?", "level": "hard", "solution": "2"}\n')
+    monkeypatch.setattr(loading, "_LOADED", {})  # as in another process
+    assert main(["plan", str(tmp_path / "again.yaml")]) == BAD_INPUT
