@@ -524,9 +524,7 @@ def test_a_recipe_file_alone_names_them(
     (tmp_path / "again.yaml").write_bytes(text_of(written))
     again = read_recipe("again.yaml")
     assert (again.steps, again.acceptance, again.scorer) == (recipe.steps, recipe.acceptance, recipe.scorer)
-    with pytest.raises(
-        BadInput, match=r"names code of somebody's own \(my_steps:Difficulty\), and none is run"
-    ):
+    with pytest.raises(BadInput, match=r"names code of somebody's own \(my_parts:Shorter\), and none is run"):
         read(text_of(written), "hf://datasets/ada/sums/recipe.yaml", build_options(parser()))
 
 

@@ -502,7 +502,8 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
         assert "recipe.yaml" in json.loads(files["magpie_hf.json"].content)["files"]
         environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "fresh")}
         script = (
-            "import json, pathlib, magpie_hf; from magpie_hf.building import _keys; run = pathlib.Path('run');"
+            "import json, pathlib, magpie_hf; from magpie_hf.building import _keys;"
+            "run = pathlib.Path('run');"
             "recipe = magpie_hf.read_recipe('hf://datasets/ada/small@v1/recipe.yaml');"
             "print(json.dumps({one.key: _keys(recipe, one, run) for one in recipe.domains}))"
         )
