@@ -39,15 +39,15 @@ def boxed_answer(text: str) -> str | None:
 _END = 1500  # characters at the end of a solution that are searched for its answer
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
-    r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
-    r"|question))?(?:\*\*)?\s*(?:,\s*(?:then|therefore|thus|hence),|\s+(?:that\s+)?we\s+\w+)?\s*"
+    r"(?:(?:\b|(?<=_))(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
+    r"|question))?(?:\*\*|__)?\s*(?:,\s*(?:then|therefore|thus|hence),|\s+(?:that\s+)?we\s+\w+)?\s*"
     r"(?:is|:|=|equals"
     r"|of(?=\s+[-\d$\\])|(?:must|should|will|would) be"
     r"|comes out (?:to|as)|turns out to be|\s[-–—](?=\s))|\bans(?:\s*[:=]|\.\s)"
     r"|\b(?:correct|right)\s+(?:option|choice)\s+is|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
     r"|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
     r"|^[#*\s]*(?:result|solution|output|conclusion)[*\s]*[:=](?=[^\n]*\s*\Z)"  # its last line
-    r"|求める[^。、\n]{0,20}は|[【(（\[《〈]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉]"
+    r"|求める[^。、\n]{0,20}は|[【(（\[《〈〔]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉〕]"
     r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：]|\s+(?=[-\d$\\]))|答案(?:是|为)?)"
     r"\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
@@ -71,11 +71,11 @@ _DOUBTS = re.compile(
     r"\b(?:doubt|unsure|not sure|not certain|not clear|not obvious|don't|do not|doesn't|cannot|can't|unlikely"
     r"|if|whether|"
     r"suppose|assume"
-    r"|assuming|guess|claims?|might|may|maybe|perhaps|possibly|wrong|incorrect)\b[^.!?\n]*$",
+    r"|assuming|guess|claims?|might|may|maybe|perhaps|possibly|wrong|incorrect|tempting|naive\w*|would|could)\b[^.!?\n]*$",
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(
-    r"^(?:therefore|thus|hence|so|finally|consequently|it follows that|we"
+    r"^(?:therefore|thus|hence|so|finally|consequently|it follows that|the (?:required|desired|requested)|we"
     r" (?:get|obtain|have|find|conclude)|this gives|in conclusion)\b"
     r"|^(?:よって|したがって|従って|ゆえに|故に|以上より|以上から|すなわち|つまり|これより|因此|所以)",
     re.IGNORECASE,
@@ -84,7 +84,7 @@ _TOTAL = re.compile(  # "Therefore, the number of ways is"
     r"[^.=$]*\bthe\b(?:(?!\s(?:is|equals)\s)[^.=$\d])*\b(?:number|values?|sum|total|area|volume|length|"
     r"distance|probability|remainder|maximum|minimum"
     r"|largest|smallest|product|ratio|perimeter|cost|price|average|difference|result)\b(?:(?!\s(?:is|"
-    r"equals)\s)[^.=\d])*\s(?:is|equals)\s+",
+    r"equals)\s)(?:\$[^$=]*\$|[^.=\d$]))*\s(?:is|equals)\s+",
     re.IGNORECASE,
 )
 _SUMS_UP = r"(?:so|thus|hence|therefore|finally|in total|altogether|overall),?"
@@ -93,6 +93,13 @@ _RESULT = re.compile(
     rf"|{_SUMS_UP} there (?:is|are)) (?=[-\d$\\])",
     re.IGNORECASE,
 )
+# "Hence there are 35 such subsets": whatever is counted
+_COUNTED = re.compile(
+    rf"\W*{_SUMS_UP} there (?:is|are) \$?(\d[\d,]*)\$?(?: (?!(?:if|for|when|or|and)\b)[a-z-]+)*\W*",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"(?:は|最大値|最小値|極大値|極小値)\s*$")
+_OR = re.compile(r"\s*,?\s*(?:or|または|,|、)\s*")
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
 _VALUE = re.compile(
     r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+)?(?:\s*\\?%)?|[A-H]|\([A-H]\)|yes|no|true|false|none",
@@ -104,15 +111,17 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _EXPLAINS = re.compile(
-    r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus)\s", re.IGNORECASE
+    r",?\s(?:since|because|as|by|which|so|where|i\.e\.|that is|namely|hence|thus"
+    r"|(?:attained|achieved|reached|taken) (?:at|when|for))\s",
+    re.IGNORECASE,
 )
 _CONDITION = re.compile(
     r"\b(?:if|for|when|whenever|unless|otherwise|else|while|whereas|and|or|also|but|plus|minus|respectively"
-    r"|modulo|mod|either)\b",
+    r"|modulo|mod|either|depend(?:s|ing))\b",
     re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(
-    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ|が(?:答え?|解)(?:です|である|となる)?)$"
+    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|をとる|をとります|が得られる|と求まる|と求められる|だ|が(?:答え?|解)(?:です|である|となる)?)$"
 )
 _APPROXIMATES = re.compile(
     r",?\s*\(?(?:or|which is|that is)?\s*(?:approximately|about|roughly|\\approx|≈)\s", re.IGNORECASE
@@ -121,6 +130,7 @@ _RESIDUE = re.compile(r"(-?\d+)\s*\(?\s*mod(?:ulo)?\s*(\d+)\)?", re.IGNORECASE)
 _ASIDE_BOX = re.compile(
     r"\b(?:would be|is|was) (?:wrong|incorrect|an? (?:\w+ )?(?:mistake|error)|not (?:the )?(?:right|correct))"
     r"|\b(?:wrong|incorrect) (?:answer|result)"
+    r"|\b(?:common|typical|frequent|easy|tempting)\s(?:mistake|error|slip)\b|\btempting\b|\bmistakenly\b"
     r"|\b(?:such as|for example|e\.g\.|instead of|rather than|not)(?=\W*$)",
     re.IGNORECASE,
 )
@@ -364,7 +374,7 @@ def _plain(line: str) -> str | None:
         return None
     places = [place for place, piece in enumerate(pieces) if not _is_value(piece)]
     if not places:
-        return None if " or " in line and all(map(choice, pieces)) else _clean(line)
+        return None if re.search(r"\sor\s", line) and all(map(choice, pieces)) else _clean(line)
     kept = pieces[: places[0]]
     rest = line[line.index(pieces[places[0]], sum(map(len, kept))) :] if kept else ""
     joined = re.search(r"\b(?:and|or)\s*$", line[: len(line) - len(rest)])
@@ -375,7 +385,7 @@ def _plain(line: str) -> str | None:
         or re.search(r"[\d$\\=]", rest.removeprefix("not ").lstrip("0123456789"))
     ):
         return None
-    return _clean(line[: len(line) - len(rest)])
+    return _plain(line[: len(line) - len(rest)])
 
 
 def _pieces(line: str) -> list[str] | None:
@@ -411,10 +421,8 @@ def _joined(sentence: str) -> str | None:
 
 def _is_formula(line: str) -> bool:
     """Whether a line outside of mathematics is one formula: it has an operator or a digit, and no word."""
-    bare = re.sub(r"\\[A-Za-z]+", "", line)
-    return re.search(r"[\d=+^\\]", line) is not None and not re.search(
-        r"[A-Za-z]{3,}", re.sub(r"\b(?:sqrt|sin|cos|tan|log|exp)\b", "", bare)
-    )
+    bare = re.sub(r"\\[A-Za-z]+|\b(?:sqrt|sin|cos|tan|log|exp)\b|または|もしくは|および|ならびに", "", line)
+    return re.search(r"[\d=+^\\]", line) is not None and not re.search(r"[A-Za-z]{3,}|[ぁ-ん]{3,}", bare)
 
 
 def _with_unit(line: str) -> str | None:
@@ -432,24 +440,36 @@ def _concluded(text: str) -> str | None:
     formulas = list(_MATHS.finditer(sentence))
     behind = sentence[formulas[-1].end() :] if formulas else sentence
     if result := _RESULT.match(sentence):
-        return _stated(f"The answer is {sentence[result.end() :]}")
+        counted = _COUNTED.fullmatch(sentence)
+        return _stated(f"The answer is {sentence[result.end() :]}") or (counted[1] if counted else None)
     if _CONCLUDES.match(sentence.lstrip("*_ ")) and (total := _TOTAL.match(sentence)):
         return _stated(f"The answer is {sentence[total.end() :]}")
     if not formulas or re.sub(r"[.*_\s。]", "", _JAPANESE_IS.sub("", behind.rstrip(" 。"))):
         return None
+    concludes = _CONCLUDES.match(sentence.lstrip("*_ "))
     if sum("=" in formula[0] for formula in formulas) > 1:
-        return None  # "so x = 1 and y = 2": the last formula is only a part
+        return _alternatives(sentence, formulas) if concludes else None
     alone = not sentence[: formulas[-1].start()].strip(" *_\n") and len(formulas) == 1
-    if not alone and not _CONCLUDES.match(sentence.lstrip("*_ ")):
+    if not alone and not concludes:
         return None
     formula = next(filter(None, formulas[-1].groups()))
     if re.search(
         r"\\text\{|\\(?:implies|iff|Rightarrow|quad|forall|exists)|\\begin|[<>]|\\[lg]e|\\in\b", formula
-    ) or ("=" not in formula and not re.search(r"は\s*$", sentence[: formulas[-1].start()])):
+    ) or ("=" not in formula and not _NAMED.search(sentence[: formulas[-1].start()])):
         return None  # it concludes with a statement, or only names something
     if not re.search(r"(?<![\^_\d])(?<![\^_]\{)\d|\\pi|\\infty", formula.split("=")[-1]):
         return None  # f = g is a statement
     return _clean(_last_side(formula))
+
+
+def _alternatives(sentence: str, formulas: list[re.Match[str]]) -> str | None:
+    """The values of one unknown, "x = 1 or x = 2"; None for "x = 1 and y = 2", whose last is only a part."""
+    gaps = [sentence[one.end() : other.start()] for one, other in pairwise(formulas)]
+    sides = [next(filter(None, one.groups())).split("=") for one in formulas]
+    names = {side[0].strip() for side in sides if len(side) == 2}
+    if len(names) > 1 or any(len(side) != 2 for side in sides) or not all(map(_OR.fullmatch, gaps)):
+        return None
+    return _clean(", ".join(side[1].strip() for side in sides))
 
 
 def _last_side(formula: str) -> str:

@@ -64,7 +64,7 @@ _RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
 # "### Wilson's theorem", "Linear Equations in Two Variables", "Problem 3 (Number Theory)"
 _HEADING = re.compile(
     r"#{1,6}\s[^\n]*\Z"
-    r"|\W{0,4}[A-Z][\w'’-]*(?:\s(?:[A-Z][\w'’-]*|\d[\d.]*|\([^()\n]*\)|of|the|and|in|on|for|to|an?|with"
+    r"|\W{0,4}[A-Z][\w'’-]*(?:[:,]?\s(?:[-–—]\s)?(?:[A-Z][\w'’-]*|\d[\d.]*|\([^()\n]*\)|of|the|and|in|on|for|to|an?|with"
     r"|its|by|from)"
     r"){1,9}\W{0,4}\Z"
 )
@@ -127,7 +127,8 @@ _STATES = re.compile(
     r"(?:also\s|will\s|can\s)?show\b|\b(?:the|an?|this|that|our|such)\s(?:\w+\s)?(?:estimate|sketch|show)\b"
     r"|\b(?:tells?|told|unknown|learns?|see|sees|explains|describes|studies"
     r"|shows)\s(?:us\s)?(?:by\s)?(?:what|how)\b"
-    r"|\bhow\s(?:many|much|far)\b[^.?!]{0,60}\b(?:depends?|varies)\b",
+    r"|\bhow\s(?:many|much|far)\b[^.?!]{0,60}\b(?:depends?|varies)\b"
+    rf"|\b(?:one|we|it)\s(?:can|could|may|might)\s(?:\w+ly\s)?(?:{'|'.join(sorted(_TASKS))})\b",
     re.IGNORECASE,
 )
 _WAYS = re.compile(
