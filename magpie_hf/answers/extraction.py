@@ -47,7 +47,7 @@ _STATED = re.compile(
     r"|\b(?:correct|right)\s+(?:option|choice)\s+is|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
     r"|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
     r"|^[#*\s]*(?:result|solution|output|conclusion)[*\s]*[:=](?=[^\n]*\s*\Z)"  # its last line
-    r"|求める[^。、\n]{0,20}は|[【(（\[《〈〔]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉〕]"
+    r"|求める[^。、\n]{0,20}は|[【(（\[《〈〔「]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉〕」]は?"
     r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：]|\s+(?=[-\d$\\]))|答案(?:是|为)?)"
     r"\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
@@ -81,11 +81,14 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _TOTAL = re.compile(  # "Therefore, the number of ways is"
-    r"[^.=$]*\bthe\b(?:(?!\s(?:is|equals)\s)[^.=$\d])*\b(?:number|values?|sum|total|area|volume|length|"
-    r"distance|probability|remainder|maximum|minimum"
-    r"|largest|smallest|product|ratio|perimeter|cost|price|average|difference|result)\b(?:(?!\s(?:is|"
-    r"equals)\s)(?:\$[^$=]*\$|[^.=\d$]))*\s(?:is|equals)\s+",
+    r"(?!.*\b(?:if|when|unless|whether|sides?|cases?|steps?)\b)[^.=$]{0,40}?\bthe\b"
+    r"(?:(?!\s(?:is|are|equals)\s)(?:\$[^$=]*\$|[^.=$])){1,200}\s(?:is|are|equals)\s+(?:equal to\s+)?"
+    r"(?=[-\d$\\({])(?!\$?[^$]*(?:[<>]|\\[lg]eq?\b|\\in\b|\\text))",
     re.IGNORECASE,
+)
+# "Therefore, 17 is the answer"
+_IS_THE_ANSWER = re.compile(
+    r"(?:^|.*\s)(\$[^$]+\$|-?\d[\d.,/]*) is (?:the|our) (?:final |correct )?answer\W*", re.IGNORECASE
 )
 _SUMS_UP = r"(?:so|thus|hence|therefore|finally|in total|altogether|overall),?"
 _RESULT = re.compile(
@@ -95,7 +98,7 @@ _RESULT = re.compile(
 )
 # "Hence there are 35 such subsets": whatever is counted
 _COUNTED = re.compile(
-    rf"\W*{_SUMS_UP} there (?:is|are) \$?(\d[\d,]*)\$?(?: (?!(?:if|for|when|or|and)\b)[a-z-]+)*\W*",
+    rf"\W*{_SUMS_UP} there (?:is|are) \$?(\d[\d,]*)\$?(?: (?!(?:if|for|when|or|and|to)\b)[a-z-]+)*\W*",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"(?:は|最大値|最小値|極大値|極小値)\s*$")
@@ -442,6 +445,8 @@ def _concluded(text: str) -> str | None:
     if result := _RESULT.match(sentence):
         counted = _COUNTED.fullmatch(sentence)
         return _stated(f"The answer is {sentence[result.end() :]}") or (counted[1] if counted else None)
+    if (said := _IS_THE_ANSWER.fullmatch(sentence)) and not _DOUBTS.search(sentence[: said.start(1)]):
+        return _stated(f"The answer is {said[1]}")
     if _CONCLUDES.match(sentence.lstrip("*_ ")) and (total := _TOTAL.match(sentence)):
         return _stated(f"The answer is {sentence[total.end() :]}")
     if not formulas or re.sub(r"[.*_\s。]", "", _JAPANESE_IS.sub("", behind.rstrip(" 。"))):

@@ -112,7 +112,8 @@ _PHRASES = re.compile(
         |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
     | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
-    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great(?:\ question)?|no\ problem)[!,.]
+    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great|(?:great|good)\ question
+        |glad\ you\ asked|no\ problem)[!,.]
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
@@ -156,7 +157,9 @@ _PHRASES_AFTER = re.compile(
 _LAST_PHRASES = re.compile(
     _START
     + r"""(?:
-      let(?:'s|’s|\ us)\ \w+\b | (?:hence|thus|therefore|so),?\ (?!or\b)\w
+      let(?:'s|’s|\ us)\ \w+\b
+    | (?:using|applying|by)\ (?!convention|definition|an?\b)[^.?!\n]{3,120},\ (?:the|this|it|one|there)\b
+    | (?:hence|thus|therefore|so),?\ (?!or\b)\w
     | (?:in\ order\ )?to\ (?:solve|find|evaluate|compute|calculate|determine|prove|show|answer|check|see
         |verify
         |count|simplify|integrate|differentiate|factor|expand|sum|minimi[sz]e|maximi[sz]e|establish
@@ -175,6 +178,12 @@ _ENDINGS = re.compile(
     r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
     r" )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
+    re.IGNORECASE,
+)
+# The last sentence: "Then $E=1+\frac56E$, so $E=6$."
+_CONCLUSION = re.compile(
+    r"(?:(?<=[.?!]\s)|(?<=\n))[^.?!\n]{0,200}\b(?:so|hence|thus|therefore),? (?:there (?:are|is)"
+    r"|it (?:is|equals)|\$[^$\n]{1,80}=)[^.?!\n]{0,80}[\d$][.\s]*\Z",
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
@@ -229,7 +238,8 @@ _EXPLORES = re.compile(r"\W*let(?:'s|’s|\sus) (?:tackle|dive|delve|explore|tak
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
     r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)"
-    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:では|それでは)、|(?<=[。？?])\s?(?:はい|ええ)、"
+    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:では|それでは)、|(?<=[。？?])\s?(?:(?:はい|ええ)、"
+    r"|承知|かしこまり)"
     r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
     r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]"
     r"|(?:求めよ|なさい|ください)。\s{0,3}(?:これ|答え?|値|和|積)は[^。\n]{1,60}(?:となる|となります)。?\Z"
@@ -326,7 +336,11 @@ def contains_solution(text: str) -> bool:
             or _EXAMPLE.search(text, text.rfind("。", 0, found.start()) + 1, found.start())
         ):
             return True
-    return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
+    return (
+        _begins_to_solve(text)
+        or any(True for _ in _after_task(_ENDINGS, text))
+        or any(not asks(found.group()) for found in _after_task(_CONCLUSION, text))
+    )
 
 
 def _begins_to_solve(text: str) -> bool:

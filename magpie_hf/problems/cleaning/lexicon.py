@@ -128,6 +128,7 @@ _STATES = re.compile(
     r"|\b(?:tells?|told|unknown|learns?|see|sees|explains|describes|studies"
     r"|shows)\s(?:us\s)?(?:by\s)?(?:what|how)\b"
     r"|\bhow\s(?:many|much|far)\b[^.?!]{0,60}\b(?:depends?|varies)\b"
+    rf"|(?:^|[.!]\s)(?:in\sorder\s)?to\s(?:{'|'.join(sorted(_TASKS))})\b(?!\s?:)"
     rf"|\b(?:one|we|it)\s(?:can|could|may|might)\s(?:\w+ly\s)?(?:{'|'.join(sorted(_TASKS))})\b",
     re.IGNORECASE,
 )

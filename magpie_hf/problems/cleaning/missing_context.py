@@ -76,6 +76,7 @@ _SHOWN = (
     r"|\b(?:graph|figure|diagram|curve|region|network|tree|triangle|circuit"
     r"|shape)s?\b[^.?!\n]{0,40} (?:is|are)"
     r" (?:shown|sketched|pictured|depicted)(?=[.;,])"
+    r"|\b(?:graphs?|curves?|triangles?|circuits?) (?:below|above)(?=[,.?!])"
     r"|\bgraphs? of [^.?!\n]{1,40} (?:is|are) given(?=[.;])"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|,)"
     rf"|[(（]\s?see (?:\w+ )?(?:{_PICTURE}|graph|below|above)"
@@ -124,8 +125,8 @@ _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
     r"\b(?:previous|preceding|earlier)"
     r" (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message|conversation)s?\b"
-    r"|\b(?:in|from|of|during) (?:the |our )?last (?:lecture|class|homework|chapter)\b|\b(?:of|in|from"
-    r"|by|see|using?|recall|to|with|as) "
+    r"|\b(?:in|from|of|during) (?:the |our )?last (?:lecture|class|homework|chapter|section(?! of))\b"
+    r"|\b(?:of|in|from|by|see|using?|recall|to|with|as) "
     r"(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b|\btheorem"
     r" \d+\.\d+"
     r"|\b(?:from|in) the (?:textbook|lecture notes?|notes)\b|前問|前の問題|上記の問題"
