@@ -32,7 +32,7 @@ class Verify(Stage):
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads: ClassVar[tuple[str, ...]] = ("problem", "tags", "candidates", "solutions")
 
     limits: Limits = field(default_factory=Limits)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from magpie_hf.problems.cleaning.lexicon import asks, orders
 from magpie_hf.problems.cleaning.prose import FORMULA, read
 
-_MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
+_MARK = r"[#>*_\s]{0,12}+"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
 # What may stand before these; any other word is the problem's name: "Halting problem: ..."
 _SORT = (
@@ -175,8 +175,7 @@ _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
     r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
-    r" )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
     re.IGNORECASE,
 )
