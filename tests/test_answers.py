@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magpie_hf.answers.comparison import Limits, Verdict, compare, is_readable
-from magpie_hf.answers.extraction import asks_for_proof, final_answer
+from magpie_hf.answers.extraction import final_answer
 from magpie_hf.answers.notation import braced, normalise
+from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.answers.worker_pool import POOL, Lost, Pool
 from magpie_hf.errors import BadInput
 

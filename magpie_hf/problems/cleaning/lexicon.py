@@ -64,8 +64,8 @@ _RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
 # "### Wilson's theorem", "Linear Equations in Two Variables", "Problem 3 (Number Theory)"
 _HEADING = re.compile(
     r"#{1,6}\s[^\n]*\Z"
-    r"|\W{0,4}[A-Z][\w'’-]*(?:[:,]?\s(?:[-–—]\s)?(?:[A-Z][\w'’-]*|\d[\d.]*|\([^()\n]*\)|of|the|and|in|on|for|to|an?|with"
-    r"|its|by|from)"
+    r"|\W{0,4}[A-Z][\w'’-]*(?:[:,]?\s(?:[-–—]\s)?(?:[A-Z][\w'’-]*|\d[\d.]*|\([^()\n]*\)"
+    r"|of|the|and|in|on|for|to|an?|with|its|by|from)"
     r"){1,9}\W{0,4}\Z"
 )
 _ASKS_IN_JAPANESE = re.compile(
