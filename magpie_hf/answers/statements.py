@@ -38,7 +38,7 @@ _SUBJECT = re.compile(
     r"(?:(?:the|our|its?)\b[^.=\n]{0,80}?\s(?:is|are|equals)|there (?:is|are))\s+(?=\S)", re.IGNORECASE
 )
 _DOUBTS = re.compile(
-    r"\b(?:doubt|unsure|not sure|not certain|not clear|not obvious|don't|do not|doesn't|cannot|can't|unlikely"
+    r"\b(?:doubt|unsure|not (?:sure|certain|clear|obvious|true)|don't|do not|doesn't|cannot|can't|unlikely"
     r"|if|whether|suppose|assume|assuming|guess|claims?|might|may|maybe|perhaps|possibly|wrong|incorrect"
     r"|tempting|naive\w*|would|could)\b[^.!?\n]*$",
     re.IGNORECASE,
@@ -70,6 +70,7 @@ _COUNTED = re.compile(
     rf"\W*{_SUMS_UP} there (?:is|are) \$?(\d[\d,]*)\$?(?: (?!(?:if|for|when|or|and|to)\b)[a-z-]+)*\W*",
     re.IGNORECASE,
 )
+_TOTAL_IN_JAPANESE = re.compile(r"[^。$=]{2,60}?(?:は|全部で|合計で?|全体で)、?\s*(?=-?\d)")
 _NAMED = re.compile(r"(?:は|最大値|最小値|極大値|極小値)\s*$")
 _OR = re.compile(r"\s*,?\s*(?:or|または|,|、)\s*")
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
@@ -211,7 +212,9 @@ def _joined(sentence: str) -> str | None:
 def _is_formula(line: str) -> bool:
     """Whether a line outside of mathematics is one formula: it has an operator or a digit, and no word."""
     bare = re.sub(r"\\[A-Za-z]+|\b(?:sqrt|sin|cos|tan|log|exp)\b|または|もしくは|および|ならびに", "", line)
-    return re.search(r"[\d=+^\\]", line) is not None and not re.search(r"[A-Za-z]{3,}|[ぁ-ん]{3,}", bare)
+    return re.search(r"[\d=+^\\]", line) is not None and not re.search(
+        r"[A-Za-z]{3,}|[ぁ-んァ-ヶ一-鿿]", bare
+    )
 
 
 def _with_unit(line: str) -> str | None:
@@ -235,6 +238,8 @@ def concluded(text: str) -> str | None:
         return stated(f"The answer is {said[1]}")
     if _CONCLUDES.match(sentence.lstrip("*_ ")) and (total := _TOTAL.match(sentence)):
         return stated(f"The answer is {sentence[total.end() :]}")
+    if _CONCLUDES.match(sentence) and (total := _TOTAL_IN_JAPANESE.match(sentence)):
+        return stated(f"答えは {sentence[total.end() :]}")
     if not formulas or re.sub(r"[.*_\s。]", "", _JAPANESE_IS.sub("", behind.rstrip(" 。"))):
         return None
     concludes = _CONCLUDES.match(sentence.lstrip("*_ "))

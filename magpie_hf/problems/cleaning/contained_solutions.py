@@ -237,7 +237,7 @@ _EXPLORES = re.compile(r"\W*let(?:'s|’s|\sus) (?:tackle|dive|delve|explore|tak
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
     r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)"
-    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:では|それでは)、|(?<=[。？?])\s?(?:(?:はい|ええ)、"
+    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:では|それでは)、|(?<=[。？?])\s?(?:(?:はい|ええ|もちろん)、"
     r"|承知|かしこまり)"
     r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
     r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]"

@@ -40,7 +40,7 @@ _BEGINS_AN_ORDER = re.compile(
     rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
     rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:(?:{'|'.join(sorted(_ORDERS))})(?!\stheory)"
     rf"|work out|carry out|set up"
-    r"|look for|true or false|true\s?/\s?false|is it true)\b"
+    r"|look for|let me know(?! if\b)|true or false|true\s?/\s?false|is it true)\b"
     r"|\b(?:approximate|estimate) the (?:value|integral|area|sum)\b"
     r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,

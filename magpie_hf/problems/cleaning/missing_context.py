@@ -76,6 +76,7 @@ _SHOWN = (
     r"|\b(?:graph|figure|diagram|curve|region|network|tree|triangle|circuit"
     r"|shape)s?\b[^.?!\n]{0,40} (?:is|are)"
     r" (?:shown|sketched|pictured|depicted)(?=[.;,])"
+    r"|\b(?:use|using|from) the (?:following|given|accompanying) graphs?(?= (?:to|and|for)\b|[,.])"
     r"|\b(?:graphs?|curves?|triangles?|circuits?) (?:below|above)(?=[,.?!])"
     r"|\bgraphs? of [^.?!\n]{1,40} (?:is|are) given(?=[.;])"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|,)"
