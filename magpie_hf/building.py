@@ -171,6 +171,8 @@ def _begun(
         notify(_found(recipe, folder))
         licence = licence_of(recipe, licence)
         known = finished and folder.knows_provenance and "recipe" in folder.provenance
+        if recipe.problems is not None:  # the name of a file, which is no part of what determines the rows
+            known = known and folder.provenance["own_problems"]["source"] == recipe.problems.name
         if not (known and licence_in(folder.provenance) == licence):
             folder.keep_provenance(provenance(recipe, licence))
         if (what := beyond(recipe)) is not None:

@@ -207,6 +207,8 @@ def test_domains_of_ones_own_and_changed_ones(tmp_path: Path) -> None:
 WRONG = [
     ("model: 6\nproblems: {dataset: a/b, where: {x: [1]}}", 2, "problems.where.x is a list; give a text"),
     ("model: 6\nproblems: {file: a.csv}", 2, "'problems.file' is no key"),
+    ("problems: {license: mit}", 1, "'problems.license' is no key; the nearest is problems.licence"),
+    (f"answers:\n  k: {'1' * 5000}", 2, "answers.k is '1111"),
     ("modell: 6", 1, "'modell' is no key; the nearest is model"),
     ("temperature: 1", 1, "'temperature' is no key; the nearest is sampling.temperature"),
     (
@@ -394,6 +396,11 @@ def test_words_that_yaml_takes_for_something_else_stay_words() -> None:
     assert words["languages"] == ["--languages=no,en"]
     assert words["tag"] == ["--tag=2024-01-01"]
     assert read(b"\xef\xbb\xbfmodel: 6\r\n", "r.yaml", OPTIONS).words == {"model": ["--model=6"]}
+    with pytest.raises(BadInput, match="'geo' is not a domain"):
+        read(b"domains: [geo]\n", "r.yaml", OPTIONS)
+    assert read(b"domains: [geo]\nproblems: mine.csv\n", "r.yaml", OPTIONS).words["domains"] == [
+        "--domains=geo"
+    ]
     tree = read_tree(b"a: [1e3, .5, on, 'null', null, 0x1F, -0.5]", "r.yaml")
     assert tree.value() == {"a": [1000.0, 0.5, "on", "null", None, "0x1F", -0.5]}
 
@@ -524,6 +531,8 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             one.key: _keys(recipe, one, Path("run")) for one in recipe.domains
         }
         hub.create("ada/big", False, {"recipe.yaml": b"a: b\n" * 400_000})
+        hub.create("ada/run", False, {"recipe.yaml": b"model: 6\nrun: {endpoint: http://127.0.0.1:9/v1}\n"})
+        hub.create("ada/push", False, {"recipe.yaml": b"publish: {push: ada/x, public: true}\n"})
         for place, message in (
             (
                 "ada/small/recipe.yaml",
@@ -532,6 +541,8 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             ("ada/none/recipe.yaml", ", or your token may not see it; check the name and `hf auth whoami`"),
             ("ada/small@v2/recipe.yaml", ", or your token may not see it"),
             ("ada/small/other.yaml", ", or your token may not see it"),
+            ("ada/run/recipe.yaml", ":2: run says where a build runs or is published"),
+            ("ada/push/recipe.yaml", ":1: publish says where a build runs or is published"),
             ("ada/big/recipe.yaml", " has more than 200,000 bytes, so it is no recipe"),
         ):
             assert main(["plan", f"hf://datasets/{place}"]) == BAD_INPUT

@@ -5,6 +5,7 @@ Not here: the models' licences (licences.py), and legal advice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -191,11 +192,17 @@ def check_source(name: str, licence: str | None, given: str | None) -> None:
         near = get_close_matches(given.strip().lower(), LICENCES, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else "such as cc-by-4.0 or mit"
         raise BadInput(f"--problems-licence {given!r} is none of the Hub's ids; {hint} (all: {_LIST[8:]})")
-    if licence is not None and "-nd-" in licence:
+    if licence is not None and no_derivatives(licence):
         raise BadInput(
             f"the licence of {name} is {licence}, under which nothing that is made of it may be shared; take"
             " other problems"
         )
+
+
+def no_derivatives(licence: str) -> bool:
+    """Whether a licence, by its id or name, is one of Creative Commons without derivatives."""
+    parts = re.split(r"[^a-z]+", licence.lower())
+    return "nd" in parts or "noderivatives" in "".join(parts)
 
 
 def licence_with(source: str | None, given: DataLicence | None, name: str = "") -> DataLicence:

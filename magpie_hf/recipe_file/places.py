@@ -6,6 +6,8 @@ Not here: what an option takes and means, which the command line's own parser sa
 from __future__ import annotations
 
 ON_THE_HUB = "hf://"  # how the name of a recipe on the Hub begins
+# Groups that a recipe on the Hub cannot have: they send a key to a server, write folders, and publish.
+NOT_FROM_THE_HUB = ("run", "publish")
 # By group, the keys: each is the option of that name, or stands for the one behind "=". A new option needs a
 # word here and nothing else.
 GROUPS: dict[str, str] = {

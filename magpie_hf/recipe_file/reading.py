@@ -23,6 +23,7 @@ from magpie_hf.recipe_file.places import (
     EITHER,
     GROUPS,
     NAMED,
+    NOT_FROM_THE_HUB,
     ON_THE_HUB,
     PLAIN,
     keys_of,
@@ -86,7 +87,8 @@ def read(content: bytes, file: str, options: Mapping[str, argparse.Action]) -> R
             f"{file} names code of somebody's own ({code[0]}), and none is run for a recipe of the Hub; read"
             " the file, save it, and build from the copy"
         )
-    for group, (name, block) in tree.pairs().items():
+    groups = tree.pairs()
+    for group, (name, block) in groups.items():
         if group == "scorer" and block.is_mapping and "use" in block.pairs():
             lines[group], blocks[group] = name.line, READERS[group](block)
             continue
@@ -96,9 +98,16 @@ def read(content: bytes, file: str, options: Mapping[str, argparse.Action]) -> R
                 blocks[group] = READERS[group](block)
                 if group in options:
                     words[group] = [f"--{group}={','.join(blocks[group])}"]
-            else:
-                words[group] = _words(group, block, options[group])
+            else:  # domains of given problems are what their column holds
+                words[group] = _words(group, block, options[group], checked="problems" not in groups)
             continue
+        if group in NOT_FROM_THE_HUB and file.startswith(ON_THE_HUB):
+            raise name.at(
+                BadInput(
+                    f"{group} says where a build runs or is published, which a recipe of the Hub cannot; read"
+                    " the file, save it, and build from the copy"
+                )
+            )
         if group not in GROUPS:
             raise unknown("", name, [*GROUPS, *BLOCKS], places().values())
         for option, at, value in _of_group(group, block):
@@ -123,7 +132,7 @@ def _of_group(group: str, block: Node) -> list[tuple[str, Node, Node]]:
     return found
 
 
-def _words(option: str, value: Node, action: argparse.Action) -> list[str]:
+def _words(option: str, value: Node, action: argparse.Action, checked: bool = True) -> list[str]:
     """The arguments that say this value. Raises BadInput, with the line, where the option cannot have it."""
     place, kind = place_of(option), kind_of(option, action)
     name = f"--{option.replace('_', '-')}"
@@ -143,7 +152,7 @@ def _words(option: str, value: Node, action: argparse.Action) -> list[str]:
         texts = [_text(place, kind, value)]
     if kind.shape == "commas":
         texts = [",".join(texts)]
-    for text in texts:
+    for text in texts if checked else ():
         _check(option, kind, value, text)
     return [f"{name}={text}" for text in texts]
 
