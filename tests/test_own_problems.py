@@ -26,7 +26,7 @@ from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import Domain, own_domain
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, NothingMade
 from magpie_hf.models.data_licence import DataLicence, check_source, licence_with
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import Loaded, load
@@ -224,6 +224,13 @@ def test_problems_as_given_lose_nothing_but_empty_ones_and_doubles(answers: Answ
     assert data["candidates"]["train"]["problem"] == [text, "2+2", "2 + 2", problem(1)]
     card = (tmp_path / "out" / "README.md").read_text()
     assert "2 hold no problem, and 2 repeat one word for word" in card
+    lost = tmp_path / "lost" / "a.csv"
+    lost.parent.mkdir()
+    lost.write_text(f"problem\n{text}\n")
+    with pytest.raises(BadInput, match="is in the folder of the problems"):
+        build(recipe(answers, OwnProblems(str(lost.parent))), lost.parent / "below")
+    with pytest.raises(NothingMade, match="give --problems-as-given to drop fewer problems"):
+        build(recipe(answers, OwnProblems(str(lost))), tmp_path / "none")
     cleaned = build(recipe(answers, OwnProblems(str(file))), tmp_path / "cleaned")
     assert set(cleaned["candidates"]["train"]["problem"]) == {"2 + 2", problem(1)}
 
@@ -295,7 +302,7 @@ BAD: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "a.csv",
         "problem,x\na,数学A\nb,物理A\n",
         {"domain": "x"},
-        "'数学A' and '物理A', which would be one domain",
+        "'数学A' and '物理A', which would",
     ),
     (
         "a.csv",

@@ -29,6 +29,7 @@ from loopback_hub import loopback_hub
 from magpie_hf.building import _keys, build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.commands.options import domains
+from magpie_hf.cli.commands.own_problems import own_of
 from magpie_hf.cli.commands.recipe_files import build_options, with_recipe
 from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import DOMAINS
@@ -178,6 +179,36 @@ def test_options_win_where_one_excludes_another_and_where_they_are_repeated(tmp_
         "enforce_eager=true",
         "block_size=32",  # of two the later counts
     ]
+
+
+def test_options_win_over_what_they_exclude_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+
+    def left(said: str, *more: str) -> dict[str, Any]:
+        """The options that the file and these give, but for those that have their default."""
+        file.write_text(f"{said}\n")
+        arguments = ["plan", str(file), *more]
+        _, merged = with_recipe(WORDS, arguments, WORDS.parse_args(arguments))
+        plain = vars(WORDS.parse_args(["plan", str(file)]))
+        return {name: one for name, one in vars(merged).items() if one != plain[name]}
+
+    assert left("model: {name: 6, revision: abc}", "--model", "1") == {"model": "1"}
+    assert left("model: {name: 6, revision: abc}", "--k", "3")["revision"] == "abc"
+    assert left("scorer: {judge: 6}", "--scorer", "reward") == {"scorer": "reward"}
+    assert left("scorer: {judge: 6}", "--scorer", "judge") == {"judge": "6"}
+    assert left("scorer: reward", "--judge", "6") == {"judge": "6"}
+    assert left("scorer: {use: fractions:Fraction}", "--scorer", "judge") == {}
+    assert left("selection: {off_topic: move, count: 3}", "--tagger", "none") == {
+        "tagger": "none",
+        "count": 3,
+    }
+    assert left("selection: {off_topic: move}", "--tagger", "6") == {"tagger": "6", "off_topic": "move"}
+    servers = "run: {tensor_parallel_size: 2}", "--endpoint", "http://c:1/v1"
+    assert left(*servers) == {"endpoint": ["http://c:1/v1"]}
+    assert left("problems: {dataset: a/b, revision: abc, column: x}", "--problems", "c/d") == {
+        "problems": "c/d",
+        "problem_column": "x",
+    }
 
 
 OWN = "model: 6\ndomains:\n  logic:\n    count: 7\n    subject: logic\n    system: A logician asks.\n"
@@ -600,7 +631,9 @@ def test_publish_takes_folder_and_name_from_the_recipe(
     )
 
 
-def test_problems_of_ones_own(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_of_ones_own(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Read from a file, written as that of a build, and read again: the same problems, pinned."""
     monkeypatch.chdir(home)
     rows = [{"question": f"What is {n} + {n}?", "level": "hard" if n % 3 else "easy"} for n in range(9)]
@@ -635,3 +668,16 @@ def test_problems_of_ones_own(home: Path, tmp_path: Path, monkeypatch: pytest.Mo
     (home / "mine.jsonl").write_text('{"question": "What is 1 + 1?", "level": "hard", "solution": "2"}\n')
     monkeypatch.setattr(loading, "_LOADED", {})  # as in another process
     assert main(["plan", str(tmp_path / "again.yaml")]) == BAD_INPUT
+    capsys.readouterr()
+    (tmp_path / "wrong.yaml").write_text(
+        "model: models/small\nproblems: {dataset: mine.jsonl, column: text}\n"
+    )
+    assert main(["plan", str(tmp_path / "wrong.yaml")]) == BAD_INPUT
+    assert f"{tmp_path / 'wrong.yaml'}:2: line 1 of mine.jsonl has no column" in capsys.readouterr().err
+    (home / "gone.yaml").write_text("model: models/small\nproblems: gone.csv\nrun: {out: data/gone}\n")
+    assert main(["publish", str(home / "gone.yaml"), "ada/x"]) == BAD_INPUT
+    assert "data/gone does not exist" in capsys.readouterr().err
+    two = ["--problems-where=level=easy", "--problems-where=level=hard"]
+    loaded = own_of(WORDS.parse_args(["plan", "--problems=mine.jsonl", "--problem-column=question", *two]))
+    assert loaded is not None
+    assert loaded.own.where == (("level", "hard"),)

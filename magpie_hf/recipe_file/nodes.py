@@ -182,7 +182,8 @@ def unknown(where: str, name: Node, known: Iterable[str], elsewhere: Iterable[st
     """
     whole = f"{where}.{name.text}" if where else name.text
     if where and (near := difflib.get_close_matches(name.text, known := [*known], 1, 0.75)):
-        return name.at(BadInput(f"{shortened(whole)} is no key; the nearest is {where}.{near[0]}"))
+        nearest = f"{where}.{near[0]}"
+        return name.at(BadInput(f"{shortened(whole)} is no key; the nearest is {nearest}"))
     places = [*(f"{where}.{one}" if where else one for one in known), *elsewhere]
     words = {one.rpartition(".")[2]: one for one in reversed(places)}
     if near := difflib.get_close_matches(name.text, [*words, *places], 1, 0.6):

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput
@@ -19,8 +20,8 @@ from magpie_hf.recipe_file.checks import CHECKS
 from magpie_hf.recipe_file.kinds import Kind, kind_of
 from magpie_hf.recipe_file.nodes import Node, read_tree, unknown
 from magpie_hf.recipe_file.places import (
+    BEATS,
     BLOCKS,
-    EITHER,
     GROUPS,
     NAMED,
     NOT_FROM_THE_HUB,
@@ -48,27 +49,37 @@ class RecipeFile:
     blocks: Mapping[str, Any]
     lines: Mapping[str, int]
 
-    def arguments(self, options: Collection[str], given: Collection[str] = ()) -> list[str]:
+    def arguments(self, options: Collection[str], given: Mapping[str, Any]) -> list[str]:
         """The arguments of those of these options that the file has.
 
-        given: the options on the command line, which go before those of the file.
+        given: the options on the command line with their values, which go before those of the file.
         """
-        beaten = {one for pair in EITHER for one in pair if set(pair) & set(given)}
+        said = [*given, *(f"{name}={value}" for name, value in given.items())]
+        beaten = {option for one in said for option in BEATS.get(one, ())}
+        if given.get("scorer") == "judge":
+            beaten.discard("judge")
         return [
             word
             for option, words in self.words.items()
-            if option in options and option not in beaten and not (option == "endpoint" and option in given)
+            if option in options and option not in beaten
             for word in words
         ]
 
     def located(self, error: BadInput) -> BadInput:
-        """The error with the place of the first option that it names and this file has, if there is one."""
+        """The error with the place of the first option that it names and this file has, if there is one.
+
+        One about the rows of given problems names their source instead.
+        """
         said = str(error)
         for name in _OPTION.findall(said):
             if (line := self.lines.get(name.replace("-", "_"))) is not None and not said.startswith(
                 self.file
             ):
                 return BadInput(f"{self.file}:{line}: {said}")
+        source = "".join(self.words.get("problems", ())).partition("=")[2]
+        names = filter(None, (source, Path(source).name))
+        if not said.startswith(self.file) and any(name in said for name in names):
+            return BadInput(f"{self.file}:{self.lines['problems']}: {said}")
         return error
 
 

@@ -88,8 +88,8 @@ def _csv(file: Path, columns: Collection[str]) -> Iterator[Row]:
         for row in reader:
             if None in row or None in row.values():
                 raise BadInput(
-                    f"line {reader.line_num} of {file} has not one value a column; put values with commas into"
-                    " double quotes"
+                    f"line {reader.line_num} of {file} has not one value a column; put values with commas"
+                    " into double quotes"
                 )
             yield row
 

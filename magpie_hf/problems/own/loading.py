@@ -180,19 +180,20 @@ def _check_domains(own: OwnProblems, values: Mapping[str, str]) -> None:
 
     values: each with its key. Folders of two keys that differ in case alone are one on some disks.
     """
-    where = f"column {own.domain!r} of {own.source} holds"
     first: dict[str, str] = {}
     for value, key in values.items():
         if (other := first.setdefault(key.lower(), value)) != value:
             raise BadInput(
-                f"{where} {shortened(other)} and {shortened(value)}, which would be one domain, {key}; write"
-                " them alike, or tell them apart in Latin letters and digits"
+                f"column {own.domain!r} of {own.source} holds {shortened(other)} and {shortened(value)},"
+                f" which would be one domain, {key}; write them alike, or tell them apart in Latin letters and"
+                " digits"
             )
     for value, key in values.items():
         of_rl = key.removesuffix(RL_SUFFIX)
         if key.lower() in TAKEN or (of_rl != key and of_rl in values.values()):
             raise BadInput(
-                f"{where} {shortened(value)}, which names another part of a build; call the domain otherwise"
+                f"column {own.domain!r} of {own.source} holds {shortened(value)}, which names another part of"
+                " a build; call the domain otherwise"
             )
 
 

@@ -86,6 +86,10 @@ class OwnProblems:
     def path(self) -> Path:
         return Path(self.source).expanduser()
 
+    def holds(self, folder: Path) -> bool:
+        """Whether a folder is that of the problems, or below it."""
+        return self.path.is_dir() and folder.resolve().is_relative_to(self.path.resolve())
+
     @property
     def name(self) -> str:
         """What the source is called in a card: its name on the Hub, or that of the file or folder."""
