@@ -197,7 +197,6 @@ def test_options_win_over_what_they_exclude_in_the_file(tmp_path: Path) -> None:
     assert left("scorer: {judge: 6}", "--scorer", "reward") == {"scorer": "reward"}
     assert left("scorer: {judge: 6}", "--scorer", "judge") == {"judge": "6"}
     assert left("scorer: reward", "--judge", "6") == {"judge": "6"}
-    assert left("scorer: {use: fractions:Fraction}", "--scorer", "judge") == {}
     assert left("selection: {off_topic: move, count: 3}", "--tagger", "none") == {
         "tagger": "none",
         "count": 3,
