@@ -94,7 +94,12 @@ def build(
         numbers = tallies(data, {one.domain.key: one.samples for one in built})
         if not any(domain.key in with_rows(data) for domain in recipe.domains):
             lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
-            raise NothingMade(f"no row can be published: {lines}; {_remedy(recipe)}")
+            if recipe.problems is not None:
+                raise NothingMade(
+                    f"no row can be published: {lines}; check the reference answers, drop fewer problems with"
+                    " --problems-as-given, or raise --max-tokens"
+                )
+            raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built, numbers)
         for domain, one in numbers.items():
             for line in one.lines():
@@ -107,17 +112,6 @@ def build(
         config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
         for config, splits in configs.items()
     }
-
-
-def _remedy(recipe: Recipe) -> str:
-    """What may help where no row can be published."""
-    if recipe.problems is None:
-        return "raise --max-tokens or use another model"
-    if recipe.problems.use_reference:
-        return "check the reference answers, raise --max-tokens or use another model"
-    if not recipe.problems.as_given:
-        return "give --problems-as-given to drop fewer problems, raise --max-tokens or use another model"
-    return "raise --max-tokens or use another model"
 
 
 def first_problems(

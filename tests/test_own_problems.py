@@ -229,7 +229,7 @@ def test_problems_as_given_lose_nothing_but_empty_ones_and_doubles(answers: Answ
     lost.write_text(f"problem\n{text}\n")
     with pytest.raises(BadInput, match="is in the folder of the problems"):
         build(recipe(answers, OwnProblems(str(lost.parent))), lost.parent / "below")
-    with pytest.raises(NothingMade, match="give --problems-as-given to drop fewer problems"):
+    with pytest.raises(NothingMade, match="drop fewer problems with --problems-as-given"):
         build(recipe(answers, OwnProblems(str(lost))), tmp_path / "none")
     cleaned = build(recipe(answers, OwnProblems(str(file))), tmp_path / "cleaned")
     assert set(cleaned["candidates"]["train"]["problem"]) == {"2 + 2", problem(1)}

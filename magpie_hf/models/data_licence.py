@@ -5,14 +5,13 @@ Not here: the models' licences (licences.py), and legal advice.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from magpie_hf.errors import BadInput
-from magpie_hf.limits import LICENCE
+from magpie_hf.limits import LICENCE, no_derivatives
 from magpie_hf.models.licences import LICENCES
 from magpie_hf.text.language import tr
 
@@ -197,12 +196,6 @@ def check_source(name: str, licence: str | None, given: str | None) -> None:
             f"the licence of {name} is {licence}, under which nothing that is made of it may be shared; take"
             " other problems"
         )
-
-
-def no_derivatives(licence: str) -> bool:
-    """Whether a licence, by its id or name, is one of Creative Commons without derivatives."""
-    parts = re.split(r"[^a-z]+", licence.lower())
-    return "nd" in parts or "noderivatives" in "".join(parts)
 
 
 def licence_with(source: str | None, given: DataLicence | None, name: str = "") -> DataLicence:

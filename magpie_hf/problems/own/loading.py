@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from magpie_hf.errors import BadInput, shortened
-from magpie_hf.models.data_licence import no_derivatives
+from magpie_hf.limits import no_derivatives
 from magpie_hf.problems.own import hub
 from magpie_hf.problems.own.files import Row, digest_of, files_of, rows_of
 from magpie_hf.problems.own.own import OwnProblems
@@ -185,8 +185,8 @@ def _check_domains(own: OwnProblems, values: Mapping[str, str]) -> None:
         if (other := first.setdefault(key.lower(), value)) != value:
             raise BadInput(
                 f"column {own.domain!r} of {own.source} holds {shortened(other)} and {shortened(value)},"
-                f" which would be one domain, {key}; write them alike, or tell them apart in Latin letters and"
-                " digits"
+                f" which would be one domain, {key}; write them alike, or tell them apart in Latin letters"
+                " and digits"
             )
     for value, key in values.items():
         of_rl = key.removesuffix(RL_SUFFIX)
