@@ -106,14 +106,10 @@ def test_a_source_that_grew_or_was_reordered_asks_for_new_problems_alone(
     assert answers.asked() == 0
     assert len(fewer["candidates"]["train"]) == 30
 
-    again = file.rename(tmp_path / "yours.parquet")
-    parquet(again, [*more, *mixed])
-    whole = build(recipe(answers, OwnProblems(str(again))), out, shard_rows=16)
+    parquet(file, [*more, *mixed])
+    whole = build(recipe(answers, OwnProblems(str(file))), out, shard_rows=16)
     assert answers.asked() == 0, "the answers of those that came back were kept"
     assert whole["candidates"]["train"].to_list() == third["candidates"]["train"].to_list()
-    file = again.rename(tmp_path / "ours.parquet")
-    build(recipe(answers, OwnProblems(str(file))), out, shard_rows=16)
-    assert "`ours.parquet`" in (out / "README.md").read_text()
 
 
 KILLED = """
@@ -231,6 +227,11 @@ def test_problems_as_given_lose_nothing_but_empty_ones_and_doubles(answers: Answ
         build(recipe(answers, OwnProblems(str(lost.parent))), lost.parent / "below")
     with pytest.raises(NothingMade, match="drop fewer problems with --problems-as-given"):
         build(recipe(answers, OwnProblems(str(lost))), tmp_path / "none")
+    file = file.rename(tmp_path / "ours.jsonl")
+    build(recipe(answers, OwnProblems(str(file), as_given=True)), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "ours.jsonl" in card
+    assert "mine.jsonl" not in card
     cleaned = build(recipe(answers, OwnProblems(str(file))), tmp_path / "cleaned")
     assert set(cleaned["candidates"]["train"]["problem"]) == {"2 + 2", problem(1)}
 
