@@ -94,6 +94,11 @@ def build(
         numbers = tallies(data, {one.domain.key: one.samples for one in built})
         if not any(domain.key in with_rows(data) for domain in recipe.domains):
             lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
+            if recipe.problems is not None:
+                raise NothingMade(
+                    f"no row can be published: {lines}; check the reference answers, drop fewer problems with"
+                    " --problems-as-given, or raise --max-tokens"
+                )
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built, numbers)
         for domain, one in numbers.items():
@@ -171,6 +176,8 @@ def _begun(
         notify(_found(recipe, folder))
         licence = licence_of(recipe, licence)
         known = finished and folder.knows_provenance and "recipe" in folder.provenance
+        if recipe.problems is not None:  # the name of a file, which is no part of what determines the rows
+            known = known and folder.provenance["own_problems"]["source"] == recipe.problems.name
         if not (known and licence_in(folder.provenance) == licence):
             folder.keep_provenance(provenance(recipe, licence))
         if (what := beyond(recipe)) is not None:

@@ -7,6 +7,7 @@ refuse, without loading the rules.
 """
 
 import math
+import re
 from collections.abc import Sequence
 
 from magpie_hf.errors import BadInput, shortened
@@ -140,3 +141,9 @@ def check_rl(majority_share: float | None) -> None:
             f"the majority share of the RL problems is {majority_share}; give a share from 0 to 1, such"
             " as 0.6"
         )
+
+
+def no_derivatives(licence: str) -> bool:
+    """Whether a licence, by its id or name, is one of Creative Commons without derivatives."""
+    parts = re.split(r"[^a-z]+", licence.lower())
+    return "nd" in parts or "noderivatives" in "".join(parts)

@@ -315,6 +315,19 @@ CANDIDATES_CONFIG = "candidates"
 # reference answers.
 WITH_REFERENCE: dict[str, Any] = {name: REFERRED[name] for name in ("reference_answer", "reference_agrees")}
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
+RL_SUFFIX = "_rl"  # of the configuration of a domain's RL problems
+# Names of other files, folders and configurations of a build, which no domain can have.
+TAKEN = (
+    "run",
+    "own",
+    "publishing",
+    "dropped",
+    "selection",
+    "lock",
+    "plots",
+    CANDIDATES_CONFIG,
+    DEFAULT_CONFIG,
+)
 
 # Samples that were not accepted.
 DROPPED = Features(

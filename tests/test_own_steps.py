@@ -26,7 +26,7 @@ from conftest import ROOT, Answers, small_recipe
 from loopback_hub import loopback_hub
 from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import OK
-from magpie_hf.cli.commands.recipe_files import build_options
+from magpie_hf.cli.commands.recipe_files import build_options, with_recipe
 from magpie_hf.cli.from_python import read_recipe
 from magpie_hf.cli.main import main, parser
 from magpie_hf.dataset.unfinished import finished_part
@@ -516,6 +516,9 @@ def test_a_recipe_file_alone_names_them(
     assert recipe.steps[2].engine == recipe.solver
     assert [rule.name for rule in recipe.acceptance.rules] == ["few_words"]
     assert use_of(recipe.scorer) == "my_parts:Shorter"
+    arguments = ["plan", "mine.yaml", "--scorer", "judge"]
+    blocks = with_recipe(parser(), arguments, parser().parse_args(arguments))[1].blocks
+    assert "scorer" not in blocks, "an option wins"
     written = said_of(recipe)
     assert written is not None
     assert written["steps"] == block["steps"]

@@ -117,6 +117,11 @@ class Folder:
         record = self._record() or self._by_provenance()
         if record:
             self._card_text()  # one that is no UTF-8 is refused here
+        if recipe.problems is not None and recipe.problems.holds(self.path):
+            raise BadInput(
+                f"{self.path} is in the folder of the problems, {recipe.problems.source}, whose rows would be"
+                " problems, too; choose another --out"
+            )
         if not record and not self._record_file.exists():
             if others or (
                 self.run.is_dir()
@@ -253,6 +258,7 @@ class Folder:
             card.VERSION,
             asdict(licence_in(self.provenance)),
             *([said] if (said := self.provenance.get("reviewed")) else []),
+            *([own["source"]] if (own := self.provenance.get("own_problems")) else []),
         )
         files: dict[str, int] = record.get("files", {})
         samples = {one.domain.key: asdict(one.samples) for one in built}

@@ -23,6 +23,7 @@ from magpie_hf.schema import (
     DROPPED,
     PUBLISHED,
     RL,
+    RL_SUFFIX,
     WITH_REFERENCE,
     Side,
     Text,
@@ -264,7 +265,7 @@ class ExportRL(_Divided):
         "accepted_as",
         "normal_hash",
     )
-    suffix: ClassVar[str] = "_rl"
+    suffix: ClassVar[str] = RL_SUFFIX
 
     min_majority_share: float
     instruction: str = SOLVING_INSTRUCTION
