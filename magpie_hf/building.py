@@ -32,6 +32,7 @@ from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import beyond
+from magpie_hf.review.marks import REVIEWED
 from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
@@ -94,6 +95,11 @@ def build(
         numbers = tallies(data, {one.domain.key: one.samples for one in built})
         if not any(domain.key in with_rows(data) for domain in recipe.domains):
             lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
+            funnels = [one.funnel for one in numbers.values()]
+            if not any(one.problems for one in funnels) and any(
+                REVIEWED in one.samples.dropped for one in funnels
+            ):
+                raise NothingMade(f"no row can be published: {lines}; mark some of the problems good")
             raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
         folder.write(recipe, built, numbers)
         for domain, one in numbers.items():
@@ -129,10 +135,10 @@ def first_problems(
     folder, notify = Folder(Path(out).expanduser()), Broadcast(lambda line: None, observer)
     begun = (folder.run / RECORD).is_file()
     with suppress(Torn):
-        if begun and status(folder.path).finished and not folder.is_finished(recipe):
+        if begun and status(folder.path).finished and not folder.is_finished(folder.reviewed(recipe)):
             raise BadInput(
-                f"{folder.path} holds a finished build with other options, which a preview would begin to"
-                " change; choose another --out, or run the build"
+                f"{folder.path} holds a finished build with other options, or marks that were not built yet;"
+                " a preview would begin to change it: choose another --out, or run the build"
             )
     # Shards of one row each, so that no row waits for another to be shown.
     local = runner(folder.run, 1, max(8, count), notify)
@@ -155,7 +161,7 @@ def _begun(
     most, take: as in `Pipeline`.
     """
     folder.check(recipe)
-    recipe = replace(recipe, acceptance=replace(recipe.acceptance, reviewed=folder.bad_rows(recipe)))
+    recipe = folder.reviewed(recipe)
     finished = folder.is_finished(recipe)
     if not finished:
         for line in local.check(recipe):
