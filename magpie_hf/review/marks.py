@@ -187,11 +187,11 @@ def take(folder: Path, marks: Sequence[Mark], labels: Mapping[str, Labels]) -> T
                 write_record(run / KEPT, {"marks": {name: _plain(one) for name, one in merged.items()}})
     except lock.Taken as taken:
         raise BadInput(f"another command takes marks in {folder} ({taken}); try again") from taken
-    after = {name: merged[name].mark if name in merged else Mark(name, None) for name in before}
+    then = {name: merged[name].mark if name in merged else Mark(name, None) for name in before}
     changed = [
-        (one, after[name])
+        (one, then[name])
         for name, one in before.items()
-        if (one.mark, one.note) != (after[name].mark, after[name].note)
+        if (one.mark, one.note) != (then[name].mark, then[name].note)
     ]
     return Taken(len(merged.keys() - kept.keys()), tuple(changed))
 

@@ -7,7 +7,8 @@ const MARKED = [...VALUES, "noted", "unmarked", "sheet"];
 const LINE = ["id", "mark", "note", "by", "at"];
 
 const marks = {
-  own: {}, // by id: { mark, note, by, at }, made or imported here; without mark and note it takes back the build's
+  // By id: { mark, note, by, at }, made or imported here; without mark and note it takes back the build's.
+  own: {},
   sheet: [], // the ids of the file that was imported last
   safe: true, // whether the browser keeps them
 };
