@@ -38,7 +38,7 @@ from magpie_hf.named import needs_code
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.reading import read
 from magpie_hf.recipe_file.schema import schema
-from magpie_hf.recipe_file.writing import said_of, text_of
+from magpie_hf.recipe_file.writing import beyond, said_of, text_of
 from magpie_hf.report.write import report
 from magpie_hf.scorers.own import scorer_of
 from magpie_hf.selection.rules import reason_of, rules_of
@@ -378,6 +378,17 @@ def test_a_stage_that_no_process_can_take_is_refused(elsewhere: Path) -> None:
         Step(words(kind=lambda: "int32"), "clean")
     with pytest.raises(BadInput, match="changed:Words is no frozen dataclass"):
         Step(changed(elsewhere, "Words", lambda text: text.replace("(frozen=True)", "(eq=True)"))(), "clean")
+
+
+@pytest.mark.parametrize(("name", "value"), [("__module__", "__main__"), ("__qualname__", "Outer.Words")])
+def test_a_class_that_no_recipe_can_name_is_said(
+    elsewhere: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    words = changed(elsewhere, "Words", lambda text: text)
+    recipe = replace(small_recipe(answers, "algebra", count=2), steps=(Step(words(), "clean"),))
+    assert beyond(recipe) is None
+    monkeypatch.setattr(words, name, value)
+    assert "which no recipe can name" in str(beyond(recipe))
 
 
 class Failing(Answers):

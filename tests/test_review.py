@@ -382,6 +382,7 @@ def test_marks_go_from_keys_to_a_file_and_to_a_build(
     assert later.inner_text("#marked") == "4 marked: 1 good, 2 bad", "the page shows what the build has taken"
     assert shown_precision(later) == shown
     later.click("#tab-rows")
+    later.select_option("#by-show", "dropped")
     later.select_option("#by-mark", "bad")
     later.focus("#scroll")
     for _ in bad:  # the list keeps the rows that it showed at first
