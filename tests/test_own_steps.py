@@ -359,7 +359,7 @@ def test_wrong_rules_are_said(elsewhere: Path, answers: Answers, tmp_path: Path)
     with pytest.raises(StepFailed, match=said):
         build(faulty, tmp_path / "out")
     listed = changed(elsewhere, "Odd", lambda text: text.replace(call, "return []"))
-    with pytest.raises(StepFailed, match=r"'\[\]' is none of its reasons"):
+    with pytest.raises(StepFailed, match=r"\(\[\] is none of its reasons"):
         reason_of((listed(),), {"id": "a-1", "num_words": 1})
     with pytest.raises(
         BadInput, match=r"rule odd \(changed:Odd\) reads num_words, which is not there; there"
@@ -382,12 +382,12 @@ def test_a_stage_that_no_process_can_take_is_refused(elsewhere: Path) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("__module__", "__main__"), ("__qualname__", "Outer.Words")])
 def test_a_class_that_no_recipe_can_name_is_said(
-    elsewhere: Path, answers: Answers, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    elsewhere: Path, answers: Answers, name: str, value: str
 ) -> None:
     words = changed(elsewhere, "Words", lambda text: text)
     recipe = replace(small_recipe(answers, "algebra", count=2), steps=(Step(words(), "clean"),))
     assert beyond(recipe) is None
-    monkeypatch.setattr(words, name, value)
+    setattr(words, name, value)
     assert "which no recipe can name" in str(beyond(recipe))
 
 
