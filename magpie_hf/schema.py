@@ -367,5 +367,6 @@ RL = Features(
 # Columns that break TRL's trainers, or change what they train on, when a configuration has them.
 FORBIDDEN = frozenset(
     "prompt completion label margin input_ids labels image images chat_template_kwargs ref_chosen_logps"
-    " ref_rejected_logps chosen_ids rejected_ids seq_lengths environment".split()
+    " ref_rejected_logps chosen_ids rejected_ids seq_lengths environment tools conversations"
+    " chosen_input_ids rejected_input_ids ref_logps ref_KL_logps completion_mask assistant_masks".split()
 )

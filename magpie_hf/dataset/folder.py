@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -188,9 +188,10 @@ class Folder:
                 write_record(self._record_file, record)
             yield
 
-    def bad_rows(self, recipe: Recipe) -> tuple[str, ...]:
-        """The rows not to accept: those of the recipe, and those that are marked bad here, by id."""
-        return tuple(sorted({*recipe.acceptance.reviewed, *bad_rows(self.run)}))
+    def reviewed(self, recipe: Recipe) -> Recipe:
+        """The recipe without the rows that are marked bad here."""
+        bad = tuple(sorted({*recipe.acceptance.reviewed, *bad_rows(self.run)}))
+        return replace(recipe, acceptance=replace(recipe.acceptance, reviewed=bad))
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether the last build here had this recipe and was finished."""

@@ -15,12 +15,14 @@ from typing import Literal
 _WORDS = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff]+|\s+|.", re.DOTALL)
 MOST = 4_000  # words of a text that are compared, as the time grows with their square
 CONTEXT = 12  # words kept on either side of a change
+CHANGED = 200  # words kept of a change
 Kind = Literal["same", "removed", "added"]
 Piece = tuple[Kind, str]
 
 
 def word_difference(before: str, after: str) -> list[Piece]:
-    """Pieces of both texts in order; what is the same is cut to `CONTEXT` words around each change.
+    """Pieces of both texts in order; what is the same is cut to `CONTEXT` words around each change, and
+    a change to `CHANGED` words.
 
     Between what both begin and end with, `MOST` words are compared, and the rest is one change.
     """
@@ -46,9 +48,12 @@ def _common(old: list[str], new: list[str]) -> int:
 
 def _shortened(pieces: list[Piece]) -> Iterator[Piece]:
     for number, (kind, text) in enumerate(pieces):
-        words = _WORDS.findall(text) if kind == "same" else []
-        head = CONTEXT if number > 0 else 0
-        tail = CONTEXT if number < len(pieces) - 1 else 0
+        words = _WORDS.findall(text)
+        if kind == "same":
+            head = CONTEXT if number > 0 else 0
+            tail = CONTEXT if number < len(pieces) - 1 else 0
+        else:
+            head = tail = CHANGED // 2
         if len(words) > head + tail + 1:
             text = "".join([*words[:head], "…", *words[len(words) - tail :]])
         yield kind, text
