@@ -26,7 +26,7 @@ SMALL = [
     "--domains",
     "algebra,geometry",
     "--count",
-    "5",
+    "8",
     "--k",
     "2",
     "--instruction-max-tokens",
