@@ -49,10 +49,9 @@ SMALLER = {
     "data/demo": "data/mine",
 }
 
-pytestmark = [  # both are huggingface_hub's own: each upload over LFS, and a connection that it dropped
-    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Use 'content=:DeprecationWarning"
+)  # huggingface_hub's own, for each upload over LFS
 
 
 @dataclass

@@ -135,7 +135,7 @@ def argument(option: str, value: Any) -> list[str]:
     return [f"{name}={one}" for one in (value if kind.shape == "list" else [value])]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SAID, st.booleans())
 def test_a_file_says_what_the_command_line_says(tmp_path: Path, options: dict[str, Any], flow: bool) -> None:
     groups: dict[str, Any] = {}
