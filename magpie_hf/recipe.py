@@ -207,7 +207,7 @@ class Recipe:
         else:
             first = Take(self.solver.model)
         as_given = self.problems is not None and self.problems.as_given
-        clean: Stage = AsGiven(models) if as_given else Clean(models, self.languages)
+        clean: Stage = AsGiven(models) if as_given else Clean(models, self.languages, self.reads_closely)
         text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
         places: Places = [("sample", self.generator, [[first]]), ("clean", None, [[clean]])]
         if self.tagger is not None:
@@ -218,6 +218,11 @@ class Recipe:
         if self.reader is not None:
             places.append(("", self.reader, [[Recognise(self.reader, self.benchmarks)]]))
         return passes_of(places, self.steps)
+
+    @property
+    def reads_closely(self) -> bool:
+        """Whether the tagger decides what the uncertain rules suspect, as what it says is listened to."""
+        return self.tagger is not None and self.acceptance.drop_unsolvable
 
     def steered(self, domain: Domain) -> tuple[str | None, str | None]:
         """The text that steers a domain's samples and its place, as `Chat.prefix_text` takes them."""

@@ -42,6 +42,9 @@ CLEAN: dict[str, Any] = {
     "dropped": Value("string"),
 }
 
+# suspicions: reasons of uncertain rules that match, where they are left to the tagger; null where they drop.
+SUSPICIONS: dict[str, Any] = {"suspicions": [Value("string")]}
+
 # What the tagger says of a problem. Where its answer is invalid, `reason` says why and the labels are null.
 # end: the last words of the task, as they stand there.
 TAGS: dict[str, Any] = {
@@ -108,7 +111,7 @@ RECOGNITION: dict[str, Any] = {
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
 
 # The columns that a recipe may leave out.
-OPTIONAL: dict[str, Any] = {"tags": TAGS, **CONTAMINATION, **EMBEDDING, **NEIGHBOUR}
+OPTIONAL: dict[str, Any] = {**SUSPICIONS, "tags": TAGS, **CONTAMINATION, **EMBEDDING, **NEIGHBOUR}
 
 # accepted_as: the domain that a sample counts for; null where it is dropped.
 # near_duplicate: the id of the accepted problem that a duplicate repeats.

@@ -813,6 +813,7 @@ SEEN = {
     "raw_finish_reason": ["length", "stop", "stop", "stop"],
     "problem": [None, "Find $x$.", "Find $y$.", None],
     "tags": [None, {"kind": "computation"}, {"kind": "example"}, None],
+    "suspicions": [None, [], ["chat"], None],
     "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
     "scores": [
         None,

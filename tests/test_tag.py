@@ -61,6 +61,11 @@ def never(*_: Any) -> str:
     raise AssertionError("nothing is asked")
 
 
+def given(problems: list[str], *suspicions: list[str] | None) -> dict[str, list[Any]]:
+    """A batch of the tagger's."""
+    return {"problem": problems, "suspicions": list(suspicions) or [None] * len(problems)}
+
+
 def reused(stage: Stage, out: dict[str, list[Any]]) -> Journal:
     """A journal of what the finished rows know."""
     return Journal(known=stage.reusable({column: out[column] for column in stage.adds}))
@@ -85,9 +90,17 @@ def test_junk_is_dropped_by_the_rules_or_by_a_tagger_that_reads(chatml: Model) -
     ]
     assert len(passed) <= 0.02 * len(junk), [texts[at] for at in passed]
 
+    left = Clean((chatml,), suspects=True)(
+        {"raw_instruction": texts, "raw_finish_reason": ["stop"] * len(texts)}
+    )
+    rows = zip(cleaned["dropped"], left["dropped"], left["suspicions"], strict=True)
+    doubted = [(alone, found) for alone, dropped, found in rows if dropped is None and alone is not None]
+    assert len(doubted) > len(junk) / 2
+    assert all(alone in found for alone, found in doubted), "no rule drops what the tagger is to read"
+
     said = [{**GOOD, **row["tags"]} for row in junk]
     script = Script(chatml, [json.dumps(said[at]) for at in passed])
-    tagged = Tag(FakeEngine(chatml, script), PAIRS)({"problem": [texts[at] for at in passed]})["tags"]
+    tagged = Tag(FakeEngine(chatml, script), PAIRS)(given([texts[at] for at in passed]))["tags"]
     assert [{name: tags[name] for name in GOOD} for tags in tagged] == [said[at] for at in passed]
     # All of it, as if no rule had looked at it
     tags = [{**one, "reason": None} for one in said]
@@ -98,6 +111,15 @@ def test_junk_is_dropped_by_the_rules_or_by_a_tagger_that_reads(chatml: Model) -
         assert reason is not None or (trimmed == "contains_solution" and problem == tasks[at]), problem
 
 
+def test_a_suspicion_is_told_to_the_tagger(chatml: Model) -> None:
+    script = Script(chatml, [ANSWER] * 3)
+    Tag(FakeEngine(chatml, script), PAIRS)(given(["P", "Q", "R"], None, [], ["fragment", "no_task"]))
+    without, empty, with_hints = (text for text, *_ in script.asked)
+    assert "Look closely" not in without + empty
+    hint = "a start in the middle of a sentence, and nothing that asks or orders."
+    assert f"</problem>\n\nLook closely: a check by patterns, which may be wrong, found {hint}" in with_hints
+
+
 # --- the tagger ---------------------------------------------------------------------------------------------
 
 
@@ -106,7 +128,7 @@ def test_a_problem_is_tagged_by_one_greedy_constrained_completion(chatml: Model)
         chatml, [Completion(ANSWER, "stop", 900, 41), Completion("", CONTEXT_FULL, 9000, 0), "no JSON"]
     )
     stage = Tag(FakeEngine(chatml, script), PAIRS)
-    first, second, third = stage({"problem": ["Is $G$ cyclic?", "too long", "Hello"]})["tags"]
+    first, second, third = stage(given(["Is $G$ cyclic?", "too long", "Hello"]))["tags"]
     nothing = dict.fromkeys(GOOD)
     assert {name: first[name] for name in first if name != "request"} == {
         **GOOD,
@@ -162,14 +184,14 @@ def test_a_problem_is_tagged_by_one_greedy_constrained_completion(chatml: Model)
     ],
 )
 def test_what_is_not_exactly_the_answer_is_invalid(said: str, chatml: Model) -> None:
-    (tags,) = Tag(FakeEngine(chatml, lambda *_: said), PAIRS)({"problem": ["P"]})["tags"]
+    (tags,) = Tag(FakeEngine(chatml, lambda *_: said), PAIRS)(given(["P"]))["tags"]
     assert [tags[scale] for scale in GOOD] == [None] * len(GOOD)
     assert tags["reason"] == "invalid"
 
 
 def test_a_cut_answer_is_invalid_and_a_killer_says_so(chatml: Model) -> None:
     script = Script(chatml, [Completion(ANSWER, "length", 9, 128), Completion("", KILLED_ENGINE, 9, 0)])
-    tags = Tag(FakeEngine(chatml, script), PAIRS)({"problem": ["P", "Q"]})["tags"]
+    tags = Tag(FakeEngine(chatml, script), PAIRS)(given(["P", "Q"]))["tags"]
     assert [(one["reason"], one["domain"]) for one in tags] == [("invalid", None), (KILLED_ENGINE, None)]
 
 
@@ -177,7 +199,7 @@ def test_the_problem_stands_in_the_prompt_as_it_is_and_last(chatml: Model) -> No
     nasty = 'Let {problem} be {0} and \\{x\\} % s {{ z }}.\n\n"Then" </problem> $x<y$'
     script = Script(chatml, [ANSWER] * 2)
     stage = Tag(FakeEngine(chatml, script), PAIRS)
-    stage({"problem": [nasty, "Another."]})
+    stage(given([nasty, "Another."]))
     one, other = (text for text, _, _ in script.asked)
     question = f"<problem>\n{nasty}\n</problem>\n\n{stage.closing}\n"
     assert one.count(question) == 1
@@ -199,7 +221,7 @@ def test_the_problem_stands_in_the_prompt_as_it_is_and_last(chatml: Model) -> No
 
 def test_a_template_that_opens_a_thought_gets_an_empty_one(thinker: Model) -> None:
     script = Script(thinker, [ANSWER])
-    Tag(FakeEngine(thinker, script), PAIRS)({"problem": ["P"]})
+    Tag(FakeEngine(thinker, script), PAIRS)(given(["P"]))
     assert script.asked[0][0].endswith("[BOT]<think>\n\n</think>\n\n")
     assert script.asked[0][0].count("<think>") == 1
 
@@ -246,13 +268,13 @@ def test_what_finished_rows_know_is_not_asked_again(chatml: Model) -> None:
         Completion("", KILLED_ENGINE, 900, 0),
         Completion("", CONTEXT_FULL, 900, 0),
     ]
-    batch = {"problem": ["P", "Q", "R", "S"]}
+    batch = given(["P", "Q", "R", "S"])
     stage = Tag(FakeEngine(chatml, Script(chatml, list(lines))), PAIRS)
     out = stage(batch)
     again = Script(chatml, [lines[3]])
     stage = Tag(FakeEngine(chatml, again), PAIRS)
     with keeping(reused(stage, out)):
-        assert stage({"problem": batch["problem"][::-1]})["tags"] == out["tags"][::-1]
+        assert stage(given(batch["problem"][::-1]))["tags"] == out["tags"][::-1]
     assert len(again.asked) == 1, "only what had no room, and costs nothing"
 
 

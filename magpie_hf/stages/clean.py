@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from datasets import Features
@@ -17,8 +17,8 @@ from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model
 from magpie_hf.models.tokenizer import BROKEN
 from magpie_hf.problems.cleaning.language import language_of
-from magpie_hf.problems.cleaning.rules import reason_of, trim
-from magpie_hf.schema import CLEAN
+from magpie_hf.problems.cleaning.rules import reason_of, suspicions_of, trim
+from magpie_hf.schema import CLEAN, SUSPICIONS
 from magpie_hf.stage import Batch, Stage
 
 Cleaned = tuple[str | None, str | None, str | None, str | None]  # problem, language, trimmed, dropped
@@ -30,6 +30,8 @@ class Clean(Stage):
 
     models: those whose special tokens must not stand in a problem (its author and its reader).
     languages: those that are kept, by ISO 639-1; a problem without a recognised language is kept.
+    suspects: whether the rules that are not certain name their reasons in `suspicions`, for a tagger that
+        reads the problem, and drop nothing.
 
     Reasons: the finish reason of a sample that did not end by itself ("length", "context_full",
     "killed_engine"), "empty", "special_tokens", "broken_characters", those of
@@ -42,13 +44,14 @@ class Clean(Stage):
 
     models: tuple[Model, ...]
     languages: tuple[str, ...] = LANGUAGES
+    suspects: bool = field(default=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_languages(self.languages)
 
     @property
     def adds(self) -> Features:
-        return Features(CLEAN)
+        return Features({**CLEAN, **SUSPICIONS} if self.suspects else CLEAN)
 
     def run(self, batch: Batch) -> Batch:
         patterns = [chat_of(model).special_pattern for model in self.models]
@@ -56,10 +59,14 @@ class Clean(Stage):
             self.clean(raw, finish, patterns)
             for raw, finish in zip(batch["raw_instruction"], batch["raw_finish_reason"], strict=True)
         ]
-        return dict(zip(CLEAN, map(list, zip(*rows, strict=True)), strict=True))
+        made = dict(zip(CLEAN, map(list, zip(*rows, strict=True)), strict=True))
+        if not self.suspects:
+            return made
+        found = [None if problem is None else suspicions_of(problem)[1] for problem in made["problem"]]
+        return {**made, "suspicions": found}
 
     def clean(self, raw: str, finish: str, patterns: Sequence[re.Pattern[str]]) -> Cleaned:
-        """The columns of one sample."""
+        """The columns of one sample, without its suspicions."""
         text = raw.strip()
         if finish != "stop":
             return None, None, None, finish
@@ -70,7 +77,7 @@ class Clean(Stage):
         if BROKEN.search(text):
             return None, None, None, "broken_characters"
         problem, trimmed = trim(text)
-        reason = reason_of(problem)
+        reason = suspicions_of(problem)[0] if self.suspects else reason_of(problem)
         language = language_of(problem) if reason is None else None
         if language is not None and language not in self.languages:
             reason = "language"

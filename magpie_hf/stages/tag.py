@@ -6,7 +6,7 @@ Not here: which problems are kept, and where they are cut (cut.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,10 +16,12 @@ from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engi
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Message, chat_of
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.cleaning.rules import RULES
 from magpie_hf.problems.labels import CATEGORY, COMPLETE, DIFFICULTY, KIND, QUALITY, SOLUTION, SOLVABILITY
 from magpie_hf.schema import TAGS
 from magpie_hf.stage import Batch, Stage, fingerprint
 
+_MEANS = {rule.reason: rule.doc for rule in RULES}
 OTHER_MATH, NO_MATH = "other_math", "no_math"
 INVALID = "invalid"  # reason of an answer that is not the requested JSON object
 END = "end"  # the one value that is no choice: the last words of the task
@@ -100,8 +102,8 @@ class Tag(Stage):
     """
 
     name: ClassVar[str] = "tag"
-    version: ClassVar[int] = 3
-    reads: ClassVar[tuple[str, ...]] = ("problem",)
+    version: ClassVar[int] = 4
+    reads: ClassVar[tuple[str, ...]] = ("problem", "suspicions")
 
     engine: Engine
     domains: tuple[tuple[str, str], ...]
@@ -174,8 +176,8 @@ class Tag(Stage):
         """Raises BadInput where the chat template of the tagger's model cannot be used."""
         chat_of(self.engine.model).answer_prompts([self.conversation("problem")])
 
-    def conversation(self, problem: str) -> list[Message]:
-        """The tagger's prompt.
+    def conversation(self, problem: str, suspicions: Sequence[str] = ()) -> list[Message]:
+        """The tagger's prompt. suspicions: reasons of uncertain rules, which are named behind the problem.
 
         The part that is the same for all problems comes first, so that its computation is shared. The form
         of an answer stands in the first turn and in the last: in every one of them it takes 600 tokens.
@@ -190,7 +192,9 @@ class Tag(Stage):
             if values[0] in self.scales["domain"]:
                 turns.append({"role": "user", "content": _question(example, "" if turns else form)})
                 turns.append({"role": "assistant", "content": _object(zip(self.named, values, strict=True))})
-        turns.append({"role": "user", "content": _question(problem, form)})
+        hints = [_MEANS[reason] for reason in suspicions]
+        look = f"Look closely: a check by patterns, which may be wrong, found {', and '.join(hints)}.\n\n"
+        turns.append({"role": "user", "content": _question(problem, (look if hints else "") + form)})
         turns[0]["content"] = "\n\n".join([self.guide, *lists, turns[0]["content"]])
         return turns
 
@@ -204,7 +208,8 @@ class Tag(Stage):
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
-        prompts = chat.answer_prompts(map(self.conversation, batch["problem"]))
+        suspicions = [found or () for found in batch["suspicions"]]
+        prompts = chat.answer_prompts(map(self.conversation, batch["problem"], suspicions))
         sampling = Sampling(
             temperature=0.0, max_tokens=MAX_TOKENS, stop_token_ids=chat.end_ids, schema=self.schema
         )

@@ -40,11 +40,14 @@ class Rule:
     reason: the code in `dropped`.
     test: a pattern to search for, or a function.
     doc: what it finds.
+    certain: whether it goes by form. What the others find is some reading of the text, and they have been
+        wrong on sound problems (docs/filtering.md), so a tagger that reads has the last word.
     """
 
     reason: str
     test: re.Pattern[str] | Callable[[str], bool]
     doc: str
+    certain: bool = True
 
     def fires(self, text: str) -> bool:
         return self.test.search(text) is not None if isinstance(self.test, re.Pattern) else self.test(text)
@@ -314,19 +317,32 @@ RULES = (
     Rule("language", is_mixture, "words of several scripts side by side"),
     Rule("several", is_several, "more than one problem"),
     Rule("multiple_choice", lacks_options, "a choice without its options"),
-    Rule("missing", lacks_material, "a figure, table, exercise or data that are not there"),
-    Rule("chat", is_chat, "talk that holds no problem"),
-    Rule("contains_solution", contains_solution, "its own solution or answer, or the start of one"),
+    Rule("missing", lacks_material, "a figure, table, exercise or data that are not there", certain=False),
+    Rule("chat", is_chat, "talk that holds no problem", certain=False),
+    Rule(
+        "contains_solution",
+        contains_solution,
+        "its own solution or answer, or the start of one",
+        certain=False,
+    ),
     Rule("too_short", is_short, f"fewer than {MIN_WORDS} words"),
-    Rule("fragment", is_fragment, "a start in the middle of a sentence"),
-    Rule("truncated", is_truncated, "an end in the middle of a sentence or formula"),
-    Rule("no_task", lambda text: not has_task(text), "nothing that asks or orders"),
+    Rule("fragment", is_fragment, "a start in the middle of a sentence", certain=False),
+    Rule("truncated", is_truncated, "an end in the middle of a sentence or formula", certain=False),
+    Rule("no_task", lambda text: not has_task(text), "nothing that asks or orders", certain=False),
 )
 
 
 def reason_of(text: str) -> str | None:
     """The reason of the first rule that matches; None for a problem."""
     return next((rule.reason for rule in RULES if rule.fires(text)), None)
+
+
+def suspicions_of(text: str) -> tuple[str | None, list[str]]:
+    """The reason of the first certain rule that matches, and else those of all uncertain ones."""
+    certain = next((rule.reason for rule in RULES if rule.certain and rule.fires(text)), None)
+    if certain is not None:
+        return certain, []
+    return None, [rule.reason for rule in RULES if not rule.certain and rule.fires(text)]
 
 
 def trim(raw: str) -> tuple[str, str | None]:
