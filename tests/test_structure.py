@@ -20,7 +20,7 @@ MOST_ENTRIES = 30  # what a newcomer sees in the package's root
 FLOORS = [
     {"errors", "schema", "stage", "reasons"},
     {"text", "limits"},
-    {"models", "answers", "problems"},
+    {"models", "answers", "problems", "programs"},
     {"engines", "domains"},
     {"scorers", "progress", "store"},
     {"stages"},
