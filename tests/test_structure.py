@@ -20,7 +20,7 @@ MOST_ENTRIES = 30  # what a newcomer sees in the package's root
 FLOORS = [
     {"errors", "schema", "stage", "reasons"},
     {"text", "limits"},
-    {"models", "answers", "problems", "programs"},
+    {"models", "answers", "problems", "programs", "calibration"},
     {"engines", "domains"},
     {"scorers", "progress", "store"},
     {"stages"},
