@@ -150,7 +150,7 @@ def bayes(text: str) -> Any:
     return sympy.Rational(each[wanted], sum(each))
 
 
-def walk(text: str) -> Any:
+def token(text: str) -> Any:
     steps, top, below, place = found(r"of (\d+) steps .*\\frac\{(\d+)\}\{(\d+)\}.* ends at (-?\d+)\?", text)
     right, p = (int(steps) + int(place)) // 2, sympy.Rational(int(top), int(below))
     return sympy.binomial(int(steps), right) * p**right * (1 - p) ** (int(steps) - right)
@@ -207,7 +207,7 @@ OTHERWISE: dict[str, Callable[[str], Any]] = {
     "series_coefficient": series, "distance": distance, "tetrahedron": tetrahedron, "tangent_length": tangent,
     "polygon_area": lambda text: abs(sympy.Polygon(*map(sympy.Point, points(text))).area),
     "circumradius": lambda text: sympy.Triangle(*map(sympy.Point, points(text))).circumradius,
-    "dice_sum": dice, "urn": urn, "expected_extreme": expected, "bayes": bayes, "random_walk": walk,
+    "dice_sum": dice, "urn": urn, "expected_extreme": expected, "bayes": bayes, "moving_token": token,
     "common_divisor": lambda text: sympy.igcd(*whole(text)), "congruence": congruence,
     "power_remainder": power, "remainders": remainders, "divisors": divisors, "spanning_trees": trees,
     "bounded_solutions": bounded,

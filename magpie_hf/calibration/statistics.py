@@ -1,4 +1,4 @@
-"""Statistics with known answers: probabilities by enumeration, means, variances, Bayes, walks.
+"""Statistics with known answers: probabilities by enumeration, means, variances, Bayes, steps.
 
 Not here: other domains.
 """
@@ -87,8 +87,8 @@ def variance(chance: Random, level: int) -> Made:
     ), fraction(value)
 
 
-def random_walk(chance: Random, level: int) -> Made:
-    """Where a walk is after some steps, step by step."""
+def moving_token(chance: Random, level: int) -> Made:
+    """Where a token is after some steps, step by step."""
     steps = chance.randint(3 + level, 4 + 2 * level)
     numerator, denominator = chance.choice(((1, 2), (1, 3), (2, 3), (1, 4), (3, 4), (2, 5)))
     right = Fraction(numerator, denominator)
@@ -108,4 +108,4 @@ def random_walk(chance: Random, level: int) -> Made:
     ), fraction(places[place])
 
 
-FAMILIES = families("statistics", dice_sum, urn, expected_extreme, bayes, variance, random_walk)
+FAMILIES = families("statistics", dice_sum, urn, expected_extreme, bayes, variance, moving_token)
