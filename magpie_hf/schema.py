@@ -135,6 +135,32 @@ VERIFY: dict[str, Any] = {
     "mean_num_tokens": Value("float32"),
 }
 
+# checker_answer: the final answer of the checker, another model that saw the problem alone; null without one.
+# checked: whether it is the majority's: "agrees", "differs" or "none"; null where the checker was not asked.
+SECOND_OPINION: dict[str, Any] = {
+    "checker_answer": Value("string"),
+    "checked": Value("string"),
+    "checker_responses": [RESPONSE],
+}
+
+# What a model wrote when it was asked for programs; null where it was not asked.
+PROGRAM_TEXT: dict[str, Any] = {"program_texts": [RESPONSE]}
+
+# ending: how each program ended: see `programs.sandbox.Ran`; "no_program" where the text held none.
+# program_answer, program_agrees: as checker_answer and checked, of what the programs printed.
+PROGRAM: dict[str, Any] = {
+    "programs": [
+        {
+            "source": Value("string"),
+            "output": Value("string"),
+            "ending": Value("string"),
+            "error": Value("string"),
+        }
+    ],
+    "program_answer": Value("string"),
+    "program_agrees": Value("string"),
+}
+
 # objectives, gate: see `scorers.Score`; null where a scorer has none.
 SCORE: dict[str, Any] = {
     "score": Value("float32"),

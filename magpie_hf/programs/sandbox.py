@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -92,6 +93,12 @@ class Sandbox:
                 "unprivileged user namespaces on this machine, or leave out --program"
             )
         return sandbox
+
+    @staticmethod
+    @cache
+    def found() -> Sandbox:
+        """`find`, once in a process."""
+        return Sandbox.find()
 
     def command(self) -> list[str]:
         """The command that runs the program on standard input."""
