@@ -19,10 +19,10 @@ REAL := vllm or trainers
 MINUTES := 30
 SEED := 0
 
-.PHONY: demo test test-real test-models check docs chromium readers scale storm clean
+.PHONY: demo test test-real test-models check docs chromium readers argilla scale storm clean
 
 demo: $(MODEL)
-	$(BIN)/python builders/tiny_cpu.py $(MODEL) data/demo
+	$(BIN)/magpie-hf build recipes/cpu.yaml --model $(MODEL) --out data/demo || test $$? = 3  # a split is empty
 
 test: test-models check chromium
 	$(PYTEST) -m 'smoke or not ($(REAL))'
@@ -49,6 +49,13 @@ scale: $(MODEL)
 # The trainers' own readers on a published demo: 1.5 GB of packages in build/readers, and ten minutes.
 readers: $(MODEL)
 	$(BIN)/python tests/real_readers.py
+
+# Argilla's client on rows to mark, without a server. It goes into build/argilla with standardwebhooks; all
+# else that it needs is there already.
+argilla: $(VENV)/ready
+	$(PIP) --no-deps --upgrade --target build/argilla argilla standardwebhooks
+	PYTHONPATH=build/argilla $(BIN)/python -m pytest -n 0 \
+	  -W ignore::DeprecationWarning tests/real_argilla.py
 
 # Kills, corruptions, changed options, two commands at once, full disks and new names, over one folder; the
 # dataset must stay that of a clean build. `make storm MINUTES=600` is a night.

@@ -24,7 +24,7 @@ from magpie_hf.cli.main import main as magpie_hf
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.run.status import status
 
-# As in builders/tiny_cpu.py, but with the default k.
+# As in recipes/cpu.yaml, but with the default k.
 SMALL = [
     *"--k 5 --instruction-max-tokens 160 --max-tokens 384 --dtype float32".split(),
     *"--decontaminate none --quiet".split(),

@@ -6,7 +6,9 @@ The problems are made from a seed. One in ten repeats an earlier one in other wo
 variables, order of the sentences, verbs), one in ten is an earlier one with one number changed, one in fifty
 repeats one of 5,000 rows of a constructed benchmark (unchanged, in other typesetting, with a sentence before
 it, or with a number changed), and as many only begin like one. Prints seconds, the memory that each step
-adds, and how many were found, missed and wrong. It uses no embeddings, which are for what is missed here.
+adds, and how many were found, missed and wrong. Then 300 problems of 60 forms (tests/many_problems.py) are
+looked for in eight changes, and 300 others with their numbers, as near-duplicates and as a benchmark's rows.
+It uses no embeddings, which are for what is missed here.
 """
 
 from __future__ import annotations
@@ -27,10 +29,15 @@ from typing import Any
 import results
 
 from magpie_hf.problems.benchmarks.loading import load_benchmark
-from magpie_hf.problems.benchmarks.names import Loaded, benchmarks_of
+from magpie_hf.problems.benchmarks.names import Benchmark, Loaded, benchmarks_of
+from magpie_hf.problems.benchmarks.overlap import Index
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.signature import Signature
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from many_problems import CHANGES, problems
 
 # Sentences, the question last. <x> is a variable, #1 a number, [a|b] a choice, (Find) and (Prove) verbs.
 TEMPLATES = [
@@ -241,6 +248,7 @@ def main(count: int) -> None:
         "find_milliseconds": finds,
         "near_duplicates": near_duplicates,
         "contaminated": contaminated,
+        "changes": changes(),
     }
     took = (
         f"a find takes {finds['mean']:.2f} ms in the mean, 999 of 1,000 at most {finds['most']:.2f}, the"
@@ -255,6 +263,8 @@ def main(count: int) -> None:
         f" {marks[-1][1]:.0f} MB"
     )
     print(f"near-duplicates {near_duplicates}\nbenchmark rows {contaminated}")
+    for name, (texts, near, hit) in kept["changes"].items():
+        print(f"{name}: of {texts} texts {near} are near-duplicates, {hit} a benchmark's")
     results.record("duplicates", kept)
 
 
@@ -301,6 +311,31 @@ def counted_hits(made: list[tuple[str, Any, str]], hits: list[str | None]) -> di
                 print(f"  wrong: {text!r} is no {hit}")
     print({way: missed for way, missed in counts.items() if way.startswith("missed, ") and missed})
     return {name: counts[name] for name in ("planted", "found", "missed", "wrong")}
+
+
+def changes() -> dict[str, tuple[int, int, int]]:
+    """Of each change, and of other problems with equal numbers: texts, near-duplicates, a benchmark's."""
+    made = problems()
+    index = Index(
+        [Loaded(Benchmark("many", "/many"), tuple(one for one, _ in made), tuple("0" for _ in made))]
+    )
+    near_duplicates = NearDuplicates()
+    for number, (problem, _) in enumerate(made):
+        near_duplicates.add(str(number), signed_row(problem))
+    texts = {name: [change(one) for one, _ in made if change(one) != one] for name, change in CHANGES.items()}
+    texts["another problem"] = [other for _, other in made]
+    return {
+        name: (
+            len(changed),
+            sum(near_duplicates.find(signed_row(text)) is not None for text in changed),
+            sum(index.find(text) is not None for text in changed),
+        )
+        for name, changed in texts.items()
+    }
+
+
+def signed_row(problem: str) -> dict[str, Any]:
+    return {name: values[0] for name, values in Signature()({"problem": [problem]}).items()}
 
 
 def peak() -> float:

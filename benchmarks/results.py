@@ -118,6 +118,19 @@ def _duplicates(kept: dict[str, Any]) -> Iterator[Line]:
     )
     hits = f"{contaminated['found']:,}, {contaminated['missed']}, {contaminated['wrong']}"
     yield "planted repeats of a benchmark: found, missed, wrong", hits
+    same = [values for name, values in kept["changes"].items() if name not in ("number", "another problem")]
+    other = [kept["changes"][name] for name in ("number", "another problem")]
+    forms = "300 problems with other letters, capitals, both, typesetting, a word, politeness, order"
+    for at, name in enumerate(("near-duplicates", "a benchmark's")):
+        yield (
+            f"{forms}: found as {name}",
+            ", ".join(f"{values[at + 1] / values[0]:.0%}" for values in same),
+        )
+    yield (
+        "300 with another number, and 300 others with equal numbers: taken for near-duplicates",
+        ", ".join(str(values[1]) for values in other),
+    )
+    yield "300 others with equal numbers: taken for a benchmark's", str(other[1][2])
     yield "memory of the accepted problems", f"{kept['megabytes']['near_duplicates']:.0f} MB"
 
 

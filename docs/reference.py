@@ -1,4 +1,5 @@
-"""Writes docs/reference.md from the code: `python docs/reference.py`. A test holds that it is current.
+"""Writes docs/reference.md and docs/recipe.schema.json from the code: `python docs/reference.py`. Tests hold
+that they are current.
 
 Not here: how to use it.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,7 @@ from magpie_hf import schema
 from magpie_hf.building import build
 from magpie_hf.card.card import FOLDER as CARDS
 from magpie_hf.cli.commands import exit_codes
+from magpie_hf.cli.commands.recipe_files import build_options
 from magpie_hf.cli.main import parser
 from magpie_hf.dataset.folder import EDITED, OWN_WORDS, SAMPLES
 from magpie_hf.domains import Domain
@@ -35,15 +38,21 @@ from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.progress import captured_output, speed
 from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.blocks import FIELDS
+from magpie_hf.recipe_file.places import GROUPS, keys_of
+from magpie_hf.recipe_file.schema import schema as schema_of
+from magpie_hf.review import marks
 from magpie_hf.run import interrupts
 from magpie_hf.run.ray.cluster import RayCluster
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.scorers.reward import RewardModel
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.step import Step
 from magpie_hf.store import records
 
 FILE = Path(__file__).with_suffix(".md")
+SCHEMA = Path(__file__).with_name("recipe.schema.json")
 CONFIGURATIONS = (
     Recipe,
     Domain,
@@ -51,6 +60,7 @@ CONFIGURATIONS = (
     Acceptance,
     Pair,
     HeldOut,
+    Step,
     Judge,
     RewardModel,
     Model,
@@ -88,6 +98,8 @@ FILES = (
     (captured_output.NAME, "what engines and libraries wrote, run by run"),
     (KEPT, "the plan that the build began with, and how long each command ran, for `magpie-hf plan --out`"),
     (MEASURED, "what `magpie-hf plan --measure` measured"),
+    (marks.KEPT, "people's marks, each with what the build said of the row; `magpie-hf review` writes it"),
+    (marks.LOCK, "held while marks are taken"),
     (records.LOCK, "held by the build that runs here, and naming its process and host"),
     ("lock.<host>.<pid>.<n>", "the same where the file system has no locks"),
     (
@@ -96,6 +108,10 @@ FILES = (
     ),
     ("<domain>/<stage>-<hash>/<from>-<to>.arrow", "a finished shard: rows from (included) to (excluded)"),
     ("<domain>/<stage>-<hash>/<from>-<to>.journal", "finished requests of a shard that is under way"),
+    (
+        "<domain>/<stage>-<hash>/<from>-<to>.requests",
+        "finished requests of a step of one's own, for its other versions",
+    ),
     ("selection/<hash>/<domain>.arrow", "what was decided of each sample"),
     ("dropped/<domain>/train-*.parquet", "samples that were not accepted, with their reasons"),
 )
@@ -108,6 +124,14 @@ def reference() -> str:
         "Made from the code by `python docs/reference.py`; the [guide](guide.md) says how to use it.",
         "## Commands",
         *_commands(),
+        "## Recipe file",
+        (
+            "Each key stands for an option of `magpie-hf build`, and takes what that takes;"
+            " [Recipes](recipes.md) says how."
+        ),
+        _table(("group", "keys"), list(_groups())),
+        "A domain under `domains` has these fields; those of a step are temperatures and the like.",
+        _table(("field", "means"), [(f"`{field}`", what) for field, what in FIELDS.items()]),
         "## Exit codes",
         _table(("code", "means"), _exit_codes()),
         "## From Python",
@@ -142,6 +166,16 @@ def _commands() -> Iterator[str]:
             if rows := _options(group._group_actions):
                 yield f"**{group.title}**"
                 yield _table(("option", "means"), rows)
+
+
+def _groups() -> Iterator[tuple[str, str]]:
+    for group in GROUPS:
+        said = (
+            f"`{key}`" if key == option else f"`{key}` (--{option.replace('_', '-')})"
+            for key, option in keys_of(group).items()
+        )
+        yield f"`{group}`", ", ".join(said)
+    yield "`domains`", "the keys of domains, as a list or as a mapping to their fields"
 
 
 def _options(actions: Sequence[argparse.Action]) -> list[tuple[str, str]]:
@@ -280,3 +314,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 if __name__ == "__main__":
     FILE.write_text(reference(), encoding="utf-8")
+    SCHEMA.write_text(json.dumps(schema_of(build_options(parser())), indent=1) + "\n", encoding="utf-8")

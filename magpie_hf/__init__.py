@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from magpie_hf.building import build as build
     from magpie_hf.card.wording import Wording as Wording
+    from magpie_hf.cli.from_python import read_recipe as read_recipe
     from magpie_hf.domains import DOMAINS as DOMAINS
     from magpie_hf.domains import Domain as Domain
     from magpie_hf.domains import solver_sampling as solver_sampling
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from magpie_hf.errors import HubError as HubError
     from magpie_hf.errors import LowYield as LowYield
     from magpie_hf.errors import NothingMade as NothingMade
+    from magpie_hf.errors import StepFailed as StepFailed
     from magpie_hf.hub.publish import preview as preview
     from magpie_hf.hub.publish import publish as publish
     from magpie_hf.hub.publish import publish_to_folder as publish_to_folder
@@ -39,13 +41,17 @@ if TYPE_CHECKING:
     from magpie_hf.problems.benchmarks.loading import load_benchmark as load_benchmark
     from magpie_hf.problems.benchmarks.names import Benchmark as Benchmark
     from magpie_hf.problems.heldout import HeldOut as HeldOut
+    from magpie_hf.problems.own.own import OwnProblems as OwnProblems
     from magpie_hf.recipe import Recipe as Recipe
     from magpie_hf.run.ray.cluster import RayCluster as RayCluster
     from magpie_hf.scorers.base import Score as Score
+    from magpie_hf.scorers.base import Scorer as Scorer
     from magpie_hf.scorers.judge import Judge as Judge
     from magpie_hf.scorers.reward import RewardModel as RewardModel
+    from magpie_hf.selection.rules import Rule as Rule
     from magpie_hf.selection.selection import Acceptance as Acceptance
     from magpie_hf.stage import Stage as Stage
+    from magpie_hf.stages.step import Step as Step
 
 _HOMES = {
     "building": ("build",),
@@ -55,9 +61,11 @@ _HOMES = {
     "engines.base": ("Completion", "Engine"),
     "engines.fake": ("FakeEngine",),
     "engines.vllm.engine": ("VLLM",),
-    "errors": ("BadInput", "EngineError", "HubError", "LowYield", "NothingMade"),
+    "errors": ("BadInput", "EngineError", "HubError", "LowYield", "NothingMade", "StepFailed"),
+    "selection.rules": ("Rule",),
     "selection.selection": ("Acceptance",),
     "problems.heldout": ("HeldOut",),
+    "problems.own.own": ("OwnProblems",),
     "hub.push": ("Pushed", "push"),
     "models.data_licence": ("DataLicence",),
     "models.known": ("DEFAULT_REWARD_MODEL", "KNOWN_MODELS"),
@@ -68,10 +76,12 @@ _HOMES = {
     "recipe": ("Recipe",),
     "scorers.reward": ("RewardModel",),
     "models.sampling": ("Sampling",),
-    "scorers.base": ("Score",),
+    "scorers.base": ("Score", "Scorer"),
     "scorers.judge": ("Judge",),
     "stage": ("Stage",),
+    "stages.step": ("Step",),
     "card.wording": ("Wording",),
+    "cli.from_python": ("read_recipe",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

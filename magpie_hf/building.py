@@ -6,8 +6,8 @@ Not here: what a stage does, how its results are cached, and the layout of files
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,29 +18,37 @@ import pyarrow.compute as pc
 from datasets import DatasetDict, Features
 
 from magpie_hf.card import plots
-from magpie_hf.card.provenance import provenance
+from magpie_hf.card.provenance import licence_of, provenance
 from magpie_hf.card.stats import Built, over_domains, published, samples_of, tallies, with_rows
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
-from magpie_hf.errors import LowYield, NothingMade, Torn
+from magpie_hf.errors import BadInput, LowYield, NothingMade, Torn
 from magpie_hf.models.data_licence import DataLicence, contradictions, licence_in
-from magpie_hf.problems.near_duplicates.index import NearDuplicates, neighbour_distances
+from magpie_hf.problems.benchmarks.loading import loaded_again
+from magpie_hf.problems.near_duplicates.index import neighbour_distances
 from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
-from magpie_hf.recipe import Passes, Recipe
+from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.writing import beyond
 from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.first_answers import FirstAnswers
+from magpie_hf.selection.nearest import Nearest
+from magpie_hf.selection.places import Passes
 from magpie_hf.selection.selection import KEY, Selection
 from magpie_hf.stage import Stage
+from magpie_hf.stages.embed import EmbedBenchmarks
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
-from magpie_hf.store.rows import Made, Published, Rows, in_memory, seed_rows
+from magpie_hf.store.own_rows import first_rows, keep
+from magpie_hf.store.records import RECORD
+from magpie_hf.store.rows import Made, Published, Rows, in_memory
+from magpie_hf.text.language import tr
 
 Steps = list[list[Stage]]
 
@@ -63,39 +71,23 @@ def build(
     and `candidates` (train, test) over all domains. Problems are sampled until each domain has as many
     accepted ones as its count.
 
-    Finished work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
+    Rows that people marked bad (`magpie-hf review`) are dropped, and others made in their place. Finished
+    work in the folder is reused. After a crash, or with a changed recipe, a build asks its engines
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
     once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
     three changes the rows. licence: of the data, which the card states and publishing takes over; None for
-    CC BY-NC 4.0. say: called with a line of text for each finished piece of work. observer: called
-    with every event of `progress.events`, one at a time, in the thread where it occurs.
+    CC BY-NC 4.0, or the licence of given problems where that asks for the same. say: called with a line of
+    text for each finished piece of work. observer: called with every event of `progress.events`, one at a
+    time, in the thread where it occurs.
 
     Raises BadInput for an unusable model or folder, before anything is written; EngineError where an engine
     fails; LowYield where too few samples of a domain are accepted, or the first answers are all
     lost for one reason; NothingMade where no row can be published.
     """
-    folder = Folder(Path(out).expanduser())
-    folder.check(recipe)
-    finished = folder.is_finished(recipe)
-    notify = Broadcast(say, observer)
+    folder, notify = Folder(Path(out).expanduser()), Broadcast(say, observer)
     local = runner(folder.run, shard_rows, shards_in_flight, notify)
-    if not finished:
-        for line in local.check(recipe):
-            notify(Said(line))
-    names = [engine.model.name for engine in recipe.engines]
-    with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, notify):
-        pipeline = Pipeline(recipe, local, folder, notify, trial=not finished)
-        folder.plan(
-            recipe,
-            {domain.key: _planned(recipe, domain) for domain in recipe.domains},
-            pipeline.selection_log.folder.name,
-        )
-        notify(_found(recipe, folder))
-        licence = licence or DataLicence()
-        if not (finished and folder.knows_provenance and licence_in(folder.provenance) == licence):
-            folder.keep_provenance(provenance(recipe, licence))
-        for line in contradictions(licence, folder.provenance["models"]):
-            notify(Said(line))
+    with _begun(recipe, folder, local, notify, licence) as pipeline:
+        recipe = pipeline.recipe
         rows = pipeline.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)
@@ -115,6 +107,77 @@ def build(
         config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
         for config, splits in configs.items()
     }
+
+
+def first_problems(
+    recipe: Recipe,
+    out: str | Path,
+    count: int,
+    take: Callable[[Rows], None],
+    *,
+    runner: Callable[[Path, int, int, Report], Local] = Local,
+    licence: DataLicence | None = None,
+    observer: Observer | None = None,
+) -> None:
+    """Take the first `count` problems of a build through every stage, and publish nothing.
+
+    A build of the same recipe in the folder `out` goes on from there: it accepts the same problems first, and
+    asks for nothing of them again. take: called with the rows of each sample, all columns, as soon as it has
+    gone through everything, a dropped one too. The other arguments, and what is raised: as in `build`; and
+    BadInput for the folder of another finished build, which would be one that is not finished afterwards.
+    """
+    folder, notify = Folder(Path(out).expanduser()), Broadcast(lambda line: None, observer)
+    begun = (folder.run / RECORD).is_file()
+    with suppress(Torn):
+        if begun and status(folder.path).finished and not folder.is_finished(recipe):
+            raise BadInput(
+                f"{folder.path} holds a finished build with other options, which a preview would begin to"
+                " change; choose another --out, or run the build"
+            )
+    # Shards of one row each, so that no row waits for another to be shown.
+    local = runner(folder.run, 1, max(8, count), notify)
+    with _begun(recipe, folder, local, notify, licence, count, take) as pipeline:
+        pipeline.run()
+
+
+@contextmanager
+def _begun(
+    recipe: Recipe,
+    folder: Folder,
+    local: Local,
+    notify: Observer,
+    licence: DataLicence | None,
+    most: int | None = None,
+    take: Callable[[Rows], None] = lambda rows: None,
+) -> Iterator[Pipeline]:
+    """The pipeline of a build, in its folder, which is this build's meanwhile.
+
+    most, take: as in `Pipeline`.
+    """
+    folder.check(recipe)
+    recipe = replace(recipe, acceptance=replace(recipe.acceptance, reviewed=folder.bad_rows(recipe)))
+    finished = folder.is_finished(recipe)
+    if not finished:
+        for line in local.check(recipe):
+            notify(Said(line))
+    names = [engine.model.name for engine in recipe.engines]
+    with folder.claimed(recipe), no_progress_bars(), recording(folder.path, names, notify):
+        pipeline = Pipeline(recipe, local, folder, notify, not finished, most, take)
+        folder.plan(
+            recipe,
+            {domain.key: _planned(recipe, domain, folder.run) for domain in recipe.domains},
+            pipeline.selection_log.folder.name,
+        )
+        notify(_found(recipe, folder))
+        licence = licence_of(recipe, licence)
+        known = finished and folder.knows_provenance and "recipe" in folder.provenance
+        if not (known and licence_in(folder.provenance) == licence):
+            folder.keep_provenance(provenance(recipe, licence))
+        if (what := beyond(recipe)) is not None:
+            notify(Said(tr("no recipe.yaml is written, as a file cannot say {what}", what=what)))
+        for line in contradictions(licence, folder.provenance["models"]):
+            notify(Said(line))
+        yield pipeline
 
 
 def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
@@ -142,7 +205,7 @@ def _found(recipe: Recipe, folder: Folder) -> Planned:
             found[stage.domain][stage.label] = Found(stage.rows, stage.tokens, stage.seconds)
     planned = []
     for domain in recipe.domains:
-        halves = _keys(recipe, domain)
+        halves = _keys(recipe, domain, folder.run)
         planned.append(
             DomainPlanned(
                 domain.key,
@@ -155,20 +218,20 @@ def _found(recipe: Recipe, folder: Folder) -> Planned:
     return Planned(str(folder.path), tuple(planned))
 
 
-def _planned(recipe: Recipe, domain: Domain) -> dict[str, Any]:
+def _planned(recipe: Recipe, domain: Domain, run: Path) -> dict[str, Any]:
     """What will be built of a domain, for the record: its count, stage folders and exports."""
     exports = {
         source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)
     }
-    return {"count": domain.count, **_keys(recipe, domain), "exports": exports}
+    return {"count": domain.count, **_keys(recipe, domain, run), "exports": exports}
 
 
-def _keys(recipe: Recipe, domain: Domain) -> dict[str, dict[str, str]]:
+def _keys(recipe: Recipe, domain: Domain, run: Path) -> dict[str, dict[str, str]]:
     """The folder of each stage of a domain by its label, in two halves.
 
     "samples" are the stages before the filtering of samples, "answers" those after it.
     """
-    rows = seed_rows(domain.key, recipe.seed, 0, 0)
+    rows = first_rows(run, domain.key, recipe.seed, 0, 0)
     keys: dict[str, dict[str, str]] = {"samples": {}, "answers": {}}
     for half, passes in (("samples", recipe.samples(domain)), ("answers", recipe.answers(domain))):
         for stages in (stages for _, steps in passes for stages in steps):
@@ -187,7 +250,9 @@ class Pipeline:
     as it is accepted, while others are sampled. Where sampling needs several engines, they take turns: each
     runs over all samples of a round.
 
-    trial: whether the solver answers a few easy problems first (stages/trial.py).
+    trial: whether the solver answers a few easy problems first (stages/trial.py). most: problems after which
+    it stops, of all domains together; None for all of the recipe. take: called with rows that have gone
+    through everything.
     """
 
     def __init__(
@@ -197,18 +262,34 @@ class Pipeline:
         folder: Folder,
         notify: Observer = lambda event: None,
         trial: bool = False,
+        most: int | None = None,
+        take: Callable[[Rows], None] = lambda rows: None,
     ) -> None:
         self.recipe, self.local, self.folder, self.notify = recipe, local, folder, notify
-        self.trial = trial
+        self.trial, self.take = trial, take
         self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
         self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
-        self.selection = Selection(recipe.domains, recipe.acceptance, NearDuplicates(recipe.near))
+        self.whole = {
+            column
+            for _, steps in recipe.answers(recipe.domains[0])
+            for stages in steps
+            for stage in stages
+            for column in stage.adds
+        }  # the columns of a row that has gone through everything
+        given = None if recipe.given is None else keep(folder.run, recipe.given)
+        self.selection = Selection(recipe.domains, recipe.acceptance, recipe.near_duplicates, given, most)
         self.selection_log = SelectionLog(
-            folder.run, recipe, {domain.key: _keys(recipe, domain)["samples"] for domain in recipe.domains}
+            folder.run,
+            recipe,
+            {domain.key: _keys(recipe, domain, folder.run)["samples"] for domain in recipe.domains},
+            given,
         )
+        # A preview leaves the whole selection of an earlier build alone.
+        self.records = most is None or self.selection_log.counts() is None
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
         self.first_answers = FirstAnswers(recipe.solver.model.name)
+        self._nearest: Nearest | None = None
         self._notified: dict[str, SelectionMoved] = {}
 
     def problems(self) -> list[Rows]:
@@ -238,8 +319,9 @@ class Pipeline:
 
         def select(rows: Rows) -> list[Task]:
             settled = self.selection.offer(rows)
-            self._record_selection()
-            self.selection_log.keep(settled, self.selection)
+            if self.records:
+                self._record_selection()
+                self.selection_log.keep(settled, self.selection)
             if self.selection.hopeless is not None:
                 self._show_dropped()
                 raise LowYield(self.selection.hopeless)
@@ -251,13 +333,13 @@ class Pipeline:
             return tasks + (wanted() if alone else [])
 
         def wanted() -> list[Task]:
-            steps, quotas = self.samples[0][1], self.selection.quotas
+            steps = self.samples[0][1]
             return [
                 Task(
                     steps[key],
-                    seed_rows(key, self.recipe.seed, start, stop),
+                    first_rows(self.folder.run, key, self.recipe.seed, start, stop),
                     select,
-                    partial(getattr, quotas[key], "is_full"),
+                    partial(self.selection.has_enough, key),
                     ahead=True,
                 )
                 for key, start, stop in self.selection.wanted(self.local.shard_rows)
@@ -267,24 +349,20 @@ class Pipeline:
             engine = self.samples[0][0]
             session(self.local, engine, [*self._trial(engine), *wanted()] if together else wanted())
         while sampled := [task.rows for task in wanted()]:
-            for engine, steps in self.samples:
-                sampled = self._all(engine, steps, sampled)
-            for rows in sampled:
+            for rows in self._filterable(sampled):
                 select(rows)
         return later if together else self.answers
 
     def _reuse(self) -> bool:
         """Whether an earlier build filtered these samples; if so, take its selection."""
-        if (counts := self.selection_log.counts()) is None:
+        if self.selection.most is not None or (counts := self.selection_log.counts()) is None:
             return False
         rows = [
-            seed_rows(key, self.recipe.seed, *piece)
+            first_rows(self.folder.run, key, self.recipe.seed, *piece)
             for key, count in counts.items()
             for piece in self.local.pieces(count)
         ]
-        for engine, steps in self.samples:
-            rows = self._all(engine, steps, rows)
-        if (filtered := self.selection_log.restore(rows)) is None:
+        if (filtered := self.selection_log.restore(self._filterable(rows))) is None:
             return False
         self.filtered = filtered
         self.selection.restore(filtered)
@@ -294,19 +372,44 @@ class Pipeline:
     def _record_selection(self) -> None:
         self.folder.record_selection(self.selection)
         for key, quota in self.selection.quotas.items():
-            moved = SelectionMoved(key, quota.filtered, quota.accepted, quota.target, dict(quota.reasons))
+            # Of given problems, there may be no more.
+            target = quota.accepted if quota.is_done else quota.target
+            moved = SelectionMoved(key, quota.filtered, quota.accepted, target, dict(quota.reasons))
             if moved.filtered and self._notified.get(key) != moved:
                 self._notified[key] = moved
                 self.notify(moved)
 
-    def _all(self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows]) -> list[Rows]:
+    def _filterable(self, rows: list[Rows]) -> list[Rows]:
+        """The samples after all passes before the filtering."""
+        for engine, steps in self.samples:
+            if engine is None or engine != self.recipe.embedder or not self.recipe.benchmarks:
+                rows = self._all(engine, steps, rows)
+                continue
+            more: list[Task] = []
+            if self._nearest is None:
+                self._nearest = Nearest(list(map(loaded_again, self.recipe.benchmarks)))
+                more = self._embedding(EmbedBenchmarks(engine), self._nearest)
+            rows = list(map(self._nearest.joined, self._all(engine, steps, rows, more)))
+        return rows
+
+    def _embedding(self, stage: EmbedBenchmarks, nearest: Nearest) -> list[Task]:
+        """The tasks that embed the problems of the benchmarks."""
+        return [
+            Task([[stage]], nearest.rows(self.recipe.domains[0].key, *piece), nearest.take)
+            for piece in self.local.pieces(len(nearest.problems))
+        ]
+
+    def _all(
+        self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows], more: Sequence[Task] = ()
+    ) -> list[Rows]:
+        """The rows after a pass; `more` tasks run beside it."""
         done: list[Rows] = []
 
         def finish(made: Rows) -> list[Task]:
             done.append(made)
             return []
 
-        session(self.local, engine, [Task(steps[part.domain], part, finish) for part in rows])
+        session(self.local, engine, [*more, *(Task(steps[part.domain], part, finish) for part in rows)])
         return done
 
     def _show_dropped(self) -> None:
@@ -334,7 +437,10 @@ class Pipeline:
 
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)
-        self.first_answers.offer(rows)
+        if "candidates" in rows.made:  # a step of one's own may come before the answers, on another engine
+            self.first_answers.offer(rows)
+        if self.whole <= rows.made.keys():
+            self.take(rows)
         return []
 
     def _with_distances(self, rows: dict[str, list[Rows]]) -> dict[str, list[Rows]]:

@@ -157,20 +157,34 @@ DOMAINS: dict[str, Domain] = {
 }
 
 
-def select(keys: Iterable[str]) -> tuple[Domain, ...]:
-    """The domains of these keys, in the given order.
+def select(keys: Iterable[str], known: Mapping[str, Domain] = DOMAINS) -> tuple[Domain, ...]:
+    """The domains of these keys, in the given order, out of those that are known.
 
     Raises BadInput for an unknown or repeated key, and for no key at all.
     """
     chosen = [key.strip() for key in keys]
     for key in chosen:
-        if key not in DOMAINS:
-            raise BadInput(f"{key!r} is not a domain; choose from {', '.join(DOMAINS)}")
+        if key not in known:
+            raise BadInput(f"{key!r} is not a domain; choose from {', '.join(known)}")
     if repeated := sorted({key for key in chosen if chosen.count(key) > 1}):
         raise BadInput(f"domain {', '.join(repeated)} is named more than once; name each once")
     if not chosen:
-        raise BadInput(f"no domain is named; choose from {', '.join(DOMAINS)}")
-    return tuple(DOMAINS[key] for key in chosen)
+        raise BadInput(f"no domain is named; choose from {', '.join(known)}")
+    return tuple(known[key] for key in chosen)
+
+
+def own_domain(key: str, count: int) -> Domain:
+    """The domain of so many given problems: the package's own of that name, or one that is called so."""
+    if (known := DOMAINS.get(key)) is not None:
+        return replace(known, count=count)
+    return Domain(
+        key=key,
+        count=count,
+        subject=key.replace("_", " "),
+        system="You are an AI assistant that gives step-by-step solutions of mathematical problems.",
+        instruction=Sampling(max_tokens=MAX_PROBLEM_TOKENS),
+        response=Sampling(temperature=0.0, max_tokens=MAX_RESPONSE_TOKENS),
+    )
 
 
 def scaled(domain: Domain, scale: float) -> Domain:

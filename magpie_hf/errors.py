@@ -3,6 +3,10 @@
 Not here: mistakes of a model, which are data in a column.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class BadInput(ValueError):
     """A user's mistake, in one line: the state, the value, the remedy.
@@ -11,12 +15,27 @@ class BadInput(ValueError):
     """
 
 
+class Faults(BadInput):
+    """Several mistakes of a user's, in a line each; `faults` has them one by one."""
+
+    def __init__(self, faults: Iterable[BadInput]) -> None:
+        self.faults = tuple(one for fault in faults for one in getattr(fault, "faults", (fault,)))
+        super().__init__("\n".join(map(str, self.faults)))
+
+
 class Torn(BadInput):
     """An unreadable record in a build's folder, such as a power cut leaves; a build writes it again."""
 
 
 class EngineError(RuntimeError):
     """An engine could not be started, or died with requests in flight."""
+
+
+class StepFailed(RuntimeError):
+    """Code of the user's own (a stage, a scorer or a rule) raised, or made what no column holds.
+
+    The message names it, the row and the fault, in one line.
+    """
 
 
 class NothingMade(RuntimeError):

@@ -10,6 +10,7 @@ SAMPLES: dict[str, str] = {
     "length": "was truncated at the token limit",
     "context_full": "filled the model's context",
     "killed_engine": "ended the engine",
+    "withdrawn": "is no longer in the source of the problems",
     "empty": "says nothing",
     "special_tokens": "holds a token of a chat format",
     "broken_characters": "holds control characters or halves of characters",
@@ -33,11 +34,13 @@ SAMPLES: dict[str, str] = {
     "difficulty": "is too easy, by the tagger",
     "off_topic": "is in another domain, by the tagger",
     "near_duplicate": "repeats a problem that was accepted before",
+    "reviewed": "was marked bad by a person",
 }
 
 ANSWERS: dict[str, str] = {
     "thinking_not_closed": "never came from thinking to an answer",
     "minority": "differs from the majority's answer",
+    "no_correct": "no answer is shown to equal the reference",
     "not_rated": "got no rating",
     "nan": "got one that is no number",
     "no_gate": "cannot be read by the reward model",
@@ -45,6 +48,7 @@ ANSWERS: dict[str, str] = {
 }
 
 PAIRS: dict[str, str] = {
+    "no_correct": "no answer is shown to equal the reference",
     "incomplete": "fewer than two complete candidates",
     "unscored": "fewer than two scored ones",
     "same_text": "no two different texts",

@@ -6,7 +6,7 @@ Not here: where and when the stages run.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
@@ -23,29 +23,47 @@ from magpie_hf.limits import (
     check_steer,
 )
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
+from magpie_hf.models.data_licence import check_source
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
 from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.problems.near_duplicates.index import NearDuplicates
+from magpie_hf.problems.own.loading import Problem, load
+from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
+from magpie_hf.scorers.own import check_scorer
+from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.stage import Stage
+from magpie_hf.stage import Stage, use_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.embed import Embed
-from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
+from magpie_hf.stages.export import SHOWN, USED, Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
-from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.pair import Pair, PairByReference
+from magpie_hf.stages.recognise import Recognise
+from magpie_hf.stages.refer import Refer
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
+from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
+from magpie_hf.stages.take import AsGiven, Take
 from magpie_hf.stages.verify import Verify
 
 # Names of other files, folders and configurations of a build.
-_TAKEN = ("run", "publishing", "dropped", "selection", "lock", "plots", CANDIDATES_CONFIG, DEFAULT_CONFIG)
-
-Passes = list[tuple[Engine | None, list[list[Stage]]]]
+_TAKEN = (
+    "run",
+    "own",
+    "publishing",
+    "dropped",
+    "selection",
+    "lock",
+    "plots",
+    CANDIDATES_CONFIG,
+    DEFAULT_CONFIG,
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +73,18 @@ class Recipe:
     generator: writes the problems. solver: answers them. scorer: scores the k candidates of each problem.
     tagger: labels the problems; None labels none. languages: ISO 639-1 codes that a problem may be in.
     benchmarks: those that a problem must not repeat, pinned by `load_benchmark`; not_checked: those that
-    could not be loaded. embedder: finds near-duplicates by meaning; None compares words alone. acceptance:
-    the rules for accepting a sample. near: the share of common words from which two problems are
-    near-duplicates. verify: how answers are compared. pair: how pairs are made; None takes the least score
-    gap of the scorer. rl_majority_share: the least majority share of a problem in `<domain>_rl`; None makes
-    no such configuration. held_out: which problems are kept for the test splits. sft: which answers of a
-    problem its SFT rows hold: "best", "all", at most a number of them, or "cold", which asks for one more.
-    keep_minority: whether answers against the majority are published, too. auto_extend: how often the bound
-    of the answers that it truncated is doubled. steer: where a domain's text goes: "system", "user" or
-    "none"; None for the system's turn, or the user's where the template has no other.
+    could not be loaded. embedder: finds near-duplicates by meaning, and near benchmarks' problems, which the
+    tagger or else the solver compares; None compares words alone. acceptance: the rules for accepting a
+    sample. near: the share of common words from which two problems are near-duplicates. verify: how answers
+    are compared. pair: how pairs are made; None takes the least score gap of the scorer. rl_majority_share:
+    the least majority share of a problem in `<domain>_rl`; None makes no such configuration. held_out: which
+    problems are kept for the test splits. sft: which answers of a problem its SFT rows hold: "best", "all",
+    at most a number of them, or "cold", which asks for one more. keep_minority: whether answers against the
+    majority are published, too. auto_extend: how often the bound of the answers that it truncated is doubled.
+    steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
+    where the template has no other. problems: those that one has, in
+    place of sampled ones; they are read and pinned here. The solver is then the generator, too, since nothing
+    is sampled. steps: stages of one's own, each at its place.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -91,6 +112,8 @@ class Recipe:
     keep_minority: bool = False
     auto_extend: int = 1
     steer: str | None = field(default=None, metadata={"later": True})
+    problems: OwnProblems | None = field(default=None, metadata={"later": True})
+    steps: tuple[Step, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -121,6 +144,49 @@ class Recipe:
                 )
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
+        if self.problems is not None:
+            loaded = load(self.problems)
+            check_source(self.problems.name, loaded.licence, self.problems.licence)
+            object.__setattr__(self, "problems", loaded.own)
+            if self.generator != self.solver:
+                raise BadInput(
+                    f"{self.generator.model.name} would sample problems, and they are given; give the model"
+                    " that answers them as --model, and leave out --solver"
+                )
+            if self.problems.as_given and (self.tagger is not None or self.benchmarks):
+                raise BadInput(
+                    "problems that are taken as they are given are dropped by no tagger and for no benchmark;"
+                    " leave out --problems-as-given, or the tagger and the benchmarks"
+                )
+        self._take_own()
+
+    @property
+    def given(self) -> dict[str, list[Problem]] | None:
+        """The given problems by domain; None where they are sampled.
+
+        Without a column of domains, all stand in the first one, from where the tagger may move them.
+        """
+        if self.problems is None:
+            return None
+        first, *_ = keys = [domain.key for domain in self.domains]
+        found: dict[str, list[Problem]] = {key: [] for key in keys}
+        for problem in load(self.problems).problems:
+            if (key := first if self.problems.domain is None else problem.domain) in found:
+                found[str(key)].append(problem)
+        return found
+
+    @property
+    def reference(self) -> str:
+        """What exports do with reference answers; "" without any."""
+        if self.problems is None or self.problems.answer is None:
+            return ""
+        return USED if self.problems.use_reference else SHOWN
+
+    @property
+    def near_duplicates(self) -> NearDuplicates | None:
+        """Finds near-duplicates; None where problems are kept as they are given."""
+        as_given = self.problems is not None and self.problems.as_given
+        return None if as_given else NearDuplicates(self.near)
 
     @property
     def engines(self) -> list[Engine]:
@@ -129,9 +195,17 @@ class Recipe:
         return [engine for engine in parts if engine is not None]
 
     @property
+    def reader(self) -> Engine | None:
+        """Compares problems with those of benchmarks that are near in meaning; None where none are found."""
+        return (self.tagger or self.solver) if self.embedder is not None and self.benchmarks else None
+
+    @property
     def pairing(self) -> Pair:
         """The rules by which pairs are made."""
-        return self.pair or Pair(min_score_gap=self.scorer.least_score_gap)
+        pair = self.pair or Pair(min_score_gap=self.scorer.least_score_gap)
+        if self.reference != USED or isinstance(pair, PairByReference):
+            return pair
+        return PairByReference(**{one.name: getattr(pair, one.name) for one in fields(pair)})
 
     def samples(self, domain: Domain) -> Passes:
         """The stages over a domain's samples before they are filtered.
@@ -139,20 +213,28 @@ class Recipe:
         One pass per engine; a pass is a list of steps in order; the stages of a step run side by side.
         """
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model)))
-        system, place = self.steered(domain)
-        instruct = Instruct(self.generator, system, domain.instruction, domain.first_token, place)
+        first: Stage
+        if self.problems is None:
+            system, place = self.steered(domain)
+            first = Instruct(self.generator, system, domain.instruction, domain.first_token, place)
+        else:
+            first = Take(self.solver.model)
+        as_given = self.problems is not None and self.problems.as_given
+        clean: Stage = AsGiven(models) if as_given else Clean(models, self.languages)
         text: list[Stage] = [Signature(), *([Decontaminate(self.benchmarks)] if self.benchmarks else [])]
-        raw: list[list[Stage]] = [[instruct], [Clean(models, self.languages)]]
-        passes: Passes = [(self.generator, raw if self.tagger is not None else [*raw, text])]
+        places: Places = [("sample", self.generator, [[first]]), ("clean", None, [[clean]])]
         if self.tagger is not None:
-            passes.append((self.tagger, [[Tag(self.tagger, self._choices)], [Cut()], text]))
+            places.append(("tag", self.tagger, [[Tag(self.tagger, self._choices)], [Cut()]]))
+        places.append(("", None, [text]))
         if self.embedder is not None:
-            passes.append((self.embedder, [[Embed(self.embedder)]]))
-        return passes
+            places.append(("", self.embedder, [[Embed(self.embedder)]]))
+        if self.reader is not None:
+            places.append(("", self.reader, [[Recognise(self.reader, self.benchmarks)]]))
+        return passes_of(places, self.steps)
 
     def steered(self, domain: Domain) -> tuple[str | None, str | None]:
         """The text that steers a domain's samples and its place, as `Chat.prefix_text` takes them."""
-        if self.steer == "none":
+        if self.steer == "none" or self.problems is not None:
             return None, None
         return domain.system, "user" if self.steer == "user" else None
 
@@ -165,11 +247,45 @@ class Recipe:
             Respond(self.solver, column, sampling, k, self.instruction, self.auto_extend)
             for column, (sampling, k) in named.items()
         ]
-        return [
-            (self.solver, [asked, [self.verify]]),
-            (self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            (None, [[self.pairing]]),
+        compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
+        places: Places = [
+            ("accepted", None, []),
+            ("respond", self.solver, [asked]),
+            ("verify", None, [[self.verify], *compared]),
+            ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
+            ("pair", None, [[self.pairing]]),
         ]
+        return passes_of(places, self.steps)
+
+    @property
+    def by_role(self) -> dict[str, Engine | None]:
+        """The engines that stages and scorers of one's own can name; that of a scorer is the scorer's."""
+        return {
+            "model": self.generator,
+            "solver": self.solver,
+            "tagger": self.tagger,
+            "embedder": self.embedder,
+        }
+
+    def _take_own(self) -> None:
+        """Give stages and scorers of one's own the engines of the roles that they name, and check them."""
+        roles = self.by_role
+        if use_of(self.scorer):
+            check_scorer(self.scorer)
+            object.__setattr__(self, "scorer", with_engine(self.scorer, roles))
+        roles = {**roles, "scorer": self.scorer.engine}
+        steps = tuple(replace(step, stage=with_engine(step.stage, roles)) for step in self.steps)
+        object.__setattr__(self, "steps", steps)
+        if steps or self.acceptance.rules:
+            domain = self.domains[0]
+            check_places(
+                steps, self.acceptance.rules, self.samples(domain), self.answers(domain), self.engines
+            )
+        if self.rl_majority_share is None and (gone := [step.name for step in steps if "rl" in step.to]):
+            raise BadInput(
+                f"the step {gone[0]} goes to rl, and this build has no RL problems; give rl_majority_share,"
+                " or leave out rl"
+            )
 
     @property
     def _choices(self) -> tuple[tuple[str, str], ...]:
@@ -199,7 +315,16 @@ class Recipe:
         for side in SIDES if self.held_out.share else SIDES[:1]:
             exports += [
                 ExportText(
-                    domain.key, self.held_out, side, text, generation, moved, self.sft, self.keep_minority
+                    domain.key,
+                    self.held_out,
+                    side,
+                    text,
+                    generation,
+                    moved,
+                    self.sft,
+                    self.keep_minority,
+                    self.reference,
+                    own_columns(self.steps, TEXT_SPLITS, text),
                 )
                 for text in TEXT_SPLITS
             ]
@@ -213,41 +338,52 @@ class Recipe:
                         self.instruction,
                         moved,
                         first,
+                        self.reference,
+                        own_columns(self.steps, ["rl"], "rl"),
                     )
                 )
             exports.append(
-                ExportCandidates(domain.key, self.held_out, side, moved, self.sft, self.keep_minority)
+                ExportCandidates(
+                    domain.key,
+                    self.held_out,
+                    side,
+                    moved,
+                    self.sft,
+                    self.keep_minority,
+                    self.reference,
+                    own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG),
+                )
             )
         return exports
 
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
-        for engine in dict.fromkeys(
-            (self.generator, self.solver, self.scorer.engine, *([self.tagger] if self.tagger else []))
-        ):
-            engine.check()
-            chat_of(engine.model)
+        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, self.tagger)):
+            if engine is not None:
+                engine.check()
+                chat_of(engine.model)
         chat_of(self.solver.model).check_solving()
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages
         ):
-            if isinstance(stage, Tag | Embed):
+            if isinstance(stage, Tag | Embed | Recognise):
                 stage.check()
-        for domain in self.domains:
+        for domain in self.domains if self.problems is None else ():
             chat_of(self.generator.model).pre_query_prefix(*self.steered(domain))
-        if self.steer == "system":
+        if self.steer == "system" and self.problems is None:
             chat_of(self.generator.model).check_system()
         self.scorer.check()
 
     def provenance(self, domain: Domain) -> dict[str, Any]:
         """What the `generation` column holds in every row of a domain."""
+        sampled = self.problems is None
         return {
-            "problem_model": self.generator.model.name,
-            "problem_revision": self.generator.model.revision,
+            "problem_model": self.generator.model.name if sampled else None,
+            "problem_revision": self.generator.model.revision if sampled else None,
             "response_model": self.solver.model.name,
             "response_revision": self.solver.model.revision,
             "scorer": self.scorer.title,
-            "problem_temperature": domain.instruction.temperature,
+            "problem_temperature": domain.instruction.temperature if sampled else None,
             "response_temperature": domain.response.temperature,
             "candidate_temperature": domain.candidate.temperature,
         }

@@ -21,6 +21,17 @@ INSTRUCTION: dict[str, Any] = {
     "request": Value("string"),
 }
 
+# Of a problem that was given, in place of a seed alone.
+# given_id: from the domain and the text, so that the same problem has it in every build.
+# withdrawn: whether the source no longer has it; its row keeps its place.
+# reference: what the source says of its answer, as it stands there; null where it says nothing.
+GIVEN: dict[str, Any] = {
+    "given_id": Value("string"),
+    "given": Value("string"),
+    "withdrawn": Value("bool"),
+}
+REFERENCE: dict[str, Any] = {"reference": Value("string")}
+
 # problem: the instruction, cleaned.
 # language: the language it is written in (ISO 639-1); null where none is found, as in formulas alone.
 # trimmed: the reason code of the part that was cut off; null where only outer white space was removed.
@@ -69,6 +80,30 @@ EMBEDDING: dict[str, Any] = {
     "embedding_request": Value("string"),
 }
 
+# nearest_benchmark: the benchmark's row that is nearest in meaning, with its cosine; null where none is near.
+#   It is kept in memory alone, as it holds the benchmark's text.
+NEAREST: dict[str, Any] = {
+    "nearest_benchmark": {
+        "row": Value("string"),
+        "problem": Value("string"),
+        "similarity": Value("float64"),
+    }
+}
+NEAREST_KEY = "nearest"
+
+# verdicts: "yes" or "no" to whether the two are the same problem, in either order, or the reason why there is
+#   no answer.
+RECOGNITION: dict[str, Any] = {
+    "recognised": {
+        "row": Value("string"),
+        "similarity": Value("float64"),
+        "verdicts": [Value("string")],
+        "reason": Value("string"),
+        "num_tokens": Value("int32"),
+        "requests": [Value("string")],
+    }
+}
+
 # min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
 
@@ -110,8 +145,8 @@ COLD: dict[str, Any] = {"solutions": [RESPONSE]}
 # All complete candidates vote, and the answer of COLD like one more, after them.
 # answers, answer_clusters: aligned with `candidates`; null for a truncated candidate and for one without a
 #   final answer. Cluster 0 is the largest; of equal ones, the one whose first voter comes first.
-# answer_kind: "answer", "proof" (the problem asks for no answer, so there is no vote) or "none" (no voter has
-#   an answer).
+# answer_kind: "answer", "none" (no voter has an answer), or, without a vote, "proof" (the problem asks for no
+#   answer) or "open" (by the tagger, several answers are right).
 # majority_answer: the answer of the largest cluster, if it has at least two voters and is larger than all
 #   others.
 # majority_share: the largest cluster's share of the voters; null for fewer than two voters.
@@ -135,6 +170,7 @@ VERIFY: dict[str, Any] = {
     "mean_num_tokens": Value("float32"),
 }
 
+<<<<<<< HEAD
 # checker_answer: the final answer of the checker, another model that saw the problem alone; null without one.
 # checked: whether it is the majority's: "agrees", "differs" or "none"; null where the checker was not asked.
 SECOND_OPINION: dict[str, Any] = {
@@ -159,6 +195,20 @@ PROGRAM: dict[str, Any] = {
     ],
     "program_answer": Value("string"),
     "program_agrees": Value("string"),
+=======
+# reference_answer: the final answer of the reference; null where there is none, and then so are the others.
+# reference_agrees: whether the majority's answer equals it; null without a majority, or where that is not
+#   decided.
+# matches_reference: aligned with `candidates`; true for those that give it, false for those shown to differ.
+# solution_matches: the same of the answer of COLD.
+# reference_readable: whether a reward can check it as a ground truth.
+REFERRED: dict[str, Any] = {
+    "reference_answer": Value("string"),
+    "reference_agrees": Value("bool"),
+    "matches_reference": [Value("bool")],
+    "solution_matches": Value("bool"),
+    "reference_readable": Value("bool"),
+>>>>>>> main
 }
 
 # objectives, gate: see `scorers.Score`; null where a scorer has none.
@@ -288,6 +338,9 @@ CANDIDATES = Features(
     }
 )
 CANDIDATES_CONFIG = "candidates"
+# The columns that follow the others, in a domain's splits and in `candidates`, where problems were given with
+# reference answers.
+WITH_REFERENCE: dict[str, Any] = {name: REFERRED[name] for name in ("reference_answer", "reference_agrees")}
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 
 # Samples that were not accepted.

@@ -50,9 +50,10 @@ class Stage(ABC):
     def reuse_key(self) -> str:
         """A key that stages share if one can reuse results in finished rows of another; "" for none.
 
-        Such stages differ only in bounds and counts.
+        Such stages differ only in bounds and counts. A stage of one's own that has an engine shares the
+        requests of all its versions, which are kept beside its rows.
         """
-        return ""
+        return self.name if getattr(self, "engine", None) is not None else ""
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
         """Results in finished rows of a stage with the same reuse key, as (request key, journal value)."""
@@ -74,7 +75,10 @@ class Stage(ABC):
         )
         for column in self.adds:
             values: list[Any] = list(dropped) if column == "dropped" else [None] * size
-            for row, value in zip(alive, added.get(column, ()), strict=True):
+            made = added.get(column, ())
+            if len(made) != len(alive):
+                raise ValueError(f"{len(made)} values of {column} for {len(alive)} rows")
+            for row, value in zip(alive, made, strict=True):
                 values[row] = value
             out[column] = values
         return out
@@ -83,8 +87,9 @@ class Stage(ABC):
 def identity(thing: Any) -> Any:
     """What determines an object's results, as plain JSON: name, version and comparing fields, recursively.
 
-    A field whose metadata says "later" takes part only where it has not its default. Raises TypeError for a
-    value without a stable identity, such as a function.
+    A field whose metadata says "later" takes part only where it has not its default. What is the user's own
+    and is called, such as a stage, has its module and class, too. Raises TypeError for a value without a
+    stable identity, such as a function.
     """
     if thing is None or isinstance(thing, (bool, int, str)):
         return thing
@@ -101,7 +106,8 @@ def identity(thing: Any) -> Any:
             if field.compare and not _unset(thing, field)
         }
         name = getattr(thing, "name", None) if isinstance(thing, Stage) else type(thing).__name__
-        return {"is": name, "version": getattr(thing, "version", 1), **fields}
+        own = {"use": use} if callable(thing) and (use := use_of(thing)) else {}
+        return {"is": name, **own, "version": getattr(thing, "version", 1), **fields}
     if isinstance(thing, (list, tuple)):
         return [identity(item) for item in thing]
     if isinstance(thing, (set, frozenset)):
@@ -109,6 +115,14 @@ def identity(thing: Any) -> Any:
     if isinstance(thing, Mapping) and all(isinstance(key, str) for key in thing):
         return {key: identity(value) for key, value in thing.items()}
     raise TypeError(f"{type(thing).__name__} {thing!r} has no stable identity")
+
+
+def use_of(thing: Any) -> str:
+    """The class of an object of the user's own as "module:Class"; "" for one of this package."""
+    kind = type(thing)
+    return (
+        "" if kind.__module__.partition(".")[0] == "magpie_hf" else f"{kind.__module__}:{kind.__qualname__}"
+    )
 
 
 def _unset(thing: Any, field: dataclasses.Field[Any]) -> bool:

@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
+import yaml
+
 Files = dict[str, "File"]
 
 
@@ -353,6 +355,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "gated": False,
                     "tags": [],
                     "siblings": siblings,
+                    "cardData": _front_matter(commit),
                 }
             )
         if what == "tree":
@@ -451,6 +454,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _json(value: Any, status: int = 200) -> tuple[int, bytes, dict[str, str]]:
     return status, json.dumps(value).encode(), {}
+
+
+def _front_matter(commit: Commit) -> Any:
+    """The metadata at the top of a repository's card."""
+    card = commit.files.get("README.md")
+    parts = card.content.decode().split("---\n") if card is not None else []
+    return yaml.safe_load(parts[1]) if len(parts) > 2 and not parts[0] else None
 
 
 def _mode(commit: Commit, file: dict[str, Any]) -> dict[str, Any]:

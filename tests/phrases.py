@@ -29,6 +29,7 @@ SPEAKERS = {
             "HubError",
             "NothingMade",
             "LowYield",
+            "StepFailed",
             "ValueError",
             "OSError",
             "ArgumentTypeError",
@@ -50,6 +51,7 @@ RETURNERS = (
     "bos_note",
     "_warnings",
     "_check",
+    "own_in",
 )  # functions that return such a text
 FILES = [*sorted((ROOT / "magpie_hf").rglob("*.py")), ROOT / "builders" / "hle_math.py"]
 

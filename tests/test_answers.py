@@ -438,7 +438,8 @@ f(n)=1 \text{ if } n=0, f(n)=2 \text{ if } n=1 != f(n)=2 \text{ if } n=0, f(n)=1
 5_3                                  ?? 5
 \mathbb{Z}_4                         != \mathbb{Z}_2\times\mathbb{Z}_2
 \mathbb{Z}_5                         == C_5
-10:30                                ?? 1:3
+10:30                                == 1:3
+10:30                                ?? 5:15
 2:3                                  != 3:2
 1.414...                             ?? \sqrt2
 0.577...                             ?? \gamma
@@ -456,6 +457,47 @@ a+b+c                                ?? a+b+C
 x^2+C                                != x^3+c
 \text{(B)}\ 12                       != \text{(C)}\ 12
 5\text{ at } x=1                     != 5\text{ at } x=2
+5:8                                  == 10:16
+\sqrt{2}:1                           == 2:\sqrt2
+5:2                                  == \frac52
+5対3                                 == 5:3
+a>b>c                                != a>c>b
+a<b=c                                == c=b>a
+2万5千                               == 25000
+3分の2                               == \frac23
+3時間30分                            == 210分
+1 hour and 30 minutes                == 90 minutes
+2 hours 15 minutes                   != 215 minutes
+9平方センチメートル                  == 9\text{ cm}^2
+x=2かつy=3                           == x=2, y=3
+2 and 1/2                            ?? 2.5
++-3                                  == \pm 3
+\text{Yes, it converges}             == \text{yes}
+\text{one hundred and five}          == 105
+\text{one hundred and five}          != 150
+\text{no solution}                   == \emptyset
+\mathbb{R} - \{1\}                   == \mathbb{R}\setminus\{1\}
+\text{all integers}                  == \mathbb{Z}
+\begin{pmatrix}1&2\\3&4\end{pmatrix}^T == \begin{pmatrix}1&3\\2&4\end{pmatrix}
+[[1,2],[3,4]]                        == \begin{pmatrix}1&2\\3&4\end{pmatrix}
+x=7k+3                               == x\equiv 3\pmod 7
+x\equiv 2\pmod{10}                   ?? 2
+C_2\times C_3                        == C_6
+2\binom{5}{2}                        == 20
+\ln(1+10^{-30})                      != 0
+5+                                   ?? 5
+p\land q                             ?? p\lor q
+p_1\land q_1                         ?? p_1\lor q_1
+x=1\lor x=a                          == x=a, x=1
+\vec{a}\cdot\vec{b}                  ?? \vec{a}\times\vec{b}
+\sigma^2=9                           ?? 9
+x_1+x_2=5                            ?? 5
+\int x\,dx=\frac{x^2}{2}+C           == \frac{x^2}{2}+C
+f^{-1}(x)=\frac{x-1}{2}              == \frac{x-1}{2}
+f^{-1}(x)=2x                         != 3x
+2\cdot3^x                            == 2(3^x)
+\frac34x                             == 3x/4
+10 pounds                            == £10
 """
 
 
@@ -933,6 +975,26 @@ SOLUTIONS: list[tuple[str, str | None]] = [
     ("If the answer is 5, then $x = 3$.", None),
     ("The answer is **3*4**.", "3*4"),
     ("The answer is _5_.", "5"),
+    ("Result: 12", "12"),
+    ("Result: we get 12.\n\nThen we go on.", None),
+    ("The result is 23.", "23"),
+    ("Answer - 12", "12"),
+    ("# Answer\n\n19", "19"),
+    ("This gives a final answer of 36.", "36"),
+    ("In total, there are 56 ways.", "56 ways"),
+    ("The correct option is B.", "B"),
+    ("答え 73", "73"),
+    ("《答え》 12", "12"),
+    (r"It is \boxed{40} percent.", "40%"),
+    (r"よって \boxed{8}パーセントである。", "8%"),
+    (r"$2\boxed{6}$", r"2 \cdot (6)"),
+    (r"$\pi \cdot \boxed{9}$", r"\pi \cdot (9)"),
+    (r"$\boxed{10}^3$", "10^3"),
+    ("\\boxed{30}\n\nRemark: if we forgot the sign we would get \\boxed{-30}.", "30"),
+    ("First \\boxed{2}. Note that we need the sum, so the answer is \\boxed{9}.", "9"),
+    ("The answer is unclear.", None),
+    ("Maybe the answer is 6.", None),
+    ("It is not clear that the answer is 8.", None),
     ("The answer is A, B or C.", None),
     ("The answer is 5 or 6.", "5 or 6"),
     ("The answer is about 3.14.", "3.14"),

@@ -45,7 +45,7 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES, PUBLISHED, RL
+from magpie_hf.schema import CANDIDATES, PUBLISHED, RL, WITH_REFERENCE
 from magpie_hf.store.splits import rows_of
 
 REPO = "ada/sums"
@@ -327,7 +327,7 @@ def test_numbers_are_those_of_the_files(contents: card.Contents) -> None:
     )
     majority_shares = [row["majority_share"] for row in mine if row["majority_share"] is not None]
     assert (
-        found["Answers and pairs", "`algebra`", "mean majority share 5"]
+        found["Answers and pairs", "`algebra`", "mean majority share 6"]
         == f"{statistics.fmean(majority_shares):.2f}"
     )
 
@@ -462,21 +462,21 @@ CHANGES: dict[str, tuple[str, str, Callable[[Row], bool], Callable[[Row], None],
         "test",
         lambda row: row["domain"] == "algebra" and row["majority_share"] == 0.5,
         _put(majority_share=1.0),
-        {ANSWERS.format("mean majority share 5"), "plots/majority_share.svg"},
+        {ANSWERS.format("mean majority share 6"), "plots/majority_share.svg"},
     ),
     "majority": (
         "candidates",
         "test",
         lambda row: row["domain"] == "algebra" and row["majority_answer"] is not None,
         _put(majority_answer=None),
-        {ANSWERS.format("majorities 4")},
+        {ANSWERS.format("majorities 5")},
     ),
     "whether an answer agrees": (
         "algebra",
         "train_sft",
         lambda row: row["answer_checked"] == "majority",
         _put(answer_checked="minority"),
-        {ANSWERS.format("SFT rows of the majority 7"), ANSWERS.format("of a minority 8")},
+        {ANSWERS.format("SFT rows of the majority 8"), ANSWERS.format("of a minority 9")},
     ),
     "rank of an answer": (
         "algebra",
@@ -837,7 +837,8 @@ def test_every_reason_and_every_column_has_a_meaning_in_both_languages() -> None
     assert _shape(english) == _shape(japanese)
     for words in (english, japanese):
         assert {kind: list(meanings) for kind, meanings in words["columns"].items()} == {
-            "domain": list(PUBLISHED), "candidates": list(CANDIDATES), "rl": list(RL),
+            "domain": [*PUBLISHED, *WITH_REFERENCE], "candidates": [*CANDIDATES, *WITH_REFERENCE],
+            "rl": list(RL),
         }  # fmt: skip
     assert all(re.search("[ぁ-んァ-ヶ一-龠]", meaning) for meaning in japanese["reasons"].values())
 
@@ -958,7 +959,7 @@ def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
 @pytest.mark.usefixtures("plotless")
 def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> None:
     (model,) = contents.provenance["models"]
-    steps = ["problems", "answers", "labels", "embeddings", "scores"]
+    steps = ["problems", "answers", "labels", "embeddings", "comparisons", "scores"]
     provenance = {
         "models": [{**model, "steps": steps}],
         "domains": [{**domain, "first_token": 1.2} for domain in contents.provenance["domains"]],
@@ -983,6 +984,7 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     assert "at a temperature of its own: `algebra` 1.2, `geometry` 1.2." in text
     assert "hold, in this order: one, two." in text
     assert "close in the embeddings of" in text
+    assert "the same in other words or in another language" in text
     for off_topic in ("drop", "move", "keep"):
         acceptance = {**contents.provenance["acceptance"], "off_topic": off_topic}
         for language in card.LANGUAGES:
@@ -1142,7 +1144,7 @@ def test_plots_of_a_build(contents: card.Contents) -> None:
     files = card.files(contents, REPO)
     assert dict(matplotlib.rcParams) == before
     names = ["problem_tokens", "answer_tokens", "scores", "score_gaps", "majority_share"]
-    assert list(files) == ["README.md", "LICENSE", *(f"plots/{name}.svg" for name in names)]
+    assert list(files) == ["README.md", "LICENSE", "recipe.yaml", *(f"plots/{name}.svg" for name in names)]
     for path, svg in files.items():
         if path.endswith(".svg"):
             assert f"]({path})" in files["README.md"].decode()
@@ -1161,7 +1163,7 @@ def test_without_matplotlib_there_is_no_plot_and_somebody_says_so(
     assert "pip install 'magpie-hf[plots]'" in str(plots.missing())
     for language, heading in (("en", "## Plots"), ("ja", "## 図")):
         files = card.files(contents, REPO, language=language)
-        assert list(files) == ["README.md", "LICENSE"]
+        assert list(files) == ["README.md", "LICENSE", "recipe.yaml"]
         assert heading not in files["README.md"].decode()
         assert ".svg" not in files["README.md"].decode()
 

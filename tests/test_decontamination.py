@@ -18,19 +18,30 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cases import differing
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Features, Value
 from many_problems import CHANGES, problems
+from test_stage import Script, byte_model, id_of
 
+from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import ASKED_FROM
+from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.benchmarks import hub as benchmarks_hub
 from magpie_hf.problems.benchmarks import loading
 from magpie_hf.problems.benchmarks.loading import load_benchmark, load_benchmarks
 from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark, Loaded, NotChecked, benchmarks_of
 from magpie_hf.problems.benchmarks.overlap import Index
+from magpie_hf.schema import EMBEDDING
+from magpie_hf.selection.nearest import Nearest
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.decontaminate import Decontaminate
+from magpie_hf.stages.recognise import Recognise
+from magpie_hf.store.rows import Rows, in_memory, seed_rows
 
 # A benchmark of our own: nobody else has these problems.
 FAKE = [
@@ -289,6 +300,91 @@ def test_a_local_benchmark_that_changes_is_noticed(fake: Path, monkeypatch: pyte
     with pytest.raises(BadInput, match="has changed since the build began"):
         load_benchmark(pinned)
     assert loaded(fake).benchmark != pinned
+
+
+# --- by meaning ---------------------------------------------------------------------------------------------
+
+
+def embedded(rows: Rows, vectors: list[list[float] | None]) -> Rows:
+    columns = {
+        "embedding": vectors,
+        "embedding_reason": [None] * len(vectors),
+        "embedding_request": ["r"] * len(vectors),
+    }
+    return rows.joined(EMBEDDING, in_memory("embed", Features(EMBEDDING), columns))
+
+
+def test_the_nearest_row_of_a_benchmark_that_is_near_enough() -> None:
+    texts = ("One.", "Two.", "Three.", "Two again.", "Without.")
+    nearest = Nearest([Loaded(Benchmark("exam", "/exam", revision="sha256:1"), texts, tuple("abcde"))])
+    vectors: list[list[float] | None] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    for start, stop in ((2, 5), (0, 2)):  # shards may come in any order
+        part = nearest.rows("algebra", start, stop)
+        assert part.read(["problem"])["problem"].to_pylist() == list(texts[start:stop])
+        assert nearest.take(embedded(part, [*vectors, None][start:stop])) == []
+    near, far = [0.0, 0.8, 0.6], [ASKED_FROM - 0.01, 0.0, 0.0]
+    samples = embedded(seed_rows("algebra", 0, 0, 5), [near, far, None, near, near])
+    flags = {
+        "contaminated_by": [None, None, None, "exam/a (whole)", None],
+        "dropped": [None, None, None, None, "empty"],
+    }
+    features = Features(dict.fromkeys(flags, Value("string")))
+    found = nearest.joined(samples.joined(features, in_memory("flags", features, flags)))
+    assert np.array_equal(found.digests(["nearest_benchmark"]), samples.digests(["nearest_benchmark"])), (
+        "so that an unfinished build is published without the benchmarks"
+    )
+    assert found.read(["nearest_benchmark"])["nearest_benchmark"].to_pylist() == [
+        {"row": "exam/b", "problem": "Two.", "similarity": 0.8},
+        *[None] * 4,
+    ]
+
+
+def test_two_times_yes_is_the_same_problem(tmp_path: Path) -> None:
+    model = byte_model("chatml", tmp_path / "chatml")
+    yes, no = '{"same":"yes"}', '{ "same": "no" }'
+    lines: list[str | Completion] = [
+        *(yes, yes),
+        *(yes, no),
+        *(no, Completion(yes, "length", 9, 16)),
+        *(Completion("", CONTEXT_FULL, 9000, 0), Completion("", KILLED_ENGINE, 9, 0)),
+        *('{"same":["yes"]}', "yes"),
+    ]
+    script = Script(model, [*lines, lines[6]])
+    stage = Recognise(FakeEngine(model, script), ())
+    near = {"row": "exam/7", "problem": "How many {x} are there?", "similarity": 0.813}
+    rows = {
+        "problem": [f"Count {number}." for number in range(7)],
+        "contaminated_by": [*[None] * 6, "amc/1 (whole)"],
+        "nearest_benchmark": [*[near] * 5, None, near],
+    }
+    out = stage(rows)
+    assert out["contaminated_by"] == ["exam/7 (by meaning 0.81)", *[None] * 5, "amc/1 (whole)"]
+    assert [one and (one["verdicts"], one["reason"]) for one in out["recognised"]] == [
+        (["yes", "yes"], None),
+        (["yes", "no"], None),
+        (["no", "invalid"], "invalid"),
+        ([CONTEXT_FULL, KILLED_ENGINE], CONTEXT_FULL),
+        (["invalid", "invalid"], "invalid"),
+        None,
+        None,
+    ]
+    expected = Sampling(
+        temperature=0.0, max_tokens=16, stop_token_ids=(id_of(model, "<|im_end|>"),), schema=stage.schema
+    )
+    assert [(sampling, seed) for _, sampling, seed in script.asked] == [(expected, 0)] * 10
+    question = script.asked[0][0].rpartition("<|im_start|>user")[2]
+    assert question.index("Count 0.") < question.index("How many {x} are there?")
+    question = script.asked[1][0].rpartition("<|im_start|>user")[2]
+    assert question.index("How many {x} are there?") < question.index("Count 0.")
+    exam = Benchmark("exam", "/exam", revision="sha256:1")
+    other = Recognise(stage.engine, (exam,))
+    assert (fingerprint(other) == fingerprint(stage), other.reuse_key == stage.reuse_key) == (False, True)
+    with keeping(Journal(known=stage.reusable(out))):
+        again = stage(rows)
+    assert len(script.asked) == 11, "but for the one without room, which costs nothing"
+    assert [one and one["verdicts"] for one in again["recognised"]] == [
+        one and one["verdicts"] for one in out["recognised"]
+    ]
 
 
 # --- names and files ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.stages.instruct import Instruct, openers
+from magpie_hf.stages.recognise import MAX_TOKENS, Recognise
 from magpie_hf.stages.tag import Tag
 
 pytestmark = [
@@ -56,6 +57,26 @@ def test_a_real_model_can_only_answer_validly(engine: VLLM) -> None:
         "it repeats neither the first domain nor the last example"
     )
     assert max(one["num_tokens"] for one in tags) < 120, "and writes no white space"
+
+
+def test_a_real_model_compares_two_problems(engine: VLLM) -> None:
+    """It answers in the form alone; whether it is right is not for a model of 135M."""
+    stage = Recognise(engine, ())
+    stage.check()
+    near = [{"row": f"exam/{row}", "problem": one, "similarity": 0.9} for row, one in enumerate(PROBLEMS)]
+    out = stage(
+        {
+            "problem": PROBLEMS[::-1],
+            "contaminated_by": [None] * len(PROBLEMS),
+            "nearest_benchmark": [*near[:-1], {**near[-1], "problem": "x " * 3000}],
+        }
+    )
+    *read, long = out["recognised"]
+    assert {verdict for one in read for verdict in one["verdicts"]} <= {"yes", "no"}
+    assert max(one["num_tokens"] for one in read) <= 2 * MAX_TOKENS
+    assert long["verdicts"] == [CONTEXT_FULL] * 2
+    for one, named in zip(out["recognised"], out["contaminated_by"], strict=True):
+        assert (named is not None) == (one["verdicts"] == ["yes", "yes"])
 
 
 def test_a_real_model_opens_a_turn_with_what_it_may(engine: VLLM) -> None:

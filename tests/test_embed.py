@@ -19,6 +19,7 @@ from magpie_hf.engines.base import NAN, Pooling, Rating
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import ASKED_FROM
 from magpie_hf.models.model import Model, own_max_length
 from magpie_hf.problems.near_duplicates.index import SIMILAR, NearDuplicates, neighbour_distances
 from magpie_hf.schema import EMBEDDING
@@ -32,6 +33,49 @@ PROBLEMS = [
     "Prove that $\\sqrt{2}$ is irrational.",
     "x " * 1000,
     "最小値を求めよ。",
+]
+
+
+# A problem, and the same in other words or another language, or (False) another one of its topic
+RETOLD = [
+    (
+        True,
+        "Find the sum of all positive integers $n$ less than 100 that leave remainder 3 when divided by 7.",
+        "Add up every whole number below one hundred whose remainder on division by seven is three.",
+    ),
+    (
+        True,
+        "A box holds 5 red and 7 blue marbles. Two are taken. What is the probability that both are red?",
+        "Two marbles are picked from a bag with seven blue and five red ones. How likely are two red ones?",
+    ),
+    (
+        True,
+        "A farmer gets 16 eggs a day. She eats three, bakes with four, and sells the rest for \\$2 each. How"
+        " much does she earn each day?",
+        "Sixteen eggs come from a woman's chickens daily; 3 go into breakfast, 4 into muffins, and what"
+        " remains is sold at two dollars an egg. What are her daily takings?",
+    ),
+    (
+        True,
+        "In how many ways can 8 people sit around a circular table?",
+        "Eight guests sit down at a round table. Rotations count as the same. How many seatings are there?",
+    ),
+    (
+        True,
+        "Bestimme alle reellen Lösungen von $x^4 - 5x^2 + 4 = 0$.",
+        "Find all real solutions of $x^4 - 5x^2 + 4 = 0$.",
+    ),
+    (
+        False,
+        "Find the area of the triangle with sides 13, 14 and 15.",
+        "Find the perimeter of the triangle with vertices $(0,0)$, $(3,0)$ and $(0,4)$.",
+    ),
+    (False, "Prove that $\\sqrt 2 + \\sqrt 3$ is irrational.", "Prove that $\\pi$ is irrational."),
+    (
+        False,
+        "Let $G$ be a group of order 15. Prove that $G$ is cyclic.",
+        "Let $G$ be a group of order 21. How many elements of order 3 can it have?",
+    ),
 ]
 
 
@@ -142,6 +186,7 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
             Signature()(stage({"problem": [text for _, *both in table for text in both]}))
             for table in (PAIRS, HELD_OUT)
         ]
+        retold = stage({"problem": [text for _, *both in RETOLD for text in both]})["embedding"]
     finally:
         stage.engine.close()
     assert rows["embedding_reason"] == [None] * len(PROBLEMS)
@@ -163,6 +208,9 @@ def test_minilm_on_vllm_is_minilm_in_torch(model: Model, by_torch: Callable[[lis
     near_duplicates.add("sequence", one)
     assert near_duplicates.find(other) == "sequence"  # which words alone do not find
     assert near_duplicates.find({**other, "embedding": None}) is None
+    cosines = [float(np.dot(one, other)) for one, other in zip(retold[::2], retold[1::2], strict=True)]
+    print(f"cosines of what is retold, and of others: {np.round(cosines, 2)}")
+    assert [cosine > ASKED_FROM for cosine in cosines] == [same for same, *_ in RETOLD]
     for table, columns in zip((PAIRS, HELD_OUT), tables, strict=True):
         precision, reusable = quality(table, columns)
         print(f"{len(table)} pairs with embeddings: precision {precision:.2f}, reusable {reusable:.2f}")

@@ -22,10 +22,9 @@ from typing import Any
 
 import pytest
 
-from conftest import PROBLEMS, ROOT, Answers, small_recipe
+from conftest import ROOT, Answers, small_recipe
 from fake_server import FakeServer
 from magpie_hf.building import build
-from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, NAN, Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
@@ -197,39 +196,6 @@ def test_a_whole_build_over_servers_is_the_one_in_process(answers: Answers, tmp_
         assert rows(build(over, tmp_path / "here")) == here
         assert rows(build(recipe, tmp_path / "there")) == here
         assert len(one.finished) + len(other.finished) == before, "what the other finished is not asked again"
-
-
-def test_the_builder_to_copy_runs_over_servers(answers: Answers, tmp_path: Path) -> None:
-    problems = DOMAINS["algebra"].instruction.temperature
-
-    def complete(prompt: list[int], sampling: Sampling, seed: int) -> Completion:
-        return answers(
-            prompt,
-            replace(sampling, temperature=PROBLEMS) if sampling.temperature == problems else sampling,
-            seed,
-        )
-
-    with FakeServer(model=answers.model.name, max_model_len=8192) as server:
-        server.complete = complete
-        command = [
-            sys.executable,
-            str(ROOT / "builders" / "served.py"),
-            str(answers.model.path),
-            "out",
-            "--server",
-            server.url,
-        ]
-        done = subprocess.run(
-            [*command, "--count", "6", "--k", "3"],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-            timeout=100,
-        )
-    assert done.returncode == 0, done.stderr
-    assert "train_sft" in done.stdout
-    assert len(server.finished) > 30
 
 
 def rows(built: dict[str, Any]) -> dict[str, Any]:

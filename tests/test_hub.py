@@ -219,6 +219,7 @@ def test_a_build_is_published_in_one_commit_and_loads_again(
         **parquet,
         "README.md": files["README.md"],
         "LICENSE": (first / "LICENSE").read_bytes(),
+        "recipe.yaml": (first / "recipe.yaml").read_bytes(),
     }
     assert f'load_dataset("{REPO}", split="train_sft")'.encode() in files["README.md"]
     assert PLACEHOLDER.encode() not in files["README.md"]
@@ -741,6 +742,8 @@ def test_another_build_is_published_beside_the_first(
             continue
         with pytest.raises(BadInput, match=message):
             beside(REPO, [stays], changed)
+    read = replace(mine, provenance={**mine.provenance, "reviewed": {"read": 40, "good": 36}})
+    assert beside(REPO, [stays], read) == [stays], "each build has marks of its own"
     twice = replace(stays, provenance={**stays.provenance, "domains": [{"key": "algebra"}, {"key": "y"}]})
     with pytest.raises(BadInput, match="holds algebra of another build; --add takes builds of other domains"):
         beside(REPO, [twice], stays)

@@ -192,7 +192,7 @@ def test_english_passes_as_it_is() -> None:
     ("arguments", "line"),
     [
         (["build", "--colour", "--model", "1"], "認識できない引数があります: --colour"),
-        (["build"], "次の引数が必要です: --model"),
+        (["build"], "モデルが指定されていません。--model か、model を書いたレシピファイルを指定してください"),
         (["build", "--model"], "引数 --model: 値を 1 つ指定してください"),
         (["build", "--model", "1", "--engine", "x"], "引数 --engine: 'x' は選べません"),
         (["build", "--model", "1", "--k", "x"], "引数 --k: 'x' は整数ではありません"),

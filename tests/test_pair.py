@@ -311,7 +311,7 @@ def test_rl_problems_are_those_with_an_agreed_answer() -> None:
         rl_row(id="8", accepted_as="geometry"),
     ]
     out = ExportRL("algebra", HeldOut(0), "train", 0.6, "Box it.")(
-        {column: [row[column] for row in rows] for column in ExportRL.reads}
+        {column: [row[column] for row in rows] for column in ExportRL.READS}
     )
     assert out["id"] == ["algebra-1", "3"]
     assert {column: values[0] for column, values in out.items()} == {

@@ -16,7 +16,7 @@ import yaml
 from conftest import ROOT
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import exit_codes, plan, report
-from magpie_hf.cli.commands.preview import preview
+from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -93,7 +93,7 @@ def bound_rows() -> str:
     return "\n".join(
         f"| {one.tokens:,} | {one.final:,} | {one.truncated:.0%} | {scaled(one.generated)} |"
         f" {one.rows:,.0f} |"
-        for one in preview(cli.parser().parse_args(words.split())).plan.bounds
+        for one in brief_of(cli.parser().parse_args(words.split())).plan.bounds
     )
 
 
@@ -117,11 +117,13 @@ def test_every_reason_has_its_meaning() -> None:
         "difficulty",
         "off_topic",
         "near_duplicate",
+        "reviewed",
     }
     by_text = {
         "length",
         "context_full",
         "killed_engine",
+        "withdrawn",
         "empty",
         "special_tokens",
         "broken_characters",
@@ -220,14 +222,19 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
             "Which sampling suits a model",
         ),
     ),
+    "レシピ": ("recipes", ()),
+    "手持ちの問題": ("own-problems", ()),
     "問題の採用": ("filtering", ()),
     "答えとペア": ("answers", ()),
+    "独自の工程": ("own-steps", ()),
     "見積もり": ("cost", ()),
     "複数の GPU": ("scale-out", ("Quantised models", "vLLM's own arguments", "Several machines: endpoints")),
     "公開": ("publishing", ()),
     "学習": ("trainers", ()),
     "実行中の表示": ("report", ("While it runs",)),
     "行と報告ページ": ("report", ("Look at rows", "The report")),
+    "違い": ("report", ("Differences",)),
+    "人による判定": ("review", ()),
     "止まったときは": ("reproducibility", ("When it stops", "What is guaranteed", "What is not guaranteed")),
     "測定": ("benchmarks", ()),
 }

@@ -11,23 +11,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from datasets import DatasetDict, load_dataset
 from samples import junk, labels, problem
 
 from conftest import CANDIDATES, JUDGE, PROBLEMS, Answers, small_recipe
 from magpie_hf.building import build
+from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.engines.base import Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput, LowYield
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.models.tokenizer import tokenizer_of
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark, Loaded, NotChecked
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.status import status
 from magpie_hf.schema import DROPPED, SPLITS
 from magpie_hf.selection.selection import Acceptance
+from magpie_hf.stage import seed_of
 
 
 class Mixed(Answers):
@@ -283,6 +287,67 @@ def test_a_benchmark_that_was_out_of_reach_is_checked_by_the_next_build(mixed: M
     seeded = [seed for _, seed in mixed.requests if seed]  # but for labels and scores: each has its own
     assert len(mixed.requests) > asked
     assert len(seeded) == len(set(seeded)), "nothing is asked again"
+
+
+def test_a_benchmark_is_recognised_by_its_meaning(mixed: Mixed, minilm: Path, tmp_path: Path) -> None:
+    """Only what lies near is asked about, twice, and only two times "yes" is a hit; all of it is kept."""
+    encoder = resolve(str(minilm), chat=False)
+    recipe = small_recipe(mixed, "algebra", count=12, k=2)
+    seeds = [seed_of(seed_of(recipe.seed, "algebra", index), "instruct") for index in range(12)]
+    stolen = [problem(seed) for seed in seeds if seed % 10 > 1][:3]
+    exam = ["The same thing in words of its own.", "Something else in its place.", "Unlike anything of it."]
+    file = tmp_path / "exam.jsonl"
+    file.write_text("".join(json.dumps({"problem": text}) + "\n" for text in exam))
+    loaded = load_benchmark(Benchmark("exam", str(file)))
+    assert isinstance(loaded, Loaded)
+    units = np.eye(4)
+    ids = tokenizer_of(encoder)([*exam, *stolen])["input_ids"]
+    vectors = [*units[:3], *(0.8 * unit + 0.6 * units[3] for unit in units[:3])]
+    meaning = {tuple(one): vector for one, vector in zip(ids, vectors, strict=True)}
+    embedded: list[tuple[int, ...]] = []
+    asked: list[str] = []
+
+    def rating(prompt: Sequence[int], pooling: Pooling) -> Sequence[float]:
+        embedded.append(tuple(prompt))
+        return list(meaning.get(tuple(prompt), units[3]))
+
+    def reading(prompt: Sequence[int], sampling: Sampling, seed: int) -> str:
+        if "same" not in str(sampling.schema):
+            return labels("algebra")
+        asked.append(tokenizer_of(mixed.model).decode(prompt))
+        question = asked[-1].rpartition("</problem>\n\n<problem>")
+        first = exam[0] in question[2] or stolen[0] in question[2]
+        second = stolen[1] in question[2]
+        return '{"same":"yes"}' if first or second else '{"same":"no"}' if exam[1] in question[2] else "Hm."
+
+    recipe = replace(
+        recipe,
+        tagger=FakeEngine(mixed.model, reading),
+        embedder=FakeEngine(encoder, lambda *_: "", rating),
+        benchmarks=(loaded.benchmark,),
+    )
+    out = tmp_path / "out"
+    built = build(recipe, out)
+    hits = [row for row in dropped(out, "algebra") if row["reason"] == "contaminated"]
+    assert [(row["problem"], row["contaminated_by"]) for row in hits] == [
+        (stolen[0], "exam/0 (by meaning 0.80)")
+    ]
+    assert {*stolen[1:]} <= {row["problem"] for row in built["algebra"]["train_sft"]}
+    card = (out / "README.md").read_text()
+    assert f"| exam | `{loaded.benchmark.revision}` | 3 | 1 |" in card
+    assert "the same in other words or in another language" in card
+    assert len(asked) == 6, "in both orders, of each that lies near"
+    assert all(embedded.count(tuple(one)) == 1 for one in ids[:3]), "the benchmark is embedded once"
+    texts = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert not any(text.encode() in whole for text in exam for whole in texts), "and its text is not kept"
+    part = finished_part(out / "run", tmp_path)
+    assert part.samples["algebra"].contaminated == {"exam": 1}, "an unfinished build is published as it is"
+    ready = part.splits["algebra"]["train_sft"].dataset["id"]
+    assert list(ready) == list(built["algebra"]["train_sft"]["id"])
+    before = len(embedded)
+    again = build(replace(recipe, near=0.9), out, shard_rows=7)
+    assert all_rows(again) == all_rows(built)
+    assert (len(asked), len(embedded)) == (6, before), "nothing is asked again, however the rows are cut"
 
 
 def test_embeddings_give_each_problem_its_nearest_neighbour(

@@ -169,7 +169,12 @@ def test_identity_is_plain_json_of_the_comparing_fields() -> None:
         "others": [{"is": "Inner", "version": 1, "heat": 1.0}],
         "table": {"b": None, "a": [True, 2, "x"]},
     }
-    assert identity(DoubleAnew(3, threads=8)) == {"is": "double", "version": 2, "times": 3}
+    assert identity(DoubleAnew(3, threads=8)) == {
+        "is": "double",
+        "use": "test_stage:DoubleAnew",
+        "version": 2,
+        "times": 3,
+    }
 
 
 def test_where_the_work_is_done_takes_no_part_however_deep() -> None:
@@ -807,6 +812,7 @@ SEEN = {
     "raw_instruction": ["truncated", " Find $x$.", "Find $y$. ", " "],
     "raw_finish_reason": ["length", "stop", "stop", "stop"],
     "problem": [None, "Find $x$.", "Find $y$.", None],
+    "tags": [None, {"kind": "computation"}, {"kind": "example"}, None],
     "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
     "scores": [
         None,
@@ -929,7 +935,7 @@ def test_the_stages_are_told_apart(chatml: Model) -> None:
 
 
 def test_export_is_a_function_for_map() -> None:
-    columns = list(ExportText.reads)
+    columns = list(ExportText.READS)
     alive = {
         "id": ["a-1", "a-2"],
         "domain": ["a", "a"],

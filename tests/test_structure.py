@@ -19,17 +19,18 @@ MOST_ENTRIES = 30  # what a newcomer sees in the package's root
 # Low to high. A name is a folder of the package, or a module at its root.
 FLOORS = [
     {"errors", "schema", "stage", "reasons"},
-    {"text", "limits"},
+    {"text", "limits", "named"},
     {"models", "answers", "problems", "programs", "calibration"},
     {"engines", "domains"},
     {"scorers", "progress", "store"},
-    {"stages"},
+    {"stages", "review"},
     {"selection"},
     {"recipe"},
+    {"recipe_file"},
     {"run", "card"},
     {"dataset"},
     {"building", "report", "hub"},
-    {"planning"},
+    {"planning", "differences"},
     {"cli"},
     {"__main__"},
 ]

@@ -25,7 +25,9 @@ from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.schema import TAGS
+from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage, fingerprint, seed_of
+from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.instruct import Instruct, openers
 from magpie_hf.stages.tag import EXAMPLES, Tag
@@ -62,6 +64,38 @@ def never(*_: Any) -> str:
 def reused(stage: Stage, out: dict[str, list[Any]]) -> Journal:
     """A journal of what the finished rows know."""
     return Journal(known=stage.reusable({column: out[column] for column in stage.adds}))
+
+
+# --- junk ---------------------------------------------------------------------------------------------------
+
+
+def test_junk_is_dropped_by_the_rules_or_by_a_tagger_that_reads(chatml: Model) -> None:
+    """Own texts after the kinds of published junk, each with what a reader says of it."""
+    lines = (Path(__file__).parent / "tables" / "junk.jsonl").read_text("utf-8").splitlines()
+    junk = [json.loads(line) for line in lines]
+    texts = [row["text"] for row in junk]
+    tasks = [row["text"].partition(row["tags"]["end"])[0] + row["tags"]["end"] for row in junk]
+    assert len(junk) == len({*texts}) >= 200
+
+    cleaned = Clean((chatml,))({"raw_instruction": texts, "raw_finish_reason": ["stop"] * len(texts)})
+    passed = [
+        at
+        for at, (row, problem) in enumerate(zip(junk, cleaned["problem"], strict=True))
+        if problem is not None and not (row["kind"] == "solution" and problem == tasks[at])
+    ]
+    assert len(passed) <= 0.02 * len(junk), [texts[at] for at in passed]
+
+    said = [{**GOOD, **row["tags"]} for row in junk]
+    script = Script(chatml, [json.dumps(said[at]) for at in passed])
+    tagged = Tag(FakeEngine(chatml, script), PAIRS)({"problem": [texts[at] for at in passed]})["tags"]
+    assert [{name: tags[name] for name in GOOD} for tags in tagged] == [said[at] for at in passed]
+    # All of it, as if no rule had looked at it
+    tags = [{**one, "reason": None} for one in said]
+    cut = Cut()({"problem": texts, "trimmed": [None] * len(texts), "tags": tags})
+    for at, (problem, trimmed) in enumerate(zip(cut["problem"], cut["trimmed"], strict=True)):
+        row = {"dropped": None, "contaminated_by": None, "tags": tags[at], "trimmed": trimmed}
+        _, reason = Acceptance().place(row, "algebra", ("algebra",))
+        assert reason is not None or (trimmed == "contains_solution" and problem == tasks[at]), problem
 
 
 # --- the tagger ---------------------------------------------------------------------------------------------

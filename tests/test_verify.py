@@ -18,8 +18,12 @@ from test_stage import candidate
 from magpie_hf.answers.comparison import Limits, compare
 from magpie_hf.answers.votes import Votes, vote
 from magpie_hf.answers.worker_pool import POOL
+from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import VERIFY
 from magpie_hf.stage import fingerprint, identity
+from magpie_hf.stages.export import ExportRL
+from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.published_answers import published_answers
 from magpie_hf.stages.verify import Verify
 
 # --- votes --------------------------------------------------------------------------------------------------
@@ -331,6 +335,39 @@ def test_a_cold_answer_against_the_majority() -> None:
     assert out["in_majority"] == [[True, True, False]] * 4
 
 
+def test_an_open_question_has_no_vote_and_so_no_correctness_pair_and_no_row_for_rl() -> None:
+    """Several answers are right, so the one that differs is not wrong: the score alone tells them apart."""
+    kinds = ["computation", "example", "essay", "talk", None]
+    candidates = [box("2"), box("3"), box("4/2")]
+    batch = {
+        "problem": [*["Give a prime number."] * 6, "Prove that $G$ is abelian."],
+        "candidates": [candidates] * 7,
+        "solutions": [[box("2")]] * 7,
+        "tags": [*({"kind": kind} for kind in kinds), None, {"kind": "essay"}],
+    }
+    out = Verify()(batch)
+    assert out["answer_kind"] == ["answer", "open", "open", "answer", "answer", "answer", "proof"]
+    assert [majority is not None for majority in out["majority_answer"]] == [1, 0, 0, 1, 1, 1, 0]
+    without = Verify()({column: values for column, values in batch.items() if column != "tags"})
+    assert without["answer_kind"] == ["answer"] * 6 + ["proof"]
+
+    scores = [{"score": score, "reason": None} for score in (0.1, 0.9, 0.5)]
+    paired = Pair()({**out, "scores": [scores] * 7})
+    assert paired["pair_kind"] == [
+        "correctness" if kind == "answer" else "score" for kind in out["answer_kind"]
+    ]
+    same = {"index": 0, "id": "a", "accepted_as": "algebra", "normal_hash": 1}
+    for row in (dict(zip(paired, values, strict=True)) for values in zip(*paired.values(), strict=True)):
+        voted = row["answer_kind"] == "answer"
+        rows = ExportRL("algebra", HeldOut(0), "train", 0.5).rows({**row, **same})
+        assert len(rows) == voted
+        best, *others = published_answers(row, "all", keep_minority=False)
+        assert (best.response["text"], best.in_majority) == (
+            (candidates[2]["text"], True) if voted else (candidates[1]["text"], None)
+        )
+        assert len(others) == (1 if voted else 2)
+
+
 def test_a_row_does_not_depend_on_its_batch_or_on_the_workers() -> None:
     for row in range(len(BATCH["problem"])):
         one = Verify(processes=3)({column: values[row : row + 1] for column, values in BATCH.items()})
@@ -383,7 +420,7 @@ def test_what_changes_rows_is_in_the_identity() -> None:
     stage = Verify()
     assert identity(stage) == {
         "is": "verify",
-        "version": 5,
+        "version": 6,
         "limits": {"is": "Limits", "version": 1, "seconds": 5.0, "megabytes": 1024, "characters": 2000},
     }
     assert fingerprint(replace(stage, processes=7)) == fingerprint(stage)

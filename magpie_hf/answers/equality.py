@@ -11,6 +11,7 @@ unknown.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import sympy
 from sympy.core.relational import Relational
@@ -24,12 +25,13 @@ from magpie_hf.answers.expressions import (
     order_matters,
     quantity_of,
 )
-from magpie_hf.answers.forms import compare_forms, rewritten, vector
+from magpie_hf.answers.forms import TIME, compare_forms, rewritten, vector
 from magpie_hf.answers.notation import Shape, assignment, readings, shape, split
 from magpie_hf.answers.reading import is_read, value_of
 from magpie_hf.answers.values import APART, NO_VALUE, SAME, equations, vanishes
 from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, compare_words, is_wordy, number_of
 
+_AND, _OR = re.compile(r"\\(?:land|wedge)(?![A-Za-z])"), re.compile(r"\\(?:lor|vee)(?![A-Za-z])")
 _CYCLES = re.compile(r"\(\d{2,}\)|(?:\(\d+\)){2,}")
 _IMPLIED = re.compile(
     r"^[^,;]*\\(?:implies|Rightarrow|Longrightarrow|therefore)(?![A-Za-z]) ?(?=[A-Za-z]\w{0,2} ?=)"
@@ -45,6 +47,12 @@ _JOINED = re.compile(
 _TURNED = re.compile(
     r"[-+]\d*[\[(][^\[\]()]*,[^\[\]()]*[\])]|\d*(?:\[[^\[\]()]*,[^\[\]()]*\)|\([^\[\]()]*,[^\[\]()]*\])"
 )  # -[0, 1)
+
+
+_STEPS = re.compile(
+    r"[a-z] ?= ?(?P<modulus>\d+) ?[kmnt] ?(?P<residue>[-+] ?\d+)"
+    r"(?:,? ?(?:\\text ?\{[^{}]*\})? ?[kmnt] ?\\in ?\\mathbb ?\{?Z\}?)?"
+)
 
 
 def relation(one: str, other: str) -> str:
@@ -68,11 +76,13 @@ def _relation(one: str, other: str) -> str:
     said = compare_words(one, other) or compare_forms(one, other)
     if said or is_wordy(one) or is_wordy(other):
         return said or UNKNOWN
+    if any(_AND.search(a) and _OR.search(b) for a, b in ((one, other), (other, one))):
+        return UNKNOWN
     if _CYCLES.fullmatch(one) or _CYCLES.fullmatch(other):
         return UNKNOWN  # permutations, or numbers
     if any("=" in _WHEN.split(text, maxsplit=1)[0] and _WHEN.search(text) for text in (one, other)):
         return _conditional(_WHEN.split(one), _WHEN.split(other))
-    for whole in (_congruences, _regions):
+    for whole in (_congruences, _proportions, _regions):
         if (verdict := whole(one, other)) is not None:
             return verdict
     (name, value), (other_name, other_value) = _named(one), _named(other)
@@ -84,6 +94,8 @@ def _relation(one: str, other: str) -> str:
         return _relation(value, other_value)
     if _is_equation(one) or _is_equation(other):
         return _equations(one, other)
+    if r"\equiv" in one + other and not (r"\pmod" in one and r"\pmod" in other):
+        return UNKNOWN  # x = 2 (mod 10) and 2
     if any(_TURNED.fullmatch(a) and _is_number(b) for a, b in ((one, other), (other, one))):
         return DIFFERENT
     for matrix, beside in ((one, other), (other, one)):
@@ -100,7 +112,7 @@ def _exact(text: str) -> str:
     text = _IMPLIED.sub("", text)
     if "approx" in text:
         exact, _, rounded = text.partition(r"\approx")
-        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])", exact) else assignment(f"{exact}=0")[0]
+        named = "" if re.match(r"\\(?:pi|phi|gamma)(?![a-z])|e ?$", exact) else assignment(f"{exact}=0")[0]
         text = (f"{exact}={rounded}" if named else exact or rounded).strip()
     return rewritten(number_of(text) or text)
 
@@ -187,6 +199,11 @@ def _with_single(first: Shape, second: Shape) -> str:
             or compare_expressions(".".join(many.parts), single) != DIFFERENT
         ):
             return UNKNOWN  # 3,5 may be 3.5, and 1,234 may be 1.234
+        if re.fullmatch(r"\d+,\d+/\d+", numbers):
+            whole, part = many.parts
+            return (
+                _as_sets(many.parts, (single,)) if _relation(f"{whole}+{part}", single) != EQUAL else UNKNOWN
+            )
         if single == r"\emptyset":
             return DIFFERENT if any(map(is_read, many.parts)) else UNKNOWN
         if len(many.parts) == 1:
@@ -265,7 +282,7 @@ def _solved(equation: str, value: str) -> str:
         return UNKNOWN
     if not apart.free_symbols:
         return _relation(sides[-1], value)  # 1 + 2 = 3
-    if re.fullmatch(r"(?:[A-Za-z+/{} ]|\\frac)+", sides[0]):
+    if re.fullmatch(r"(?:[A-Za-z+/{} ]|_\w|\\frac)+|\\[a-z]+\^\d|[A-Z]{1,3}\^\d", sides[0]):
         return UNKNOWN  # m + n = 7 may say that 7 is what was asked for
     solved = any(vanishes(apart.subs(symbol, found)) for symbol in apart.free_symbols - found.free_symbols)
     return UNKNOWN if solved else DIFFERENT
@@ -280,18 +297,46 @@ def _difference(equation: str) -> sympy.Expr | None:
 
 def _congruences(one: str, other: str) -> str | None:
     """Residues of one modulus, of which there may be several; None for anything else."""
-    found = [MODULUS.match(text) for text in (one, other)]
-    if found[0] is None or found[1] is None or found[0]["modulus"] != found[1]["modulus"]:
+    if not any(r"\pmod" in text for text in (one, other)):
         return None
+    found = [_classes(text) for text in (one, other)]
+    if found[0] is None or found[1] is None or found[0][0] != found[1][0]:
+        return None
+    return EQUAL if found[0][1] == found[1][1] else DIFFERENT
+
+
+def _classes(text: str) -> tuple[int, set[int]] | None:
+    """The modulus and the residues of "1, 4 (mod 5)", "1 (mod 5) or 4 (mod 5)" and "x = 5k + 1"."""
+    moduli, residues = set(), set()
     try:
-        residues = [
-            {int(part) % int(match["modulus"]) for part in shape(match["residue"]).parts}
-            for match in found
-            if match
-        ]
+        for part in re.split(r" ?\\text ?\{ ?or ?\} ?|,(?= ?[a-z] ?\\equiv)", text):
+            if found := MODULUS.match(part.strip()):
+                moduli.add(int(found["modulus"]))
+                residues |= {int(one) % int(found["modulus"]) for one in shape(found["residue"]).parts}
+            elif found := _STEPS.fullmatch(part.strip()):
+                moduli.add(int(found["modulus"]))
+                residues.add(int(found["residue"]) % int(found["modulus"]))
+            else:
+                return None
     except (ValueError, ZeroDivisionError):
         return None
-    return EQUAL if residues[0] == residues[1] else DIFFERENT
+    return (moduli.pop(), residues) if len(moduli) == 1 else None
+
+
+def _proportions(one: str, other: str) -> str | None:
+    r"""\sqrt2 : 1 and 2 : \sqrt2, and 3 : 4 beside \frac34; None for anything else."""
+    terms = [split(text.rpartition("=")[2], ":") if "\\{" not in text else () for text in (one, other)]
+    if max(map(len, terms)) < 2 or not all(map(is_read, (*terms[0], *terms[1]))):
+        return None
+    if len(terms[0]) != len(terms[1]):
+        if sorted(map(len, terms)) != [1, 2] or any(map(TIME.fullmatch, (one, other))):
+            return UNKNOWN
+        (above, below), (value,) = sorted(terms, key=len, reverse=True)
+        same = compare_expressions(rf"\frac{{{above}}}{{{below}}}", value)
+        return EQUAL if same == EQUAL else UNKNOWN
+    pairs = [[rf"\frac{{{a}}}{{{b}}}" for a, b in pairwise(side)] for side in terms]
+    verdicts = {compare_expressions(a, b) for a, b in zip(*pairs, strict=True)}
+    return DIFFERENT if DIFFERENT in verdicts else verdicts.pop() if len(verdicts) == 1 else UNKNOWN
 
 
 def _regions(one: str, other: str) -> str | None:

@@ -24,8 +24,12 @@ _UNIT = re.compile(
     r"^(?P<value>.*?(?:[\d}\])]|\\pi|\\infty))"
     r"(?P<unit>%|\\?\$|\^\\circ| ?\\text\{.*| [A-Za-z]{2,}.*|(?<=\d)(?:cm|mm|km|kg)(?:\^.*)?|[^\x00-\x7f]+)$"
 )
-_CURRENCY = re.compile(r"(?P<sign>-?)\\?(?P<name>[$£€¥]) ?(?P<value>.+)")
-_CURRENCIES = {"$": "dollar", "€": "euro", "¥": "yen", "円": "yen", "£": "£"}
+_CURRENCY = re.compile(r"(?P<sign>-?)\\?(?P<name>[$£€¥₹]) ?(?P<value>.+)")
+_CURRENCIES = {"$": "dollar", "€": "euro", "¥": "yen", "円": "yen", "£": "£", "₹": "rupee"}
+_COMPOUND = re.compile(  # 3 hours 30 minutes, 3時間30分
+    r"(?P<many>\d{1,6}) ?(?P<large>\\text ?\{[^{}\d]+\}|[^\W\d]+) ?,? ?(?P<few>\d+(?:\.\d+)?) ?"
+    r"(?P<small>\\text ?\{[^{}\d]+\}|[^\W\d]+)"
+)
 _RADIANS = ("rad", "radian")
 MODULUS = re.compile(r"^(?:\w+\s*\\equiv\s*)?(?P<residue>.+?)\s*\\pmod\s*\{?(?P<modulus>\d+)\}?$")
 _CONSTANT = re.compile(r"(?P<rest>.+?) ?\+ ?(?:[CcKk](?:_[01])?|\\text ?\{ ?(?:C|const(?:ant)?\.?) ?\})")
@@ -36,6 +40,7 @@ _PERMUTATIONS = re.compile(r"P ?\((\d+), ?(\d+)\)")
 _LETTER = r"[A-Za-z](?:\^(?:\{[^{}]*\}|-?\w))?"
 _MATRICES = re.compile(r"[A-Z](?:\^(?:\{[^{}]*\}|-?\w))? ?(?:\\cdot|\\times)? ?[A-Z(]|\)(?:\^|\()")
 _CROSS = re.compile(r"[A-Za-z}] ?\\times ?(?:[A-Za-z]|\\(?:vec|text|hat))")
+_VECTORS = re.compile(r"\\(?:vec|text|hat|overrightarrow) ?\{ ?\w ?\} ?\\times")
 _RUN = re.compile(rf"{_LETTER}(?: ?{_LETTER})+")
 _IDENTITIES = ({"e", "1"}, {"e", "0"})  # e may be the identity of a group
 _ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
@@ -61,6 +66,8 @@ def quantity_of(text: str) -> Quantity:
         text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
     if found := _CURRENCY.fullmatch(text):
         return Quantity(found["sign"] + found["value"].strip(), _CURRENCIES[found["name"]])
+    if (found := _COMPOUND.fullmatch(text)) and (whole := _sum_of(found)):
+        return whole
     if found := MODULUS.match(text):
         return Quantity(found["residue"], modulus=found["modulus"])
     if found := _UNIT.match(text):
@@ -72,11 +79,23 @@ def quantity_of(text: str) -> Quantity:
     return Quantity(text)
 
 
+def _sum_of(found: re.Match[str]) -> Quantity | None:
+    """3 hours 30 minutes in the smaller unit."""
+    units = [known_unit(found[name]) for name in ("large", "small")]
+    measures = [measure(unit) if unit else None for unit in units]
+    if measures[0] is None or measures[1] is None or measures[0][0] != measures[1][0]:
+        return None
+    factor = measures[0][1] / measures[1][1]
+    if factor <= 1 or factor.denominator > 1:
+        return None
+    return Quantity(f"{factor.numerator * int(found['many'])}+{found['few']}", units[1] or "")
+
+
 def compare_quantities(one: Quantity, other: Quantity) -> str:
     if one.modulus or other.modulus:
         return _residues(one, other)
     beside = {one.unit, other.unit}
-    if len(beside) == 1:
+    if len(beside) == 1 or beside == {"pound", "£"}:  # a price, whatever else a pound may be
         return compare_expressions(one.value, other.value)
     if beside == {"", "%"}:
         exact = compare_expressions(*(_percent(side) for side in (one, other)))
@@ -250,6 +269,8 @@ def order_matters(one: str, other: str) -> bool:
     is_power = [re.search(r"\([^()]*[A-Z][^()]*\)\^", text) is not None for text in (one, other)]
     if is_power[0] != is_power[1] and len(set(capitals[0])) > 1:
         return True
+    if bool(_VECTORS.search(one)) != bool(_VECTORS.search(other)):
+        return True  # a cross product and another one
     if letters[0] != letters[1] and (_CROSS.search(both) or set(letters[0]) in ({"r", "s"}, {"g", "h"})):
         return True
     return any(_comes_again(run) for run in _RUN.findall(re.sub(r"\\[A-Za-z]+", "|", both)))

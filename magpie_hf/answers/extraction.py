@@ -40,10 +40,16 @@ _END = 1500  # characters at the end of a solution that are searched for its ans
 _LONGEST = 200  # a longer "answer" is a sentence
 _STATED = re.compile(
     r"(?:\b(?:final\s+|correct\s+|required\s+|desired\s+)?answer(?:\s+to\s+(?:the|this)\s+(?:problem"
-    r"|question))?(?:\*\*)?\s*(?:is|:|=|equals|(?:must|should|will|would) be"
-    r"|comes out to|turns out to be)|\bans(?:\s*[:=]|\.\s)|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
-    r"|^#{4}(?!#)|^[#*\s]*final\s+answer[*\s:]*$|求める[^。、\n]{0,20}は|【\s*(?:最終)?(?:答え?|解答)\s*】"
-    r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：])|答案(?:是|为)?)\s*(?P<rest>.+)",
+    r"|question))?(?:\*\*)?\s*(?:,\s*(?:then|therefore|thus|hence),|\s+(?:that\s+)?we\s+\w+)?\s*"
+    r"(?:is|:|=|equals"
+    r"|of(?=\s+[-\d$\\])|(?:must|should|will|would) be"
+    r"|comes out (?:to|as)|turns out to be|\s[-–—](?=\s))|\bans(?:\s*[:=]|\.\s)"
+    r"|\b(?:correct|right)\s+(?:option|choice)\s+is|\bfinal\s+result(?:\*\*)?\s*(?:is|:|=)"
+    r"|^#{4}(?!#)|^[#*\s]*(?:final\s+)?answer[*\s:]*$"
+    r"|^[#*\s]*(?:result|solution|output|conclusion)[*\s]*[:=](?=[^\n]*\s*\Z)"  # its last line
+    r"|求める[^。、\n]{0,20}は|[【(（\[《〈]\s*(?:最終)?(?:答え?|解答)\s*[】)）\]》〉]"
+    r"|(?:答え|解答|解|答案|答)(?:\*\*)?(?:は(?![、\s]*次)|是|为|為|\s*[:：]|\s+(?=[-\d$\\]))|答案(?:是|为)?)"
+    r"\s*(?P<rest>.+)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _LATER = re.compile(
@@ -62,9 +68,10 @@ _SUBJECT = re.compile(
     r"(?:(?:the|our|its?)\b[^.=\n]{0,80}?\s(?:is|are|equals)|there (?:is|are))\s+(?=\S)", re.IGNORECASE
 )
 _DOUBTS = re.compile(
-    r"\b(?:doubt|unsure|not sure|not certain|don't|do not|doesn't|cannot|can't|unlikely|if|whether|"
+    r"\b(?:doubt|unsure|not sure|not certain|not clear|not obvious|don't|do not|doesn't|cannot|can't|unlikely"
+    r"|if|whether|"
     r"suppose|assume"
-    r"|assuming|guess|claims?|might|may|wrong|incorrect)\b[^.!?\n]*$",
+    r"|assuming|guess|claims?|might|may|maybe|perhaps|possibly|wrong|incorrect)\b[^.!?\n]*$",
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(
@@ -80,13 +87,20 @@ _TOTAL = re.compile(  # "Therefore, the number of ways is"
     r"equals)\s)[^.=\d])*\s(?:is|equals)\s+",
     re.IGNORECASE,
 )
+_SUMS_UP = r"(?:so|thus|hence|therefore|finally|in total|altogether|overall),?"
+_RESULT = re.compile(
+    rf"\W*(?:(?:{_SUMS_UP} )?the (?:(?:final )?(?:result|solution)|final value) is"
+    rf"|{_SUMS_UP} there (?:is|are)) (?=[-\d$\\])",
+    re.IGNORECASE,
+)
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
 _VALUE = re.compile(
     r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+)?(?:\s*\\?%)?|[A-H]|\([A-H]\)|yes|no|true|false|none",
     re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(
-    r"^(?:that|as follows|not|given|the following|obvious|clear|correct|wrong|below|above|in the|left)\b",
+    r"^(?:that|as follows|not|given|the following|obvious|clear|unclear|ambiguous|uncertain|unknown|trivial"
+    r"|simple|easy|straightforward|immediate|correct|wrong|below|above|in the|left)\b",
     re.IGNORECASE,
 )
 _EXPLAINS = re.compile(
@@ -98,26 +112,42 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _JAPANESE_IS = re.compile(
-    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ)$"
+    r"\s*(?:です|である|であった|となる|となります|になる|になります|を得る|が得られる|と求まる|と求められる|だ|が(?:答え?|解)(?:です|である|となる)?)$"
 )
 _APPROXIMATES = re.compile(
     r",?\s*\(?(?:or|which is|that is)?\s*(?:approximately|about|roughly|\\approx|≈)\s", re.IGNORECASE
 )
 _RESIDUE = re.compile(r"(-?\d+)\s*\(?\s*mod(?:ulo)?\s*(\d+)\)?", re.IGNORECASE)
 _ASIDE_BOX = re.compile(
-    r"\b(?:would be|is|was) (?:wrong|incorrect|a mistake|not (?:right|correct))|\b(?:wrong|incorrect) "
-    r"(?:answer|result)"
+    r"\b(?:would be|is|was) (?:wrong|incorrect|an? (?:\w+ )?(?:mistake|error)|not (?:the )?(?:right|correct))"
+    r"|\b(?:wrong|incorrect) (?:answer|result)"
     r"|\b(?:such as|for example|e\.g\.|instead of|rather than|not)(?=\W*$)",
     re.IGNORECASE,
 )
+# A remark behind the answer, about what it would be otherwise
+_REMARK = re.compile(
+    r"\W*(?:note|remark|caution|warning|comment|注意?|備考|補足)\b|\W*(?:注意|備考|補足)", re.IGNORECASE
+)
+_OTHERWISE = re.compile(
+    r"\b(?:would|mistakes?|errors?|forg[oe]t|without|instead|wrong|incorrect|had we|if we (?:had|did))\b"
+    r"|なければ|誤り|間違",
+    re.IGNORECASE,
+)
+_SO = re.compile(r"\b(?:so|therefore|thus|hence|final|finally)\b|よって|したがって|ゆえに", re.IGNORECASE)
 # Beside a box, in the same formula: 10^4, \\pi, a percent sign behind it, a minus in front of it
 _BEHIND = re.compile(
-    r"(?:\s|\\[,;! ])*(?P<more>\\?%|(?:\\(?:times|cdot|pi|sqrt|frac|pm)(?![A-Za-z])|[-+*/^!]|[A-Za-z]"
+    r"(?:\s|\\[,;! ])*(?P<more>\\?%|\\text ?\{ ?per ?cent\}"
+    r"|(?:\\(?:times|cdot|pi|sqrt|frac|pm|ln|log|sin|cos|tan)(?![A-Za-z])|[-+*/^!]|[A-Za-z]"
     r"(?![A-Za-z]))"
     r"(?:[^$=,;.\n\\]|\.\d|\\(?!boxed|fbox|text|q?quad|end|\]|\)|\\)[A-Za-z]+|\\[{}%])*)(?=\s*[.,"
     r"]?\s*(?:\$|\\\]|\\\)))"
 )
-_BEFORE = re.compile(r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*(?P<sign>-|\\pm)\s*$")
+_BEFORE = re.compile(
+    r"(?:^|[=$\[(]|\\(?:approx|implies|Rightarrow))\s*"
+    r"(?P<sign>[-+]?(?:\d{1,9}(?:\.\d+)?|\\pi)(?:\s*\\(?:cdot|times))?"
+    r"|-|\\pm)\s*$"
+)
+_PERCENT = re.compile(r"\s?(?:\$|\\\)|\\\])?\s?(?P<more>per ?cent(?![a-z])|パーセント|％)", re.IGNORECASE)
 _BOX_TOKEN = re.compile(
     r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<number>-?\d+(?:\.\d+)?)|\\.|[{}]", re.DOTALL
 )
@@ -194,17 +224,25 @@ def _with_neighbours(text: str, box: _Box) -> _Box:
     else:
         more, sign = re.match(r"\s?(?P<more>\\?%)", behind), re.search(r"(?:^|[\s=])(?P<sign>-)$", before)
     more = more or re.match(r"\s?(?:\$|\\\)|\\\])\s?(?P<more>\\?%)", behind)
+    percent = None if more else _PERCENT.match(behind)
+    more = more or percent
     if more is None and sign is None:
         return box
     answer = box.answer
-    if re.search(r"[^\s\\]\s*[-+]|=", answer) or (
-        more and more["more"].startswith(("^", "!")) and len(answer) > 1
+    if (
+        re.search(r"[^\s\\]\s*[-+]|=", answer)
+        or (more and more["more"].startswith(("^", "!")) and len(answer) > 1 and not answer.isdigit())
+        or (sign and sign["sign"] not in ("-", r"\pm"))
     ):
         answer = f"({answer})"
+    factor = sign["sign"].rstrip() if sign else ""
+    if re.search(r"\d$|pi$|cdot$|times$", factor):
+        factor = re.sub(r"\s*\\(?:cdot|times)$", "", factor)
+        factor += r" \cdot "
     return _Box(
         sign.start("sign") if sign else box.start,
         box.end + (more.end() if more else 0),
-        (sign["sign"] if sign else "") + answer + (more["more"].rstrip() if more else ""),
+        factor + answer + ("%" if percent else more["more"].rstrip() if more else ""),
     )
 
 
@@ -227,7 +265,8 @@ def _is_aside(text: str, box: _Box) -> bool:
             before,
             re.IGNORECASE,
         )
-        or _ASIDE_BOX.match(behind.lstrip(" $"))
+        or _ASIDE_BOX.match(behind.lstrip(" $,"))
+        or (_REMARK.match(before) and _OTHERWISE.search(before + behind) and not _SO.search(before))
     )
 
 
@@ -306,7 +345,7 @@ def _adds_nothing(after: str) -> bool:
     A unit may follow, or words after a comma without a value.
     """
     after = after.strip(" .*_")
-    if not after or re.fullmatch(r"\(not [^()]*\)|[!:]", after):
+    if not after or re.fullmatch(r"\((?!mod)[a-z -]+\)|[!:]", after):
         return True
     if _APPROXIMATES.match(after):
         return True
@@ -392,6 +431,8 @@ def _concluded(text: str) -> str | None:
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])|(?<=。)(?=.)", last)[-1]
     formulas = list(_MATHS.finditer(sentence))
     behind = sentence[formulas[-1].end() :] if formulas else sentence
+    if result := _RESULT.match(sentence):
+        return _stated(f"The answer is {sentence[result.end() :]}")
     if _CONCLUDES.match(sentence.lstrip("*_ ")) and (total := _TOTAL.match(sentence)):
         return _stated(f"The answer is {sentence[total.end() :]}")
     if not formulas or re.sub(r"[.*_\s。]", "", _JAPANESE_IS.sub("", behind.rstrip(" 。"))):

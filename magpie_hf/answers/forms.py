@@ -10,11 +10,11 @@ from collections import Counter
 from fractions import Fraction
 
 from magpie_hf.answers.notation import split
-from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN
+from magpie_hf.answers.words import DIFFERENT, EQUAL, UNKNOWN, words
 
-_BASED = re.compile(r"(?P<sign>-?)(?P<digits>\d[\dA-F]*|[\dA-F]{2,}(?=_\{?16))_\{?(?P<base>\d+)\}?")
+_BASED = re.compile(r"(?P<sign>-?)(?P<digits>\d[\dA-F]*|[\dA-F]{2,}(?=_\{?1[1-6]))_\{?(?P<base>\d+)\}?")
 _RATIO = re.compile(r"(?:[^=:]*(?::[^=:]*){1,4}=)?(?P<terms>\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)+)")
-_TIME = re.compile(r"\d{1,2}:[0-5]\d")
+TIME = re.compile(r"\d{1,2}:[0-5]\d")
 _CYCLIC = re.compile(
     r"\(?\\mathbb ?\{?Z\}?(?: ?/ ?(?P<over>\d+)(?: ?\\mathbb ?\{?Z\}?)?|_\{?(?P<order>\d+)\}?|"
     r" ?/ ?\((?P<ideal>\d+)\))\)?(?:\^\{?(?P<power>\d)\}?)?|C_\{?(?P<named>\d+)\}?"
@@ -29,13 +29,19 @@ _BUILT = re.compile(
     r"\\\{ ?(?P<name>[a-z]) ?(?:\\in ?\\mathbb\{?R\}? ?)?(?::|\\mid(?![a-z])|\|) ?(?P<holds>[^:|"
     r"]*(?P=name)[^:|]*)\\\}"
 )
+_TRANSPOSED = re.compile(
+    r"(?:\\begin\{[bp]matrix\}(?P<rows>.*)\\end\{[bp]matrix\}|(?P<entries>[(\[][^()\[\]]*,[^()\[\]]*[)\]]))"
+    r"\^(?:T|\\top|\{ ?(?:T|\\top|\\text\{T\}) ?\})"
+)
+_NESTED = re.compile(r"\[ ?\[[^\[\]]*\](?: ?, ?\[[^\[\]]*\])+ ?\]")  # [[1, 2], [3, 4]]
 _TURNED = {">": "<", r"\ge": r"\le"}
+_LONE = re.compile(r"[A-Za-z](?:_\w|_\{\w+\})?|[A-Z]{2}|\\[a-z]+|[a-z]\([\d.]+\)")
 _CLOSED = re.compile(r"\\cup(?![A-Za-z])")
 
 
 def compare_forms(one: str, other: str) -> str | None:
     """The relation of two answers of which one has such a form; None where no form is known."""
-    for form in (_based, _ratios, _groups, _fields, _unions):
+    for form in (_based, _ratios, _groups, _fields, _unions, _orders, _empty):
         if (said := form(one, other)) is not None:
             return said
     return None
@@ -43,8 +49,18 @@ def compare_forms(one: str, other: str) -> str | None:
 
 def rewritten(text: str) -> str:
     """The answer in a form that is read: 3i - 7j as (3, -7), and a > b > c as c < b < a."""
-    if vector := _components(text):
-        return vector
+    if components := _components(text):
+        return components
+    if found := _TRANSPOSED.fullmatch(text):
+        if found["entries"]:
+            return str(found["entries"])
+        rows = [row.split("&") for row in re.split(r"\\\\", found["rows"]) if row.strip()]
+        if len(set(map(len, rows))) == 1:
+            columns = r"\\".join("&".join(column) for column in zip(*rows, strict=True))
+            return rf"\begin{{pmatrix}}{columns}\end{{pmatrix}}"
+    if _NESTED.fullmatch(text):
+        inside = r" \\ ".join(row.replace(",", "&") for row in re.findall(r"\[([^\[\]]*)\]", text[1:-1]))
+        return rf"\begin{{pmatrix}}{inside}\end{{pmatrix}}"
     if (built := _BUILT.fullmatch(text)) and _CHAIN.search(built["holds"]):
         text = built["holds"].strip()
     pieces = _CHAIN.split(text)
@@ -76,7 +92,7 @@ def _based(one: str, other: str) -> str | None:
 
 
 def _ratios(one: str, other: str) -> str | None:
-    """3:4 and 6:8 are equal; 10:30 is also a time of day."""
+    """3:4 and 6:8 are equal; 10:30 and 5:15 may be times of day."""
     found = [_RATIO.fullmatch(text) for text in (one, other)]
     if not all(found):
         return None
@@ -85,22 +101,22 @@ def _ratios(one: str, other: str) -> str | None:
     if len(terms[0]) != len(terms[1]) or 0 in terms[0] + terms[1]:
         return UNKNOWN
     equal = all(a * terms[1][0] == b * terms[0][0] for a, b in zip(*terms, strict=True))
-    is_time = any(map(_TIME.fullmatch, texts)) and texts[0] != texts[1]
+    is_time = all(map(TIME.fullmatch, texts)) and texts[0] != texts[1]
     return (UNKNOWN if is_time else EQUAL) if equal else DIFFERENT
 
 
 def _groups(one: str, other: str) -> str | None:
     """Finite abelian groups, written as products of cyclic ones, by their elementary divisors."""
     divisors = [_elementary(text) for text in (one, other)]
-    if divisors[0] is None or divisors[1] is None or not any("mathbb" in text for text in (one, other)):
+    if divisors[0] is None or divisors[1] is None or not re.search(r"mathbb|\\(?:times|oplus)", one + other):
         return None
     return EQUAL if divisors[0] == divisors[1] else DIFFERENT
 
 
 def _elementary(text: str) -> Counter[int] | None:
     found: Counter[int] = Counter()
-    for factor in re.split(r"\\(?:times|oplus)(?![A-Za-z])", text.replace(" ", "")):
-        match = _CYCLIC.fullmatch(factor)
+    for factor in re.split(r"\\(?:times|oplus)(?![A-Za-z])", text):
+        match = _CYCLIC.fullmatch(factor.replace(" ", ""))
         if match is None:
             return None
         order = int(match["over"] or match["order"] or match["ideal"] or match["named"])
@@ -124,6 +140,35 @@ def _fields(one: str, other: str) -> str | None:
         return None
     made = [sorted(split(match["made"])) for match in found if match]
     return EQUAL if made[0] == made[1] and one[-1] == other[-1] else None
+
+
+def _orders(one: str, other: str) -> str | None:
+    """a < b = c and c = b < a are chains of the same names, and differ where their order does."""
+    chains = [_ordered(text) for text in (one, other)]
+    if chains[0] is None or chains[1] is None:
+        return None
+    if set().union(*chains[0][0]) != set().union(*chains[1][0]):
+        return None
+    return EQUAL if chains[0] == chains[1] else DIFFERENT
+
+
+def _ordered(text: str) -> tuple[list[frozenset[str]], list[str]] | None:
+    """The names of a chain, least first, those between "=" together, and the signs between them."""
+    pieces = _CHAIN.split(text)
+    names = [frozenset(re.split(r" ?= ?", piece.strip())) for piece in pieces[::2]]
+    signs = pieces[1::2]
+    many = sum(map(len, names))
+    if many < 3 or not signs or not all(_LONE.fullmatch(name) for group in names for name in group):
+        return None
+    if set(signs) <= set(_TURNED):
+        return names[::-1], [_TURNED[sign] for sign in signs[::-1]]
+    return (names, signs) if not set(signs) & set(_TURNED) else None
+
+
+def _empty(one: str, other: str) -> str | None:
+    r"""No solution is an empty set of them."""
+    said = [words(text) for text in (one, other) if text != r"\emptyset"]
+    return EQUAL if len(said) == 1 and said[0] in ("no solution", "no solutions") else None
 
 
 def _unions(one: str, other: str) -> str | None:

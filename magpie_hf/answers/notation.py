@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
-from magpie_hf.answers.spelling import LOWERED, RAISED, RULES, SIGNS
+from magpie_hf.answers.spelling import RULES, SIGNS
+from magpie_hf.text.typesetting import levelled
 
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
@@ -36,9 +37,7 @@ def normalise(text: str) -> str:
 
 def _once(text: str) -> str:
     text = re.sub(r"\s+", " ", text)  # first, because a pattern below could be quadratic in spaces
-    text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+", lambda m: f"^{{{m[0].translate(RAISED)}}}", text)
-    text = re.sub("[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: f"_{{{m[0].translate(LOWERED)}}}", text).translate(SIGNS)
-    text = _unwrapped(text)
+    text = _unwrapped(levelled(text).translate(SIGNS))
     for pattern, new in RULES:
         text = pattern.sub(new, text)
     text = re.sub(r" +", " ", text).strip()
@@ -132,10 +131,9 @@ def _unwrapped(text: str) -> str:
 _TOKEN = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}|\\[A-Za-z]+|\\.|.", re.DOTALL)
 _OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}", r"\langle": r"\rangle"}
 _CLOSING = frozenset({")", "]", "}", r"\}", r"\rangle"})
-_JOINING = re.compile(
-    r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge)(?![A-Za-z])|(?<=[^A-Za-z\\])(?:and"
-    r"|or)(?=[^A-Za-z])"
-)
+_JOINING = re.compile(r"\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<=[^A-Za-z\\])(?:and|or)(?=[^A-Za-z])")
+_LOGIC = re.compile(r"\\(?:lor|land|vee|wedge)(?![A-Za-z])")
+_RELATES = re.compile(r"[=<>]|\\(?:le|ge|ne|in)(?![A-Za-z])")
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ class Shape:
 
 def shape(text: str) -> Shape:
     """The shape of an answer at its outermost level."""
-    joined = _JOINING.sub(",", text)
+    joined = _JOINING.sub(",", _LOGIC.sub(",", text) if _RELATES.search(text) else text)
     parts = _listed(joined)
     if len(parts) > 1:
         return Shape(",", parts)
@@ -252,9 +250,15 @@ def _signs(text: str) -> tuple[str, ...]:
 # What a name of a value looks like: x, AB, \text{Area}, f(2), \det A, \|v\|, (x, y). A product of
 # lower-case letters is none: xy = 1 is an equation.
 _NAME = re.compile(
-    r"(?:\\?(?:det|dim|deg|rank|tr|angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
+    r"(?:\\?(?:det|dim|deg|rank|tr|m?\\?angle|triangle|operatorname\{[^{}]*\}|text\{[^{}]*\}) ?)?"
     r"(?:[A-Za-z]|[A-Z]{2,4}|[A-Za-z]{4,}|\\[A-Za-z]+|\\(?:text|vec|hat|overline|bar|mathbb) ?\{[^{}]*\})"
     r"(?:_(?:\w|\{[^{}=]*(?:\{[^{}]*\})?[^{}=]*\}))?'*(?:\([^()=]{1,20}\)|\[[^\[\]=]{1,20}\])?"
+    r"|\\?(?:P|Pr|mathbb\{P\})(?:\([^()]{1,40}\)|\[[^\[\]]{1,40}\])"
+    r"|\|[A-Z](?: ?\\(?:cup|cap|setminus|times) ?[A-Z])+\|"
+    r"|\\(?:sin|cos|tan|cot|sec|csc) ?(?:\\(?:theta|alpha|beta|gamma|phi|angle ?[A-Z]{1,3})|[A-C])"
+    r"|[A-Za-z]\^\{-1\}(?:\([^()=]{1,20}\))?"
+    r"|\\frac ?\{(?:d|\\partial ?)(?:\^\d)?[A-Za-z]\}\{(?:d|\\partial ?)[A-Za-z](?:\^\d)?\}"
+    r"|\\(?:int|lim|sum|prod)(?![A-Za-z]).*"
     r"|\\frac\{[A-Z]{2,4}\}\{[A-Z]{2,4}\}|[A-Z]{2,4}/[A-Z]{2,4}|\[[A-Z]{3,5}\]|\|[A-Za-z]{1,3}\||(?:\\\|"
     r"|\|\|)[^|=]{1,12}(?:\\\||\|\|)|\(\w(?:, ?\w)+\)"
 )

@@ -34,7 +34,7 @@ _FOREIGN = re.compile(
     # A transpose, a repeating decimal, any character that is not ASCII
     r"|\^(?:T|\{[^{}]*T|-)|\d\.\d*(?:\\bar|\\hat|\()|[^\x00-\x7f]"
     r"|\\log_\d\d|\d(?:st|nd|rd|th)(?![a-z])|(?<![A-Za-z])e\^\d[A-Za-z]|\|\||\\(?:sin|cos|tan|ln)"
-    r" ?(?:\\?\w+/|[a-z] [a-z])"
+    r"(?![A-Za-z]) ?(?:\\?\w+/|[a-z] [a-z])"
     r"|(?<![\w{}])\(\d{2,}\)|\(\d+\)\(\d+\)"  # permutations: (12), (12)(34)
 )
 _MATRIX = re.compile(r"\\begin\{[bpvB]?matrix\}|\\end\{[bpvB]?matrix\}|\\\\|&")
@@ -90,13 +90,15 @@ def is_read(text: str) -> bool:
     ):
         return False
     bare = re.sub(r"\\[A-Za-z]+", " ", text)
+    if re.search(r"[-+*/^_=<>] *$", text):
+        return False  # 5+ is five and more
     return not re.search(r"[A-Za-z]{4,}|\\", bare) and bare.count("{") == bare.count("}")
 
 
 @lru_cache(maxsize=512)
 def value_of(text: str) -> Any | None:
     reader = [*_READER, ExprExtractionConfig()] if _NUMBERS_ALONE.fullmatch(text) else _READER
-    found = parse(f"${text}$", reader, parsing_timeout=None)
+    found = parse(f"${braced(text)}$", reader, parsing_timeout=None)
     parsed = prepared(found[0]) if found and not isinstance(found[0], str) else None
     return None if parsed is None or _drops_letters(text, parsed) else parsed
 

@@ -1,11 +1,13 @@
 """The rules by which answers that differ in typesetting alone get one spelling.
 
-Not here: applying them; parts of an answer.
+Not here: signs and commands that problems spell alike (text/typesetting.py); applying the rules.
 """
 
 from __future__ import annotations
 
 import re
+
+from magpie_hf.text import typesetting
 
 
 def _repeating(whole: str, fixed: str, period: str) -> str:
@@ -15,42 +17,8 @@ def _repeating(whole: str, fixed: str, period: str) -> str:
     return rf"\frac{{{above}}}{{{over}}}"
 
 
-_UNICODE = {
-    "−": "-",
-    "–": "-",
-    "×": r"\times ",
-    "·": r"\cdot ",
-    "÷": "/",
-    "⁄": "/",
-    "π": r"\pi ",
-    "∞": r"\infty ",
-    "≤": r"\le ",
-    "≥": r"\ge ",
-    "≠": r"\ne ",
-    "≡": r"\equiv ",
-    "≈": r"\approx ",
-    "∪": r"\cup ",
-    "∩": r"\cap ",
-    "∈": r"\in ",
-    "°": r"^\circ ",
-    "∅": r"\emptyset ",
-    "±": r"\pm ",
-    "√": r"\sqrt ",
-    "ℝ": r"\mathbb{R}",
-    "ℤ": r"\mathbb{Z}",
-    "ℚ": r"\mathbb{Q}",
-    "ℕ": r"\mathbb{N}",
-    "ℂ": r"\mathbb{C}",
-    "θ": r"\theta ",
-    "α": r"\alpha ",
-    "β": r"\beta ",
-    "λ": r"\lambda ",
-    "φ": r"\phi ",
-    "μ": r"\mu ",
-    "σ": r"\sigma ",
-    "ω": r"\omega ",
+_OWN = {
     "\u3001": ",",
-    "′": "'",
     **{
         fraction: rf"\frac{{{over}}}{{{under}}}"
         for fraction, over, under in ("½12", "⅓13", "⅔23", "¼14", "¾34", "⅕15", "⅙16", "⅛18")
@@ -58,9 +26,7 @@ _UNICODE = {
 }
 # Full-width letters and digits
 _WIDE: dict[str, str] = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-SIGNS = str.maketrans({**_UNICODE, **_WIDE})
-RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
-LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
+SIGNS = str.maketrans({**typesetting.SIGNS, **_OWN, **_WIDE})
 _BASES = (
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 )
@@ -80,14 +46,34 @@ _FACTOR = (
     r"|lambda|mu|omega)(?![A-Za-z]))"
 )
 _POWERS: dict[str, int] = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_PER = {"秒": "s", "分": "min", "時": "h"}
 _EXCLUDED = r"\\(?:ne|neq|not=)(?![A-Za-z]) ?([^,]+)"
 _SAME = (
-    (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![A-Za-z])", ""),
     (r"\\(?:textcolor|color|hspace\*?|vspace\*?|h?phantom) ?\{[^{}]*\}|\\checkmark|✓|✅", " "),
     (r"(?<=\S) ?\\(?:blacksquare|square|Box|qed)(?![A-Za-z])", ""),
     (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])", ""),
     (r"\\pounds(?![A-Za-z])", "£"),
-    (r"\\text ?\{ ?\\\$ ?\}", r"\\$"),
+    (r"\\text ?\{ ?(\\\$|[€£¥]) ?\}", r"\1"),
+    (r"^\\?\$ ?(?=\d[\d.,]*(?:\\?\$)?$)|^(\d[\d.,]*) ?\\\$$", r"\\$\1"),
+    (r"^(\\\$\d[\d.,]*)\\\$$", r"\1"),
+    (
+        r"^(?:\\(?:therefore|implies|Rightarrow)(?![A-Za-z])|[=∴]|(?:答え?|解答)(?:は|:|(?= ))) ?(?=\S)",
+        "",
+    ),
+    (r"^([秒分時])速 ?(\d[\d.]*) ?(km|m|cm)$", lambda m: rf"{m[2]}\text{{ {m[3]}/{_PER[m[1]]}}}"),
+    (r"\\frac ?\{ ?\\text ?\{ ?([a-z]+) ?\} ?\} ?\{ ?\\text ?\{ ?([a-z]+) ?\} ?\}", r"\\text{ \1/\2}"),
+    (r"(?<=\d) ?\^ ?(?:o|\{ ?o ?\})(?![A-Za-z])", r"^\\circ "),
+    (r"(?<=circ) ?\}? ?\\(?:text|mathrm) ?\{ ?[CF] ?\}", " "),
+    (r"^\\mp(?![A-Za-z])(?!.*\\pm)", r"\\pm"),
+    (r"\\text ?\{ ?(\d+(?:, \d+)*,? (?:and|or) \d+) ?\}", r"\1"),
+    (
+        r"(?<=\d)((?: |\\text ?\{) ?(?:hours?|hrs?|minutes?|mins?|feet|foot|ft|days?|weeks?|years?))"
+        r"(?: and ?\}| ?\} ?(?:\\text ?\{ ?and ?\}|and) ?| and)(?= ?\d)",
+        lambda m: m[1] + ("} " if "{" in m[1] else " "),
+    ),
+    # To math-verify it is a mixed number
+    (r"(?<=\d) ?(?=\\[dt]?binom(?![A-Za-z]))", r"\\cdot"),
+    (r"\\(?:textbf|mathbf|mathrm|mathit|text) ?(?=\{ ?\\(?:[dt]?frac|sqrt|pi|pm)(?![A-Za-z]))", ""),
     (r"^(?:USD|US ?\\\$) ?(?=\d)", r"\\$"),
     (
         r"^(?:\\sim(?![A-Za-z])|(?:\\text ?\{ ?)?(?:approximately|about|approx\.?|roughly|約)(?![a-z])"
@@ -102,8 +88,8 @@ _SAME = (
     (r"(?<=\w) ?>= ?(?=[\w-])", r"\\ge "),
     (r"(?<=\w) ?<= ?(?=[\w-])", r"\\le "),
     (r"(?<=\w) != (?=[\w-])", r"\\ne "),
-    (r"\\(?:ensuremath|boldsymbol|bm|pmb)(?= ?\{)|\\(?:bf|rm|it|boldmath)(?![A-Za-z])(?! ?\{)", ""),
-    (r"\\(?:dots[cbm]?|hdots|cdots)(?![A-Za-z])|…|\.\.\.", r"\\ldots "),
+    (r"\\(?:ensuremath|boldsymbol|bm|pmb|bold|bbox ?\[[^\]]*\])(?= ?\{)", ""),
+    (r"\\(?:bf|rm|it|boldmath)(?![A-Za-z])(?! ?\{)", ""),
     # Certainly a thousands separator; in 4,\,500 it may be one
     (r"(?<=\d) ?(?:\{ ?, ?\}|, ?\\!) ?(?=\d{3}(?!\d))", ""),
     (r"(?<=\d),\\[,;:] ?(?=\d{3}(?!\d))", ","),
@@ -111,10 +97,11 @@ _SAME = (
         r"(=[^=]*[^=,;\\ ])(?:\\[,: ]| )*(?:\\q?quad|\\;)(?:\\[,;: ]|\\q?quad| )*(?=\\?[A-Za-z]+(?:_\w)? ?=)",
         r"\1, ",
     ),
-    (r"(?<!\\)\\[!,;: ]|~|\\q?quad(?![A-Za-z])", " "),
+    (typesetting.SPACE, " "),
     (r"(?<=[\w)])\*\*(?=[\w(-])", "^"),
-    (r"\+ ?/ ?-", r"\\pm "),
-    (r"\^ ?(?:\\prime(?![A-Za-z])|\{ ?\\prime ?\})", "'"),
+    (r"\+ ?/ ?-|(?:^|(?<=[=,])) ?\+-(?=[\d\\])", r"\\pm "),
+    (r"^(?:\\text ?\{ ?)?(?:[Tt]he )?(?:[Ff]inal )?[Aa]nswer(?: is ?:?|:)(?: ?\})? ?(?=[^ ])", ""),
+    (r"(?<=\d) ?\{\.\} ?(?=\d)", "."),
     (
         r"(?<!\d)(\d{1,9}) ?(?:\\degree|\^ ?\\circ|\^ ?\{ ?\\circ ?\}) ?(\d+) ?'(?!')(?: ?(\d+) ?(?:''|\"))?",
         lambda m: rf"\frac{{{3600 * int(m[1]) + 60 * int(m[2]) + int(m[3] or 0)}}}{{3600}}^\circ ",
@@ -130,10 +117,12 @@ _SAME = (
         lambda m: rf"(\cos({m[1] or m[2]})+i\sin({m[1] or m[2]}))",
     ),
     (r"(?:\{ ?\})?[\^_] ?\{?(\d+)\}? ?P ?_ ?\{?(\d+)\}?|^(\d+)P(\d+)$", r"P(\1\3, \2\4)"),
+    (r"^(\d+)C(\d+)$", r"\\binom{\1}{\2}"),
+    (r"^\\(?:text|mathrm) ?\{ ?([CP]) ?\}(?= ?[_^])", r"\1"),
     (r"^C_\{?(\d+)\}?\^\{?(\d+)\}?$|nCr ?\((\d+), ?(\d+)\)", r"\\binom{\1\3}{\2\4}"),
     (r"\{ ?([^{}\\]+?) ?\\choose ?([^{}\\]+?) ?\}", r"\\binom{\1}{\2}"),
     (r"^([^{}\\]+?) ?\\choose ?([^{}\\]+)$", r"\\binom{\1}{\2}"),
-    (r"(?<![A-Za-z\\_])C ?\((\d+), ?(\d+)\)", r"\\binom{\1}{\2}"),
+    (r"(?<![A-Za-z\\_])C ?\((\d+|[nmN]), ?(\d+|[kr])\)", r"\\binom{\1}{\2}"),
     (r"(?:\{ ?\})?[\^_] ?\{?(\d+)\}? ?(?:\\text ?\{)?C\}? ?_ ?\{?(\d+)\}?", r"\\binom{\1}{\2}"),
     (r"^\\begin ?\{smallmatrix\}(.*)\\end ?\{smallmatrix\}$", r"\\begin{pmatrix}\1\\end{pmatrix}"),
     (
@@ -148,16 +137,7 @@ _SAME = (
         r"[(\[]? ?\\begin ?\{array\} ?\{[lcr ]*\}(.*?)\\end ?\{array\} ?[)\]]?",
         r"\\begin{pmatrix}\1\\end{pmatrix}",
     ),
-    (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
-    (r"\\(?:leq|leqslant)(?![A-Za-z])", r"\\le"),
-    (r"\\(?:geq|geqslant)(?![A-Za-z])", r"\\ge"),
-    (r"\\neq(?![A-Za-z])", r"\\ne"),
-    (r"\\lt(?![A-Za-z])", "<"),
-    (r"\\gt(?![A-Za-z])", ">"),
-    (r"\\lbrace(?![A-Za-z])", r"\\{"),
-    (r"\\rbrace(?![A-Za-z])", r"\\}"),
-    (r"\\(?:l|r)vert(?![A-Za-z])", "|"),
-    (r"\\varnothing(?![A-Za-z])|\\\{ ?\\\}", r"\\emptyset"),
+    (r"\\\{ ?\\\}", r"\\emptyset"),
     (r"\\lg(?![A-Za-z])", r"\\log_{10}"),
     (r"\\(?:mathrm|rm) ?\{ ?([ied]) ?\}", r" \1 "),
     (
@@ -166,19 +146,31 @@ _SAME = (
         r"\\text",
     ),
     (
-        r"\\text ?\{ ?(?:per ?cent(?:age)?|pct\.?) ?\}|(?<![A-Za-z])(?:per ?cent(?:age)?|pct)(?![A-Za-z])"
+        r"\\text ?\{ ?(?:per ?cent(?:age)?|pct\.?|\\?%) ?\}"
+        r"|(?<![A-Za-z])(?:per ?cent(?:age)?|pct)(?![A-Za-z])"
         r"|\u30d1\u30fc\u30bb\u30f3\u30c8|\\%",
         "%",
     ),
-    (r"(?<![\w)}])\\text ?\{ ?([-+]?(?:\\?[$£€¥] ?)?[\d.,/]*\d ?%?) ?\}(?! ?[\w(])", r" \1 "),
+    (r"\\text ?\{ ?(\d\w*) ?\}(?=_)", r"\1"),
+    (r"(?<![\w)}])\\text ?\{ ?([-+]?(?:\\?[$£€¥] ?)?[\d.,/]*\d ?%?)\.? ?\}(?! ?[\w(])", r" \1 "),
+    (r"(?<![\w)}])\\text ?\{ ?\( ?(\d+) ?\) ?\}(?! ?[\w(])", r" \1 "),
+    (r"_ ?\{ ?\\text ?\{ ?base ?\} ?(\d+) ?\}", r"_{\1}"),
     # Japanese text needs no \text, and what joins values is written as in English
     (
         r"\\text ?\{([^{}\\A-Za-z]*)\}",
         lambda m: m[1] if re.search("[\u3040-\u30ff\u4e00-\u9fff]", m[1]) else m[0],
     ),
     (r"(?<=[\w)}\] ])(?:または|又は|もしくは|或者|或は|或)(?=[\w\\(\[ -])", r"\\text{ or }"),
-    (r"(?<=\d) ?と ?(?=\d)", r"\\text{ and }"),
-    (r"(?<=\d) ?\\text ?\{ ?to ?\} ?(?=\d)", ":"),
+    (r"(?<=\d) ?と ?(?=\d)|(?<=[\w)}\] ]) ?かつ ?(?=[\w\\(])", r"\\text{ and }"),
+    (r"\\text ?\{ ?Rs\.? ?\}|(?<![A-Za-z])Rs\.? ?(?=\d)", "₹"),
+    (r"(?<=\d)(?: ?\\text ?\{ ?to ?\} ?| to |対)(?=\d)", ":"),
+    (r"(\d{1,9})分の(\d{1,9})", r"\\frac{\2}{\1}"),
+    (
+        r"(?<![\d.,])(?=\d)(?:(\d{1,4})億)?(?:(\d{1,4})万)?(?:(\d{1,4})千)?(?<=[億万千])(\d{1,4}(?![\d.,万千]))?",
+        lambda m: str(
+            sum(int(n or 0) * of for n, of in zip(m.groups(), (10**8, 10**4, 1000, 1), strict=True))
+        ),
+    ),
     (r"(?<=\d) ?万(?!\d)", r"\\times 10^4 "),
     (r"(?<=\d) ?億(?!\d)", r"\\times 10^8 "),
     (r"(?<=[\d}]) ?度$", r"^\\circ "),
@@ -190,7 +182,7 @@ _SAME = (
         ),
     ),
     (
-        r"(?<!\d)(?:\\\$ ?)?(\d{1,9})(?: dollars?)? and (\d\d?) cents?",
+        r"(?<!\d)(?:\\\$ ?)?(\d{1,9})(?: dollars?(?: and)?| and) (\d\d?) cents?",
         lambda m: rf"\${int(m[1]) + int(m[2]) // 100}.{int(m[2]) % 100:02}",
     ),
     (r"(\d) ?[xX*] ?10 ?\^", r"\1\\times 10^"),
@@ -199,7 +191,24 @@ _SAME = (
         rf"_ ?\{{? ?\\text ?\{{ ?({'|'.join(_BASES)}) ?\}} ?\}}?",
         lambda m: f"_{{{2 + _BASES.index(m[1])}}}",
     ),
-    (r"(?i)^(?:\\text ?\{)? ?(?:all|every|any) (?:the )?reals?(?: numbers?)? ?\}?$", r"\\mathbb{R}"),
+    (
+        r"(?i)^(?:\\text ?\{)? ?(?:all|every|any) (?:the )?(reals?(?: numbers?)?|(?:positive )?integers?"
+        r"|natural numbers)(?: ?\} ?[a-z]| [a-z] ?\}| ?\}|(?= except)|(?= ?\\text ?\{ except))?"
+        r"(?: ?(?:\\text ?\{)? ?except(?: for)? ?\}? ?([-\d.a-z\\{}/]+))?$",
+        lambda m: (
+            rf"\mathbb{{{'R' if m[1][:4].lower() == 'real' else 'Z' if m[1][:3].lower() == 'int' else 'N'}}}"
+            + (rf"\setminus\{{{m[2]}\}}" if m[2] else "")
+        ),
+    ),
+    (r"(\\mathbb ?\{? ?[RCQZN] ?\}?) ?(?:-|\\backslash|\\smallsetminus) ?(?=\\\{)", r"\1\\setminus "),
+    # A set of whole numbers between two others
+    (
+        r"\\\{ ?([a-z]) ?\\in ?\\mathbb ?\{? ?[ZN] ?\}? ?(?::|\||\\mid) ?(-?\d{1,3}) ?(\\le(?:q)?|<) ?\1 ?"
+        r"(\\le(?:q)?|<) ?(-?\d{1,3}) ?\\\}",
+        lambda m: (
+            rf"\{{{', '.join(map(str, range(int(m[2]) + (m[3] == '<'), int(m[5]) + (m[4] != '<'))))}\}}"
+        ),
+    ),
     (r"(?i)^(?:\\text ?\{)? ?(?:the )?empty set ?\}?$", r"\\emptyset"),
     (r"\\mathbb ?\{? ?R ?\}? ?(?:\^ ?\{? ?\+ ?\}?|_ ?\{ ?> ?0 ?\}|_ ?\+)", r"(0, \\infty)"),
     (
@@ -207,6 +216,11 @@ _SAME = (
         lambda m: str(12 * int(m[1])),
     ),
     (r"\\\{ ?1, ?2(?:, ?3)?(?:, ?4)?, ?\\ldots ?,? ?\\\}", r"\\mathbb{N}"),
+    (
+        r"\\\{ ?0, ?1(?:, ?2)?(?:, ?3)?, ?\\ldots ?,? ?\\\}|\\mathbb ?\{? ?Z ?\}? ?_ ?\{ ?\\ge ?0 ?\}",
+        r"\\mathbb{N}_0",
+    ),
+    (r"\\\{ ?\\ldots ?, ?(?:-2, ?)?-1, ?0, ?1(?:, ?2)?, ?\\ldots ?\\\}", r"\\mathbb{Z}"),
     (r"\\mathbb ?\{? ?Z ?\}? ?(?:\^ ?\{? ?\+ ?\}?|_ ?\{ ?> ?0 ?\})", r"\\mathbb{N}"),
     (
         r"^([A-Za-z]) ?\\in ?\\mathbb ?\{? ?R ?\}? ?((?:, ?\1 ?\\(?:ne|neq|not=)(?![A-Za-z]) ?[^,<>="
@@ -225,18 +239,16 @@ _SAME = (
     # The grammar of math-verify takes all that follows for the argument: \ln 2 \cdot 3 is \ln 6 to it
     (rf"({_FUNCTION}) ?({_ARGUMENT}(?: ?{_ARGUMENT}){{0,3}}) ?(?=\\cdot|\\times|\*)", r"\1(\2)"),
     (rf"({_FUNCTION}) ?({_ARGUMENT}) / (?=\S)", r"\1(\2)/"),
-    (rf"({_FUNCTION}) ?([a-z]) ?/ ?\2(?![A-Za-z^_])", r"\1(\2)/\2"),
+    (rf"({_FUNCTION}) ?([a-z]) ?/ ?\2(?![A-Za-z_])", r"\1(\2)/\2"),
     (rf"({_FUNCTION}) ?([a-df-z]) (?=e\^)", r"\1(\2) "),
-    (r"\^\{ ?\\circ ?\}|\\degree(?![A-Za-z])|\^ ?\\circ(?![A-Za-z])", r"^\\circ "),
+    (r"\^ ?\\circ(?![A-Za-z])", r"^\\circ "),
     (r"\( ?(?:\\text\{)? ?\\?mod(?:ulo)?(?![a-z]) ?\}?([^()]*)\)", lambda m: rf"\pmod{{{m[1].strip()}}}"),
     (r"\\b?mod(?![A-Za-z])", r"\\pmod"),
     (r"(?<!\\)\$", " "),
-    (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-    (r"\\(frac|binom) ?(\d) ?(\d)", r"\\\1{\2}{\3}"),
     (r"\\frac ?(\d) ?(?=\{)", r"\\frac{\1}"),
     (r"\\frac ?(\{[^{}]*\}) ?(\d)", r"\\frac\1{\2}"),
     (
-        r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|sin|cos|tan|ln|log|exp)(?![A-Za-z])",
+        r"(?<![A-Za-z\\])(pi|infty|infinity|sqrt|(?:arc)?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp)(?![A-Za-z])",
         lambda m: "\\" + m[1].replace("infinity", "infty"),
     ),
     (r"\\sqrt ?\{ ?\} ?(\w)", r"\\sqrt{\1}"),
@@ -244,11 +256,11 @@ _SAME = (
     (r"\\sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
     (r"\\dot ?\{? ?(\d)\}?(\d{0,18})\\dot ?\{? ?(\d) ?\}?", r"\\overline{\1\2\3}"),
     (
-        r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?\{(\d{1,20})\}",
-        lambda m: _repeating(*m.groups()),
+        r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|dot|bar) ?(?:\{(\d{1,20})\}|(\d))",
+        lambda m: _repeating(m[1], m[2], m[3] or m[4]),
     ),
     (r"(?<![\d.])(\d{1,20})\.()\((\d{1,20})\)", lambda m: _repeating(*m.groups())),
     (r"\^-(\d+)(?![\d.^])", r"^{-\1}"),
     (r"(\d)[eE]([+-]?\d+)(?![\d.])", r"\1\\times 10^{\2}"),
 )
-RULES = [(re.compile(pattern), new) for pattern, new in _SAME]
+RULES = [*typesetting.RULES, *((re.compile(pattern), new) for pattern, new in _SAME)]

@@ -13,11 +13,11 @@ from fractions import Fraction
 # be a product.
 _UNIT_LETTERS = frozenset("m g s h L l N J W V K".split())
 _UNITS = frozenset(
-    """mm cm dm km inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz meter
-    metre centimeter centimetre millimeter millimetre kilometer kilometre sec second minute min hr hour day
-    week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree deg unit newton
+    """mm cm dm km in inch inches foot feet ft yard yd mile mg kg ton tonne gram kilogram pound lb ounce oz
+    meter metre centimeter centimetre millimeter millimetre kilometer kilometre sec second minute min hr hour
+    day week month year ms ml liter litre gallon dollar cent euro yen usd radian rad degree deg unit newton
     joule watt
-    volt ohm hz mol mole mph kph kmph byte bit acre hectare rupee rs franc peso pence penny pennies
+    volt ohm hz mol mole mph kph kmph byte bit acre hectare rupee rs rupees franc peso pence penny pennies
     way person people man men woman women student child children boy girl player friend worker apple orange
     coin ball book candy marble card ticket page question problem point line edge vertex vertices face side
     diagonal triangle rectangle circle region element subgroup group root solution term digit number integer
@@ -33,7 +33,30 @@ _UNIT_SIGNS = frozenset(
     " か月 ヶ月"
     " 日間 年間 分間 秒間 ページ 組 つ 元 个 名 章 段 社 軒 足 着 束 玉 粒 倍".split()
 )
-_ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total) ")
+_KANA_UNITS = {
+    "ミリメートル": "mm",
+    "センチメートル": "cm",
+    "センチ": "cm",
+    "メートル": "m",
+    "キロメートル": "km",
+    "キロ": "km",
+    "ミリグラム": "mg",
+    "グラム": "g",
+    "キログラム": "kg",
+    "ミリリットル": "ml",
+    "リットル": "L",
+    "トン": "tonne",
+    "ドル": "dollar",
+    "ユーロ": "euro",
+    "セント": "cent",
+}
+_SHORT = frozenset("cm mm km kg mg ft yd lb oz".split())  # no product of two letters
+_KANA = re.compile(rf"(?P<power>平方|立方)?(?P<unit>{'|'.join(_KANA_UNITS)})")
+_ASPECT = re.compile(
+    r"(?<=[a-z]) (?:old|of age|long|tall|high|wide|deep|away|apart|each|in total|left"
+    r"|remaining|Celsius|Fahrenheit)$"
+)
+_ADJECTIVE = re.compile(r"^(?:possible|different|distinct|total|more|additional) ")
 # Of each unit that has others beside it: what it measures, and how many of the first unit it is
 _FACTORS = {
     "length": {
@@ -44,7 +67,7 @@ _FACTORS = {
         **dict.fromkeys("foot feet ft".split(), "3048/10000"),
         **dict.fromkeys("yard yd".split(), "9144/10000"),
         "dm": "1/10",
-        **dict.fromkeys("inch inches".split(), "254/10000"),
+        **dict.fromkeys("in inch inches".split(), "254/10000"),
         "mile": "1609344/1000",
     },
     "mass": {
@@ -78,6 +101,9 @@ def known_unit(text: str) -> str | None:
     bare = re.sub(r"\\text|[{}]", "", text).strip()
     if bare in _UNIT_SIGNS:
         return bare
+    if found := _KANA.fullmatch(bare):
+        return _KANA_UNITS[found["unit"]] + {"平方": "2", "立方": "3", None: ""}[found["power"]]
+    bare = _ASPECT.sub("", bare)
     is_text = r"\text" in text
     bare = " ".join(re.sub(r"(?<=[a-z])\.", " ", bare).split())  # sq. ft.
     sides = re.split(r" ?/ ?| per ", _ADJECTIVE.sub("", re.sub(r"^U\.?S\.? (?=dollar)", "", bare)))
@@ -113,7 +139,7 @@ def _unit_named(text: str, is_text: bool) -> str | None:
     singular = next(
         (one for one in (word, word.removesuffix("s"), word.removesuffix("es")) if one in _UNITS), None
     )
-    is_product = len(word) == 2 and not is_text and word not in ("cm", "mm", "km", "kg")
+    is_product = len(word) == 2 and not is_text and word not in _SHORT
     if singular is None or is_product:
         return None
     return r"^\circ" if singular in ("degree", "deg") and not power else singular + power

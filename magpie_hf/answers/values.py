@@ -35,7 +35,7 @@ _POINTS = [sympy.Integer(n) for n in (2, 3, 5, 7, 4, 6, 8, 9, 12)] + [
     sympy.Rational(*p) for p in ((38, 17), (9, 23), (-47, 19), (-3, 1), (29, 19), (7, 22))
 ]
 _LEAST = 6  # points at which functions must agree: gcd(n, 4) and gcd(n, 2) do at all primes but one
-_DECIMAL = re.compile(r"\d*\.\d+")
+_DECIMAL = re.compile(r"\d*\.\d+(?!\d|\)?\^)")  # a base is no rounded result
 _WHOLE = frozenset("ijklmnpqNK")  # names of variables that may be whole numbers: n > 2 is then n >= 3
 
 
@@ -112,7 +112,7 @@ def _is_apart(one: Any, other: Any) -> bool | None:
     if all(side.is_Rational for side in exact):
         return bool(exact[0] != exact[1])
     try:
-        apart = (exact[0] - exact[1]).evalf(5, maxn=1000)
+        apart = (exact[0] - exact[1]).evalf(30, maxn=1000)
     except NO_VALUE:
         return None
     if apart == 0:

@@ -26,6 +26,7 @@ _FAMILIES = (
     ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     ("no_solution no_solutions no_real_solution no_real_solutions no_real_roots no_real_root",),
     ("does_not_exist dne",),
+    ("infinitely_many infinitely_many_solutions",),
     ("left", "right"),
     ("acute", "right", "obtuse"),
     ("maximum", "minimum"),
@@ -60,7 +61,6 @@ ONES = (
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _PARTS = {
-    "one hundred": "100",
     "half": "1/2",
     "one half": "1/2",
     "one third": "1/3",
@@ -74,8 +74,8 @@ _SYMBOLIC = frozenset(
     "and mod det dim ker gcd lcm max min arg deg sin cos tan log exp sqrt rank span diag trace".split()
 )
 _FILLER = re.compile(
-    r"^(?:it|this|that|the (?:statement|series|integral|sequence|function|answer)|they)"
-    r" (?:is|are)?\s*|^(?:is|are|a|an|the) ",
+    r"^(?:it|this|that|the (?:statement|series|integral|sequence|function|answer)|they|there)"
+    r" (?:is|are|exists?)?\s*|^(?:is|are|a|an|the) ",
     re.IGNORECASE,
 )
 
@@ -85,6 +85,7 @@ def words(text: str) -> str | None:
     if japanese := _JAPANESE.get(re.sub(r"です|である|\\text|[{}。]", "", text).strip()):
         return japanese
     bare = re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)
+    bare = re.sub(r"(?i)^ *(yes|no)[,;:.] ?[a-z][a-z' -]*\.? *$", r"\1", bare)  # yes, it converges
     bare = " ".join(re.sub(r"[.\"]|[,!]$", " ", bare).split())
     if (
         not re.fullmatch(r"[A-Za-z][A-Za-z -]*", bare)
@@ -119,23 +120,41 @@ def _lowered(part: str) -> str:
 
 def choice(text: str) -> str | None:
     r"""The letter of a multiple-choice answer: A, (B), \text{C}, D)."""
-    found = re.fullmatch(r"(?:\\text\{)?\s*\(?([A-H])[).]*\s*\}?\)?", text)
+    found = re.fullmatch(
+        r"(?:\\text\{)?\s*(?:(?:[Oo]ption|[Cc]hoice)\s*)?(?:\\text\{|\})?\s*\(?([A-H])[).]*\s*\}?\)?", text
+    )
     # \text{(C)} 42
-    found = found or re.match(r"\\text\{ ?\(?([A-H])\) ?\}(?= ?[\w\\-])|\(([A-H])\) ?(?=\d|\\[a-z$])", text)
+    found = found or re.match(
+        r"\\text\{ ?\(?([A-H])\) ?\}(?= ?[\w\\-])|\(([A-H])\) ?(?=\d|\\[a-z$])|([A-H])[.)] ?(?=\d)", text
+    )
     return next(filter(None, found.groups())) if found else None
 
 
 def number_of(text: str) -> str | None:
-    """The number that a word below a hundred says: 12 of "twelve", 42 of "forty-two"."""
-    word = words(text) or ""
-    if word in _PARTS:
-        return _PARTS[word]
-    if word in ONES:
-        return str(ONES.index(word))
-    tens, _, ones = word.replace(" ", "-").partition("-")
+    """The number below a million that words say: 12 of "twelve", 105 of "one hundred and five"."""
+    said = words(text) or ""
+    if said in _PARTS:
+        return _PARTS[said]
+    above, thousand, rest = said.replace("-", " ").rpartition(" thousand")
+    parts = [_below_a_thousand(part.strip()) for part in (above, rest) if part.strip()]
+    if None in parts or not parts:
+        return None
+    whole = [part for part in parts if part is not None]
+    return str(whole[0] * 1000 + sum(whole[1:]) if thousand else whole[0])
+
+
+def _below_a_thousand(said: str) -> int | None:
+    above, hundred, rest = said.rpartition(" hundred")
+    rest = rest.strip().removeprefix("and ")
+    if hundred:
+        number = _below_a_thousand(rest) if rest else 0
+        return None if above not in ONES[1:10] or number is None else 100 * ONES.index(above) + number
+    if rest in ONES:
+        return ONES.index(rest)
+    tens, _, ones = rest.partition(" ")
     if tens not in _TENS or (ones and ones not in ONES[1:10]):
         return None
-    return str(20 + 10 * _TENS.index(tens) + (ONES.index(ones) if ones else 0))
+    return 20 + 10 * _TENS.index(tens) + (ONES.index(ones) if ones else 0)
 
 
 def compare_words(one: str, other: str) -> str | None:

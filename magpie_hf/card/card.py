@@ -21,15 +21,17 @@ from magpie_hf.card.apart import rendered_apart
 from magpie_hf.card.contents import Contents, paths
 from magpie_hf.card.licence import LICENSE, licence_file
 from magpie_hf.card.metadata import metadata, title
+from magpie_hf.card.recipe import RECIPE, recipe_text
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.reasons import REASONS
+from magpie_hf.review.precision import ENOUGH, Share
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 
-__all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "VERSION", "Contents", "files"]
+__all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "RECIPE", "VERSION", "Contents", "files"]
 
 _PACKAGE = Path(__file__).parent.parent
 # Inside the package in a wheel, beside it in a checkout.
@@ -37,7 +39,7 @@ FOLDER = _PACKAGE / "cards" if (_PACKAGE / "cards").is_dir() else _PACKAGE.paren
 LANGUAGES = ("en", "ja")
 PLACEHOLDER = "path/or/name"  # for load_dataset in the card of a build that is not published yet
 README, PLOTS = "README.md", "plots"
-_CODE = 1  # goes up when the same templates make another card
+_CODE = 2  # goes up when the same templates make another card
 
 
 def version(folder: Path) -> str:
@@ -49,8 +51,9 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
-    "models", "plots", "problems", "repo", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
-    "title", "unfinished", "uses", "words", "words_place",
+    "models", "own", "plots", "problems", "reader", "repo", "reviewed", "scorer", "shown_splits", "solver",
+    "tables", "tagger",
+    "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -65,7 +68,8 @@ def files(
     unfinished: Mapping[str, tuple[int, int]] | None = None,
     words: str = "",
 ) -> dict[str, bytes]:
-    """The card, its licence and its plots, by path: "README.md", "LICENSE" and "plots/<name>.svg".
+    """The card, its licence, its plots and the recipe file, by path: "README.md", "LICENSE",
+    "plots/<name>.svg" and, where a file can say the recipe, "recipe.yaml".
 
     repo: the name in the examples of load_dataset. template: a user's template in place of the package's.
     licences: by model, {"name", "duty"} in place of what the package knows. unfinished: for a part of a
@@ -89,9 +93,15 @@ def files(
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
-    licence = licence_file(variables["licence"], variables["models"])
+    licence = licence_file(variables["licence"], variables["models"], variables["own"])
     text = own_words.with_words(f"{text.rstrip()}\n", words)
-    return {README: text.encode(), LICENSE: licence, **rendered}
+    recipe = recipe_text(contents.provenance)
+    return {
+        README: text.encode(),
+        LICENSE: licence,
+        **({RECIPE: recipe} if recipe is not None else {}),
+        **rendered,
+    }
 
 
 def _environment() -> jinja2.Environment:
@@ -187,10 +197,12 @@ def _variables(
     model and domains; words_place: where own words are kept; provenance: of
     `provenance.provenance`; domains: of the provenance, those with samples; problems: their number;
     languages: ISO 639-1; licence: of the data; unfinished: (domain, problems, target), empty for a finished
-    build; models: of the provenance, with licences; generator, solver, tagger, embedder: the model of each
-    step, or none; scorer: its title, and what it reads; data: splits by configuration; shown_splits:
-    (configuration, split) of one configuration of each kind; uses: for "sft", "prefs" and "rl" a
-    configuration and its splits to train and to test with, or none; thinking: whether a text holds thinking;
+    build; reviewed: how many rows people read, how many of these are good, the bounds of that share (95 %,
+    as percentages), and whether they are enough to state it, or none; models: of the provenance, with
+    licences; generator, solver, tagger, embedder, reader: the model of each step, or none; scorer: its title,
+    and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
+    configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
+    to test with, or none; thinking: whether a text holds thinking;
     tables: each as Markdown, by name; examples: one quoted row of each domain; words: the words of the
     tables, and the plots' alternative texts.
 
@@ -216,12 +228,15 @@ def _variables(
             or provenance["languages"]
         ),
         "licence": licence_in(provenance),
+        "reviewed": _reviewed(provenance.get("reviewed")),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
-        "generator": by_step["problems"],
+        "generator": by_step.get("problems"),
+        "own": provenance.get("own_problems"),
         "solver": by_step["answers"],
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),
+        "reader": by_step.get("comparisons"),
         "scorer": provenance["scorer"],
         "data": {config: list(splits) for config, splits in contents.configs.items()},
         "shown_splits": _shown_splits(contents),
@@ -233,6 +248,14 @@ def _variables(
         ],
         "words": words(language),
     }
+
+
+def _reviewed(counts: Mapping[str, int] | None) -> dict[str, Any] | None:
+    if counts is None:
+        return None
+    low, high = Share(counts["good"], counts["read"]).interval
+    enough = counts["read"] >= ENOUGH
+    return {**counts, "low": round(100 * low), "high": round(100 * high), "enough": enough}
 
 
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:

@@ -14,13 +14,21 @@ LICENSE = "LICENSE"
 NOT_STATED = "not stated"
 
 
-def licence_file(licence: DataLicence, models: Iterable[Mapping[str, Any]]) -> bytes:
-    """The file. models: of the provenance, with licences."""
+def licence_file(
+    licence: DataLicence, models: Iterable[Mapping[str, Any]], own: Mapping[str, Any] | None = None
+) -> bytes:
+    """The file. models: of the provenance, with licences. own: the source of given problems."""
+    source = (
+        [f"The problems are those of {_line(own['source'])}, under: {own['licence'] or NOT_STATED}", ""]
+        if own
+        else []
+    )
     lines = [
         f"The data in this repository is published under: {_line(licence.title)}",
         *(f"{key}: {_line(value)}" for key, value in licence.front_matter.items()),
         f"text: {_line(licence.url)}",
         "",
+        *source,
         "The licences of the models that made the data add these duties:",
         "",
         *(_model(model["name"], model["licence"]) for model in models),

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from magpie_hf.card.contents import Contents, paths
+from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.sizes import size_of
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.store.splits import ParquetSplit
@@ -28,6 +29,7 @@ def metadata(contents: Contents) -> str:
     found = {code for tally in contents.tallies.values() for code in tally.funnel.languages}
     # Problems of formulas alone are in any of the accepted languages.
     languages = sorted(found) or list(contents.provenance["languages"])
+    own = contents.provenance.get("own_problems")
     stated = {
         "language": languages,
         **licence_in(contents.provenance).front_matter,
@@ -35,10 +37,21 @@ def metadata(contents: Contents) -> str:
         "size_categories": [size_of(rows)],
         "task_categories": ["text-generation", "question-answering"],
         "annotations_creators": ["machine-generated"],
-        "language_creators": ["machine-generated"],
+        "language_creators": ["found" if own else "machine-generated"],
         "multilinguality": ["multilingual" if len(languages) > 1 else "monolingual"],
-        "source_datasets": ["original"],
-        "tags": ["synthetic", "magpie", "math", "reasoning", "sft", "dpo", "preference", "magpie_hf"],
+        "source_datasets": [
+            f"extended|{own['source'].partition(':')[0]}" if own and own["on_hub"] else "original"
+        ],
+        "tags": [
+            "synthetic",
+            *([] if own else ["magpie"]),
+            "math",
+            "reasoning",
+            "sft",
+            "dpo",
+            "preference",
+            "magpie_hf",
+        ],
         "configs": [
             {
                 "config_name": config,
@@ -55,8 +68,10 @@ def metadata(contents: Contents) -> str:
 
 def title(contents: Contents) -> str:
     """A name that tells datasets apart: by the model that wrote the problems, and the domains."""
-    writer = next(model for model in contents.provenance["models"] if "problems" in model["steps"])
-    name = " ".join(writer["name"].rpartition("/")[2].split())
+    name = " ".join(writer_of(contents.provenance)["name"].rpartition("/")[2].split())
+    if own := contents.provenance.get("own_problems"):
+        source = " ".join(own["source"].split())
+        return f"Answers by {name} to the problems of {source}: {', '.join(contents.domains)}"
     return f"Synthetic mathematics by {name} (Magpie): {', '.join(contents.domains)}"
 
 

@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from magpie_hf.card.tables import type_of
 from magpie_hf.models.chat import chat_of
-from magpie_hf.models.data_licence import DataLicence
-from magpie_hf.models.licences import Given, licence_of
+from magpie_hf.models.data_licence import DataLicence, licence_with
+from magpie_hf.models.licences import Given
+from magpie_hf.models.licences import licence_of as licence_of_model
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import settings_of
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark
+from magpie_hf.problems.own.loading import Loaded, load
+from magpie_hf.problems.own.own import SPLIT
 from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.writing import said_of
+from magpie_hf.stage import use_of
 
 _PACKAGES = (
     "magpie-hf",
@@ -39,14 +46,17 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
     licence: of the data; None for the default.
     """
     chat = chat_of(recipe.generator.model)
+    sampled = recipe.problems is None
     return {
         "models": models_of(recipe),
-        "licence": asdict(licence or DataLicence()),
+        **({} if recipe.problems is None else {"own_problems": _own(load(recipe.problems))}),
+        "licence": asdict(licence_of(recipe, licence)),
         "scorer": {
             "title": recipe.scorer.title,
             "reads": recipe.scorer.read,
             "objectives": list(recipe.scorer.names),
         },
+        **({"own": own} if (own := own_code(recipe)) else {}),
         "domains": [
             {
                 "key": domain.key,
@@ -54,10 +64,10 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
                 "subject": domain.subject,
                 "count": domain.count,
                 "system": domain.system,
-                "pre_query_prefix": chat.prefix_text(*recipe.steered(domain)),
-                "first_token": domain.first_token,
+                "pre_query_prefix": chat.prefix_text(*recipe.steered(domain)) if sampled else None,
+                "first_token": domain.first_token if sampled else None,
                 "sampling": {
-                    "problem": _sampling(domain.instruction),
+                    **({"problem": _sampling(domain.instruction)} if sampled else {}),
                     **({"answer": _sampling(domain.response)} if recipe.sft == "cold" else {}),
                     "candidates": _sampling(domain.candidate),
                 },
@@ -94,8 +104,81 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
         },
         "rl_majority_share": recipe.rl_majority_share,
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
+        "recipe": said_of(recipe),
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def licence_of(recipe: Recipe, licence: DataLicence | None) -> DataLicence:
+    """The licence of a recipe's data, as `data_licence.licence_with` says. licence: the user's choice."""
+    if recipe.problems is None:
+        return licence or DataLicence()
+    return licence_with(load(recipe.problems).licence, licence, recipe.problems.name)
+
+
+def writer_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The model that a build is known by: the one that wrote the problems, or answered given ones."""
+    models = provenance["models"]
+    step = "answers" if "own_problems" in provenance else "problems"
+    return next(model for model in models if step in model["steps"])
+
+
+def _own(loaded: Loaded) -> dict[str, Any]:
+    """Where given problems come from. revision: a commit of the Hub, or `sha256:...` over the files."""
+    own = loaded.own
+    return {
+        "source": own.name,
+        "on_hub": not own.is_local,
+        "revision": own.revision,
+        "column": own.column,
+        "answer": own.answer,
+        "domain": own.domain,
+        "split": None if own.is_local else own.split or SPLIT,
+        "where": [list(one) for one in own.where],
+        "licence": loaded.licence,
+        "as_given": own.as_given,
+        "use_reference": own.use_reference,
+        "rows": loaded.rows,
+        "left_out": loaded.left_out,
+        "empty": loaded.empty,
+        "doubles": loaded.doubles,
+    }
+
+
+def own_code(recipe: Recipe) -> list[dict[str, Any]]:
+    """The stages, rules and scorers of one's own, as plain JSON, with all keys for each of them.
+
+    kind: "step", "rule" or "scorer". use: its class. after, to, columns: of a step, its place, the splits
+    that its columns reach, and the type and the meaning of each. reasons: of a rule, each with its meaning.
+    """
+    nothing: dict[str, Any] = {"after": None, "to": [], "columns": {}, "reasons": {}}
+    steps = [
+        {
+            "kind": "step",
+            "name": step.name,
+            **_code_of(step.stage),
+            **nothing,
+            "after": step.after,
+            "to": list(step.to),
+            "columns": {
+                column: {"type": type_of(feature), "means": step.means.get(column, "")}
+                for column, feature in step.stage.adds.items()
+            },
+        }
+        for step in recipe.steps
+    ]
+    rules = [
+        {"kind": "rule", "name": rule.name, **_code_of(rule), **nothing, "reasons": dict(rule.reasons)}
+        for rule in recipe.acceptance.rules
+    ]
+    scorer = recipe.scorer
+    scorers = [{"kind": "scorer", "name": scorer.suffix, **_code_of(scorer), **nothing}]
+    return [*steps, *rules, *(scorers if use_of(scorer) else [])]
+
+
+def _code_of(thing: Any) -> dict[str, Any]:
+    """The class and the version of an object of one's own."""
+    return {"use": use_of(thing), "version": getattr(thing, "version", 1)}
 
 
 def models_of(recipe: Recipe) -> list[dict[str, Any]]:
@@ -104,17 +187,18 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
     chat_options: the switches of its chat template; None stands for a default.
     """
     engines = {
-        "problems": recipe.generator,
+        "problems": recipe.generator if recipe.problems is None else None,
         "answers": recipe.solver,
         "labels": recipe.tagger,
         "embeddings": recipe.embedder,
+        "comparisons": recipe.reader,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}
     for step, engine in engines.items():
         if engine is not None:
             steps.setdefault(engine.model, []).append(step)
-    licences = {model: licence_of(model, Given()) for model in steps}
+    licences = {model: licence_of_model(model, Given()) for model in steps}
     return [
         {
             "name": model.name,

@@ -9,12 +9,13 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS, WITH_REFERENCE
 from magpie_hf.stages.published_answers import CHECKED
+from magpie_hf.stages.take import WITHDRAWN
 from magpie_hf.store.rows import Published, Rows
 from magpie_hf.store.splits import Data, Readable, Split, rows_of
 from magpie_hf.text.language import tr
@@ -103,7 +104,8 @@ class Answers:
 
     kinds: problems by `answer_kind`. majorities: problems with a majority answer. majority_share: its mean
     over the problems that have one; None without any. unknown_pairs: pairs of answers that could not be
-    compared. solutions: SFT rows by `answer_checked`.
+    compared. solutions: SFT rows by `answer_checked`. references: problems with a reference answer by what
+    the vote says of it: "agrees", "differs", "undecided" or "no majority"; empty without references.
     """
 
     kinds: dict[str, int]
@@ -111,6 +113,7 @@ class Answers:
     majority_share: float | None
     unknown_pairs: int
     solutions: dict[str, int]
+    references: dict[str, int] = field(default_factory=dict)
 
     def line(self) -> str:
         """The votes in one line of text."""
@@ -133,6 +136,15 @@ class Answers:
             )
         if self.solutions:
             parts.append(tr("SFT rows by the vote: {counts}", counts=_counts(self.solutions)))
+        if self.references:
+            parts.append(
+                tr(
+                    "the majority equals {agrees:,} of {count:,} reference answers",
+                    agrees=self.references.get("agrees", 0),
+                    count=sum(self.references.values()),
+                )
+                + _reasons({name: count for name, count in self.references.items() if name != "agrees"})
+            )
         return "; ".join(parts)
 
 
@@ -261,7 +273,8 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
     """The numbers of each domain, counted in the published rows; those of its samples are given."""
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
-        for row in rows_of(split, COUNTED):
+        more = tuple(WITH_REFERENCE) if set(WITH_REFERENCE) <= set(split.features) else ()
+        for row in rows_of(split, (*COUNTED, *more)):
             counts[row["domain"]].add(row)
     return {
         domain: _tally(domain, samples[domain], count, data.get(domain, {}))
@@ -292,12 +305,21 @@ class _Counts:
         self.majority_shares += [row["majority_share"]] if row["majority_share"] is not None else []
         self.unknown += row["unknown_pairs"]
         self.majorities += row["majority_answer"] is not None
+        if row.get("reference_answer") is not None:
+            self.of["references"][_referred(row)] += 1
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
         else:
             chosen, rejected = row["chosen_index"], row["rejected_index"]
             self.score_gaps[row["pair_kind"]].append(scores[chosen] - scores[rejected])
             self.longer += tokens[chosen] > tokens[rejected]
+
+
+def _referred(row: Mapping[str, Any]) -> str:
+    """What the vote says of a problem's reference answer."""
+    if row["majority_answer"] is None:
+        return "no majority"
+    return {True: "agrees", False: "differs", None: "undecided"}[row["reference_agrees"]]
 
 
 def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
@@ -322,7 +344,9 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
     )
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     solutions = {word: checked[word] for word in CHECKED.values() if checked[word]}
-    answers = Answers(of.get("kinds", {}), counts.majorities, mean, counts.unknown, solutions)
+    answers = Answers(
+        of.get("kinds", {}), counts.majorities, mean, counts.unknown, solutions, of.get("references", {})
+    )
     pairs = Pairs(
         {kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())},
         counts.longer,
@@ -339,6 +363,8 @@ def samples_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Sample
         for row in (row for part in parts for row in rows_of(part, FILTERED)):
             if source != domain:
                 moved_here += row["accepted_as"] == domain
+                continue
+            if row["dropped"] == WITHDRAWN:  # the source no longer has it
                 continue
             sampled += 1
             dropped.update([row["dropped"]] if row["dropped"] else [])

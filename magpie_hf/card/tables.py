@@ -16,19 +16,19 @@ from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
 from magpie_hf.card.stats import Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
-from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL
+from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL, TEXT_SPLITS, WITH_REFERENCE
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.store.splits import ParquetSplit
 
 NONE = "—"
 _SCALES = dict(zip(LABELS, (DIFFICULTIES, QUALITIES, SOLVABILITIES, CATEGORIES), strict=True))
-_KINDS = ("answer", "proof", "none")
+_KINDS = ("answer", "proof", "open", "none")
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
 
 
 NAMES = (
-    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "pairs", "steps",
-    "licences", "sampling", "versions", "columns", "candidate_columns", "rl_columns",
+    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
+    "pairs", "steps", "licences", "sampling", "own", "versions", "columns", "candidate_columns", "rl_columns",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ class _Tables:
         self.contents, self.words, self.models = contents, words, models
         self.provenance = contents.provenance
         self.numbers = contents.tallies
+        self.own_code: Sequence[Mapping[str, Any]] = self.provenance.get("own", ())
 
     def _table(self, name: str, rows: Iterable[Sequence[str]], more: Sequence[str] = ()) -> str:
         return table([*self.words["heads"][name], *more], list(rows))
@@ -122,11 +123,15 @@ class _Tables:
             "pairs": {key: one.pairs.lost for key, one in self.numbers.items()},
         }
         rows = [
-            [self.words["left_out"][step], code(reason), self.words["reasons"].get(reason, NONE), *counts]
+            [self.words["left_out"][step], code(reason), self._meaning(reason), *counts]
             for step, by_domain in steps.items()
             for reason, counts in _by_value(by_domain)
         ]
         return self._table("reasons", rows, [code(key) for key in self.numbers]) if rows else ""
+
+    def _meaning(self, reason: str) -> str:
+        own = {name: means for one in self.own_code for name, means in one["reasons"].items()}
+        return escape(own[reason]) if reason in own else self.words["reasons"].get(reason, NONE)
 
     @property
     def languages(self) -> str:
@@ -169,6 +174,20 @@ class _Tables:
         checked = [one.solutions.get(word, 0) for word in CHECKED.values()]
         mean = NONE if one.majority_share is None else f"{one.majority_share:.2f}"
         return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, checked)]
+
+    @property
+    def references(self) -> str:
+        """What the votes say of reference answers; "" without any."""
+        kinds = ("agrees", "differs", "undecided", "no majority")
+        rows = [
+            [code(key), _n(sum(found.values())), *(_n(found.get(kind, 0)) for kind in kinds)]
+            for key, found in ((key, one.answers.references) for key, one in self.numbers.items())
+        ]
+        return self._table("references", rows) if self._has_references else ""
+
+    @property
+    def _has_references(self) -> bool:
+        return self.provenance.get("own_problems", {}).get("answer") is not None
 
     @property
     def pairs(self) -> str:
@@ -250,23 +269,48 @@ class _Tables:
         )
 
     @property
+    def own(self) -> str:
+        """Stages, rules and scorers of who built the dataset."""
+        rows = [
+            [
+                self.words["own"][one["kind"]],
+                code(one["name"]),
+                code(one["use"]),
+                str(one["version"]),
+                code(one["after"]) if one["after"] else NONE,
+                ", ".join(map(code, (*one["columns"], *one["reasons"]))) or NONE,
+            ]
+            for one in self.own_code
+        ]
+        return self._table("own", rows) if rows else ""
+
+    @property
     def columns(self) -> str:
-        return self._columns("domain", PUBLISHED)
+        return self._columns("domain", self._with_reference(PUBLISHED), TEXT_SPLITS)
 
     @property
     def candidate_columns(self) -> str:
-        return self._columns("candidates", CANDIDATES)
+        return self._columns("candidates", self._with_reference(CANDIDATES), (CANDIDATES_CONFIG,))
+
+    def _with_reference(self, features: Features) -> Features:
+        return Features({**features, **WITH_REFERENCE}) if self._has_references else features
 
     @property
     def rl_columns(self) -> str:
-        return self._columns("rl", RL)
+        return self._columns("rl", RL, ("rl",))
 
-    def _columns(self, kind: str, features: Features) -> str:
+    def _columns(self, kind: str, features: Features, splits: Sequence[str]) -> str:
+        """Columns with their types and meanings, and behind them those of one's own in these splits."""
         meanings = self.words["columns"][kind]
-        return self._table(
-            "columns",
-            ([code(name), code(_type(feature)), meanings[name]] for name, feature in features.items()),
-        )
+        rows = [[code(name), code(type_of(feature)), meanings[name]] for name, feature in features.items()]
+        for one in self.own_code:
+            if to := [split for split in splits if split in one["to"]]:
+                alone = "" if len(to) == len(splits) else self.words["split_alone"].format(split=code(to[0]))
+                rows += [
+                    [code(name), code(column["type"]), escape(column["means"]) + alone]
+                    for name, column in one["columns"].items()
+                ]
+        return self._table("columns", rows)
 
 
 def _model(model: Mapping[str, Any]) -> str:
@@ -318,8 +362,9 @@ def _n(count: int) -> str:
     return f"{count:,}"
 
 
-def _type(feature: Any) -> str:
+def type_of(feature: Any) -> str:
+    """A column's type in words."""
     if isinstance(feature, dict):
-        return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in feature.items()) + "}"
+        return "{" + ", ".join(f"{name}: {type_of(inner)}" for name, inner in feature.items()) + "}"
     inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
-    return f"list of {_type(inner)}" if inner is not None else str(feature.dtype)
+    return f"list of {type_of(inner)}" if inner is not None else str(feature.dtype)

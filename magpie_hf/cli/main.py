@@ -10,19 +10,35 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magpie_hf.cli import menu
-from magpie_hf.cli.commands import build, plan, publish, report, show, status, sweep
+from magpie_hf.cli.commands import (
+    build,
+    diff,
+    plan,
+    preview,
+    publish,
+    recipe,
+    recipe_files,
+    report,
+    review,
+    show,
+    status,
+    sweep,
+)
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.commands.parser import Parser, Version, translate
 from magpie_hf.cli.environment import check_environment
-from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade
+from magpie_hf.errors import BadInput, EngineError, HubError, NothingMade, StepFailed
 from magpie_hf.run.interrupts import INTERRUPTED
 from magpie_hf.text.language import LANGUAGES, translated, use, wanted
 from magpie_hf.text.terminal import encodable, open_missing_streams
 
-COMMANDS = (build, plan, status, show, report, sweep, publish)
+if TYPE_CHECKING:
+    from magpie_hf.recipe_file.reading import RecipeFile
+
+COMMANDS = (build, plan, preview, status, show, report, review, diff, sweep, publish, recipe)
 
 
 def parser() -> Parser:
@@ -54,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done, 1: failed, 2: bad input, 3: done but a split of a domain is empty, 130: interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    recipe_file: RecipeFile | None = None
     open_missing_streams()
     encodable(sys.stdout, sys.stderr)
     try:
@@ -66,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.argv[1:] = asked  # the command that a message on Ctrl-C repeats
             options = words.parse_args(asked)
         check_environment()
+        if recipe_files.is_recipe(options):
+            recipe_file, options = recipe_files.with_recipe(words, arguments, options)
         code = int(options.run(options))
         sys.stdout.flush()  # raises BrokenPipeError here and not at exit, if the reader of a pipe has left
         return code
@@ -73,8 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(file=sys.stderr)
         return INTERRUPTED
     except BadInput as error:
-        return _complain(error, BAD_INPUT)
-    except (EngineError, HubError, NothingMade) as error:
+        return _complain(recipe_file.located(error) if recipe_file else error, BAD_INPUT)
+    except (EngineError, HubError, NothingMade, StepFailed) as error:
         return _complain(error, FAILED)
     except BrokenPipeError:  # the reader has left; /dev/null keeps Python from complaining again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,7 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"magpie-hf: {translated(' '.join(str(error).split()))}", file=sys.stderr)
+    for fault in getattr(error, "faults", (error,)):
+        print(f"magpie-hf: {translated(' '.join(str(fault).split()))}", file=sys.stderr)
     return code
 
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from magpie_hf.cli.commands.preview import preview
+from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS, KnownModel, known
@@ -45,7 +45,7 @@ class Left(Exception):
 def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
     """Ask on this terminal for a build, and return its arguments; None if the user quits (q, Ctrl-D, or n).
 
-    parse: turns the arguments into options, for the preview. Raises BadInput without a terminal, and
+    parse: turns the arguments into options, for the plan in short. Raises BadInput without a terminal, and
     KeyboardInterrupt on Ctrl-C.
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
@@ -56,10 +56,10 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
     try:
         _say(tr("A dataset in five answers. Enter takes the value in brackets; q quits."))
         arguments = _arguments()
-        planned = preview(parse(arguments))
+        planned = brief_of(parse(arguments))
         if bound := _bound_of(planned.plan.bounds):
             arguments += bound
-            planned = preview(parse(arguments))
+            planned = brief_of(parse(arguments))
         _say("")
         for line in planned.lines:
             _say(line, " " * 9)

@@ -24,17 +24,21 @@ from datasets.config import DEFAULT_CDC_OPTIONS
 
 from magpie_hf.card import card
 from magpie_hf.card.own_words import rest_of, words_in
+from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.stats import Built, Samples, Tally, published, with_rows
 from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.recipe import Recipe
+from magpie_hf.review.marks import bad_rows, kept_marks
+from magpie_hf.review.precision import precision
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import sum_of
+from magpie_hf.store.own_rows import is_own
 from magpie_hf.store.records import (
     FORMAT,
     LOCK,
@@ -125,6 +129,14 @@ class Folder:
             return
         if record:
             check_format(self.path, record)
+        if record and is_own(self.run) != (recipe.problems is not None):
+            if is_own(self.run):
+                raise BadInput(
+                    f"{self.path} holds a build of given problems; give --problems, or choose another --out"
+                )
+            raise BadInput(
+                f"{self.path} holds a build of sampled problems; leave out --problems or choose another --out"
+            )
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
             if value != record.get(what, value):
@@ -170,6 +182,10 @@ class Folder:
                 }
                 write_record(self._record_file, record)
             yield
+
+    def bad_rows(self, recipe: Recipe) -> tuple[str, ...]:
+        """The rows not to accept: those of the recipe, and those that are marked bad here, by id."""
+        return tuple(sorted({*recipe.acceptance.reviewed, *bad_rows(self.run)}))
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether the last build here had this recipe and was finished."""
@@ -236,6 +252,7 @@ class Folder:
             [one.dropped.content for one in built if one.dropped],
             card.VERSION,
             asdict(licence_in(self.provenance)),
+            *([said] if (said := self.provenance.get("reviewed")) else []),
         )
         files: dict[str, int] = record.get("files", {})
         samples = {one.domain.key: asdict(one.samples) for one in built}
@@ -380,10 +397,15 @@ class Folder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the rows were made. Raises BadInput where that cannot be read, or has another format."""
+        """How the rows were made, and how many of them people read, by the marks that are kept here now.
+
+        Raises BadInput where that cannot be read, or has another format.
+        """
         provenance = self._kept(PROVENANCE)
         if provenance.get("format") != FORMAT or "sft" not in provenance:
             raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
+        for share in precision(kept_marks(self.run).values())["all"].values():
+            provenance["reviewed"] = {"read": share.read, "good": share.right}
         return provenance
 
     @property
@@ -437,10 +459,10 @@ class Folder:
         """Whose build this is, where the record is lost and the provenance is not; else an empty record."""
         try:
             provenance = self.provenance
-            models = [one for one in provenance["models"] if "problems" in one["steps"]]
-            of = {"name": models[0]["name"], "model": models[0]["revision"], "seed": provenance["seed"]}
+            writer = writer_of(provenance)
+            of = {"name": writer["name"], "model": writer["revision"], "seed": provenance["seed"]}
             return {"format": FORMAT, **of}
-        except (BadInput, LookupError, TypeError):
+        except (BadInput, LookupError, TypeError, StopIteration):
             return {}
 
     def _published_files(self) -> dict[str, int]:
@@ -448,6 +470,7 @@ class Folder:
         patterns = (
             card.README,
             card.LICENSE,
+            card.RECIPE,
             "*_ins*.json",
             "combined_dataset_info.json",
             "*/dataset_info.json",

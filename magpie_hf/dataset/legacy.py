@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.card.stats import Built, Tally
+from magpie_hf.domains import Domain
 from magpie_hf.models.chat import chat_of
 from magpie_hf.recipe import Recipe
+from magpie_hf.stages.export import USED
 from magpie_hf.stages.published_answers import published_answers
 from magpie_hf.store.shards import write_json
 
@@ -88,6 +90,9 @@ def write_combined(recipe: Recipe, numbers: Mapping[str, Tally], folder: Path, c
     write_json(folder / "combined_dataset_info.json", combined)
 
 
+_REFERRED = ("reference_answer", "matches_reference", "solution_matches")
+
+
 class _Records:
     """Iterators over the four kinds of records of one domain."""
 
@@ -95,15 +100,19 @@ class _Records:
         self.recipe, self.one, self.created = recipe, one, created
         chat = chat_of(recipe.generator.model)
         self.sampled_for = {domain.key: domain for domain in recipe.domains}
-        self.templates = {domain.key: chat.prefix_text(*recipe.steered(domain)) for domain in recipe.domains}
+        self.templates = {
+            domain.key: chat.prefix_text(*recipe.steered(domain)) if recipe.problems is None else None
+            for domain in recipe.domains
+        }
 
     def instructions(self) -> Iterator[Record]:
         for row in self._problems():
             yield self._record(row)
 
     def answered(self) -> Iterator[Record]:
+        used = self.recipe.reference == USED
         for row in self._problems():
-            for answer in published_answers(row, self.recipe.sft, self.recipe.keep_minority)[:1]:
+            for answer in published_answers(row, self.recipe.sft, self.recipe.keep_minority, used)[:1]:
                 domain = self.sampled_for[row["domain"]]
                 sampling = domain.response if answer.is_cold else domain.candidate
                 record = self._record(row, sampling, answer.response)
@@ -125,10 +134,22 @@ class _Records:
                 record[f"rewards_{self.recipe.scorer.suffix}"] = [{"score": score} for _, score in kept]
             yield record
 
+    def _sampled(self, domain: Domain) -> Record:
+        """How a problem was sampled, or where it comes from."""
+        if (own := self.recipe.problems) is not None:
+            return {"temperature": None, "top_p": None, "min_p": None, "input_generator": own.name}
+        return {
+            "temperature": domain.instruction.temperature,
+            "top_p": domain.instruction.top_p,
+            "min_p": domain.instruction.min_p,
+            "input_generator": self.recipe.generator.model.name,
+        }
+
     def _problems(self) -> Iterator[Record]:
         return self.one.problems(
             ["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores",
-             "in_majority", "solution_agrees"]
+             "in_majority", "solution_agrees",
+             *(_REFERRED if self.recipe.reference else ())]
         )  # fmt: skip
 
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
@@ -154,10 +175,7 @@ class _Records:
             "response": None,
             "created": self.created,
             "gen_input_configs": {
-                "temperature": domain.instruction.temperature,
-                "top_p": domain.instruction.top_p,
-                "min_p": domain.instruction.min_p,
-                "input_generator": recipe.generator.model.name,
+                **self._sampled(domain),
                 "seed": row["seed"],
                 "domain": self.one.domain.key,
             },

@@ -18,8 +18,9 @@ from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
 from magpie_hf.run.selection_log import filtered_pieces
 from magpie_hf.stages.export import Export, ExportDropped, export_of
+from magpie_hf.store.own_rows import first_rows
 from magpie_hf.store.records import RECORD, read_record
-from magpie_hf.store.rows import Made, Published, Rows, seed_rows
+from magpie_hf.store.rows import Made, Published, Rows
 from magpie_hf.store.shards import ShardFolder
 
 
@@ -104,7 +105,7 @@ def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, A
         at = start
         for begin, end, _ in after[-1].spans("arrow"):
             if (first := max(begin, at)) < (last := min(end, stop)):
-                rows = _extended(seed_rows(domain, seed, first, last), before)
+                rows = _extended(first_rows(run, domain, seed, first, last), before)
                 rows = None if rows is None else restore(rows)
                 rows = None if rows is None else _extended(rows, after)
                 pieces += [] if rows is None else [rows]

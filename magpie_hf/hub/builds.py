@@ -15,6 +15,7 @@ from typing import Any
 from magpie_hf.card.card import README
 from magpie_hf.card.contents import Contents
 from magpie_hf.card.own_words import rest_of
+from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.stats import Samples
 from magpie_hf.errors import BadInput
 from magpie_hf.stages.export import ExportRL
@@ -23,7 +24,7 @@ from magpie_hf.store.splits import ParquetSplit
 from magpie_hf.text.language import tr
 
 # Of the provenance: what two builds that are joined may differ in.
-_OWN = ("domains", "versions", "format")
+_OWN = ("domains", "recipe", "versions", "format", "reviewed")
 # A data file: config/name.parquet, neither of which leads out of the folder.
 _DATA = re.compile(r"(?!\.)[^/\\\0]+/(?!\.)[^/\\\0]+\.parquet")
 _COUNTS = {one.name for one in fields(Samples)}
@@ -54,7 +55,7 @@ class Build:
 
     @property
     def identity(self) -> Identity:
-        writer = next(model for model in self.provenance["models"] if "problems" in model["steps"])
+        writer = writer_of(self.provenance)
         domains = tuple(domain["key"] for domain in self.provenance["domains"])
         return Identity(writer["name"], writer["revision"], self.provenance["seed"], domains)
 
@@ -251,8 +252,11 @@ def joined(builds: Sequence[Build], mine: Build, contents: Contents, theirs: Pat
         **mine.provenance,
         "domains": [domain for one in builds for domain in one.provenance["domains"]],
         "versions": _versions(builds),
+        "recipe": _recipe(builds),
         "built_apart": [list(one.identity.domains) for one in builds],
     }
+    if read := [one.provenance["reviewed"] for one in builds if "reviewed" in one.provenance]:
+        provenance["reviewed"] = {name: sum(one[name] for one in read) for name in ("read", "good")}
     samples = {domain: Samples(**counts) for one in builds for domain, counts in one.samples.items()}
     domains = [domain["key"] for domain in provenance["domains"]]
     data = {
@@ -260,6 +264,16 @@ def joined(builds: Sequence[Build], mine: Build, contents: Contents, theirs: Pat
         for config, splits in sorted(files.items(), key=lambda one: _rank(one[0], domains))
     }
     return Contents(provenance, samples, data)
+
+
+def _recipe(builds: Sequence[Build]) -> dict[str, Any] | None:
+    """The recipe over the domains of all builds; None where one has none, or they differ otherwise."""
+    recipes: list[Any] = [one.provenance.get("recipe") for one in builds]
+    if not all(isinstance(one, dict) and isinstance(one.get("domains"), dict) for one in recipes):
+        return None
+    domains = {key: domain for one in recipes for key, domain in one["domains"].items()}
+    joined = [{**one, "domains": domains} for one in recipes]
+    return joined[0] if all(one == joined[0] for one in joined) else None
 
 
 def _rank(config: str, domains: Sequence[str]) -> tuple[int, str]:

@@ -5,9 +5,11 @@ Not here: which files are published (release.py), and the upload (push.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial as partial_
 from pathlib import Path
+from typing import Any
 
 from magpie_hf.card import plots
 from magpie_hf.card.wording import Wording
@@ -19,7 +21,7 @@ from magpie_hf.hub.lint.files import rows_of
 from magpie_hf.hub.release import Remote, released, to_folder
 from magpie_hf.hub.remote import Say, check_names, check_way, download, head_of, login
 from magpie_hf.hub.retry import retried
-from magpie_hf.store.manifest import Changes, sum_of
+from magpie_hf.store.manifest import Changes, Content, sum_of
 from magpie_hf.text.language import tr
 
 
@@ -50,21 +52,9 @@ def publish(
     Raises HubError
     where the Hub cannot be reached or refuses a step.
     """
-    check_names(repo, tag)
-    check_way(add, overwrite)
-    _say_missing(say)
-    look = partial_(_there, repo, add, overwrite, say)
-    with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
-        return hub.push(
-            release.files,
-            repo,
-            private=private,
-            overwrite=overwrite,
-            tag=tag,
-            known=release.sums,
-            builds=hub.Builds(release.build, release.kept, release.order),
-            say=say,
-        )
+    how: dict[str, Any] = {"private": private, "overwrite": overwrite, "tag": tag}
+    with _ready(folder, repo, add, wording, partial, say, how) as (files, more):
+        return hub.push(files, repo, **how, **more)
 
 
 @bounded()
@@ -84,22 +74,9 @@ def preview(
 
     Raises what `publish` would raise before it writes.
     """
-    check_names(repo, tag)
-    check_way(add, overwrite)
-    _say_missing(say)
-    look = partial_(_there, repo, add, overwrite, say)
-    with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
-        change = hub.preview(
-            release.files,
-            repo,
-            private=private,
-            overwrite=overwrite,
-            tag=tag,
-            known=release.sums,
-            builds=hub.Builds(release.build, release.kept, release.order),
-            say=say,
-        )
-        return change, rows_of(release.files)
+    how: dict[str, Any] = {"private": private, "overwrite": overwrite, "tag": tag}
+    with _ready(folder, repo, add, wording, partial, say, how) as (files, more):
+        return hub.preview(files, repo, **how, **more), rows_of(files)
 
 
 def publish_to_folder(
@@ -121,6 +98,26 @@ def publish_to_folder(
     with released(Path(folder).expanduser(), repo, wording, partial, say) as release:
         change = to_folder(release.files, Path(to).expanduser(), release.sums, release.order)
         return change, rows_of(release.files)
+
+
+@contextmanager
+def _ready(
+    folder: str | Path,
+    repo: str,
+    add: bool,
+    wording: Wording | None,
+    partial: bool,
+    say: Say,
+    how: Mapping[str, Any],
+) -> Iterator[tuple[dict[str, Content], dict[str, Any]]]:
+    """The files to publish, and what `hub.push` and `hub.preview` need besides `how`."""
+    check_names(repo, how["tag"])
+    check_way(add, how["overwrite"])
+    _say_missing(say)
+    look = partial_(_there, repo, add, how["overwrite"], say)
+    with released(Path(folder).expanduser(), repo, wording, partial, say, look) as release:
+        builds = hub.Builds(release.build, release.kept, release.order)
+        yield release.files, {"known": release.sums, "builds": builds, "say": say}
 
 
 def _there(repo: str, add: bool, overwrite: bool, say: Say) -> Remote | None:

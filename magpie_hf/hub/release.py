@@ -24,9 +24,11 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.hub.lint.numbers import lint_numbers
 from magpie_hf.hub.lint.rows import lint_rows
 from magpie_hf.hub.remote import Say
-from magpie_hf.models.data_licence import contradictions, licence_in
+from magpie_hf.models.data_licence import contradictions, licence_in, licence_with
 from magpie_hf.models.licences import licences_for
+from magpie_hf.review.marks import bad_rows
 from magpie_hf.run.status import Status, status
+from magpie_hf.schema import CANDIDATES_CONFIG
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import (
     MANIFEST,
@@ -40,6 +42,7 @@ from magpie_hf.store.manifest import (
     with_manifest,
 )
 from magpie_hf.store.records import LOCK, RUN, record_of
+from magpie_hf.store.splits import rows_of
 from magpie_hf.text.language import tr
 
 
@@ -81,17 +84,17 @@ def released(
 ) -> Iterator[Release]:
     """What is published of the build in `folder` as `repo`.
 
-    The files are the card with its plots, LICENSE, and the parquet files of all configurations. Left out are
-    `run/`, which holds the record of the build, and the JSON files of the original scripts (`*_ins*.json`,
-    `dataset_info.json`): their rows are in the parquet files, and a reader that ignores the configurations
-    would load them, too. partial: publish the finished part of a build that is not finished. say: called with
-    a line for each model whose licence the data's contradicts. look: reads what the repository holds: builds
-    to publish this one beside, whose files are then part of the release, and own words for the card. No build
-    can start in the folder meanwhile.
+    The files are the card with its plots, LICENSE, the recipe file, and the parquet files of all
+    configurations. Left out are `run/`, which holds the record of the build, and the JSON files of the
+    original scripts (`*_ins*.json`, `dataset_info.json`): their rows are in the parquet files, and a reader
+    that ignores the configurations would load them, too. partial: publish the finished part of a build that
+    is not finished. say: called with a line for each model whose licence the data's contradicts. look: reads
+    what the repository holds: builds to publish this one beside, whose files are then part of the release,
+    and own words for the card. No build can start in the folder meanwhile.
 
     Raises BadInput where the folder holds no build, or one that runs or is not finished (without `partial`);
-    for files that are missing or were changed; for a model whose licence is not known; and for rows or a
-    card that fail the checks.
+    for files that are missing or were changed; for rows that people marked bad; for a model whose licence is
+    not known; and for rows or a card that fail the checks.
     """
     status(folder)
     with ExitStack() as held:
@@ -107,13 +110,16 @@ def released(
                 f"the build in {folder} is not finished ({_missing(state)}); run it again, then publish, or"
                 " publish what is, with --partial"
             )
+        _check_marks(folder, contents)
         wording = wording or Wording()
         licences = {
             name: asdict(one)
             for name, one in licences_for(contents.provenance["models"], wording.licences).items()
         }
         if wording.licence is not None:
-            provenance = {**contents.provenance, "licence": asdict(wording.licence)}
+            own = contents.provenance.get("own_problems", {})
+            licence = licence_with(own.get("licence"), wording.licence, own.get("source", ""))
+            provenance = {**contents.provenance, "licence": asdict(licence)}
             contents = replace(contents, provenance=provenance)
         made_by = [
             {**model, "licence": licences.get(model["name"]) or model["licence"]}
@@ -172,6 +178,17 @@ def _finished(folder: Path) -> card.Contents:
     if record_of(folder).get("samples") != sum_of(counted).sha256:
         raise BadInput(f"{counted} was changed since it was built; run the build again, then publish")
     return contents
+
+
+def _check_marks(folder: Path, contents: card.Contents) -> None:
+    """Raises BadInput where the contents hold rows that are marked bad."""
+    bad = set(bad_rows(folder / RUN))
+    splits = contents.data.get(CANDIDATES_CONFIG, {}).values() if bad else ()
+    if count := sum(row["id"] in bad for split in splits for row in rows_of(split, ("id",))):
+        raise BadInput(
+            f"{folder} still has {count:,} rows that are marked bad; run the build again, which replaces"
+            " them, then publish"
+        )
 
 
 def _part(folder: Path, scratch: Path) -> tuple[card.Contents, dict[str, tuple[int, int]]]:

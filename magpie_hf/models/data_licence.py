@@ -182,6 +182,51 @@ def contradictions(licence: DataLicence, models: Iterable[Mapping[str, Any]]) ->
     return lines
 
 
+def check_source(name: str, licence: str | None, given: str | None) -> None:
+    """Raises BadInput where the licence of problems forbids sharing what is made of them.
+
+    licence: as their source states it, or None. given: by the user, an id of the Hub's list, or None.
+    """
+    if given is not None and given not in LICENCES:
+        near = get_close_matches(given.strip().lower(), LICENCES, n=3, cutoff=0.6)
+        hint = f"did you mean {' or '.join(near)}?" if near else "such as cc-by-4.0 or mit"
+        raise BadInput(f"--problems-licence {given!r} is none of the Hub's ids; {hint} (all: {_LIST[8:]})")
+    if licence is not None and "-nd-" in licence:
+        raise BadInput(
+            f"the licence of {name} is {licence}, under which nothing that is made of it may be shared; take"
+            " other problems"
+        )
+
+
+def licence_with(source: str | None, given: DataLicence | None, name: str = "") -> DataLicence:
+    """The licence of data that holds problems under the licence `source`, no looser than that.
+
+    source: an id of the Hub's list; None where there is none or it is not known. given: the user's choice;
+    None takes the source's own where that asks for the same, else the default. Raises BadInput for a choice
+    that the source's licence does not allow.
+    """
+    same = source in LICENCES and _asks_for_same(source)
+    if given is None:
+        return DataLicence(source) if source is not None and same else DataLicence()
+    if source is None or given.id == source:
+        return given
+    if same and not (_family(given.id) == _family(source) and given.id >= source):
+        raise BadInput(
+            f"--license is {given.id}, and {name} is under {source}, which asks for the same; leave --license"
+            " out"
+        )
+    if _not_commercial(source) and not (_not_commercial(given.id) or given.id in _OPEN_ENDED):
+        raise BadInput(
+            f"--license {given.id} allows commercial use, and {source} of {name} does not; leave it out"
+        )
+    return given
+
+
+def _asks_for_same(name: str) -> bool:
+    copyleft = ("gpl", "agpl", "lgpl", "gfdl", "osl", "eupl")
+    return _family(name) in (*_SHARE_ALIKE, *copyleft)
+
+
 def _not_commercial(name: str) -> bool:
     return name.startswith("cc-by-nc") or name in _RESEARCH
 

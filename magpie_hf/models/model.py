@@ -18,6 +18,7 @@ from typing import Any
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.models.known import KNOWN_MODELS
 
+_REVISION = re.compile(r"(.+)@(sha256:[0-9a-f]{40}|[\w.-]+(?:/[\w.-]+)*)")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
@@ -30,7 +31,8 @@ class Model:
     chat_options: values that its chat template is rendered with, each a name and JSON as text, as
         `switches.with_chat_options` makes them.
     settings: vLLM's arguments that change its numbers, such as kv_cache_dtype, as names and JSON.
-    path: where a local folder lies; it does not compare.
+    path: where a local folder lies; it does not compare. given: how it was named, for a recipe file; neither
+        does that.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Model:
     path: str | None = field(default=None, compare=False)
     chat_options: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
     settings: tuple[tuple[str, str], ...] = field(default=(), metadata={"later": True})
+    given: str = field(default="", compare=False)
 
     @property
     def short_name(self) -> str:
@@ -55,12 +58,23 @@ class Model:
         return None if self.path else self.revision
 
 
+def named_revision(text: str) -> tuple[str, str | None]:
+    """A model argument without its revision, and the revision; `owner/name@revision` has one, as a folder may
+    have the hash of its contents: `folder@sha256:...`.
+    """
+    form = _REVISION.fullmatch(text)
+    return (form[1], form[2]) if form and not os.path.isdir(os.path.expanduser(text)) else (text, None)
+
+
 def repository_or_folder(text: str) -> str:
-    """The repository or folder that a model argument names.
+    """The repository or folder that a model argument names, without a revision.
 
     A number gives its repository; anything else must be a folder or look like a repository. Uses no network.
     Raises BadInput otherwise.
     """
+    text, revision = named_revision(text)
+    if revision and revision.startswith("sha256:") and not os.path.isdir(os.path.expanduser(text)):
+        raise BadInput(f"{text!r} is no folder here, and a recipe names a model in it; put the model there")
     if re.fullmatch(r"[+-]?\d{1,9}", text):
         if int(text) not in KNOWN_MODELS:
             raise BadInput(
@@ -91,22 +105,38 @@ def resolve(
     """The model that a number, a Hub repository or a local folder names, with its revision pinned.
 
     A repository's revision becomes a commit (from the Hub, or from the local cache when offline), a folder's
-    a hash of its contents. chat: whether a folder needs a chat template; embedding models have none.
-    settings: as in Model. Raises BadInput for no model, for an unknown dtype, and for a max_length above the
+    a hash of its contents. `text` may hold a revision, see `named_revision`. chat: whether a folder needs a
+    chat template; embedding models have none. settings: as in Model. Raises BadInput for no model, for two
+    revisions, for a folder whose hash is another, for an unknown dtype, and for a max_length above the
     model's own.
     """
     if dtype not in DTYPES:
         raise BadInput(f"dtype is {dtype!r}; choose from {', '.join(DTYPES)}")
-    source = repository_or_folder(text)
+    source, (_, named) = repository_or_folder(text), named_revision(text)
+    if named and revision and named != revision:
+        raise BadInput(f"the revision of {source} is {named} in its name and {revision} beside it; give one")
+    revision = named or revision
     if Path(source).is_dir():
-        if revision:
+        if revision and revision.startswith("sha256:"):
+            if (digest := folder_digest(Path(source))) != revision:
+                raise BadInput(
+                    f"the folder {source} is another model than the one asked for (its contents are {digest},"
+                    f" not {revision}); give the folder with those contents"
+                )
+        elif revision:
             raise BadInput(
                 f"revision {revision!r} was given for the folder {source}; a revision belongs to a Hub"
                 " repository"
             )
         check_model_folder(Path(source), chat)
         model = Model(
-            Path(source).name, folder_digest(Path(source)), dtype, max_length, source, settings=settings
+            Path(source).name,
+            folder_digest(Path(source)),
+            dtype,
+            max_length,
+            source,
+            settings=settings,
+            given=named_revision(text)[0],
         )
     else:
         model = Model(source, _commit(source, revision), dtype, max_length, settings=settings)

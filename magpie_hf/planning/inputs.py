@@ -35,6 +35,7 @@ from magpie_hf.models.model import (
     config_of,
     json_of,
     longest,
+    named_revision,
     repository_or_folder,
 )
 from magpie_hf.models.parallel import Need, as_given, need_of
@@ -63,6 +64,11 @@ _DECIDING = (
     "candidate_temperature", "candidate_top_p", "candidate_min_p", "max_tokens", "max_model_len",
     "auto_extend", "sft", "scorer_reads", "off_topic", "min_quality", "min_difficulty", "unsolvable",
     "languages", "near", "decontaminate",
+)  # fmt: skip
+# Those of given problems.
+_OF_GIVEN = (
+    "problems", "problem_column", "answer_column", "domain_column", "problems_split", "problems_where",
+    "problems_revision", "problems_as_given", "use_reference",
 )  # fmt: skip
 PATIENCE = 5.0  # seconds to wait for the Hub
 _T = TypeVar("_T")
@@ -127,7 +133,8 @@ class Outline:
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
-    goes, "" where that is not known.
+    goes, "" where that is not known; revisions: of the models whose revision is given; given: whether the
+    problems are given, and not sampled.
     """
 
     domains: tuple[Domain, ...]
@@ -147,6 +154,8 @@ class Outline:
     chat: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     steer: str | None = None
     place: str = ""
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    given: bool = False
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -165,6 +174,8 @@ class Outline:
     def writer_reasons(self) -> bool:
         """Whether the model that writes the problems is known to be a reasoning model."""
         writer = self.sources["model"]
+        if self.given:
+            return False
         if (switched := thinks(self.chat.get("model", {}))) is not None:
             return switched
         if writer == self.sources["solver"] and self.chat.get("model") == self.chat.get("solver"):
@@ -188,6 +199,8 @@ class Outline:
         Of a separate answer beside the candidates ("solutions") only sft "cold" makes use.
         """
         roles = {"instruct": "model", "tag": "tagger", "embed": "embedder"}
+        if self.given:
+            del roles["instruct"]
         if self.sft == "cold":
             roles["solutions"] = "solver"
         roles["candidates"] = "solver"
@@ -235,7 +248,10 @@ class Outline:
                 last.extend(group)
             else:
                 joined.append(list(group))
-        return [Phase(stages[group[0]], tuple(group), group[0] == "instruct") for group in joined]
+        return [
+            Phase(stages[group[0]], tuple(group), number == 0 and group[0] in SAMPLING)
+            for number, group in enumerate(joined)
+        ]
 
 
 def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: Mapping[str, str]) -> Outline:
@@ -246,9 +262,14 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
     sources = {role: repository_or_folder(name) for role, name in roles.items()}
     for folder in filter(Path.is_dir, map(Path, sources.values())):
         check_files(folder)
-    chat = _chat_settings(options, sources)
-    domains, reasoning, unread = _solver_sampling(options, domains, sources, chat.get("solver", {}))
-    writer = _at_hand(sources["model"], options.revision)
+    revisions = {sources[role]: named for role in sources if (named := named_revision(roles[role])[1])}
+    if options.revision:
+        revisions[sources["model"]] = options.revision
+    chat = _chat_settings(options, sources, revisions)
+    domains, reasoning, unread = _solver_sampling(
+        options, domains, sources["solver"], revisions, chat.get("solver", {})
+    )
+    writer = _at_hand(sources["model"], revisions.get(sources["model"]))
     return Outline(
         domains,
         sources,
@@ -265,12 +286,21 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         unread,
         chat=chat,
         steer=options.steer,
-        place=options.steer or (system_place_of(writer) if writer else ""),
+        place=_place(options, writer),
+        revisions=revisions,
+        given=options.problems is not None,
     )
 
 
+def _place(options: argparse.Namespace, writer: Model | None) -> str:
+    """Where a domain's text goes; "" where that is not known, or nothing is sampled."""
+    if options.problems is not None:
+        return ""
+    return options.steer or (system_place_of(writer) if writer else "")
+
+
 def _chat_settings(
-    options: argparse.Namespace, sources: Mapping[str, str]
+    options: argparse.Namespace, sources: Mapping[str, str], revisions: Mapping[str, str]
 ) -> dict[str, dict[str, str | None]]:
     """Each role's `settings_of` its model. Raises BadInput for chat options that fit no template, and for a
     template that does not end.
@@ -284,7 +314,7 @@ def _chat_settings(
         if role not in sources:
             continue
         source, names = sources[role], [name for _, name, _ in given]
-        revision = options.revision if source == sources["model"] else None
+        revision = revisions.get(source)
         if (model := _at_hand(source, revision)) is not None:
             names = list(switches_of(model))
         elif given:
@@ -317,7 +347,8 @@ def _at_hand(source: str, revision: str | None) -> Model | None:
 def _solver_sampling(
     options: argparse.Namespace,
     domains: tuple[Domain, ...],
-    sources: Mapping[str, str],
+    source: str,
+    revisions: Mapping[str, str],
     chat: Mapping[str, str | None],
 ) -> tuple[tuple[Domain, ...], bool, str]:
     """The domains as `domains.solver_sampling`, whether the solver is a reasoning model, and why not known.
@@ -325,10 +356,9 @@ def _solver_sampling(
     A known model needs no look-up. Of another one the Hub is asked for small files, for at most PATIENCE
     seconds; without them the domains' own values are planned with.
     """
-    source = sources["solver"]
-    revision = options.revision if source == sources["model"] else None
     given = tuple((name, value) for name, value in chat.items() if value is not None)
-    model = replace(_unresolved(source, revision), max_length=options.max_model_len, chat_options=given)
+    unresolved = _unresolved(source, revisions.get(source))
+    model = replace(unresolved, max_length=options.max_model_len, chat_options=given)
     config: Mapping[str, Any] | None
     if isinstance(info := known(source), KnownModel):
         config, reasoning, context = dict(info.generation), is_reasoning(model), options.max_model_len
@@ -356,6 +386,9 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
         "steer": options.steer,
         "settings": numbers,
         "server_kind": kind,
+        "revisions": {name: one for name, one in outline.revisions.items() if one != options.revision},
+        "domains": {key: repr(domain) for key, domain in options.blocks.get("domains", {}).items()},
+        **{name: getattr(options, name) for name in _OF_GIVEN},
     }
     return {**said, **{name: value for name, value in later.items() if value}}
 
@@ -368,7 +401,12 @@ def build_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
 
 def out_of(options: argparse.Namespace, outline: Outline, named: str) -> Path:
     """The folder of the build."""
-    return Path(options.out or f"data/{outline.sources['model'].rsplit('/', 1)[-1]}_{named}").expanduser()
+    return folder_of(options.out, outline.sources["model"], named)
+
+
+def folder_of(out: str | None, source: str, named: str) -> Path:
+    """The folder of a build of this model, and of domains that are named so."""
+    return Path(out or f"data/{source.rsplit('/', 1)[-1]}_{named}").expanduser()
 
 
 # Models' sizes

@@ -156,7 +156,7 @@ def _engines(outline: Outline, recipe: Recipe) -> dict[str, Engine]:
     for role, engine in (("tagger", recipe.tagger), ("embedder", recipe.embedder)):
         if engine is not None:
             found[outline.sources[role]] = engine
-    return {**found, outline.scorer: recipe.scorer.engine}
+    return found if recipe.scorer.engine is None else {**found, outline.scorer: recipe.scorer.engine}
 
 
 def _speeds(outline: Outline, recipe: Recipe, most: int, log: RequestLog) -> dict[str, Speed]:

@@ -168,7 +168,8 @@ def each_of(examples: Examples, outline: Outline, lengths: Sequence[Sequence[Len
     one request more for every doubling of its bound.
     """
     rows = {"tag": "instruct", "embed": "instruct", "score": "candidates"}
-    found = {
+    found = {stage: float(outline.each(stage)) for stage in ("tag", "embed") if stage in examples}
+    found |= {
         stage: len(examples[stage]) / len(examples[of]) * outline.each(stage)
         for stage, of in rows.items()
         if stage in examples and examples.get(of)

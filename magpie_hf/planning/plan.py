@@ -34,6 +34,7 @@ from magpie_hf.planning.measurements import Measured, measured_estimates, read_m
 from magpie_hf.planning.simulation import Work, seconds_by_phase
 from magpie_hf.planning.speeds import EFFICIENCIES, Speed, compute_bound_hours, speed_on
 from magpie_hf.planning.workload import (
+    PROBLEM,
     Bound,
     Done,
     Estimates,
@@ -199,7 +200,7 @@ def plan_of(
     """
     given = read_arguments(options.engine_args, options.engine_arg)
     models = tuple(
-        sized(source, options.revision, (*given.numbers, *given.speed), options.max_model_len)
+        sized(source, outline.revisions.get(source), (*given.numbers, *given.speed), options.max_model_len)
         for source in dict.fromkeys(outline.stages.values())
     )
     outline = replace(outline, context=_context_of(outline.sources["solver"], models))
@@ -283,7 +284,8 @@ def disk_of(outline: Outline, estimates: Estimates, out: Path, models: Sequence[
     candidates = estimates.each["candidates"] * mean["candidates"]
     published = sum(one.train.mid + one.test.mid for one in rows) * mean["candidates"] / problems
     answers = problems * (candidates + mean.get("solutions", published))
-    run = samples * (2 * mean["instruct"] + ROW_BYTES) + COPIES * answers + problems * ROW_BYTES
+    problem = mean.get("instruct", PROBLEM.median * BYTES)
+    run = samples * (2 * problem + ROW_BYTES) + COPIES * answers + problems * ROW_BYTES
     legacy = problems * (2 * mean.get("solutions", mean["candidates"]) + LEGACY * candidates)
     missing = sum(one.weights * 1e9 for one in models if one.weights is not None and not _is_here(one.source))
     return Disk(run, PACKED * answers, legacy, missing, _free(out), _free(_cache()))

@@ -99,7 +99,9 @@ def assumed(outline: Outline) -> Estimates:
             kind=kind,
         ),
         tr("problems: a median of {median} tokens: assumed", median=PROBLEM.median),
-        tr(
+        tr("yield: all given problems are answered: assumed; rules may drop some")
+        if outline.given
+        else tr(
             "yield: {low:.0%} to {high:.0%} of the samples are accepted: assumed",
             low=YIELD[0],
             high=YIELD[-1],
@@ -118,7 +120,9 @@ def assumed(outline: Outline) -> Estimates:
     return Estimates(
         (short, likely, long),
         each,
-        {domain.key: Range(*YIELD) for domain in outline.domains},
+        dict.fromkeys((domain.key for domain in outline.domains), Range(1, 1, 1))
+        if outline.given
+        else {domain.key: Range(*YIELD) for domain in outline.domains},
         laws,
         Range(*AGREEING),
         Range(*(share * part for share, part in zip(PAIRS, two, strict=True))),
@@ -135,6 +139,8 @@ def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
             share=BETWEEN,
         )
     ]
+    if "embed" in outline.stages:
+        words.append(tr("comparisons with benchmarks' problems of near meaning: not counted"))
     if outline.sft == "best":
         words.append(tr("SFT rows: one of every problem with at least one complete answer"))
     elif not outline.keep_minority:

@@ -50,6 +50,7 @@ KIND: dict[str, str] = {
     "essay": "a text is asked for: an explanation, a summary, a discussion",
     "talk": "a conversation, a greeting, a lesson, or advice",
 }
+OPEN = ("example", "essay")  # kinds with several right answers, so that no vote tells which one is wrong
 COMPLETE: dict[str, str] = {
     "yes": "one complete task that can be worked on as it stands",
     "no": "cut off, several tasks, part of another task, or it needs a figure or table that is not there",

@@ -84,7 +84,8 @@ class Board:
         return self.selection[domain].accepted if domain in self.selection else 0
 
     def is_full(self, domain: str) -> bool:
-        return self.accepted_of(domain) >= self.domains[domain].target
+        moved = self.selection.get(domain)  # given problems may be fewer than the domain's target
+        return moved is not None and moved.accepted >= moved.target
 
     def needed(self, domain: str) -> int | None:
         """Samples that the domain needs in all: an estimate by its yield until it is full.

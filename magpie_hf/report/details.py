@@ -5,11 +5,12 @@ Not here: what the list shows of a row, and its problem.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from magpie_hf.models.thinking import parted
+from magpie_hf.report.finding import own_columns
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_answers
 from magpie_hf.schema import CANDIDATES
@@ -49,13 +50,28 @@ def weight_of(problems: int, samples: int) -> float:
 
 
 def _rows(source: Source) -> Iterator[Row]:
+    own: dict[str, list[str]] = {kind: [] for kind in ("candidates", "sft", "prefs", "rl")}
+    for column in own_columns(source.contents.provenance):
+        own[next(kind for kind in own if kind in column["to"])].append(column["name"])
     for side, split in accepted(source):
-        for row, answers in with_answers(source, side, rows_of(split, _PROBLEM), _SOLVED):
+        rows: Iterator[Row] = rows_of(split, (*_PROBLEM, *own["candidates"]))
+        for kind in ("sft", "prefs", "rl"):
+            if own[kind]:
+                rows = _with_own(source, side, rows, own[kind], kind)
+        for row, answers in with_answers(source, side, rows, _SOLVED):
             yield _problem(row, answers)
     for split in source.dropped.values():
         for row in rows_of(split, _SAMPLE):
             raw = row["raw_instruction"] if row["problem"] not in (None, row["raw_instruction"]) else None
             yield {name: row[name] for name in _SAMPLE[2:]} | {"raw": raw}
+
+
+def _with_own(
+    source: Source, side: str, rows: Iterator[Row], columns: Sequence[str], kind: str
+) -> Iterator[Row]:
+    """The problems with columns of one's own, from another split that has them."""
+    for row, found in with_answers(source, side, rows, ("id", *columns), kind):
+        yield row | {column: found[0][column] for column in columns if found}
 
 
 def _problem(row: Row, answers: list[Row]) -> Row:

@@ -14,9 +14,9 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, Torn
 from magpie_hf.report.samples import Sampled, length
-from magpie_hf.store.records import RUN, UNREADABLE, record_of, unreadable
+from magpie_hf.store.records import PROVENANCE, RUN, UNREADABLE, read_record, record_of, unreadable
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -53,12 +53,13 @@ class Finished:
     """The rows of a build: parquet files of its last finished state, and the samples made so far.
 
     samples: the stage folders of each domain's samples. is_finished: whether the last command reached its
-    end.
+    end. own: as `own_columns` says.
     """
 
     folder: Path
     samples: Mapping[str, Sampled]
     is_finished: bool
+    own: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ class Finished:
                 found = (
                     self._sampled(file).rows(file, wanted)
                     if kind == "samples"
-                    else _rows(file, wanted, LEFT_OUT.get(kind, ()) if not whole else ())
+                    else rows_in(file, wanted, LEFT_OUT.get(kind, ()) if not whole else ())
                 )
                 rows |= {Place(file, number): Shown(kind, split, row) for number, row in found}
         return [rows[place] for place in places]
@@ -136,13 +137,27 @@ def finished(folder: Path) -> Finished:
     """The rows of the build in `folder`. Raises BadInput without a build that this version reads."""
     record = record_of(folder)
     try:
+        own = own_columns(read_record(folder / RUN / PROVENANCE))
+    except (FileNotFoundError, Torn):  # the rows can be shown without what their own columns mean
+        own = []
+    try:
         samples = {
             domain: Sampled.of(folder / RUN / domain, one["samples"])
             for domain, one in record.get("pipeline", {}).items()
         }
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
-    return Finished(folder, samples, bool(record.get("finished")))
+    return Finished(folder, samples, bool(record.get("finished")), tuple(own))
+
+
+def own_columns(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The published columns of stages of one's own: name, type, meaning, and the splits that have it."""
+    return [
+        {"name": name, "to": one["to"], **column}
+        for one in provenance.get("own", ())
+        for name, column in one["columns"].items()
+        if one["to"]
+    ]
 
 
 def dropped_files(folder: Path) -> dict[str, list[Path]]:
@@ -182,7 +197,9 @@ def some(places: Sequence[Place], count: int, seed: int | None) -> list[Place]:
     )
 
 
-def _rows(file: Path, wanted: Sequence[int], left_out: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows_in(
+    file: Path, wanted: Sequence[int], left_out: Sequence[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """These rows of a file; reads only their row groups, each up to the last row that is wanted."""
     parquet, begin = _open(file), 0
     columns = [name for name in parquet.schema_arrow.names if name not in left_out]

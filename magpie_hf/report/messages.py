@@ -10,7 +10,7 @@ from magpie_hf.text.language import tr
 
 def words() -> dict[str, str]:
     """Every word of the page. The scripts fill in the {fields}."""
-    return {**_frame(), **_numbers(), **_list(), **_row(), **_keys()}
+    return {**_frame(), **_numbers(), **_list(), **_row(), **_marks(), **_keys()}
 
 
 def _frame() -> dict[str, str]:
@@ -176,6 +176,38 @@ def _row() -> dict[str, str]:
     }
 
 
+def _marks() -> dict[str, str]:
+    return {
+        "mark": tr("Mark"),
+        "good": tr("good"),
+        "bad": tr("bad"),
+        "note": tr("note"),
+        "noted": tr("with a note"),
+        "unmarked": tr("not marked"),
+        "sheet": tr("in the imported file"),
+        "marked": tr("{n} marked: {good} good, {bad} bad"),
+        "not_kept": tr("This browser keeps no marks: export them before you leave."),
+        "export": tr("Export marks"),
+        "import": tr("Import marks"),
+        "bad_line": tr("Line {line} of {file} is no mark; nothing was taken."),
+        "unknown_row": tr("Line {line} of {file} names a row that is not here; nothing was taken."),
+        "precision": tr("What people say of the rows"),
+        "precision_about": tr(
+            "Right: accepted rows marked good, and dropped samples marked bad. Choose the rows at random"
+            " (magpie-hf review --sample) if the shares are to stand for the dataset."
+        ),
+        "group_all": tr("accepted"),
+        "group_domain": tr("domain"),
+        "group_majority_share": tr("majority share"),
+        "group_pair": tr("pair"),
+        "group_dropped": tr("dropped"),
+        "read": tr("read"),
+        "right": tr("right"),
+        "share": tr("share"),
+        "interval": tr("95 % interval"),
+    }
+
+
 def _keys() -> dict[str, str]:
     return {
         "key_views": tr("Overview, rows"),
@@ -183,6 +215,8 @@ def _keys() -> dict[str, str]:
         "key_move": tr("Next and previous row"),
         "key_ends": tr("First and last row"),
         "key_open": tr("Go to the row's text"),
+        "key_mark": tr("Mark the row good or bad; again: no mark"),
+        "key_note": tr("Write a note"),
         "key_back": tr("Back to the list"),
         "key_theme": tr("Light or dark"),
         "key_help": tr("These keys"),

@@ -54,6 +54,7 @@ def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
         "tagged": samples.tagged,
         "majorities": tally.answers.majorities,
         "majority_share": tally.answers.majority_share,
+        "references": tally.answers.references,
         "longer": pairs.longer_share,
     }
 

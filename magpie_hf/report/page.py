@@ -17,7 +17,7 @@ from magpie_hf.text.language import in_use, tr
 
 _HERE = Path(__file__).parent
 _PAGE, _KATEX = _HERE / "assets", _HERE / "katex"
-_SCRIPTS = ("blocks", "say", "text", "charts", "overview", "rows", "search", "detail", "main")
+_SCRIPTS = ("blocks", "say", "text", "charts", "overview", "marks", "rows", "search", "detail", "main")
 _FACE = re.compile(r'src:url\(fonts/([\w-]+\.woff2)\) format\("woff2"\)[^}]*')
 
 

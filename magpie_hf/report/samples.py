@@ -23,7 +23,7 @@ class Sampled:
     def of(folder: Path, stages: Mapping[str, str]) -> Sampled:
         """From the build's record: the folder of each stage, below the domain's."""
         return Sampled(
-            folder / stages["instruct"],
+            folder / (stages["take"] if "take" in stages else stages["instruct"]),
             folder / stages["clean"],
             folder / stages["tag"] if "tag" in stages else None,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -19,8 +20,11 @@ from magpie_hf.dataset.folder import Folder, data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
 from magpie_hf.report.finding import dropped_files
+from magpie_hf.review.marks import Kept, kept_marks
 from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
+from magpie_hf.stage import fingerprint
+from magpie_hf.stages.export import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.store.splits import ParquetSplit, Split, rows_of
@@ -36,6 +40,17 @@ class Source:
     state: Status
     contents: Contents
     dropped: Mapping[str, Split]
+
+    @property
+    def build(self) -> str:
+        """What tells this build from all others, also where its folder is moved."""
+        record = record_of(self.folder)
+        return fingerprint(*(record.get(name) for name in ("model", "seed", "created")))
+
+    @cached_property
+    def marks(self) -> dict[str, Kept]:
+        """The marks of people in the folder, by id."""
+        return kept_marks(self.folder / RUN)
 
 
 @contextmanager
@@ -62,17 +77,19 @@ def accepted(source: Source) -> Iterator[tuple[str, Split]]:
 
 
 def with_answers(
-    source: Source, side: str, rows: Iterator[Row], columns: Sequence[str]
+    source: Source, side: str, rows: Iterator[Row], columns: Sequence[str], kind: str = "sft"
 ) -> Iterator[tuple[Row, list[Row]]]:
     """Problems, each with the columns ("id" among them) of its published answers, the best one first.
 
     The answers of a domain are in the order of its problems, so those of one problem are held at a time.
+    kind: "prefs" or "rl" for the rows of these splits instead.
     """
     data = source.contents.data
+    suffix, split = (ExportRL.suffix, side) if kind == "rl" else ("", f"{side}_{kind}")
     answers = {
-        domain: groupby(rows_of(splits[f"{side}_sft"], columns), itemgetter("id"))
+        domain: groupby(rows_of(splits[split], columns), itemgetter("id"))
         for domain in source.contents.domains
-        if f"{side}_sft" in (splits := data.get(domain, {}))
+        if split in (splits := data.get(f"{domain}{suffix}", {}))
     }
     ahead = {domain: next(solved, None) for domain, solved in answers.items()}
     for row in rows:

@@ -6,16 +6,19 @@ Not here: its rows, and how a browser shows it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from magpie_hf.card import card
 from magpie_hf.report.details import ROWS_A_BLOCK
+from magpie_hf.report.finding import own_columns
 from magpie_hf.report.listing import TEXTS_A_BLOCK, Listing
 from magpie_hf.report.messages import words
 from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Source
 from magpie_hf.report.speed import speed
+from magpie_hf.review.precision import LEVELS, NO_VOTE, Z
 from magpie_hf.text.language import in_use, tr
 
 _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
@@ -35,13 +38,19 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
             one["key"]: (one["japanese"] if japanese else "") or one["key"].replace("_", " ")
             for one in provenance["domains"]
         },
-        "meanings": card.words(in_use())["reasons"],
+        "meanings": {**card.words(in_use())["reasons"], **_own_reasons(provenance)},
+        "own": own_columns(provenance),
         "scales": SCALES,
         "funnels": funnels(contents),
         "reasons": reasons(contents),
         "charts": charts(contents),
         "speed": speed(source.folder),
         "making": _making(provenance),
+        "build": source.build,
+        "marks": {name: asdict(one.mark) | asdict(one.labels) for name, one in source.marks.items()},
+        "levels": LEVELS,
+        "no_vote": NO_VOTE,
+        "z": Z,
         "blocks": {
             "texts": len(listing.texts),
             "texts_rows": TEXTS_A_BLOCK,
@@ -49,6 +58,11 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
             "details_rows": ROWS_A_BLOCK,
         },
     }
+
+
+def _own_reasons(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The reasons of rules of one's own, with their meanings."""
+    return {reason: means for one in provenance.get("own", ()) for reason, means in one["reasons"].items()}
 
 
 def title(source: Source) -> str:
@@ -121,6 +135,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("asked_with", provenance["asked_with"]),
         ("rl_majority_share", provenance["rl_majority_share"]),
         *_flat(provenance, ("acceptance", "pairing", "held_out")),
+        *((f"{one['kind']} {one['name']}", _own(one)) for one in provenance.get("own", ())),
         ("languages", ", ".join(provenance["languages"])),
         ("near", provenance["near"]),
     ]
@@ -143,6 +158,12 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         ),
         _table(tr("Versions"), (tr("Package"), tr("Version")), provenance["versions"].items()),
     ]
+
+
+def _own(one: Mapping[str, Any]) -> str:
+    """Where the code of one's own is, and where a step of it stands."""
+    version = tr("{use}, version {version}", use=one["use"], version=one["version"])
+    return f"{version}, {tr('after {place}', place=one['after'])}" if one["after"] else version
 
 
 def _flat(provenance: Mapping[str, Any], groups: Iterable[str]) -> Iterable[tuple[str, Any]]:

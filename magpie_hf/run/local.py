@@ -22,8 +22,9 @@ from datasets.table import InMemoryTable
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.progress.events import ShardFinished
-from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity
+from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, use_of
 from magpie_hf.stages.export import Export
+from magpie_hf.stages.guard import Fault, guarded
 from magpie_hf.store.rows import Made, Published, Rows, digest, is_whole, open_table, seal
 from magpie_hf.store.shards import ShardFolder
 from magpie_hf.text.columns import padded
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from magpie_hf.recipe import Recipe
 
 DIGESTS = {"parent": Value("int64"), "digest": Value("int64")}
+KEEPS_REQUESTS = "keeps_requests"  # in a stage's record
 Report = Callable[[ShardFinished], None]  # called as each shard is finished
 
 
@@ -117,7 +119,9 @@ class Local:
     def remove_journals(self, parts: Sequence[Rows]) -> None:
         """Remove the journals of the finished rows of one domain, however they were cut into shards."""
         for key in {made.key for made in parts[-1].made.values()}:
-            ShardFolder(self.folder / parts[0].domain / key).remove_journals(parts[0].start, parts[-1].stop)
+            folder = ShardFolder(self.folder / parts[0].domain / key)
+            kept = bool((folder.record() or {}).get(KEEPS_REQUESTS))
+            folder.remove_journals(parts[0].start, parts[-1].stop, kept)
 
     def _make(self, rows: Rows, stage: Stage) -> Made:
         """The columns of the stage for these rows, from finished shards where they fit."""
@@ -136,7 +140,7 @@ class Local:
         if folder.path not in self._recorded:
             folder.mend(_record(rows, stage))
             self._recorded.add(folder.path)
-        folder.remove_journals(rows.start, rows.stop)
+        folder.remove_journals(rows.start, rows.stop, _keeps_requests(stage))
         digests = [piece[3] for piece in found]
         return Made(
             key,
@@ -152,7 +156,11 @@ class Local:
         summary: dict[str, Any] = {}
 
         def function(batch: Batch) -> Batch:
-            out = self.apply(stage, batch, folder, start, stop)
+            try:
+                out = self.apply(stage, batch, folder, start, stop)
+            except Fault as fault:
+                row = start + fault.row
+                raise fault.at(rows.read(["id"], row, row + 1)["id"][0].as_py()) from fault
             added = {column: out[column] for column in stage.adds}
             summary.update(shard_summary(added))
             values = zip(parents.tolist(), *added.values(), strict=True)
@@ -178,7 +186,13 @@ def _record(rows: Rows, stage: Stage) -> dict[str, Any]:
         "reuse_key": stage.reuse_key,
         "made_from": rows.made_from(stage),
         "reads": rows.needs(stage),
+        **({KEEPS_REQUESTS: True} if _keeps_requests(stage) else {}),
     }
+
+
+def _keeps_requests(stage: Stage) -> bool:
+    """Whether requests stay beside finished rows, as those of one's own stages do not hold them."""
+    return bool(use_of(stage) and stage.reuse_key)
 
 
 def apply(
@@ -192,7 +206,7 @@ def apply(
     file = folder.file(start, stop, "journal")
     file = file if writer is None else file.with_stem(f"{file.stem}-{writer}")
     with keeping(Journal(file if stage.reuse_key else None, _known(stage, folder, start, stop))):
-        return stage(batch)
+        return guarded(stage, batch)
 
 
 def _known(stage: Stage, folder: ShardFolder, start: int, stop: int) -> Iterator[tuple[str, Any]]:

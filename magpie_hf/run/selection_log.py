@@ -5,6 +5,7 @@ Not here: filtering.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections import Counter
@@ -26,6 +27,7 @@ from magpie_hf.store.shards import sync
 LOG = logging.getLogger("magpie_hf")
 _FEATURES = Features(SELECTION)
 _BY = "filtered_by"
+_READS = b"reads"  # in a file's metadata: the columns that rules of one's own read, besides those of all
 # Without `dropped`, which the selection makes anew: a sample that the cleaning dropped has no problem.
 _FILTERED = [column for column in FILTERED if column not in SELECTION]
 
@@ -36,15 +38,26 @@ class SelectionLog:
     A row holds the columns of `schema.SELECTION` and a digest of what the sample was filtered by. Until all
     domains are full, there is a folder per domain instead, with a file for each filtered piece.
 
+    given: by domain, how many problems there are, where they are given.
     samples: by domain, the folders of the stages before the filtering. The hash covers them and all rules,
     so a file that exists fits the recipe; the digests show whether the samples are the same.
     """
 
-    def __init__(self, run: Path, recipe: Recipe, samples: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        run: Path,
+        recipe: Recipe,
+        samples: Mapping[str, Mapping[str, str]],
+        given: Mapping[str, int] | None = None,
+    ) -> None:
         counts = [(domain.key, domain.count) for domain in recipe.domains]
-        self.targets = dict(counts)
+        self.targets, self.given = dict(counts), given
+        own = [] if given is None else [dict(given), recipe.near_duplicates is None]
+        self.reads = [column for column in recipe.acceptance.reads if column not in SELECTION]
         self.folder = (
-            run / "selection" / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, samples)
+            run
+            / "selection"
+            / fingerprint(KEY, recipe.acceptance, recipe.near, recipe.seed, counts, samples, *own)
         )
         self.domains = [domain.key for domain in recipe.domains]
         self.pieces: dict[str, list[Rows]] = {key: [] for key in self.domains}
@@ -54,10 +67,11 @@ class SelectionLog:
         for rows in settled:
             self.pieces[rows.domain].append(rows)
             (self.folder / rows.domain).mkdir(parents=True, exist_ok=True)
-            _write(self.folder / rows.domain / f"{rows.start:07d}-{rows.stop:07d}.arrow", [rows])
+            file = self.folder / rows.domain / f"{rows.start:07d}-{rows.stop:07d}.arrow"
+            _write(file, [rows], self.reads)
         if settled and selection.is_complete:
             for key, pieces in self.pieces.items():
-                _write(self._file(key), pieces)
+                _write(self._file(key), pieces, self.reads)
                 # A domain without samples of its own has no folder.
                 shutil.rmtree(self.folder / key, ignore_errors=True)
 
@@ -89,7 +103,19 @@ class SelectionLog:
             accepted.update(
                 domain for domain in known.read(["accepted_as"])["accepted_as"].to_pylist() if domain
             )
-        return filtered if accepted == self.targets else None
+        return filtered if self._is_complete(accepted, tables) else None
+
+    def _is_complete(self, accepted: Mapping[str, int], tables: Mapping[str, pa.Table]) -> bool:
+        """Whether every domain is full, or has no problem left."""
+        return all(
+            accepted.get(key, 0) == target
+            or (
+                self.given is not None
+                and accepted.get(key, 0) < target
+                and len(tables[key]) == self.given[key]
+            )
+            for key, target in self.targets.items()
+        )
 
 
 def filtered_pieces(folder: Path, domain: str) -> Iterator[tuple[int, int, Callable[[Rows], Rows | None]]]:
@@ -118,20 +144,23 @@ def _table(file: Path) -> pa.Table | None:
 
 def _filtered(table: pa.Table, start: int, rows: Rows) -> Rows | None:
     piece = table.slice(rows.start - start, rows.stop - rows.start)
-    if not np.array_equal(piece[_BY].to_numpy(), rows.digests(_FILTERED)):
+    by = json.loads((table.schema.metadata or {}).get(_READS, b"null")) or _FILTERED
+    if not set(by) <= set(rows.made) or not np.array_equal(piece[_BY].to_numpy(), rows.digests(by)):
         return None
     return rows.joined(_FEATURES, in_memory(KEY, _FEATURES, piece.select(list(SELECTION)).to_pydict()))
 
 
-def _write(file: Path, pieces: Sequence[Rows]) -> None:
-    """Write the filtered pieces of a domain atomically."""
+def _write(file: Path, pieces: Sequence[Rows], reads: Sequence[str]) -> None:
+    """Write the filtered pieces of a domain atomically. reads: the columns that they were filtered by."""
     torn = file.with_suffix(".tmp")
     schema = _FEATURES.arrow_schema.append(pa.field(_BY, pa.int64()))
+    if list(reads) != _FILTERED:
+        schema = schema.with_metadata({_READS: json.dumps(list(reads))})
     with pa.OSFile(str(torn), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for rows in sorted(pieces, key=lambda rows: rows.start):
             table = rows.read(list(SELECTION)).cast(_FEATURES.arrow_schema)
             writer.write_table(
-                table.append_column(schema.field(_BY), pa.array(rows.digests(_FILTERED), pa.int64()))
+                table.append_column(schema.field(_BY), pa.array(rows.digests(reads), pa.int64()))
             )
     seal(torn, file)
     sync(torn)

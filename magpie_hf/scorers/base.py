@@ -50,8 +50,8 @@ class Scorer(Protocol):
         """Its name on the card: kind and model."""
 
     @property
-    def engine(self) -> Engine:
-        """The engine that runs its model."""
+    def engine(self) -> Engine | None:
+        """The engine that runs its model; None for a scorer that asks none."""
 
     @property
     def read(self) -> Literal["answer", "whole"]:

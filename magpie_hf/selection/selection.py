@@ -4,15 +4,15 @@ Not here: sampling, tagging and threads.
 
 Samples are filtered in one order, however they arrive: by number, and at equal numbers in the order of the
 domains. A sample is accepted if its own columns allow it, no sample accepted before it is a near-duplicate,
-and its domain is not full. So the accepted set depends on the samples alone, not on rounds, on shards or on
-samples beyond those that were needed.
+no person marked it bad, and its domain is not full. So the accepted set depends on the samples and the marks
+alone, not on rounds, on shards or on samples beyond those that were needed.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -25,12 +25,14 @@ from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.schema import SELECTION
 from magpie_hf.selection.demand import FIRST_LOOK, samples_needed
+from magpie_hf.selection.rules import Rule, check_rules, reason_of
 from magpie_hf.stage import fingerprint
 from magpie_hf.store.rows import Rows, in_memory
 
 SECOND_LOOK = 256
 WINDOW = 1024  # samples over which the yield is measured from then on
 VERSION = 3  # goes up when the same samples would be filtered differently
+REVIEWED = "reviewed"
 KEY = f"selection-{fingerprint(VERSION)}"
 
 # The columns that a sample is filtered by, and those that an error quotes.
@@ -50,10 +52,13 @@ class Acceptance:
     for that domain, if the build has it) or "keep". min_quality, min_difficulty: the least label of the
     tagger. drop_unsolvable: whether a problem must be solvable, complete, without a solution and no talk, by
     the tagger. Without a tagger none of these applies. min_yield: the share of accepted samples below which a
-    build gives up.
+    build gives up. reviewed: the ids of the samples that a person marked bad. Problems that repeat one of
+    them stay near-duplicates of it, so a mark changes no other problem. rules: of one's own,
+    asked for samples that all others accept (`selection.rules.Rule`).
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
-    "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate".
+    "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate",
+    "reviewed".
     Raises BadInput for other values.
     """
 
@@ -64,6 +69,8 @@ class Acceptance:
     min_difficulty: str = DIFFICULTIES[0]
     drop_unsolvable: bool = True
     min_yield: float = field(default=MIN_YIELD, compare=False)
+    reviewed: tuple[str, ...] = field(default=(), metadata={"later": True})
+    rules: tuple[Rule, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         if self.off_topic not in ("drop", "move", "keep"):
@@ -72,6 +79,12 @@ class Acceptance:
             if getattr(self, name) not in values:
                 raise BadInput(f"{name} is {getattr(self, name)!r}; choose from {', '.join(values)}")
         check_min_yield(self.min_yield)
+        check_rules(self.rules)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that a sample is filtered by."""
+        return tuple(dict.fromkeys((*FILTERED, *(column for rule in self.rules for column in rule.reads))))
 
     def place(self, row: Row, sampled_for: str, domains: Sequence[str]) -> tuple[str, str | None]:
         """The domain that a sample belongs to by its own columns, and the reason to drop it (or None)."""
@@ -103,24 +116,38 @@ class Selection:
     """The filtering of one build's samples.
 
     Pieces of samples come in, in any order; the same rows come out with the columns of `schema.SELECTION`.
-    hopeless: why a domain gives up, or None; once it is set, nothing more is filtered or wanted.
+    near_duplicates: None looks for none. given: by domain, how many problems there are, where they are given
+    and not sampled; then a domain ends with them, however few are accepted. most: problems of all domains
+    together, after which it stops; None for all. hopeless: why a domain gives up, or None; once it is set,
+    nothing more is filtered or wanted.
     """
 
     def __init__(
-        self, domains: Sequence[Domain], acceptance: Acceptance, near_duplicates: NearDuplicates
+        self,
+        domains: Sequence[Domain],
+        acceptance: Acceptance,
+        near_duplicates: NearDuplicates | None,
+        given: Mapping[str, int] | None = None,
+        most: int | None = None,
     ) -> None:
-        self.acceptance, self.near_duplicates = acceptance, near_duplicates
-        self.quotas = {domain.key: Quota(domain.key, domain.count) for domain in domains}
+        self.acceptance, self.near_duplicates, self.most = acceptance, near_duplicates, most
+        self._reviewed = frozenset(acceptance.reviewed)
+        self.quotas = {
+            domain.key: Quota(
+                domain.key, domain.count, None if given is None else given[domain.key], acceptance.reads
+            )
+            for domain in domains
+        }
         self.hopeless: str | None = None
 
     def wanted(self, shard_rows: int) -> list[tuple[str, int, int]]:
         """(domain, start, stop) of the samples that should be made next, in the order of filtering."""
-        if self.hopeless is not None:
+        if self.is_over:
             return []
         pieces = [
             (key, start, stop)
             for key, quota in self.quotas.items()
-            for start, stop in quota.wanted(self._floor, shard_rows)
+            for start, stop in quota.wanted(self._floor, shard_rows, self._share(quota))
         ]
         order = list(self.quotas)
         return sorted(pieces, key=lambda piece: (piece[1], order.index(piece[0])))
@@ -133,17 +160,17 @@ class Selection:
         self.quotas[rows.domain].waiting[rows.start] = rows
         while (
             quota := min(
-                (one for one in self.quotas.values() if not one.is_full),
+                (one for one in self.quotas.values() if not one.is_done),
                 key=lambda one: one.filtered,
                 default=None,
             )
         ) is not None:
-            row = None if self.hopeless is not None else quota.next_row()
+            row = None if self.is_over else quota.next_row()
             if row is None:
                 break
             quota.record(row, *self._filter(quota, row))
             self.hopeless = self._hopeless(quota)
-        return [piece for quota in self.quotas.values() for piece in quota.settled(self.hopeless is not None)]
+        return [piece for quota in self.quotas.values() for piece in quota.settled(self.is_over)]
 
     def restore(self, filtered: Sequence[Rows]) -> None:
         """Count samples that an earlier build filtered."""
@@ -158,7 +185,28 @@ class Selection:
 
     @property
     def is_complete(self) -> bool:
-        return all(quota.is_full for quota in self.quotas.values())
+        return all(quota.is_done for quota in self.quotas.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is filtered although a domain may not be full."""
+        return self.hopeless is not None or (self.most is not None and self._missing <= 0)
+
+    def has_enough(self, domain: str) -> bool:
+        """Whether no more samples of a domain are needed."""
+        return self.quotas[domain].is_full or self.is_over
+
+    @property
+    def _missing(self) -> int:
+        """Problems that are missing in all, of `most`."""
+        return (self.most or 0) - sum(quota.accepted for quota in self.quotas.values())
+
+    def _share(self, quota: Quota) -> int:
+        """The problems to sample for: all of a domain, or an equal share of what is missing of `most`."""
+        if self.most is None:
+            return quota.target
+        several = sum(not one.is_done for one in self.quotas.values())
+        return min(quota.target, quota.accepted + math.ceil(self._missing / max(1, several)))
 
     @property
     def _floor(self) -> float:
@@ -169,11 +217,15 @@ class Selection:
         # A full domain filters no more samples of its own, so this is another domain.
         if reason is None and self.quotas[domain].is_full:
             reason = "off_topic"
+        reason = reason or reason_of(self.acceptance.rules, row)
         if reason is not None:
             return None, None, reason
-        if (near_duplicate := self.near_duplicates.find(row)) is not None:
-            return None, near_duplicate, "near_duplicate"
-        self.near_duplicates.add(row["id"], row)
+        if self.near_duplicates is not None:
+            if (near_duplicate := self.near_duplicates.find(row)) is not None:
+                return None, near_duplicate, "near_duplicate"
+            self.near_duplicates.add(row["id"], row)
+        if row["id"] in self._reviewed:
+            return None, None, REVIEWED
         self.quotas[domain].accepted += 1
         return domain, None, None
 
@@ -187,7 +239,7 @@ class Selection:
         seen = WINDOW if quota.filtered % WINDOW == 0 else 0
         if floor and quota.filtered in (FIRST_LOOK, SECOND_LOOK):
             seen = quota.filtered
-        if quota.is_full:
+        if quota.is_done or quota.given is not None:
             return None
         if quota.filtered >= MOST_ROWS:
             return quota.complaint(
@@ -195,7 +247,8 @@ class Selection:
                 " sampled",
                 WINDOW,
             )
-        good = sum(reason is None for reason, _ in list(quota.recent)[-seen:])
+        # What a person marked bad was accepted: it says nothing of the sampling.
+        good = sum(reason in (None, REVIEWED) for reason, _ in list(quota.recent)[-seen:])
         if not seen or good >= max(1, math.floor(floor * seen)):
             return None
         return quota.complaint(
@@ -207,8 +260,10 @@ class Selection:
 class Quota:
     """The samples of one domain: those that were asked for, those that wait, and those that were filtered."""
 
-    def __init__(self, key: str, target: int) -> None:
-        self.key, self.target = key, target
+    def __init__(
+        self, key: str, target: int, given: int | None = None, reads: Sequence[str] = FILTERED
+    ) -> None:
+        self.key, self.target, self.given, self.reads = key, target, given, reads
         self.sampled = self.filtered = self.accepted = 0
         self.waiting: dict[int, Rows] = {}
         self.reasons: Counter[str] = Counter()
@@ -223,11 +278,17 @@ class Quota:
     def is_full(self) -> bool:
         return self.accepted >= self.target
 
-    def wanted(self, floor: float, shard_rows: int) -> Iterator[tuple[int, int]]:
-        """[start, stop) of the next samples to make, in pieces of at most `shard_rows`."""
-        if self.is_full:
+    @property
+    def is_done(self) -> bool:
+        """Whether no more samples are filtered: the domain is full, or no problem is left."""
+        return self.is_full or self.filtered == self.given
+
+    def wanted(self, floor: float, shard_rows: int, target: int) -> Iterator[tuple[int, int]]:
+        """[start, stop) of the next samples to make for `target` problems, at most `shard_rows` a piece."""
+        if self.is_done:
             return
-        stop = samples_needed(self.target, self.sampled, self.filtered, self.accepted, floor, MOST_ROWS)
+        most = MOST_ROWS if self.given is None else self.given
+        stop = samples_needed(target, self.sampled, self.filtered, self.accepted, floor, most)
         while self.sampled < stop:
             start, self.sampled = self.sampled, min(stop, self.sampled + shard_rows)
             yield start, self.sampled
@@ -238,10 +299,10 @@ class Quota:
             if self.filtered not in self.waiting:
                 return None
             self._filtering = self.waiting.pop(self.filtered)
-            columns = self._filtering.read(FILTERED).to_pydict()
+            columns = self._filtering.read(self.reads).to_pydict()
             self._rows.extend(
-                dict(zip(FILTERED, values, strict=True))
-                for values in zip(*(columns[name] for name in FILTERED), strict=True)
+                dict(zip(self.reads, values, strict=True))
+                for values in zip(*(columns[name] for name in self.reads), strict=True)
             )
         return self._rows.popleft()
 
@@ -262,7 +323,7 @@ class Quota:
 
         ending: whether the rest of the current piece will not be filtered.
         """
-        if (self.is_full or ending) and self._results:
+        if (self.is_done or ending) and self._results:
             self._close()
         settled, self._settled = self._settled, []
         return settled

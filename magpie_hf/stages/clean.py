@@ -37,7 +37,7 @@ class Clean(Stage):
     """
 
     name: ClassVar[str] = "clean"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[tuple[str, ...]] = ("raw_instruction", "raw_finish_reason")
 
     models: tuple[Model, ...]

@@ -29,7 +29,7 @@ class Cut(Stage):
     """
 
     name: ClassVar[str] = "cut"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "trimmed", "tags")
 
     @property

@@ -12,8 +12,8 @@ from typing import ClassVar
 from datasets import Features
 
 from magpie_hf.errors import BadInput
-from magpie_hf.problems.benchmarks.loading import load_benchmark
-from magpie_hf.problems.benchmarks.names import Benchmark, Loaded
+from magpie_hf.problems.benchmarks.loading import loaded_again
+from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.problems.benchmarks.overlap import COVERAGE, NEAR, Index
 from magpie_hf.schema import CONTAMINATION
 from magpie_hf.stage import Batch, Stage
@@ -28,7 +28,7 @@ class Decontaminate(Stage):
     """
 
     name: ClassVar[str] = "decontaminate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem",)
 
     benchmarks: tuple[Benchmark, ...] = ()
@@ -61,20 +61,9 @@ class Decontaminate(Stage):
 def _index_of(stage: Decontaminate) -> Index:
     with _MAKING:
         if stage not in _INDEXES:
-            _INDEXES[stage] = Index(
-                [_loaded(benchmark) for benchmark in stage.benchmarks], stage.coverage, stage.near
-            )
+            _INDEXES[stage] = Index(list(map(loaded_again, stage.benchmarks)), stage.coverage, stage.near)
         return _INDEXES[stage]
 
 
 _INDEXES: dict[Decontaminate, Index] = {}
 _MAKING = threading.Lock()
-
-
-def _loaded(benchmark: Benchmark) -> Loaded:
-    loaded = load_benchmark(benchmark)
-    if not isinstance(loaded, Loaded):
-        raise BadInput(
-            f"the benchmark {benchmark.name} could be loaded before, but cannot be now: {loaded.reason}"
-        )
-    return loaded

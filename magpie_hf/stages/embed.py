@@ -80,3 +80,10 @@ class Embed(Stage):
         bound = {} if limit is None else {"truncation": True, "max_length": limit}
         ids: list[list[int]] = tokenizer_of(self.engine.model)(list(problems), **bound)["input_ids"]
         return ids
+
+
+@dataclass(frozen=True)
+class EmbedBenchmarks(Embed):
+    """The same of the problems of benchmarks, in a folder of its own. It keeps no text."""
+
+    name: ClassVar[str] = "embed_benchmarks"

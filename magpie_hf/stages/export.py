@@ -5,8 +5,9 @@ Not here: files.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -16,11 +17,29 @@ from magpie_hf.answers.notation import braced
 from magpie_hf.limits import check_rl
 from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, DROPPED, PUBLISHED, RL, Side, Text
+from magpie_hf.schema import (
+    CANDIDATES,
+    CANDIDATES_CONFIG,
+    DROPPED,
+    PUBLISHED,
+    RL,
+    WITH_REFERENCE,
+    Side,
+    Text,
+)
 from magpie_hf.stage import Batch
 from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, published_answers
+from magpie_hf.stages.step import OwnColumn
 
 Row = dict[str, Any]
+SHOWN, USED = "shown", "used"  # what an export does with reference answers
+_REFERRED = (
+    "reference_answer",
+    "reference_agrees",
+    "matches_reference",
+    "solution_matches",
+    "reference_readable",
+)
 
 
 class Export(ABC):
@@ -28,15 +47,38 @@ class Export(ABC):
 
     domain: the domain that the rows count for.
     moved: whether they were sampled for another domain.
+    own: the columns of stages of one's own; one without values here is in another split of the configuration.
     suffix: distinguishes its folder in the run from those of the domain's other exports.
+    reference: "shown" adds the columns of `schema.WITH_REFERENCE` to the texts and the candidates; "used"
+        also has a reference answer take the place of the majority's.
     """
 
-    features: ClassVar[Features]
-    reads: ClassVar[tuple[str, ...]]
+    COLUMNS: ClassVar[Features]
+    READS: ClassVar[tuple[str, ...]]
     suffix: ClassVar[str] = ""
 
     domain: str
     moved: bool
+    own: tuple[OwnColumn, ...]
+    reference = ""
+    shows_references: ClassVar[bool] = True
+
+    @property
+    def features(self) -> Features:
+        """The columns of the split, with their types."""
+        referred = WITH_REFERENCE if self.reference and self.shows_references else {}
+        own = {column: json.loads(kind) for column, kind, _ in self.own}
+        return Features({**self.COLUMNS, **referred, **Features.from_dict(own)})
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it is made from."""
+        referred = _REFERRED if self.reference else ()
+        return (*self.READS, *referred, *(column for column, _, given in self.own if given))
+
+    @property
+    def by_reference(self) -> bool:
+        return self.reference == USED
 
     @property
     @abstractmethod
@@ -55,7 +97,11 @@ class Export(ABC):
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        published = [made for row in filter(self.takes, rows) for made in self.rows(row)]
+        published = [
+            {**made, **{column: row[column] if given else None for column, _, given in self.own}}
+            for row in filter(self.takes, rows)
+            for made in self.rows(row)
+        ]
         return {column: [row[column] for row in published] for column in self.features}
 
     def takes(self, row: Row) -> bool:
@@ -91,9 +137,9 @@ class ExportText(_Divided):
     temperature of the row's answer.
     """
 
-    version: ClassVar[int] = 6
-    features: ClassVar[Features] = PUBLISHED
-    reads: ClassVar[tuple[str, ...]] = (
+    version: ClassVar[int] = 7
+    COLUMNS: ClassVar[Features] = PUBLISHED
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "seed",
         "problem",
@@ -123,6 +169,8 @@ class ExportText(_Divided):
     moved: bool = False
     sft: str | int = "best"
     keep_minority: bool = False
+    reference: str = field(default="", metadata={"later": True})
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -133,7 +181,7 @@ class ExportText(_Divided):
         return f"{self.side}_{self.text}"
 
     def rows(self, row: Row) -> list[Row]:
-        answers = published_answers(row, self.sft, self.keep_minority)
+        answers = published_answers(row, self.sft, self.keep_minority, self.by_reference)
         if self.text == "sft":
             return [self._row(row, answer, rank, len(answers)) for rank, answer in enumerate(answers, 1)]
         if (chosen := row["chosen_index"]) is None:
@@ -184,6 +232,7 @@ class ExportText(_Divided):
             "solution_tokens": solution["num_tokens"],
             "finish_reason": solution["finish_reason"],
             "generation": {**generation, "seed": row["seed"], "asked_with": solution["asked_with"]},
+            **_referred(row),
         }
 
 
@@ -194,14 +243,16 @@ class ExportRL(_Divided):
     min_majority_share: the least majority share.
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
-    Answers that a reward cannot check are left out. The prompt is the problem and the solving instruction,
+    A reference answer that is used stands in the place of the majority's, whatever the votes say. Answers
+    that a reward cannot check are left out. The prompt is the problem and the solving instruction,
     because a reward reads the answer from a box; the answer is written as TRL's reads it (`braced`). A
     majority is no proof: the ground truth is what the solver says most often.
     """
 
     version: ClassVar[int] = 4
-    features: ClassVar[Features] = RL
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = RL
+    shows_references: ClassVar[bool] = False
+    READS: ClassVar[tuple[str, ...]] = (
         "index",
         "id",
         "problem",
@@ -219,6 +270,8 @@ class ExportRL(_Divided):
     instruction: str = SOLVING_INSTRUCTION
     moved: bool = False
     first: int = 0
+    reference: str = field(default="", metadata={"later": True})
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -233,8 +286,12 @@ class ExportRL(_Divided):
         object.__setattr__(self, "min_majority_share", float(self.min_majority_share))
 
     def rows(self, row: Row) -> list[Row]:
-        answer = row["majority_answer"]
-        if answer is None or row["majority_share"] < self.min_majority_share or not row["is_readable"]:
+        if self.by_reference and row["reference_answer"] is not None:
+            answer, fits = row["reference_answer"], row["reference_readable"]
+        else:
+            answer, fits = row["majority_answer"], row["is_readable"]
+            fits = fits and row["majority_share"] >= self.min_majority_share
+        if not fits:
             return []
         gold = braced(answer)
         published = {
@@ -261,8 +318,8 @@ class ExportCandidates(_Divided):
     """
 
     version: ClassVar[int] = 2
-    features: ClassVar[Features] = CANDIDATES
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = CANDIDATES
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "problem",
         "language",
@@ -291,6 +348,8 @@ class ExportCandidates(_Divided):
     moved: bool = False
     sft: str | int = "best"
     keep_minority: bool = False
+    reference: str = field(default="", metadata={"later": True})
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -306,10 +365,11 @@ class ExportCandidates(_Divided):
             **same,
             "domain": self.domain,
             "tags": _tags(row),
-            "solution_reason": missing_reason(row, self.sft, self.keep_minority),
+            "solution_reason": missing_reason(row, self.sft, self.keep_minority, self.by_reference),
             "candidates": _candidates(row),
             "majority_share": row["majority_share"],
             "answer_votes": sum(row["cluster_sizes"]),
+            **_referred(row),
         }
         return [published]
 
@@ -319,8 +379,8 @@ class ExportDropped(Export):
     """The samples that were not accepted, with their reasons. They stay in the run."""
 
     version: ClassVar[int] = 1
-    features: ClassVar[Features] = DROPPED
-    reads: ClassVar[tuple[str, ...]] = (
+    COLUMNS: ClassVar[Features] = DROPPED
+    READS: ClassVar[tuple[str, ...]] = (
         "id",
         "domain",
         "raw_instruction",
@@ -335,6 +395,7 @@ class ExportDropped(Export):
 
     domain: str
     moved: bool = False
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -362,10 +423,16 @@ def export_of(spec: dict[str, Any]) -> Export:
     kinds: dict[str, type[ExportText | ExportRL | ExportCandidates]] = {
         kind.__name__: kind for kind in (ExportText, ExportRL, ExportCandidates)
     }
-    fields = {**spec, "held_out": HeldOut(**spec["held_out"])}
+    own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
+    fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)
+
+
+def _referred(row: Row) -> Row:
+    """The columns of the reference; none where the rows have none."""
+    return {name: row[name] for name in WITH_REFERENCE if name in row}
 
 
 def _tags(row: Row) -> dict[str, str | None]:

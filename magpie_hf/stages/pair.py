@@ -110,6 +110,34 @@ class Pair(Stage):
         return self.min_correctness_score_gap is None or score_gap >= self.min_correctness_score_gap
 
 
+@dataclass(frozen=True)
+class PairByReference(Pair):
+    """Pair, where a problem with a reference answer needs no majority: right is what equals the reference.
+
+    Such a problem has no pair, for the reason "no_correct", where no scored candidate is shown to equal it.
+    """
+
+    name: ClassVar[str] = "pair_by_reference"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[str, ...]] = (*Pair.reads, "reference_answer", "matches_reference")
+
+    @property
+    def label(self) -> str:
+        return Pair.name
+
+    def run(self, batch: Batch) -> Batch:
+        pairs = []
+        for *row, reference, matches in zip(*(batch[column] for column in self.reads), strict=True):
+            candidates, scores, in_majority, share = row
+            if reference is None:
+                pairs.append(self._pair(candidates, scores, in_majority, share))
+            elif True not in matches:
+                pairs.append(_none("no_correct"))
+            else:
+                pairs.append(self._pair(candidates, scores, matches, 1.0))
+        return {column: [pair[column] for pair in pairs] for column in PAIR}
+
+
 def _none(reason: str) -> Candidate:
     return {"chosen_index": None, "rejected_index": None, "pair_kind": None, "pair_reason": reason}
 

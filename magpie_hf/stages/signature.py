@@ -23,7 +23,7 @@ class Signature(Stage):
     """
 
     name: ClassVar[str] = "signature"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem",)
 
     @property

@@ -15,6 +15,7 @@ from datasets import Features
 from magpie_hf.answers.comparison import PROCESSES, Limits, compare, is_readable
 from magpie_hf.answers.extraction import asks_for_proof, final_answer
 from magpie_hf.answers.votes import Votes, vote
+from magpie_hf.problems.labels import OPEN
 from magpie_hf.schema import VERIFY
 from magpie_hf.stage import Batch, Stage
 
@@ -25,13 +26,14 @@ Response = dict[str, Any]
 class Verify(Stage):
     """The vote of the complete answers of a problem over clusters of equal ones, 1/2 = 0.5 = 50 %.
 
-    The voters are the candidates and, where it was asked for, the answer of `schema.COLD`, as the last. For
+    There is none where no single answer is right: on proofs, and on what the tagger calls open (OPEN). The
+    voters are the candidates and, where it was asked for, the answer of `schema.COLD`, as the last. For
     the columns see `schema.VERIFY`. processes: how many workers compare answers at once, over all threads.
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 5
-    reads: ClassVar[tuple[str, ...]] = ("problem", "candidates", "solutions")
+    version: ClassVar[int] = 6
+    reads: ClassVar[tuple[str, ...]] = ("problem", "tags", "candidates", "solutions")
 
     limits: Limits = field(default_factory=Limits)
     processes: int = field(default=PROCESSES, compare=False)
@@ -41,26 +43,32 @@ class Verify(Stage):
         return Features(VERIFY)
 
     def run(self, batch: Batch) -> Batch:
+        labels = batch.get("tags") or [None] * len(batch["problem"])  # none without a tagger
         with ThreadPoolExecutor(
             self.processes
         ) as pool:  # comparisons of one row run in turn, those of several rows in parallel
-            rows = list(pool.map(self._row, batch["problem"], batch["candidates"], batch["solutions"]))
+            columns = (batch[name] for name in ("problem", "candidates", "solutions"))
+            rows = list(pool.map(self._row, *columns, labels))
         return {column: [row[column] for row in rows] for column in VERIFY}
 
     def _row(
-        self, problem: str, candidates: Sequence[Response], solutions: Sequence[Response] | None
+        self,
+        problem: str,
+        candidates: Sequence[Response],
+        solutions: Sequence[Response] | None,
+        tags: dict[str, Any] | None,
     ) -> dict[str, Any]:
         k, voters = len(candidates), [*candidates, *(solutions or ())]
         answers = [final_answer(one["answer_text"]) if one["reason"] is None else None for one in voters]
-        is_proof = asks_for_proof(problem)
-        votes = vote([None] * len(answers) if is_proof else answers, self._relation)
+        kind = _without_vote(problem, tags)
+        votes = vote([None] * len(answers) if kind else answers, self._relation)
         majority = _majority(answers, votes)
         tokens = [one["num_tokens"] for one in candidates if one["reason"] is None]
         return {
             "answers": answers[:k],
             "answer_clusters": list(votes.clusters[:k]),
             "cluster_sizes": list(votes.sizes),
-            "answer_kind": "proof" if is_proof else "answer" if votes.sizes else "none",
+            "answer_kind": kind or ("answer" if votes.sizes else "none"),
             "majority_answer": majority,
             "majority_share": votes.sizes[0] / sum(votes.sizes) if sum(votes.sizes) > 1 else None,
             "in_majority": list(votes.in_majority[:k]),
@@ -72,6 +80,13 @@ class Verify(Stage):
 
     def _relation(self, one: str, other: str) -> str:
         return compare(one, other, self.limits, self.processes).relation
+
+
+def _without_vote(problem: str, tags: dict[str, Any] | None) -> str | None:
+    """The kind of a problem whose answers cannot vote; None where they can."""
+    if asks_for_proof(problem):
+        return "proof"
+    return "open" if tags is not None and tags["kind"] in OPEN else None
 
 
 def _majority(answers: Sequence[str | None], votes: Votes) -> str | None:

@@ -21,7 +21,7 @@ import xxhash
 from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
-from magpie_hf.schema import COLD, OPTIONAL, SEED
+from magpie_hf.schema import COLD, NEAREST, NEAREST_KEY, OPTIONAL, SEED
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
 
@@ -241,7 +241,7 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     """Rows [start, stop) that hold their index, their domain and a seed of their own.
 
     Everything else is sampled from that seed. The columns of optional stages (`schema.OPTIONAL` and
-    `schema.COLD`) are null until a stage makes them.
+    `schema.COLD`) are null until a stage makes them, and so is that of `schema.NEAREST`.
     """
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds}
@@ -249,11 +249,16 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     seeded = Made(
         f"seeds-{fingerprint(domain, seed)}", ((table, 0, len(seeds)),), np.array(seeds, dtype=np.int64)
     )
-    made = dict.fromkeys(SEED, seeded)
-    for key, absent in (("absent", OPTIONAL), ("not_asked", COLD)):
-        nulls = {column: [None] * len(seeds) for column in absent}
-        made |= dict.fromkeys(absent, in_memory(key, Features(absent), nulls))
-    return Rows(domain, start, stop, made)
+    return Rows(domain, start, stop, {**dict.fromkeys(SEED, seeded), **absent(stop - start)})
+
+
+def absent(count: int) -> dict[str, Made]:
+    """The columns of optional stages, null in so many rows."""
+    made: dict[str, Made] = {}
+    for key, columns in (("absent", OPTIONAL), ("not_asked", COLD), (NEAREST_KEY, NEAREST)):
+        nulls = {column: [None] * count for column in columns}
+        made |= dict.fromkeys(columns, in_memory(key, Features(columns), nulls))
+    return made
 
 
 def in_memory(key: str, features: Features, columns: Batch) -> Made:

@@ -3,7 +3,7 @@
 Not here: what makes a row, and in which order.
 
 `<start>-<stop>.arrow` is a finished shard of rows [start, stop). `<start>-<stop>.journal` holds the finished
-requests of a shard under way.
+requests of a shard under way, `<start>-<stop>.requests` those of a finished one whose rows do not hold them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ShardFolder:
 
     def known(self, start: int, stop: int, stage: Stage) -> Iterator[tuple[str, Any]]:
         """(key, result) of the stage's requests for rows [start, stop), from journals and finished shards."""
-        for begin, end, file in self.spans("journal"):
+        for begin, end, file in [*self.spans("requests"), *self.spans("journal")]:
             if begin < stop and start < end:
                 records, torn = journal.read(file)
                 if torn:
@@ -92,10 +92,18 @@ class ShardFolder:
             if self.record() is None:
                 write_record(self.path / STAGE, {**record, "shards": {}})
 
-    def remove_journals(self, start: int, stop: int) -> None:
-        """Remove the journals of rows in [start, stop), whose shards are finished."""
+    def remove_journals(self, start: int, stop: int, keep: bool = False) -> None:
+        """Remove the journals of rows in [start, stop), whose shards are finished.
+
+        keep: append them to files ".requests", from which `known` reads them later.
+        """
         for begin, end, file in self.spans("journal"):
             if start <= begin and end <= stop:
+                if keep and file.exists():
+                    kept = file.with_suffix(".requests")
+                    with kept.open("ab") as stream:
+                        stream.write(file.read_bytes() + b"\n")  # behind a last line that may be torn
+                    sync(kept)
                 file.unlink(missing_ok=True)
 
     def record(self) -> dict[str, Any] | None:

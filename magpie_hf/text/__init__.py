@@ -1,4 +1,4 @@
-"""What a person reads on a terminal: English or Japanese, laid out in its columns.
+"""Text as people read and write it: a terminal in English or Japanese, and the typesetting of mathematics.
 
 Never here: what is said of a build, which each command says itself.
 """

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from magpie_hf.cli.commands.options import engine_arguments, labelling, licence_of_data, roles
+from magpie_hf.cli.commands.own_problems import own_of
 from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
 from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput, shortened
@@ -28,7 +29,7 @@ from magpie_hf.limits import (
     check_steer,
 )
 from magpie_hf.models.known import known
-from magpie_hf.models.model import Model, repository_or_folder, resolve
+from magpie_hf.models.model import Model, named_revision, repository_or_folder, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import (
     ROLES,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from magpie_hf.engines.vllm.engine import VLLM
     from magpie_hf.recipe import Recipe
     from magpie_hf.run.ray.cluster import RayCluster
+    from magpie_hf.scorers.base import Scorer
     from magpie_hf.selection.selection import Acceptance
 
 Runner = Literal["generate", "pooling"]
@@ -115,7 +117,11 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     check_drafts(options, domains)
     check_servers(options, domains)
     labelling(options)
-    licence_of_data(options)
+    licence = licence_of_data(options)
+    if (own := own_of(options)) is not None:
+        from magpie_hf.models.data_licence import licence_with
+
+        licence_with(own.licence, licence, own.own.name)
     benchmarks_named(options)
 
 
@@ -186,7 +192,8 @@ def server_lines(options: argparse.Namespace) -> tuple[str, ...]:
 
 def named(domains: Sequence[Domain]) -> str:
     """The name of an output folder for these domains."""
-    return "all" if len(domains) == len(DOMAINS) else "-".join(domain.key for domain in domains)
+    keys = [domain.key for domain in domains]
+    return "all" if set(keys) == set(DOMAINS) else "-".join(keys)
 
 
 def cluster_of(options: argparse.Namespace) -> RayCluster | None:
@@ -276,14 +283,20 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         for domain in domains
     )
 
+    own = own_of(options)
+    if own is not None:  # a token holds a character or more
+        context += max(0, own.longest - max(domain.instruction.max_tokens for domain in domains))
     benchmarks, not_checked = _benchmarks(options, say)
     engines = _engines(options, models, context)
     for line in _ways(engines):
         say(line)
-    read = options.scorer_reads
-    scorer = (
-        RewardModel(engines["scorer"], read) if "scorer" in engines else Judge(engines["judge"], read=read)
-    )
+    scorer: Scorer
+    if "scorer" in engines:
+        scorer = RewardModel(engines["scorer"], options.scorer_reads)
+    elif "scorer" in options.blocks and not options.judge:  # of one's own, by the recipe file
+        scorer = options.blocks["scorer"]
+    else:
+        scorer = Judge(engines["judge"], read=options.scorer_reads)
     score_gap = scorer.least_score_gap if options.min_score_gap is None else options.min_score_gap
     return Recipe(
         engines["model"],
@@ -308,6 +321,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         keep_minority=options.keep_minority,
         auto_extend=options.auto_extend,
         steer=options.steer,
+        problems=own.own if own is not None else None,
+        steps=options.blocks.get("steps", ()),
     )
 
 
@@ -330,12 +345,15 @@ def _resolved(options: argparse.Namespace) -> dict[str, Model]:
     models: dict[str, Model] = {}
     given = engine_arguments(options)
     for role, name in roles(options).items():
-        if role in ("solver", "judge", "tagger") and repository_or_folder(name) == repository_or_folder(
-            options.model
+        revision = options.revision if role == "model" else None
+        written = named_revision(options.model)[1] or options.revision
+        if (
+            role in ("solver", "judge", "tagger")
+            and repository_or_folder(name) == repository_or_folder(options.model)
+            and named_revision(name)[1] in (None, written)
         ):
             models[role] = models["model"]
             continue
-        revision = options.revision if role == "model" else None
         length = None if role in _RATING else options.max_model_len
         models[role] = resolve(
             name,
@@ -383,7 +401,7 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
     given = labelling(options)
     if "unsolvable" in given:
         given["drop_unsolvable"] = given.pop("unsolvable") == "drop"
-    return Acceptance(min_yield=options.min_yield, **given)
+    return Acceptance(min_yield=options.min_yield, rules=options.blocks.get("rules", ()), **given)
 
 
 def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:

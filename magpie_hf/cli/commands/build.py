@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
+from magpie_hf.cli.commands.brief import Brief, brief_of
 from magpie_hf.cli.commands.display import Show, add_watching, watching
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import (
@@ -26,9 +27,10 @@ from magpie_hf.cli.commands.options import (
     sft,
 )
 from magpie_hf.cli.commands.options import domains as domains_of
-from magpie_hf.cli.commands.preview import Preview, preview
+from magpie_hf.cli.commands.own_problems import add_own_problems
 from magpie_hf.cli.commands.upload import check_push, check_replaced, interrupted_at_once, push_folder
 from magpie_hf.domains import DOMAINS, Domain
+from magpie_hf.errors import BadInput
 from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, STEER
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
@@ -53,15 +55,24 @@ def add(commands: Any) -> None:
     build.set_defaults(run=run)
 
 
-def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> None:
-    """Add all options that determine a build, and where it runs."""
+def add_options(build: argparse.ArgumentParser) -> None:
+    """Add a recipe file and all options that determine a build, and where it runs."""
+    build.add_argument(
+        "recipe",
+        nargs="?",
+        metavar="RECIPE",
+        help=(
+            "recipe file that says what options say, and domains of your own: a path, or "
+            "hf://datasets/user/name[@revision]/recipe.yaml; options win over it"
+        ),
+    )
+    build.set_defaults(blocks={})
     whole, decimal = number(int), number(float)
     models = ", ".join(f"{number} {model.repository}" for number, model in KNOWN_MODELS.items())
 
     what = build.add_argument_group("what to build")
     what.add_argument(
         "--model",
-        required=needs_model,
         help=f"model that writes the problems: a Hub repository, a folder, or a number: {models}",
     )
     what.add_argument("--solver", help="model that answers the problems (default: --model)")
@@ -127,6 +138,8 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     what.add_argument("--seed", type=whole, default=0, help="seed of the whole build (default: 0)")
     what.add_argument("--out", help="folder to write (default: data/<Model>_<domains>)")
 
+    add_own_problems(build.add_argument_group("your own problems, in place of sampled ones"))
+
     good = build.add_argument_group("which samples are accepted as problems")
     good.add_argument(
         "--tagger",
@@ -168,7 +181,10 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
     )
     good.add_argument(
         "--embedder",
-        help="sentence-embedding model that flags near-duplicates by meaning and gives min_neighbor_distance",
+        help=(
+            "sentence-embedding model that finds near-duplicates and benchmarks' problems by meaning and"
+            " gives min_neighbor_distance"
+        ),
     )
     good.add_argument(
         "--decontaminate",
@@ -314,9 +330,11 @@ def add_options(build: argparse.ArgumentParser, needs_model: bool = True) -> Non
 
 def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
+    if options.model is None:
+        raise BadInput("no model is given; give --model, or a recipe file with one")
     domains = domains_of(options)
     check_engine(options, "shard_size", "shards_in_flight")
-    made = preview(options)
+    made = brief_of(options)
     with watching(options.progress) as show:
         code = _build(options, domains, made, show, began)
     if options.push is not None:
@@ -327,7 +345,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _build(
-    options: argparse.Namespace, domains: tuple[Domain, ...], made: Preview, show: Show, began: float
+    options: argparse.Namespace, domains: tuple[Domain, ...], made: Brief, show: Show, began: float
 ) -> int:
     """Run the build and print its result; returns the exit code."""
     show.say("\n".join(made.lines))

@@ -104,6 +104,18 @@ def watching(how: str) -> Iterator[Show]:
 
 
 @contextmanager
+def beside_rows(alone: bool) -> Iterator[tuple[Show, TextIO]]:
+    """Show progress in plain lines between rows, whose stream comes with it.
+
+    alone: nothing but rows is printed, and errors.
+    """
+    with caught() as log, naming(log):
+        view: View = Quiet(log.out, log.err) if alone else Plain(log.out, log.err)
+        with _warnings(view.take):
+            yield Show(view, log), log.out
+
+
+@contextmanager
 def naming(log: Log) -> Iterator[None]:
     """Add the path of the log to an engine's error; a log without a folder is kept in a temporary file."""
     try:

@@ -6,30 +6,24 @@ Not here: what is done with them.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.domains import MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
+from magpie_hf.cli.commands.own_problems import own_domains, own_of, with_defaults
+from magpie_hf.domains import DOMAINS, MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import LICENCE
 from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
+from magpie_hf.recipe_file.kinds import Number
 
 if TYPE_CHECKING:
     from magpie_hf.engines.vllm.arguments import EngineArguments
     from magpie_hf.models.data_licence import DataLicence
 
 
-def number(kind: type[int] | type[float]) -> Callable[[str], int | float]:
-    def parse(text: str) -> int | float:
-        try:
-            return kind(text)
-        except ValueError:
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{shortened(text)} is not {what}") from None
-
-    return parse
+def number(kind: type[int] | type[float]) -> Number:
+    return Number(kind)
 
 
 def sft(text: str) -> str | int:
@@ -244,11 +238,17 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
         raise BadInput(f"count is {shortened(options.count)}; give at least 1 problem a domain")
     if options.count is not None and options.scale is not None:
         raise BadInput(f"--count is {options.count} and --scale is {options.scale:g}; give one of them")
-    scale = 1.0 if options.scale is None else options.scale
     chosen = []
-    for domain in select(options.domains.split(",")):
-        domain = with_sampling(scaled(domain, scale), options.sampling)
-        if options.count is not None:
+    if (own := own_of(options)) is not None:
+        with_defaults(options)
+        wanted = own_domains(options, own)
+    else:
+        wanted = select(options.domains.split(","), {**DOMAINS, **options.blocks.get("domains", {})})
+    for domain in wanted:
+        domain = with_sampling(domain, options.sampling)
+        if options.scale is not None and own is None:
+            domain = scaled(domain, options.scale)
+        if options.count is not None and own is None:
             domain = replace(domain, count=options.count)
         if domain.count > MOST_ROWS:
             raise BadInput(f"{domain.count:,} problems a domain are too many; give at most {MOST_ROWS:,}")

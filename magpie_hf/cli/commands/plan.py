@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
             "with its outcome."
         ),
     )
-    build.add_options(plan, needs_model=False)
+    build.add_options(plan)
     own = plan.add_argument_group("the plan")
     whole, decimal = number(int), number(float)
     measuring = (

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
     to = console()
     raw = options.raw or not to.encoding.startswith("utf")  # LaTeX is more readable than question marks
-    layout = Layout(to, raw, options.thinking)
+    layout = Layout(to, raw, options.thinking, build.own)
     for shown in rows:
         try:
             layout.show(shown)

@@ -9,7 +9,7 @@ where vLLM would end it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -144,15 +144,22 @@ def _from_sglang(answer: dict[str, Any], sampling: Sampling) -> tuple[Any, Any, 
     if why.get("type") not in ("stop", "length"):
         raise Garbled(f"the finish_reason {shown(why)}")
     ended = "length" if why["type"] == "length" else "token" if type(why.get("matched")) is int else "text"
-    first: tuple[tuple[int, float], ...] = ()
-    if sampling.logprobs:
-        try:
-            first = ranked((one[1], one[0]) for one in meta["output_top_logprobs"][0])
-        except (KeyError, TypeError, IndexError) as error:
-            raise Garbled(
-                f"no log-probabilities by token id: {shown(meta.get('output_top_logprobs'))}"
-            ) from error
+    top: Any = meta.get("output_top_logprobs")
+    first = _first(sampling, lambda: ((one[1], one[0]) for one in top[0]), top)
     return meta.get("prompt_tokens"), answer.get("output_ids"), ended, first
+
+
+def _first(
+    sampling: Sampling, pairs: Callable[[], Iterable[tuple[Any, Any]]], told: Any
+) -> tuple[tuple[int, float], ...]:
+    """The likeliest first tokens with their log-probabilities, where they were asked for.
+
+    pairs: reads them from `told`, which an error shows. Raises Garbled where they are not there.
+    """
+    try:
+        return ranked(pairs()) if sampling.logprobs else ()
+    except (KeyError, TypeError, IndexError) as error:
+        raise Garbled(f"no log-probabilities by token id: {shown(told)}") from error
 
 
 def _to_llama_cpp(
@@ -190,15 +197,8 @@ def _from_llama_cpp(answer: dict[str, Any], sampling: Sampling) -> tuple[Any, An
     ended = {"eos": "token", "word": "text", "limit": "length"}.get(str(answer.get("stop_type")))
     if ended is None:
         raise Garbled(f"the stop_type {shown(answer.get('stop_type'))}")
-    first: tuple[tuple[int, float], ...] = ()
-    if sampling.logprobs:
-        try:
-            top = answer["completion_probabilities"][0]["top_logprobs"]
-            first = ranked((one["id"], one["logprob"]) for one in top)
-        except (KeyError, TypeError, IndexError) as error:
-            raise Garbled(
-                f"no log-probabilities by token id: {shown(answer.get('completion_probabilities'))}"
-            ) from error
+    top: Any = answer.get("completion_probabilities")
+    first = _first(sampling, lambda: ((one["id"], one["logprob"]) for one in top[0]["top_logprobs"]), top)
     return answer.get("tokens_evaluated"), answer.get("tokens"), ended, first
 
 

@@ -58,6 +58,19 @@ def load_benchmarks(benchmarks: Iterable[Benchmark]) -> list[Loaded | NotChecked
     return found + [unread for one in found if isinstance(one, Loaded) for unread in one.unread]
 
 
+def loaded_again(benchmark: Benchmark) -> Loaded:
+    """A pinned benchmark that was loaded before, maybe in another process.
+
+    Raises BadInput where it cannot be loaded now.
+    """
+    loaded = load_benchmark(benchmark)
+    if not isinstance(loaded, Loaded):
+        raise BadInput(
+            f"the benchmark {benchmark.name} could be loaded before, but cannot be now: {loaded.reason}"
+        )
+    return loaded
+
+
 TEXT_COLUMNS = (
     "problem",
     "question",

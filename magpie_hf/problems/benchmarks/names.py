@@ -6,7 +6,7 @@ Not here: their texts (loading.py), none of which is shipped.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from magpie_hf.errors import BadInput
@@ -77,6 +77,7 @@ PRESETS: dict[str, Benchmark] = {
     )
 }
 READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+_DIGEST = re.compile(r"(.+)@(sha256:[0-9a-f]{40})")
 _HUB_NAME = re.compile(
     r"(?P<source>[\w-][\w.-]*/[\w.-]+)(?::(?P<config>[\w.-]+))?"
     r"(?:@(?P<revision>[\w./-]+))?(?:#(?P<column>[^#]+))?"
@@ -86,14 +87,16 @@ _HUB_NAME = re.compile(
 def benchmarks_of(text: str) -> tuple[Benchmark, ...]:
     """The benchmarks that a user's argument names.
 
-    The argument is a preset, "all", `owner/name[:config][@revision][#column]`, or a folder or file
-    `PATH[#column]`. Uses no network. Raises BadInput for anything else.
+    The argument is a preset, with `@revision` or without, "all", `owner/name[:config][@revision][#column]`,
+    or a folder or file `PATH[@sha256:...][#column]`. Uses no network. Raises BadInput for anything else.
     """
     if text == "all":
         return tuple(PRESETS.values())
-    if (preset := PRESETS.get(text.lower().replace("-", "_"))) is not None:
-        return (preset,)
+    word, _, revision = text.partition("@")
+    if (preset := PRESETS.get(word.lower().replace("-", "_"))) is not None:
+        return (replace(preset, revision=revision or None),)
     path, _, column = (text, "", "") if Path(text).expanduser().exists() else text.rpartition("#")
+    path, digest = (form[1], form[2]) if (form := _DIGEST.fullmatch(path or text)) else (path, None)
     place = Path(path).expanduser()
     if path and place.exists():
         if place.is_file() and place.suffix not in READERS:
@@ -106,6 +109,7 @@ def benchmarks_of(text: str) -> tuple[Benchmark, ...]:
                 place.stem if place.is_file() else place.resolve().name,
                 str(place.resolve()),
                 column=column or None,
+                revision=digest,
             ),
         )
     if (match := _HUB_NAME.fullmatch(text)) is not None:

@@ -10,12 +10,13 @@ import re
 from magpie_hf.problems.cleaning.lexicon import (
     asks,
     asks_a_quantity,
+    has_options,
     is_english,
     is_japanese,
     shows_mathematics,
     shows_numbers,
 )
-from magpie_hf.problems.cleaning.prose import sentences, words
+from magpie_hf.problems.cleaning.prose import FORMULA, read, sentences, words
 
 STORY = 20  # words: a question of quantity behind so many is no talk
 
@@ -47,7 +48,8 @@ _PLAIN_TALK = re.compile(
         |was)\b(?:\s+{_EMPTY}\b)+
     | (?:here\ (?:is|are)|here's|here’s|below\ is)(?:\s+{_EMPTY}\b)+(?:\ [a-z]+\ ?){{0,3}}
     | (?:sure|certainly|of\ course|great|absolutely|no\ problem)\b[!,.]?(?:\s+{_EMPTY}\b)*
-    | (?:what|which|who)(?:\ \w+)?\ (?:is|are|was|were|can|do|does|would)\ (?:you|your)\b.{{0,160}}
+    | (?:what|which|who)(?:\ \w+)?\ (?:is|are|was|were|can|do|does|would)\ (?:you|your)\b
+      (?!\ (?:total|average|expected|net|profit|chances?|probability|savings|score)\b).{{0,160}}
     | (?:you\ are|you're|you’re|act\ as|pretend\ to\ be)\ (?:an?|the|my
         |now\ an?)\ (?:[\w-]+\ ){{0,3}}(?:expert|assistant|ai|tutor|teacher|professor|mathematician|detective
         |writer|chatbot|bot|player|character|student|scientist|engineer|doctor|lawyer)\b.{{0,240}}
@@ -69,16 +71,53 @@ _TALK = re.compile(
     |i(?:'m|’m|'ve|’ve|'d|’d|'ll|’ll|\ (?:am|need|want|would|will|can|could|don't|don’t|do|was|believe|think
         |hope|just|like|love|feel))
     |i\ have(?!\ (?:\d|two|three|four|five|six|an?\ (?:bag|box|fair|deck|jar)))
-    |(?:can|could|would|will|do|are)\ (?:you|i|we|anyone|someone|somebody)|you\ are|you're|you’re|let\ me
-        |let's|let’s
-    |how\ (?:are|do|did|can|could|would|should|may|will)\ (?:you|i|we|a\ person|someone|people)|my|this
+    |(?:can|could|would|will|do|are)\ (?:you|i|we|anyone|someone|somebody)
+        (?!\ (?:determine|calculate|compute|find|tell\ me)\ how
+        |\ (?:determine|calculate|compute|tell\ me)\ the)
+    |you\ are|you're|you’re|let\ me|let's|let’s
+    |how\ (?:are|do|did|can|could|would|should|may|will)\ (?:you|i|we|a\ person|someone|people)|my
+    |this(?!\ (?:year|month|week|morning|afternoon|time)\b)
         |the\ (?:problem|question|user|assistant))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Orders that are about numbers where there are some
+_ON_NUMBERS = re.compile(
+    r"(?:convert|round|reduce|arrange|order|put|add|subtract|multiply|divide|compare)\b", re.IGNORECASE
+)
 _TALK_IN_JAPANESE = re.compile(
-    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知|手伝|助けて|宿題|何か質問"
+    r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知"
+    r"|手伝"
+    r"|助けて"
+    r"|宿題"
+    r"|何か質問"
     r"|お手伝い|あなたは"
     r"|問題を(?:一つ|ひとつ|もっと)?(?:出し|教え|解い|提示|作っ)"
+)
+# Asks for a text, for teaching material or for advice, and not for mathematics
+_TEXT_ASKED_FOR = re.compile(
+    r"""\b(?:write|give|provide|create|design|prepare|compose|draft|make)\b[^.?!]{0,40}\b(?:essays?"
+    r"|reports?|overview
+        |introduction|summary|blog|articles?|lesson\ plans?|quiz(?:zes)?|worksheets?|practice\ (?:problems
+        |questions)
+        |curriculum|syllabus|biography)\b
+    | \b(?:discuss|describe|explain|outline|summari[sz]e|compare|trace|what\ (?:is|are|was|were)
+        |explore)\b[^.?!]{0,60}
+      \b(?:importance|significance|role|evolution|history|life|contributions?|influence|impact
+        |philosoph(?:y|ies)
+        |(?:real-?(?:life|world)|practical)\ (?:applications?|uses|examples)|advantages|benefits)\b
+    | \b(?:influenced|revolutioni[sz]ed)\b[^.?!]{0,80}\? | \b(?:assist|help)\ me\s?[.?!]*\Z
+    | \b(?:recommend|suggest)\b[^.?!]{0,40}\b(?:books?|websites?|resources?|courses?|ways?)\b
+    | \bis\ there\ an?\ (?:\w+\ )?(?:website|app|book|course|tool)\b
+        | \btranslate\b[^.?!]{0,80}\binto
+      \ (?:english|french|german|spanish|italian|chinese|japanese|russian|latin)\b
+    | \bexplain\b[^.?!]{0,80}\b(?:simple|your\ own|plain)\ (?:words|terms|language)\b | \bcan\ we\ talk\b
+    | \bwhere\ should\ i\ start\b | \bwhat\ kinds?\ of\ (?:jobs?|careers?)\b
+    | \bhow\ (?:do|can|should)\ i\ (?:become|get\ better|improve|study|learn|prepare|practi[sc]e)\b
+    | (?:業績|応用例?|歴史|役割)について
+    |何を(?:勉強|話)|について[^。]{0,12}(?:論じ|作文|レポート|説明して(?:くだ|下)さい)|(?:役割|歴史
+        |重要性)について
+    | (?:教科書|参考書|本)を(?:教え|紹介し)|問題を(?:いくつか|たくさん|\d問)?作""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _ASSISTANT = re.compile(
     r"\b(?:i am|i'm|i’m|as) (?:an? |just an? )?(?:ai|artificial intelligence|(?:large )?language model)\b",
@@ -93,6 +132,10 @@ def is_chat(text: str) -> bool:
     """
     if _ASSISTANT.search(text):
         return True
+    if FORMULA not in read(text).words and not asks_a_quantity(text) and _TEXT_ASKED_FOR.search(text):
+        return True
+    if has_options(text) and shows_numbers(text):
+        return False
     said = sentences(text)
     left = [sentence for sentence in said if not _is_talk(sentence)]
     rest = " ".join(left)
@@ -102,7 +145,9 @@ def is_chat(text: str) -> bool:
         return False
     if asks_a_quantity(rest) and (shows_numbers(text) or len(words(text)) >= STORY):
         return False  # a story in the first person
-    return len(left) < len(said) or not (shows_numbers(rest) and asks(rest))
+    return len(left) < len(said) or not (
+        shows_numbers(rest) and (asks(rest) or _ON_NUMBERS.match(rest) is not None)
+    )
 
 
 def _is_talk(sentence: str) -> bool:

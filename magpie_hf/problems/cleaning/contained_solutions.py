@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from magpie_hf.problems.cleaning.lexicon import asks
+from magpie_hf.problems.cleaning.lexicon import asks, orders
 
 _MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
@@ -29,7 +29,8 @@ _LABELS = tuple(
         rf"(?:[:：]|[.)](?=[\s*_])|(?<=[*_])|(?=\n))[*_]{{0,3}}\s*",
         rf"\s*\\(?:text|math)bf\{{\s?{_NAMES}[^{{}}\n]{{0,40}}\}}\s*[:.]?\s*",
         r"\s*[【\[（(〔]\s?(?:問題|問|設問|例題|課題)\s?[\d０-９一二三四五]{0,3}\s?[】\]）)〕]\s*[:：]?\s*",
-        r"[#*_\s]{0,8}(?:問題|問|設問|例題|課題)\s?[\d０-９一二三四五]{0,3}[*_]{0,3}\s?(?:[:：.．]|(?<=\d)\s|\n)[*_]{0,3}\s*",
+        r"[#*_\s]{0,8}(?:問題|問|設問|例題|課題)\s?[\d０-９一二三四五]{0,3}[*_]{0,3}\s?(?:[:：.．]|(?<=\d)\s"
+        r"|\n)[*_]{0,3}\s*",
         # "Sure! Here is a challenging problem for you:"
         r"(?:(?:sure|certainly|of course|okay|ok|great|absolutely|alright)\b[^\n:]{0,40}?[!.,]\s{0,2})?"
         r"(?:here(?:'s|’s| is)|below is|the following is|you have the following)\b[^\n:.?$\\]{0,160}?"
@@ -62,8 +63,11 @@ _HEADINGS = tuple(
         rf"^{_MARK}(?:solution|sol|ans|proof)\.[*_]{{0,3}}(?=\s|$)",
         rf"^{_MARK}proof[*_]{{0,3}}\s?:",
         r"^[ \t]*\\begin\{(?:solution|proof|answer)\}",
-        r"^[#*_\s]{0,8}[【\[（(]?(?:解答|解説|解答例|解法|略解|模範解答|答え|解き方|正解)[】\]）)]?[*_]{0,3}\s?(?:[:：]|$)",
-        r"^[#*_\s]{0,8}【(?:解|答|証明|解答|解説|解答例|解法|略解|模範解答|答え)】|^[#*_\s]{0,8}(?:解|答|証明)\s?[:：]",
+        r"^[#*_\s]{0,8}[【\[（(]?(?:解答|解説|解答例|解法|略解|模範解答|答え|解き方"
+        r"|正解)[】\]）)]?[*_]{0,3}\s?(?:[:：]"
+        r"|$)",
+        r"^[#*_\s]{0,8}【(?:解|答|証明|解答|解説|解答例|解法|略解|模範解答|答え)】|^[#*_\s]{0,8}(?:解|答"
+        r"|証明)\s?[:：]",
         # The next turn of a chat
         r"^[#*_\s<|\[]{0,8}(?:assistant|chatbot|response)[*_|>\]]{0,4}[ \t]*(?:[:：]|$)",
         r"\s[(\[](?:answer|ans|答)\s?[:.：][^()\[\]\n]{0,120}[)\]][ \t]*\.?[ \t]*$",
@@ -77,7 +81,9 @@ _EXPLANATION = re.compile(
 )
 _STEP = re.compile(rf"^{_MARK}step (?:1|one)\b[*_]{{0,3}}\s?[:.\-–—]?", re.IGNORECASE | re.MULTILINE)
 _PROCEDURE = re.compile(
-    r"algorithm|procedure|process|protocol|steps|game|construct|operation|method|strategy", re.IGNORECASE
+    r"step \d|algorithm|procedure|process|protocol|steps|game|construct|operation|method"
+    r"|strategy",
+    re.IGNORECASE,
 )
 
 _START = r"(?:^|(?<=[.?!:。？！]\s)|(?<=[.?!:。？！]\*\*\s)|(?<=\n)|(?<=\$\$ )|(?<=\\\] ))[ \t>*_]{0,6}"
@@ -87,8 +93,8 @@ _PHRASES = re.compile(
     + r"""(?:
       to\ (?:solve|answer|tackle|approach|prove)\ (?:this|the\ (?:problem|question|given|equation
         |integral))\b(?![^.\n]{0,80}\b(?:must|you)\b)
-    | to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b(?:[^.?!\n]|\.(?=\d)){0,400},\ (?:we
-        |let's|i|one\ can)\b
+    | (?:in\ order\ )?to\ (?:solve|find|prove|show|determine|compute|evaluate|calculate)\b
+      (?:[^.?!\n]|\.(?=\d)){0,400},\ (?:we|let's|i|one\ can)\b
     | let(?:'s|’s|\ us|\ me)\ (?:solve|start|begin|first|analy[sz]e|break|think|try\ to|find|compute|calculate
         |use|apply|look|consider\ the\ given|denote\ the\ answer|see)\b
     | we\ (?:can\ |will\ |may\ |shall\ )?(?:start|begin|proceed)\ (?:by|with)\b
@@ -99,11 +105,13 @@ _PHRASES = re.compile(
         |simplify|apply|show|prove|compute)\b
     | first(?:ly)?,?\ (?:we|i|let's|let\ us|note|observe|notice|recall)\ (?:\w+ly\ )?
       (?!choose|draw|pick|toss|flip|roll|select|paint|colou?r|place|throw|sample)
+    | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding|factoring|integrating
+        |differentiating|substituting|simplifying|taking)\b[^.?!\n]{0,80},\ (?:we|it|this)\b
     | (?:dividing|multiplying|adding|subtracting|squaring|rearranging|expanding
         |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
     | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
-    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great\ question)[!,.]
+    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great(?:\ question)?|no\ problem)[!,.]
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
@@ -112,7 +120,7 @@ _PHRASES = re.compile(
         |equation)\ )?is\b
       (?!\ (?:\$?[a-z]\$?\b(?!\s?=)|yes\b|"|'|the\ letter
         |an?\ (?:integer|number|fraction|real|rational|positive|pair|polynomial|function|set)
-        |of\ the\ form|to\ be|given|required|unique|not))
+        |of\ the\ form|to\ be|given|required|unique|not)|[^.\n]{0,120}\?)
     | by\ (?:the\ )?[\w'’\-–]{2,30}(?:\ [\w'’\-–]{1,20}){0,4},\ we\b
     | (?:here\ is|here's|below\ is)\ (?:the|a|my|one|our)\ (?:[\w-]+\ )?(?:solution|proof|answer|explanation
         |approach)\b
@@ -125,17 +133,32 @@ _PHRASES = re.compile(
 _PHRASES_AFTER = re.compile(
     _START
     + r"""(?:
-      to\ (?!(?:be|clarify|avoid|say|win|get|make|play)\b)[a-z]+\b(?:[^.?!\n]|\.(?=\d)){0,400},
-      \ (?:we|let's|let’s|let\ us|i)
+      (?:in\ order\ )?to\ (?!(?:be|clarify|avoid|say|win|get|make|play)\b)[a-z]+\b
+      (?:[^.?!\n]|\.(?=\d)){0,400},\ (?:we|let's|let’s|let\ us|i)
       (?:\ (?:will|can|must|should|may|first|need|have|could|shall|now|simply|start|begin|use|apply
         |consider|note|observe|rewrite|calculate|compute|find|look|look\ at|recall|examine)\b|'ll\b|’ll\b)
-    | let(?:'s|’s)\ (?:denote|define|call|assume|suppose|set|examine|recall|write|rewrite|simplify|say)\b
-    | let(?:'s|’s|\ us)\ (?:tackle|dive|delve|explore|work\ (?:through|it)|go\ (?:through|step)|proceed)\b
+    | the\ formula\ for\b | it\ (?:is|does|has|can)\ ?(?:not|n't)?,?\ (?:since|because)\b
     | suppose\ there\ (?:are|is|were)\ only\b | proof\ by\b | we\ (?:know|have)\ that\b
     | (?:assume|suppose),?\ (?:for\ (?:the\ sake\ of\ )?(?:an?\ )?|by\ (?:way\ of\ )?)contradiction\b
     | here(?:'s|’s|\ is)\ (?:how|why|a\ step)\b
     | by\ [\w'’\-]{2,30}(?:\ [\w'’\-]{1,20}){0,3},\ (?:there\ (?:is|are|exists?)|it|this|the|every|each)\b
     | given\ the\ [^.?!\n]{0,80},\ we\b
+    )""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+# Beginnings of a solution after a task, if nothing is asked behind them: "To minimise it, set its derivative
+# to zero"; but "To get full marks, show your work" asks.
+_LAST_PHRASES = re.compile(
+    _START
+    + r"""(?:
+      let(?:'s|’s|\ us)\ \w+\b | (?:hence|thus|therefore|so),?\ (?!or\b)\w
+    | (?:in\ order\ )?to\ (?:solve|find|evaluate|compute|calculate|determine|prove|show|answer|check|see
+        |verify
+        |count|simplify|integrate|differentiate|factor|expand|sum|minimi[sz]e|maximi[sz]e|establish
+        |demonstrate
+        |derive|obtain|get|identify|tackle|handle|approach|understand|construct|do|rewrite|express|convert
+        |decide|justify|estimate|explain|illustrate|begin|start|proceed)\b(?:[^.?!\n]|\.(?=\d)){0,400}
+      (?:,\ |\ (?=we\b))(?!(?:you|your|the\ answer|express|give|round)\b)\w
     )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -150,17 +173,18 @@ _ENDINGS = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
-    r"\bhow many (?P<of>\w{2,20})\b[^?]{0,300}\?\s{1,4}there (?:are|is) (?:exactly )?\S{1,20} (?P=of)\b",
+    r"\bhow many (?P<of>\w{2,20})\b[^?]{0,300}\?\s{1,4}there (?:are"
+    r"|is) (?:exactly )?\S{1,20} (?P=of)\b(?! in the\b)",
     re.IGNORECASE,
 )
 # The answer said right behind what asks for it: "Find the order of ... The order is 3", "12 times 13 is"
 _ECHO = re.compile(
     r"\b(?:find|determine|compute|evaluate|calculate|what (?:is|are))"
-    r" the (?P<what>\w{3,20})\b[^.?!\n]{0,200}[.?!]\s{1,4}"
+    r" the (?P<what>\w{3,20}(?: \w{3,20})?)\b[^.?!\n]{0,200}[.?!]\s{1,4}"
     r"the (?P=what) (?:is|are|equals?|evaluates? to|can be)\b(?! (?:an?|the|defined|bounded|said|called"
     r"|given)\b)"
     r"|\bwhat is (?P<said>[^?\n]{3,80})\?\s{1,4}(?P=said) (?:is|=|equals)"
-    r"|\?\s{1,4}(?:yes|no)\b[,.:]",
+    r"|\?\s{1,4}(?:yes|no)\b[,.:!]",
     re.IGNORECASE,
 )
 # A problem that asks to examine an argument.
@@ -170,27 +194,44 @@ _ABOUT_A_PROOF = re.compile(
     r"|\b(?:grade|critique|critici[sz]e|assess|following|given|student['’]s) (?:\w+ ){0,2}(?:proof|argument"
     r"|reasoning|solution|calculation|derivation)\b"
     r"|\b(?:proof|argument|reasoning|solution|calculation|derivation) (?:below|that follows)\b"
-    r"|(?:次|以下)の(?:証明|解答|議論|推論|論証)|(?:証明|解答|議論|推論|論証)[^。\n]{0,12}(?:誤り|間違い|不備)",
+    r"|\b(?:below is|here is|this is) (?:an?|the|one) (?:\w+ ){0,2}(?:attempt|proof|argument"
+    r"|answer)\b[^\n]{0,200}"
+    r"\b(?:why|where|whether|correct|fails?|valid)\b|\b(?:two|these|this|both) (?:proofs?|solutions?"
+    r"|arguments?)\b"
+    r"|(?:次|以下)の(?:証明|解答|議論|推論|論証)|(?:証明|解答|議論|推論|論証)[^。\n]{0,12}(?:誤り|間違い"
+    r"|不備)",
     re.IGNORECASE,
 )
+_YOURS = re.compile(
+    r"\byour?\b|(?:[.!,]|\band|hence|thus|therefore)\s(?:find|prove|show|compute|determine|evaluate"
+    r"|deduce|solve"
+    r"|calculate|sketch|state|write|conclude|give|explain|decide|verify|obtain|derive)\b",
+    re.IGNORECASE,
+)
+_EXPLORES = re.compile(r"\W*let(?:'s|’s|\sus) (?:tackle|dive|delve|explore|take a look)\b", re.IGNORECASE)
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
     r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)"
     r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:はい|では|それでは)、"
     r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
     r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]"
+    r"|(?:求めよ|なさい|ください)。\s{0,3}(?:これ|答え?|値|和|積)は[^。\n]{1,60}(?:となる|となります)。?\Z"
     r"|答え?\s?[:：]|(?:よって|したがって|ゆえに|故に)、"
     r"?(?:求める)?答えは"
     r"|答えは[^。\n]{1,40}(?:です|である|となる|になる)[。\n]?|まず、[^。"
     r"\n]{1,120}(?:を考える|に注意する|と置く|とおく|を用いる"
     r"|が成り立つ)。"
-    r"|^(?:解く|証明する)ために、",
+    r"|^(?:解く|証明する)ために、|(?:解く|示す|求める|証明する|計算する)(?:には|ためには?)、まず"
+    r"|(?:求めよ|示せ|解け|せよ|なさい|ください)。\s{0,3}(?:(?:まず|はじめに|最初に)、|[^。\n]{1,30}(?:には"
+    r"|ため(?:に"
+    r"|には))、)",
     re.IGNORECASE | re.MULTILINE,
 )
 _LEADS_TO_INLINE = re.compile(
     r"(?:your|the|final|each|an|write|give|format|best|correct|right|one|short)\s{1,2}[*_\"]{0,2}$",
     re.IGNORECASE,
 )
+_EXAMPLE = re.compile(r"例えば|たとえば|の?場合、")  # "for example, the answer is 3 for ..."
 _BOXED = re.compile(r"\\f?boxed\s?\{([^{}\n]{0,40})")
 _BLANK_BOX = re.compile(r"(?:\\(?:q?quad|hspace|phantom|[ ,;:!~]|text|rm|bf)?|[\s~?]|[ア-ンあ-ん])*")
 _DEFINES_A_BOX = re.compile(
@@ -262,7 +303,10 @@ def contains_solution(text: str) -> bool:
     ):
         return True
     for found in _INLINE.finditer(text):
-        if not _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start()):
+        if not (
+            _LEADS_TO_INLINE.search(text, max(0, found.start() - 20), found.start())
+            or _EXAMPLE.search(text, text.rfind("。", 0, found.start()) + 1, found.start())
+        ):
             return True
     return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
 
@@ -270,12 +314,19 @@ def contains_solution(text: str) -> bool:
 def _begins_to_solve(text: str) -> bool:
     first = _PHRASES.match(text)
     rest = text[first.end() :] if first else ""
+    if _EXPLORES.match(text) and "?" not in text and not orders(text):
+        return True
     if first and not (
         (_MAY_SET_THE_SCENE.match(first.group().strip()) and asks(rest))
-        or (first.group().lower().startswith("to ") and "?" in rest)
+        or (first.group().lower().startswith(("to ", "in order ")) and "?" in rest)
     ):
         return True  # "We start by placing a ball in an urn. What is" describes a process before the task
-    return any(True for phrases in (_PHRASES, _PHRASES_AFTER) for _ in _after_task(phrases, text))
+    if any(True for phrases in (_PHRASES, _PHRASES_AFTER) for _ in _after_task(phrases, text)):
+        return True
+    return any(
+        "?" not in text[found.end() :] and not _YOURS.search(text, found.start())
+        for found in _after_task(_LAST_PHRASES, text)
+    )
 
 
 def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

@@ -20,12 +20,13 @@ _TASKS = frozenset(
     decide describe give what how express deduce establish estimate sketch explain construct""".split()
 )
 _MAY_ASK = _TASKS | frozenset(
-    """factor state list draw count identify write approximate expand answer exhibit demonstrate justify
-    obtain check test convert diagonalize diagonalise why who does provide discuss analyze analyse compare
-    conclude investigate design choose select name bound reduce enumerate complete infer rank sort represent
-    examine study rewrite generalize generalise interpret apply use formulate fit predict parametrize
-    decompose invert add subtract multiply divide suggest devise outline argue assess confirm arrange fill
-    match guess specify report""".split()
+    """factor state list draw count insert trace bring resolve develop substitute rephrase justify identify
+    write approximate expand answer exhibit demonstrate obtain check test convert diagonalize
+    diagonalise why does provide discuss analyze analyse compare conclude investigate design choose
+    select name bound reduce enumerate complete infer rank sort represent examine study rewrite
+    generalize generalise interpret apply use formulate fit predict parametrize decompose invert add
+    subtract multiply divide suggest devise outline argue assess confirm arrange fill match guess
+    specify report""".split()
 )
 # Orders only where a clause begins; "order" and "place" are more often nouns.
 _ORDERS = _MAY_ASK | frozenset(
@@ -37,25 +38,44 @@ _ORDERS = _MAY_ASK | frozenset(
 )
 _BEGINS_AN_ORDER = re.compile(
     rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
-    rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:{'|'.join(sorted(_ORDERS))}|work out|carry out|set up"
+    rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:(?:{'|'.join(sorted(_ORDERS))})(?!\stheory)"
+    rf"|work out|carry out|set up"
     r"|look for|true or false|true\s?/\s?false|is it true)\b"
+    r"|\b(?:approximate|estimate) the (?:value|integral|area|sum)\b"
     r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,
 )
 _BLANK = re.compile(
     r"_{2,}|_\s_|(?:\\_){2}|\[\s*\]|\(\s{2,}\)|[□◻]|（\s*）|空欄"
-    r"|\\(?:underline|boxed|fbox)\s?\{(?:\s|~|\\[a-z]+|\\ )*\}"
+    r"|\\(?:underline|boxed|fbox)\s?\{(?:\s|~|\\[hv]space\*?\s?\{[^{}]*\}|\\[a-z]+|\\ |\{\}|\\,)*\}"
+    r"|\\rule\s?\{[^{}]*\}\s?\{[^{}]*\}"
 )
 _FILL_IN = re.compile(
-    r"\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum|then)\b[^.?!:]{0,120}"
+    r"=\s?(?:\$|\\\))\Z|\b(?:values?|range|set|sum|product|roots?|solutions?|minimum|maximum"
+    r"|then)\b[^.?!:]{0,120}"
     r"\b(?:is|are|equals?|satisfy)\s?[:：]?\Z",
     re.IGNORECASE,
 )
-_GIVEN = re.compile(r"(?:if|given|when|suppose)\b[^?]*,", re.IGNORECASE)
+_OPTIONS = re.compile(r"(?:^|[\s({])\(?A[).:}].{1,400}?(?:^|[\s({])\(?B[).:}]", re.DOTALL | re.MULTILINE)
+_GIVEN = re.compile(
+    r"(?:if|given|when|suppose)\b[^?]*,|.{0,2000}\bthen\b[^.?!]{0,160}\Z", re.IGNORECASE | re.DOTALL
+)
 _RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
-_HEADING = re.compile(r"#{1,6}\s[^\n]*\Z")
+# "### Wilson's theorem", "Linear Equations in Two Variables", "Problem 3 (Number Theory)"
+_HEADING = re.compile(
+    r"#{1,6}\s[^\n]*\Z"
+    r"|\W{0,4}[A-Z][\w'’-]*(?:\s(?:[A-Z][\w'’-]*|\d[\d.]*|\([^()\n]*\)|of|the|and|in|on|for|to|an?|with"
+    r"|its|by|from)"
+    r"){1,9}\W{0,4}\Z"
+)
 _ASKS_IN_JAPANESE = re.compile(
-    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ|ください|下さい|なさい|せよ|けよ|べよ|めよ|えよ|れよ|か[。"
+    r"[せけげめえべれ]\s*(?:[。．.：:！]|$)|見つけ|解く[:：。]|いくら|いつ|誰|どれ|求め|示せ|示し|証明|計算|答え|解け|解き|述べ"
+    r"|ください"
+    r"|下さい"
+    r"|なさい"
+    r"|せよ"
+    r"|けよ"
+    r"|べよ|めよ|えよ|れよ|か[。"
     r"？?]|か$|何(?:個|通り|人|本"
     r"|回|枚|点|倍|桁)|いくつ|どの"
 )
@@ -100,8 +120,19 @@ _OPERATION = re.compile(
     r"|[=<>≤≥≠±×÷√∑∏∫∈∞^≡∪∩⊂→∀∃·]|\d\s?[-+*/]\s?[\da-z(]|[a-z)]\s?[-+*/]\s?\d|\d[a-z]\b"
     r"|[a-z]\([a-z](?:,\s?[a-z])?\)"
 )
+# Words that ask, where they state: "the data show", "a rough estimate", "it is unknown how far it goes"
+_STATES = re.compile(
+    r"\b(?:results?|data|examples?|these|this|it|studies|experiments?|they|theorems?|facts?|figures"
+    r"|counts?|we)\s"
+    r"(?:also\s|will\s|can\s)?show\b|\b(?:the|an?|this|that|our|such)\s(?:\w+\s)?(?:estimate|sketch|show)\b"
+    r"|\b(?:tells?|told|unknown|learns?|see|sees|explains|describes|studies"
+    r"|shows)\s(?:us\s)?(?:by\s)?(?:what|how)\b"
+    r"|\bhow\s(?:many|much|far)\b[^.?!]{0,60}\b(?:depends?|varies)\b",
+    re.IGNORECASE,
+)
 _WAYS = re.compile(
     r"\bhow many (?:\w+ )?(?:ways|arrangements|orders|orderings|words|strings)\b|\brearrange"
+    r"|\barrangements? of the letters\b"
     r"|\bexpected (?:gain|value|number|profit|payoff)\b"
 )
 _QUANTITY = re.compile(
@@ -116,7 +147,7 @@ _NUMBER = re.compile(
 )
 
 _QUESTION = re.compile(
-    r"(?:which|(?:for|in|at|on|by|of|to) which|is|are|do|does"
+    r"(?:which|who|(?:for|in|at|on|by|of|to) which|is|are|do|does"
     r"|did|can|has|have|was|were|will|must|may|when|where|could|should|would|whose)\b",
     re.IGNORECASE,
 )
@@ -157,16 +188,31 @@ def is_fill_in(text: str) -> bool:
     )
 
 
+def has_options(text: str) -> bool:
+    """Whether it offers options, "A) ... B) ...", which are a task by themselves."""
+    return _OPTIONS.search(text) is not None
+
+
 def has_task(text: str) -> bool:
     """Whether it may give an order or ask a question.
 
     True for a language other than English and Japanese, where the words are unknown.
     """
-    if asks(text) or is_fill_in(text) or any(_QUESTION.match(sentence) for sentence in sentences(text)):
+    if (
+        asks(_STATES.sub(" ", text))
+        or is_fill_in(text)
+        or has_options(text)
+        or any(_QUESTION.match(sentence) for sentence in sentences(text))
+    ):
         return True
-    if is_japanese(text) or _HEADING.match(text):
+    if is_japanese(text) or (_HEADING.match(text) and not orders(text)):
         return False
-    return not is_english(text) or _BEGINS_AN_ORDER.search(read(text).words) is not None
+    return not is_english(text) or orders(text)
+
+
+def orders(text: str) -> bool:
+    """Whether a clause of it begins with an order in English."""
+    return _BEGINS_AN_ORDER.search(read(text).words) is not None
 
 
 def shows_mathematics(text: str) -> bool:

@@ -11,16 +11,18 @@ from magpie_hf.problems.cleaning.prose import FORMULA, read
 
 _CHOICE = re.compile(
     r"\b(?:which|one|any|some|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
-    r" (?:following|options"
-    r"|choices)\b(?! form)"
-    r"|^\W*which of these\b|\b(?:choose|select|pick|circle|mark) (?:the )?(?:most"
+    r" (?:following|options|choices)\b(?! (?:form|days|weeks|months|years|moves|steps|rounds|throws|draws)\b)"
+    r"|^\W*which(?: one)? of these\b|\bwhich of these options\b|\bselect all that apply\b|\b(?:choose|select"
+    r"|pick|circle|mark|tick|identify) (?:the )?(?:most"
     r" )?(?:correct|right|best|appropriate|true) "
     r"(?:\w+ )?(?:answer|option|choice|statement|alternative|response|conclusion)s?\b|\b(?:select|choose"
     r"|pick)"
-    r" (?:the|an|one) (?:\w+ )?(?:options?"
-    r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b|\bmultiple[- ]choice\b"
-    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|選択肢|[^。"
-    r"\n]{1,12}のうち)|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
+    r" (?:the|an|one) (?!first|second|third|cheap)(?:\w+ )?(?:options?"
+    r"|choices?|alternatives?)\b|\b(?:select|choose|pick) from the following\b"
+    r"|\bmultiple[- ]choice\b(?! (?:exam|test|quiz|section|problems|questions))"
+    r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|中で(?=[^。\n]{0,20}(?:どれ|選))"
+    r"|選択肢"
+    r"|[^。\n]{1,12}のうち[^。\n]{0,40}(?:どれ|選))|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
 )
@@ -52,8 +54,10 @@ def _lines(text: str) -> bool:
     return len(lines) >= 2 or read(text).words.count(FORMULA) >= 3
 
 
-_PICTURE = r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|photograph|plot|chart|map)"
-_DIAGRAM = r"(?:figure|diagram|illustration|drawing|sketch|graph|plot)"  # others are things in stories, too
+_PICTURE = (
+    r"(?:figure|diagram|picture|image|illustration|drawing|sketch|photo|photograph|plot|chart|map|histogram"
+    r"|number line|scatter ?plot|box ?plot|pictogram|venn diagram|spinner)"
+)
 _SHOWN = (
     rf"\b(?:shown|depicted|illustrated|pictured|displayed|drawn|seen|marked|labell?ed|given|indicated"
     rf"|represented|presented|provided)"
@@ -64,22 +68,27 @@ _SHOWN = (
     rf"|\b(?:in|from|on) (?:the|this) (?:\w+ )?(?:figure|diagram|illustration|drawing)s?\b"
     rf"|(?:^|[.?!] )(?:in|from|on) (?:the|this) {_PICTURE}\b"
     rf"|\b{_PICTURE}s? (?:below|above|attached|to the (?:right|left)|on the (?:right|left)|shown|here)"
-    rf"|\b{_DIAGRAM} \d|\.(?:png|jpe?g|svg|gif)\b"
-    rf"|\b(?:the|this) (?:{_PICTURE}|graph) (?:below |above"
-    r" )?(?:shows|depicts|illustrates|represents|displays)\b"
-    r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig))"
+    rf"|\b(?:figure|diagram|illustration) \d|\b(?:in|on|from) (?:graph|plot|chart|image|picture"
+    rf"|photo) \d|\.(?:png|jpe?g|svg|gif)\b"
+    rf"|\b(?:the|this) (?:\w+ )?(?:{_PICTURE}|graph) (?:below |above )?(?:shows|depicts|illustrates"
+    rf"|represents|displays)\b"
+    r"|\b(?:graph|figure|diagram|curve|region|network|tree|triangle|circuit"
+    r"|shape)s?\b[^.?!\n]{0,40} (?:is|are)"
+    r" (?:shown|sketched|pictured|depicted)(?=[.;,])"
+    r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|,)"
+    rf"|[(（]\s?see (?:\w+ )?(?:{_PICTURE}|graph|below|above)"
     r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit"
     r"|network)"
     r" (?:problem )?shown\b"
     r"|\bfig(?:ure|\.)\s?[a-z]?\d|\b(?:graph|region|curve|circuit|triangle|shape|network)"
     r" (?:shown|pictured|depicted|drawn"
-    r"|attached)(?: (?:below|above|here|in|on))?\b(?! by\b| to\b)"
+    r"|attached)(?: (?:below|above|here|in|on))?\b(?! by\b| to (?!find|comp|calc|det|ans|est)\w+)"
     r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed)"
     r" (?:file|document|pdf|image"
     r"|sheet|paper)\b"
     r"|\bsee (?:the"
-    r" )?(?:attach|fig)|(?:下|右|左|上)図|図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次"
-    r"|以下)の図|(?:下|次|以下)のグラフ(?![^。\n]*[$\\=])"
+    r" )?(?:attach|fig)|(?:下|右|左|上)図|(?<!地)図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次"
+    r"|以下|右|左|上)の図(?!形)|(?:下|次|以下)のグラフ(?![^。\n]*[$\\=])"
 )
 _SHAPE = re.compile(
     rf"{_PICTURE}["
@@ -121,13 +130,23 @@ _EARLIER = re.compile(
     r"|教科書(?:の(?:定理|例|問|演習|第)|を参照|に(?:ある|載))",
     re.IGNORECASE,
 )
+# What a story tells of, "divided into 3 sections", and not a book: "section 2" is its own
+_COUNTED = r"\b(?:{0}s\b|an? {0}\b)"
+_TIMED = re.compile(r"\s(?:hours?|minutes?|times|days?)\b", re.IGNORECASE)
+_PICTURED = re.compile(r"(?:map|photo|picture|image|plot|chart|drawing|sketch)", re.IGNORECASE)
+_FORMULA_SHOWN = re.compile(
+    r"\b(?:equations?|polynomials?|expressions?|systems?|functions?|inequalit(?:y|ies)|numbers?"
+    r"|formulas?|matri(?:x|ces)"
+    r"|integrals?|series)\s\Z",
+    re.IGNORECASE,
+)
 _PART = re.compile(r"[(（]\s?[1１]\s?[)）]|問\s?[1１]")
 _ABOVE = re.compile(
     r"\b(?:the|this) above"
     r" (?:problem|exercise|question|result|theorem|equation|formula|function|statement|expression|code"
     r"|information|definition|example|text|passage|system|integral|matrix)\b|\b(?:problem|equation"
     r"|expression|question|statement|information|integral"
-    r"|system) above\b|上記の|上の(?:式|問)",
+    r"|system|code|graph|table|passage|text) above\b|上記の(?!両方|すべて|全て|いずれ)|上の(?:式|問)",
     re.IGNORECASE,
 )
 _EMPTY_FOLLOWING = re.compile(
@@ -138,20 +157,22 @@ _EMPTY_FOLLOWING = re.compile(
     re.IGNORECASE,
 )
 _EMPTY_IN_JAPANESE = re.compile(
-    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題|値|命題|微分方程式)"
+    r"(?:次|以下|下)の(?:\w{0,6}の)?(?:定?積分|式|方程式|連立方程式|関数|極限|行列式?|級数|不等式|数列|問題"
+    r"|値"
+    r"|命題"
+    r"|微分方程式)"
     r"[^。：:\n]{0,16}[。．]?\Z"
 )
 
 
 def lacks_material(text: str) -> bool:
     """Whether it refers to a figure, a table, data, or another exercise that is missing."""
-    if (earlier := _EARLIER.search(text)) and not (
-        earlier.group() == "前問" and _PART.search(text, 0, earlier.start())
-    ):
+    if any(not _is_own(text, earlier) for earlier in _EARLIER.finditer(text)):
         return True
     drawn = _DRAWN.search(text) is not None
     if not drawn and any(
-        not _SHAPE.match(text, max(found.start(), _noun(found))) for found in _FIGURE.finditer(text)
+        not _SHAPE.match(text, max(found.start(), _noun(found))) and not _speaks_of(text, found)
+        for found in _FIGURE.finditer(text)
     ):
         return True
     found = _TABLE.search(text)
@@ -175,6 +196,34 @@ def lacks_material(text: str) -> bool:
 def _noun(found: re.Match[str]) -> int:
     """Where the last word of the match starts: a noun that may be a shape and not a picture."""
     return found.start() + found.group().rstrip().rfind(" ") + 1
+
+
+def _is_own(text: str, earlier: re.Match[str]) -> bool:
+    """Whether what looks like a part of a book is one of the problem itself, or an exercise of the body."""
+    said = earlier.group().lower()
+    if said == "前問":
+        return _PART.search(text, 0, earlier.start()) is not None
+    numbered = re.search(r"([a-z]+) \d", said)
+    if numbered is None:
+        return False
+    own = re.compile(_COUNTED.format(numbered[1]), re.IGNORECASE).search(text, 0, earlier.start())
+    return own is not None or (numbered[1] == "exercise" and _TIMED.match(text, earlier.end()) is not None)
+
+
+def _speaks_of(text: str, found: re.Match[str]) -> bool:
+    """Whether the text speaks of the picture before, as of a thing, or shows a formula there."""
+    said = found.group().lower().split()
+    if said[0] in ("shown", "pictured") and _FORMULA_SHOWN.search(text, 0, found.start()):
+        return FORMULA in read(text).words
+    thing = _PICTURED.fullmatch(said[-1].rstrip("s"))
+    if (
+        thing is None
+        or len(said) > 4
+        or {"shown", "depicted", "illustrated", "see", "refer"}.intersection(said)
+    ):
+        return False
+    before = rf"\b(?:an?|one|two|his|her|their|its|the \w+|\w+['’]s) (?:\w+ ){{0,2}}{thing.group()}s?\b"
+    return re.compile(before, re.IGNORECASE).search(text, 0, found.start()) is not None
 
 
 def _has_table(text: str, end: int) -> bool:

@@ -30,7 +30,9 @@ _SAID = re.compile(
     r"(?:[A-Za-z]{3,}|(?i:an?(?=\s[a-z]{3})|is|it|he|of|to|or|on|in|at|as|by|if|we))(?![A-Za-z])"
     r"|[\u3041-\u30ff]"
 )
-_BETWEEN_PRICES = re.compile(r"\s?[-–/~～,、]\s?|\s?(?:and|or|to)\s")
+_BETWEEN_PRICES = re.compile(r"\s*\(?[A-F][).:]\s?|\s?[-–/~～,、]\s?|\s?(?:and|or|to)\s")
+_OPTION = re.compile(r"[\s(][A-F]\)\s?\Z")
+_ENDS_HERE = re.compile(r"[\s.,;:?!)\"']*(?:\Z|\n)")
 _SENTENCE_END = re.compile(r"(?<=[.?!])[\"'”’)*_]{0,3}\s+|(?<=[。？！])|\n+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
@@ -153,11 +155,12 @@ def _is_price(text: str, start: int, following: int | None) -> bool:
         return False
     rest = text[amount.end() : len(text) if following is None else following].partition("\n\n")[0]
     if following is None:
-        return not rest.strip(" \t\n.,;:?!)\"'") or _SAID.search(_COMMAND.sub(" ", rest)) is not None
+        return _ENDS_HERE.match(rest) is not None or _SAID.search(_COMMAND.sub(" ", rest)) is not None
     before, after = text[following - 1], text[following + 1 : following + 2]
     if after.isdigit() and _BETWEEN_PRICES.fullmatch(rest):
         return True
     opens = before.isspace() or before >= "\u3000" or before == "(" or after.isdigit()
+    opens |= _OPTION.search(text[max(0, following - 4) : following]) is not None  # "must be: A) $5"
     opens |= before.isdigit() and after in (" ", ".", "?", ",") and len(rest.split()) > 3
     return opens and _SAID.search(_COMMAND.sub(" ", rest)) is not None
 

@@ -99,18 +99,21 @@ _LOWER_BY_NATURE = re.compile(
     r"|consider)\b"
 )
 _BEGINS = re.compile(
-    r"(?:an?|the|for|in|on|at|from|two|three|four|is|are|do|can|where|when|who|why|there|every|each|all|some"
+    r"(?:my|we|you|no|both|one|five|six|seven|eight|nine|ten|twelve|an?|the|for|in|on|at|from|two|three"
+    r"|four|is|are|do|can|where|when|who|why|there|every|each|all|some"
     r"|any|with|define|using|by|i|which)\b"
 )
 _INFORMAL = re.compile(
     r"(?:is|are|do|does|can|what|which|when|where)\b[^.!]{0,300}\?"
-    r"|(?:the|every|each|all|there|for|in|on|if)\b(?!\s(?:of|and))[^.?!]{0,200}?"
+    r"|(?:the|every|each|all|there|for|in|on|if|an?|no|both|one|two|three|four|five|six|seven|eight"
+    r"|nine|ten|n)\b(?!\s(?:of|and))[^.?!]{0,200}?"
     r"\b(?:is|are|has|have|was|can|exists?|satisf\w+|converges?|holds?|does|do)\b"
 )
 _CAPITAL_LATER = re.compile(r"(?:[.?!]\s+|\n)[A-Z][a-z]")
 _ORDINARY_LOWER = re.compile(r"[a-z]{2,}(?:['’-][a-z]+)*(?=[\s,.;:]|$)|a(?= [a-z]{2})")
 _MIDDLE = re.compile(
-    r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|-(?=[a-z]{3})|(?:and|or|but|such that)[ ,]"
+    r"[,;:.!?)}、。，．）」』】%](?!\d)|['’]s\b|[B-H]\)\s|[ぁをん]|である|のとき|に対して|において|が成り立|-(?=[a-z]{3})|(?:and|or"
+    r"|but|such that)[ ,]"
 )
 _RELATIVE = re.compile(r"(?:which|where|whose|that)[ ,]")
 
@@ -155,7 +158,8 @@ _BARE_STEM = re.compile(
 )
 _RULER = re.compile(r"\n[ \t]*(?:-{3,}|\*{3,}|={3,}|_{3,})[ \t]*\n")
 _ANSWER_THESE = re.compile(
-    r"(?:次|以下|下記)の(?:各|設)?問[い題]?\s?[\d１-９]{0,2}\s?[~〜～ー-]?\s?[\d１-９]{0,2}に(?:すべて)?(?:答|解答)[^。．\n]{0,8}[。．\n]?"
+    r"(?:次|以下|下記)の(?:各|設)?問[い題]?\s?[\d１-９]{0,2}\s?[~〜～ー-]?\s?[\d１-９]{0,2}に(?:すべて)?(?:答"
+    r"|解答)[^。．\n]{0,8}[。．\n]?"
 )
 _NOTE = re.compile(
     r"\W*(?:note|hint|remark|please|give|provide|express|write|your|answer|source|comment)\b", re.IGNORECASE
@@ -239,7 +243,9 @@ _OPEN_IN_JAPANESE = re.compile(
 _OPEN_NOUN = re.compile(
     r"\b(?:the|this|following|each)(?: \w+){0,2} (?:integrals?|series|expressions?|congruences?|equations?"
     r"|inequalit(?:y|ies)|systems?|limits?|sums?|polynomials?|functions?|products?|matrix|matrices"
-    r"|determinants?|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?)$",
+    r"|determinants?|recurrences?|identit(?:y|ies)|fractions?|formulas?|conditions?|relations?|congruences?"
+    r"|sequences?)$|\b(?:through|between) the points$"
+    r"|\b(?:bounded|enclosed|formed|given|defined|described) by the (?:\w+ )?\w+$",
     re.IGNORECASE,
 )
 _STATES = re.compile(r"[=<>^+≤≥≡∫∑]|\\(?:frac|int|sum|prod|lim|leq?|geq?|equiv|begin)\b")
@@ -267,7 +273,7 @@ def is_truncated(text: str) -> bool:
     return not has_task(text)
 
 
-_ASKS_IN_FORMULA = re.compile(r"=\s?(?:\\[,;:! ]?)?\s?[?？]")
+_ASKS_IN_FORMULA = re.compile(r"=\s?(?:\\[,;:! ]?)?\s?[?？]|\$[^$\n]{0,40}[?？][^$\n]{0,40}=[^$\n]{1,40}\$")
 _WITHOUT_SPACES = re.compile("[\u2e80-\u9fff\u0e00-\u0eff]")
 
 
@@ -293,8 +299,9 @@ def is_long(text: str) -> bool:
 
 # "<|begin_of_text|}", "<!|begin_message|>", "[/INST]": what is left of another model's chat format
 _CHAT_TOKEN = re.compile(
-    r"<\W{0,2}\|\s?(?:[a-z]{1,20}(?:_[a-z]{1,20}){1,4}|user|assistant|system|human|endoftext|end|start)"
-    r"\s?\|?\s?[>}\])]|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|</?(?:think|tool_call)>"
+    r"<\W{0,2}\|\s?(?:[a-z]{1,20}(?:[_▁][a-z]{1,20}){1,4}|user|assistant|system|human|endoftext|end|start)"
+    r"\s?\|?\s?[>}\])]|<(?:start|end)_of_turn>|\[/?INST\]|</?s>|<(?:eos|bos|pad|unk)>|<</?SYS>>"
+    r"|</?(?:think|tool_call)>"
     r"|\|(?:im_start|im_end|endoftext|eot_id|begin_of_text|end_of_text|start_header_id|end_header_id)\b",
     re.IGNORECASE,
 )

@@ -19,15 +19,23 @@ _ASKING = (
 _NEGATIVE = re.compile("な[いかくけ]|ませ|ず$|ぬ$")
 
 
-_PERSON = re.compile("([\u3400-\u9fff\u30a0-\u30ff]{1,6})(?:さん|くん|君|ちゃん)")
+_NAMES = (
+    "太郎 次郎 二郎 三郎 一郎 健太 翔太 大輔 拓也 直樹 花子 良子 陽子 恵子 洋子 京子 由美 美咲 真由美 さくら"
+    " ひろし たけし"
+)
+_PERSON = re.compile(
+    "([\u3400-\u9fff\u30a0-\u30ff]{1,6})(?:さん|くん|君|ちゃん)"
+    rf"|(?<![\u3400-\u9fff\u30a0-\u30ff])({_NAMES.replace(' ', '|')})(?=[はがにとのをも、])"
+)
 
 
 def with_persons(text: str) -> tuple[str, frozenset[str]]:
-    """The text with other names for those that stand before さん and the like, and these names."""
+    """The text with other names for persons, who stand before さん or are called 太郎, and these names."""
     names = {
-        name: f"Person{chr(97 + at % 26)}" for at, name in enumerate(dict.fromkeys(_PERSON.findall(text)))
+        name: f"Person{chr(97 + at % 26)}"
+        for at, name in enumerate(dict.fromkeys(match[1] or match[2] for match in _PERSON.finditer(text)))
     }
-    text = _PERSON.sub(lambda match: f" {names[match[1]]} ", text)
+    text = _PERSON.sub(lambda match: f" {names[match[1] or match[2]]} ", text)
     for name, other in names.items():
         if len(name) > 1:
             text = text.replace(name, f" {other} ")

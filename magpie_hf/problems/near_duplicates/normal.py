@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 from magpie_hf.problems.near_duplicates.japanese import with_persons, without_endings
 from magpie_hf.problems.near_duplicates.persons import persons
-from magpie_hf.problems.near_duplicates.typesetting import GREEK_NAMES, spelled
+from magpie_hf.problems.near_duplicates.typesetting import spelled
+from magpie_hf.text.typesetting import GREEK_NAMES
 
 Kind = Literal["word", "number", "letter", "name", "sign", "stop"]
 
@@ -109,7 +110,9 @@ def _read(text: str, formula: bool, names: frozenset[str] = frozenset()) -> list
         elif kind == "number":
             found.append(Token("number", word))
         elif kind == "stop":
-            factorial = word == "!" and (formula or before.isdigit() or before == ")")
+            two = text[max(0, match.start() - 2) : match.start()]
+            letter = two[-1:].isalpha() and not two[:-1].isalpha()
+            factorial = word == "!" and (formula or letter or before.isdigit() or before == ")")
             found.append(Token("sign" if factorial else "stop", word))
         elif kind in ("wide", "other"):
             found.append(Token("word", word.lower()))
@@ -189,7 +192,8 @@ def _without_braces(found: list[Token]) -> list[Token]:
             product = before in FUNCTIONS - {"sqrt"} and all(
                 token.kind in ("letter", "number") for token in out[at + 1 :]
             )
-            bound = before in FUNCTIONS or before in ("^", "_")
+            indexed = at > 2 and out[at - 2].text in ("^", "_") and out[at - 3].text in FUNCTIONS
+            bound = indexed or before in FUNCTIONS or before in ("^", "_")
             single = len(out) == at + 2 and out[-1].text not in _BRACKETS
             if (bracket == "{" and (single or product or not takes)) or (bracket == "(" and single and bound):
                 del out[at]

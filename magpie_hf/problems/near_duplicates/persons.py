@@ -11,6 +11,7 @@ from magpie_hf.problems.near_duplicates.words import is_linking
 
 _CAPITAL = re.compile(r"(?<![\w\\$'-])([A-Z][a-z]+)(?:'s)?(?![\w-])(?= ?([A-Za-z]+)|)")
 _TWO = re.compile(r"(?<![\w\\$'-])([A-Z][a-z]+) and ([A-Z][a-z]+) (?=[a-z])")
+_OWNS = re.compile(r"(?<![\w\\$'-])([A-Z][a-z]+)'s ([a-z]+)")
 # What a person does or suffers; other verbs are known by their ending
 _DOING = frozenset(
     "is was has had can will would could does did went ran won made got gave took ate bought sold found wants"
@@ -52,7 +53,10 @@ def persons(text: str) -> frozenset[str]:
                 found.add(word)
         elif does or before.rpartition(" ")[2].lower() in _BEFORE:
             found.add(word)
-    return frozenset(found)
+    # "Kim's salary is twice Lee's salary": whose salary is told is a person if one of them is
+    owned = {(owner, thing) for owner, thing in _OWNS.findall(text) if _may_be(owner.lower())}
+    things = {thing for owner, thing in owned if owner in found}
+    return frozenset(found | {owner for owner, thing in owned if thing in things})
 
 
 def _may_be(word: str) -> bool:

@@ -25,6 +25,7 @@ async function openRow(row, focus) {
   const parts = isDropped(row) ? dropped(row, details, spoken) : accepted(row, details, spoken);
   article.replaceChildren(
     heading(row),
+    marking(list.index.columns.id[row]),
     make("section", { class: "problem" }, spoken(problem)),
     ...parts.filter(Boolean),
   );
@@ -148,6 +149,7 @@ function accepted(row, details, spoken) {
         ...details.candidates.map((one, at) => candidate(one, at, details, spoken)),
       ),
     ),
+    ownColumns(details),
     made(details.generation),
   ];
 }
@@ -247,6 +249,24 @@ function dropped(row, details, spoken) {
       : null,
     details.raw ? make("section", {}, make("h3", {}, say("raw")), spoken(details.raw)) : null,
   ];
+}
+
+// Columns that stages of the user's own made, each with its type and what it means.
+function ownColumns(details) {
+  const rows = summary.own
+    .filter(({ name }) => details[name] !== undefined)
+    .map(({ name, type, means }) => {
+      const value = details[name];
+      const shown = value === null ? NONE : typeof value === "string" ? value : JSON.stringify(value);
+      return make(
+        "tr",
+        {},
+        make("th", { scope: "row", class: "code" }, name),
+        make("td", { dir: "auto" }, ...plainText(shown)),
+        make("td", { class: "quiet", dir: "auto" }, `${type}; `, ...plainText(means)),
+      );
+    });
+  return rows.length ? make("table", { class: "own" }, ...rows) : null;
 }
 
 function made(generation) {

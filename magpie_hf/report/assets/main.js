@@ -7,6 +7,8 @@ const KEYS = [
   ["j k ↓ ↑", "key_move"],
   ["Home End", "key_ends"],
   ["Enter", "key_open"],
+  ["g b", "key_mark"],
+  ["n", "key_note"],
   ["Esc", "key_back"],
   ["t", "key_theme"],
   ["?", "key_help"],
@@ -66,6 +68,11 @@ function pressed(event) {
       End: () => move(Infinity),
       PageDown: () => move(10),
       PageUp: () => move(-10),
+      ...(byId("marking") && {
+        g: () => byId("marking").toggle("good"),
+        b: () => byId("marking").toggle("bad"),
+        n: () => byId("marking").ask(),
+      }),
     }),
     ...(inList &&
       event.target.closest("#detail") === null && {
@@ -110,6 +117,7 @@ async function main() {
   fillIn();
   overview(show);
   await openList();
+  openMarks();
   for (const name of ["overview", "rows"]) byId(`tab-${name}`).addEventListener("click", () => view(name));
   byId("theme").addEventListener("click", turnTheme);
   byId("ask").addEventListener("click", () => byId("help").showModal());

@@ -40,6 +40,7 @@ function overview(show) {
         make("div", {}, make("dt", {}, say(`total_${name}`)), make("dd", {}, count(value))),
       ),
     ),
+    make("div", { id: "precision" }),
     section("funnel", say("funnel_about"), scrolling(funnelTable(totals))),
     section("left_out_title", say("left_out_about"), scrolling(reasonTable(show))),
     distributions(show),

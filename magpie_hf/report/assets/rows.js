@@ -32,6 +32,7 @@ async function openList() {
     choice("pair", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
     choice("answered", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
     ...RANGES.map(range),
+    choice("mark", ["", ...MARKED], (value) => say(value === "" ? "any" : value)),
   );
   byId("heads").append(
     ...ORDERS.map((by) =>
@@ -107,6 +108,7 @@ function tests() {
     if (!Number.isNaN(least)) found.push((row) => columns[name][row] !== null && columns[name][row] >= least);
     if (!Number.isNaN(most)) found.push((row) => columns[name][row] !== null && columns[name][row] <= most);
   }
+  if (wanted("mark")) found.push((row) => isMarked(columns.id[row], wanted("mark")));
   if (list.hits) found.push((row) => list.hits[row] === 1);
   return found;
 }
@@ -191,7 +193,12 @@ function item(place) {
       "aria-setsize": list.shown.length,
       "aria-posinset": place + 1,
     },
-    make("div", { class: "first", dir: "auto" }, ...plainText(list.index.columns.first[row] || say("empty"))),
+    make(
+      "div",
+      { class: "first", dir: "auto" },
+      markSign(list.index.columns.id[row]),
+      ...plainText(list.index.columns.first[row] || say("empty")),
+    ),
     make(
       "div",
       { class: "cells" },
@@ -201,6 +208,11 @@ function item(place) {
   );
   element.style.top = `${place * TALL}px`;
   return element;
+}
+
+function markSign(id) {
+  const one = markOf(id);
+  return one && make("span", { class: `badge ${one.mark ?? ""}` }, say(one.mark ?? "noted"));
 }
 
 // Open the row that is so many places further down.

@@ -5,7 +5,8 @@ Not here: which rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +32,17 @@ Part = tuple[str, str]  # a label and a text
 class Layout:
     """How rows are printed on a console.
 
-    raw: keep LaTeX; thinking: print the model's thinking too, which is folded otherwise.
+    raw: keep LaTeX; thinking: print the model's thinking too, which is folded otherwise. own: columns of
+    stages of one's own, with their types and meanings.
     """
 
     to: Console
     raw: bool = False
     thinking: bool = False
+    own: Sequence[Mapping[str, Any]] = ()
 
-    def show(self, shown: Shown) -> None:
-        """Print a row."""
+    def show(self, shown: Shown, *more: str) -> None:
+        """Print a row. more: lines that follow its results."""
         row = shown.row
         self.to.print(f"=== {harmless(row['id'])}  {shown.split}", style="bold")
         blocks, lines = _PARTS[shown.kind](row)
@@ -47,7 +50,8 @@ class Layout:
             self.to.print(_line(line))
         for block in blocks:
             self._blocks([(_line(label), text) for label, text in block])
-        for line in lines:
+        own = [one for one in self.own if shown.kind in one["to"] and one["name"] in row]
+        for line in (*lines, *(_own(one, row[one["name"]]) for one in own), *more):
             self.to.print(_line(line))
         self.to.print()
 
@@ -146,7 +150,9 @@ def _candidates(row: Row) -> tuple[list[list[Part]], list[str]]:
     texts = [_candidate(number, one, places.get(number)) for number, one in enumerate(row["candidates"])]
     kind, reason = row["pair_kind"], row["pair_reason"]
     pair = tr("pair: {kind}", kind=kind) if kind else tr("pair: none ({reason})", reason=reason)
-    return [[_problem(row)], texts], [*_majority_share(row), pair]
+    reason = row.get("solution_reason")
+    unanswered = [tr("answer: none is published ({reason})", reason=reason)] if reason else []
+    return [[_problem(row)], texts], [*unanswered, *_majority_share(row), pair]
 
 
 def _candidate(number: int, one: Row, place: str | None) -> Part:
@@ -217,16 +223,22 @@ def _tags(row: Row) -> list[str]:
     return [tr("tags: {tags}", tags=", ".join(tags))] if tags else []
 
 
+def _own(column: Mapping[str, Any], value: Any) -> str:
+    """A column of one's own: name, value, type and meaning."""
+    shown = json.dumps(value, ensure_ascii=False)
+    if value is None or isinstance(value, str | float):
+        shown = "–" if value is None else value if isinstance(value, str) else f"{value:.6g}"
+    return f"{column['name']}: {shown} ({column['type']}; {column['means']})"
+
+
 def _final(answer: str | None, row: Row) -> list[str]:
     if answer is not None:
         return [tr("final answer: {answer}", answer=answer)]
-    return [
-        (
-            tr("final answer: none (a proof)")
-            if row["answer_kind"] == "proof"
-            else tr("final answer: none was found")
-        )
-    ]
+    missing = {
+        "proof": tr("final answer: none (a proof)"),
+        "open": tr("final answer: none (an open question)"),
+    }
+    return [missing.get(row["answer_kind"], tr("final answer: none was found"))]
 
 
 def _majority_share(row: Row) -> list[str]:
