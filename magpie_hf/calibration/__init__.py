@@ -1,4 +1,4 @@
-"""Problems whose answers are known, because code computed them.
+"""Problems whose answers are known, and what a solver's votes on them are worth.
 
-Never here: models, and what becomes of the problems in a build.
+Never here: asking a model.
 """

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets.config import DEFAULT_CDC_OPTIONS
 
+from magpie_hf.calibration.record import KEPT, fits, keep, kept, summary_of
 from magpie_hf.card import card
 from magpie_hf.card.own_words import rest_of, words_in
 from magpie_hf.card.provenance import writer_of
@@ -252,7 +253,7 @@ class Folder:
             [one.dropped.content for one in built if one.dropped],
             card.VERSION,
             asdict(licence_in(self.provenance)),
-            *([said] if (said := self.provenance.get("reviewed")) else []),
+            *(said for name in ("reviewed", "calibration") if (said := self.provenance.get(name))),
         )
         files: dict[str, int] = record.get("files", {})
         samples = {one.domain.key: asdict(one.samples) for one in built}
@@ -397,7 +398,7 @@ class Folder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the rows were made, and how many of them people read, by the marks that are kept here now.
+        """How the rows were made, how many of them people read, and what a calibration says of their labels.
 
         Raises BadInput where that cannot be read, or has another format.
         """
@@ -406,7 +407,21 @@ class Folder:
             raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
         for share in precision(kept_marks(self.run).values())["all"].values():
             provenance["reviewed"] = {"read": share.read, "good": share.right}
+        if (record := kept(self.run)) is not None:
+            least = provenance["pairing"]["min_majority_share"]
+            if (numbers := summary_of(record, least).to_card()) is not None:
+                provenance["calibration"] = numbers
         return provenance
+
+    def keep_calibration(self, recipe: Recipe, record: Mapping[str, Any] | None) -> None:
+        """Keep the record of a calibration for the card; None keeps the one here, if it is of this solver."""
+        if record is not None:
+            keep(self.run, record)
+        elif (here := kept(self.run)) is not None and not fits(here, recipe):
+            LOG.warning(
+                "%s is of another solver or sampling, so it is removed; give --calibration", self.run / KEPT
+            )
+            (self.run / KEPT).unlink()
 
     @property
     def knows_provenance(self) -> bool:

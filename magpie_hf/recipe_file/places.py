@@ -33,7 +33,7 @@ GROUPS: dict[str, str] = {
     "test": "share=test_share seed=test_seed",
     "publish": (
         "push public overwrite add tag card_lang card_template model_license license license_name"
-        " license_link"
+        " license_link calibration"
     ),
     "run": (
         "out engine tensor_parallel_size data_parallel_size gpu_memory_utilization kv_cache_gb max_num_seqs"

@@ -307,6 +307,11 @@ def add_options(build: argparse.ArgumentParser) -> None:
     add_card(after)
 
     add_licence(build.add_argument_group("licence of the data"), LICENCE)
+    build.add_argument_group("what is known of the labels").add_argument(
+        "--calibration",
+        metavar="FOLDER",
+        help="--out folder of magpie-hf calibrate with the same solver, whose result the card states",
+    )
 
     add_engine_arguments(build.add_argument_group("vLLM's own engine arguments"))
 
@@ -354,6 +359,7 @@ def _build(
     head = check_push(options)
 
     from magpie_hf.building import build
+    from magpie_hf.calibration.record import calibration_of
     from magpie_hf.card.provenance import models_of
     from magpie_hf.models.licences import licences_for
     from magpie_hf.planning.inputs import build_of
@@ -366,6 +372,9 @@ def _build(
         if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises if one is missing
             check_replaced(options, head, recipe)
+        calibration = None
+        if options.calibration is not None:
+            calibration = calibration_of(Path(options.calibration).expanduser(), recipe)
         keeping = Keeping(out, made.plan.to_dict(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,
@@ -374,6 +383,7 @@ def _build(
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
             licence=licence_of_data(options),
+            calibration=calibration,
             observer=keeping.take,
         )
         keeping.keep()

@@ -133,6 +133,14 @@ def _check(options: argparse.Namespace) -> None:
         raise BadInput(f"--problems-as-given drops nothing, and --{name} would; leave out one of them")
 
 
+def unsampled(options: argparse.Namespace) -> None:
+    """Take back all options on sampling, labelling and scoring, for problems that are answered alone."""
+    for name in (*_SAMPLING, "off_topic", "min_quality", "min_difficulty", "unsolvable", "embedder", "push"):
+        setattr(options, name, None)
+    options.tagger, options.decontaminate, options.require_decontamination = "none", "none", False
+    options.scorer, options.min_score_gap, options.min_correctness_score_gap = "judge", None, None
+
+
 def with_defaults(options: argparse.Namespace) -> None:
     """Fill in what differs for given problems: no tagger unless one is named, and no benchmarks as given."""
     if options.problems is None:
