@@ -290,7 +290,7 @@ class ExportRL(_Divided):
             answer, fits = row["reference_answer"], row["reference_readable"]
         else:
             answer, fits = row["majority_answer"], row["is_readable"]
-            fits = fits and row["majority_share"] >= self.min_majority_share
+            fits = answer is not None and fits and row["majority_share"] >= self.min_majority_share
         if not fits:
             return []
         gold = braced(answer)
