@@ -34,7 +34,7 @@ from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.own import check_scorer
 from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.stage import Stage, use_of
+from magpie_hf.stage import Stage, fingerprint, use_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
@@ -256,6 +256,19 @@ class Recipe:
             ("pair", None, [[self.pairing]]),
         ]
         return passes_of(places, self.steps)
+
+    @property
+    def votes(self) -> tuple[str, ...]:
+        """What determines the votes on a problem: a fingerprint for each way in which the domains ask."""
+        cold = self.sft == "cold"
+        asked = {
+            fingerprint(
+                *(self.solver.model, self.instruction, self.auto_extend, self.k, self.verify),
+                *(domain.candidate, domain.response if cold else None),
+            )
+            for domain in self.domains
+        }
+        return tuple(sorted(asked))
 
     @property
     def by_role(self) -> dict[str, Engine | None]:

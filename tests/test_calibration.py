@@ -22,10 +22,10 @@ from sympy.parsing.sympy_parser import (
 
 from magpie_hf.answers.equality import relation
 from magpie_hf.answers.extraction import final_answer
-from magpie_hf.calibration.problems import FAMILIES, Known, known_problems
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.cleaning.rules import reason_of, trim
+from magpie_hf.review.calibration.problems import FAMILIES, Known, known_problems
 
 READ = (*standard_transformations, convert_xor, implicit_multiplication_application)
 X = sympy.Symbol("x")

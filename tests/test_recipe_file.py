@@ -205,6 +205,8 @@ def test_domains_of_ones_own_and_changed_ones(tmp_path: Path) -> None:
 
 # A recipe, its wrong line, and what is said of it.
 WRONG = [
+    ("model: 6\nproblems: {dataset: a/b, where: {x: [1]}}", 2, "problems.where.x is a list; give a text"),
+    ("model: 6\nproblems: {file: a.csv}", 2, "'problems.file' is no key"),
     ("modell: 6", 1, "'modell' is no key; the nearest is model"),
     ("temperature: 1", 1, "'temperature' is no key; the nearest is sampling.temperature"),
     (

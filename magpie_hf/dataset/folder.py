@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets.config import DEFAULT_CDC_OPTIONS
 
-from magpie_hf.calibration.record import KEPT, fits, keep, kept, summary_of
 from magpie_hf.card import card
 from magpie_hf.card.own_words import rest_of, words_in
 from magpie_hf.card.provenance import writer_of
@@ -31,6 +30,7 @@ from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.recipe import Recipe
+from magpie_hf.review.calibration.record import KEPT, fits, keep, kept, summary_of
 from magpie_hf.review.marks import bad_rows, kept_marks
 from magpie_hf.review.precision import precision
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
@@ -417,7 +417,7 @@ class Folder:
         """Keep the record of a calibration for the card; None keeps the one here, if it is of this solver."""
         if record is not None:
             keep(self.run, record)
-        elif (here := kept(self.run)) is not None and not fits(here, recipe):
+        elif (here := kept(self.run)) is not None and not fits(here, recipe.votes):
             LOG.warning(
                 "%s is of another solver or sampling, so it is removed; give --calibration", self.run / KEPT
             )

@@ -152,7 +152,7 @@ def _json(place: str, option: str, value: Node) -> str:
     if option not in PLAIN:
         return json.dumps(value.value(), sort_keys=True, ensure_ascii=False)
     if not value.is_text:
-        raise value.at(BadInput(f"{place} is {value.said}; give {tr('a text')}"))
+        raise value.at(BadInput(f"{place} is {value.said}; give a text"))
     return value.text
 
 

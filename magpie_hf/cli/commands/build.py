@@ -359,11 +359,11 @@ def _build(
     head = check_push(options)
 
     from magpie_hf.building import build
-    from magpie_hf.calibration.record import calibration_of
     from magpie_hf.card.provenance import models_of
     from magpie_hf.models.licences import licences_for
     from magpie_hf.planning.inputs import build_of
     from magpie_hf.planning.outcome import Keeping
+    from magpie_hf.review.calibration.record import calibration_of
     from magpie_hf.run.local import Local
 
     out = made.plan.out
@@ -374,7 +374,10 @@ def _build(
             check_replaced(options, head, recipe)
         calibration = None
         if options.calibration is not None:
-            calibration = calibration_of(Path(options.calibration).expanduser(), recipe)
+            model = recipe.solver.model
+            calibration = calibration_of(
+                Path(options.calibration).expanduser(), f"{model.name}@{model.revision}", recipe.votes
+            )
         keeping = Keeping(out, made.plan.to_dict(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,

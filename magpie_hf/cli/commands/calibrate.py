@@ -27,8 +27,8 @@ from magpie_hf.text.language import tr, translated
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from magpie_hf.calibration.source import KnownAnswers
     from magpie_hf.recipe import Recipe
+    from magpie_hf.review.calibration.source import KnownAnswers
     from magpie_hf.store.rows import Rows
 
 COUNT = 200
@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
         dest="known_count",
         type=number(int),
         default=COUNT,
-        help=f"how many problems, of all domains together (default: {COUNT})",
+        help="how many problems, of all domains together (default: 200)",
     )
     own.add_argument(
         "--levels", default="1,2,3", help="comma-separated levels of the problems: 3 is the hardest"
@@ -74,8 +74,8 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print how often labels are right; with --json the whole record."""
-    from magpie_hf.calibration.source import levels_of, of_families, of_set
     from magpie_hf.planning.inputs import folder_of
+    from magpie_hf.review.calibration.source import levels_of, of_families, of_set
 
     if (solver := options.solver or options.model) is None:
         raise BadInput("no solver is given; give --solver, or a recipe file with one")
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         _as_build(options, solver, source)
         record = _calibrated(options, out, source, about)
     if options.json:
-        print(json.dumps(record, indent=2))
+        print(json.dumps(record, ensure_ascii=False, indent=2))
     else:
         _print(record)
     return OK
@@ -168,8 +168,8 @@ def calibrated(
 ) -> dict[str, Any]:
     """The record of a calibration by this recipe, made once all its rows are there. how: as in `build`."""
     from magpie_hf.building import first_problems
-    from magpie_hf.calibration.measuring import OPINIONS, READS, measured, outcome
-    from magpie_hf.calibration.record import described, keep
+    from magpie_hf.review.calibration.measuring import OPINIONS, READS, measured, outcome
+    from magpie_hf.review.calibration.record import described, keep
     from magpie_hf.store.records import RUN
 
     parts: list[Rows] = []
@@ -187,8 +187,9 @@ def calibrated(
     own = recipe.problems
     assert own is not None
     named = {} if source.known else {"name": own.name, "revision": own.revision}
+    model = recipe.solver.model
     record = {
-        **described(recipe, {**about, **named}),
+        **described({**about, **named}, f"{model.name}@{model.revision}", recipe.k, recipe.votes),
         **measured(outcomes, recipe.pairing.min_majority_share),
     }
     keep(out / RUN, record)
@@ -196,14 +197,23 @@ def calibrated(
 
 
 def _print(record: Mapping[str, Any]) -> None:
-    from magpie_hf.calibration.measuring import OPINIONS
+    from magpie_hf.review.calibration.measuring import OPINIONS
     from magpie_hf.text.terminal import console, print_table
 
     to = console()
-    head = (tr("what"), "", tr("labels"), tr("right"), tr("precision"), tr("95 % interval"), tr("recall"))
+    head = (
+        tr("what"),
+        "",
+        tr("labels"),
+        tr("right"),
+        tr("precision"),
+        tr("95 % interval"),
+        tr("of all problems"),
+    )
     titles = {"domain": tr("domain"), "family": tr("family"), "level": tr("level")}
     table = [
-        _line(_level(one["agreement"]), _sides(one["opinions"], OPINIONS), one) for one in record["levels"]
+        _line(_level(one["majority_share"]), _sides(one["opinions"], OPINIONS), one)
+        for one in record["levels"]
     ]
     table += [
         _line(titles[group], name, one)
@@ -213,8 +223,8 @@ def _print(record: Mapping[str, Any]) -> None:
     print_table(to, head, table, right=(2, 3, 4, 5, 6))
     print(
         tr(
-            "Domains, levels and families are of labels at agreement >= {least:g}. {problems:,} problems;"
-            " what nothing shows to be right counts as wrong.",
+            "Domains, levels and families are of labels at majority share >= {least:g}. {problems:,}"
+            " problems; what nothing shows to be right counts as wrong.",
             least=record["least"],
             problems=record["problems"],
         )
@@ -242,8 +252,8 @@ def _print(record: Mapping[str, Any]) -> None:
     )
 
 
-def _level(agreement: float) -> str:
-    return tr("agreement >= {share:g}", share=agreement) if agreement else tr("any majority")
+def _level(least: float) -> str:
+    return tr("majority share >= {share:g}", share=least) if least else tr("any majority")
 
 
 def _sides(opinions: list[str], titles: Mapping[str, str]) -> str:
@@ -263,5 +273,5 @@ def _line(title: str, name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
         f"{one['right']:,}",
         share(one["precision"]),
         bounds,
-        share(one["recall"]),
+        share(one["found"]),
     )

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from magpie_hf.calibration.problems import Known, known_problems
 from magpie_hf.errors import BadInput
+from magpie_hf.review.calibration.problems import Known, known_problems
 
 PROBLEM, ANSWER, DOMAIN = "problem", "answer", "domain"  # the columns of the file of the families
 
@@ -58,7 +58,7 @@ def of_set(text: str) -> KnownAnswers:
             f"--known {text!r} names no two columns; give the place, # and the columns of problem and answer,"
             " as in openai/gsm8k:main#question,answer"
         )
-    return KnownAnswers(place, *names)
+    return KnownAnswers(place, problem=names[0], answer=names[1])
 
 
 def levels_of(text: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import atan2
 from random import Random
 
-from magpie_hf.calibration.family import Made, families, fraction, latex, nonzero
+from magpie_hf.review.calibration.family import Made, families, fraction, latex, nonzero
 
 Point = tuple[int, int]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import gcd, lcm, prod
 from random import Random
 
-from magpie_hf.calibration.family import Made, combination, families
+from magpie_hf.review.calibration.family import Made, combination, families
 
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 

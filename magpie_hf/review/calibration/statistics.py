@@ -10,7 +10,7 @@ from itertools import product
 from math import comb
 from random import Random
 
-from magpie_hf.calibration.family import Made, families, fraction
+from magpie_hf.review.calibration.family import Made, families, fraction
 
 
 def dice_sum(chance: Random, level: int) -> Made:

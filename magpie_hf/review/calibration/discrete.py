@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import permutations, product
 from random import Random
 
-from magpie_hf.calibration.family import Made, families
+from magpie_hf.review.calibration.family import Made, families
 
 
 def strings(chance: Random, level: int) -> Made:

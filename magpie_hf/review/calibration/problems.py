@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from magpie_hf.calibration import algebra, calculus, discrete, geometry, number_theory, statistics
-from magpie_hf.calibration.family import LEVELS, Family
 from magpie_hf.errors import BadInput
+from magpie_hf.review.calibration import algebra, calculus, discrete, geometry, number_theory, statistics
+from magpie_hf.review.calibration.family import LEVELS, Family
 
 FAMILIES: tuple[Family, ...] = (
     *algebra.FAMILIES,
@@ -47,8 +47,8 @@ def known_problems(
     offered = {family.domain for family in FAMILIES}
     if unknown := set(domains) - offered:
         raise BadInput(
-            f"there are no problems with known answers of the domain {min(unknown)}; there are some of "
-            + ", ".join(sorted(offered))
+            f"there are no problems with known answers of the domain {min(unknown)}; there are some of"
+            f" {', '.join(sorted(offered))}"
         )
     if not levels or set(levels) - set(LEVELS):
         raise BadInput(f"levels are {', '.join(map(str, levels))}; choose from 1, 2 and 3")

@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import factorial
 from random import Random
 
-from magpie_hf.calibration.family import Made, families, fraction, latex, nonzero, polynomial, signed
+from magpie_hf.review.calibration.family import Made, families, fraction, latex, nonzero, polynomial, signed
 
 
 def derivative(chance: Random, level: int) -> Made:

@@ -9,7 +9,15 @@ from fractions import Fraction
 from math import prod
 from random import Random
 
-from magpie_hf.calibration.family import Made, combination, families, fraction, nonzero, polynomial, signed
+from magpie_hf.review.calibration.family import (
+    Made,
+    combination,
+    families,
+    fraction,
+    nonzero,
+    polynomial,
+    signed,
+)
 
 
 def linear_system(chance: Random, level: int) -> Made:

@@ -5,16 +5,13 @@ Not here: the numbers (measuring.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.recipe import Recipe
 from magpie_hf.review.precision import Share
-from magpie_hf.stage import fingerprint
-from magpie_hf.stages.respond import Respond
 from magpie_hf.store.records import RUN, UNREADABLE, read_record
 from magpie_hf.store.shards import write_record
 
@@ -22,30 +19,12 @@ KEPT = "calibration.json"
 FORMAT = 1
 
 
-def described(recipe: Recipe, source: Mapping[str, Any]) -> dict[str, Any]:
-    """What a calibration by this recipe is of, beside its numbers. source: of its problems."""
-    return {
-        "format": FORMAT,
-        "source": dict(source),
-        "solver": f"{recipe.solver.model.name}@{recipe.solver.model.revision}",
-        "k": recipe.k,
-        "asked": asked_of(recipe),
-    }
+def described(source: Mapping[str, Any], solver: str, k: int, votes: Sequence[str]) -> dict[str, Any]:
+    """What a calibration is of, beside its numbers.
 
-
-def asked_of(recipe: Recipe) -> list[str]:
-    """What determines the votes on a problem, a fingerprint for each way in which its domains ask."""
-    return sorted({_asked(recipe, domain) for domain in recipe.domains})
-
-
-def _asked(recipe: Recipe, domain: Any) -> str:
-    stages = (stage for _, steps in recipe.answers(domain) for stages in steps for stage in stages)
-    asked = [
-        (one.engine.model, one.column, one.sampling, one.k, one.instruction, one.auto_extend)
-        for one in stages
-        if isinstance(one, Respond) and one.engine == recipe.solver
-    ]
-    return fingerprint(asked, recipe.verify)
+    source: of its problems. solver: its name and revision. votes: `Recipe.votes`.
+    """
+    return {"format": FORMAT, "source": dict(source), "solver": solver, "k": k, "votes": list(votes)}
 
 
 def keep(run: Path, record: Mapping[str, Any]) -> None:
@@ -76,8 +55,8 @@ def _torn(run: Path) -> BadInput:
     return BadInput(f"{run / KEPT} is torn; remove it, and calibrate again")
 
 
-def calibration_of(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """The record in the --out folder of a calibration, for a build by this recipe.
+def calibration_of(folder: Path, solver: str, votes: Sequence[str]) -> dict[str, Any]:
+    """The record in the --out folder of a calibration, for a build by this solver with these votes.
 
     Raises BadInput where there is none, or where the solver, its sampling or the number of its answers is
     another.
@@ -87,8 +66,7 @@ def calibration_of(folder: Path, recipe: Recipe) -> dict[str, Any]:
             f"{folder} holds no finished calibration (no {RUN}/{KEPT}); give the --out folder of magpie-hf"
             " calibrate"
         )
-    if not fits(record, recipe):
-        solver = f"{recipe.solver.model.name}@{recipe.solver.model.revision}"
+    if not fits(record, votes):
         other = record["solver"] if record["solver"] != solver else "another sampling or number of answers"
         raise BadInput(
             f"the calibration in {folder} is of {other}, and says nothing of this build's answers; calibrate"
@@ -97,9 +75,9 @@ def calibration_of(folder: Path, recipe: Recipe) -> dict[str, Any]:
     return record
 
 
-def fits(record: Mapping[str, Any], recipe: Recipe) -> bool:
-    """Whether the votes of a build by this recipe are asked for as those of the calibration were."""
-    return set(asked_of(recipe)) <= set(record["asked"])
+def fits(record: Mapping[str, Any], votes: Sequence[str]) -> bool:
+    """Whether a build with these votes asks for them as the calibration did."""
+    return set(votes) <= set(record["votes"])
 
 
 @dataclass(frozen=True)

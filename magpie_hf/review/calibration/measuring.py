@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from magpie_hf.calibration.values import same, value_of
+from magpie_hf.review.calibration.values import same, value_of
 from magpie_hf.review.precision import Share
 
-AGREEMENT = (0.0, 0.5, 0.6, 0.8, 1.0)  # least majority shares; 0 is any majority
+SHARES = (0.0, 0.5, 0.6, 0.8, 1.0)  # least majority shares; 0 is any majority
 # Columns of other opinions on the majority's answer, and what a label is called that has them on its side.
 # "agrees" in such a column is a yes; a build without these models has no such column.
 OPINIONS = {"checked": "and checked", "program_agrees": "and by a program"}
@@ -114,7 +114,7 @@ def _ends_with(text: str, known: Any) -> bool:
 def measured(outcomes: Sequence[Outcome], least: float) -> dict[str, Any]:
     """The numbers of all outcomes, as plain JSON. least: the share from which the build trusts a label.
 
-    levels: of labels by least agreement, and by the opinions on their side. groups: at `least`. shares:
+    levels: of labels by least majority share, and by the opinions on their side. groups: at `least`. shares:
     [majority share, labels, right ones], from which those of any other level follow.
     """
     by_share: dict[float, list[bool]] = defaultdict(list)
@@ -132,9 +132,9 @@ def measured(outcomes: Sequence[Outcome], least: float) -> dict[str, Any]:
         "problems": len(outcomes),
         "least": least,
         "levels": [
-            {"agreement": level, "opinions": list(side), **_labels(outcomes, level, side)}
+            {"majority_share": level, "opinions": list(side), **_labels(outcomes, level, side)}
             for side in sides
-            for level in sorted({*AGREEMENT, least})
+            for level in sorted({*SHARES, least})
         ],
         "groups": {
             group: {name: _labels(some, least) for name, some in sorted(parts.items())}
@@ -159,9 +159,10 @@ def measured(outcomes: Sequence[Outcome], least: float) -> dict[str, Any]:
 
 
 def _labels(outcomes: Iterable[Outcome], least: float, side: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The labels of these problems from a majority share on, with precision and recall.
+    """The labels of these problems from a majority share on.
 
-    What nothing shows to be right counts as wrong.
+    precision: of the labels. found: the share of all these problems that have a right label. What nothing
+    shows to be right counts as wrong.
     """
     outcomes = list(outcomes)
     labels = [
@@ -175,7 +176,7 @@ def _labels(outcomes: Iterable[Outcome], least: float, side: tuple[str, ...] = (
         "labels": len(labels),
         "right": right,
         **_with_interval("precision", right, len(labels)),
-        **_with_interval("recall", right, len(outcomes)),
+        **_with_interval("found", right, len(outcomes)),
     }
 
 
