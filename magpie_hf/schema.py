@@ -170,7 +170,6 @@ VERIFY: dict[str, Any] = {
     "mean_num_tokens": Value("float32"),
 }
 
-<<<<<<< HEAD
 # checker_answer: the final answer of the checker, another model that saw the problem alone; null without one.
 # checked: whether it is the majority's: "agrees", "differs" or "none"; null where the checker was not asked.
 SECOND_OPINION: dict[str, Any] = {
@@ -195,7 +194,8 @@ PROGRAM: dict[str, Any] = {
     ],
     "program_answer": Value("string"),
     "program_agrees": Value("string"),
-=======
+}
+
 # reference_answer: the final answer of the reference; null where there is none, and then so are the others.
 # reference_agrees: whether the majority's answer equals it; null without a majority, or where that is not
 #   decided.
@@ -208,7 +208,6 @@ REFERRED: dict[str, Any] = {
     "matches_reference": [Value("bool")],
     "solution_matches": Value("bool"),
     "reference_readable": Value("bool"),
->>>>>>> main
 }
 
 # objectives, gate: see `scorers.Score`; null where a scorer has none.
