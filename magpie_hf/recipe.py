@@ -18,6 +18,7 @@ from magpie_hf.limits import (
     check_auto_extend,
     check_k,
     check_near,
+    check_pairs_checked,
     check_rl,
     check_sft,
     check_steer,
@@ -85,9 +86,9 @@ class Recipe:
     steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
     where the template has no other. problems: those that one has, in
     place of sampled ones; they are read and pinned here. The solver is then the generator, too, since nothing
-    is sampled. steps: stages of one's own, each at its place. checker: answers the problems that have a majority,
-    too, and agrees with it or does not; programmer: writes programs for them, whose output does. Neither
-    votes. pairs_checked: whether correctness pairs are made only where these confirm the majority.
+    is sampled. steps: stages of one's own, each at its place. checker: answers the problems that have a
+    majority, too, and agrees with it or does not; programmer: writes programs for them, whose output does.
+    Neither votes. pairs_checked: whether correctness pairs are made only where these confirm the majority.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -135,11 +136,7 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
-        if self.pairs_checked and not self.opinions:
-            raise BadInput(
-                "pairs are bounded by a checker or by programs, and this build has neither; give --checker or"
-                " --program, or leave out --pairs-checked"
-            )
+        check_pairs_checked(self.pairs_checked, bool(self.opinions))
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
         for domain in self.domains:
@@ -266,7 +263,8 @@ class Recipe:
             for column, (sampling, k) in named.items()
         ]
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
-        confirmed = [[Confirm(self.opinions, self.reference == USED)]] if self.pairs_checked else []
+        confirm = Confirm(self.opinions, self.reference == USED)
+        confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
         places: Places = [
             ("accepted", None, []),
             ("respond", self.solver, [asked]),

@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "magpie_hf"
 MODULES = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in PACKAGE.rglob("*.py")}
-MOST_ENTRIES = 30  # what a newcomer sees in the package's root
+MOST_ENTRIES = 34  # what a newcomer sees in the package's root
 
 # Low to high. A name is a folder of the package, or a module at its root.
 FLOORS = [

@@ -254,9 +254,10 @@ class ExportRL(_Divided):
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
     A reference answer that is used stands in the place of the majority's, whatever the votes say. Answers
-    that a reward cannot check are left out, and majorities that the opinions do not confirm. The prompt is the problem and the solving instruction,
-    because a reward reads the answer from a box; the answer is written as TRL's reads it (`braced`). A
-    majority is no proof: the ground truth is what the solver says most often.
+    that a reward cannot check are left out, and majorities that the opinions do not confirm. The prompt is
+    the problem and the solving instruction, because a reward reads the answer from a box; the answer is
+    written as TRL's reads it (`braced`). A majority is no proof: the ground truth is what the solver says
+    most often.
     """
 
     version: ClassVar[int] = 4
