@@ -34,7 +34,6 @@ from jinja2 import meta, nodes
 from markdown_it import MarkdownIt
 
 from conftest import ROOT, Answers, small_recipe
-from magpie_hf import reasons
 from magpie_hf.building import build
 from magpie_hf.card import card, plots
 from magpie_hf.card.markdown import code, escape, fence, final, link, quote, table
@@ -46,6 +45,7 @@ from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import CANDIDATES, PUBLISHED, RL, WITH_REFERENCE
+from magpie_hf.selection import reasons
 from magpie_hf.store.splits import rows_of
 
 REPO = "ada/sums"

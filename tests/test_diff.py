@@ -19,9 +19,9 @@ from magpie_hf.building import build
 from magpie_hf.card.wording import Wording
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
-from magpie_hf.differences.words import CONTEXT, MOST, word_difference
 from magpie_hf.hub.publish import publish, publish_to_folder
 from magpie_hf.models.model import resolve
+from magpie_hf.report.differences.words import CONTEXT, MOST, word_difference
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"

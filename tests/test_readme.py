@@ -21,9 +21,9 @@ from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.cleaning.rules import RULES
-from magpie_hf.reasons import SAMPLES
 from magpie_hf.run import interrupts
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.selection.reasons import SAMPLES
 from magpie_hf.text import language
 from magpie_hf.text.numbers import scaled
 from pages import DOCS, FENCE, PAGES, TEXT, bare, commands, prose, sections

@@ -40,7 +40,7 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.blocks import READERS
 from magpie_hf.recipe_file.kinds import kind_of
 from magpie_hf.recipe_file.nodes import MOST_BYTES, read_tree
-from magpie_hf.recipe_file.places import BLOCKS, GROUPS, LISTED, PAIRED, keys_of, place_of, places
+from magpie_hf.recipe_file.places import BLOCKS, GROUPS, LISTED, PAIRED, PLAIN, keys_of, place_of, places
 from magpie_hf.recipe_file.reading import read
 from magpie_hf.recipe_file.schema import schema
 from magpie_hf.recipe_file.writing import beyond, said_of, text_of
@@ -61,8 +61,9 @@ def test_every_option_of_build_has_one_place_and_every_place_an_option() -> None
 
 
 # Values that an option can have where others of its type cannot.
+MODELS = ("model", "solver", "judge", "embedder", "checker", "program")
 FITTING: Mapping[str, st.SearchStrategy[Any]] = {
-    **dict.fromkeys(("model", "solver", "judge", "embedder"), st.sampled_from(["6", "a/b", f"a/b@{PINNED}"])),
+    **dict.fromkeys(MODELS, st.sampled_from(["6", "a/b", f"a/b@{PINNED}"])),
     "tagger": st.sampled_from(["none", "2", "owner/1e3"]),
     "languages": st.lists(st.sampled_from(["en", "no", "ja", "or"]), min_size=1, max_size=3, unique=True),
     "domains": st.lists(st.sampled_from(list(DOMAINS)), min_size=1, max_size=3, unique=True),
@@ -99,6 +100,8 @@ def values(option: str, action: argparse.Action) -> st.SearchStrategy[Any]:
         return st.lists(TEXTS, min_size=1, max_size=3)
     if option == "model_license":
         return st.dictionaries(st.sampled_from(["a/b", "c"]), st.just("mit"), min_size=1)
+    if option in PLAIN:
+        return st.dictionaries(st.sampled_from(["level", "no"]), TEXTS, min_size=1)
     if kind.shape in ("pairs", "table"):
         return st.dictionaries(st.sampled_from(["x", "solver:y", "no"]), JSON, min_size=1, max_size=3)
     return TEXTS
@@ -120,7 +123,7 @@ def argument(option: str, value: Any) -> list[str]:
         return [name]
     if kind.shape == "commas":
         return [f"{name}={','.join(value)}"]
-    if option == "model_license":
+    if option in PLAIN:
         return [f"{name}={key}={one}" for key, one in value.items()]
     if kind.shape == "pairs":
         return [
@@ -132,7 +135,7 @@ def argument(option: str, value: Any) -> list[str]:
     return [f"{name}={one}" for one in (value if kind.shape == "list" else [value])]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SAID, st.booleans())
 def test_a_file_says_what_the_command_line_says(tmp_path: Path, options: dict[str, Any], flow: bool) -> None:
     groups: dict[str, Any] = {}
@@ -203,6 +206,8 @@ def test_domains_of_ones_own_and_changed_ones(tmp_path: Path) -> None:
 
 # A recipe, its wrong line, and what is said of it.
 WRONG = [
+    ("model: 6\nproblems: {dataset: a/b, where: {x: [1]}}", 2, "problems.where.x is a list; give a text"),
+    ("model: 6\nproblems: {file: a.csv}", 2, "'problems.file' is no key"),
     ("modell: 6", 1, "'modell' is no key; the nearest is model"),
     ("temperature: 1", 1, "'temperature' is no key; the nearest is sampling.temperature"),
     (

@@ -25,9 +25,9 @@ from magpie_hf.card.recipe import RECIPE, recipe_text
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
 from magpie_hf.models.data_licence import licence_in
-from magpie_hf.reasons import REASONS
 from magpie_hf.review.precision import ENOUGH, Share
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
+from magpie_hf.selection.reasons import REASONS
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.export import ExportRL
 

@@ -134,7 +134,7 @@ def _words(option: str, value: Node, action: argparse.Action) -> list[str]:
             raise value.at(BadInput(f"{place} is {value.said}; give true or false"))
         return [name] if value.text == "true" else []
     if kind.shape == "pairs" and value.is_mapping:
-        texts = [f"{key}={_json(option, one)}" for key, (_, one) in value.pairs().items()]
+        texts = [f"{key}={_json(f'{place}.{key}', option, one)}" for key, (_, one) in value.pairs().items()]
     elif kind.shape == "table" and value.is_mapping:
         texts = [json.dumps(value.value(), sort_keys=True)]
     elif kind.shape in ("pairs", "list", "commas") and value.is_list:
@@ -148,10 +148,12 @@ def _words(option: str, value: Node, action: argparse.Action) -> list[str]:
     return [f"{name}={text}" for text in texts]
 
 
-def _json(option: str, value: Node) -> str:
-    if option in PLAIN:
-        return value.text
-    return json.dumps(value.value(), sort_keys=True, ensure_ascii=False)
+def _json(place: str, option: str, value: Node) -> str:
+    if option not in PLAIN:
+        return json.dumps(value.value(), sort_keys=True, ensure_ascii=False)
+    if not value.is_text:
+        raise value.at(BadInput(f"{place} is {value.said}; give a text"))
+    return value.text
 
 
 def _text(place: str, kind: Kind, value: Node) -> str:

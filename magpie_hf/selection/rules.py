@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from magpie_hf import named
 from magpie_hf.errors import BadInput, Faults, StepFailed, shortened
-from magpie_hf.reasons import REASONS
+from magpie_hf.selection.reasons import REASONS
 from magpie_hf.stage import use_of
 from magpie_hf.stages.guard import failed, own_in
 from magpie_hf.stages.step import check_fields

@@ -302,7 +302,7 @@ class ExportRL(_Divided):
             answer, fits = row["reference_answer"], row["reference_readable"]
         else:
             answer, fits = row["majority_answer"], row["is_readable"]
-            fits = fits and row["majority_share"] >= self.min_majority_share
+            fits = answer is not None and fits and row["majority_share"] >= self.min_majority_share
             fits = fits and is_confirmed(row, self.opinions)
         if not fits:
             return []

@@ -1,6 +1,6 @@
 """magpie-hf diff: shows what changed between two builds, or two revisions of a dataset on the Hub.
 
-Not here: finding it (differences/).
+Not here: finding it (report/differences/).
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the difference on standard output, and notes on standard error."""
     if options.rows < 0:
         raise BadInput(f"--rows is {options.rows}; give 0 or more")
-    from magpie_hf.differences.difference import difference_of
-    from magpie_hf.differences.sides import side_of
     from magpie_hf.hub.connection import bounded
+    from magpie_hf.report.differences.difference import difference_of
+    from magpie_hf.report.differences.sides import side_of
 
     def say(line: str) -> None:
         print(f"magpie-hf: {line}", file=sys.stderr, flush=True)
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found.to_dict(), ensure_ascii=False))
     else:
-        from magpie_hf.differences.view import show
+        from magpie_hf.report.differences.view import show
         from magpie_hf.text.terminal import console
 
         show(found, console())

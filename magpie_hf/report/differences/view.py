@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.differences.difference import Difference
-from magpie_hf.differences.rows import Example, SplitDifference
-from magpie_hf.differences.values import Changed
-from magpie_hf.differences.words import Kind, word_difference
+from magpie_hf.report.differences.difference import Difference
+from magpie_hf.report.differences.rows import Example, SplitDifference
+from magpie_hf.report.differences.values import Changed
+from magpie_hf.report.differences.words import Kind, word_difference
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import harmless, print_table
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from typing import Any
 
 from magpie_hf.card.stats import Samples, Tally, tallies
-from magpie_hf.differences.sides import Side, provenance_of
 from magpie_hf.errors import BadInput
+from magpie_hf.report.differences.sides import Side, provenance_of
 
 _NAMES = ("key", "name", "title")  # what tells the members of a list apart
 Values = dict[str, Any]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from magpie_hf.differences.rows import SplitDifference, split_difference
-from magpie_hf.differences.sides import Place, Side
-from magpie_hf.differences.values import Changed, number_differences, recipe_differences
+from magpie_hf.report.differences.rows import SplitDifference, split_difference
+from magpie_hf.report.differences.sides import Place, Side
+from magpie_hf.report.differences.values import Changed, number_differences, recipe_differences
 from magpie_hf.text.language import tr
 
 
