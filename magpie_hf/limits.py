@@ -119,6 +119,15 @@ def check_pairs(
         raise BadInput(f"min_majority_share is {min_majority_share}; give a share from 0 to 1")
 
 
+def check_pairs_checked(pairs_checked: bool, asked: bool) -> None:
+    """pairs_checked: whether opinions bound the pairs. asked: whether anyone is asked for one."""
+    if pairs_checked and not asked:
+        raise BadInput(
+            "pairs are bounded by a checker or by programs, and this build has neither; give --checker or"
+            " --program, or leave out --pairs-checked"
+        )
+
+
 def check_steer(steer: str | None, domains: int, labelled: bool) -> None:
     """steer: see STEER, None for the template's own place.
 

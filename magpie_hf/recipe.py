@@ -18,6 +18,7 @@ from magpie_hf.limits import (
     check_auto_extend,
     check_k,
     check_near,
+    check_pairs_checked,
     check_rl,
     check_sft,
     check_steer,
@@ -41,6 +42,7 @@ from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import SHOWN, USED, Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
+from magpie_hf.stages.opinions import CHECKER, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
 from magpie_hf.stages.recognise import Recognise
 from magpie_hf.stages.refer import Refer
@@ -84,7 +86,9 @@ class Recipe:
     steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
     where the template has no other. problems: those that one has, in
     place of sampled ones; they are read and pinned here. The solver is then the generator, too, since nothing
-    is sampled. steps: stages of one's own, each at its place.
+    is sampled. steps: stages of one's own, each at its place. checker: answers the problems that have a
+    majority, too, and agrees with it or does not; programmer: writes programs for them, whose output does.
+    Neither votes. pairs_checked: whether correctness pairs are made only where these confirm the majority.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -114,6 +118,9 @@ class Recipe:
     steer: str | None = field(default=None, metadata={"later": True})
     problems: OwnProblems | None = field(default=None, metadata={"later": True})
     steps: tuple[Step, ...] = field(default=(), metadata={"later": True})
+    checker: Engine | None = field(default=None, metadata={"later": True})
+    programmer: Engine | None = field(default=None, metadata={"later": True})
+    pairs_checked: bool = field(default=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -129,6 +136,7 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
+        check_pairs_checked(self.pairs_checked, bool(self.opinions))
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
         for domain in self.domains:
@@ -191,13 +199,20 @@ class Recipe:
     @property
     def engines(self) -> list[Engine]:
         """The engines of all roles; an engine of several roles occurs several times."""
-        parts = (self.generator, self.solver, self.tagger, self.embedder, self.scorer.engine)
+        opinions = (self.checker, self.programmer)
+        parts = (self.generator, self.solver, self.tagger, self.embedder, *opinions, self.scorer.engine)
         return [engine for engine in parts if engine is not None]
 
     @property
     def reader(self) -> Engine | None:
         """Compares problems with those of benchmarks that are near in meaning; None where none are found."""
         return (self.tagger or self.solver) if self.embedder is not None and self.benchmarks else None
+
+    @property
+    def opinions(self) -> tuple[str, ...]:
+        """Whose opinions of the majority's answer there are, as in `schema.OPINIONS`."""
+        asked = {CHECKER: self.checker, PROGRAM: self.programmer}
+        return tuple(name for name, engine in asked.items() if engine is not None)
 
     @property
     def pairing(self) -> Pair:
@@ -248,12 +263,15 @@ class Recipe:
             for column, (sampling, k) in named.items()
         ]
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
+        confirm = Confirm(self.opinions, self.reference == USED)
+        confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
         places: Places = [
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
+            *opinion_stages(domain, self.instruction, self.verify.limits, self.checker, self.programmer),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            ("pair", None, [[self.pairing]]),
+            ("pair", None, [[self.pairing], *confirmed]),
         ]
         return passes_of(places, self.steps)
 
@@ -338,6 +356,7 @@ class Recipe:
                     self.keep_minority,
                     self.reference,
                     own_columns(self.steps, TEXT_SPLITS, text),
+                    self.opinions,
                 )
                 for text in TEXT_SPLITS
             ]
@@ -353,6 +372,7 @@ class Recipe:
                         first,
                         self.reference,
                         own_columns(self.steps, ["rl"], "rl"),
+                        self.opinions,
                     )
                 )
             exports.append(
@@ -365,17 +385,21 @@ class Recipe:
                     self.keep_minority,
                     self.reference,
                     own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG),
+                    self.opinions,
                 )
             )
         return exports
 
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
-        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, self.tagger)):
+        chatting = (self.generator, self.solver, self.scorer.engine, self.tagger)
+        for engine in dict.fromkeys((*chatting, self.checker, self.programmer)):
             if engine is not None:
                 engine.check()
                 chat_of(engine.model)
-        chat_of(self.solver.model).check_solving()
+        for engine in (self.solver, self.checker, self.programmer):
+            if engine is not None:
+                chat_of(engine.model).check_solving()
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages
         ):

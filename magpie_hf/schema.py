@@ -172,6 +172,7 @@ VERIFY: dict[str, Any] = {
 
 # checker_answer: the final answer of the checker, another model that saw the problem alone; null without one.
 # checked: whether it is the majority's: "agrees", "differs" or "none"; null where the checker was not asked.
+# checker_responses: its answers, of which the first may settle it.
 SECOND_OPINION: dict[str, Any] = {
     "checker_answer": Value("string"),
     "checked": Value("string"),
@@ -340,6 +341,11 @@ CANDIDATES_CONFIG = "candidates"
 # The columns that follow the others, in a domain's splits and in `candidates`, where problems were given with
 # reference answers.
 WITH_REFERENCE: dict[str, Any] = {name: REFERRED[name] for name in ("reference_answer", "reference_agrees")}
+# Those that follow where another model, or programs, were asked for their opinion, also in `<domain>_rl`.
+OPINIONS: dict[str, dict[str, Any]] = {
+    "checker": {name: SECOND_OPINION[name] for name in ("checker_answer", "checked")},
+    "program": {name: PROGRAM[name] for name in ("program_answer", "program_agrees")},
+}
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 
 # Samples that were not accepted.

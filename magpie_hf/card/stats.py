@@ -106,6 +106,8 @@ class Answers:
     over the problems that have one; None without any. unknown_pairs: pairs of answers that could not be
     compared. solutions: SFT rows by `answer_checked`. references: problems with a reference answer by what
     the vote says of it: "agrees", "differs", "undecided" or "no majority"; empty without references.
+    opinions: by "checker" and "program", problems by what it says of the majority's answer: "agrees",
+    "differs" or "none"; empty without such a model.
     """
 
     kinds: dict[str, int]
@@ -114,6 +116,7 @@ class Answers:
     unknown_pairs: int
     solutions: dict[str, int]
     references: dict[str, int] = field(default_factory=dict)
+    opinions: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def line(self) -> str:
         """The votes in one line of text."""
@@ -145,6 +148,15 @@ class Answers:
                 )
                 + _reasons({name: count for name, count in self.references.items() if name != "agrees"})
             )
+        for who, counts in self.opinions.items():
+            said = {"agrees": counts.get("agrees", 0), "count": sum(counts.values())}
+            line = (
+                tr("the checker agrees with {agrees:,} of {count:,} majorities", **said)
+                if who == "checker"
+                else tr("programs agree with {agrees:,} of {count:,} majorities", **said)
+            )
+            others = {name: count for name, count in counts.items() if name != "agrees"}
+            parts.append(line + _reasons(others))
         return "; ".join(parts)
 
 
@@ -260,6 +272,7 @@ def over_domains(data: Mapping[str, Mapping[str, RowsOf]], domains: Iterable[str
     return {name: rows for name, rows in found.items() if rows}
 
 
+VERDICTS = {"checker": "checked", "program": "program_agrees"}  # the columns of what these models say
 # The columns in which a domain's numbers are counted: of all samples, and of the configuration `candidates`.
 FILTERED = ("accepted_as", "dropped", "tags", "contaminated_by")
 COUNTED = (
@@ -273,7 +286,8 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
     """The numbers of each domain, counted in the published rows; those of its samples are given."""
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
-        more = tuple(WITH_REFERENCE) if set(WITH_REFERENCE) <= set(split.features) else ()
+        optional = (*WITH_REFERENCE, *VERDICTS.values())
+        more = tuple(column for column in optional if column in split.features)
         for row in rows_of(split, (*COUNTED, *more)):
             counts[row["domain"]].add(row)
     return {
@@ -307,6 +321,9 @@ class _Counts:
         self.majorities += row["majority_answer"] is not None
         if row.get("reference_answer") is not None:
             self.of["references"][_referred(row)] += 1
+        for who, column in VERDICTS.items():
+            if row.get(column) is not None:
+                self.of[who][row[column]] += 1
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
         else:
@@ -345,7 +362,13 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     solutions = {word: checked[word] for word in CHECKED.values() if checked[word]}
     answers = Answers(
-        of.get("kinds", {}), counts.majorities, mean, counts.unknown, solutions, of.get("references", {})
+        of.get("kinds", {}),
+        counts.majorities,
+        mean,
+        counts.unknown,
+        solutions,
+        of.get("references", {}),
+        {who: of[who] for who in VERDICTS if who in of},
     )
     pairs = Pairs(
         {kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())},

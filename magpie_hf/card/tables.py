@@ -14,9 +14,17 @@ from datasets import Features
 
 from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
-from magpie_hf.card.stats import Tokens
+from magpie_hf.card.stats import Answers, Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
-from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL, TEXT_SPLITS, WITH_REFERENCE
+from magpie_hf.schema import (
+    CANDIDATES,
+    CANDIDATES_CONFIG,
+    OPINIONS,
+    PUBLISHED,
+    RL,
+    TEXT_SPLITS,
+    WITH_REFERENCE,
+)
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.store.splits import ParquetSplit
 
@@ -28,7 +36,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 NAMES = (
     "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
-    "pairs", "steps", "licences", "sampling", "own", "versions", "columns", "candidate_columns", "rl_columns",
+    "known", "pairs", "steps", "licences", "sampling", "own", "versions", "columns", "candidate_columns",
+    "rl_columns",
 )  # fmt: skip
 
 
@@ -186,6 +195,20 @@ class _Tables:
         return self._table("references", rows) if self._has_references else ""
 
     @property
+    def known(self) -> str:
+        """What is known of the majorities, by who says it; "" where nothing but the votes does."""
+        opinions = self.provenance.get("opinions", ())
+        rows = [
+            [code(key), self.words["known"][who], _n(sum(counts.values())), *_parts(counts)]
+            for key, one in self.numbers.items()
+            for who, counts in (
+                ("votes", {"agrees": one.answers.majorities, "none": _undecided(one.answers)}),
+                *((who, one.answers.opinions.get(who, {})) for who in opinions),
+            )
+        ]
+        return self._table("known", rows) if opinions else ""
+
+    @property
     def _has_references(self) -> bool:
         return self.provenance.get("own_problems", {}).get("answer") is not None
 
@@ -286,18 +309,25 @@ class _Tables:
 
     @property
     def columns(self) -> str:
-        return self._columns("domain", self._with_reference(PUBLISHED), TEXT_SPLITS)
+        return self._columns("domain", self._with_more(PUBLISHED), TEXT_SPLITS)
 
     @property
     def candidate_columns(self) -> str:
-        return self._columns("candidates", self._with_reference(CANDIDATES), (CANDIDATES_CONFIG,))
+        return self._columns("candidates", self._with_more(CANDIDATES), (CANDIDATES_CONFIG,))
 
-    def _with_reference(self, features: Features) -> Features:
-        return Features({**features, **WITH_REFERENCE}) if self._has_references else features
+    def _with_more(self, features: Features) -> Features:
+        referred = WITH_REFERENCE if self._has_references else {}
+        return Features({**features, **referred, **self._opinions})
+
+    @property
+    def _opinions(self) -> dict[str, Any]:
+        return {
+            name: kind for who in self.provenance.get("opinions", ()) for name, kind in OPINIONS[who].items()
+        }
 
     @property
     def rl_columns(self) -> str:
-        return self._columns("rl", RL, ("rl",))
+        return self._columns("rl", Features({**RL, **self._opinions}), ("rl",))
 
     def _columns(self, kind: str, features: Features, splits: Sequence[str]) -> str:
         """Columns with their types and meanings, and behind them those of one's own in these splits."""
@@ -352,6 +382,18 @@ def _tokens(count: Tokens | None) -> str:
     return (
         NONE if count is None else f"{count.sum:,} / {count.mean:,.1f} / {count.median:,.1f} / {count.p95:,}"
     )
+
+
+def _undecided(answers: Answers) -> int:
+    """Problems that ask for one answer and have no majority."""
+    return answers.kinds.get("answer", 0) + answers.kinds.get("none", 0) - answers.majorities
+
+
+def _parts(counts: Mapping[str, int]) -> list[str]:
+    """How many agree, differ and say nothing, each with its share; a vote differs from nothing."""
+    whole = sum(counts.values())
+    names = ("agrees", "differs", "none")
+    return [f"{counts.get(one, 0):,} ({counts.get(one, 0) / whole:.1%})" if whole else NONE for one in names]
 
 
 def _share(value: float | None) -> str:

@@ -56,7 +56,8 @@ from magpie_hf.text.language import tr
 
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
-ANSWERING = (*ANSWERS, "score")  # stages after the filtering
+OPINIONS = ("second_opinion", "write_programs")  # stages that ask other models about the answers
+ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
     "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p",
@@ -74,6 +75,8 @@ PATIENCE = 5.0  # seconds to wait for the Hub
 _T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
 PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
+MOST_OPINIONS = 3  # answers of a checker to one problem
+PROGRAMS = 2  # of one problem
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
 
 
@@ -127,7 +130,8 @@ class Sampled(NamedTuple):
 class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
 
-    sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder);
+    sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder, checker,
+    program);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
     splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
@@ -203,13 +207,19 @@ class Outline:
             del roles["instruct"]
         if self.sft == "cold":
             roles["solutions"] = "solver"
-        roles["candidates"] = "solver"
+        roles |= {"candidates": "solver", "second_opinion": "checker", "write_programs": "program"}
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
     def each(self, stage: str) -> int:
-        """Requests a row."""
-        return self.k if stage in ("candidates", "score") else 1
+        """Requests a row, at most."""
+        each = {
+            "candidates": self.k,
+            "score": self.k,
+            "second_opinion": MOST_OPINIONS,
+            "write_programs": PROGRAMS,
+        }
+        return each.get(stage, 1)
 
     def bound(self, domain: Domain, stage: str = "candidates") -> int:
         """Tokens of an answer in a domain, at most, with the doublings of a truncated one."""
@@ -241,6 +251,7 @@ class Outline:
         answers = [stage for stage in ANSWERS if stage in stages]
         groups = [[*sampling, *answers]] if together else [*([stage] for stage in sampling), answers]
         joined: list[list[str]] = []
+        groups += [[stage] for stage in OPINIONS if stage in stages]
         for group in (*groups, ["score"]):
             last = joined[-1] if joined else []
             alike = together or not last or (last[-1] in SAMPLING) == (group[0] in SAMPLING)

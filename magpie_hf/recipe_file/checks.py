@@ -70,6 +70,8 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "solver": repository_or_folder,
     "judge": repository_or_folder,
     "embedder": repository_or_folder,
+    "checker": repository_or_folder,
+    "program": repository_or_folder,
     "tagger": _tagger,
     "chat_option": lambda text: parse_chat_options([text]),
     "domains": lambda text: select(_parts(text)),

@@ -13,7 +13,7 @@ from magpie_hf.models.thinking import parted
 from magpie_hf.report.finding import own_columns
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_answers
-from magpie_hf.schema import CANDIDATES
+from magpie_hf.schema import CANDIDATES, OPINIONS
 from magpie_hf.store.splits import rows_of
 
 ROWS_A_BLOCK = 48  # unpacked in a few milliseconds when one of them is opened
@@ -54,7 +54,8 @@ def _rows(source: Source) -> Iterator[Row]:
     for column in own_columns(source.contents.provenance):
         own[next(kind for kind in own if kind in column["to"])].append(column["name"])
     for side, split in accepted(source):
-        rows: Iterator[Row] = rows_of(split, (*_PROBLEM, *own["candidates"]))
+        opinions = [name for columns in OPINIONS.values() for name in columns if name in split.features]
+        rows: Iterator[Row] = rows_of(split, (*_PROBLEM, *opinions, *own["candidates"]))
         for kind in ("sft", "prefs", "rl"):
             if own[kind]:
                 rows = _with_own(source, side, rows, own[kind], kind)

@@ -55,6 +55,7 @@ def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
         "majorities": tally.answers.majorities,
         "majority_share": tally.answers.majority_share,
         "references": tally.answers.references,
+        "opinions": tally.answers.opinions,
         "longer": pairs.longer_share,
     }
 

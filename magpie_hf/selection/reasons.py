@@ -54,6 +54,7 @@ PAIRS: dict[str, str] = {
     "same_text": "no two different texts",
     "length_ratio": "no two of similar length",
     "score_gap": "no two whose scores differ enough",
+    "unconfirmed": "the majority's answer, which the checker or a program does not confirm",
 }
 
 REASONS = {**SAMPLES, **ANSWERS, **PAIRS}

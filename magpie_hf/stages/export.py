@@ -21,6 +21,7 @@ from magpie_hf.schema import (
     CANDIDATES,
     CANDIDATES_CONFIG,
     DROPPED,
+    OPINIONS,
     PUBLISHED,
     RL,
     WITH_REFERENCE,
@@ -28,6 +29,7 @@ from magpie_hf.schema import (
     Text,
 )
 from magpie_hf.stage import Batch
+from magpie_hf.stages.opinions import is_confirmed
 from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, published_answers
 from magpie_hf.stages.step import OwnColumn
 
@@ -51,6 +53,7 @@ class Export(ABC):
     suffix: distinguishes its folder in the run from those of the domain's other exports.
     reference: "shown" adds the columns of `schema.WITH_REFERENCE` to the texts and the candidates; "used"
         also has a reference answer take the place of the majority's.
+    opinions: which columns of `schema.OPINIONS` follow.
     """
 
     COLUMNS: ClassVar[Features]
@@ -61,6 +64,7 @@ class Export(ABC):
     moved: bool
     own: tuple[OwnColumn, ...]
     reference = ""
+    opinions: tuple[str, ...] = ()
     shows_references: ClassVar[bool] = True
 
     @property
@@ -68,13 +72,17 @@ class Export(ABC):
         """The columns of the split, with their types."""
         referred = WITH_REFERENCE if self.reference and self.shows_references else {}
         own = {column: json.loads(kind) for column, kind, _ in self.own}
-        return Features({**self.COLUMNS, **referred, **Features.from_dict(own)})
+        return Features({**self.COLUMNS, **referred, **self._opinions, **Features.from_dict(own)})
 
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns that it is made from."""
         referred = _REFERRED if self.reference else ()
-        return (*self.READS, *referred, *(column for column, _, given in self.own if given))
+        return (*self.READS, *referred, *self._opinions, *(column for column, _, given in self.own if given))
+
+    @property
+    def _opinions(self) -> Row:
+        return {name: kind for of in self.opinions for name, kind in OPINIONS[of].items()}
 
     @property
     def by_reference(self) -> bool:
@@ -98,8 +106,9 @@ class Export(ABC):
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         published = [
-            {**made, **{column: row[column] if given else None for column, _, given in self.own}}
+            {**made, **opinions, **{column: row[column] if given else None for column, _, given in self.own}}
             for row in filter(self.takes, rows)
+            for opinions in [{column: row[column] for column in self._opinions}]
             for made in self.rows(row)
         ]
         return {column: [row[column] for row in published] for column in self.features}
@@ -171,6 +180,7 @@ class ExportText(_Divided):
     keep_minority: bool = False
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -244,9 +254,10 @@ class ExportRL(_Divided):
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
     A reference answer that is used stands in the place of the majority's, whatever the votes say. Answers
-    that a reward cannot check are left out. The prompt is the problem and the solving instruction,
-    because a reward reads the answer from a box; the answer is written as TRL's reads it (`braced`). A
-    majority is no proof: the ground truth is what the solver says most often.
+    that a reward cannot check are left out, and majorities that the opinions do not confirm. The prompt is
+    the problem and the solving instruction, because a reward reads the answer from a box; the answer is
+    written as TRL's reads it (`braced`). A majority is no proof: the ground truth is what the solver says
+    most often.
     """
 
     version: ClassVar[int] = 4
@@ -272,6 +283,7 @@ class ExportRL(_Divided):
     first: int = 0
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -291,6 +303,7 @@ class ExportRL(_Divided):
         else:
             answer, fits = row["majority_answer"], row["is_readable"]
             fits = answer is not None and fits and row["majority_share"] >= self.min_majority_share
+            fits = fits and is_confirmed(row, self.opinions)
         if not fits:
             return []
         gold = braced(answer)
@@ -350,6 +363,7 @@ class ExportCandidates(_Divided):
     keep_minority: bool = False
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -425,6 +439,7 @@ def export_of(spec: dict[str, Any]) -> Export:
     }
     own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
     fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
+    fields["opinions"] = tuple(spec.get("opinions", ()))
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)

@@ -102,7 +102,8 @@ def add_options(build: argparse.ArgumentParser) -> None:
         metavar="[ROLE:]NAME=VALUE",
         help=(
             "value of a variable of the chat template, such as enable_thinking=false, or "
-            "solver:enable_thinking=true for one of model, solver, judge and tagger; repeatable"
+            "solver:enable_thinking=true for one of model, solver, judge, tagger, checker and program; "
+            "repeatable"
         ),
     )
     what.add_argument(
@@ -256,6 +257,29 @@ def add_options(build: argparse.ArgumentParser) -> None:
         help="precision of the models (default: auto, each model's own)",
     )
 
+    sure = build.add_argument_group("what is known of the labels, beside the votes")
+    sure.add_argument(
+        "--checker",
+        metavar="MODEL",
+        help=(
+            "model of another family that answers the problems with a majority, too; rows say whether it "
+            "agrees, and only those where it does become RL problems"
+        ),
+    )
+    sure.add_argument(
+        "--program",
+        metavar="MODEL",
+        help=(
+            "model that writes two programs for such a problem, which run in a sandbox; a problem where they "
+            "print another answer becomes no RL problem"
+        ),
+    )
+    sure.add_argument(
+        "--pairs-checked",
+        action="store_true",
+        help="make correctness pairs only where the checker agrees, and no program differs",
+    )
+
     rules = build.add_argument_group("preference pairs and RL problems")
     rules.add_argument(
         "--min-majority-share",
@@ -355,6 +379,10 @@ def _build(
     """Run the build and print its result; returns the exit code."""
     show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
+    if options.program:
+        from magpie_hf.programs.sandbox import Sandbox
+
+        Sandbox.found()  # before any model is loaded from the Hub
     cluster = cluster_of(options)
     head = check_push(options)
 

@@ -18,7 +18,7 @@ from magpie_hf.cli.commands.assembly import check_devices, check_engine, check_r
 from magpie_hf.cli.commands.display import beside_rows
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
-from magpie_hf.cli.commands.options import number
+from magpie_hf.cli.commands.options import number, roles
 from magpie_hf.cli.commands.own_problems import unsampled
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
@@ -107,7 +107,7 @@ def _as_build(options: argparse.Namespace, solver: str, source: KnownAnswers) ->
         options.revision = None
     options.model, options.solver, options.judge = solver, None, None
     chat = [one.removeprefix("solver:") for one in options.chat_option]
-    other = ("model:", "judge:", "tagger:")
+    other = ("model:", "judge:", "tagger:")  # whose roles are the solver's here, or nobody's
     options.chat_option = [one for one in chat if not one.startswith(other)]
     unsampled(options)
     options.blocks = {name: part for name, part in options.blocks.items() if name == "domains"}
@@ -127,7 +127,11 @@ def _calibrated(
     check_engine(options, "shard_size", "shards_in_flight")
     check_rules(options, domains)
     with beside_rows(options.json) as (show, _):
-        check_devices(options, [options.model])
+        check_devices(options, roles(options).values())
+        if options.program:
+            from magpie_hf.programs.sandbox import Sandbox
+
+            Sandbox.found()  # before any model is loaded
         recipe = _recipe(partial(recipe_of, options, domains, show.say))
         show.say(
             tr(

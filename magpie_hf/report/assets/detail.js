@@ -82,6 +82,12 @@ function chips(pairs) {
   );
 }
 
+function opinion(verdict, answer) {
+  if (!verdict) return null;
+  const word = { agrees: say("agrees"), differs: say("differs"), none: say("no_opinion") }[verdict];
+  return answer ? `${word} (${answer})` : word;
+}
+
 const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
 
 function accepted(row, details, spoken) {
@@ -136,6 +142,8 @@ function accepted(row, details, spoken) {
         ],
         ["answer_kind", details.answer_kind],
         ["unknown_pairs", details.unknown_pairs || null],
+        ["checker", opinion(details.checked, details.checker_answer)],
+        ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),
       make(

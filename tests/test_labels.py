@@ -1,0 +1,167 @@
+"""Labels in a build: what a checker and programs say of the majority, and what is published of it.
+
+Not here: the two stages alone (test_second_opinion.py), and the sandbox (test_programs.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Answers, small_recipe
+from magpie_hf.building import build
+from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.models.model import Model
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.programs import sandbox
+from magpie_hf.programs.sandbox import Sandbox
+from magpie_hf.recipe import Recipe
+from magpie_hf.schema import OPINIONS
+
+COLUMNS = [column for columns in OPINIONS.values() for column in columns]
+
+
+class Programs(Answers):
+    """Programs that print one of three answers."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        said = super().__call__(prompt, sampling, seed)
+        return replace(said, text=f"```python\nprint({int(seed) % 3})\n```")
+
+
+def labelled(answers: Answers, kind: type[Answers] = Answers, name: str = "checker") -> Answers:
+    """The replies of another model, which has three answers to choose from, too."""
+    other: Model = replace(answers.model, name=f"other/{name}")
+    return kind(other, cut_every=7, salt=name, answers=3)
+
+
+def recipe_of(answers: Answers, checker: Answers | None, programs: Answers | None = None) -> Recipe:
+    answers.answers = 3
+    engines = [None if one is None else FakeEngine(one.model, one) for one in (checker, programs)]
+    recipe = small_recipe(answers, "algebra", count=24, k=5)
+    return replace(recipe, rl_majority_share=0.3, checker=engines[0], programmer=engines[1])
+
+
+def rows_of(datasets: Any, config: str, split: str = "train") -> list[dict[str, Any]]:
+    return datasets[config][split].to_list()
+
+
+def test_a_checker_marks_rows_and_keeps_unconfirmed_ones_from_rewards(
+    answers: Answers, tmp_path: Path
+) -> None:
+    plain = build(recipe_of(answers, None), tmp_path / "out")
+    checker, before = labelled(answers), len(answers.requests)
+    recipe = recipe_of(answers, checker)
+    checked = build(recipe, tmp_path / "out")
+    assert len(answers.requests) == before, "the checker alone is asked"
+    problems = {row["id"]: row for row in rows_of(checked, "candidates")}
+    counts = Counter(row["checked"] for row in problems.values())
+    assert counts["agrees"]
+    assert counts["differs"]
+    assert all((row["checked"] is None) == (row["majority_answer"] is None) for row in problems.values())
+    majorities = sum(row["majority_answer"] is not None for row in problems.values())
+    assert majorities <= checker.asked() <= 3 * majorities
+    for split in ("train_sft", "train_prefs"):
+        rows = rows_of(checked, "algebra", split)
+        assert all(row["checked"] == problems[row["id"]]["checked"] for row in rows)
+        bare = [{name: value for name, value in row.items() if name not in COLUMNS} for row in rows]
+        assert bare == rows_of(plain, "algebra", split), "nothing else changes"
+        assert "program_agrees" not in rows[0]
+    rewarded = {row["id"] for row in rows_of(checked, "algebra_rl")}
+    agreeing = {one for one, row in problems.items() if row["checked"] == "agrees"}
+    assert rewarded == {row["id"] for row in rows_of(plain, "algebra_rl")} & agreeing
+    assert {row["checked"] for row in rows_of(checked, "algebra_rl")} == {"agrees"}
+    # another checker is asked alone, and the first one is not asked again when it comes back
+    asked, other = checker.asked(), labelled(answers, name="another")
+    build(recipe_of(answers, other), tmp_path / "out", shard_rows=7)
+    assert (len(answers.requests), checker.asked()) == (before, asked)
+    assert other.asked()
+    again = build(recipe, tmp_path / "out")
+    assert (len(answers.requests), checker.asked()) == (before, asked)
+    assert rows_of(again, "candidates") == rows_of(checked, "candidates")
+
+
+def test_pairs_that_a_checker_does_not_confirm(answers: Answers, tmp_path: Path) -> None:
+    recipe = recipe_of(answers, labelled(answers))
+    loose = {row["id"]: row for row in rows_of(build(recipe, tmp_path / "out"), "candidates")}
+    built = build(replace(recipe, pairs_checked=True), tmp_path / "out")
+    lost = 0
+    for row in rows_of(built, "candidates"):
+        was = loose[row["id"]]
+        gone = was["pair_kind"] == "correctness" and was["checked"] != "agrees"
+        lost += gone
+        assert row["pair_reason"] == ("unconfirmed" if gone else was["pair_reason"])
+        assert (row["pair_kind"] is None) == (gone or was["pair_kind"] is None)
+    assert lost
+    with pytest.raises(BadInput, match="this build has neither; give --checker or"):
+        replace(recipe, checker=None, pairs_checked=True)
+
+
+@pytest.mark.parametrize("shard_rows", [3, 100])
+def test_a_checker_that_dies_is_asked_nothing_twice(
+    answers: Answers, tmp_path: Path, shard_rows: int
+) -> None:
+    class Ends(Answers):
+        def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+            if self.asked() >= 20:
+                raise EngineError("the engine died")
+            return super().__call__(prompt, sampling, seed)
+
+    dying = labelled(answers, Ends)
+    with pytest.raises(EngineError):
+        build(recipe_of(answers, dying), tmp_path / "out", shard_rows=shard_rows, shards_in_flight=1)
+    rest, before = labelled(answers), len(answers.requests)
+    resumed = build(recipe_of(answers, rest), tmp_path / "out", shard_rows=5)
+    seeds = [seed for one in (dying, rest) for _, seed in one.requests]
+    assert len(set(seeds)) == len(seeds), "nothing is asked twice"
+    assert dying.asked() == 20
+    whole = labelled(answers)
+    at_once = build(recipe_of(Answers(answers.model), whole), tmp_path / "whole")
+    assert rows_of(resumed, "candidates") == rows_of(at_once, "candidates")
+    assert len(seeds) == whole.asked()
+    assert not any(sampling.logprobs for sampling, _ in answers.requests[:before]), "scores come later"
+
+
+def test_programs_have_a_say(answers: Answers, tmp_path: Path) -> None:
+    try:
+        Sandbox.found()
+    except BadInput as refusal:
+        pytest.skip(str(refusal))
+    programs = labelled(answers, Programs, "coder")
+    recipe = recipe_of(answers, labelled(answers), programs)
+    recipe = replace(recipe, domains=(replace(recipe.domains[0], count=8),))
+    built = build(recipe, tmp_path / "out", shard_rows=5)
+    problems = {row["id"]: row for row in rows_of(built, "candidates")}
+    counts = Counter(row["program_agrees"] for row in problems.values())
+    assert counts["differs"]
+    assert programs.asked() == 2 * sum(row["majority_answer"] is not None for row in problems.values())
+    rewarded = {row["id"] for row in rows_of(built, "algebra_rl")}
+    for one, row in problems.items():
+        if row["program_agrees"] == "agrees":
+            assert row["program_answer"] == row["majority_answer"]
+        said = (row["checked"], row["program_agrees"])
+        assert (one in rewarded) == (said[0] == "agrees" and said[1] != "differs")
+    asked = programs.asked()
+    build(recipe, tmp_path / "out")
+    assert programs.asked() == asked
+
+
+def test_without_a_sandbox_nothing_is_begun(
+    answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_of_the_extra", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    Sandbox.found.cache_clear()
+    programs = labelled(answers, Programs, "coder")
+    with pytest.raises(BadInput, match="this machine has no bubblewrap; install it"):
+        build(recipe_of(answers, None, programs), tmp_path / "out")
+    assert not answers.requests
+    assert not (tmp_path / "out").exists()
+    Sandbox.found.cache_clear()
